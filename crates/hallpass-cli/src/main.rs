@@ -1,0 +1,2 @@
+//! The `hallpass` executable.
+fn main() {}

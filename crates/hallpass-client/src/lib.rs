@@ -1,0 +1,1 @@
+//! AuthTokenService, token cache, identity context and bearer layer for calls between services.

@@ -1,0 +1,1 @@
+//! #[feign_client]: turns a trait into a remote service.

@@ -1,0 +1,1 @@
+//! The declarative call layer behind #[feign_client]: request stack, breaker, retry, fallback.

@@ -1,0 +1,1 @@
+//! service-auth: issues short-lived internal JWTs and publishes their keys.

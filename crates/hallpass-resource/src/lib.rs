@@ -1,0 +1,1 @@
+//! Resource server for tower and axum: key source, verification, route policy, extractors.

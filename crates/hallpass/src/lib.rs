@@ -1,0 +1,1 @@
+//! Internal authentication between services: the libraries of Hallpass under one name.

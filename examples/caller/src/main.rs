@@ -1,0 +1,2 @@
+//! A token client configured by environment alone.
+fn main() {}

@@ -1,0 +1,2 @@
+//! A resource server configured by environment alone.
+fn main() {}
