@@ -1,0 +1,77 @@
+# Finds what a build needs: Rust's cargo, and a C compiler that can link (the cryptography and the
+# embedded store are partly C). Sourced by demo.sh and test.sh, POSIX sh.
+#
+# Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
+# so; otherwise it says what to type, and fails. It changes nothing else.
+# shellcheck shell=sh
+
+say() { printf '%s\n' "setup: $*" >&2; }
+
+# `cc`, because Rust links with it. A compiler without the C library's headers or a linker is no
+# compiler: try a whole small program.
+c_compiler_works() {
+    probe=$(mktemp -d) || return 1
+    printf '#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n' >"$probe/probe.c"
+    found=1
+    if cc -o "$probe/probe" "$probe/probe.c" >/dev/null 2>&1; then
+        found=0
+    fi
+    rm -rf "$probe"
+    return "$found"
+}
+
+# The command that installs a C compiler here, or nothing if the package manager is not known.
+install_command() {
+    if command -v apt-get >/dev/null 2>&1; then
+        echo 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev'
+    elif command -v dnf >/dev/null 2>&1; then
+        echo 'dnf install -y gcc glibc-devel'
+    elif command -v apk >/dev/null 2>&1; then
+        echo 'apk add gcc musl-dev'
+    elif command -v pacman >/dev/null 2>&1; then
+        echo 'pacman -Sy --noconfirm gcc'
+    elif command -v zypper >/dev/null 2>&1; then
+        echo 'zypper --non-interactive install gcc glibc-devel'
+    fi
+}
+
+need_c_compiler() {
+    if c_compiler_works; then
+        return 0
+    fi
+    install=$(install_command)
+    if [ -z "$install" ]; then
+        say 'no working C compiler, and no package manager that this script knows.'
+        say 'Install one by hand (on macOS: xcode-select --install), then run this again.'
+        return 1
+    fi
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root() { "$@"; }
+    elif command -v sudo >/dev/null 2>&1; then
+        as_root() { sudo "$@"; }
+    else
+        say 'no working C compiler, and this user may not install one. As root, run:'
+        say "  $install"
+        return 1
+    fi
+    say "no working C compiler: as root, now running: $install"
+    if ! as_root sh -c "$install" >&2; then
+        say 'that failed; run it by hand and read its messages.'
+        return 1
+    fi
+    if ! c_compiler_works; then
+        say 'installed, but `cc` still does not build a small C program; see its own messages.'
+        return 1
+    fi
+}
+
+need_cargo() {
+    if ! command -v cargo >/dev/null 2>&1 && [ -x "${HOME:-/}/.cargo/bin/cargo" ]; then
+        PATH="$HOME/.cargo/bin:$PATH"
+        export PATH
+    fi
+    if ! command -v cargo >/dev/null 2>&1; then
+        say 'cargo is not installed: get the Rust toolchain from https://rustup.rs, then run this again.'
+        return 1
+    fi
+}
