@@ -1,0 +1,203 @@
+//! Who may depend on whom, and what every manifest of ours says.
+
+use toml::{Table, Value};
+
+use crate::assert_tidy;
+use crate::tree::{self, SourceFile};
+
+/// The crates of the workspace and which others of it each may name. `*`: all. A new crate or a new edge
+/// is added here in a commit of its own, with the reason, together with the table in `ARCHITECTURE.md`.
+const MAY_DEPEND_ON: [(&str, &[&str]); 14] = [
+    ("hallpass-token", &[]),
+    ("hallpass-config", &[]),
+    ("hallpass-feign-macros", &[]),
+    ("hallpass-client", &["hallpass-token", "hallpass-config"]),
+    (
+        "hallpass-feign",
+        &["hallpass-client", "hallpass-feign-macros"],
+    ),
+    (
+        "hallpass-resource",
+        &["hallpass-token", "hallpass-config", "hallpass-client"],
+    ),
+    (
+        "hallpass-issuer",
+        &["hallpass-token", "hallpass-config", "hallpass-resource"],
+    ),
+    (
+        "hallpass",
+        &[
+            "hallpass-token",
+            "hallpass-config",
+            "hallpass-client",
+            "hallpass-feign",
+            "hallpass-resource",
+        ],
+    ),
+    ("hallpass-cli", &["hallpass", "hallpass-issuer", "shop"]),
+    ("hallpass-testkit", &["*"]),
+    ("hallpass-bench", &["*"]),
+    ("shop", &["hallpass"]),
+    ("caller", &["hallpass"]),
+    ("protected", &["hallpass"]),
+];
+
+/// Names that attract what has no owner.
+const NAMES_WITHOUT_A_SUBJECT: [&str; 6] = ["common", "core", "util", "utils", "types", "helpers"];
+
+#[test]
+fn manifests_keep_the_dependency_table() {
+    let manifests = manifests();
+    assert_tidy(&table_problems(&manifests));
+}
+
+#[test]
+fn every_crate_inherits_the_lints_and_has_a_subject() {
+    assert_tidy(&form_problems(&manifests()));
+}
+
+#[test]
+fn every_line_of_the_table_is_a_crate_of_the_workspace() {
+    let manifests = manifests();
+    for (name, _) in MAY_DEPEND_ON {
+        assert!(
+            manifests.iter().any(|m| m.name == name),
+            "{name} is in the table, not in the tree"
+        );
+    }
+}
+
+#[test]
+fn a_forbidden_edge_is_found_wherever_the_manifest_hides_it() {
+    let edges = [
+        "[dependencies]\nhallpass-issuer.workspace = true",
+        "[dev-dependencies]\nhallpass-issuer = { path = \"../hallpass-issuer\" }",
+        "[build-dependencies]\nhallpass-issuer.workspace = true",
+        "[target.'cfg(unix)'.dependencies]\nhallpass-issuer.workspace = true",
+        "[dependencies]\nother = { package = \"hallpass-issuer\", path = \"x\" }",
+    ];
+    for edge in edges {
+        let manifest = parse(&format!("[package]\nname = \"hallpass-token\"\n{edge}"));
+        let problems = table_problems(&[manifest]);
+        assert!(
+            problems.iter().any(|p| p.contains("hallpass-issuer")),
+            "{edge}"
+        );
+    }
+}
+
+#[test]
+fn a_crate_outside_the_table_is_found() {
+    let manifest = parse("[package]\nname = \"hallpass-extra\"");
+    assert_eq!(table_problems(&[manifest]).len(), 1);
+}
+
+#[test]
+fn a_crate_with_lints_of_its_own_or_without_a_subject_is_found() {
+    let own = parse("[package]\nname = \"hallpass-token\"\n[lints.rust]\nunsafe_code = \"allow\"");
+    assert_eq!(form_problems(&[own]).len(), 1);
+    let vague = parse("[package]\nname = \"hallpass-core\"\n[lints]\nworkspace = true");
+    assert_eq!(form_problems(&[vague]).len(), 1);
+}
+
+/// A manifest that belongs to a crate.
+struct Manifest {
+    path: String,
+    name: String,
+    table: Table,
+}
+
+/// Every crate's manifest. Fuzz targets are workspaces of their own (they need a nightly compiler), so
+/// neither the table nor the lints reach them.
+fn manifests() -> Vec<Manifest> {
+    let files = tree::files(&["Cargo.toml"]).unwrap_or_default();
+    files
+        .iter()
+        .filter(|file| !file.path.contains("/fuzz/"))
+        .filter_map(manifest)
+        .collect()
+}
+
+fn manifest(file: &SourceFile) -> Option<Manifest> {
+    let table: Table = file.text.parse().ok()?;
+    let name = table.get("package")?.get("name")?.as_str()?.to_owned();
+    Some(Manifest {
+        path: file.path.clone(),
+        name,
+        table,
+    })
+}
+
+fn table_problems(manifests: &[Manifest]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for manifest in manifests {
+        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(n, _)| *n == manifest.name) else {
+            problems.push(format!(
+                "{}: {} is not in the dependency table",
+                manifest.path, manifest.name
+            ));
+            continue;
+        };
+        for named in dependencies(&manifest.table) {
+            let ours = MAY_DEPEND_ON.iter().any(|(name, _)| *name == named);
+            if ours && !allowed.contains(&named.as_str()) && !allowed.contains(&"*") {
+                problems.push(format!(
+                    "{}: {} may not depend on {named}",
+                    manifest.path, manifest.name
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn form_problems(manifests: &[Manifest]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for manifest in manifests {
+        let lints = manifest.table.get("lints").and_then(Value::as_table);
+        let inherits = lints
+            .and_then(|l| l.get("workspace"))
+            .and_then(Value::as_bool)
+            == Some(true);
+        if !inherits {
+            problems.push(format!("{}: lints.workspace must be true", manifest.path));
+        }
+        if manifest
+            .name
+            .split('-')
+            .any(|part| NAMES_WITHOUT_A_SUBJECT.contains(&part))
+        {
+            problems.push(format!(
+                "{}: {} says nothing about what it holds",
+                manifest.path, manifest.name
+            ));
+        }
+    }
+    problems
+}
+
+/// The crates that a manifest names under any kind of dependency, also those renamed or for one system.
+fn dependencies(manifest: &Table) -> Vec<String> {
+    let mut named = Vec::new();
+    for (key, value) in manifest {
+        let Some(table) = value.as_table() else {
+            continue;
+        };
+        if key.ends_with("dependencies") {
+            named.extend(table.iter().map(|(name, spec)| {
+                let package = spec.get("package").and_then(Value::as_str);
+                package.unwrap_or(name).to_owned()
+            }));
+        } else if key == "target" {
+            for system in table.values().filter_map(Value::as_table) {
+                named.extend(dependencies(system));
+            }
+        }
+    }
+    named
+}
+
+#[track_caller]
+fn parse(text: &str) -> Manifest {
+    manifest(&SourceFile::new("sample/Cargo.toml", text)).unwrap_or_else(|| unreachable!("{text}"))
+}

@@ -1,0 +1,21 @@
+//! The rules of the house that no compiler holds, each checked against the tree itself and against a
+//! sample that breaks it, so that a check that checks nothing is noticed.
+//!
+//! The rules and their reasons are in `CONTRIBUTING.md`.
+
+mod banned;
+mod dependencies;
+mod sizes;
+mod tree;
+mod words;
+
+/// Fails with all problems at once, one per line, when there are any.
+#[track_caller]
+fn assert_tidy(problems: &[String]) {
+    assert!(
+        problems.is_empty(),
+        "{} problem(s):\n{}",
+        problems.len(),
+        problems.join("\n")
+    );
+}

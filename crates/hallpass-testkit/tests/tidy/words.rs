@@ -1,0 +1,111 @@
+//! Words that may not stand in the tree, or only in some of it.
+
+use crate::assert_tidy;
+use crate::tree::{self, SourceFile};
+
+/// Marks of unfinished work, written in two halves so that this file does not hold them.
+const UNFINISHED: [&str; 6] = [
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("todo", "!"),
+    concat!("unimplemented", "!"),
+    concat!("dbg", "!"),
+];
+
+/// The type that holds a private key, and where code that is not a test may name it.
+const PRIVATE_KEY_TYPE: &str = "SigningKey";
+const MAY_NAME_THE_PRIVATE_KEY: [&str; 5] = [
+    "crates/hallpass-token/",
+    "crates/hallpass-issuer/",
+    "crates/hallpass-testkit/",
+    "bench/",
+    "examples/shop/src/identity_provider.rs",
+];
+
+#[test]
+fn no_work_is_left_half_done() {
+    let files = tree::files(&[".rs", ".toml", ".md", ".sh", ".yaml", ".yml", "run"]).unwrap();
+    let mut problems = Vec::new();
+    for file in &files {
+        problems.extend(unfinished(file));
+    }
+    assert_tidy(&problems);
+}
+
+#[test]
+fn only_the_issuer_names_a_private_key() {
+    let files = tree::files(&[".rs"]).unwrap();
+    assert_tidy(&private_keys(&files));
+}
+
+#[test]
+fn each_mark_of_unfinished_work_is_found() {
+    for word in UNFINISHED {
+        let file = SourceFile::new("x.rs", &format!("fn f() {{\n    // {word} later\n}}"));
+        let problems = unfinished(&file);
+        assert!(problems.iter().any(|p| p.starts_with("x.rs:2:")), "{word}");
+    }
+    let harmless = SourceFile::new("x.rs", "fn no_todos_left() {} // methodology, 0xXXXX");
+    assert_eq!(unfinished(&harmless), Vec::<String>::new());
+}
+
+#[test]
+fn a_private_key_in_a_resource_server_is_found_and_one_in_its_tests_is_not() {
+    let path = "crates/hallpass-resource/src/layer.rs";
+    let code = format!("use hallpass_token::{PRIVATE_KEY_TYPE};\n");
+    let problems = private_keys(&[SourceFile::new(path, &code)]);
+    assert_eq!(problems.len(), 1);
+
+    let in_tests = format!("fn f() {{}}\n#[cfg(test)]\nmod tests {{\n{code}}}\n");
+    let allowed = [
+        SourceFile::new(path, &in_tests),
+        SourceFile::new("crates/hallpass-resource/tests/integration/main.rs", &code),
+        SourceFile::new("crates/hallpass-issuer/src/keys.rs", &code),
+    ];
+    assert_eq!(private_keys(&allowed), Vec::<String>::new());
+}
+
+fn unfinished(file: &SourceFile) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (number, line) in file.text.lines().enumerate() {
+        for word in UNFINISHED.iter().filter(|word| has_word(line, word)) {
+            problems.push(format!(
+                "{}:{}: {word}: finish it, or file an issue",
+                file.path,
+                number + 1
+            ));
+        }
+    }
+    problems
+}
+
+fn private_keys(files: &[SourceFile]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for file in files {
+        let may = MAY_NAME_THE_PRIVATE_KEY
+            .iter()
+            .any(|place| file.path.starts_with(place));
+        if may || file.is_test() {
+            continue;
+        }
+        let code = file.text.split("\n#[cfg(test)]").next().unwrap_or_default();
+        if code.lines().any(|line| has_word(line, PRIVATE_KEY_TYPE)) {
+            problems.push(format!(
+                "{}: names {PRIVATE_KEY_TYPE}; only the issuer signs",
+                file.path
+            ));
+        }
+    }
+    problems
+}
+
+/// Whether `word` stands in `line` with no letter, digit or underscore on either side.
+fn has_word(line: &str, word: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(start, _)| {
+        let (before, rest) = line.split_at(start);
+        let after = rest.strip_prefix(word).and_then(|r| r.chars().next());
+        !before.ends_with(part_of_name) && !after.is_some_and(part_of_name)
+    })
+}
