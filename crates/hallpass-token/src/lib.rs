@@ -1,1 +1,66 @@
-//! Internal access tokens: claims, keys, JWK sets, strict signing and verification, without I/O and without a clock.
+//! Internal access tokens: claims, keys, JWK sets, strict signing and verification.
+//!
+//! **Promise.** A [`Claims`] value that [`verify`] returns comes from a token that the holder of a known private key of
+//! the expected issuer signed as an access token for the expected audience, and that is valid now. Everything that RFC
+//! 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused; `docs/tokens.md` lists it.
+//!
+//! **What it does not do.** No I/O, no clock (`now` is a parameter), no global state; no JWE, no symmetric keys, no
+//! `none`. It fetches no keys (`hallpass-resource` does), remembers no token, knows no revocation, and does not decide
+//! what a scope, an actor or a confirmation (`cnf`) means.
+//!
+//! ```
+//! use hallpass_token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, sign, verify};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = UnixTime::from_secs(1_700_000_000);
+//! let key = SigningKey::generate(Algorithm::Es256)?;
+//! let end = now.saturating_add(Duration::from_secs(600));
+//! let mut claims = Claims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
+//! claims.scope = "internal-service".parse()?;
+//! let token = sign(&claims, &key, now)?;
+//!
+//! let keys = JwkSet::new([key.public_jwk()]);
+//! let policy = VerifyPolicy::new("internal".parse()?, "logistics-service".parse()?);
+//! assert_eq!(verify(token.expose(), &keys, &policy, now)?, claims);
+//! # Ok(())
+//! # }
+//! ```
+
+mod access_token;
+mod algorithm;
+mod base64url;
+mod bearer;
+mod claims;
+mod context;
+mod error;
+mod header;
+mod json;
+mod jwk;
+mod jwk_set;
+mod name;
+mod scope;
+mod sign;
+mod signing_key;
+mod time;
+mod unverified;
+mod verify;
+
+pub use access_token::AccessToken;
+pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
+pub use bearer::{BearerSyntaxError, parse_bearer};
+pub use claims::{Actor, Claims, Confirmation, MAX_ACTOR_DEPTH, MAX_AUDIENCES, Thumbprint};
+pub use context::SecurityContext;
+pub use error::{BearerError, Part, VerifyError};
+pub use json::MAX_JSON_DEPTH;
+pub use jwk::{Jwk, JwkError, MAX_RSA_BITS, MIN_RSA_BITS};
+pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, MAX_KEYS, SkippedJwk};
+pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
+pub use scope::{InvalidScope, Scope};
+pub use sign::{DEFAULT_MAX_TOKEN_BYTES, SignError, sign, sign_within};
+pub use signing_key::{KeyError, SigningKey};
+pub use time::UnixTime;
+pub use unverified::UnverifiedToken;
+pub use verify::{
+    DEFAULT_LEEWAY, DEFAULT_MAX_VERIFY_BYTES, MAX_JWS_BYTES, VerifyPolicy, verify, verify_jws,
+};

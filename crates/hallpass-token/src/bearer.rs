@@ -1,0 +1,130 @@
+//! The `Authorization` header of RFC 6750 section 2.1.
+
+use crate::error::BearerError;
+
+/// Why an `Authorization` header holds no bearer token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum BearerSyntaxError {
+    /// Another scheme, such as `Basic`. For a bearer-only service that is the same as no credentials.
+    #[error("the scheme is not Bearer")]
+    Scheme,
+    /// `Bearer` without a token.
+    #[error("the token is missing")]
+    MissingToken,
+    /// A character that RFC 6750 section 2.1 does not allow, such as a second token, a comma or a quote.
+    #[error("the token has a character that is not allowed")]
+    Charset,
+}
+
+impl BearerSyntaxError {
+    /// The stable name of this reason.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Scheme => "bearer_scheme",
+            Self::MissingToken => "bearer_missing_token",
+            Self::Charset => "bearer_charset",
+        }
+    }
+
+    /// What the caller is told: the request is at fault, not the token.
+    #[must_use]
+    pub fn bearer_error(self) -> BearerError {
+        match self {
+            Self::Scheme | Self::MissingToken | Self::Charset => BearerError::InvalidRequest,
+        }
+    }
+}
+
+/// Takes the token out of the value of an `Authorization` header: `Bearer 1*SP b64token`, the scheme in any case
+/// (RFC 6750 section 2.1, RFC 9110 section 11.1).
+///
+/// The length is not limited here (verification does that), and the token is not looked into.
+///
+/// # Errors
+/// [`BearerSyntaxError`] when the value is anything else, white space at either end included.
+pub fn parse_bearer(header_value: &[u8]) -> Result<&str, BearerSyntaxError> {
+    let (scheme, rest) = match header_value.iter().position(|byte| *byte == b' ') {
+        Some(space) => header_value.split_at(space),
+        None => (header_value, &[][..]),
+    };
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Err(BearerSyntaxError::Scheme);
+    }
+    let token = rest.trim_ascii_start();
+    // Only spaces may stand between; a tab is not one.
+    if !rest
+        .iter()
+        .take(rest.len() - token.len())
+        .all(|byte| *byte == b' ')
+    {
+        return Err(BearerSyntaxError::Charset);
+    }
+    if token.is_empty() {
+        return Err(BearerSyntaxError::MissingToken);
+    }
+    let body = token
+        .iter()
+        .rposition(|byte| *byte != b'=')
+        .map_or(0, |last| last + 1);
+    let allowed = token
+        .iter()
+        .take(body)
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte));
+    match std::str::from_utf8(token) {
+        Ok(token) if allowed && body > 0 => Ok(token),
+        _ => Err(BearerSyntaxError::Charset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BearerSyntaxError::{Charset, MissingToken, Scheme};
+    use super::{BearerSyntaxError, parse_bearer};
+
+    #[test]
+    fn takes_every_form_of_rfc_6750() {
+        for header in [
+            "Bearer a.b-c_d~e+f/0==",
+            "bearer a.b-c_d~e+f/0==",
+            "BEARER   a.b-c_d~e+f/0==",
+        ] {
+            assert_eq!(
+                parse_bearer(header.as_bytes()),
+                Ok("a.b-c_d~e+f/0=="),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let rows: [(&[u8], BearerSyntaxError); 16] = [
+            (b"", Scheme),
+            (b" Bearer a", Scheme),
+            (b"Basic YTpi", Scheme),
+            (b"Bearera", Scheme),
+            (b"Bearer\ta", Scheme),
+            (b"DPoP a", Scheme),
+            (b"Bearer", MissingToken),
+            (b"Bearer ", MissingToken),
+            (b"Bearer  \ta", Charset),
+            (b"Bearer a b", Charset),
+            (b"Bearer a, Bearer b", Charset),
+            (b"Bearer a ", Charset),
+            (b"Bearer \"a\"", Charset),
+            (b"Bearer =a", Charset),
+            (b"Bearer ==", Charset),
+            (b"Bearer a\xff\xfe", Charset),
+        ];
+        for (header, expected) in rows {
+            assert_eq!(
+                parse_bearer(header),
+                Err(expected),
+                "{}",
+                header.escape_ascii()
+            );
+        }
+    }
+}

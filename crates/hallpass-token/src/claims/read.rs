@@ -1,0 +1,389 @@
+//! Reading claims: strict about types (RFC 8725 section 3.11, and every advisory about a lenient reader), borrowed
+//! where it can be, one pass.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{Actor, Claims, Confirmation, MAX_ACTOR_DEPTH, MAX_AUDIENCES, Thumbprint};
+use crate::error::{Part, VerifyError};
+use crate::json::{Notes, StrictValue, Text};
+use crate::name::{Audience, ClientId, InvalidName, Issuer, Subject, TokenId};
+use crate::scope::Scope;
+use crate::time::UnixTime;
+
+/// Reads the decoded claims set. `iss`, `sub`, `aud` and `exp` must be there; nothing is compared with anything.
+pub(crate) fn parse(json: &[u8]) -> Result<Claims, VerifyError> {
+    let text = std::str::from_utf8(json).map_err(|_| VerifyError::Malformed(Part::Claims))?;
+    let reader = Reader::default();
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let claims = deserializer
+        .deserialize_map(&reader)
+        .and_then(|claims| deserializer.end().map(|()| claims));
+    if reader.notes.duplicate.get() {
+        return Err(VerifyError::DuplicateMember);
+    }
+    if reader.notes.too_deep.get() {
+        return Err(VerifyError::Malformed(Part::Nesting));
+    }
+    claims.map_err(|error| match (reader.fault.get(), reader.claim.get()) {
+        (Some(fault), _) => fault,
+        (None, Some(claim)) if error.is_data() => VerifyError::ClaimType { claim },
+        _ => VerifyError::Malformed(Part::Claims),
+    })
+}
+
+/// Reads `iss` alone, to choose the issuer whose keys verify the rest. Of several, the last; [`parse`] refuses them.
+pub(crate) fn parse_issuer(json: &[u8]) -> Option<String> {
+    struct IssuerOnly;
+
+    impl<'de> Visitor<'de> for IssuerOnly {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("claims")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Option<String>, A::Error> {
+            let mut issuer = None;
+            while let Some(name) = members.next_key_seed(Text)? {
+                if name == "iss" {
+                    issuer = Some(members.next_value_seed(Text)?.into_owned());
+                } else {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(issuer)
+        }
+    }
+
+    serde_json::Deserializer::from_slice(json)
+        .deserialize_map(IssuerOnly)
+        .ok()?
+}
+
+#[derive(Default)]
+struct Reader {
+    notes: Notes,
+    /// The reason of an error that this reader, not serde, has made.
+    fault: Cell<Option<VerifyError>>,
+    /// The claim that is being read: a type error of serde belongs to it.
+    claim: Cell<Option<&'static str>>,
+}
+
+/// The claims as far as they have been read.
+#[derive(Default)]
+struct Partial {
+    issuer: Option<Issuer>,
+    subject: Option<Subject>,
+    audience: Option<Vec<Audience>>,
+    client_id: Option<ClientId>,
+    scope: Option<Scope>,
+    issued_at: Option<UnixTime>,
+    not_before: Option<UnixTime>,
+    expires_at: Option<UnixTime>,
+    token_id: Option<TokenId>,
+    actor: Option<Actor>,
+    confirmation: Option<Confirmation>,
+    extra: Map<String, Value>,
+}
+
+impl<'de> Visitor<'de> for &Reader {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
+        let mut claims = Partial::default();
+        while let Some(name) = members.next_key_seed(Text)? {
+            let from = &mut members;
+            match &*name {
+                "iss" => self.once("iss", &mut claims.issuer, |reader| reader.name(from))?,
+                "sub" => self.once("sub", &mut claims.subject, |reader| reader.name(from))?,
+                "aud" => self.once("aud", &mut claims.audience, |reader| {
+                    from.next_value_seed(Audiences(reader))
+                })?,
+                "client_id" => self.once("client_id", &mut claims.client_id, |reader| {
+                    reader.name(from)
+                })?,
+                "scope" => self.once("scope", &mut claims.scope, |reader| {
+                    from.next_value_seed(Words(reader))
+                })?,
+                "iat" => self.once("iat", &mut claims.issued_at, |reader| reader.time(from))?,
+                "nbf" => self.once("nbf", &mut claims.not_before, |reader| reader.time(from))?,
+                "exp" => self.once("exp", &mut claims.expires_at, |reader| reader.time(from))?,
+                "jti" => self.once("jti", &mut claims.token_id, |reader| reader.name(from))?,
+                "act" => self.once("act", &mut claims.actor, |reader| {
+                    from.next_value_seed(ActorAt { reader, depth: 1 })
+                })?,
+                "cnf" => self.once("cnf", &mut claims.confirmation, |reader| {
+                    from.next_value_seed(Bound(reader))
+                })?,
+                _ => {
+                    self.claim.set(None);
+                    let strict = StrictValue::new(&self.notes, 2);
+                    let value = from.next_value_seed(strict)?;
+                    strict.insert(&mut claims.extra, name.into_owned(), value);
+                }
+            }
+        }
+        self.finish(claims)
+    }
+}
+
+impl Reader {
+    fn fail<E: Error>(&self, fault: VerifyError) -> E {
+        self.fault.set(Some(fault));
+        E::custom(fault)
+    }
+
+    fn bad_value<E: Error>(&self) -> E {
+        self.fail(VerifyError::ClaimValue {
+            claim: self.claim.get().unwrap_or_default(),
+        })
+    }
+
+    /// Reads one claim into its place, and notes it when the place is taken.
+    fn once<T, E: Error>(
+        &self,
+        claim: &'static str,
+        place: &mut Option<T>,
+        read: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<(), E> {
+        self.claim.set(Some(claim));
+        if place.replace(read(self)?).is_some() {
+            self.notes.duplicate.set(true);
+        }
+        Ok(())
+    }
+
+    fn name<'de, T, A>(&self, members: &mut A) -> Result<T, A::Error>
+    where
+        T: for<'a> TryFrom<&'a str, Error = InvalidName>,
+        A: MapAccess<'de>,
+    {
+        T::try_from(&members.next_value_seed(Text)?).map_err(|_| self.bad_value())
+    }
+
+    /// Whole seconds. A negative number or one with a fraction or an exponent is no `u64`, so of the wrong type.
+    fn time<'de, A: MapAccess<'de>>(&self, members: &mut A) -> Result<UnixTime, A::Error> {
+        let time = UnixTime::from_secs(members.next_value()?);
+        if time > UnixTime::MAX {
+            Err(self.bad_value())
+        } else {
+            Ok(time)
+        }
+    }
+
+    fn finish<E: Error>(&self, mut claims: Partial) -> Result<Claims, E> {
+        let missing = |claim| self.fail::<E>(VerifyError::MissingClaim { claim });
+        if claims.scope.is_none()
+            && let Some(scp) = claims.extra.remove("scp")
+        {
+            self.claim.set(Some("scp"));
+            claims.scope = Some(self.scope_of(&scp)?);
+        }
+        Ok(Claims {
+            issuer: claims.issuer.ok_or_else(|| missing("iss"))?,
+            subject: claims.subject.ok_or_else(|| missing("sub"))?,
+            audience: claims.audience.ok_or_else(|| missing("aud"))?,
+            client_id: claims.client_id,
+            scope: claims.scope.unwrap_or_default(),
+            issued_at: claims.issued_at,
+            not_before: claims.not_before,
+            expires_at: claims.expires_at.ok_or_else(|| missing("exp"))?,
+            token_id: claims.token_id,
+            actor: claims.actor,
+            confirmation: claims.confirmation,
+            extra: claims.extra,
+        })
+    }
+
+    /// The scope in a claim of a foreign issuer (`scp`): a text or an array of words.
+    fn scope_of<E: Error>(&self, value: &Value) -> Result<Scope, E> {
+        let wrong_type = || self.fail(VerifyError::ClaimType { claim: "scp" });
+        let scope = match value {
+            Value::String(text) => text.parse(),
+            Value::Array(words) => {
+                let words: Option<Vec<&str>> = words.iter().map(Value::as_str).collect();
+                Scope::from_words(words.ok_or_else(wrong_type)?)
+            }
+            _ => return Err(wrong_type()),
+        };
+        scope.map_err(|_| self.bad_value())
+    }
+}
+
+/// `aud`: one name or an array of names.
+struct Audiences<'r>(&'r Reader);
+
+impl<'de> DeserializeSeed<'de> for Audiences<'_> {
+    type Value = Vec<Audience>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Audiences<'_> {
+    type Value = Vec<Audience>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(vec![
+            Audience::try_from(text).map_err(|_| self.0.bad_value())?,
+        ])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut audiences = Vec::new();
+        while let Some(text) = items.next_element_seed(Text)? {
+            if audiences.len() == MAX_AUDIENCES {
+                return Err(self.0.bad_value());
+            }
+            audiences.push(Audience::try_from(&*text).map_err(|_| self.0.bad_value())?);
+        }
+        if audiences.is_empty() {
+            Err(self.0.bad_value())
+        } else {
+            Ok(audiences)
+        }
+    }
+}
+
+/// `scope`: words in one string (RFC 8693 section 4.2) or, as some foreign issuers write it, in an array.
+struct Words<'r>(&'r Reader);
+
+impl<'de> DeserializeSeed<'de> for Words<'_> {
+    type Value = Scope;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scope, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Words<'_> {
+    type Value = Scope;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Scope, E> {
+        text.parse().map_err(|_| self.0.bad_value())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scope, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = items.next_element_seed(Text)? {
+            words.push(word);
+        }
+        Scope::from_words(words.iter().map(AsRef::as_ref)).map_err(|_| self.0.bad_value())
+    }
+}
+
+/// `act`: an object with a `sub`, and perhaps another actor in it.
+struct ActorAt<'r> {
+    reader: &'r Reader,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for ActorAt<'_> {
+    type Value = Actor;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Actor, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ActorAt<'_> {
+    type Value = Actor;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an actor")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Actor, A::Error> {
+        let Self { reader, depth } = self;
+        if depth > MAX_ACTOR_DEPTH {
+            return Err(reader.bad_value());
+        }
+        let (mut subject, mut issuer, mut client_id, mut actor) = (None, None, None, None);
+        // RFC 8693 section 4.1: other members say nothing about who acts. They are read for doubles alone.
+        let mut others = Map::new();
+        while let Some(name) = members.next_key_seed(Text)? {
+            let from = &mut members;
+            match &*name {
+                "sub" => reader.once("act", &mut subject, |reader| reader.name(from))?,
+                "iss" => reader.once("act", &mut issuer, |reader| reader.name(from))?,
+                "client_id" => reader.once("act", &mut client_id, |reader| reader.name(from))?,
+                "act" => reader.once("act", &mut actor, |reader| {
+                    from.next_value_seed(ActorAt {
+                        reader,
+                        depth: depth + 1,
+                    })
+                    .map(Box::new)
+                })?,
+                _ => {
+                    let strict = StrictValue::new(&reader.notes, depth + 2);
+                    let value = from.next_value_seed(strict)?;
+                    strict.insert(&mut others, name.into_owned(), value);
+                }
+            }
+        }
+        let subject = subject.ok_or_else(|| reader.bad_value())?;
+        Ok(Actor {
+            subject,
+            issuer,
+            client_id,
+            actor,
+        })
+    }
+}
+
+/// `cnf`: an object.
+struct Bound<'r>(&'r Reader);
+
+impl<'de> DeserializeSeed<'de> for Bound<'_> {
+    type Value = Confirmation;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Confirmation, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Bound<'_> {
+    type Value = Confirmation;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a confirmation")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Confirmation, A::Error> {
+        let mut confirmation = Confirmation::default();
+        let mut others = Map::new();
+        while let Some(name) = members.next_key_seed(Text)? {
+            let from = &mut members;
+            let thumbprint = |reader: &Reader| {
+                Thumbprint::parse(&from.next_value_seed(Text)?).ok_or_else(|| reader.bad_value())
+            };
+            match &*name {
+                "x5t#S256" => self.0.once("cnf", &mut confirmation.x5t_s256, thumbprint)?,
+                "jkt" => self.0.once("cnf", &mut confirmation.jkt, thumbprint)?,
+                _ => {
+                    let strict = StrictValue::new(&self.0.notes, 3);
+                    let value = members.next_value_seed(strict)?;
+                    strict.insert(&mut others, name.into_owned(), value);
+                }
+            }
+        }
+        Ok(confirmation)
+    }
+}

@@ -1,0 +1,144 @@
+//! Who calls, as far as it has been proven.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::access_token::AccessToken;
+use crate::claims::{Actor, Claims};
+use crate::name::{ClientId, Issuer, Subject};
+use crate::scope::Scope;
+use crate::time::UnixTime;
+
+/// The identity behind a request: the claims of a verified token, and the token itself for handing it on.
+///
+/// Cheap to clone. Who makes one vouches for it: the claims must come from [`verify`](crate::verify).
+#[derive(Clone)]
+pub struct SecurityContext(Arc<Inner>);
+
+struct Inner {
+    claims: Claims,
+    token: AccessToken,
+}
+
+impl SecurityContext {
+    /// A context of verified claims and the token that they stood in.
+    #[must_use]
+    pub fn new(claims: Claims, token: AccessToken) -> Self {
+        Self(Arc::new(Inner { claims, token }))
+    }
+
+    /// Whom the call is made for (`sub`).
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.0.claims.subject
+    }
+
+    /// The client that got the token (`client_id`).
+    #[must_use]
+    pub fn client_id(&self) -> Option<&ClientId> {
+        self.0.claims.client_id.as_ref()
+    }
+
+    /// What the token allows.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.0.claims.scope
+    }
+
+    /// Who acts for the subject, if anybody does.
+    #[must_use]
+    pub fn actor(&self) -> Option<&Actor> {
+        self.0.claims.actor.as_ref()
+    }
+
+    /// Who issued the token.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.0.claims.issuer
+    }
+
+    /// When the token ends. A context may outlive it: long work checks again.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.0.claims.expires_at
+    }
+
+    /// All claims.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+
+    /// The token as it came, for a call in the caller's own name.
+    #[must_use]
+    pub fn token(&self) -> &AccessToken {
+        &self.0.token
+    }
+
+    /// Whether a service calls in its own name: the subject is the client, and nobody acts for anybody.
+    ///
+    /// That the *issuer* is one whose services are ours is for the caller to check.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        let claims = &self.0.claims;
+        claims.actor.is_none()
+            && claims
+                .client_id
+                .as_ref()
+                .is_some_and(|client| client.as_str() == claims.subject.as_str())
+    }
+}
+
+impl fmt::Debug for SecurityContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecurityContext")
+            .field("issuer", self.issuer())
+            .field("subject", self.subject())
+            .field("client_id", &self.client_id())
+            .field("scope", self.scope())
+            .field("actor", &self.actor())
+            .field("expires_at", &self.expires_at())
+            .field("token", self.token())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SecurityContext;
+    use crate::{AccessToken, Actor, Claims, UnixTime};
+
+    fn context(change: impl FnOnce(&mut Claims)) -> SecurityContext {
+        let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
+        let (issuer, subject) = (issuer.parse().unwrap(), subject.parse().unwrap());
+        let mut claims = Claims::new(
+            issuer,
+            subject,
+            audience.parse().unwrap(),
+            UnixTime::from_secs(9),
+        );
+        claims.client_id = Some("order-service".parse().unwrap());
+        change(&mut claims);
+        SecurityContext::new(claims, AccessToken::new("secret.secret.secret"))
+    }
+
+    #[test]
+    fn a_service_is_a_client_that_speaks_for_itself() {
+        assert!(context(|_| ()).is_service());
+        assert!(!context(|claims| claims.subject = "alice".parse().unwrap()).is_service());
+        assert!(!context(|claims| claims.client_id = None).is_service());
+        assert!(
+            !context(|claims| claims.actor = Some(Actor::new("gateway".parse().unwrap())))
+                .is_service()
+        );
+    }
+
+    #[test]
+    fn debug_output_shows_who_calls_but_not_the_token() {
+        let shown = format!("{:?}", context(|_| ()));
+        assert!(
+            shown.contains("order-service") && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Issuing: claims and a private key become a token.
+
+use crate::access_token::AccessToken;
+use crate::base64url;
+use crate::claims::{Claims, MAX_ACTOR_DEPTH};
+use crate::signing_key::SigningKey;
+use crate::time::UnixTime;
+
+/// The largest token that is issued by default, in bytes. Headers of common servers end at 8 KiB, all of them together.
+pub const DEFAULT_MAX_TOKEN_BYTES: usize = 4 * 1024;
+
+/// Why no token was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The claims end at `now` or before, or begin at their end.
+    #[error("the token would have no life")]
+    NoLife,
+    /// Not exactly one audience.
+    #[error("a token is for exactly one audience, not {count}")]
+    AudienceCount {
+        /// How many there are.
+        count: usize,
+    },
+    /// More actors behind one another than [`MAX_ACTOR_DEPTH`].
+    #[error("more than {MAX_ACTOR_DEPTH} actors behind one another")]
+    ActorDepth,
+    /// An extra claim has the name of a claim with a field of its own.
+    #[error("an extra claim has a reserved name")]
+    ReservedClaim,
+    /// Over the size budget. Lists of roles and groups are the usual reason.
+    #[error("the token would have {bytes} bytes, more than {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The budget.
+        limit: usize,
+    },
+    /// The library could not sign.
+    #[error("the signature could not be made")]
+    Signing,
+}
+
+/// Makes a token of `claims`, at most [`DEFAULT_MAX_TOKEN_BYTES`] long: a JWS in compact form with the header
+/// `typ: at+jwt`, `alg` and `kid` (RFC 9068 section 2.1).
+///
+/// # Errors
+/// [`SignError`] when the claims would make no sound token.
+pub fn sign(claims: &Claims, key: &SigningKey, now: UnixTime) -> Result<AccessToken, SignError> {
+    sign_within(claims, key, now, DEFAULT_MAX_TOKEN_BYTES)
+}
+
+/// [`sign`] with another size budget, in bytes.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_within(
+    claims: &Claims,
+    key: &SigningKey,
+    now: UnixTime,
+    limit: usize,
+) -> Result<AccessToken, SignError> {
+    check(claims, now)?;
+    // A member that is no JSON can not come up: keys are strings and numbers finite.
+    let json = serde_json::to_vec(claims).map_err(|_| SignError::Signing)?;
+    let header = key.encoded_header();
+    let bytes = header.len()
+        + base64url::encoded_len(json.len())
+        + base64url::encoded_len(key.signature_len())
+        + 2;
+    if bytes > limit {
+        return Err(SignError::TooLarge { bytes, limit });
+    }
+    let mut token = String::with_capacity(bytes);
+    token.push_str(header);
+    token.push('.');
+    base64url::encode_onto(&json, &mut token);
+    let signature = key.sign(token.as_bytes()).map_err(|_| SignError::Signing)?;
+    token.push('.');
+    base64url::encode_onto(signature.as_ref(), &mut token);
+    Ok(AccessToken::new(token))
+}
+
+fn check(claims: &Claims, now: UnixTime) -> Result<(), SignError> {
+    let count = claims.audience.len();
+    if count != 1 {
+        return Err(SignError::AudienceCount { count });
+    }
+    if claims.expires_at <= now
+        || claims
+            .not_before
+            .is_some_and(|begin| begin >= claims.expires_at)
+    {
+        return Err(SignError::NoLife);
+    }
+    if claims
+        .actor
+        .as_ref()
+        .is_some_and(|actor| actor.depth() > MAX_ACTOR_DEPTH)
+    {
+        return Err(SignError::ActorDepth);
+    }
+    if claims.extra.keys().any(|name| Claims::is_reserved(name)) {
+        return Err(SignError::ReservedClaim);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use super::{SignError, sign, sign_within};
+use crate::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, verify};
+
+fn claims() -> Claims {
+    let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
+    let (issuer, subject) = (issuer.parse().unwrap(), subject.parse().unwrap());
+    Claims::new(
+        issuer,
+        subject,
+        audience.parse().unwrap(),
+        UnixTime::from_secs(600),
+    )
+}
+
+#[test]
+fn what_is_signed_verifies_with_every_algorithm() {
+    for algorithm in Algorithm::EVERY {
+        let key = SigningKey::generate(algorithm).unwrap();
+        let token = sign(&claims(), &key, UnixTime::from_secs(0)).unwrap();
+        let keys = JwkSet::new([key.public_jwk()]);
+        let policy = VerifyPolicy::new(
+            "internal".parse().unwrap(),
+            "logistics-service".parse().unwrap(),
+        );
+        assert_eq!(
+            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1)),
+            Ok(claims()),
+            "{algorithm}"
+        );
+    }
+}
+
+#[test]
+fn claims_that_make_no_sound_token_are_not_signed() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let attempt = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = claims();
+        change(&mut claims);
+        sign(&claims, &key, UnixTime::from_secs(10)).map(|_| ())
+    };
+    assert_eq!(
+        attempt(&|claims| claims.expires_at = UnixTime::from_secs(10)),
+        Err(SignError::NoLife)
+    );
+    assert_eq!(
+        attempt(&|claims| claims.not_before = Some(UnixTime::from_secs(600))),
+        Err(SignError::NoLife)
+    );
+    assert_eq!(
+        attempt(&|claims| claims.audience.clear()),
+        Err(SignError::AudienceCount { count: 0 })
+    );
+    let second = |claims: &mut Claims| claims.audience.push("second".parse().unwrap());
+    assert_eq!(attempt(&second), Err(SignError::AudienceCount { count: 2 }));
+    let reserved =
+        |claims: &mut Claims| drop(claims.extra.insert("iss".to_owned(), "other".into()));
+    assert_eq!(attempt(&reserved), Err(SignError::ReservedClaim));
+}
+
+#[test]
+fn the_size_budget_counts_every_byte() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let token = sign(&claims(), &key, UnixTime::from_secs(0)).unwrap();
+    let bytes = token.expose().len();
+    assert!(sign_within(&claims(), &key, UnixTime::from_secs(0), bytes).is_ok());
+    let refused = sign_within(&claims(), &key, UnixTime::from_secs(0), bytes - 1);
+    assert_eq!(
+        refused,
+        Err(SignError::TooLarge {
+            bytes,
+            limit: bytes - 1
+        })
+    );
+}

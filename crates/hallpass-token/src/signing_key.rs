@@ -1,0 +1,271 @@
+//! Private keys. Only the issuer and test benches may name this module's type.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RsaKeyPair,
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::algorithm::Algorithm;
+use crate::base64url;
+use crate::jwk::{Jwk, Material};
+use crate::name::KeyId;
+
+mod import;
+
+/// A private key, parsed once and kept ready to sign. Cheap to clone; `Debug` shows no part of the private key.
+///
+/// Its name is the RFC 7638 thumbprint of its public half unless a JWK brought another or
+/// [`with_key_id`](Self::with_key_id) gave it one.
+#[derive(Clone)]
+pub struct SigningKey {
+    pair: Arc<KeyPair>,
+    public: Jwk,
+    key_id: KeyId,
+    /// The header of every token of this key, encoded.
+    header: Arc<str>,
+}
+
+enum KeyPair {
+    Es256(EcdsaKeyPair),
+    EdDsa(Ed25519KeyPair),
+    Rs256(RsaKeyPair),
+}
+
+/// Why a private key was not taken. Carries no part of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// No PEM block with a private key in it.
+    #[error("no private key in the PEM text (PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY)")]
+    NoPrivateKey,
+    /// More than one private key, and nothing says which one is meant.
+    #[error("more than one private key in the PEM text")]
+    SeveralKeys,
+    /// The key is encrypted with a passphrase.
+    #[error("the private key is encrypted: decrypt it first")]
+    Encrypted,
+    /// The text is larger than a key can be.
+    #[error("the text is too large for a key")]
+    TooLarge,
+    /// The text or its encoding is broken.
+    #[error("the private key is malformed")]
+    Malformed,
+    /// The JWK has no private part, or is broken, or is for something else.
+    #[error("the JWK can not sign: {0}")]
+    Jwk(crate::jwk::JwkError),
+    /// A kind of key that we do not sign with: another curve, RSA below 2048 bits, parts that do not belong together.
+    #[error(
+        "the private key was refused: not P-256, Ed25519 or RSA of 2048 bits and more, or its parts do not fit"
+    )]
+    Refused,
+    /// The library could not make or write a key.
+    #[error("the key could not be made")]
+    Generation,
+}
+
+impl SigningKey {
+    /// Makes a new key; RSA with 2048 bits.
+    ///
+    /// # Errors
+    /// [`KeyError::Generation`] when the operating system gives no random numbers.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        let pair = match algorithm {
+            Algorithm::Es256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map(KeyPair::Es256)
+            }
+            Algorithm::EdDsa => Ed25519KeyPair::generate().map(KeyPair::EdDsa),
+            Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(KeyPair::Rs256),
+        };
+        Self::from_pair(pair.map_err(|_| KeyError::Generation)?, None)
+    }
+
+    /// Reads a key as [`to_pkcs8`](Self::to_pkcs8) wrote it (PKCS#8 in DER, not encrypted).
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] when it is no sound key of this algorithm.
+    pub fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
+        let pair = match algorithm {
+            Algorithm::Es256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map(KeyPair::Es256)
+            }
+            Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).map(KeyPair::EdDsa),
+            Algorithm::Rs256 => RsaKeyPair::from_pkcs8(der).map(KeyPair::Rs256),
+        };
+        Self::from_pair(pair.map_err(|_| KeyError::Refused)?, None)
+    }
+
+    /// Reads the one private key of a PEM text: `PRIVATE KEY` (PKCS#8), `EC PRIVATE KEY` (SEC 1) or `RSA PRIVATE KEY`
+    /// (PKCS#1). Other blocks are passed over. The kind of key decides the algorithm.
+    ///
+    /// # Errors
+    /// [`KeyError`], among them for an encrypted key and for more than one.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        import::from_pem(pem)
+    }
+
+    /// Reads a private JWK (RFC 7517, RFC 7518 section 6, RFC 8037). `kid` is kept; RSA needs all of `p q dp dq qi`.
+    ///
+    /// # Errors
+    /// [`KeyError::Jwk`] for what is wrong with a member, [`KeyError::Refused`] for parts that do not fit together.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
+        import::from_jwk(jwk)
+    }
+
+    /// The same key under another name.
+    #[must_use]
+    pub fn with_key_id(self, key_id: KeyId) -> Self {
+        Self::assemble(self.pair, self.public.named(key_id.clone()), key_id)
+    }
+
+    /// The key in PKCS#8 (DER), to be sealed and stored. The buffer is wiped when dropped.
+    ///
+    /// # Errors
+    /// [`KeyError::Generation`] when the library can not write it.
+    pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let bytes = match &*self.pair {
+            KeyPair::Es256(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+            KeyPair::EdDsa(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),
+            KeyPair::Rs256(pair) => {
+                AsDer::<Pkcs8V1Der<'_>>::as_der(pair).map(|der| der.as_ref().to_vec())
+            }
+        };
+        bytes.map(Zeroizing::new).map_err(|_| KeyError::Generation)
+    }
+
+    /// The name of the key.
+    #[must_use]
+    pub fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// What the key signs with.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+
+    /// The public half, under the same name.
+    #[must_use]
+    pub fn public_jwk(&self) -> Jwk {
+        self.public.clone()
+    }
+
+    /// Signs `message`. For tokens use [`sign`](crate::sign()), which looks at what it signs.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<SignatureBytes, Unspecified> {
+        match &*self.pair {
+            KeyPair::Es256(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .map(SignatureBytes::Short),
+            KeyPair::EdDsa(pair) => pair.try_sign(message).map(SignatureBytes::Short),
+            KeyPair::Rs256(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(
+                    &RSA_PKCS1_SHA256,
+                    &SystemRandom::new(),
+                    message,
+                    &mut signature,
+                )?;
+                Ok(SignatureBytes::Long(signature))
+            }
+        }
+    }
+
+    /// The length of a signature in bytes.
+    pub(crate) fn signature_len(&self) -> usize {
+        match &*self.pair {
+            KeyPair::Es256(_) | KeyPair::EdDsa(_) => 64,
+            KeyPair::Rs256(pair) => pair.public_modulus_len(),
+        }
+    }
+
+    pub(crate) fn encoded_header(&self) -> &str {
+        &self.header
+    }
+
+    fn from_pair(pair: KeyPair, key_id: Option<KeyId>) -> Result<Self, KeyError> {
+        let material = pair.public_material().ok_or(KeyError::Refused)?;
+        let public = Jwk::from_material(material, None).map_err(|_| KeyError::Refused)?;
+        let key_id = match key_id {
+            Some(key_id) => key_id,
+            None => {
+                let thumbprint = base64url::encode(&public.thumbprint().0);
+                KeyId::try_from(thumbprint).map_err(|_| KeyError::Generation)?
+            }
+        };
+        Ok(Self::assemble(
+            Arc::new(pair),
+            public.named(key_id.clone()),
+            key_id,
+        ))
+    }
+
+    fn assemble(pair: Arc<KeyPair>, public: Jwk, key_id: KeyId) -> Self {
+        let header =
+            json!({"typ": "at+jwt", "alg": public.algorithm().as_str(), "kid": key_id.as_str()});
+        let header = base64url::encode(header.to_string().as_bytes()).into();
+        Self {
+            pair,
+            public,
+            key_id,
+            header,
+        }
+    }
+}
+
+/// A signature, wherever it is kept.
+pub(crate) enum SignatureBytes {
+    Short(aws_lc_rs::signature::Signature),
+    Long(Vec<u8>),
+}
+
+impl AsRef<[u8]> for SignatureBytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Short(signature) => signature.as_ref(),
+            Self::Long(signature) => signature,
+        }
+    }
+}
+
+impl KeyPair {
+    fn public_material(&self) -> Option<Material> {
+        match self {
+            Self::Es256(pair) => {
+                let (_, point) = pair.public_key().as_ref().split_first()?;
+                let (x, y) = point.split_at_checked(32)?;
+                Some(Material::P256 {
+                    x: x.try_into().ok()?,
+                    y: y.try_into().ok()?,
+                })
+            }
+            Self::EdDsa(pair) => Some(Material::Ed25519 {
+                x: pair.public_key().as_ref().try_into().ok()?,
+            }),
+            Self::Rs256(pair) => {
+                let (n, e) = import::rsa_public_numbers(pair.public_key().as_ref())?;
+                Some(Material::Rsa {
+                    n: n.to_vec(),
+                    e: e.to_vec(),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey")
+            .field("algorithm", &self.algorithm())
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
+    }
+}
