@@ -1,0 +1,80 @@
+//! Time, through one door.
+//!
+//! Everything in Hallpass that asks what time it is asks a [`Clock`], so that a test can hold time still or
+//! drive it on by hand. [`SystemClock`] is the single place in the workspace that reads the clocks of the
+//! operating system; `clippy.toml` forbids it everywhere else. Timers are another matter: they go through
+//! tokio, whose paused clock tests can drive as well.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A source of wall-clock and monotonic time.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// Wall-clock time: what `iat`, `nbf` and `exp` are compared with. It may jump when a machine is set right.
+    fn now(&self) -> SystemTime;
+
+    /// Time since some fixed moment of this clock; it never goes back. Ages, back-off and windows use it.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The clocks of the operating system.
+///
+/// Clones share the moment from which [`monotonic`](Clock::monotonic) counts.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts at zero now.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the monotonic clock"
+    )]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the wall clock"
+    )]
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_never_goes_back_and_is_shared_by_clones() {
+        let clock = SystemClock::new();
+        let copy = clock;
+        let first = clock.monotonic();
+        let second = copy.monotonic();
+        assert!(second >= first);
+        assert!(clock.monotonic() >= second);
+    }
+
+    #[test]
+    fn wall_clock_time_is_after_the_epoch() {
+        assert!(SystemClock::new().now() > SystemTime::UNIX_EPOCH);
+    }
+}

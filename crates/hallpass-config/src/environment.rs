@@ -1,0 +1,1 @@
+//! The environment of the process, for programs that are configured by it alone.

@@ -1,0 +1,63 @@
+//! Text that must not be seen.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret text, such as a client secret.
+///
+/// `Debug` shows three stars, there is no `Display` and no serialisation, and the memory is overwritten when
+/// the value is dropped. It has no `==`: compare what [`expose`](Self::expose) returns in constant time.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps `text`.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The secret itself. Whoever calls this takes care that it reaches no log, error or metric.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_hides_the_text_and_its_length() {
+        assert_eq!(format!("{:?}", Secret::new("InternalSecret123!")), "***");
+        assert_eq!(
+            format!("{:#?}", Some(Secret::from(""))),
+            "Some(\n    ***,\n)"
+        );
+    }
+
+    #[test]
+    fn the_text_is_there_for_who_asks() {
+        assert_eq!(Secret::from("s".to_owned()).expose(), "s");
+    }
+}

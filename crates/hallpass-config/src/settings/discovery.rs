@@ -1,0 +1,150 @@
+//! `discovery`: where the services live.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+/// Where the services live.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// `static`: service name to its instances.
+    pub instances: BTreeMap<String, Vec<InstanceAddress>>,
+}
+
+/// One instance of a service: `host:port`, or `https://host:port` where it speaks TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InstanceAddress {
+    https: bool,
+    host: String,
+    port: u16,
+}
+
+/// Why a text is no [`InstanceAddress`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no address of an instance; write host:port or https://host:port")]
+pub struct InstanceAddressError;
+
+impl InstanceAddress {
+    /// A plain-text instance.
+    ///
+    /// # Errors
+    /// When `host` is neither a host name nor an IP address.
+    pub fn http(host: &str, port: u16) -> Result<Self, InstanceAddressError> {
+        Self::new(false, host, port)
+    }
+
+    /// An instance that speaks TLS.
+    ///
+    /// # Errors
+    /// When `host` is neither a host name nor an IP address.
+    pub fn https(host: &str, port: u16) -> Result<Self, InstanceAddressError> {
+        Self::new(true, host, port)
+    }
+
+    /// Host name, IPv4 address, or IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// TCP port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it speaks TLS.
+    #[must_use]
+    pub const fn is_https(&self) -> bool {
+        self.https
+    }
+
+    fn new(https: bool, host: &str, port: u16) -> Result<Self, InstanceAddressError> {
+        if port == 0 || !is_host(host) {
+            return Err(InstanceAddressError);
+        }
+        Ok(Self {
+            https,
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl FromStr for InstanceAddress {
+    type Err = InstanceAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (https, address) = match text.split_once("://") {
+            Some(("http", address)) => (false, address),
+            Some(("https", address)) => (true, address),
+            Some(_) => return Err(InstanceAddressError),
+            None => (false, text),
+        };
+        let (host, port) = address.rsplit_once(':').ok_or(InstanceAddressError)?;
+        let port = port.parse().map_err(|_| InstanceAddressError)?;
+        Self::new(https, host, port)
+    }
+}
+
+impl fmt::Display for InstanceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.https { "https://" } else { "" };
+        write!(f, "{scheme}{}:{}", self.host, self.port)
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']').map(str::parse::<Ipv6Addr>);
+        return matches!(address, Some(Ok(_)));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    !host.is_empty() && host.len() <= 253 && host.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_are_taken_apart() {
+        let plain: InstanceAddress = "127.0.0.1:9000".parse().unwrap();
+        assert_eq!(
+            (plain.host(), plain.port(), plain.is_https()),
+            ("127.0.0.1", 9000, false)
+        );
+        let tls: InstanceAddress = "https://[::1]:9443".parse().unwrap();
+        assert_eq!(
+            (tls.host(), tls.port(), tls.is_https()),
+            ("[::1]", 9443, true)
+        );
+        assert_eq!(tls.to_string(), "https://[::1]:9443");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "host",
+            "host:",
+            ":80",
+            "host:0",
+            "host:65536",
+            "a b:80",
+            "ftp://host:80",
+            "https://host:80/path",
+            "user@host:80",
+            "::1:80",
+            "[::g]:80",
+            "[::1:80",
+        ] {
+            assert_eq!(
+                text.parse::<InstanceAddress>(),
+                Err(InstanceAddressError),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `security`: what this service demands of its callers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{AlgorithmName, EndpointUrl};
+
+/// What this service demands of its callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// `permit-all`: lets every request through unverified. For development alone.
+    ///
+    /// [`Loader::load`](crate::Loader::load) refuses it beside a production signal.
+    pub permit_all: bool,
+    /// What in the environment says that this is production, as `NAME=value`; no key of its own.
+    pub production_signal: Option<String>,
+    /// `internal-jwt`: how tokens are verified.
+    pub internal_jwt: InternalJwt,
+}
+
+/// How tokens are verified, and what each route demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalJwt {
+    /// `mode`: roll-out switch of the whole service.
+    pub mode: Mode,
+    /// `audience`: what tokens must bear in `aud`; by default `service.name`.
+    pub audience: Option<String>,
+    /// `leeway-seconds`: how far clocks may differ.
+    pub leeway: Duration,
+    /// `jwks-cooldown-seconds`: shortest time between two key fetches caused by an unknown `kid`.
+    pub jwks_cooldown: Duration,
+    /// `issuers`, or the one issuer of the short form.
+    pub issuers: Vec<TrustedIssuer>,
+    /// `routes`: rules by path; the first that fits decides.
+    pub routes: Vec<RouteRule>,
+    /// `internal-only`: paths that only services may call.
+    pub internal_only: InternalOnly,
+}
+
+impl Default for InternalJwt {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            audience: None,
+            leeway: Duration::from_secs(10),
+            jwks_cooldown: Duration::from_secs(10),
+            issuers: Vec::new(),
+            routes: Vec::new(),
+            internal_only: InternalOnly::default(),
+        }
+    }
+}
+
+/// How far verification is rolled out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// `off`: tokens are not looked at.
+    Off,
+    /// `report`: a request that would be denied passes, and is counted.
+    Report,
+    /// `enforce`: a request that fails is denied.
+    #[default]
+    Enforce,
+}
+
+/// An issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuer {
+    /// `name`: unique in the list; logs and metrics name the issuer by it.
+    pub name: String,
+    /// `issuer`: the exact value of `iss`.
+    pub issuer: String,
+    /// `audience`: the value that `aud` must hold; by default that of `internal-jwt`.
+    pub audience: String,
+    /// `jwks-url` or `jwks-file`: where its public keys are.
+    pub jwks: JwksLocation,
+    /// `algorithms`: signature algorithms accepted from it.
+    pub algorithms: Vec<AlgorithmName>,
+    /// `internal`: whether its service tokens open internal-only routes.
+    pub internal: bool,
+    /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and
+    /// Keycloak write them. An ID token of that issuer then passes as an access token if its audience fits.
+    pub dangerous_accept_untyped: bool,
+}
+
+/// Where a JWK set is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwksLocation {
+    /// Fetched over HTTP.
+    Url(EndpointUrl),
+    /// Read from a file.
+    File(PathBuf),
+}
+
+/// What one path demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRule {
+    /// `path`: begins with `/`; `*` stands for one segment, `**` at the end for any number.
+    pub path: String,
+    /// `methods`: in capitals; empty means all.
+    pub methods: Vec<String>,
+    /// `rule`, with its `scope`, `all` and `any`.
+    pub access: RouteAccess,
+    /// `mode`: roll-out switch of this route; by default that of `internal-jwt`.
+    pub mode: Option<Mode>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteAccess {
+    /// `anonymous`: anybody.
+    Anonymous,
+    /// `authenticated`: whoever shows a valid token.
+    Authenticated,
+    /// `internal-only`: services with the scope; never a user's token.
+    InternalOnly {
+        /// `scope`: by default that of `internal-only`.
+        scope: String,
+    },
+    /// `scopes`: tokens with all of the one and any of the other list; at least one list is not empty.
+    Scopes {
+        /// `all`: each of these.
+        all: Vec<String>,
+        /// `any`: at least one of these, unless the list is empty.
+        any: Vec<String>,
+    },
+}
+
+/// Paths that only services may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalOnly {
+    /// `paths`: patterns as in `routes`. They are looked at before `routes`.
+    pub paths: Vec<String>,
+    /// `scope`: what a service's token must bear there.
+    pub scope: String,
+}
+
+impl Default for InternalOnly {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            scope: "internal-service".to_owned(),
+        }
+    }
+}
