@@ -1,0 +1,253 @@
+//! Request and response bodies of outgoing calls.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use hallpass_token::SecurityContext;
+use http::Request;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use crate::context::body_scope;
+
+/// Any error, as tower layers and bodies pass it on.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of an outgoing request or of its response.
+///
+/// Empty and in-memory bodies can be sent again ([`Body::try_clone`]); streams are sent once.
+#[derive(Default)]
+pub struct Body {
+    kind: Kind,
+}
+
+#[derive(Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Full(Option<Bytes>),
+    Incoming(Incoming),
+    Stream(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
+}
+
+impl Body {
+    /// A body without content.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { kind: Kind::Empty }
+    }
+
+    /// Wraps any http body. It can not be sent twice, so a call with it is neither retried nor replayed.
+    pub fn wrap<B>(body: B) -> Self
+    where
+        B: HttpBody + Send + 'static,
+        B::Data: Buf,
+        B::Error: Into<BoxError>,
+    {
+        let body = body
+            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into);
+        Self {
+            kind: Kind::Stream(Box::pin(body)),
+        }
+    }
+
+    /// A second body with the same content, or `None` for a stream.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self> {
+        match &self.kind {
+            Kind::Empty => Some(Self::empty()),
+            Kind::Full(bytes) => Some(Self {
+                kind: Kind::Full(bytes.clone()),
+            }),
+            Kind::Incoming(_) | Kind::Stream(_) => None,
+        }
+    }
+
+    /// Polls the rest of this body in an identity context; see [`body_scope`].
+    #[must_use]
+    pub fn in_context(self, context: impl Into<Option<SecurityContext>>) -> Self {
+        match self.kind {
+            kind @ (Kind::Empty | Kind::Full(_)) => Self { kind },
+            kind => Self::wrap(body_scope(context, Self { kind })),
+        }
+    }
+
+    /// Reads the whole body into memory.
+    ///
+    /// # Errors
+    /// [`CollectError::TooLarge`] as soon as more than `limit` bytes have come (or are announced);
+    /// [`CollectError::Broken`] when the body ends early.
+    pub async fn collect_within(mut self, limit: usize) -> Result<Bytes, CollectError> {
+        let announced = self.size_hint().lower();
+        if announced > limit as u64 {
+            return Err(CollectError::TooLarge { limit });
+        }
+        let mut collected = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            let Ok(data) = frame.map_err(CollectError::Broken)?.into_data() else {
+                continue;
+            };
+            if collected.len() + data.len() > limit {
+                return Err(CollectError::TooLarge { limit });
+            }
+            if collected.is_empty() && self.is_end_stream() {
+                return Ok(data);
+            }
+            collected.extend_from_slice(&data);
+        }
+        Ok(collected.freeze())
+    }
+}
+
+/// Why [`Body::collect_within`] gave up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CollectError {
+    /// More than the allowed number of bytes.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit that was given, in bytes.
+        limit: usize,
+    },
+    /// The connection failed before the body's end.
+    #[error("the body ended early")]
+    Broken(#[source] BoxError),
+}
+
+/// Copies a request so that it can be sent again: `None` when its body is a stream.
+///
+/// Extensions come along, so the copy carries the same identity context.
+#[must_use]
+pub fn try_clone_request(request: &Request<Body>) -> Option<Request<Body>> {
+    let mut copy = Request::new(request.body().try_clone()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.version_mut() = request.version();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self {
+            kind: Kind::Full(Some(bytes)),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<Incoming> for Body {
+    fn from(body: Incoming) -> Self {
+        Self {
+            kind: Kind::Incoming(body),
+        }
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.kind {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => Poll::Ready(
+                bytes
+                    .take()
+                    .filter(|bytes| !bytes.is_empty())
+                    .map(|bytes| Ok(Frame::data(bytes))),
+            ),
+            Kind::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Kind::Stream(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty => true,
+            Kind::Full(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Kind::Incoming(body) => body.is_end_stream(),
+            Kind::Stream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
+            Kind::Incoming(body) => body.size_hint(),
+            Kind::Stream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Shows the kind and the size, never the content.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Empty => f.write_str("Body(empty)"),
+            Kind::Full(bytes) => write!(f, "Body({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Kind::Incoming(_) => f.write_str("Body(incoming)"),
+            Kind::Stream(_) => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_in_memory_body_can_be_sent_again_and_a_stream_can_not() {
+        let body = Body::from("again");
+        let copy = body.try_clone().unwrap();
+        assert_eq!(body.collect_within(5).await.unwrap(), "again");
+        assert_eq!(copy.collect_within(5).await.unwrap(), "again");
+        assert!(Body::wrap(Body::from("once")).try_clone().is_none());
+    }
+
+    #[tokio::test]
+    async fn collecting_stops_at_the_limit() {
+        let stream = Body::wrap(Body::from(vec![b'x'; 1000]));
+        assert!(matches!(
+            stream.collect_within(999).await,
+            Err(CollectError::TooLarge { limit: 999 })
+        ));
+        let announced = Body::from(vec![b'x'; 1000]);
+        assert!(matches!(
+            announced.collect_within(10).await,
+            Err(CollectError::TooLarge { limit: 10 })
+        ));
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let text = format!("{:?}", Body::from("client_secret=hunter2"));
+        assert_eq!(text, "Body(21 bytes)");
+    }
+}

@@ -1,0 +1,102 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+
+#[test]
+fn an_instance_is_read_from_host_and_port_with_or_without_scheme() {
+    let plain: Instance = "127.0.0.1:9000".parse().unwrap();
+    assert_eq!(
+        (plain.to_string().as_str(), plain.port()),
+        ("http://127.0.0.1:9000", 9000)
+    );
+    let secure: Instance = "https://service-auth.example".parse().unwrap();
+    assert_eq!(
+        (secure.host(), secure.port(), secure.is_https()),
+        ("service-auth.example", 443, true)
+    );
+    let six: Instance = "[::1]:9000".parse().unwrap();
+    assert_eq!((six.host(), six.port()), ("[::1]", 9000));
+}
+
+#[test]
+fn an_instance_with_a_path_a_user_or_another_scheme_is_refused() {
+    for text in [
+        "",
+        "ftp://host:1",
+        "host:1/path",
+        "http://host/path",
+        "host:99999",
+        "host:",
+        "a b:1",
+        ":80",
+    ] {
+        assert!(text.parse::<Instance>().is_err(), "{text:?} was read");
+    }
+    let error = "http://user:hunter2@host:1"
+        .parse::<Instance>()
+        .unwrap_err();
+    assert!(!error.to_string().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_listed_has_no_instance() {
+    let known = StaticDiscovery::new()
+        .with("a", ["127.0.0.1:1".parse().unwrap()])
+        .with("empty", []);
+    assert_eq!(known.instances("a").await.unwrap().len(), 1);
+    for service in ["b", "empty"] {
+        assert_eq!(
+            known.instances(service).await,
+            Err(DiscoverError::no_instance(service))
+        );
+    }
+}
+
+/// A source that can be switched off.
+#[derive(Debug, Default)]
+struct Flaky {
+    down: AtomicBool,
+}
+
+impl Discover for Flaky {
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
+        let answer = if self.down.load(Ordering::Relaxed) {
+            Err(DiscoverError::unavailable(service, "down"))
+        } else {
+            Ok(Arc::from(["127.0.0.1:1".parse().unwrap()]))
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test]
+async fn the_last_known_instances_go_on_while_the_source_is_down() {
+    let source = Arc::new(Flaky::default());
+    let discovery = LastKnown::new(Arc::clone(&source) as Arc<dyn Discover>);
+    let before = discovery.instances("a").await.unwrap();
+    source.down.store(true, Ordering::Relaxed);
+    assert_eq!(discovery.instances("a").await.unwrap(), before);
+    assert!(matches!(
+        discovery.instances("never-seen").await,
+        Err(DiscoverError::Unavailable { .. })
+    ));
+}
+
+#[tokio::test]
+async fn dns_gives_one_instance_per_address_over_http_and_the_name_over_https() {
+    let plain = DnsDiscovery::http(80).instances("localhost").await.unwrap();
+    assert!(
+        plain
+            .iter()
+            .all(|instance| ["127.0.0.1", "[::1]"].contains(&instance.host()))
+    );
+    let secure = DnsDiscovery::https(8443)
+        .with_suffix("shop.local")
+        .instances("orders")
+        .await
+        .unwrap();
+    assert_eq!(secure[0].to_string(), "https://orders.shop.local:8443");
+}

@@ -1,0 +1,352 @@
+//! The HTTP transport below every outgoing call.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, ResponseFuture};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use pin_project_lite::pin_project;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tower_service::Service;
+
+use crate::body::Body;
+
+/// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
+pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Default time after which an unused connection is closed. Below the keep-alive of common servers
+/// (60 to 75 s), so that a call rarely meets a connection that the server has just closed.
+pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Default number of unused connections kept per instance.
+pub const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_HEADERS: usize = 128;
+const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
+
+/// Sends requests over pooled HTTP/1.1 connections, with TLS by rustls on aws-lc-rs.
+///
+/// Redirects are not followed and proxy variables are not read: a service call goes where discovery
+/// says and nowhere else. There is no limit on the time of a whole call; the layers above set one.
+/// Cloning shares the connection pool.
+#[derive(Clone)]
+pub struct HttpTransport {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+}
+
+impl HttpTransport {
+    /// A transport with the defaults of [`HttpTransportBuilder`].
+    ///
+    /// # Errors
+    /// As [`HttpTransportBuilder::build`].
+    pub fn new() -> Result<Self, TransportError> {
+        Self::builder().build()
+    }
+
+    /// Settings first; see [`HttpTransportBuilder`].
+    #[must_use]
+    pub fn builder() -> HttpTransportBuilder {
+        HttpTransportBuilder::default()
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").finish_non_exhaustive()
+    }
+}
+
+/// Settings of an [`HttpTransport`].
+#[derive(Debug)]
+pub struct HttpTransportBuilder {
+    connect_timeout: Duration,
+    idle_timeout: Duration,
+    max_idle_per_host: usize,
+    tls: Option<ClientConfig>,
+}
+
+impl Default for HttpTransportBuilder {
+    fn default() -> Self {
+        Self {
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            idle_timeout: DEFAULT_IDLE_TIMEOUT,
+            max_idle_per_host: DEFAULT_MAX_IDLE_PER_HOST,
+            tls: None,
+        }
+    }
+}
+
+impl HttpTransportBuilder {
+    /// Wait for one TCP connection; default [`DEFAULT_CONNECT_TIMEOUT`].
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Time after which an unused connection is closed; default [`DEFAULT_IDLE_TIMEOUT`].
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Unused connections kept per instance; default [`DEFAULT_MAX_IDLE_PER_HOST`].
+    #[must_use]
+    pub fn max_idle_per_host(mut self, connections: usize) -> Self {
+        self.max_idle_per_host = connections;
+        self
+    }
+
+    /// TLS settings in full (own roots, client certificate). Must not name ALPN protocols: they are
+    /// cleared, the transport speaks HTTP/1.1.
+    #[must_use]
+    pub fn tls(mut self, config: ClientConfig) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
+    /// Trusts the certificates in `pem` and no others; for a private certificate authority.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Tls`] when `pem` holds no certificate or one that can not be read.
+    pub fn trust_only_pem(self, pem: &[u8]) -> Result<Self, TransportError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(TransportError::tls)?;
+            roots.add(certificate).map_err(TransportError::tls)?;
+        }
+        if roots.is_empty() {
+            return Err(TransportError::new(
+                TransportErrorKind::Tls,
+                "no certificate in the PEM text",
+            ));
+        }
+        Ok(self.tls(config_with(roots)?))
+    }
+
+    /// The transport. Opens no connection yet.
+    ///
+    /// Without TLS settings it trusts the operating system's roots. Where there are none (a bare
+    /// container) plain http still works and https is refused as untrusted, so that a service that needs
+    /// no TLS starts everywhere.
+    ///
+    /// # Errors
+    /// [`TransportErrorKind::Tls`] when the TLS library refuses its own defaults.
+    pub fn build(self) -> Result<HttpTransport, TransportError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(self.connect_timeout));
+        tcp.set_keepalive(Some(TCP_KEEPALIVE));
+        let mut tls = match self.tls {
+            Some(config) => config,
+            None => system_roots()?,
+        };
+        tls.alpn_protocols.clear();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_max_idle_per_host(self.max_idle_per_host)
+            .http1_max_headers(MAX_RESPONSE_HEADERS)
+            .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+            .build(connector);
+        Ok(HttpTransport { client })
+    }
+}
+
+fn tls_defaults()
+-> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, TransportError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TransportError::tls)
+}
+
+fn config_with(roots: RootCertStore) -> Result<ClientConfig, TransportError> {
+    Ok(tls_defaults()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn system_roots() -> Result<ClientConfig, TransportError> {
+    match tls_defaults()?.with_native_roots() {
+        Ok(builder) => Ok(builder.with_no_client_auth()),
+        Err(error) => {
+            tracing::warn!(%error, "no root certificates on this system: https calls will be refused");
+            config_with(RootCertStore::empty())
+        }
+    }
+}
+
+impl Service<Request<Body>> for HttpTransport {
+    type Response = Response<Body>;
+    type Error = TransportError;
+    type Future = TransportFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> TransportFuture {
+        TransportFuture {
+            response: self.client.request(request),
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`HttpTransport`], up to and including its headers.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TransportFuture {
+        #[pin]
+        response: ResponseFuture,
+    }
+}
+
+impl Future for TransportFuture {
+    type Output = Result<Response<Body>, TransportError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.project().response.poll(cx));
+        Poll::Ready(match response {
+            Ok(response) => Ok(response.map(Body::from)),
+            Err(error) => Err(TransportError::from_client(error)),
+        })
+    }
+}
+
+/// Why no response came. Cheap to clone; equality looks at the kind only.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    #[source]
+    source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// The kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection: refused, unreachable, name not found, TLS handshake failed. Nothing was sent.
+    #[error("could not connect")]
+    Connect,
+    /// No connection within the connect timeout. Nothing was sent.
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    /// TLS settings that can not be used.
+    #[error("the TLS settings can not be used")]
+    Tls,
+    /// The connection ended before the response did; the request may have been carried out.
+    #[error("the connection broke before the response was complete")]
+    Broken,
+    /// The peer does not speak HTTP/1.1 as it should, or exceeds a limit.
+    #[error("the peer's answer is not valid HTTP")]
+    Protocol,
+    /// The request can not be sent at all (no scheme or host in its URI).
+    #[error("the request can not be sent: its URI needs http or https and a host")]
+    Request,
+}
+
+impl TransportError {
+    /// An error of the given kind; for tests and for transports of one's own.
+    pub fn new(kind: TransportErrorKind, source: impl Into<crate::BoxError>) -> Self {
+        Self {
+            kind,
+            source: Arc::from(source.into()),
+        }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// Whether it is certain that the peer has seen nothing of the request.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        match self.kind {
+            TransportErrorKind::Connect
+            | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::Tls
+            | TransportErrorKind::Request => true,
+            TransportErrorKind::Broken | TransportErrorKind::Protocol => false,
+        }
+    }
+
+    /// Whether another instance, or the same one later, may answer.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self.kind {
+            TransportErrorKind::Connect
+            | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::Broken => true,
+            TransportErrorKind::Tls
+            | TransportErrorKind::Protocol
+            | TransportErrorKind::Request => false,
+        }
+    }
+
+    /// Whether a wait ran out.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self.kind, TransportErrorKind::ConnectTimeout)
+    }
+
+    fn tls(source: impl Into<crate::BoxError>) -> Self {
+        Self::new(TransportErrorKind::Tls, source)
+    }
+
+    fn from_client(error: hyper_util::client::legacy::Error) -> Self {
+        let kind = if error.is_connect() {
+            if timed_out(&error) {
+                TransportErrorKind::ConnectTimeout
+            } else {
+                TransportErrorKind::Connect
+            }
+        } else {
+            match find::<hyper::Error>(&error) {
+                Some(cause) if cause.is_parse() || cause.is_parse_too_large() => {
+                    TransportErrorKind::Protocol
+                }
+                Some(_) => TransportErrorKind::Broken,
+                None => TransportErrorKind::Request,
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl PartialEq for TransportError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    find::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+/// The first error of type `E` in the chain of sources.
+fn find<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
+}
