@@ -1,0 +1,149 @@
+//! Clocks that a test drives.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hallpass::config::clock::Clock;
+
+/// A clock that stands still until the test moves it.
+///
+/// Starts at 2026-01-01T00:00:00Z unless told otherwise. Wall time and monotonic time move together;
+/// only [`ManualClock::set`] lets the wall clock jump while monotonic time stays, as an
+/// administrator's correction does.
+#[derive(Debug)]
+pub struct ManualClock {
+    state: Mutex<ManualTime>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct ManualTime {
+    wall: SystemTime,
+    monotonic: Duration,
+}
+
+/// 2026-01-01T00:00:00Z.
+const START_UNIX_SECONDS: u64 = 1_767_225_600;
+
+impl ManualClock {
+    /// A clock at its default start.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::at(UNIX_EPOCH + Duration::from_secs(START_UNIX_SECONDS))
+    }
+
+    /// A clock that shows `wall`.
+    #[must_use]
+    pub fn at(wall: SystemTime) -> Self {
+        Self {
+            state: Mutex::new(ManualTime {
+                wall,
+                monotonic: Duration::ZERO,
+            }),
+        }
+    }
+
+    /// Moves wall time and monotonic time forward.
+    ///
+    /// # Panics
+    /// Past the end of what [`SystemTime`] can hold.
+    pub fn advance(&self, by: Duration) {
+        self.change(|time| {
+            time.wall += by;
+            time.monotonic += by;
+        });
+    }
+
+    /// Sets the wall clock alone, backwards too.
+    pub fn set(&self, wall: SystemTime) {
+        self.change(|time| time.wall = wall);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut ManualTime)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn read(&self) -> ManualTime {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> SystemTime {
+        self.read().wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.read().monotonic
+    }
+}
+
+/// A clock that follows tokio's: under `tokio::time::pause` every sleep moves it, so that timers
+/// and expiry agree.
+///
+/// Make it inside the runtime whose time it follows. It starts at 2026-01-01T00:00:00Z.
+#[derive(Debug)]
+pub struct TokioClock {
+    start: tokio::time::Instant,
+    wall_at_start: SystemTime,
+}
+
+impl TokioClock {
+    /// A clock at its default start.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            start: tokio::time::Instant::now(),
+            wall_at_start: UNIX_EPOCH + Duration::from_secs(START_UNIX_SECONDS),
+        }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> SystemTime {
+        self.wall_at_start + self.start.elapsed()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = ManualClock::new();
+        let before = clock.now();
+        assert_eq!(clock.now(), before);
+        clock.advance(Duration::from_secs(7));
+        assert_eq!(clock.now(), before + Duration::from_secs(7));
+        assert_eq!(clock.monotonic(), Duration::from_secs(7));
+        clock.set(before);
+        assert_eq!(
+            (clock.now(), clock.monotonic()),
+            (before, Duration::from_secs(7))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tokio_clock_follows_paused_time() {
+        let clock = TokioClock::new();
+        let before = clock.now();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(clock.now(), before + Duration::from_secs(600));
+    }
+}
