@@ -1,2 +1,68 @@
-//! The `hallpass` executable.
-fn main() {}
+//! The `hallpass` executable: every role is a subcommand.
+//!
+//! One file per command under `command/`; what is said and with which exit code is in `output`.
+
+mod command;
+mod input;
+mod key_set;
+mod logging;
+mod output;
+mod runtime;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::Command;
+use crate::output::Exit;
+
+/// Internal authentication between services: issue, get, relay and verify short-lived tokens.
+///
+/// Exit codes: 0 done or valid, 1 failed, 64 bad usage or configuration, 65 token not valid,
+/// 74 standard output can not be written.
+#[derive(Debug, Parser)]
+#[command(name = "hallpass", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    logging: logging::LoggingArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error).into(),
+    };
+    if let Err(failure) = logging::install(&arguments.logging, &arguments.command) {
+        return failure.report().into();
+    }
+    match arguments.command.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report().into(),
+    }
+}
+
+/// Help and version are answers (0); everything else clap says is bad usage (64, where clap has 2).
+fn explain(error: &clap::Error) -> Exit {
+    // A terminal that can not be written to can not be told so either.
+    let _unwritable = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

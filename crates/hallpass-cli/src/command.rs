@@ -1,0 +1,67 @@
+//! The subcommands: one file each.
+
+mod completions;
+mod config_check;
+mod jws_verify;
+mod token_inspect;
+mod token_verify;
+
+use clap::Subcommand;
+
+use crate::output::{Exit, Failure};
+
+/// What `hallpass` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Get, look into and check tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Check raw signatures.
+    #[command(subcommand)]
+    Jws(JwsCommand),
+    /// Check configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Show what a token says, without believing it.
+    Inspect(token_inspect::TokenInspect),
+    /// Check a token as a resource server would.
+    Verify(token_verify::TokenVerify),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JwsCommand {
+    /// Check a raw JWS by the code path of the resource server; no claims are looked at.
+    Verify(jws_verify::JwsVerify),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a file and print the effective settings with the origin of each value.
+    Check(config_check::ConfigCheck),
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Token(TokenCommand::Inspect(command)) => command.run(),
+            Self::Token(TokenCommand::Verify(command)) => command.run(),
+            Self::Jws(JwsCommand::Verify(command)) => command.run(),
+            Self::Config(ConfigCommand::Check(command)) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+
+    /// Whether the command stays up and serves: then the log tells about normal work too.
+    pub(crate) fn serves(&self) -> bool {
+        match self {
+            Self::Token(_) | Self::Jws(_) | Self::Config(_) | Self::Completions(_) => false,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `hallpass config check`: the effective settings, or everything that is wrong with them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::output::{self, Exit, Failure};
+use crate::settings;
+
+/// Reads the file and the environment of this process as a service would, opens no connection, and
+/// prints the settings as a tree with the origin of each value; secrets show as `***`. Problems go
+/// to standard error, all of them at once, with exit 64.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigCheck {
+    /// The YAML file.
+    file: PathBuf,
+    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
+    #[arg(long, value_name = "PREFIX")]
+    config_prefix: Option<String>,
+}
+
+impl ConfigCheck {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let loaded = settings::load(settings::loader(
+            Some(&self.file),
+            self.config_prefix.as_deref(),
+        ))?;
+        output::print_line(loaded.effective().trim_end())?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,81 @@
+//! The JWK set a command line points at: a file or a URL.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
+use hallpass::client::{Body, HttpTransport};
+use hallpass::config::EndpointUrl;
+use hallpass::token::{JwkSet, MAX_JWK_SET_BYTES};
+use tower::ServiceExt;
+
+use crate::input;
+use crate::output::Failure;
+use crate::runtime;
+
+/// Longest wait for a key set from a URL, connecting included.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// Loads the set; single keys that can not be used skip themselves.
+///
+/// # Errors
+/// A usage failure: no such file, no answer, not a JWK set (an HTML page for instance).
+pub(crate) fn load(location: &OsStr) -> Result<JwkSet, Failure> {
+    let shown = location.to_string_lossy();
+    let bytes = if shown.contains("://") {
+        download(&shown)?
+    } else {
+        let input = input::read(Path::new(location), input::MAX_KEY_FILE_BYTES)?;
+        if input.cut {
+            return Err(Failure::usage(format_args!(
+                "{shown}: more than {} bytes",
+                input::MAX_KEY_FILE_BYTES
+            )));
+        }
+        input.bytes
+    };
+    JwkSet::parse(&bytes)
+        .map_err(|error| Failure::usage(format_args!("{shown} is not a usable JWK set: {error}")))
+}
+
+/// Fetches the set; redirects are not followed.
+fn download(url: &str) -> Result<Vec<u8>, Failure> {
+    // Keys decide who is believed, so they may not come over a line that anybody can write to.
+    match url.parse::<EndpointUrl>() {
+        Ok(EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_)) => {}
+        Ok(EndpointUrl::LoadBalanced { .. }) => {
+            return Err(Failure::usage(
+                "--jwks: lb:// needs a configuration; give the https URL",
+            ));
+        }
+        Err(error) => return Err(Failure::usage(format_args!("--jwks {error}"))),
+    }
+    let request = http::Request::get(url)
+        .header(http::header::ACCEPT, "application/json")
+        .body(Body::empty())
+        .map_err(|error| Failure::usage(format_args!("--jwks: {error}")))?;
+    runtime::block_on(async {
+        match tokio::time::timeout(DOWNLOAD_LIMIT, fetch(request)).await {
+            Ok(outcome) => {
+                outcome.map_err(|reason| Failure::usage(format_args!("{url}: {reason}")))
+            }
+            Err(_elapsed) => Err(Failure::usage(format_args!(
+                "{url}: no answer within {} seconds",
+                DOWNLOAD_LIMIT.as_secs()
+            ))),
+        }
+    })?
+}
+
+async fn fetch(request: http::Request<Body>) -> Result<Vec<u8>, String> {
+    let transport = HttpTransport::new().map_err(|error| error.to_string())?;
+    let response = transport
+        .oneshot(request)
+        .await
+        .map_err(|error| error.to_string())?;
+    if response.status() != http::StatusCode::OK {
+        return Err(format!("answered {}", response.status()));
+    }
+    let bytes = response.into_body().collect_within(MAX_JWK_SET_BYTES).await;
+    Ok(bytes.map_err(|error| error.to_string())?.to_vec())
+}

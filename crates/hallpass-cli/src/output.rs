@@ -1,0 +1,142 @@
+//! Everything the executable says to its caller: exit codes, standard output, standard error.
+//!
+//! One place, so that a script can rely on the same meaning under every subcommand:
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | done; for a check: valid |
+//! | 1 | it ran and failed: an issuer that can not be reached, an expectation of the demo that was not met |
+//! | 64 | bad usage: the command line, a configuration, a key set that can not be read |
+//! | 65 | the token or JWS was checked and is not valid |
+//! | 74 | standard output could not be written (a full disk; a reader that went away is no fault) |
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or valid.
+    Ok,
+    /// It ran and failed.
+    Failed,
+    /// The command line or something it names can not be used.
+    Usage,
+    /// Checked, and not valid.
+    NotValid,
+    /// Standard output can not be written.
+    Output,
+}
+
+impl Exit {
+    /// The number of the table above (`sysexits.h` where it has one).
+    fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 64,
+            Self::NotValid => 65,
+            Self::Output => 74,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command ended early: one message for standard error and the exit code.
+///
+/// The message never holds a token or a secret.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    /// The command line, or something it names, can not be used (exit 64).
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            exit: Exit::Usage,
+            message: message.to_string(),
+        }
+    }
+
+    /// The command ran and failed (exit 1).
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self {
+            exit: Exit::Failed,
+            message: message.to_string(),
+        }
+    }
+
+    /// Says it on standard error and returns the exit code.
+    pub(crate) fn report(&self) -> Exit {
+        complain(&self.message);
+        self.exit
+    }
+}
+
+/// Writes lines to standard error; a closed standard error has nobody to tell.
+pub(crate) fn complain(message: &str) {
+    let mut stderr = io::stderr().lock();
+    for line in message.trim_end().lines() {
+        if writeln!(stderr, "hallpass: {line}").is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes `text` and a line feed to standard output.
+///
+/// # Errors
+/// A failure with exit 74; a reader that has gone away (`| head`) is not one: it has what it wanted.
+pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    settle(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
+}
+
+/// Writes one JSON object on one line.
+///
+/// # Errors
+/// As [`print_line`].
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure {
+        exit: Exit::Output,
+        message: error.to_string(),
+    })?;
+    print_line(&text)
+}
+
+/// Turns the outcome of a write to standard output into ours.
+pub(crate) fn settle(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
+            exit: Exit::Output,
+            message: format!("can not write to standard output: {error}"),
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        assert!(settle(Err(io::ErrorKind::BrokenPipe.into())).is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_ends_with_its_own_exit_code() {
+        let failure = settle(Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(failure.exit.code(), 74);
+    }
+}

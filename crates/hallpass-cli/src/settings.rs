@@ -1,0 +1,76 @@
+//! Configuration for the commands that take one.
+
+use std::fs;
+use std::path::Path;
+
+use hallpass::config::{Loaded, Loader};
+
+use crate::output::Failure;
+
+/// The prefix unless a file says otherwise.
+const DEFAULT_PREFIX: &str = "hallpass";
+/// Prefixes that a file is recognised by, in this order.
+const KNOWN_PREFIXES: [&str; 2] = [DEFAULT_PREFIX, "scccy"];
+
+/// A loader for `file` with the environment of this process; flags may be added to it.
+///
+/// Without `prefix`, the first known prefix that the file has at its top counts, `hallpass` when it has none.
+pub(crate) fn loader(file: Option<&Path>, prefix: Option<&str>) -> Loader {
+    let prefix = prefix.unwrap_or_else(|| file.map_or(DEFAULT_PREFIX, detect));
+    let mut loader = Loader::new(prefix).process_environment();
+    if let Some(file) = file {
+        loader = loader.file(file);
+    }
+    loader
+}
+
+/// Loads everything, or says all that is wrong with it.
+///
+/// # Errors
+/// A usage failure with a line for each problem.
+pub(crate) fn load(loader: Loader) -> Result<Loaded, Failure> {
+    loader.load().map_err(Failure::usage)
+}
+
+fn detect(file: &Path) -> &'static str {
+    // A file that can not be read is reported by the loader.
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let has = |prefix: &&&str| text.lines().any(|line| is_key_below(line, prefix));
+    KNOWN_PREFIXES
+        .iter()
+        .find(has)
+        .copied()
+        .unwrap_or(DEFAULT_PREFIX)
+}
+
+/// `scccy:` or `scccy.internal-token...:` at the left edge.
+fn is_key_below(line: &str, prefix: &str) -> bool {
+    line.strip_prefix(prefix)
+        .is_some_and(|rest| rest.starts_with([':', '.']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detected(text: &str) -> &'static str {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        detect(file.path())
+    }
+
+    #[test]
+    fn the_prefix_is_read_off_the_file() {
+        assert_eq!(detected("scccy:\n  internal-token:\n"), "scccy");
+        assert_eq!(
+            detected("# c\nscccy.internal-token.enabled: true\n"),
+            "scccy"
+        );
+        assert_eq!(
+            detected("other: {}\nhallpass:\n  scccy: 1\nscccy:\n"),
+            "hallpass"
+        );
+        assert_eq!(detected("scccyx: 1\n"), "hallpass");
+        assert_eq!(detect(Path::new("/nowhere")), "hallpass");
+    }
+}

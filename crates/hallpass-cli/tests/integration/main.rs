@@ -1,0 +1,10 @@
+//! The executable as a child process: what goes in, what comes out, and the exit code.
+
+mod jws_verify;
+// The lints that spare tests look for this attribute, also in a test binary.
+#[cfg(test)]
+mod process;
+mod token_inspect;
+#[cfg(test)]
+mod token_verify;
+mod usage;

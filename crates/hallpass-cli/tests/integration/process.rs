@@ -1,0 +1,119 @@
+//! Runs the executable and writes the files that it reads.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use hallpass::token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use serde_json::Value;
+
+pub(crate) const ISSUER: &str = "internal";
+pub(crate) const AUDIENCE: &str = "service-system";
+/// The moment at which test tokens are issued.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "one JSON object: {self:?}");
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+}
+
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
+    command.args(arguments).env_remove("RUST_LOG");
+    command
+}
+
+/// Runs to the end with `stdin` as standard input.
+pub(crate) fn run_with(arguments: &[&str], stdin: &[u8]) -> Outcome {
+    let mut child = spawn(&mut command(arguments));
+    let mut pipe = child.stdin.take().unwrap();
+    let stdin = stdin.to_vec();
+    // A child that has seen enough closes its end; that is its right.
+    let writer = thread::spawn(move || pipe.write_all(&stdin).is_ok());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let outcome = Outcome {
+        code: output
+            .status
+            .code()
+            .expect("ended by itself and not by a signal"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
+    outcome
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    run_with(arguments, b"")
+}
+
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    let piped = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    piped.spawn().unwrap()
+}
+
+/// A signing key and its public half in a file.
+pub(crate) struct Keys {
+    pub(crate) signing: SigningKey,
+    folder: tempfile::TempDir,
+}
+
+impl Keys {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let keys = Self {
+            signing: SigningKey::generate(algorithm).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let set = JwkSet::new([keys.signing.public_jwk()]).to_json();
+        std::fs::write(keys.file(), set.to_string()).unwrap();
+        keys
+    }
+
+    pub(crate) fn file(&self) -> String {
+        self.folder
+            .path()
+            .join("jwks.json")
+            .to_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// A second file beside the key set.
+    pub(crate) fn beside(&self, name: &str, content: &[u8]) -> String {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// A good token, issued at [`NOW`] for ten minutes.
+    pub(crate) fn token(&self) -> String {
+        let now = UnixTime::from_secs(NOW);
+        let end = now.saturating_add(Duration::from_secs(600));
+        let mut claims = Claims::new(
+            ISSUER.parse().unwrap(),
+            "internal-service-client".parse().unwrap(),
+            AUDIENCE.parse().unwrap(),
+            end,
+        );
+        claims.scope = "internal-service".parse().unwrap();
+        sign(&claims, &self.signing, now)
+            .unwrap()
+            .expose()
+            .to_owned()
+    }
+}
