@@ -1,0 +1,130 @@
+//! What can go wrong for the person who runs the issuer.
+//!
+//! An [`Error`] stops a start, an import or a reload and is printed. What a client is told is never one of
+//! these: that is a [`Refusal`](crate::Refusal).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the issuer could not start, import, or take new settings.
+///
+/// No text holds a secret or a private key.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // --- the settings
+    /// The issuer's name can not stand in `iss`, or can not be reached as a URL (RFC 8414 section 2).
+    #[error("issuer name {name:?}: {problem}")]
+    IssuerName {
+        /// The name as configured.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A client's registration can not be used.
+    #[error("client {client_id:?}: {problem}")]
+    Registration {
+        /// Whose registration.
+        client_id: String,
+        /// What is wrong with it; never its secret.
+        problem: String,
+    },
+    /// The key-encryption key is too short to be safe.
+    #[error(
+        "the key-encryption key has {length} bytes and needs at least {minimum}: create one with `openssl rand -base64 32`"
+    )]
+    SealingKeyTooShort {
+        /// Bytes it has.
+        length: usize,
+        /// Bytes it needs.
+        minimum: usize,
+    },
+
+    // --- the store and its sealing key
+    /// The store exists, but the generated sealing key that belongs beside it does not.
+    #[error(
+        "{} exists, but its sealing key {} does not: restore that file, or configure key-encryption-key; the store was not touched",
+        store.display(),
+        key_file.display()
+    )]
+    SealingKeyMissing {
+        /// The store.
+        store: PathBuf,
+        /// Where the generated sealing key was expected.
+        key_file: PathBuf,
+    },
+    /// The sealing key does not open this store.
+    #[error("the key-encryption key is not the one that sealed {}; the store was not touched", store.display())]
+    WrongSealingKey {
+        /// The store.
+        store: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The store answered with an error.
+    #[error("store {}: {source}", path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The store's tables could not be brought up to date.
+    #[error("store {}: {source}", path.display())]
+    Migration {
+        /// The store.
+        path: PathBuf,
+        /// What the database said.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// A row in the store can not be read back.
+    #[error("store {}: {problem}", path.display())]
+    StoreDamaged {
+        /// The store.
+        path: PathBuf,
+        /// Which row, and what is wrong with it.
+        problem: String,
+    },
+
+    // --- an import
+    /// The text is neither a JWK, a JWK set nor a PEM private key, or holds no private key.
+    #[error("nothing was imported: {problem}")]
+    Import {
+        /// What is wrong with it; never a part of the key.
+        problem: String,
+    },
+    /// The store has another key under the same `kid`.
+    #[error("nothing was imported: the store already has a different key with kid {kid:?}")]
+    KeyIdTaken {
+        /// The `kid` both have.
+        kid: String,
+    },
+
+    // --- the machine
+    /// The listening address could not be bound.
+    #[error("can not listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A background task of the issuer ended by itself; the issuer is stopped rather than left half alive.
+    #[error("the issuer's {task} ended unexpectedly")]
+    TaskEnded {
+        /// Which task.
+        task: &'static str,
+    },
+    /// An operation failed that depends on no input: a defect, or a machine without random numbers.
+    #[error("{operation} failed")]
+    Internal {
+        /// Which operation.
+        operation: &'static str,
+    },
+}

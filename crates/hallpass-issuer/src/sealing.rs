@@ -1,0 +1,184 @@
+//! Private keys at rest: AES-256-GCM under a key derived from the operator's key-encryption key.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// The shortest key-encryption key that is accepted, in bytes: no passphrase a person can remember is safe here.
+pub(crate) const MIN_KEY_MATERIAL_BYTES: usize = 32;
+/// Length of the salt that makes the derived key belong to one store.
+pub(crate) const SALT_BYTES: usize = 16;
+
+/// First byte of everything sealed here, so that another scheme can follow.
+const FORMAT: u8 = 1;
+const DERIVATION_INFO: &[u8] = b"hallpass issuer store v1";
+
+/// Seals and opens short secrets. One per store.
+pub(crate) struct Sealer {
+    key: RandomizedNonceKey,
+}
+
+impl Sealer {
+    /// Derives the store's key with HKDF-SHA256 (RFC 5869).
+    ///
+    /// # Errors
+    /// [`Error::SealingKeyTooShort`] below [`MIN_KEY_MATERIAL_BYTES`].
+    pub(crate) fn derive(key_material: &str, salt: &[u8]) -> Result<Self, Error> {
+        let material = key_material.trim().as_bytes();
+        if material.len() < MIN_KEY_MATERIAL_BYTES {
+            return Err(Error::SealingKeyTooShort {
+                length: material.len(),
+                minimum: MIN_KEY_MATERIAL_BYTES,
+            });
+        }
+        let crypto = |_| Error::Internal {
+            operation: "deriving the sealing key",
+        };
+        let mut key = Zeroizing::new([0_u8; 32]);
+        hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+            .extract(material)
+            .expand(&[DERIVATION_INFO], hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(key.as_mut()))
+            .map_err(crypto)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(crypto)?;
+        Ok(Self { key })
+    }
+
+    /// Seals `plain` so that it opens only under the same `purpose`; the result is base64.
+    pub(crate) fn seal(&self, plain: &[u8], purpose: &str) -> Result<String, Error> {
+        // Room for the tag from the start: a vector that grows would leave a copy of the plain text behind.
+        let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
+        body.extend_from_slice(plain);
+        let nonce = self
+            .key
+            .seal_in_place_append_tag(Aad::from(purpose), &mut body)
+            .map_err(|_| Error::Internal {
+                operation: "sealing",
+            })?;
+        let mut sealed = Vec::with_capacity(1 + NONCE_LEN + body.len());
+        sealed.push(FORMAT);
+        sealed.extend_from_slice(nonce.as_ref());
+        sealed.extend_from_slice(&body);
+        Ok(BASE64.encode(sealed))
+    }
+
+    /// Opens what [`Self::seal`] made; `None` when it was sealed by another key, for another purpose, or altered.
+    pub(crate) fn open(&self, sealed: &str, purpose: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let mut sealed = Zeroizing::new(BASE64.decode(sealed).ok()?);
+        let (head, body) = sealed.split_at_mut_checked(1 + NONCE_LEN)?;
+        let (format, nonce) = head.split_first()?;
+        if *format != FORMAT {
+            return None;
+        }
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let plain = self
+            .key
+            .open_in_place(nonce, Aad::from(purpose), body)
+            .ok()?;
+        Some(Zeroizing::new(plain.to_vec()))
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer(***)")
+    }
+}
+
+/// A fresh key-encryption key: 32 random bytes as base64.
+pub(crate) fn generate_key_material() -> Result<Zeroizing<String>, Error> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    random(bytes.as_mut())?;
+    Ok(Zeroizing::new(BASE64.encode(bytes.as_ref())))
+}
+
+/// Fills `bytes` from the operating system's generator.
+pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| Error::Internal {
+        operation: "drawing random bytes",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MATERIAL: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn opens_what_it_sealed() {
+        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
+        let sealed = sealer.seal(b"private", "key a").unwrap();
+        assert_eq!(
+            sealer.open(&sealed, "key a").unwrap().as_slice(),
+            b"private"
+        );
+    }
+
+    #[test]
+    fn seals_differently_each_time() {
+        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
+        assert_ne!(
+            sealer.seal(b"x", "p").unwrap(),
+            sealer.seal(b"x", "p").unwrap()
+        );
+    }
+
+    #[test]
+    fn refuses_another_purpose_another_key_another_salt_and_altered_bytes() {
+        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
+        let sealed = sealer.seal(b"private", "key a").unwrap();
+        assert!(sealer.open(&sealed, "key b").is_none());
+        let other = Sealer::derive("another-key-of-at-least-32-bytes!", b"salt").unwrap();
+        assert!(other.open(&sealed, "key a").is_none());
+        assert!(
+            Sealer::derive(MATERIAL, b"pepper")
+                .unwrap()
+                .open(&sealed, "key a")
+                .is_none()
+        );
+        for position in 0..sealed.len() {
+            let mut altered = sealed.clone().into_bytes();
+            altered[position] = if altered[position] == b'A' {
+                b'B'
+            } else {
+                b'A'
+            };
+            let altered = String::from_utf8(altered).unwrap();
+            assert!(sealer.open(&altered, "key a").is_none(), "byte {position}");
+        }
+        for short in ["", "AQ", "AQAAAAAAAAAAAAAAAA"] {
+            assert!(sealer.open(short, "key a").is_none());
+        }
+    }
+
+    #[test]
+    fn refuses_a_short_key_and_never_prints_one() {
+        let error = Sealer::derive("hunter2", b"salt").unwrap_err();
+        assert!(matches!(
+            error,
+            Error::SealingKeyTooShort {
+                length: 7,
+                minimum: 32
+            }
+        ));
+        assert!(!error.to_string().contains("hunter2"));
+        assert_eq!(
+            format!("{:?}", Sealer::derive(MATERIAL, b"s").unwrap()),
+            "Sealer(***)"
+        );
+    }
+
+    #[test]
+    fn a_generated_key_is_long_enough_and_new_each_time() {
+        let one = generate_key_material().unwrap();
+        assert!(one.len() >= MIN_KEY_MATERIAL_BYTES);
+        assert_ne!(*one, *generate_key_material().unwrap());
+    }
+}

@@ -1,0 +1,261 @@
+//! The embedded store: one SQLite file with the sealed signing keys and the registered clients.
+//!
+//! It is read at start, at a reload and by an import, never for a token: [`Store::queries`] counts what it is
+//! asked, and a test holds that number still while tokens are issued.
+
+mod clients;
+mod key_file;
+mod keys;
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use prometheus_client::metrics::counter::Counter;
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+pub(crate) use self::clients::StoredClient;
+pub(crate) use self::keys::{KeyOrigin, KeyState, StoredKey};
+use crate::error::Error;
+use crate::sealing::{SALT_BYTES, Sealer, random};
+
+/// How long a statement waits for another process that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a task waits for the one connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the sealed check value says; opening it proves that the sealing key is the right one.
+const CHECK_TEXT: &[u8] = b"hallpass issuer store";
+const CHECK_PURPOSE: &str = "store check";
+
+/// An open store whose sealing key was proven right.
+#[derive(Debug)]
+pub(crate) struct Store {
+    path: PathBuf,
+    pool: SqlitePool,
+    sealer: Sealer,
+    queries: Counter,
+}
+
+impl Store {
+    /// Opens the store at `path`, creating it (file mode 0600) when there is none.
+    ///
+    /// Without `key_encryption_key` the sealing key is a file beside the store, `<path>.key`, created with it.
+    /// The sealing key is proven before anything is written.
+    ///
+    /// # Errors
+    /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
+    /// [`Error::Store`] and [`Error::Migration`] from the system.
+    pub(crate) async fn open(path: &Path, key_encryption_key: Option<&str>) -> Result<Self, Error> {
+        let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+        let key_material = match key_encryption_key {
+            Some(configured) => configured.to_owned().into(),
+            None => key_file::read_or_create(path, exists)?,
+        };
+        if !exists {
+            // Checked before the file exists, so that a bad key leaves nothing behind.
+            Sealer::derive(&key_material, b"")?;
+            create_private(path)?;
+        }
+        let pool = connect(path).await?;
+        let sealer = match read_seal(path, &pool).await? {
+            Some(seal) => seal.prove(path, &key_material)?,
+            None => initialise(path, &pool, &key_material).await?,
+        };
+        migrate(path, &pool).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            pool,
+            sealer,
+            queries: Counter::default(),
+        })
+    }
+
+    /// How many statements the store was asked since it was opened.
+    pub(crate) fn queries(&self) -> u64 {
+        self.queries.get()
+    }
+
+    /// The counter behind [`Self::queries`].
+    pub(crate) fn counter(&self) -> Counter {
+        self.queries.clone()
+    }
+
+    /// Closes the file; later statements fail.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The one way to the database, so that every use is counted.
+    fn counted(&self) -> &SqlitePool {
+        self.queries.inc();
+        &self.pool
+    }
+
+    fn failed(&self, source: sqlx::Error) -> Error {
+        failed(&self.path, source)
+    }
+
+    pub(crate) fn damaged(&self, problem: impl Into<String>) -> Error {
+        Error::StoreDamaged {
+            path: self.path.clone(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// The values by which a store recognises its sealing key.
+struct Seal {
+    salt: Vec<u8>,
+    check: String,
+}
+
+impl Seal {
+    fn prove(&self, path: &Path, key_material: &str) -> Result<Sealer, Error> {
+        let sealer = Sealer::derive(key_material, &self.salt)?;
+        match sealer.open(&self.check, CHECK_PURPOSE) {
+            Some(text) if text.as_slice() == CHECK_TEXT => Ok(sealer),
+            _ => Err(Error::WrongSealingKey {
+                store: path.to_owned(),
+            }),
+        }
+    }
+}
+
+async fn connect(path: &Path) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        // One file and nothing beside it between writes: simple to back up. Writes are rare here.
+        .journal_mode(SqliteJournalMode::Delete)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT);
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+        .map_err(|source| failed(path, source))
+}
+
+/// The seal of an initialised store; `None` for an empty file or one whose creation was cut off.
+async fn read_seal(path: &Path, pool: &SqlitePool) -> Result<Option<Seal>, Error> {
+    let read = |source| failed(path, source);
+    let tables: i64 =
+        sqlx::query_scalar("select count(*) from sqlite_master where name = 'store_meta'")
+            .fetch_one(pool)
+            .await
+            .map_err(read)?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    let rows: Vec<(String, String)> = sqlx::query_as("select name, value from store_meta")
+        .fetch_all(pool)
+        .await
+        .map_err(read)?;
+    let value = |wanted: &str| {
+        rows.iter()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.clone())
+    };
+    let (Some(salt), Some(check)) = (value("seal_salt"), value("seal_check")) else {
+        return Ok(None);
+    };
+    let salt = BASE64.decode(salt).map_err(|_| Error::StoreDamaged {
+        path: path.to_owned(),
+        problem: "store_meta.seal_salt is no base64".into(),
+    })?;
+    Ok(Some(Seal { salt, check }))
+}
+
+/// Creates the tables, and the seal in the same breath as the first key could be stored.
+async fn initialise(path: &Path, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
+    let mut salt = [0_u8; SALT_BYTES];
+    random(&mut salt)?;
+    let sealer = Sealer::derive(key_material, &salt)?;
+    let check = sealer.seal(CHECK_TEXT, CHECK_PURPOSE)?;
+    migrate(path, pool).await?;
+    sqlx::query(
+        "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",
+    )
+    .bind(BASE64.encode(salt))
+    .bind(check)
+    .execute(pool)
+    .await
+    .map_err(|source| failed(path, source))?;
+    Ok(sealer)
+}
+
+async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), Error> {
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(
+            version,
+            name.into(),
+            MigrationType::Simple,
+            sql.into_sql_str(),
+            false,
+        )
+    };
+    let all = vec![migration(
+        1,
+        "first store",
+        include_str!("../migrations/0001_first_store.sql"),
+    )];
+    Migrator::with_migrations(all)
+        .run(pool)
+        .await
+        .map_err(|source| Error::Migration {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn failed(path: &Path, source: sqlx::Error) -> Error {
+    Error::Store {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// An empty file that only its owner can read, created before any secret goes in.
+fn create_private(path: &Path) -> Result<(), Error> {
+    let created = private_options().create(true).truncate(false).open(path);
+    created.map(|_| ()).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Write access with mode 0600 where the system knows modes.
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The file beside the store that `suffix` names.
+fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Registered clients in the store.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hallpass_token::UnixTime;
+
+use super::Store;
+use crate::client_secret::LiveSecret;
+use crate::error::Error;
+
+/// A client as the store keeps it.
+#[derive(Debug)]
+pub(crate) struct StoredClient {
+    pub(crate) client_id: String,
+    pub(crate) scope: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) grants: Vec<String>,
+    pub(crate) token_life: Duration,
+    pub(crate) secrets: Vec<LiveSecret>,
+}
+
+type SecretRow = (String, String, String, Option<i64>);
+
+impl Store {
+    /// Every client, in four statements whatever their number.
+    pub(crate) async fn clients(&self) -> Result<Vec<StoredClient>, Error> {
+        let failed = |source| self.failed(source);
+        let clients: Vec<(String, String, i64)> = sqlx::query_as(
+            "select client_id, scope, token_life_seconds from clients order by client_id",
+        )
+        .fetch_all(self.counted())
+        .await
+        .map_err(failed)?;
+        let mut audiences = self
+            .lists("select client_id, audience from client_audiences order by client_id, audience")
+            .await?;
+        let mut grants = self
+            .lists("select client_id, grant_type from client_grants order by client_id, grant_type")
+            .await?;
+        let mut secrets = self.secrets().await?;
+        Ok(clients
+            .into_iter()
+            .map(|(client_id, scope, life)| StoredClient {
+                audiences: audiences.remove(&client_id).unwrap_or_default(),
+                grants: grants.remove(&client_id).unwrap_or_default(),
+                secrets: secrets.remove(&client_id).unwrap_or_default(),
+                token_life: Duration::from_secs(u64::try_from(life).unwrap_or_default()),
+                client_id,
+                scope,
+            })
+            .collect())
+    }
+
+    /// Adds a client in one transaction.
+    pub(crate) async fn add_client(
+        &self,
+        client: &StoredClient,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let failed = |source| self.failed(source);
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        sqlx::query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
+            .bind(&client.client_id)
+            .bind(&client.scope)
+            .bind(i64::try_from(client.token_life.as_secs()).unwrap_or(i64::MAX))
+            .bind(now)
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        for (sql, values) in [
+            (
+                "insert into client_audiences (client_id, audience) values ($1, $2)",
+                &client.audiences,
+            ),
+            (
+                "insert into client_grants (client_id, grant_type) values ($1, $2)",
+                &client.grants,
+            ),
+        ] {
+            for value in values {
+                let insert = sqlx::query(sql).bind(&client.client_id).bind(value);
+                insert.execute(&mut *transaction).await.map_err(failed)?;
+            }
+        }
+        for secret in &client.secrets {
+            let (kind, verifier) = secret.to_stored();
+            sqlx::query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
+                .bind(&client.client_id)
+                .bind(kind)
+                .bind(verifier)
+                .bind(now)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn lists(&self, sql: &'static str) -> Result<HashMap<String, Vec<String>>, Error> {
+        let rows: Vec<(String, String)> = sqlx::query_as(sql)
+            .fetch_all(self.counted())
+            .await
+            .map_err(|source| self.failed(source))?;
+        let mut lists: HashMap<String, Vec<String>> = HashMap::new();
+        for (client_id, value) in rows {
+            lists.entry(client_id).or_default().push(value);
+        }
+        Ok(lists)
+    }
+
+    async fn secrets(&self) -> Result<HashMap<String, Vec<LiveSecret>>, Error> {
+        let rows: Vec<SecretRow> = sqlx::query_as(
+            "select client_id, kind, verifier, not_after from client_secrets order by client_id, created_at desc",
+        )
+        .fetch_all(self.counted())
+        .await
+        .map_err(|source| self.failed(source))?;
+        let mut secrets: HashMap<String, Vec<LiveSecret>> = HashMap::new();
+        for (client_id, kind, verifier, not_after) in rows {
+            let secret = LiveSecret::from_stored(&kind, &verifier).ok_or_else(|| {
+                self.damaged(format!("a secret of client {client_id:?} can not be read"))
+            })?;
+            let end =
+                not_after.map(|end| UnixTime::from_secs(u64::try_from(end).unwrap_or_default()));
+            secrets
+                .entry(client_id)
+                .or_default()
+                .push(secret.until(end));
+        }
+        Ok(secrets)
+    }
+}

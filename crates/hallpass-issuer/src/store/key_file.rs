@@ -1,0 +1,60 @@
+//! The sealing key that stands beside the store when none is configured.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::{beside, io_error, private_options};
+use crate::error::Error;
+use crate::sealing::generate_key_material;
+
+/// What follows the store's file name.
+const SUFFIX: &str = ".key";
+
+/// Reads `<store>.key`, or creates it (mode 0600) while there is no store yet.
+///
+/// # Errors
+/// [`Error::SealingKeyMissing`] when the store exists without it: a new key could not open the store.
+pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizing<String>, Error> {
+    let path = beside(store, SUFFIX);
+    match std::fs::read_to_string(&path) {
+        Ok(material) => {
+            warn_when_others_can_read(&path);
+            return Ok(material.into());
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io_error(&path)(error)),
+    }
+    if store_exists {
+        return Err(Error::SealingKeyMissing {
+            store: store.to_owned(),
+            key_file: path,
+        });
+    }
+    let material = generate_key_material()?;
+    let mut file = private_options()
+        .create_new(true)
+        .open(&path)
+        .map_err(io_error(&path))?;
+    file.write_all(material.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(io_error(&path))?;
+    tracing::info!(
+        path = %path.display(),
+        "no key-encryption-key is configured: created a sealing key beside the store; back it up apart from the store"
+    );
+    Ok(material)
+}
+
+#[cfg(unix)]
+fn warn_when_others_can_read(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let others = std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0);
+    if others {
+        tracing::warn!(path = %path.display(), "other users can read the sealing key: chmod 600 it");
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_when_others_can_read(_path: &Path) {}
