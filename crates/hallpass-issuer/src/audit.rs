@@ -1,0 +1,163 @@
+//! One structured event per decision, written by its own task so that no request waits for a log.
+//!
+//! Events go to the `tracing` target [`AUDIT_TARGET`] at level INFO. They name the client, the audience, the
+//! scope, the token's `jti` and the reason; never a secret and never a token. The queue is bounded: when the
+//! writer can not keep up, events are dropped and counted, and requests go on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hallpass_token::{Scope, TokenId, UnixTime};
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::mpsc;
+
+use crate::refusal::Refusal;
+use crate::registry::Client;
+
+/// The `tracing` target of audit events.
+pub const AUDIT_TARGET: &str = "hallpass::audit";
+/// Events that may wait for the writer.
+const QUEUE_EVENTS: usize = 4_096;
+/// Events written before the writer lets other tasks run.
+const BATCH_EVENTS: usize = 256;
+/// Longest part of a client id that nobody verified, in characters, that goes into an event.
+const MAX_UNVERIFIED_CHARS: usize = 64;
+
+/// One decision at the token endpoint.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Issued {
+        client: Arc<Client>,
+        audience: usize,
+        scope: Scope,
+        token_id: TokenId,
+        expires_at: UnixTime,
+    },
+    Refused {
+        refusal: Refusal,
+        unverified_client_id: Option<String>,
+    },
+}
+
+/// A decision with its circumstances.
+#[derive(Debug)]
+pub(crate) struct AuditEvent {
+    pub(crate) at: UnixTime,
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) grant: &'static str,
+    pub(crate) decision: Decision,
+}
+
+/// Where requests leave their events.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    queue: mpsc::Sender<AuditEvent>,
+    dropped: Counter,
+}
+
+/// The writing end; runs until [`Audit`] is gone or its `stop` future is ready, and the queue is empty.
+#[derive(Debug)]
+pub(crate) struct AuditWriter {
+    queue: mpsc::Receiver<AuditEvent>,
+}
+
+/// A queue whose lost events are counted in `dropped`.
+pub(crate) fn queue(dropped: Counter) -> (Audit, AuditWriter) {
+    let (sender, receiver) = mpsc::channel(QUEUE_EVENTS);
+    (
+        Audit {
+            queue: sender,
+            dropped,
+        },
+        AuditWriter { queue: receiver },
+    )
+}
+
+impl Audit {
+    /// Whether anybody reads audit events; when not, nothing needs to be made for them.
+    pub(crate) fn is_read(&self) -> bool {
+        tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO)
+    }
+
+    /// Queues `event`, or counts it as dropped.
+    pub(crate) fn record(&self, event: AuditEvent) {
+        if self.queue.try_send(event).is_err() {
+            self.dropped.inc();
+        }
+    }
+}
+
+impl AuditWriter {
+    /// Writes events until `stop` is ready, then what is still queued.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) {
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
+        let mut stop = std::pin::pin!(stop);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                received = self.queue.recv_many(&mut batch, BATCH_EVENTS) => {
+                    if received == 0 {
+                        return;
+                    }
+                    batch.drain(..).for_each(|event| write(&event));
+                    // A log that blocks must not keep this thread from its other tasks for long.
+                    tokio::task::yield_now().await;
+                }
+                () = &mut stop, if !stopping => {
+                    stopping = true;
+                    self.queue.close();
+                }
+            }
+        }
+    }
+}
+
+/// A client id that nobody verified, cut to a length that a log can bear.
+pub(crate) fn unverified(client_id: &str) -> String {
+    client_id.chars().take(MAX_UNVERIFIED_CHARS).collect()
+}
+
+fn write(event: &AuditEvent) {
+    let AuditEvent {
+        at,
+        source,
+        grant,
+        decision,
+    } = event;
+    let at = at.as_secs();
+    let source = source.map(tracing::field::display);
+    match decision {
+        Decision::Issued {
+            client,
+            audience,
+            scope,
+            token_id,
+            expires_at,
+        } => tracing::info!(
+            target: AUDIT_TARGET,
+            event = "token_issued",
+            at,
+            source,
+            grant,
+            client_id = client.id.as_str(),
+            audience = client.audience(*audience),
+            scope = %scope,
+            jti = token_id.as_str(),
+            expires_at = expires_at.as_secs(),
+            "token issued"
+        ),
+        Decision::Refused {
+            refusal,
+            unverified_client_id,
+        } => tracing::info!(
+            target: AUDIT_TARGET,
+            event = "token_refused",
+            at,
+            source,
+            grant,
+            reason = refusal.reason(),
+            unverified_client_id = unverified_client_id.as_deref().map(tracing::field::debug),
+            "token refused"
+        ),
+    }
+}

@@ -1,0 +1,153 @@
+//! Client authentication: cheap for whoever is right, equally dear for everybody who is not.
+//!
+//! 1. A generated secret is compared by its digest, a chosen one by what this process remembers of it.
+//!    Steady traffic ends here, after a microsecond and without touching a bucket.
+//! 2. Everybody else takes from the buckets of their address and of the client id they claim.
+//! 3. As many argon2id runs follow as the registry's client with the most chosen secrets needs (none, one or,
+//!    during a change of secret, two), whether the client exists or not and whatever kind its secret is: the
+//!    time of a refusal tells nothing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use hallpass_token::UnixTime;
+use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Semaphore;
+
+use crate::client_secret::{Candidate, process_key};
+use crate::error::Error;
+use crate::refusal::Refusal;
+use crate::registry::{Client, Registry};
+use crate::throttle::Throttle;
+use crate::token_request::Credentials;
+
+/// argon2id runs at once; each takes a core and 19 MiB for some 16 ms.
+const COSTLY_CHECKS_AT_ONCE: usize = 2;
+/// How long a request waits for its turn before it is told to come back.
+const COSTLY_CHECK_WAIT: Duration = Duration::from_secs(2);
+
+/// Checks client credentials against a registry.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    process_key: hmac::Key,
+    throttle: Throttle,
+    costly: Arc<Semaphore>,
+    costly_checks: Counter,
+}
+
+/// When and from where an attempt comes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) now: UnixTime,
+    /// For the buckets; never steps back.
+    pub(crate) monotonic: Duration,
+}
+
+impl Authenticator {
+    pub(crate) fn new(costly_checks: Counter) -> Result<Self, Error> {
+        Ok(Self {
+            process_key: process_key()?,
+            throttle: Throttle::new(),
+            costly: Arc::new(Semaphore::new(COSTLY_CHECKS_AT_ONCE)),
+            costly_checks,
+        })
+    }
+
+    /// The client, when its secret is right.
+    ///
+    /// # Errors
+    /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each alike for unknown clients.
+    pub(crate) async fn authenticate(
+        &self,
+        registry: &Arc<Registry>,
+        credentials: &Credentials<'_>,
+        attempt: Attempt,
+    ) -> Result<Arc<Client>, Refusal> {
+        let id = credentials.unverified_client_id.as_ref();
+        let client = registry.find(id);
+        if self.is_right_cheaply(registry, client, &credentials.secret, attempt.now)
+            && let Some(client) = client
+        {
+            return Ok(Arc::clone(client));
+        }
+        self.throttle
+            .take(id, attempt.source, attempt.monotonic)
+            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })?;
+        if registry.costly_runs() == 0 {
+            return Err(Refusal::BadCredentials);
+        }
+        self.check_costly(registry, client.cloned(), &credentials.secret, attempt.now)
+            .await
+    }
+
+    /// Compares with the client's live secrets, or with the decoy when there is no such client.
+    fn is_right_cheaply(
+        &self,
+        registry: &Registry,
+        client: Option<&Arc<Client>>,
+        secret: &str,
+        now: UnixTime,
+    ) -> bool {
+        let candidate = Candidate::new(secret, &self.process_key);
+        client.map_or_else(
+            || registry.decoy().matches_cheaply(&candidate),
+            |client| client.matches_cheaply(&candidate, now),
+        )
+    }
+
+    /// One argon2id run, off the async threads, a few at a time.
+    async fn check_costly(
+        &self,
+        registry: &Arc<Registry>,
+        client: Option<Arc<Client>>,
+        secret: &str,
+        now: UnixTime,
+    ) -> Result<Arc<Client>, Refusal> {
+        let turn = Arc::clone(&self.costly).acquire_owned();
+        let turn = tokio::time::timeout(COSTLY_CHECK_WAIT, turn).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Refusal::Busy);
+        };
+        self.costly_checks.inc();
+        let registry = Arc::clone(registry);
+        let process_key = self.process_key.clone();
+        let presented = zeroize::Zeroizing::new(secret.to_owned());
+        let check = tokio::task::spawn_blocking(move || {
+            // Held until the run is over, also when the caller has gone away.
+            let _turn = turn;
+            let candidate = Candidate::new(&presented, &process_key);
+            let right = run_argon2id(&registry, client.as_deref(), &candidate, now);
+            client.filter(|_| right)
+        });
+        check.await.ok().flatten().ok_or(Refusal::BadCredentials)
+    }
+}
+
+/// Compares with each chosen secret of the client, then fills up with the decoy to the registry's number of runs.
+fn run_argon2id(
+    registry: &Registry,
+    client: Option<&Client>,
+    candidate: &Candidate<'_>,
+    now: UnixTime,
+) -> bool {
+    let chosen = client
+        .into_iter()
+        .flat_map(|client| client.live_secrets(now))
+        .filter(|live| live.is_costly());
+    let mut runs = 0;
+    for live in chosen {
+        runs += 1;
+        if live.matches_costly(candidate) {
+            live.remember(candidate);
+            return true;
+        }
+    }
+    for _ in runs..registry.costly_runs() {
+        // The answer of the decoy is of no interest, its time is.
+        std::hint::black_box(registry.decoy().matches_costly(candidate));
+    }
+    false
+}

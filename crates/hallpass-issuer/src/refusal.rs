@@ -1,0 +1,150 @@
+//! What a client is told when it gets no token, and the one table that says how.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// When to come back while too many costly checks wait.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// Why a request for a token was refused.
+///
+/// Unknown client and wrong secret are one value on purpose: neither the answer, nor the log, nor the
+/// metrics tell a caller which of the two it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    // --- the request can not be read
+    /// The content type is not `application/x-www-form-urlencoded`.
+    NotAForm,
+    /// The body is larger than [`crate::MAX_BODY_BYTES`].
+    BodyTooLarge,
+    /// The body did not arrive in time, or ended early.
+    BodyIncomplete,
+    /// The body is no UTF-8, or a percent escape is broken.
+    MalformedForm,
+    /// More parameters than any grant has.
+    TooManyParameters,
+    /// A parameter was sent twice (RFC 6749 section 3.2).
+    DuplicateParameter,
+    /// `grant_type` is absent or empty.
+    MissingGrantType,
+    /// Credentials in the header and in the body at once (RFC 6749 section 2.3), or twice in one of them.
+    TwoCredentials,
+
+    // --- the client is not who it says it is
+    /// No client authentication, or by a method the issuer does not offer.
+    NoCredentials,
+    /// The `Authorization` header is no readable `Basic` credential.
+    MalformedCredentials,
+    /// Unknown client or wrong secret.
+    BadCredentials,
+    /// Too many failed attempts for this client or from this address.
+    TooManyAttempts {
+        /// When the next attempt is looked at.
+        retry_after: Duration,
+    },
+    /// Too many costly secret checks wait already.
+    Busy,
+
+    // --- the client may not have what it asks for
+    /// A grant type this issuer does not offer.
+    UnsupportedGrant,
+    /// A grant type that this client is not registered for.
+    UnregisteredGrant,
+    /// `scope` holds a character that RFC 6749 section 3.3 does not allow.
+    MalformedScope,
+    /// A scope that the client is not registered for.
+    UnregisteredScope,
+    /// More than one target service in one request.
+    SeveralTargets,
+    /// A target service that the client is not registered for.
+    UnregisteredTarget,
+    /// No target named, and the client is registered for several.
+    MissingTarget,
+    /// The client is registered for no target service at all.
+    NoTarget,
+    /// The token would be larger than the size budget.
+    TokenTooLarge,
+
+    // --- ours
+    /// The signature could not be made.
+    Signing,
+}
+
+/// A refusal as RFC 6749 section 5.2 writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The `error` member.
+    pub error: &'static str,
+    /// The `error_description` member: what to do about it; printable ASCII without `"` and `\`.
+    pub description: &'static str,
+}
+
+impl Refusal {
+    /// The answer on the wire.
+    #[must_use]
+    pub const fn wire(self) -> WireError {
+        let (status, error, _, description) = self.row();
+        WireError {
+            status,
+            error,
+            description,
+        }
+    }
+
+    /// The stable name of this refusal in metrics and audit events.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        self.row().2
+    }
+
+    /// How long the caller should wait, for answers that carry `Retry-After`.
+    #[must_use]
+    pub const fn retry_after(self) -> Option<Duration> {
+        if let Self::TooManyAttempts { retry_after } = self {
+            Some(retry_after)
+        } else if matches!(self, Self::Busy) {
+            Some(BUSY_RETRY)
+        } else {
+            None
+        }
+    }
+
+    /// Status, `error`, reason and `error_description`: one line each, so that they are read side by side.
+    #[rustfmt::skip]
+    const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+        const BAD: StatusCode = StatusCode::BAD_REQUEST;
+        const NOBODY: StatusCode = StatusCode::UNAUTHORIZED;
+        match self {
+            Self::NotAForm => (BAD, "invalid_request", "not_a_form", "send the parameters as Content-Type: application/x-www-form-urlencoded"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "body_too_large", "the request body is larger than 16 KiB"),
+            Self::BodyIncomplete => (StatusCode::REQUEST_TIMEOUT, "invalid_request", "body_incomplete", "the request body did not arrive completely"),
+            Self::MalformedForm => (BAD, "invalid_request", "malformed_form", "the request body is not a valid UTF-8 form: check its percent escapes"),
+            Self::TooManyParameters => (BAD, "invalid_request", "too_many_parameters", "the request has more than 32 parameters"),
+            Self::DuplicateParameter => (BAD, "invalid_request", "duplicate_parameter", "a parameter was sent more than once"),
+            Self::MissingGrantType => (BAD, "invalid_request", "missing_grant_type", "the parameter grant_type is missing"),
+            Self::TwoCredentials => (BAD, "invalid_request", "two_credentials", "send the client credentials either in the Authorization header or in the body, once"),
+            Self::NoCredentials => (NOBODY, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, or client_id and client_secret in the body"),
+            Self::MalformedCredentials => (NOBODY, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
+            Self::BadCredentials => (NOBODY, "invalid_client", "bad_credentials", "the client credentials are not valid"),
+            Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many credential checks are waiting: try again shortly"),
+            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials"),
+            Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
+            Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
+            Self::UnregisteredScope => (BAD, "invalid_scope", "unregistered_scope", "the client is not registered for every scope it asks for"),
+            Self::SeveralTargets => (BAD, "invalid_target", "several_targets", "a token is for exactly one service: send one audience or one resource"),
+            Self::UnregisteredTarget => (BAD, "invalid_target", "unregistered_target", "the client is not registered for this audience"),
+            Self::MissingTarget => (BAD, "invalid_target", "missing_target", "the client is registered for several audiences: name one of them as audience"),
+            Self::NoTarget => (BAD, "invalid_target", "no_target", "the client is registered for no audience: add one to its registration"),
+            Self::TokenTooLarge => (BAD, "invalid_scope", "token_too_large", "the token would be larger than 4096 bytes: ask for fewer scopes"),
+            Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

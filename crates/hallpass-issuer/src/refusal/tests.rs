@@ -1,0 +1,75 @@
+use super::*;
+
+const ALL: [Refusal; 23] = [
+    Refusal::NotAForm,
+    Refusal::BodyTooLarge,
+    Refusal::BodyIncomplete,
+    Refusal::MalformedForm,
+    Refusal::TooManyParameters,
+    Refusal::DuplicateParameter,
+    Refusal::MissingGrantType,
+    Refusal::TwoCredentials,
+    Refusal::NoCredentials,
+    Refusal::MalformedCredentials,
+    Refusal::BadCredentials,
+    Refusal::TooManyAttempts {
+        retry_after: Duration::from_secs(1),
+    },
+    Refusal::Busy,
+    Refusal::UnsupportedGrant,
+    Refusal::UnregisteredGrant,
+    Refusal::MalformedScope,
+    Refusal::UnregisteredScope,
+    Refusal::SeveralTargets,
+    Refusal::UnregisteredTarget,
+    Refusal::MissingTarget,
+    Refusal::NoTarget,
+    Refusal::TokenTooLarge,
+    Refusal::Signing,
+];
+
+#[test]
+fn every_refusal_has_its_answer_on_the_wire() {
+    let rows: Vec<String> = ALL
+        .iter()
+        .map(|refusal| {
+            let WireError {
+                status,
+                error,
+                description,
+            } = refusal.wire();
+            format!(
+                "{} {} {error}: {description}",
+                refusal.reason(),
+                status.as_u16()
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(rows.join("\n"));
+}
+
+#[test]
+fn no_text_needs_escaping_in_json_or_is_outside_the_charset_of_rfc_6749() {
+    for refusal in ALL {
+        let WireError {
+            error, description, ..
+        } = refusal.wire();
+        let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(
+            error.bytes().chain(description.bytes()).all(allowed),
+            "{refusal:?}"
+        );
+    }
+}
+
+#[test]
+fn every_reason_is_written_in_the_documentation() {
+    let errors = include_str!("../../../../docs/errors.md");
+    for refusal in ALL {
+        assert!(
+            errors.contains(&format!("`{}`", refusal.reason())),
+            "{} is not in docs/errors.md",
+            refusal.reason()
+        );
+    }
+}

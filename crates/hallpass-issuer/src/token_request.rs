@@ -1,0 +1,322 @@
+//! A request at the token endpoint as a typed value: what was asked, and which credentials came with it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+
+use crate::form;
+use crate::refusal::Refusal;
+
+/// Basic credentials come with and without padding from clients in the wild.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The only content type of the token endpoint (RFC 6749 section 4.4.2).
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The parameters of one request. Nothing is checked against the registry yet.
+pub(crate) struct TokenRequest<'a> {
+    pub(crate) grant_type: Cow<'a, str>,
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) scope: Option<Cow<'a, str>>,
+    pub(crate) target: Target<'a>,
+}
+
+/// Who the caller says it is, and the proof. Not checked yet, so never to be trusted; no `Debug` on purpose.
+pub(crate) struct Credentials<'a> {
+    pub(crate) unverified_client_id: Cow<'a, str>,
+    pub(crate) secret: Cow<'a, str>,
+}
+
+/// The service a token is asked for, by `audience` or by `resource` (RFC 8707).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Target<'a> {
+    Absent,
+    One(Cow<'a, str>),
+    Several,
+}
+
+impl<'a> TokenRequest<'a> {
+    /// Reads the form and the client credentials.
+    ///
+    /// # Errors
+    /// The refusals that need no registry: the form's, a missing grant type, missing or doubled credentials.
+    pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, Refusal> {
+        if !is_form(headers) {
+            return Err(Refusal::NotAForm);
+        }
+        let mut grant_type = None;
+        let mut client_id = None;
+        let mut client_secret = None;
+        let mut scope = None;
+        let mut target = Target::Absent;
+        form::each_parameter(body, &["audience", "resource"], |name, value| match name {
+            "grant_type" => grant_type = Some(value),
+            "client_id" => client_id = Some(value),
+            "client_secret" => client_secret = Some(value),
+            "scope" => scope = Some(value),
+            "audience" | "resource" => target.add(value),
+            // RFC 6749 section 3.2: unknown parameters are ignored.
+            _ => {}
+        })?;
+        let credentials = credentials(headers, client_id, client_secret)?;
+        let grant_type = grant_type.ok_or(Refusal::MissingGrantType)?;
+        Ok(Self {
+            grant_type,
+            credentials,
+            scope,
+            target,
+        })
+    }
+}
+
+impl<'a> Target<'a> {
+    fn add(&mut self, value: Cow<'a, str>) {
+        match self {
+            Self::Absent => *self = Self::One(value),
+            // The same service named twice, for example as audience and as resource, is still one service.
+            Self::One(first) if *first == value => {}
+            Self::One(_) | Self::Several => *self = Self::Several,
+        }
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let essence = value
+        .as_bytes()
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(FORM.as_bytes())
+}
+
+/// Exactly one way to authenticate (RFC 6749 section 2.3).
+///
+/// A `client_id` beside HTTP Basic is no second method as long as it names the same client: many clients send it.
+fn credentials<'a>(
+    headers: &HeaderMap,
+    client_id: Option<Cow<'a, str>>,
+    client_secret: Option<Cow<'a, str>>,
+) -> Result<Credentials<'a>, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::TwoCredentials);
+    }
+    let Some(header) = header else {
+        return match (client_id, client_secret) {
+            (Some(unverified_client_id), Some(secret)) => Ok(Credentials {
+                unverified_client_id,
+                secret,
+            }),
+            _ => Err(Refusal::NoCredentials),
+        };
+    };
+    let encoded = basic(header.as_bytes()).ok_or(Refusal::NoCredentials)?;
+    if client_secret.is_some() {
+        return Err(Refusal::TwoCredentials);
+    }
+    let (basic_id, secret) = id_and_secret(encoded).ok_or(Refusal::MalformedCredentials)?;
+    if client_id.is_some_and(|id| id != basic_id) {
+        return Err(Refusal::TwoCredentials);
+    }
+    Ok(Credentials {
+        unverified_client_id: basic_id.into(),
+        secret: secret.into(),
+    })
+}
+
+/// The part after `Basic `, whose name is case-insensitive (RFC 9110 section 11.1).
+fn basic(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = header.split_at_checked(6)?;
+    scheme
+        .eq_ignore_ascii_case(b"basic ")
+        .then(|| rest.trim_ascii())
+}
+
+/// Id and secret are form-encoded, each for itself, before they are joined (RFC 6749 section 2.3.1).
+fn id_and_secret(encoded: &[u8]) -> Option<(String, String)> {
+    let joined = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
+    let (id, secret) = joined.split_once(':')?;
+    Some((
+        form::decode(id)?.into_owned(),
+        form::decode(secret)?.into_owned(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const POST_BODY: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=s";
+
+    fn headers(authorization: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
+        for value in authorization {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn basic_header(joined: &str) -> String {
+        format!("Basic {}", BASE64.encode(joined))
+    }
+
+    fn who(authorization: &[&str], body: &[u8]) -> Result<(String, String), Refusal> {
+        let request = TokenRequest::parse(&headers(authorization), body)?;
+        let Credentials {
+            unverified_client_id,
+            secret,
+        } = request.credentials;
+        Ok((unverified_client_id.into_owned(), secret.into_owned()))
+    }
+
+    fn pair(id: &str, secret: &str) -> Result<(String, String), Refusal> {
+        Ok((id.to_owned(), secret.to_owned()))
+    }
+
+    #[test]
+    fn reads_basic_credentials_and_undoes_their_form_encoding() {
+        let body = b"grant_type=client_credentials";
+        assert_eq!(who(&[&basic_header("a:s")], body), pair("a", "s"));
+        assert_eq!(
+            who(&[&basic_header("a%3Ab:p+q%2Br%25:t")], body),
+            pair("a:b", "p q+r%:t")
+        );
+        assert_eq!(
+            who(&[&basic_header("a:s").replace("Basic ", "bASIC   ")], body),
+            pair("a", "s")
+        );
+        assert_eq!(
+            who(&[basic_header("ab:s").trim_end_matches('=')], body),
+            pair("ab", "s")
+        );
+        assert_eq!(who(&[&basic_header("a:")], body), pair("a", ""));
+    }
+
+    #[test]
+    fn reads_credentials_from_the_body() {
+        assert_eq!(who(&[], POST_BODY), pair("a", "s"));
+    }
+
+    #[test]
+    fn refuses_two_ways_to_authenticate_at_once() {
+        let basic = basic_header("a:s");
+        assert_eq!(who(&[&basic], POST_BODY), Err(Refusal::TwoCredentials));
+        assert_eq!(
+            who(&[&basic, &basic], b"grant_type=x"),
+            Err(Refusal::TwoCredentials)
+        );
+        assert_eq!(
+            who(&[&basic], b"grant_type=x&client_id=b"),
+            Err(Refusal::TwoCredentials)
+        );
+        assert_eq!(who(&[&basic], b"grant_type=x&client_id=a"), pair("a", "s"));
+    }
+
+    #[test]
+    fn refuses_missing_foreign_and_broken_credentials() {
+        let body = b"grant_type=client_credentials";
+        assert_eq!(who(&[], body), Err(Refusal::NoCredentials));
+        assert_eq!(
+            who(&[], b"grant_type=x&client_id=a"),
+            Err(Refusal::NoCredentials)
+        );
+        assert_eq!(
+            who(&[], b"grant_type=x&client_secret=s"),
+            Err(Refusal::NoCredentials)
+        );
+        for foreign in ["Bearer abc", "Basic", "Digest x", ""] {
+            assert_eq!(
+                who(&[foreign], body),
+                Err(Refusal::NoCredentials),
+                "{foreign}"
+            );
+        }
+        for broken in [
+            "Basic ***",
+            &basic_header("no colon"),
+            &basic_header("a%zz:s"),
+            "Basic /w==",
+        ] {
+            assert_eq!(
+                who(&[broken], body),
+                Err(Refusal::MalformedCredentials),
+                "{broken}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_service_named_twice_is_one_target_and_two_services_are_several() {
+        let target = |query: &str| {
+            let body = format!("grant_type=x&client_id=a&client_secret=s{query}");
+            match TokenRequest::parse(&headers(&[]), body.as_bytes())
+                .unwrap()
+                .target
+            {
+                Target::Absent => "absent".to_owned(),
+                Target::One(one) => one.into_owned(),
+                Target::Several => "several".to_owned(),
+            }
+        };
+        assert_eq!(target(""), "absent");
+        assert_eq!(target("&audience="), "absent");
+        assert_eq!(target("&audience=x"), "x");
+        assert_eq!(target("&resource=https%3A%2F%2Fx%2F"), "https://x/");
+        assert_eq!(target("&audience=x&resource=x"), "x");
+        for several in [
+            "&audience=x&audience=y",
+            "&resource=x&resource=y",
+            "&audience=x&resource=y",
+        ] {
+            assert_eq!(target(several), "several");
+        }
+    }
+
+    #[test]
+    fn takes_a_form_only_and_demands_a_grant_type() {
+        let parse = |content_type: Option<&'static str>, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            if let Some(content_type) = content_type {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            }
+            TokenRequest::parse(&headers, body).err()
+        };
+        assert_eq!(
+            parse(
+                Some("Application/X-WWW-Form-Urlencoded; charset=UTF-8"),
+                POST_BODY
+            ),
+            None
+        );
+        for other in [
+            None,
+            Some("application/json"),
+            Some("multipart/form-data"),
+            Some(""),
+        ] {
+            assert_eq!(parse(other, POST_BODY), Some(Refusal::NotAForm));
+        }
+        assert_eq!(
+            parse(Some(FORM), b"client_id=a&client_secret=s"),
+            Some(Refusal::MissingGrantType)
+        );
+        assert_eq!(
+            parse(Some(FORM), b"grant_type=&client_id=a&client_secret=s"),
+            Some(Refusal::MissingGrantType)
+        );
+    }
+}
