@@ -1,22 +1,74 @@
 //! `service-auth`: issues short-lived internal JWTs and publishes their keys.
+//!
+//! ```text
+//! form -> client authentication -> registry (grant, audience, scope) -> claims -> key -> signature -> answer -> audit
+//! ```
+//!
+//! What it promises:
+//! * **No database per token.** Registry and keys are immutable snapshots in memory, swapped on change. The store
+//!   (one SQLite file) is read at start and written when keys or clients change; tokens go on without it.
+//! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
+//! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
+//! * **Nothing is told to who must not know.** Unknown client and wrong secret answer alike, in like time; no secret
+//!   and no token is in a log, a metric, an error or a `Debug`.
+//!
+//! What it does not do: TLS (put it behind a proxy, or on loopback), user logins, tokens that can be revoked one by
+//! one, grants other than `client_credentials`.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use hallpass_config::{Clock, IssuerSettings, SystemClock};
+//! use hallpass_issuer::{IssuerServer, first_client};
+//!
+//! # async fn run() -> Result<(), hallpass_issuer::Error> {
+//! let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+//! let settings = IssuerSettings::default();
+//! if let Some(first) = first_client(&settings, &clock).await? {
+//!     // Shown once: the store keeps a digest of it only.
+//!     println!("{} {}", first.client_id, first.client_secret.expose());
+//! }
+//! let issuer = IssuerServer::start(&settings, clock).await?;
+//! println!("listening on {}", issuer.local_addr());
+//! issuer.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod audit;
 mod client_auth;
 mod client_secret;
+mod core;
+mod endpoint;
 mod error;
+mod first_client;
 mod form;
+mod import;
+mod metadata;
 mod metrics;
+mod public_urls;
 mod refusal;
 mod registry;
+mod router;
 mod sealing;
+mod server;
+mod settings;
+mod signing_keys;
 mod store;
 mod throttle;
+mod token_id;
 mod token_request;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::client_secret::GENERATED_SECRET_PREFIX;
 pub use crate::error::Error;
+pub use crate::first_client::{FirstClient, first_client};
+pub use crate::import::{Imported, ImportedKey, SkippedKey, import_keys};
 pub use crate::refusal::{Refusal, WireError};
+pub use crate::server::{DEFAULT_DRAIN_LIMIT, IssuerServer, RunningIssuer};
+
+/// The largest body of a token request, in bytes.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The one grant type that is offered (RFC 6749 section 4.4).
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";

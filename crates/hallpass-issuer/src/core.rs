@@ -1,0 +1,163 @@
+//! What every request reads: immutable snapshots behind atomic swaps, and the parts that keep counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use hallpass_config::IssuerSettings;
+use hallpass_config::clock::Clock;
+use hallpass_token::{Issuer, UnixTime};
+use http::HeaderValue;
+
+use crate::audit::{self, Audit, AuditWriter};
+use crate::client_auth::{Attempt, Authenticator};
+use crate::error::Error;
+use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::public_urls::PublicUrls;
+use crate::registry::Registry;
+use crate::settings;
+use crate::signing_keys::KeyRing;
+use crate::store::Store;
+
+/// One issuer, without its sockets.
+#[derive(Debug)]
+pub(crate) struct Core {
+    urls: PublicUrls,
+    clock: Arc<dyn Clock>,
+    registry: ArcSwap<Registry>,
+    keys: ArcSwap<KeyRing>,
+    metadata: ArcSwap<Metadata>,
+    authenticator: Authenticator,
+    audit: Audit,
+    metrics: Metrics,
+    jwks_cache_control: HeaderValue,
+    store: Store,
+    stopping: AtomicBool,
+}
+
+impl Core {
+    /// Opens the store, loads keys and registry, and renders the documents.
+    pub(crate) async fn open(
+        settings: &IssuerSettings,
+        urls: PublicUrls,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, AuditWriter), Error> {
+        let store = settings::open_store(settings).await?;
+        let mut metrics = Metrics::new();
+        metrics.register_counter(
+            "store_queries",
+            "Statements that the store was asked; none of them for a token",
+            store.counter(),
+        );
+        let (registry, keys) = load(settings, &store, clock.as_ref(), &metrics).await?;
+        let metadata = Metadata::render(&urls, &registry, &keys)?;
+        let (audit, writer) = audit::queue(metrics.audit_dropped.clone());
+        let core = Self {
+            urls,
+            registry: ArcSwap::from_pointee(registry),
+            keys: ArcSwap::from_pointee(keys),
+            metadata: ArcSwap::from_pointee(metadata),
+            authenticator: Authenticator::new(metrics.costly_checks.clone())?,
+            audit,
+            metrics,
+            jwks_cache_control: settings::jwks_cache_control(settings)?,
+            clock,
+            store,
+            stopping: AtomicBool::new(false),
+        };
+        Ok((core, writer))
+    }
+
+    /// Reads keys and registry anew and swaps them in; on an error everything stays as it was.
+    pub(crate) async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        let (registry, keys) =
+            load(settings, &self.store, self.clock.as_ref(), &self.metrics).await?;
+        let metadata = Metadata::render(&self.urls, &registry, &keys)?;
+        self.keys.store(Arc::new(keys));
+        self.registry.store(Arc::new(registry));
+        self.metadata.store(Arc::new(metadata));
+        Ok(())
+    }
+
+    /// An attempt that comes from `source` now.
+    pub(crate) fn attempt(&self, source: Option<IpAddr>) -> Attempt {
+        Attempt {
+            source,
+            now: UnixTime::from(self.clock.now()),
+            monotonic: self.clock.monotonic(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    pub(crate) const fn urls(&self) -> &PublicUrls {
+        &self.urls
+    }
+
+    pub(crate) const fn issuer(&self) -> &Issuer {
+        &self.urls.issuer
+    }
+
+    /// Held across an await at the most by a request that runs argon2id; a swap does not wait for it.
+    pub(crate) fn registry(&self) -> Guard<Arc<Registry>> {
+        self.registry.load()
+    }
+
+    pub(crate) fn keys(&self) -> Guard<Arc<KeyRing>> {
+        self.keys.load()
+    }
+
+    pub(crate) fn metadata(&self) -> Guard<Arc<Metadata>> {
+        self.metadata.load()
+    }
+
+    pub(crate) const fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    pub(crate) const fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) const fn jwks_cache_control(&self) -> &HeaderValue {
+        &self.jwks_cache_control
+    }
+
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// From now on `/health/ready` says no, so that a load balancer sends nothing new.
+    pub(crate) fn begin_stopping(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+async fn load(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &dyn Clock,
+    metrics: &Metrics,
+) -> Result<(Registry, KeyRing), Error> {
+    let mut registrations = settings::registrations(settings).await?;
+    registrations.extend(store.clients().await?);
+    let registry = Registry::build(registrations, metrics)?;
+    if registry.is_empty() {
+        tracing::warn!("no client is registered: every token request will be refused");
+    }
+    let now = UnixTime::from(clock.now());
+    let keys = KeyRing::load(store, settings::algorithm(settings)?, now, metrics).await?;
+    Ok((registry, keys))
+}

@@ -1,0 +1,274 @@
+//! `POST /oauth2/token`, top to bottom: form, client, grant, target, scope, claims, signature, answer, audit.
+//!
+//! No step asks the store, and only a chosen secret's first check leaves the task.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hallpass_token::{AccessToken, Claims, Scope, SignError, UnixTime, sign};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, Method, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+
+use crate::audit::{AuditEvent, Decision, unverified};
+use crate::client_auth::Attempt;
+use crate::core::Core;
+use crate::refusal::{Refusal, WireError};
+use crate::registry::Client;
+use crate::token_id;
+use crate::token_request::TokenRequest;
+use crate::{CLIENT_CREDENTIALS, MAX_BODY_BYTES};
+
+/// How long a client may take to send its body after the headers.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Room for the answer around the token.
+const ANSWER_OVERHEAD_BYTES: usize = 96;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const BASIC_REALM: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"hallpass\", charset=\"UTF-8\"");
+const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
+
+/// Answers one request, whatever it holds.
+pub(crate) async fn answer<B>(
+    core: &Core,
+    headers: &HeaderMap,
+    body: B,
+    source: Option<IpAddr>,
+) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(core, refusal, None, core.attempt(source)),
+    };
+    let attempt = core.attempt(source);
+    let response = match TokenRequest::parse(headers, &body) {
+        Ok(request) => match issue(core, &request, attempt).await {
+            Ok(issued) => issued.answer(core, attempt),
+            Err(refusal) => refuse(core, refusal, Some(&request), attempt),
+        },
+        Err(refusal) => refuse(core, refusal, None, attempt),
+    };
+    let took = core.clock().monotonic().saturating_sub(attempt.monotonic);
+    core.metrics().token_duration.observe(took.as_secs_f64());
+    response
+}
+
+/// The answer to any other method (RFC 9110 section 15.5.6).
+pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
+    let wire = WireError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        error: "invalid_request",
+        description: "the token endpoint takes POST only (RFC 6749 section 3.2)",
+    };
+    let mut response = error_response(wire);
+    response.headers_mut().insert(ALLOW, POST_ONLY);
+    if method == Method::HEAD {
+        *response.body_mut() = Full::default();
+    }
+    response
+}
+
+/// A token and what its answer and its audit event need.
+struct Issued {
+    token: AccessToken,
+    client: Arc<Client>,
+    target: usize,
+    claims: Claims,
+    life: Duration,
+}
+
+/// Decides, and makes the token.
+async fn issue(
+    core: &Core,
+    request: &TokenRequest<'_>,
+    attempt: Attempt,
+) -> Result<Issued, Refusal> {
+    let registry = core.registry();
+    let client = core
+        .authenticator()
+        .authenticate(&registry, &request.credentials, attempt)
+        .await?;
+    client.check_grant(&request.grant_type)?;
+    let target = client.choose_target(&request.target)?;
+    let scope = client.grant_scope(request.scope.as_deref())?;
+    let claims = claims(core, &client, target, scope, attempt.now)?;
+    let token = sign(&claims, core.keys().signing(), attempt.now).map_err(|error| match error {
+        SignError::TooLarge { .. } => Refusal::TokenTooLarge,
+        error => {
+            tracing::error!(%error, client_id = client.id.as_str(), "a token could not be signed");
+            Refusal::Signing
+        }
+    })?;
+    let life = client.token_life;
+    Ok(Issued {
+        token,
+        client,
+        target,
+        claims,
+        life,
+    })
+}
+
+fn claims(
+    core: &Core,
+    client: &Client,
+    target: usize,
+    scope: Scope,
+    now: UnixTime,
+) -> Result<Claims, Refusal> {
+    let audience = client
+        .target(target)
+        .ok_or(Refusal::UnregisteredTarget)?
+        .audience
+        .clone();
+    let expires_at = now.saturating_add(client.token_life);
+    let mut claims = Claims::new(
+        core.issuer().clone(),
+        client.subject.clone(),
+        audience,
+        expires_at,
+    );
+    claims.client_id = Some(client.id.clone());
+    claims.scope = scope;
+    claims.issued_at = Some(now);
+    claims.not_before = Some(now);
+    claims.token_id = Some(token_id::next().ok_or(Refusal::Signing)?);
+    Ok(claims)
+}
+
+impl Issued {
+    /// RFC 6749 section 5.1.
+    fn answer(self, core: &Core, attempt: Attempt) -> Response<Full<Bytes>> {
+        let Self {
+            token,
+            client,
+            target,
+            claims,
+            life,
+        } = self;
+        if let Some(target) = client.target(target) {
+            target.issued.inc();
+        }
+        core.metrics().token_answers.inc();
+        // Every part is free of characters that JSON escapes: base64url, digits, and the charset of RFC 6749 scopes.
+        let (token, scope) = (token.expose(), claims.scope.as_str());
+        let mut json = String::with_capacity(token.len() + scope.len() + ANSWER_OVERHEAD_BYTES);
+        json.push_str("{\"access_token\":\"");
+        json.push_str(token);
+        json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
+        json.push_str(&life.as_secs().to_string());
+        if !scope.is_empty() {
+            json.push_str(",\"scope\":\"");
+            json.push_str(scope);
+            json.push('"');
+        }
+        json.push('}');
+        let audit = core.audit();
+        if audit.is_read()
+            && let Some(token_id) = claims.token_id
+        {
+            let (scope, expires_at) = (claims.scope, claims.expires_at);
+            let decision = Decision::Issued {
+                client,
+                audience: target,
+                scope,
+                token_id,
+                expires_at,
+            };
+            audit.record(AuditEvent {
+                at: attempt.now,
+                source: attempt.source,
+                grant: CLIENT_CREDENTIALS,
+                decision,
+            });
+        }
+        json_response(StatusCode::OK, json.into())
+    }
+}
+
+/// RFC 6749 section 5.2, counted and audited.
+fn refuse(
+    core: &Core,
+    refusal: Refusal,
+    request: Option<&TokenRequest<'_>>,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    core.metrics().refused(refusal);
+    let audit = core.audit();
+    if audit.is_read() {
+        let unverified_client_id =
+            request.map(|request| unverified(&request.credentials.unverified_client_id));
+        // Only a grant type of ours is worth a word in the log; anything else is the caller's text.
+        let known = request.is_some_and(|request| request.grant_type == CLIENT_CREDENTIALS);
+        let grant = if known { CLIENT_CREDENTIALS } else { "unknown" };
+        let decision = Decision::Refused {
+            refusal,
+            unverified_client_id,
+        };
+        audit.record(AuditEvent {
+            at: attempt.now,
+            source: attempt.source,
+            grant,
+            decision,
+        });
+    }
+    let mut response = error_response(refusal.wire());
+    if let Some(wait) = refusal.retry_after() {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    response
+}
+
+fn error_response(wire: WireError) -> Response<Full<Bytes>> {
+    let WireError {
+        status,
+        error,
+        description,
+    } = wire;
+    let json = format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}");
+    let mut response = json_response(status, json.into());
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(WWW_AUTHENTICATE, BASIC_REALM);
+    }
+    response
+}
+
+fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(json));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(PRAGMA, NO_CACHE);
+    response
+}
+
+async fn read<B>(body: B) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > limit {
+        return Err(Refusal::BodyTooLarge);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
+        Ok(Err(_)) | Err(_) => Err(Refusal::BodyIncomplete),
+    }
+}

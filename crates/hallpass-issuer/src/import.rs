@@ -1,0 +1,242 @@
+//! Bringing in keys that exist: teams move an issuer without breaking one verifier.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use hallpass_config::IssuerSettings;
+use hallpass_config::clock::Clock;
+use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::settings;
+use crate::store::{KeyOrigin, KeyState, StoredKey};
+
+/// The largest text that is read, in bytes.
+const MAX_IMPORT_BYTES: usize = 1024 * 1024;
+
+/// What [`import_keys`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Imported {
+    /// Keys that sign from now on, one per algorithm.
+    pub signing: Vec<ImportedKey>,
+    /// Keys that are published only: further private keys of an algorithm, and public ones.
+    pub published: Vec<ImportedKey>,
+    /// Keys of the set that were left out, and why.
+    pub skipped: Vec<SkippedKey>,
+    /// The algorithm that the issuer signs with (setting `algorithm`). When no key in `signing` has it,
+    /// tokens are not signed by an imported key until the setting is changed.
+    pub issuer_algorithm: Option<Algorithm>,
+}
+
+/// One imported key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ImportedKey {
+    /// Its name; kept when the file gave it one, else its RFC 7638 thumbprint.
+    pub key_id: KeyId,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+}
+
+/// One key that was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SkippedKey {
+    /// Its `kid`, when it has one.
+    pub key_id: Option<String>,
+    /// Why it was left out.
+    pub reason: String,
+}
+
+/// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
+///
+/// The first private key of each algorithm signs from the issuer's next start or reload on; the one that signed
+/// before stays published, so tokens it signed stay valid. Further private keys and public keys are published.
+/// The store is created when there is none. All or nothing: on an error the store keeps what it had.
+///
+/// Not checked: whether a key was used elsewhere, its age, certificates beside it.
+///
+/// # Errors
+/// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
+/// key by the same name, and whatever opening the store may answer.
+pub async fn import_keys(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    text: &str,
+) -> Result<Imported, Error> {
+    let now = UnixTime::from(clock.now());
+    let mut found = parse(text, now)?;
+    let store = settings::open_store(settings).await?;
+    let known = store.keys().await?;
+    found
+        .keys
+        .retain(|key| key.private.is_some() || !known.iter().any(|old| old.kid == key.kid));
+    for key in &found.keys {
+        if known
+            .iter()
+            .any(|old| old.kid == key.kid && !same_key(old, key))
+        {
+            return Err(Error::KeyIdTaken {
+                kid: key.kid.clone(),
+            });
+        }
+    }
+    store.add_keys(&found.keys).await?;
+    store.close().await;
+    found.report(settings::algorithm(settings)?)
+}
+
+/// The keys of a text, ready to be stored.
+struct Found {
+    keys: Vec<StoredKey>,
+    skipped: Vec<SkippedKey>,
+}
+
+impl Found {
+    fn report(self, issuer_algorithm: Algorithm) -> Result<Imported, Error> {
+        let mut imported = Imported {
+            skipped: self.skipped,
+            issuer_algorithm: Some(issuer_algorithm),
+            ..Imported::default()
+        };
+        for key in self.keys {
+            let key_id = key
+                .kid
+                .parse()
+                .map_err(|_| import_error("a key id can not be used"))?;
+            let key_and_algorithm = ImportedKey {
+                key_id,
+                algorithm: key.algorithm,
+            };
+            match key.state {
+                KeyState::Signing => imported.signing.push(key_and_algorithm),
+                KeyState::Published => imported.published.push(key_and_algorithm),
+            }
+        }
+        Ok(imported)
+    }
+}
+
+fn parse(text: &str, now: UnixTime) -> Result<Found, Error> {
+    if text.len() > MAX_IMPORT_BYTES {
+        return Err(import_error("the file is larger than 1 MiB"));
+    }
+    let found = if text.trim_start().starts_with('{') {
+        parse_json(text, now)?
+    } else {
+        parse_pem(text, now)?
+    };
+    if !found.keys.iter().any(|key| key.private.is_some()) {
+        return Err(import_error("there is no usable private key in it"));
+    }
+    let names: BTreeSet<&str> = found.keys.iter().map(|key| key.kid.as_str()).collect();
+    if names.len() != found.keys.len() {
+        return Err(import_error("two keys have the same kid"));
+    }
+    Ok(found)
+}
+
+fn parse_pem(text: &str, now: UnixTime) -> Result<Found, Error> {
+    let key = SigningKey::from_pem(text).map_err(|error| import_error(error.to_string()))?;
+    let key = StoredKey::from_signing_key(&key, KeyState::Signing, KeyOrigin::Imported, now)?;
+    Ok(Found {
+        keys: vec![key],
+        skipped: Vec::new(),
+    })
+}
+
+fn parse_json(text: &str, now: UnixTime) -> Result<Found, Error> {
+    // The library's own message could quote a part of the key.
+    let json: Value = serde_json::from_str(text).map_err(|error| {
+        import_error(format!(
+            "line {} column {} is no valid JSON",
+            error.line(),
+            error.column()
+        ))
+    })?;
+    let jwks = match json.get("keys") {
+        Some(keys) => keys
+            .as_array()
+            .ok_or_else(|| import_error("keys is no array"))?
+            .clone(),
+        None => vec![json],
+    };
+    let mut found = Found {
+        keys: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for jwk in &jwks {
+        let signing = found
+            .keys
+            .iter()
+            .filter(|key| key.state == KeyState::Signing)
+            .map(|key| key.algorithm)
+            .collect();
+        match parse_jwk(jwk, &signing, now) {
+            Ok(key) => found.keys.push(key),
+            Err(reason) => {
+                let key_id = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+                found.skipped.push(SkippedKey { key_id, reason });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// One JWK of a set; `signing` are the algorithms that have their signing key already.
+fn parse_jwk(
+    jwk: &Value,
+    signing: &BTreeSet<Algorithm>,
+    now: UnixTime,
+) -> Result<StoredKey, String> {
+    if jwk.get("d").is_none() {
+        return parse_public_jwk(jwk, now);
+    }
+    let key = SigningKey::from_jwk(jwk).map_err(|error| error.to_string())?;
+    let state = if signing.contains(&key.algorithm()) {
+        KeyState::Published
+    } else {
+        KeyState::Signing
+    };
+    StoredKey::from_signing_key(&key, state, KeyOrigin::Imported, now)
+        .map_err(|error| error.to_string())
+}
+
+fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<StoredKey, String> {
+    let public = Jwk::from_value(jwk).map_err(|error| error.to_string())?;
+    let mut json = public.to_json();
+    let kid = public.key_id().map_or_else(
+        || BASE64URL.encode(public.thumbprint().0),
+        ToString::to_string,
+    );
+    if let Some(members) = json.as_object_mut() {
+        members.insert("kid".to_owned(), Value::from(kid.as_str()));
+    }
+    Ok(StoredKey {
+        algorithm: public.algorithm(),
+        state: KeyState::Published,
+        origin: KeyOrigin::Imported,
+        public_jwk: json.to_string(),
+        private: None,
+        created_at: now.as_secs(),
+        kid,
+    })
+}
+
+fn same_key(one: &StoredKey, other: &StoredKey) -> bool {
+    let thumbprint = |key: &StoredKey| {
+        let json: Value = serde_json::from_str(&key.public_jwk).ok()?;
+        Some(Jwk::from_value(&json).ok()?.thumbprint())
+    };
+    one.algorithm == other.algorithm && thumbprint(one) == thumbprint(other)
+}
+
+fn import_error(problem: impl Into<String>) -> Error {
+    Error::Import {
+        problem: problem.into(),
+    }
+}

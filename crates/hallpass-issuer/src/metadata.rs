@@ -1,0 +1,92 @@
+//! The two metadata documents (RFC 8414, and OpenID Discovery for clients that know only that).
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::CLIENT_CREDENTIALS;
+use crate::error::Error;
+use crate::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
+use crate::registry::Registry;
+use crate::signing_keys::KeyRing;
+
+/// Both documents, rendered once per snapshot.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub(crate) oauth: Bytes,
+    pub(crate) oidc: Bytes,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    issuer: &'a str,
+    token_endpoint: String,
+    jwks_uri: String,
+    grant_types_supported: [&'a str; 1],
+    token_endpoint_auth_methods_supported: [&'a str; 2],
+    scopes_supported: Vec<&'a str>,
+    /// Demanded by RFC 8414 section 2; empty because there is no authorization endpoint.
+    response_types_supported: [&'a str; 0],
+    #[serde(flatten)]
+    oidc: Option<OidcOnly<'a>>,
+}
+
+/// What OpenID Discovery section 3 demands beyond RFC 8414. No ID token is ever issued.
+#[derive(Serialize)]
+struct OidcOnly<'a> {
+    subject_types_supported: [&'a str; 1],
+    id_token_signing_alg_values_supported: Vec<&'a str>,
+    claims_supported: [&'a str; 9],
+}
+
+impl Metadata {
+    pub(crate) fn render(
+        urls: &PublicUrls,
+        registry: &Registry,
+        keys: &KeyRing,
+    ) -> Result<Self, Error> {
+        let oidc = OidcOnly {
+            subject_types_supported: ["public"],
+            id_token_signing_alg_values_supported: keys
+                .algorithms()
+                .iter()
+                .map(|algorithm| algorithm.as_str())
+                .collect(),
+            claims_supported: [
+                "iss",
+                "sub",
+                "aud",
+                "client_id",
+                "scope",
+                "iat",
+                "nbf",
+                "exp",
+                "jti",
+            ],
+        };
+        Ok(Self {
+            oauth: render(urls, registry, None)?,
+            oidc: render(urls, registry, Some(oidc))?,
+        })
+    }
+}
+
+fn render(
+    urls: &PublicUrls,
+    registry: &Registry,
+    oidc: Option<OidcOnly<'_>>,
+) -> Result<Bytes, Error> {
+    let document = Document {
+        issuer: urls.issuer.as_str(),
+        token_endpoint: urls.endpoint(TOKEN_PATH),
+        jwks_uri: urls.endpoint(JWKS_PATH),
+        grant_types_supported: [CLIENT_CREDENTIALS],
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        scopes_supported: registry.scopes_supported().collect(),
+        response_types_supported: [],
+        oidc,
+    };
+    let json = serde_json::to_vec(&document).map_err(|_| Error::Internal {
+        operation: "rendering the metadata",
+    })?;
+    Ok(json.into())
+}

@@ -1,0 +1,236 @@
+//! Starting, watching and stopping the issuer.
+
+mod connections;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use bytes::Bytes;
+use hallpass_config::IssuerSettings;
+use hallpass_config::clock::Clock;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::audit::AuditWriter;
+use crate::core::Core;
+use crate::error::Error;
+use crate::public_urls::PublicUrls;
+use crate::router::router;
+use crate::server::connections::Accepting;
+
+/// How long [`RunningIssuer::shutdown`] waits for requests in flight.
+pub const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// An issuer that is loaded and not yet listening.
+#[derive(Debug)]
+pub struct IssuerServer {
+    core: Arc<Core>,
+    audit: AuditWriter,
+}
+
+impl IssuerServer {
+    /// Loads the issuer and listens on `settings.listen`.
+    ///
+    /// The first start creates the store and a signing key. The address is bound before the store is opened, so
+    /// that a second process fails before it has touched anything.
+    ///
+    /// # Errors
+    /// [`Error::Listen`], and whatever [`load`](Self::load) may answer.
+    pub async fn start(
+        settings: &IssuerSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<RunningIssuer, Error> {
+        let address = settings.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| Error::Listen { address, source })?;
+        Self::start_on(listener, settings, clock).await
+    }
+
+    /// [`start`](Self::start) on a socket that listens already; `settings.listen` is not looked at.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_on(
+        listener: TcpListener,
+        settings: &IssuerSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<RunningIssuer, Error> {
+        let local_addr = listener.local_addr().map_err(|source| Error::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let server = Self::load(settings, local_addr, clock).await?;
+        Ok(server.serve(listener, local_addr))
+    }
+
+    /// Loads the issuer without a socket, for [`router`](Self::router).
+    ///
+    /// `listening` is what the metadata shows when neither `base-url` nor a URL as the issuer's name is set.
+    ///
+    /// # Errors
+    /// [`Error::IssuerName`], [`Error::Registration`], the errors of the store, [`Error::Internal`].
+    pub async fn load(
+        settings: &IssuerSettings,
+        listening: SocketAddr,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let urls = PublicUrls::new(&settings.name, settings.base_url.as_ref(), listening)?;
+        let (core, audit) = Core::open(settings, urls, clock).await?;
+        Ok(Self {
+            core: Arc::new(core),
+            audit,
+        })
+    }
+
+    /// All endpoints as an axum router, to be served by somebody else; the audit writer ends with the router.
+    ///
+    /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. Must be called
+    /// inside a tokio runtime.
+    pub fn router(self) -> Router {
+        let Self { core, audit } = self;
+        tokio::spawn(audit.run(std::future::pending()));
+        router(core)
+    }
+
+    fn serve(self, listener: TcpListener, local_addr: SocketAddr) -> RunningIssuer {
+        let Self { core, audit } = self;
+        let (stop, stopped) = watch::channel(false);
+        let audit = tokio::spawn(audit.run(when_true(stopped.clone())));
+        let accepting = Accepting::new(listener, Arc::clone(&core));
+        let (drain, draining) = watch::channel(false);
+        let serving = tokio::spawn(accepting.run(when_true(draining)));
+        RunningIssuer {
+            core,
+            local_addr,
+            drain,
+            serving,
+            stop,
+            audit,
+        }
+    }
+}
+
+/// An issuer that answers requests. Dropping it leaves it running; call [`shutdown`](Self::shutdown).
+#[derive(Debug)]
+pub struct RunningIssuer {
+    core: Arc<Core>,
+    local_addr: SocketAddr,
+    /// Ends the accept loop, which then waits for open connections.
+    drain: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    /// Ends the audit writer, after the last request.
+    stop: watch::Sender<bool>,
+    audit: JoinHandle<()>,
+}
+
+impl RunningIssuer {
+    /// Where it listens; the port that the system chose when port 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What stands in `iss` of its tokens.
+    #[must_use]
+    pub fn issuer_name(&self) -> &str {
+        self.core.issuer().as_str()
+    }
+
+    /// The URL of an endpoint as the metadata shows it, for example of `/oauth2/token`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        self.core.urls().endpoint(path)
+    }
+
+    /// The key set as it is served.
+    #[must_use]
+    pub fn jwks(&self) -> Bytes {
+        self.core.keys().jwks().clone()
+    }
+
+    /// Tokens issued since the start.
+    #[must_use]
+    pub fn tokens_issued(&self) -> u64 {
+        self.core.metrics().token_answers.get()
+    }
+
+    /// All metrics as `/metrics` serves them.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.core.metrics().text()
+    }
+
+    /// Statements that the store was asked since the start; issuing tokens adds none.
+    #[must_use]
+    pub fn store_queries(&self) -> u64 {
+        self.core.store().queries()
+    }
+
+    /// Reads keys and clients anew, from `settings` and from the store, and swaps them in between two requests.
+    ///
+    /// Takes `clients`, `token_life` and `algorithm` from `settings`; name, addresses and store stay as they were.
+    ///
+    /// # Errors
+    /// [`Error::Registration`] or an error of the store; the old snapshots then stay in use.
+    pub async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        self.core.reload(settings).await
+    }
+
+    /// Waits until the issuer stops by itself, which it should not; for a `select!` beside the signals.
+    ///
+    /// # Errors
+    /// [`Error::TaskEnded`] with the task that ended.
+    pub async fn failed(&mut self) -> Error {
+        let task = tokio::select! {
+            _ = &mut self.serving => "accept loop",
+            _ = &mut self.audit => "audit writer",
+        };
+        Error::TaskEnded { task }
+    }
+
+    /// [`shutdown_within`](Self::shutdown_within) the [`DEFAULT_DRAIN_LIMIT`].
+    ///
+    /// # Errors
+    /// As [`shutdown_within`](Self::shutdown_within).
+    pub async fn shutdown(self) -> Result<(), Error> {
+        self.shutdown_within(DEFAULT_DRAIN_LIMIT).await
+    }
+
+    /// Stops accepting, finishes requests in flight within `limit`, writes what is left of the audit log.
+    ///
+    /// # Errors
+    /// [`Error::TaskEnded`] when a task had ended by itself before.
+    pub async fn shutdown_within(mut self, limit: Duration) -> Result<(), Error> {
+        self.core.begin_stopping();
+        let _ = self.drain.send(true);
+        let drained = tokio::time::timeout(limit, &mut self.serving).await;
+        if drained.is_err() {
+            tracing::warn!(
+                limit_seconds = limit.as_secs(),
+                "requests in flight were cut off at the drain limit"
+            );
+            self.serving.abort();
+        }
+        let _ = self.stop.send(true);
+        let written = self.audit.await;
+        self.core.store().close().await;
+        match (drained, written) {
+            (Ok(Err(_)), _) => Err(Error::TaskEnded {
+                task: "accept loop",
+            }),
+            (_, Err(_)) => Err(Error::TaskEnded {
+                task: "audit writer",
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Ready once `flag` is true, or its sender is gone.
+async fn when_true(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|set| *set).await;
+}
