@@ -1,1 +1,84 @@
 //! Resource server for tower and axum: key source, verification, route policy, extractors.
+//!
+//! **Promise.** Behind [`ResourceServer::layer`] no handler runs for a route that no rule opens; where a rule asks for
+//! an identity, it runs only after a token was verified (RFC 7515, 7519, 9068) with a key of the very issuer that the
+//! token names; and the identity that it finds (extractors, request extensions,
+//! [`hallpass_client::context::current`]) is a verified one on every path, or there is none. Refusals are answered as
+//! RFC 6750 says, with a problem body that tells nothing about which part of a token did not fit.
+//!
+//! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
+//! knows no revocation, checks no proof of possession (a token with `cnf` is refused), and does not end a stream when
+//! its token ends. It is not a rate limit.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, routing::get};
+//! use hallpass_config::SystemClock;
+//! use hallpass_resource::{Caller, KeySource, ResourceServer, Rule, TrustedIssuer};
+//! use hallpass_token::JwkSet;
+//! use http::Method;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Arc::new(SystemClock::new());
+//! // In a service: KeySource::http(...), or everything at once by ResourceServer::from_settings(...).
+//! let keys = KeySource::fixed(JwkSet::new([]), clock.clone());
+//! let server = ResourceServer::builder("order-service", clock)
+//!     .issuer(TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys).internal())
+//!     .route(Method::GET, "/orders/{id}", Rule::all_scopes("orders".parse()?))
+//!     .route_any("/health", Rule::Anonymous)
+//!     .route_any("/internal/**", Rule::InternalOnly("internal-service".parse()?))
+//!     .build()?;
+//! for rule in server.rules() {
+//!     // GET /orders/{id} scopes(all: orders) [enforce, code] ...
+//!     # let _ = rule.to_string();
+//! }
+//! let app: Router = Router::new()
+//!     .route("/orders/{id}", get(|caller: Caller| async move { caller.subject().to_string() }))
+//!     .layer(server.layer());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Roll-out
+//! [`Mode`] per service and per route. `off` verifies nothing and gives no identity. `report` verifies, lets every
+//! call pass and counts what it would have refused; a verified caller is there as an identity, an unverified one is
+//! not. `enforce` refuses. The `Authorization` header itself is left alone in `off` and `report`, so that an older
+//! check behind can go on; it is no identity. Going back is setting the mode back.
+//!
+//! # Before the keys are there
+//! Services start in any order. While an issuer's keys have never been fetched (or the last good ones are too old), a
+//! token of that issuer is answered 503 `unavailable` with `Retry-After`, not 401: the caller's token may be perfectly
+//! good, and a 401 would make it ask the issuer for another.
+
+mod audit;
+mod bearer;
+mod cache;
+mod challenge;
+mod error;
+mod extract;
+mod identity_headers;
+mod key_source;
+mod layer;
+mod metadata;
+mod metrics;
+mod path;
+mod policy;
+mod server;
+mod verifier;
+
+pub use hallpass_client as client;
+
+pub use audit::AUDIT_TARGET;
+pub use cache::DEFAULT_CACHE_BYTES;
+pub use error::{Answer, Denial, KeysError, StartError, StartProblem};
+pub use extract::{Caller, Claims, CurrentUser, Rejection};
+pub use key_source::{
+    KeyLimits, KeySnapshot, KeySource, KeyUrl, MAX_KEY_SET_BYTES, MAX_STALE_WAIT,
+};
+pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
+pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
+pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
+pub use server::{ResourceServer, ResourceServerBuilder};
+pub use verifier::{TrustedIssuer, Verified, Verifier};

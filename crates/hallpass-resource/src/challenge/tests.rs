@@ -1,0 +1,119 @@
+use hallpass_token::{BearerSyntaxError, VerifyError};
+
+use super::*;
+use crate::error::KeysError;
+use crate::path::PathFault;
+
+/// Status, challenge and code of the answer, as a caller sees them.
+fn seen(denial: &Denial) -> (u16, String, String) {
+    let challenger = Challenger::new(
+        "shop",
+        Some("https://shop.example/.well-known/oauth-protected-resource"),
+    );
+    let answer = challenger.answer(denial);
+    assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
+    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
+    let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(body["status"], answer.status().as_u16());
+    assert_eq!(body["type"], "about:blank");
+    let challenge = answer
+        .headers()
+        .get(WWW_AUTHENTICATE)
+        .map_or("", |value| value.to_str().unwrap());
+    let challenge = challenge.replace(
+        ", resource_metadata=\"https://shop.example/.well-known/oauth-protected-resource\"",
+        " +metadata",
+    );
+    (
+        answer.status().as_u16(),
+        challenge,
+        body["code"].as_str().unwrap().to_owned(),
+    )
+}
+
+#[test]
+fn each_denial_has_its_answer_of_rfc_6750() {
+    let scope = || "b a".parse().unwrap();
+    let lacking = r#", error="insufficient_scope", scope="a b""#;
+    let forbidden = r#", error="insufficient_scope""#;
+    let (invalid, bad) = (r#", error="invalid_token""#, r#", error="invalid_request""#);
+    let insufficient = Denial::InsufficientScope { required: scope() };
+    let rows = [
+        (Denial::MissingToken, 401, "", "missing_token"),
+        (
+            Denial::Token(VerifyError::Audience),
+            401,
+            invalid,
+            "invalid_token",
+        ),
+        (Denial::SenderConstrained, 401, invalid, "invalid_token"),
+        (
+            Denial::SeveralAuthorizationHeaders,
+            400,
+            bad,
+            "invalid_request",
+        ),
+        (
+            Denial::Bearer(BearerSyntaxError::Charset),
+            400,
+            bad,
+            "invalid_request",
+        ),
+        (insufficient, 403, lacking, "insufficient_scope"),
+        (
+            Denial::NotInternal { required: scope() },
+            403,
+            lacking,
+            "insufficient_scope",
+        ),
+        (Denial::NoRule, 403, forbidden, "insufficient_scope"),
+        (Denial::UserRequired, 403, forbidden, "user_required"),
+        (Denial::ClaimsMismatch, 403, forbidden, "claims_mismatch"),
+    ];
+    for (denial, status, parameters, code) in rows {
+        let challenge = format!(r#"Bearer realm="shop"{parameters} +metadata"#);
+        assert_eq!(
+            seen(&denial),
+            (status, challenge, code.to_owned()),
+            "{denial:?}"
+        );
+    }
+}
+
+#[test]
+fn where_no_token_would_help_there_is_no_challenge() {
+    let none = |status, code: &str| (status, String::new(), code.to_owned());
+    assert_eq!(
+        seen(&Denial::Path(PathFault::DotSegment)),
+        none(400, "ambiguous_path")
+    );
+    assert_eq!(
+        seen(&Denial::Unavailable(KeysError::Status(500))),
+        none(503, "unavailable")
+    );
+}
+
+#[test]
+fn every_fault_of_a_token_is_answered_alike() {
+    let first = seen(&Denial::Token(VerifyError::EVERY[0]));
+    for fault in VerifyError::EVERY {
+        assert_eq!(seen(&Denial::Token(fault)), first, "{fault:?}");
+        let answer = Challenger::new("shop", None).answer(&Denial::Token(fault));
+        let other = Challenger::new("shop", None).answer(&Denial::Token(VerifyError::EVERY[0]));
+        assert_eq!(answer.body(), other.body());
+    }
+}
+
+#[test]
+fn an_unavailable_answer_says_when_to_come_back() {
+    let answer = Challenger::new("shop", None).answer(&Denial::Unavailable(KeysError::Status(500)));
+    assert_eq!(answer.headers()[RETRY_AFTER], "1");
+}
+
+#[test]
+fn what_would_break_the_header_does_not_fit() {
+    assert!(fits_in_quotes("order-service v2"));
+    for text in ["", "a\"b", "a\\b", "a\r\nb", "é"] {
+        assert!(!fits_in_quotes(text), "{text:?}");
+    }
+}

@@ -1,0 +1,363 @@
+//! What can go wrong: at start ([`StartError`]), while keys are fetched ([`KeysError`]), and with a request
+//! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hallpass_token::{BearerError, BearerSyntaxError, Scope, VerifyError};
+use http::StatusCode;
+use thiserror::Error;
+
+use crate::path::PathFault;
+use crate::policy::RuleOrigin;
+
+/// Why a request was not let through.
+///
+/// The text (`Display`) is for the log. The caller is told no more than [`Denial::answer`] holds, and above all not
+/// which part of a token did not fit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denial {
+    // The request is at fault.
+    /// The path can be read in more than one way.
+    #[error("{0}")]
+    Path(#[from] PathFault),
+    /// More than one `Authorization` header.
+    #[error("more than one Authorization header")]
+    SeveralAuthorizationHeaders,
+    /// The scheme is `Bearer`, and what follows is no token (RFC 6750 section 2.1).
+    #[error("the Authorization header is malformed: {0}")]
+    Bearer(BearerSyntaxError),
+
+    // The credentials are at fault.
+    /// No bearer token where one is needed.
+    #[error("no bearer token")]
+    MissingToken,
+    /// The token does not verify.
+    #[error("{0}")]
+    Token(#[from] VerifyError),
+    /// The token is bound to a key of its sender (`cnf`, RFC 8705 and RFC 9449), and this layer checks no such proof.
+    #[error("the token is bound to a key of its sender, and no proof of that is checked here")]
+    SenderConstrained,
+
+    // The caller is known and may not.
+    /// The token lacks scopes.
+    #[error("the token lacks scope: {required}")]
+    InsufficientScope {
+        /// What the route asks for.
+        required: Scope,
+    },
+    /// The route is for services only, and the token is a user's, an exchanged one, or of a foreign issuer.
+    #[error("the route is internal-only and the caller is no service of an internal issuer")]
+    NotInternal {
+        /// What the route asks for.
+        required: Scope,
+    },
+    /// No rule is for this route, so nobody may call it.
+    #[error("no rule is for this route")]
+    NoRule,
+    /// A handler asked for a user, and the caller is a service.
+    #[error("the handler needs a user and the caller is a service")]
+    UserRequired,
+    /// A handler asked for claims that the token does not have.
+    #[error("the token lacks claims that the handler needs")]
+    ClaimsMismatch,
+
+    // We are at fault, or the issuer is.
+    /// The issuer's keys are not known (yet), so no token of it can be judged.
+    #[error("the keys of the issuer are not available: {0}")]
+    Unavailable(KeysError),
+}
+
+/// What the caller is told about a [`Denial`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The stable code in the problem body; the list is in `docs/errors.md`.
+    pub code: &'static str,
+    /// The `error` of the challenge (RFC 6750 section 3.1); without one for a request without credentials, and when
+    /// there is no challenge.
+    pub bearer_error: Option<BearerError>,
+    /// Whether the answer has a `WWW-Authenticate` header at all.
+    pub challenge: bool,
+    /// The title in the problem body.
+    pub title: &'static str,
+}
+
+impl Denial {
+    /// What the caller is told. Grouped as RFC 6750 section 3.1 groups; no `_` arm, so that a new denial must choose.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        match self {
+            Self::Path(_) => Answer {
+                status: StatusCode::BAD_REQUEST,
+                code: "ambiguous_path",
+                bearer_error: None,
+                challenge: false,
+                title: "The path of the request is ambiguous.",
+            },
+            Self::SeveralAuthorizationHeaders | Self::Bearer(_) => Answer {
+                status: StatusCode::BAD_REQUEST,
+                code: "invalid_request",
+                bearer_error: Some(BearerError::InvalidRequest),
+                challenge: true,
+                title: "Exactly one Authorization header with one bearer token is needed.",
+            },
+            Self::MissingToken => Answer {
+                status: StatusCode::UNAUTHORIZED,
+                code: "missing_token",
+                bearer_error: None,
+                challenge: true,
+                title: "A bearer token is needed.",
+            },
+            Self::Token(_) | Self::SenderConstrained => Answer {
+                status: StatusCode::UNAUTHORIZED,
+                code: "invalid_token",
+                bearer_error: Some(BearerError::InvalidToken),
+                challenge: true,
+                title: "The token is not valid here.",
+            },
+            Self::InsufficientScope { .. } | Self::NotInternal { .. } | Self::NoRule => Answer {
+                status: StatusCode::FORBIDDEN,
+                code: "insufficient_scope",
+                bearer_error: Some(BearerError::InsufficientScope),
+                challenge: true,
+                title: "The token does not allow this.",
+            },
+            Self::UserRequired => Answer {
+                status: StatusCode::FORBIDDEN,
+                code: "user_required",
+                bearer_error: Some(BearerError::InsufficientScope),
+                challenge: true,
+                title: "This needs a user's token.",
+            },
+            Self::ClaimsMismatch => Answer {
+                status: StatusCode::FORBIDDEN,
+                code: "claims_mismatch",
+                bearer_error: Some(BearerError::InsufficientScope),
+                challenge: true,
+                title: "The token lacks claims that this needs.",
+            },
+            Self::Unavailable(_) => Answer {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                code: "unavailable",
+                bearer_error: None,
+                challenge: false,
+                title: "Tokens can not be verified at the moment.",
+            },
+        }
+    }
+
+    /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
+    /// `issuer`, `audience`, `type`, `scope`, `unavailable`.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Path(_) | Self::SeveralAuthorizationHeaders | Self::Bearer(_) => "malformed",
+            Self::MissingToken => "missing",
+            Self::Token(error) => error.reason(),
+            Self::SenderConstrained => "type",
+            Self::InsufficientScope { .. }
+            | Self::NotInternal { .. }
+            | Self::NoRule
+            | Self::UserRequired
+            | Self::ClaimsMismatch => "scope",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    /// The exact reason for the log and the audit event, stable and in snake case.
+    #[must_use]
+    pub fn log_code(&self) -> &'static str {
+        match self {
+            Self::Path(_) => "ambiguous_path",
+            Self::SeveralAuthorizationHeaders => "several_authorization_headers",
+            Self::Bearer(fault) => fault.code(),
+            Self::MissingToken => "missing_token",
+            Self::Token(error) => error.code(),
+            Self::SenderConstrained => "sender_constrained",
+            Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::NotInternal { .. } => "not_internal",
+            Self::NoRule => "no_rule",
+            Self::UserRequired => "user_required",
+            Self::ClaimsMismatch => "claims_mismatch",
+            Self::Unavailable(error) => error.code(),
+        }
+    }
+
+    /// The scopes that would have helped, for the challenge.
+    pub(crate) fn required_scope(&self) -> Option<&Scope> {
+        match self {
+            Self::InsufficientScope { required } | Self::NotInternal { required } => Some(required),
+            Self::Path(_)
+            | Self::SeveralAuthorizationHeaders
+            | Self::Bearer(_)
+            | Self::MissingToken
+            | Self::Token(_)
+            | Self::SenderConstrained
+            | Self::NoRule
+            | Self::UserRequired
+            | Self::ClaimsMismatch
+            | Self::Unavailable(_) => None,
+        }
+    }
+}
+
+/// Why keys could not be had from their source.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// Nothing has been fetched yet, or the last good keys are too old, and it is too early for the next attempt.
+    #[error("no usable keys, and the next attempt is due later; the last one failed: {last}")]
+    TooEarly {
+        /// Why the last attempt failed.
+        last: String,
+    },
+    /// The whole fetch took longer than its limit.
+    #[error("no answer within {} ms", limit.as_millis())]
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The service name has no instances, or discovery failed.
+    #[error("the service can not be found: {0}")]
+    Discovery(String),
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Transport(String),
+    /// An answer with another status than 200 or 304. Redirects are not followed.
+    #[error("the answer has the status {0}")]
+    Status(u16),
+    /// More bytes than a JWK set may have.
+    #[error("the key set is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The answer is no JWK set, for example an HTML page of a proxy.
+    #[error("the answer is no JWK set (content type {content_type}): {reason}")]
+    NotAKeySet {
+        /// What the answer says it is, shortened.
+        content_type: String,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A JWK set without any key that can verify tokens. The last good keys stay.
+    #[error("the key set has no key that can verify a token ({skipped} of its keys were skipped)")]
+    NoUsableKey {
+        /// How many keys were skipped.
+        skipped: usize,
+    },
+    /// The key file can not be read.
+    #[error("the key file can not be read: {0}")]
+    File(String),
+    /// The fetch ended without a result (its task was cancelled with the runtime).
+    #[error("the fetch was cancelled")]
+    Cancelled,
+}
+
+impl KeysError {
+    /// The stable name of this error for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooEarly { .. } => "keys_too_early",
+            Self::Timeout { .. } => "keys_timeout",
+            Self::Discovery(_) => "keys_discovery",
+            Self::Transport(_) => "keys_transport",
+            Self::Status(_) => "keys_status",
+            Self::TooLarge { .. } => "keys_too_large",
+            Self::NotAKeySet { .. } => "keys_not_a_key_set",
+            Self::NoUsableKey { .. } => "keys_none_usable",
+            Self::File(_) => "keys_file",
+            Self::Cancelled => "keys_cancelled",
+        }
+    }
+}
+
+/// Why a resource server does not start: every problem at once.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the resource server does not start: {}", list(.problems))]
+pub struct StartError {
+    /// All problems that were found, in no particular order.
+    pub problems: Vec<StartProblem>,
+}
+
+fn list(problems: &[StartProblem]) -> String {
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// One reason why a resource server does not start.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartProblem {
+    /// `permit-all` and a sign of production stand side by side.
+    #[error(
+        "security.permit-all is on although this is production ({signal}): nothing would be protected"
+    )]
+    PermitAllInProduction {
+        /// The production signal that was found.
+        signal: String,
+    },
+    /// Two issuers have the same `iss`.
+    #[error("the issuer {issuer} is trusted twice")]
+    IssuerTwice {
+        /// The `iss`.
+        issuer: String,
+    },
+    /// No issuer, although tokens are asked for.
+    #[error("no issuer is trusted, so nobody could ever be let in (security.internal-jwt.issuers)")]
+    NoIssuer,
+    /// A trusted issuer has no audience, and the service no name to be it.
+    #[error("the issuer {issuer} has no audience and the service has no name (service.name)")]
+    NoAudience {
+        /// The `iss`.
+        issuer: String,
+    },
+    /// A value does not have the form that is needed.
+    #[error("{key}: {message}")]
+    BadValue {
+        /// Where it stands.
+        key: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A path pattern can not be read.
+    #[error("the path pattern {pattern:?} is wrong: {message}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Two rules of one table are for exactly the same requests.
+    #[error("two rules of the same table ({origin}) are for {route}")]
+    TwoRules {
+        /// Method and pattern.
+        route: String,
+        /// The table.
+        origin: RuleOrigin,
+    },
+    /// A scope rule that names no scope.
+    #[error("the rule for {pattern} asks for scopes and names none; use authenticated instead")]
+    EmptyScopes {
+        /// The pattern.
+        pattern: String,
+    },
+    /// The file with keys can not be a file of keys.
+    #[error("the key file {} can not be used: {message}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+
+fn every_denial() -> Vec<Denial> {
+    let required: Scope = "a".parse().unwrap();
+    let mut denials = vec![
+        Denial::Path(PathFault::DotSegment),
+        Denial::SeveralAuthorizationHeaders,
+        Denial::Bearer(BearerSyntaxError::Charset),
+        Denial::MissingToken,
+        Denial::SenderConstrained,
+        Denial::InsufficientScope {
+            required: required.clone(),
+        },
+        Denial::NotInternal { required },
+        Denial::NoRule,
+        Denial::UserRequired,
+        Denial::ClaimsMismatch,
+        Denial::Unavailable(KeysError::Status(500)),
+    ];
+    denials.extend(VerifyError::EVERY.map(Denial::Token));
+    denials
+}
+
+#[test]
+fn metric_reasons_come_from_the_closed_set() {
+    let closed = [
+        "missing",
+        "malformed",
+        "expired",
+        "signature",
+        "unknown_key",
+        "issuer",
+        "audience",
+        "scope",
+        "type",
+        "replay",
+        "unavailable",
+    ];
+    for denial in every_denial() {
+        assert!(
+            closed.contains(&denial.reason()),
+            "{denial:?}: {}",
+            denial.reason()
+        );
+    }
+}
+
+#[test]
+fn status_and_bearer_error_fit_together() {
+    for denial in every_denial() {
+        let answer = denial.answer();
+        if let Some(error) = answer.bearer_error {
+            assert_eq!(answer.status.as_u16(), error.status(), "{denial:?}");
+            assert!(answer.challenge, "{denial:?}");
+        }
+        // RFC 9110 section 15.5.2: a 401 has a challenge.
+        assert!(
+            answer.challenge || answer.status != StatusCode::UNAUTHORIZED,
+            "{denial:?}"
+        );
+    }
+}
+
+#[test]
+fn a_token_that_verify_calls_invalid_is_answered_so() {
+    for fault in VerifyError::EVERY {
+        assert_eq!(
+            Denial::Token(fault).answer().bearer_error,
+            Some(fault.bearer_error())
+        );
+    }
+}
+
+#[test]
+fn every_code_is_in_the_documents() {
+    let document = include_str!("../../../../docs/errors.md");
+    for denial in every_denial() {
+        for code in [denial.answer().code, denial.log_code()] {
+            let in_table = document.contains(&format!("`{code}`"));
+            let of_token = matches!(denial, Denial::Token(_)) && code == denial.log_code();
+            assert!(in_table || of_token, "{code}");
+        }
+    }
+}

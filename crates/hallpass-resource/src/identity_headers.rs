@@ -1,0 +1,175 @@
+//! The identity headers of the estate: removed from every incoming call, and written anew only from a verified token.
+
+use std::fmt::Write;
+
+use hallpass_token::SecurityContext;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use crate::metrics::Metrics;
+
+/// The headers, in the form that programs look for them.
+///
+/// Anything that differs from these only in case or by underscores for hyphens is removed too: CGI-like
+/// servers behind read `X_User_Id` and `X-User-Id` as one.
+const IDENTITY_HEADERS: [&str; 3] = ["x-user-id", "x-username", "x-authorities"];
+/// Longest value that is written, in bytes. A longer one is left out.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// Removes all identity headers that came from outside.
+pub(crate) fn strip(headers: &mut HeaderMap, metrics: &Metrics) {
+    let found: Vec<(HeaderName, &'static str)> = headers
+        .keys()
+        .filter_map(|name| {
+            IDENTITY_HEADERS
+                .iter()
+                .find(|it| same(name.as_str(), it))
+                .map(|it| (name.clone(), *it))
+        })
+        .collect();
+    for (name, canonical) in found {
+        headers.remove(&name);
+        metrics.header_stripped(canonical);
+    }
+}
+
+/// Header names arrive in lower case.
+fn same(name: &str, canonical: &str) -> bool {
+    name.len() == canonical.len()
+        && name
+            .bytes()
+            .zip(canonical.bytes())
+            .all(|(one, other)| one == other || (one == b'_' && other == b'-'))
+}
+
+/// Writes who calls, for handlers and older code that read headers. Values are percent-encoded where they are not
+/// printable ASCII (and for `%` and `,`), so that no name can break or forge a header.
+///
+/// | header | from |
+/// |---|---|
+/// | `X-User-Id` | `sub` |
+/// | `X-Username` | the claim `username`, else `preferred_username`; left out without either |
+/// | `X-Authorities` | the claim `authorities` (texts), else each scope as `SCOPE_...`; joined by commas |
+pub(crate) fn write(headers: &mut HeaderMap, context: &SecurityContext) {
+    let claims = context.claims();
+    let mut set = |name: &'static str, value: String| {
+        if value.len() <= MAX_VALUE_BYTES
+            && let Ok(value) = HeaderValue::try_from(value)
+        {
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    };
+    set("x-user-id", encode(claims.subject.as_str()));
+    let username = ["username", "preferred_username"]
+        .into_iter()
+        .find_map(|name| claims.extra.get(name)?.as_str());
+    if let Some(username) = username {
+        set("x-username", encode(username));
+    }
+    let authorities = match claims.extra.get("authorities") {
+        Some(Value::Array(values)) => values
+            .iter()
+            .filter_map(Value::as_str)
+            .map(encode)
+            .collect(),
+        _ => claims
+            .scope
+            .iter()
+            .map(|scope| encode(&format!("SCOPE_{scope}")))
+            .collect::<Vec<_>>(),
+    };
+    set("x-authorities", authorities.join(","));
+}
+
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && byte != b'%' && byte != b',' {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_token::{AccessToken, Claims, UnixTime};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_identity_header_is_removed_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "X-User-Id",
+            "x_user_id",
+            "X-USER_ID",
+            "X_Username",
+            "x-authorities",
+            "X-AUTHORITIES",
+        ] {
+            headers.append(
+                HeaderName::try_from(name).unwrap(),
+                HeaderValue::from_static("forged"),
+            );
+        }
+        headers.append("x-user-id", HeaderValue::from_static("forged too"));
+        for name in [
+            "x-user-idx",
+            "x-user",
+            "x.user.id",
+            "authorization",
+            "x-request-id",
+        ] {
+            headers.append(
+                HeaderName::try_from(name).unwrap(),
+                HeaderValue::from_static("kept"),
+            );
+        }
+        strip(&mut headers, &Metrics::new());
+        assert_eq!(headers.len(), 5);
+        assert!(headers.values().all(|value| value == "kept"), "{headers:?}");
+    }
+
+    #[test]
+    fn values_come_from_the_token_and_can_not_break_a_header() {
+        let [issuer, audience] = ["internal", "shop"];
+        let subject = "al\u{fc}ce, 100%".parse().unwrap();
+        let end = UnixTime::from_secs(9);
+        let mut claims = Claims::new(
+            issuer.parse().unwrap(),
+            subject,
+            audience.parse().unwrap(),
+            end,
+        );
+        claims.scope = "orders read".parse().unwrap();
+        claims.extra.insert(
+            "preferred_username".to_owned(),
+            json!("爱丽丝\r\nX-User-Id: root"),
+        );
+        let mut headers = HeaderMap::new();
+        write(
+            &mut headers,
+            &SecurityContext::new(claims.clone(), AccessToken::new("t")),
+        );
+        assert_eq!(headers["x-user-id"], "al%C3%BCce%2C%20100%25");
+        assert_eq!(
+            headers["x-username"],
+            "%E7%88%B1%E4%B8%BD%E4%B8%9D%0D%0AX-User-Id:%20root"
+        );
+        assert_eq!(headers["x-authorities"], "SCOPE_orders,SCOPE_read");
+
+        claims
+            .extra
+            .insert("authorities".to_owned(), json!(["ROLE_A", "a,b", 7]));
+        write(
+            &mut headers,
+            &SecurityContext::new(claims, AccessToken::new("t")),
+        );
+        assert_eq!(headers["x-authorities"], "ROLE_A,a%2Cb");
+    }
+}

@@ -1,0 +1,388 @@
+//! Where an issuer's public keys come from, and how long they are believed.
+//!
+//! Requests read an immutable snapshot without a lock. Whoever finds it old starts a fetch in a task of its own, one
+//! at a time; a caller that goes away cancels nobody else's fetch.
+//!
+//! | the snapshot is | a request |
+//! |---|---|
+//! | fresh | uses it |
+//! | near its end (the last quarter of its age, with jitter) | uses it and starts a fetch in the background |
+//! | past its end | waits for the fetch, at most [`MAX_STALE_WAIT`], then goes on with the last good keys |
+//! | past its end by [`KeyLimits::last_good_for`], or not there yet | waits for the fetch; without result: unavailable |
+//! | lacking the token's `kid` | waits for one fetch, unless one was just spent on such a `kid` or has just failed |
+//!
+//! Nothing is fetched while no request comes, so an idle service bothers no issuer.
+
+mod fetch;
+mod file;
+mod flight;
+mod freshness;
+mod unknown;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use hallpass_client::{Discover, HttpTransport};
+use hallpass_config::clock::Clock;
+use hallpass_token::{JwkSet, KeyId};
+use http::HeaderValue;
+use tokio::time::timeout;
+
+use self::fetch::HttpKeys;
+pub use self::fetch::KeyUrl;
+use self::flight::{Begin, Flight, Start};
+use self::freshness::Freshness;
+use crate::error::KeysError;
+use crate::metrics::KeyMetrics;
+
+/// Longest time that a request waits for keys that are past their age while older ones are at hand.
+pub const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
+/// Most bytes that a key set may have.
+pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
+
+/// How keys are fetched and how long they are believed.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyLimits {
+    /// Least time between two fetches for unknown `kid`s, and after a failed fetch. Default 10 s. For a file: the time
+    /// within which a change is noticed.
+    pub cooldown: Duration,
+    /// Longest time of one fetch, name look-up and body included. Default 5 s.
+    pub fetch_timeout: Duration,
+    /// How long keys are believed when the issuer does not say (`Cache-Control: max-age`). Default 5 minutes.
+    pub default_age: Duration,
+    /// Shortest age, whatever the issuer says. Default 10 s.
+    pub min_age: Duration,
+    /// Longest age, whatever the issuer says. Default 1 h.
+    pub max_age: Duration,
+    /// How long the last good keys are used beyond their age when no fetch succeeds. Default 24 h.
+    pub last_good_for: Duration,
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        Self {
+            cooldown: Duration::from_secs(10),
+            fetch_timeout: Duration::from_secs(5),
+            default_age: Duration::from_secs(300),
+            min_age: Duration::from_secs(10),
+            max_age: Duration::from_secs(3600),
+            last_good_for: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// An issuer's public keys, kept up to date. Cheap to clone; clones share the keys.
+#[derive(Clone)]
+pub struct KeySource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    origin: Origin,
+    limits: KeyLimits,
+    clock: Arc<dyn Clock>,
+    current: ArcSwapOption<KeySnapshot>,
+    flight: Mutex<Flight>,
+    metrics: OnceLock<KeyMetrics>,
+}
+
+enum Origin {
+    Http(Box<HttpKeys>),
+    File(PathBuf),
+    Fixed,
+}
+
+/// The keys as they were at one moment. Never changes; a fetch makes a new one.
+#[derive(Debug)]
+pub struct KeySnapshot {
+    keys: Arc<JwkSet>,
+    etag: Option<HeaderValue>,
+    freshness: Freshness,
+    epoch: u64,
+}
+
+impl KeySnapshot {
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &JwkSet {
+        &self.keys
+    }
+
+    /// Grows by one whenever a key leaves the set (or changes), and not when keys are added: what was verified under
+    /// an earlier epoch must be verified anew.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl KeySource {
+    /// Keys at a URL. Nothing is fetched before the first request (or [`KeySource::load`]), so services start in any
+    /// order.
+    #[must_use]
+    pub fn http(
+        url: KeyUrl,
+        transport: HttpTransport,
+        discover: Arc<dyn Discover>,
+        clock: Arc<dyn Clock>,
+        limits: KeyLimits,
+    ) -> Self {
+        Self::new(
+            Origin::Http(Box::new(HttpKeys::new(url, transport, discover))),
+            clock,
+            limits,
+        )
+    }
+
+    /// Keys in a file with a JWK set, read anew at most once in [`KeyLimits::cooldown`]. A file that can not be used
+    /// leaves the last good keys in place.
+    #[must_use]
+    pub fn file(path: PathBuf, clock: Arc<dyn Clock>, limits: KeyLimits) -> Self {
+        let age = limits.cooldown;
+        let limits = KeyLimits {
+            default_age: age,
+            min_age: age,
+            max_age: age,
+            ..limits
+        };
+        Self::new(Origin::File(path), clock, limits)
+    }
+
+    /// Keys that never change.
+    #[must_use]
+    pub fn fixed(keys: JwkSet, clock: Arc<dyn Clock>) -> Self {
+        let source = Self::new(Origin::Fixed, clock, KeyLimits::default());
+        let snapshot = KeySnapshot {
+            keys: Arc::new(keys),
+            etag: None,
+            freshness: Freshness::FOREVER,
+            epoch: 0,
+        };
+        source.shared.current.store(Some(Arc::new(snapshot)));
+        source
+    }
+
+    fn new(origin: Origin, clock: Arc<dyn Clock>, limits: KeyLimits) -> Self {
+        let (current, metrics) = (ArcSwapOption::empty(), OnceLock::new());
+        let flight = Mutex::new(Flight::new(limits.cooldown));
+        Self {
+            shared: Arc::new(Shared {
+                origin,
+                limits,
+                clock,
+                current,
+                flight,
+                metrics,
+            }),
+        }
+    }
+
+    /// Counts from now on what this source does. The first call counts; later ones do nothing.
+    pub(crate) fn attach(&self, metrics: KeyMetrics) {
+        // A source that two servers share is counted by the first.
+        let _ = self.shared.metrics.set(metrics);
+    }
+
+    /// Fetches the keys now unless they are fresh: for a readiness check, or to spare the first request the wait.
+    ///
+    /// # Errors
+    /// As [`KeySource::keys_for`].
+    pub async fn load(&self) -> Result<Arc<KeySnapshot>, KeysError> {
+        self.keys_for(None).await
+    }
+
+    /// The keys if they are fresh; otherwise (or when they should be renewed soon) [`KeySource::keys_for`] has work.
+    pub(crate) fn fresh(&self) -> Option<Arc<KeySnapshot>> {
+        let snapshot = self.shared.current.load();
+        let snapshot = snapshot.as_ref()?;
+        let now = self.shared.clock.monotonic();
+        (now < snapshot.freshness.renew_at).then(|| Arc::clone(snapshot))
+    }
+
+    /// The keys to judge a token with this `kid` by. The `kid` may still be missing in them.
+    ///
+    /// # Errors
+    /// The reason why there are no keys at all that may be used.
+    pub async fn keys_for(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
+        let snapshot = self.usable(kid).await?;
+        match kid {
+            Some(kid) if !snapshot.keys.contains(kid) => {
+                Ok(self.newer_for(kid).await.unwrap_or(snapshot))
+            }
+            _ => Ok(snapshot),
+        }
+    }
+
+    /// A snapshot that may be used, as the table of this module says.
+    async fn usable(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
+        let now = self.shared.clock.monotonic();
+        let Some(snapshot) = self
+            .shared
+            .current
+            .load_full()
+            .filter(|it| now < it.freshness.last_use)
+        else {
+            self.begin(Start::Needed { kid }).wait().await?;
+            let now = self.shared.clock.monotonic();
+            let loaded = self
+                .shared
+                .current
+                .load_full()
+                .filter(|it| now < it.freshness.last_use);
+            return loaded.ok_or(KeysError::Cancelled);
+        };
+        if now < snapshot.freshness.renew_at {
+            return Ok(snapshot);
+        }
+        if let Begin::Wait(flown) = self.begin(Start::Renewal)
+            && now >= snapshot.freshness.fresh_until
+        {
+            // A failure was logged by the fetch; the last good keys go on.
+            let _ = timeout(flown.patience, flown.outcome()).await;
+            return Ok(self.shared.current.load_full().unwrap_or(snapshot));
+        }
+        Ok(snapshot)
+    }
+
+    /// One fetch for a `kid` that is not in the set, if one may be made now.
+    async fn newer_for(&self, kid: &KeyId) -> Option<Arc<KeySnapshot>> {
+        self.shared.count(KeyMetrics::unknown_kid);
+        // A fetch that was already under way may have asked before the key was there: after such a one, a second try.
+        for _ in 0..2 {
+            match self.begin(Start::UnknownKid { kid }) {
+                Begin::TooEarly(_) => {
+                    self.shared.count(KeyMetrics::suppressed);
+                    break;
+                }
+                Begin::Wait(flown) => {
+                    let joined = flown.joined;
+                    // A failure was logged by the fetch; the token is judged by the keys at hand.
+                    let _ = flown.outcome().await;
+                    let known = self
+                        .shared
+                        .current
+                        .load()
+                        .as_ref()
+                        .is_some_and(|it| it.keys.contains(kid));
+                    if known || !joined {
+                        break;
+                    }
+                }
+            }
+        }
+        self.shared.current.load_full()
+    }
+
+    /// Joins the fetch under way, or starts one if it is time.
+    fn begin(&self, start: Start<'_>) -> Begin {
+        let now = self.shared.clock.monotonic();
+        let mut flight = self
+            .shared
+            .flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (begin, takeoff) = flight.begin(start, now);
+        drop(flight);
+        if let Some(takeoff) = takeoff {
+            let (shared, kid) = (Arc::clone(&self.shared), start.kid().cloned());
+            tokio::spawn(async move {
+                let outcome = shared.fetch_and_swap().await;
+                shared.land(&outcome, kid.as_ref());
+                // Nobody may be waiting; that is fine.
+                let _ = takeoff.send(Some(outcome));
+            });
+        }
+        begin
+    }
+}
+
+impl Shared {
+    async fn fetch_and_swap(&self) -> Result<(), KeysError> {
+        let started = self.clock.monotonic();
+        let previous = self.current.load_full();
+        let limit = self.limits.fetch_timeout;
+        let fetched = match timeout(limit, self.fetch(previous.as_deref())).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(KeysError::Timeout { limit }),
+        };
+        let now = self.clock.monotonic();
+        let outcome = fetched.map(|fetched| {
+            let freshness = Freshness::new(&self.limits, now, fetched.max_age);
+            self.current.store(Some(Arc::new(
+                fetched.into_snapshot(previous.as_deref(), freshness),
+            )));
+        });
+        if let Some(metrics) = self.metrics.get() {
+            let keys = self
+                .current
+                .load()
+                .as_ref()
+                .map_or(0, |it| it.keys.keys().len());
+            metrics.fetched(
+                outcome.as_ref().err(),
+                now.saturating_sub(started),
+                self.clock.now(),
+                keys,
+            );
+        }
+        outcome
+    }
+
+    async fn fetch(&self, previous: Option<&KeySnapshot>) -> Result<fetch::Fetched, KeysError> {
+        match &self.origin {
+            Origin::Http(keys) => keys.fetch(previous.and_then(|it| it.etag.as_ref())).await,
+            Origin::File(path) => file::read(path.clone()).await,
+            Origin::Fixed => Ok(fetch::Fetched::unchanged(None)),
+        }
+    }
+
+    /// Opens the way for the next fetch, and keeps it shut for a while if this one failed or was in vain.
+    fn land(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
+        let now = self.clock.monotonic();
+        let current = self.current.load();
+        let have_keys = current.is_some();
+        let missed = kid.filter(|kid| !current.as_ref().is_some_and(|it| it.keys.contains(kid)));
+        let origin = &self.origin;
+        match outcome {
+            Ok(()) => tracing::debug!(%origin, "keys fetched"),
+            Err(error) => {
+                tracing::warn!(%origin, code = error.code(), %error, have_keys, "keys could not be fetched");
+            }
+        }
+        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        flight.land(outcome, now, have_keys, missed);
+    }
+
+    fn count(&self, what: fn(&KeyMetrics)) {
+        if let Some(metrics) = self.metrics.get() {
+            what(metrics);
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(keys) => write!(f, "{}", keys.url()),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Fixed => f.write_str("fixed keys"),
+        }
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.origin.fmt(f)
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySource")
+            .field("origin", &self.to_string())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! One conditional GET of a JWK set (RFC 7517 section 5).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_client::{Body, CollectError, Discover, HttpTransport, Instance};
+use hallpass_config::EndpointUrl;
+use hallpass_token::JwkSet;
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use tower::ServiceExt;
+
+use super::freshness::{Freshness, max_age};
+use super::{KeySnapshot, MAX_KEY_SET_BYTES};
+use crate::error::KeysError;
+
+/// Most instances of a service that one fetch tries.
+const MAX_INSTANCES_TRIED: usize = 3;
+/// Longest piece of somebody else's text that goes into an error.
+const MAX_QUOTED_CHARS: usize = 80;
+
+/// Where a JWK set is: `https://...`, `http://` on loopback, or `lb://service/path`.
+pub type KeyUrl = EndpointUrl;
+
+/// What one fetch brought.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// The keys, or none when the issuer says that they have not changed.
+    keys: Option<JwkSet>,
+    etag: Option<HeaderValue>,
+    pub(super) max_age: Option<Duration>,
+}
+
+impl Fetched {
+    pub(super) fn new(keys: JwkSet) -> Self {
+        Self {
+            keys: Some(keys),
+            etag: None,
+            max_age: None,
+        }
+    }
+
+    pub(super) fn unchanged(max_age: Option<Duration>) -> Self {
+        Self {
+            keys: None,
+            etag: None,
+            max_age,
+        }
+    }
+
+    /// The next snapshot. Equal keys keep their allocation and their epoch.
+    pub(super) fn into_snapshot(
+        self,
+        previous: Option<&KeySnapshot>,
+        freshness: Freshness,
+    ) -> KeySnapshot {
+        let Some(previous) = previous else {
+            let keys = self.keys.unwrap_or_else(|| JwkSet::new([]));
+            return KeySnapshot {
+                keys: Arc::new(keys),
+                etag: self.etag,
+                freshness,
+                epoch: 0,
+            };
+        };
+        let Some(keys) = self.keys else {
+            let (keys, etag) = (Arc::clone(&previous.keys), previous.etag.clone());
+            return KeySnapshot {
+                keys,
+                etag,
+                freshness,
+                epoch: previous.epoch,
+            };
+        };
+        let all_stay = previous
+            .keys
+            .keys()
+            .iter()
+            .all(|old| keys.keys().iter().any(|new| new == old));
+        let epoch = if all_stay {
+            previous.epoch
+        } else {
+            previous.epoch + 1
+        };
+        KeySnapshot {
+            keys: Arc::new(keys),
+            etag: self.etag,
+            freshness,
+            epoch,
+        }
+    }
+}
+
+/// Keys at a URL.
+pub(super) struct HttpKeys {
+    url: KeyUrl,
+    transport: HttpTransport,
+    discover: Arc<dyn Discover>,
+}
+
+impl HttpKeys {
+    pub(super) fn new(url: KeyUrl, transport: HttpTransport, discover: Arc<dyn Discover>) -> Self {
+        Self {
+            url,
+            transport,
+            discover,
+        }
+    }
+
+    pub(super) fn url(&self) -> &KeyUrl {
+        &self.url
+    }
+
+    /// Asks the issuer; behind `lb://`, up to three instances in turn. The caller limits the time of it all.
+    pub(super) async fn fetch(&self, etag: Option<&HeaderValue>) -> Result<Fetched, KeysError> {
+        let mut last = KeysError::Discovery("no instance".to_owned());
+        for address in self
+            .addresses()
+            .await?
+            .into_iter()
+            .take(MAX_INSTANCES_TRIED)
+        {
+            match self.fetch_from(&address, etag).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn addresses(&self) -> Result<Vec<String>, KeysError> {
+        match &self.url {
+            EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => Ok(vec![url.to_string()]),
+            EndpointUrl::LoadBalanced { service, path } => {
+                let instances = self.discover.instances(service).await;
+                let instances =
+                    instances.map_err(|error| KeysError::Discovery(error.to_string()))?;
+                Ok(instances
+                    .iter()
+                    .map(|instance: &Instance| format!("{instance}{path}"))
+                    .collect())
+            }
+        }
+    }
+
+    async fn fetch_from(
+        &self,
+        address: &str,
+        etag: Option<&HeaderValue>,
+    ) -> Result<Fetched, KeysError> {
+        let transport_error =
+            |error: &dyn std::error::Error| KeysError::Transport(with_causes(error));
+        let mut request =
+            Request::get(address).header(ACCEPT, "application/jwk-set+json, application/json");
+        if let Some(etag) = etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let request = request
+            .body(Body::empty())
+            .map_err(|error| transport_error(&error))?;
+        let response = self
+            .transport
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(|error| transport_error(&error))?;
+        let (parts, body) = response.into_parts();
+        let max_age = max_age(&parts.headers);
+        match parts.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(Fetched::unchanged(max_age)),
+            status => return Err(KeysError::Status(status.as_u16())),
+        }
+        let text = body
+            .collect_within(MAX_KEY_SET_BYTES)
+            .await
+            .map_err(|error| match error {
+                CollectError::TooLarge { limit } => KeysError::TooLarge { limit },
+                other => transport_error(&other),
+            })?;
+        let keys = parse(&text, &content_type(&parts.headers))?;
+        Ok(Fetched {
+            keys: Some(keys),
+            etag: parts.headers.get(ETAG).cloned(),
+            max_age,
+        })
+    }
+}
+
+/// Reads a JWK set and refuses one that nothing could be verified with: better the last good keys than none.
+pub(super) fn parse(text: &[u8], content_type: &str) -> Result<JwkSet, KeysError> {
+    let keys = JwkSet::parse(text).map_err(|error| KeysError::NotAKeySet {
+        content_type: content_type.to_owned(),
+        reason: shorten(&error.to_string()),
+    })?;
+    for skipped in keys.skipped() {
+        tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set can not be used and is skipped");
+    }
+    if keys.keys().is_empty() {
+        return Err(KeysError::NoUsableKey {
+            skipped: keys.skipped().len(),
+        });
+    }
+    Ok(keys)
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let said = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    shorten(said.unwrap_or("not given"))
+}
+
+fn shorten(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_QUOTED_CHARS)
+        .collect()
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    shorten(&text)
+}
+
+impl fmt::Debug for HttpKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpKeys")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,183 @@
+//! One fetch at a time, and the times before which no further one starts.
+
+use std::time::Duration;
+
+use hallpass_token::KeyId;
+use tokio::sync::watch;
+
+use super::MAX_STALE_WAIT;
+use super::unknown::UnknownKids;
+use crate::error::KeysError;
+
+/// First wait after a failed fetch while there are no keys at all; doubles up to the cool-down. Short, because
+/// nothing works until the issuer answers, and issuers often start a moment later than their services.
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+
+type Outcome = Result<(), KeysError>;
+
+/// Why a fetch is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start<'a> {
+    /// There are no keys that may be used; the token at hand names this key.
+    Needed { kid: Option<&'a KeyId> },
+    /// The keys are near or past their age.
+    Renewal,
+    /// The token at hand names a key that is not in the set.
+    UnknownKid { kid: &'a KeyId },
+}
+
+impl<'a> Start<'a> {
+    pub(super) fn kid(self) -> Option<&'a KeyId> {
+        match self {
+            Self::Needed { kid } => kid,
+            Self::UnknownKid { kid } => Some(kid),
+            Self::Renewal => None,
+        }
+    }
+}
+
+/// What became of the wish for a fetch.
+#[derive(Debug)]
+pub(super) enum Begin {
+    /// A fetch is under way.
+    Wait(Flown),
+    /// None is, and it is too early for one; the last one failed for this reason (if it failed).
+    TooEarly(Option<KeysError>),
+}
+
+impl Begin {
+    /// Waits for the fetch.
+    pub(super) async fn wait(self) -> Outcome {
+        match self {
+            Self::Wait(flown) => flown.outcome().await,
+            Self::TooEarly(last) => {
+                let last = last.map_or_else(|| "unknown".to_owned(), |error| error.to_string());
+                Err(KeysError::TooEarly { last })
+            }
+        }
+    }
+}
+
+/// A fetch under way.
+#[derive(Debug)]
+pub(super) struct Flown {
+    result: watch::Receiver<Option<Outcome>>,
+    /// Whether somebody else had started it before.
+    pub(super) joined: bool,
+    /// How long a request that could do without it should wait for it, at most.
+    pub(super) patience: Duration,
+}
+
+impl Flown {
+    pub(super) async fn outcome(mut self) -> Outcome {
+        match self.result.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(KeysError::Cancelled)),
+            Err(_) => Err(KeysError::Cancelled),
+        }
+    }
+}
+
+/// The state that decides whether a fetch may start.
+#[derive(Debug)]
+pub(super) struct Flight {
+    cooldown: Duration,
+    running: Option<watch::Receiver<Option<Outcome>>>,
+    started: Duration,
+    /// No fetch at all before this, set by a failed one.
+    not_before: Duration,
+    /// No fetch for an unknown `kid` before this, set by one that was in vain.
+    unknown_not_before: Duration,
+    unknown: UnknownKids,
+    last_error: Option<KeysError>,
+    backoff: Duration,
+}
+
+impl Flight {
+    pub(super) fn new(cooldown: Duration) -> Self {
+        Self {
+            cooldown,
+            running: None,
+            started: Duration::ZERO,
+            not_before: Duration::ZERO,
+            unknown_not_before: Duration::ZERO,
+            unknown: UnknownKids::default(),
+            last_error: None,
+            backoff: FIRST_BACKOFF.min(cooldown),
+        }
+    }
+
+    /// Joins the fetch under way, or starts one: then the sender is the caller's to fulfil.
+    pub(super) fn begin(
+        &mut self,
+        start: Start<'_>,
+        now: Duration,
+    ) -> (Begin, Option<watch::Sender<Option<Outcome>>>) {
+        // A sender that is gone belongs to a task that was cancelled with its runtime.
+        if let Some(result) = self
+            .running
+            .as_ref()
+            .filter(|result| result.has_changed().is_ok())
+        {
+            let flown = Flown {
+                result: result.clone(),
+                joined: true,
+                patience: self.patience(now),
+            };
+            return (Begin::Wait(flown), None);
+        }
+        let too_early = now < self.not_before
+            || matches!(start, Start::UnknownKid { kid }
+                if now < self.unknown_not_before || self.unknown.contains(kid, now));
+        if too_early {
+            return (Begin::TooEarly(self.last_error.clone()), None);
+        }
+        let (sender, result) = watch::channel(None);
+        self.running = Some(result.clone());
+        self.started = now;
+        (
+            Begin::Wait(Flown {
+                result,
+                joined: false,
+                patience: self.patience(now),
+            }),
+            Some(sender),
+        )
+    }
+
+    /// Nobody waits for long, and nobody waits at all for an issuer that has just failed.
+    fn patience(&self, now: Duration) -> Duration {
+        match self.last_error {
+            None => MAX_STALE_WAIT.saturating_sub(now.saturating_sub(self.started)),
+            Some(_) => Duration::ZERO,
+        }
+    }
+
+    /// Notes how a fetch ended. `missed` is the `kid` that it was made for, if it is still not in the set.
+    pub(super) fn land(
+        &mut self,
+        outcome: &Outcome,
+        now: Duration,
+        have_keys: bool,
+        missed: Option<&KeyId>,
+    ) {
+        self.running = None;
+        if let Err(error) = outcome {
+            self.last_error = Some(error.clone());
+            let wait = if have_keys {
+                self.cooldown
+            } else {
+                self.backoff
+            };
+            self.not_before = now.saturating_add(wait);
+            self.backoff = self.backoff.saturating_mul(2).min(self.cooldown);
+        } else {
+            self.last_error = None;
+            self.not_before = now;
+            self.backoff = FIRST_BACKOFF.min(self.cooldown);
+        }
+        if let Some(kid) = missed {
+            self.unknown_not_before = now.saturating_add(self.cooldown);
+            self.unknown.remember(kid, now, self.cooldown);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The protected resource metadata document (RFC 9728).
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response};
+use serde_json::json;
+use url::Url;
+
+use crate::error::StartProblem;
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
+
+/// The document and where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata {
+    /// The path under which this service answers with the document.
+    path: String,
+    /// The whole address, for challenges.
+    address: String,
+    document: Bytes,
+}
+
+impl Metadata {
+    /// `resource` is this service's own public address, `https` (or `http` on loopback), without query and fragment
+    /// (RFC 9728 section 1.2). The well-known part goes between host and path (section 3.1).
+    pub(crate) fn new<'a>(
+        resource: &Url,
+        issuers: impl Iterator<Item = &'a str>,
+        scopes: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, StartProblem> {
+        let loopback = matches!(
+            resource.host_str(),
+            Some("localhost" | "127.0.0.1" | "[::1]")
+        );
+        let secure = resource.scheme() == "https" || (resource.scheme() == "http" && loopback);
+        let plain = resource.query().is_none()
+            && resource.fragment().is_none()
+            && resource.username().is_empty();
+        if !secure || !plain {
+            let message =
+                "must be an https URL without user, query and fragment (http only on loopback)"
+                    .to_owned();
+            return Err(StartProblem::BadValue {
+                key: "resource".to_owned(),
+                message,
+            });
+        }
+        let suffix = resource.path().trim_end_matches('/');
+        let path = format!("{WELL_KNOWN}{suffix}");
+        let mut address = resource.clone();
+        address.set_path(&path);
+        let identifier = if suffix.is_empty() {
+            resource.as_str().trim_end_matches('/')
+        } else {
+            resource.as_str()
+        };
+        let mut scopes: Vec<_> = scopes.collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let document = json!({
+            "resource": identifier,
+            // An issuer's identifier is an https URL (RFC 8414); one that is merely a name is left out.
+            "authorization_servers": issuers.filter(|it| it.starts_with("https://")).collect::<Vec<_>>(),
+            "scopes_supported": scopes,
+            "bearer_methods_supported": ["header"],
+        });
+        Ok(Self {
+            path,
+            address: address.into(),
+            document: document.to_string().into(),
+        })
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The answer, if the request asks for the document.
+    pub(crate) fn answer(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+        if path != self.path || !(method == Method::GET || method == Method::HEAD) {
+            return None;
+        }
+        let mut response = Response::new(self.document.clone());
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
+        Some(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(resource: &str) -> Result<Metadata, StartProblem> {
+        let issuers = ["internal", "https://issuer.example"];
+        Metadata::new(
+            &resource.parse().unwrap(),
+            issuers.into_iter(),
+            ["b", "a", "b"].into_iter(),
+        )
+    }
+
+    #[test]
+    fn the_well_known_part_stands_between_host_and_path() {
+        let root = metadata("https://shop.example").unwrap();
+        assert_eq!(
+            root.address(),
+            "https://shop.example/.well-known/oauth-protected-resource"
+        );
+        let deep = metadata("https://shop.example:8443/api/orders").unwrap();
+        assert_eq!(
+            deep.address(),
+            "https://shop.example:8443/.well-known/oauth-protected-resource/api/orders"
+        );
+        let answer = deep
+            .answer(
+                &Method::GET,
+                "/.well-known/oauth-protected-resource/api/orders",
+            )
+            .unwrap();
+        let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(
+            document,
+            serde_json::json!({
+                "resource": "https://shop.example:8443/api/orders",
+                "authorization_servers": ["https://issuer.example"],
+                "scopes_supported": ["a", "b"],
+                "bearer_methods_supported": ["header"],
+            })
+        );
+        assert!(
+            deep.answer(
+                &Method::POST,
+                "/.well-known/oauth-protected-resource/api/orders"
+            )
+            .is_none()
+        );
+        assert!(
+            deep.answer(&Method::GET, "/.well-known/oauth-protected-resource")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_no_resource_identifier_is_refused() {
+        for resource in [
+            "http://shop.example",
+            "https://u@shop.example",
+            "https://shop.example/?a",
+            "https://shop.example/#a",
+        ] {
+            assert!(
+                matches!(metadata(resource), Err(StartProblem::BadValue { .. })),
+                "{resource}"
+            );
+        }
+        assert!(metadata("http://127.0.0.1:8080").is_ok());
+    }
+}

@@ -1,0 +1,91 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn fault(path: &str) -> PathFault {
+    NormalPath::parse(path).expect_err(path)
+}
+
+#[test]
+fn plain_paths_are_taken_as_they_are() {
+    for path in [
+        "/",
+        "/orders",
+        "/orders/",
+        "/orders/7/items",
+        "/a.b/c..d/...",
+        "/~joe/x:y@z",
+        "/a%20b",
+        "/100%25",
+    ] {
+        assert_eq!(NormalPath::parse(path).unwrap().as_str(), path);
+    }
+    assert_eq!(
+        NormalPath::parse("/%E8%AE%A2%E5%8D%95").unwrap().decoded(),
+        "/订单"
+    );
+}
+
+#[test]
+fn each_trick_is_refused_by_its_name() {
+    let cases = [
+        ("", PathFault::NotAbsolute),
+        ("*", PathFault::NotAbsolute),
+        ("orders", PathFault::NotAbsolute),
+        ("//orders", PathFault::EmptySegment),
+        ("/orders//7", PathFault::EmptySegment),
+        ("/orders//", PathFault::EmptySegment),
+        ("/.", PathFault::DotSegment),
+        ("/public/../admin", PathFault::DotSegment),
+        ("/public/./admin", PathFault::DotSegment),
+        ("/public/..", PathFault::DotSegment),
+        ("/public/%2e%2E/admin", PathFault::DotSegment),
+        ("/public/.%2e/admin", PathFault::DotSegment),
+        ("/public%2Fadmin", PathFault::HiddenSeparator),
+        ("/public%2fadmin", PathFault::HiddenSeparator),
+        ("/public%5Cadmin", PathFault::HiddenSeparator),
+        ("/public\\admin", PathFault::HiddenSeparator),
+        ("/admin;x=1", PathFault::Parameter),
+        ("/public/..;/admin", PathFault::Parameter),
+        ("/admin%3Bx", PathFault::Parameter),
+        ("/admin%00", PathFault::ControlCharacter),
+        ("/admin\0", PathFault::ControlCharacter),
+        ("/admin%0d%0a", PathFault::ControlCharacter),
+        ("/admin\t", PathFault::ControlCharacter),
+        ("/admin%7F", PathFault::ControlCharacter),
+        ("/admin%", PathFault::BrokenEscape),
+        ("/admin%2", PathFault::BrokenEscape),
+        ("/admin%zz", PathFault::BrokenEscape),
+        ("/public/%252e%252e/admin", PathFault::DoubleEscape),
+        ("/public%25%32%46admin", PathFault::DoubleEscape),
+        ("/%C0%AE%C0%AE/admin", PathFault::NotUtf8),
+        ("/%FF", PathFault::NotUtf8),
+        ("/订单", PathFault::NotUtf8),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(fault(path), expected, "{path:?}");
+    }
+    assert_eq!(
+        fault(&format!("/{}", "a".repeat(MAX_PATH_BYTES))),
+        PathFault::TooLong
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics_and_what_passes_has_one_meaning(path in "[/a.%25ef;\\\\\\x00é0-9]{0,40}|\\PC{0,40}") {
+        if let Ok(normal) = NormalPath::parse(&path) {
+            let decoded = normal.decoded();
+            prop_assert!(decoded.starts_with('/'));
+            prop_assert_eq!(decoded.split('/').count(), path.split('/').count());
+            prop_assert!(!decoded.contains("//") && !decoded.contains('\\') && !decoded.contains(';'));
+            prop_assert!(decoded.split('/').all(|segment| segment != "." && segment != ".."));
+            prop_assert!(!decoded.chars().any(|c| c.is_ascii_control()));
+            // A second reading of what a decoding program would pass on finds the same path.
+            if decoded.is_ascii() && !decoded.contains('%') {
+                let second = NormalPath::parse(decoded).unwrap();
+                prop_assert_eq!(second.decoded(), decoded);
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Path patterns: literals, `{name}` or `*` for one segment, `{*rest}` or `**` for the end.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::path::{NormalPath, PathFault};
+
+/// A path pattern of a route rule.
+///
+/// | in the pattern | stands for |
+/// |---|---|
+/// | `orders` | exactly this segment, letter case included |
+/// | `{id}` or `*` | any one segment that is not empty |
+/// | `{*rest}` (as axum has it), last only | one or more segments |
+/// | `**` (as Spring has it), last only | nothing, a slash, or any segments |
+///
+/// A slash at the end counts, as it does for axum: `/orders` does not match `/orders/`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PathPattern {
+    text: String,
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Segment {
+    Literal { raw: String, decoded: String },
+    One,
+    OneOrMore,
+    Any,
+}
+
+/// Why a text is no path pattern.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternFault {
+    /// A request path of this form would be refused, so the pattern could never match.
+    #[error("no request can have this path: {0}")]
+    Path(PathFault),
+    /// `{*rest}` or `**` is followed by more.
+    #[error("{{*rest}} and ** stand only at the end")]
+    TailNotLast,
+    /// A brace or a star inside a segment, or `{}`.
+    #[error("a segment is a literal, {{name}}, *, {{*rest}} or **")]
+    BadSegment,
+}
+
+/// Which of the two readings of a path is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Byte for byte, as routers such as axum's do.
+    AsWritten,
+    /// After percent decoding, as proxies and servlet containers do.
+    Decoded,
+}
+
+impl PathPattern {
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the pattern matches `path`, read decoded.
+    #[must_use]
+    pub fn matches(&self, path: &NormalPath<'_>) -> bool {
+        self.matches_reading(path, Reading::Decoded)
+    }
+
+    pub(super) fn matches_reading(&self, path: &NormalPath<'_>, reading: Reading) -> bool {
+        let text = match reading {
+            Reading::AsWritten => path.as_str(),
+            Reading::Decoded => path.decoded(),
+        };
+        let mut found = text.split('/').skip(1);
+        for segment in &self.segments {
+            let matched = match segment {
+                Segment::Any => return true,
+                Segment::OneOrMore => return found.next().is_some_and(|text| !text.is_empty()),
+                Segment::One => found.next().is_some_and(|text| !text.is_empty()),
+                Segment::Literal { raw, decoded } => {
+                    found.next().is_some_and(|text| match reading {
+                        Reading::AsWritten => text == raw,
+                        Reading::Decoded => text == decoded,
+                    })
+                }
+            };
+            if !matched {
+                return false;
+            }
+        }
+        found.next().is_none()
+    }
+
+    /// Sorts the more specific pattern first: at the first difference a literal wins over one segment over a tail.
+    pub(super) fn specificity(&self) -> Vec<u8> {
+        self.segments
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal { .. } => 0,
+                Segment::One => 1,
+                Segment::OneOrMore => 3,
+                Segment::Any => 4,
+            })
+            // A pattern that ends here is more specific than one that goes on with a tail, and shares no path
+            // with one that goes on with anything else.
+            .chain([2])
+            .collect()
+    }
+
+    /// Whether both match exactly the same paths (names of segments do not count).
+    pub(super) fn same_paths(&self, other: &Self) -> bool {
+        self.segments == other.segments
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = PatternFault;
+
+    fn from_str(text: &str) -> Result<Self, PatternFault> {
+        let Some(rest) = text.strip_prefix('/') else {
+            return Err(PatternFault::Path(PathFault::NotAbsolute));
+        };
+        let segments = rest
+            .split('/')
+            .map(parse_segment)
+            .collect::<Result<Vec<_>, _>>()?;
+        let tail_before_last = segments
+            .iter()
+            .rev()
+            .skip(1)
+            .any(|segment| matches!(segment, Segment::OneOrMore | Segment::Any));
+        if tail_before_last {
+            return Err(PatternFault::TailNotLast);
+        }
+        let sample = segments
+            .iter()
+            .fold(String::new(), |path, segment| match segment {
+                Segment::Literal { raw, .. } => path + "/" + raw,
+                Segment::One | Segment::OneOrMore | Segment::Any => path + "/x",
+            });
+        NormalPath::parse(&sample).map_err(PatternFault::Path)?;
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+        })
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn parse_segment(text: &str) -> Result<Segment, PatternFault> {
+    match text {
+        "*" => return Ok(Segment::One),
+        "**" => return Ok(Segment::Any),
+        _ => {}
+    }
+    if let Some(name) = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+    {
+        let (segment, name) = match name.strip_prefix('*') {
+            Some(name) => (Segment::OneOrMore, name),
+            None => (Segment::One, name),
+        };
+        let fits = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        return if fits {
+            Ok(segment)
+        } else {
+            Err(PatternFault::BadSegment)
+        };
+    }
+    if text.contains(['{', '}', '*']) {
+        return Err(PatternFault::BadSegment);
+    }
+    literal(text)
+}
+
+/// A literal may be written plain or percent-encoded; a router sees the encoded form of what is above ASCII.
+fn literal(text: &str) -> Result<Segment, PatternFault> {
+    let mut raw = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            raw.push(character);
+        } else {
+            let mut buffer = [0; 4];
+            for byte in character.encode_utf8(&mut buffer).bytes() {
+                raw.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    let path = format!("/{raw}");
+    let normal = NormalPath::parse(&path).map_err(PatternFault::Path)?;
+    let decoded = normal
+        .decoded()
+        .strip_prefix('/')
+        .unwrap_or_default()
+        .to_owned();
+    Ok(Segment::Literal { raw, decoded })
+}
+
+#[cfg(test)]
+mod tests;

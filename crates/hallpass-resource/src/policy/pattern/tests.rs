@@ -1,0 +1,76 @@
+use super::*;
+
+fn matches(pattern: &str, path: &str) -> bool {
+    pattern
+        .parse::<PathPattern>()
+        .unwrap()
+        .matches(&NormalPath::parse(path).unwrap())
+}
+
+#[test]
+fn a_pattern_matches_exactly_what_the_table_says() {
+    let cases = [
+        ("/", "/", true),
+        ("/", "/x", false),
+        ("/orders", "/orders", true),
+        ("/orders", "/orders/", false),
+        ("/orders", "/Orders", false),
+        ("/orders/", "/orders/", true),
+        ("/orders/{id}", "/orders/7", true),
+        ("/orders/{id}", "/orders/", false),
+        ("/orders/{id}", "/orders/7/items", false),
+        ("/orders/*", "/orders/7", true),
+        ("/orders/*/items", "/orders/7/items", true),
+        ("/files/{*rest}", "/files", false),
+        ("/files/{*rest}", "/files/", false),
+        ("/files/{*rest}", "/files/a/b", true),
+        ("/internal/**", "/internal", true),
+        ("/internal/**", "/internal/", true),
+        ("/internal/**", "/internal/a/b/", true),
+        ("/internal/**", "/internals", false),
+        ("/**", "/", true),
+        ("/订单/{id}", "/%E8%AE%A2%E5%8D%95/7", true),
+        ("/a%20b", "/a%20b", true),
+    ];
+    for (pattern, path, expected) in cases {
+        assert_eq!(matches(pattern, path), expected, "{pattern} on {path}");
+    }
+}
+
+#[test]
+fn a_text_that_can_not_match_is_refused() {
+    let fault = |text: &str| text.parse::<PathPattern>().expect_err(text);
+    assert_eq!(fault("orders"), PatternFault::Path(PathFault::NotAbsolute));
+    assert_eq!(fault("/a/../b"), PatternFault::Path(PathFault::DotSegment));
+    assert_eq!(fault("/a//b"), PatternFault::Path(PathFault::EmptySegment));
+    assert_eq!(fault("/a;b"), PatternFault::Path(PathFault::Parameter));
+    assert_eq!(fault("/**/b"), PatternFault::TailNotLast);
+    assert_eq!(fault("/{*rest}/b"), PatternFault::TailNotLast);
+    assert_eq!(fault("/{}"), PatternFault::BadSegment);
+    assert_eq!(fault("/a{id}"), PatternFault::BadSegment);
+    assert_eq!(fault("/*.html"), PatternFault::BadSegment);
+}
+
+#[test]
+fn the_more_specific_pattern_comes_first() {
+    let ordered = [
+        "/a/b/c",
+        "/a/b",
+        "/a/b/{*r}",
+        "/a/{x}",
+        "/a/**",
+        "/{x}/b",
+        "/{x}",
+        "/{*r}",
+        "/**",
+    ];
+    let key = |text: &str| text.parse::<PathPattern>().unwrap().specificity();
+    for pair in ordered.windows(2) {
+        assert!(
+            key(pair[0]) < key(pair[1]),
+            "{} before {}",
+            pair[0],
+            pair[1]
+        );
+    }
+}
