@@ -2,7 +2,9 @@
 
 mod completions;
 mod config_check;
+mod issuer;
 mod jws_verify;
+mod key_import;
 mod token_inspect;
 mod token_verify;
 
@@ -13,6 +15,11 @@ use crate::output::{Exit, Failure};
 /// What `hallpass` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the authorization server.
+    Issuer(issuer::Issuer),
+    /// Manage the issuer's keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Get, look into and check tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -24,6 +31,12 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Print a completion script for a shell.
     Completions(completions::Completions),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Bring existing keys into the issuer's store.
+    Import(key_import::KeyImport),
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +63,8 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Issuer(command) => command.run(),
+            Self::Key(KeyCommand::Import(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
@@ -61,7 +76,12 @@ impl Command {
     /// Whether the command stays up and serves: then the log tells about normal work too.
     pub(crate) fn serves(&self) -> bool {
         match self {
-            Self::Token(_) | Self::Jws(_) | Self::Config(_) | Self::Completions(_) => false,
+            Self::Issuer(_) => true,
+            Self::Key(_)
+            | Self::Token(_)
+            | Self::Jws(_)
+            | Self::Config(_)
+            | Self::Completions(_) => false,
         }
     }
 }

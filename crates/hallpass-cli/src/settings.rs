@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hallpass::config::{Loaded, Loader};
+use hallpass::config::{IssuerSettings, Loaded, Loader};
 
 use crate::output::Failure;
 
@@ -30,6 +30,22 @@ pub(crate) fn loader(file: Option<&Path>, prefix: Option<&str>) -> Loader {
 /// A usage failure with a line for each problem.
 pub(crate) fn load(loader: Loader) -> Result<Loaded, Failure> {
     loader.load().map_err(Failure::usage)
+}
+
+/// The `issuer` section of `file`; without a file the defaults, changed by the environment.
+///
+/// # Errors
+/// A usage failure, also when the file has no such section.
+pub(crate) fn issuer(file: Option<&Path>, prefix: Option<&str>) -> Result<IssuerSettings, Failure> {
+    let section = load(loader(file, prefix))?.into_settings().issuer;
+    match (section, file) {
+        (Some(section), _) => Ok(section),
+        (None, None) => Ok(IssuerSettings::default()),
+        (None, Some(file)) => Err(Failure::usage(format_args!(
+            "{}: there is no `issuer` section",
+            file.display()
+        ))),
+    }
 }
 
 fn detect(file: &Path) -> &'static str {

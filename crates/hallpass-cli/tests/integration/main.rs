@@ -1,5 +1,7 @@
 //! The executable as a child process: what goes in, what comes out, and the exit code.
 
+#[cfg(test)]
+mod issuer;
 mod jws_verify;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! `hallpass key import`: an issuer moves in without breaking one verifier.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use hallpass::config::{Clock, SystemClock};
+use hallpass_issuer::{Imported, ImportedKey, import_keys};
+
+use crate::input;
+use crate::output::{self, Exit, Failure};
+use crate::{runtime, settings};
+
+/// Takes a private key in PEM, a private JWK, or a JWK set. The first private key of each algorithm
+/// signs from the issuer's next start or SIGHUP on; what signed before stays published, so tokens
+/// that are under way stay valid.
+#[derive(Args, Debug)]
+pub(crate) struct KeyImport {
+    /// The file, or `-` for standard input.
+    file: PathBuf,
+    /// A YAML file with an `issuer` section; default: the store in the current folder.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
+    #[arg(long, value_name = "PREFIX")]
+    config_prefix: Option<String>,
+    /// The issuer's store instead of the one that the configuration names.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+}
+
+impl KeyImport {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let mut settings = settings::issuer(self.config.as_deref(), self.config_prefix.as_deref())?;
+        if let Some(store) = &self.store {
+            settings.store.clone_from(store);
+        }
+        let input = input::read(&self.file, input::MAX_KEY_FILE_BYTES)?;
+        let text = input
+            .trimmed_text()
+            .filter(|_text| !input.cut)
+            .ok_or_else(|| {
+                Failure::usage(format_args!(
+                    "{} is no text of at most 1 MiB",
+                    self.file.display()
+                ))
+            })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let imported = runtime::block_on(import_keys(&settings, &clock, text))?;
+        output::print_line(&report(&imported.map_err(Failure::usage)?))?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn report(imported: &Imported) -> String {
+    let mut lines = Vec::new();
+    let line = |word: &str, key: &ImportedKey| format!("{word}  {}  {}", key.algorithm, key.key_id);
+    lines.extend(imported.signing.iter().map(|key| line("signs    ", key)));
+    lines.extend(imported.published.iter().map(|key| line("published", key)));
+    for key in &imported.skipped {
+        lines.push(format!(
+            "left out   {}: {}",
+            key.key_id.as_deref().unwrap_or("-"),
+            key.reason
+        ));
+    }
+    if let Some(algorithm) = imported.issuer_algorithm
+        && !imported
+            .signing
+            .iter()
+            .any(|key| key.algorithm == algorithm)
+    {
+        lines.push(format!("The issuer is set to sign with {algorithm}; none of these keys signs until `issuer.algorithm` says otherwise."));
+    }
+    lines.push("Restart the issuer, or send it SIGHUP, to use them.".to_owned());
+    lines.join("\n")
+}

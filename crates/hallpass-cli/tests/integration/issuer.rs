@@ -1,0 +1,184 @@
+//! `hallpass issuer` and `hallpass key import`
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use hallpass::client::{Body, HttpTransport};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::process::{command, run, run_with, spawn};
+
+/// An issuer in a folder of its own, killed at the end.
+struct Running {
+    child: Child,
+    said: Vec<String>,
+}
+
+impl Running {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let arguments = [&["issuer", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = spawn(command(&arguments).current_dir(folder));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut said = Vec::new();
+        while !said
+            .last()
+            .is_some_and(|line: &String| line.starts_with("listening on "))
+        {
+            said.push(lines.next().expect("says where it listens").unwrap());
+        }
+        Self { child, said }
+    }
+
+    fn url(&self, path: &str) -> String {
+        let listening = self.said.last().unwrap();
+        format!(
+            "http://{}{path}",
+            listening.strip_prefix("listening on ").unwrap()
+        )
+    }
+
+    /// The value that the introduction shows beside `label`.
+    fn shown(&self, label: &str) -> Option<&str> {
+        self.said
+            .iter()
+            .find_map(|line| line.trim().strip_prefix(label))
+            .map(str::trim)
+    }
+
+    fn key_ids(&self) -> Vec<String> {
+        let keys = get(&self.url("/oauth2/jwks"));
+        let keys = keys["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = std::process::Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    fn stop(mut self) -> i32 {
+        self.signal("TERM");
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn get(url: &str) -> Value {
+    let request = http::Request::get(url).body(Body::empty()).unwrap();
+    let response = HttpTransport::new()
+        .unwrap()
+        .oneshot(request)
+        .await
+        .unwrap();
+    let body = response.into_body().collect_within(100_000).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[test]
+fn the_first_start_creates_a_client_and_later_ones_keep_it_and_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Running::start(folder.path(), &[]);
+    assert_eq!(first.shown("client id"), Some("internal-service-client"));
+    assert!(
+        first
+            .shown("client secret")
+            .is_some_and(|secret| secret.len() >= 43)
+    );
+    let keys = first.key_ids();
+    assert_eq!(first.stop(), 0);
+
+    let second = Running::start(folder.path(), &[]);
+    assert_eq!(second.shown("client secret"), None, "{:?}", second.said);
+    assert_eq!(second.key_ids(), keys);
+    assert_eq!(second.stop(), 0);
+}
+
+#[test]
+fn an_imported_key_is_published_after_a_hangup_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Running::start(folder.path(), &[]);
+    let old = issuer.key_ids();
+    let key = serde_json::json!({
+        "kty": "OKP", "crv": "Ed25519", "kid": "moved", "alg": "EdDSA",
+        // RFC 8037 appendix A.1.
+        "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    let store = folder.path().join("hallpass.db");
+    let arguments = ["key", "import", "-", "--store", store.to_str().unwrap()];
+    let outcome = run_with(&arguments, key.to_string().as_bytes());
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    assert!(outcome.stdout.contains("moved"), "{outcome:?}");
+    assert!(!outcome.stdout.contains("nWGxne_9"), "no private part");
+
+    issuer.signal("HUP");
+    let mut keys = issuer.key_ids();
+    for _attempt in 0..200 {
+        if keys.len() == 2 {
+            break;
+        }
+        std::thread::park_timeout(Duration::from_millis(25));
+        keys = issuer.key_ids();
+    }
+    assert!(
+        keys.contains(&"moved".to_owned()) && keys.contains(&old[0]),
+        "{keys:?}"
+    );
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
+fn what_is_no_key_is_refused_with_64() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("hallpass.db");
+    let store = store.to_str().unwrap();
+    for text in [&b"<html>"[..], b"{}", b"\xff", b"", b"{\"keys\":[]}"] {
+        let outcome = run_with(&["key", "import", "-", "--store", store], text);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (64, ""),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(
+        run(&["key", "import", "/no/such/file", "--store", store]).code,
+        64
+    );
+}
+
+#[test]
+fn a_taken_port_is_told_before_the_store_is_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let store = folder.path().join("hallpass.db");
+    let outcome = run(&[
+        "issuer",
+        "--listen",
+        &address,
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (1, ""),
+        "{outcome:?}"
+    );
+    assert!(outcome.stderr.contains(&address), "{outcome:?}");
+    assert!(!store.exists());
+}
