@@ -106,7 +106,7 @@ pub struct Actor {
     pub client_id: Option<ClientId>,
     /// Who acted before (`act`). For the record only.
     #[serde(rename = "act", skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Box<Actor>>,
+    pub actor: Option<Box<Self>>,
 }
 
 impl Actor {
@@ -199,3 +199,6 @@ fn optional<M: SerializeMap, T: Serialize>(
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

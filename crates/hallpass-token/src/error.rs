@@ -215,3 +215,6 @@ impl BearerError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

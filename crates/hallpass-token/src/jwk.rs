@@ -320,3 +320,6 @@ pub(crate) fn unsigned(
         _ => Err(JwkError::BadMember { member }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,3 +251,6 @@ impl<'de> Visitor<'de> for Entries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

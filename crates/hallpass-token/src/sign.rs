@@ -77,7 +77,7 @@ pub fn sign_within(
     base64url::encode_onto(&json, &mut token);
     let signature = key.sign(token.as_bytes()).map_err(|_| SignError::Signing)?;
     token.push('.');
-    base64url::encode_onto(signature.as_ref(), &mut token);
+    base64url::encode_onto(&signature, &mut token);
     Ok(AccessToken::new(token))
 }
 

@@ -160,12 +160,11 @@ impl SigningKey {
     }
 
     /// Signs `message`. For tokens use [`sign`](crate::sign()), which looks at what it signs.
-    pub(crate) fn sign(&self, message: &[u8]) -> Result<SignatureBytes, Unspecified> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        // The library's own signature type has room for the largest there is, 4 KiB: it is not handed around.
         match &*self.pair {
-            KeyPair::Es256(pair) => pair
-                .sign(&SystemRandom::new(), message)
-                .map(SignatureBytes::Short),
-            KeyPair::EdDsa(pair) => pair.try_sign(message).map(SignatureBytes::Short),
+            KeyPair::Es256(pair) => Ok(pair.sign(&SystemRandom::new(), message)?.as_ref().to_vec()),
+            KeyPair::EdDsa(pair) => Ok(pair.try_sign(message)?.as_ref().to_vec()),
             KeyPair::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
                 pair.sign(
@@ -174,7 +173,7 @@ impl SigningKey {
                     message,
                     &mut signature,
                 )?;
-                Ok(SignatureBytes::Long(signature))
+                Ok(signature)
             }
         }
     }
@@ -221,21 +220,6 @@ impl SigningKey {
     }
 }
 
-/// A signature, wherever it is kept.
-pub(crate) enum SignatureBytes {
-    Short(aws_lc_rs::signature::Signature),
-    Long(Vec<u8>),
-}
-
-impl AsRef<[u8]> for SignatureBytes {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Short(signature) => signature.as_ref(),
-            Self::Long(signature) => signature,
-        }
-    }
-}
-
 impl KeyPair {
     fn public_material(&self) -> Option<Material> {
         match self {
@@ -269,3 +253,6 @@ impl fmt::Debug for SigningKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

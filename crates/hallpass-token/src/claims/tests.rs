@@ -1,0 +1,133 @@
+use serde_json::{Value, json};
+
+use super::{Actor, Claims, Confirmation, Thumbprint, parse, parse_issuer};
+use crate::{Scope, UnixTime, VerifyError};
+
+fn read(change: &Value) -> Result<Claims, VerifyError> {
+    let mut claims = json!({"iss": "internal", "sub": "a", "aud": "b", "exp": 9});
+    for (name, value) in change.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    parse(claims.to_string().as_bytes())
+}
+
+fn scope(change: &Value) -> String {
+    read(change).unwrap().scope.to_string()
+}
+
+#[test]
+fn all_claims_are_written_as_they_are_read() {
+    let wire = json!({
+        "iss": "internal", "sub": "alice", "aud": "logistics-service", "client_id": "shop", "scope": "a b",
+        "iat": 1, "nbf": 2, "exp": 3, "jti": "id",
+        "act": {"sub": "gateway", "client_id": "gw", "act": {"sub": "order-service", "iss": "other"}},
+        "cnf": {"x5t#S256": "A".repeat(43), "jkt": "B".repeat(42) + "A"},
+        "roles": ["admin"], "tenant": {"id": 7}
+    });
+    let claims = parse(wire.to_string().as_bytes()).unwrap();
+    assert_eq!(serde_json::to_value(&claims).unwrap(), wire);
+    let actor = claims.actor.unwrap();
+    assert_eq!((actor.depth(), actor.subject.as_str()), (2, "gateway"));
+    assert_eq!(
+        claims.confirmation.unwrap().x5t_s256,
+        Some(Thumbprint([0; 32]))
+    );
+}
+
+#[test]
+fn what_is_absent_is_not_written() {
+    let claims = read(&json!({})).unwrap();
+    let wire = json!({"iss": "internal", "sub": "a", "aud": "b", "exp": 9});
+    assert_eq!(serde_json::to_value(&claims).unwrap(), wire);
+    let names = ["internal", "a", "b"];
+    let made = Claims::new(
+        names[0].parse().unwrap(),
+        names[1].parse().unwrap(),
+        names[2].parse().unwrap(),
+        UnixTime::from_secs(9),
+    );
+    assert_eq!(claims, made);
+}
+
+#[test]
+fn several_audiences_are_a_list_and_one_is_a_text() {
+    let one = read(&json!({"aud": ["b"]})).unwrap();
+    assert_eq!(serde_json::to_value(&one).unwrap()["aud"], "b");
+    let two = read(&json!({"aud": ["b", "c"]})).unwrap();
+    assert_eq!(
+        serde_json::to_value(&two).unwrap()["aud"],
+        json!(["b", "c"])
+    );
+}
+
+#[test]
+fn scope_is_read_in_the_forms_of_other_issuers_too() {
+    assert_eq!(scope(&json!({"scope": "b a"})), "a b");
+    assert_eq!(scope(&json!({"scope": ["b", "a"]})), "a b");
+    assert_eq!(scope(&json!({"scp": "b a"})), "a b");
+    assert_eq!(scope(&json!({"scp": ["b", "a"]})), "a b");
+    assert_eq!(scope(&json!({"scope": ""})), "");
+    assert_eq!(scope(&json!({"scope": []})), "");
+    assert_eq!(scope(&json!({})), "");
+}
+
+#[test]
+fn scp_does_not_widen_a_scope_that_is_there() {
+    let claims = read(&json!({"scope": "a", "scp": ["admin"]})).unwrap();
+    assert_eq!(claims.scope, "a".parse::<Scope>().unwrap());
+    assert_eq!(claims.extra["scp"], json!(["admin"]));
+}
+
+#[test]
+fn a_binding_that_we_do_not_know_is_still_a_binding() {
+    let claims = read(&json!({"cnf": {"kid": "somewhere"}})).unwrap();
+    assert_eq!(claims.confirmation, Some(Confirmation::default()));
+}
+
+#[test]
+fn other_members_of_an_actor_say_nothing_about_who_acts() {
+    let claims = read(&json!({"act": {"sub": "gateway", "exp": "never"}})).unwrap();
+    assert_eq!(claims.actor, Some(Actor::new("gateway".parse().unwrap())));
+}
+
+#[test]
+fn an_error_names_its_claim() {
+    assert_eq!(
+        read(&json!({"nbf": "1"})),
+        Err(VerifyError::ClaimType { claim: "nbf" })
+    );
+    assert_eq!(
+        read(&json!({"sub": ""})),
+        Err(VerifyError::ClaimValue { claim: "sub" })
+    );
+    assert_eq!(
+        read(&json!({"act": {"sub": 1}})),
+        Err(VerifyError::ClaimType { claim: "act" })
+    );
+    assert_eq!(
+        read(&json!({"scp": 1})),
+        Err(VerifyError::ClaimType { claim: "scp" })
+    );
+    assert_eq!(
+        parse(br#"{"iss":"a","sub":"b","exp":1}"#),
+        Err(VerifyError::MissingClaim { claim: "aud" })
+    );
+}
+
+#[test]
+fn the_issuer_alone_is_read_from_claims_that_are_otherwise_wrong() {
+    assert_eq!(
+        parse_issuer(br#"{"exp":"x","iss":"a\/b","y":[{"iss":"c"}]}"#).as_deref(),
+        Some("a/b")
+    );
+    for claims in [
+        "{}",
+        "[]",
+        "",
+        r#"{"iss":7}"#,
+        r#"{"iss":["a"]}"#,
+        r#"{"iss":"a""#,
+    ] {
+        assert_eq!(parse_issuer(claims.as_bytes()), None, "{claims}");
+    }
+}

@@ -1,0 +1,131 @@
+use serde_json::{Value, json};
+
+use super::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, MAX_KEYS};
+use crate::{Algorithm, JwkError, KeyId, SigningKey, VerifyError};
+
+fn jwk(kid: &str) -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})
+}
+
+fn parse(set: &str) -> Result<JwkSet, JwkSetError> {
+    JwkSet::parse(set.as_bytes())
+}
+
+fn kid(name: &str) -> KeyId {
+    name.parse().unwrap()
+}
+
+#[test]
+fn a_bad_key_is_left_out_with_its_reason_and_the_others_stay() {
+    let mut wrong_kid = jwk("x");
+    wrong_kid["kid"] = json!(7);
+    let keys = [
+        json!({"kty": "oct", "kid": "hmac", "k": "c2VjcmV0"}).to_string(),
+        r#"{"kty":"OKP","kid":"twice","kid":"twice"}"#.to_owned(),
+        format!(
+            r#"{{"kid":"deep","x":{}{}}}"#,
+            "[".repeat(20),
+            "]".repeat(20)
+        ),
+        "7".to_owned(),
+        wrong_kid.to_string(),
+        jwk("good").to_string(),
+        jwk("good").to_string(),
+    ];
+    let set = parse(&format!(r#"{{"keys":[{}],"other":1}}"#, keys.join(","))).unwrap();
+    assert_eq!(
+        set.keys()
+            .iter()
+            .filter_map(|key| key.key_id())
+            .collect::<Vec<_>>(),
+        [&kid("good")]
+    );
+    let skipped: Vec<_> = set
+        .skipped()
+        .iter()
+        .map(|key| (key.kid.clone(), key.reason))
+        .collect();
+    let expected = [
+        (Some(kid("hmac")), JwkError::UnsupportedKeyType),
+        (Some(kid("twice")), JwkError::DuplicateMember),
+        (Some(kid("deep")), JwkError::TooDeep),
+        (None, JwkError::NotAnObject),
+        (None, JwkError::BadMember { member: "kid" }),
+        (Some(kid("good")), JwkError::DuplicateKeyId),
+    ];
+    assert_eq!(skipped, expected);
+    assert!(!format!("{set:?}").contains("c2VjcmV0"));
+}
+
+#[test]
+fn what_is_no_set_is_refused_whole() {
+    let rows = [
+        ("", JwkSetError::Malformed),
+        ("<html>502 Bad Gateway</html>", JwkSetError::Malformed),
+        ("{}", JwkSetError::Malformed),
+        ("[]", JwkSetError::Malformed),
+        (r#"{"keys":{}}"#, JwkSetError::Malformed),
+        (r#"{"keys":null}"#, JwkSetError::Malformed),
+        (r#"{"keys":[]} {"keys":[]}"#, JwkSetError::Malformed),
+        (r#"{"keys":[],"keys":[]}"#, JwkSetError::DuplicateMember),
+        (r#"{"keys":[],"a":1,"a":2}"#, JwkSetError::DuplicateMember),
+    ];
+    for (set, expected) in rows {
+        assert_eq!(parse(set), Err(expected), "{set}");
+    }
+    assert_eq!(
+        JwkSet::parse(b"{\"keys\":[\"\xff\"]}"),
+        Err(JwkSetError::Malformed)
+    );
+    assert_eq!(
+        parse(&" ".repeat(MAX_JWK_SET_BYTES + 1)),
+        Err(JwkSetError::TooLarge)
+    );
+    let many = vec!["1"; MAX_KEYS + 1].join(",");
+    assert_eq!(
+        parse(&format!(r#"{{"keys":[{many}]}}"#)),
+        Err(JwkSetError::TooManyKeys)
+    );
+    assert_eq!(parse(r#"{"keys":[]}"#), Ok(JwkSet::default()));
+}
+
+#[test]
+fn keys_of_different_kinds_may_share_a_name() {
+    let ed = SigningKey::generate(Algorithm::EdDsa)
+        .unwrap()
+        .with_key_id(kid("shared"));
+    let p256 = SigningKey::generate(Algorithm::Es256)
+        .unwrap()
+        .with_key_id(kid("shared"));
+    let set = JwkSet::new([ed.public_jwk(), p256.public_jwk()]);
+    assert_eq!(
+        set.find(Some(&kid("shared")), Algorithm::EdDsa),
+        Ok(&ed.public_jwk())
+    );
+    assert_eq!(
+        set.find(Some(&kid("shared")), Algorithm::Es256),
+        Ok(&p256.public_jwk())
+    );
+    assert_eq!(
+        set.find(Some(&kid("shared")), Algorithm::Rs256),
+        Err(VerifyError::AlgorithmMismatch)
+    );
+    assert_eq!(
+        set.find(Some(&kid("other")), Algorithm::EdDsa),
+        Err(VerifyError::UnknownKey)
+    );
+    assert_eq!(set.find(None, Algorithm::EdDsa), Ok(&ed.public_jwk()));
+    assert_eq!(
+        set.find(None, Algorithm::Rs256),
+        Err(VerifyError::UnknownKey)
+    );
+    assert!(set.contains(&kid("shared")) && !set.contains(&kid("other")));
+}
+
+#[test]
+fn a_set_is_written_so_that_it_reads_the_same() {
+    let keys =
+        Algorithm::EVERY.map(|algorithm| SigningKey::generate(algorithm).unwrap().public_jwk());
+    let set = JwkSet::new(keys);
+    assert_eq!(JwkSet::parse(set.to_json().to_string().as_bytes()), Ok(set));
+}
