@@ -1,17 +1,70 @@
-//! AuthTokenService, token cache, identity context and bearer layer for calls between services.
+//! The calling side of Hallpass: every outgoing call states whose identity it carries, and gets it.
+//!
+//! * [`AuthTokenService`] gets this service's own tokens from the issuer, keeps them and renews them ahead
+//!   of time: one request however many callers, never an expired token, no failed call while the issuer is
+//!   down and a token lives.
+//! * [`context`] carries the identity of an inbound request to the calls that are made for it.
+//! * [`BearerLayer`] puts one of them into each outgoing request, [`ReplayLayer`] repeats a call whose token
+//!   was rejected, [`HostGuardLayer`] sees that no token leaves for another host than it was made for.
+//! * [`HttpTransport`] and [`Discover`] are the way out.
+//!
+//! It does not look into tokens (they are opaque to their client), does not balance load or retry calls
+//! (`hallpass-feign` does), and takes no identity from anywhere but the context and the issuer.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use hallpass_client::config::{Secret, SystemClock};
+//! use hallpass_client::{AuthTokenService, BearerLayer, Body, Credential, HttpTransport, Identity};
+//! use tower::{Layer, Service, ServiceExt};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let transport = HttpTransport::new()?;
+//! let credential = Credential::new(
+//!     "order-service".parse()?,
+//!     Secret::from("InternalSecret123!"),
+//!     "http://127.0.0.1:9000/oauth2/token".parse()?,
+//! );
+//! let tokens = AuthTokenService::builder(credential, transport.clone()).build();
+//! let handle = tokens.handle(&"service-system".parse()?, &"internal-service".parse()?);
+//!
+//! let clock = Arc::new(SystemClock::new());
+//! let bearer = BearerLayer::new("service-system", Identity::Service, clock).tokens(handle);
+//! let request = http::Request::get("http://127.0.0.1:8080/internal/report").body(Body::empty())?;
+//! let response = bearer.layer(transport).oneshot(request).await?;
+//! # Ok(()) }
+//! ```
 
 pub use hallpass_config as config;
 pub use hallpass_token as token;
 
+pub mod bearer;
 mod body;
+pub mod cache;
 pub mod context;
+mod credential;
 pub mod discovery;
+pub mod error;
+mod grant;
+pub mod host_guard;
+pub mod metrics;
+pub mod replay;
+pub mod token_service;
 pub mod transport;
 
+pub use bearer::{BearerLayer, CallReport, Identity, WhenAbsent};
 pub use body::{Body, BoxError, CollectError, try_clone_request};
+pub use cache::{CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey};
+pub use credential::{ClientAuthentication, Credential, InvalidCredential, TargetParameter};
 pub use discovery::{
     Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, LastKnown,
     StaticDiscovery,
+};
+pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError};
+pub use host_guard::{HostGuardLayer, Target};
+pub use metrics::ClientMetrics;
+pub use replay::ReplayLayer;
+pub use token_service::{
+    AuthTokenService, AuthTokenServiceBuilder, IssuedToken, TokenHandle, TokenSource,
 };
 pub use transport::{
     HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
+use hallpass_config::Discovery;
 
 use super::{Discover, DiscoverError, Instance, Instances, InvalidInstance};
 
@@ -28,22 +29,18 @@ impl StaticDiscovery {
         self
     }
 
-    /// Reads the instances of each service from text; see [`Instance`] for the form.
+    /// The list in the section `discovery` of the configuration.
     ///
     /// # Errors
-    /// The first address that names no instance.
-    pub fn parse<'a, L>(
-        services: impl IntoIterator<Item = (&'a String, L)>,
-    ) -> Result<Self, InvalidInstance>
-    where
-        L: IntoIterator<Item = &'a String>,
-    {
-        services
-            .into_iter()
+    /// The first address that can not stand in a URI. Loaded settings hold none.
+    pub fn from_settings(settings: &Discovery) -> Result<Self, InvalidInstance> {
+        settings
+            .instances
+            .iter()
             .try_fold(Self::new(), |known, (service, addresses)| {
                 let instances: Result<Vec<Instance>, _> = addresses
-                    .into_iter()
-                    .map(|address| address.parse())
+                    .iter()
+                    .map(|address| address.to_string().parse())
                     .collect();
                 Ok(known.with(service, instances?))
             })

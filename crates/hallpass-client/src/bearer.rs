@@ -1,0 +1,285 @@
+//! The layer that gives an outgoing request its identity.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hallpass_config::Clock;
+use hallpass_token::{SecurityContext, UnixTime};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use hallpass_config::{CallIdentity as Identity, IdentityAbsent as WhenAbsent};
+
+use crate::error::CallError;
+use crate::metrics::ClientMetrics;
+use crate::token_service::{IssuedToken, TokenHandle, TokenSource, bearer_header};
+
+mod future;
+mod report;
+
+pub use future::BearerFuture;
+pub use report::CallReport;
+
+use future::Stamped;
+
+/// Puts the identity that a client asks for into the `Authorization` header of each request.
+///
+/// | identity | what is sent | where it comes from |
+/// |---|---|---|
+/// | [`Identity::Service`] | this service's own token | the [`TokenHandle`] |
+/// | [`Identity::Relay`] | the caller's token, unchanged | the [`SecurityContext`] in the request's extensions |
+/// | [`Identity::Exchange`] | nothing: it is refused until an issuer offers RFC 8693 | |
+/// | [`Identity::None`] | nothing | |
+///
+/// Whatever `Authorization` the request has already, once or several times, is removed. A missing identity
+/// fails the call before anything is sent, unless [`WhenAbsent`] says otherwise; an identity that has
+/// expired fails it always, and so does a service token that can not be had.
+///
+/// It stands below retry, so that each attempt gets a token that is alive, and reads request extensions
+/// only, never a task-local: put [`CaptureContextLayer`](crate::context::CaptureContextLayer) above
+/// everything that moves a call to another task. Which host the request goes to is the affair of
+/// [`HostGuardLayer`](crate::HostGuardLayer) below.
+///
+/// With a token in memory it adds no allocation, provided the request has a header already or room for one.
+#[derive(Clone)]
+pub struct BearerLayer {
+    plan: Arc<Plan>,
+}
+
+#[derive(Clone)]
+struct Plan {
+    service: Box<str>,
+    identity: Identity,
+    when_absent: WhenAbsent,
+    tokens: Option<TokenHandle>,
+    clock: Arc<dyn Clock>,
+    metrics: ClientMetrics,
+    reports: bool,
+}
+
+impl BearerLayer {
+    /// Calls to `service` (its name is a metric label) with `identity`; a missing one fails the call.
+    ///
+    /// `clock` tells whether a relayed token has expired.
+    #[must_use]
+    pub fn new(service: &str, identity: Identity, clock: Arc<dyn Clock>) -> Self {
+        let plan = Plan {
+            service: service.into(),
+            identity,
+            when_absent: WhenAbsent::Fail,
+            tokens: None,
+            clock,
+            metrics: ClientMetrics::new(),
+            reports: false,
+        };
+        Self {
+            plan: Arc::new(plan),
+        }
+    }
+
+    /// Where service tokens come from: for [`Identity::Service`] and [`WhenAbsent::Service`]. Counts in
+    /// that service's metrics from now on. Without it such calls fail with [`CallError::NoTokenService`].
+    #[must_use]
+    pub fn tokens(self, tokens: TokenHandle) -> Self {
+        let metrics = tokens.metrics().clone();
+        self.with(|plan| {
+            plan.tokens = Some(tokens);
+            plan.metrics = metrics;
+        })
+    }
+
+    /// What happens when the identity to relay or exchange is missing; default [`WhenAbsent::Fail`].
+    #[must_use]
+    pub fn when_absent(self, when_absent: WhenAbsent) -> Self {
+        self.with(|plan| plan.when_absent = when_absent)
+    }
+
+    /// Where to count; default: nowhere, or with the token service.
+    #[must_use]
+    pub fn metrics(self, metrics: &ClientMetrics) -> Self {
+        self.with(|plan| plan.metrics = metrics.clone())
+    }
+
+    /// Whether each response gets a [`CallReport`] in its extensions; default no, because it costs a few
+    /// allocations per call.
+    #[must_use]
+    pub fn reports(self, reports: bool) -> Self {
+        self.with(|plan| plan.reports = reports)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Plan)) -> Self {
+        let mut plan = Arc::unwrap_or_clone(self.plan);
+        change(&mut plan);
+        Self {
+            plan: Arc::new(plan),
+        }
+    }
+}
+
+impl fmt::Debug for BearerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerLayer")
+            .field("service", &self.plan.service)
+            .field("identity", &self.plan.identity)
+            .field("when_absent", &self.plan.when_absent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for BearerLayer {
+    type Service = BearerService<S>;
+
+    fn layer(&self, inner: S) -> BearerService<S> {
+        BearerService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service of [`BearerLayer`].
+#[derive(Clone, Debug)]
+pub struct BearerService<S> {
+    inner: S,
+    layer: BearerLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for BearerService<S>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    S::Error: Into<CallError>,
+{
+    type Response = Response<R>;
+    type Error = CallError;
+    type Future = BearerFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.layer.plan.stamp(&mut request) {
+            Ok(Stamp::Done(stamped)) => BearerFuture::calling(self.inner.call(request), stamped),
+            Ok(Stamp::Wait(tokens)) => {
+                // The instance that was polled ready is the one that makes the call.
+                let next = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, next);
+                BearerFuture::fetching(tokens, request, ready, self.layer.plan.reports)
+            }
+            Err(error) => BearerFuture::failed(error),
+        }
+    }
+}
+
+/// What [`Plan::stamp`] did to a request.
+enum Stamp {
+    /// It can be sent.
+    Done(Stamped),
+    /// It needs a service token that is not in memory.
+    Wait(TokenHandle),
+}
+
+impl Plan {
+    #[inline]
+    fn stamp<B>(&self, request: &mut Request<B>) -> Result<Stamp, CallError> {
+        match self.identity {
+            Identity::Service => self.stamp_service(request),
+            Identity::Relay => match request.extensions().get::<SecurityContext>().cloned() {
+                Some(context) => self.stamp_relay(request, &context),
+                None => self.stamp_absent(request),
+            },
+            Identity::Exchange => Err(CallError::ExchangeNotOffered),
+            Identity::None => Ok(self.stamp_nobody(request)),
+            // A kind of identity that this version does not know is not guessed at.
+            identity => Err(self.missing(identity)),
+        }
+    }
+
+    #[inline]
+    fn stamp_service<B>(&self, request: &mut Request<B>) -> Result<Stamp, CallError> {
+        let tokens = self.tokens.as_ref().ok_or(CallError::NoTokenService)?;
+        let Some((header, generation)) = tokens.try_header() else {
+            // Not even for a moment may the request hold somebody else's credentials.
+            request.headers_mut().remove(AUTHORIZATION);
+            return Ok(Stamp::Wait(tokens.clone()));
+        };
+        set(request.headers_mut(), header);
+        let report = self
+            .reports
+            .then(|| Box::new(CallReport::service(tokens, TokenSource::Cache)));
+        Ok(Stamp::Done(Stamped {
+            generation: Some(generation),
+            report,
+        }))
+    }
+
+    fn stamp_relay<B>(
+        &self,
+        request: &mut Request<B>,
+        context: &SecurityContext,
+    ) -> Result<Stamp, CallError> {
+        if context.expires_at() <= UnixTime::from(self.clock.now()) {
+            self.metrics.relay("expired");
+            return Err(CallError::IdentityExpired);
+        }
+        let Some(header) = bearer_header(context.token()) else {
+            self.metrics.relay("invalid");
+            return Err(self.missing(Identity::Relay));
+        };
+        set(request.headers_mut(), header);
+        self.metrics.relay("ok");
+        let report = self.reports.then(|| Box::new(CallReport::relay(context)));
+        Ok(Stamp::Done(Stamped {
+            generation: None,
+            report,
+        }))
+    }
+
+    fn stamp_absent<B>(&self, request: &mut Request<B>) -> Result<Stamp, CallError> {
+        self.metrics.relay("absent");
+        match self.when_absent {
+            WhenAbsent::Service => self.stamp_service(request),
+            WhenAbsent::None => Ok(self.stamp_nobody(request)),
+            _ => Err(self.missing(self.identity)),
+        }
+    }
+
+    fn stamp_nobody<B>(&self, request: &mut Request<B>) -> Stamp {
+        request.headers_mut().remove(AUTHORIZATION);
+        let report = self.reports.then(|| Box::new(CallReport::nobody()));
+        Stamp::Done(Stamped {
+            generation: None,
+            report,
+        })
+    }
+
+    fn missing(&self, identity: Identity) -> CallError {
+        self.metrics.missing_identity(&self.service);
+        CallError::NoIdentity { identity }
+    }
+}
+
+/// Replaces every value of the header.
+#[inline]
+fn set(headers: &mut HeaderMap, authorization: HeaderValue) {
+    headers.insert(AUTHORIZATION, authorization);
+}
+
+/// A token that had to be waited for, put into its request.
+fn stamp_fetched<B>(
+    request: &mut Request<B>,
+    token: &IssuedToken,
+    report: Option<Box<CallReport>>,
+) -> Stamped {
+    set(request.headers_mut(), token.authorization().clone());
+    Stamped {
+        generation: Some(token.generation()),
+        report,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! What a call carried, for tables and audit. No token is in it.
+
+use hallpass_token::{Audience, Scope, SecurityContext, Subject};
+
+use super::Identity;
+use crate::token_service::{TokenHandle, TokenSource};
+
+/// Whose identity a call carried: in the extensions of its response, when
+/// [`BearerLayer::reports`](super::BearerLayer::reports) is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallReport {
+    /// The kind of identity that was really used; differs from the client's when `when-absent` took over.
+    pub identity: Identity,
+    /// Where a service token came from; `None` for other identities.
+    pub source: Option<TokenSource>,
+    /// Whom the token is for. Of a relayed token, its first audience.
+    pub audience: Option<Audience>,
+    /// What the token allows (of a service token: what was asked for).
+    pub scope: Option<Scope>,
+    /// Whom the callee sees. Of a service token, the client id: the token itself is opaque here.
+    pub subject: Option<Subject>,
+    /// Who acts for the subject.
+    pub actor: Option<Subject>,
+}
+
+impl CallReport {
+    pub(super) fn service(tokens: &TokenHandle, source: TokenSource) -> Self {
+        Self {
+            identity: Identity::Service,
+            source: Some(source),
+            audience: tokens.audience().cloned(),
+            scope: tokens.scope().cloned(),
+            subject: tokens
+                .client_id()
+                .and_then(|client| client.as_str().parse().ok()),
+            actor: None,
+        }
+    }
+
+    pub(super) fn relay(context: &SecurityContext) -> Self {
+        Self {
+            identity: Identity::Relay,
+            source: None,
+            audience: context.claims().audience.first().cloned(),
+            scope: Some(context.scope().clone()),
+            subject: Some(context.subject().clone()),
+            actor: context.actor().map(|actor| actor.subject.clone()),
+        }
+    }
+
+    pub(super) const fn nobody() -> Self {
+        Self {
+            identity: Identity::None,
+            source: None,
+            audience: None,
+            scope: None,
+            subject: None,
+            actor: None,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Who asks for tokens, where, and how.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hallpass_config::{CacheLife, EndpointUrl, GrantType, Secret, TokenCredential};
+use hallpass_token::{Audience, ClientId, Scope};
+use http::HeaderValue;
+use url::form_urlencoded;
+
+/// How the client proves itself to the issuer (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `client_secret_basic`: id and secret, each form-encoded, in an `Authorization: Basic` header.
+    #[default]
+    SecretBasic,
+    /// `client_secret_post`: id and secret in the form, for issuers that read no other.
+    SecretPost,
+}
+
+/// How the request names the service that the token is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TargetParameter {
+    /// `audience`, as the issuer of Hallpass and many others read it.
+    #[default]
+    Audience,
+    /// `resource` (RFC 8707); the audience must then be an absolute URI without fragment.
+    Resource,
+    /// Nothing: the issuer knows from the client or the scope.
+    Omitted,
+}
+
+/// A client registered with an issuer, and how long its tokens are used.
+#[derive(Clone)]
+pub struct Credential {
+    pub(crate) client_id: ClientId,
+    pub(crate) client_secret: Secret,
+    pub(crate) endpoint: EndpointUrl,
+    pub(crate) issuer: Box<str>,
+    pub(crate) scope: Scope,
+    pub(crate) audience: Option<Audience>,
+    pub(crate) life: CacheLife,
+    pub(crate) authentication: ClientAuthentication,
+    pub(crate) target: TargetParameter,
+}
+
+impl Credential {
+    /// A client and its token endpoint; all else as the methods below say.
+    #[must_use]
+    pub fn new(client_id: ClientId, client_secret: Secret, endpoint: EndpointUrl) -> Self {
+        Self {
+            client_id,
+            client_secret,
+            issuer: endpoint.to_string().into(),
+            endpoint,
+            scope: Scope::empty(),
+            audience: None,
+            life: CacheLife::DEFAULT,
+            authentication: ClientAuthentication::default(),
+            target: TargetParameter::default(),
+        }
+    }
+
+    /// The scope to ask for when a call names none; default: none, the issuer decides.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// The audience of calls that name none; default: none.
+    #[must_use]
+    pub fn with_audience(mut self, audience: Audience) -> Self {
+        self.audience = Some(audience);
+        self
+    }
+
+    /// The issuer's name in cache keys; default: the address of its token endpoint. Tokens are not
+    /// compared with it: to its client a token is opaque (RFC 6749 section 1.4).
+    #[must_use]
+    pub fn with_issuer(mut self, name: &str) -> Self {
+        self.issuer = name.into();
+        self
+    }
+
+    /// How long a token is used at most and when it is renewed; default [`CacheLife::DEFAULT`].
+    #[must_use]
+    pub fn with_cache_life(mut self, life: CacheLife) -> Self {
+        self.life = life;
+        self
+    }
+
+    /// Default [`ClientAuthentication::SecretBasic`].
+    #[must_use]
+    pub fn with_authentication(mut self, authentication: ClientAuthentication) -> Self {
+        self.authentication = authentication;
+        self
+    }
+
+    /// Default [`TargetParameter::Audience`].
+    #[must_use]
+    pub fn with_target_parameter(mut self, target: TargetParameter) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// The credential of a section `internal-token` or of one entry of its `clients`.
+    ///
+    /// # Errors
+    /// A name or scope that can not stand in a token request.
+    pub fn from_settings(settings: &TokenCredential) -> Result<Self, InvalidCredential> {
+        match settings.grant_type {
+            GrantType::ClientCredentials => {}
+            _ => return Err(InvalidCredential { key: "grant-type" }),
+        }
+        let client_id = parse("client-id", &settings.client_id)?;
+        let mut credential = Self::new(
+            client_id,
+            settings.client_secret.clone(),
+            settings.token_url.clone(),
+        )
+        .with_scope(parse("scope", &settings.scope)?)
+        .with_cache_life(settings.cache_life);
+        if let Some(audience) = &settings.audience {
+            credential = credential.with_audience(parse("audience", audience)?);
+        }
+        if let Some(issuer) = &settings.issuer {
+            credential = credential.with_issuer(issuer);
+        }
+        Ok(credential)
+    }
+
+    /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or
+    /// a letter outside ASCII in either survives.
+    pub(crate) fn basic_header(&self) -> Option<HeaderValue> {
+        let encode =
+            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!(
+            "{}:{}",
+            encode(self.client_id.as_str()),
+            encode(self.client_secret.expose())
+        );
+        let mut header = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
+        header.set_sensitive(true);
+        Some(header)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("client_id", &self.client_id)
+            .field("endpoint", &self.endpoint.to_string())
+            .field("scope", &self.scope)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A credential that no token request can be made from. The value itself is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("internal-token.{key} can not be used in a token request")]
+pub struct InvalidCredential {
+    key: &'static str,
+}
+
+fn parse<T: std::str::FromStr>(key: &'static str, text: &str) -> Result<T, InvalidCredential> {
+    text.parse().map_err(|_| InvalidCredential { key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(id: &str, secret: &str) -> Credential {
+        let endpoint = "https://issuer.example/oauth2/token".parse().unwrap();
+        Credential::new(id.parse().unwrap(), Secret::from(secret), endpoint)
+    }
+
+    #[test]
+    fn basic_credentials_are_form_encoded_before_base64() {
+        let header = credential("a:b c", "p%ä:1!").basic_header().unwrap();
+        let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+        assert_eq!(pair, "a%3Ab+c:p%25%C3%A4%3A1%21");
+    }
+
+    #[test]
+    fn neither_header_nor_credential_shows_the_secret() {
+        let credential = credential("id", "hunter2");
+        let header = credential.basic_header().unwrap();
+        assert!(!format!("{credential:?} {header:?}").contains("hunter2"));
+        assert_eq!(format!("{header:?}"), "Sensitive");
+    }
+}

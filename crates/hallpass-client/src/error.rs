@@ -1,0 +1,317 @@
+//! Everything that can go wrong between a call and the identity it should carry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bearer::Identity;
+use crate::discovery::DiscoverError;
+use crate::transport::TransportError;
+
+/// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
+///
+/// No variant holds a token, a secret or text that an issuer sent.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    // This side's configuration.
+    /// `internal-token.enabled` is `false`, or there is no `internal-token` section.
+    #[error("service tokens are switched off (internal-token.enabled)")]
+    Disabled,
+    /// Called outside a tokio runtime.
+    #[error("a service token can only be requested inside a tokio runtime")]
+    NoRuntime,
+
+    // The issuer's decision.
+    /// The issuer answered with an OAuth error (RFC 6749 section 5.2).
+    #[error("the issuer refused the token request: {code} (status {status})")]
+    Denied {
+        /// The `error` member of the answer.
+        code: DenialCode,
+        /// The HTTP status.
+        status: u16,
+    },
+
+    // The issuer's fault.
+    /// A status that is neither success nor an OAuth error. Redirects are not followed.
+    #[error("the token endpoint answered with status {status}")]
+    Status {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A success that can not be used.
+    #[error("the token endpoint's answer can not be used: {0}")]
+    Answer(AnswerFault),
+
+    // The way to the issuer.
+    /// The name in `lb://...` leads nowhere.
+    #[error("the token endpoint has no address: {0}")]
+    NoInstance(DiscoverError),
+    /// No answer came.
+    #[error("the token endpoint could not be reached: {0}")]
+    Unreachable(TransportError),
+    /// No complete answer came in time.
+    #[error("the token endpoint took longer than {after:?}")]
+    Timeout {
+        /// The limit.
+        after: Duration,
+    },
+
+    // Our own brakes.
+    /// The last request failed a moment ago; the next one is held back.
+    #[error("the last token request failed ({cause}); the next one is allowed in {retry_in:?}")]
+    BackingOff {
+        /// How the last request failed.
+        cause: Arc<Self>,
+        /// Time until the next request is allowed.
+        retry_in: Duration,
+    },
+    /// A rejected token was renewed a moment ago; see `AuthTokenServiceBuilder::min_forced_interval`.
+    #[error(
+        "the token was renewed a moment ago; the next forced renewal is allowed in {retry_in:?}"
+    )]
+    RenewedJustNow {
+        /// Time until the next forced renewal is allowed.
+        retry_in: Duration,
+    },
+    /// The task that fetched the token was stopped (its runtime shut down) or panicked.
+    #[error("the token request was given up")]
+    Lost,
+}
+
+impl TokenError {
+    /// Whether the same request may succeed a little later, without anybody changing a setting.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Disabled | Self::NoRuntime | Self::Answer(_) => false,
+            Self::Denied { code, .. } => code.is_temporary(),
+            Self::Status { status } => *status >= 500 || *status == 429,
+            Self::NoInstance(_)
+            | Self::Timeout { .. }
+            | Self::RenewedJustNow { .. }
+            | Self::Lost => true,
+            Self::Unreachable(error) => error.is_retryable(),
+            Self::BackingOff { cause, .. } => cause.is_retryable(),
+        }
+    }
+
+    /// Whether a wait ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout { .. } => true,
+            Self::Unreachable(error) => error.is_timeout(),
+            Self::BackingOff { cause, .. } => cause.is_timeout(),
+            _ => false,
+        }
+    }
+
+    /// A stable name, for logs, metrics and `docs/errors.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::NoRuntime => "no_runtime",
+            Self::Denied { .. } => "denied",
+            Self::Status { .. } => "status",
+            Self::Answer(_) => "answer",
+            Self::NoInstance(_) => "no_instance",
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout { .. } => "timeout",
+            Self::BackingOff { .. } => "backing_off",
+            Self::RenewedJustNow { .. } => "renewed_just_now",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The `error` member of a refusal (RFC 6749 section 5.2, RFC 8707). A closed set, so that nothing a peer
+/// writes reaches a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum DenialCode {
+    /// Malformed request.
+    #[error("invalid_request")]
+    InvalidRequest,
+    /// Unknown client or wrong secret.
+    #[error("invalid_client")]
+    InvalidClient,
+    /// The grant itself is not accepted.
+    #[error("invalid_grant")]
+    InvalidGrant,
+    /// The client may not use this grant.
+    #[error("unauthorized_client")]
+    UnauthorizedClient,
+    /// The issuer does not know this grant.
+    #[error("unsupported_grant_type")]
+    UnsupportedGrantType,
+    /// The client may not have this scope.
+    #[error("invalid_scope")]
+    InvalidScope,
+    /// The client may not call this audience.
+    #[error("invalid_target")]
+    InvalidTarget,
+    /// The issuer can not answer now.
+    #[error("temporarily_unavailable")]
+    TemporarilyUnavailable,
+    /// The issuer failed.
+    #[error("server_error")]
+    ServerError,
+    /// A code that no standard names.
+    #[error("an error code that is not a standard one")]
+    Other,
+}
+
+impl DenialCode {
+    pub(crate) fn from_wire(code: &str) -> Self {
+        match code {
+            "invalid_request" => Self::InvalidRequest,
+            "invalid_client" => Self::InvalidClient,
+            "invalid_grant" => Self::InvalidGrant,
+            "unauthorized_client" => Self::UnauthorizedClient,
+            "unsupported_grant_type" => Self::UnsupportedGrantType,
+            "invalid_scope" => Self::InvalidScope,
+            "invalid_target" => Self::InvalidTarget,
+            "temporarily_unavailable" => Self::TemporarilyUnavailable,
+            "server_error" => Self::ServerError,
+            _ => Self::Other,
+        }
+    }
+
+    const fn is_temporary(self) -> bool {
+        matches!(self, Self::TemporarilyUnavailable | Self::ServerError)
+    }
+}
+
+/// What is wrong with a token endpoint's success (RFC 6749 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerFault {
+    /// `Content-Type` is not `application/json`: often a login page or a proxy's error page.
+    #[error("it is not JSON (Content-Type is not application/json)")]
+    NotJson,
+    /// Broken JSON, not an object, or a member that comes twice.
+    #[error("it is not a JSON object with each member once")]
+    Malformed,
+    /// Larger than [`MAX_ANSWER_BYTES`](crate::token_service::MAX_ANSWER_BYTES).
+    #[error("it is too large")]
+    TooLarge,
+    /// The connection ended within the answer.
+    #[error("it ended early")]
+    Incomplete,
+    /// A member that is demanded is missing.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A member has the wrong JSON type.
+    #[error("`{0}` has the wrong type")]
+    WrongType(&'static str),
+    /// `token_type` is not `Bearer`.
+    #[error("`token_type` is not Bearer")]
+    TokenType,
+    /// `access_token` is empty, too long, or holds characters that a bearer token can not have.
+    #[error("`access_token` is not a bearer token")]
+    AccessToken,
+    /// `expires_in` is zero or beyond a year.
+    #[error("`expires_in` is out of range")]
+    ExpiresIn,
+    /// The token had ended by the time it came.
+    #[error("the token had expired when it came")]
+    Expired,
+}
+
+/// Why a call was not made, or got no answer: the error of the layers in this crate.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The call should carry the caller's identity and there is none. Nothing was sent.
+    #[error("the call must carry an identity ({identity:?}) and none is present")]
+    NoIdentity {
+        /// What the client asked for.
+        identity: Identity,
+    },
+    /// The identity that should be relayed has expired. Nothing was sent.
+    #[error("the identity to relay has expired")]
+    IdentityExpired,
+    /// `identity = exchange`, and the issuer does not offer token exchange (RFC 8693). Nothing was sent.
+    #[error("identity = exchange is not offered by this issuer")]
+    ExchangeNotOffered,
+    /// The client needs a service token and was built without a token service. Nothing was sent.
+    #[error("this client was built without a token service")]
+    NoTokenService,
+    /// No service token could be had. Nothing was sent.
+    #[error("no service token: {0}")]
+    Token(#[from] TokenError),
+    /// The request was about to leave for another host than the one it was made for. Nothing was sent.
+    #[error("the call was stopped: {0}")]
+    HostRefused(HostRefusal),
+    /// The call itself failed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+}
+
+impl CallError {
+    /// Whether the same call may succeed a little later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Token(error) => error.is_retryable(),
+            Self::Transport(error) => error.is_retryable(),
+            Self::NoIdentity { .. }
+            | Self::IdentityExpired
+            | Self::ExchangeNotOffered
+            | Self::NoTokenService
+            | Self::HostRefused(_) => false,
+        }
+    }
+
+    /// Whether a wait ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Token(error) => error.is_timeout(),
+            Self::Transport(error) => error.is_timeout(),
+            _ => false,
+        }
+    }
+
+    /// Whether it is certain that the callee has seen nothing of the call.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_unsent(),
+            _ => true,
+        }
+    }
+
+    /// A stable name, for logs, metrics and `docs/errors.md`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoIdentity { .. } => "no_identity",
+            Self::IdentityExpired => "identity_expired",
+            Self::ExchangeNotOffered => "exchange_not_offered",
+            Self::NoTokenService => "no_token_service",
+            Self::Token(_) => "token",
+            Self::HostRefused(_) => "host_refused",
+            Self::Transport(_) => "transport",
+        }
+    }
+}
+
+/// What made the host guard stop a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostRefusal {
+    /// It carries an identity and no layer has chosen an instance for it.
+    #[error("it carries an identity and no instance was chosen for it")]
+    NoTarget,
+    /// The instance belongs to another service than the client.
+    #[error("the chosen instance belongs to another service")]
+    OtherService,
+    /// Its URI names another scheme, host or port than the chosen instance.
+    #[error("its URI names another host than the chosen instance")]
+    OtherAuthority,
+    /// Its `Host` header names another host than the chosen instance.
+    #[error("its Host header names another host than the chosen instance")]
+    OtherHostHeader,
+}

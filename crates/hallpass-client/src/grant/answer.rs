@@ -1,0 +1,129 @@
+//! Reading what a token endpoint answers. Nothing it writes is trusted or repeated.
+
+use std::time::Duration;
+
+use hallpass_token::AccessToken;
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::body::{Body, CollectError};
+use crate::error::{AnswerFault, DenialCode, TokenError};
+
+/// Largest answer that is read, in bytes.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Longest access token that is taken, in bytes. Servers commonly refuse headers beyond that.
+pub const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
+/// Longest token life that is believed: a year.
+pub const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// A token that an issuer gave, before anybody has used it.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) access_token: AccessToken,
+    pub(crate) expires_in: Duration,
+}
+
+/// Any JSON value, so that a member of the wrong type is told from one that is missing, and neither is
+/// quoted in an error. Doubled members are refused by serde.
+#[derive(Deserialize)]
+struct Success {
+    access_token: Option<Value>,
+    token_type: Option<Value>,
+    expires_in: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+pub(crate) async fn read(response: Response<Body>) -> Result<Granted, TokenError> {
+    let (head, body) = response.into_parts();
+    let is_json = head
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| is_json(value.as_bytes()));
+    if head.status != StatusCode::OK {
+        let status = head.status.as_u16();
+        let refusal = if is_json && head.status.is_client_error() {
+            refusal(body).await
+        } else {
+            None
+        };
+        return Err(match refusal {
+            Some(code) => TokenError::Denied { code, status },
+            None => TokenError::Status { status },
+        });
+    }
+    if !is_json {
+        return Err(TokenError::Answer(AnswerFault::NotJson));
+    }
+    let bytes = body
+        .collect_within(MAX_ANSWER_BYTES)
+        .await
+        .map_err(|error| match error {
+            CollectError::TooLarge { .. } => TokenError::Answer(AnswerFault::TooLarge),
+            CollectError::Broken(_) => TokenError::Answer(AnswerFault::Incomplete),
+        })?;
+    success(&bytes).map_err(TokenError::Answer)
+}
+
+async fn refusal(body: Body) -> Option<DenialCode> {
+    let bytes = body.collect_within(MAX_ANSWER_BYTES).await.ok()?;
+    let refusal: Refusal = serde_json::from_slice(&bytes).ok()?;
+    Some(DenialCode::from_wire(&refusal.error))
+}
+
+fn success(bytes: &[u8]) -> Result<Granted, AnswerFault> {
+    // The parser's error text may quote the input, so it goes no further.
+    let answer: Success = serde_json::from_slice(bytes).map_err(|_| AnswerFault::Malformed)?;
+    let token = text("access_token", answer.access_token)?;
+    let kind = text("token_type", answer.token_type)?;
+    let seconds = match answer.expires_in {
+        None | Some(Value::Null) => return Err(AnswerFault::Missing("expires_in")),
+        Some(value) => value.as_u64().ok_or(AnswerFault::WrongType("expires_in"))?,
+    };
+    if !kind.eq_ignore_ascii_case("bearer") {
+        return Err(AnswerFault::TokenType);
+    }
+    if !is_bearer_token(token.as_bytes()) {
+        return Err(AnswerFault::AccessToken);
+    }
+    let expires_in = Duration::from_secs(seconds);
+    if expires_in.is_zero() || expires_in > MAX_EXPIRES_IN {
+        return Err(AnswerFault::ExpiresIn);
+    }
+    Ok(Granted {
+        access_token: AccessToken::new(token),
+        expires_in,
+    })
+}
+
+fn text(member: &'static str, value: Option<Value>) -> Result<String, AnswerFault> {
+    match value {
+        None | Some(Value::Null) => Err(AnswerFault::Missing(member)),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err(AnswerFault::WrongType(member)),
+    }
+}
+
+/// `b64token` of RFC 6750 section 2.1, with a limit.
+fn is_bearer_token(token: &[u8]) -> bool {
+    let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = token.get(..token.len() - padding).unwrap_or_default();
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    !body.is_empty() && token.len() <= MAX_ACCESS_TOKEN_BYTES && body.iter().all(allowed)
+}
+
+/// `application/json`, with or without parameters, in any case.
+fn is_json(content_type: &[u8]) -> bool {
+    let media_type = content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default();
+    media_type
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
+}

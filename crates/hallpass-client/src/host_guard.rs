@@ -1,0 +1,218 @@
+//! A token leaves only for the service it was made for.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::header::{AUTHORIZATION, HOST};
+use http::{Request, Uri, uri};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::discovery::Instance;
+use crate::error::{CallError, HostRefusal};
+use crate::metrics::ClientMetrics;
+
+/// Where a request goes: the service that the caller means and the instance that was chosen for it.
+///
+/// The layer that chooses an instance writes it into the request with [`Target::apply_to`];
+/// [`HostGuardLayer`] compares it with what is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    service: Arc<str>,
+    instance: Instance,
+}
+
+impl Target {
+    /// `instance`, chosen for a call to `service`.
+    pub fn new(service: impl Into<Arc<str>>, instance: Instance) -> Self {
+        Self {
+            service: service.into(),
+            instance,
+        }
+    }
+
+    /// The service that the caller means.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The chosen instance.
+    #[must_use]
+    pub const fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
+    ///
+    /// # Errors
+    /// The request's path can not stand in a URI with a host (it is empty of a leading slash, or `*`).
+    pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.instance.scheme().clone());
+        parts.authority = Some(self.instance.authority().clone());
+        let path = request.uri().path_and_query().cloned();
+        parts.path_and_query = Some(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
+        *request.uri_mut() = Uri::from_parts(parts)?;
+        request.extensions_mut().insert(self);
+        Ok(())
+    }
+
+    fn check<B>(&self, service: &str, request: &Request<B>) -> Result<(), HostRefusal> {
+        if *self.service != *service {
+            return Err(HostRefusal::OtherService);
+        }
+        let uri = request.uri();
+        if uri.scheme() != Some(self.instance.scheme())
+            || uri.authority() != Some(self.instance.authority())
+        {
+            return Err(HostRefusal::OtherAuthority);
+        }
+        let host = self.instance.authority().as_str().as_bytes();
+        let same_host = request
+            .headers()
+            .get_all(HOST)
+            .iter()
+            .all(|value| value.as_bytes() == host);
+        if same_host {
+            Ok(())
+        } else {
+            Err(HostRefusal::OtherHostHeader)
+        }
+    }
+}
+
+/// Stops requests that are about to leave for another host than the one chosen for them: an absolute URL
+/// or a `Host` header slipped in by a parameter, a layer that rewrites the URI, a client of another
+/// service. It stands below the bearer layer, as the last step before the transport.
+///
+/// A request without [`Target`] passes only when it carries no `Authorization`.
+#[derive(Clone)]
+pub struct HostGuardLayer {
+    service: Arc<str>,
+    metrics: ClientMetrics,
+}
+
+impl HostGuardLayer {
+    /// A guard for calls to `service`.
+    pub fn new(service: impl Into<Arc<str>>) -> Self {
+        Self {
+            service: service.into(),
+            metrics: ClientMetrics::default(),
+        }
+    }
+
+    /// Counts refusals in `metrics`.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &ClientMetrics) -> Self {
+        self.metrics = metrics.clone();
+        self
+    }
+}
+
+impl fmt::Debug for HostGuardLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostGuardLayer")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S> Layer<S> for HostGuardLayer {
+    type Service = HostGuard<S>;
+
+    fn layer(&self, inner: S) -> HostGuard<S> {
+        HostGuard {
+            inner,
+            guard: self.clone(),
+        }
+    }
+}
+
+/// The service of [`HostGuardLayer`].
+#[derive(Clone, Debug)]
+pub struct HostGuard<S> {
+    inner: S,
+    guard: HostGuardLayer,
+}
+
+impl<S> HostGuard<S> {
+    fn check<B>(&self, request: &Request<B>) -> Result<(), HostRefusal> {
+        match request.extensions().get::<Target>() {
+            Some(target) => target.check(&self.guard.service, request),
+            None if request.headers().contains_key(AUTHORIZATION) => Err(HostRefusal::NoTarget),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for HostGuard<S>
+where
+    S: Service<Request<B>>,
+    S::Error: Into<CallError>,
+{
+    type Response = S::Response;
+    type Error = CallError;
+    type Future = HostGuardFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.check(&request) {
+            Ok(()) => HostGuardFuture::Calling {
+                future: self.inner.call(request),
+            },
+            Err(refusal) => {
+                self.guard.metrics.host_refused(&self.guard.service);
+                tracing::error!(service = %self.guard.service, %refusal, "an outgoing call was stopped");
+                HostGuardFuture::Refused { refusal }
+            }
+        }
+    }
+}
+
+pin_project! {
+    /// The response of [`HostGuard`].
+    #[project = HostGuardProjection]
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub enum HostGuardFuture<F> {
+        #[doc(hidden)]
+        Calling {
+            #[pin]
+            future: F,
+        },
+        #[doc(hidden)]
+        Refused {
+            refusal: HostRefusal,
+        },
+    }
+}
+
+impl<F, T, E> Future for HostGuardFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<CallError>,
+{
+    type Output = Result<T, CallError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            HostGuardProjection::Calling { future } => {
+                Poll::Ready(ready!(future.poll(cx)).map_err(Into::into))
+            }
+            HostGuardProjection::Refused { refusal } => {
+                Poll::Ready(Err(CallError::HostRefused(*refusal)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! One renewal and one replay when a callee says that the service token is invalid.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::header::WWW_AUTHENTICATE;
+use http::{Request, Response, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::body::{Body, try_clone_request};
+use crate::error::CallError;
+use crate::token_service::TokenHandle;
+
+mod challenge;
+
+/// In the extensions of a 401: the service token that the request carried. Set by the bearer layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RejectedToken {
+    pub(crate) generation: u64,
+}
+
+/// Repeats a call once with a renewed token when the callee answers 401 with `error="invalid_token"`
+/// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
+///
+/// It stands right above [`BearerLayer`](crate::BearerLayer). Only calls that carried a service token and
+/// whose body can be sent again are repeated. However many calls are rejected at once, one token request is
+/// made; renewals of one key keep a minimum distance. A second 401, a 401 with another error, and 403 go to
+/// the caller as they are; so does the first 401 when no newer token can be had.
+///
+/// Each call is copied beforehand, which costs a few allocations.
+#[derive(Clone, Debug)]
+pub struct ReplayLayer {
+    tokens: TokenHandle,
+}
+
+impl ReplayLayer {
+    /// Renews through `tokens`, which must be the handle of the bearer layer below.
+    #[must_use]
+    pub const fn new(tokens: TokenHandle) -> Self {
+        Self { tokens }
+    }
+}
+
+impl<S> Layer<S> for ReplayLayer {
+    type Service = Replay<S>;
+
+    fn layer(&self, inner: S) -> Replay<S> {
+        Replay {
+            inner,
+            tokens: self.tokens.clone(),
+        }
+    }
+}
+
+/// The service of [`ReplayLayer`].
+#[derive(Clone, Debug)]
+pub struct Replay<S> {
+    inner: S,
+    tokens: TokenHandle,
+}
+
+impl<S> Service<Request<Body>> for Replay<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = CallError>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = CallError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, CallError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let spare = try_clone_request(&request);
+        let first = self.inner.call(request);
+        let (service, tokens) = (self.inner.clone(), self.tokens.clone());
+        Box::pin(async move {
+            let response = first.await?;
+            let (Some(rejected), Some(spare)) = (rejected_token(&response), spare) else {
+                return Ok(response);
+            };
+            match tokens.renew_rejected(rejected.generation).await {
+                Ok(_) => {
+                    // The connection is free again before the second attempt needs one.
+                    drop(response);
+                    replay(service, spare, &tokens).await
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a rejected token could not be renewed");
+                    tokens.metrics().replay("not_renewed");
+                    Ok(response)
+                }
+            }
+        })
+    }
+}
+
+async fn replay<S>(
+    mut service: S,
+    request: Request<Body>,
+    tokens: &TokenHandle,
+) -> Result<Response<Body>, CallError>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = CallError>,
+{
+    std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
+    let response = service.call(request).await;
+    let accepted = response
+        .as_ref()
+        .is_ok_and(|response| response.status() != StatusCode::UNAUTHORIZED);
+    tokens
+        .metrics()
+        .replay(if accepted { "accepted" } else { "rejected" });
+    response
+}
+
+/// The token that the callee calls invalid, if that is what it says.
+fn rejected_token(response: &Response<Body>) -> Option<RejectedToken> {
+    let rejected = *response.extensions().get::<RejectedToken>()?;
+    let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    challenges
+        .any(|value| challenge::says_invalid_token(value.as_bytes()))
+        .then_some(rejected)
+}
+
+#[cfg(test)]
+mod tests;

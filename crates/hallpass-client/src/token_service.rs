@@ -1,0 +1,124 @@
+//! Service tokens: got once, kept, renewed ahead of time, never sent when expired.
+
+use std::sync::Arc;
+
+use hallpass_token::{AccessToken, Audience, Scope};
+use tokio::sync::watch;
+
+use crate::credential::Credential;
+use crate::error::TokenError;
+use crate::metrics::ClientMetrics;
+
+mod backoff;
+mod builder;
+mod entries;
+mod entry;
+mod flight;
+mod handle;
+mod inner;
+mod issued;
+mod jitter;
+mod lifetime;
+
+pub use crate::grant::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_EXPIRES_IN};
+pub use backoff::{BACKOFF_MAX, BACKOFF_MIN};
+pub use builder::{
+    AuthTokenServiceBuilder, DEFAULT_FETCH_TIMEOUT, DEFAULT_MAX_ENTRIES,
+    DEFAULT_MIN_FORCED_INTERVAL,
+};
+pub use flight::TIER_WAIT;
+pub use handle::TokenHandle;
+pub use inner::OVERDUE_WAIT;
+pub(crate) use issued::bearer_header;
+pub use issued::{IssuedToken, TokenSource};
+pub use lifetime::{JITTER_SHARE, MARGIN_SHARE, RENEWAL_SLACK, SEND_MARGIN};
+
+pub(crate) type Waiting = watch::Receiver<entry::Outcome>;
+
+/// Gets this service's own tokens from the issuer, keeps them and renews them. Cloning shares the state.
+///
+/// * **Hit**: a token in memory costs a few reads, no lock and no allocation (use a [`TokenHandle`]).
+/// * **Single flight**: however many callers find no token, one request is made, by a task of its own;
+///   a caller that goes away cancels nobody.
+/// * **Refresh ahead**: a use within `refresh-ahead-seconds` of the end renews the token in the background,
+///   at a moment that varies from process to process. A token that nobody uses is not renewed.
+/// * **The issuer is down**: a token is used until it ends, renewals are tried at growing intervals
+///   ([`BACKOFF_MIN`] to [`BACKOFF_MAX`]), and after the end callers get a clear error at once. When the
+///   issuer is back the next allowed request brings the tokens back; nothing needs a restart.
+/// * **Never** an expired token: its life is counted from before the request for it was sent, on the
+///   monotonic clock, and checked against the wall clock too.
+///
+/// Token requests go straight to the transport: they pass no bearer layer and see no caller's identity.
+#[derive(Clone, Debug)]
+pub struct AuthTokenService {
+    inner: Arc<inner::Inner>,
+}
+
+impl AuthTokenService {
+    /// A token for calling `audience` with `scope`, from memory while one is fresh.
+    ///
+    /// An empty `scope` stands for the configured one. The credential is the one configured for the
+    /// audience, else the section's own.
+    ///
+    /// The token is opaque here: its claims are not checked (RFC 6749 section 1.4).
+    ///
+    /// # Errors
+    /// [`TokenError`], when there is no living token and the issuer gives none within the fetch timeout
+    /// (default [`DEFAULT_FETCH_TIMEOUT`]) or has failed a moment ago.
+    pub async fn service_token(
+        &self,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Result<AccessToken, TokenError> {
+        let token = self.handle(audience, scope).token().await?;
+        Ok(token.access_token().clone())
+    }
+
+    /// Fetches the token when there is none or its renewal is due, and waits for that: for warming up, or
+    /// for renewing by a schedule of one's own. `true` when a new token came.
+    ///
+    /// # Errors
+    /// As [`AuthTokenService::service_token`]. A token that is still alive is kept and used.
+    pub async fn refresh_if_needed(
+        &self,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Result<bool, TokenError> {
+        self.handle(audience, scope).refresh_if_needed().await
+    }
+
+    /// Forgets the token, in memory and in every tier. The next use asks the issuer.
+    pub async fn evict(&self, audience: &Audience, scope: &Scope) {
+        self.handle(audience, scope).evict().await;
+    }
+
+    /// The tokens for one audience and scope, for code that needs them on each call.
+    #[must_use]
+    pub fn handle(&self, audience: &Audience, scope: &Scope) -> TokenHandle {
+        TokenHandle::new(Arc::clone(&self.inner), self.inner.entry(audience, scope))
+    }
+
+    /// The configured audience of calls that name none (`internal-token.audience`).
+    #[must_use]
+    pub fn default_audience(&self) -> Option<&Audience> {
+        self.inner
+            .credentials
+            .first()
+            .and_then(|credential: &Credential| credential.audience.as_ref())
+    }
+
+    /// Whether there is a credential at all.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        !self.inner.credentials.is_empty()
+    }
+
+    /// What the service counts; register it once per process.
+    #[must_use]
+    pub fn metrics(&self) -> &ClientMetrics {
+        &self.inner.metrics
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Putting a token service together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use hallpass_config::{Clock, InternalToken, SystemClock};
+use hallpass_token::Audience;
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::AuthTokenService;
+use super::entries::Entries;
+use super::inner::{Inner, Tier};
+use super::jitter::Jitter;
+use crate::body::Body;
+use crate::cache::{InternalTokenCache, MemoryTokenCache};
+use crate::credential::{Credential, InvalidCredential};
+use crate::discovery::{Discover, LastKnown};
+use crate::grant::{TokenClient, TokenTransport};
+use crate::metrics::ClientMetrics;
+use crate::transport::{HttpTransport, TransportError};
+
+/// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
+pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Default number of tokens kept in memory besides those that a handle holds.
+pub const DEFAULT_MAX_ENTRIES: usize = 10_000;
+/// Default shortest time between two forced renewals of one key.
+pub const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Settings of an [`AuthTokenService`]; made by [`AuthTokenService::builder`].
+#[derive(Debug)]
+pub struct AuthTokenServiceBuilder {
+    credentials: Vec<Credential>,
+    by_audience: HashMap<Audience, usize>,
+    transport: TokenTransport,
+    clock: Arc<dyn Clock>,
+    discovery: Option<LastKnown>,
+    memory: Option<Arc<MemoryTokenCache>>,
+    max_entries: usize,
+    shared: Vec<Arc<dyn InternalTokenCache>>,
+    metrics: ClientMetrics,
+    fetch_timeout: Duration,
+    min_forced_interval: Duration,
+}
+
+impl AuthTokenService {
+    /// A service that asks with `credential` over `transport`; all else as the builder's methods say.
+    ///
+    /// The transport is any tower service over HTTP, so that a test can script an issuer. It must not add
+    /// an identity of its own.
+    pub fn builder<T>(credential: Credential, transport: T) -> AuthTokenServiceBuilder
+    where
+        T: Service<Request<Body>, Response = Response<Body>, Error = TransportError>,
+        T: Clone + Send + Sync + 'static,
+        T::Future: Send + 'static,
+    {
+        AuthTokenServiceBuilder::new(vec![credential], TokenTransport::new(transport))
+    }
+
+    /// The service that the section `internal-token` describes.
+    ///
+    /// # Errors
+    /// A name or scope that can not stand in a token request.
+    pub fn from_settings(
+        settings: &InternalToken,
+        transport: HttpTransport,
+        discovery: Arc<dyn Discover>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, InvalidCredential> {
+        let builder = AuthTokenServiceBuilder::from_settings(settings, transport)?;
+        Ok(builder.discovery(discovery).clock(clock).build())
+    }
+
+    /// A service without credential: every token is refused with
+    /// [`TokenError::Disabled`](crate::TokenError::Disabled).
+    #[must_use]
+    pub fn disabled() -> Self {
+        let nowhere = tower::service_fn(|_| async {
+            let kind = crate::transport::TransportErrorKind::Request;
+            Err(TransportError::new(
+                kind,
+                "the token service is switched off",
+            ))
+        });
+        AuthTokenServiceBuilder::new(Vec::new(), TokenTransport::new(nowhere)).build()
+    }
+}
+
+impl AuthTokenServiceBuilder {
+    fn new(credentials: Vec<Credential>, transport: TokenTransport) -> Self {
+        Self {
+            credentials,
+            by_audience: HashMap::new(),
+            transport,
+            clock: Arc::new(SystemClock::new()),
+            discovery: None,
+            memory: Some(Arc::new(MemoryTokenCache::new(DEFAULT_MAX_ENTRIES))),
+            max_entries: DEFAULT_MAX_ENTRIES,
+            shared: Vec::new(),
+            metrics: ClientMetrics::new(),
+            fetch_timeout: DEFAULT_FETCH_TIMEOUT,
+            min_forced_interval: DEFAULT_MIN_FORCED_INTERVAL,
+        }
+    }
+
+    /// Credentials and memory tier of the section `internal-token`.
+    ///
+    /// # Errors
+    /// A name or scope that can not stand in a token request.
+    pub fn from_settings(
+        settings: &InternalToken,
+        transport: HttpTransport,
+    ) -> Result<Self, InvalidCredential> {
+        let own = Credential::from_settings(&settings.credential)?;
+        let mut builder = Self::new(vec![own], TokenTransport::new(transport));
+        for client in &settings.clients {
+            builder = builder.client(Credential::from_settings(&client.credential)?);
+        }
+        let memory = settings.memory_cache;
+        let max_entries = usize::try_from(memory.max_entries).unwrap_or(usize::MAX);
+        Ok(if memory.enabled {
+            builder.memory_cache(max_entries)
+        } else {
+            builder.without_memory_cache()
+        })
+    }
+
+    /// A further credential, for calls to its audience. Without an audience, or after another one for the
+    /// same audience, it is never chosen.
+    #[must_use]
+    pub fn client(mut self, credential: Credential) -> Self {
+        if let Some(audience) = credential.audience.clone() {
+            self.by_audience
+                .entry(audience)
+                .or_insert(self.credentials.len());
+        }
+        self.credentials.push(credential);
+        self
+    }
+
+    /// Finds the instances of `lb://` token endpoints; the last known ones go on while it fails.
+    /// Default: none, `lb://` endpoints have no address.
+    #[must_use]
+    pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
+        self.discovery = Some(LastKnown::new(discovery));
+        self
+    }
+
+    /// Default: the operating system's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Keeps at most `max_entries` tokens in memory besides those that a handle holds; default
+    /// [`DEFAULT_MAX_ENTRIES`].
+    #[must_use]
+    pub fn memory_cache(mut self, max_entries: usize) -> Self {
+        self.max_entries = max_entries;
+        self.memory = Some(Arc::new(MemoryTokenCache::new(max_entries)));
+        self
+    }
+
+    /// Keeps no token in memory: each call asks the shared tiers or, without any, the issuer.
+    #[must_use]
+    pub fn without_memory_cache(mut self) -> Self {
+        self.memory = None;
+        self
+    }
+
+    /// A tier behind the memory, asked in the order of adding; default: none.
+    #[must_use]
+    pub fn shared_cache(mut self, tier: Arc<dyn InternalTokenCache>) -> Self {
+        self.shared.push(tier);
+        self
+    }
+
+    /// Counts in `metrics`, so that several parts of a process share one registration.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &ClientMetrics) -> Self {
+        self.metrics = metrics.clone();
+        self
+    }
+
+    /// Default [`DEFAULT_FETCH_TIMEOUT`].
+    #[must_use]
+    pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
+        self.fetch_timeout = timeout;
+        self
+    }
+
+    /// Shortest time between two renewals of one key that a callee's 401 forces; default
+    /// [`DEFAULT_MIN_FORCED_INTERVAL`]. A callee that rejects every token costs one request per interval.
+    #[must_use]
+    pub fn min_forced_interval(mut self, interval: Duration) -> Self {
+        self.min_forced_interval = interval;
+        self
+    }
+
+    /// The service. Asks for nothing yet and needs no runtime here.
+    #[must_use]
+    pub fn build(self) -> AuthTokenService {
+        let keeps = self.memory.is_some();
+        let memory = self.memory.map(|cache| Tier {
+            cache,
+            counters: None,
+        });
+        let shared = self.shared.into_iter().map(|cache| {
+            let counters = Some(self.metrics.tier(cache.name()));
+            Tier { cache, counters }
+        });
+        let inner = Inner {
+            credentials: self.credentials,
+            by_audience: self.by_audience,
+            clock: self.clock,
+            client: TokenClient::new(self.transport, self.discovery, self.fetch_timeout),
+            keeps,
+            tiers: memory.into_iter().chain(shared).collect(),
+            entries: Entries::new(self.max_entries),
+            metrics: self.metrics.clone(),
+            jitter: Jitter::new(),
+            generations: AtomicU64::new(0),
+            min_forced_interval: self.min_forced_interval,
+        };
+        AuthTokenService {
+            inner: Arc::new(inner),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A token in use.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hallpass_token::{AccessToken, UnixTime};
+use http::HeaderValue;
+
+use super::lifetime::{Lifetime, Now, Phase};
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenSource {
+    /// From memory or a shared tier.
+    Cache,
+    /// This call, or one it waited for, asked the issuer.
+    Issuer,
+}
+
+/// A service token that was alive when it was handed out. Cheap to clone; `Debug` hides the token.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    pub(crate) minted: Arc<Minted>,
+    pub(crate) source: TokenSource,
+}
+
+/// The parts of a token that are made once, so that a call with it only counts references.
+pub(crate) struct Minted {
+    pub(crate) access_token: AccessToken,
+    pub(crate) authorization: HeaderValue,
+    pub(crate) issued_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) generation: u64,
+    pub(crate) lifetime: Lifetime,
+}
+
+impl IssuedToken {
+    /// The token. It is opaque here: its claims are not checked (RFC 6749 section 1.4).
+    #[must_use]
+    pub fn access_token(&self) -> &AccessToken {
+        &self.minted.access_token
+    }
+
+    /// `Bearer ...`, marked sensitive. A clone of it allocates nothing.
+    #[must_use]
+    pub fn authorization(&self) -> &HeaderValue {
+        &self.minted.authorization
+    }
+
+    /// When the issuer said it ends.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.minted.expires_at
+    }
+
+    /// Later tokens of the same service have higher numbers; for
+    /// [`renew_rejected`](super::TokenHandle::renew_rejected).
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.minted.generation
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub const fn source(&self) -> TokenSource {
+        self.source
+    }
+
+    pub(crate) fn phase(&self, now: Now) -> Phase {
+        self.minted.lifetime.phase(now)
+    }
+}
+
+impl fmt::Debug for Minted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Minted")
+            .field("expires_at", &self.expires_at)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two tokens are the same when they are the same text.
+impl PartialEq for IssuedToken {
+    fn eq(&self, other: &Self) -> bool {
+        self.access_token() == other.access_token()
+    }
+}
+
+/// `Bearer <token>`, hidden in `Debug`, in a form whose clones share one buffer from the first on.
+/// `None` when the token holds a character that no header can.
+pub(crate) fn bearer_header(token: &AccessToken) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+    value.set_sensitive(true);
+    // The first clone of a fresh buffer allocates its reference count; pay that here, not in a call.
+    drop(value.clone());
+    Some(value)
+}

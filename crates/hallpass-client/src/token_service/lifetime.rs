@@ -1,0 +1,176 @@
+//! When a token is renewed, when it is overdue, when it must not be sent any more.
+
+use std::time::{Duration, SystemTime};
+
+use hallpass_config::CacheLife;
+
+/// A token is asked for again this long before its end at the latest: clocks differ and calls take time.
+/// Never more than [`MARGIN_SHARE`] of the token's life.
+pub const RENEWAL_SLACK: Duration = Duration::from_secs(30);
+/// A token is not sent in the last moments of its life, so that it does not expire on its way.
+/// Never more than [`MARGIN_SHARE`] of the token's life.
+pub const SEND_MARGIN: Duration = Duration::from_secs(1);
+/// One part in ten: the share of a token's life that no margin exceeds.
+pub const MARGIN_SHARE: u32 = 10;
+/// Renewal starts up to this share (one part in ten) of its waiting time earlier, at random, so that
+/// processes started together do not renew together.
+pub const JITTER_SHARE: u32 = 10;
+
+/// The three moments of a token's life, on the monotonic clock, and the last one on the wall clock too:
+/// a machine that slept or whose clock was set right must not send a token that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// From here on a use of the token starts its renewal in the background.
+    pub(crate) renew_at: Duration,
+    /// From here on a caller waits a moment for a new one before the old one is used.
+    pub(crate) overdue_at: Duration,
+    /// From here on the token is not used.
+    pub(crate) ends_at: Duration,
+    pub(crate) ends_at_wall: SystemTime,
+}
+
+/// Now, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    pub(crate) monotonic: Duration,
+    pub(crate) wall: SystemTime,
+}
+
+/// How old a token is, of how long a life.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age {
+    pub(crate) now: Now,
+    /// As of `now`.
+    pub(crate) age: Duration,
+    pub(crate) life: Duration,
+}
+
+/// Where a token stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Fresh,
+    Due,
+    Overdue,
+    Ended,
+}
+
+impl Lifetime {
+    /// The moments of a token.
+    ///
+    /// `jitter` is a random number; only its share of the whole range matters. Demanded life is
+    /// min(cache-expire, life - slack), and renewal starts refresh-ahead before its end but never before
+    /// half of it: else a refresh-ahead near a short token's life would renew on each call.
+    pub(crate) fn new(age: Age, cache: CacheLife, jitter: u32) -> Self {
+        let share = age.life / MARGIN_SHARE;
+        let demanded = cache.expire().min(age.life - RENEWAL_SLACK.min(share));
+        let ahead = cache.refresh_ahead().min(demanded / 2);
+        let waiting = demanded - ahead;
+        let earlier = (waiting / JITTER_SHARE).mul_f64(f64::from(jitter) / f64::from(u32::MAX));
+        let sendable = age.life - SEND_MARGIN.min(share);
+        let from_now = |moment: Duration| moment.saturating_sub(age.age);
+        Self {
+            renew_at: age.now.monotonic + from_now(waiting - earlier),
+            overdue_at: age.now.monotonic + from_now(demanded),
+            ends_at: age.now.monotonic + from_now(sendable),
+            ends_at_wall: age.now.wall + from_now(sendable),
+        }
+    }
+
+    pub(crate) fn phase(&self, now: Now) -> Phase {
+        if now.monotonic >= self.ends_at || now.wall >= self.ends_at_wall {
+            Phase::Ended
+        } else if now.monotonic >= self.overdue_at {
+            Phase::Overdue
+        } else if now.monotonic >= self.renew_at {
+            Phase::Due
+        } else {
+            Phase::Fresh
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: Now = Now {
+        monotonic: Duration::from_secs(1_000),
+        wall: SystemTime::UNIX_EPOCH,
+    };
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn aged(age: u64, life: u64) -> Age {
+        Age {
+            now: START,
+            age: seconds(age),
+            life: seconds(life),
+        }
+    }
+
+    fn after(life: Lifetime, elapsed: Duration) -> Phase {
+        life.phase(Now {
+            monotonic: START.monotonic + elapsed,
+            wall: START.wall + elapsed,
+        })
+    }
+
+    #[test]
+    fn the_seeds_token_is_renewed_after_480_and_overdue_after_540_of_600_seconds() {
+        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0);
+        assert_eq!(after(life, seconds(479)), Phase::Fresh);
+        assert_eq!(after(life, seconds(480)), Phase::Due);
+        assert_eq!(after(life, seconds(540)), Phase::Overdue);
+        assert_eq!(after(life, seconds(598)), Phase::Overdue);
+        assert_eq!(after(life, seconds(599)), Phase::Ended);
+        let jittered = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, u32::MAX);
+        assert_eq!(after(jittered, seconds(432)), Phase::Due);
+    }
+
+    #[test]
+    fn a_sixty_second_token_is_not_renewed_on_each_call() {
+        let life = Lifetime::new(aged(0, 60), CacheLife::DEFAULT, 0);
+        assert_eq!(after(life, seconds(26)), Phase::Fresh);
+        assert_eq!(after(life, seconds(27)), Phase::Due);
+    }
+
+    #[test]
+    fn a_wall_clock_beyond_the_end_ends_the_token_even_if_the_monotonic_clock_slept() {
+        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0);
+        let woken = Now {
+            monotonic: START.monotonic + seconds(1),
+            wall: START.wall + seconds(700),
+        };
+        assert_eq!(life.phase(woken), Phase::Ended);
+    }
+
+    #[test]
+    fn a_token_from_a_shared_tier_keeps_its_age() {
+        let life = Lifetime::new(aged(500, 600), CacheLife::DEFAULT, 0);
+        assert_eq!(after(life, seconds(0)), Phase::Due);
+        assert_eq!(after(life, seconds(40)), Phase::Overdue);
+        assert_eq!(after(life, seconds(99)), Phase::Ended);
+        let old = Lifetime::new(aged(700, 600), CacheLife::DEFAULT, 0);
+        assert_eq!(after(old, seconds(0)), Phase::Ended);
+    }
+
+    proptest! {
+        #[test]
+        fn the_moments_come_in_order_and_margins_stay_below_a_tenth(
+            life in 1_u64..40_000_000, expire in 1_u64..100_000, ahead in 0_u64..100_000, jitter: u32,
+        ) {
+            prop_assume!(ahead < expire);
+            let cache = CacheLife::new(seconds(expire), seconds(ahead)).unwrap();
+            let moments = Lifetime::new(aged(0, life), cache, jitter);
+            prop_assert!(START.monotonic < moments.renew_at);
+            prop_assert!(moments.renew_at <= moments.overdue_at);
+            prop_assert!(moments.overdue_at <= moments.ends_at);
+            prop_assert!(moments.ends_at - START.monotonic >= seconds(life).mul_f64(0.899));
+            prop_assert!(moments.ends_at - START.monotonic < seconds(life));
+        }
+    }
+}
