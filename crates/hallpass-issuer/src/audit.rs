@@ -35,8 +35,19 @@ pub(crate) enum Decision {
     },
     Refused {
         refusal: Refusal,
-        unverified_client_id: Option<String>,
+        caller: Caller,
     },
+}
+
+/// Who was refused.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// Nothing that could be read says who.
+    Nameless,
+    /// It named this client and did not prove it.
+    Unverified(String),
+    /// It proved to be this client and asked for more than it may have.
+    Verified(Arc<Client>),
 }
 
 /// A decision with its circumstances.
@@ -112,9 +123,20 @@ impl AuditWriter {
     }
 }
 
-/// A client id that nobody verified, cut to a length that a log can bear.
-pub(crate) fn unverified(client_id: &str) -> String {
-    client_id.chars().take(MAX_UNVERIFIED_CHARS).collect()
+impl Caller {
+    /// A client id that nobody verified, cut to a length that a log can bear.
+    pub(crate) fn unverified(client_id: &str) -> Self {
+        Self::Unverified(client_id.chars().take(MAX_UNVERIFIED_CHARS).collect())
+    }
+
+    /// The verified and the unverified client id.
+    fn names(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Nameless => (None, None),
+            Self::Unverified(id) => (None, Some(id)),
+            Self::Verified(client) => (Some(client.id.as_str()), None),
+        }
+    }
 }
 
 fn write(event: &AuditEvent) {
@@ -146,18 +168,19 @@ fn write(event: &AuditEvent) {
             expires_at = expires_at.as_secs(),
             "token issued"
         ),
-        Decision::Refused {
-            refusal,
-            unverified_client_id,
-        } => tracing::info!(
-            target: AUDIT_TARGET,
-            event = "token_refused",
-            at,
-            source,
-            grant,
-            reason = refusal.reason(),
-            unverified_client_id = unverified_client_id.as_deref().map(tracing::field::debug),
-            "token refused"
-        ),
+        Decision::Refused { refusal, caller } => {
+            let (client_id, unverified_client_id) = caller.names();
+            tracing::info!(
+                target: AUDIT_TARGET,
+                event = "token_refused",
+                at,
+                source,
+                grant,
+                reason = refusal.reason(),
+                client_id,
+                unverified_client_id,
+                "token refused"
+            );
+        }
     }
 }

@@ -102,9 +102,8 @@ impl Core {
         &self.urls.issuer
     }
 
-    /// Held across an await at the most by a request that runs argon2id; a swap does not wait for it.
-    pub(crate) fn registry(&self) -> Guard<Arc<Registry>> {
-        self.registry.load()
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.registry.load_full()
     }
 
     pub(crate) fn keys(&self) -> Guard<Arc<KeyRing>> {

@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
-use crate::audit::{AuditEvent, Decision, unverified};
+use crate::audit::{AuditEvent, Caller, Decision};
 use crate::client_auth::Attempt;
 use crate::core::Core;
 use crate::refusal::{Refusal, WireError};
@@ -53,10 +53,7 @@ where
     };
     let attempt = core.attempt(source);
     let response = match TokenRequest::parse(headers, &body) {
-        Ok(request) => match issue(core, &request, attempt).await {
-            Ok(issued) => issued.answer(core, attempt),
-            Err(refusal) => refuse(core, refusal, Some(&request), attempt),
-        },
+        Ok(request) => decide(core, &request, attempt).await,
         Err(refusal) => refuse(core, refusal, None, attempt),
     };
     let took = core.clock().monotonic().saturating_sub(attempt.monotonic);
@@ -85,24 +82,49 @@ struct Issued {
     client: Arc<Client>,
     target: usize,
     claims: Claims,
-    life: Duration,
 }
 
-/// Decides, and makes the token.
-async fn issue(
+/// Who asks, then what it may have.
+async fn decide(
     core: &Core,
     request: &TokenRequest<'_>,
     attempt: Attempt,
-) -> Result<Issued, Refusal> {
+) -> Response<Full<Bytes>> {
+    // A full load: a guard of the swap must not be held while argon2id runs.
     let registry = core.registry();
-    let client = core
+    let credentials = &request.credentials;
+    match core
         .authenticator()
-        .authenticate(&registry, &request.credentials, attempt)
-        .await?;
+        .authenticate(&registry, credentials, attempt)
+        .await
+    {
+        Ok(client) => match issue(core, &client, request, attempt) {
+            Ok(issued) => issued.answer(core, attempt),
+            Err(refusal) => refuse(
+                core,
+                refusal,
+                Some((request, Caller::Verified(client))),
+                attempt,
+            ),
+        },
+        Err(refusal) => {
+            let caller = Caller::unverified(&credentials.unverified_client_id);
+            refuse(core, refusal, Some((request, caller)), attempt)
+        }
+    }
+}
+
+/// Makes the token, for a client that has proven who it is.
+fn issue(
+    core: &Core,
+    client: &Arc<Client>,
+    request: &TokenRequest<'_>,
+    attempt: Attempt,
+) -> Result<Issued, Refusal> {
     client.check_grant(&request.grant_type)?;
     let target = client.choose_target(&request.target)?;
     let scope = client.grant_scope(request.scope.as_deref())?;
-    let claims = claims(core, &client, target, scope, attempt.now)?;
+    let claims = claims(core, client, target, scope, attempt.now)?;
     let token = sign(&claims, core.keys().signing(), attempt.now).map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,
         error => {
@@ -110,13 +132,11 @@ async fn issue(
             Refusal::Signing
         }
     })?;
-    let life = client.token_life;
     Ok(Issued {
         token,
-        client,
+        client: Arc::clone(client),
         target,
         claims,
-        life,
     })
 }
 
@@ -155,7 +175,6 @@ impl Issued {
             client,
             target,
             claims,
-            life,
         } = self;
         if let Some(target) = client.target(target) {
             target.issued.inc();
@@ -167,7 +186,7 @@ impl Issued {
         json.push_str("{\"access_token\":\"");
         json.push_str(token);
         json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
-        json.push_str(&life.as_secs().to_string());
+        json.push_str(&client.token_life.as_secs().to_string());
         if !scope.is_empty() {
             json.push_str(",\"scope\":\"");
             json.push_str(scope);
@@ -201,21 +220,19 @@ impl Issued {
 fn refuse(
     core: &Core,
     refusal: Refusal,
-    request: Option<&TokenRequest<'_>>,
+    asked: Option<(&TokenRequest<'_>, Caller)>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
     core.metrics().refused(refusal);
     let audit = core.audit();
     if audit.is_read() {
-        let unverified_client_id =
-            request.map(|request| unverified(&request.credentials.unverified_client_id));
         // Only a grant type of ours is worth a word in the log; anything else is the caller's text.
-        let known = request.is_some_and(|request| request.grant_type == CLIENT_CREDENTIALS);
+        let known = asked
+            .as_ref()
+            .is_some_and(|(request, _)| request.grant_type == CLIENT_CREDENTIALS);
         let grant = if known { CLIENT_CREDENTIALS } else { "unknown" };
-        let decision = Decision::Refused {
-            refusal,
-            unverified_client_id,
-        };
+        let caller = asked.map_or(Caller::Nameless, |(_, caller)| caller);
+        let decision = Decision::Refused { refusal, caller };
         audit.record(AuditEvent {
             at: attempt.now,
             source: attempt.source,
