@@ -1,0 +1,155 @@
+//! One event per decision, and nothing in it that must not be there.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::{Harness, SECRET, basic};
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let text = self.text();
+        let events = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events
+            .filter(|event| event["target"] == hallpass_issuer::AUDIT_TARGET)
+            .collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Everything that is logged while `work` runs and the issuer is shut down.
+async fn logged(work: impl AsyncFnOnce(&Harness)) -> Log {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .without_time()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let harness = Harness::start().await;
+    work(&harness).await;
+    harness.issuer.shutdown().await.unwrap();
+    drop(guard);
+    log
+}
+
+#[tokio::test]
+async fn each_decision_is_one_event_and_shutdown_writes_what_is_queued() {
+    let log = logged(async |harness| {
+        harness
+            .ask("grant_type=client_credentials&scope=read")
+            .await;
+        harness
+            .ask_as("c", "wrong-secret-value", "grant_type=client_credentials")
+            .await;
+        harness
+            .ask("grant_type=client_credentials&audience=other")
+            .await;
+        harness.post(&[], b"%").await;
+    })
+    .await;
+    let mut events = log.events();
+    for event in &mut events {
+        if event["fields"].get("jti").is_some() {
+            event["fields"]["jti"] = Value::from("(jti)");
+        }
+    }
+    let lines: Vec<String> = events
+        .iter()
+        .map(|event| event["fields"].to_string())
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn no_secret_and_no_token_is_in_any_log_line_of_any_level() {
+    let mut token = String::new();
+    let log = logged(async |harness| {
+        token = harness.token().await;
+        harness
+            .ask_as("c", "wrong-secret-value", "grant_type=client_credentials")
+            .await;
+        let post = format!("grant_type=client_credentials&client_id=c&client_secret={SECRET}");
+        harness.post(&[], post.as_bytes()).await;
+        harness.post(&[&basic("c", SECRET)], post.as_bytes()).await;
+        harness
+            .post(
+                &[],
+                b"grant_type=client_credentials&client_id=c&client_secret=a-broken-%zz",
+            )
+            .await;
+    })
+    .await;
+    let text = log.text();
+    assert!(text.contains("token issued"));
+    let signature = token.rsplit('.').next().unwrap();
+    let basic = basic("c", SECRET);
+    let credential = basic.rsplit(' ').next().unwrap();
+    for hidden in [
+        SECRET,
+        "wrong-secret-value",
+        "a-broken",
+        signature,
+        credential,
+    ] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_id_that_nobody_verified_is_escaped_and_cut() {
+    let id = format!("evil\"}}\n{{\"forged\"}}{}", "x".repeat(500));
+    let log = logged(async |harness| {
+        harness
+            .ask_as(&id, "x", "grant_type=client_credentials")
+            .await;
+    })
+    .await;
+    let events = log.events();
+    assert_eq!(events.len(), 1);
+    let named = events[0]["fields"]["unverified_client_id"]
+        .as_str()
+        .unwrap();
+    assert_eq!(named, &id[..64]);
+    let line = log
+        .text()
+        .lines()
+        .find(|line| line.contains("forged"))
+        .unwrap()
+        .to_owned();
+    assert!(
+        serde_json::from_str::<Value>(&line).is_ok(),
+        "one whole line: {line}"
+    );
+}

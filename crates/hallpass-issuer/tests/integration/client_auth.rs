@@ -1,0 +1,209 @@
+//! Who is let in, who is not, and what it costs.
+
+use std::time::Duration;
+
+use hallpass_config::SecretKind;
+
+use crate::harness::{Answer, Harness, SECRET, basic, client};
+
+const GRANT: &str = "grant_type=client_credentials";
+const CHOSEN: &str = "InternalSecret123!";
+const COSTLY: &str = "hallpass_costly_secret_checks_total";
+
+/// Everything but the date.
+fn face(answer: &Answer) -> String {
+    answer.snapshot()
+}
+
+async fn with_chosen() -> Harness {
+    Harness::with(|settings| {
+        settings
+            .clients
+            .push(client("person", CHOSEN, &["read"], &["service-system"]))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn takes_basic_and_post_credentials() {
+    let harness = with_chosen().await;
+    assert_eq!(harness.ask(GRANT).await.status, 200);
+    let post = format!("{GRANT}&client_id=c&client_secret={SECRET}");
+    assert_eq!(harness.post(&[], post.as_bytes()).await.status, 200);
+    let encoded = basic("person", "InternalSecret123%21");
+    assert_eq!(
+        harness.post(&[&encoded], GRANT.as_bytes()).await.status,
+        200,
+        "RFC 6749 section 2.3.1"
+    );
+    assert_eq!(harness.ask_as("person", CHOSEN, GRANT).await.status, 200);
+    let named_again = format!("{GRANT}&client_id=c");
+    assert_eq!(harness.ask(&named_again).await.status, 200);
+}
+
+#[tokio::test]
+async fn unknown_client_and_wrong_secret_get_the_same_answer_for_the_same_work() {
+    let harness = with_chosen().await;
+    let mut faces = Vec::new();
+    for (id, secret) in [
+        ("no-such-client", "x"),
+        ("c", "wrong"),
+        ("person", "wrong"),
+        ("no-such-client", SECRET),
+    ] {
+        let before = harness.metric(COSTLY);
+        let answer = harness.ask_as(id, secret, GRANT).await;
+        assert_eq!(answer.refusal(), (401, "invalid_client".into()), "{id}");
+        assert!(
+            answer
+                .header("www-authenticate")
+                .unwrap()
+                .starts_with("Basic "),
+            "{id}"
+        );
+        assert_eq!(
+            harness.metric(COSTLY) - before,
+            1,
+            "one argon2id run for {id}"
+        );
+        faces.push(face(&answer));
+    }
+    faces.dedup();
+    assert_eq!(faces.len(), 1, "{faces:?}");
+    let reason = "hallpass_token_requests_refused_total{reason=\"bad_credentials\"}";
+    assert_eq!(
+        harness.metric(reason),
+        4,
+        "metrics do not tell them apart either"
+    );
+}
+
+#[tokio::test]
+async fn without_chosen_secrets_nobody_costs_a_hash() {
+    let harness = Harness::start().await;
+    for (id, secret) in [("no-such-client", "x"), ("c", "wrong")] {
+        assert_eq!(
+            harness.ask_as(id, secret, GRANT).await.refusal(),
+            (401, "invalid_client".into())
+        );
+    }
+    assert_eq!(harness.metric(COSTLY), 0);
+}
+
+#[tokio::test]
+async fn a_chosen_secret_is_hashed_once_and_remembered_after_that() {
+    let harness = with_chosen().await;
+    for _ in 0..20 {
+        assert_eq!(harness.ask_as("person", CHOSEN, GRANT).await.status, 200);
+    }
+    assert_eq!(harness.metric(COSTLY), 1);
+    assert_eq!(
+        harness
+            .ask_as("person", "InternalSecret123", GRANT)
+            .await
+            .status,
+        401
+    );
+    assert_eq!(
+        harness.metric(COSTLY),
+        2,
+        "what is remembered helps the right secret only"
+    );
+}
+
+#[tokio::test]
+async fn failed_attempts_are_throttled_before_any_costly_hash_and_right_callers_are_not() {
+    let harness = with_chosen().await;
+    assert_eq!(harness.ask_as("person", CHOSEN, GRANT).await.status, 200);
+    let before = harness.metric(COSTLY);
+    let mut refused = Vec::new();
+    for _ in 0..40 {
+        refused.push(harness.ask_as("person", "wrong", GRANT).await);
+    }
+    // The first check of the right secret was costly and took one of the twenty.
+    assert!(
+        refused[..19].iter().all(|answer| answer.status == 401),
+        "{refused:?}"
+    );
+    assert!(
+        refused[19..].iter().all(|answer| answer.status == 429),
+        "{refused:?}"
+    );
+    assert_eq!(harness.metric(COSTLY) - before, 19, "429 costs no hash");
+    let last = refused.last().unwrap();
+    assert_eq!(last.refusal(), (429, "temporarily_unavailable".into()));
+    assert_eq!(last.header("retry-after"), Some("1"));
+
+    for _ in 0..40 {
+        assert_eq!(harness.ask_as("person", CHOSEN, GRANT).await.status, 200);
+        assert_eq!(harness.ask(GRANT).await.status, 200);
+    }
+    harness.clock.advance(Duration::from_millis(500));
+    assert_eq!(harness.ask_as("person", "wrong", GRANT).await.status, 401);
+    assert_eq!(harness.ask_as("person", "wrong", GRANT).await.status, 429);
+}
+
+#[tokio::test]
+async fn an_address_that_tries_many_clients_is_throttled_too() {
+    let harness = Harness::start().await;
+    let mut answers = Vec::new();
+    for n in 0..120 {
+        answers.push(
+            harness
+                .ask_as(&format!("guess-{n}"), "x", GRANT)
+                .await
+                .status,
+        );
+    }
+    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 100);
+    assert_eq!(answers.last(), Some(&429));
+    assert_eq!(harness.ask(GRANT).await.status, 200);
+}
+
+#[tokio::test]
+async fn many_first_checks_of_a_chosen_secret_at_once_all_succeed() {
+    let harness = with_chosen().await;
+    let asks = (0..10).map(|_| harness.ask_as("person", CHOSEN, GRANT));
+    for answer in futures_util::future::join_all(asks).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(harness.metric(COSTLY) <= 10);
+}
+
+#[tokio::test]
+async fn a_secret_generated_elsewhere_needs_no_costly_hash_when_the_settings_say_so() {
+    let hexadecimal = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+    let harness = Harness::with(|settings| {
+        let mut other = client("other", hexadecimal, &[], &["service-system"]);
+        other.secret_kind = SecretKind::Generated;
+        settings.clients.push(other);
+    })
+    .await;
+    assert_eq!(
+        harness.ask_as("other", hexadecimal, GRANT).await.status,
+        200
+    );
+    assert_eq!(
+        harness
+            .ask_as("other", &hexadecimal[1..], GRANT)
+            .await
+            .status,
+        401
+    );
+    assert_eq!(harness.metric(COSTLY), 0);
+}
+
+#[tokio::test]
+async fn no_credentials_and_credentials_of_another_kind_are_invalid_client() {
+    let harness = Harness::start().await;
+    for header in [
+        "X-None: 1",
+        "Authorization: Bearer abc",
+        "Authorization: Basic !!!",
+        "Authorization: Basic Yw==",
+    ] {
+        let answer = harness.post(&[header], GRANT.as_bytes()).await;
+        assert_eq!(answer.refusal(), (401, "invalid_client".into()), "{header}");
+        assert!(answer.header("www-authenticate").is_some());
+    }
+}

@@ -1,0 +1,87 @@
+//! An issuer that was started without any client.
+
+use std::sync::Arc;
+
+use hallpass_config::Clock;
+use hallpass_issuer::{IssuerServer, first_client};
+
+use crate::harness::{HandClock, Harness, SECRET, client, settings};
+
+const GRANT: &str = "grant_type=client_credentials";
+
+#[tokio::test]
+async fn the_first_client_is_created_once_and_works_after_each_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&folder);
+    let clock: Arc<dyn Clock> = Arc::new(HandClock::default());
+    let first = first_client(&settings, &clock).await.unwrap().unwrap();
+    assert!(
+        first_client(&settings, &clock).await.unwrap().is_none(),
+        "it is shown once"
+    );
+    let secret = first.client_secret.expose();
+    assert!(secret.starts_with(hallpass_issuer::GENERATED_SECRET_PREFIX));
+    assert!(!format!("{first:?}").contains(secret));
+    let file = std::fs::read(&settings.store).unwrap();
+    assert!(
+        !file
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes()),
+        "the store keeps a digest"
+    );
+
+    let clock = Arc::new(HandClock::default());
+    let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
+    let mut harness = Harness {
+        issuer,
+        clock,
+        settings,
+        folder,
+    };
+    for _ in 0..2 {
+        let answer = harness.ask_as(&first.client_id, secret, GRANT).await;
+        assert_eq!(answer.json()["scope"], first.scope.as_str());
+        assert!(
+            harness
+                .verify(&answer.token(), &first.audience)
+                .await
+                .is_ok()
+        );
+        harness = harness.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn no_client_is_created_beside_configured_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder);
+    settings.clients = vec![client("c", SECRET, &[], &["a"])];
+    let clock: Arc<dyn Clock> = Arc::new(HandClock::default());
+    assert!(first_client(&settings, &clock).await.unwrap().is_none());
+    assert!(!settings.store.exists());
+}
+
+#[tokio::test]
+async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder);
+    let clock = Arc::new(HandClock::default());
+    let dynamic: Arc<dyn Clock> = clock.clone();
+    let first = first_client(&settings, &dynamic).await.unwrap().unwrap();
+    settings.clients = vec![client(&first.client_id, SECRET, &["other"], &["a"])];
+    let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
+    let harness = Harness {
+        issuer,
+        clock,
+        settings,
+        folder,
+    };
+    let stored = harness
+        .ask_as(&first.client_id, first.client_secret.expose(), GRANT)
+        .await;
+    assert_eq!(stored.status, 401);
+    assert_eq!(
+        harness.ask_as(&first.client_id, SECRET, GRANT).await.json()["scope"],
+        "other"
+    );
+}

@@ -1,0 +1,19 @@
+//! The issuer over real loopback sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod audit;
+mod bad_input;
+mod client_auth;
+mod documents;
+mod first_client;
+mod harness;
+mod import;
+mod keys;
+mod life_cycle;
+mod registry;
+mod token_endpoint;
