@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -94,7 +95,7 @@ impl<'de> Visitor<'de> for &Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Header, A::Error> {
         let (mut algorithm, mut key_id, mut typ) = (None, None, None);
-        let mut others: Vec<Cow<'de, str>> = Vec::new();
+        let mut others: BTreeSet<Cow<'de, str>> = BTreeSet::new();
         let mut extension = false;
         while let Some(name) = members.next_key_seed(Text)? {
             let twice = match &*name {
@@ -106,9 +107,7 @@ impl<'de> Visitor<'de> for &Reader {
                 _ => {
                     let value = members.next_value_seed(StrictValue::new(&self.notes, 2))?;
                     extension |= name == "crit" || (name == "b64" && value != true);
-                    let twice = others.contains(&name);
-                    others.push(name);
-                    twice
+                    !others.insert(name)
                 }
             };
             if twice {

@@ -39,6 +39,7 @@ mod json;
 mod jwk;
 mod jwk_set;
 mod name;
+mod policy;
 mod scope;
 mod sign;
 mod signing_key;
@@ -56,11 +57,10 @@ pub use json::MAX_JSON_DEPTH;
 pub use jwk::{Jwk, JwkError, MAX_RSA_BITS, MIN_RSA_BITS};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, MAX_KEYS, SkippedJwk};
 pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
+pub use policy::{DEFAULT_LEEWAY, DEFAULT_MAX_VERIFY_BYTES, VerifyPolicy};
 pub use scope::{InvalidScope, Scope};
 pub use sign::{DEFAULT_MAX_TOKEN_BYTES, SignError, sign, sign_within};
 pub use signing_key::{KeyError, SigningKey};
 pub use time::UnixTime;
 pub use unverified::UnverifiedToken;
-pub use verify::{
-    DEFAULT_LEEWAY, DEFAULT_MAX_VERIFY_BYTES, MAX_JWS_BYTES, VerifyPolicy, verify, verify_jws,
-};
+pub use verify::{MAX_JWS_BYTES, verify, verify_jws};

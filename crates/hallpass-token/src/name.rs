@@ -1,5 +1,6 @@
 //! Names that can not be wrong: issuer, subject, audience and so on.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -74,6 +75,13 @@ macro_rules! name {
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        // A name hashes and compares as its text does, so that a map can be asked with text.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }

@@ -50,24 +50,28 @@ impl Scope {
     /// Whether every word of `other` is here. True when `other` is empty.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.iter().all(|word| self.contains(word))
+        self.common(other).count() == other.iter().count()
     }
 
     /// Whether at least one word of `other` is here. False when `other` is empty.
     #[must_use]
     pub fn contains_any(&self, other: &Self) -> bool {
-        other.iter().any(|word| self.contains(word))
+        self.common(other).next().is_some()
     }
 
     /// The words that are in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self::from_sorted(
-            &self
-                .iter()
-                .filter(|word| other.contains(word))
-                .collect::<Vec<_>>(),
-        )
+        Self::from_sorted(&self.common(other).collect::<Vec<_>>())
+    }
+
+    /// The words that are in both, in one walk along both: each is sorted, and either may come from a stranger.
+    fn common<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let mut theirs = other.iter().peekable();
+        self.iter().filter(move |own| {
+            while theirs.next_if(|their| their < own).is_some() {}
+            theirs.peek() == Some(own)
+        })
     }
 
     /// The scope of the given words.

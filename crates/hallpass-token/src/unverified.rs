@@ -10,8 +10,8 @@ use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
 use crate::jwk_set::JwkSet;
 use crate::name::KeyId;
+use crate::policy::VerifyPolicy;
 use crate::time::UnixTime;
-use crate::verify::VerifyPolicy;
 
 /// A JWS in compact form (RFC 7515 section 7.1) whose signature nobody has checked.
 ///

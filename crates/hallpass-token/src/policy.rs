@@ -1,0 +1,145 @@
+//! What a token must say to be for us.
+
+use std::time::Duration;
+
+use crate::algorithm::Algorithms;
+use crate::claims::Claims;
+use crate::error::VerifyError;
+use crate::name::{Audience, Issuer};
+use crate::time::UnixTime;
+
+/// The largest token that is verified by default, in bytes: twice what we issue, for foreign issuers.
+pub const DEFAULT_MAX_VERIFY_BYTES: usize = 8 * 1024;
+
+/// How far clocks may be apart by default.
+pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+
+/// The conditions of one issuer's tokens. One policy belongs to one issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VerifyPolicy {
+    issuer: Issuer,
+    audiences: Vec<Audience>,
+    algorithms: Algorithms,
+    leeway: Duration,
+    max_token_bytes: usize,
+    untyped: bool,
+}
+
+impl VerifyPolicy {
+    /// Tokens of `issuer` for `audience`, with every algorithm of [`Algorithms::ALL`], a leeway of
+    /// [`DEFAULT_LEEWAY`] and at most [`DEFAULT_MAX_VERIFY_BYTES`] long.
+    #[must_use]
+    pub fn new(issuer: Issuer, audience: Audience) -> Self {
+        Self {
+            issuer,
+            audiences: vec![audience],
+            algorithms: Algorithms::ALL,
+            leeway: DEFAULT_LEEWAY,
+            max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
+            untyped: false,
+        }
+    }
+
+    /// Takes tokens for these audiences too. One that fits is enough.
+    #[must_use]
+    pub fn with_audiences(mut self, audiences: impl IntoIterator<Item = Audience>) -> Self {
+        self.audiences.extend(audiences);
+        self
+    }
+
+    /// Takes these algorithms only. The set of keys limits them further.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Takes a token this long before `nbf` and after `exp`, in whole seconds. Seconds to a few minutes are sensible.
+    #[must_use]
+    pub fn with_leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Takes tokens up to this length in bytes.
+    #[must_use]
+    pub fn with_max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token_bytes = bytes;
+        self
+    }
+
+    /// Takes tokens whose `typ` is `JWT` or absent, as Spring Authorization Server and Keycloak write them.
+    ///
+    /// Dangerous: an ID token of the same issuer for the same audience then passes as an access token
+    /// (RFC 8725 section 2.8). Any other `typ` is still refused.
+    #[must_use]
+    pub fn dangerous_accept_untyped(mut self) -> Self {
+        self.untyped = true;
+        self
+    }
+
+    /// The issuer whose tokens these are.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The audiences, one of which a token must name.
+    #[must_use]
+    pub fn audiences(&self) -> &[Audience] {
+        &self.audiences
+    }
+
+    /// The allowed algorithms.
+    #[must_use]
+    pub fn algorithms(&self) -> Algorithms {
+        self.algorithms
+    }
+
+    /// How far clocks may be apart.
+    #[must_use]
+    pub fn leeway(&self) -> Duration {
+        self.leeway
+    }
+
+    /// The largest token in bytes.
+    #[must_use]
+    pub fn max_token_bytes(&self) -> usize {
+        self.max_token_bytes
+    }
+
+    /// Whether `typ` may be `JWT` or absent.
+    #[must_use]
+    pub fn accepts_untyped(&self) -> bool {
+        self.untyped
+    }
+
+    /// Holds claims against this policy: `iss`, `aud`, `exp`, `nbf`. For claims whose signature has been verified
+    /// before, such as those in a cache.
+    ///
+    /// # Errors
+    /// [`VerifyError::Issuer`], [`Audience`](VerifyError::Audience), [`Expired`](VerifyError::Expired) or
+    /// [`NotYetValid`](VerifyError::NotYetValid).
+    pub fn check(&self, claims: &Claims, now: UnixTime) -> Result<(), VerifyError> {
+        if claims.issuer != self.issuer {
+            return Err(VerifyError::Issuer);
+        }
+        if !claims
+            .audience
+            .iter()
+            .any(|audience| self.audiences.contains(audience))
+        {
+            return Err(VerifyError::Audience);
+        }
+        if now >= claims.expires_at.saturating_add(self.leeway) {
+            return Err(VerifyError::Expired);
+        }
+        if claims
+            .not_before
+            .is_some_and(|begin| now.saturating_add(self.leeway) < begin)
+        {
+            return Err(VerifyError::NotYetValid);
+        }
+        Ok(())
+    }
+}
