@@ -1,0 +1,275 @@
+//! `FeignX`: the client that sends the calls.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::LitStr;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::{Names, names_of, parameters};
+use crate::model::ClientModel;
+use crate::model::argument::{ArgumentModel, Binding};
+use crate::model::method::MethodModel;
+use crate::model::settings::SharedSettings;
+use crate::model::template::Piece;
+
+pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
+    let (item, spec, calls) = (
+        item(model, names),
+        generated(model, names),
+        calls(model, names),
+    );
+    quote!(#item #spec #calls)
+}
+
+fn item(model: &ClientModel, names: &Names) -> TokenStream {
+    let ClientModel {
+        visibility,
+        ident,
+        settings,
+        ..
+    } = model;
+    let Names {
+        runtime,
+        client,
+        boxed,
+        ..
+    } = names;
+    let doc = format!(
+        "Calls `{}` over HTTP as [`{ident}`] describes it; cheap to clone.",
+        settings.name.value()
+    );
+    let builder_doc =
+        format!("Begins a client with settings of its own; a fallback goes in as [`{boxed}`].");
+    quote! {
+        #[doc = #doc]
+        #[derive(Clone, Debug)]
+        #visibility struct #client {
+            client: #runtime::__private::Client,
+            fallback: ::core::option::Option<#boxed>,
+        }
+
+        impl #client {
+            /// A client on the shared runtime `feign`, with what the configuration says about this service.
+            ///
+            /// # Errors
+            /// When the configured settings of this service can not be used: see `ClientBuilder::build`.
+            #visibility fn new(feign: &#runtime::Feign) -> ::core::result::Result<Self, #runtime::BuildError> {
+                Self::builder(feign).build()
+            }
+
+            #[doc = #builder_doc]
+            #visibility fn builder(feign: &#runtime::Feign) -> #runtime::ClientBuilder<Self> {
+                #runtime::ClientBuilder::new(feign)
+            }
+        }
+    }
+}
+
+fn generated(model: &ClientModel, names: &Names) -> TokenStream {
+    let Names {
+        runtime,
+        client,
+        boxed,
+        ..
+    } = names;
+    let settings = &model.settings;
+    let trait_name = model.ident.to_string();
+    let (name, url, isolate) = (
+        &settings.name,
+        option(settings.url.as_ref()),
+        settings.isolate,
+    );
+    let shared = shared(&settings.shared, runtime);
+    let methods = model
+        .methods
+        .iter()
+        .map(|method| method_spec(method, runtime));
+    let fallback = settings.fallback.as_ref().map(|fallback| {
+        // At the type, so that a missing `Default` or a missing implementation shows there.
+        quote_spanned! {fallback.span()=> #boxed::new(<#fallback as ::core::default::Default>::default()) }
+    });
+    let fallback = option(fallback);
+    quote! {
+        impl #runtime::GeneratedClient for #client {
+            type Fallback = #boxed;
+
+            const SPEC: &'static #runtime::__private::ClientSpec = &#runtime::__private::ClientSpec {
+                trait_name: #trait_name,
+                name: #name,
+                url: #url,
+                shared: #shared,
+                isolate: #isolate,
+                methods: &[#(#methods),*],
+            };
+
+            fn assemble(
+                client: #runtime::__private::Client,
+                fallback: ::core::option::Option<#boxed>,
+            ) -> Self {
+                Self { client, fallback }
+            }
+
+            fn default_fallback() -> ::core::option::Option<#boxed> {
+                #fallback
+            }
+        }
+    }
+}
+
+fn method_spec(method: &MethodModel, runtime: &TokenStream) -> TokenStream {
+    let name = method.ident.unraw().to_string();
+    let verb = method.verb;
+    let template = method.template.text();
+    let shared = shared(&method.settings.shared, runtime);
+    let idempotent = method.settings.idempotent.unwrap_or(verb.is_idempotent());
+    quote! {
+        #runtime::__private::MethodSpec {
+            name: #name,
+            verb: #runtime::__private::Verb::#verb,
+            template: #template,
+            shared: #shared,
+            idempotent: #idempotent,
+        }
+    }
+}
+
+fn shared(settings: &SharedSettings, runtime: &TokenStream) -> TokenStream {
+    let identity = option(
+        settings
+            .identity
+            .map(|identity| quote!(#runtime::Identity::#identity)),
+    );
+    let when_absent = option(
+        settings
+            .when_absent
+            .map(|absent| quote!(#runtime::WhenAbsent::#absent)),
+    );
+    let audience = option(settings.audience.as_ref());
+    let scope = option(settings.scope.as_ref());
+    let deadline_ms = option(settings.deadline_ms);
+    quote! {
+        #runtime::__private::SharedSpec {
+            identity: #identity,
+            when_absent: #when_absent,
+            audience: #audience,
+            scope: #scope,
+            deadline_ms: #deadline_ms,
+        }
+    }
+}
+
+fn option(value: Option<impl ToTokens>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}
+
+fn calls(model: &ClientModel, names: &Names) -> TokenStream {
+    let (ident, client) = (&model.ident, &names.client);
+    let methods = model
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(index, method)| call(index, method, names));
+    quote! {
+        impl #ident for #client {
+            #(#methods)*
+        }
+    }
+}
+
+fn call(index: usize, method: &MethodModel, names: &Names) -> TokenStream {
+    let runtime = &names.runtime;
+    let private = quote!(#runtime::__private);
+    let MethodModel { ident, output, .. } = method;
+    let (parameters, arguments) = (parameters(method), names_of(method));
+    // Hygienic: an argument of the same name is not shadowed.
+    let call = format_ident!("call", span = proc_macro2::Span::mixed_site());
+    let fallback = format_ident!("fallback", span = proc_macro2::Span::mixed_site());
+    let path = method
+        .template
+        .pieces()
+        .iter()
+        .map(|piece| path_step(piece, method, &call));
+    let rest = method
+        .arguments
+        .iter()
+        .filter_map(|argument| argument_step(argument, &call));
+    let marker = method.success.marker(&private);
+    quote! {
+        async fn #ident(&self, #parameters) -> #output {
+            let mut #call = #private::Call::begin(&self.client, #index);
+            #(#path)*
+            #(#rest)*
+            let #fallback = self.fallback.as_ref().map(|#fallback| move || #fallback.#ident(#arguments));
+            #call.send::<#marker, _, _>(#fallback).await
+        }
+    }
+}
+
+fn path_step(piece: &Piece, method: &MethodModel, call: &proc_macro2::Ident) -> TokenStream {
+    match piece {
+        Piece::Fixed(text) => quote!(#call.fixed(#text);),
+        Piece::Placeholder(name) => {
+            let argument = method
+                .arguments
+                .iter()
+                .find(|argument| argument.ident.unraw() == *name);
+            let step = argument.map(|argument| step(argument, call, "path", name, false));
+            step.unwrap_or_default()
+        }
+    }
+}
+
+fn argument_step(argument: &ArgumentModel, call: &proc_macro2::Ident) -> Option<TokenStream> {
+    Some(match &argument.binding {
+        Binding::Path => return None,
+        Binding::Query(name) => step(argument, call, "query", name, false),
+        Binding::Header {
+            name,
+            optional: false,
+        } => step(argument, call, "header", name, false),
+        Binding::Header {
+            name,
+            optional: true,
+        } => step(argument, call, "header", name, true),
+        Binding::Json => step(
+            argument,
+            call,
+            "json",
+            &argument.ident.unraw().to_string(),
+            false,
+        ),
+        Binding::Form => step(
+            argument,
+            call,
+            "form",
+            &argument.ident.unraw().to_string(),
+            false,
+        ),
+    })
+}
+
+/// `call.method("name", &argument)`, shown at the argument's type: a missing `Display` or `Serialize` is its fault.
+fn step(
+    argument: &ArgumentModel,
+    call: &proc_macro2::Ident,
+    method: &str,
+    name: &str,
+    optional: bool,
+) -> TokenStream {
+    let span = argument.ty.span();
+    let name = LitStr::new(name, span);
+    let ident = &argument.ident;
+    let method = format_ident!("{method}", span = span);
+    if optional {
+        return quote_spanned! {span=>
+            if let ::core::option::Option::Some(value) = &#ident {
+                #call.#method(#name, value);
+            }
+        };
+    }
+    quote_spanned!(span=> #call.#method(#name, &#ident);)
+}

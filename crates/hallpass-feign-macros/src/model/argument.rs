@@ -1,0 +1,207 @@
+//! The arguments of a method and where each goes.
+
+use proc_macro2::Ident;
+use syn::ext::IdentExt;
+use syn::{Attribute, LitStr, Meta, Pat, PatType, Type};
+
+use super::success::last_segment;
+use crate::error::Problems;
+use crate::suggest;
+
+const KNOWN: &[&str] = &["query", "header", "json", "form"];
+
+/// Headers that belong to identity or to the framing of the message, with the reason why no argument sets them.
+const OWNED_HEADERS: &[(&str, &str)] = &[
+    (
+        "authorization",
+        "identity is stated by `identity = ...` and attached for you",
+    ),
+    (
+        "proxy-authorization",
+        "identity is stated by `identity = ...` and attached for you",
+    ),
+    (
+        "dpop",
+        "identity is stated by `identity = ...` and attached for you",
+    ),
+    ("host", "it comes from the service that is called"),
+    ("content-type", "it comes from #[json] or #[form]"),
+    ("content-length", "it comes from the body"),
+    ("transfer-encoding", "it comes from the body"),
+    ("connection", "it belongs to the connection"),
+    ("te", "it belongs to the connection"),
+    ("trailer", "it belongs to the connection"),
+    ("upgrade", "it belongs to the connection"),
+];
+
+/// An argument of a remote method.
+pub(crate) struct ArgumentModel {
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) binding: Binding,
+}
+
+/// Where an argument goes.
+pub(crate) enum Binding {
+    Path,
+    Query(String),
+    Header { name: String, optional: bool },
+    Json,
+    Form,
+}
+
+impl Binding {
+    /// Whether the argument is the body.
+    pub(crate) fn is_body(&self) -> bool {
+        matches!(self, Self::Json | Self::Form)
+    }
+}
+
+impl ArgumentModel {
+    /// Reads one argument; `in_path` are the placeholders of the path.
+    pub(crate) fn read(
+        argument: &PatType,
+        in_path: &[&str],
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Pat::Ident(pattern) = &*argument.pat else {
+            problems.at(
+                &argument.pat,
+                "an argument of a remote method is a plain name",
+            );
+            return None;
+        };
+        if pattern.by_ref.is_some() || pattern.mutability.is_some() || pattern.subpat.is_some() {
+            problems.at(
+                &argument.pat,
+                "an argument of a remote method is a plain name",
+            );
+            return None;
+        }
+        if let Type::ImplTrait(ty) = &*argument.ty {
+            problems.at(ty, "`impl Trait` is a generic parameter, which the boxed form can not have: name the type");
+            return None;
+        }
+        let ident = pattern.ident.clone();
+        let placeholder = in_path.contains(&ident.unraw().to_string().as_str());
+        let binding = binding(argument, &ident, placeholder, problems)?;
+        Some(Self {
+            ident,
+            ty: (*argument.ty).clone(),
+            binding,
+        })
+    }
+}
+
+fn binding(
+    argument: &PatType,
+    ident: &Ident,
+    placeholder: bool,
+    problems: &mut Problems,
+) -> Option<Binding> {
+    let mut bindings = argument.attrs.iter().filter_map(|attribute| {
+        let binding = problems.keep(one_binding(attribute, ident, &argument.ty));
+        binding.map(|binding| (attribute, binding))
+    });
+    let first = bindings.next();
+    let second = bindings.next();
+    drop(bindings);
+    if let Some((attribute, _)) = second {
+        problems.at(
+            attribute,
+            format!("`{ident}` is bound twice: an argument goes to one place"),
+        );
+        return None;
+    }
+    match first {
+        Some((attribute, _)) if placeholder => {
+            problems.at(
+                attribute,
+                format!("`{ident}` is bound twice: it already stands in the path as `{{{ident}}}`"),
+            );
+            None
+        }
+        Some((_, binding)) => Some(binding),
+        None if placeholder => Some(Binding::Path),
+        None if !argument.attrs.is_empty() => None,
+        None => {
+            let message = format!(
+                "`{ident}` goes nowhere: put `{{{ident}}}` into the path, or mark it #[query], #[header(\"X-Name\")], \
+                 or as the body with #[json] or #[form]"
+            );
+            problems.at(argument, message);
+            None
+        }
+    }
+}
+
+fn one_binding(attribute: &Attribute, ident: &Ident, ty: &Type) -> syn::Result<Binding> {
+    let name = attribute
+        .path()
+        .get_ident()
+        .map(Ident::to_string)
+        .unwrap_or_default();
+    match name.as_str() {
+        "query" => Ok(Binding::Query(match &attribute.meta {
+            Meta::Path(_) => ident.unraw().to_string(),
+            _ => query_name(attribute)?,
+        })),
+        "header" => Ok(Binding::Header {
+            name: header_name(attribute)?,
+            optional: last_segment(ty).is_some_and(|segment| segment.ident == "Option"),
+        }),
+        "json" => attribute.meta.require_path_only().map(|_| Binding::Json),
+        "form" => attribute.meta.require_path_only().map(|_| Binding::Form),
+        other => {
+            let hint = match other {
+                "body" => "; did you mean `json`?".to_owned(),
+                "param" => "; did you mean `query`?".to_owned(),
+                "path" => {
+                    "; a path argument is known by its name and needs no attribute".to_owned()
+                }
+                other => suggest::did_you_mean(other, KNOWN),
+            };
+            let known = suggest::listed(KNOWN);
+            let message = format!("unknown argument attribute `{other}`{hint} (one of {known})");
+            Err(syn::Error::new_spanned(attribute, message))
+        }
+    }
+}
+
+fn query_name(attribute: &Attribute) -> syn::Result<String> {
+    let literal: LitStr = attribute
+        .parse_args()
+        .map_err(|error| syn::Error::new(error.span(), "write #[query] or #[query(\"name\")]"))?;
+    if literal.value().is_empty() {
+        return Err(syn::Error::new(
+            literal.span(),
+            "a query parameter has a name",
+        ));
+    }
+    Ok(literal.value())
+}
+
+fn header_name(attribute: &Attribute) -> syn::Result<String> {
+    const USAGE: &str = "write the name of the header: #[header(\"X-Name\")]";
+    attribute
+        .meta
+        .require_list()
+        .map_err(|_| syn::Error::new_spanned(attribute, USAGE))?;
+    let literal: LitStr = attribute
+        .parse_args()
+        .map_err(|error| syn::Error::new(error.span(), USAGE))?;
+    // Lower case, as HeaderName::from_static of the generated code wants it.
+    let name = literal.value().to_ascii_lowercase();
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Err(syn::Error::new(
+            literal.span(),
+            "this is no header name (RFC 9110 section 5.1)",
+        ));
+    }
+    if let Some((_, reason)) = OWNED_HEADERS.iter().find(|(owned, _)| *owned == name) {
+        let message = format!("`{}` is not set by an argument: {reason}", literal.value());
+        return Err(syn::Error::new(literal.span(), message));
+    }
+    Ok(name)
+}

@@ -1,0 +1,88 @@
+//! What a method returns when the call went well.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Type};
+
+use crate::error::Problems;
+
+/// How the answer becomes the value in `Result<T, FeignError>`, known by the name of `T`.
+pub(crate) enum Success {
+    /// `()`: thrown away.
+    Unit,
+    /// `Bytes`: as it came.
+    Bytes,
+    /// `Body`: streamed.
+    Stream,
+    /// `Option<T>`: `None` for 404 and 204, else JSON.
+    Optional(Box<Type>),
+    /// Everything else: JSON.
+    Json(Box<Type>),
+}
+
+impl Success {
+    /// Reads the return type; `None` (and a problem) when it is no `Result`.
+    pub(crate) fn read(signature: &Signature, problems: &mut Problems) -> Option<Self> {
+        const EXPECTED: &str =
+            "a remote method returns `Result<T, FeignError>`: the network can always fail";
+        let ReturnType::Type(_, ty) = &signature.output else {
+            problems.at(&signature.ident, EXPECTED);
+            return None;
+        };
+        let Some(success) = last_segment(ty)
+            .filter(|segment| segment.ident == "Result")
+            .and_then(first_type)
+        else {
+            problems.at(ty, EXPECTED);
+            return None;
+        };
+        Some(Self::of(success))
+    }
+
+    fn of(ty: &Type) -> Self {
+        if let Type::Tuple(tuple) = ty
+            && tuple.elems.is_empty()
+        {
+            return Self::Unit;
+        }
+        let Some(segment) = last_segment(ty) else {
+            return Self::Json(Box::new(ty.clone()));
+        };
+        match (segment.ident.to_string().as_str(), first_type(segment)) {
+            ("Bytes", None) => Self::Bytes,
+            ("Body", None) => Self::Stream,
+            ("Option", Some(inner)) => Self::Optional(Box::new(inner.clone())),
+            _ => Self::Json(Box::new(ty.clone())),
+        }
+    }
+
+    /// The runtime's marker type for this kind of answer, inside `private`.
+    pub(crate) fn marker(&self, private: &TokenStream) -> TokenStream {
+        match self {
+            Self::Unit => quote!(#private::Nothing),
+            Self::Bytes => quote!(#private::Whole),
+            Self::Stream => quote!(#private::Streamed),
+            Self::Optional(ty) => quote!(#private::Optional::<#ty>),
+            Self::Json(ty) => quote!(#private::Json::<#ty>),
+        }
+    }
+}
+
+/// The last segment of a plain path type.
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ty {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// The first type argument of a path segment.
+pub(crate) fn first_type(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
