@@ -1,1 +1,129 @@
-//! The declarative call layer behind #[feign_client]: request stack, breaker, retry, fallback.
+//! The declarative call layer: a trait is the remote service, and identity is attached for you.
+//!
+//! ```
+//! use hallpass_client::StaticDiscovery;
+//! use hallpass_feign::{Feign, FeignError, feign_client};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Shipment {
+//!     carrier: String,
+//! }
+//!
+//! #[feign_client(name = "logistics-service", path = "/logistics", identity = "relay", fallback = NoShipments)]
+//! trait Logistics {
+//!     /// The shipments of an order.
+//!     #[get("/orders/{order_id}/shipments")]
+//!     async fn shipments(&self, order_id: u64, #[query] carrier: Option<String>) -> Result<Vec<Shipment>, FeignError>;
+//! }
+//!
+//! /// What the shop shows while logistics is away.
+//! #[derive(Default)]
+//! struct NoShipments;
+//!
+//! impl Logistics for NoShipments {
+//!     async fn shipments(&self, _: u64, _: Option<String>) -> Result<Vec<Shipment>, FeignError> {
+//!         Ok(Vec::new())
+//!     }
+//! }
+//!
+//! # async fn handler() -> Result<(), Box<dyn std::error::Error>> {
+//! let discovery = StaticDiscovery::new().with("logistics-service", ["127.0.0.1:8082".parse()?]);
+//! let feign = Feign::builder().discovery(discovery).build()?;
+//! let logistics = FeignLogistics::new(&feign)?;
+//! for shipment in logistics.shipments(7, None).await? {
+//!     println!("{}", shipment.carrier);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Promise**: a call carries the identity that its trait states, or it is not sent. It goes to an instance of its
+//! service and nowhere else; redirects are not followed. It ends by its deadline. What is wrong with a trait shows when
+//! it is compiled; see [`feign_client`].
+//!
+//! **What it does not do**: it checks no token and no answer's origin beyond TLS; it does not cache answers; the
+//! deadline ends with the head of an answer that is streamed to the caller, whose reading it then is.
+//!
+//! # What happens to a call
+//! In this order; `stack.rs` has the reasons.
+//!
+//! 1. **Span and metrics**, and whoever was given to [`FeignBuilder::observe`].
+//! 2. **Fallback**: answers when the service can not ([`FeignError::reaches_fallback`]), in the caller's task and for
+//!    the same caller; [`fallback_cause`] tells it why.
+//! 3. **Deadline** of the whole call.
+//! 4. **Capture** of the caller's identity into the request.
+//! 5. **Retry** with a budget per service: idempotent verbs after broken connections and 502, 503, 504; any verb when it
+//!    is certain that nothing was sent; never a body that is a stream.
+//! 6. **Choice** of an instance: the less busy one of two.
+//! 7. **Circuit breaker and bulkhead** of that instance; with `isolate`, its own task.
+//! 8. **Replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
+//! 9. **Host guard**: the last look at where the token goes.
+//! 10. **Transport**.
+//!
+//! # In tests
+//! The trait stays a trait: pass `&impl Logistics`, or `BoxLogistics` where a type is needed, and give `MockLogistics`
+//! in tests.
+//!
+//! ```
+//! # use hallpass_feign::{FeignError, feign_client};
+//! # #[feign_client(name = "logistics-service")]
+//! # trait Logistics {
+//! #     #[get("/orders/{order_id}/status")]
+//! #     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let logistics = MockLogistics::new().on_status(|order_id| Ok(format!("order {order_id} is on its way")));
+//! assert_eq!(logistics.status(7).await.unwrap(), "order 7 is on its way");
+//! assert_eq!(logistics.status_calls(), 1);
+//! # }
+//! ```
+
+// The macro names this crate by its own name, also in its tests and examples.
+extern crate self as hallpass_feign;
+
+mod answer;
+mod breaker;
+mod builder;
+mod bulkhead;
+mod client;
+mod error;
+mod facts;
+mod feign;
+mod identity;
+mod layers;
+mod metrics;
+mod mock;
+mod random;
+mod request;
+mod retry;
+mod service;
+mod spec;
+mod stack;
+#[cfg(test)]
+mod test_clock;
+
+pub use hallpass_feign_macros::feign_client;
+
+pub use builder::{BuildError, ClientBuilder, DEFAULT_MAX_ANSWER_BYTES, GeneratedClient};
+pub use bulkhead::BulkheadSettings;
+pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
+pub use feign::{Feign, FeignBuilder};
+pub use identity::{CallReport, Identity, WhenAbsent};
+pub use layers::fallback::fallback_cause;
+pub use layers::observe::FinishedCall;
+pub use layers::receive::MAX_ERROR_BODY_BYTES;
+pub use metrics::FeignMetrics;
+pub use request::MAX_TARGET_BYTES;
+
+/// What generated code uses. No part of the public interface: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use futures_util::future::BoxFuture;
+
+    pub use crate::answer::{Answer, Json, Nothing, Optional, Reading, Received, Streamed, Whole};
+    pub use crate::client::Client;
+    pub use crate::mock::MockMethod;
+    pub use crate::request::Call;
+    pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
+}

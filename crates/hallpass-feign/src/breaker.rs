@@ -1,0 +1,146 @@
+//! The circuit breaker of one instance: stops calling what does not answer, and finds out when it does again.
+//!
+//! It works as Resilience4j's: a count-based sliding window; it opens when the share of failed or of slow calls
+//! reaches its threshold; after the open time it lets a fixed number of calls through and closes or opens again by
+//! what comes of them.
+//!
+//! What counts: no answer, a broken answer, a deadline that ran out and 5xx are failures; every other answer is a
+//! success. A call that never reached the instance (no token, host refused) and a call whose caller went away before
+//! its deadline count for nothing and give their permit back.
+
+mod circuit;
+mod window;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hallpass_client::config::BreakerSettings;
+use hallpass_client::config::clock::Clock;
+
+use circuit::{Admitted, Circuit};
+use window::Outcome;
+
+/// What a breaker does with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BreakerState {
+    Closed,
+    HalfOpen,
+    Open,
+}
+
+/// Told of each change of state.
+type OnChange = Box<dyn Fn(BreakerState) + Send + Sync>;
+
+/// A circuit that many calls share.
+///
+/// The lock is held for a few instructions and never across an await.
+pub(crate) struct Breaker {
+    enabled: bool,
+    slow_call: Duration,
+    circuit: Mutex<Circuit>,
+    clock: Arc<dyn Clock>,
+    on_change: OnChange,
+}
+
+impl Breaker {
+    pub(crate) fn new(
+        settings: BreakerSettings,
+        clock: Arc<dyn Clock>,
+        on_change: OnChange,
+    ) -> Self {
+        let settings = BreakerSettings {
+            window: settings.window.max(1),
+            half_open_calls: settings.half_open_calls.max(1),
+            ..settings
+        };
+        Self {
+            enabled: settings.enabled,
+            slow_call: settings.slow_call,
+            circuit: Mutex::new(Circuit::new(settings)),
+            clock,
+            on_change,
+        }
+    }
+
+    /// Asks for one call.
+    ///
+    /// # Errors
+    /// How long to wait when the breaker is open.
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Duration> {
+        if !self.enabled {
+            return Ok(Permit(None));
+        }
+        let now = self.clock.monotonic();
+        let admitted = self
+            .with(|circuit| circuit.admit(now))
+            .map_err(|refused| refused.retry_after)?;
+        Ok(Permit(Some(Open {
+            breaker: Arc::clone(self),
+            admitted,
+        })))
+    }
+
+    /// How long to wait when the breaker is open; `None` when the next call would be let in.
+    pub(crate) fn refuses(&self) -> Option<Duration> {
+        if !self.enabled {
+            return None;
+        }
+        let now = self.clock.monotonic();
+        let refused = self.with(|circuit| circuit.refuses(now))?;
+        Some(refused.retry_after)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Circuit) -> T) -> T {
+        // A poisoned lock is only possible if the state machine panicked, and it has no panics; its state is sound.
+        let mut circuit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = circuit.state();
+        let result = work(&mut circuit);
+        let after = circuit.state();
+        drop(circuit);
+        if before != after {
+            (self.on_change)(after);
+        }
+        result
+    }
+}
+
+impl fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Breaker")
+            .field("state", &self.with(|circuit| circuit.state()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The right to make one call. Dropping it gives it back without an outcome.
+#[derive(Debug)]
+pub(crate) struct Permit(Option<Open>);
+
+#[derive(Debug)]
+struct Open {
+    breaker: Arc<Breaker>,
+    admitted: Admitted,
+}
+
+impl Permit {
+    /// Ends the call with what it was worth to the breaker.
+    pub(crate) fn settle(mut self, failed: bool, took: Duration) {
+        if let Some(Open { breaker, admitted }) = self.0.take() {
+            let outcome = Outcome {
+                failed,
+                slow: took >= breaker.slow_call,
+            };
+            let now = breaker.clock.monotonic();
+            breaker.with(|circuit| circuit.settle(admitted, outcome, now));
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(Open { breaker, admitted }) = self.0.take() {
+            breaker.with(|circuit| circuit.release(admitted));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+use std::time::Duration;
+
+use hallpass_client::config::{BreakerSettings, Percent};
+use proptest::prelude::*;
+
+use super::{Admitted, Circuit};
+use crate::breaker::BreakerState;
+use crate::breaker::window::Outcome;
+
+const FAILED: Outcome = Outcome {
+    failed: true,
+    slow: false,
+};
+const SLOW: Outcome = Outcome {
+    failed: false,
+    slow: true,
+};
+const GOOD: Outcome = Outcome {
+    failed: false,
+    slow: false,
+};
+
+fn settings() -> BreakerSettings {
+    BreakerSettings {
+        failure_rate: Percent::HALF,
+        slow_call_rate: Percent::new(80).unwrap(),
+        slow_call: Duration::from_secs(1),
+        window: 10,
+        minimum_calls: 4,
+        open: Duration::from_secs(30),
+        half_open_calls: 3,
+        enabled: true,
+    }
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn call(circuit: &mut Circuit, outcome: Outcome, now: Duration) {
+    let admitted = circuit.admit(now).unwrap();
+    circuit.settle(admitted, outcome, now);
+}
+
+fn opened() -> Circuit {
+    let mut circuit = Circuit::new(settings());
+    for _ in 0..4 {
+        call(&mut circuit, FAILED, seconds(0));
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
+    circuit
+}
+
+#[test]
+fn stays_closed_below_the_minimum_number_of_calls() {
+    let mut circuit = Circuit::new(settings());
+    for _ in 0..3 {
+        call(&mut circuit, FAILED, seconds(0));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+}
+
+#[test]
+fn opens_when_the_failure_rate_is_reached() {
+    let mut circuit = Circuit::new(settings());
+    for outcome in [GOOD, GOOD, FAILED] {
+        call(&mut circuit, outcome, seconds(0));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    call(&mut circuit, FAILED, seconds(0));
+    assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn opens_when_the_slow_call_rate_is_reached_though_every_call_succeeds() {
+    let mut circuit = Circuit::new(settings());
+    for outcome in [GOOD, SLOW, SLOW, SLOW] {
+        call(&mut circuit, outcome, seconds(0));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    call(&mut circuit, SLOW, seconds(0));
+    assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn a_minimum_above_the_window_counts_as_the_window() {
+    let mut circuit = Circuit::new(BreakerSettings {
+        window: 2,
+        minimum_calls: 100,
+        ..settings()
+    });
+    call(&mut circuit, FAILED, seconds(0));
+    call(&mut circuit, FAILED, seconds(0));
+    assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn an_open_circuit_refuses_and_says_how_long() {
+    let mut circuit = opened();
+    assert_eq!(
+        circuit.admit(seconds(10)).unwrap_err().retry_after,
+        seconds(20)
+    );
+    assert_eq!(
+        circuit.refuses(seconds(10)).unwrap().retry_after,
+        seconds(20)
+    );
+}
+
+#[test]
+fn half_open_lets_in_the_permitted_number_and_no_more() {
+    let mut circuit = opened();
+    for _ in 0..3 {
+        circuit.admit(seconds(30)).unwrap();
+        assert_eq!(circuit.state(), BreakerState::HalfOpen);
+    }
+    assert!(circuit.admit(seconds(30)).is_err());
+    assert!(circuit.refuses(seconds(30)).is_some());
+}
+
+#[test]
+fn half_open_closes_after_good_calls_and_opens_again_after_bad_ones() {
+    let mut circuit = opened();
+    for outcome in [GOOD, FAILED, GOOD] {
+        call(&mut circuit, outcome, seconds(30));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+
+    let mut circuit = opened();
+    for outcome in [GOOD, FAILED, FAILED] {
+        call(&mut circuit, outcome, seconds(30));
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
+    assert_eq!(
+        circuit.admit(seconds(31)).unwrap_err().retry_after,
+        seconds(29)
+    );
+}
+
+#[test]
+fn a_call_dropped_in_half_open_gives_its_permit_back() {
+    let mut circuit = opened();
+    let permits: Vec<Admitted> = (0..3)
+        .map(|_| circuit.admit(seconds(30)).unwrap())
+        .collect();
+    assert!(circuit.admit(seconds(30)).is_err());
+    circuit.release(permits[0]);
+    assert!(circuit.admit(seconds(30)).is_ok());
+    assert!(circuit.admit(seconds(30)).is_err());
+}
+
+#[test]
+fn a_call_from_before_the_circuit_opened_says_nothing_about_half_open() {
+    let mut circuit = Circuit::new(settings());
+    let early: Vec<Admitted> = (0..6).map(|_| circuit.admit(seconds(0)).unwrap()).collect();
+    for admitted in &early[..4] {
+        circuit.settle(*admitted, FAILED, seconds(0));
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
+    circuit.admit(seconds(30)).unwrap();
+    for _ in 0..10 {
+        circuit.settle(early[4], FAILED, seconds(30));
+        circuit.release(early[5]);
+    }
+    assert_eq!(circuit.state(), BreakerState::HalfOpen);
+    assert!(circuit.admit(seconds(30)).is_ok());
+    assert!(circuit.admit(seconds(30)).is_ok());
+    assert!(circuit.admit(seconds(30)).is_err());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Admit,
+    Settle { which: usize, outcome: Outcome },
+    Release { which: usize },
+    Wait { seconds: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => Just(Step::Admit),
+        3 => (any::<usize>(), any::<bool>(), any::<bool>())
+            .prop_map(|(which, failed, slow)| Step::Settle { which, outcome: Outcome { failed, slow } }),
+        1 => any::<usize>().prop_map(|which| Step::Release { which }),
+        1 => (0_u64..20).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+proptest! {
+    /// Whatever the order of calls: never more under way in one half-open phase than are permitted, nothing is let
+    /// in while open, and the circuit can always come back (no permit is ever lost).
+    #[test]
+    fn invariants_hold_for_any_schedule(steps in prop::collection::vec(step(), 0..300)) {
+        let permitted = settings().half_open_calls as usize;
+        let mut circuit = Circuit::new(settings());
+        let mut under_way: Vec<Admitted> = Vec::new();
+        let mut now = Duration::ZERO;
+        for step in steps {
+            match step {
+                Step::Admit => {
+                    let refused_before = circuit.refuses(now);
+                    match circuit.admit(now) {
+                        Ok(admitted) => {
+                            prop_assert_eq!(refused_before, None);
+                            prop_assert_ne!(circuit.state(), BreakerState::Open);
+                            under_way.push(admitted);
+                        }
+                        Err(refused) => prop_assert_eq!(refused_before, Some(refused)),
+                    }
+                }
+                Step::Settle { which, outcome } if !under_way.is_empty() => {
+                    let admitted = under_way.swap_remove(which % under_way.len());
+                    circuit.settle(admitted, outcome, now);
+                }
+                Step::Release { which } if !under_way.is_empty() => {
+                    let admitted = under_way.swap_remove(which % under_way.len());
+                    circuit.release(admitted);
+                }
+                Step::Settle { .. } | Step::Release { .. } => {}
+                Step::Wait { seconds } => now += Duration::from_secs(seconds),
+            }
+            if circuit.state() == BreakerState::HalfOpen {
+                let probing = under_way.iter().filter(|call| call.generation == circuit.generation).count();
+                prop_assert!(probing <= permitted, "{} calls in half-open", probing);
+            }
+        }
+        for admitted in under_way {
+            circuit.release(admitted);
+        }
+        for _ in 0..permitted {
+            now += settings().open;
+            if let Ok(admitted) = circuit.admit(now) {
+                circuit.settle(admitted, GOOD, now);
+            }
+        }
+        now += settings().open;
+        prop_assert!(circuit.admit(now).is_ok(), "stuck in {:?}", circuit.state());
+    }
+}

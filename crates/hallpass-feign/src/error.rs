@@ -1,0 +1,257 @@
+//! Why a call has no result.
+
+mod answer;
+mod argument;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_client::{CallError, DiscoverError, HostRefusal, TokenError, TransportError};
+use http::StatusCode;
+
+pub use answer::{DecodeError, ErrorBody};
+pub use argument::ArgumentProblem;
+
+/// Why a call has no result, grouped by who has to do something about it.
+///
+/// The text never holds a token, a header, an argument's value or a body, so it can be logged as it is. Every variant
+/// can be made in a test. [`FeignError::code`] is stable and listed in `docs/errors.md`.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FeignError {
+    // The caller's own code or configuration. Nothing was sent.
+    /// An argument has a value that can not be sent.
+    #[error("argument `{argument}` can not be sent: {problem}")]
+    InvalidArgument {
+        /// Name of the argument.
+        argument: &'static str,
+        /// What is wrong with its value.
+        problem: ArgumentProblem,
+    },
+    /// A method of a `MockX` was called that has no closure.
+    #[error("the mock has no answer for `{method}`")]
+    MockUnset {
+        /// Trait and method.
+        method: &'static str,
+    },
+
+    // Identity. Nothing was sent to the callee; never hidden by a fallback.
+    /// The call carries the caller's identity, and there is no caller: it was made outside a request, in a detached
+    /// task, or from a raw `tokio::spawn`.
+    #[error("no caller is known whose identity this call could carry")]
+    NoIdentity,
+    /// The caller's token has expired, so it is not passed on.
+    #[error("the identity to relay has expired")]
+    IdentityExpired,
+    /// `identity = "exchange"`, and the issuer does not offer token exchange (RFC 8693).
+    #[error("identity = exchange is not offered by this issuer")]
+    ExchangeNotOffered,
+    /// The call needs a service token and the [`Feign`](crate::Feign) was built without a token service.
+    #[error("this client was built without a token service")]
+    NoTokenService,
+    /// The token service gave no token.
+    #[error("no token for this call: {0}")]
+    Token(#[source] TokenError),
+    /// The request would have gone to a host that is not the service the token is made for.
+    #[error("the call was stopped: {0}")]
+    HostRefused(HostRefusal),
+    /// Stopped by a layer of `hallpass-client` for a reason that this version does not know.
+    #[error("the call was stopped: {0}")]
+    Stopped(#[source] CallError),
+
+    // The callee can not be reached, or is being spared. These reach the fallback.
+    /// Every instance has an open circuit breaker.
+    #[error("calls to `{service}` are suspended for {} ms", .retry_after.as_millis())]
+    BreakerOpen {
+        /// The service.
+        service: Arc<str>,
+        /// When the first breaker lets a call through again; zero when it waits for calls under way.
+        retry_after: Duration,
+    },
+    /// As many calls as allowed are under way to the chosen instance, and none ended while this one waited.
+    #[error("too many calls to `{service}` are under way")]
+    BulkheadFull {
+        /// The service.
+        service: Arc<str>,
+    },
+    /// No address is known for the service.
+    #[error(transparent)]
+    NoInstance(DiscoverError),
+    /// The deadline of the whole call, with its retries, ran out.
+    #[error("no answer within {} ms", .limit.as_millis())]
+    Deadline {
+        /// The deadline that was set.
+        limit: Duration,
+    },
+    /// The connection could not be made or did not hold.
+    #[error(transparent)]
+    Transport(TransportError),
+    /// The task that an isolated call ran on was ended by the runtime.
+    #[error("the call was interrupted")]
+    Interrupted,
+
+    // The callee's answer.
+    /// The callee answered with a status that is no success. Redirects are not followed and count here.
+    #[error("the callee answered {status}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// What it said, as far as it was short enough to keep; hidden in `Debug`.
+        body: ErrorBody,
+    },
+    /// The answer is longer than this client reads.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The answer is no JSON of the expected type.
+    #[error(transparent)]
+    Decode(DecodeError),
+}
+
+impl FeignError {
+    /// [`FeignError::Status`] with a body, for tests.
+    pub fn status(status: StatusCode, body: impl Into<ErrorBody>) -> Self {
+        Self::Status {
+            status,
+            body: body.into(),
+        }
+    }
+
+    /// The stable name of this kind of failure, as in `docs/errors.md` and in the metrics' `outcome`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidArgument { .. } => "invalid_argument",
+            Self::MockUnset { .. } => "mock_unset",
+            Self::NoIdentity => "no_identity",
+            Self::IdentityExpired => "identity_expired",
+            Self::ExchangeNotOffered => "exchange_not_offered",
+            Self::NoTokenService => "no_token_service",
+            Self::Token(_) => "token",
+            Self::HostRefused(_) => "host_refused",
+            Self::Stopped(_) => "stopped",
+            Self::BreakerOpen { .. } => "breaker_open",
+            Self::BulkheadFull { .. } => "bulkhead_full",
+            Self::NoInstance(_) => "no_instance",
+            Self::Deadline { .. } => "deadline",
+            Self::Transport(_) => "transport",
+            Self::Interrupted => "interrupted",
+            Self::Status { status, .. } if status.is_server_error() => "server_error",
+            Self::Status { status, .. } if status.is_redirection() => "redirect",
+            Self::Status { .. } => "client_error",
+            Self::TooLarge { .. } => "too_large",
+            Self::Decode(_) => "decode",
+        }
+    }
+
+    /// Whether the same call may succeed later without any change.
+    ///
+    /// True does not say that the callee has not acted: ask only for calls that may be repeated.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::BreakerOpen { .. }
+            | Self::BulkheadFull { .. }
+            | Self::NoInstance(_)
+            | Self::Deadline { .. }
+            | Self::Interrupted => true,
+            Self::Token(error) => error.is_retryable(),
+            Self::Stopped(error) => error.is_retryable(),
+            Self::Transport(error) => error.is_retryable(),
+            Self::Status { status, .. } => {
+                is_passing(*status) || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::InvalidArgument { .. }
+            | Self::MockUnset { .. }
+            | Self::NoIdentity
+            | Self::IdentityExpired
+            | Self::ExchangeNotOffered
+            | Self::NoTokenService
+            | Self::HostRefused(_)
+            | Self::TooLarge { .. }
+            | Self::Decode(_) => false,
+        }
+    }
+
+    /// Whether a wait ran out: the deadline, a connect timeout, the token service's wait, or a 504 from the callee.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Deadline { .. } => true,
+            Self::Token(error) => error.is_timeout(),
+            Self::Stopped(error) => error.is_timeout(),
+            Self::Transport(error) => error.is_timeout(),
+            Self::Status { status, .. } => *status == StatusCode::GATEWAY_TIMEOUT,
+            Self::InvalidArgument { .. }
+            | Self::MockUnset { .. }
+            | Self::NoIdentity
+            | Self::IdentityExpired
+            | Self::ExchangeNotOffered
+            | Self::NoTokenService
+            | Self::HostRefused(_)
+            | Self::BreakerOpen { .. }
+            | Self::BulkheadFull { .. }
+            | Self::NoInstance(_)
+            | Self::Interrupted
+            | Self::TooLarge { .. }
+            | Self::Decode(_) => false,
+        }
+    }
+
+    /// Whether the fallback answers instead: yes when the service can not be reached, is spared or fails (5xx); no
+    /// when the call itself, its identity or the agreement between the two sides is at fault, because a fallback would
+    /// hide that. 401, 403 and 404 are answers, not outages.
+    #[must_use]
+    pub fn reaches_fallback(&self) -> bool {
+        match self {
+            Self::BreakerOpen { .. }
+            | Self::BulkheadFull { .. }
+            | Self::NoInstance(_)
+            | Self::Deadline { .. }
+            | Self::Transport(_)
+            | Self::Interrupted => true,
+            Self::Status { status, .. } => status.is_server_error(),
+            Self::InvalidArgument { .. }
+            | Self::MockUnset { .. }
+            | Self::NoIdentity
+            | Self::IdentityExpired
+            | Self::ExchangeNotOffered
+            | Self::NoTokenService
+            | Self::Token(_)
+            | Self::HostRefused(_)
+            | Self::Stopped(_)
+            | Self::TooLarge { .. }
+            | Self::Decode(_) => false,
+        }
+    }
+}
+
+impl From<CallError> for FeignError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::NoIdentity { .. } => Self::NoIdentity,
+            CallError::IdentityExpired => Self::IdentityExpired,
+            CallError::ExchangeNotOffered => Self::ExchangeNotOffered,
+            CallError::NoTokenService => Self::NoTokenService,
+            CallError::Token(error) => Self::Token(error),
+            CallError::HostRefused(refusal) => Self::HostRefused(refusal),
+            CallError::Transport(error) => Self::Transport(error),
+            // The enum may grow. What is not known is neither retried nor hidden by a fallback.
+            other => Self::Stopped(other),
+        }
+    }
+}
+
+/// 502, 503 and 504: somebody between here and the answer was not there; another attempt may find them.
+/// 500 and 501 are not: the callee has looked at the request and would do the same again.
+pub(crate) fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+#[cfg(test)]
+mod tests;

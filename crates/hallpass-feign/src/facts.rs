@@ -1,0 +1,97 @@
+//! What the layers of one call tell each other.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hallpass_client::Instance;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::answer::Reading;
+use crate::identity::CallReport;
+
+/// One call of a method, with all its attempts. Made when the call begins and shared by its layers.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The whole call's limit.
+    pub(crate) limit: Duration,
+    /// When the limit is reached, on tokio's clock, which drives the timers.
+    pub(crate) deadline: Instant,
+    /// Whether the call may be sent again though the callee may have acted on it.
+    pub(crate) idempotent: bool,
+    /// What to do with the answer's body.
+    pub(crate) reading: Reading,
+    /// Longest answer, in bytes.
+    pub(crate) max_answer_bytes: usize,
+    attempts: AtomicU32,
+    progress: Mutex<Progress>,
+}
+
+/// What is known of the last attempt. Locked for a few instructions and never across an await.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// Which instance it went to.
+    pub(crate) instance: Option<Instance>,
+    /// When it was handed to the transport, identity and all, by the injected clock.
+    pub(crate) sent_at: Option<Duration>,
+    /// What the callee answered.
+    pub(crate) status: Option<StatusCode>,
+    /// What identity it carried.
+    pub(crate) identity: Option<CallReport>,
+    /// Whether the fallback gave the answer in the end.
+    pub(crate) fallback: bool,
+}
+
+impl Facts {
+    pub(crate) fn new(
+        limit: Duration,
+        idempotent: bool,
+        reading: Reading,
+        max_answer_bytes: usize,
+    ) -> Self {
+        Self {
+            limit,
+            deadline: Instant::now() + limit,
+            idempotent,
+            reading,
+            max_answer_bytes,
+            attempts: AtomicU32::new(0),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Notes that an attempt begins, and forgets the one before.
+    pub(crate) fn begin_attempt(&self, instance: &Instance) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.note(|progress| {
+            *progress = Progress {
+                instance: Some(instance.clone()),
+                ..Progress::default()
+            };
+        });
+    }
+
+    /// Attempts so far.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// Changes what is known of the last attempt.
+    pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What is known of the last attempt.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,126 @@
+//! Whose identity each method carries, decided once, and the layers that carry it.
+
+use std::sync::Arc;
+
+use hallpass_client::token::{Audience, Scope};
+use hallpass_client::{BearerLayer, HostGuardLayer, ReplayLayer, TokenHandle};
+
+use crate::builder::BuildError;
+use crate::feign::Feign;
+use crate::spec::{ClientSpec, MethodSpec};
+
+pub use hallpass_client::{CallReport, Identity, WhenAbsent};
+
+/// Whose identity a method carries, and of which token.
+#[derive(Debug, PartialEq)]
+pub(crate) struct IdentityPlan {
+    identity: Identity,
+    when_absent: WhenAbsent,
+    audience: Audience,
+    scope: Scope,
+}
+
+/// What code and configuration say about the identity of a client's methods, the most special first.
+#[derive(Debug, Default)]
+pub(crate) struct Wishes {
+    pub(crate) identity: Option<Identity>,
+    pub(crate) when_absent: Option<WhenAbsent>,
+}
+
+impl IdentityPlan {
+    /// Decides for one method. `overrides` are the builder's, `configured` the configuration's.
+    ///
+    /// A token is made for the service that is called, so the audience is the service's name unless the attribute
+    /// says otherwise. The configured default audience is not used: a token for one service would reach another.
+    pub(crate) fn decide(
+        spec: &ClientSpec,
+        method: &MethodSpec,
+        overrides: &Wishes,
+        configured: &Wishes,
+        without_service_token: bool,
+    ) -> Result<Self, BuildError> {
+        let client = spec.name;
+        let (own, shared) = (&method.shared, &spec.shared);
+        let identity = overrides
+            .identity
+            .or(own.identity)
+            .or(configured.identity)
+            .or(shared.identity);
+        let when_absent = overrides
+            .when_absent
+            .or(own.when_absent)
+            .or(configured.when_absent)
+            .or(shared.when_absent);
+        let audience = own.audience.or(shared.audience).unwrap_or(client);
+        let scope = own.scope.or(shared.scope).unwrap_or_default();
+        let plan = Self {
+            identity: identity.unwrap_or(Identity::Service),
+            when_absent: when_absent.unwrap_or(WhenAbsent::Fail),
+            audience: audience
+                .parse()
+                .map_err(|_| BuildError::Audience { client })?,
+            scope: scope.parse().map_err(|_| BuildError::Scope { client })?,
+        };
+        Ok(if without_service_token {
+            plan.without_service_token()
+        } else {
+            plan
+        })
+    }
+
+    /// The same for a client that never gets a service token (`skip-clients`).
+    fn without_service_token(mut self) -> Self {
+        if self.identity == Identity::Service {
+            self.identity = Identity::None;
+        }
+        if self.when_absent == WhenAbsent::Service {
+            self.when_absent = WhenAbsent::None;
+        }
+        self
+    }
+
+    fn needs_service_token(&self) -> bool {
+        let may_lack_caller = matches!(self.identity, Identity::Relay | Identity::Exchange);
+        self.identity == Identity::Service
+            || (may_lack_caller && self.when_absent == WhenAbsent::Service)
+    }
+}
+
+/// The layers that give a request its identity and see that it arrives where it should.
+#[derive(Clone, Debug)]
+pub(crate) struct IdentityLayers {
+    /// Only where a service token may be sent: other tokens are not ours to renew.
+    pub(crate) replay: Option<ReplayLayer>,
+    pub(crate) bearer: BearerLayer,
+    pub(crate) host_guard: HostGuardLayer,
+}
+
+impl IdentityLayers {
+    pub(crate) fn new(feign: &Feign, plan: &IdentityPlan, service: &Arc<str>) -> Self {
+        let shared = feign.shared();
+        let tokens: Option<TokenHandle> = shared
+            .tokens
+            .as_ref()
+            .filter(|_| plan.needs_service_token())
+            .map(|tokens| tokens.handle(&plan.audience, &plan.scope));
+        let mut bearer = BearerLayer::new(service, plan.identity, Arc::clone(&shared.clock))
+            .when_absent(plan.when_absent)
+            .reports(!shared.observers.is_empty());
+        let mut host_guard = HostGuardLayer::new(Arc::clone(service));
+        if let Some(tokens) = &shared.tokens {
+            bearer = bearer.metrics(tokens.metrics());
+            host_guard = host_guard.metrics(tokens.metrics());
+        }
+        if let Some(tokens) = tokens.clone() {
+            bearer = bearer.tokens(tokens);
+        }
+        Self {
+            replay: tokens.map(ReplayLayer::new),
+            bearer,
+            host_guard,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

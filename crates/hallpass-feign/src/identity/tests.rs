@@ -1,0 +1,164 @@
+use super::{Identity, IdentityPlan, WhenAbsent, Wishes};
+use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
+
+const NOTHING: SharedSpec = SharedSpec {
+    identity: None,
+    when_absent: None,
+    audience: None,
+    scope: None,
+    deadline_ms: None,
+};
+
+fn identity(identity: Identity) -> SharedSpec {
+    SharedSpec {
+        identity: Some(identity),
+        ..NOTHING
+    }
+}
+
+fn wish(identity: Identity) -> Wishes {
+    Wishes {
+        identity: Some(identity),
+        when_absent: None,
+    }
+}
+
+fn method(shared: SharedSpec) -> MethodSpec {
+    MethodSpec {
+        name: "get",
+        verb: Verb::Get,
+        template: "/",
+        shared,
+        idempotent: true,
+    }
+}
+
+fn client(shared: SharedSpec) -> ClientSpec {
+    ClientSpec {
+        trait_name: "A",
+        name: "service-a",
+        url: None,
+        shared,
+        isolate: false,
+        methods: &[],
+    }
+}
+
+fn decide(
+    client: &ClientSpec,
+    method: &MethodSpec,
+    overrides: &Wishes,
+    configured: &Wishes,
+) -> IdentityPlan {
+    IdentityPlan::decide(client, method, overrides, configured, false).unwrap()
+}
+
+#[test]
+fn a_client_that_says_nothing_carries_the_service_and_fails_closed() {
+    let plan = decide(
+        &client(NOTHING),
+        &method(NOTHING),
+        &Wishes::default(),
+        &Wishes::default(),
+    );
+    assert_eq!(
+        (plan.identity, plan.when_absent),
+        (Identity::Service, WhenAbsent::Fail)
+    );
+}
+
+#[test]
+fn a_token_is_made_for_the_service_that_is_called() {
+    let plan = decide(
+        &client(NOTHING),
+        &method(NOTHING),
+        &Wishes::default(),
+        &Wishes::default(),
+    );
+    assert_eq!(plan.audience.as_str(), "service-a");
+    let named = SharedSpec {
+        audience: Some("estate"),
+        scope: Some("a b"),
+        ..NOTHING
+    };
+    let plan = decide(
+        &client(named),
+        &method(NOTHING),
+        &Wishes::default(),
+        &Wishes::default(),
+    );
+    assert_eq!(plan.audience.as_str(), "estate");
+    assert!(plan.scope.contains("a") && plan.scope.contains("b"));
+}
+
+#[test]
+fn the_most_special_wish_decides() {
+    let (service, relay) = (Identity::Service, Identity::Relay);
+    let nothing = Wishes::default();
+    let of = |client: &ClientSpec, method: &MethodSpec, overrides: &Wishes, configured: &Wishes| {
+        decide(client, method, overrides, configured).identity
+    };
+    let none = Identity::None;
+    assert_eq!(
+        of(
+            &client(identity(relay)),
+            &method(NOTHING),
+            &nothing,
+            &nothing
+        ),
+        relay
+    );
+    assert_eq!(
+        of(
+            &client(identity(service)),
+            &method(NOTHING),
+            &nothing,
+            &wish(relay)
+        ),
+        relay
+    );
+    assert_eq!(
+        of(
+            &client(identity(service)),
+            &method(identity(none)),
+            &nothing,
+            &wish(relay)
+        ),
+        none
+    );
+    assert_eq!(
+        of(
+            &client(identity(service)),
+            &method(identity(none)),
+            &wish(relay),
+            &wish(service)
+        ),
+        relay
+    );
+}
+
+#[test]
+fn a_skipped_client_never_gets_a_service_token() {
+    let plan = |shared: SharedSpec| {
+        IdentityPlan::decide(
+            &client(shared),
+            &method(NOTHING),
+            &Wishes::default(),
+            &Wishes::default(),
+            true,
+        )
+        .unwrap()
+    };
+    let skipped = plan(NOTHING);
+    assert_eq!(skipped.identity, Identity::None);
+    assert!(!skipped.needs_service_token());
+    let relayed = plan(SharedSpec {
+        when_absent: Some(WhenAbsent::Service),
+        ..identity(Identity::Relay)
+    });
+    assert_eq!(
+        (relayed.identity, relayed.when_absent),
+        (Identity::Relay, WhenAbsent::None)
+    );
+    assert!(!relayed.needs_service_token());
+}

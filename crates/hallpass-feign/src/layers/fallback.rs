@@ -1,0 +1,71 @@
+//! Another answer when the service can not give one.
+
+use std::future::Future;
+
+use crate::client::{Client, Method};
+use crate::error::FeignError;
+use crate::facts::Facts;
+
+tokio::task_local! {
+    static CAUSE: FeignError;
+}
+
+/// Inside a fallback: why it was asked. `None` everywhere else.
+///
+/// Read it before spawning: like the caller's identity, it belongs to the task that the fallback runs on.
+///
+/// ```
+/// use hallpass_feign::{FeignError, fallback_cause, feign_client};
+///
+/// #[feign_client(name = "logistics-service", fallback = Unknown)]
+/// trait Logistics {
+///     #[get("/orders/{order_id}/status")]
+///     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+/// }
+///
+/// #[derive(Default)]
+/// struct Unknown;
+///
+/// impl Logistics for Unknown {
+///     async fn status(&self, _: u64) -> Result<String, FeignError> {
+///         let why = fallback_cause().map_or("none", |cause| cause.code());
+///         Ok(format!("unknown for now ({why})"))
+///     }
+/// }
+/// ```
+#[must_use]
+pub fn fallback_cause() -> Option<FeignError> {
+    CAUSE.try_with(Clone::clone).ok()
+}
+
+/// Runs `call`; when it fails for a reason that a fallback may hide, the fallback's answer is the answer.
+///
+/// The fallback runs in the caller's task, so the caller's identity is found in it. The deadline was the call's and
+/// does not limit it.
+pub(crate) async fn or_else<T, F, Fut>(
+    client: &Client,
+    method: &Method,
+    facts: &Facts,
+    fallback: Option<F>,
+    call: impl Future<Output = Result<T, FeignError>>,
+) -> Result<T, FeignError>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, FeignError>>,
+{
+    let result = call.await;
+    let (Err(cause), Some(fallback)) = (&result, fallback) else {
+        return result;
+    };
+    if !cause.reaches_fallback() {
+        return result;
+    }
+    // Logged here because it is handled here: the caller will not see this error.
+    let (name, path) = (client.name(), method.spec.template);
+    tracing::warn!(client = name, path, code = cause.code(), error = %cause, "the fallback answers");
+    client.metrics().fallback(name, method.spec, cause.code());
+    facts.note(|progress| progress.fallback = true);
+    CAUSE
+        .scope(cause.clone(), async move { fallback().await })
+        .await
+}

@@ -1,0 +1,56 @@
+//! Notes when a request goes out.
+//!
+//! It stands below everything that may wait or refuse on this side (token, replay, host guard), so that the breaker
+//! judges an instance by what the instance did.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hallpass_client::Body;
+use hallpass_client::config::clock::Clock;
+use http::Request;
+use tower::{Layer, Service};
+
+use crate::facts::Facts;
+
+/// Writes the time of sending into the call's [`Facts`], which it finds in the request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct SentLayer {
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl<S> Layer<S> for SentLayer {
+    type Service = Sent<S>;
+
+    fn layer(&self, inner: S) -> Sent<S> {
+        Sent {
+            inner,
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
+
+/// The service of [`SentLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Sent<S> {
+    inner: S,
+    clock: Arc<dyn Clock>,
+}
+
+impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> S::Future {
+        if let Some(facts) = request.extensions().get::<Arc<Facts>>() {
+            let now = self.clock.monotonic();
+            facts.note(|progress| progress.sent_at = Some(now));
+        }
+        self.inner.call(request)
+    }
+}

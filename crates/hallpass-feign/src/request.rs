@@ -1,0 +1,160 @@
+//! From the arguments of a method to the request that is sent.
+
+mod path;
+mod query;
+
+use std::fmt::Display;
+use std::future::Future;
+
+use bytes::Bytes;
+use hallpass_client::Body;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
+use serde::Serialize;
+
+use crate::answer::Answer;
+use crate::client::Client;
+use crate::error::{ArgumentProblem, FeignError};
+use crate::stack;
+
+/// Longest path and query, in bytes: the usual limit of a request line in servers and proxies.
+pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+
+/// A call that is being put together. The first argument that can not be sent decides: the call then fails before
+/// anything is sent, and the rest of the arguments is not looked at.
+#[derive(Debug)]
+pub struct Call<'a> {
+    client: &'a Client,
+    index: usize,
+    target: String,
+    headers: HeaderMap,
+    body: Body,
+    problem: Option<FeignError>,
+}
+
+impl<'a> Call<'a> {
+    /// A call of the method that stands at `index` of the client's specification.
+    #[must_use]
+    pub fn begin(client: &'a Client, index: usize) -> Self {
+        Self {
+            client,
+            index,
+            target: client.base_path().to_owned(),
+            headers: HeaderMap::new(),
+            body: Body::empty(),
+            problem: None,
+        }
+    }
+
+    /// Appends fixed text of the path.
+    pub fn fixed(&mut self, text: &str) {
+        self.target.push_str(text);
+    }
+
+    /// Appends a value to the path.
+    pub fn path(&mut self, argument: &'static str, value: &impl Display) {
+        let value = value.to_string();
+        self.check(argument, |call| path::push(&mut call.target, &value));
+    }
+
+    /// Appends query parameters.
+    pub fn query(&mut self, name: &'static str, value: &impl Serialize) {
+        self.check(name, |call| query::push(&mut call.target, name, value));
+    }
+
+    /// Sets a header; `name` is in lower case.
+    pub fn header(&mut self, name: &'static str, value: &impl Display) {
+        self.check(name, |call| {
+            let name = HeaderName::from_lowercase(name.as_bytes())
+                .map_err(|_| ArgumentProblem::HeaderText)?;
+            let value = HeaderValue::try_from(value.to_string())
+                .map_err(|_| ArgumentProblem::HeaderText)?;
+            call.headers.insert(name, value);
+            Ok(())
+        });
+    }
+
+    /// Sets a JSON body.
+    pub fn json(&mut self, argument: &'static str, value: &impl Serialize) {
+        self.check(argument, |call| {
+            let body = serde_json::to_vec(value).map_err(|_| ArgumentProblem::Unserializable)?;
+            call.set_body("application/json", body.into());
+            Ok(())
+        });
+    }
+
+    /// Sets a form body.
+    pub fn form(&mut self, argument: &'static str, value: &impl Serialize) {
+        self.check(argument, |call| {
+            let body =
+                serde_urlencoded::to_string(value).map_err(|_| ArgumentProblem::Unserializable)?;
+            call.set_body("application/x-www-form-urlencoded", body.into());
+            Ok(())
+        });
+    }
+
+    /// Makes the call; `fallback` answers when the service can not.
+    ///
+    /// # Errors
+    /// Every kind of [`FeignError`].
+    pub async fn send<A, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, FeignError>
+    where
+        A: Answer,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<A::Value, FeignError>>,
+    {
+        let client = self.client;
+        // The macro counts the methods of the same specification, so there is one.
+        let method = client.method(self.index).ok_or(FeignError::Interrupted)?;
+        let request = self.into_request(method.spec.verb.method(), A::ACCEPT);
+        stack::call::<A, F, Fut>(client, method, request, fallback).await
+    }
+
+    fn check(
+        &mut self,
+        argument: &'static str,
+        write: impl FnOnce(&mut Self) -> Result<(), ArgumentProblem>,
+    ) {
+        if self.problem.is_some() {
+            return;
+        }
+        if let Err(problem) = write(self) {
+            self.problem = Some(FeignError::InvalidArgument { argument, problem });
+        }
+    }
+
+    fn set_body(&mut self, content_type: &'static str, body: Bytes) {
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.body = Body::from(body);
+    }
+
+    fn into_request(
+        mut self,
+        verb: http::Method,
+        accept: &'static str,
+    ) -> Result<Request<Body>, FeignError> {
+        if self.target.len() > MAX_TARGET_BYTES {
+            self.check("path and query", |_| Err(ArgumentProblem::TooLong));
+        }
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        // Fixed text was checked by the macro and values are encoded, so this does not fail.
+        let target =
+            PathAndQuery::try_from(self.target).map_err(|_| FeignError::InvalidArgument {
+                argument: "path",
+                problem: ArgumentProblem::NotPlain,
+            })?;
+        if !self.headers.contains_key(ACCEPT) {
+            self.headers
+                .insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        let mut request = Request::new(self.body);
+        *request.method_mut() = verb;
+        *request.uri_mut() = Uri::from(target);
+        *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+}

@@ -1,0 +1,97 @@
+//! Values inside a path.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::error::ArgumentProblem;
+
+/// RFC 3986 section 2.3: what is not unreserved is encoded, so a value stays inside its segment.
+pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Appends `value` to `path` as text inside one segment.
+///
+/// Refused are an empty value, which would make another path of the template, and a value that a server reads as a
+/// dot segment once it has decoded it (RFC 3986 section 5.2.4): `..`, `a/../b`, `..\`, `%2e%2e`.
+pub(super) fn push(path: &mut String, value: &str) -> Result<(), ArgumentProblem> {
+    if value.is_empty() {
+        return Err(ArgumentProblem::Empty);
+    }
+    if has_dot_segment(value) || has_dot_segment(&percent_decode_str(value).decode_utf8_lossy()) {
+        return Err(ArgumentProblem::DotSegment);
+    }
+    path.extend(utf8_percent_encode(value, ENCODED));
+    Ok(())
+}
+
+fn has_dot_segment(text: &str) -> bool {
+    text.split(['/', '\\'])
+        .any(|segment| matches!(segment, "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::push;
+    use crate::error::ArgumentProblem;
+
+    fn encoded(value: &str) -> Result<String, ArgumentProblem> {
+        let mut path = String::new();
+        push(&mut path, value).map(|()| path)
+    }
+
+    #[test]
+    fn a_value_is_percent_encoded_into_one_segment() {
+        for (value, expected) in [
+            ("42", "42"),
+            ("a b", "a%20b"),
+            ("a/b", "a%2Fb"),
+            ("a?b#c", "a%3Fb%23c"),
+            ("100%", "100%25"),
+            ("%2f", "%252f"),
+            ("...", "..."),
+            (".hidden", ".hidden"),
+            ("a\r\nb", "a%0D%0Ab"),
+            ("\u{8ba2}\u{5355}", "%E8%AE%A2%E5%8D%95"),
+            ("A-Z.a_z~", "A-Z.a_z~"),
+        ] {
+            assert_eq!(encoded(value).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_value_that_leaves_its_segment_is_refused() {
+        for value in [
+            ".",
+            "..",
+            "../",
+            "../admin",
+            "a/../b",
+            "a/..",
+            "./a",
+            "..\\admin",
+            "%2e%2e",
+            "%2E%2e/x",
+            ".%2e",
+            "%2e",
+            "a%2f..%2fb",
+        ] {
+            assert_eq!(encoded(value), Err(ArgumentProblem::DotSegment), "{value}");
+        }
+        assert_eq!(encoded(""), Err(ArgumentProblem::Empty));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_one_segment_that_decodes_to_the_value(value in "\\PC{1,40}|[./%2eEfF\\\\a]{1,12}") {
+            let Ok(path) = encoded(&value) else { return Ok(()) };
+            prop_assert!(path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)), "{}", path);
+            prop_assert!(path != "." && path != "..");
+            prop_assert_eq!(percent_decode_str(&path).decode_utf8().unwrap(), value);
+        }
+    }
+}
