@@ -181,3 +181,6 @@ impl Flight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use super::*;
+
+const COOLDOWN: Duration = Duration::from_secs(10);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn patience(begin: &Begin) -> Option<Duration> {
+    match begin {
+        Begin::Wait(flown) => Some(flown.patience),
+        Begin::TooEarly(_) => None,
+    }
+}
+
+#[test]
+fn only_one_fetch_is_under_way() {
+    let mut flight = Flight::new(COOLDOWN);
+    let (_, first) = flight.begin(Start::Renewal, seconds(1));
+    let (joined, second) = flight.begin(Start::Needed { kid: None }, seconds(2));
+    assert!(first.is_some() && second.is_none());
+    assert!(matches!(joined, Begin::Wait(Flown { joined: true, .. })));
+    flight.land(&Ok(()), seconds(3), true, None);
+    assert!(flight.begin(Start::Renewal, seconds(3)).1.is_some());
+}
+
+#[test]
+fn a_fetch_whose_task_died_does_not_block_the_next() {
+    let mut flight = Flight::new(COOLDOWN);
+    drop(flight.begin(Start::Renewal, seconds(1)).1);
+    assert!(flight.begin(Start::Renewal, seconds(1)).1.is_some());
+}
+
+#[test]
+fn patience_ends_half_a_second_after_the_start() {
+    let mut flight = Flight::new(COOLDOWN);
+    let (begin, _takeoff) = flight.begin(Start::Renewal, seconds(1));
+    assert_eq!(patience(&begin), Some(MAX_STALE_WAIT));
+    let later = seconds(1) + MAX_STALE_WAIT / 2;
+    assert_eq!(
+        patience(&flight.begin(Start::Renewal, later).0),
+        Some(MAX_STALE_WAIT / 2)
+    );
+    assert_eq!(
+        patience(&flight.begin(Start::Renewal, seconds(5)).0),
+        Some(Duration::ZERO)
+    );
+}
+
+#[test]
+fn nobody_waits_for_an_issuer_that_has_just_failed() {
+    let mut flight = Flight::new(COOLDOWN);
+    let _ = flight.begin(Start::Renewal, seconds(1));
+    flight.land(&Err(KeysError::Status(500)), seconds(1), true, None);
+    assert_eq!(patience(&flight.begin(Start::Renewal, seconds(10)).0), None);
+    let (begin, _takeoff) = flight.begin(Start::Renewal, seconds(11));
+    assert_eq!(patience(&begin), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_fetch_in_vain_starts_the_cooldown_for_unknown_kids_only() {
+    let mut flight = Flight::new(COOLDOWN);
+    let kid: KeyId = "bogus".parse().unwrap();
+    let other: KeyId = "other".parse().unwrap();
+    assert!(
+        flight
+            .begin(Start::UnknownKid { kid: &kid }, seconds(1))
+            .1
+            .is_some()
+    );
+    flight.land(&Ok(()), seconds(1), true, Some(&kid));
+    assert!(matches!(
+        flight
+            .begin(Start::UnknownKid { kid: &other }, seconds(10))
+            .0,
+        Begin::TooEarly(None)
+    ));
+    let (renewal, takeoff) = flight.begin(Start::Renewal, seconds(10));
+    assert!(matches!(renewal, Begin::Wait(_)) && takeoff.is_some());
+    flight.land(&Ok(()), seconds(10), true, None);
+    assert!(
+        flight
+            .begin(Start::UnknownKid { kid: &other }, seconds(11))
+            .1
+            .is_some()
+    );
+}

@@ -1,0 +1,176 @@
+//! Audit events and logs: one per decision, with the exact reason, and never with a token.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use hallpass_resource::AUDIT_TARGET;
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get, send};
+
+/// Everything that is logged by this thread, as JSON lines.
+#[derive(Clone, Default)]
+struct Log {
+    bytes: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        let lines = self.text();
+        let events = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events
+            .filter(|event| event["target"] == AUDIT_TARGET)
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn each_decision_leaves_one_event_with_its_exact_reason() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+
+    let token = format!("Bearer {}", forge.user("orders"));
+    let trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = [
+        ("authorization", token.as_bytes()),
+        ("traceparent", &trace[..]),
+    ];
+    send(app.address, b"GET /orders/7", &headers).await;
+    get(
+        app.address,
+        "/whoami",
+        Some(&forge.changed(|_, claims| claims["aud"] = json!("other"))),
+    )
+    .await;
+    get(
+        app.address,
+        "/internal/x",
+        Some(&forge.user("internal-service")),
+    )
+    .await;
+    get(app.address, "/a//b", None).await;
+
+    let events = log.audit();
+    let facts = |event: &Value| {
+        ["decision", "reason", "mode", "route", "method"]
+            .map(|name| event[name].as_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        facts(&events[0]),
+        ["allow", "none", "enforce", "GET /orders/{id}", "GET"]
+    );
+    assert_eq!(events[0]["subject"], "alice");
+    assert_eq!(events[0]["client_id"], "order-service");
+    assert_eq!(events[0]["scope"], "orders");
+    assert_eq!(events[0]["issuer"], "internal");
+    assert_eq!(events[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(
+        facts(&events[1]),
+        ["deny", "audience", "enforce", "/whoami", "GET"]
+    );
+    assert_eq!(
+        events[1].get("subject"),
+        None,
+        "what is not verified is not recorded as a subject"
+    );
+    assert_eq!(
+        facts(&events[2]),
+        ["deny", "not_internal", "enforce", "/internal/**", "GET"]
+    );
+    assert_eq!(events[2]["subject"], "alice");
+    assert_eq!(
+        facts(&events[3]),
+        ["deny", "ambiguous_path", "enforce", "none", "GET"]
+    );
+    assert_eq!(events.len(), 4);
+}
+
+#[tokio::test]
+async fn no_token_and_no_part_of_one_is_ever_logged() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    let good = forge.user("orders");
+    let tokens = [
+        good.clone(),
+        forge.changed(|header, _| header["kid"] = json!("bogus")),
+        forge.changed(|_, claims| claims["exp"] = json!(1)),
+        format!("{good}x"),
+        "not.a.token-at-all".to_owned(),
+    ];
+    for token in &tokens {
+        for path in ["/whoami", "/orders/7", "/internal/x", "/unlisted", "/a//b"] {
+            get(app.address, path, Some(token)).await;
+        }
+    }
+    issuer.stop().await;
+    clock.advance_seconds(100_000);
+    get(app.address, "/whoami", Some(&forge.user(""))).await;
+    let text = log.text();
+    assert!(text.contains("hallpass::audit"));
+    for token in &tokens {
+        for part in token.split('.').filter(|part| part.len() > 8) {
+            assert!(!text.contains(part), "a part of a token is in the log");
+        }
+    }
+    assert!(!format!("{:?}", app.server).contains(&good));
+}
+
+#[tokio::test]
+async fn permit_all_is_loud() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let clock = HandClock::new();
+    let app = AppBuilder::new(&clock)
+        .with(|server| server.dangerous_permit_all(true))
+        .start()
+        .await;
+    assert!(log.text().contains("SECURITY IS OFF"));
+    get(app.address, "/internal/x", None).await;
+    assert_eq!(log.audit()[0]["decision"], "bypass");
+}

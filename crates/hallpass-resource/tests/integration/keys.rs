@@ -1,0 +1,394 @@
+//! Fetching keys: when, how often, and what becomes of tokens when the keys change.
+
+use std::time::Duration;
+
+use hallpass_client::{HttpTransport, Instance, StaticDiscovery};
+use hallpass_config::EndpointUrl;
+use hallpass_resource::{KeyLimits, KeySource};
+use hallpass_token::{Algorithm, JwkSet, SigningKey};
+use serde_json::json;
+
+use crate::support::app::trusted;
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use std::sync::Arc;
+
+struct Setting {
+    clock: Arc<HandClock>,
+    forge: Forge,
+    issuer: FakeIssuer,
+    app: App,
+}
+
+async fn start() -> Setting {
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    Setting {
+        clock,
+        forge,
+        issuer,
+        app,
+    }
+}
+
+impl Setting {
+    async fn status(&self, token: &str) -> u16 {
+        get(self.app.address, "/whoami", Some(token)).await.status
+    }
+
+    /// A token of the issuer that names a key which does not exist.
+    fn bogus(&self, kid: &str) -> String {
+        self.forge.changed(|header, _| header["kid"] = json!(kid))
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_for_many_callers_at_a_cold_start() {
+    let setting = start().await;
+    setting.issuer.set(Behaviour::Hang);
+    let token = setting.forge.user("");
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let (address, token) = (setting.app.address, token.clone());
+            tokio::spawn(async move { get(address, "/whoami", Some(&token)).await.status })
+        })
+        .collect();
+    setting.issuer.wait_for_requests(1).await;
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    for call in calls {
+        assert_eq!(call.await.unwrap(), 200);
+    }
+    assert_eq!(setting.issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_cancels_nobody_elses_fetch() {
+    let setting = start().await;
+    setting.issuer.set(Behaviour::Hang);
+    let verifier = setting.app.server.clone();
+    let token = setting.forge.user("");
+    let first = tokio::spawn(async move { verifier.verifier().verify(&token).await.map(drop) });
+    setting.issuer.wait_for_requests(1).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    assert_eq!(setting.status(&setting.forge.user("")).await, 200);
+    assert_eq!(setting.issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_bogus_kids_cost_one_fetch() {
+    let setting = start().await;
+    assert_eq!(setting.status(&setting.forge.user("")).await, 200);
+    assert_eq!(setting.issuer.requests(), 1);
+    for number in 0..1000 {
+        assert_eq!(
+            setting
+                .status(&setting.bogus(&format!("bogus-{number}")))
+                .await,
+            401
+        );
+    }
+    assert_eq!(setting.issuer.requests(), 2);
+    let unknown = setting
+        .app
+        .metric("hallpass_jwks_unknown_kid_total{issuer=\"internal\"}");
+    let suppressed = setting
+        .app
+        .metric("hallpass_jwks_refresh_suppressed_total{issuer=\"internal\"}");
+    assert_eq!((unknown, suppressed), (1000.0, 999.0));
+    // Good tokens did not notice.
+    assert_eq!(setting.status(&setting.forge.user("x")).await, 200);
+    assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_thousand_bogus_kids_at_once_cost_one_fetch() {
+    let setting = start().await;
+    setting.app.server.load_keys().await.unwrap();
+    setting.issuer.set(Behaviour::Hang);
+    let verifications: Vec<_> = (0..1000)
+        .map(|number| {
+            let (server, token) = (
+                setting.app.server.clone(),
+                setting.bogus(&format!("bogus-{number}")),
+            );
+            tokio::spawn(async move { server.verifier().verify(&token).await.is_err() })
+        })
+        .collect();
+    setting.issuer.wait_for_requests(2).await;
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    for verification in verifications {
+        assert!(verification.await.unwrap());
+    }
+    assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn bogus_kids_at_a_cold_start_cost_one_fetch_as_well() {
+    let setting = start().await;
+    for number in 0..100 {
+        assert_eq!(
+            setting
+                .status(&setting.bogus(&format!("bogus-{number}")))
+                .await,
+            401
+        );
+    }
+    assert_eq!(setting.issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn one_bogus_kid_again_and_again_is_remembered_beyond_the_cooldown() {
+    let setting = start().await;
+    let bogus = setting.bogus("bogus");
+    assert_eq!(setting.status(&bogus).await, 401);
+    setting.clock.advance_seconds(11);
+    assert_eq!(setting.status(&bogus).await, 401);
+    assert_eq!(setting.issuer.requests(), 1);
+    setting.clock.advance_seconds(20);
+    assert_eq!(setting.status(&bogus).await, 401);
+    assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_rotated_key_is_found_at_its_first_token_and_no_call_fails() {
+    let setting = start().await;
+    let old = setting.forge.user("");
+    assert_eq!(setting.status(&old).await, 200);
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(JwkSet::new([
+        setting.forge.key.public_jwk(),
+        next.key.public_jwk(),
+    ])));
+    for number in 0..20 {
+        let scope = format!("s{number}");
+        assert_eq!(setting.status(&next.user(&scope)).await, 200);
+        assert_eq!(setting.status(&setting.forge.user(&scope)).await, 200);
+        assert_eq!(setting.status(&old).await, 200);
+    }
+    assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn an_attacker_with_bogus_kids_delays_a_rotated_key_by_the_cooldown_at_most() {
+    let setting = start().await;
+    assert_eq!(setting.status(&setting.bogus("bogus")).await, 401);
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    assert_eq!(setting.status(&next.user("")).await, 401);
+    setting.clock.advance_seconds(10);
+    assert_eq!(setting.status(&next.user("")).await, 200);
+}
+
+#[tokio::test]
+async fn keys_are_renewed_in_the_background_before_their_age_ends() {
+    let setting = start().await;
+    let token = setting.forge.user("");
+    assert_eq!(setting.status(&token).await, 200);
+    setting.clock.advance_seconds(220);
+    assert_eq!(setting.status(&token).await, 200);
+    assert_eq!(
+        setting.issuer.requests(),
+        1,
+        "not before three quarters of the age"
+    );
+    setting.issuer.set(Behaviour::Hang);
+    setting.clock.advance_seconds(55);
+    // The issuer does not answer, and the caller does not wait for it.
+    assert_eq!(setting.status(&token).await, 200);
+    setting.issuer.wait_for_requests(2).await;
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    // It asks conditionally.
+    setting.issuer.wait_for_not_modified().await;
+    assert_eq!(setting.status(&token).await, 200);
+    assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn the_age_that_the_issuer_says_is_kept_within_bounds() {
+    for (cache_control, fresh, stale) in [
+        ("max-age=60", 40, 61),
+        ("max-age=0", 7, 11),
+        ("no-store", 7, 11),
+        ("max-age=999999", 2600, 3601),
+    ] {
+        let setting = start().await;
+        setting.issuer.set(Behaviour::Keys {
+            keys: setting.forge.keys(),
+            cache_control,
+        });
+        setting.app.server.load_keys().await.unwrap();
+        setting.clock.advance_seconds(fresh);
+        setting.app.server.load_keys().await.unwrap();
+        assert_eq!(setting.issuer.requests(), 1, "{cache_control}");
+        setting.clock.advance_seconds(stale - fresh);
+        setting.app.server.load_keys().await.unwrap();
+        assert_eq!(setting.issuer.requests(), 2, "{cache_control}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_key_in_the_set_spoils_only_itself() {
+    let setting = start().await;
+    let mut set = setting.forge.keys().to_json();
+    let keys = set["keys"].as_array_mut().unwrap();
+    keys.insert(
+        0,
+        json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "!", "kid": "broken" }),
+    );
+    keys.insert(
+        0,
+        json!({ "kty": "oct", "k": "c2VjcmV0", "kid": "symmetric" }),
+    );
+    keys.insert(0, json!("not even an object"));
+    keys.push(json!({ "kty": "quantum" }));
+    let body = set.to_string().into_bytes();
+    setting.issuer.set(Behaviour::Raw {
+        status: 200,
+        content_type: "application/json",
+        body,
+    });
+    assert_eq!(setting.status(&setting.forge.user("")).await, 200);
+    assert_eq!(setting.status(&setting.bogus("broken")).await, 401);
+    assert_eq!(
+        setting
+            .app
+            .metric("hallpass_jwks_keys{issuer=\"internal\"}"),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_one_issuer_never_verifies_a_token_of_another() {
+    let clock = HandClock::new();
+    let (ours, theirs) = (
+        Forge::new("internal", &clock),
+        Forge::new("https://login.example", &clock),
+    );
+    let app = AppBuilder::new(&clock)
+        .trusting_fixed(&ours)
+        .trusting_fixed(&theirs)
+        .start()
+        .await;
+    let status = async |token: String| get(app.address, "/whoami", Some(&token)).await.status;
+    assert_eq!(status(ours.user("")).await, 200);
+    assert_eq!(status(theirs.user("")).await, 200);
+    for (signer, named) in [(&ours, &theirs), (&theirs, &ours)] {
+        let forged = signer.changed(|_, claims| claims["iss"] = json!(named.issuer));
+        assert_eq!(status(forged).await, 401);
+        let forged = signer.changed(|header, claims| {
+            claims["iss"] = json!(named.issuer);
+            header["kid"] = json!(named.key.key_id().as_str());
+        });
+        assert_eq!(status(forged).await, 401);
+    }
+    assert_eq!(
+        status(ours.changed(|_, claims| claims["iss"] = json!("https://else.example"))).await,
+        401
+    );
+}
+
+#[tokio::test]
+async fn all_three_algorithms_verify_side_by_side() {
+    let clock = HandClock::new();
+    let forges = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256].map(|algorithm| {
+        let key = SigningKey::generate(algorithm).unwrap();
+        Forge {
+            key,
+            ..Forge::new("internal", &clock)
+        }
+    });
+    let keys = JwkSet::new(forges.iter().map(|forge| forge.key.public_jwk()));
+    let source = KeySource::fixed(keys, clock.clone());
+    let builder = AppBuilder::new(&clock);
+    let app = builder
+        .with(|server| server.issuer(trusted("internal", source)))
+        .start()
+        .await;
+    for forge in &forges {
+        assert_eq!(
+            get(app.address, "/whoami", Some(&forge.user("")))
+                .await
+                .status,
+            200
+        );
+    }
+}
+
+#[tokio::test]
+async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let (dead, alive) = (
+        FakeIssuer::start(Behaviour::Hang).await,
+        FakeIssuer::start(Behaviour::keys(forge.keys())).await,
+    );
+    dead.stop().await;
+    let instances: [Instance; 2] =
+        [dead.address, alive.address].map(|it| it.to_string().parse().unwrap());
+    let discover = Arc::new(StaticDiscovery::new().with("service-auth", instances));
+    let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
+    let keys = KeySource::http(
+        url,
+        HttpTransport::new().unwrap(),
+        discover,
+        clock.clone(),
+        KeyLimits::default(),
+    );
+    let app = AppBuilder::new(&clock)
+        .with(|server| server.issuer(trusted("internal", keys)))
+        .start()
+        .await;
+    assert_eq!(
+        get(app.address, "/whoami", Some(&forge.user("")))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn a_key_file_is_read_again_within_the_cooldown() {
+    let clock = HandClock::new();
+    let (old, new) = (
+        Forge::new("internal", &clock),
+        Forge::new("internal", &clock),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jwks.json");
+    std::fs::write(&path, old.keys().to_json().to_string()).unwrap();
+    let limits = KeyLimits {
+        cooldown: Duration::from_secs(30),
+        ..KeyLimits::default()
+    };
+    let keys = KeySource::file(path.clone(), clock.clone(), limits);
+    let app = AppBuilder::new(&clock)
+        .with(|server| server.issuer(trusted("internal", keys)))
+        .start()
+        .await;
+    let status = async |token: String| get(app.address, "/whoami", Some(&token)).await.status;
+    assert_eq!(status(old.user("")).await, 200);
+
+    std::fs::write(&path, new.keys().to_json().to_string()).unwrap();
+    clock.advance_seconds(30);
+    assert_eq!(status(new.user("")).await, 200);
+    assert_eq!(status(old.user("")).await, 401);
+
+    // A file that is being written, or gone, takes nothing away.
+    for broken in [Some("{\"keys\":["), Some("{\"keys\":[]}"), None] {
+        match broken {
+            Some(text) => std::fs::write(&path, text).unwrap(),
+            None => std::fs::remove_file(&path).unwrap(),
+        }
+        clock.advance_seconds(31);
+        assert_eq!(status(new.user("")).await, 200, "{broken:?}");
+    }
+    std::fs::write(&path, old.keys().to_json().to_string()).unwrap();
+    clock.advance_seconds(31);
+    assert_eq!(status(old.user("")).await, 200);
+}

@@ -1,0 +1,20 @@
+//! The resource server over real loopback connections: a scripted issuer on one side, a raw client on the other.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod attacks;
+mod audit;
+mod cache;
+mod context;
+mod extractors;
+mod keys;
+mod keys_trouble;
+mod modes;
+mod paths;
+mod properties;
+mod settings;
+mod support;

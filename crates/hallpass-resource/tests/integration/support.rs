@@ -1,0 +1,13 @@
+//! What the tests share: a clock driven by hand, a scripted issuer, forged tokens, a raw HTTP client.
+
+pub(crate) mod app;
+pub(crate) mod client;
+pub(crate) mod clock;
+pub(crate) mod forge;
+pub(crate) mod issuer;
+
+pub(crate) use app::{App, AppBuilder};
+pub(crate) use client::{Answer, get, send};
+pub(crate) use clock::HandClock;
+pub(crate) use forge::Forge;
+pub(crate) use issuer::{Behaviour, FakeIssuer};
