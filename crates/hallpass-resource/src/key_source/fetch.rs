@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_client::{Body, CollectError, Discover, HttpTransport, Instance};
 use hallpass_config::EndpointUrl;
-use hallpass_token::JwkSet;
+use hallpass_token::{JwkSet, KeyId};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
@@ -55,6 +55,7 @@ impl Fetched {
         previous: Option<&KeySnapshot>,
         freshness: Freshness,
     ) -> KeySnapshot {
+        self.log_change(previous);
         let Some(previous) = previous else {
             let keys = self.keys.unwrap_or_else(|| JwkSet::new([]));
             return KeySnapshot {
@@ -88,6 +89,26 @@ impl Fetched {
             etag: self.etag,
             freshness,
             epoch,
+        }
+    }
+
+    /// Says which keys there are now, once per change.
+    fn log_change(&self, previous: Option<&KeySnapshot>) {
+        let Some(keys) = self
+            .keys
+            .as_ref()
+            .filter(|new| previous.is_none_or(|old| *old.keys != **new))
+        else {
+            return;
+        };
+        let kids: Vec<_> = keys
+            .keys()
+            .iter()
+            .map(|key| key.key_id().map(KeyId::as_str))
+            .collect();
+        tracing::info!(?kids, "the issuer's keys are new");
+        for skipped in keys.skipped() {
+            tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set can not be used");
         }
     }
 }
@@ -194,9 +215,6 @@ pub(super) fn parse(text: &[u8], content_type: &str) -> Result<JwkSet, KeysError
         content_type: content_type.to_owned(),
         reason: shorten(&error.to_string()),
     })?;
-    for skipped in keys.skipped() {
-        tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set can not be used and is skipped");
-    }
     if keys.keys().is_empty() {
         return Err(KeysError::NoUsableKey {
             skipped: keys.skipped().len(),
