@@ -1,73 +1,165 @@
 //! From sources to settings.
 
+mod documents;
+mod overrides;
+
 use std::path::PathBuf;
 
+use crate::effective;
+use crate::key_path::{self, Segment};
+use crate::node::Node;
+use crate::place::Source;
+use crate::placeholder::{self, Variables};
 use crate::problem::Problems;
-use crate::settings::Settings;
+use crate::production::{self, Production};
+use crate::report::{EffectiveValue, Report};
+use crate::secret::Secret;
+use crate::section::Section;
+use crate::settings::{KEYS, Settings};
+use crate::yaml;
+use documents::Document;
+use overrides::Overrides;
+
+/// Largest YAML source, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// Gathers the sources of a configuration and loads it.
 ///
-/// Later files and texts win over earlier ones, key by key; the environment wins over all of them, and flags over
-/// the environment.
+/// Later files and texts win over earlier ones, key by key; the environment wins over all of them, and flags win
+/// over the environment. Lists of one file replace those of another as a whole, while the environment and flags
+/// reach into them: `HALLPASS_INTERNAL_TOKEN_CLIENTS_0_SCOPE`.
+///
+/// ```
+/// use hallpass_config::Loader;
+///
+/// let loaded = Loader::new("hallpass")
+///     .text("defaults", "hallpass: { service: { name: order-service } }")
+///     .environment([("HALLPASS_SERVICE_LISTEN", "127.0.0.1:8080")])
+///     .load()?;
+/// assert_eq!(loaded.settings().service.name.as_deref(), Some("order-service"));
+/// # Ok::<(), hallpass_config::Problems>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Loader {
     prefix: String,
+    documents: Vec<Document>,
+    variables: Option<Variables>,
+    flags: Vec<(String, Secret)>,
 }
 
 impl Loader {
-    /// A loader for the keys below `prefix`, such as `hallpass` or `scccy`.
+    /// A loader for the keys below `prefix`, such as `hallpass` or `scccy`. All else in the sources is ignored.
     pub fn new(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
+            documents: Vec::new(),
+            variables: None,
+            flags: Vec::new(),
         }
     }
 
-    /// Adds a YAML file. Files that it names are relative to its folder.
-    pub fn file(self, _path: impl Into<PathBuf>) -> Self {
+    /// Adds a YAML file of at most [`MAX_SOURCE_BYTES`]. Files that it names are relative to its folder.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.documents.push(Document::File(path.into()));
         self
     }
 
-    /// Adds YAML text; `origin` names it in problems. Files that it names are relative to the current folder.
-    pub fn text(self, _origin: impl Into<String>, _text: impl Into<String>) -> Self {
+    /// Adds YAML text; `name` stands for it in problems and origins. Files that it names are relative to the
+    /// current folder.
+    pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        let (name, text) = (name.into(), Secret::new(text));
+        self.documents.push(Document::Text { name, text });
         self
     }
 
-    /// Adds environment variables: as overrides of keys, and for `${NAME}` in values.
-    pub fn environment<I, N, V>(self, _variables: I) -> Self
+    /// Adds environment variables: they override keys, fill in `${NAME}`, and may be a sign of production.
+    ///
+    /// A variable that names no key, or is empty, overrides nothing.
+    pub fn environment<I, N, V>(mut self, variables: I) -> Self
     where
         I: IntoIterator<Item = (N, V)>,
         N: Into<String>,
         V: Into<String>,
     {
+        let variables = variables.into_iter();
+        let variables = variables.map(|(name, value)| (name.into(), Secret::new(value)));
+        self.variables.get_or_insert_default().extend(variables);
         self
     }
 
-    /// Adds the environment of this process.
+    /// Adds the environment of this process. Variables that are not UTF-8 are passed over.
     pub fn process_environment(self) -> Self {
-        self
+        self.environment(crate::environment::process_variables())
     }
 
-    /// Sets one key, given without the prefix: `internal-token.scope`.
-    pub fn flag(self, _key: impl Into<String>, _value: impl Into<String>) -> Self {
+    /// Sets one key, named without the prefix: `internal-token.scope`. A list takes its texts with commas.
+    pub fn flag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.flags.push((key.into(), Secret::new(value)));
         self
     }
 
     /// Reads, merges and checks everything.
     ///
     /// # Errors
-    /// All problems of all sources at once.
+    /// All problems of all sources at once, in the order of their lines. If a source can not be read at all, only
+    /// what is wrong with the reading is told: the rest would be guesswork.
     pub fn load(self) -> Result<Loaded, Problems> {
-        Ok(Loaded {
-            settings: Settings::default(),
-        })
+        let report = Report::default();
+        let Some(mut tree) = documents::read(&self.prefix, &self.documents, &report) else {
+            return Err(report.into_problems());
+        };
+        let none = Variables::new();
+        let variables = self.variables.as_ref().unwrap_or(&none);
+        let overrides = Overrides {
+            prefix: &self.prefix,
+            rank: self.documents.len(),
+            report: &report,
+        };
+        overrides.lay_variables(&mut tree, variables);
+        overrides.lay_flags(&mut tree, &self.flags);
+        placeholder::fill_in(&mut tree, &self.prefix, variables, &report);
+        let root = Section::open(&report, KEYS, self.prefix.clone(), &tree.place, Some(&tree));
+        let settings = Settings::read(&root, self.production());
+        let values = report.finish()?;
+        Ok(Loaded { settings, values })
     }
+
+    fn production(&self) -> Production {
+        match &self.variables {
+            Some(variables) => {
+                production::signal(variables).map_or(Production::No, Production::Yes)
+            }
+            None => Production::Unknown,
+        }
+    }
+}
+
+/// Which of the prefixes of Hallpass and of the estate it comes from stands in a YAML text: `hallpass` or `scccy`.
+///
+/// `None` if neither does, or the text is no YAML. The first is meant if both are there.
+#[must_use]
+pub fn detect_prefix(text: &str) -> Option<&'static str> {
+    if text.len() > MAX_SOURCE_BYTES {
+        return None;
+    }
+    let documents = yaml::parse(&Source::literal(String::new(), 0), text).ok()?;
+    let keys = || {
+        documents
+            .iter()
+            .flat_map(Node::entries)
+            .map(|entry| key_path::parse(&entry.key))
+    };
+    let has =
+        |prefix: &str| keys().any(|path| path.first() == Some(&Segment::Key(prefix.to_owned())));
+    ["hallpass", "scccy"].into_iter().find(|prefix| has(prefix))
 }
 
 /// Checked settings, and where each value came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     settings: Settings,
+    values: Vec<EffectiveValue>,
 }
 
 impl Loaded {
@@ -83,9 +175,9 @@ impl Loaded {
         self.settings
     }
 
-    /// The effective configuration as a tree, each value with its origin, secrets as `***`.
+    /// The effective configuration as a tree: each value with its origin, secrets as `***`.
     #[must_use]
     pub fn effective(&self) -> String {
-        String::new()
+        effective::render(&self.values)
     }
 }

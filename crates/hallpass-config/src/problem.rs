@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One thing that is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Problem {
     /// Where the value came from: a file name, `environment NAME`, `flag`.
@@ -42,7 +42,6 @@ impl Problems {
         self.0.is_empty()
     }
 
-    #[expect(dead_code, reason = "first landing")]
     pub(crate) fn new(problems: Vec<Problem>) -> Self {
         Self(problems)
     }

@@ -23,6 +23,16 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push_str(&mut self, text: &str) {
+        self.0.push_str(text);
+    }
 }
 
 impl From<String> for Secret {

@@ -2,8 +2,11 @@
 //!
 //! Every type here is what comes out of [`Loader::load`](crate::Loader::load): each value has been checked, so
 //! that the code that runs on it needs no check of its own. Programs and tests may also fill the structs by
-//! hand; rules that tie two fields together are held by types with private fields ([`CacheLife`], [`Percent`]).
+//! hand; rules that tie two fields together are held by types with private fields ([`CacheLife`]).
+//!
+//! Beside each struct stands the table of its keys, from which the reference in `docs/config.md` is written.
 
+mod algorithm;
 mod discovery;
 mod endpoint_url;
 mod feign;
@@ -13,21 +16,61 @@ mod percent;
 mod security;
 mod service;
 
+pub use algorithm::AlgorithmName;
 pub use discovery::{Discovery, InstanceAddress, InstanceAddressError};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use feign::{
     BreakerSettings, CallIdentity, Feign, FeignClientSettings, IdentityAbsent, RetrySettings,
 };
 pub use internal_token::{
-    CacheLife, CacheLifeError, GrantType, InternalToken, InternalTokenClient, MemoryCache,
-    TokenCredential, TokenFeign,
+    CacheLife, CacheLifeError, ClientAuthentication, GrantType, InternalToken, InternalTokenClient,
+    MemoryCache, TargetParameter, TokenCredential, TokenFeign,
 };
-pub use issuer::{AlgorithmName, IssuerSettings, RegisteredClient, SecretKind};
+pub use issuer::{IssuerSettings, RegisteredClient, SecretKind};
 pub use percent::Percent;
 pub use security::{
-    InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess, RouteRule, Security, TrustedIssuer,
+    IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess, RouteRule,
+    Security, TrustedIssuer,
 };
 pub use service::ServiceSettings;
+
+use crate::production::Production;
+use crate::schema::{Key, Kind};
+use crate::section::Section;
+
+/// The keys below the prefix.
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "service",
+        Kind::Section(service::KEYS),
+        "Who this process is.",
+    ),
+    Key::new(
+        "internal-token",
+        Kind::Section(internal_token::KEYS),
+        "This service as a caller: the credentials with which it gets tokens, and where it uses them.",
+    ),
+    Key::new(
+        "security",
+        Kind::Section(security::KEYS),
+        "What this service demands of its own callers.",
+    ),
+    Key::new(
+        "feign",
+        Kind::Section(feign::KEYS),
+        "Deadlines, retries and circuit breakers of outgoing calls.",
+    ),
+    Key::new(
+        "discovery",
+        Kind::Section(discovery::KEYS),
+        "Where the services live.",
+    ),
+    Key::new(
+        "issuer",
+        Kind::Section(issuer::KEYS),
+        "The authorization server: who may get which tokens. Read by `hallpass issuer` alone.",
+    ),
+];
 
 /// Everything below the prefix, checked.
 #[derive(Clone, Debug, Default)]
@@ -45,4 +88,22 @@ pub struct Settings {
     pub discovery: Discovery,
     /// `issuer`: the authorization server. `None` when the section is absent.
     pub issuer: Option<IssuerSettings>,
+}
+
+impl Settings {
+    /// Reads all sections. One that has a problem is left at its default: the report fails the load then.
+    pub(crate) fn read(root: &Section<'_>, production: Production) -> Self {
+        let service = ServiceSettings::read(&root.section("service")).unwrap_or_default();
+        let internal_token = root.section("internal-token");
+        let security = root.section("security");
+        let issuer = root.section("issuer");
+        Self {
+            internal_token: InternalToken::read(&internal_token),
+            security: Security::read(&security, &service, production).unwrap_or_default(),
+            feign: Feign::read(&root.section("feign")).unwrap_or_default(),
+            discovery: Discovery::read(&root.section("discovery")).unwrap_or_default(),
+            issuer: IssuerSettings::read(&issuer),
+            service,
+        }
+    }
 }

@@ -5,11 +5,32 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use crate::schema::{Key, Kind};
+use crate::section::Section;
+
+pub(super) const KEYS: &[Key] = &[Key::new(
+    "static",
+    Kind::NamedTexts {
+        what: "`host:port`, or `https://host:port` where the instance speaks TLS",
+    },
+    "Instances of each service, by its name. A name with dots stands in brackets: `\"[a.b]\"`.",
+)];
+
 /// Where the services live.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovery {
     /// `static`: service name to its instances.
     pub instances: BTreeMap<String, Vec<InstanceAddress>>,
+}
+
+impl Discovery {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let message = "is no address of an instance; write host:port or https://host:port";
+        let instances = section.named_texts("static", |text| text.parse().map_err(|_| message));
+        Some(Self {
+            instances: instances?,
+        })
+    }
 }
 
 /// One instance of a service: `host:port`, or `https://host:port` where it speaks TLS.

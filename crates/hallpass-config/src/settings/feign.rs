@@ -1,9 +1,123 @@
 //! `feign`: deadlines, retries and circuit breakers of outgoing calls.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::{EndpointUrl, Percent};
+use crate::schema::{Key, Kind};
+use crate::section::Section;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "defaults",
+        Kind::Section(CLIENT_KEYS),
+        "For every declared client that `clients` does not name.",
+    ),
+    Key::new(
+        "clients",
+        Kind::Named(CLIENT_KEYS),
+        "By the name of the declared client. What an entry leaves out it inherits from `defaults`.",
+    ),
+];
+
+const CLIENT_KEYS: &[Key] = &[
+    Key::new(
+        "url",
+        Kind::Text { what: "`https://`, `lb://service/path`, or `http://` to loopback" },
+        "Where to call instead of the service that the code names.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "identity",
+        Kind::Choice(&["service", "relay", "exchange", "none"]),
+        "Whose identity calls carry: that of this service, the caller's own token, the caller with this service as \
+        the actor, or nobody's.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "when-absent",
+        Kind::Choice(&["fail", "service", "none"]),
+        "What happens when that identity is missing: the call fails before anything is sent, goes out as this \
+        service, or goes out without an identity.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "deadline-ms",
+        Kind::millis(1, 3_600_000),
+        "Longest time of a call, with all its attempts.",
+    )
+    .otherwise("as the code declares, else 5000"),
+    Key::new("retry", Kind::Section(RETRY_KEYS), "When a failed attempt is made again."),
+    Key::new(
+        "breaker",
+        Kind::Section(BREAKER_KEYS),
+        "When calls to an instance that fails or crawls are stopped for a while. Names and defaults are those of \
+        Resilience4j, except that 10 calls are enough for a rate (there: 100).",
+    ),
+];
+
+const RETRY_KEYS: &[Key] = &[
+    Key::new(
+        "max-attempts",
+        Kind::count(1, 10),
+        "Attempts of one call; the first counts. Only calls that may be repeated safely are.",
+    )
+    .or("3"),
+    Key::new(
+        "budget-percent",
+        Kind::percent(0),
+        "Retries may add at most this share to the calls of the last seconds, so that they do not finish off a \
+        service in trouble.",
+    )
+    .or("10"),
+];
+
+const BREAKER_KEYS: &[Key] = &[
+    Key::new("enabled", Kind::Flag, "Whether there is one.").or("true"),
+    Key::new(
+        "failure-rate-percent",
+        Kind::percent(1),
+        "Share of failed calls that opens it.",
+    )
+    .or("50"),
+    Key::new(
+        "slow-call-rate-percent",
+        Kind::percent(1),
+        "Share of slow calls that opens it.",
+    )
+    .or("100"),
+    Key::new(
+        "slow-call-ms",
+        Kind::millis(1, 3_600_000),
+        "A call is slow from here on.",
+    )
+    .or("60000"),
+    Key::new(
+        "window",
+        Kind::count(1, 10_000),
+        "How many of the last calls are looked at.",
+    )
+    .or("100"),
+    Key::new(
+        "minimum-calls",
+        Kind::count(1, 10_000),
+        "Fewer calls than this open nothing. Must not be above `window`.",
+    )
+    .or("10"),
+    Key::new(
+        "open-ms",
+        Kind::millis(1, 3_600_000),
+        "How long it stays open before calls are tried again.",
+    )
+    .or("60000"),
+    Key::new(
+        "half-open-calls",
+        Kind::count(1, 1_000),
+        "How many are tried then.",
+    )
+    .or("10"),
+];
 
 /// Settings of the declared clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +137,7 @@ impl Feign {
 }
 
 /// How one declared client calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeignClientSettings {
     /// `url`: where to call instead of the service named in code.
     pub url: Option<EndpointUrl>,
@@ -43,19 +157,6 @@ pub struct FeignClientSettings {
 impl FeignClientSettings {
     /// The deadline of a call when neither configuration nor code names one.
     pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
-}
-
-impl Default for FeignClientSettings {
-    fn default() -> Self {
-        Self {
-            url: None,
-            identity: None,
-            when_absent: None,
-            deadline: None,
-            retry: RetrySettings::default(),
-            breaker: BreakerSettings::default(),
-        }
-    }
 }
 
 /// Whose identity an outgoing call carries.
@@ -137,5 +238,125 @@ impl Default for BreakerSettings {
             open: Duration::from_secs(60),
             half_open_calls: 10,
         }
+    }
+}
+
+impl Feign {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let defaults_section = section.section("defaults");
+        let defaults = FeignClientSettings::read(&defaults_section);
+        let clients = section.named("clients").into_iter().map(|(name, client)| {
+            let settings = FeignClientSettings::read(&client.inheriting(&defaults_section));
+            settings.map(|settings| (name, settings))
+        });
+        let clients: Vec<_> = clients.collect();
+        Some(Self {
+            defaults: defaults?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl FeignClientSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let url = section.parsed("url");
+        let identity = section.choice("identity", CallIdentity::named);
+        let when_absent = section.choice("when-absent", IdentityAbsent::named);
+        let deadline = section.millis("deadline-ms");
+        let retry = RetrySettings::read(&section.section("retry"));
+        let breaker = BreakerSettings::read(&section.section("breaker"));
+        Some(Self {
+            url,
+            identity,
+            when_absent,
+            deadline,
+            retry: retry?,
+            breaker: breaker?,
+        })
+    }
+}
+
+impl RetrySettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let max_attempts = section.count("max-attempts");
+        let budget = section.percent("budget-percent");
+        Some(Self {
+            max_attempts: max_attempts?,
+            budget: budget?,
+        })
+    }
+}
+
+impl BreakerSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let enabled = section.flag("enabled");
+        let failure_rate = section.percent("failure-rate-percent");
+        let slow_call_rate = section.percent("slow-call-rate-percent");
+        let slow_call = section.millis("slow-call-ms");
+        let window = section.count("window");
+        let minimum_calls = section.count("minimum-calls");
+        let open = section.millis("open-ms");
+        let half_open_calls = section.count("half-open-calls");
+        if minimum_calls > window && window.is_some() {
+            section.problem(
+                "minimum-calls",
+                "must not be above window: so many calls are never looked at",
+            );
+        }
+        Some(Self {
+            enabled: enabled?,
+            failure_rate: failure_rate?,
+            slow_call_rate: slow_call_rate?,
+            slow_call: slow_call?,
+            window: window?,
+            minimum_calls: minimum_calls?,
+            open: open?,
+            half_open_calls: half_open_calls?,
+        })
+    }
+}
+
+impl CallIdentity {
+    const ALL: [Self; 4] = [Self::Service, Self::Relay, Self::Exchange, Self::None];
+
+    /// The name in configuration and in code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Relay => "relay",
+            Self::Exchange => "exchange",
+            Self::None => "none",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|identity| identity.as_str() == name)
+    }
+}
+
+impl fmt::Display for CallIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl IdentityAbsent {
+    const ALL: [Self; 3] = [Self::Fail, Self::Service, Self::None];
+
+    /// The name in configuration and in code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Service => "service",
+            Self::None => "none",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|absent| absent.as_str() == name)
     }
 }

@@ -1,9 +1,14 @@
 //! `internal-token`: this service as a caller.
 
+mod keys;
+
 use std::time::Duration;
 
 use super::EndpointUrl;
 use crate::Secret;
+use crate::section::{self, Section};
+
+pub(super) use keys::KEYS;
 
 /// The credentials with which this service gets tokens, and where it uses them.
 #[derive(Clone, Debug)]
@@ -32,7 +37,7 @@ pub struct InternalTokenClient {
 pub struct TokenCredential {
     /// `client-id`: as registered with the issuer (RFC 6749 section 2.2).
     pub client_id: String,
-    /// `client-secret` or `client-secret-file` (RFC 6749 section 2.3.1).
+    /// `client-secret` or `client-secret-file`.
     pub client_secret: Secret,
     /// `token-url`: the issuer's token endpoint.
     pub token_url: EndpointUrl,
@@ -42,10 +47,14 @@ pub struct TokenCredential {
     pub audience: Option<String>,
     /// `grant-type`.
     pub grant_type: GrantType,
-    /// `issuer`: name that tokens of this endpoint bear in `iss`; it only keeps cache entries apart.
+    /// `issuer`: the name that tokens of this endpoint bear in `iss`; it only keeps cache entries apart.
     pub issuer: Option<String>,
     /// `cache-expire-seconds` and `refresh-ahead-seconds`.
     pub cache_life: CacheLife,
+    /// `client-authentication`.
+    pub client_authentication: ClientAuthentication,
+    /// `target-parameter`.
+    pub target_parameter: TargetParameter,
 }
 
 /// How a token is asked for.
@@ -65,6 +74,28 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
         }
     }
+}
+
+/// How a client shows its secret (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `basic`: in the `Authorization` header, which every issuer has to take.
+    #[default]
+    Basic,
+    /// `post`: in the form.
+    Post,
+}
+
+/// Which form field names the audience of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TargetParameter {
+    /// `audience`.
+    #[default]
+    Audience,
+    /// `resource` (RFC 8707).
+    Resource,
 }
 
 /// How long a cached token is used, and how long before that it is renewed. Renewal always begins before the end.
@@ -153,5 +184,140 @@ impl Default for TokenFeign {
             enabled: true,
             skip_clients: Vec::new(),
         }
+    }
+}
+
+impl InternalToken {
+    /// `None` when the section is absent, switched off, or has a problem.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return None;
+        }
+        let enabled = section.flag("enabled");
+        let section = match enabled {
+            Some(false) => section.clone().not_in_use(),
+            _ => section.clone(),
+        };
+        let credential = TokenCredential::read(&section);
+        let clients = section.sections("clients");
+        section::report_doubles(&clients, "name");
+        let clients = clients
+            .into_iter()
+            .map(|client| client.inheriting(&section));
+        let clients: Vec<_> = clients
+            .map(|client| InternalTokenClient::read(&client))
+            .collect();
+        let memory_cache = MemoryCache::read(&section.section("memory-cache"));
+        let feign = TokenFeign::read(&section.section("feign"));
+        let settings = Self {
+            credential: credential?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+            memory_cache: memory_cache?,
+            feign: feign?,
+        };
+        enabled?.then_some(settings)
+    }
+}
+
+impl InternalTokenClient {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.required("name", Section::service_name);
+        let credential = TokenCredential::read(section);
+        if !section.has("audience") {
+            section.missing("audience", "is required, here or in the section above");
+        }
+        Some(Self {
+            name: name?,
+            credential: credential?,
+        })
+    }
+}
+
+impl TokenCredential {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let client_id = section.required("client-id", Section::name);
+        let client_secret = section.required("client-secret", Section::secret);
+        let token_url = section.required("token-url", Section::parsed);
+        let scope = section.scope("scope");
+        let audience = section.name("audience");
+        let grant_type = section.choice("grant-type", GrantType::named);
+        let issuer = section.name("issuer");
+        let cache_life = CacheLife::read(section);
+        let client_authentication = section.choice("client-authentication", |name| match name {
+            "basic" => Some(ClientAuthentication::Basic),
+            "post" => Some(ClientAuthentication::Post),
+            _ => None,
+        });
+        let target_parameter = section.choice("target-parameter", |name| match name {
+            "audience" => Some(TargetParameter::Audience),
+            "resource" => Some(TargetParameter::Resource),
+            _ => None,
+        });
+        Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            token_url: token_url?,
+            scope: scope?,
+            audience,
+            grant_type: grant_type?,
+            issuer,
+            cache_life: cache_life?,
+            client_authentication: client_authentication?,
+            target_parameter: target_parameter?,
+        })
+    }
+}
+
+impl CacheLife {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let expire = section.seconds("cache-expire-seconds");
+        let refresh_ahead = section.seconds("refresh-ahead-seconds");
+        let (expire, refresh_ahead) = (expire?, refresh_ahead?);
+        let life = Self::new(expire, refresh_ahead);
+        // The one of the two that was given here is the one to change.
+        let is_expire_to_blame =
+            section.has_own("cache-expire-seconds") && !section.has_own("refresh-ahead-seconds");
+        if life.is_err() && is_expire_to_blame {
+            let message = format!(
+                "must be above refresh-ahead-seconds, which is {}",
+                refresh_ahead.as_secs()
+            );
+            section.problem("cache-expire-seconds", message);
+        } else if life.is_err() {
+            let message = format!(
+                "must be below cache-expire-seconds, which is {}",
+                expire.as_secs()
+            );
+            section.problem("refresh-ahead-seconds", message);
+        }
+        life.ok()
+    }
+}
+
+impl GrantType {
+    pub(super) fn named(name: &str) -> Option<Self> {
+        (name == Self::ClientCredentials.as_str()).then_some(Self::ClientCredentials)
+    }
+}
+
+impl MemoryCache {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let enabled = section.flag("enabled");
+        let max_entries = section.count("max-entries");
+        Some(Self {
+            enabled: enabled?,
+            max_entries: max_entries?,
+        })
+    }
+}
+
+impl TokenFeign {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let enabled = section.flag("enabled");
+        let skip_clients = section.texts("skip-clients", section::check_name);
+        Some(Self {
+            enabled: enabled?,
+            skip_clients: skip_clients?,
+        })
     }
 }

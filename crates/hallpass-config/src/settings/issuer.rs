@@ -6,8 +6,64 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::GrantType;
+use super::{AlgorithmName, GrantType, endpoint_url};
 use crate::Secret;
+use crate::schema::{Key, Kind};
+use crate::section::{self, Section};
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new("listen", Kind::Text { what: "IP address and port" }, "Where it listens.").or("127.0.0.1:9000"),
+    Key::new(
+        "name",
+        Kind::Text { what: "a word, or an https URL" },
+        "What its tokens bear in `iss`. Strict third-party clients want the URL that `base-url` names.",
+    )
+    .or("internal"),
+    Key::new(
+        "base-url",
+        Kind::Text { what: "https URL, or http to loopback" },
+        "The address clients reach it at, for the metadata documents (RFC 8414).",
+    )
+    .otherwise("`name` if that is a URL, else the listening address"),
+    Key::new("store", Kind::File, "The file of the embedded database: signing keys and stored clients.")
+        .or("hallpass.db"),
+    Key::new(
+        "key-encryption-key",
+        Kind::Secret,
+        "Seals the private keys in the store. Without it the sealing key is a file beside the store.",
+    ),
+    Key::new("key-encryption-key-file", Kind::File, "The file that `key-encryption-key` stands in."),
+    Key::new("algorithm", Kind::Choice(AlgorithmName::NAMES), "What new signing keys are made for.").or("ES256"),
+    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of a token unless its client says otherwise.")
+        .or("600"),
+    Key::new(
+        "jwks-max-age-seconds",
+        Kind::seconds(0, 86_400),
+        "How long verifiers may keep the public keys before they ask again.",
+    )
+    .or("300"),
+    Key::new("clients", Kind::Sections(CLIENT_KEYS), "Who may ask for tokens."),
+];
+
+const CLIENT_KEYS: &[Key] = &[
+    Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens.").required(),
+    Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
+        .otherwise("required, here or in a file"),
+    Key::new("client-secret-file", Kind::File, "The file that `client-secret` stands in."),
+    Key::new(
+        "secret-kind",
+        Kind::Choice(&["chosen", "generated"]),
+        "How the secret is hashed in memory: one a person has chosen at a cost that makes guessing slow, a generated \
+        one (32 characters at least) by one digest. A secret of the shape that `hallpass` generates counts as \
+        generated either way.",
+    )
+    .or("chosen"),
+    Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
+    Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
+        .or(""),
+    Key::new("grant-types", Kind::Texts { what: "`client_credentials`" }, "How it may ask.").or("client_credentials"),
+    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
+];
 
 /// The authorization server.
 #[derive(Clone, Debug)]
@@ -16,8 +72,8 @@ pub struct IssuerSettings {
     pub listen: SocketAddr,
     /// `name`: what its tokens bear in `iss`.
     pub name: String,
-    /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). `None` uses the `Host`
-    /// of each request.
+    /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
+    /// `name` counts when that is a URL, else the listening address; the `Host` of a request is never trusted.
     pub base_url: Option<Url>,
     /// `store`: file of the embedded database.
     pub store: PathBuf,
@@ -49,34 +105,6 @@ impl Default for IssuerSettings {
     }
 }
 
-/// The name of a signature algorithm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum AlgorithmName {
-    /// `ES256`: ECDSA with P-256 and SHA-256 (RFC 7518 section 3.4).
-    #[default]
-    Es256,
-    /// `EdDSA` or `Ed25519` (RFC 8037 section 3.1).
-    EdDsa,
-    /// `RS256`: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 section 3.3).
-    Rs256,
-}
-
-impl AlgorithmName {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
-
-    /// The name in a token's header (RFC 7518 section 3.1).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-        }
-    }
-}
-
 /// A client that may ask for tokens.
 #[derive(Clone, Debug)]
 pub struct RegisteredClient {
@@ -104,4 +132,96 @@ pub enum SecretKind {
     Chosen,
     /// `generated`: 256 random bits; one digest is enough.
     Generated,
+}
+
+impl IssuerSettings {
+    /// `None` when the section is absent, or has a problem.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return None;
+        }
+        let listen = section.socket_address("listen");
+        let name = section.checked("name", check_issuer_name);
+        let base_url = section.checked("base-url", check_base_url);
+        let store = section.file("store");
+        let key_encryption_key = section.secret("key-encryption-key");
+        let algorithm = section.choice("algorithm", AlgorithmName::named);
+        let token_life = section.seconds("token-life-seconds");
+        let jwks_max_age = section.seconds("jwks-max-age-seconds");
+        let clients = section.sections("clients");
+        section::report_doubles(&clients, "client-id");
+        let clients: Vec<_> = clients.iter().map(RegisteredClient::read).collect();
+        Some(Self {
+            listen: listen?,
+            name: name?,
+            base_url,
+            store: store?,
+            key_encryption_key,
+            algorithm: algorithm?,
+            token_life: token_life?,
+            jwks_max_age: jwks_max_age?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl RegisteredClient {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let client_id = section.required("client-id", Section::name);
+        let client_secret = section.required("client-secret", Section::secret);
+        let secret_kind = section.choice("secret-kind", SecretKind::named);
+        let scopes = section.texts("scopes", section::check_scope_token);
+        let audiences = section.texts("audiences", section::check_name);
+        let grant_types = section.texts("grant-types", check_grant_type);
+        let token_life = section.seconds("token-life-seconds");
+        Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            secret_kind: secret_kind?,
+            scopes: scopes?,
+            audiences: audiences?,
+            grant_types: grant_types?,
+            token_life,
+        })
+    }
+}
+
+impl SecretKind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "chosen" => Some(Self::Chosen),
+            "generated" => Some(Self::Generated),
+            _ => None,
+        }
+    }
+}
+
+fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
+    GrantType::named(text).ok_or("must be `client_credentials`")
+}
+
+fn check_issuer_name(text: &str) -> Result<String, &'static str> {
+    if text.contains("://") {
+        check_base_url(text)?;
+    }
+    section::check_name(text)
+}
+
+fn check_base_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let is_safe = match url.scheme() {
+        "https" => url.has_host(),
+        "http" => endpoint_url::is_loopback(&url),
+        _ => false,
+    };
+    if !is_safe {
+        return Err("must be an https URL, or http to a loopback address");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not hold a query or a fragment (RFC 8414 section 2)");
+    }
+    Ok(url)
 }

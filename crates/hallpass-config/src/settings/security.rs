@@ -1,9 +1,16 @@
 //! `security`: what this service demands of its callers.
 
+mod keys;
+mod read;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+use url::Url;
+
 use super::{AlgorithmName, EndpointUrl};
+
+pub(super) use keys::KEYS;
 
 /// What this service demands of its callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +19,7 @@ pub struct Security {
     ///
     /// [`Loader::load`](crate::Loader::load) refuses it beside a production signal.
     pub permit_all: bool,
-    /// What in the environment says that this is production, as `NAME=value`; no key of its own.
+    /// The name of the variable in the environment that says that this is production; it has no key of its own.
     pub production_signal: Option<String>,
     /// `internal-jwt`: how tokens are verified.
     pub internal_jwt: InternalJwt,
@@ -31,10 +38,14 @@ pub struct InternalJwt {
     pub jwks_cooldown: Duration,
     /// `issuers`, or the one issuer of the short form.
     pub issuers: Vec<TrustedIssuer>,
-    /// `routes`: rules by path; the first that fits decides.
+    /// `routes`: rules by path, in addition to those in code. The most specific pattern that fits decides.
     pub routes: Vec<RouteRule>,
-    /// `internal-only`: paths that only services may call.
+    /// `internal-only`: paths that only services may call, in addition to `routes`.
     pub internal_only: InternalOnly,
+    /// `identity-headers`: what becomes of the headers that name the user.
+    pub identity_headers: IdentityHeaders,
+    /// `resource`: the address of this service as a protected resource (RFC 9728).
+    pub resource: Option<Url>,
 }
 
 impl Default for InternalJwt {
@@ -47,6 +58,8 @@ impl Default for InternalJwt {
             issuers: Vec::new(),
             routes: Vec::new(),
             internal_only: InternalOnly::default(),
+            identity_headers: IdentityHeaders::default(),
+            resource: None,
         }
     }
 }
@@ -61,6 +74,16 @@ pub enum Mode {
     /// `enforce`: a request that fails is denied.
     #[default]
     Enforce,
+}
+
+/// What becomes of `X-User-Id`, `X-Username` and `X-Authorities`, which other parts of an estate may trust.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdentityHeaders {
+    /// `strip`: they are removed.
+    #[default]
+    Strip,
+    /// `set`: they are removed, and written anew from the verified token.
+    Set,
 }
 
 /// An issuer whose tokens are accepted.
@@ -95,9 +118,10 @@ pub enum JwksLocation {
 /// What one path demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRule {
-    /// `path`: begins with `/`; `*` stands for one segment, `**` at the end for any number.
+    /// `path`: begins with `/`; `*` or `{name}` stands for one segment, at the end `**` for any number and
+    /// `{*name}` for one or more. Whether it overlaps with another is not checked here.
     pub path: String,
-    /// `methods`: in capitals; empty means all.
+    /// `methods`: in capitals; empty means all. `GET` speaks for `HEAD` too.
     pub methods: Vec<String>,
     /// `rule`, with its `scope`, `all` and `any`.
     pub access: RouteAccess,
@@ -129,7 +153,7 @@ pub enum RouteAccess {
 /// Paths that only services may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalOnly {
-    /// `paths`: patterns as in `routes`. They are looked at before `routes`.
+    /// `paths`: patterns as in `routes`.
     pub paths: Vec<String>,
     /// `scope`: what a service's token must bear there.
     pub scope: String,

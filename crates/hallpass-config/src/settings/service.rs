@@ -2,6 +2,27 @@
 
 use std::net::SocketAddr;
 
+use crate::schema::{Key, Kind};
+use crate::section::Section;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "name",
+        Kind::Text {
+            what: "letters, digits, `-`, `_`, `.`",
+        },
+        "The name other services call it by. Unless `security` says otherwise, tokens must bear it as their audience.",
+    ),
+    Key::new(
+        "listen",
+        Kind::Text {
+            what: "IP address and port",
+        },
+        "Where it listens.",
+    )
+    .otherwise("up to the program"),
+];
+
 /// Who this process is and where it listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceSettings {
@@ -10,4 +31,13 @@ pub struct ServiceSettings {
     pub name: Option<String>,
     /// `listen`: address and port to listen on.
     pub listen: Option<SocketAddr>,
+}
+
+impl ServiceSettings {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        Some(Self {
+            name: section.service_name("name"),
+            listen: section.socket_address("listen"),
+        })
+    }
 }

@@ -1,0 +1,60 @@
+//! Environment variables and flags, laid over the files.
+
+use crate::key_path::{self, Segment};
+use crate::merge::Merge;
+use crate::node::{Node, Value};
+use crate::override_name;
+use crate::place::{Place, Source};
+use crate::placeholder::Variables;
+use crate::report::Report;
+use crate::secret::Secret;
+use crate::settings::KEYS;
+
+/// Lays single values over a tree.
+pub(super) struct Overrides<'a> {
+    pub(super) prefix: &'a str,
+    /// That of the variables; flags are one above.
+    pub(super) rank: usize,
+    pub(super) report: &'a Report,
+}
+
+impl Overrides<'_> {
+    /// Lays the variables over `tree` that name one of our keys.
+    pub(super) fn lay_variables(&self, tree: &mut Node, variables: &Variables) {
+        let mut overrides = Vec::new();
+        for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
+            let path = override_name::path_of(name, self.prefix, KEYS, Some(tree));
+            overrides.extend(path.map(|path| (path, name, value)));
+        }
+        // By number, so that element 10 of a list comes after element 9.
+        overrides.sort_by(|(path, ..), (other, ..)| path.cmp(other));
+        let mut previous: Option<Vec<Segment>> = None;
+        for (path, name, value) in overrides {
+            let place = Place::whole(&Source::literal(format!("environment {name}"), self.rank));
+            if previous.as_ref() == Some(&path) {
+                let path = key_path::join_all(self.prefix, &path);
+                self.report
+                    .problem(&place, &path, "is given by two variables");
+            }
+            self.lay(tree, &path, value, &place);
+            previous = Some(path);
+        }
+    }
+
+    /// Lays the flags over `tree`; of two for the same key the later one wins.
+    pub(super) fn lay_flags(&self, tree: &mut Node, flags: &[(String, Secret)]) {
+        let place = Place::whole(&Source::literal("flag".to_owned(), self.rank + 1));
+        for (key, value) in flags {
+            self.lay(tree, &key_path::parse(key), value, &place);
+        }
+    }
+
+    fn lay(&self, tree: &mut Node, path: &[Segment], value: &Secret, place: &Place) {
+        let node = Node {
+            value: Value::Scalar(value.clone()),
+            place: place.clone(),
+        };
+        let node = Node::nest(path, place, node);
+        Merge::between_sources(self.report).merge(self.prefix, tree, node);
+    }
+}

@@ -1,0 +1,205 @@
+//! `${NAME}` and `${NAME:default}` in values, as Spring has them.
+
+use std::collections::BTreeMap;
+
+use crate::key_path;
+use crate::node::{Node, Value};
+use crate::report::Report;
+use crate::secret::Secret;
+
+/// Defaults within defaults.
+const MAX_DEPTH: usize = 8;
+/// Longest value after all placeholders are filled in, in bytes.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// Names of environment variables and their values.
+pub(crate) type Variables = BTreeMap<String, Secret>;
+
+/// What is wrong with a placeholder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// No such variable, and no default.
+    Unset(String),
+    /// What stands where a name belongs does not look like one, and may be a secret.
+    Name,
+    /// `${` without `}`.
+    Open,
+    /// More than [`MAX_DEPTH`] defaults within each other.
+    Deep,
+    /// More than [`MAX_VALUE_BYTES`].
+    Long,
+}
+
+impl Fault {
+    fn message(&self) -> String {
+        match self {
+            Self::Unset(name) => {
+                format!("needs the environment variable {name}, which is not set and has no default")
+            }
+            Self::Name => "has a placeholder that is not set, or whose name is no name of an \
+                environment variable; write ${NAME} or ${NAME:default}, and \\${ for the characters themselves"
+                .to_owned(),
+            Self::Open => "has a placeholder without its closing brace; write \\${ for the characters \
+                themselves"
+                .to_owned(),
+            Self::Deep => format!("has placeholders more than {MAX_DEPTH} levels deep"),
+            Self::Long => format!("is longer than {MAX_VALUE_BYTES} bytes"),
+        }
+    }
+}
+
+/// Fills in the placeholders of all values that come from YAML. A value that is then empty counts as absent.
+pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report: &Report) {
+    match &mut node.value {
+        Value::Scalar(text) if node.place.has_placeholders() && text.expose().contains("${") => {
+            node.value = match expand(text.expose(), variables) {
+                Ok(text) if text.expose().is_empty() => Value::Null,
+                Ok(text) => Value::Scalar(text),
+                Err(faults) => {
+                    for fault in faults {
+                        report.problem(&node.place, path, fault.message());
+                    }
+                    Value::Broken
+                }
+            };
+        }
+        Value::List(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                fill_in(item, &key_path::join_index(path, index), variables, report);
+            }
+        }
+        Value::Map(entries) => {
+            for entry in entries {
+                fill_in(
+                    &mut entry.node,
+                    &key_path::join(path, &entry.key),
+                    variables,
+                    report,
+                );
+            }
+        }
+        Value::Tagged => {
+            report.problem(
+                &node.place,
+                path,
+                "has a YAML tag, which means nothing here",
+            );
+            node.value = Value::Broken;
+        }
+        Value::Null | Value::Scalar(_) | Value::Element(..) | Value::Broken => {}
+    }
+}
+
+/// Fills in one text. What comes out of the environment is taken literally, so nothing goes round in circles.
+pub(crate) fn expand(text: &str, variables: &Variables) -> Result<Secret, Vec<Fault>> {
+    let mut expansion = Expansion {
+        variables,
+        filled: Secret::new(String::with_capacity(text.len())),
+        faults: Vec::new(),
+    };
+    expansion.text(text, 0);
+    if expansion.filled.expose().len() > MAX_VALUE_BYTES {
+        expansion.faults.push(Fault::Long);
+    }
+    expansion.faults.sort();
+    expansion.faults.dedup();
+    match expansion.faults.is_empty() {
+        true => Ok(expansion.filled),
+        false => Err(expansion.faults),
+    }
+}
+
+struct Expansion<'a> {
+    variables: &'a Variables,
+    filled: Secret,
+    faults: Vec<Fault>,
+}
+
+impl Expansion<'_> {
+    fn text(&mut self, text: &str, depth: usize) {
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            if let Some(before) = before.strip_suffix('\\') {
+                self.push(before);
+                self.push("${");
+                rest = after;
+                continue;
+            }
+            self.push(before);
+            let Some((inner, after)) = split_at_closing_brace(after) else {
+                self.faults.push(Fault::Open);
+                return;
+            };
+            self.placeholder(inner, depth);
+            rest = after;
+        }
+        self.push(rest);
+    }
+
+    fn placeholder(&mut self, inner: &str, depth: usize) {
+        if depth == MAX_DEPTH {
+            self.faults.push(Fault::Deep);
+            return;
+        }
+        let (name, default) = match inner.split_once(':') {
+            Some((name, default)) => (name, Some(default)),
+            None => (inner, None),
+        };
+        let value = find(self.variables, name).cloned();
+        match (value, default) {
+            _ if !is_name(name) => self.faults.push(Fault::Name),
+            (Some(value), _) => self.push(value.expose()),
+            (None, Some(default)) => self.text(default, depth + 1),
+            (None, None) if is_showable(name) => self.faults.push(Fault::Unset(name.to_owned())),
+            (None, None) => self.faults.push(Fault::Name),
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        // Past the limit nothing more is gathered: a long variable may be named very often.
+        if self.filled.expose().len() <= MAX_VALUE_BYTES {
+            self.filled.push_str(text);
+        }
+    }
+}
+
+/// A variable by its exact name, or as Spring looks for properties: `my-app.name` finds `MY_APP_NAME` and `MYAPP_NAME`.
+fn find<'a>(variables: &'a Variables, name: &str) -> Option<&'a Secret> {
+    let upper = name.to_ascii_uppercase().replace('.', "_");
+    variables
+        .get(name)
+        .or_else(|| variables.get(&upper.replace('-', "_")))
+        .or_else(|| variables.get(&upper.replace('-', "")))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(allowed)
+}
+
+/// Whether a name that is not set may be repeated: it looks like `CLIENT_SECRET`, which a password seldom does.
+fn is_showable(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.len() <= 64 && name.chars().all(allowed)
+}
+
+/// What stands before the brace that closes this placeholder, and what after it. Braces within it come in pairs, as
+/// in Spring.
+fn split_at_closing_brace(text: &str) -> Option<(&str, &str)> {
+    let mut open = 1_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => open += 1,
+            '}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            let (inner, rest) = text.split_at(at);
+            return Some((inner, rest.strip_prefix('}')?));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

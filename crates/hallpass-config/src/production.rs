@@ -1,0 +1,80 @@
+//! Signs in the environment that this is production.
+
+use crate::placeholder::Variables;
+
+/// Variables that name the stage; Spring's may hold several names with commas.
+const STAGES: [&str; 4] = [
+    "HALLPASS_ENV",
+    "SPRING_PROFILES_ACTIVE",
+    "APP_ENV",
+    "RUST_ENV",
+];
+/// Names of the stage that nobody develops on.
+const PRODUCTION: [&str; 2] = ["production", "prod"];
+/// Set in every container that Kubernetes starts.
+const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
+
+/// What the environment says about the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Production {
+    /// This variable says that it is production.
+    Yes(&'static str),
+    /// Nothing says so.
+    No,
+    /// The environment was not looked at.
+    Unknown,
+}
+
+/// The name of the variable that says so, if one does.
+pub(crate) fn signal(variables: &Variables) -> Option<&'static str> {
+    let names_production = |name: &&str| {
+        let stages = variables.get(*name).map_or("", |value| value.expose());
+        let is_production = |stage: &str| {
+            PRODUCTION
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(stage.trim()))
+        };
+        stages.split(',').any(is_production)
+    };
+    let in_cluster = variables
+        .get(KUBERNETES)
+        .is_some_and(|host| !host.expose().is_empty());
+    let stage = STAGES.iter().copied().find(names_production);
+    stage.or(in_cluster.then_some(KUBERNETES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn of(name: &str, value: &str) -> Option<&'static str> {
+        signal(&Variables::from([(name.to_owned(), Secret::new(value))]))
+    }
+
+    #[test]
+    fn each_sign_of_production_is_seen() {
+        for name in STAGES {
+            for value in [
+                "production",
+                "prod",
+                "PROD",
+                " Production ",
+                "eu,prod",
+                "prod,metrics",
+            ] {
+                assert_eq!(of(name, value), Some(name), "{value}");
+            }
+        }
+        assert_eq!(of(KUBERNETES, "10.0.0.1"), Some(KUBERNETES));
+    }
+
+    #[test]
+    fn other_stages_are_no_sign() {
+        for value in ["", "dev", "preprod", "production-like", "test,ci"] {
+            assert_eq!(of("APP_ENV", value), None, "{value}");
+        }
+        assert_eq!(of(KUBERNETES, ""), None);
+        assert_eq!(of("NODE_ENV", "production"), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Gathers what is wrong and what is in effect while a configuration is read.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use crate::place::{Place, Position};
+use crate::problem::{Problem, Problems};
+
+/// What is found on the way through a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    problems: RefCell<Vec<Located>>,
+    known: RefCell<HashSet<Problem>>,
+    values: RefCell<Vec<EffectiveValue>>,
+}
+
+#[derive(Debug)]
+struct Located {
+    rank: usize,
+    position: Option<Position>,
+    problem: Problem,
+}
+
+/// A value in effect: the text of a secret is not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EffectiveValue {
+    pub(crate) path: String,
+    pub(crate) shown: String,
+    pub(crate) origin: String,
+}
+
+impl Report {
+    /// Notes a problem. `message` must not hold a value.
+    pub(crate) fn problem(&self, place: &Place, path: &str, message: impl Into<String>) {
+        self.suggest(place, path, message, None);
+    }
+
+    /// Notes a problem together with the known name that may have been meant.
+    pub(crate) fn suggest(
+        &self,
+        place: &Place,
+        path: &str,
+        message: impl Into<String>,
+        suggestion: Option<&str>,
+    ) {
+        let position = place.position();
+        let problem = Problem {
+            origin: place.source_name().to_owned(),
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            key_path: path.to_owned(),
+            message: message.into(),
+            suggestion: suggestion.map(str::to_owned),
+        };
+        // An inherited value is read by each who inherits it, but it is wrong only once.
+        if self.known.borrow_mut().insert(problem.clone()) {
+            self.problems.borrow_mut().push(Located {
+                rank: place.rank(),
+                position,
+                problem,
+            });
+        }
+    }
+
+    /// Notes a value in effect.
+    pub(crate) fn value(&self, path: String, shown: impl Into<String>, origin: impl Into<String>) {
+        self.values.borrow_mut().push(EffectiveValue {
+            path,
+            shown: shown.into(),
+            origin: origin.into(),
+        });
+    }
+
+    /// The values in effect, or all problems in the order of sources, lines and columns.
+    pub(crate) fn finish(self) -> Result<Vec<EffectiveValue>, Problems> {
+        if self.is_empty() {
+            return Ok(self.values.into_inner());
+        }
+        Err(self.into_problems())
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problems.borrow().is_empty()
+    }
+
+    /// The problems alone.
+    pub(crate) fn into_problems(self) -> Problems {
+        let mut problems = self.problems.into_inner();
+        problems.sort_by_key(|located| (located.rank, located.position));
+        let problems = problems.into_iter().map(|located| located.problem);
+        Problems::new(problems.collect())
+    }
+}

@@ -1,0 +1,332 @@
+//! Reads one section of the tree, each value through a method for its type.
+//!
+//! A method returns `None` when the value is absent or wrong; what is wrong it has told the report by then. So a
+//! section first reads all its values and only then asks whether they are there: no problem hides another.
+
+mod lists;
+mod values;
+
+pub(crate) use values::{Preferred, check_name, check_scope_token};
+
+use std::collections::HashSet;
+
+use crate::key_path;
+use crate::node::{Node, Value};
+use crate::place::Place;
+use crate::report::Report;
+use crate::schema::{self, Key};
+use crate::secret::Secret;
+use crate::suggest;
+
+/// One section of the tree.
+#[derive(Clone, Debug)]
+pub(crate) struct Section<'a> {
+    report: &'a Report,
+    keys: &'static [Key],
+    path: String,
+    /// Where the section begins: missing keys are missing here.
+    place: Place,
+    /// A mapping; `None` if the section is absent.
+    node: Option<&'a Node>,
+    /// Where values come from that this section leaves out.
+    parent: Option<Box<Self>>,
+    /// Whether the absence of a required key is a problem.
+    is_in_use: bool,
+}
+
+/// A value as it was found.
+struct Found<'a> {
+    node: &'a Node,
+    /// Its own path, which is that of the parent if it is inherited.
+    path: String,
+    is_inherited: bool,
+}
+
+/// What is wrong with a value; never holds the value.
+struct Complaint {
+    message: String,
+    suggestion: Option<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// Opens `node` and reports the keys in it that are not among `keys`.
+    pub(crate) fn open(
+        report: &'a Report,
+        keys: &'static [Key],
+        path: String,
+        place: &Place,
+        node: Option<&'a Node>,
+    ) -> Self {
+        let node = node.filter(|node| is_mapping(report, &path, node));
+        let section = Self {
+            report,
+            keys,
+            path,
+            place: node.map_or(place, |node| &node.place).clone(),
+            node,
+            parent: None,
+            is_in_use: true,
+        };
+        section.check_keys();
+        section
+    }
+
+    /// The same section, whose absent values come from `parent`.
+    pub(crate) fn inheriting(mut self, parent: &Self) -> Self {
+        self.is_in_use &= parent.is_in_use;
+        self.parent = Some(Box::new(parent.clone()));
+        self
+    }
+
+    /// The same section, switched off: what is there must be right, but nothing has to be there.
+    pub(crate) fn not_in_use(mut self) -> Self {
+        self.is_in_use = false;
+        self
+    }
+
+    /// Whether anything of the section is given, be it inherited.
+    pub(crate) fn is_given(&self) -> bool {
+        self.node.is_some() || self.parent.as_ref().is_some_and(|parent| parent.is_given())
+    }
+
+    /// Whether `key` has a value, be it inherited. A default does not count.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Reads `key`; its absence is a problem.
+    pub(crate) fn required<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&Self, &str) -> Option<T>,
+    ) -> Option<T> {
+        if !self.has(key) && !self.has(&values::file_key(key)) {
+            self.missing(key, "is required");
+        }
+        read(self, key)
+    }
+
+    /// Says that `key` is absent and must not be.
+    pub(crate) fn missing(&self, key: &str, message: &str) {
+        if self.is_in_use {
+            self.report
+                .problem(&self.place, &self.path_of(key), message);
+        }
+    }
+
+    /// Says what is wrong with the value of `key`, or with the section for want of one.
+    pub(crate) fn problem(&self, key: &str, message: impl Into<String>) {
+        match self.find(key) {
+            Some(found) => self.report.problem(&found.node.place, &found.path, message),
+            None => self
+                .report
+                .problem(&self.place, &self.path_of(key), message),
+        }
+    }
+
+    /// Whether this section itself, not one it inherits from, has a value for `key`.
+    pub(crate) fn has_own(&self, key: &str) -> bool {
+        self.own(key).is_some()
+    }
+
+    /// The section `key` of this section. If this one inherits, so does that.
+    pub(crate) fn section(&self, key: &str) -> Self {
+        let node = self.own(key);
+        let mut section = self.child(key, self.path_of(key), &self.place, node);
+        section.parent = self
+            .parent
+            .as_ref()
+            .map(|parent| Box::new(parent.section(key)));
+        section
+    }
+
+    /// The sections in the list `key`.
+    pub(crate) fn sections(&self, key: &str) -> Vec<Self> {
+        let Some(node) = self.own(key) else {
+            return Vec::new();
+        };
+        let path = self.path_of(key);
+        let Value::List(items) = &node.value else {
+            self.wrong_type(node, &path, "a list");
+            return Vec::new();
+        };
+        let open = |(index, item)| {
+            self.child(
+                key,
+                key_path::join_index(&path, index),
+                &node.place,
+                Some(item),
+            )
+        };
+        items.iter().enumerate().map(open).collect()
+    }
+
+    /// The sections in the mapping `key`, with the names the user gave them.
+    pub(crate) fn named(&self, key: &str) -> Vec<(String, Self)> {
+        let Some(node) = self.own(key) else {
+            return Vec::new();
+        };
+        let path = self.path_of(key);
+        if !is_mapping(self.report, &path, node) {
+            return Vec::new();
+        }
+        let mut sections = Vec::new();
+        for entry in node.entries() {
+            let path = key_path::join(&path, &entry.key);
+            if let Err(message) = values::check_service_name(&entry.key) {
+                self.report.problem(&entry.place, &path, message);
+                continue;
+            }
+            let section = self.child(key, path, &entry.place, Some(&entry.node));
+            sections.push((entry.key.clone(), section));
+        }
+        sections
+    }
+
+    /// The path of `key` in this section.
+    pub(crate) fn path_of(&self, key: &str) -> String {
+        key_path::join(&self.path, key)
+    }
+
+    fn child(&self, key: &str, path: String, place: &Place, node: Option<&'a Node>) -> Self {
+        let keys = self.key(key).map_or(&[][..], Key::children);
+        let node = node.filter(|node| !node.is_null());
+        let mut child = Self::open(self.report, keys, path, place, node);
+        child.is_in_use = self.is_in_use;
+        child
+    }
+
+    fn key(&self, name: &str) -> Option<&'static Key> {
+        schema::find(self.keys, name)
+    }
+
+    fn default(&self, key: &str) -> Option<&'static str> {
+        let own = self.key(key).and_then(|key| key.default);
+        own.or_else(|| self.parent.as_ref()?.default(key))
+    }
+
+    fn own(&self, key: &str) -> Option<&'a Node> {
+        self.node.and_then(|node| node.get(key))
+    }
+
+    fn find(&self, key: &str) -> Option<Found<'a>> {
+        if let Some(node) = self.own(key) {
+            return Some(Found {
+                node,
+                path: self.path_of(key),
+                is_inherited: false,
+            });
+        }
+        let found = self.parent.as_ref()?.find(key)?;
+        Some(Found {
+            is_inherited: true,
+            ..found
+        })
+    }
+
+    /// Reads the text of `key`, or its default.
+    fn read<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Complaint>) -> Option<T> {
+        let Some(found) = self.find(key) else {
+            let text = self.default(key)?;
+            let value = parse(text).ok()?;
+            self.report.value(self.path_of(key), text, "default");
+            return Some(value);
+        };
+        let text = self.text_of(found.node, &found.path)?;
+        match parse(text.expose()) {
+            Ok(value) => {
+                self.record(self.path_of(key), &found, text.expose());
+                Some(value)
+            }
+            Err(Complaint {
+                message,
+                suggestion,
+            }) => {
+                self.report
+                    .suggest(&found.node.place, &found.path, message, suggestion);
+                None
+            }
+        }
+    }
+
+    /// Notes a value in effect; `path` is where this section has it, not where it was found.
+    fn record(&self, path: String, found: &Found<'_>, shown: &str) {
+        let place = &found.node.place;
+        let origin = match found.is_inherited {
+            true => format!("inherited from {} ({place})", found.path),
+            false => place.to_string(),
+        };
+        self.report.value(path, shown, origin);
+    }
+
+    fn text_of(&self, node: &'a Node, path: &str) -> Option<&'a Secret> {
+        match &node.value {
+            Value::Scalar(text) => Some(text),
+            _ => {
+                self.wrong_type(node, path, "a single value");
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&self, node: &Node, path: &str, expected: &str) {
+        wrong_type(self.report, node, path, expected);
+    }
+
+    fn check_keys(&self) {
+        let entries = self.node.into_iter().flat_map(Node::entries);
+        for entry in entries.filter(|entry| self.key(&entry.key).is_none()) {
+            let known = self.keys.iter().map(|key| key.name);
+            let suggestion = suggest::nearest(&entry.key, known);
+            let path = self.path_of(&entry.key);
+            self.report
+                .suggest(&entry.place, &path, "is not a known key", suggestion);
+        }
+    }
+}
+
+/// Reports sections of a list that have the same value for `key`, by which they are told apart.
+pub(crate) fn report_doubles(sections: &[Section<'_>], key: &str) {
+    let mut seen = HashSet::new();
+    for section in sections {
+        let text = section.own(key).and_then(|node| match &node.value {
+            Value::Scalar(text) => Some(text.expose()),
+            _ => None,
+        });
+        if text.is_some_and(|text| !seen.insert(text)) {
+            section.problem(key, "is the same as in an entry before");
+        }
+    }
+}
+
+impl Complaint {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            suggestion: None,
+        }
+    }
+}
+
+fn is_mapping(report: &Report, path: &str, node: &Node) -> bool {
+    let is_mapping = matches!(node.value, Value::Map(_));
+    if !is_mapping {
+        wrong_type(report, node, path, "a mapping");
+    }
+    is_mapping
+}
+
+fn wrong_type(report: &Report, node: &Node, path: &str, expected: &str) {
+    let actual = match node.value {
+        Value::Scalar(_) => "a single value",
+        Value::List(_) | Value::Element(..) => "a list",
+        Value::Map(_) => "a mapping",
+        Value::Null | Value::Tagged => "empty",
+        Value::Broken => return,
+    };
+    report.problem(
+        &node.place,
+        path,
+        format!("must be {expected}, but is {actual}"),
+    );
+}

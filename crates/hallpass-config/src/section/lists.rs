@@ -1,0 +1,129 @@
+//! Lists of texts.
+
+use std::collections::BTreeMap;
+
+use super::{Found, Section, is_mapping, values};
+use crate::key_path;
+use crate::node::{Entry, Node, Value};
+
+impl<'a> Section<'a> {
+    /// The texts of `key`, each turned into a value by `check`: a YAML list, or one text with commas, as Spring and
+    /// environment variables have it.
+    pub(crate) fn texts<T>(
+        &self,
+        key: &str,
+        check: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<Vec<T>> {
+        let path = self.path_of(key);
+        match self.find(key) {
+            Some(found) => self.texts_of(path, &found, check),
+            None => {
+                let text = self.default(key)?;
+                let values = separate(text).map(|text| check(text).ok()).collect();
+                self.report.value(path, format!("[{text}]"), "default");
+                values
+            }
+        }
+    }
+
+    /// The lists of texts in the mapping `key`, by the names the user gave them.
+    pub(crate) fn named_texts<T>(
+        &self,
+        key: &str,
+        check: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<BTreeMap<String, Vec<T>>> {
+        let path = self.path_of(key);
+        let entries = match self.own(key) {
+            Some(node) if is_mapping(self.report, &path, node) => node.entries(),
+            Some(_) => return None,
+            None => &[],
+        };
+        // All are read before the first bad one makes the result `None`.
+        let lists: Vec<_> = entries
+            .iter()
+            .map(|entry| self.named_list(&path, entry, &check))
+            .collect();
+        lists.into_iter().collect()
+    }
+
+    fn named_list<T>(
+        &self,
+        path: &str,
+        entry: &'a Entry,
+        check: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<(String, Vec<T>)> {
+        let path = key_path::join(path, &entry.key);
+        let name = values::check_service_name(&entry.key);
+        let name = name.map_err(|message| self.report.problem(&entry.place, &path, message));
+        let found = Found {
+            node: &entry.node,
+            path: path.clone(),
+            is_inherited: false,
+        };
+        let texts = self.texts_of(path, &found, check);
+        Some((name.ok()?, texts?))
+    }
+
+    fn texts_of<T>(
+        &self,
+        path: String,
+        found: &Found<'a>,
+        check: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<Vec<T>> {
+        let mut values = Some(Vec::new());
+        for (item_path, text) in self.items(found)? {
+            match (check(text), &mut values) {
+                (Ok(value), Some(values)) => values.push(value),
+                (Ok(_), None) => {}
+                (Err(message), _) => {
+                    self.report.problem(&found.node.place, &item_path, message);
+                    values = None;
+                }
+            }
+        }
+        if values.is_some() {
+            self.record_list(path, found);
+        }
+        values
+    }
+
+    /// Paths and texts of the elements; `None` if one is no text.
+    fn items(&self, found: &Found<'a>) -> Option<Vec<(String, &'a str)>> {
+        let numbered = |(index, text)| (key_path::join_index(&found.path, index), text);
+        match &found.node.value {
+            Value::Scalar(text) => {
+                Some(separate(text.expose()).enumerate().map(numbered).collect())
+            }
+            Value::List(items) => {
+                let texts: Vec<_> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| self.item(key_path::join_index(&found.path, index), item))
+                    .collect();
+                texts.into_iter().collect()
+            }
+            Value::Null => Some(Vec::new()),
+            _ => {
+                self.wrong_type(found.node, &found.path, "a list");
+                None
+            }
+        }
+    }
+
+    fn item(&self, path: String, node: &'a Node) -> Option<(String, &'a str)> {
+        let text = self.text_of(node, &path)?;
+        Some((path, text.expose()))
+    }
+
+    fn record_list(&self, path: String, found: &Found<'a>) {
+        let texts = self.items(found).unwrap_or_default();
+        let texts: Vec<_> = texts.into_iter().map(|(_, text)| text).collect();
+        self.record(path, found, &format!("[{}]", texts.join(", ")));
+    }
+}
+
+fn separate(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+}

@@ -1,0 +1,244 @@
+//! Single values.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{Complaint, Section};
+use crate::files;
+use crate::schema::Kind;
+use crate::secret::Secret;
+use crate::settings::Percent;
+use crate::suggest;
+
+/// Longest name of a client, issuer, audience or service, in bytes.
+const MAX_NAME_BYTES: usize = 512;
+/// Largest file that holds a secret, in bytes.
+const MAX_SECRET_BYTES: usize = 64 * 1024;
+
+/// Which of two keys that say the same thing in two ways counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preferred {
+    First,
+    Second,
+}
+
+impl Section<'_> {
+    /// `true` or `false`, or one of the other words that Spring takes for them.
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        self.read(key, |text| match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Ok(true),
+            "false" | "no" | "off" => Ok(false),
+            _ => Err(Complaint::new("must be true or false")),
+        })
+    }
+
+    /// A whole number within the bounds of its key.
+    pub(crate) fn whole(&self, key: &str) -> Option<u64> {
+        let Some(&Kind::Whole { unit, min, max }) = self.key(key).map(|key| &key.kind) else {
+            return None;
+        };
+        self.read(key, |text| {
+            let number = text
+                .parse()
+                .ok()
+                .filter(|number| (min..=max).contains(number));
+            let of_unit = if unit.is_empty() {
+                String::new()
+            } else {
+                format!(" of {unit}")
+            };
+            let message = || format!("must be a whole number{of_unit} from {min} to {max}");
+            number.ok_or_else(|| Complaint::new(message()))
+        })
+    }
+
+    /// A whole number of 32 bits.
+    pub(crate) fn count(&self, key: &str) -> Option<u32> {
+        self.whole(key)
+            .and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// A number of seconds.
+    pub(crate) fn seconds(&self, key: &str) -> Option<Duration> {
+        self.whole(key).map(Duration::from_secs)
+    }
+
+    /// A number of milliseconds.
+    pub(crate) fn millis(&self, key: &str) -> Option<Duration> {
+        self.whole(key).map(Duration::from_millis)
+    }
+
+    /// A percentage.
+    pub(crate) fn percent(&self, key: &str) -> Option<Percent> {
+        let number = self.whole(key)?;
+        u8::try_from(number).ok().and_then(Percent::new)
+    }
+
+    /// A text that has a type of its own, whose error says what is wrong without repeating the text.
+    pub(crate) fn parsed<T>(&self, key: &str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        self.read(key, |text| {
+            text.parse()
+                .map_err(|error: T::Err| Complaint::new(error.to_string()))
+        })
+    }
+
+    /// A text that `check` turns into a value or complains of.
+    pub(crate) fn checked<T>(
+        &self,
+        key: &str,
+        check: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        self.read(key, |text| check(text).map_err(Complaint::new))
+    }
+
+    /// The name of somebody or something: not empty, not long, no control characters.
+    pub(crate) fn name(&self, key: &str) -> Option<String> {
+        self.checked(key, check_name)
+    }
+
+    /// The name of a service or of an entry of the configuration: letters, digits, `-`, `_` and `.`.
+    pub(crate) fn service_name(&self, key: &str) -> Option<String> {
+        self.checked(key, check_service_name)
+    }
+
+    /// An IP address and a port.
+    pub(crate) fn socket_address(&self, key: &str) -> Option<SocketAddr> {
+        let message = "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080";
+        self.checked(key, |text| text.parse().map_err(|_| message))
+    }
+
+    /// Scopes with spaces between them; may be empty.
+    pub(crate) fn scope(&self, key: &str) -> Option<String> {
+        self.checked(key, check_scope)
+    }
+
+    /// One of the names that the key allows.
+    pub(crate) fn choice<T>(&self, key: &str, named: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let Some(&Kind::Choice(names)) = self.key(key).map(|key| &key.kind) else {
+            return None;
+        };
+        self.read(key, |text| {
+            named(text).ok_or_else(|| not_among(names, text))
+        })
+    }
+
+    /// The name of a file, seen from the folder of the source that names it.
+    pub(crate) fn file(&self, key: &str) -> Option<PathBuf> {
+        let place = self.find(key).map(|found| found.node.place.clone());
+        self.read(key, |text| match (text, place) {
+            ("", _) => Err(Complaint::new("must name a file")),
+            (text, Some(place)) => Ok(place.resolve(Path::new(text))),
+            (text, None) => Ok(PathBuf::from(text)),
+        })
+    }
+
+    /// A secret: the value of `key`, or what the file holds that `key` with `-file` names.
+    pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
+        let file_key = file_key(key);
+        match self.prefer(key, &file_key)? {
+            Preferred::First => self.plain_secret(key),
+            Preferred::Second => self.secret_in_file(&file_key),
+        }
+    }
+
+    /// Which of two keys counts that say the same thing in two ways.
+    ///
+    /// Both in one source contradict each other; of two sources the upper one wins, and what is given here wins
+    /// over what would be inherited.
+    pub(crate) fn prefer(&self, first: &str, second: &str) -> Option<Preferred> {
+        match (self.own(first), self.own(second)) {
+            (None, None) => self.parent.as_ref()?.prefer(first, second),
+            (Some(_), None) => Some(Preferred::First),
+            (None, Some(_)) => Some(Preferred::Second),
+            (Some(one), Some(other)) if one.place.rank() == other.place.rank() => {
+                self.problem(
+                    second,
+                    format!("contradicts `{first}`: give one of the two"),
+                );
+                None
+            }
+            (Some(one), Some(other)) if one.place.rank() > other.place.rank() => {
+                Some(Preferred::First)
+            }
+            (Some(_), Some(_)) => Some(Preferred::Second),
+        }
+    }
+
+    fn plain_secret(&self, key: &str) -> Option<Secret> {
+        let found = self.find(key)?;
+        let secret = self.text_of(found.node, &found.path)?;
+        if secret.expose().is_empty() {
+            self.problem(key, "must not be empty");
+            return None;
+        }
+        self.record(self.path_of(key), &found, "***");
+        Some(secret.clone())
+    }
+
+    fn secret_in_file(&self, key: &str) -> Option<Secret> {
+        let path = self.file(key)?;
+        let secret = files::read_secret(&path, MAX_SECRET_BYTES);
+        secret
+            .map_err(|error| self.problem(key, error.to_string()))
+            .ok()
+    }
+}
+
+/// The key that names the file in which the value of `key` may stand.
+pub(super) fn file_key(key: &str) -> String {
+    format!("{key}-file")
+}
+
+pub(crate) fn check_name(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("must not be empty"),
+        _ if text.len() > MAX_NAME_BYTES => Err("is longer than 512 bytes"),
+        _ if text.chars().any(char::is_control) => Err("must not hold control characters"),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+pub(crate) fn check_service_name(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match check_name(text) {
+        Ok(_) if !text.chars().all(allowed) => {
+            Err("must be a name of letters, digits, `-`, `_` and `.`")
+        }
+        name => name,
+    }
+}
+
+/// RFC 6749 section 3.3: scope-tokens of visible ASCII without `"` and `\`, one space between them.
+fn check_scope(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let tokens: Result<Vec<_>, _> = text.split_whitespace().map(check_scope_token).collect();
+    Ok(tokens?.join(" "))
+}
+
+/// One scope-token of RFC 6749 section 3.3.
+pub(crate) fn check_scope_token(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    match check_name(text) {
+        Ok(_) if !text.chars().all(allowed) => {
+            Err("is no scope: visible ASCII characters without quotes and backslashes")
+        }
+        name => name,
+    }
+}
+
+fn not_among(names: &'static [&'static str], text: &str) -> Complaint {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    Complaint {
+        message: format!("must be {}", quoted.join(" or ")),
+        suggestion: suggest::nearest(text, names.iter().copied()),
+    }
+}

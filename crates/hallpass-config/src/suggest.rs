@@ -1,0 +1,57 @@
+//! The known name that a mistyped one was meant to be.
+
+/// Longest name that is compared with the known ones, in bytes.
+const MAX_BYTES: usize = 64;
+
+/// The nearest of `known`, if one is near enough to be worth a question.
+///
+/// `clientId` and `client_id` are near to `client-id` whatever their distance; else one letter in three may differ.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MAX_BYTES {
+        return None;
+    }
+    let bare_name = bare(name);
+    let candidates = known.into_iter().filter_map(|candidate| {
+        let bare_candidate = bare(candidate);
+        let distance = strsim::damerau_levenshtein(&bare_name, &bare_candidate);
+        let allowed = bare_name.len().max(bare_candidate.len()) / 3;
+        (distance <= allowed).then_some((distance, candidate))
+    });
+    candidates
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+fn bare(name: &str) -> String {
+    let letters = name.chars().filter(|c| !matches!(c, '-' | '_' | '.'));
+    letters.flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 4] = ["client-id", "client-secret", "scope", "token-url"];
+
+    #[test]
+    fn other_spellings_and_slips_find_the_known_name() {
+        for slip in [
+            "clientId",
+            "client_id",
+            "CLIENT-ID",
+            "cleint-id",
+            "client-ids",
+            "clientid",
+        ] {
+            assert_eq!(nearest(slip, KNOWN), Some("client-id"), "{slip}");
+        }
+        assert_eq!(nearest("token-uri", KNOWN), Some("token-url"));
+    }
+
+    #[test]
+    fn what_is_far_from_everything_finds_nothing() {
+        for other in ["", "x", "colour", "listen", &"client-id".repeat(20)] {
+            assert_eq!(nearest(other, KNOWN), None, "{other}");
+        }
+    }
+}
