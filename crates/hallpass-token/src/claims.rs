@@ -167,11 +167,10 @@ impl Serialize for Claims {
             several => map.serialize_entry("aud", several)?,
         }
         optional(&mut map, "client_id", self.client_id.as_ref())?;
-        optional(
-            &mut map,
-            "scope",
-            Some(&self.scope).filter(|scope| !scope.is_empty()),
-        )?;
+        // An empty scope is left out, unless a reader would then take `scp` for it.
+        if !self.scope.is_empty() || self.extra.contains_key("scp") {
+            map.serialize_entry("scope", &self.scope)?;
+        }
         optional(&mut map, "iat", self.issued_at.as_ref())?;
         optional(&mut map, "nbf", self.not_before.as_ref())?;
         map.serialize_entry("exp", &self.expires_at)?;

@@ -1,8 +1,11 @@
 //! Issuing: claims and a private key become a token.
 
+use serde_json::Value;
+
 use crate::access_token::AccessToken;
 use crate::base64url;
 use crate::claims::{Claims, MAX_ACTOR_DEPTH};
+use crate::json::MAX_JSON_DEPTH;
 use crate::signing_key::SigningKey;
 use crate::time::UnixTime;
 
@@ -25,9 +28,13 @@ pub enum SignError {
     /// More actors behind one another than [`MAX_ACTOR_DEPTH`].
     #[error("more than {MAX_ACTOR_DEPTH} actors behind one another")]
     ActorDepth,
-    /// An extra claim has the name of a claim with a field of its own.
+    /// An extra claim has the name of a claim with a field of its own, or is `scp`, which readers take for a scope.
     #[error("an extra claim has a reserved name")]
     ReservedClaim,
+    /// A claim that [`verify`](crate::verify()) would refuse: a time beyond [`UnixTime::MAX`], or an extra claim that is
+    /// nested too deeply.
+    #[error("a claim is outside the limits that verifiers hold it to")]
+    OutOfRange,
     /// Over the size budget. Lists of roles and groups are the usual reason.
     #[error("the token would have {bytes} bytes, more than {limit}")]
     TooLarge {
@@ -100,10 +107,33 @@ fn check(claims: &Claims, now: UnixTime) -> Result<(), SignError> {
     {
         return Err(SignError::ActorDepth);
     }
-    if claims.extra.keys().any(|name| Claims::is_reserved(name)) {
+    if claims
+        .extra
+        .keys()
+        .any(|name| Claims::is_reserved(name) || name == "scp")
+    {
         return Err(SignError::ReservedClaim);
     }
+    let times = [Some(claims.expires_at), claims.not_before, claims.issued_at];
+    let too_late = times.into_iter().flatten().any(|time| time > UnixTime::MAX);
+    // The claims are level 1, so that what stands in them begins at level 2.
+    if too_late || claims.extra.values().any(|value| !fits(value, 2)) {
+        return Err(SignError::OutOfRange);
+    }
     Ok(())
+}
+
+/// Whether an array or object that stands at `level` is within [`MAX_JSON_DEPTH`].
+fn fits(value: &Value, level: usize) -> bool {
+    match value {
+        Value::Array(items) => {
+            level <= MAX_JSON_DEPTH && items.iter().all(|item| fits(item, level + 1))
+        }
+        Value::Object(members) => {
+            level <= MAX_JSON_DEPTH && members.values().all(|member| fits(member, level + 1))
+        }
+        _ => true,
+    }
 }
 
 #[cfg(test)]

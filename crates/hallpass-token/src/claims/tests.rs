@@ -79,6 +79,14 @@ fn scp_does_not_widen_a_scope_that_is_there() {
 }
 
 #[test]
+fn an_empty_scope_stays_empty_beside_scp() {
+    let claims = read(&json!({"scope": "", "scp": ["admin"]})).unwrap();
+    assert!(claims.scope.is_empty());
+    let again = parse(serde_json::to_string(&claims).unwrap().as_bytes());
+    assert_eq!(again, Ok(claims));
+}
+
+#[test]
 fn a_binding_that_we_do_not_know_is_still_a_binding() {
     let claims = read(&json!({"cnf": {"kid": "somewhere"}})).unwrap();
     assert_eq!(claims.confirmation, Some(Confirmation::default()));

@@ -1,5 +1,7 @@
+use serde_json::{Value, json};
+
 use super::{SignError, sign, sign_within};
-use crate::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, verify};
+use crate::{Actor, Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, verify};
 
 fn claims() -> Claims {
     let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
@@ -71,4 +73,51 @@ fn the_size_budget_counts_every_byte() {
             limit: bytes - 1
         })
     );
+}
+
+#[test]
+fn no_token_is_signed_that_our_own_verifier_would_refuse() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let attempt = |change: &dyn Fn(&mut Claims)| {
+        let mut claims = claims();
+        change(&mut claims);
+        let token = sign(&claims, &key, UnixTime::from_secs(0))?;
+        let keys = JwkSet::new([key.public_jwk()]);
+        let policy = VerifyPolicy::new(
+            "internal".parse().unwrap(),
+            "logistics-service".parse().unwrap(),
+        );
+        assert_eq!(
+            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1)),
+            Ok(claims)
+        );
+        Ok(())
+    };
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    let with = |name: &'static str, value: Value| {
+        attempt(&move |claims| drop(claims.extra.insert(name.to_owned(), value.clone())))
+    };
+    assert_eq!(with("deep", nested(15)), Ok(()));
+    assert_eq!(with("deep", nested(16)), Err(SignError::OutOfRange));
+    assert_eq!(with("scp", json!("admin")), Err(SignError::ReservedClaim));
+    assert_eq!(attempt(&|claims| claims.expires_at = UnixTime::MAX), Ok(()));
+    let beyond = UnixTime::from_secs(UnixTime::MAX.as_secs() + 1);
+    assert_eq!(
+        attempt(&|claims| claims.expires_at = beyond),
+        Err(SignError::OutOfRange)
+    );
+    assert_eq!(
+        attempt(&|claims| claims.issued_at = Some(beyond)),
+        Err(SignError::OutOfRange)
+    );
+    let five = |claims: &mut Claims| {
+        let actor = |inner| Actor {
+            actor: inner,
+            ..Actor::new("a".parse().unwrap())
+        };
+        claims.actor = (0..5).fold(None, |inner: Option<Actor>, _| {
+            Some(actor(inner.map(Box::new)))
+        });
+    };
+    assert_eq!(attempt(&five), Err(SignError::ActorDepth));
 }
