@@ -11,23 +11,25 @@ use std::process::ExitCode;
 /// The result of anything that a measurement needs; it is shown to whoever started it.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
-type Measurement = fn() -> Outcome<()>;
+/// A measurement takes the arguments behind its name.
+type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 1] = [("verify", verify::run)];
+const MEASUREMENTS: [(&str, Measurement); 1] = [("verify", |_| verify::run())];
 
 #[expect(
     clippy::print_stderr,
     reason = "this program talks to whoever started it"
 )]
 fn main() -> ExitCode {
-    let name = std::env::args().nth(1).unwrap_or_default();
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_default();
     let Some((_, run)) = MEASUREMENTS.iter().find(|(own, _)| *own == name) else {
         let names: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
         eprintln!("usage: hallpass-bench {}", names.join(" | "));
         return ExitCode::from(64);
     };
-    match run() {
+    match run(&arguments.collect::<Vec<_>>()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error}");
