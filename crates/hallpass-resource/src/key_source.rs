@@ -17,6 +17,7 @@ mod fetch;
 mod file;
 mod flight;
 mod freshness;
+mod shared;
 mod unknown;
 
 use std::fmt;
@@ -29,12 +30,14 @@ use hallpass_client::{Discover, HttpTransport};
 use hallpass_config::clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
 use http::HeaderValue;
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use self::fetch::HttpKeys;
 pub use self::fetch::KeyUrl;
 use self::flight::{Begin, Flight, Start};
 use self::freshness::Freshness;
+use self::shared::{Origin, Shared};
 use crate::error::KeysError;
 use crate::metrics::KeyMetrics;
 
@@ -78,21 +81,6 @@ impl Default for KeyLimits {
 #[derive(Clone)]
 pub struct KeySource {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    origin: Origin,
-    limits: KeyLimits,
-    clock: Arc<dyn Clock>,
-    current: ArcSwapOption<KeySnapshot>,
-    flight: Mutex<Flight>,
-    metrics: OnceLock<KeyMetrics>,
-}
-
-enum Origin {
-    Http(Box<HttpKeys>),
-    File(PathBuf),
-    Fixed,
 }
 
 /// The keys as they were at one moment. Never changes; a fetch makes a new one.
@@ -209,7 +197,7 @@ impl KeySource {
     pub async fn keys_for(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
         let snapshot = self.usable(kid).await?;
         match kid {
-            Some(kid) if !snapshot.keys.contains(kid) => {
+            Some(kid) if self.shared.origin.changes() && !snapshot.keys.contains(kid) => {
                 Ok(self.newer_for(kid).await.unwrap_or(snapshot))
             }
             _ => Ok(snapshot),
@@ -278,6 +266,10 @@ impl KeySource {
 
     /// Joins the fetch under way, or starts one if it is time.
     fn begin(&self, start: Start<'_>) -> Begin {
+        // Outside tokio there is nothing to run a fetch on; spawning would panic.
+        let Ok(runtime) = Handle::try_current() else {
+            return Begin::TooEarly(Some(KeysError::Cancelled));
+        };
         let now = self.shared.clock.monotonic();
         let mut flight = self
             .shared
@@ -288,7 +280,7 @@ impl KeySource {
         drop(flight);
         if let Some(takeoff) = takeoff {
             let (shared, kid) = (Arc::clone(&self.shared), start.kid().cloned());
-            tokio::spawn(async move {
+            runtime.spawn(async move {
                 let outcome = shared.fetch_and_swap().await;
                 shared.land(&outcome, kid.as_ref());
                 // Nobody may be waiting; that is fine.
@@ -296,80 +288,6 @@ impl KeySource {
             });
         }
         begin
-    }
-}
-
-impl Shared {
-    async fn fetch_and_swap(&self) -> Result<(), KeysError> {
-        let started = self.clock.monotonic();
-        let previous = self.current.load_full();
-        let limit = self.limits.fetch_timeout;
-        let fetched = match timeout(limit, self.fetch(previous.as_deref())).await {
-            Ok(fetched) => fetched,
-            Err(_) => Err(KeysError::Timeout { limit }),
-        };
-        let now = self.clock.monotonic();
-        let outcome = fetched.map(|fetched| {
-            let freshness = Freshness::new(&self.limits, now, fetched.max_age);
-            self.current.store(Some(Arc::new(
-                fetched.into_snapshot(previous.as_deref(), freshness),
-            )));
-        });
-        if let Some(metrics) = self.metrics.get() {
-            let keys = self
-                .current
-                .load()
-                .as_ref()
-                .map_or(0, |it| it.keys.keys().len());
-            metrics.fetched(
-                outcome.as_ref().err(),
-                now.saturating_sub(started),
-                self.clock.now(),
-                keys,
-            );
-        }
-        outcome
-    }
-
-    async fn fetch(&self, previous: Option<&KeySnapshot>) -> Result<fetch::Fetched, KeysError> {
-        match &self.origin {
-            Origin::Http(keys) => keys.fetch(previous.and_then(|it| it.etag.as_ref())).await,
-            Origin::File(path) => file::read(path.clone()).await,
-            Origin::Fixed => Ok(fetch::Fetched::unchanged(None)),
-        }
-    }
-
-    /// Opens the way for the next fetch, and keeps it shut for a while if this one failed or was in vain.
-    fn land(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
-        let now = self.clock.monotonic();
-        let current = self.current.load();
-        let have_keys = current.is_some();
-        let missed = kid.filter(|kid| !current.as_ref().is_some_and(|it| it.keys.contains(kid)));
-        let origin = &self.origin;
-        match outcome {
-            Ok(()) => tracing::debug!(%origin, "keys fetched"),
-            Err(error) => {
-                tracing::warn!(%origin, code = error.code(), %error, have_keys, "keys could not be fetched");
-            }
-        }
-        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        flight.land(outcome, now, have_keys, missed);
-    }
-
-    fn count(&self, what: fn(&KeyMetrics)) {
-        if let Some(metrics) = self.metrics.get() {
-            what(metrics);
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http(keys) => write!(f, "{}", keys.url()),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Fixed => f.write_str("fixed keys"),
-        }
     }
 }
 

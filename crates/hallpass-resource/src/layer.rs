@@ -19,7 +19,8 @@ use crate::server::{ResourceServer, Verdict};
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
 ///
 /// With axum, add it after all routes (routes added later are not covered) and with `layer`, not `route_layer`, so
-/// that unknown paths are refused too. Under `Router::nest` it judges the path that the nested router sees.
+/// that unknown paths are refused too. What must answer without a token to paths that need one (a CORS layer to its
+/// preflight requests) stands outside of it. Under `Router::nest` it judges the path that the nested router sees.
 #[derive(Clone, Debug)]
 pub struct ResourceLayer {
     server: ResourceServer,

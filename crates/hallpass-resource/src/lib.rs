@@ -80,5 +80,5 @@ pub use key_source::{
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
-pub use server::{ResourceServer, ResourceServerBuilder};
+pub use server::{MAX_REPORT_WAIT, ResourceServer, ResourceServerBuilder};
 pub use verifier::{TrustedIssuer, Verified, Verifier};

@@ -1,17 +1,19 @@
 //! The resource server: who may call is decided here, once per request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::SecurityContext;
 use http::Response;
 use http::request::Parts;
 use prometheus_client::registry::Registry;
+use tokio::time::timeout;
 
 use crate::audit::Decision;
 use crate::bearer::bearer_token;
 use crate::challenge::Challenger;
-use crate::error::Denial;
+use crate::error::{Denial, KeysError};
 use crate::layer::ResourceLayer;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
@@ -23,6 +25,9 @@ mod builder;
 mod settings;
 
 pub use builder::ResourceServerBuilder;
+
+/// Longest time that a call waits for its verification where it passes in any case (`report`, `permit-all`).
+pub const MAX_REPORT_WAIT: Duration = Duration::from_millis(500);
 
 /// Verifies callers and decides per route. Cheap to clone; clones share keys, cache and metrics.
 #[derive(Clone, Debug)]
@@ -141,10 +146,10 @@ impl ResourceServer {
             // An ambiguous path costs no signature check when it is refused anyway.
             Err(fault) if enforced => (None, Err(fault.into())),
             Err(fault) => (
-                core.identify(parts).await.unwrap_or_default(),
+                core.identify(parts, enforced).await.unwrap_or_default(),
                 Err(fault.into()),
             ),
-            Ok(ref access) => match core.identify(parts).await {
+            Ok(ref access) => match core.identify(parts, enforced).await {
                 Err(denial) => (None, Err(denial)),
                 Ok(caller) => {
                     let judgement = access.decide(caller.as_ref());
@@ -183,7 +188,20 @@ impl ResourceServer {
 
 impl Core {
     /// The verified caller, or none when there are no bearer credentials. Bad ones are an error, never "none".
-    async fn identify(&self, parts: &Parts) -> Result<Option<Verified>, Denial> {
+    ///
+    /// Where nothing is enforced, an issuer that hangs must not hold the call up: it passes anyway.
+    async fn identify(&self, parts: &Parts, enforced: bool) -> Result<Option<Verified>, Denial> {
+        if enforced {
+            return self.verify_bearer(parts).await;
+        }
+        let limit = MAX_REPORT_WAIT;
+        let too_late = || Err(Denial::Unavailable(KeysError::Timeout { limit }));
+        timeout(limit, self.verify_bearer(parts))
+            .await
+            .unwrap_or_else(|_| too_late())
+    }
+
+    async fn verify_bearer(&self, parts: &Parts) -> Result<Option<Verified>, Denial> {
         match bearer_token(&parts.headers, self.verifier.max_token_bytes())? {
             None => Ok(None),
             Some(token) => self.verifier.verify(token).await.map(Some),

@@ -1,69 +1,12 @@
 //! Audit events and logs: one per decision, with the exact reason, and never with a token.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-use hallpass_resource::AUDIT_TARGET;
 use serde_json::{Value, json};
-use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get, send};
-
-/// Everything that is logged by this thread, as JSON lines.
-#[derive(Clone, Default)]
-struct Log {
-    bytes: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bytes.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
-    }
-
-    fn audit(&self) -> Vec<Value> {
-        let lines = self.text();
-        let events = lines
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events
-            .filter(|event| event["target"] == AUDIT_TARGET)
-            .collect()
-    }
-}
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, Log, get, send};
 
 #[tokio::test]
 async fn each_decision_leaves_one_event_with_its_exact_reason() {
-    let log = Log::default();
-    let _guard = log.capture();
+    let log = Log::capture();
     let clock = HandClock::new();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
@@ -126,8 +69,7 @@ async fn each_decision_leaves_one_event_with_its_exact_reason() {
 
 #[tokio::test]
 async fn no_token_and_no_part_of_one_is_ever_logged() {
-    let log = Log::default();
-    let _guard = log.capture();
+    let log = Log::capture();
     let clock = HandClock::new();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
@@ -163,8 +105,7 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
 
 #[tokio::test]
 async fn permit_all_is_loud() {
-    let log = Log::default();
-    let _guard = log.capture();
+    let log = Log::capture();
     let clock = HandClock::new();
     let app = AppBuilder::new(&clock)
         .with(|server| server.dangerous_permit_all(true))

@@ -343,3 +343,18 @@ async fn a_withdrawn_key_is_not_trusted_any_more_after_the_age_of_the_set() {
         200
     );
 }
+
+#[test]
+fn outside_a_runtime_there_are_no_keys_and_no_panic() {
+    let clock = HandClock::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let issuer = runtime.block_on(FakeIssuer::start(Behaviour::Hang));
+    let source = key_source(&issuer, &clock, KeyLimits::default());
+    let mut load = std::pin::pin!(source.load());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let outcome = Future::poll(load.as_mut(), &mut cx);
+    assert!(matches!(
+        outcome,
+        std::task::Poll::Ready(Err(KeysError::TooEarly { .. }))
+    ));
+}

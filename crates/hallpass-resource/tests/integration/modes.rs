@@ -3,7 +3,7 @@
 use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, StartProblem};
 use serde_json::json;
 
-use crate::support::{App, AppBuilder, Forge, HandClock, get, send};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get, send};
 
 async fn start(mode: Mode) -> (App, Forge) {
     let clock = HandClock::new();
@@ -189,6 +189,28 @@ async fn report_lets_calls_pass_and_counts_but_gives_no_unverified_identity() {
     assert_eq!(
         decisions(&app, "would_deny", "malformed", "report", "none"),
         1.0
+    );
+}
+
+#[tokio::test]
+async fn report_lets_calls_pass_while_the_issuer_hangs_and_while_it_is_down() {
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::Hang).await;
+    let builder = AppBuilder::new(&clock).trusting(&issuer, &forge);
+    let app = builder
+        .with(|server| server.mode(Mode::Report))
+        .start()
+        .await;
+    let token = forge.user("");
+    let answer = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "nobody"));
+    issuer.stop().await;
+    let answer = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "nobody"));
+    assert_eq!(
+        decisions(&app, "would_deny", "unavailable", "report", "/whoami"),
+        2.0
     );
 }
 

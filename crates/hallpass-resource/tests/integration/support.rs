@@ -5,9 +5,11 @@ pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod forge;
 pub(crate) mod issuer;
+pub(crate) mod log;
 
 pub(crate) use app::{App, AppBuilder};
 pub(crate) use client::{Answer, get, send};
 pub(crate) use clock::HandClock;
 pub(crate) use forge::Forge;
 pub(crate) use issuer::{Behaviour, FakeIssuer};
+pub(crate) use log::Log;

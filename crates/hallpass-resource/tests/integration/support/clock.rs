@@ -15,6 +15,8 @@ pub(crate) struct HandClock {
 
 impl HandClock {
     pub(crate) fn new() -> Arc<Self> {
+        // Every test begins here.
+        super::log::install();
         Arc::default()
     }
 

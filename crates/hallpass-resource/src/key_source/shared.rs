@@ -1,0 +1,116 @@
+//! The state behind a key source, and the fetch that replaces it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use hallpass_config::clock::Clock;
+use hallpass_token::KeyId;
+use tokio::time::timeout;
+
+use super::fetch::{Fetched, HttpKeys};
+use super::flight::Flight;
+use super::freshness::Freshness;
+use super::{KeyLimits, KeySnapshot, file};
+use crate::error::KeysError;
+use crate::metrics::KeyMetrics;
+
+/// What all clones of a source share.
+pub(super) struct Shared {
+    pub(super) origin: Origin,
+    pub(super) limits: KeyLimits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) current: ArcSwapOption<KeySnapshot>,
+    pub(super) flight: Mutex<Flight>,
+    pub(super) metrics: OnceLock<KeyMetrics>,
+}
+
+/// Where the keys are.
+pub(super) enum Origin {
+    Http(Box<HttpKeys>),
+    File(PathBuf),
+    Fixed,
+}
+
+impl Shared {
+    /// One fetch from begin to end: the new snapshot is in place when it returns.
+    pub(super) async fn fetch_and_swap(&self) -> Result<(), KeysError> {
+        let started = self.clock.monotonic();
+        let previous = self.current.load_full();
+        let limit = self.limits.fetch_timeout;
+        let fetched = match timeout(limit, self.fetch(previous.as_deref())).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(KeysError::Timeout { limit }),
+        };
+        let now = self.clock.monotonic();
+        let outcome = fetched.map(|fetched| {
+            let freshness = Freshness::new(&self.limits, now, fetched.max_age);
+            self.current.store(Some(Arc::new(
+                fetched.into_snapshot(previous.as_deref(), freshness),
+            )));
+        });
+        if let Some(metrics) = self.metrics.get() {
+            let keys = self
+                .current
+                .load()
+                .as_ref()
+                .map_or(0, |it| it.keys.keys().len());
+            metrics.fetched(
+                outcome.as_ref().err(),
+                now.saturating_sub(started),
+                self.clock.now(),
+                keys,
+            );
+        }
+        outcome
+    }
+
+    async fn fetch(&self, previous: Option<&KeySnapshot>) -> Result<Fetched, KeysError> {
+        match &self.origin {
+            Origin::Http(keys) => keys.fetch(previous.and_then(|it| it.etag.as_ref())).await,
+            Origin::File(path) => file::read(path.clone()).await,
+            Origin::Fixed => Ok(Fetched::unchanged(None)),
+        }
+    }
+
+    /// Opens the way for the next fetch, and keeps it shut for a while if this one failed or was in vain.
+    pub(super) fn land(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
+        let now = self.clock.monotonic();
+        let current = self.current.load();
+        let have_keys = current.is_some();
+        let missed = kid.filter(|kid| !current.as_ref().is_some_and(|it| it.keys.contains(kid)));
+        let origin = &self.origin;
+        match outcome {
+            Ok(()) => tracing::debug!(%origin, "keys fetched"),
+            Err(error) => {
+                tracing::warn!(%origin, code = error.code(), %error, have_keys, "keys could not be fetched");
+            }
+        }
+        let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
+        flight.land(outcome, now, have_keys, missed);
+    }
+
+    pub(super) fn count(&self, what: fn(&KeyMetrics)) {
+        if let Some(metrics) = self.metrics.get() {
+            what(metrics);
+        }
+    }
+}
+
+impl Origin {
+    /// Whether a fetch could bring anything new.
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self, Self::Fixed)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(keys) => write!(f, "{}", keys.url()),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Fixed => f.write_str("fixed keys"),
+        }
+    }
+}
