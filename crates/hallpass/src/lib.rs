@@ -1,7 +1,92 @@
 //! Internal authentication between services: the libraries of Hallpass under one name.
+//!
+//! Each outgoing call states whose identity it carries, and each incoming one is verified before a
+//! handler sees it. Business code has no line of authentication in it.
+//!
+//! **Promise.** A call carries the identity that its trait states or is not sent; a handler runs only
+//! when the rule of its route allows the caller; the identity that [`current`] shows is verified, stays
+//! with the request wherever its work runs, and is seen by no other request.
+//!
+//! **What it does not do.** It issues no tokens (`hallpass issuer` does), opens no listening socket and
+//! reads nothing but what [`config::Loader`] is told to read.
+//!
+//! ```
+//! use axum::{Json, Router, http::Method, routing::get};
+//! use hallpass::prelude::*;
+//!
+//! // The remote service is a trait. `relay`: it sees the customer herself, not this service.
+//! #[feign_client(name = "logistics-service", path = "/logistics", identity = "relay")]
+//! trait Logistics {
+//!     #[get("/orders/{order_id}/status")]
+//!     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+//! }
+//!
+//! # fn main() -> Result<(), hallpass::BoxError> {
+//! let settings = hallpass::config::Loader::new("hallpass")
+//!     .text("example", r#"
+//! hallpass:
+//!   service: { name: order-service }
+//!   discovery: { static: { logistics-service: ["127.0.0.1:9003"] } }
+//!   security:
+//!     internal-jwt:
+//!       issuers:
+//!         - { name: users, issuer: "https://id.shop.example", audience: shop, jwks-url: "https://id.shop.example/jwks" }
+//! "#)
+//!     .load()?
+//!     .into_settings();
+//!
+//! let hallpass = Hallpass::from_settings(&settings)?;
+//! let logistics = FeignLogistics::new(hallpass.feign())?;
+//! let guard = hallpass
+//!     .resource_server()
+//!     .route(Method::GET, "/orders/{order_id}", Rule::Authenticated)
+//!     .build()?;
+//!
+//! let order = async move |customer: CurrentUser| {
+//!     // The customer's token goes along by itself.
+//!     let status = logistics.status(1001).await.unwrap_or_default();
+//!     Json([customer.subject().to_string(), status])
+//! };
+//! let app: Router = Router::new().route("/orders/{order_id}", get(order)).layer(guard.layer());
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | name | what is in it |
+//! |---|---|
+//! | [`prelude`] | what a service usually names |
+//! | [`config`] | settings from YAML, environment and flags |
+//! | [`feign`] | [`feign_client`] and its runtime |
+//! | [`client`] | token service, identity context, bearer layer, discovery, transport |
+//! | [`resource`] | verification, route rules, extractors |
+//! | [`token`] | claims, keys, `verify` |
+
+// The example above and the macro name this crate from within.
+extern crate self as hallpass;
+
+mod error;
+mod parts;
 
 pub use hallpass_client as client;
 pub use hallpass_config as config;
 pub use hallpass_feign as feign;
 pub use hallpass_resource as resource;
 pub use hallpass_token as token;
+
+pub use client::BoxError;
+pub use client::context::{
+    InContext, JoinSet, current, detach, scope, spawn, spawn_blocking, sync_scope,
+};
+pub use error::Error;
+pub use feign::feign_client;
+pub use parts::{Hallpass, HallpassBuilder};
+
+/// What a service usually names: `use hallpass::prelude::*`.
+pub mod prelude {
+    pub use crate::client::{AuthTokenService, BoxError};
+    pub use crate::feign::{Feign, FeignError, feign_client};
+    pub use crate::resource::{Caller, CurrentUser, ResourceServer, Rule};
+    pub use crate::token::SecurityContext;
+    pub use crate::{Hallpass, InContext};
+}

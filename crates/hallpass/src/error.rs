@@ -1,0 +1,22 @@
+//! Why a service can not start.
+
+use hallpass_client::{InvalidCredential, InvalidInstance, TransportError};
+use hallpass_feign::BuildError;
+
+/// Why [`Hallpass`](crate::Hallpass) can not be made from the settings. Nothing was sent or opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name, scope or secret of `internal-token` can not stand in a token request.
+    #[error("internal-token: {0}")]
+    Credential(#[source] InvalidCredential),
+    /// An address of `discovery.static` can not be called.
+    #[error("discovery.static: {0}")]
+    Instance(#[source] InvalidInstance),
+    /// The HTTP transport can not be made.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The call layer can not be made.
+    #[error(transparent)]
+    Feign(#[from] BuildError),
+}
