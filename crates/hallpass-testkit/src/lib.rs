@@ -1,11 +1,41 @@
-//! Clocks that a test drives and a network that misbehaves on demand, for tests of code that uses Hallpass.
+//! Real servers on loopback, a network that misbehaves on demand and clocks that a test drives, for
+//! tests of code that uses Hallpass.
 //!
-//! Nothing here is a mock: a proxy passes bytes or does not, a clock shows the time it was told.
-//! What a test may steer is what the outside world steers: time ([`ManualClock`], [`TokioClock`])
-//! and the network ([`FaultProxy`]).
+//! Nothing here is a mock: an issuer issues ([`TestIssuer`], [`TestIdentityProvider`]), a service serves
+//! ([`TestServer`], [`Upstream`]), a proxy passes bytes or does not ([`FaultProxy`]). What a test may
+//! steer is what the outside world steers: time ([`ManualClock`], [`TokioClock`]) and the network.
+//!
+//! Not for production: secrets are constants and keys are made anew for each start.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use hallpass_testkit::{Fault, FaultProxy, ManualClock, TestIssuer};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), hallpass::BoxError> {
+//! let clock = Arc::new(ManualClock::new());
+//! let issuer = TestIssuer::builder().clock(clock.clone()).start().await?;
+//! let mut network = FaultProxy::start(issuer.address()).await?;
+//! // ... a service gets its token through `network.address()` ...
+//! network.set(Fault::BlackHole).await;
+//! clock.advance(Duration::from_secs(600));
+//! // ... and what does it do now?
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 mod fault_proxy;
+mod identity_provider;
+mod issuer;
+mod server;
+mod upstream;
 
 pub use clock::{ManualClock, TokioClock};
 pub use fault_proxy::{Fault, FaultProxy};
+pub use identity_provider::TestIdentityProvider;
+pub use issuer::{TestIssuer, TestIssuerBuilder};
+pub use server::TestServer;
+pub use upstream::{SeenRequest, Upstream};

@@ -1,0 +1,207 @@
+//! The real issuer on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass::BoxError;
+use hallpass::config::{
+    AlgorithmName, Clock, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind,
+    SystemClock,
+};
+use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
+use tempfile::TempDir;
+
+/// An issuer with a store of its own, which can be stopped and started again at the same address.
+///
+/// Its first client is the one of the published example configuration: see [`TestIssuer::CLIENT_ID`].
+#[derive(Debug)]
+pub struct TestIssuer {
+    settings: IssuerSettings,
+    clock: Arc<dyn Clock>,
+    running: Option<RunningIssuer>,
+    issued_before: u64,
+    /// The store; gone when this is dropped.
+    _folder: TempDir,
+}
+
+impl TestIssuer {
+    /// The first client.
+    pub const CLIENT_ID: &str = "internal-service-client";
+    /// Its secret.
+    pub const CLIENT_SECRET: &str = "InternalSecret123!";
+    /// Its one scope.
+    pub const SCOPE: &str = "internal-service";
+    /// The one service that it may call.
+    pub const AUDIENCE: &str = "service-system";
+
+    /// An issuer named `internal` with the first client, `ES256` keys, tokens that live 600 s, and the
+    /// operating system's clock.
+    ///
+    /// # Errors
+    /// When no port can be bound or the store can not be written.
+    pub async fn start() -> Result<Self, BoxError> {
+        Self::builder().start().await
+    }
+
+    /// Settings first; see [`TestIssuerBuilder`].
+    pub fn builder() -> TestIssuerBuilder {
+        let first = client(
+            Self::CLIENT_ID,
+            Self::CLIENT_SECRET,
+            Self::SCOPE,
+            Self::AUDIENCE,
+        );
+        let settings = IssuerSettings {
+            clients: vec![first],
+            ..IssuerSettings::default()
+        };
+        TestIssuerBuilder {
+            settings,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// Where it listens, or listened before it was stopped.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.settings.listen
+    }
+
+    /// The token endpoint.
+    #[must_use]
+    pub fn token_url(&self) -> String {
+        self.url("/oauth2/token")
+    }
+
+    /// The key set.
+    #[must_use]
+    pub fn jwks_url(&self) -> String {
+        self.url("/oauth2/jwks")
+    }
+
+    /// `http://address` followed by `path`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// Tokens issued since the first start.
+    #[must_use]
+    pub fn tokens_issued(&self) -> u64 {
+        self.issued_before
+            + self
+                .running
+                .as_ref()
+                .map_or(0, RunningIssuer::tokens_issued)
+    }
+
+    /// Stops it; connections are refused from then on.
+    ///
+    /// # Errors
+    /// When one of its tasks had ended by itself.
+    pub async fn stop(&mut self) -> Result<(), BoxError> {
+        if let Some(running) = self.running.take() {
+            self.issued_before += running.tokens_issued();
+            running.shutdown_within(Duration::from_secs(1)).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again at the same address with the same store, stopping it first if need be.
+    ///
+    /// # Errors
+    /// When the address was taken meanwhile or the store can not be read.
+    pub async fn restart(&mut self) -> Result<(), BoxError> {
+        self.stop().await?;
+        self.running = Some(IssuerServer::start(&self.settings, Arc::clone(&self.clock)).await?);
+        Ok(())
+    }
+
+    /// Brings keys in (PEM, JWK or JWK set) and uses them at once, as `hallpass key import` and SIGHUP do.
+    ///
+    /// # Errors
+    /// When the text holds no usable private key.
+    pub async fn import_key(&self, text: &str) -> Result<Imported, BoxError> {
+        let imported = import_keys(&self.settings, &self.clock, text).await?;
+        if let Some(running) = &self.running {
+            running.reload(&self.settings).await?;
+        }
+        Ok(imported)
+    }
+}
+
+/// Settings of a [`TestIssuer`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct TestIssuerBuilder {
+    settings: IssuerSettings,
+    clock: Arc<dyn Clock>,
+}
+
+impl TestIssuerBuilder {
+    /// A further client with space-separated scopes, for one audience.
+    pub fn client(mut self, id: &str, secret: &str, scopes: &str, audience: &str) -> Self {
+        self.settings
+            .clients
+            .push(client(id, secret, scopes, audience));
+        self
+    }
+
+    /// The name in `iss`.
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.settings.name);
+        self
+    }
+
+    /// How long tokens live.
+    pub fn token_life(mut self, life: Duration) -> Self {
+        self.settings.token_life = life;
+        self
+    }
+
+    /// What keys are made for.
+    pub fn algorithm(mut self, algorithm: AlgorithmName) -> Self {
+        self.settings.algorithm = algorithm;
+        self
+    }
+
+    /// A clock that the test drives.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the issuer on a free port.
+    ///
+    /// # Errors
+    /// As [`TestIssuer::start`].
+    pub async fn start(mut self) -> Result<TestIssuer, BoxError> {
+        let folder = tempfile::tempdir()?;
+        self.settings.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.settings.store = folder.path().join("issuer.db");
+        let running = IssuerServer::start(&self.settings, Arc::clone(&self.clock)).await?;
+        self.settings.listen = running.local_addr();
+        let Self { settings, clock } = self;
+        let running = Some(running);
+        Ok(TestIssuer {
+            settings,
+            clock,
+            running,
+            issued_before: 0,
+            _folder: folder,
+        })
+    }
+}
+
+fn client(id: &str, secret: &str, scopes: &str, audience: &str) -> RegisteredClient {
+    RegisteredClient {
+        client_id: id.to_owned(),
+        client_secret: Secret::new(secret),
+        secret_kind: SecretKind::Chosen,
+        scopes: scopes.split(' ').map(str::to_owned).collect(),
+        audiences: vec![audience.to_owned()],
+        grant_types: vec![GrantType::ClientCredentials],
+        token_life: None,
+    }
+}
