@@ -1,0 +1,129 @@
+//! `order-service`: shows a customer her orders, with what the carrier knows about them, and reports to
+//! `service-system` in the background. There is no authentication code in here.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::{Json, Router, routing::get};
+use hallpass::prelude::*;
+use serde::Serialize;
+
+use crate::logistics_service::Shipment;
+use crate::service_system::{DailyReport, Receipt};
+
+/// The name it is found by.
+pub const NAME: &str = "order-service";
+
+/// The carrier. Calls carry the customer's own token; a circuit breaker runs them on another task.
+#[feign_client(name = "logistics-service", path = "/logistics", identity = "relay", isolate = true, fallback = CarrierDown)]
+pub trait LogisticsClient {
+    /// Where the parcel of an order is.
+    #[get("/orders/{order_id}/shipment")]
+    async fn shipment(&self, order_id: u32) -> Result<Shipment, FeignError>;
+}
+
+/// Answers while the carrier can not. It still knows for whom.
+#[derive(Debug, Default)]
+pub struct CarrierDown;
+
+impl LogisticsClient for CarrierDown {
+    async fn shipment(&self, order_id: u32) -> Result<Shipment, FeignError> {
+        let customer = hallpass::current().ok_or(FeignError::NoIdentity)?;
+        let asked_for = customer.subject().to_string();
+        let cause = hallpass::feign::fallback_cause().map_or("?", |error| error.code());
+        Ok(Shipment {
+            order_id,
+            status: format!("not known at the moment ({cause})"),
+            asked_for,
+        })
+    }
+}
+
+/// The system service. Calls carry the token of `order-service` itself.
+#[feign_client(name = "service-system", path = "/internal", identity = "service")]
+pub trait SystemClient {
+    /// Reports the day.
+    #[post("/daily-reports")]
+    async fn report(&self, #[json] report: &DailyReport) -> Result<Receipt, FeignError>;
+}
+
+/// Orders: number, customer, article.
+const ORDERS: [(u32, &str, &str); 3] = [
+    (1001, "alice", "kettle"),
+    (1002, "alice", "tea"),
+    (2001, "bob", "bicycle"),
+];
+
+/// An order as its customer sees it.
+#[derive(Debug, Serialize)]
+pub struct Order {
+    order_id: u32,
+    article: &'static str,
+    shipment: Shipment,
+}
+
+/// The service.
+#[derive(Debug)]
+pub struct OrderService {
+    logistics: FeignLogisticsClient,
+    system: FeignSystemClient,
+}
+
+impl OrderService {
+    /// Connects the clients; nothing is sent yet.
+    pub fn new(hallpass: &Hallpass) -> Result<Arc<Self>, BoxError> {
+        let logistics = FeignLogisticsClient::new(hallpass.feign())?;
+        let system = FeignSystemClient::new(hallpass.feign())?;
+        Ok(Arc::new(Self { logistics, system }))
+    }
+
+    /// The routes, each with its rule.
+    pub fn router(self: Arc<Self>, hallpass: &Hallpass) -> Result<Router, BoxError> {
+        let rule = Rule::all_scopes("orders:read".parse()?);
+        let guard = hallpass
+            .resource_server()
+            .route(Method::GET, "/orders", rule)
+            .build()?;
+        Ok(Router::new()
+            .route("/orders", get(my_orders))
+            .layer(guard.layer())
+            .with_state(self))
+    }
+
+    /// Where the parcel of an order is, for whoever this is asked for.
+    pub async fn shipment(&self, order_id: u32) -> Result<Shipment, FeignError> {
+        self.logistics.shipment(order_id).await
+    }
+
+    /// The background job: no customer is near, the call goes out as the service.
+    pub async fn report_the_day(&self) -> Result<Receipt, FeignError> {
+        self.system
+            .report(&DailyReport {
+                orders: ORDERS.len(),
+            })
+            .await
+    }
+}
+
+async fn my_orders(
+    State(service): State<Arc<OrderService>>,
+    customer: CurrentUser,
+) -> Result<Json<Vec<Order>>, StatusCode> {
+    let mut orders = Vec::new();
+    for (order_id, _customer, article) in ORDERS
+        .iter()
+        .filter(|order| order.1 == customer.subject().as_str())
+    {
+        let shipment = service.shipment(*order_id).await.map_err(|error| {
+            tracing::warn!(%error, order_id, "no shipment");
+            StatusCode::BAD_GATEWAY
+        })?;
+        orders.push(Order {
+            order_id: *order_id,
+            article,
+            shipment,
+        });
+    }
+    Ok(Json(orders))
+}

@@ -1,0 +1,38 @@
+//! `service-system`: takes reports from other services. Its endpoint is internal-only, which is written
+//! in `config/shop.yaml`: no customer's token opens it, whatever scopes it has.
+
+use axum::{Json, Router, routing::post};
+use hallpass::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The name it is found by.
+pub const NAME: &str = "service-system";
+
+/// What a service reports in the evening.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct DailyReport {
+    /// Orders in the books.
+    pub orders: usize,
+}
+
+/// The answer to a report.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Receipt {
+    /// Which service reported.
+    pub received_from: String,
+}
+
+/// The one route; its rule comes from the configuration.
+pub fn router(hallpass: &Hallpass) -> Result<Router, BoxError> {
+    let guard = hallpass.resource_server().build()?;
+    Ok(Router::new()
+        .route("/internal/daily-reports", post(receive))
+        .layer(guard.layer()))
+}
+
+async fn receive(service: Caller, Json(report): Json<DailyReport>) -> Json<Receipt> {
+    tracing::info!(orders = report.orders, from = %service.subject(), "daily report");
+    Json(Receipt {
+        received_from: service.subject().to_string(),
+    })
+}

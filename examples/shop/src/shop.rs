@@ -1,0 +1,154 @@
+//! All of it in one process: who listens where, and who is started with which settings.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use hallpass::BoxError;
+use hallpass::config::{Loader, Settings};
+use hallpass::feign::FinishedCall;
+use hallpass::prelude::*;
+use tokio::net::TcpListener;
+
+use crate::identity_provider::IdentityProvider;
+use crate::order_service::OrderService;
+use crate::{Running, logistics_service, order_service, service_system};
+
+/// The estate's own file, as it stands.
+const INTERNAL_TOKEN_YAML: &str = include_str!("../config/internal-token.yaml");
+/// Where things are, and whose tokens count.
+const SHOP_YAML: &str = include_str!("../config/shop.yaml");
+/// The issuer's settings, for whoever starts one.
+pub const SERVICE_AUTH_YAML: &str = include_str!("../config/service-auth.yaml");
+
+/// The listening sockets; bound before anything starts, so that each can be told of the others.
+#[derive(Debug)]
+pub struct Sockets {
+    identity_provider: TcpListener,
+    order_service: TcpListener,
+    logistics_service: TcpListener,
+    service_system: TcpListener,
+}
+
+impl Sockets {
+    /// The ports of `shop.yaml`.
+    pub async fn configured() -> Result<Self, BoxError> {
+        Self::bind(|port| port).await
+    }
+
+    /// Free ports.
+    pub async fn free() -> Result<Self, BoxError> {
+        Self::bind(|_port| 0).await
+    }
+
+    async fn bind(port: impl Fn(u16) -> u16) -> Result<Self, BoxError> {
+        let listen = |known| TcpListener::bind((Ipv4Addr::LOCALHOST, port(known)));
+        Ok(Self {
+            identity_provider: listen(9001).await?,
+            order_service: listen(9002).await?,
+            logistics_service: listen(9003).await?,
+            service_system: listen(9004).await?,
+        })
+    }
+
+    /// The section `discovery` for these sockets and this issuer.
+    fn discovery_yaml(&self, issuer: SocketAddr) -> Result<String, BoxError> {
+        let (identity_provider, order_service) = (
+            self.identity_provider.local_addr()?,
+            self.order_service.local_addr()?,
+        );
+        let (logistics, system) = (
+            self.logistics_service.local_addr()?,
+            self.service_system.local_addr()?,
+        );
+        Ok(format!(
+            "scccy:\n  discovery:\n    static:\n      service-auth: ['{issuer}']\n      \
+             identity-provider: ['{identity_provider}']\n      order-service: ['{order_service}']\n      \
+             logistics-service: ['{logistics}']\n      service-system: ['{system}']\n"
+        ))
+    }
+}
+
+/// The running shop.
+#[derive(Debug)]
+pub struct Shop {
+    /// Signs customers' tokens.
+    pub identity_provider: IdentityProvider,
+    /// For its background job, which no request starts.
+    pub orders: Arc<OrderService>,
+    /// Where customers call.
+    pub order_service: Running,
+    /// Where services report.
+    pub service_system: Running,
+    carrier: Option<Running>,
+    carrier_address: SocketAddr,
+    carrier_router: Router,
+}
+
+impl Shop {
+    /// Starts everything; `observer` is told of each call that `order-service` has made.
+    pub async fn start(
+        sockets: Sockets,
+        issuer: SocketAddr,
+        observer: impl Fn(&FinishedCall) + Send + Sync + 'static,
+    ) -> Result<Self, BoxError> {
+        let discovery = sockets.discovery_yaml(issuer)?;
+        let settings = |service| settings(service, &discovery);
+
+        let identity_provider = IdentityProvider::new()?;
+        Running::start(sockets.identity_provider, identity_provider.router())?;
+
+        let system = Hallpass::from_settings(&settings(service_system::NAME)?)?;
+        let service_system =
+            Running::start(sockets.service_system, service_system::router(&system)?)?;
+
+        let logistics = Hallpass::from_settings(&settings(logistics_service::NAME)?)?;
+        let carrier_router = logistics_service::router(&logistics)?;
+        let carrier = Running::start(sockets.logistics_service, carrier_router.clone())?;
+
+        let order = Hallpass::builder(&settings(order_service::NAME)?)
+            .observe(observer)
+            .build()?;
+        let orders = OrderService::new(&order)?;
+        let order_service =
+            Running::start(sockets.order_service, Arc::clone(&orders).router(&order)?)?;
+
+        let carrier_address = carrier.address();
+        Ok(Self {
+            identity_provider,
+            orders,
+            order_service,
+            service_system,
+            carrier: Some(carrier),
+            carrier_address,
+            carrier_router,
+        })
+    }
+
+    /// The carrier goes away.
+    pub async fn stop_carrier(&mut self) {
+        if let Some(carrier) = self.carrier.take() {
+            carrier.stop().await;
+        }
+    }
+
+    /// The carrier comes back at its old address.
+    pub async fn start_carrier(&mut self) -> Result<(), BoxError> {
+        let listener = TcpListener::bind(self.carrier_address).await?;
+        self.carrier = Some(Running::start(listener, self.carrier_router.clone())?);
+        Ok(())
+    }
+}
+
+/// What a service is configured with. Only `order-service` calls others in its own name, so only it
+/// gets the file with the client's secret.
+fn settings(service: &str, discovery: &str) -> Result<Settings, BoxError> {
+    let mut loader = Loader::new("scccy");
+    if service == order_service::NAME {
+        loader = loader.text("internal-token.yaml", INTERNAL_TOKEN_YAML);
+    }
+    let loader = loader
+        .text("shop.yaml", SHOP_YAML)
+        .text("sockets", discovery);
+    Ok(loader.flag("service.name", service).load()?.into_settings())
+}
