@@ -2,9 +2,11 @@
 
 mod completions;
 mod config_check;
+mod demo;
 mod issuer;
 mod jws_verify;
 mod key_import;
+mod token_get;
 mod token_inspect;
 mod token_verify;
 
@@ -15,6 +17,8 @@ use crate::output::{Exit, Failure};
 /// What `hallpass` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See it work: a shop of real services with real identities on loopback.
+    Demo(demo::Demo),
     /// Run the authorization server.
     Issuer(issuer::Issuer),
     /// Manage the issuer's keys.
@@ -41,6 +45,8 @@ pub(crate) enum KeyCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
+    /// Get a service token from the issuer.
+    Get(token_get::TokenGet),
     /// Show what a token says, without believing it.
     Inspect(token_inspect::TokenInspect),
     /// Check a token as a resource server would.
@@ -63,8 +69,10 @@ impl Command {
     /// Runs the command to its end.
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         match self {
+            Self::Demo(command) => command.run(),
             Self::Issuer(command) => command.run(),
             Self::Key(KeyCommand::Import(command)) => command.run(),
+            Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
@@ -73,15 +81,16 @@ impl Command {
         }
     }
 
-    /// Whether the command stays up and serves: then the log tells about normal work too.
-    pub(crate) fn serves(&self) -> bool {
+    /// What to log unless the caller says: a server tells about its work, a demo shows it itself.
+    pub(crate) fn default_log(&self) -> &'static str {
         match self {
-            Self::Issuer(_) => true,
+            Self::Issuer(_) => "info",
+            Self::Demo(_) => "error",
             Self::Key(_)
             | Self::Token(_)
             | Self::Jws(_)
             | Self::Config(_)
-            | Self::Completions(_) => false,
+            | Self::Completions(_) => "warn",
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::output::Failure;
 
 #[derive(Args, Debug)]
 pub(crate) struct LoggingArguments {
-    /// What to log, as `level` or `target=level,...`; default `info` for commands that serve, otherwise `warn`.
+    /// What to log, as `level` or `target=level,...`; default `info` for the issuer, `error` for the demo, otherwise `warn`.
     #[arg(
         long,
         global = true,
@@ -37,13 +37,12 @@ pub(crate) enum LogFormat {
 /// # Errors
 /// A usage failure when the filter can not be read.
 pub(crate) fn install(arguments: &LoggingArguments, command: &Command) -> Result<(), Failure> {
-    let default = if command.serves() { "info" } else { "warn" };
     // An empty variable is no wish.
     let wish = arguments
         .log
         .as_deref()
         .filter(|text| !text.is_empty())
-        .unwrap_or(default);
+        .unwrap_or_else(|| command.default_log());
     let filter = EnvFilter::try_new(wish)
         .map_err(|error| Failure::usage(format_args!("--log {wish}: {error}")))?;
     let builder = tracing_subscriber::fmt()

