@@ -10,6 +10,7 @@ use crate::scope::Scope;
 use crate::time::UnixTime;
 
 mod read;
+mod reader;
 mod values;
 
 pub(crate) use read::{parse, parse_issuer};

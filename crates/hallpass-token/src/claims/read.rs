@@ -1,17 +1,17 @@
 //! Reading claims: strict about types (RFC 8725 section 3.11, and every advisory about a lenient reader), borrowed
 //! where it can be, one pass.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::reader::Reader;
 use super::values::{ActorAt, Audiences, Bound, Words};
 use super::{Actor, Claims, Confirmation};
 use crate::error::{Part, VerifyError};
-use crate::json::{Notes, StrictValue, Text};
-use crate::name::{Audience, ClientId, InvalidName, Issuer, Subject, TokenId};
+use crate::json::{StrictValue, Text};
+use crate::name::{Audience, ClientId, Issuer, Subject, TokenId};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
@@ -21,7 +21,7 @@ pub(crate) fn parse(json: &[u8]) -> Result<Claims, VerifyError> {
     let reader = Reader::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let claims = deserializer
-        .deserialize_map(&reader)
+        .deserialize_map(Whole(&reader))
         .and_then(|claims| deserializer.end().map(|()| claims));
     if reader.notes.duplicate.get() {
         return Err(VerifyError::DuplicateMember);
@@ -65,15 +65,6 @@ pub(crate) fn parse_issuer(json: &[u8]) -> Option<String> {
         .ok()?
 }
 
-#[derive(Default)]
-pub(super) struct Reader {
-    pub(super) notes: Notes,
-    /// The reason of an error that this reader, not serde, has made.
-    fault: Cell<Option<VerifyError>>,
-    /// The claim that is being read: a type error of serde belongs to it.
-    claim: Cell<Option<&'static str>>,
-}
-
 /// The claims as far as they have been read.
 #[derive(Default)]
 struct Partial {
@@ -91,7 +82,10 @@ struct Partial {
     extra: Map<String, Value>,
 }
 
-impl<'de> Visitor<'de> for &Reader {
+/// The claims set as a whole.
+struct Whole<'r>(&'r Reader);
+
+impl<'de> Visitor<'de> for Whole<'_> {
     type Value = Claims;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,34 +93,35 @@ impl<'de> Visitor<'de> for &Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
+        let own = self.0;
         let mut claims = Partial::default();
         while let Some(name) = members.next_key_seed(Text)? {
             let from = &mut members;
             match &*name {
-                "iss" => self.once("iss", &mut claims.issuer, |reader| reader.name(from))?,
-                "sub" => self.once("sub", &mut claims.subject, |reader| reader.name(from))?,
-                "aud" => self.once("aud", &mut claims.audience, |reader| {
+                "iss" => own.once("iss", &mut claims.issuer, |reader| reader.name(from))?,
+                "sub" => own.once("sub", &mut claims.subject, |reader| reader.name(from))?,
+                "aud" => own.once("aud", &mut claims.audience, |reader| {
                     from.next_value_seed(Audiences(reader))
                 })?,
-                "client_id" => self.once("client_id", &mut claims.client_id, |reader| {
+                "client_id" => own.once("client_id", &mut claims.client_id, |reader| {
                     reader.name(from)
                 })?,
-                "scope" => self.once("scope", &mut claims.scope, |reader| {
+                "scope" => own.once("scope", &mut claims.scope, |reader| {
                     from.next_value_seed(Words(reader))
                 })?,
-                "iat" => self.once("iat", &mut claims.issued_at, |reader| reader.time(from))?,
-                "nbf" => self.once("nbf", &mut claims.not_before, |reader| reader.time(from))?,
-                "exp" => self.once("exp", &mut claims.expires_at, |reader| reader.time(from))?,
-                "jti" => self.once("jti", &mut claims.token_id, |reader| reader.name(from))?,
-                "act" => self.once("act", &mut claims.actor, |reader| {
+                "iat" => own.once("iat", &mut claims.issued_at, |reader| reader.time(from))?,
+                "nbf" => own.once("nbf", &mut claims.not_before, |reader| reader.time(from))?,
+                "exp" => own.once("exp", &mut claims.expires_at, |reader| reader.time(from))?,
+                "jti" => own.once("jti", &mut claims.token_id, |reader| reader.name(from))?,
+                "act" => own.once("act", &mut claims.actor, |reader| {
                     from.next_value_seed(ActorAt { reader, depth: 1 })
                 })?,
-                "cnf" => self.once("cnf", &mut claims.confirmation, |reader| {
+                "cnf" => own.once("cnf", &mut claims.confirmation, |reader| {
                     from.next_value_seed(Bound(reader))
                 })?,
                 _ => {
-                    self.claim.set(None);
-                    let strict = StrictValue::new(&self.notes, 2);
+                    own.claim.set(None);
+                    let strict = StrictValue::new(&own.notes, 2);
                     let value = from.next_value_seed(strict)?;
                     strict.insert(&mut claims.extra, name.into_owned(), value);
                 }
@@ -136,56 +131,13 @@ impl<'de> Visitor<'de> for &Reader {
     }
 }
 
-impl Reader {
-    fn fail<E: Error>(&self, fault: VerifyError) -> E {
-        self.fault.set(Some(fault));
-        E::custom(fault)
-    }
-
-    pub(super) fn bad_value<E: Error>(&self) -> E {
-        self.fail(VerifyError::ClaimValue {
-            claim: self.claim.get().unwrap_or_default(),
-        })
-    }
-
-    /// Reads one claim into its place, and notes it when the place is taken.
-    pub(super) fn once<T, E: Error>(
-        &self,
-        claim: &'static str,
-        place: &mut Option<T>,
-        read: impl FnOnce(&Self) -> Result<T, E>,
-    ) -> Result<(), E> {
-        self.claim.set(Some(claim));
-        if place.replace(read(self)?).is_some() {
-            self.notes.duplicate.set(true);
-        }
-        Ok(())
-    }
-
-    pub(super) fn name<'de, T, A>(&self, members: &mut A) -> Result<T, A::Error>
-    where
-        T: for<'a> TryFrom<&'a str, Error = InvalidName>,
-        A: MapAccess<'de>,
-    {
-        T::try_from(&members.next_value_seed(Text)?).map_err(|_| self.bad_value())
-    }
-
-    /// Whole seconds. A negative number or one with a fraction or an exponent is no `u64`, so of the wrong type.
-    fn time<'de, A: MapAccess<'de>>(&self, members: &mut A) -> Result<UnixTime, A::Error> {
-        let time = UnixTime::from_secs(members.next_value()?);
-        if time > UnixTime::MAX {
-            Err(self.bad_value())
-        } else {
-            Ok(time)
-        }
-    }
-
+impl Whole<'_> {
     fn finish<E: Error>(&self, mut claims: Partial) -> Result<Claims, E> {
-        let missing = |claim| self.fail::<E>(VerifyError::MissingClaim { claim });
+        let missing = |claim| self.0.fail::<E>(VerifyError::MissingClaim { claim });
         if claims.scope.is_none()
             && let Some(scp) = claims.extra.remove("scp")
         {
-            self.claim.set(Some("scp"));
+            self.0.claim.set(Some("scp"));
             claims.scope = Some(self.scope_of(&scp)?);
         }
         Ok(Claims {
@@ -206,7 +158,7 @@ impl Reader {
 
     /// The scope in a claim of a foreign issuer (`scp`): a text or an array of words.
     fn scope_of<E: Error>(&self, value: &Value) -> Result<Scope, E> {
-        let wrong_type = || self.fail(VerifyError::ClaimType { claim: "scp" });
+        let wrong_type = || self.0.fail(VerifyError::ClaimType { claim: "scp" });
         let scope = match value {
             Value::String(text) => text.parse(),
             Value::Array(words) => {
@@ -215,6 +167,6 @@ impl Reader {
             }
             _ => return Err(wrong_type()),
         };
-        scope.map_err(|_| self.bad_value())
+        scope.map_err(|_| self.0.bad_value())
     }
 }

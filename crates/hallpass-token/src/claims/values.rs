@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Map;
 
-use super::read::Reader;
+use super::reader::Reader;
 use super::{Actor, Confirmation, MAX_ACTOR_DEPTH, MAX_AUDIENCES, Thumbprint};
 use crate::json::{StrictValue, Text};
 use crate::name::Audience;
