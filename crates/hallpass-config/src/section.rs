@@ -57,15 +57,16 @@ impl<'a> Section<'a> {
         place: &Place,
         node: Option<&'a Node>,
     ) -> Self {
-        let node = node.filter(|node| is_mapping(report, &path, node));
+        let mapping = node.filter(|node| is_mapping(report, &path, node));
         let section = Self {
             report,
             keys,
             path,
-            place: node.map_or(place, |node| &node.place).clone(),
-            node,
+            place: mapping.map_or(place, |node| &node.place).clone(),
+            node: mapping,
             parent: None,
-            is_in_use: true,
+            // Where something else stands, it would be idle to list what is missing.
+            is_in_use: node.is_none() || mapping.is_some(),
         };
         section.check_keys();
         section
@@ -192,7 +193,7 @@ impl<'a> Section<'a> {
         let keys = self.key(key).map_or(&[][..], Key::children);
         let node = node.filter(|node| !node.is_null());
         let mut child = Self::open(self.report, keys, path, place, node);
-        child.is_in_use = self.is_in_use;
+        child.is_in_use &= self.is_in_use;
         child
     }
 
@@ -247,6 +248,12 @@ impl<'a> Section<'a> {
                 None
             }
         }
+    }
+
+    /// Notes that an absent value of `key` comes from somewhere else.
+    pub(crate) fn record_derived(&self, key: &str, shown: &str, from: &str) {
+        let origin = format!("inherited from {from}");
+        self.report.value(self.path_of(key), shown, origin);
     }
 
     /// Notes a value in effect; `path` is where this section has it, not where it was found.

@@ -5,6 +5,14 @@ use std::collections::BTreeMap;
 use super::{Found, Section, is_mapping, values};
 use crate::key_path;
 use crate::node::{Entry, Node, Value};
+use crate::place::Place;
+
+/// One text of a list.
+struct Item<'a> {
+    text: &'a str,
+    place: &'a Place,
+    path: String,
+}
 
 impl<'a> Section<'a> {
     /// The texts of `key`, each turned into a value by `check`: a YAML list, or one text with commas, as Spring and
@@ -71,12 +79,12 @@ impl<'a> Section<'a> {
         check: impl Fn(&str) -> Result<T, &'static str>,
     ) -> Option<Vec<T>> {
         let mut values = Some(Vec::new());
-        for (item_path, text) in self.items(found)? {
-            match (check(text), &mut values) {
+        for item in self.items(found)? {
+            match (check(item.text), &mut values) {
                 (Ok(value), Some(values)) => values.push(value),
                 (Ok(_), None) => {}
                 (Err(message), _) => {
-                    self.report.problem(&found.node.place, &item_path, message);
+                    self.report.problem(item.place, &item.path, message);
                     values = None;
                 }
             }
@@ -87,20 +95,25 @@ impl<'a> Section<'a> {
         values
     }
 
-    /// Paths and texts of the elements; `None` if one is no text.
-    fn items(&self, found: &Found<'a>) -> Option<Vec<(String, &'a str)>> {
-        let numbered = |(index, text)| (key_path::join_index(&found.path, index), text);
+    /// The elements; `None` if one is no text.
+    fn items(&self, found: &Found<'a>) -> Option<Vec<Item<'a>>> {
+        let item_path = |index| key_path::join_index(&found.path, index);
         match &found.node.value {
             Value::Scalar(text) => {
-                Some(separate(text.expose()).enumerate().map(numbered).collect())
+                let item = |(index, text)| Item {
+                    text,
+                    place: &found.node.place,
+                    path: item_path(index),
+                };
+                Some(separate(text.expose()).enumerate().map(item).collect())
             }
             Value::List(items) => {
-                let texts: Vec<_> = items
-                    .iter()
-                    .enumerate()
-                    .map(|(index, item)| self.item(key_path::join_index(&found.path, index), item))
+                let items = items.iter().enumerate();
+                // All are looked at before the first that is no text makes the result `None`.
+                let items: Vec<_> = items
+                    .map(|(index, node)| self.item(item_path(index), node))
                     .collect();
-                texts.into_iter().collect()
+                items.into_iter().collect()
             }
             Value::Null => Some(Vec::new()),
             _ => {
@@ -110,14 +123,15 @@ impl<'a> Section<'a> {
         }
     }
 
-    fn item(&self, path: String, node: &'a Node) -> Option<(String, &'a str)> {
-        let text = self.text_of(node, &path)?;
-        Some((path, text.expose()))
+    fn item(&self, path: String, node: &'a Node) -> Option<Item<'a>> {
+        let text = self.text_of(node, &path)?.expose();
+        let place = &node.place;
+        Some(Item { text, place, path })
     }
 
     fn record_list(&self, path: String, found: &Found<'a>) {
         let texts = self.items(found).unwrap_or_default();
-        let texts: Vec<_> = texts.into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<_> = texts.into_iter().map(|item| item.text).collect();
         self.record(path, found, &format!("[{}]", texts.join(", ")));
     }
 }

@@ -237,8 +237,11 @@ pub(crate) fn check_scope_token(text: &str) -> Result<String, &'static str> {
 
 fn not_among(names: &'static [&'static str], text: &str) -> Complaint {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    Complaint {
-        message: format!("must be {}", quoted.join(" or ")),
-        suggestion: suggest::nearest(text, names.iter().copied()),
+    match names {
+        [_] => Complaint::new(format!("must be {}", quoted.concat())),
+        _ => Complaint {
+            message: format!("must be one of {}", quoted.join(", ")),
+            suggestion: suggest::nearest(text, names.iter().copied()),
+        },
     }
 }

@@ -11,6 +11,9 @@ use crate::Secret;
 use crate::schema::{Key, Kind};
 use crate::section::{self, Section};
 
+/// Shortest secret that may be called generated, in bytes.
+const MIN_GENERATED_BYTES: usize = 32;
+
 pub(super) const KEYS: &[Key] = &[
     Key::new("listen", Kind::Text { what: "IP address and port" }, "Where it listens.").or("127.0.0.1:9000"),
     Key::new(
@@ -174,6 +177,7 @@ impl RegisteredClient {
         let audiences = section.texts("audiences", section::check_name);
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
+        report_weak_secret(section, client_secret.as_ref(), secret_kind);
         Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -183,6 +187,17 @@ impl RegisteredClient {
             grant_types: grant_types?,
             token_life,
         })
+    }
+}
+
+/// One digest protects a secret that can not be guessed, and no other.
+fn report_weak_secret(section: &Section<'_>, secret: Option<&Secret>, kind: Option<SecretKind>) {
+    let is_short = secret.is_some_and(|secret| secret.expose().len() < MIN_GENERATED_BYTES);
+    if is_short && kind == Some(SecretKind::Generated) {
+        let message = format!(
+            "is `generated`, but the secret has less than {MIN_GENERATED_BYTES} characters"
+        );
+        section.problem("secret-kind", message);
     }
 }
 

@@ -53,7 +53,13 @@ fn refuse_in_production(section: &Section<'_>, production: Production) {
 impl InternalJwt {
     fn read(section: &Section<'_>, service: &ServiceSettings) -> Option<Self> {
         let mode = section.choice("mode", Mode::named);
-        let audience = section.name("audience").or_else(|| service.name.clone());
+        let audience = match (&service.name, section.has("audience")) {
+            (Some(name), false) => {
+                section.record_derived("audience", name, "service.name");
+                Some(name.clone())
+            }
+            _ => section.name("audience"),
+        };
         let leeway = section.seconds("leeway-seconds");
         let jwks_cooldown = section.seconds("jwks-cooldown-seconds");
         let issuers = TrustedIssuer::read_all(section, audience.as_deref());
@@ -124,12 +130,14 @@ impl TrustedIssuer {
 
     fn read_short_form(section: &Section<'_>, audience: Option<&str>) -> Option<Self> {
         let issuer = section.name("issuer");
-        let audience = read_audience(section, audience);
+        if audience.is_none() {
+            section.missing("audience", "is required, here or as service.name");
+        }
         let jwks = JwksLocation::read(section);
         Some(Self {
             name: SHORT_FORM_NAME.to_owned(),
             issuer: issuer?,
-            audience: audience?,
+            audience: audience?.to_owned(),
             jwks: jwks?,
             algorithms: AlgorithmName::ALL.to_vec(),
             internal: true,
@@ -154,15 +162,22 @@ fn report_clashes(
     }
 }
 
+/// The audience of an issuer is its own, or else that of the whole section.
 fn read_audience(section: &Section<'_>, inherited: Option<&str>) -> Option<String> {
-    if !section.has("audience") && inherited.is_none() {
-        section.missing(
-            "audience",
-            "is required, here, in internal-jwt, or as service.name",
-        );
+    match (section.has("audience"), inherited) {
+        (true, _) => section.name("audience"),
+        (false, Some(audience)) => {
+            section.record_derived("audience", audience, "internal-jwt.audience");
+            Some(audience.to_owned())
+        }
+        (false, None) => {
+            section.missing(
+                "audience",
+                "is required, here, in internal-jwt, or as service.name",
+            );
+            None
+        }
     }
-    let own = section.name("audience");
-    own.or_else(|| inherited.map(str::to_owned))
 }
 
 impl JwksLocation {
