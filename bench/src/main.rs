@@ -3,6 +3,7 @@
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table.
 
 mod measure;
+mod token_endpoint;
 mod verify;
 
 use std::error::Error;
@@ -15,7 +16,12 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 1] = [("verify", |_| verify::run())];
+const MEASUREMENTS: [(&str, Measurement); 3] = [
+    ("token-endpoint", token_endpoint::run),
+    // Not for people: the two servers that token-endpoint starts.
+    ("token-endpoint-server", token_endpoint::serve),
+    ("verify", |_| verify::run()),
+];
 
 #[expect(
     clippy::print_stderr,
