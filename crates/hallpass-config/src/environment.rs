@@ -10,9 +10,6 @@ use crate::problem::Problems;
 use crate::report::Report;
 use crate::secret::Secret;
 
-/// Largest file that holds a secret, in bytes.
-const MAX_SECRET_BYTES: usize = 64 * 1024;
-
 /// Environment variables, read through a getter for each type.
 ///
 /// A getter returns `None` when the variable is absent or wrong, and notes what is wrong. So a program first reads
@@ -120,7 +117,7 @@ impl Environment {
         let file_name = format!("{name}_FILE");
         match (self.get(name), self.get(&file_name)) {
             (Some(secret), None) => Some(secret.clone()),
-            (None, Some(path)) => files::read_secret(path.expose().as_ref(), MAX_SECRET_BYTES)
+            (None, Some(path)) => files::read_secret(path.expose().as_ref())
                 .map_err(|error| self.problem(&file_name, &error.to_string()))
                 .ok(),
             (None, None) => {

@@ -11,24 +11,27 @@ use zeroize::Zeroizing;
 
 use crate::Secret;
 
+/// Largest file that holds a secret, in bytes.
+pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+
 /// Why a file can not be read. Its name is not repeated: a secret may have been put in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// The operating system refuses.
-    #[error("names a file that can not be read: {0}")]
+    #[error("the file can not be read: {0}")]
     Unreadable(io::ErrorKind),
     /// Larger than the caller wants to read.
-    #[error("names a file of more than {max_bytes} bytes")]
+    #[error("the file is larger than {max_bytes} bytes")]
     TooLarge {
         /// The limit.
         max_bytes: usize,
     },
     /// Not UTF-8.
-    #[error("names a file that is not UTF-8 text")]
+    #[error("the file is not UTF-8 text")]
     NotText,
     /// Nothing in it.
-    #[error("names an empty file")]
+    #[error("the file is empty")]
     Empty,
 }
 
@@ -62,12 +65,12 @@ pub fn read_text(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Fil
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Reads a secret of at most `max_bytes`, without the line ends that editors put after it.
+/// Reads a secret of at most [`MAX_SECRET_BYTES`], without the line ends that editors put after it.
 ///
 /// # Errors
 /// As [`read_text`], and when nothing is left.
-pub fn read_secret(path: &Path, max_bytes: usize) -> Result<Secret, FileError> {
-    let text = read_text(path, max_bytes)?;
+pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
+    let text = read_text(path, MAX_SECRET_BYTES)?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(FileError::Empty),
         secret => Ok(Secret::new(secret)),
@@ -87,7 +90,7 @@ mod tests {
     #[test]
     fn a_secret_ends_before_the_line_end() {
         let file = file(b" a b \r\n\n");
-        assert_eq!(read_secret(file.path(), 99).unwrap().expose(), " a b ");
+        assert_eq!(read_secret(file.path()).unwrap().expose(), " a b ");
     }
 
     #[test]
@@ -103,14 +106,14 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_refused() {
         assert_eq!(
-            read_secret(file(b"\n").path(), 9).unwrap_err(),
+            read_secret(file(b"\n").path()).unwrap_err(),
             FileError::Empty
         );
         assert_eq!(
-            read_secret(file(b"\xff").path(), 9).unwrap_err(),
+            read_secret(file(b"\xff").path()).unwrap_err(),
             FileError::NotText
         );
-        let missing = read_secret(Path::new("/nonexistent/InternalSecret123!"), 9).unwrap_err();
+        let missing = read_secret(Path::new("/nonexistent/InternalSecret123!")).unwrap_err();
         assert_eq!(missing, FileError::Unreadable(io::ErrorKind::NotFound));
         assert!(!missing.to_string().contains("InternalSecret123!"));
     }

@@ -6,7 +6,7 @@
 mod lists;
 mod values;
 
-pub(crate) use values::{Preferred, check_name, check_scope_token};
+pub(crate) use values::{Preferred, check_name, check_scope_token, check_service_name};
 
 use std::collections::HashSet;
 
@@ -174,7 +174,7 @@ impl<'a> Section<'a> {
         let mut sections = Vec::new();
         for entry in node.entries() {
             let path = key_path::join(&path, &entry.key);
-            if let Err(message) = values::check_service_name(&entry.key) {
+            if let Err(message) = check_service_name(&entry.key) {
                 self.report.problem(&entry.place, &path, message);
                 continue;
             }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::MAX_SOURCE_BYTES;
-use crate::files::{self, FileError};
+use crate::files;
 use crate::key_path;
 use crate::merge::Merge;
 use crate::node::{Node, Value};
@@ -106,8 +106,7 @@ impl Document {
                 yaml::parse(source, &text)
             }
             Self::Text { text, .. } if text.expose().len() > MAX_SOURCE_BYTES => {
-                let max_bytes = MAX_SOURCE_BYTES;
-                Err((whole(), FileError::TooLarge { max_bytes }.to_string()))
+                Err((whole(), format!("is larger than {MAX_SOURCE_BYTES} bytes")))
             }
             Self::Text { text, .. } => yaml::parse(source, text.expose()),
         }

@@ -15,8 +15,6 @@ use crate::suggest;
 
 /// Longest name of a client, issuer, audience or service, in bytes.
 const MAX_NAME_BYTES: usize = 512;
-/// Largest file that holds a secret, in bytes.
-const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// Which of two keys that say the same thing in two ways counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +182,7 @@ impl Section<'_> {
 
     fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.file(key)?;
-        let secret = files::read_secret(&path, MAX_SECRET_BYTES);
+        let secret = files::read_secret(&path);
         secret
             .map_err(|error| self.problem(key, error.to_string()))
             .ok()

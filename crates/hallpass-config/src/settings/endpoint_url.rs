@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
+use crate::section;
+
 /// The address of an endpoint that secrets are sent to or keys are trusted from.
 ///
 /// Plain `http` is accepted to the loopback interface only: anywhere else, whoever sits on the way would read
@@ -54,7 +56,7 @@ impl FromStr for EndpointUrl {
     type Err = EndpointUrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let url = Url::parse(text).map_err(|_| EndpointUrlError::Syntax)?;
+        let url = parse_strictly(text).ok_or(EndpointUrlError::Syntax)?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointUrlError::Credentials);
         }
@@ -84,8 +86,12 @@ fn load_balanced(url: &Url) -> Result<EndpointUrl, EndpointUrlError> {
     if url.port().is_some() {
         return Err(EndpointUrlError::Port);
     }
-    let service = url.host_str().filter(|host| !host.is_empty());
-    let service = service.ok_or(EndpointUrlError::Syntax)?.to_owned();
+    let is_name = |name: &&str| section::check_service_name(name).is_ok();
+    let service = url
+        .host_str()
+        .filter(is_name)
+        .ok_or(EndpointUrlError::Syntax)?;
+    let service = service.to_owned();
     let mut path = url.path().to_owned();
     if path.is_empty() {
         path.push('/');
@@ -97,7 +103,19 @@ fn load_balanced(url: &Url) -> Result<EndpointUrl, EndpointUrlError> {
     Ok(EndpointUrl::LoadBalanced { service, path })
 }
 
-pub(crate) fn is_loopback(url: &Url) -> bool {
+/// A URL as RFC 3986 has it. Browsers mend much before they call it wrong: they drop line ends, and take `https:/host`
+/// and `https:\\host` for `https://host`. What would be mended is refused here.
+pub(super) fn parse_strictly(text: &str) -> Option<Url> {
+    let (_, rest) = text.split_once("://")?;
+    let is_mended = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if rest.starts_with('/') || text.contains(is_mended) {
+        return None;
+    }
+    Url::parse(text).ok()
+}
+
+/// Whether the host is the machine itself.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -152,9 +170,16 @@ mod tests {
             ("", EndpointUrlError::Syntax),
             ("service-auth/oauth2/token", EndpointUrlError::Syntax),
             ("lb:///oauth2/token", EndpointUrlError::Syntax),
+            ("lb://[::1]/oauth2/token", EndpointUrlError::Syntax),
+            ("lb://service%20auth/oauth2/token", EndpointUrlError::Syntax),
+            ("https:issuer.example", EndpointUrlError::Syntax),
+            ("https:///issuer.example", EndpointUrlError::Syntax),
+            ("https://issuer.example\\x", EndpointUrlError::Syntax),
+            ("https://issuer\n.example/x", EndpointUrlError::Syntax),
+            (" https://issuer.example/x", EndpointUrlError::Syntax),
             ("lb://service-auth:80/x", EndpointUrlError::Port),
             ("ftp://host/x", EndpointUrlError::Scheme),
-            ("file:///etc/passwd", EndpointUrlError::Scheme),
+            ("file:///etc/passwd", EndpointUrlError::Syntax),
             ("https://user:pw@host/x", EndpointUrlError::Credentials),
             ("https://host/x#y", EndpointUrlError::Fragment),
         ];

@@ -223,7 +223,7 @@ fn check_issuer_name(text: &str) -> Result<String, &'static str> {
 }
 
 fn check_base_url(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).map_err(|_| "is not a URL")?;
+    let url = endpoint_url::parse_strictly(text).ok_or("is not a URL")?;
     let is_safe = match url.scheme() {
         "https" => url.has_host(),
         "http" => endpoint_url::is_loopback(&url),

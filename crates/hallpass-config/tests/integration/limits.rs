@@ -55,10 +55,7 @@ fn a_huge_text_is_refused_before_it_is_read() {
         .text("t", huge + "#")
         .load()
         .unwrap_err();
-    assert_eq!(
-        problems.to_string(),
-        "t: names a file of more than 1048576 bytes"
-    );
+    assert_eq!(problems.to_string(), "t: is larger than 1048576 bytes");
 }
 
 #[test]
@@ -72,7 +69,7 @@ fn a_huge_file_is_refused() {
     assert!(
         problems
             .to_string()
-            .ends_with("names a file of more than 1048576 bytes")
+            .ends_with("the file is larger than 1048576 bytes")
     );
 }
 

@@ -126,24 +126,24 @@ fn a_file_that_holds_no_secret_is_a_problem_without_its_name() {
     assert_eq!(
         with_file(missing),
         [format!(
-            "{place} names a file that can not be read: entity not found"
+            "{place} the file can not be read: entity not found"
         )]
     );
 
     let file = tempfile::NamedTempFile::new().unwrap();
     assert_eq!(
         with_file(file.path()),
-        [format!("{place} names an empty file")]
+        [format!("{place} the file is empty")]
     );
     file.as_file().set_len(64 * 1024 + 1).unwrap();
     assert_eq!(
         with_file(file.path()),
-        [format!("{place} names a file of more than 65536 bytes")]
+        [format!("{place} the file is larger than 65536 bytes")]
     );
     std::fs::write(file.path(), b"\xff\xfe").unwrap();
     assert_eq!(
         with_file(file.path()),
-        [format!("{place} names a file that is not UTF-8 text")]
+        [format!("{place} the file is not UTF-8 text")]
     );
 }
 
@@ -182,7 +182,7 @@ fn an_entry_with_a_secret_file_does_not_fall_back_to_the_inherited_secret() {
     assert!(
         problems
             .to_string()
-            .contains("clients[0].client-secret-file: names a file that can not be read")
+            .contains("clients[0].client-secret-file: the file can not be read")
     );
 }
 

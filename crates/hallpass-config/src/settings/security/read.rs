@@ -8,7 +8,7 @@ use super::{
 };
 use crate::production::Production;
 use crate::section::{self, Preferred, Section};
-use crate::settings::{AlgorithmName, ServiceSettings};
+use crate::settings::{AlgorithmName, ServiceSettings, endpoint_url};
 
 /// What the issuer of the short form is called.
 const SHORT_FORM_NAME: &str = "internal";
@@ -327,9 +327,8 @@ fn check_pattern(text: &str) -> Result<String, &'static str> {
 }
 
 fn check_resource(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text)
-        .ok()
-        .filter(|url| url.scheme() == "https" && url.has_host());
+    let url =
+        endpoint_url::parse_strictly(text).filter(|url| url.scheme() == "https" && url.has_host());
     let url = url.ok_or("must be an https URL")?;
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err("must not hold a user name, a password or a fragment");
