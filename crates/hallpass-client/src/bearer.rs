@@ -280,6 +280,3 @@ fn stamp_fetched<B>(
         report,
     }
 }
-
-#[cfg(test)]
-mod tests;

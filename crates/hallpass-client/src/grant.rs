@@ -175,6 +175,3 @@ fn token_request(
 fn unusable_address(error: impl Into<crate::BoxError>) -> TokenError {
     TokenError::Unreachable(TransportError::new(TransportErrorKind::Request, error))
 }
-
-#[cfg(test)]
-mod tests;

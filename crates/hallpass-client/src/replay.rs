@@ -129,6 +129,3 @@ fn rejected_token(response: &Response<Body>) -> Option<RejectedToken> {
         .any(|value| challenge::says_invalid_token(value.as_bytes()))
         .then_some(rejected)
 }
-
-#[cfg(test)]
-mod tests;

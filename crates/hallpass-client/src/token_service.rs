@@ -119,6 +119,3 @@ impl AuthTokenService {
         &self.inner.metrics
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -12,8 +12,16 @@ use super::*;
 use crate::body::Body;
 
 fn user(name: &str) -> SecurityContext {
-    let (issuer, audience) = ("internal".parse().unwrap(), "order-service".parse().unwrap());
-    let claims = Claims::new(issuer, name.parse().unwrap(), audience, UnixTime::from_secs(9));
+    let (issuer, audience) = (
+        "internal".parse().unwrap(),
+        "order-service".parse().unwrap(),
+    );
+    let claims = Claims::new(
+        issuer,
+        name.parse().unwrap(),
+        audience,
+        UnixTime::from_secs(9),
+    );
     SecurityContext::new(claims, AccessToken::new(format!("token-of-{name}")))
 }
 
@@ -84,20 +92,20 @@ async fn spawn_and_spawn_blocking_and_the_join_set_carry_the_identity_over() {
 
 #[tokio::test]
 async fn a_task_spawned_by_a_spawned_task_still_has_the_identity() {
-    let nested = scope(user("alice"), async { spawn(async { spawn(async { who() }).await }).await });
+    let nested = scope(user("alice"), async {
+        spawn(async { spawn(async { who() }).await }).await
+    });
     assert_eq!(nested.await.unwrap().unwrap(), alice());
 }
 
 #[tokio::test]
 async fn a_spawned_task_keeps_the_identity_after_the_request_that_spawned_it() {
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
-    let task = scope(user("alice"), async {
-        spawn(async move {
-            wait.await.unwrap();
-            who()
-        })
-    });
-    let task = task.await;
+    let later = async move {
+        wait.await.unwrap();
+        who()
+    };
+    let task = sync_scope(user("alice"), || spawn(later));
     go.send(()).unwrap();
     assert_eq!(task.await.unwrap(), alice());
 }
@@ -105,8 +113,16 @@ async fn a_spawned_task_keeps_the_identity_after_the_request_that_spawned_it() {
 #[tokio::test]
 async fn a_raw_spawn_and_a_detached_task_have_no_identity() {
     let work = async {
-        assert_eq!(tokio::spawn(async { who() }).await.unwrap(), None, "raw spawn");
-        assert_eq!(tokio::task::spawn_blocking(who).await.unwrap(), None, "raw spawn_blocking");
+        assert_eq!(
+            tokio::spawn(async { who() }).await.unwrap(),
+            None,
+            "raw spawn"
+        );
+        assert_eq!(
+            tokio::task::spawn_blocking(who).await.unwrap(),
+            None,
+            "raw spawn_blocking"
+        );
         assert_eq!(detach(async { who() }).await.unwrap(), None, "detach");
     };
     scope(user("alice"), work).await;
@@ -114,7 +130,11 @@ async fn a_raw_spawn_and_a_detached_task_have_no_identity() {
 
 #[tokio::test]
 async fn detached_work_stays_without_identity_through_further_spawns() {
-    let work = async { detach(async { spawn(async { who() }).await.unwrap() }).await.unwrap() };
+    let work = async {
+        detach(async { spawn(async { who() }).await.unwrap() })
+            .await
+            .unwrap()
+    };
     assert_eq!(scope(user("alice"), work).await, None);
 }
 
@@ -126,7 +146,11 @@ async fn the_next_request_on_the_same_worker_finds_nothing() {
     })
     .await;
     assert_eq!(who(), None, "after the scope ended, same task, same worker");
-    assert_eq!(tokio::spawn(async { who() }).await.unwrap(), None, "the next task on the worker");
+    assert_eq!(
+        tokio::spawn(async { who() }).await.unwrap(),
+        None,
+        "the next task on the worker"
+    );
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -168,7 +192,10 @@ async fn a_panicking_request_leaves_no_identity_behind() {
 #[tokio::test]
 async fn an_inner_scope_hides_the_outer_one_and_gives_it_back() {
     let work = async {
-        assert_eq!(async { who() }.in_context(user("bob")).await.as_deref(), Some("bob"));
+        assert_eq!(
+            async { who() }.in_context(user("bob")).await.as_deref(),
+            Some("bob")
+        );
         assert_eq!(async { who() }.in_context(None).await, None);
         assert_eq!(sync_scope(None, who), None);
         assert_eq!(who(), alice());
@@ -225,7 +252,10 @@ impl http_body::Body for Telling {
 
 #[tokio::test]
 async fn a_body_streams_inside_its_context_after_the_handler_has_returned() {
-    let body = scope(user("alice"), async { body_scope(current(), Telling { left: 2 }) }).await;
+    let body = scope(user("alice"), async {
+        body_scope(current(), Telling { left: 2 })
+    })
+    .await;
     let polled_elsewhere = tokio::spawn(async { body.collect().await.unwrap().to_bytes() });
     assert_eq!(polled_elsewhere.await.unwrap(), "alice alice ");
     let bare = Telling { left: 1 }.collect().await.unwrap().to_bytes();

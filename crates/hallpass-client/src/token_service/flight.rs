@@ -15,7 +15,7 @@ use super::issued::{IssuedToken, TokenSource};
 use super::lifetime::{Age, Phase};
 use crate::cache::{CacheError, StoredToken};
 use crate::error::{AnswerFault, TokenError};
-use crate::grant::CLIENT_CREDENTIALS;
+use crate::grant::{CLIENT_CREDENTIALS, MAX_EXPIRES_IN};
 use crate::metrics::TokenRequested;
 
 /// Longest wait for one call to a cache tier outside this process's memory.
@@ -132,10 +132,16 @@ struct Flight {
     ended: bool,
 }
 
-/// How a request ended: what the waiters get, and whether the issuer failed.
+/// How a request ended: what the waiters get, and what is known of the issuer now.
 struct Landing {
     outcome: Result<IssuedToken, TokenError>,
-    failure: Option<TokenError>,
+    issuer: Issuer,
+}
+
+enum Issuer {
+    NotAsked,
+    Answered,
+    Failed(TokenError),
 }
 
 impl Flight {
@@ -145,49 +151,48 @@ impl Flight {
     }
 
     async fn obtain(&self) -> Landing {
+        let held_back = self.entry.state().held_back(self.inner.now().monotonic);
         let mut spare = None;
         if matches!(self.reason, Reason::Rejected { .. }) {
             self.inner.evict_from_tiers(&self.entry.key).await;
         } else if let Some(found) = self.ask_tiers().await {
-            if self.is_good_enough(&found) {
+            if held_back.is_some() || self.is_good_enough(&found) {
                 return Landing {
                     outcome: Ok(found),
-                    failure: None,
+                    issuer: Issuer::NotAsked,
                 };
             }
             spare = Some(found);
         }
-        let held_back = self.entry.state().held_back(self.inner.now().monotonic);
-        let fetched = match held_back {
-            Some(error) => Err(error),
-            None => self.fetch().await,
-        };
-        match fetched {
+        if let Some(error) = held_back {
+            return Landing {
+                outcome: Err(error),
+                issuer: Issuer::NotAsked,
+            };
+        }
+        match self.fetch().await {
             Ok(token) => Landing {
                 outcome: Ok(token),
-                failure: None,
+                issuer: Issuer::Answered,
             },
             Err(error) => Landing {
                 outcome: spare.ok_or_else(|| error.clone()),
-                failure: Some(error),
+                issuer: Issuer::Failed(error),
             },
         }
     }
 
-    /// The first token in a tier that is alive and another one than the process has already.
+    /// The first token in a tier that is alive and ends later than the one the process has.
     async fn ask_tiers(&self) -> Option<IssuedToken> {
         for tier in self.inner.tiers() {
-            let Some(stored) = self.ask(tier).await else {
+            let Some(token) = self.ask(tier).await.and_then(|stored| self.adopt(stored)) else {
                 continue;
             };
-            let known = self
-                .entry
-                .current()
-                .is_some_and(|token| *token.access_token() == stored.access_token);
-            let Some(token) = self.adopt(stored).filter(|_| !known) else {
-                continue;
-            };
-            if token.phase(self.inner.now()) != Phase::Ended {
+            let now = self.inner.now();
+            let current = self.entry.current();
+            let current = current.filter(|current| current.phase(now) != Phase::Ended);
+            let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
+            if is_newer && token.phase(now) != Phase::Ended {
                 tier.served();
                 return Some(token);
             }
@@ -210,9 +215,13 @@ impl Flight {
         }
     }
 
+    /// A tier is not believed more than an issuer: a life beyond the longest one is a damaged entry.
     fn adopt(&self, stored: StoredToken) -> Option<IssuedToken> {
         let now = self.inner.now();
         let life = stored.expires_at.duration_since(stored.issued_at);
+        if life > MAX_EXPIRES_IN {
+            return None;
+        }
         let remaining = stored
             .expires_at
             .duration_since(UnixTime::from(now.wall))
@@ -226,16 +235,13 @@ impl Flight {
             .mint(&self.entry, stored, age, TokenSource::Cache)
     }
 
-    /// A token that is due is taken where the process can keep it (its next use renews it in the
-    /// background); any living one is taken while the issuer fails.
+    /// A token that is due is taken where the process can keep it: its next use renews it in the
+    /// background. An overdue one serves only while the issuer can not be asked.
     fn is_good_enough(&self, token: &IssuedToken) -> bool {
         match token.phase(self.inner.now()) {
             Phase::Fresh => true,
-            Phase::Due => {
-                self.entry.keeps() && self.reason == Reason::Miss || self.entry.is_failing()
-            }
-            Phase::Overdue => self.entry.is_failing(),
-            Phase::Ended => false,
+            Phase::Due => self.entry.keeps() && self.reason == Reason::Miss,
+            Phase::Overdue | Phase::Ended => false,
         }
     }
 
@@ -305,8 +311,12 @@ impl Flight {
         if let Ok(token) = &landing.outcome {
             self.entry.keep(token);
         }
-        match &landing.failure {
-            None => {
+        match &landing.issuer {
+            Issuer::NotAsked => {
+                let held = state.held_back.as_ref().map(|held| held.until);
+                self.entry.quiet_until(held.unwrap_or_default());
+            }
+            Issuer::Answered => {
                 if state.failures > 0 {
                     tracing::info!(key = ?self.entry.key, failures = state.failures, "tokens are issued again");
                 }
@@ -315,11 +325,7 @@ impl Flight {
                 self.entry.set_failing(false);
                 self.entry.quiet_until(Duration::ZERO);
             }
-            // Nobody was asked, so nothing new is known.
-            Some(TokenError::BackingOff { retry_in, .. }) => {
-                self.entry.quiet_until(now + *retry_in)
-            }
-            Some(error) => {
+            Issuer::Failed(error) => {
                 state.failures = state.failures.saturating_add(1);
                 let wait = backoff::wait(state.failures, self.inner.jitter.next());
                 tracing::warn!(key = ?self.entry.key, code = error.code(), %error, retry_in = ?wait, "no new token");
@@ -340,8 +346,10 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if !self.ended {
-            let (outcome, failure) = (Err(TokenError::Lost), Some(TokenError::Lost));
-            self.end(Landing { outcome, failure });
+            self.end(Landing {
+                outcome: Err(TokenError::Lost),
+                issuer: Issuer::Failed(TokenError::Lost),
+            });
         }
     }
 }

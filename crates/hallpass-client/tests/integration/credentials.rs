@@ -1,0 +1,201 @@
+//! Which client asks for which token, and what its request looks like.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hallpass_client::config::{
+    InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential, TokenFeign,
+};
+use hallpass_client::{
+    AuthTokenService, Body, ClientAuthentication, HttpTransport, StaticDiscovery, TargetParameter,
+    TokenError,
+};
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+
+use crate::loopback::{json, serve};
+use crate::scripted_issuer::{ScriptedIssuer, credential, credential_of, handle};
+
+#[tokio::test(start_paused = true)]
+async fn the_request_names_grant_scope_and_audience_and_no_secret_in_the_form() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    issuer.handle().token().await.unwrap();
+    let form = issuer.forms().remove(0);
+    assert_eq!(form["grant_type"], "client_credentials");
+    assert_eq!(form["scope"], "internal-service");
+    assert_eq!(form["audience"], "service-system");
+    assert_eq!(form.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn secret_post_puts_id_and_secret_into_the_form() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let post = credential().with_authentication(ClientAuthentication::SecretPost);
+    handle(&issuer.client_with(post).build())
+        .token()
+        .await
+        .unwrap();
+    let form = issuer.forms().remove(0);
+    assert_eq!(form["client_id"], "internal-service-client");
+    assert_eq!(form["client_secret"], "InternalSecret123!");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_target_can_be_named_by_resource_or_left_out() {
+    for (target, resource) in [
+        (TargetParameter::Resource, true),
+        (TargetParameter::Omitted, false),
+    ] {
+        let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+        let service = issuer
+            .client_with(credential().with_target_parameter(target))
+            .build();
+        handle(&service).token().await.unwrap();
+        let form = issuer.forms().remove(0);
+        assert_eq!(form.contains_key("resource"), resource);
+        assert!(!form.contains_key("audience"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_scope_stands_for_the_configured_one() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let service = issuer.client().build();
+    let (audience, none) = ("service-system".parse().unwrap(), "".parse().unwrap());
+    service.service_token(&audience, &none).await.unwrap();
+    handle(&service).token().await.unwrap();
+    assert_eq!(issuer.requests(), 1, "both mean the same token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn further_credentials_are_chosen_by_audience() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let post = |client| credential_of(client).with_authentication(ClientAuthentication::SecretPost);
+    let billing = post("billing-caller").with_audience("service-billing".parse().unwrap());
+    let service = issuer
+        .client_with(post("internal-service-client"))
+        .client(billing)
+        .build();
+    for audience in ["service-system", "service-billing"] {
+        service
+            .service_token(&audience.parse().unwrap(), &"x".parse().unwrap())
+            .await
+            .unwrap();
+    }
+    let clients: Vec<String> = issuer
+        .forms()
+        .into_iter()
+        .map(|form| form["client_id"].clone())
+        .collect();
+    assert_eq!(clients, ["internal-service-client", "billing-caller"]);
+}
+
+#[tokio::test]
+async fn a_switched_off_service_refuses_every_token() {
+    let service = AuthTokenService::disabled();
+    assert!(!service.is_enabled());
+    let tokens = handle(&service);
+    assert_eq!(tokens.token().await.unwrap_err(), TokenError::Disabled);
+    assert_eq!(tokens.refresh_if_needed().await, Err(TokenError::Disabled));
+    assert!(tokens.try_current().is_none());
+    tokens.evict().await;
+}
+
+fn settings(token_url: &str, audience: Option<&str>) -> TokenCredential {
+    TokenCredential {
+        client_id: "internal:service client".to_owned(),
+        client_secret: Secret::from("Internal%Secret:123!"),
+        token_url: token_url.parse().unwrap(),
+        scope: "internal-service".to_owned(),
+        audience: audience.map(str::to_owned),
+        grant_type: Default::default(),
+        issuer: Some("internal".to_owned()),
+        cache_life: Default::default(),
+    }
+}
+
+#[tokio::test]
+async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says() {
+    let seen: Arc<Mutex<Option<(HeaderMap, String)>>> = Arc::default();
+    let seen_by_server = Arc::clone(&seen);
+    let address = serve(move |request: Request<hyper::body::Incoming>| {
+        let seen = Arc::clone(&seen_by_server);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            *seen.lock().unwrap() =
+                Some((head.headers, format!("{} {} {body}", head.method, head.uri)));
+            json(r#"{"access_token":"t","token_type":"Bearer","expires_in":600}"#.to_owned())
+        }
+    });
+    let known = StaticDiscovery::new().with("service-auth", [address.await.try_into().unwrap()]);
+    let own = settings("lb://service-auth/oauth2/token", Some("service-system"));
+    let entry = settings("lb://nowhere/token", Some("service-billing"));
+    let settings = InternalToken {
+        credential: own,
+        clients: vec![InternalTokenClient {
+            name: "billing".to_owned(),
+            credential: entry,
+        }],
+        memory_cache: MemoryCache::default(),
+        feign: TokenFeign::default(),
+    };
+    let clock = Arc::new(hallpass_client::config::SystemClock::new());
+    let transport = HttpTransport::new().unwrap();
+    let service =
+        AuthTokenService::from_settings(&settings, transport, Arc::new(known), clock).unwrap();
+    let audience = service.default_audience().unwrap().clone();
+    service
+        .service_token(&audience, &"".parse().unwrap())
+        .await
+        .unwrap();
+
+    let (headers, request) = seen.lock().unwrap().take().unwrap();
+    let body = "grant_type=client_credentials&scope=internal-service&audience=service-system";
+    assert_eq!(request, format!("POST /oauth2/token {body}"));
+    assert_eq!(headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!(headers["accept"], "application/json");
+    // base64 of internal%3Aservice+client:Internal%25Secret%3A123%21
+    let basic = "Basic aW50ZXJuYWwlM0FzZXJ2aWNlK2NsaWVudDpJbnRlcm5hbCUyNVNlY3JldCUzQTEyMyUyMQ==";
+    assert_eq!(headers["authorization"], basic);
+
+    let billing = service
+        .service_token(&"service-billing".parse().unwrap(), &"".parse().unwrap())
+        .await;
+    assert!(
+        matches!(billing, Err(TokenError::NoInstance(_))),
+        "its own token-url is used: {billing:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
+    use hallpass_client::context;
+    use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
+
+    let names = ["internal", "alice", "order-service"];
+    let [issuer, subject, audience] = names;
+    let claims = Claims::new(
+        issuer.parse().unwrap(),
+        subject.parse().unwrap(),
+        audience.parse().unwrap(),
+        UnixTime::from_secs(u32::MAX.into()),
+    );
+    let alice = SecurityContext::new(claims, AccessToken::new("token-of-alice"));
+    let nosy = tower::service_fn(|request: Request<Body>| async move {
+        assert!(
+            context::current().is_none(),
+            "a task-local identity reached the token request"
+        );
+        assert!(request.extensions().get::<SecurityContext>().is_none());
+        assert!(!format!("{:?}", request.headers()["authorization"].to_str()).contains("alice"));
+        Ok(json(
+            r#"{"access_token":"t","token_type":"Bearer","expires_in":600}"#.to_owned(),
+        ))
+    });
+    let tokens = handle(&AuthTokenService::builder(credential(), nosy).build());
+    context::scope(alice, async { tokens.token().await })
+        .await
+        .unwrap();
+}

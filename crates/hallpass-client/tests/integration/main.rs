@@ -1,0 +1,23 @@
+//! The client against issuers and callees: scripted ones in simulated time, real ones on loopback.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod answers;
+mod cache_tiers;
+mod credentials;
+mod host_guard;
+mod identity;
+mod loopback;
+mod metrics;
+mod mirror;
+mod outage;
+mod property;
+mod rejected;
+mod renewal;
+mod scripted_issuer;
+mod single_flight;
+mod tokio_clock;

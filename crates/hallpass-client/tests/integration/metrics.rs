@@ -1,0 +1,97 @@
+//! What is counted, under which names.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_client::{BearerLayer, Body, Identity, TokenHandle, TransportError};
+use http::{Request, Response};
+use prometheus_client::registry::Registry;
+use tower::{Layer, ServiceExt};
+
+use crate::scripted_issuer::{Mode, ScriptedIssuer};
+
+struct Exported(String);
+
+impl Exported {
+    fn of(tokens: &TokenHandle) -> Self {
+        let mut registry = Registry::default();
+        tokens.metrics().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        Self(text)
+    }
+
+    fn assert_line(&self, line: &str) {
+        assert!(
+            self.0.lines().any(|found| found == line),
+            "no line {line:?} in\n{}",
+            self.0
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn look_ups_hits_requests_and_expiry_are_exported_under_the_fixed_names() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let tokens = issuer.handle();
+    for _ in 0..10 {
+        tokens.token().await.unwrap();
+    }
+    let exported = Exported::of(&tokens);
+    exported.assert_line(r#"hallpass_token_cache_requests_total{tier="memory"} 10"#);
+    exported.assert_line(r#"hallpass_token_cache_hits_total{tier="memory"} 9"#);
+    exported.assert_line(
+        r#"hallpass_token_request_total{audience="service-system",grant="client_credentials",result="ok"} 1"#,
+    );
+    exported.assert_line(r#"hallpass_token_request_duration_seconds_count{result="ok"} 1"#);
+    exported.assert_line(r#"hallpass_token_renewal_total{reason="miss"} 1"#);
+    exported.assert_line(
+        r#"hallpass_token_expiry_timestamp_seconds{audience="service-system"} 1700000600"#,
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_and_missing_identities_are_exported_with_a_closed_set_of_results() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    issuer.set(Mode::Down);
+    let tokens = issuer.handle();
+    tokens.token().await.unwrap_err();
+    let relay = BearerLayer::new("orders", Identity::Relay, Arc::clone(tokens.clock()))
+        .tokens(tokens.clone());
+    let callee = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, TransportError>(Response::new(Body::empty()))
+    });
+    relay
+        .layer(callee)
+        .oneshot(Request::new(Body::empty()))
+        .await
+        .unwrap_err();
+    let exported = Exported::of(&tokens);
+    exported.assert_line(
+        r#"hallpass_token_request_total{audience="service-system",grant="client_credentials",result="unreachable"} 1"#,
+    );
+    exported.assert_line(r#"hallpass_relay_total{result="absent"} 1"#);
+    exported.assert_line(r#"hallpass_missing_identity_total{service="orders"} 1"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_number_of_audience_labels_is_bounded() {
+    use hallpass_client::metrics::MAX_AUDIENCE_LABELS;
+
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let service = issuer.client().build();
+    for number in 0..MAX_AUDIENCE_LABELS + 20 {
+        let audience = format!("audience-{number}").parse().unwrap();
+        service
+            .service_token(&audience, &"s".parse().unwrap())
+            .await
+            .unwrap();
+    }
+    let exported = Exported::of(&service.handle(&"a".parse().unwrap(), &"s".parse().unwrap()));
+    let lines = exported
+        .0
+        .lines()
+        .filter(|line| line.starts_with("hallpass_token_expiry_timestamp_seconds{"));
+    assert_eq!(lines.count(), MAX_AUDIENCE_LABELS + 1);
+    exported.assert_line(r#"hallpass_token_request_total{audience="other",grant="client_credentials",result="ok"} 20"#);
+}

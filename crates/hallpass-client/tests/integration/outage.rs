@@ -1,0 +1,198 @@
+//! The issuer is down, slow or broken, in simulated time.
+
+use std::time::Duration;
+
+use hallpass_client::token_service::{BACKOFF_MAX, DEFAULT_FETCH_TIMEOUT, OVERDUE_WAIT};
+use hallpass_client::{TokenError, TokenHandle, TransportErrorKind};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::scripted_issuer::{Mode, ScriptedIssuer};
+
+const LIFE: Duration = Duration::from_secs(600);
+
+/// Calls every 100 ms for as long as they succeed; how long they did.
+async fn calls_until_the_first_error(
+    issuer: &ScriptedIssuer,
+    tokens: &TokenHandle,
+) -> (Duration, TokenError) {
+    let start = Instant::now();
+    loop {
+        let before = Instant::now();
+        match tokens.token().await {
+            Ok(token) => assert!(
+                !issuer.has_ended(token.access_token().expose()),
+                "expired token"
+            ),
+            Err(error) => return (start.elapsed(), error),
+        }
+        // The early renewals failed before the token was overdue, so nobody waits for a further one.
+        assert_eq!(
+            before.elapsed(),
+            Duration::ZERO,
+            "a call with a living token waited"
+        );
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_issuer_down_no_call_fails_until_the_token_ends_then_errors_are_clear_and_it_recovers()
+ {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tokens = issuer.handle();
+    tokens.token().await.unwrap();
+    issuer.set(Mode::Down);
+    let (lasted, error) = calls_until_the_first_error(&issuer, &tokens).await;
+    assert!(
+        lasted > LIFE - Duration::from_secs(2),
+        "calls failed {:?} before the end",
+        LIFE - lasted
+    );
+    let cause = match &error {
+        TokenError::BackingOff { cause, .. } => cause,
+        error => error,
+    };
+    let TokenError::Unreachable(transport) = cause else {
+        panic!("unclear error {error:?}")
+    };
+    assert_eq!(transport.kind(), TransportErrorKind::Connect);
+    assert!(error.is_retryable());
+
+    issuer.set(Mode::Issue);
+    let back = Instant::now();
+    while tokens.token().await.is_err() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(
+        back.elapsed() <= BACKOFF_MAX + Duration::from_secs(1),
+        "took {:?}",
+        back.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_an_issuer_that_hangs_no_call_fails_or_waits_until_the_token_ends() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tokens = issuer.handle();
+    tokens.token().await.unwrap();
+    issuer.set(Mode::Hang);
+    let (lasted, error) = calls_until_the_first_error(&issuer, &tokens).await;
+    assert!(
+        lasted > LIFE - Duration::from_secs(2),
+        "calls failed {:?} before the end",
+        LIFE - lasted
+    );
+    assert!(error.is_timeout(), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_client_whose_token_is_overdue_waits_a_moment_only_when_the_issuer_hangs() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tokens = issuer.handle();
+    let old = tokens.token().await.unwrap();
+    issuer.set(Mode::Hang);
+    sleep(Duration::from_secs(560)).await;
+    let before = Instant::now();
+    assert_eq!(tokens.token().await.unwrap(), old);
+    assert!(before.elapsed() <= OVERDUE_WAIT + Duration::from_millis(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_early_renewal_keeps_the_valid_token() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tokens = issuer.handle();
+    let old = tokens.token().await.unwrap();
+    for mode in [
+        Mode::Down,
+        Mode::Answer(500, "text/plain", String::new()),
+        Mode::Answer(
+            401,
+            "application/json",
+            r#"{"error":"invalid_client"}"#.to_owned(),
+        ),
+        Mode::Answer(200, "application/json", r#"{"access_token":""}"#.to_owned()),
+        Mode::Panic,
+    ] {
+        issuer.set(mode);
+        tokens.refresh_if_needed().await.ok();
+        sleep(Duration::from_secs(100)).await;
+        assert_eq!(tokens.token().await.unwrap(), old);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_issuer_is_asked_at_growing_intervals_and_callers_get_an_error_at_once() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    issuer.set(Mode::Answer(503, "text/html", "<h1>busy</h1>".to_owned()));
+    let tokens = issuer.handle();
+    let start = Instant::now();
+    let (mut asked, mut calls) = (Vec::new(), 0);
+    while start.elapsed() < Duration::from_secs(300) {
+        let requests = issuer.requests();
+        let error = tokens.token().await.unwrap_err();
+        calls += 1;
+        if issuer.requests() > requests {
+            assert_eq!(error, TokenError::Status { status: 503 });
+            asked.push(start.elapsed());
+        } else {
+            assert!(matches!(error, TokenError::BackingOff { .. }), "{error:?}");
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(calls > 20_000);
+    // About 7.5 s apart on average once the interval has grown: 40 times, with a wide margin for chance.
+    assert!(
+        (15..=120).contains(&asked.len()),
+        "asked {} times in 5 minutes",
+        asked.len()
+    );
+    let longest = asked
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap();
+    assert!(
+        longest <= BACKOFF_MAX + Duration::from_millis(20),
+        "{longest:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_an_issuer_that_never_answers_ends_at_the_fetch_timeout() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    issuer.set(Mode::Hang);
+    let waited = timeout(DEFAULT_FETCH_TIMEOUT * 2, issuer.handle().token())
+        .await
+        .unwrap();
+    assert_eq!(
+        waited.unwrap_err(),
+        TokenError::Timeout {
+            after: DEFAULT_FETCH_TIMEOUT
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_kind_of_error_stops_renewal_for_good() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(60));
+    let tokens = issuer.handle();
+    for mode in [
+        Mode::Down,
+        Mode::Hang,
+        Mode::Panic,
+        Mode::Answer(
+            400,
+            "application/json",
+            r#"{"error":"unauthorized_client"}"#.to_owned(),
+        ),
+        Mode::Answer(200, "text/html", "<html>login</html>".to_owned()),
+        Mode::Answer(302, "text/html", String::new()),
+    ] {
+        issuer.set(mode);
+        sleep(Duration::from_secs(120)).await;
+        tokens.token().await.unwrap_err();
+        issuer.set(Mode::Issue);
+        sleep(BACKOFF_MAX).await;
+        tokens.token().await.unwrap();
+    }
+}
