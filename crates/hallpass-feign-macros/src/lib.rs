@@ -39,6 +39,8 @@ use proc_macro::TokenStream;
 /// `when_absent`, `audience`, `scope`, `deadline_ms` override the trait's, and `idempotent = true | false` says
 /// whether the call may be sent twice (default: `true` for all verbs but POST and PATCH).
 ///
+/// The configuration of the client (`feign.clients.NAME`) goes over both where it says something.
+///
 /// # On an argument
 /// | argument | goes into | needs |
 /// |---|---|---|

@@ -198,13 +198,15 @@ fn call(index: usize, method: &MethodModel, names: &Names) -> TokenStream {
         .iter()
         .filter_map(|argument| argument_step(argument, &call));
     let marker = method.success.marker(&private);
+    // At the return type: what it lacks, or an error type that is not ours, shows there.
+    let send = quote_spanned!(output.span()=> #call.send::<#marker, _, _>(#fallback).await);
     quote! {
         async fn #ident(&self, #parameters) -> #output {
             let mut #call = #private::Call::begin(&self.client, #index);
             #(#path)*
             #(#rest)*
             let #fallback = self.fallback.as_ref().map(|#fallback| move || #fallback.#ident(#arguments));
-            #call.send::<#marker, _, _>(#fallback).await
+            #send
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Path templates: `/orders/{order_id}/shipments`.
 
-use syn::LitStr;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
+use syn::{Ident, LitStr};
 
 /// A path template: fixed text and placeholders by turns.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +100,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         if fixed.contains('}') {
             return Err("`}` without `{` in this path".to_owned());
         }
-        if syn::parse_str::<syn::Ident>(name).is_err() {
+        if !is_argument_name(name) {
             return Err(format!(
                 "`{{{name}}}` is no placeholder: between the braces stands the name of an argument, without pattern or star"
             ));
@@ -116,6 +118,11 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         pieces.push(Piece::Fixed(rest.to_owned()));
     }
     Ok(pieces)
+}
+
+/// An identifier as an argument can have it, keywords included (`r#type` is written `{type}`).
+fn is_argument_name(name: &str) -> bool {
+    !name.starts_with("r#") && Ident::parse_any.parse_str(name).is_ok()
 }
 
 /// RFC 3986 section 3.3: only `pchar` and `/`, and nothing that a server may read as a separator after decoding.
@@ -213,6 +220,7 @@ mod tests {
             ("/orders}/{id}", "without `{`"),
             ("/orders/{*rest}", "no placeholder"),
             ("/orders/{}", "no placeholder"),
+            ("/orders/{r#type}", "no placeholder"),
             ("/orders/{id}/{id}", "stands twice"),
             ("/orders//lines", "empty segment"),
             ("/orders/../admin", "`..` segment"),

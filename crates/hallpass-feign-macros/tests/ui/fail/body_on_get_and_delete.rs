@@ -1,0 +1,17 @@
+use hallpass_feign_macros::feign_client;
+
+struct FeignError;
+
+#[feign_client(name = "order-service")]
+trait Orders {
+    #[get("/orders")]
+    async fn find(&self, #[json] filter: String) -> Result<String, FeignError>;
+
+    #[delete("/orders")]
+    async fn remove(&self, #[form] filter: Vec<(String, String)>) -> Result<(), FeignError>;
+
+    #[post("/orders")]
+    async fn two(&self, #[json] first: String, #[json] second: String) -> Result<(), FeignError>;
+}
+
+fn main() {}
