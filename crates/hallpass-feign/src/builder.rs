@@ -40,10 +40,9 @@ pub trait GeneratedClient: Sized {
     fn default_fallback() -> Option<Self::Fallback>;
 }
 
-/// Settings of one client, where they differ from what attribute and configuration say.
+/// Settings of one client, where they differ from what configuration and attribute say.
 ///
-/// The most special wins. Deadline and identity: this builder, then the method's attribute, then the configuration,
-/// then the trait's attribute. Address, retry and breaker: this builder, then the configuration, then the attribute.
+/// What is said here goes over the configuration, which goes over a method's attribute, which goes over the trait's.
 pub struct ClientBuilder<C: GeneratedClient> {
     feign: Feign,
     overrides: Overrides,
@@ -104,8 +103,8 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
-    /// Retries. A client with other retries, breaker or bulkhead than the configured ones has its own breakers and
-    /// budget; all others of the same name share theirs.
+    /// Retries. Clients of one name share breakers, bulkheads and retry budget as long as their address and their
+    /// settings for these are the same.
     #[must_use]
     pub fn retry(mut self, retry: RetrySettings) -> Self {
         self.overrides.retry = Some(retry);
@@ -254,8 +253,8 @@ fn deadline(
 ) -> Duration {
     overrides
         .deadline
-        .or(method.shared.deadline())
         .or(configured.deadline)
+        .or(method.shared.deadline())
         .or(spec.shared.deadline())
         .unwrap_or(FeignClientSettings::DEFAULT_DEADLINE)
 }

@@ -38,8 +38,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: FeignMetrics,
     pub(crate) observers: Arc<[Observer]>,
     token_less: TokenLess,
-    /// By client name: as many entries as there are clients in the code.
-    services: Mutex<HashMap<&'static str, Arc<Service>>>,
+    /// By client name: as many as there are clients in the code with settings of their own.
+    services: Mutex<HashMap<&'static str, Vec<Arc<Service>>>>,
 }
 
 /// Which clients never carry a service token (`internal-token.feign`).
@@ -71,7 +71,7 @@ impl Feign {
         self.shared.token_less.all || self.shared.token_less.named.contains(name)
     }
 
-    /// The state of a service, shared by all clients of that name which call the same address.
+    /// The state of a service, shared by all clients of that name which call the same address with the same settings.
     pub(crate) fn service(
         &self,
         name: &'static str,
@@ -83,19 +83,13 @@ impl Feign {
             .services
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(service) = services
-            .get(name)
-            .filter(|service| service.is(address, settings))
-        {
+        let states = services.entry(name).or_default();
+        if let Some(service) = states.iter().find(|service| service.is(address, settings)) {
             return Arc::clone(service);
         }
-        let service = Arc::new(Service::new(
-            name,
-            address.clone(),
-            settings.clone(),
-            self.surroundings(),
-        ));
-        services.entry(name).or_insert_with(|| Arc::clone(&service));
+        let service = Service::new(name, address.clone(), settings.clone(), self.surroundings());
+        let service = Arc::new(service);
+        states.push(Arc::clone(&service));
         service
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct IdentityPlan {
     scope: Scope,
 }
 
-/// What code and configuration say about the identity of a client's methods, the most special first.
+/// What somebody says about the identity of all methods of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) identity: Option<Identity>,
@@ -41,15 +41,17 @@ impl IdentityPlan {
     ) -> Result<Self, BuildError> {
         let client = spec.name;
         let (own, shared) = (&method.shared, &spec.shared);
+        // The configuration goes over the method too: whoever sets `identity: none` for a client must be able to rely
+        // on it that no method sends a token.
         let identity = overrides
             .identity
-            .or(own.identity)
             .or(configured.identity)
+            .or(own.identity)
             .or(shared.identity);
         let when_absent = overrides
             .when_absent
-            .or(own.when_absent)
             .or(configured.when_absent)
+            .or(own.when_absent)
             .or(shared.when_absent);
         let audience = own.audience.or(shared.audience).unwrap_or(client);
         let scope = own.scope.or(shared.scope).unwrap_or_default();

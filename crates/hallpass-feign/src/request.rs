@@ -65,11 +65,15 @@ impl<'a> Call<'a> {
 
     /// Sets a header; `name` is in lower case.
     pub fn header(&mut self, name: &'static str, value: &impl Display) {
+        let value = value.to_string();
         self.check(name, |call| {
-            let name = HeaderName::from_lowercase(name.as_bytes())
-                .map_err(|_| ArgumentProblem::HeaderText)?;
-            let value = HeaderValue::try_from(value.to_string())
-                .map_err(|_| ArgumentProblem::HeaderText)?;
+            // RFC 9110 section 5.5: other bytes are allowed on the wire, but who reads them agrees on nothing.
+            let printable = value
+                .bytes()
+                .all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
+            let name = HeaderName::from_lowercase(name.as_bytes()).ok();
+            let value = HeaderValue::try_from(value).ok().filter(|_| printable);
+            let (name, value) = name.zip(value).ok_or(ArgumentProblem::HeaderText)?;
             call.headers.insert(name, value);
             Ok(())
         });

@@ -132,3 +132,37 @@ fn an_error_body_can_be_read_as_json() {
     let error = body.json::<u8>().unwrap_err();
     assert_eq!((error.line(), error.column()), (1, 0));
 }
+
+/// The rows of the section about calls in `docs/errors.md`: code, retryable, fallback.
+fn documented() -> Vec<(&'static str, &'static str, &'static str)> {
+    let page = include_str!("../../../../docs/errors.md");
+    let section = page
+        .split("\n## ")
+        .find(|section| section.starts_with("Calls"))
+        .unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        (cells[0].trim_matches('`'), cells[2], cells[3])
+    })
+    .collect()
+}
+
+#[test]
+fn the_documentation_lists_every_code_and_where_it_goes() {
+    let documented = documented();
+    for (error, code, retryable, fallback) in table() {
+        let row = documented.iter().find(|row| row.0 == code);
+        let (_, says_retryable, says_fallback) = row.unwrap_or_else(|| panic!("{code} is missing"));
+        assert_eq!(*says_fallback == "yes", fallback, "{code}");
+        // Other words than yes and no: it depends, and the words say on what.
+        match *says_retryable {
+            "yes" => assert!(retryable, "{error}"),
+            "no" => assert!(!retryable, "{error}"),
+            _ => {}
+        }
+    }
+    for (code, ..) in documented {
+        assert!(table().iter().any(|row| row.1 == code), "{code} is no code");
+    }
+}

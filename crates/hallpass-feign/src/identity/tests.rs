@@ -92,49 +92,17 @@ fn a_token_is_made_for_the_service_that_is_called() {
 }
 
 #[test]
-fn the_most_special_wish_decides() {
-    let (service, relay) = (Identity::Service, Identity::Relay);
+fn the_builder_goes_over_the_configuration_and_that_over_method_and_trait() {
+    let (service, relay, none) = (Identity::Service, Identity::Relay, Identity::None);
     let nothing = Wishes::default();
-    let of = |client: &ClientSpec, method: &MethodSpec, overrides: &Wishes, configured: &Wishes| {
-        decide(client, method, overrides, configured).identity
+    let relaying = client(identity(relay));
+    let of = |method: SharedSpec, overrides: &Wishes, configured: &Wishes| {
+        decide(&relaying, &self::method(method), overrides, configured).identity
     };
-    let none = Identity::None;
-    assert_eq!(
-        of(
-            &client(identity(relay)),
-            &method(NOTHING),
-            &nothing,
-            &nothing
-        ),
-        relay
-    );
-    assert_eq!(
-        of(
-            &client(identity(service)),
-            &method(NOTHING),
-            &nothing,
-            &wish(relay)
-        ),
-        relay
-    );
-    assert_eq!(
-        of(
-            &client(identity(service)),
-            &method(identity(none)),
-            &nothing,
-            &wish(relay)
-        ),
-        none
-    );
-    assert_eq!(
-        of(
-            &client(identity(service)),
-            &method(identity(none)),
-            &wish(relay),
-            &wish(service)
-        ),
-        relay
-    );
+    assert_eq!(of(NOTHING, &nothing, &nothing), relay);
+    assert_eq!(of(identity(service), &nothing, &nothing), service);
+    assert_eq!(of(identity(service), &nothing, &wish(none)), none);
+    assert_eq!(of(identity(service), &wish(relay), &wish(none)), relay);
 }
 
 #[test]

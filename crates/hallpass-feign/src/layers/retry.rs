@@ -145,3 +145,6 @@ fn retry_after(answer: &Response<Received>) -> Duration {
         .and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! When the fallback answers, for whom, and what it knows.
+
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use hallpass_client::{StaticDiscovery, context};
+use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
+use http::StatusCode;
+
+use crate::support::{Answer, Issuer, Upstream, caller, closed_port, runtime};
+
+#[feign_client(name = "service-a", identity = "relay", when_absent = "none", fallback = SaysWhy, deadline_ms = 150)]
+trait Stock {
+    #[get("/items/{item}")]
+    async fn count(
+        &self,
+        item: &str,
+        #[query] colour: Option<String>,
+    ) -> Result<String, FeignError>;
+
+    #[get("/items/{item}", identity = "service")]
+    async fn as_service(&self, item: &str) -> Result<String, FeignError>;
+}
+
+/// Answers with everything that a fallback can know.
+#[derive(Default)]
+struct SaysWhy;
+
+impl Stock for SaysWhy {
+    async fn count(&self, item: &str, colour: Option<String>) -> Result<String, FeignError> {
+        tokio::task::yield_now().await;
+        let who =
+            context::current().map_or("nobody".to_owned(), |caller| caller.subject().to_string());
+        let why = fallback_cause().map_or("nothing", |cause| cause.code());
+        Ok(format!("{item} {colour:?} for {who} because of {why}"))
+    }
+
+    async fn as_service(&self, item: &str) -> Result<String, FeignError> {
+        self.count(item, None).await
+    }
+}
+
+async fn answering(status: u16) -> (Upstream, FeignStock) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let upstream = Upstream::answering(move |_, _| status).await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let stock = FeignStock::new(&feign).unwrap();
+    (upstream, stock)
+}
+
+#[tokio::test]
+async fn a_failing_service_is_answered_for_by_the_fallback_which_sees_arguments_caller_and_cause() {
+    let (_upstream, stock) = answering(500).await;
+    let call = stock.count("pen", Some("red".to_owned()));
+    let answer = context::scope(caller("anna"), call).await.unwrap();
+    assert_eq!(answer, "pen Some(\"red\") for anna because of server_error");
+    assert_eq!(
+        stock.count("pen", None).await.unwrap(),
+        "pen None for nobody because of server_error"
+    );
+}
+
+#[tokio::test]
+async fn the_cause_is_known_inside_the_fallback_only() {
+    let (_upstream, stock) = answering(500).await;
+    stock.count("pen", None).await.unwrap();
+    assert_eq!(fallback_cause(), None);
+    assert_eq!(
+        SaysWhy.count("pen", None).await.unwrap(),
+        "pen None for nobody because of nothing"
+    );
+}
+
+#[tokio::test]
+async fn refusals_do_not_reach_the_fallback() {
+    for status in [302, 400, 401, 403, 404, 409, 429] {
+        let (_upstream, stock) = answering(status).await;
+        let error = stock.count("pen", None).await.unwrap_err();
+        assert!(
+            matches!(error, FeignError::Status { .. }),
+            "{status}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
+    let (upstream, stock) = answering(500).await;
+    assert_eq!(
+        stock.count("..", None).await.unwrap_err().code(),
+        "invalid_argument"
+    );
+    assert_eq!(
+        stock.as_service("pen").await.unwrap_err(),
+        FeignError::NoTokenService
+    );
+    let issuer = Issuer::default();
+    issuer.go_down();
+    let feign = runtime(&[&upstream])
+        .tokens(issuer.tokens())
+        .build()
+        .unwrap();
+    let error = FeignStock::new(&feign)
+        .unwrap()
+        .as_service("pen")
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "token");
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_can_not_be_reached_is_answered_for() {
+    let discovery = StaticDiscovery::new().with("service-a", [closed_port().parse().unwrap()]);
+    let stock = FeignStock::new(&Feign::builder().discovery(discovery).build().unwrap()).unwrap();
+    assert_eq!(
+        stock.count("pen", None).await.unwrap(),
+        "pen None for nobody because of transport"
+    );
+    let stock = FeignStock::new(&Feign::builder().build().unwrap()).unwrap();
+    assert_eq!(
+        stock.count("pen", None).await.unwrap(),
+        "pen None for nobody because of no_instance"
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_that_runs_out_is_answered_for_and_does_not_limit_the_fallback() {
+    let upstream = Upstream::scripted(|_, _| -> Answer { Box::pin(std::future::pending()) }).await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let slow = MockStock::new().on_count(|_, _| Ok(fallback_cause().unwrap().code().to_owned()));
+    struct Patient(MockStock);
+    impl Stock for Patient {
+        async fn count(&self, item: &str, colour: Option<String>) -> Result<String, FeignError> {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            self.0.count(item, colour).await
+        }
+        async fn as_service(&self, item: &str) -> Result<String, FeignError> {
+            self.0.as_service(item).await
+        }
+    }
+    let stock = FeignStock::builder(&feign)
+        .fallback(BoxStock::new(Patient(slow)))
+        .build()
+        .unwrap();
+    assert_eq!(stock.count("pen", None).await.unwrap(), "deadline");
+}
+
+#[tokio::test]
+async fn the_fallbacks_own_error_is_the_calls_error() {
+    let (upstream, _) = answering(500).await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let refusing = BoxStock::new(MockStock::new());
+    let stock = FeignStock::builder(&feign)
+        .fallback(refusing)
+        .build()
+        .unwrap();
+    assert_eq!(
+        stock.count("pen", None).await.unwrap_err(),
+        FeignError::MockUnset {
+            method: "Stock::count"
+        }
+    );
+    let stock = FeignStock::builder(&feign)
+        .without_fallback()
+        .build()
+        .unwrap();
+    assert_eq!(
+        stock.count("pen", None).await.unwrap_err().code(),
+        "server_error"
+    );
+}
+
+#[tokio::test]
+async fn a_good_answer_never_asks_the_fallback() {
+    let upstream = Upstream::answering(|_, _| "\"12\"".into_response()).await;
+    let stock = FeignStock::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    assert_eq!(stock.count("pen", None).await.unwrap(), "12");
+}

@@ -1,0 +1,4 @@
+//! Whose identity a call carries, case by case.
+
+mod relayed;
+mod service;

@@ -1,0 +1,159 @@
+//! Several instances, and attempts that move from one to another.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use hallpass_client::StaticDiscovery;
+use hallpass_client::config::{BreakerSettings, Percent, RetrySettings};
+use hallpass_feign::{Feign, FeignError, FinishedCall};
+use http::StatusCode;
+
+use crate::clients::{FeignOrders, Order, Orders};
+use crate::support::{Upstream, closed_port, runtime};
+
+async fn with_status(status: StatusCode) -> Upstream {
+    Upstream::answering(move |_, _| status).await
+}
+
+#[tokio::test]
+async fn calls_are_spread_over_the_instances() {
+    let (first, second) = (
+        with_status(StatusCode::OK).await,
+        with_status(StatusCode::OK).await,
+    );
+    let orders = FeignOrders::new(&runtime(&[&first, &second]).build().unwrap()).unwrap();
+    for _ in 0..60 {
+        orders.remove(1).await.unwrap();
+    }
+    let counts = [first.seen().len(), second.seen().len()];
+    assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_retry_after_an_unavailable_instance_goes_to_another_one() {
+    let sick = with_status(StatusCode::SERVICE_UNAVAILABLE).await;
+    let well = with_status(StatusCode::OK).await;
+    let orders = FeignOrders::new(&runtime(&[&sick, &well]).build().unwrap()).unwrap();
+    for _ in 0..30 {
+        orders.remove(1).await.unwrap();
+    }
+    assert_eq!(well.seen().len(), 30);
+    assert!(sick.seen().len() < 30);
+}
+
+#[tokio::test]
+async fn what_was_never_sent_may_be_sent_elsewhere_whatever_the_verb() {
+    let well = Upstream::answering(|_, _| r#"{"id":1,"note":""}"#).await;
+    let addresses = [closed_port(), well.address().to_owned()];
+    let instances = addresses.iter().map(|address| address.parse().unwrap());
+    let discovery = StaticDiscovery::new().with("service-a", instances);
+    let orders = FeignOrders::new(&Feign::builder().discovery(discovery).build().unwrap()).unwrap();
+    let order = Order {
+        id: 1,
+        note: String::new(),
+    };
+    for _ in 0..20 {
+        orders.create(&order).await.unwrap();
+    }
+    assert_eq!(well.seen().len(), 20, "none twice");
+}
+
+/// Answers 503 until the third request.
+async fn third_time_lucky() -> Upstream {
+    Upstream::answering(|_, number| match number {
+        1 | 2 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        _ => r#"{"id":1,"note":""}"#.into_response(),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn idempotent_calls_are_repeated_and_others_are_not() {
+    let upstream = third_time_lucky().await;
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let order = Order {
+        id: 1,
+        note: "x".to_owned(),
+    };
+    let error = orders.create(&order).await.unwrap_err();
+    assert_eq!(
+        error,
+        FeignError::status(StatusCode::SERVICE_UNAVAILABLE, "")
+    );
+    assert_eq!(upstream.seen().len(), 1);
+
+    let upstream = third_time_lucky().await;
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    orders.replace(1, order).await.unwrap();
+    let bodies: HashSet<String> = upstream.seen().into_iter().map(|seen| seen.body).collect();
+    assert_eq!(bodies, HashSet::from([r#"{"id":1,"note":"x"}"#.to_owned()]));
+    assert_eq!(upstream.seen().len(), 3);
+
+    let upstream = third_time_lucky().await;
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    orders.repeatable(1).await.unwrap();
+    assert_eq!(upstream.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn errors_that_would_come_again_are_not_repeated() {
+    for status in [400, 401, 403, 404, 429, 500, 501] {
+        let upstream = with_status(StatusCode::from_u16(status).unwrap()).await;
+        let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+        orders.remove(1).await.unwrap_err();
+        assert_eq!(upstream.seen().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn retries_stop_when_the_services_budget_is_used_up() {
+    let upstream = with_status(StatusCode::SERVICE_UNAVAILABLE).await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let retry = RetrySettings {
+        max_attempts: 2,
+        budget: Percent::TENTH,
+    };
+    let breaker = BreakerSettings {
+        enabled: false,
+        ..BreakerSettings::default()
+    };
+    let builder = || FeignOrders::builder(&feign).breaker(breaker).retry(retry);
+    let orders = builder().build().unwrap();
+    for _ in 0..20 {
+        orders.remove(1).await.unwrap_err();
+    }
+    // 20 calls, 10 retries in reserve and 2 earned.
+    let attempts = upstream.seen().len();
+    assert!((31..=32).contains(&attempts), "{attempts}");
+}
+
+#[tokio::test]
+async fn a_wish_to_be_left_alone_beyond_the_deadline_ends_the_call() {
+    let busy = || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "30")]);
+    let upstream = Upstream::answering(move |_, _| busy()).await;
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    assert_eq!(orders.remove(1).await.unwrap_err().code(), "server_error");
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_observer_sees_the_instance_that_answered_in_the_end() {
+    let upstream = third_time_lucky().await;
+    let calls: Arc<std::sync::Mutex<Vec<FinishedCall>>> = Arc::default();
+    let sink = Arc::clone(&calls);
+    let feign = runtime(&[&upstream])
+        .observe(move |call| sink.lock().unwrap().push(call.clone()))
+        .build()
+        .unwrap();
+    FeignOrders::new(&feign).unwrap().remove(1).await.unwrap();
+    let calls = calls.lock().unwrap();
+    let call = &calls[0];
+    assert_eq!(
+        (calls.len(), call.attempts, call.status),
+        (1, 3, Some(StatusCode::OK))
+    );
+    assert_eq!(call.instance.as_ref().unwrap().port(), upstream.port());
+    assert!(call.elapsed > Duration::ZERO && call.error.is_none() && !call.fallback);
+}

@@ -1,0 +1,16 @@
+//! Whole calls against real servers on loopback.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod answers;
+mod clients;
+mod fallbacks;
+mod identities;
+mod instances;
+mod observation;
+mod outages;
+mod requests;
+mod support;

@@ -1,0 +1,122 @@
+//! What is counted and reported.
+
+use std::sync::{Arc, Mutex};
+
+use hallpass_client::context;
+use hallpass_feign::{Feign, FinishedCall, Identity};
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use crate::clients::{AsCaller, AsService, FeignAsCaller, FeignAsService, FeignOrders, Orders};
+use crate::support::{Issuer, Upstream, caller, runtime};
+
+fn scrape(feign: &Feign) -> String {
+    let mut registry = Registry::default();
+    feign.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    text
+}
+
+/// The value of the one series that begins like this.
+fn value(text: &str, series: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with(series))
+        .collect();
+    assert_eq!(lines.len(), 1, "{series} in\n{text}");
+    lines[0].rsplit(' ').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_client_template_and_outcome_and_never_by_value() {
+    let upstream = Upstream::answering(|seen, _| match seen.target.as_str() {
+        "/api/orders/1" => StatusCode::OK,
+        "/api/orders/2" => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_GATEWAY,
+    })
+    .await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let orders = FeignOrders::new(&feign).unwrap();
+    for id in [1, 2, 31337] {
+        let _ = orders.remove(id).await;
+    }
+    let text = scrape(&feign);
+    let labels = r#"client="service-a",method="DELETE",path="/api/orders/{id}""#;
+    for outcome in ["ok", "client_error", "server_error"] {
+        let series = format!(r#"hallpass_feign_calls_total{{{labels},outcome="{outcome}"}}"#);
+        assert_eq!(value(&text, &series), "1");
+    }
+    assert_eq!(
+        value(
+            &text,
+            &format!("hallpass_feign_call_duration_seconds_count{{{labels}}}")
+        ),
+        "3"
+    );
+    assert_eq!(
+        value(&text, r#"hallpass_feign_retries_total{client="service-a"}"#),
+        "2"
+    );
+    let gauge = format!(
+        r#"hallpass_feign_breaker_state{{client="service-a",instance="http://{}"}}"#,
+        upstream.address()
+    );
+    assert_eq!(value(&text, &gauge), "0");
+    assert!(!text.contains("31337"));
+}
+
+#[tokio::test]
+async fn the_gauge_follows_the_breaker() {
+    let upstream = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let orders = FeignOrders::new(&feign).unwrap();
+    for _ in 0..20 {
+        orders.remove(1).await.unwrap_err();
+    }
+    assert_eq!(value(&scrape(&feign), "hallpass_feign_breaker_state"), "2");
+}
+
+#[tokio::test]
+async fn an_observer_learns_whose_identity_a_call_carried() {
+    let upstream = Upstream::answering(|_, _| "\"ok\"").await;
+    let calls: Arc<Mutex<Vec<FinishedCall>>> = Arc::default();
+    let sink = Arc::clone(&calls);
+    let feign = runtime(&[&upstream])
+        .tokens(Issuer::default().tokens())
+        .observe(move |call| sink.lock().unwrap().push(call.clone()))
+        .build()
+        .unwrap();
+    let (service, relay) = (
+        FeignAsService::new(&feign).unwrap(),
+        FeignAsCaller::new(&feign).unwrap(),
+    );
+    service.job().await.unwrap();
+    context::scope(caller("anna"), relay.mine()).await.unwrap();
+    relay.mine().await.unwrap_err();
+
+    let calls = calls.lock().unwrap();
+    let service = calls[0].identity.as_ref().unwrap();
+    assert_eq!(service.identity, Identity::Service);
+    assert_eq!(service.audience.as_ref().unwrap().as_str(), "service-a");
+    assert_eq!(
+        service.scope.as_ref().unwrap().to_string(),
+        "internal-service"
+    );
+    assert_eq!(service.subject.as_ref().unwrap().as_str(), "order-service");
+    let relayed = calls[1].identity.as_ref().unwrap();
+    assert_eq!(relayed.subject.as_ref().unwrap().as_str(), "anna");
+    let refused = &calls[2];
+    assert_eq!(
+        (refused.client, refused.method, refused.path),
+        ("service-a", "GET", "/mine")
+    );
+    assert_eq!(refused.error.as_ref().unwrap().code(), "no_identity");
+    assert_eq!((refused.identity.as_ref(), refused.status), (None, None));
+    let text = format!("{calls:?}");
+    assert!(
+        !text.contains("service-token") && !text.contains("token-of-anna"),
+        "{text}"
+    );
+}

@@ -1,0 +1,45 @@
+//! Servers on loopback, a scripted issuer, callers with a token, and a clock that is driven by hand.
+
+mod clock;
+mod issuer;
+mod upstream;
+
+use std::time::{Duration, SystemTime};
+
+use hallpass_client::StaticDiscovery;
+use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
+use hallpass_feign::{Feign, FeignBuilder};
+
+pub(crate) use clock::HandClock;
+pub(crate) use issuer::Issuer;
+pub(crate) use upstream::{Answer, Seen, Upstream};
+
+/// A runtime that knows one service, `service-a`, at these addresses.
+pub(crate) fn runtime(instances: &[&Upstream]) -> FeignBuilder {
+    let instances = instances
+        .iter()
+        .map(|upstream| upstream.address().parse().unwrap());
+    Feign::builder().discovery(StaticDiscovery::new().with("service-a", instances))
+}
+
+/// An address at which nobody listens.
+pub(crate) fn closed_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A caller whose token is `token-of-NAME`, good for an hour.
+pub(crate) fn caller(name: &str) -> SecurityContext {
+    caller_until(
+        name,
+        UnixTime::from(SystemTime::UNIX_EPOCH + Duration::from_secs(4_000_000_000)),
+    )
+}
+
+/// The same with an end of life.
+pub(crate) fn caller_until(name: &str, expires_at: UnixTime) -> SecurityContext {
+    let issuer = "https://users.example".parse().unwrap();
+    let audience = "order-service".parse().unwrap();
+    let claims = Claims::new(issuer, name.parse().unwrap(), audience, expires_at);
+    SecurityContext::new(claims, AccessToken::new(format!("token-of-{name}")))
+}

@@ -1,0 +1,50 @@
+//! A token endpoint that numbers its tokens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use hallpass_client::{AuthTokenService, Body, Credential, TransportError};
+use http::{Request, Response, StatusCode};
+
+/// Answers the n-th token request with `service-token-n`, unless it is down.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Issuer {
+    issued: Arc<AtomicUsize>,
+    down: Arc<AtomicBool>,
+}
+
+impl Issuer {
+    pub(crate) fn issued(&self) -> usize {
+        self.issued.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+
+    /// A token service that asks this issuer as `order-service`.
+    pub(crate) fn tokens(&self) -> AuthTokenService {
+        let issuer = self.clone();
+        let transport = tower::service_fn(move |request| {
+            let issuer = issuer.clone();
+            async move { issuer.answer(request).await }
+        });
+        let endpoint = "http://127.0.0.1:1/oauth2/token".parse().unwrap();
+        let credential =
+            Credential::new("order-service".parse().unwrap(), "secret".into(), endpoint);
+        AuthTokenService::builder(credential, transport).build()
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+        drop(request.into_body().collect_within(64 * 1024).await);
+        let mut answer = Response::builder().header("content-type", "application/json");
+        if self.down.load(Ordering::SeqCst) {
+            answer = answer.status(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        let body = format!(
+            r#"{{"access_token":"service-token-{number}","token_type":"Bearer","expires_in":600}}"#
+        );
+        Ok(answer.body(Body::from(body)).unwrap())
+    }
+}
