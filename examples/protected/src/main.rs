@@ -1,2 +1,128 @@
-//! A resource server configured by environment alone.
-fn main() {}
+//! A resource server that is configured by its environment alone: point any issuer at it.
+//!
+//! `GET /orders` answers 200 with the caller's claims, or as RFC 6750 says. See `README.md`.
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::Method;
+use axum::{Json, Router, routing::get};
+use hallpass::BoxError;
+use hallpass::client::{HttpTransport, StaticDiscovery};
+use hallpass::config::environment::Environment;
+use hallpass::config::{EndpointUrl, JwksLocation, SystemClock};
+use hallpass::resource::{Caller, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer};
+use hallpass::token::{Audience, Claims, Issuer, Scope, VerifyPolicy};
+use tokio::net::TcpListener;
+
+/// What the environment says; the names and defaults are in `README.md`.
+struct Settings {
+    issuer: Issuer,
+    audience: Audience,
+    jwks: JwksLocation,
+    required_scope: Option<Scope>,
+    leeway: Duration,
+    jwks_cooldown: Duration,
+    listen: SocketAddr,
+}
+
+impl Settings {
+    fn read(environment: &Environment) -> Option<Self> {
+        // All are read before any is missed, so that all problems are told at once.
+        let issuer = environment.required("ISSUER", "the exact `iss` of the tokens");
+        let audience = environment.required("AUDIENCE", "the name of this service in `aud`");
+        let jwks = match environment.optional::<PathBuf>("JWKS_FILE", "a path") {
+            Some(file) => Some(JwksLocation::File(file)),
+            None => environment
+                .required::<EndpointUrl>(
+                    "JWKS_URL",
+                    "an https URL, plain http on loopback (or set JWKS_FILE)",
+                )
+                .map(JwksLocation::Url),
+        };
+        let required_scope = environment.or("REQUIRED_SCOPE", Scope::empty(), "scopes");
+        let leeway = environment.seconds_or("LEEWAY", Duration::from_secs(10));
+        let jwks_cooldown = environment.seconds_or("JWKS_COOLDOWN", Duration::from_secs(10));
+        let listen = SocketAddr::from(([127, 0, 0, 1], 9410));
+        let listen = environment.or("LISTEN", listen, "an address and a port");
+        Some(Self {
+            issuer: issuer?,
+            audience: audience?,
+            jwks: jwks?,
+            required_scope: Some(required_scope?).filter(|scope| !scope.is_empty()),
+            leeway: leeway?,
+            jwks_cooldown: jwks_cooldown?,
+            listen: listen?,
+        })
+    }
+
+    fn guard(self) -> Result<ResourceServer, BoxError> {
+        let clock = Arc::new(SystemClock::new());
+        let limits = KeyLimits {
+            cooldown: self.jwks_cooldown,
+            ..KeyLimits::default()
+        };
+        let keys = match self.jwks {
+            JwksLocation::File(path) => KeySource::file(path, clock.clone(), limits),
+            JwksLocation::Url(url) => {
+                let discovery = Arc::new(StaticDiscovery::new());
+                KeySource::http(url, HttpTransport::new()?, discovery, clock.clone(), limits)
+            }
+        };
+        let policy = VerifyPolicy::new(self.issuer, self.audience).with_leeway(self.leeway);
+        let rule = self
+            .required_scope
+            .map_or(Rule::Authenticated, Rule::all_scopes);
+        let guard = ResourceServer::builder("protected", clock)
+            .issuer(TrustedIssuer::with_policy(policy, keys))
+            .route(Method::GET, "/orders", rule)
+            .route(Method::GET, "/health", Rule::Anonymous);
+        Ok(guard.build()?)
+    }
+}
+
+async fn orders(caller: Caller) -> Json<Claims> {
+    Json(caller.claims().clone())
+}
+
+async fn serve(settings: Settings) -> Result<(), BoxError> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    let router = Router::new()
+        .route("/orders", get(orders))
+        .route("/health", get(async || "fine"))
+        .layer(settings.guard()?.layer());
+    say(&format!("listening on {}", listener.local_addr()?));
+    Ok(axum::serve(listener, router).await?)
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
+    let settings = match Environment::process().read(Settings::read) {
+        Ok(settings) => settings,
+        Err(problems) => return fail(&problems, 64),
+    };
+    match serve(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "whoever starts it reads the address")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[expect(clippy::print_stderr, reason = "whoever starts it reads what is wrong")]
+fn fail(problem: &impl std::fmt::Display, code: u8) -> ExitCode {
+    eprintln!("{problem}");
+    ExitCode::from(code)
+}

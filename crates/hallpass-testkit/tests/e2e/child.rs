@@ -1,0 +1,155 @@
+//! Example programs as child processes.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use hallpass::client::{Body, HttpTransport};
+use http::{Request, StatusCode};
+use tower::ServiceExt;
+
+/// A running example, killed at the end.
+pub(crate) struct Example {
+    child: Child,
+    address: String,
+}
+
+impl Example {
+    /// Starts the example with these variables alone, on a free port.
+    pub(crate) fn start(name: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_at(name, "127.0.0.1:0", variables)
+    }
+
+    /// As [`Example::start`], at a chosen address.
+    pub(crate) fn start_at(name: &str, listen: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(name, variables);
+        let mut child = command
+            .env("LISTEN", listen)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .trim_end()
+            .strip_prefix("listening on ")
+            .expect("says where it listens");
+        Self {
+            address: address.to_owned(),
+            child,
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn command(name: &str, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(built(name));
+    command
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    command
+}
+
+/// The path of an example's executable.
+///
+/// A test run of the whole workspace has built it. A run of this package alone may have not, or may have
+/// left an old one: then it is built here, once.
+fn built(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    // target/debug/deps/e2e-... -> target/debug
+    let this = std::env::current_exe().unwrap();
+    let folder = this.parent().unwrap().parent().unwrap();
+    BUILT.get_or_init(|| {
+        if ["protected", "caller"]
+            .iter()
+            .any(|name| !is_fresh(&folder.join(name)))
+        {
+            build();
+        }
+    });
+    folder.join(name)
+}
+
+/// Whether the executable is newer than every source that cargo has noted for it.
+fn is_fresh(executable: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|data| data.modified());
+    let (Ok(built), Ok(note)) = (
+        changed(executable),
+        std::fs::read_to_string(executable.with_extension("d")),
+    ) else {
+        return false;
+    };
+    let sources = note
+        .split_once(": ")
+        .map_or("", |(_executable, sources)| sources);
+    let mut sources = sources.split_whitespace();
+    sources.all(|source| changed(Path::new(source)).is_ok_and(|changed| changed <= built))
+}
+
+fn build() {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let mut build = Command::new(cargo);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "protected",
+        "--package",
+        "caller",
+    ]);
+    assert!(
+        build
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// What a GET came to.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) body: serde_json::Value,
+}
+
+/// GET with or without a bearer token.
+pub(crate) async fn get(url: &str, token: Option<&str>) -> Answer {
+    let mut request = Request::get(url);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let response = HttpTransport::new()
+        .unwrap()
+        .oneshot(request)
+        .await
+        .unwrap();
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .map(|value| value.to_str().unwrap());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    let status = response.status();
+    let body = response.into_body().collect_within(100_000).await.unwrap();
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    Answer {
+        status,
+        content_type,
+        body,
+    }
+}
