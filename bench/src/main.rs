@@ -5,6 +5,7 @@
 mod measure;
 mod token_endpoint;
 mod verify;
+mod verify_cached;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -16,11 +17,12 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 3] = [
+const MEASUREMENTS: [(&str, Measurement); 4] = [
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
     ("token-endpoint-server", token_endpoint::serve),
     ("verify", |_| verify::run()),
+    ("verify-cached", |_| verify_cached::run()),
 ];
 
 #[expect(

@@ -36,7 +36,7 @@ pub(crate) fn run() -> Outcome<()> {
     let mut rows = Vec::new();
     for algorithm in Algorithm::EVERY {
         let key = SigningKey::generate(algorithm)?;
-        let claims = claims()?;
+        let claims = claims_from(NOW)?;
         let token = sign(&claims, &key, NOW)?;
         rows.push(measure_verify(&key, &token)?);
         rows.push(measure_sign(&key, &claims, &token)?);
@@ -46,8 +46,8 @@ pub(crate) fn run() -> Outcome<()> {
 }
 
 /// What our issuer puts into a service token.
-fn claims() -> Outcome<Claims> {
-    let end = NOW.saturating_add(Duration::from_secs(600));
+pub(crate) fn claims_from(now: UnixTime) -> Outcome<Claims> {
+    let end = now.saturating_add(Duration::from_secs(600));
     let mut claims = Claims::new(
         "internal".parse()?,
         "internal-service-client".parse()?,
@@ -56,8 +56,8 @@ fn claims() -> Outcome<Claims> {
     );
     claims.client_id = Some("internal-service-client".parse()?);
     claims.scope = "internal-service".parse()?;
-    claims.issued_at = Some(NOW);
-    claims.not_before = Some(NOW);
+    claims.issued_at = Some(now);
+    claims.not_before = Some(now);
     claims.token_id = Some("QkFTRTY0VVJMLW9mLTE2Qg".parse()?);
     Ok(claims)
 }
@@ -115,12 +115,13 @@ fn compare<A, B>(name: String, bare: impl Fn() -> A, ours: impl Fn() -> B) -> Ro
 }
 
 /// What is signed, and the signature.
-fn split(token: &str) -> Outcome<(&[u8], Vec<u8>)> {
+pub(crate) fn split(token: &str) -> Outcome<(&[u8], Vec<u8>)> {
     let (message, signature) = token.rsplit_once('.').ok_or("no token")?;
     Ok((message.as_bytes(), URL_SAFE_NO_PAD.decode(signature)?))
 }
 
-fn public_key(jwk: &Value) -> Outcome<ParsedPublicKey> {
+/// The bare key of a JWK.
+pub(crate) fn public_key(jwk: &Value) -> Outcome<ParsedPublicKey> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let member = |name: &str| URL_SAFE_NO_PAD.decode(text(name).unwrap_or_default());
     Ok(match text("kty") {
