@@ -26,9 +26,13 @@ pub struct ResourceLayer {
     server: ResourceServer,
 }
 
-impl ResourceLayer {
-    pub(crate) fn new(server: ResourceServer) -> Self {
-        Self { server }
+impl ResourceServer {
+    /// The layer for axum's `Router::layer` and other tower services.
+    #[must_use]
+    pub fn layer(&self) -> ResourceLayer {
+        ResourceLayer {
+            server: self.clone(),
+        }
     }
 }
 

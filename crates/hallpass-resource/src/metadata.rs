@@ -41,7 +41,7 @@ impl Metadata {
                 "must be an https URL without user, query and fragment (http only on loopback)"
                     .to_owned();
             return Err(StartProblem::BadValue {
-                key: "resource".to_owned(),
+                key: "security.internal-jwt.resource".to_owned(),
                 message,
             });
         }

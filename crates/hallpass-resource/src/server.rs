@@ -14,7 +14,6 @@ use crate::audit::Decision;
 use crate::bearer::bearer_token;
 use crate::challenge::Challenger;
 use crate::error::{Denial, KeysError};
-use crate::layer::ResourceLayer;
 use crate::metadata::Metadata;
 use crate::metrics::Metrics;
 use crate::path::NormalPath;
@@ -76,12 +75,6 @@ impl Outcome {
 }
 
 impl ResourceServer {
-    /// The layer for axum's `Router::layer` and other tower services.
-    #[must_use]
-    pub fn layer(&self) -> ResourceLayer {
-        ResourceLayer::new(self.clone())
-    }
-
     /// Every rule with its origin and mode, for printing at start. A path that is in none of them is closed.
     #[must_use]
     pub fn rules(&self) -> Vec<RuleLine> {

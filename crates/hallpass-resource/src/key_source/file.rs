@@ -1,8 +1,8 @@
 //! Keys from a file.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use hallpass_config::files::{self, FileError};
 
 use super::MAX_KEY_SET_BYTES;
 use super::fetch::{Fetched, parse};
@@ -19,19 +19,10 @@ pub(super) async fn read(path: PathBuf) -> Result<Fetched, KeysError> {
     }
 }
 
-fn read_blocking(path: &PathBuf) -> Result<Fetched, KeysError> {
-    let error = |error: std::io::Error| KeysError::File(error.to_string());
-    let mut text = Vec::new();
-    let limit = MAX_KEY_SET_BYTES as u64 + 1;
-    File::open(path)
-        .map_err(error)?
-        .take(limit)
-        .read_to_end(&mut text)
-        .map_err(error)?;
-    if text.len() > MAX_KEY_SET_BYTES {
-        return Err(KeysError::TooLarge {
-            limit: MAX_KEY_SET_BYTES,
-        });
-    }
+fn read_blocking(path: &Path) -> Result<Fetched, KeysError> {
+    let text = files::read(path, MAX_KEY_SET_BYTES).map_err(|error| match error {
+        FileError::TooLarge { max_bytes } => KeysError::TooLarge { limit: max_bytes },
+        other => KeysError::File(other.to_string()),
+    })?;
     Ok(Fetched::new(parse(&text, "file")?))
 }

@@ -104,7 +104,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// What tells that this is production, as `NAME=value`.
+    /// The name of what tells that this is production, if anything does.
     pub fn production_signal(mut self, signal: Option<String>) -> Self {
         self.production_signal = signal;
         self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hallpass_client::{Discover, HttpTransport};
 use hallpass_config::clock::Clock;
-use hallpass_config::{JwksLocation, RouteAccess, Security};
+use hallpass_config::{IdentityHeaders, JwksLocation, RouteAccess, Security};
 use hallpass_token::{Algorithm, Algorithms, Scope, VerifyPolicy};
 use http::Method;
 
@@ -43,7 +43,9 @@ impl ResourceServer {
         let mut builder = Self::builder(service_name, clock)
             .mode(jwt.mode)
             .dangerous_permit_all(security.permit_all)
-            .production_signal(security.production_signal.clone());
+            .production_signal(security.production_signal.clone())
+            .write_identity_headers(jwt.identity_headers == IdentityHeaders::Set);
+        builder.resource.clone_from(&jwt.resource);
         for (index, issuer) in jwt.issuers.iter().enumerate() {
             builder.add_issuer(index, issuer, jwt, &surroundings);
         }

@@ -305,9 +305,9 @@ async fn permit_all_lets_everything_pass_with_real_identities_only_and_shows_it(
 fn permit_all_does_not_start_beside_a_production_signal() {
     let server = ResourceServer::builder("shop", HandClock::new())
         .dangerous_permit_all(true)
-        .production_signal(Some("KUBERNETES_SERVICE_HOST=10.0.0.1".to_owned()))
+        .production_signal(Some("KUBERNETES_SERVICE_HOST".to_owned()))
         .build();
-    let signal = "KUBERNETES_SERVICE_HOST=10.0.0.1".to_owned();
+    let signal = "KUBERNETES_SERVICE_HOST".to_owned();
     assert_eq!(
         server.unwrap_err().problems,
         [StartProblem::PermitAllInProduction { signal }]
@@ -316,7 +316,7 @@ fn permit_all_does_not_start_beside_a_production_signal() {
     let builder = || ResourceServer::builder("shop", HandClock::new());
     assert!(
         builder()
-            .production_signal(Some("ENV=production".to_owned()))
+            .production_signal(Some("ENV".to_owned()))
             .build()
             .is_ok()
     );

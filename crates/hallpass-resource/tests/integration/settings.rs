@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hallpass_client::{HttpTransport, StaticDiscovery};
 use hallpass_config::{
-    AlgorithmName, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess, RouteRule, Security,
-    TrustedIssuer,
+    AlgorithmName, IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess,
+    RouteRule, Security, TrustedIssuer,
 };
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, Rule, StartProblem};
 use http::Method;
@@ -183,6 +183,29 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
     }
 }
 
+#[tokio::test]
+async fn identity_headers_and_the_metadata_document_can_be_switched_on() {
+    let clock = HandClock::new();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let routes = vec![route("/headers", RouteAccess::Anonymous)];
+    let mut security = security(trusted("internal", JwksLocation::Url(issuer.url())), routes);
+    security.internal_jwt.identity_headers = IdentityHeaders::Set;
+    security.internal_jwt.resource = Some("https://shop.example".parse().unwrap());
+    let app = AppBuilder::new(&clock)
+        .with(|_| builder(&security, &clock))
+        .start()
+        .await;
+    let answer = get(app.address, "/headers", Some(&forge.user(""))).await;
+    assert!(
+        answer.body.contains("\"x-user-id\": \"alice\""),
+        "{}",
+        answer.body
+    );
+    let document = get(app.address, "/.well-known/oauth-protected-resource", None).await;
+    assert_eq!(document.status, 200);
+}
+
 #[test]
 fn values_that_can_not_be_meant_are_named_with_their_keys() {
     let clock = HandClock::new();
@@ -206,7 +229,7 @@ fn values_that_can_not_be_meant_are_named_with_their_keys() {
     ];
     let security = Security {
         permit_all: true,
-        production_signal: Some("ENV=prod".to_owned()),
+        production_signal: Some("ENV".to_owned()),
         ..security(bad, routes)
     };
     let problems = builder(&security, &clock).build().unwrap_err().problems;
