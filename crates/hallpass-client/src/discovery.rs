@@ -11,7 +11,7 @@ mod dns;
 mod fixed;
 mod last_known;
 
-pub use dns::{DNS_TIMEOUT, DnsDiscovery, MAX_ADDRESSES};
+pub use dns::{DNS_AGE, DNS_TIMEOUT, DnsDiscovery, MAX_ADDRESSES};
 pub use fixed::StaticDiscovery;
 pub use last_known::{LastKnown, MAX_REMEMBERED_SERVICES};
 
