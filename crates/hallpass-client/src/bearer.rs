@@ -21,6 +21,7 @@ mod future;
 mod report;
 
 pub use future::BearerFuture;
+pub(crate) use future::RejectedToken;
 pub use report::CallReport;
 
 use future::Stamped;

@@ -9,29 +9,7 @@ use hallpass_token::{Audience, ClientId, Scope};
 use http::HeaderValue;
 use url::form_urlencoded;
 
-/// How the client proves itself to the issuer (RFC 6749 section 2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ClientAuthentication {
-    /// `client_secret_basic`: id and secret, each form-encoded, in an `Authorization: Basic` header.
-    #[default]
-    SecretBasic,
-    /// `client_secret_post`: id and secret in the form, for issuers that read no other.
-    SecretPost,
-}
-
-/// How the request names the service that the token is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TargetParameter {
-    /// `audience`, as the issuer of Hallpass and many others read it.
-    #[default]
-    Audience,
-    /// `resource` (RFC 8707); the audience must then be an absolute URI without fragment.
-    Resource,
-    /// Nothing: the issuer knows from the client or the scope.
-    Omitted,
-}
+pub use hallpass_config::{ClientAuthentication, TargetParameter};
 
 /// A client registered with an issuer, and how long its tokens are used.
 #[derive(Clone)]
@@ -93,7 +71,7 @@ impl Credential {
         self
     }
 
-    /// Default [`ClientAuthentication::SecretBasic`].
+    /// Default [`ClientAuthentication::Basic`].
     #[must_use]
     pub fn with_authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.authentication = authentication;
@@ -123,7 +101,9 @@ impl Credential {
             settings.token_url.clone(),
         )
         .with_scope(parse("scope", &settings.scope)?)
-        .with_cache_life(settings.cache_life);
+        .with_cache_life(settings.cache_life)
+        .with_authentication(settings.client_authentication)
+        .with_target_parameter(settings.target_parameter);
         if let Some(audience) = &settings.audience {
             credential = credential.with_audience(parse("audience", audience)?);
         }

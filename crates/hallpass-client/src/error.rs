@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bearer::Identity;
+use hallpass_config::CallIdentity;
+
 use crate::discovery::DiscoverError;
 use crate::transport::TransportError;
 
@@ -224,10 +225,10 @@ pub enum AnswerFault {
 #[non_exhaustive]
 pub enum CallError {
     /// The call should carry the caller's identity and there is none. Nothing was sent.
-    #[error("the call must carry an identity ({identity:?}) and none is present")]
+    #[error("the call must carry an identity ({identity}) and none is present")]
     NoIdentity {
         /// What the client asked for.
-        identity: Identity,
+        identity: CallIdentity,
     },
     /// The identity that should be relayed has expired. Nothing was sent.
     #[error("the identity to relay has expired")]

@@ -140,9 +140,10 @@ fn client_credentials_form(credential: &Credential, audience: &Audience, scope: 
     match credential.target {
         TargetParameter::Audience => _ = form.append_pair("audience", audience.as_str()),
         TargetParameter::Resource => _ = form.append_pair("resource", audience.as_str()),
-        TargetParameter::Omitted => {}
+        // A parameter that this version does not know is left out: the issuer decides.
+        _ => {}
     }
-    if credential.authentication == ClientAuthentication::SecretPost {
+    if credential.authentication == ClientAuthentication::Post {
         form.append_pair("client_id", credential.client_id.as_str());
         form.append_pair("client_secret", credential.client_secret.expose());
     }
@@ -163,7 +164,7 @@ fn token_request(
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if credential.authentication == ClientAuthentication::SecretBasic {
+    if credential.authentication == ClientAuthentication::Basic {
         let header = credential
             .basic_header()
             .ok_or_else(|| unusable_address("client id or secret"))?;

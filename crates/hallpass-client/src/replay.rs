@@ -9,17 +9,12 @@ use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::bearer::RejectedToken;
 use crate::body::{Body, try_clone_request};
 use crate::error::CallError;
 use crate::token_service::TokenHandle;
 
 mod challenge;
-
-/// In the extensions of a 401: the service token that the request carried. Set by the bearer layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RejectedToken {
-    pub(crate) generation: u64,
-}
 
 /// Repeats a call once with a renewed token when the callee answers 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.

@@ -12,8 +12,13 @@ use tower_service::Service;
 
 use super::{CallReport, stamp_fetched};
 use crate::error::{CallError, TokenError};
-use crate::replay::RejectedToken;
 use crate::token_service::{IssuedToken, TokenHandle};
+
+/// In the extensions of a 401: the service token that the request carried, for the replay layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RejectedToken {
+    pub(crate) generation: u64,
+}
 
 /// What the layer remembers of a request that it let go.
 #[derive(Default)]

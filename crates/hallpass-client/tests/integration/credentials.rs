@@ -30,7 +30,7 @@ async fn the_request_names_grant_scope_and_audience_and_no_secret_in_the_form() 
 #[tokio::test(start_paused = true)]
 async fn secret_post_puts_id_and_secret_into_the_form() {
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
-    let post = credential().with_authentication(ClientAuthentication::SecretPost);
+    let post = credential().with_authentication(ClientAuthentication::Post);
     handle(&issuer.client_with(post).build())
         .token()
         .await
@@ -41,20 +41,16 @@ async fn secret_post_puts_id_and_secret_into_the_form() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_target_can_be_named_by_resource_or_left_out() {
-    for (target, resource) in [
-        (TargetParameter::Resource, true),
-        (TargetParameter::Omitted, false),
-    ] {
-        let issuer = ScriptedIssuer::new(Duration::from_secs(600));
-        let service = issuer
-            .client_with(credential().with_target_parameter(target))
-            .build();
-        handle(&service).token().await.unwrap();
-        let form = issuer.forms().remove(0);
-        assert_eq!(form.contains_key("resource"), resource);
-        assert!(!form.contains_key("audience"));
-    }
+async fn the_target_can_be_named_by_resource() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let credential = credential().with_target_parameter(TargetParameter::Resource);
+    handle(&issuer.client_with(credential).build())
+        .token()
+        .await
+        .unwrap();
+    let form = issuer.forms().remove(0);
+    assert_eq!(form["resource"], "service-system");
+    assert!(!form.contains_key("audience"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +66,7 @@ async fn an_empty_scope_stands_for_the_configured_one() {
 #[tokio::test(start_paused = true)]
 async fn further_credentials_are_chosen_by_audience() {
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
-    let post = |client| credential_of(client).with_authentication(ClientAuthentication::SecretPost);
+    let post = |client| credential_of(client).with_authentication(ClientAuthentication::Post);
     let billing = post("billing-caller").with_audience("service-billing".parse().unwrap());
     let service = issuer
         .client_with(post("internal-service-client"))
@@ -111,6 +107,8 @@ fn settings(token_url: &str, audience: Option<&str>) -> TokenCredential {
         grant_type: Default::default(),
         issuer: Some("internal".to_owned()),
         cache_life: Default::default(),
+        client_authentication: Default::default(),
+        target_parameter: Default::default(),
     }
 }
 
