@@ -6,8 +6,6 @@
 mod lists;
 mod values;
 
-pub(crate) use values::{Preferred, check_name, check_scope_token, check_service_name};
-
 use std::collections::HashSet;
 
 use crate::key_path;
@@ -17,6 +15,8 @@ use crate::report::Report;
 use crate::schema::{self, Key};
 use crate::secret::Secret;
 use crate::suggest;
+
+pub(crate) use values::{Preferred, check_name, check_scope_token, check_service_name};
 
 /// One section of the tree.
 #[derive(Clone, Debug)]
@@ -123,6 +123,17 @@ impl<'a> Section<'a> {
                 .report
                 .problem(&self.place, &self.path_of(key), message),
         }
+    }
+
+    /// What `read` makes of this section. Should it make nothing and not say why, the section itself is a problem:
+    /// security must never fall back to defaults in silence.
+    pub(crate) fn read_all<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+        let value = read(self);
+        if value.is_none() && self.report.is_empty() {
+            self.report
+                .problem(&self.place, &self.path, "can not be read");
+        }
+        value
     }
 
     /// Whether this section itself, not one it inherits from, has a value for `key`.

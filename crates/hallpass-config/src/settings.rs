@@ -91,18 +91,28 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads all sections. One that has a problem is left at its default: the report fails the load then.
+    /// Reads all sections, in the order in which the effective tree shows them. One that has a problem is left at
+    /// its default: the report fails the load then.
     pub(crate) fn read(root: &Section<'_>, production: Production) -> Self {
-        let service = ServiceSettings::read(&root.section("service")).unwrap_or_default();
-        let internal_token = root.section("internal-token");
+        let service = root
+            .section("service")
+            .read_all(ServiceSettings::read)
+            .unwrap_or_default();
+        let internal_token = InternalToken::read(&root.section("internal-token"));
         let security = root.section("security");
-        let issuer = root.section("issuer");
+        let security = security.read_all(|section| Security::read(section, &service, production));
         Self {
-            internal_token: InternalToken::read(&internal_token),
-            security: Security::read(&security, &service, production).unwrap_or_default(),
-            feign: Feign::read(&root.section("feign")).unwrap_or_default(),
-            discovery: Discovery::read(&root.section("discovery")).unwrap_or_default(),
-            issuer: IssuerSettings::read(&issuer),
+            internal_token,
+            security: security.unwrap_or_default(),
+            feign: root
+                .section("feign")
+                .read_all(Feign::read)
+                .unwrap_or_default(),
+            discovery: root
+                .section("discovery")
+                .read_all(Discovery::read)
+                .unwrap_or_default(),
+            issuer: IssuerSettings::read(&root.section("issuer")),
             service,
         }
     }

@@ -193,29 +193,30 @@ impl InternalToken {
         if !section.is_given() {
             return None;
         }
-        let enabled = section.flag("enabled");
-        let section = match enabled {
-            Some(false) => section.clone().not_in_use(),
-            _ => section.clone(),
-        };
-        let credential = TokenCredential::read(&section);
+        if section.flag("enabled") != Some(false) {
+            return section.read_all(Self::read_given);
+        }
+        // What is wrong is told all the same.
+        let _ = Self::read_given(&section.clone().not_in_use());
+        None
+    }
+
+    fn read_given(section: &Section<'_>) -> Option<Self> {
+        let credential = TokenCredential::read(section);
         let clients = section.sections("clients");
         section::report_doubles(&clients, "name");
-        let clients = clients
-            .into_iter()
-            .map(|client| client.inheriting(&section));
+        let clients = clients.into_iter().map(|client| client.inheriting(section));
         let clients: Vec<_> = clients
             .map(|client| InternalTokenClient::read(&client))
             .collect();
         let memory_cache = MemoryCache::read(&section.section("memory-cache"));
         let feign = TokenFeign::read(&section.section("feign"));
-        let settings = Self {
+        Some(Self {
             credential: credential?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             memory_cache: memory_cache?,
             feign: feign?,
-        };
-        enabled?.then_some(settings)
+        })
     }
 }
 

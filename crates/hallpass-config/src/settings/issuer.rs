@@ -140,9 +140,12 @@ pub enum SecretKind {
 impl IssuerSettings {
     /// `None` when the section is absent, or has a problem.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
-        if !section.is_given() {
-            return None;
-        }
+        section
+            .is_given()
+            .then(|| section.read_all(Self::read_given))?
+    }
+
+    fn read_given(section: &Section<'_>) -> Option<Self> {
         let listen = section.socket_address("listen");
         let name = section.checked("name", check_issuer_name);
         let base_url = section.checked("base-url", check_base_url);
