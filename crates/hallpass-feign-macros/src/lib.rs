@@ -1,4 +1,4 @@
-//! The attribute macro behind [`hallpass-feign`](https://docs.rs/hallpass-feign): `#[feign_client]` on a trait.
+//! The attribute macro behind `hallpass-feign`: `#[feign_client]` on a trait.
 //!
 //! **Promise**: a trait that compiles under this macro has every `{placeholder}` bound to exactly one argument,
 //! a body only where the verb allows one, no header that identity or framing owns, and futures that are `Send`.
@@ -56,7 +56,7 @@ use proc_macro::TokenStream;
 /// `Body` (streamed as it comes), `Option<U>` (404 and 204 are `None`, everything else as `U` in JSON).
 ///
 /// # What is made
-/// For a trait `X`: the trait itself with `Send` futures, `FeignX` (the client), `BoxX` (any implementation behind a
+/// For a trait `X`: the trait itself, `Send + Sync` and with `Send` futures, `FeignX` (the client), `BoxX` (any implementation behind a
 /// pointer, `Clone`) and `MockX` (a closure a method, for tests).
 #[proc_macro_attribute]
 pub fn feign_client(attribute: TokenStream, item: TokenStream) -> TokenStream {

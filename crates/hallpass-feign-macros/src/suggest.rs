@@ -1,4 +1,5 @@
-//! "Did you mean": the nearest known word to a mistyped one.
+//! "Did you mean": the nearest known word to a mistyped one. The configuration has its own, because this crate depends
+//! on none of ours: what it depends on is built for the compiler before anything else.
 
 /// Longest edit distance that still counts as a slip of the pen.
 const MAX_EDITS: usize = 3;

@@ -5,19 +5,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::config::{
-    BreakerSettings, EndpointUrl, EndpointUrlError, FeignClientSettings, RetrySettings,
-};
-use hallpass_client::{InvalidInstance, TransportError};
+use hallpass_client::config::{BreakerSettings, EndpointUrl, FeignClientSettings, RetrySettings};
+use hallpass_client::{Identity, WhenAbsent};
 
+use crate::build_error::BuildError;
 use crate::bulkhead::BulkheadSettings;
 use crate::client::{Client, Method, Parts};
 use crate::feign::Feign;
-use crate::identity::{Identity, IdentityLayers, IdentityPlan, WhenAbsent, Wishes};
-use crate::layers::sent::SentLayer;
+use crate::identity::{IdentityLayers, IdentityPlan, Wishes};
 use crate::service::{Address, Service, ServiceSettings};
 use crate::spec::{ClientSpec, MethodSpec};
-use crate::stack;
+use crate::transport::{self, Transport};
 
 /// Longest answer that is read into memory when nothing else is said, in bytes. Streams have no limit.
 pub const DEFAULT_MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
@@ -95,7 +93,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
-    /// For each call with its retries; default
+    /// For each call with its retries, at most [`MAX_DEADLINE`](crate::MAX_DEADLINE); default
     /// [`FeignClientSettings::DEFAULT_DEADLINE`](hallpass_client::config::FeignClientSettings::DEFAULT_DEADLINE).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -265,66 +263,25 @@ fn transport(
     method: &MethodSpec,
     overrides: &Overrides,
     service: &Service,
-) -> Result<stack::Transport, BuildError> {
+) -> Result<Transport, BuildError> {
     let shared = feign.shared();
     let configured = shared.settings.client(spec.name);
     let configured = Wishes {
         identity: configured.identity,
         when_absent: configured.when_absent,
     };
-    let plan = IdentityPlan::decide(
-        spec,
-        method,
-        &overrides.wishes,
-        &configured,
-        feign.is_token_less(spec.name),
-    )?;
-    let layers = IdentityLayers::new(feign, &plan, service.name());
-    let sent = SentLayer {
-        clock: Arc::clone(&shared.clock),
-    };
-    Ok(stack::transport(layers, sent, shared.transport.clone()))
-}
-
-/// Why a client or the runtime can not be built. Found at start, before any call.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The `url` of the attribute is none that identities are sent to.
-    #[error("`url` of client `{client}` {problem}")]
-    Url {
-        /// Name of the client.
-        client: &'static str,
-        /// What is wrong with it.
-        problem: EndpointUrlError,
-    },
-    /// The host of the `url` can not be called.
-    #[error("`url` of client `{client}`: {problem}")]
-    Host {
-        /// Name of the client.
-        client: &'static str,
-        /// What is wrong with it.
-        problem: InvalidInstance,
-    },
-    /// The `url` has a query.
-    #[error("`url` of client `{client}` must not hold a query (?...)")]
-    Query {
-        /// Name of the client.
-        client: &'static str,
-    },
-    /// The audience is no audience.
-    #[error("`audience` of client `{client}` is no audience")]
-    Audience {
-        /// Name of the client.
-        client: &'static str,
-    },
-    /// The scope is no scope (RFC 6749 section 3.3).
-    #[error("`scope` of client `{client}` is no scope")]
-    Scope {
-        /// Name of the client.
-        client: &'static str,
-    },
-    /// The default transport can not be made.
-    #[error(transparent)]
-    Transport(TransportError),
+    let token_less = feign.is_token_less(spec.name);
+    let plan = IdentityPlan::decide(spec, method, &overrides.wishes, &configured, token_less)?;
+    let layers = IdentityLayers::new(
+        &plan,
+        service.name(),
+        shared.tokens.as_ref(),
+        &shared.clock,
+        !shared.observers.is_empty(),
+    );
+    Ok(transport::new(
+        layers,
+        &shared.clock,
+        shared.transport.clone(),
+    ))
 }

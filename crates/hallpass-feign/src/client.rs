@@ -8,11 +8,11 @@ use hallpass_client::config::clock::Clock;
 
 use crate::answer::Reading;
 use crate::facts::Facts;
-use crate::layers::observe::Observer;
 use crate::metrics::FeignMetrics;
+use crate::observer::Observer;
 use crate::service::Service;
 use crate::spec::{ClientSpec, MethodSpec};
-use crate::stack::Transport;
+use crate::transport::Transport;
 
 /// One client, ready to call. Cheap to clone.
 #[derive(Clone)]

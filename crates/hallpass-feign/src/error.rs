@@ -10,7 +10,7 @@ use hallpass_client::{CallError, DiscoverError, HostRefusal, TokenError, Transpo
 use http::StatusCode;
 
 pub use answer::{DecodeError, ErrorBody};
-pub use argument::ArgumentProblem;
+pub use argument::{ArgumentProblem, MAX_TARGET_BYTES};
 
 /// Why a call has no result, grouped by who has to do something about it.
 ///

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_client::Instance;
+use hallpass_client::{CallReport, Instance};
 use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::answer::Reading;
-use crate::identity::CallReport;
+
+/// No call takes longer, whatever deadline was set: a day.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One call of a method, with all its attempts. Made when the call begins and shared by its layers.
 #[derive(Debug)]
@@ -50,6 +52,7 @@ impl Facts {
         reading: Reading,
         max_answer_bytes: usize,
     ) -> Self {
+        let limit = limit.min(MAX_DEADLINE);
         Self {
             limit,
             deadline: Instant::now() + limit,

@@ -8,9 +8,9 @@ use hallpass_client::config::clock::{Clock, SystemClock};
 use hallpass_client::config::{Feign as FeignSettings, TokenFeign};
 use hallpass_client::{AuthTokenService, Discover, HttpTransport, StaticDiscovery};
 
-use crate::builder::BuildError;
-use crate::layers::observe::{FinishedCall, Observer};
+use crate::build_error::BuildError;
 use crate::metrics::FeignMetrics;
+use crate::observer::{FinishedCall, Observer};
 use crate::service::{Address, Service, ServiceSettings, Surroundings};
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the

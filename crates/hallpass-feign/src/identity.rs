@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use hallpass_client::config::clock::Clock;
 use hallpass_client::token::{Audience, Scope};
-use hallpass_client::{BearerLayer, HostGuardLayer, ReplayLayer, TokenHandle};
+use hallpass_client::{AuthTokenService, BearerLayer, HostGuardLayer, ReplayLayer};
 
-use crate::builder::BuildError;
-use crate::feign::Feign;
+use crate::build_error::BuildError;
 use crate::spec::{ClientSpec, MethodSpec};
 
-pub use hallpass_client::{CallReport, Identity, WhenAbsent};
+use hallpass_client::{Identity, WhenAbsent};
 
 /// Whose identity a method carries, and of which token.
 #[derive(Debug, PartialEq)]
@@ -98,26 +98,30 @@ pub(crate) struct IdentityLayers {
 }
 
 impl IdentityLayers {
-    pub(crate) fn new(feign: &Feign, plan: &IdentityPlan, service: &Arc<str>) -> Self {
-        let shared = feign.shared();
-        let tokens: Option<TokenHandle> = shared
-            .tokens
-            .as_ref()
+    /// `reports`: whether each answer says whose identity the request carried.
+    pub(crate) fn new(
+        plan: &IdentityPlan,
+        service: &Arc<str>,
+        tokens: Option<&AuthTokenService>,
+        clock: &Arc<dyn Clock>,
+        reports: bool,
+    ) -> Self {
+        let handle = tokens
             .filter(|_| plan.needs_service_token())
             .map(|tokens| tokens.handle(&plan.audience, &plan.scope));
-        let mut bearer = BearerLayer::new(service, plan.identity, Arc::clone(&shared.clock))
+        let mut bearer = BearerLayer::new(service, plan.identity, Arc::clone(clock))
             .when_absent(plan.when_absent)
-            .reports(!shared.observers.is_empty());
+            .reports(reports);
         let mut host_guard = HostGuardLayer::new(Arc::clone(service));
-        if let Some(tokens) = &shared.tokens {
+        if let Some(tokens) = tokens {
             bearer = bearer.metrics(tokens.metrics());
             host_guard = host_guard.metrics(tokens.metrics());
         }
-        if let Some(tokens) = tokens.clone() {
-            bearer = bearer.tokens(tokens);
+        if let Some(handle) = handle.clone() {
+            bearer = bearer.tokens(handle);
         }
         Self {
-            replay: tokens.map(ReplayLayer::new),
+            replay: handle.map(ReplayLayer::new),
             bearer,
             host_guard,
         }

@@ -45,7 +45,7 @@
 //! deadline ends with the head of an answer that is streamed to the caller, whose reading it then is.
 //!
 //! # What happens to a call
-//! In this order; `stack.rs` has the reasons.
+//! In this order; `stack.rs` and `transport.rs` have the reasons.
 //!
 //! 1. **Span and metrics**, and whoever was given to [`FeignBuilder::observe`].
 //! 2. **Fallback**: answers when the service can not ([`FeignError::reaches_fallback`]), in the caller's task and for
@@ -84,6 +84,7 @@ extern crate self as hallpass_feign;
 
 mod answer;
 mod breaker;
+mod build_error;
 mod builder;
 mod bulkhead;
 mod client;
@@ -94,6 +95,7 @@ mod identity;
 mod layers;
 mod metrics;
 mod mock;
+mod observer;
 mod random;
 mod request;
 mod retry;
@@ -102,19 +104,21 @@ mod spec;
 mod stack;
 #[cfg(test)]
 mod test_clock;
+mod transport;
 
 pub use hallpass_feign_macros::feign_client;
 
-pub use builder::{BuildError, ClientBuilder, DEFAULT_MAX_ANSWER_BYTES, GeneratedClient};
+pub use build_error::BuildError;
+pub use builder::{ClientBuilder, DEFAULT_MAX_ANSWER_BYTES, GeneratedClient};
 pub use bulkhead::BulkheadSettings;
-pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
+pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError, MAX_TARGET_BYTES};
+pub use facts::MAX_DEADLINE;
 pub use feign::{Feign, FeignBuilder};
-pub use identity::{CallReport, Identity, WhenAbsent};
+pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use layers::fallback::fallback_cause;
-pub use layers::observe::FinishedCall;
 pub use layers::receive::MAX_ERROR_BODY_BYTES;
 pub use metrics::FeignMetrics;
-pub use request::MAX_TARGET_BYTES;
+pub use observer::FinishedCall;
 
 /// What generated code uses. No part of the public interface: it changes without notice.
 #[doc(hidden)]

@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use crate::answer::Answer;
 use crate::client::Client;
-use crate::error::{ArgumentProblem, FeignError};
+use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use crate::stack;
 
-/// Longest path and query, in bytes: the usual limit of a request line in servers and proxies.
-pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+/// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
+const USUAL_HEADERS: usize = 4;
 
 /// A call that is being put together. The first argument that can not be sent decides: the call then fails before
 /// anything is sent, and the rest of the arguments is not looked at.
@@ -41,7 +41,7 @@ impl<'a> Call<'a> {
             client,
             index,
             target: client.base_path().to_owned(),
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(USUAL_HEADERS),
             body: Body::empty(),
             problem: None,
         }

@@ -163,8 +163,8 @@ impl Service {
             return Err(DiscoverError::no_instance(&self.name));
         }
         let mut known = self.known();
-        // The same list is the same pointer for as long as nothing changes, so this is the usual way out.
-        if !Arc::ptr_eq(&known.instances, &instances) {
+        // Usually the same list is the same pointer; a discovery that asks anew each time gives equal ones.
+        if !Arc::ptr_eq(&known.instances, &instances) && known.instances != instances {
             self.replace(&mut known, instances);
         }
         Ok(Arc::clone(&known.states))

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use hallpass_client::{Identity, WhenAbsent};
 use http::Method;
-
-use crate::identity::{Identity, WhenAbsent};
 
 /// A trait under `#[feign_client]`.
 #[derive(Debug)]

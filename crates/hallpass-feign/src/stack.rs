@@ -1,27 +1,22 @@
-//! The whole way of a call, outermost first, with the reason why each layer stands where it does.
+//! The whole way of a call, outermost first, with the reason why each layer stands where it does. What is below the
+//! breaker goes on in `transport.rs`.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use hallpass_client::bearer::BearerService;
+use hallpass_client::Body;
 use hallpass_client::context::CaptureContextLayer;
-use hallpass_client::host_guard::HostGuard;
-use hallpass_client::replay::Replay;
-use hallpass_client::{Body, HttpTransport};
 use http::Request;
-use tower::util::Either;
 use tower::{ServiceBuilder, ServiceExt};
 
 use crate::answer::Answer;
 use crate::client::{Client, Method};
 use crate::error::FeignError;
 use crate::facts::Facts;
-use crate::identity::IdentityLayers;
-use crate::layers::admission::AdmissionLayer;
-use crate::layers::choice::ChoiceLayer;
-use crate::layers::receive::ReceiveLayer;
-use crate::layers::retry::RetryLayer;
-use crate::layers::sent::{Sent, SentLayer};
+use crate::layers::admission::{Admission, AdmissionRules};
+use crate::layers::choice::Choice;
+use crate::layers::receive::Receive;
+use crate::layers::retry::{Retry, RetryRules};
 use crate::layers::{deadline, fallback, observe};
 
 /// Makes one call: the layers that know what a method returns, and inside them those that know requests only.
@@ -63,54 +58,15 @@ async fn send<A: Answer>(
         // request, and no layer below asks which task it runs on.
         .layer(CaptureContextLayer::new())
         // Retry: above the choice of an instance, so that another attempt can go to another instance.
-        .layer(RetryLayer {
-            client: client.name(),
-            service: Arc::clone(client.service()),
-            max_attempts: client.max_attempts(),
-            metrics: client.metrics().clone(),
-            facts: Arc::clone(facts),
-        })
+        .layer_fn(|inner| Retry::new(inner, RetryRules::of(client, facts)))
         // Choice: above the breaker, because there is a breaker per instance, and one that is open is passed over.
-        .layer(ChoiceLayer {
-            service: Arc::clone(client.service()),
-            facts: Arc::clone(facts),
-        })
+        .layer_fn(|inner| Choice::new(inner, client.service(), facts))
         // Breaker and bulkhead of that instance; also where an isolated call changes its task.
-        .layer(AdmissionLayer {
-            service: Arc::clone(client.service().name()),
-            isolate: client.isolates(),
-            clock: Arc::clone(client.clock()),
-            facts: Arc::clone(facts),
-        })
+        .layer_fn(|inner| Admission::new(inner, AdmissionRules::of(client, facts)))
         // Body: read below the breaker and the retry, so that they judge the whole answer and not only its head.
-        .layer(ReceiveLayer {
-            facts: Arc::clone(facts),
-        })
+        .layer_fn(|inner| Receive::new(inner, facts))
+        // Replay, bearer, host guard and the wire: the same for all calls of a method, so built once.
         .service(method.transport.clone());
     let answer = stack.oneshot(request).await?;
     A::read(answer)
 }
-
-/// The part below the breaker: the same for all calls of a method, so it is built once.
-pub(crate) fn transport(
-    identity: IdentityLayers,
-    sent: SentLayer,
-    transport: HttpTransport,
-) -> Transport {
-    ServiceBuilder::new()
-        // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
-        // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
-        // token has done nothing; and the breaker sees its final answer only.
-        .option_layer(identity.replay)
-        // Bearer: below the retry, so that each attempt carries the token that is current then.
-        .layer(identity.bearer)
-        // Host guard: below bearer, so that it looks at what is about to leave.
-        .layer(identity.host_guard)
-        // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token.
-        .layer(sent)
-        .service(transport)
-}
-
-/// What [`transport`] builds.
-pub(crate) type Transport = Either<Replay<Guarded>, Guarded>;
-type Guarded = BearerService<HostGuard<Sent<HttpTransport>>>;

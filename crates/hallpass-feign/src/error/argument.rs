@@ -1,5 +1,8 @@
 //! What is wrong with the value of an argument.
 
+/// Longest path and query, in bytes: the usual limit of a request line in servers and proxies.
+pub const MAX_TARGET_BYTES: usize = 8 * 1024;
+
 /// Why a value can not be sent. Never holds the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +23,6 @@ pub enum ArgumentProblem {
     #[error("it could not be serialized")]
     Unserializable,
     /// Path and query together are longer than servers accept.
-    #[error("path and query are longer than {limit} bytes", limit = crate::request::MAX_TARGET_BYTES)]
+    #[error("path and query are longer than {limit} bytes", limit = MAX_TARGET_BYTES)]
     TooLong,
 }

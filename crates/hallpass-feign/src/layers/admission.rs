@@ -10,39 +10,46 @@ use hallpass_client::token::SecurityContext;
 use hallpass_client::{Body, context};
 use http::{Request, Response};
 use tokio::task::JoinHandle;
-use tower::{Layer, Service};
+use tower::Service;
 
 use super::choice::Directed;
 use crate::answer::Received;
 use crate::breaker::Permit;
+use crate::client::Client;
 use crate::error::FeignError;
 use crate::facts::Facts;
 
 /// Lets a call through to its instance and tells the instance's breaker what came of it.
 #[derive(Clone, Debug)]
-pub(crate) struct AdmissionLayer {
-    pub(crate) service: Arc<str>,
-    pub(crate) isolate: bool,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) facts: Arc<Facts>,
+pub(crate) struct Admission<S> {
+    inner: S,
+    rules: AdmissionRules,
 }
 
-impl<S> Layer<S> for AdmissionLayer {
-    type Service = Admission<S>;
-
-    fn layer(&self, inner: S) -> Admission<S> {
-        Admission {
-            inner,
-            layer: self.clone(),
-        }
+impl<S> Admission<S> {
+    pub(crate) fn new(inner: S, rules: AdmissionRules) -> Self {
+        Self { inner, rules }
     }
 }
 
-/// The service of [`AdmissionLayer`].
+/// What the admission of one call goes by.
 #[derive(Clone, Debug)]
-pub(crate) struct Admission<S> {
-    inner: S,
-    layer: AdmissionLayer,
+pub(crate) struct AdmissionRules {
+    service: Arc<str>,
+    isolate: bool,
+    clock: Arc<dyn Clock>,
+    facts: Arc<Facts>,
+}
+
+impl AdmissionRules {
+    pub(crate) fn of(client: &Client, facts: &Arc<Facts>) -> Self {
+        Self {
+            service: Arc::clone(client.service().name()),
+            isolate: client.isolates(),
+            clock: Arc::clone(client.clock()),
+            facts: Arc::clone(facts),
+        }
+    }
 }
 
 impl<S> Service<Directed> for Admission<S>
@@ -64,11 +71,11 @@ where
     fn call(&mut self, directed: Directed) -> Self::Future {
         let clone = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, clone);
-        Box::pin(self.layer.clone().run(ready, directed))
+        Box::pin(self.rules.clone().run(ready, directed))
     }
 }
 
-impl AdmissionLayer {
+impl AdmissionRules {
     async fn run<S>(
         self,
         mut inner: S,

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use hallpass_client::{Body, Target};
 use http::{Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::answer::Received;
 use crate::error::FeignError;
@@ -23,27 +23,25 @@ pub(crate) struct Directed {
 
 /// Points each attempt at an instance of the service; see [`service::Service::choose`].
 #[derive(Clone, Debug)]
-pub(crate) struct ChoiceLayer {
-    pub(crate) service: Arc<service::Service>,
-    pub(crate) facts: Arc<Facts>,
-}
-
-impl<S> Layer<S> for ChoiceLayer {
-    type Service = Choice<S>;
-
-    fn layer(&self, inner: S) -> Choice<S> {
-        Choice {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-/// The service of [`ChoiceLayer`].
-#[derive(Clone, Debug)]
 pub(crate) struct Choice<S> {
     inner: S,
-    layer: ChoiceLayer,
+    rules: ChoiceRules,
+}
+
+#[derive(Clone, Debug)]
+struct ChoiceRules {
+    service: Arc<service::Service>,
+    facts: Arc<Facts>,
+}
+
+impl<S> Choice<S> {
+    pub(crate) fn new(inner: S, service: &Arc<service::Service>, facts: &Arc<Facts>) -> Self {
+        let rules = ChoiceRules {
+            service: Arc::clone(service),
+            facts: Arc::clone(facts),
+        };
+        Self { inner, rules }
+    }
 }
 
 impl<S> Service<Request<Body>> for Choice<S>
@@ -65,15 +63,15 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
-        let layer = self.layer.clone();
+        let rules = self.rules.clone();
         Box::pin(async move {
-            let directed = layer.direct(request).await?;
+            let directed = rules.direct(request).await?;
             ready.call(directed).await
         })
     }
 }
 
-impl ChoiceLayer {
+impl ChoiceRules {
     async fn direct(&self, mut request: Request<Body>) -> Result<Directed, FeignError> {
         // The instance of the failed attempt, when this is a retry.
         let avoid = self.facts.progress().instance;

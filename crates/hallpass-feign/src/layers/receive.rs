@@ -9,40 +9,31 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hallpass_client::{Body, CallError, CollectError, TransportError, TransportErrorKind};
+use hallpass_client::{
+    Body, CallError, CallReport, CollectError, TransportError, TransportErrorKind,
+};
 use http::{Request, Response};
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::answer::{Reading, Received};
 use crate::error::FeignError;
 use crate::facts::Facts;
-use crate::identity::CallReport;
 
 /// Most of an error answer's body that is kept, in bytes.
 pub const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 
 /// Turns answers into [`Received`] ones and errors of the layers below into [`FeignError`]s.
 #[derive(Clone, Debug)]
-pub(crate) struct ReceiveLayer {
-    pub(crate) facts: Arc<Facts>,
-}
-
-impl<S> Layer<S> for ReceiveLayer {
-    type Service = Receive<S>;
-
-    fn layer(&self, inner: S) -> Receive<S> {
-        Receive {
-            inner,
-            facts: Arc::clone(&self.facts),
-        }
-    }
-}
-
-/// The service of [`ReceiveLayer`].
-#[derive(Clone, Debug)]
 pub(crate) struct Receive<S> {
     inner: S,
     facts: Arc<Facts>,
+}
+
+impl<S> Receive<S> {
+    pub(crate) fn new(inner: S, facts: &Arc<Facts>) -> Self {
+        let facts = Arc::clone(facts);
+        Self { inner, facts }
+    }
 }
 
 impl<S> Service<Request<Body>> for Receive<S>

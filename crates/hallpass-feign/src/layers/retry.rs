@@ -10,9 +10,10 @@ use hallpass_client::{Body, try_clone_request};
 use http::header::RETRY_AFTER;
 use http::{Request, Response};
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 use crate::answer::Received;
+use crate::client::Client;
 use crate::error::{FeignError, is_passing};
 use crate::facts::Facts;
 use crate::metrics::FeignMetrics;
@@ -21,32 +22,39 @@ use crate::service;
 
 type Answered = Result<Response<Received>, FeignError>;
 
-/// What all calls of a client share about retries.
-#[derive(Clone, Debug)]
-pub(crate) struct RetryLayer {
-    pub(crate) client: &'static str,
-    pub(crate) service: Arc<service::Service>,
-    pub(crate) max_attempts: u32,
-    pub(crate) metrics: FeignMetrics,
-    pub(crate) facts: Arc<Facts>,
-}
-
-impl<S> Layer<S> for RetryLayer {
-    type Service = Retry<S>;
-
-    fn layer(&self, inner: S) -> Retry<S> {
-        Retry {
-            inner,
-            layer: self.clone(),
-        }
-    }
-}
-
-/// The service of [`RetryLayer`].
+/// Makes the attempts of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct Retry<S> {
     inner: S,
-    layer: RetryLayer,
+    rules: RetryRules,
+}
+
+impl<S> Retry<S> {
+    pub(crate) fn new(inner: S, rules: RetryRules) -> Self {
+        Self { inner, rules }
+    }
+}
+
+/// What the retries of one call go by.
+#[derive(Clone, Debug)]
+pub(crate) struct RetryRules {
+    client: &'static str,
+    service: Arc<service::Service>,
+    max_attempts: u32,
+    metrics: FeignMetrics,
+    facts: Arc<Facts>,
+}
+
+impl RetryRules {
+    pub(crate) fn of(client: &Client, facts: &Arc<Facts>) -> Self {
+        Self {
+            client: client.name(),
+            service: Arc::clone(client.service()),
+            max_attempts: client.max_attempts(),
+            metrics: client.metrics().clone(),
+            facts: Arc::clone(facts),
+        }
+    }
 }
 
 impl<S> Service<Request<Body>> for Retry<S>
@@ -69,11 +77,11 @@ where
         let clone = self.inner.clone();
         // The instance that was polled ready makes the first attempt.
         let ready = std::mem::replace(&mut self.inner, clone);
-        Box::pin(self.layer.clone().run(ready, request))
+        Box::pin(self.rules.clone().run(ready, request))
     }
 }
 
-impl RetryLayer {
+impl RetryRules {
     async fn run<S>(self, mut first: S, mut request: Request<Body>) -> Answered
     where
         S: Service<Request<Body>, Response = Response<Received>, Error = FeignError> + Clone,
@@ -110,7 +118,12 @@ impl RetryLayer {
     fn wait_before_retry(&self, result: &Answered, attempt: u32) -> Option<Duration> {
         let least = worth_retrying(result, self.facts.idempotent)?;
         let wait = backoff::wait(attempt.saturating_sub(1)).max(least);
-        if Instant::now() + wait >= self.facts.deadline {
+        // As durations: the callee may wish for any number of seconds, and no sum of it must overflow.
+        let left = self
+            .facts
+            .deadline
+            .saturating_duration_since(Instant::now());
+        if wait >= left {
             return None;
         }
         if !self.service.budget.withdraw() {

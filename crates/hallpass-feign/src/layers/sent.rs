@@ -9,32 +9,21 @@ use std::task::{Context, Poll};
 use hallpass_client::Body;
 use hallpass_client::config::clock::Clock;
 use http::Request;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::facts::Facts;
 
 /// Writes the time of sending into the call's [`Facts`], which it finds in the request's extensions.
 #[derive(Clone, Debug)]
-pub(crate) struct SentLayer {
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
-impl<S> Layer<S> for SentLayer {
-    type Service = Sent<S>;
-
-    fn layer(&self, inner: S) -> Sent<S> {
-        Sent {
-            inner,
-            clock: Arc::clone(&self.clock),
-        }
-    }
-}
-
-/// The service of [`SentLayer`].
-#[derive(Clone, Debug)]
 pub(crate) struct Sent<S> {
     inner: S,
     clock: Arc<dyn Clock>,
+}
+
+impl<S> Sent<S> {
+    pub(crate) fn new(inner: S, clock: Arc<dyn Clock>) -> Self {
+        Self { inner, clock }
+    }
 }
 
 impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {

@@ -9,7 +9,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use crate::clients::{AsCaller, AsService, FeignAsCaller, FeignAsService, FeignOrders, Orders};
-use crate::support::{Issuer, Upstream, caller, runtime};
+use crate::support::{Answer, Issuer, Upstream, caller, runtime};
 
 fn scrape(feign: &Feign) -> String {
     let mut registry = Registry::default();
@@ -118,5 +118,31 @@ async fn an_observer_learns_whose_identity_a_call_carried() {
     assert!(
         !text.contains("service-token") && !text.contains("token-of-anna"),
         "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_counted_as_cancelled() {
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let notify = Arc::clone(&asked);
+    let upstream = Upstream::scripted(move |_, _| -> Answer {
+        notify.notify_one();
+        Box::pin(std::future::pending())
+    })
+    .await;
+    let feign = runtime(&[&upstream]).build().unwrap();
+    let orders = FeignOrders::new(&feign).unwrap();
+    tokio::select! {
+        _ = orders.remove(1) => panic!("nobody answers"),
+        () = asked.notified() => {}
+    }
+    let labels =
+        r#"client="service-a",method="DELETE",path="/api/orders/{id}",outcome="cancelled""#;
+    assert_eq!(
+        value(
+            &scrape(&feign),
+            &format!("hallpass_feign_calls_total{{{labels}}}")
+        ),
+        "1"
     );
 }

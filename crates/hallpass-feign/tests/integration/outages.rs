@@ -235,6 +235,35 @@ async fn a_call_that_is_dropped_in_half_open_gives_its_permit_back() {
     assert_eq!(orders.remove(1).await.unwrap_err().code(), "deadline");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_callers_at_once_in_half_open_send_no_more_than_the_permitted_calls() {
+    let fixture = fixture().await;
+    fixture.answer(500);
+    fixture.codes(4).await;
+    for round in 1..=5 {
+        fixture.clock.advance(Duration::from_secs(30));
+        let callers = (0..50).map(|_| {
+            let orders = fixture.orders.clone();
+            tokio::spawn(async move { orders.remove(1).await.unwrap_err().code() })
+        });
+        let codes = futures_util::future::try_join_all(callers).await.unwrap();
+        let sent = codes.iter().filter(|code| **code == "server_error").count();
+        assert_eq!(sent, 2, "round {round}");
+        assert_eq!(fixture.upstream.seen().len(), 4 + 2 * round);
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_of_any_size_is_no_panic() {
+    let fixture = fixture().await;
+    let feign = runtime(&[&fixture.upstream]).build().unwrap();
+    let patient = FeignOrders::builder(&feign)
+        .deadline(Duration::MAX)
+        .build()
+        .unwrap();
+    patient.remove(1).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_bulkhead_bounds_the_calls_under_way_and_the_wait() {
     let (upstream, asked) = silent().await;

@@ -7,9 +7,9 @@ use hallpass_client::config::{BreakerSettings, Percent};
 use hallpass_client::{Body, StaticDiscovery, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 
-use super::{Answered, RetryLayer};
+use super::{Answered, Retry, RetryRules};
 use crate::answer::{Reading, Received};
 use crate::bulkhead::BulkheadSettings;
 use crate::error::FeignError;
@@ -46,7 +46,7 @@ impl Default for Call {
 
 impl Call {
     async fn run(self, answer: impl Fn() -> Answered + Clone + Send + 'static) -> (Answered, Made) {
-        let layer = RetryLayer {
+        let rules = RetryRules {
             client: "service-a",
             service: Arc::new(service()),
             max_attempts: self.max_attempts,
@@ -65,7 +65,9 @@ impl Call {
             std::future::ready(answer())
         });
         let began = Instant::now();
-        let result = layer.layer(inner).oneshot(Request::new(self.body)).await;
+        let result = Retry::new(inner, rules)
+            .oneshot(Request::new(self.body))
+            .await;
         let attempts = attempts.load(Ordering::Relaxed);
         (
             result,
@@ -152,6 +154,27 @@ async fn no_attempt_begins_that_could_not_end_before_the_deadline() {
             took: Duration::ZERO
         }
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_of_any_size_is_no_panic() {
+    for seconds in [
+        "18446744073709551615",
+        "99999999999999999999999",
+        "-1",
+        "soon",
+        "",
+    ] {
+        let (result, made) = Call::default()
+            .run(move || unavailable(Some(seconds)))
+            .await;
+        assert_eq!(
+            result.unwrap().status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{seconds}"
+        );
+        assert!(made.took < Duration::from_secs(1), "{seconds}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
