@@ -1,9 +1,17 @@
 //! The parts of Hallpass together, over real sockets.
 
-// The lints that spare tests look for this attribute, also in a test binary.
+// The lints that spare tests look for the attribute, also in a test binary.
 #[cfg(test)]
 mod child;
+#[cfg(test)]
+mod estate;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod service;

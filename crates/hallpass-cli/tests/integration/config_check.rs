@@ -1,0 +1,94 @@
+//! `hallpass config check`
+
+use crate::process::{Keys, command, run};
+use hallpass::token::Algorithm;
+
+/// The estate's own file, as it stands.
+const SEED: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../examples/shop/config/internal-token.yaml"
+);
+
+#[test]
+fn the_estates_file_is_accepted_as_it_stands_and_its_secret_is_hidden() {
+    for arguments in [
+        &["config", "check", SEED][..],
+        &["config", "check", SEED, "--config-prefix", "scccy"],
+    ] {
+        let outcome = run(arguments);
+        assert_eq!(
+            (outcome.code, outcome.stderr.as_str()),
+            (0, ""),
+            "{outcome:?}"
+        );
+        assert!(
+            outcome.stdout.contains("internal-service-client"),
+            "{outcome:?}"
+        );
+        assert!(
+            outcome.stdout.contains("lb://service-auth/oauth2/token"),
+            "{outcome:?}"
+        );
+        assert!(
+            !outcome.stdout.contains("InternalSecret123!"),
+            "{outcome:?}"
+        );
+        assert!(outcome.stdout.contains("***"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn the_environment_wins_and_the_origin_is_shown() {
+    let mut command = command(&["config", "check", SEED]);
+    let output = command
+        .env("SCCCY_INTERNALTOKEN_SCOPE", "from-environment")
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    let line = shown
+        .lines()
+        .find(|line| line.contains("from-environment"))
+        .unwrap();
+    assert!(line.contains("SCCCY_INTERNALTOKEN_SCOPE"), "{line}");
+}
+
+#[test]
+fn all_problems_are_told_at_once_without_the_secret_and_exit_64() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let yaml = "scccy:\n  internal-token:\n    client-id: a\n    client-secret: Sehr_Geheim\n    \
+                clinet-secret: Sehr_Geheim\n    token-url: http://issuer.example/token\n    \
+                cache-expire-seconds: soon\n";
+    let file = files.beside("bad.yaml", yaml.as_bytes());
+    let outcome = run(&["config", "check", &file]);
+    assert_eq!(
+        (outcome.code, outcome.stdout.as_str()),
+        (64, ""),
+        "{outcome:?}"
+    );
+    for expected in [
+        "clinet-secret",
+        "client-secret",
+        "token-url",
+        "cache-expire-seconds",
+        ":7:",
+    ] {
+        assert!(outcome.stderr.contains(expected), "{expected}: {outcome:?}");
+    }
+    assert!(!outcome.stderr.contains("Sehr_Geheim"), "{outcome:?}");
+}
+
+#[test]
+fn what_is_no_configuration_exits_64() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let binary = files.beside("binary.yaml", b"\xff\xfe\x00");
+    let broken = files.beside("broken.yaml", b"a: [1\n");
+    for file in ["/no/such/file", &binary, &broken, "/"] {
+        let outcome = run(&["config", "check", file]);
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (64, ""),
+            "{file} {outcome:?}"
+        );
+        assert!(!outcome.stderr.is_empty());
+    }
+}
