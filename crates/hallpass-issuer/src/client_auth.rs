@@ -14,7 +14,8 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use hallpass_token::UnixTime;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
 
 use crate::client_secret::{Candidate, process_key};
 use crate::error::Error;
@@ -68,7 +69,8 @@ impl Authenticator {
     ) -> Result<Arc<Client>, Refusal> {
         let id = credentials.unverified_client_id.as_ref();
         let client = registry.find(id);
-        if self.is_right_cheaply(registry, client, &credentials.secret, attempt.now)
+        let mut readings = credentials.secrets();
+        if readings.any(|secret| self.is_right_cheaply(registry, client, secret, attempt.now))
             && let Some(client) = client
         {
             return Ok(Arc::clone(client));
@@ -79,8 +81,24 @@ impl Authenticator {
         if registry.costly_runs() == 0 {
             return Err(Refusal::BadCredentials);
         }
-        self.check_costly(registry, client.cloned(), &credentials.secret, attempt.now)
-            .await
+        let turn = Arc::clone(&self.costly).acquire_owned();
+        let Ok(Ok(turn)) = tokio::time::timeout(COSTLY_CHECK_WAIT, turn).await else {
+            return Err(Refusal::Busy);
+        };
+        let check = CostlyCheck {
+            registry: Arc::clone(registry),
+            client: client.cloned(),
+            secrets: credentials
+                .secrets()
+                .map(|secret| Zeroizing::new(secret.to_owned()))
+                .collect(),
+            process_key: self.process_key.clone(),
+            now: attempt.now,
+            runs: self.costly_checks.clone(),
+            _turn: turn,
+        };
+        let checked = tokio::task::spawn_blocking(move || check.run()).await;
+        checked.ok().flatten().ok_or(Refusal::BadCredentials)
     }
 
     /// Compares with the client's live secrets, or with the decoy when there is no such client.
@@ -97,57 +115,51 @@ impl Authenticator {
             |client| client.matches_cheaply(&candidate, now),
         )
     }
-
-    /// One argon2id run, off the async threads, a few at a time.
-    async fn check_costly(
-        &self,
-        registry: &Arc<Registry>,
-        client: Option<Arc<Client>>,
-        secret: &str,
-        now: UnixTime,
-    ) -> Result<Arc<Client>, Refusal> {
-        let turn = Arc::clone(&self.costly).acquire_owned();
-        let turn = tokio::time::timeout(COSTLY_CHECK_WAIT, turn).await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Refusal::Busy);
-        };
-        self.costly_checks.inc();
-        let registry = Arc::clone(registry);
-        let process_key = self.process_key.clone();
-        let presented = zeroize::Zeroizing::new(secret.to_owned());
-        let check = tokio::task::spawn_blocking(move || {
-            // Held until the run is over, also when the caller has gone away.
-            let _turn = turn;
-            let candidate = Candidate::new(&presented, &process_key);
-            let right = run_argon2id(&registry, client.as_deref(), &candidate, now);
-            client.filter(|_| right)
-        });
-        check.await.ok().flatten().ok_or(Refusal::BadCredentials)
-    }
 }
 
-/// Compares with each chosen secret of the client, then fills up with the decoy to the registry's number of runs.
-fn run_argon2id(
-    registry: &Registry,
-    client: Option<&Client>,
-    candidate: &Candidate<'_>,
+/// What is needed to run argon2id off the async threads.
+struct CostlyCheck {
+    registry: Arc<Registry>,
+    client: Option<Arc<Client>>,
+    /// The readings of what was presented; their number is the caller's doing and tells nothing about the client.
+    secrets: Vec<Zeroizing<String>>,
+    process_key: hmac::Key,
     now: UnixTime,
-) -> bool {
-    let chosen = client
-        .into_iter()
-        .flat_map(|client| client.live_secrets(now))
-        .filter(|live| live.is_costly());
-    let mut runs = 0;
-    for live in chosen {
-        runs += 1;
-        if live.matches_costly(candidate) {
-            live.remember(candidate);
-            return true;
+    runs: Counter,
+    /// Held until the last run is over, also when the caller has gone away.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl CostlyCheck {
+    /// The client, when one reading is right.
+    fn run(self) -> Option<Arc<Client>> {
+        let right = self
+            .secrets
+            .iter()
+            .any(|secret| self.is_right(&Candidate::new(secret, &self.process_key)));
+        self.client.filter(|_| right)
+    }
+
+    /// Compares with each chosen secret of the client, then fills up with the decoy to the registry's number of runs.
+    fn is_right(&self, candidate: &Candidate<'_>) -> bool {
+        let live = self
+            .client
+            .iter()
+            .flat_map(|client| client.live_secrets(self.now));
+        let mut runs = 0;
+        for chosen in live.filter(|secret| secret.is_costly()) {
+            runs += 1;
+            self.runs.inc();
+            if chosen.matches_costly(candidate) {
+                chosen.remember(candidate);
+                return true;
+            }
         }
+        for _ in runs..self.registry.costly_runs() {
+            self.runs.inc();
+            // The answer of the decoy is of no interest, its time is.
+            std::hint::black_box(self.registry.decoy().matches_costly(candidate));
+        }
+        false
     }
-    for _ in runs..registry.costly_runs() {
-        // The answer of the decoy is of no interest, its time is.
-        std::hint::black_box(registry.decoy().matches_costly(candidate));
-    }
-    false
 }

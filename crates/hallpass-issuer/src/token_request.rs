@@ -1,6 +1,7 @@
 //! A request at the token endpoint as a typed value: what was asked, and which credentials came with it.
 
 use std::borrow::Cow;
+use std::iter;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -32,6 +33,18 @@ pub(crate) struct TokenRequest<'a> {
 pub(crate) struct Credentials<'a> {
     pub(crate) unverified_client_id: Cow<'a, str>,
     pub(crate) secret: Cow<'a, str>,
+    /// The secret as it stands in the header, where that differs: many clients do not form-encode, as RFC 6749
+    /// section 2.3.1 demands, and a secret with `+` or `%` in it then reads differently.
+    pub(crate) unencoded_secret: Option<Cow<'a, str>>,
+}
+
+impl Credentials<'_> {
+    /// The readings of the secret, the standard's first.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        iter::once(&self.secret)
+            .chain(&self.unencoded_secret)
+            .map(AsRef::as_ref)
+    }
 }
 
 /// The service a token is asked for, by `audience` or by `resource` (RFC 8707).
@@ -118,6 +131,7 @@ fn credentials<'a>(
             (Some(unverified_client_id), Some(secret)) => Ok(Credentials {
                 unverified_client_id,
                 secret,
+                unencoded_secret: None,
             }),
             _ => Err(Refusal::NoCredentials),
         };
@@ -126,14 +140,11 @@ fn credentials<'a>(
     if client_secret.is_some() {
         return Err(Refusal::TwoCredentials);
     }
-    let (basic_id, secret) = id_and_secret(encoded).ok_or(Refusal::MalformedCredentials)?;
-    if client_id.is_some_and(|id| id != basic_id) {
+    let basic = basic_credentials(encoded).ok_or(Refusal::MalformedCredentials)?;
+    if client_id.is_some_and(|id| id != basic.unverified_client_id) {
         return Err(Refusal::TwoCredentials);
     }
-    Ok(Credentials {
-        unverified_client_id: basic_id.into(),
-        secret: secret.into(),
-    })
+    Ok(basic)
 }
 
 /// The part after `Basic `, whose name is case-insensitive (RFC 9110 section 11.1).
@@ -145,13 +156,21 @@ fn basic(header: &[u8]) -> Option<&[u8]> {
 }
 
 /// Id and secret are form-encoded, each for itself, before they are joined (RFC 6749 section 2.3.1).
-fn id_and_secret(encoded: &[u8]) -> Option<(String, String)> {
+fn basic_credentials(encoded: &[u8]) -> Option<Credentials<'static>> {
     let joined = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
-    let (id, secret) = joined.split_once(':')?;
-    Some((
-        form::decode(id)?.into_owned(),
-        form::decode(secret)?.into_owned(),
-    ))
+    let (id, sent) = joined.split_once(':')?;
+    let unverified_client_id = form::decode(id)?.into_owned().into();
+    let sent = sent.to_owned();
+    // A percent sign that begins no escape can only be meant as it stands.
+    let decoded = form::decode(&sent)
+        .map(Cow::into_owned)
+        .unwrap_or_else(|| sent.clone());
+    let unencoded_secret = (decoded != sent).then(|| sent.into());
+    Some(Credentials {
+        unverified_client_id,
+        secret: decoded.into(),
+        unencoded_secret,
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +198,7 @@ mod tests {
         let Credentials {
             unverified_client_id,
             secret,
+            ..
         } = request.credentials;
         Ok((unverified_client_id.into_owned(), secret.into_owned()))
     }
@@ -204,6 +224,23 @@ mod tests {
             pair("ab", "s")
         );
         assert_eq!(who(&[&basic_header("a:")], body), pair("a", ""));
+    }
+
+    #[test]
+    fn a_secret_that_was_not_form_encoded_is_read_as_it_stands_too() {
+        let secrets = |joined: &str| {
+            let headers = headers(&[&basic_header(joined)]);
+            let request = TokenRequest::parse(&headers, b"grant_type=x").unwrap();
+            request
+                .credentials
+                .secrets()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(secrets("a:s"), ["s"]);
+        assert_eq!(secrets("a:p+q"), ["p q", "p+q"]);
+        assert_eq!(secrets("a:p%2Bq"), ["p+q", "p%2Bq"]);
+        assert_eq!(secrets("a:100%sure"), ["100%sure"]);
     }
 
     #[test]

@@ -194,6 +194,36 @@ async fn a_secret_generated_elsewhere_needs_no_costly_hash_when_the_settings_say
 }
 
 #[tokio::test]
+async fn a_secret_with_plus_and_percent_works_for_clients_that_do_and_do_not_form_encode() {
+    let (secret, encoded) = ("a+b%c/d=", "a%2Bb%25c%2Fd%3D");
+    let harness = Harness::with(|settings| {
+        settings
+            .clients
+            .push(client("person", secret, &[], &["service-system"]));
+    })
+    .await;
+    for presented in [encoded, secret, encoded, secret] {
+        assert_eq!(
+            harness.ask_as("person", presented, GRANT).await.status,
+            200,
+            "{presented}"
+        );
+    }
+    assert_eq!(
+        harness.metric(COSTLY),
+        1,
+        "either reading is remembered by the secret it leads to"
+    );
+    for wrong in ["a b%c/d=", "a%2Bb%c/d", "+", "%"] {
+        assert_eq!(
+            harness.ask_as("person", wrong, GRANT).await.status,
+            401,
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_credentials_and_credentials_of_another_kind_are_invalid_client() {
     let harness = Harness::start().await;
     for header in [
