@@ -30,7 +30,7 @@ impl Settings {
         let parameter = environment.or(
             "AUDIENCE_PARAMETER",
             Parameter(TargetParameter::Audience),
-            "audience, resource or none",
+            "audience or resource",
         );
         let listen = SocketAddr::from(([127, 0, 0, 1], 9420));
         let listen = environment.or("LISTEN", listen, "an address and a port");
@@ -55,7 +55,6 @@ impl FromStr for Parameter {
         match text {
             "audience" => Ok(Self(TargetParameter::Audience)),
             "resource" => Ok(Self(TargetParameter::Resource)),
-            "none" => Ok(Self(TargetParameter::Omitted)),
             _ => Err(()),
         }
     }
