@@ -217,13 +217,13 @@ impl Client {
         }
     }
 
-    /// The scope to grant: what was asked when all of it is registered, all that is registered when nothing was asked.
+    /// The scope to grant: what was asked when all of it is registered, nothing when nothing was asked.
     ///
     /// # Errors
     /// [`Refusal::MalformedScope`] or [`Refusal::UnregisteredScope`].
     pub(crate) fn grant_scope(&self, requested: Option<&str>) -> Result<Scope, Refusal> {
         let Some(requested) = requested else {
-            return Ok(self.scope.clone());
+            return Ok(Scope::empty());
         };
         let requested: Scope = requested.parse().map_err(|_| Refusal::MalformedScope)?;
         if requested == self.scope {

@@ -7,7 +7,7 @@ use hallpass_issuer::{IssuerServer, first_client};
 
 use crate::harness::{HandClock, Harness, SECRET, client, settings};
 
-const GRANT: &str = "grant_type=client_credentials";
+const GRANT: &str = "grant_type=client_credentials&scope=internal-service";
 
 #[tokio::test]
 async fn the_first_client_is_created_once_and_works_after_each_restart() {
@@ -81,7 +81,14 @@ async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
         .await;
     assert_eq!(stored.status, 401);
     assert_eq!(
-        harness.ask_as(&first.client_id, SECRET, GRANT).await.json()["scope"],
+        harness
+            .ask_as(
+                &first.client_id,
+                SECRET,
+                "grant_type=client_credentials&scope=other"
+            )
+            .await
+            .json()["scope"],
         "other"
     );
 }

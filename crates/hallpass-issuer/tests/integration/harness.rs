@@ -121,7 +121,7 @@ impl Harness {
         send(self.address(), bytes).await
     }
 
-    /// A token for the whole registration of `c`.
+    /// A token of `c` for its one audience, without any scope.
     pub(crate) async fn token(&self) -> String {
         self.ask("grant_type=client_credentials").await.token()
     }
