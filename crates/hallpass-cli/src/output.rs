@@ -76,6 +76,21 @@ impl Failure {
         }
     }
 
+    /// What the issuer says: 64 when its settings or the given keys are to blame, else 1.
+    pub(crate) fn issuer(error: &hallpass_issuer::Error) -> Self {
+        use hallpass_issuer::Error;
+        match error {
+            Error::IssuerName { .. }
+            | Error::Registration { .. }
+            | Error::SealingKeyTooShort { .. }
+            | Error::SealingKeyMissing { .. }
+            | Error::WrongSealingKey { .. }
+            | Error::Import { .. }
+            | Error::KeyIdTaken { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        }
+    }
+
     /// Says it on standard error and returns the exit code.
     pub(crate) fn report(&self) -> Exit {
         complain(&self.message);

@@ -1,20 +1,25 @@
 //! The shop on the ports of `config/shop.yaml`, with an issuer that runs somewhere else.
 
+use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass::BoxError;
+use hallpass::config::{Clock, SystemClock};
 use shop::{Shop, Sockets};
 
 /// How often `order-service` reports.
 const REPORT_EVERY: Duration = Duration::from_secs(30);
+/// How long the token on the `curl` line is good for.
+const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    tracing_subscriber::fmt().init();
+    let log = tracing_subscriber::fmt().with_writer(io::stderr);
+    log.with_ansi(io::stderr().is_terminal()).init();
     let issuer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
     let shop = Shop::start(Sockets::configured().await?, issuer, |_call| {}).await?;
-    tracing::info!(address = %shop.order_service.address(), "order-service");
+    print_curl(&shop)?;
     let mut evening = tokio::time::interval(REPORT_EVERY);
     loop {
         tokio::select! {
@@ -25,4 +30,19 @@ async fn main() -> Result<(), BoxError> {
             stop = tokio::signal::ctrl_c() => return Ok(stop?),
         }
     }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "for whoever has started it in a terminal"
+)]
+fn print_curl(shop: &Shop) -> Result<(), BoxError> {
+    let now = SystemClock::new().now().into();
+    let token = shop.identity_provider.token("alice", now, TOKEN_LIFE)?;
+    let orders = shop.order_service.address();
+    println!(
+        "curl -i -H 'Authorization: Bearer {}' http://{orders}/orders",
+        token.expose()
+    );
+    Ok(())
 }

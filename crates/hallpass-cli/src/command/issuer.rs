@@ -56,14 +56,12 @@ impl Issuer {
         // Before the store is touched: a second issuer must not create a client that nobody is told of.
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
-        if let Some(created) = first_client(&settings, &clock)
-            .await
-            .map_err(Failure::failed)?
-        {
+        let created = first_client(&settings, &clock).await;
+        if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
             output::print_line(&introduction(&created, address))?;
         }
-        let start = IssuerServer::start_on(listener, &settings, clock);
-        let mut issuer = start.await.map_err(Failure::failed)?;
+        let started = IssuerServer::start_on(listener, &settings, clock).await;
+        let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
         output::print_line(&greeting(&issuer, &settings))?;
         loop {
             tokio::select! {

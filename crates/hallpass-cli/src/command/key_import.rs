@@ -47,7 +47,7 @@ impl KeyImport {
             })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let imported = runtime::block_on(import_keys(&settings, &clock, text))?;
-        output::print_line(&report(&imported.map_err(Failure::usage)?))?;
+        output::print_line(&report(&imported.map_err(|error| Failure::issuer(&error))?))?;
         Ok(Exit::Ok)
     }
 }
