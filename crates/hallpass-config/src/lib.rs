@@ -44,6 +44,7 @@ mod loader;
 mod merge;
 mod node;
 mod override_name;
+mod percent;
 mod place;
 mod placeholder;
 mod problem;

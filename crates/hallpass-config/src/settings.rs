@@ -12,10 +12,10 @@ mod endpoint_url;
 mod feign;
 mod internal_token;
 mod issuer;
-mod percent;
 mod security;
 mod service;
 
+pub use crate::percent::Percent;
 pub use algorithm::AlgorithmName;
 pub use discovery::{Discovery, InstanceAddress, InstanceAddressError};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
@@ -27,7 +27,6 @@ pub use internal_token::{
     MemoryCache, TargetParameter, TokenCredential, TokenFeign,
 };
 pub use issuer::{IssuerSettings, RegisteredClient, SecretKind};
-pub use percent::Percent;
 pub use security::{
     IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess, RouteRule,
     Security, TrustedIssuer,

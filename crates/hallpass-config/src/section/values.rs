@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{Complaint, Section};
 use crate::files;
+use crate::percent::Percent;
 use crate::schema::Kind;
 use crate::secret::Secret;
-use crate::settings::Percent;
 use crate::suggest;
 
 /// Longest name of a client, issuer, audience or service, in bytes.
