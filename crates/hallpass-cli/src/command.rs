@@ -14,12 +14,10 @@ use clap::Subcommand;
 
 use crate::output::{Exit, Failure};
 
-/// What `hallpass` can do.
+/// What `hallpass` can do. The help of each command is the documentation of its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// See it work: a shop of real services with real identities on loopback.
     Demo(demo::Demo),
-    /// Run the authorization server.
     Issuer(issuer::Issuer),
     /// Manage the issuer's keys.
     #[command(subcommand)]
@@ -33,35 +31,28 @@ pub(crate) enum Command {
     /// Check configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print a completion script for a shell.
     Completions(completions::Completions),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Bring existing keys into the issuer's store.
     Import(key_import::KeyImport),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Get a service token from the issuer.
     Get(token_get::TokenGet),
-    /// Show what a token says, without believing it.
     Inspect(token_inspect::TokenInspect),
-    /// Check a token as a resource server would.
     Verify(token_verify::TokenVerify),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JwsCommand {
-    /// Check a raw JWS by the code path of the resource server; no claims are looked at.
     Verify(jws_verify::JwsVerify),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check a file and print the effective settings with the origin of each value.
     Check(config_check::ConfigCheck),
 }
 

@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Logging")]
 pub(crate) struct LoggingArguments {
     /// What to log, as `level` or `target=level,...`; default `info` for the issuer, `error` for the demo, otherwise `warn`.
     #[arg(

@@ -5,6 +5,7 @@ use clap_complete::{Shell, generate};
 
 use crate::output::{self, Exit, Failure};
 
+/// Print a completion script for a shell
 #[derive(Args, Debug)]
 pub(crate) struct Completions {
     /// bash, elvish, fish, powershell or zsh.

@@ -7,6 +7,8 @@ use clap::Args;
 use crate::output::{self, Exit, Failure};
 use crate::settings;
 
+/// Check a file and print the effective settings with the origin of each value
+///
 /// Reads the file and the environment of this process as a service would, opens no connection, and
 /// prints the settings as a tree with the origin of each value; secrets show as `***`. Problems go
 /// to standard error, all of them at once, with exit 64.

@@ -16,6 +16,8 @@ use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::table::Table;
 
+/// See it work: a shop of real services with real identities on loopback
+///
 /// Starts an issuer, an identity provider for customers and three services on free loopback ports,
 /// lets them call one another, and shows each hop. Exits 1 when anything is not as it should be.
 #[derive(Args, Debug)]

@@ -13,6 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::output::{self, Exit, Failure};
 use crate::{runtime, settings};
 
+/// Run the authorization server
+///
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
 /// at its first start creates a client whose secret it prints once. SIGHUP reads clients and keys
 /// anew; SIGTERM and Ctrl-C finish the requests in flight and stop.

@@ -15,6 +15,8 @@ use crate::output::{self, Exit, Failure};
 /// Most bytes of one line of a batch; a longer line is answered with `line_too_long`.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Check a raw JWS by the code path of the resource server; no claims are looked at
+///
 /// Checks the signature, the algorithm against the key, and the strictness of the header
 /// (`crit`, duplicate members). No claims are looked at.
 ///

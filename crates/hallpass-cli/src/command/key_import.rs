@@ -11,6 +11,8 @@ use crate::input;
 use crate::output::{self, Exit, Failure};
 use crate::{runtime, settings};
 
+/// Bring existing keys into the issuer's store
+///
 /// Takes a private key in PEM, a private JWK, or a JWK set. The first private key of each algorithm
 /// signs from the issuer's next start or SIGHUP on; what signed before stays published, so tokens
 /// that are under way stay valid.

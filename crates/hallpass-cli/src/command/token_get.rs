@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::output::{self, Exit, Failure};
 use crate::{runtime, settings};
 
+/// Get a service token from the issuer
+///
 /// Asks the issuer as a service would (`client_credentials`) and prints the token alone on one line:
 /// `curl -H "Authorization: Bearer $(hallpass token get ...)"`. Whoever reads it can use it.
 ///

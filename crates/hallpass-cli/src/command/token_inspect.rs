@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::input;
 use crate::output::{self, Exit, Failure};
 
+/// Show what a token says, without believing it
+///
 /// Nothing is verified: anybody can write a token that says this. The signature is not shown, so
 /// that the output can not be used as a token. Exit 65 when it is no JWS with JSON inside.
 #[derive(Args, Debug)]

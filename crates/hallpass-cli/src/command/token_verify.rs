@@ -15,6 +15,8 @@ use crate::input;
 use crate::key_set;
 use crate::output::{self, Exit, Failure};
 
+/// Check a token as a resource server would
+///
 /// The token is checked as RFC 9068 and RFC 8725 ask: signature, algorithm, `typ`, `iss`, `aud`,
 /// `exp` and `nbf`. One JSON object goes to standard output: `valid`, `code` (`ok`, or why not),
 /// `claims` (`null` unless valid), `message`. Not checked: revocation and scopes.
