@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table.
 
+mod bearer;
 mod measure;
 mod token_endpoint;
 mod verify;
@@ -17,7 +18,8 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 4] = [
+const MEASUREMENTS: [(&str, Measurement); 5] = [
+    ("bearer", |_| bearer::run()),
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
     ("token-endpoint-server", token_endpoint::serve),

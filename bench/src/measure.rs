@@ -24,6 +24,21 @@ impl Pair {
     }
 }
 
+impl Pair {
+    /// What our side takes more than the bare one, in nanoseconds: the difference of the smallest times, and the
+    /// middle one of the rounds' own differences.
+    pub(crate) fn added_nanos(&self) -> (f64, f64) {
+        let nanos = |time: &Duration| time.as_secs_f64() * 1e9;
+        let bare = ends(self.rounds.iter().map(|(bare, _)| nanos(bare))).0;
+        let ours = ends(self.rounds.iter().map(|(_, ours)| nanos(ours))).0;
+        let of_rounds = self
+            .rounds
+            .iter()
+            .map(|(bare, ours)| nanos(ours) - nanos(bare));
+        (ours - bare, ends(of_rounds).1)
+    }
+}
+
 /// The time of one of `calls` calls.
 #[expect(clippy::disallowed_methods, reason = "a measurement is of real time")]
 fn time<T>(call: impl Fn() -> T, calls: u32) -> Duration {

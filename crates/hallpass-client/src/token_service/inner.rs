@@ -12,7 +12,7 @@ use hallpass_token::{Audience, Scope};
 use super::entries::Entries;
 use super::entry::Entry;
 use super::flight::{Joined, Reason, TIER_WAIT, settle};
-use super::issued::{IssuedToken, Minted, TokenSource, bearer_header};
+use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::jitter::Jitter;
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use crate::cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
@@ -201,7 +201,7 @@ impl Inner {
         source: TokenSource,
     ) -> Option<IssuedToken> {
         let cache_life = self.credential(entry)?.life;
-        let authorization = bearer_header(&stored.access_token)?;
+        let authorization = shared(bearer_header(&stored.access_token)?);
         let minted = Minted {
             authorization,
             access_token: stored.access_token,

@@ -87,12 +87,21 @@ impl PartialEq for IssuedToken {
     }
 }
 
-/// `Bearer <token>`, hidden in `Debug`, in a form whose clones share one buffer from the first on.
-/// `None` when the token holds a character that no header can.
+/// `Bearer <token>`, hidden in `Debug`, in one allocation. `None` when the token holds a character that no
+/// header can.
 pub(crate) fn bearer_header(token: &AccessToken) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+    const SCHEME: &str = "Bearer ";
+    let mut text = String::with_capacity(SCHEME.len() + token.expose().len());
+    text.push_str(SCHEME);
+    text.push_str(token.expose());
+    let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);
-    // The first clone of a fresh buffer allocates its reference count; pay that here, not in a call.
-    drop(value.clone());
     Some(value)
+}
+
+/// A header value whose clones share one buffer from the first on. The first clone of a fresh buffer
+/// allocates its reference count; that is paid here, not in a call.
+pub(crate) fn shared(value: HeaderValue) -> HeaderValue {
+    drop(value.clone());
+    value
 }
