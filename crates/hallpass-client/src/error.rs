@@ -316,3 +316,50 @@ pub enum HostRefusal {
     #[error("its Host header names another host than the chosen instance")]
     OtherHostHeader,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::TransportErrorKind;
+
+    #[test]
+    fn every_code_is_in_the_documentation_with_its_answer_to_retryable() {
+        let page = include_str!("../../../docs/errors.md");
+        let page = page
+            .split("## Service tokens (`TokenError`)")
+            .nth(1)
+            .unwrap();
+        let transport = TransportError::new(TransportErrorKind::Connect, "refused");
+        let (after, status) = (Duration::from_secs(3), 503);
+        let unlucky = TokenError::Timeout { after };
+        let errors = [
+            TokenError::Disabled,
+            TokenError::NoRuntime,
+            TokenError::Denied {
+                code: DenialCode::InvalidClient,
+                status: 401,
+            },
+            TokenError::Status { status },
+            TokenError::Answer(AnswerFault::NotJson),
+            TokenError::NoInstance(DiscoverError::no_instance("a")),
+            TokenError::Unreachable(transport),
+            unlucky.clone(),
+            TokenError::BackingOff {
+                cause: Arc::new(unlucky),
+                retry_in: after,
+            },
+            TokenError::RenewedJustNow { retry_in: after },
+            TokenError::Lost,
+        ];
+        for error in errors {
+            let start = format!("| `{}` |", error.code());
+            let row = page.lines().find(|row| row.starts_with(&start));
+            let row = row.unwrap_or_else(|| panic!("{} is not in docs/errors.md", error.code()));
+            match row.rsplit('|').nth(1).unwrap().trim() {
+                "yes" => assert!(error.is_retryable(), "{row}"),
+                "no" => assert!(!error.is_retryable(), "{row}"),
+                _ => {}
+            }
+        }
+    }
+}

@@ -297,3 +297,23 @@ async fn nothing_that_can_be_printed_shows_a_token_or_secret() {
         assert!(!text.contains(hidden), "{hidden} is shown in {text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_token_in_memory_is_added_without_an_allocation() {
+    let setup = setup();
+    setup.tokens.token().await.unwrap();
+    let callee = tower::service_fn(|request: http::Request<hallpass_client::Body>| {
+        assert!(request.headers().contains_key("authorization"));
+        std::future::ready(Ok::<_, hallpass_client::TransportError>(
+            http::Response::new(request.into_body()),
+        ))
+    });
+    let mut with_layer = setup.layer(Identity::Service).layer(callee);
+    let request = plain();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let counted = allocation_counter::measure(|| {
+        let call = std::pin::pin!(with_layer.call(request));
+        assert!(Future::poll(call, &mut context).is_ready());
+    });
+    assert_eq!(counted.count_total, 0);
+}

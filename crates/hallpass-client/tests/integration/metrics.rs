@@ -95,3 +95,21 @@ async fn the_number_of_audience_labels_is_bounded() {
     assert_eq!(lines.count(), MAX_AUDIENCE_LABELS + 1);
     exported.assert_line(r#"hallpass_token_request_total{audience="other",grant="client_credentials",result="ok"} 20"#);
 }
+
+/// A family without a value is not exported, so the names are taken from where they are registered.
+#[test]
+fn every_metric_is_in_the_documentation() {
+    let documented = include_str!("../../../../docs/metrics.md");
+    let registered = include_str!("../../src/metrics.rs").lines().map(str::trim);
+    let names: Vec<&str> = registered
+        .filter_map(|line| line.strip_prefix('"')?.strip_suffix("\","))
+        .filter(|name| name.starts_with("hallpass_"))
+        .collect();
+    assert_eq!(names.len(), 11);
+    for name in names {
+        assert!(
+            documented.contains(&format!("| `{name}")),
+            "{name} is not in docs/metrics.md"
+        );
+    }
+}
