@@ -13,9 +13,9 @@ use tower_service::Service;
 
 pub use hallpass_config::{CallIdentity as Identity, IdentityAbsent as WhenAbsent};
 
+use crate::auth_token_service::{IssuedToken, TokenHandle, TokenSource, bearer_header};
 use crate::error::CallError;
 use crate::metrics::ClientMetrics;
-use crate::token_service::{IssuedToken, TokenHandle, TokenSource, bearer_header};
 
 mod future;
 mod report;

@@ -37,23 +37,25 @@
 pub use hallpass_config as config;
 pub use hallpass_token as token;
 
+pub mod auth_token_service;
 pub mod bearer;
 mod body;
-pub mod cache;
 pub mod context;
 mod credential;
 pub mod discovery;
 pub mod error;
 mod grant;
 pub mod host_guard;
+pub mod internal_token_cache;
 pub mod metrics;
 pub mod replay;
-pub mod token_service;
 pub mod transport;
 
+pub use auth_token_service::{
+    AuthTokenService, AuthTokenServiceBuilder, IssuedToken, TokenHandle, TokenSource,
+};
 pub use bearer::{BearerLayer, CallReport, Identity, WhenAbsent};
 pub use body::{Body, BoxError, CollectError, try_clone_request};
-pub use cache::{CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey};
 pub use credential::{ClientAuthentication, Credential, InvalidCredential, TargetParameter};
 pub use discovery::{
     Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, LastKnown,
@@ -61,11 +63,11 @@ pub use discovery::{
 };
 pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError};
 pub use host_guard::{HostGuardLayer, Target};
+pub use internal_token_cache::{
+    CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey,
+};
 pub use metrics::ClientMetrics;
 pub use replay::ReplayLayer;
-pub use token_service::{
-    AuthTokenService, AuthTokenServiceBuilder, IssuedToken, TokenHandle, TokenSource,
-};
 pub use transport::{
     HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
 };

@@ -9,10 +9,10 @@ use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::auth_token_service::TokenHandle;
 use crate::bearer::RejectedToken;
 use crate::body::{Body, try_clone_request};
 use crate::error::CallError;
-use crate::token_service::TokenHandle;
 
 mod challenge;
 

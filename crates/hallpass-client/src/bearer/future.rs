@@ -11,8 +11,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{CallReport, stamp_fetched};
+use crate::auth_token_service::{IssuedToken, TokenHandle};
 use crate::error::{CallError, TokenError};
-use crate::token_service::{IssuedToken, TokenHandle};
 
 /// In the extensions of a 401: the service token that the request carried, for the replay layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

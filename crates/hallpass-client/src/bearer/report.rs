@@ -3,7 +3,7 @@
 use hallpass_token::{Audience, Scope, SecurityContext, Subject};
 
 use super::Identity;
-use crate::token_service::{TokenHandle, TokenSource};
+use crate::auth_token_service::{TokenHandle, TokenSource};
 
 /// Whose identity a call carried: in the extensions of its response, when
 /// [`BearerLayer::reports`](super::BearerLayer::reports) is on.

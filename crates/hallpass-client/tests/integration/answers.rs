@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use hallpass_client::token_service::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_EXPIRES_IN};
+use hallpass_client::auth_token_service::{
+    MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_EXPIRES_IN,
+};
 use hallpass_client::{AnswerFault, DenialCode, TokenError};
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use hallpass_client::auth_token_service::TIER_WAIT;
 use hallpass_client::token::{AccessToken, UnixTime};
-use hallpass_client::token_service::TIER_WAIT;
 use hallpass_client::{
     CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey, TokenSource,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_client::token_service::{BACKOFF_MAX, DEFAULT_FETCH_TIMEOUT, OVERDUE_WAIT};
+use hallpass_client::auth_token_service::{BACKOFF_MAX, DEFAULT_FETCH_TIMEOUT, OVERDUE_WAIT};
 use hallpass_client::{TokenError, TokenHandle, TransportErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 

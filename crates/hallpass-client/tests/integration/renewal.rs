@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use hallpass_client::auth_token_service::RENEWAL_SLACK;
 use hallpass_client::config::CacheLife;
-use hallpass_client::token_service::RENEWAL_SLACK;
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 

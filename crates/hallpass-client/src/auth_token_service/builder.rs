@@ -15,10 +15,10 @@ use super::entries::Entries;
 use super::inner::{Inner, Tier};
 use super::jitter::Jitter;
 use crate::body::Body;
-use crate::cache::{InternalTokenCache, MemoryTokenCache};
 use crate::credential::{Credential, InvalidCredential};
 use crate::discovery::{Discover, LastKnown};
 use crate::grant::{TokenClient, TokenTransport};
+use crate::internal_token_cache::{InternalTokenCache, MemoryTokenCache};
 use crate::metrics::ClientMetrics;
 use crate::transport::{HttpTransport, TransportError};
 

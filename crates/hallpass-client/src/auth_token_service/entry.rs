@@ -8,8 +8,8 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 use super::issued::{IssuedToken, Minted, TokenSource};
-use crate::cache::TokenKey;
 use crate::error::TokenError;
+use crate::internal_token_cache::TokenKey;
 
 /// How the one request of a key ends, for everybody who waits for it.
 pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;

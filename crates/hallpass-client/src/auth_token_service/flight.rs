@@ -13,9 +13,9 @@ use super::entry::{Entry, HeldBack, Outcome};
 use super::inner::{Inner, Tier};
 use super::issued::{IssuedToken, TokenSource};
 use super::lifetime::{Age, Phase};
-use crate::cache::{CacheError, StoredToken};
 use crate::error::{AnswerFault, TokenError};
 use crate::grant::{CLIENT_CREDENTIALS, MAX_EXPIRES_IN};
+use crate::internal_token_cache::{CacheError, StoredToken};
 use crate::metrics::TokenRequested;
 
 /// Longest wait for one call to a cache tier outside this process's memory.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::entry::Entry;
-use crate::cache::TokenKey;
+use crate::internal_token_cache::TokenKey;
 
 /// One entry per key, at most a stated number that nobody holds.
 ///

@@ -14,7 +14,7 @@ pub use memory::MemoryTokenCache;
 ///
 /// The service asks its tiers only when the process's own hot copy is missing or due, and always inside
 /// the one task that fetches a token for a key, so a tier sees no stampede. Each call is given
-/// [`TIER_WAIT`](crate::token_service::TIER_WAIT); a tier that fails or is slow is passed over and
+/// [`TIER_WAIT`](crate::auth_token_service::TIER_WAIT); a tier that fails or is slow is passed over and
 /// counted, never reported to a caller.
 ///
 /// A tier stores what it is given and need not check anything: the service checks every token that

@@ -15,10 +15,10 @@ use super::flight::{Joined, Reason, TIER_WAIT, settle};
 use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::jitter::Jitter;
 use super::lifetime::{Age, Lifetime, Now, Phase};
-use crate::cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
 use crate::credential::Credential;
 use crate::error::{AnswerFault, TokenError};
 use crate::grant::TokenClient;
+use crate::internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
 use crate::metrics::{CacheCounters, ClientMetrics};
 
 /// How long a call waits for a new token while it holds an old one that is overdue but alive.
