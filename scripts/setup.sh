@@ -60,7 +60,7 @@ need_c_compiler() {
         return 1
     fi
     if ! c_compiler_works; then
-        say 'installed, but `cc` still does not build a small C program; see its own messages.'
+        say 'installed, but cc still does not build a small C program; see its own messages.'
         return 1
     fi
 }
