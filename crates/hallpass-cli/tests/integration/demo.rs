@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use crate::process::{command, run, spawn};
+use crate::process::{command, run, signal, spawn};
 
 #[test]
 fn everything_in_the_demo_is_as_it_should_be() {
@@ -68,11 +68,6 @@ fn without_once_it_stays_up_and_prints_lines_for_curl() {
     assert!(said.any(|line| line.contains("token inspect")));
     let status = crate::process::get(&url, &token);
     assert_eq!(status, 200);
-    let id = child.id().to_string();
-    let sent = std::process::Command::new("kill")
-        .args(["-s", "INT", &id])
-        .status()
-        .unwrap();
-    assert!(sent.success());
+    signal(&child, "INT");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -8,7 +8,7 @@ use hallpass::client::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::process::{command, run, run_with, spawn};
+use crate::process::{command, run, run_with, signal, spawn};
 
 /// An issuer in a folder of its own, killed at the end.
 struct Running {
@@ -54,15 +54,6 @@ impl Running {
             .collect()
     }
 
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let sent = std::process::Command::new("kill")
-            .args(["-s", name, &id])
-            .status()
-            .unwrap();
-        assert!(sent.success());
-    }
-
     fn wait_for_log(&mut self, text: &str) {
         let stderr = self.child.stderr.as_mut().unwrap();
         let mut lines = BufReader::new(stderr).lines();
@@ -70,7 +61,7 @@ impl Running {
     }
 
     fn stop(mut self) -> i32 {
-        self.signal("TERM");
+        signal(&self.child, "TERM");
         self.child.wait().unwrap().code().unwrap()
     }
 }
@@ -131,7 +122,7 @@ fn an_imported_key_is_published_after_a_hangup_without_a_restart() {
     assert!(outcome.stdout.contains("moved"), "{outcome:?}");
     assert!(!outcome.stdout.contains("nWGxne_9"), "no private part");
 
-    issuer.signal("HUP");
+    signal(&issuer.child, "HUP");
     issuer.wait_for_log("read anew");
     let keys = issuer.key_ids();
     assert!(

@@ -36,6 +36,16 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Sends a signal by its name. The shell's own `kill` serves: a small system has no program of that name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("sh")
+        .args(["-c", r#"kill -s "$0" "$1""#, name, &id])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
 /// Runs to the end with `stdin` as standard input.
 pub(crate) fn run_with(arguments: &[&str], stdin: &[u8]) -> Outcome {
     let mut child = spawn(&mut command(arguments));
