@@ -69,22 +69,22 @@ impl Authenticator {
     ) -> Result<Arc<Client>, Refusal> {
         let id = credentials.unverified_client_id.as_ref();
         let client = registry.find(id);
-        let mut readings = credentials.secrets();
-        if readings.any(|secret| self.is_right_cheaply(registry, client, secret, attempt.now))
-            && let Some(client) = client
-        {
-            return Ok(Arc::clone(client));
+        if let Some(client) = self.cheaply(registry, credentials, attempt.now) {
+            return Ok(client);
         }
-        self.throttle
-            .take(id, attempt.source, attempt.monotonic)
-            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })?;
         if registry.costly_runs() == 0 {
+            self.throttle(id, attempt)?;
             return Err(Refusal::BadCredentials);
         }
         let turn = Arc::clone(&self.costly).acquire_owned();
         let Ok(Ok(turn)) = tokio::time::timeout(COSTLY_CHECK_WAIT, turn).await else {
             return Err(Refusal::Busy);
         };
+        // After a restart all callers of a client come at once: the first has proven the secret for those behind it.
+        if let Some(client) = self.cheaply(registry, credentials, attempt.now) {
+            return Ok(client);
+        }
+        self.throttle(id, attempt)?;
         let check = CostlyCheck {
             registry: Arc::clone(registry),
             client: client.cloned(),
@@ -99,6 +99,27 @@ impl Authenticator {
         };
         let checked = tokio::task::spawn_blocking(move || check.run()).await;
         checked.ok().flatten().ok_or(Refusal::BadCredentials)
+    }
+
+    /// Takes one attempt from the buckets.
+    fn throttle(&self, client_id: &str, attempt: Attempt) -> Result<(), Refusal> {
+        self.throttle
+            .take(client_id, attempt.source, attempt.monotonic)
+            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
+    }
+
+    /// The client, when one reading of its secret is right and that can be told without a costly hash.
+    fn cheaply(
+        &self,
+        registry: &Registry,
+        credentials: &Credentials<'_>,
+        now: UnixTime,
+    ) -> Option<Arc<Client>> {
+        let client = registry.find(credentials.unverified_client_id.as_ref());
+        let right = credentials
+            .secrets()
+            .any(|secret| self.is_right_cheaply(registry, client, secret, now));
+        client.filter(|_| right).cloned()
     }
 
     /// Compares with the client's live secrets, or with the decoy when there is no such client.
