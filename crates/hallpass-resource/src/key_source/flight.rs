@@ -175,7 +175,8 @@ impl Flight {
             self.not_before = now;
             self.backoff = FIRST_BACKOFF.min(self.cooldown);
         }
-        if let Some(kid) = missed {
+        // A fetch that failed says nothing about the `kid`; `not_before` alone holds the next one back.
+        if let (Ok(()), Some(kid)) = (outcome, missed) {
             self.unknown_not_before = now.saturating_add(self.cooldown);
             self.unknown.remember(kid, now, self.cooldown);
         }

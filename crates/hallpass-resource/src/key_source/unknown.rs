@@ -7,8 +7,9 @@ use hallpass_token::KeyId;
 
 /// Most `kid`s that are remembered. A caller who invents more only costs others' entries: the cool-down still holds.
 const MAX_UNKNOWN_KIDS: usize = 256;
-/// How many cool-downs long one is remembered. Not longer: a key may be used moments before it is published.
-const REMEMBERED_COOLDOWNS: u32 = 3;
+/// How many cool-downs long one is remembered at most: one after the first fetch in vain, for a key may be used
+/// moments before it is published, and one more after each further fetch.
+const MAX_REMEMBERED_COOLDOWNS: u32 = 3;
 
 /// Bounded memory of unknown `kid`s.
 ///
@@ -16,37 +17,44 @@ const REMEMBERED_COOLDOWNS: u32 = 3;
 /// `KeyId` is bounded by its type.
 #[derive(Debug, Default)]
 pub(super) struct UnknownKids {
-    until: HashMap<KeyId, Duration>,
+    misses: HashMap<KeyId, Miss>,
+}
+
+/// The fetches in vain for one `kid`.
+#[derive(Clone, Copy, Debug)]
+struct Miss {
+    fetches: u32,
+    until: Duration,
 }
 
 impl UnknownKids {
     pub(super) fn contains(&self, kid: &KeyId, now: Duration) -> bool {
-        self.until.get(kid).is_some_and(|until| now < *until)
+        self.misses.get(kid).is_some_and(|miss| now < miss.until)
     }
 
     pub(super) fn remember(&mut self, kid: &KeyId, now: Duration, cooldown: Duration) {
-        if self.until.len() >= MAX_UNKNOWN_KIDS {
-            self.until.retain(|_, until| now < *until);
+        let before = self.misses.remove(kid).map_or(0, |miss| miss.fetches);
+        let fetches = before.saturating_add(1).min(MAX_REMEMBERED_COOLDOWNS);
+        if self.misses.len() >= MAX_UNKNOWN_KIDS {
+            self.misses.retain(|_, miss| now < miss.until);
         }
-        if self.until.len() >= MAX_UNKNOWN_KIDS
+        if self.misses.len() >= MAX_UNKNOWN_KIDS
             && let Some(first) = self
-                .until
+                .misses
                 .iter()
-                .min_by_key(|(_, until)| **until)
+                .min_by_key(|(_, miss)| miss.until)
                 .map(|(kid, _)| kid.clone())
         {
-            self.until.remove(&first);
+            self.misses.remove(&first);
         }
-        self.until.insert(
-            kid.clone(),
-            now.saturating_add(cooldown.saturating_mul(REMEMBERED_COOLDOWNS)),
-        );
+        let until = now.saturating_add(cooldown.saturating_mul(fetches));
+        self.misses.insert(kid.clone(), Miss { fetches, until });
     }
 
     /// Number of entries, for tests.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.until.len()
+        self.misses.len()
     }
 }
 
@@ -55,12 +63,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_ends_after_three_cooldowns() {
+    fn an_entry_ends_after_one_cooldown_and_later_after_up_to_three() {
         let (kid, cooldown) = ("a".parse().unwrap(), Duration::from_secs(10));
         let mut unknown = UnknownKids::default();
-        unknown.remember(&kid, Duration::from_secs(100), cooldown);
-        assert!(unknown.contains(&kid, Duration::from_secs(129)));
-        assert!(!unknown.contains(&kid, Duration::from_secs(130)));
+        for (now, until) in [(100, 110), (110, 130), (130, 160), (160, 190)] {
+            unknown.remember(&kid, Duration::from_secs(now), cooldown);
+            assert!(unknown.contains(&kid, Duration::from_secs(until - 1)));
+            assert!(!unknown.contains(&kid, Duration::from_secs(until)));
+        }
     }
 
     #[test]

@@ -146,13 +146,24 @@ async fn bogus_kids_at_a_cold_start_cost_one_fetch_as_well() {
 async fn one_bogus_kid_again_and_again_is_remembered_beyond_the_cooldown() {
     let setting = start().await;
     let bogus = setting.bogus("bogus");
-    assert_eq!(setting.status(&bogus).await, 401);
-    setting.clock.advance_seconds(11);
-    assert_eq!(setting.status(&bogus).await, 401);
-    assert_eq!(setting.issuer.requests(), 1);
-    setting.clock.advance_seconds(20);
-    assert_eq!(setting.status(&bogus).await, 401);
-    assert_eq!(setting.issuer.requests(), 2);
+    for (seconds, fetches) in [(0, 1), (11, 2), (11, 2), (10, 3)] {
+        setting.clock.advance_seconds(seconds);
+        assert_eq!(setting.status(&bogus).await, 401);
+        assert_eq!(setting.issuer.requests(), fetches);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_before_it_is_published_is_found_after_one_cooldown() {
+    let setting = start().await;
+    let next = Forge::new("internal", &setting.clock);
+    let early = next.user("");
+    assert_eq!(setting.status(&early).await, 401);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    setting.clock.advance_seconds(9);
+    assert_eq!(setting.status(&early).await, 401);
+    setting.clock.advance_seconds(1);
+    assert_eq!(setting.status(&early).await, 200);
 }
 
 #[tokio::test]

@@ -117,6 +117,27 @@ async fn bogus_kids_while_the_issuer_fails_cost_one_fetch() {
 }
 
 #[tokio::test]
+async fn a_rotated_key_is_found_one_cooldown_after_the_issuer_failed_to_show_it() {
+    let Setting {
+        clock,
+        forge,
+        issuer,
+    } = start().await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    app.server.load_keys().await.unwrap();
+    let next = Forge::new("internal", &clock);
+    let token = next.user("");
+    issuer.set(Behaviour::status(500));
+    assert!(app.server.verifier().verify(&token).await.is_err());
+    issuer.set(Behaviour::keys(next.keys()));
+    clock.advance_seconds(10);
+    assert!(app.server.verifier().verify(&token).await.is_ok());
+}
+
+#[tokio::test]
 async fn the_last_good_keys_serve_while_the_issuer_is_down_but_not_for_ever() {
     let Setting {
         clock,

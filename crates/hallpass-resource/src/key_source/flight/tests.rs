@@ -85,3 +85,37 @@ fn a_fetch_in_vain_starts_the_cooldown_for_unknown_kids_only() {
             .is_some()
     );
 }
+
+#[test]
+fn a_fetch_that_failed_says_nothing_about_the_kid_it_was_made_for() {
+    let mut flight = Flight::new(COOLDOWN);
+    let rotated: KeyId = "rotated".parse().unwrap();
+    let _ = flight.begin(Start::UnknownKid { kid: &rotated }, seconds(1));
+    flight.land(
+        &Err(KeysError::Status(500)),
+        seconds(1),
+        true,
+        Some(&rotated),
+    );
+    let again = |flight: &mut Flight, now| flight.begin(Start::UnknownKid { kid: &rotated }, now).1;
+    assert!(again(&mut flight, seconds(10)).is_none());
+    assert!(again(&mut flight, seconds(11)).is_some());
+}
+
+#[test]
+fn a_kid_is_asked_for_again_after_one_cooldown_and_then_less_and_less_often() {
+    let mut flight = Flight::new(COOLDOWN);
+    let kid: KeyId = "kid".parse().unwrap();
+    let mut fetches = Vec::new();
+    for now in 0..200 {
+        if flight
+            .begin(Start::UnknownKid { kid: &kid }, seconds(now))
+            .1
+            .is_some()
+        {
+            flight.land(&Ok(()), seconds(now), true, Some(&kid));
+            fetches.push(now);
+        }
+    }
+    assert_eq!(fetches, [0, 10, 30, 60, 90, 120, 150, 180]);
+}
