@@ -1,8 +1,12 @@
 //! Logging to standard error, for people or as JSON lines.
+//!
+//! A thread of its own writes, and what has come up since its last write in one go: the issuer logs every token
+//! that it issues, and neither a system call for each nor a slow reader of the log may hold up its requests.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal};
 
 use clap::{Args, ValueEnum};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::command::Command;
@@ -33,11 +37,25 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Lines that may wait for the writing thread. When they are as many, whoever logs waits: for the issuer's
+/// audit that is a task whose own queue is bounded and counts what it drops.
+const MAX_WAITING_LINES: usize = 8_192;
+
+/// Writes out what is left when it is dropped, at the end of the process.
+#[derive(Debug)]
+#[must_use = "without it the log ends at once"]
+pub(crate) struct LogGuard {
+    _writer: WorkerGuard,
+}
+
 /// Installs the process-wide subscriber.
 ///
 /// # Errors
 /// A usage failure when the filter can not be read.
-pub(crate) fn install(arguments: &LoggingArguments, command: &Command) -> Result<(), Failure> {
+pub(crate) fn install(
+    arguments: &LoggingArguments,
+    command: &Command,
+) -> Result<LogGuard, Failure> {
     // An empty variable is no wish.
     let wish = arguments
         .log
@@ -46,9 +64,14 @@ pub(crate) fn install(arguments: &LoggingArguments, command: &Command) -> Result
         .unwrap_or_else(|| command.default_log());
     let filter = EnvFilter::try_new(wish)
         .map_err(|error| Failure::usage(format_args!("--log {wish}: {error}")))?;
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(MAX_WAITING_LINES)
+        .lossy(false)
+        .thread_name("log")
+        .finish(BufWriter::new(io::stderr()));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr);
+        .with_writer(writer);
     let installed = match arguments.log_format {
         LogFormat::Human => builder
             .with_ansi(io::stderr().is_terminal())
@@ -56,5 +79,6 @@ pub(crate) fn install(arguments: &LoggingArguments, command: &Command) -> Result
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    installed.map_err(Failure::failed)
+    installed.map_err(Failure::failed)?;
+    Ok(LogGuard { _writer: guard })
 }

@@ -36,9 +36,10 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error).into(),
     };
-    if let Err(failure) = logging::install(&arguments.logging, &arguments.command) {
-        return failure.report().into();
-    }
+    let _log = match logging::install(&arguments.logging, &arguments.command) {
+        Ok(log) => log,
+        Err(failure) => return failure.report().into(),
+    };
     match arguments.command.run() {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
