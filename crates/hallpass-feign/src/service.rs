@@ -150,7 +150,12 @@ impl Service {
 
     async fn states(&self) -> Result<Arc<[Arc<InstanceState>]>, DiscoverError> {
         let instances = match &self.address {
-            Address::LoadBalanced(service) => self.discovery.instances(service).await?,
+            Address::LoadBalanced(service) => match self.discovery.instances(service).await {
+                Ok(instances) if !instances.is_empty() => instances,
+                // Down, or for the moment it knows nobody: the last known instances go on, and their breakers say
+                // which of them are really gone.
+                answer => return self.last_known(answer),
+            },
             Address::Fixed(instance) => {
                 let mut known = self.known();
                 if known.states.is_empty() {
@@ -159,15 +164,24 @@ impl Service {
                 return Ok(Arc::clone(&known.states));
             }
         };
-        if instances.is_empty() {
-            return Err(DiscoverError::no_instance(&self.name));
-        }
         let mut known = self.known();
         // Usually the same list is the same pointer; a discovery that asks anew each time gives equal ones.
         if !Arc::ptr_eq(&known.instances, &instances) && known.instances != instances {
             self.replace(&mut known, instances);
         }
         Ok(Arc::clone(&known.states))
+    }
+
+    fn last_known(
+        &self,
+        answer: Result<Instances, DiscoverError>,
+    ) -> Result<Arc<[Arc<InstanceState>]>, DiscoverError> {
+        let states = Arc::clone(&self.known().states);
+        if states.is_empty() {
+            answer?;
+            return Err(DiscoverError::no_instance(&self.name));
+        }
+        Ok(states)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

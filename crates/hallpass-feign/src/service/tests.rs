@@ -12,19 +12,28 @@ use crate::error::FeignError;
 use crate::metrics::FeignMetrics;
 use crate::test_clock::HandClock;
 
+/// `None`: it is down.
 #[derive(Clone, Debug, Default)]
-struct Registry(Arc<Mutex<Instances>>);
+struct Registry(Arc<Mutex<Option<Instances>>>);
 
 impl Registry {
     fn set(&self, ports: &[u16]) {
-        *self.0.lock().unwrap() = ports.iter().map(|port| instance(*port)).collect();
+        *self.0.lock().unwrap() = Some(ports.iter().map(|port| instance(*port)).collect());
+    }
+
+    fn fail(&self) {
+        *self.0.lock().unwrap() = None;
     }
 }
 
 impl Discover for Registry {
-    fn instances<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let instances = Arc::clone(&self.0.lock().unwrap());
-        Box::pin(async move { Ok(instances) })
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
+        let instances = self.0.lock().unwrap().clone();
+        let answer = instances.ok_or_else(|| DiscoverError::unavailable(service, "down"));
+        Box::pin(async move { answer })
     }
 }
 
@@ -177,6 +186,29 @@ async fn instances_come_and_go_and_those_that_stay_keep_their_breaker() {
     fixture.choose().await;
     fixture.registry.set(&[1]);
     assert_eq!(fixture.choose().await.instance.instance, instance(1));
+}
+
+#[tokio::test]
+async fn the_last_known_instances_go_on_while_discovery_is_down_or_knows_none() {
+    let fixture = service(&[1]);
+    fixture.choose().await;
+    fixture.registry.fail();
+    assert_eq!(fixture.choose().await.instance.instance, instance(1));
+    fixture.registry.set(&[]);
+    assert_eq!(fixture.choose().await.instance.instance, instance(1));
+    fixture.registry.set(&[2]);
+    assert_eq!(fixture.choose().await.instance.instance, instance(2));
+}
+
+#[tokio::test]
+async fn discovery_that_is_down_from_the_start_is_no_instance() {
+    let fixture = service(&[]);
+    fixture.registry.fail();
+    let error = fixture.service.choose(None).await.unwrap_err();
+    assert!(matches!(
+        error,
+        FeignError::NoInstance(DiscoverError::Unavailable { .. })
+    ));
 }
 
 #[tokio::test]
