@@ -270,8 +270,8 @@ fn transport(
         identity: configured.identity,
         when_absent: configured.when_absent,
     };
-    let token_less = feign.is_token_less(spec.name);
-    let plan = IdentityPlan::decide(spec, method, &overrides.wishes, &configured, token_less)?;
+    let withheld = feign.withheld(spec.name);
+    let plan = IdentityPlan::decide(spec, method, &overrides.wishes, &configured, withheld)?;
     let layers = IdentityLayers::new(
         &plan,
         service.name(),

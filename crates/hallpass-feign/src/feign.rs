@@ -9,6 +9,7 @@ use hallpass_client::config::{Feign as FeignSettings, TokenFeign};
 use hallpass_client::{AuthTokenService, Discover, HttpTransport, StaticDiscovery};
 
 use crate::build_error::BuildError;
+use crate::identity::Withheld;
 use crate::metrics::FeignMetrics;
 use crate::observer::{FinishedCall, Observer};
 use crate::service::{Address, Service, ServiceSettings, Surroundings};
@@ -42,10 +43,12 @@ pub(crate) struct Shared {
     services: Mutex<HashMap<&'static str, Vec<Arc<Service>>>>,
 }
 
-/// Which clients never carry a service token (`internal-token.feign`).
+/// Which clients go without tokens (`internal-token.feign`).
 #[derive(Default)]
 struct TokenLess {
+    /// All of them, as far as this service's own tokens go.
     all: bool,
+    /// These carry nobody's.
     named: BTreeSet<String>,
 }
 
@@ -66,9 +69,14 @@ impl Feign {
         &self.shared
     }
 
-    /// Whether the client of this name goes out without a service token.
-    pub(crate) fn is_token_less(&self, name: &str) -> bool {
-        self.shared.token_less.all || self.shared.token_less.named.contains(name)
+    /// What the client of this name never carries.
+    pub(crate) fn withheld(&self, name: &str) -> Withheld {
+        let TokenLess { all, named } = &self.shared.token_less;
+        match (named.contains(name), all) {
+            (true, _) => Withheld::Everything,
+            (false, true) => Withheld::ServiceToken,
+            (false, false) => Withheld::Nothing,
+        }
     }
 
     /// The state of a service, shared by all clients of that name which call the same address with the same settings.
@@ -160,8 +168,9 @@ impl FeignBuilder {
         self
     }
 
-    /// The sections `feign` and `internal-token.feign` of the configuration. Clients in `skip_clients`, or all when
-    /// `enabled` is false, go out without a service token: those with `identity = "service"` carry none at all.
+    /// The sections `feign` and `internal-token.feign` of the configuration. Clients in `skip_clients` carry no token,
+    /// whatever identity they state. When `enabled` is false no client carries a service token: those with
+    /// `identity = "service"` carry none at all, and those that relay a caller still do.
     #[must_use]
     pub fn settings(mut self, feign: &FeignSettings, tokens: &TokenFeign) -> Self {
         self.settings = feign.clone();

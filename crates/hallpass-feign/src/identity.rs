@@ -20,6 +20,17 @@ pub(crate) struct IdentityPlan {
     scope: Scope,
 }
 
+/// What the configuration keeps from a client, whatever it asks for (`internal-token.feign`).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Withheld {
+    /// Nothing.
+    Nothing,
+    /// Tokens of this service (`enabled: false`). Callers are relayed all the same.
+    ServiceToken,
+    /// Every token (`skip-clients`): the client is a third party, and a user's token is no more its business.
+    Everything,
+}
+
 /// What somebody says about the identity of all methods of a client.
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
@@ -37,7 +48,7 @@ impl IdentityPlan {
         method: &MethodSpec,
         overrides: &Wishes,
         configured: &Wishes,
-        without_service_token: bool,
+        withheld: Withheld,
     ) -> Result<Self, BuildError> {
         let client = spec.name;
         let (own, shared) = (&method.shared, &spec.shared);
@@ -63,14 +74,16 @@ impl IdentityPlan {
                 .map_err(|_| BuildError::Audience { client })?,
             scope: scope.parse().map_err(|_| BuildError::Scope { client })?,
         };
-        Ok(if without_service_token {
-            plan.without_service_token()
-        } else {
-            plan
+        Ok(match withheld {
+            Withheld::Nothing => plan,
+            Withheld::ServiceToken => plan.without_service_token(),
+            Withheld::Everything => Self {
+                identity: Identity::None,
+                ..plan
+            },
         })
     }
 
-    /// The same for a client that never gets a service token (`skip-clients`).
     fn without_service_token(mut self) -> Self {
         if self.identity == Identity::Service {
             self.identity = Identity::None;

@@ -1,4 +1,4 @@
-use super::{Identity, IdentityPlan, WhenAbsent, Wishes};
+use super::{Identity, IdentityPlan, WhenAbsent, Wishes, Withheld};
 use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 
 const NOTHING: SharedSpec = SharedSpec {
@@ -50,7 +50,7 @@ fn decide(
     overrides: &Wishes,
     configured: &Wishes,
 ) -> IdentityPlan {
-    IdentityPlan::decide(client, method, overrides, configured, false).unwrap()
+    IdentityPlan::decide(client, method, overrides, configured, Withheld::Nothing).unwrap()
 }
 
 #[test]
@@ -105,18 +105,28 @@ fn the_builder_goes_over_the_configuration_and_that_over_method_and_trait() {
     assert_eq!(of(identity(service), &wish(relay), &wish(none)), relay);
 }
 
+fn withheld(shared: SharedSpec, withheld: Withheld) -> IdentityPlan {
+    let (client, method) = (client(shared), method(NOTHING));
+    let nothing = Wishes::default();
+    IdentityPlan::decide(&client, &method, &nothing, &nothing, withheld).unwrap()
+}
+
 #[test]
-fn a_skipped_client_never_gets_a_service_token() {
-    let plan = |shared: SharedSpec| {
-        IdentityPlan::decide(
-            &client(shared),
-            &method(NOTHING),
-            &Wishes::default(),
-            &Wishes::default(),
-            true,
-        )
-        .unwrap()
-    };
+fn a_skipped_client_never_gets_a_token_of_anybody() {
+    for shared in [
+        NOTHING,
+        identity(Identity::Relay),
+        identity(Identity::Exchange),
+    ] {
+        let plan = withheld(shared, Withheld::Everything);
+        assert_eq!(plan.identity, Identity::None);
+        assert!(!plan.needs_service_token());
+    }
+}
+
+#[test]
+fn without_service_tokens_callers_are_relayed_all_the_same() {
+    let plan = |shared| withheld(shared, Withheld::ServiceToken);
     let skipped = plan(NOTHING);
     assert_eq!(skipped.identity, Identity::None);
     assert!(!skipped.needs_service_token());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::response::IntoResponse;
+use hallpass_client::config::{self, TokenFeign};
 use hallpass_client::context::{self, InContext};
 use hallpass_client::token::UnixTime;
 use hallpass_feign::{FeignError, Identity, WhenAbsent};
@@ -28,6 +29,19 @@ async fn client() -> (Upstream, FeignAsCaller) {
 
 fn identities(upstream: &Upstream) -> Vec<Option<String>> {
     upstream.identities()
+}
+
+#[tokio::test]
+async fn the_caller_is_not_relayed_to_a_third_party_that_the_configuration_names() {
+    let upstream = upstream().await;
+    let skip = TokenFeign {
+        skip_clients: vec!["service-a".to_owned()],
+        ..TokenFeign::default()
+    };
+    let feign = runtime(&[&upstream]).settings(&config::Feign::default(), &skip);
+    let client = FeignAsCaller::new(&feign.build().unwrap()).unwrap();
+    context::scope(caller("anna"), client.mine()).await.unwrap();
+    assert_eq!(identities(&upstream), [None]);
 }
 
 #[tokio::test]
