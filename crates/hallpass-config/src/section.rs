@@ -303,16 +303,21 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Reports sections of a list that have the same value for `key`, by which they are told apart.
+/// Reports sections of a list that have the same value for `key`, be it inherited, by which they are told apart.
 pub(crate) fn report_doubles(sections: &[Section<'_>], key: &str) {
     let mut seen = HashSet::new();
     for section in sections {
-        let text = section.own(key).and_then(|node| match &node.value {
+        let text = section.find(key).and_then(|found| match &found.node.value {
             Value::Scalar(text) => Some(text.expose()),
             _ => None,
         });
         if text.is_some_and(|text| !seen.insert(text)) {
-            section.problem(key, "is the same as in an entry before");
+            // At the entry where it is inherited: the value itself is right where it stands.
+            let place = section.own(key).map_or(&section.place, |node| &node.place);
+            let message = "is the same as in an entry before";
+            section
+                .report
+                .problem(place, &section.path_of(key), message);
         }
     }
 }

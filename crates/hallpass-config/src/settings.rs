@@ -79,6 +79,9 @@ pub struct Settings {
     /// `internal-token`: the credentials of this service as a caller. `None` when the section is absent or says
     /// `enabled: false`.
     pub internal_token: Option<InternalToken>,
+    /// `internal-token.feign`: which outgoing calls get no token. It holds also when the section around it says
+    /// `enabled: false`.
+    pub token_feign: TokenFeign,
     /// `security`: what this service demands of its own callers.
     pub security: Security,
     /// `feign`: deadlines, retries and circuit breakers of outgoing calls.
@@ -97,11 +100,14 @@ impl Settings {
             .section("service")
             .read_all(ServiceSettings::read)
             .unwrap_or_default();
-        let internal_token = InternalToken::read(&root.section("internal-token"));
+        let token_section = root.section("internal-token");
+        let internal_token = InternalToken::read(&token_section);
+        let token_feign = token_section.read_all(TokenFeign::read);
         let security = root.section("security");
         let security = security.read_all(|section| Security::read(section, &service, production));
         Self {
             internal_token,
+            token_feign: token_feign.unwrap_or_default(),
             security: security.unwrap_or_default(),
             feign: root
                 .section("feign")

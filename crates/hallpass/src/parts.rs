@@ -167,16 +167,12 @@ impl HallpassBuilder<'_> {
             }
             None => AuthTokenService::disabled(),
         };
-        let token_feign = settings
-            .internal_token
-            .as_ref()
-            .map(|section| section.feign.clone());
         let mut feign = Feign::builder()
             .tokens(tokens.clone())
             .shared_discovery(Arc::clone(&discovery))
             .transport(transport.clone())
             .clock(Arc::clone(&clock))
-            .settings(&settings.feign, &token_feign.unwrap_or_default());
+            .settings(&settings.feign, &settings.token_feign);
         if let Some(observer) = self.observer {
             feign = feign.observe(observer);
         }

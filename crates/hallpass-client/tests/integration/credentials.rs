@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hallpass_client::config::{
-    InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential, TokenFeign,
+    InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential,
 };
 use hallpass_client::{
     AuthTokenService, Body, ClientAuthentication, HttpTransport, StaticDiscovery, TargetParameter,
@@ -137,7 +137,6 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
             credential: entry,
         }],
         memory_cache: MemoryCache::default(),
-        feign: TokenFeign::default(),
     };
     let clock = Arc::new(hallpass_client::config::SystemClock::new());
     let transport = HttpTransport::new().unwrap();

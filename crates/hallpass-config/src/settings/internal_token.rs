@@ -19,8 +19,6 @@ pub struct InternalToken {
     pub clients: Vec<InternalTokenClient>,
     /// `memory-cache`: tokens kept in the memory of this process.
     pub memory_cache: MemoryCache,
-    /// `feign`: which outgoing calls carry a token by themselves.
-    pub feign: TokenFeign,
 }
 
 /// One entry of `internal-token.clients`, with all that it inherits filled in.
@@ -169,12 +167,13 @@ impl Default for MemoryCache {
     }
 }
 
-/// Which declared clients get a token by themselves.
+/// `internal-token.feign`: which declared clients get a token by themselves. It holds also where the section around it
+/// is switched off, since it keeps tokens of callers from third parties too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFeign {
-    /// `enabled`: whether outgoing calls get a token at all.
+    /// `enabled`: whether outgoing calls get tokens of this service at all. Callers are relayed all the same.
     pub enabled: bool,
-    /// `skip-clients`: names of declared clients that never get one (third parties).
+    /// `skip-clients`: names of declared clients that never get a token, nobody's (third parties).
     pub skip_clients: Vec<String>,
 }
 
@@ -205,17 +204,18 @@ impl InternalToken {
         let credential = TokenCredential::read(section);
         let clients = section.sections("clients");
         section::report_doubles(&clients, "name");
-        let clients = clients.into_iter().map(|client| client.inheriting(section));
         let clients: Vec<_> = clients
-            .map(|client| InternalTokenClient::read(&client))
+            .into_iter()
+            .map(|client| client.inheriting(section))
             .collect();
+        // A call finds its credential by its audience, so a second one would never be used.
+        section::report_doubles(&clients, "audience");
+        let clients: Vec<_> = clients.iter().map(InternalTokenClient::read).collect();
         let memory_cache = MemoryCache::read(&section.section("memory-cache"));
-        let feign = TokenFeign::read(&section.section("feign"));
         Some(Self {
             credential: credential?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             memory_cache: memory_cache?,
-            feign: feign?,
         })
     }
 }
@@ -313,7 +313,12 @@ impl MemoryCache {
 }
 
 impl TokenFeign {
-    fn read(section: &Section<'_>) -> Option<Self> {
+    /// From the section `internal-token`, be it switched off or not.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return Some(Self::default());
+        }
+        let section = section.section("feign");
         let enabled = section.flag("enabled");
         let skip_clients = section.texts("skip-clients", section::check_name);
         Some(Self {

@@ -71,7 +71,8 @@ fn variables_that_mean_no_key_or_nothing_are_ignored() {
 
 #[test]
 fn variables_reach_into_lists() {
-    let text = format!("{TOKEN}    audience: a\n    clients: [{{name: one}}, {{name: two}}]\n");
+    let clients = "    clients: [{name: one, audience: a}, {name: two, audience: b}]\n";
+    let text = format!("{TOKEN}    audience: c\n{clients}");
     let settings = loader(&text)
         .environment([
             ("HALLPASS_INTERNALTOKEN_CLIENTS_1_CLIENTSECRET", "second"),
@@ -91,12 +92,14 @@ fn variables_reach_into_lists() {
 
 #[test]
 fn a_list_made_of_variables_is_in_the_order_of_its_numbers() {
-    let names = (0..12).map(|number| format!("name-{number}"));
-    let variables = names
-        .enumerate()
-        .map(|(at, name)| (format!("HALLPASS_INTERNALTOKEN_CLIENTS_{at}_NAME"), name));
-    let text = format!("{TOKEN}    audience: a\n");
-    let settings = loader(&text)
+    let variables = (0..12).flat_map(|at| {
+        let variable = |key| format!("HALLPASS_INTERNALTOKEN_CLIENTS_{at}_{key}");
+        [
+            (variable("NAME"), format!("name-{at}")),
+            (variable("AUDIENCE"), format!("audience-{at}")),
+        ]
+    });
+    let settings = loader(TOKEN)
         .environment(variables)
         .load()
         .unwrap()
@@ -125,10 +128,7 @@ fn lists_of_texts_come_with_commas() {
         .load()
         .unwrap()
         .into_settings();
-    assert_eq!(
-        settings.internal_token.unwrap().feign.skip_clients,
-        ["weather", "maps"]
-    );
+    assert_eq!(settings.token_feign.skip_clients, ["weather", "maps"]);
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn what_is_absent_has_its_default() {
 
     let token = load(TOKEN).internal_token.unwrap();
     assert_eq!(token.memory_cache, hallpass_config::MemoryCache::default());
-    assert_eq!(token.feign, hallpass_config::TokenFeign::default());
+    assert_eq!(settings.token_feign, hallpass_config::TokenFeign::default());
     assert_eq!(
         token.credential.cache_life,
         hallpass_config::CacheLife::default()

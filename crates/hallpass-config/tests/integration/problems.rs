@@ -89,6 +89,15 @@ fn a_section_that_is_switched_off_needs_nothing_but_lies_about_nothing() {
 }
 
 #[test]
+fn clients_to_skip_are_known_where_tokens_are_switched_off() {
+    let text =
+        "hallpass: { internal-token: { enabled: false, feign: { skip-clients: [weather] } } }";
+    let settings = crate::load(text);
+    assert!(settings.internal_token.is_none());
+    assert_eq!(settings.token_feign.skip_clients, ["weather"]);
+}
+
+#[test]
 fn a_wrong_type_is_told_with_the_type_that_was_expected() {
     let cases = [
         (
@@ -203,7 +212,7 @@ hallpass:
     client-secret: s3cret
     token-url: http://issuer.example/token
     audience: a
-    clients: [{name: b}, {name: c}]
+    clients: [{name: b}, {name: c, audience: d}]
 ";
     assert_eq!(
         problems(text),

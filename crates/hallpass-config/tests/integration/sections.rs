@@ -51,6 +51,18 @@ fn further_credentials_have_names_of_their_own_and_an_audience() {
 }
 
 #[test]
+fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_use_it() {
+    let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}, {name: c, audience: y}, {name: d}]\n";
+    assert_eq!(
+        problems(&format!("{TOKEN}{clients}")),
+        [
+            "7:70: internal-token.clients[2].audience: is the same as in an entry before",
+            "7:74: internal-token.clients[3].audience: is the same as in an entry before",
+        ]
+    );
+}
+
+#[test]
 fn issuers_come_from_the_list_and_from_the_short_form() {
     let jwt = everything().security.internal_jwt;
     assert_eq!(jwt.mode, Mode::Report);

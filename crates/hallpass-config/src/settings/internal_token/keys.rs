@@ -25,7 +25,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
-        "Further credentials. Each inherits from the section what it leaves out.",
+        "Further credentials, chosen by the audience of a call. Each inherits from the section what it leaves out.",
     ),
     Key::new("memory-cache", Kind::Section(MEMORY_CACHE_KEYS), "Tokens kept in the memory of this process."),
     Key::new("feign", Kind::Section(FEIGN_KEYS), "Which outgoing calls get a token by themselves."),
@@ -39,7 +39,7 @@ const CLIENT_KEYS: &[Key] = &[
         Kind::Text {
             what: "letters, digits, `-`, `_`, `.`",
         },
-        "Unique in the list; code and logs name the credential by it.",
+        "Unique in the list; tells the entries apart for their readers.",
     )
     .required(),
     CLIENT_ID.otherwise(INHERITED),
@@ -47,7 +47,7 @@ const CLIENT_KEYS: &[Key] = &[
     CLIENT_SECRET_FILE.otherwise(INHERITED),
     TOKEN_URL.otherwise(INHERITED),
     SCOPE.otherwise(INHERITED),
-    AUDIENCE.otherwise("that of the section, which must have one then"),
+    CLIENT_AUDIENCE.otherwise("that of the section, which must have one then"),
     GRANT_TYPE.otherwise(INHERITED),
     ISSUER.otherwise(INHERITED),
     CACHE_EXPIRE.otherwise(INHERITED),
@@ -85,6 +85,11 @@ const AUDIENCE: Key = Key::new(
     "audience",
     Kind::Text { what: "" },
     "The service that tokens are for when a call does not say.",
+);
+const CLIENT_AUDIENCE: Key = Key::new(
+    "audience",
+    Kind::Text { what: "" },
+    "The service whose calls use this credential. Unique in the list.",
 );
 const GRANT_TYPE: Key = Key::new(
     "grant-type",
@@ -137,7 +142,7 @@ const FEIGN_KEYS: &[Key] = &[
     Key::new(
         "enabled",
         Kind::Flag,
-        "Whether outgoing calls get a token at all.",
+        "Whether outgoing calls get tokens of this service at all. Callers are relayed all the same.",
     )
     .or("true"),
     Key::new(
@@ -145,7 +150,7 @@ const FEIGN_KEYS: &[Key] = &[
         Kind::Texts {
             what: "names of declared clients",
         },
-        "Which ones never get one: third parties.",
+        "Which ones never get a token, nobody's: third parties. Holds beside `enabled: false` above as well.",
     )
     .or(""),
 ];
