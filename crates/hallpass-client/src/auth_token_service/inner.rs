@@ -180,6 +180,8 @@ impl Inner {
     pub(crate) async fn evict(&self, entry: &Entry) {
         entry.forget();
         self.evict_from_tiers(&entry.key).await;
+        // Once more: meanwhile a call may have found the token in a tier that had not forgotten it yet.
+        entry.forget();
     }
 
     pub(crate) async fn evict_from_tiers(&self, key: &TokenKey) {

@@ -170,6 +170,53 @@ async fn a_rejected_token_is_not_taken_from_a_tier_again() {
     assert_ne!(tokens.renew_rejected(old.generation()).await.unwrap(), old);
 }
 
+/// A tier that takes its time to forget.
+#[derive(Debug)]
+struct SlowToForget(MemoryTokenCache);
+
+impl InternalTokenCache for SlowToForget {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn get_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>> {
+        self.0.get_token(key)
+    }
+
+    fn put_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        token: &'a StoredToken,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.0.put_token(key, token)
+    }
+
+    fn evict<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move {
+            sleep(TIER_WAIT / 2).await;
+            self.0.evict(key).await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_during_an_eviction_does_not_bring_the_evicted_token_back() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = Arc::new(SlowToForget(MemoryTokenCache::new(100)));
+    let client = issuer.client().memory_cache(0).shared_cache(tier);
+    let tokens = handle(&client.build());
+    let evicted = tokens.token().await.unwrap();
+    let during = async {
+        sleep(TIER_WAIT / 4).await;
+        tokens.token().await.unwrap();
+    };
+    tokio::join!(tokens.evict(), during);
+    assert_ne!(tokens.token().await.unwrap(), evicted);
+}
+
 #[tokio::test(start_paused = true)]
 async fn entries_that_have_ended_or_are_damaged_are_passed_over() {
     let token = |issued_at, expires_at| StoredToken {
