@@ -114,6 +114,11 @@ impl TokenHandle {
         })
     }
 
+    /// [`TokenHandle::token`] after [`TokenHandle::try_header`] found nothing.
+    pub(crate) async fn token_not_hot(&self) -> Result<IssuedToken, TokenError> {
+        self.inner.token_not_hot(self.entry()?).await
+    }
+
     fn entry(&self) -> Result<&Arc<Entry>, TokenError> {
         self.entry.as_ref().ok_or(TokenError::Disabled)
     }

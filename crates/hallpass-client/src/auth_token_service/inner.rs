@@ -136,6 +136,14 @@ impl Inner {
                 source: TokenSource::Cache,
             });
         }
+        self.token_not_hot(entry).await
+    }
+
+    /// The rest of [`Inner::token`], for callers that have looked at the hot copy just now: a call counts as one look-up.
+    pub(crate) async fn token_not_hot(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+    ) -> Result<IssuedToken, TokenError> {
         let old = entry.current().filter(|token| self.is_alive(token));
         let waiting = match (self.join(entry, Reason::Miss), &old) {
             (Ok(Joined::Current(token)), _) => return Ok(token),

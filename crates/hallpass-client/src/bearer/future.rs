@@ -88,7 +88,7 @@ where
         reports: bool,
     ) -> Self {
         let waiting = tokens.clone();
-        let token = Box::pin(async move { waiting.token().await });
+        let token = Box::pin(async move { waiting.token_not_hot().await });
         let pending = Some(Box::new(Pending {
             token,
             tokens,

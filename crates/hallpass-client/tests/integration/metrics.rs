@@ -51,6 +51,24 @@ async fn look_ups_hits_requests_and_expiry_are_exported_under_the_fixed_names() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_counts_as_one_look_up_even_when_it_waits_for_its_token() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let tokens = issuer.handle();
+    let bearer = BearerLayer::new("orders", Identity::Service, Arc::clone(tokens.clock()))
+        .tokens(tokens.clone());
+    let callee = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, TransportError>(Response::new(Body::empty()))
+    });
+    for _ in 0..10 {
+        let call = bearer.layer(callee);
+        call.oneshot(Request::new(Body::empty())).await.unwrap();
+    }
+    let exported = Exported::of(&tokens);
+    exported.assert_line(r#"hallpass_token_cache_requests_total{tier="memory"} 10"#);
+    exported.assert_line(r#"hallpass_token_cache_hits_total{tier="memory"} 9"#);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_and_missing_identities_are_exported_with_a_closed_set_of_results() {
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
     issuer.set(Mode::Down);
