@@ -14,7 +14,7 @@ const DEFAULT_PREFIX: &str = "hallpass";
 ///
 /// Without `prefix`, the first known prefix that the file has at its top counts, `hallpass` when it has none.
 pub(crate) fn loader(file: Option<&Path>, prefix: Option<&str>) -> Loader {
-    let prefix = prefix.unwrap_or_else(|| file.map_or(DEFAULT_PREFIX, detect));
+    let prefix = prefix.unwrap_or_else(|| file.and_then(detect).unwrap_or(DEFAULT_PREFIX));
     let mut loader = Loader::new(prefix).process_environment();
     if let Some(file) = file {
         loader = loader.file(file);
@@ -46,17 +46,18 @@ pub(crate) fn issuer(file: Option<&Path>, prefix: Option<&str>) -> Result<Issuer
     }
 }
 
-fn detect(file: &Path) -> &'static str {
+/// The first known prefix that `file` has at its top.
+pub(crate) fn detect(file: &Path) -> Option<&'static str> {
     // A file that can not be read is reported by the loader.
     let text = fs::read_to_string(file).unwrap_or_default();
-    detect_prefix(&text).unwrap_or(DEFAULT_PREFIX)
+    detect_prefix(&text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn detected(text: &str) -> &'static str {
+    fn detected(text: &str) -> Option<&'static str> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         detect(file.path())
@@ -64,12 +65,12 @@ mod tests {
 
     #[test]
     fn the_prefix_is_read_off_the_file() {
-        assert_eq!(detected("scccy:\n  internal-token:\n"), "scccy");
+        assert_eq!(detected("scccy:\n  internal-token:\n"), Some("scccy"));
         assert_eq!(
             detected("other: {}\nhallpass:\n  scccy: 1\nscccy:\n"),
-            "hallpass"
+            Some("hallpass")
         );
-        assert_eq!(detected("scccyx: 1\n"), "hallpass");
-        assert_eq!(detect(Path::new("/nowhere")), "hallpass");
+        assert_eq!(detected("scccyx: 1\n"), None);
+        assert_eq!(detect(Path::new("/nowhere")), None);
     }
 }

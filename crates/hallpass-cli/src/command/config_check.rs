@@ -27,6 +27,13 @@ impl ConfigCheck {
             Some(&self.file),
             self.config_prefix.as_deref(),
         ))?;
+        if self.config_prefix.is_none() && settings::detect(&self.file).is_none() {
+            // Often the key is mistyped: what stands below another one is not for us, and nothing would be checked.
+            return Err(Failure::usage(format_args!(
+                "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another",
+                self.file.display()
+            )));
+        }
         output::print_line(loaded.effective().trim_end())?;
         Ok(Exit::Ok)
     }

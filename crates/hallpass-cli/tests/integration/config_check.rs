@@ -53,6 +53,18 @@ fn the_environment_wins_and_the_origin_is_shown() {
 }
 
 #[test]
+fn a_file_without_a_known_key_at_its_top_is_a_problem_and_not_checked_in_silence() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let path = files.beside("typo.yaml", b"sccy:\n  internal-token:\n    client-id: a\n");
+    let outcome = run(&["config", "check", &path]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (64, ""));
+    assert!(outcome.stderr.contains("--config-prefix"), "{outcome:?}");
+    let outcome = run(&["config", "check", &path, "--config-prefix", "sccy"]);
+    assert_eq!(outcome.code, 64, "{outcome:?}");
+    assert!(outcome.stderr.contains("client-secret"), "{outcome:?}");
+}
+
+#[test]
 fn all_problems_are_told_at_once_without_the_secret_and_exit_64() {
     let files = Keys::new(Algorithm::EdDsa);
     let yaml = "scccy:\n  internal-token:\n    client-id: a\n    client-secret: Sehr_Geheim\n    \
