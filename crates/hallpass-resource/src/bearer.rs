@@ -31,7 +31,7 @@ pub(crate) fn bearer_token(
     if values.next().is_some() {
         return Err(Denial::SeveralAuthorizationHeaders);
     }
-    if value.len() > max_token_bytes + SCHEME_BYTES {
+    if value.len() > max_token_bytes.saturating_add(SCHEME_BYTES) {
         return Err(VerifyError::TooLarge.into());
     }
     match parse_bearer(value.as_bytes()) {
@@ -96,5 +96,12 @@ mod tests {
         // Not even the scheme is read then.
         let long = format!("Basic {}", "a".repeat(200));
         assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
+    }
+
+    #[test]
+    fn the_largest_limit_there_is_means_no_limit() {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
+        assert_eq!(bearer_token(&headers, usize::MAX), Ok(Some("abc")));
     }
 }
