@@ -154,13 +154,12 @@ impl Inner {
         let Some(old) = old else {
             return self.settle(waiting).await;
         };
-        match tokio::time::timeout(OVERDUE_WAIT, self.settle(waiting)).await {
+        match tokio::time::timeout(OVERDUE_WAIT, self.settle(waiting.clone())).await {
             Ok(Ok(token)) => Ok(token),
             _ if self.is_alive(&old) => Ok(old),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(TokenError::Timeout {
-                after: OVERDUE_WAIT,
-            }),
+            // The old one has ended meanwhile: from now on this is a call like any other that has none.
+            Err(_) => self.settle(waiting).await,
         }
     }
 

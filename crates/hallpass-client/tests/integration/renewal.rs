@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use hallpass_client::auth_token_service::RENEWAL_SLACK;
-use hallpass_client::config::CacheLife;
+use hallpass_client::auth_token_service::{OVERDUE_WAIT, RENEWAL_SLACK};
+use hallpass_client::config::{CacheLife, Clock};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 
@@ -174,4 +174,17 @@ async fn a_token_that_had_expired_when_it_came_is_refused() {
     let error = issuer.handle().token().await.unwrap_err();
     let expired = hallpass_client::TokenError::Answer(hallpass_client::AnswerFault::Expired);
     assert_eq!(error, expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_old_token_ends_while_it_waits_goes_on_waiting_for_the_new_one() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let tokens = issuer.handle();
+    let old = tokens.token().await.unwrap();
+    // Nobody used it for long: nothing has renewed it, and its last moment is half an overdue wait away.
+    let last_moment = Duration::from_secs(599) - issuer.clock().monotonic();
+    tokio::time::sleep(last_moment - OVERDUE_WAIT / 2).await;
+    issuer.set_delay(OVERDUE_WAIT * 3);
+    assert_ne!(tokens.token().await.unwrap(), old);
+    assert_eq!(issuer.requests(), 2);
 }
