@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::algorithm::Algorithm;
@@ -176,11 +177,23 @@ impl JwkSet {
 
 /// One member of `keys`, with what is wrong with it as JSON.
 struct Entry {
-    value: Value,
+    /// `None` when it is JSON by its form alone.
+    value: Option<Value>,
     notes: Notes,
 }
 
 impl Entry {
+    /// Each key is read for itself, so that none can spoil the others.
+    fn read(json: &RawValue) -> Self {
+        let notes = Notes::default();
+        let mut deserializer = serde_json::Deserializer::from_str(json.get());
+        let value = StrictValue::new(&notes, 1).deserialize(&mut deserializer);
+        Self {
+            value: value.ok(),
+            notes,
+        }
+    }
+
     fn key(&self) -> Result<Jwk, JwkError> {
         if self.notes.duplicate.get() {
             return Err(JwkError::DuplicateMember);
@@ -188,11 +201,11 @@ impl Entry {
         if self.notes.too_deep.get() {
             return Err(JwkError::TooDeep);
         }
-        Jwk::from_value(&self.value)
+        Jwk::from_value(self.value.as_ref().ok_or(JwkError::Unreadable)?)
     }
 
     fn kid(&self) -> Option<KeyId> {
-        KeyId::try_from(self.value.get("kid")?.as_str()?).ok()
+        KeyId::try_from(self.value.as_ref()?.get("kid")?.as_str()?).ok()
     }
 }
 
@@ -242,13 +255,10 @@ impl<'de> Visitor<'de> for Entries {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
-        loop {
-            let notes = Notes::default();
-            let Some(value) = items.next_element_seed(StrictValue::new(&notes, 1))? else {
-                return Ok(entries);
-            };
-            entries.push(Entry { value, notes });
+        while let Some(json) = items.next_element::<&RawValue>()? {
+            entries.push(Entry::read(json));
         }
+        Ok(entries)
     }
 }
 

@@ -9,6 +9,9 @@ pub enum JwkError {
     /// It is no JSON object.
     #[error("the key is no JSON object")]
     NotAnObject,
+    /// It has a number beyond all limits, or a text that is no Unicode.
+    #[error("the key has a number or a text that can not be read")]
+    Unreadable,
     /// It has a member twice, at whatever depth (RFC 7517 section 4).
     #[error("the key has a member twice")]
     DuplicateMember,
@@ -65,6 +68,7 @@ impl JwkError {
     pub fn code(self) -> &'static str {
         match self {
             Self::NotAnObject => "not_an_object",
+            Self::Unreadable => "unreadable",
             Self::DuplicateMember => "duplicate_member",
             Self::TooDeep => "too_deep",
             Self::MissingMember { .. } => "missing_member",

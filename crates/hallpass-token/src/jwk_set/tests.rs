@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, MAX_KEYS};
+use super::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, MAX_KEYS, SkippedJwk};
 use crate::{Algorithm, JwkError, KeyId, SigningKey, VerifyError};
 
 fn jwk(kid: &str) -> Value {
@@ -128,4 +128,20 @@ fn a_set_is_written_so_that_it_reads_the_same() {
         Algorithm::EVERY.map(|algorithm| SigningKey::generate(algorithm).unwrap().public_jwk());
     let set = JwkSet::new(keys);
     assert_eq!(JwkSet::parse(set.to_json().to_string().as_bytes()), Ok(set));
+}
+
+#[test]
+fn a_key_with_a_number_or_a_text_that_can_not_be_read_spoils_only_itself() {
+    let good = SigningKey::generate(Algorithm::EdDsa).unwrap().public_jwk();
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let rows = [
+        (r#"{"kty":"RSA","n":1e999}"#, JwkError::Unreadable),
+        (r#"{"kty":"oct","k":"\ud800"}"#, JwkError::Unreadable),
+        (deep.as_str(), JwkError::TooDeep),
+    ];
+    for (bad, reason) in rows {
+        let set = parse(&format!(r#"{{"keys":[{bad},{}]}}"#, good.to_json())).unwrap();
+        assert_eq!(set.keys(), std::slice::from_ref(&good), "{bad}");
+        assert_eq!(set.skipped(), [SkippedJwk { kid: None, reason }], "{bad}");
+    }
 }
