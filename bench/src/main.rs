@@ -1,6 +1,6 @@
 //! What is measured, how, and against whom: see `bench/README.md`.
 //!
-//! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table.
+//! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 
 mod bearer;
 mod measure;
@@ -18,7 +18,8 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 5] = [
+const MEASUREMENTS: [(&str, Measurement); 6] = [
+    ("all", all),
     ("bearer", |_| bearer::run()),
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
@@ -26,6 +27,14 @@ const MEASUREMENTS: [(&str, Measurement); 5] = [
     ("verify", |_| verify::run()),
     ("verify-cached", |_| verify_cached::run()),
 ];
+
+/// Everything that `bench/README.md` reports, with each measurement's own defaults.
+fn all(_: &[String]) -> Outcome<()> {
+    verify::run()?;
+    verify_cached::run()?;
+    bearer::run()?;
+    token_endpoint::run(&[])
+}
 
 #[expect(
     clippy::print_stderr,
