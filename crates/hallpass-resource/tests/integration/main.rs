@@ -11,6 +11,7 @@ mod audit;
 mod cache;
 mod context;
 mod extractors;
+mod key_places;
 mod keys;
 mod keys_trouble;
 mod modes;
