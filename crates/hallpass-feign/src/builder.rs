@@ -93,6 +93,14 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
+    /// Whom a service token for these calls is made for; default: what the configuration or the code says, else the
+    /// client's name.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.overrides.wishes.audience = Some(audience.into());
+        self
+    }
+
     /// For each call with its retries, at most [`MAX_DEADLINE`](crate::MAX_DEADLINE); default
     /// [`FeignClientSettings::DEFAULT_DEADLINE`](hallpass_client::config::FeignClientSettings::DEFAULT_DEADLINE).
     #[must_use]
@@ -268,6 +276,7 @@ fn transport(
     let configured = shared.settings.client(spec.name);
     let configured = Wishes {
         identity: configured.identity,
+        audience: configured.audience.clone(),
         when_absent: configured.when_absent,
     };
     let withheld = feign.withheld(spec.name);

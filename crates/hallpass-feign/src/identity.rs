@@ -35,14 +35,17 @@ pub(crate) enum Withheld {
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     pub(crate) identity: Option<Identity>,
+    /// Whom a service token is for.
+    pub(crate) audience: Option<String>,
     pub(crate) when_absent: Option<WhenAbsent>,
 }
 
 impl IdentityPlan {
     /// Decides for one method. `overrides` are the builder's, `configured` the configuration's.
     ///
-    /// A token is made for the service that is called, so the audience is the service's name unless the attribute
-    /// says otherwise. The configured default audience is not used: a token for one service would reach another.
+    /// A token is made for the service that is called, so the audience is the service's name unless the client's own
+    /// configuration or the attribute says otherwise. The default audience of the token service is not used: a token
+    /// for one service would reach another.
     pub(crate) fn decide(
         spec: &ClientSpec,
         method: &MethodSpec,
@@ -64,7 +67,13 @@ impl IdentityPlan {
             .or(configured.when_absent)
             .or(own.when_absent)
             .or(shared.when_absent);
-        let audience = own.audience.or(shared.audience).unwrap_or(client);
+        let audience = overrides
+            .audience
+            .as_deref()
+            .or(configured.audience.as_deref())
+            .or(own.audience)
+            .or(shared.audience)
+            .unwrap_or(client);
         let scope = own.scope.or(shared.scope).unwrap_or_default();
         let plan = Self {
             identity: identity.unwrap_or(Identity::Service),

@@ -36,6 +36,12 @@ const CLIENT_KEYS: &[Key] = &[
     )
     .otherwise("as the code declares"),
     Key::new(
+        "audience",
+        Kind::Text { what: "" },
+        "The service that a service token for these calls is made for, where its name in tokens is another one here.",
+    )
+    .otherwise("as the code declares, else the client's name"),
+    Key::new(
         "when-absent",
         Kind::Choice(&["fail", "service", "none"]),
         "What happens when that identity is missing: the call fails before anything is sent, goes out as this \
@@ -143,6 +149,8 @@ pub struct FeignClientSettings {
     pub url: Option<EndpointUrl>,
     /// `identity`: whose identity calls carry; overrides what the code declares.
     pub identity: Option<CallIdentity>,
+    /// `audience`: whom a service token for these calls is made for; overrides what the code declares.
+    pub audience: Option<String>,
     /// `when-absent`: what happens when that identity is missing; overrides what the code declares.
     pub when_absent: Option<IdentityAbsent>,
     /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
@@ -261,6 +269,7 @@ impl FeignClientSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.parsed("url");
         let identity = section.choice("identity", CallIdentity::named);
+        let audience = section.name("audience");
         let when_absent = section.choice("when-absent", IdentityAbsent::named);
         let deadline = section.millis("deadline-ms");
         let retry = RetrySettings::read(&section.section("retry"));
@@ -268,6 +277,7 @@ impl FeignClientSettings {
         Some(Self {
             url,
             identity,
+            audience,
             when_absent,
             deadline,
             retry: retry?,

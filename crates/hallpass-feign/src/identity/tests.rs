@@ -19,7 +19,7 @@ fn identity(identity: Identity) -> SharedSpec {
 fn wish(identity: Identity) -> Wishes {
     Wishes {
         identity: Some(identity),
-        when_absent: None,
+        ..Wishes::default()
     }
 }
 
@@ -89,6 +89,24 @@ fn a_token_is_made_for_the_service_that_is_called() {
     );
     assert_eq!(plan.audience.as_str(), "estate");
     assert!(plan.scope.contains("a") && plan.scope.contains("b"));
+}
+
+#[test]
+fn an_environment_may_call_the_service_by_another_name_in_its_tokens() {
+    let declared = client(SharedSpec {
+        audience: Some("estate"),
+        ..NOTHING
+    });
+    let says = |audience: &str| Wishes {
+        audience: Some(audience.to_owned()),
+        ..Wishes::default()
+    };
+    let of = |overrides: &Wishes, configured: &Wishes| {
+        let plan = decide(&declared, &method(NOTHING), overrides, configured);
+        plan.audience.to_string()
+    };
+    assert_eq!(of(&Wishes::default(), &says("staging-a")), "staging-a");
+    assert_eq!(of(&says("here"), &says("staging-a")), "here");
 }
 
 #[test]
