@@ -107,6 +107,12 @@ fn check(url: &Url) -> Result<(), &'static str> {
 
 /// An address that a client on this machine can use when the server listens on all of them.
 fn reachable(listening: SocketAddr) -> SocketAddr {
+    if listening.ip().is_unspecified() {
+        tracing::warn!(
+            %listening,
+            "the metadata documents name loopback, which other machines can not use: set base-url"
+        );
+    }
     let ip = match listening.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
