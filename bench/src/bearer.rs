@@ -16,7 +16,8 @@ use hallpass::client::{
     AuthTokenService, BearerLayer, Body, CallError, Credential, HostGuardLayer, Identity,
     ReplayLayer, Target, TokenHandle, TransportError,
 };
-use hallpass::config::{Clock, Secret, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::Secret;
 use hallpass::token::{AccessToken, SecurityContext, UnixTime};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Request, Response};

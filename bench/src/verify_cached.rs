@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use hallpass::config::{Clock, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
 use hallpass::resource::{KeySource, ResourceServer, TrustedIssuer};
 use hallpass::token::{Algorithm, JwkSet, SigningKey, UnixTime, sign};
 

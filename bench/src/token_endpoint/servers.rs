@@ -7,9 +7,8 @@ use std::sync::Arc;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use bytes::Bytes;
-use hallpass::config::{
-    Clock, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind, SystemClock,
-};
+use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::{GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind};
 use hallpass_issuer::IssuerServer;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};

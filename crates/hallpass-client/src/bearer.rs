@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hallpass_config::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::{SecurityContext, UnixTime};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response};

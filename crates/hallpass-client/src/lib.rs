@@ -13,7 +13,8 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use hallpass_client::config::{Secret, SystemClock};
+//! use hallpass_clock::SystemClock;
+//! use hallpass_client::config::Secret;
 //! use hallpass_client::{AuthTokenService, BearerLayer, Body, Credential, HttpTransport, Identity};
 //! use tower::{Layer, Service, ServiceExt};
 //!

@@ -29,13 +29,11 @@
 //! );
 //! ```
 //!
-//! This is also the one crate that reads the environment ([`environment`]), the operating system's clocks
-//! ([`clock`]) and files of the user ([`files`]).
+//! This is also the one crate that reads the environment ([`environment`]) and files of the user ([`files`]).
 //!
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
 //! by whoever uses the value. It does not watch its sources either.
 
-pub mod clock;
 mod effective;
 pub mod environment;
 pub mod files;
@@ -58,7 +56,6 @@ pub mod settings;
 mod suggest;
 mod yaml;
 
-pub use clock::{Clock, SystemClock};
 pub use loader::{Loaded, Loader, MAX_SOURCE_BYTES, detect_prefix};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;

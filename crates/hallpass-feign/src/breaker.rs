@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hallpass_client::config::BreakerSettings;
-use hallpass_client::config::clock::Clock;
+use hallpass_clock::Clock;
 
 use circuit::{Admitted, Circuit};
 use window::Outcome;

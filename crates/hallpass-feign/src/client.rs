@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::config::clock::Clock;
+use hallpass_clock::Clock;
 
 use crate::answer::Reading;
 use crate::facts::Facts;

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hallpass_client::config::clock::{Clock, SystemClock};
 use hallpass_client::config::{Feign as FeignSettings, TokenFeign};
 use hallpass_client::{AuthTokenService, Discover, HttpTransport, StaticDiscovery};
+use hallpass_clock::{Clock, SystemClock};
 
 use crate::build_error::BuildError;
 use crate::identity::Withheld;

@@ -102,8 +102,6 @@ mod retry;
 mod service;
 mod spec;
 mod stack;
-#[cfg(test)]
-mod test_clock;
 mod transport;
 
 pub use hallpass_feign_macros::feign_client;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hallpass_client::HttpTransport;
 use hallpass_client::bearer::BearerService;
-use hallpass_client::config::clock::Clock;
 use hallpass_client::host_guard::HostGuard;
 use hallpass_client::replay::Replay;
+use hallpass_clock::Clock;
 use tower::ServiceBuilder;
 use tower::util::Either;
 

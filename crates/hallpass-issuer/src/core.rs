@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use hallpass_clock::Clock;
 use hallpass_config::IssuerSettings;
-use hallpass_config::clock::Clock;
 use hallpass_token::{Issuer, UnixTime};
 use http::HeaderValue;
 

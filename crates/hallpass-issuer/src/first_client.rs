@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_config::clock::Clock;
+use hallpass_clock::Clock;
 use hallpass_config::{IssuerSettings, Secret};
 use hallpass_token::UnixTime;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use hallpass_clock::Clock;
 use hallpass_config::IssuerSettings;
-use hallpass_config::clock::Clock;
 use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
 use serde_json::Value;
 

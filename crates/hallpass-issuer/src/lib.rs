@@ -18,7 +18,9 @@
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use hallpass_config::{Clock, IssuerSettings, SystemClock};
+//! use hallpass_clock::{Clock, SystemClock};
+//!
+//! use hallpass_config::IssuerSettings;
 //! use hallpass_issuer::{IssuerServer, first_client};
 //!
 //! # async fn run() -> Result<(), hallpass_issuer::Error> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use bytes::Bytes;
+use hallpass_clock::Clock;
 use hallpass_config::IssuerSettings;
-use hallpass_config::clock::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

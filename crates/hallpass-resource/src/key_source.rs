@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use hallpass_client::{Discover, HttpTransport};
-use hallpass_config::clock::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
 use http::HeaderValue;
 use tokio::runtime::Handle;

@@ -14,7 +14,7 @@
 //! use std::sync::Arc;
 //!
 //! use axum::{Router, routing::get};
-//! use hallpass_config::SystemClock;
+//! use hallpass_clock::SystemClock;
 //! use hallpass_resource::{Caller, KeySource, ResourceServer, Rule, TrustedIssuer};
 //! use hallpass_token::JwkSet;
 //! use http::Method;

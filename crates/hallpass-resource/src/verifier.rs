@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hallpass_config::clock::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::{
     AccessToken, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, SecurityContext, UnixTime,
     UnverifiedToken, VerifyError, VerifyPolicy,

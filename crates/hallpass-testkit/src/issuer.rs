@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass::BoxError;
+use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::{
-    AlgorithmName, Clock, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind,
-    SystemClock,
+    AlgorithmName, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind,
 };
 use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
 use tempfile::TempDir;

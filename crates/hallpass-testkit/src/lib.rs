@@ -26,14 +26,14 @@
 //! # }
 //! ```
 
-mod clock;
 mod fault_proxy;
 mod identity_provider;
 mod issuer;
 mod server;
 mod upstream;
 
-pub use clock::{ManualClock, TokioClock};
+pub use hallpass_clock::{ManualClock, TokioClock};
+
 pub use fault_proxy::{Fault, FaultProxy};
 pub use identity_provider::TestIdentityProvider;
 pub use issuer::{TestIssuer, TestIssuerBuilder};

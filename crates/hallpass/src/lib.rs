@@ -56,6 +56,7 @@
 //! | name | what is in it |
 //! |---|---|
 //! | [`prelude`] | what a service usually names |
+//! | [`clock`] | the clock that all parts read |
 //! | [`config`] | settings from YAML, environment and flags |
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer, discovery, transport |
@@ -69,6 +70,7 @@ mod error;
 mod parts;
 
 pub use hallpass_client as client;
+pub use hallpass_clock as clock;
 pub use hallpass_config as config;
 pub use hallpass_feign as feign;
 pub use hallpass_resource as resource;

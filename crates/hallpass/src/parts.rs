@@ -6,7 +6,8 @@ use std::sync::Arc;
 use hallpass_client::{
     AuthTokenService, Discover, HttpTransport, Instance, InvalidInstance, StaticDiscovery,
 };
-use hallpass_config::{Clock, Discovery, Security, Settings, SystemClock};
+use hallpass_clock::{Clock, SystemClock};
+use hallpass_config::{Discovery, Security, Settings};
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_resource::{ResourceServer, ResourceServerBuilder};
 

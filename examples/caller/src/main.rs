@@ -19,8 +19,9 @@ use hallpass::client::{
     AuthTokenService, BearerLayer, Body, CallError, HostGuardLayer, HttpTransport, Identity,
     Instance, ReplayLayer, Target,
 };
+use hallpass::clock::SystemClock;
+use hallpass::config::EndpointUrl;
 use hallpass::config::environment::Environment;
-use hallpass::config::{EndpointUrl, SystemClock};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower::util::BoxCloneSyncService;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hallpass::BoxError;
-use hallpass::config::{Clock, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
 use shop::{Shop, Sockets};
 
 /// How often `order-service` reports.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use hallpass::config::{Clock, IssuerSettings, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::IssuerSettings;
 use hallpass_issuer::{FirstClient, IssuerServer, RunningIssuer, first_client};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};

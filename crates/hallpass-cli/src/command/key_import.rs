@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use hallpass::config::{Clock, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
 use hallpass_issuer::{Imported, ImportedKey, import_keys};
 
 use crate::input;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use hallpass::config::clock::{Clock, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
 use hallpass::token::{
     self, Algorithm, Algorithms, Audience, Claims, Issuer, UnixTime, VerifyPolicy,
 };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use hallpass_config::{Clock, InternalToken, SystemClock};
+use hallpass_clock::{Clock, SystemClock};
+use hallpass_config::InternalToken;
 use hallpass_token::Audience;
 use http::{Request, Response};
 use tower_service::Service;

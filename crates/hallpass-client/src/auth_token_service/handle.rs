@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_config::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::{Audience, ClientId, Scope};
 use http::HeaderValue;
 

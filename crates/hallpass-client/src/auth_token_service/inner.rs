@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass_config::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
 
 use super::entries::Entries;

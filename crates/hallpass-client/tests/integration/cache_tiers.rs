@@ -15,7 +15,7 @@ use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};
 
 const LIFE: Duration = Duration::from_secs(600);
 /// Where the wall clock of the tests begins.
-const EPOCH: u64 = 1_700_000_000;
+const EPOCH: u64 = 1_767_225_600;
 
 /// A tier that is shared by what stand for two processes.
 fn shared() -> Arc<MemoryTokenCache> {

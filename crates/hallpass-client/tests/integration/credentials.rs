@@ -138,7 +138,7 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
         }],
         memory_cache: MemoryCache::default(),
     };
-    let clock = Arc::new(hallpass_client::config::SystemClock::new());
+    let clock = Arc::new(hallpass_clock::SystemClock::new());
     let transport = HttpTransport::new().unwrap();
     let service =
         AuthTokenService::from_settings(&settings, transport, Arc::new(known), clock).unwrap();

@@ -20,4 +20,3 @@ mod rejected;
 mod renewal;
 mod scripted_issuer;
 mod single_flight;
-mod tokio_clock;

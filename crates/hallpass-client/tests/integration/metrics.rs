@@ -46,7 +46,7 @@ async fn look_ups_hits_requests_and_expiry_are_exported_under_the_fixed_names() 
     exported.assert_line(r#"hallpass_token_request_duration_seconds_count{result="ok"} 1"#);
     exported.assert_line(r#"hallpass_token_renewal_total{reason="miss"} 1"#);
     exported.assert_line(
-        r#"hallpass_token_expiry_timestamp_seconds{audience="service-system"} 1700000600"#,
+        r#"hallpass_token_expiry_timestamp_seconds{audience="service-system"} 1767226200"#,
     );
 }
 

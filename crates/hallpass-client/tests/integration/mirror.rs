@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hallpass_client::config::Clock;
 use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
 use hallpass_client::{BearerLayer, Body, CallError, Identity, TokenHandle, TransportError};
+use hallpass_clock::Clock;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::{Layer, Service, ServiceExt};

@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hallpass_client::config::{CacheLife, Clock, Secret};
+use hallpass_client::config::{CacheLife, Secret};
 use hallpass_client::{
     AuthTokenService, AuthTokenServiceBuilder, Body, Credential, TokenHandle, TransportError,
     TransportErrorKind,
 };
+use hallpass_clock::Clock;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::tokio_clock::TokioClock;
+use hallpass_clock::TokioClock;
 
 /// What the issuer does with the next requests.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hallpass_client::config::clock::Clock;
 use hallpass_client::token::SecurityContext;
 use hallpass_client::{Body, context};
+use hallpass_clock::Clock;
 use http::{Request, Response};
 use tokio::task::JoinHandle;
 use tower::Service;

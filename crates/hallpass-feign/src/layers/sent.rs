@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hallpass_client::Body;
-use hallpass_client::config::clock::Clock;
+use hallpass_clock::Clock;
 use http::Request;
 use tower::Service;
 

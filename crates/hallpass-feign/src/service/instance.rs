@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hallpass_client::Instance;
-use hallpass_client::config::clock::Clock;
+use hallpass_clock::Clock;
 
 use super::ServiceSettings;
 use crate::breaker::Breaker;

@@ -10,7 +10,7 @@ use super::{Address, Chosen, Service, ServiceSettings, Surroundings};
 use crate::bulkhead::BulkheadSettings;
 use crate::error::FeignError;
 use crate::metrics::FeignMetrics;
-use crate::test_clock::HandClock;
+use hallpass_clock::ManualClock;
 
 /// `None`: it is down.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ fn instance(port: u16) -> Instance {
 
 struct Fixture {
     registry: Registry,
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
     service: Service,
 }
 
@@ -51,7 +51,7 @@ struct Fixture {
 fn service(ports: &[u16]) -> Fixture {
     let registry = Registry::default();
     registry.set(ports);
-    let clock = Arc::new(HandClock::default());
+    let clock = Arc::new(ManualClock::default());
     let settings = ServiceSettings {
         breaker: BreakerSettings {
             window: 10,

@@ -12,7 +12,8 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::clients::{FeignOrders, Orders};
-use crate::support::{Answer, HandClock, Upstream, runtime};
+use crate::support::{Answer, Upstream, runtime};
+use hallpass_clock::ManualClock;
 
 /// Four calls decide, half of them failed opens for 30 s, two calls are let through then.
 fn breaker() -> BreakerSettings {
@@ -38,7 +39,7 @@ fn without_retries(builder: ClientBuilder<FeignOrders>) -> FeignOrders {
 struct Fixture {
     upstream: Upstream,
     status: Arc<AtomicU16>,
-    clock: HandClock,
+    clock: ManualClock,
     orders: FeignOrders,
 }
 
@@ -49,7 +50,7 @@ async fn fixture() -> Fixture {
         StatusCode::from_u16(answers.load(Ordering::SeqCst)).unwrap()
     })
     .await;
-    let clock = HandClock::default();
+    let clock = ManualClock::default();
     let feign = runtime(&[&upstream])
         .clock(Arc::new(clock.clone()))
         .build()
@@ -121,7 +122,7 @@ async fn refusals_do_not_open_the_breaker() {
 
 #[tokio::test]
 async fn slow_answers_open_the_breaker_though_they_are_good() {
-    let clock = HandClock::default();
+    let clock = ManualClock::default();
     let slow = clock.clone();
     let upstream = Upstream::answering(move |_, _| slow.advance(Duration::from_secs(2))).await;
     let feign = runtime(&[&upstream])
@@ -212,7 +213,7 @@ async fn callers_that_go_away_say_nothing_about_the_instance() {
 #[tokio::test]
 async fn a_call_that_is_dropped_in_half_open_gives_its_permit_back() {
     let (upstream, asked) = silent().await;
-    let clock = HandClock::default();
+    let clock = ManualClock::default();
     let feign = runtime(&[&upstream])
         .clock(Arc::new(clock.clone()))
         .build()

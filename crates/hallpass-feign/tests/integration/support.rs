@@ -1,6 +1,5 @@
 //! Servers on loopback, a scripted issuer, callers with a token, and a clock that is driven by hand.
 
-mod clock;
 mod issuer;
 mod upstream;
 
@@ -10,7 +9,6 @@ use hallpass_client::StaticDiscovery;
 use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
 use hallpass_feign::{Feign, FeignBuilder};
 
-pub(crate) use clock::HandClock;
 pub(crate) use issuer::Issuer;
 pub(crate) use upstream::{Answer, Seen, Upstream};
 

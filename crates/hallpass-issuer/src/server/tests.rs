@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use hallpass_config::SystemClock;
+use hallpass_clock::SystemClock;
 
 use super::*;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use hallpass_config::Clock;
+use hallpass_clock::Clock;
 use hallpass_issuer::{IssuerServer, first_client};
 
-use crate::harness::{HandClock, Harness, SECRET, client, settings};
+use crate::harness::{Harness, SECRET, client, settings, test_clock};
 
 const GRANT: &str = "grant_type=client_credentials&scope=internal-service";
 
@@ -13,7 +13,7 @@ const GRANT: &str = "grant_type=client_credentials&scope=internal-service";
 async fn the_first_client_is_created_once_and_works_after_each_restart() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder);
-    let clock: Arc<dyn Clock> = Arc::new(HandClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(test_clock());
     let first = first_client(&settings, &clock).await.unwrap().unwrap();
     assert!(
         first_client(&settings, &clock).await.unwrap().is_none(),
@@ -30,7 +30,7 @@ async fn the_first_client_is_created_once_and_works_after_each_restart() {
         "the store keeps a digest"
     );
 
-    let clock = Arc::new(HandClock::default());
+    let clock = Arc::new(test_clock());
     let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
     let mut harness = Harness {
         issuer,
@@ -56,7 +56,7 @@ async fn no_client_is_created_beside_configured_ones() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder);
     settings.clients = vec![client("c", SECRET, &[], &["a"])];
-    let clock: Arc<dyn Clock> = Arc::new(HandClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(test_clock());
     assert!(first_client(&settings, &clock).await.unwrap().is_none());
     assert!(!settings.store.exists());
 }
@@ -65,7 +65,7 @@ async fn no_client_is_created_beside_configured_ones() {
 async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder);
-    let clock = Arc::new(HandClock::default());
+    let clock = Arc::new(test_clock());
     let dynamic: Arc<dyn Clock> = clock.clone();
     let first = first_client(&settings, &dynamic).await.unwrap().unwrap();
     settings.clients = vec![client(&first.client_id, SECRET, &["other"], &["a"])];

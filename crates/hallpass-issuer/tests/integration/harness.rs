@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
-use hallpass_config::{Clock, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind};
+use hallpass_clock::{Clock, ManualClock};
+use hallpass_config::{GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
     Audience, Claims, Issuer, JwkSet, UnixTime, VerifyError, VerifyPolicy, verify,
@@ -21,31 +21,15 @@ pub(crate) const KEY: &str = "a key-encryption key of 32 bytes!";
 /// Where the clock stands at the start.
 pub(crate) const NOW: u64 = 1_800_000_000;
 
-/// A clock that moves when a test says so.
-#[derive(Debug, Default)]
-pub(crate) struct HandClock(AtomicU64);
-
-impl HandClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0
-            .fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for HandClock {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(NOW) + self.monotonic()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
+/// A clock that stands at [`NOW`].
+pub(crate) fn test_clock() -> ManualClock {
+    ManualClock::at(UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
 /// A running issuer and all that a test needs around it.
 pub(crate) struct Harness {
     pub(crate) issuer: RunningIssuer,
-    pub(crate) clock: Arc<HandClock>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: IssuerSettings,
     pub(crate) folder: TempDir,
 }
@@ -62,7 +46,7 @@ impl Harness {
         let mut settings = settings(&folder);
         settings.clients = vec![client("c", SECRET, &["read", "write"], &["service-system"])];
         change(&mut settings);
-        let clock = Arc::new(HandClock::default());
+        let clock = Arc::new(test_clock());
         let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
         Self {
             issuer,

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use hallpass_config::{AlgorithmName, Clock, IssuerSettings};
+use hallpass_clock::Clock;
+use hallpass_config::{AlgorithmName, IssuerSettings};
 use hallpass_issuer::{Error, Imported, import_keys};
 use hallpass_token::{Algorithm, SigningKey};
 use serde_json::{Value, json};
 
-use crate::harness::{HandClock, Harness, settings};
+use crate::harness::{Harness, settings, test_clock};
 
 const EC_PEM: &str = include_str!("data/ec-p256.pem");
 const PRIVATE_SET: &str = include_str!("data/private-set.json");
 
 async fn import(settings: &IssuerSettings, text: &str) -> Result<Imported, Error> {
-    let clock: Arc<dyn Clock> = Arc::new(HandClock::default());
+    let clock: Arc<dyn Clock> = Arc::new(test_clock());
     import_keys(settings, &clock, text).await
 }
 

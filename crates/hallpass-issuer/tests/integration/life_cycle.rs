@@ -7,7 +7,7 @@ use hallpass_issuer::{Error, IssuerServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{HandClock, Harness, SECRET, basic, read, send, settings};
+use crate::harness::{Harness, SECRET, basic, read, send, settings, test_clock};
 
 const BODY: &str = "grant_type=client_credentials";
 
@@ -68,7 +68,7 @@ async fn a_second_issuer_on_the_same_address_fails_before_it_touches_a_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder);
     settings.listen = harness.address();
-    let error = IssuerServer::start(&settings, Arc::new(HandClock::default()))
+    let error = IssuerServer::start(&settings, Arc::new(test_clock()))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Listen { .. }), "{error}");
@@ -82,7 +82,7 @@ async fn the_router_serves_the_same_endpoints_inside_another_server() {
     settings.clients = vec![crate::harness::client("c", SECRET, &["read"], &["a"])];
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = IssuerServer::load(&settings, address, Arc::new(HandClock::default()))
+    let server = IssuerServer::load(&settings, address, Arc::new(test_clock()))
         .await
         .unwrap();
     let router = server.router();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass_config::{IssuerSettings, SecretKind};
 use hallpass_issuer::{Error, IssuerServer};
 
-use crate::harness::{HandClock, Harness, SECRET, client, settings};
+use crate::harness::{Harness, SECRET, client, settings, test_clock};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -58,7 +58,7 @@ async fn registrations_that_can_not_be_used_stop_the_start_and_name_the_client()
             clients: vec![bad],
             ..settings(&folder)
         };
-        let error = IssuerServer::start(&settings, Arc::new(HandClock::default()))
+        let error = IssuerServer::start(&settings, Arc::new(test_clock()))
             .await
             .unwrap_err();
         assert!(matches!(error, Error::Registration { .. }), "{id}: {error}");
@@ -76,7 +76,7 @@ async fn an_issuer_name_that_no_client_could_use_stops_the_start() {
         name: "http://auth.example".into(),
         ..settings(&folder)
     };
-    let error = IssuerServer::start(&settings, Arc::new(HandClock::default()))
+    let error = IssuerServer::start(&settings, Arc::new(test_clock()))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::IssuerName { .. }), "{error}");

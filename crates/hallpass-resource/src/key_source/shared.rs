@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use hallpass_config::clock::Clock;
+use hallpass_clock::Clock;
 use hallpass_token::KeyId;
 use tokio::time::timeout;
 

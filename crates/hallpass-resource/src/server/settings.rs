@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hallpass_client::{Discover, HttpTransport};
-use hallpass_config::clock::Clock;
+use hallpass_clock::Clock;
 use hallpass_config::{IdentityHeaders, JwksLocation, RouteAccess, Security};
 use hallpass_token::{Algorithm, Algorithms, Scope, VerifyPolicy};
 use http::Method;

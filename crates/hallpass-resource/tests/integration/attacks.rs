@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, AppBuilder, Forge, HandClock, get, send};
+use crate::support::{Answer, App, AppBuilder, Forge, get, send, test_clock};
 
 async fn start() -> (App, Forge) {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
     (app, forge)
@@ -151,8 +151,7 @@ async fn tokens_without_a_signature_by_our_key_are_refused() {
     let (_, claims) = input.split_once('.').unwrap();
     let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt"}"#);
     let zeros = URL_SAFE_NO_PAD.encode([0; 64]);
-    let stranger =
-        Forge::new("internal", &HandClock::new()).with_key_id(forge.key.key_id().as_str());
+    let stranger = Forge::new("internal", &test_clock()).with_key_id(forge.key.key_id().as_str());
     let cases = [
         ("alg none, no signature", format!("{none}.{claims}.")),
         (
@@ -195,7 +194,7 @@ async fn the_public_key_is_no_secret_for_hmac() {
 #[tokio::test]
 async fn a_key_that_the_token_brings_along_is_ignored() {
     let (app, forge) = start().await;
-    let stranger = Forge::new("internal", &HandClock::new());
+    let stranger = Forge::new("internal", &test_clock());
     let own_key = stranger.key.public_jwk().to_json();
     for kid in [stranger.key.key_id().as_str(), forge.key.key_id().as_str()] {
         let token = stranger.changed(|header, _| {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, Log, get, send};
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, send, test_clock};
 
 #[tokio::test]
 async fn each_decision_leaves_one_event_with_its_exact_reason() {
     let log = Log::capture();
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
 
@@ -70,7 +70,7 @@ async fn each_decision_leaves_one_event_with_its_exact_reason() {
 #[tokio::test]
 async fn no_token_and_no_part_of_one_is_ever_logged() {
     let log = Log::capture();
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let app = AppBuilder::new(&clock)
@@ -106,7 +106,7 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
 #[tokio::test]
 async fn permit_all_is_loud() {
     let log = Log::capture();
-    let clock = HandClock::new();
+    let clock = test_clock();
     let app = AppBuilder::new(&clock)
         .with(|server| server.dangerous_permit_all(true))
         .start()

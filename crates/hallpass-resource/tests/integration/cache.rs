@@ -6,7 +6,7 @@ use hallpass_resource::{KeySource, ResourceServer, TrustedIssuer};
 use hallpass_token::{JwkSet, VerifyPolicy};
 use serde_json::json;
 
-use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
 fn hits(app: &App) -> f64 {
     app.metric("hallpass_verified_token_cache_hits_total")
@@ -18,7 +18,7 @@ fn entries(app: &App) -> f64 {
 
 #[tokio::test]
 async fn a_token_is_verified_once_and_then_remembered() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
     let token = forge.user("orders");
@@ -44,7 +44,7 @@ async fn a_token_is_verified_once_and_then_remembered() {
 
 #[tokio::test]
 async fn a_remembered_token_expires_like_any_other() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
     let token = forge.user("");
@@ -59,7 +59,7 @@ async fn a_remembered_token_expires_like_any_other() {
 
 #[tokio::test]
 async fn only_verified_tokens_are_remembered() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
     let bound = forge.changed(|_, claims| claims["cnf"] = json!({ "jkt": "x" }));
@@ -76,7 +76,7 @@ async fn only_verified_tokens_are_remembered() {
 
 #[tokio::test]
 async fn a_key_that_leaves_takes_its_tokens_along_and_a_key_that_comes_does_not() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let (first, second) = (
         Forge::new("internal", &clock),
         Forge::new("internal", &clock),
@@ -116,7 +116,7 @@ async fn a_key_that_leaves_takes_its_tokens_along_and_a_key_that_comes_does_not(
 
 #[tokio::test]
 async fn another_key_under_the_same_kid_is_another_key() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let first = Forge::new("internal", &clock).with_key_id("the-key");
     let second = Forge::new("internal", &clock).with_key_id("the-key");
     let issuer = FakeIssuer::start(Behaviour::keys(first.keys())).await;
@@ -145,7 +145,7 @@ async fn another_key_under_the_same_kid_is_another_key() {
 
 #[tokio::test]
 async fn two_servers_with_different_policies_do_not_share_verdicts() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let server = |audience: &str| {
         let keys = KeySource::fixed(forge.keys(), clock.clone());
@@ -166,7 +166,7 @@ async fn two_servers_with_different_policies_do_not_share_verdicts() {
 
 #[tokio::test]
 async fn the_cache_keeps_to_its_bytes() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let budget = 200 * 1024;
     let app = AppBuilder::new(&clock)
@@ -184,7 +184,7 @@ async fn the_cache_keeps_to_its_bytes() {
 
 #[tokio::test]
 async fn without_a_cache_everything_is_verified_anew() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)

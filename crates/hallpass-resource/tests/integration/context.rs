@@ -11,7 +11,7 @@ use http_body::Frame;
 use std::convert::Infallible;
 use tower::{Layer, ServiceExt};
 
-use crate::support::{App, AppBuilder, Forge, HandClock, get};
+use crate::support::{App, AppBuilder, Forge, get, test_clock};
 
 fn current() -> String {
     context::current().map_or_else(|| "nobody".to_owned(), |it| it.subject().to_string())
@@ -68,7 +68,7 @@ fn routes() -> Router {
 }
 
 async fn start(mode: Mode) -> (App, Forge) {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)
@@ -110,7 +110,7 @@ async fn the_body_streams_in_the_callers_context() {
 
 #[tokio::test]
 async fn an_unverified_token_gives_no_context_in_any_mode() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let stranger = Forge::new("internal", &clock);
     for mode in [Mode::Off, Mode::Report] {
         let (app, _) = start(mode).await;
@@ -123,7 +123,7 @@ async fn an_unverified_token_gives_no_context_in_any_mode() {
 
 #[tokio::test]
 async fn an_identity_that_an_outer_layer_left_behind_does_not_pass_for_a_verified_one() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let planted = {
         let server = AppBuilder::new(&clock)

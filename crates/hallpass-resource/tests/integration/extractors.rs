@@ -5,7 +5,7 @@ use axum::routing::get as on_get;
 use hallpass_resource::{Caller, Claims, CurrentUser, Rule};
 use serde_json::json;
 
-use crate::support::{App, AppBuilder, Forge, HandClock, get};
+use crate::support::{App, AppBuilder, Forge, get, test_clock};
 
 #[derive(serde::Deserialize)]
 struct Tenant {
@@ -47,7 +47,7 @@ fn routes() -> Router {
 }
 
 async fn start() -> (App, Forge) {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)

@@ -8,11 +8,11 @@ use hallpass_config::EndpointUrl;
 use hallpass_resource::{KeyLimits, KeySource};
 
 use crate::support::app::trusted;
-use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
 #[tokio::test]
 async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let (dead, alive) = (
         FakeIssuer::start(Behaviour::Hang).await,
@@ -44,7 +44,7 @@ async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
 
 #[tokio::test]
 async fn a_key_file_is_read_again_within_the_cooldown() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let (old, new) = (
         Forge::new("internal", &clock),
         Forge::new("internal", &clock),

@@ -1,22 +1,23 @@
 //! Fetching keys: when, how often, and what becomes of tokens when the keys change.
 
+use hallpass_clock::ManualClock;
 use hallpass_resource::KeySource;
 use hallpass_token::{Algorithm, JwkSet, SigningKey};
 use serde_json::json;
 
 use crate::support::app::trusted;
-use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 use std::sync::Arc;
 
 struct Setting {
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
     forge: Forge,
     issuer: FakeIssuer,
     app: App,
 }
 
 async fn start() -> Setting {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let app = AppBuilder::new(&clock)
@@ -272,7 +273,7 @@ async fn a_broken_key_in_the_set_spoils_only_itself() {
 
 #[tokio::test]
 async fn a_key_of_one_issuer_never_verifies_a_token_of_another() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let (ours, theirs) = (
         Forge::new("internal", &clock),
         Forge::new("https://login.example", &clock),
@@ -302,7 +303,7 @@ async fn a_key_of_one_issuer_never_verifies_a_token_of_another() {
 
 #[tokio::test]
 async fn all_three_algorithms_verify_side_by_side() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forges = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256].map(|algorithm| {
         let key = SigningKey::generate(algorithm).unwrap();
         Forge {

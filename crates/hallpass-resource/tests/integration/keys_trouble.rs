@@ -3,23 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_clock::ManualClock;
 use hallpass_resource::{Denial, KeyLimits, KeysError, MAX_STALE_WAIT};
 use hallpass_token::JwkSet;
 use serde_json::json;
 
 use crate::support::app::key_source;
-use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
 const HTML: &str = "<!doctype html><title>Maintenance</title>";
 
 struct Setting {
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
     forge: Forge,
     issuer: FakeIssuer,
 }
 
 async fn start() -> Setting {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     Setting {
@@ -367,7 +368,7 @@ async fn a_withdrawn_key_is_not_trusted_any_more_after_the_age_of_the_set() {
 
 #[test]
 fn outside_a_runtime_there_are_no_keys_and_no_panic() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let issuer = runtime.block_on(FakeIssuer::start(Behaviour::Hang));
     let source = key_source(&issuer, &clock, KeyLimits::default());

@@ -3,10 +3,10 @@
 use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, StartProblem};
 use serde_json::json;
 
-use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get, send};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, send, test_clock};
 
 async fn start(mode: Mode) -> (App, Forge) {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)
@@ -117,7 +117,7 @@ async fn a_users_token_never_opens_an_internal_only_route() {
 
 #[tokio::test]
 async fn a_service_of_an_issuer_that_is_not_internal_stays_outside() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let (ours, partner) = (
         Forge::new("internal", &clock),
         Forge::new("https://partner.example", &clock),
@@ -194,7 +194,7 @@ async fn report_lets_calls_pass_and_counts_but_gives_no_unverified_identity() {
 
 #[tokio::test]
 async fn report_lets_calls_pass_while_the_issuer_hangs_and_while_it_is_down() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::Hang).await;
     let builder = AppBuilder::new(&clock).trusting(&issuer, &forge);
@@ -233,7 +233,7 @@ async fn off_verifies_nothing_and_gives_no_identity() {
 
 #[tokio::test]
 async fn each_route_can_have_its_own_mode() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let rule = |pattern: &str, mode| {
         RouteRule::new(pattern.parse().unwrap(), Rule::Authenticated).mode(mode)
@@ -264,7 +264,7 @@ async fn each_route_can_have_its_own_mode() {
 
 #[tokio::test]
 async fn permit_all_lets_everything_pass_with_real_identities_only_and_shows_it() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let builder = AppBuilder::new(&clock).trusting_fixed(&forge);
     let app = builder
@@ -303,7 +303,7 @@ async fn permit_all_lets_everything_pass_with_real_identities_only_and_shows_it(
 
 #[test]
 fn permit_all_does_not_start_beside_a_production_signal() {
-    let server = ResourceServer::builder("shop", HandClock::new())
+    let server = ResourceServer::builder("shop", test_clock())
         .dangerous_permit_all(true)
         .production_signal(Some("KUBERNETES_SERVICE_HOST".to_owned()))
         .build();
@@ -313,7 +313,7 @@ fn permit_all_does_not_start_beside_a_production_signal() {
         [StartProblem::PermitAllInProduction { signal }]
     );
     // The signal alone is no obstacle, nor is permit-all alone.
-    let builder = || ResourceServer::builder("shop", HandClock::new());
+    let builder = || ResourceServer::builder("shop", test_clock());
     assert!(
         builder()
             .production_signal(Some("ENV".to_owned()))
@@ -325,7 +325,7 @@ fn permit_all_does_not_start_beside_a_production_signal() {
 
 #[test]
 fn all_problems_of_a_start_are_reported_at_once() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let server = AppBuilder::new(&clock)
         .trusting_fixed(&forge)

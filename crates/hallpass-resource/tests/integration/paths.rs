@@ -3,10 +3,10 @@
 use hallpass_resource::{ResourceServer, Rule};
 use http::Method;
 
-use crate::support::{App, AppBuilder, Forge, HandClock, get, send};
+use crate::support::{App, AppBuilder, Forge, get, send, test_clock};
 
 async fn start() -> (App, Forge) {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
     (app, forge)
@@ -64,7 +64,7 @@ async fn targets_without_a_path_are_refused() {
 
 #[tokio::test]
 async fn an_escaped_letter_reaches_neither_the_rule_nor_the_handler_of_another_path() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let server = ResourceServer::builder("shop", clock.clone())
         .route_any("/{page}", Rule::Anonymous)
@@ -134,7 +134,7 @@ async fn identity_headers_from_outside_never_arrive() {
 
 #[tokio::test]
 async fn identity_headers_are_written_from_the_token_when_asked_for() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let builder = AppBuilder::new(&clock).trusting_fixed(&forge);
     let app = builder
@@ -159,7 +159,7 @@ async fn identity_headers_are_written_from_the_token_when_asked_for() {
 
 #[tokio::test]
 async fn the_metadata_document_is_served_openly_and_named_in_challenges() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("https://issuer.example", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)

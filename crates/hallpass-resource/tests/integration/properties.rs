@@ -1,6 +1,7 @@
 //! Whatever is sent, nothing gets through that should not, and nothing panics.
 
 use axum::body::Body;
+use hallpass_clock::ManualClock;
 use hallpass_resource::ResourceServer;
 use http::{HeaderName, HeaderValue, Request};
 use proptest::prelude::*;
@@ -8,10 +9,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tower::{Layer, ServiceExt};
 
-use crate::support::{AppBuilder, Forge, HandClock};
+use crate::support::{AppBuilder, Forge, test_clock};
 
 fn server() -> (ResourceServer, Forge) {
-    let clock: Arc<HandClock> = HandClock::new();
+    let clock: Arc<ManualClock> = test_clock();
     let forge = Forge::new("internal", &clock);
     (
         AppBuilder::new(&clock)

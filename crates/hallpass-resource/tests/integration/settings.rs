@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_client::{HttpTransport, StaticDiscovery};
+use hallpass_clock::ManualClock;
 use hallpass_config::{
     AlgorithmName, IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess,
     RouteRule, Security, TrustedIssuer,
@@ -10,9 +11,9 @@ use hallpass_config::{
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, Rule, StartProblem};
 use http::Method;
 
-use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, HandClock, get};
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
-fn builder(security: &Security, clock: &Arc<HandClock>) -> ResourceServerBuilder {
+fn builder(security: &Security, clock: &Arc<ManualClock>) -> ResourceServerBuilder {
     let discover = Arc::new(StaticDiscovery::new());
     ResourceServer::from_settings(
         security,
@@ -63,7 +64,7 @@ fn security(issuer: TrustedIssuer, routes: Vec<RouteRule>) -> Security {
 
 #[tokio::test]
 async fn issuers_routes_and_internal_only_paths_come_from_the_configuration() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let scopes = RouteAccess::Scopes {
@@ -113,7 +114,7 @@ async fn issuers_routes_and_internal_only_paths_come_from_the_configuration() {
 
 #[tokio::test]
 async fn code_and_configuration_must_both_allow() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let routes = vec![route("/**", RouteAccess::Anonymous)];
@@ -136,7 +137,7 @@ async fn code_and_configuration_must_both_allow() {
 
 #[tokio::test]
 async fn an_issuers_own_audience_algorithms_and_types_hold() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("https://login.example", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let routes = || vec![route("/whoami", RouteAccess::Authenticated)];
@@ -185,7 +186,7 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
 
 #[tokio::test]
 async fn identity_headers_and_the_metadata_document_can_be_switched_on() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
     let routes = vec![route("/headers", RouteAccess::Anonymous)];
@@ -208,7 +209,7 @@ async fn identity_headers_and_the_metadata_document_can_be_switched_on() {
 
 #[test]
 fn values_that_can_not_be_meant_are_named_with_their_keys() {
-    let clock = HandClock::new();
+    let clock = test_clock();
     let bad = TrustedIssuer {
         issuer: String::new(),
         audience: "a\nb".to_owned(),

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
-use hallpass::config::{Clock, Loader, Settings};
+use hallpass::clock::Clock;
+use hallpass::config::{Loader, Settings};
 use hallpass::prelude::*;
 use hallpass::token::{Audience, Scope};
 use hallpass_testkit::{ManualClock, TestIssuer, TestServer};

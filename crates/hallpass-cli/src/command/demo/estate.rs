@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 use hallpass::client::{Body, HttpTransport};
-use hallpass::config::{Clock, Loader, SystemClock};
+use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
 use hallpass::token::{AccessToken, UnixTime};
 use hallpass_issuer::{IssuerServer, RunningIssuer};

@@ -17,7 +17,7 @@ use crate::facts::Facts;
 use crate::metrics::FeignMetrics;
 use crate::retry::backoff;
 use crate::service::{Address, Service, ServiceSettings, Surroundings};
-use crate::test_clock::HandClock;
+use hallpass_clock::ManualClock;
 
 /// How long a call took and how many attempts it made.
 #[derive(Debug, PartialEq)]
@@ -87,7 +87,7 @@ fn service() -> Service {
     };
     let surroundings = Surroundings {
         discovery: Arc::new(StaticDiscovery::new()),
-        clock: Arc::new(HandClock::default()),
+        clock: Arc::new(ManualClock::default()),
         metrics: FeignMetrics::default(),
     };
     Service::new(

@@ -13,7 +13,8 @@ use crate::clients::{
     AsCaller, AsService, Exchanged, FeignAsCaller, FeignAsService, FeignExchanged, FeignIsolated,
     Isolated,
 };
-use crate::support::{HandClock, Issuer, Upstream, caller, caller_until, runtime};
+use crate::support::{Issuer, Upstream, caller, caller_until, runtime};
+use hallpass_clock::{Clock as _, ManualClock};
 
 const ANNA: Option<&str> = Some("Bearer token-of-anna");
 
@@ -176,13 +177,16 @@ async fn in_a_detached_or_a_raw_task_nothing_is_sent() {
 #[tokio::test]
 async fn a_caller_whose_token_has_expired_is_not_passed_on() {
     let upstream = upstream().await;
-    let clock = HandClock::default();
+    let clock = ManualClock::default();
     let feign = runtime(&[&upstream])
         .clock(std::sync::Arc::new(clock.clone()))
         .build()
         .unwrap();
     let client = FeignAsCaller::new(&feign).unwrap();
-    let anna = caller_until("anna", UnixTime::from_secs(1_000_000_060));
+    let anna = caller_until(
+        "anna",
+        UnixTime::from(clock.now() + Duration::from_secs(60)),
+    );
     context::scope(anna.clone(), client.mine()).await.unwrap();
     clock.advance(Duration::from_secs(60));
     assert_eq!(

@@ -5,6 +5,7 @@ use axum::Router;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::{any, get};
 use hallpass_client::{HttpTransport, StaticDiscovery};
+use hallpass_clock::ManualClock;
 use hallpass_resource::{
     Caller, KeyLimits, KeySource, ResourceServer, ResourceServerBuilder, Rule, TrustedIssuer,
 };
@@ -12,7 +13,7 @@ use http::Method;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
-use super::{FakeIssuer, Forge, HandClock};
+use super::{FakeIssuer, Forge};
 
 /// A protected service on loopback.
 pub(crate) struct App {
@@ -23,12 +24,12 @@ pub(crate) struct App {
 /// What the tests usually start from.
 pub(crate) struct AppBuilder {
     pub(crate) server: ResourceServerBuilder,
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
 }
 
 impl AppBuilder {
     /// The service `shop` with rules and without issuers.
-    pub(crate) fn new(clock: &Arc<HandClock>) -> Self {
+    pub(crate) fn new(clock: &Arc<ManualClock>) -> Self {
         let server = ResourceServer::builder("shop", clock.clone())
             .route_any("/health", Rule::Anonymous)
             .route_any("/maybe", Rule::Anonymous)
@@ -115,7 +116,7 @@ pub(crate) fn trusted(issuer: &str, keys: KeySource) -> TrustedIssuer {
 
 pub(crate) fn key_source(
     issuer: &FakeIssuer,
-    clock: &Arc<HandClock>,
+    clock: &Arc<ManualClock>,
     limits: KeyLimits,
 ) -> KeySource {
     let discover = Arc::new(StaticDiscovery::new());

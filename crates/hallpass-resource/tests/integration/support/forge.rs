@@ -5,21 +5,20 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hallpass_token::{Algorithm, Claims, JwkSet, SigningKey, sign};
+use hallpass_clock::{Clock as _, ManualClock};
+use hallpass_token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
 use serde_json::{Value, json};
-
-use super::HandClock;
 
 /// Makes good tokens of one issuer, and bad ones with a good signature.
 #[derive(Debug)]
 pub(crate) struct Forge {
     pub(crate) key: SigningKey,
     pub(crate) issuer: &'static str,
-    pub(crate) clock: Arc<HandClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Forge {
-    pub(crate) fn new(issuer: &'static str, clock: &Arc<HandClock>) -> Self {
+    pub(crate) fn new(issuer: &'static str, clock: &Arc<ManualClock>) -> Self {
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
         Self {
             key,
@@ -41,7 +40,7 @@ impl Forge {
 
     /// Claims that verify: for the audience `shop`, ten minutes from now.
     pub(crate) fn claims(&self, subject: &str, scope: &str) -> Claims {
-        let end = self.clock.unix().saturating_add(Duration::from_secs(600));
+        let end = UnixTime::from(self.clock.now()).saturating_add(Duration::from_secs(600));
         let issuer = self.issuer.parse().unwrap();
         let mut claims = Claims::new(
             issuer,
@@ -55,7 +54,7 @@ impl Forge {
     }
 
     pub(crate) fn sign(&self, claims: &Claims) -> String {
-        sign(claims, &self.key, self.clock.unix())
+        sign(claims, &self.key, UnixTime::from(self.clock.now()))
             .unwrap()
             .expose()
             .to_owned()

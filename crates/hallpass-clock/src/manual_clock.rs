@@ -1,18 +1,18 @@
-//! Clocks that a test drives.
+//! A clock that a test drives by hand.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hallpass::config::clock::Clock;
+use crate::Clock;
 
 /// A clock that stands still until the test moves it.
 ///
 /// Starts at 2026-01-01T00:00:00Z unless told otherwise. Wall time and monotonic time move together;
 /// only [`ManualClock::set`] lets the wall clock jump while monotonic time stays, as an
-/// administrator's correction does.
-#[derive(Debug)]
+/// administrator's correction does. Clones show and move the same time.
+#[derive(Clone, Debug)]
 pub struct ManualClock {
-    state: Mutex<ManualTime>,
+    state: Arc<Mutex<ManualTime>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ struct ManualTime {
 }
 
 /// 2026-01-01T00:00:00Z.
-const START_UNIX_SECONDS: u64 = 1_767_225_600;
+pub(crate) const START_UNIX_SECONDS: u64 = 1_767_225_600;
 
 impl ManualClock {
     /// A clock at its default start.
@@ -35,10 +35,10 @@ impl ManualClock {
     #[must_use]
     pub fn at(wall: SystemTime) -> Self {
         Self {
-            state: Mutex::new(ManualTime {
+            state: Arc::new(Mutex::new(ManualTime {
                 wall,
                 monotonic: Duration::ZERO,
-            }),
+            })),
         }
     }
 
@@ -51,6 +51,14 @@ impl ManualClock {
             time.wall += by;
             time.monotonic += by;
         });
+    }
+
+    /// As [`advance`](Self::advance), by whole seconds.
+    ///
+    /// # Panics
+    /// As [`advance`](Self::advance).
+    pub fn advance_seconds(&self, by: u64) {
+        self.advance(Duration::from_secs(by));
     }
 
     /// Sets the wall clock alone, backwards too.
@@ -83,43 +91,6 @@ impl Clock for ManualClock {
     }
 }
 
-/// A clock that follows tokio's: under `tokio::time::pause` every sleep moves it, so that timers
-/// and expiry agree.
-///
-/// Make it inside the runtime whose time it follows. It starts at 2026-01-01T00:00:00Z.
-#[derive(Debug)]
-pub struct TokioClock {
-    start: tokio::time::Instant,
-    wall_at_start: SystemTime,
-}
-
-impl TokioClock {
-    /// A clock at its default start.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            start: tokio::time::Instant::now(),
-            wall_at_start: UNIX_EPOCH + Duration::from_secs(START_UNIX_SECONDS),
-        }
-    }
-}
-
-impl Default for TokioClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for TokioClock {
-    fn now(&self) -> SystemTime {
-        self.wall_at_start + self.start.elapsed()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.start.elapsed()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,13 +108,5 @@ mod tests {
             (clock.now(), clock.monotonic()),
             (before, Duration::from_secs(7))
         );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_tokio_clock_follows_paused_time() {
-        let clock = TokioClock::new();
-        let before = clock.now();
-        tokio::time::sleep(Duration::from_secs(600)).await;
-        assert_eq!(clock.now(), before + Duration::from_secs(600));
     }
 }

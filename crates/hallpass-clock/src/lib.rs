@@ -4,9 +4,30 @@
 //! drive it on by hand. [`SystemClock`] is the single place in the workspace that reads the clocks of the
 //! operating system; `clippy.toml` forbids it everywhere else. Timers are another matter: they go through
 //! tokio, whose paused clock tests can drive as well.
+//!
+//! ```
+//! use hallpass_clock::{Clock, SystemClock};
+//! use std::time::SystemTime;
+//!
+//! let clock = SystemClock::new();
+//! assert!(clock.now() > SystemTime::UNIX_EPOCH);
+//! ```
+//!
+//! With the feature `test-util` there are two clocks for tests: `ManualClock`, which stands still until it is told
+//! to move, and `TokioClock`, which goes with tokio's timers.
+
+#[cfg(feature = "test-util")]
+mod manual_clock;
+#[cfg(feature = "test-util")]
+mod tokio_clock;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(feature = "test-util")]
+pub use manual_clock::ManualClock;
+#[cfg(feature = "test-util")]
+pub use tokio_clock::TokioClock;
 
 /// A source of wall-clock and monotonic time.
 pub trait Clock: Debug + Send + Sync + 'static {
