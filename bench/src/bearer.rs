@@ -23,8 +23,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};
 
-use crate::Outcome;
-use crate::measure::Pair;
+use crate::measure::{Outcome, Pair};
 use crate::verify::claims_from;
 
 const ROUND: Duration = Duration::from_millis(1);

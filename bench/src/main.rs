@@ -8,11 +8,9 @@ mod token_endpoint;
 mod verify;
 mod verify_cached;
 
-use std::error::Error;
 use std::process::ExitCode;
 
-/// The result of anything that a measurement needs; it is shown to whoever started it.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+use crate::measure::Outcome;
 
 /// A measurement takes the arguments behind its name.
 type Measurement = fn(&[String]) -> Outcome<()>;

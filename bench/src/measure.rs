@@ -1,7 +1,14 @@
 //! Two things timed side by side, and the table that shows them.
 
+use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
+
+/// The result of anything that a measurement needs; it is shown to whoever started it.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What goes wrong on a task; the measurement as a whole fails with less.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The time of one call of the one and of the other, in each round.
 pub(crate) struct Pair {

@@ -8,16 +8,12 @@
 mod load;
 mod servers;
 
+use crate::measure::{Failure, Outcome};
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
-
-use crate::Outcome;
-
-/// What goes wrong on a task; the measurement as a whole fails with less.
-type Failure = Box<dyn Error + Send + Sync>;
 
 /// Connections that the load is spread over.
 const CONNECTIONS: usize = 32;

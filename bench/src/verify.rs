@@ -19,8 +19,7 @@ use hallpass::token::{
 };
 use serde_json::Value;
 
-use crate::Outcome;
-use crate::measure::{Pair, Row, print_table};
+use crate::measure::{Outcome, Pair, Row, print_table};
 
 /// What a round takes on each side, roughly: long against the clock's grain, short against the machine's moods.
 const ROUND: Duration = Duration::from_millis(2);

@@ -14,8 +14,7 @@ use hallpass::clock::{Clock, SystemClock};
 use hallpass::resource::{KeySource, ResourceServer, TrustedIssuer};
 use hallpass::token::{Algorithm, JwkSet, SigningKey, UnixTime, sign};
 
-use crate::Outcome;
-use crate::measure::{Pair, Row, print_table};
+use crate::measure::{Outcome, Pair, Row, print_table};
 use crate::verify::{claims_from, public_key, split};
 
 /// What a round takes on each side, roughly.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::Failure;
+use crate::measure::Failure;
 
 /// Room for one answer.
 const BUFFER_BYTES: usize = 8 * 1024;

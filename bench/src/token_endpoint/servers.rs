@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use super::Failure;
+use crate::measure::Failure;
 
 const CLIENT_ID: &str = "internal-service-client";
 /// A secret of the generated shape.

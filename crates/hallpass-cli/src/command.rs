@@ -57,8 +57,8 @@ pub(crate) enum ConfigCommand {
 }
 
 impl Command {
-    /// Runs the command to its end.
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+    /// Runs the command to its end. `whole` describes the whole command line, for completions.
+    pub(crate) fn run(&self, whole: fn() -> clap::Command) -> Result<Exit, Failure> {
         match self {
             Self::Demo(command) => command.run(),
             Self::Issuer(command) => command.run(),
@@ -68,7 +68,7 @@ impl Command {
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
             Self::Config(ConfigCommand::Check(command)) => command.run(),
-            Self::Completions(command) => command.run(),
+            Self::Completions(command) => command.run(whole()),
         }
     }
 

@@ -9,7 +9,6 @@ use clap::{Args, ValueEnum};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::command::Command;
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
@@ -48,20 +47,20 @@ pub(crate) struct LogGuard {
     _writer: WorkerGuard,
 }
 
-/// Installs the process-wide subscriber.
+/// Installs the process-wide subscriber; `unless_said` is the filter when the caller names none.
 ///
 /// # Errors
 /// A usage failure when the filter can not be read.
 pub(crate) fn install(
     arguments: &LoggingArguments,
-    command: &Command,
+    unless_said: &str,
 ) -> Result<LogGuard, Failure> {
     // An empty variable is no wish.
     let wish = arguments
         .log
         .as_deref()
         .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| command.default_log());
+        .unwrap_or(unless_said);
     let filter = EnvFilter::try_new(wish)
         .map_err(|error| Failure::usage(format_args!("--log {wish}: {error}")))?;
     let (writer, guard) = NonBlockingBuilder::default()

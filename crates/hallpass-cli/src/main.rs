@@ -13,7 +13,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::command::Command;
 use crate::output::Exit;
@@ -36,11 +36,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error).into(),
     };
-    let _log = match logging::install(&arguments.logging, &arguments.command) {
+    let _log = match logging::install(&arguments.logging, arguments.command.default_log()) {
         Ok(log) => log,
         Err(failure) => return failure.report().into(),
     };
-    match arguments.command.run() {
+    match arguments.command.run(Arguments::command) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
     }
@@ -59,8 +59,6 @@ fn explain(error: &clap::Error) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use hallpass_clock::Clock;
 use hallpass_token::{SecurityContext, UnixTime};
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use hallpass_config::{CallIdentity as Identity, IdentityAbsent as WhenAbsent};
 
-use crate::auth_token_service::{IssuedToken, TokenHandle, TokenSource, bearer_header};
+use crate::auth_token_service::{TokenHandle, TokenSource, bearer_header};
 use crate::error::CallError;
 use crate::metrics::ClientMetrics;
 
@@ -24,7 +24,7 @@ pub use future::BearerFuture;
 pub(crate) use future::RejectedToken;
 pub use report::CallReport;
 
-use future::Stamped;
+use future::{Stamped, set};
 
 /// Puts the identity that a client asks for into the `Authorization` header of each request.
 ///
@@ -260,24 +260,5 @@ impl Plan {
     fn missing(&self, identity: Identity) -> CallError {
         self.metrics.missing_identity(&self.service);
         CallError::NoIdentity { identity }
-    }
-}
-
-/// Replaces every value of the header.
-#[inline]
-fn set(headers: &mut HeaderMap, authorization: HeaderValue) {
-    headers.insert(AUTHORIZATION, authorization);
-}
-
-/// A token that had to be waited for, put into its request.
-fn stamp_fetched<B>(
-    request: &mut Request<B>,
-    token: &IssuedToken,
-    report: Option<Box<CallReport>>,
-) -> Stamped {
-    set(request.headers_mut(), token.authorization().clone());
-    Stamped {
-        generation: Some(token.generation()),
-        report,
     }
 }

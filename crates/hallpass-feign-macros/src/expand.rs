@@ -3,16 +3,17 @@
 mod boxed;
 mod client;
 mod mock;
+mod names;
 mod trait_item;
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{FnArg, ItemTrait, TraitItem};
 
-use crate::crate_path;
 use crate::error::Problems;
 use crate::model::ClientModel;
-use crate::model::method::MethodModel;
+
+use names::Names;
 
 /// Expands `#[feign_client(attribute)] item`.
 pub(crate) fn feign_client(attribute: TokenStream, item: &TokenStream) -> TokenStream {
@@ -57,49 +58,6 @@ fn bare(mut item: ItemTrait) -> TokenStream {
         }
     }
     quote!(#[allow(async_fn_in_trait, reason = "the macro has failed")] #item)
-}
-
-/// The names that the made items have and use.
-struct Names {
-    /// Where the runtime is.
-    runtime: TokenStream,
-    /// `FeignX`
-    client: Ident,
-    /// `BoxX`
-    boxed: Ident,
-    /// `MockX`
-    mock: Ident,
-    /// The dyn-compatible twin of the trait, which nobody else names.
-    erased: Ident,
-}
-
-impl Names {
-    fn new(model: &ClientModel) -> Self {
-        // Shown at the trait, but resolved as ours: lints on the user's code do not look at what the macro made.
-        let span = Span::call_site().located_at(model.ident.span());
-        Self {
-            runtime: crate_path::runtime(model.settings.runtime.as_ref()),
-            client: format_ident!("Feign{}", model.ident, span = span),
-            boxed: format_ident!("Box{}", model.ident, span = span),
-            mock: format_ident!("Mock{}", model.ident, span = span),
-            erased: format_ident!("__Erased{}", model.ident, span = span),
-        }
-    }
-}
-
-/// `name: Type, ...` of a method's arguments.
-fn parameters(method: &MethodModel) -> TokenStream {
-    let arguments = method.arguments.iter().map(|argument| {
-        let (ident, ty) = (&argument.ident, &argument.ty);
-        quote!(#ident: #ty)
-    });
-    quote!(#(#arguments),*)
-}
-
-/// `name, ...` of a method's arguments.
-fn names_of(method: &MethodModel) -> TokenStream {
-    let names = method.arguments.iter().map(|argument| &argument.ident);
-    quote!(#(#names),*)
 }
 
 #[cfg(test)]

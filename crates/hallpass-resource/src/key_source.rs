@@ -17,19 +17,19 @@ mod fetch;
 mod file;
 mod flight;
 mod freshness;
+mod limits;
 mod shared;
+mod snapshot;
 mod unknown;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use hallpass_client::{Discover, HttpTransport};
 use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
-use http::HeaderValue;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -37,74 +37,16 @@ use self::fetch::HttpKeys;
 pub use self::fetch::KeyUrl;
 use self::flight::{Begin, Flight, Start};
 use self::freshness::Freshness;
+pub use self::limits::{KeyLimits, MAX_KEY_SET_BYTES, MAX_STALE_WAIT};
 use self::shared::{Origin, Shared};
+pub use self::snapshot::KeySnapshot;
 use crate::error::KeysError;
 use crate::metrics::KeyMetrics;
-
-/// Longest time that a request waits for keys that are past their age while older ones are at hand.
-pub const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
-/// Most bytes that a key set may have.
-pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
-
-/// How keys are fetched and how long they are believed.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyLimits {
-    /// Least time between two fetches for unknown `kid`s, and after a failed fetch. Default 10 s. For a file: the time
-    /// within which a change is noticed.
-    pub cooldown: Duration,
-    /// Longest time of one fetch, name look-up and body included. Default 5 s.
-    pub fetch_timeout: Duration,
-    /// How long keys are believed when the issuer does not say (`Cache-Control: max-age`). Default 5 minutes.
-    pub default_age: Duration,
-    /// Shortest age, whatever the issuer says. Default 10 s.
-    pub min_age: Duration,
-    /// Longest age, whatever the issuer says. Default 1 h.
-    pub max_age: Duration,
-    /// How long the last good keys are used beyond their age when no fetch succeeds. Default 24 h.
-    pub last_good_for: Duration,
-}
-
-impl Default for KeyLimits {
-    fn default() -> Self {
-        Self {
-            cooldown: Duration::from_secs(10),
-            fetch_timeout: Duration::from_secs(5),
-            default_age: Duration::from_secs(300),
-            min_age: Duration::from_secs(10),
-            max_age: Duration::from_secs(3600),
-            last_good_for: Duration::from_secs(24 * 3600),
-        }
-    }
-}
 
 /// An issuer's public keys, kept up to date. Cheap to clone; clones share the keys.
 #[derive(Clone)]
 pub struct KeySource {
     shared: Arc<Shared>,
-}
-
-/// The keys as they were at one moment. Never changes; a fetch makes a new one.
-#[derive(Debug)]
-pub struct KeySnapshot {
-    keys: Arc<JwkSet>,
-    etag: Option<HeaderValue>,
-    freshness: Freshness,
-    epoch: u64,
-}
-
-impl KeySnapshot {
-    /// The keys.
-    #[must_use]
-    pub fn keys(&self) -> &JwkSet {
-        &self.keys
-    }
-
-    /// Grows by one whenever a key leaves the set (or changes), and not when keys are added: what was verified under
-    /// an earlier epoch must be verified anew.
-    #[must_use]
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
 }
 
 impl KeySource {

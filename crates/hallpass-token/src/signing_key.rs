@@ -8,18 +8,21 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-    RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
 use crate::base64url;
-use crate::jwk::{Jwk, Material};
+use crate::jwk::Jwk;
 use crate::name::KeyId;
 
 mod import;
+mod pair;
+
+pub use pair::KeyError;
+use pair::KeyPair;
 
 /// A private key, parsed once and kept ready to sign. Cheap to clone; `Debug` shows no part of the private key.
 ///
@@ -32,44 +35,6 @@ pub struct SigningKey {
     key_id: KeyId,
     /// The header of every token of this key, encoded.
     header: Arc<str>,
-}
-
-enum KeyPair {
-    Es256(EcdsaKeyPair),
-    EdDsa(Ed25519KeyPair),
-    Rs256(RsaKeyPair),
-}
-
-/// Why a private key was not taken. Carries no part of the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// No PEM block with a private key in it.
-    #[error("no private key in the PEM text (PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY)")]
-    NoPrivateKey,
-    /// More than one private key, and nothing says which one is meant.
-    #[error("more than one private key in the PEM text")]
-    SeveralKeys,
-    /// The key is encrypted with a passphrase.
-    #[error("the private key is encrypted: decrypt it first")]
-    Encrypted,
-    /// The text is larger than a key can be.
-    #[error("the text is too large for a key")]
-    TooLarge,
-    /// The text or its encoding is broken.
-    #[error("the private key is malformed")]
-    Malformed,
-    /// The JWK has no private part, or is broken, or is for something else.
-    #[error("the JWK can not sign: {0}")]
-    Jwk(crate::jwk::JwkError),
-    /// A kind of key that we do not sign with: another curve, RSA below 2048 bits, parts that do not belong together.
-    #[error(
-        "the private key was refused: not P-256, Ed25519 or RSA of 2048 bits and more, or its parts do not fit"
-    )]
-    Refused,
-    /// The library could not make or write a key.
-    #[error("the key could not be made")]
-    Generation,
 }
 
 impl SigningKey {
@@ -109,7 +74,7 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError`], among them for an encrypted key and for more than one.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        import::from_pem(pem)
+        Self::from_pair(import::from_pem(pem)?, None)
     }
 
     /// Reads a private JWK (RFC 7517, RFC 7518 section 6, RFC 8037). `kid` is kept; RSA needs all of `p q dp dq qi`.
@@ -117,7 +82,8 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Jwk`] for what is wrong with a member, [`KeyError::Refused`] for parts that do not fit together.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
-        import::from_jwk(jwk)
+        let (pair, key_id) = import::from_jwk(jwk)?;
+        Self::from_pair(pair, key_id)
     }
 
     /// The same key under another name.
@@ -216,31 +182,6 @@ impl SigningKey {
             public,
             key_id,
             header,
-        }
-    }
-}
-
-impl KeyPair {
-    fn public_material(&self) -> Option<Material> {
-        match self {
-            Self::Es256(pair) => {
-                let (_, point) = pair.public_key().as_ref().split_first()?;
-                let (x, y) = point.split_at_checked(32)?;
-                Some(Material::P256 {
-                    x: x.try_into().ok()?,
-                    y: y.try_into().ok()?,
-                })
-            }
-            Self::EdDsa(pair) => Some(Material::Ed25519 {
-                x: pair.public_key().as_ref().try_into().ok()?,
-            }),
-            Self::Rs256(pair) => {
-                let (n, e) = import::rsa_public_numbers(pair.public_key().as_ref())?;
-                Some(Material::Rsa {
-                    n: n.to_vec(),
-                    e: e.to_vec(),
-                })
-            }
         }
     }
 }

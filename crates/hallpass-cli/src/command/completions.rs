@@ -1,6 +1,6 @@
 //! `hallpass completions SHELL`
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use crate::output::{self, Exit, Failure};
@@ -13,15 +13,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+    pub(crate) fn run(&self, mut whole: Command) -> Result<Exit, Failure> {
         // Into memory first: the generator panics when its writer fails.
         let mut script = Vec::new();
-        generate(
-            self.shell,
-            &mut crate::Arguments::command(),
-            "hallpass",
-            &mut script,
-        );
+        generate(self.shell, &mut whole, "hallpass", &mut script);
         output::print_line(String::from_utf8_lossy(&script).trim_end())?;
         Ok(Exit::Ok)
     }

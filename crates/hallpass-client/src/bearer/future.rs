@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::future::BoxFuture;
-use http::{Request, Response, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{CallReport, stamp_fetched};
+use super::report::CallReport;
 use crate::auth_token_service::{IssuedToken, TokenHandle};
 use crate::error::{CallError, TokenError};
 
@@ -191,5 +192,24 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerFuture").finish_non_exhaustive()
+    }
+}
+
+/// Replaces every value of the header.
+#[inline]
+pub(super) fn set(headers: &mut HeaderMap, authorization: HeaderValue) {
+    headers.insert(AUTHORIZATION, authorization);
+}
+
+/// A token that had to be waited for, put into its request.
+fn stamp_fetched<B>(
+    request: &mut Request<B>,
+    token: &IssuedToken,
+    report: Option<Box<CallReport>>,
+) -> Stamped {
+    set(request.headers_mut(), token.authorization().clone());
+    Stamped {
+        generation: Some(token.generation()),
+        report,
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Lifetime, parse_quote};
 
-use super::{Names, names_of, parameters};
+use super::names::{Names, names_of, parameters};
 use crate::lifetimes;
 use crate::model::ClientModel;
 use crate::model::method::MethodModel;

@@ -6,7 +6,7 @@ use syn::LitStr;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::{Names, names_of, parameters};
+use super::names::{Names, names_of, parameters};
 use crate::model::ClientModel;
 use crate::model::argument::{ArgumentModel, Binding};
 use crate::model::method::MethodModel;

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::{Names, names_of, parameters};
+use super::names::{Names, names_of, parameters};
 use crate::model::ClientModel;
 use crate::model::method::MethodModel;
 

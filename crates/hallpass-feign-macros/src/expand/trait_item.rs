@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Names, parameters};
+use super::names::{Names, parameters};
 use crate::model::ClientModel;
 use crate::model::method::MethodModel;
 

@@ -1,8 +1,6 @@
 //! Values as query parameters: one rule for numbers, texts, options, sequences and plain structs.
 
-mod key;
-
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::ser::{self, Impossible, Serialize, Serializer};
 
 use super::path::ENCODED;
@@ -293,7 +291,7 @@ impl ser::SerializeMap for Fields<'_> {
     type Error = NotPlain;
 
     fn serialize_key<T: ?Sized + Serialize>(&mut self, name: &T) -> Result<(), NotPlain> {
-        self.key = Some(key::text(name)?);
+        self.key = Some(text_of_key(name)?);
         Ok(())
     }
 
@@ -305,6 +303,22 @@ impl ser::SerializeMap for Fields<'_> {
     fn end(self) -> Result<(), NotPlain> {
         Ok(())
     }
+}
+
+/// The text of a key: whatever is one plain value.
+fn text_of_key(key: &(impl ?Sized + Serialize)) -> Result<String, NotPlain> {
+    // A key is written like a value, under no name, and read back: one rule for what is plain.
+    let mut written = String::new();
+    key.serialize(Place {
+        query: &mut written,
+        name: "",
+        depth: Depth::Element,
+    })?;
+    let encoded = written.strip_prefix("?=").ok_or(NotPlain)?;
+    let text = percent_decode_str(encoded)
+        .decode_utf8()
+        .map_err(|_| NotPlain)?;
+    Ok(text.into_owned())
 }
 
 #[cfg(test)]

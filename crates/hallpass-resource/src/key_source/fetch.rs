@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
 
 use super::freshness::{Freshness, max_age};
-use super::{KeySnapshot, MAX_KEY_SET_BYTES};
+use super::limits::MAX_KEY_SET_BYTES;
+use super::snapshot::KeySnapshot;
 use crate::error::KeysError;
 
 /// Most instances of a service that one fetch tries.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hallpass_config::files::{self, FileError};
 
-use super::MAX_KEY_SET_BYTES;
 use super::fetch::{Fetched, parse};
+use super::limits::MAX_KEY_SET_BYTES;
 use crate::error::KeysError;
 
 /// Reads the file as it is now.

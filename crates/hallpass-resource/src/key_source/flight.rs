@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_token::KeyId;
 use tokio::sync::watch;
 
-use super::MAX_STALE_WAIT;
+use super::limits::MAX_STALE_WAIT;
 use super::unknown::UnknownKids;
 use crate::error::KeysError;
 

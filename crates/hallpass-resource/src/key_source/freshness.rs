@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 
-use super::KeyLimits;
+use super::limits::KeyLimits;
 
 /// The moments at which a snapshot changes its standing, on the monotonic clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

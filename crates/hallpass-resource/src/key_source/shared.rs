@@ -10,9 +10,11 @@ use hallpass_token::KeyId;
 use tokio::time::timeout;
 
 use super::fetch::{Fetched, HttpKeys};
+use super::file;
 use super::flight::Flight;
 use super::freshness::Freshness;
-use super::{KeyLimits, KeySnapshot, file};
+use super::limits::KeyLimits;
+use super::snapshot::KeySnapshot;
 use crate::error::KeysError;
 use crate::metrics::KeyMetrics;
 

@@ -3,39 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hallpass_config::Mode;
 use http::Method;
 
+use super::pattern::PathPattern;
 use super::pattern::Reading;
-use super::{PathPattern, RouteRule, Rule};
+use super::rule::{Mode, RouteRule, Rule, RuleOrigin};
 use crate::error::{Denial, StartProblem};
 use crate::path::{NormalPath, PathFault};
 use crate::verifier::Verified;
 
 /// Route label of requests that no rule is for.
 const NO_RULE: &str = "none";
-
-/// Where a rule was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RuleOrigin {
-    /// In the program.
-    Code,
-    /// Under `security.internal-jwt.routes`.
-    Configuration,
-    /// Under `security.internal-jwt.internal-only`.
-    InternalOnlyPaths,
-}
-
-impl fmt::Display for RuleOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Code => "code",
-            Self::Configuration => "configuration",
-            Self::InternalOnlyPaths => "internal-only paths",
-        })
-    }
-}
 
 /// One line of the list that a service prints at start.
 #[derive(Clone, Debug, PartialEq, Eq)]

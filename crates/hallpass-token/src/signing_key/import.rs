@@ -9,13 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyPair, SigningKey};
+use super::pair::{KeyError, KeyPair};
 use crate::jwk::{self, JwkError, Material};
+use crate::name::KeyId;
 
 /// The largest text that is looked at for a key, in bytes. RSA with 8192 bits needs 7 KiB.
 const MAX_KEY_TEXT_BYTES: usize = 64 * 1024;
 
-pub(super) fn from_pem(pem: &str) -> Result<SigningKey, KeyError> {
+pub(super) fn from_pem(pem: &str) -> Result<KeyPair, KeyError> {
     if pem.len() > MAX_KEY_TEXT_BYTES {
         return Err(KeyError::TooLarge);
     }
@@ -55,10 +56,11 @@ pub(super) fn from_pem(pem: &str) -> Result<SigningKey, KeyError> {
         "RSA PRIVATE KEY" => RsaKeyPair::from_der(&der).map(KeyPair::Rs256),
         _ => return Err(KeyError::NoPrivateKey),
     };
-    SigningKey::from_pair(pair.map_err(|_| KeyError::Refused)?, None)
+    pair.map_err(|_| KeyError::Refused)
 }
 
-pub(super) fn from_jwk(jwk: &Value) -> Result<SigningKey, KeyError> {
+/// The pair and the name that the JWK gives it.
+pub(super) fn from_jwk(jwk: &Value) -> Result<(KeyPair, Option<KeyId>), KeyError> {
     let members = jwk
         .as_object()
         .ok_or(KeyError::Jwk(JwkError::NotAnObject))?;
@@ -84,7 +86,7 @@ pub(super) fn from_jwk(jwk: &Value) -> Result<SigningKey, KeyError> {
         }
         Material::Rsa { n, e } => rsa(members, n, e)?,
     };
-    SigningKey::from_pair(pair.map_err(|_| KeyError::Refused)?, key_id)
+    Ok((pair.map_err(|_| KeyError::Refused)?, key_id))
 }
 
 type Imported = Result<KeyPair, aws_lc_rs::error::KeyRejected>;
@@ -111,34 +113,4 @@ fn rsa(members: &Map<String, Value>, n: &[u8], e: &[u8]) -> Result<Imported, Key
         qInv: qi.as_slice(),
     };
     Ok(RsaKeyPair::from_components(&private).map(KeyPair::Rs256))
-}
-
-/// Modulus and exponent out of a DER `RSAPublicKey` (RFC 8017 appendix A.1.1), without leading zeros.
-pub(super) fn rsa_public_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (sequence, _) = der_value(der, 0x30)?;
-    let (n, rest) = der_value(sequence, 0x02)?;
-    let (e, _) = der_value(rest, 0x02)?;
-    Some((
-        n.strip_prefix(&[0]).unwrap_or(n),
-        e.strip_prefix(&[0]).unwrap_or(e),
-    ))
-}
-
-/// The value with this tag at the start of `der`, and what follows it.
-fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (head, rest) = der.split_first_chunk::<2>()?;
-    let (length, rest) = match head {
-        [found, _] if *found != tag => return None,
-        [_, short] if *short < 0x80 => (usize::from(*short), rest),
-        [_, long] => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
-            (
-                bytes
-                    .iter()
-                    .fold(0_usize, |length, byte| (length << 8) | usize::from(*byte)),
-                rest,
-            )
-        }
-    };
-    rest.split_at_checked(length)
 }

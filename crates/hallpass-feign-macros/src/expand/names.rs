@@ -1,0 +1,51 @@
+//! What the expansions share: names of the made items, and the lists of a method's arguments.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::crate_path;
+use crate::model::ClientModel;
+use crate::model::method::MethodModel;
+
+/// The names that the made items have and use.
+pub(super) struct Names {
+    /// Where the runtime is.
+    pub(super) runtime: TokenStream,
+    /// `FeignX`
+    pub(super) client: Ident,
+    /// `BoxX`
+    pub(super) boxed: Ident,
+    /// `MockX`
+    pub(super) mock: Ident,
+    /// The dyn-compatible twin of the trait, which nobody else names.
+    pub(super) erased: Ident,
+}
+
+impl Names {
+    pub(super) fn new(model: &ClientModel) -> Self {
+        // Shown at the trait, but resolved as ours: lints on the user's code do not look at what the macro made.
+        let span = Span::call_site().located_at(model.ident.span());
+        Self {
+            runtime: crate_path::runtime(model.settings.runtime.as_ref()),
+            client: format_ident!("Feign{}", model.ident, span = span),
+            boxed: format_ident!("Box{}", model.ident, span = span),
+            mock: format_ident!("Mock{}", model.ident, span = span),
+            erased: format_ident!("__Erased{}", model.ident, span = span),
+        }
+    }
+}
+
+/// `name: Type, ...` of a method's arguments.
+pub(super) fn parameters(method: &MethodModel) -> TokenStream {
+    let arguments = method.arguments.iter().map(|argument| {
+        let (ident, ty) = (&argument.ident, &argument.ty);
+        quote!(#ident: #ty)
+    });
+    quote!(#(#arguments),*)
+}
+
+/// `name, ...` of a method's arguments.
+pub(super) fn names_of(method: &MethodModel) -> TokenStream {
+    let names = method.arguments.iter().map(|argument| &argument.ident);
+    quote!(#(#names),*)
+}
