@@ -11,8 +11,8 @@ use hallpass_token::{Scope, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
-use crate::refusal::Refusal;
-use crate::registry::Client;
+use crate::clients::registry::Client;
+use crate::token::refusal::Refusal;
 
 /// The `tracing` target of audit events.
 pub const AUDIT_TARGET: &str = "hallpass::audit";

@@ -11,15 +11,15 @@ use hallpass_token::{Issuer, UnixTime};
 use http::HeaderValue;
 
 use crate::audit::{self, Audit, AuditWriter};
-use crate::client_auth::{Attempt, Authenticator};
+use crate::clients::registry::Registry;
 use crate::error::Error;
-use crate::metadata::Metadata;
+use crate::http::metadata::Metadata;
+use crate::http::public_urls::PublicUrls;
+use crate::keys::ring::KeyRing;
 use crate::metrics::Metrics;
-use crate::public_urls::PublicUrls;
-use crate::registry::Registry;
 use crate::settings;
-use crate::signing_keys::KeyRing;
 use crate::store::Store;
+use crate::token::client_auth::{Attempt, Authenticator};
 
 /// One issuer, without its sockets.
 #[derive(Debug)]

@@ -38,36 +38,25 @@
 //! ```
 
 mod audit;
-mod client_auth;
-mod client_secret;
+mod clients;
 mod core;
-mod endpoint;
 mod error;
-mod first_client;
-mod form;
-mod import;
-mod metadata;
+mod http;
+mod keys;
 mod metrics;
-mod public_urls;
-mod refusal;
-mod registry;
-mod router;
 mod sealing;
 mod server;
 mod settings;
-mod signing_keys;
 mod store;
-mod throttle;
-mod token_id;
-mod token_request;
+mod token;
 
 pub use crate::audit::AUDIT_TARGET;
-pub use crate::client_secret::GENERATED_SECRET_PREFIX;
+pub use crate::clients::first_client::{FirstClient, first_client};
+pub use crate::clients::secret::GENERATED_SECRET_PREFIX;
 pub use crate::error::Error;
-pub use crate::first_client::{FirstClient, first_client};
-pub use crate::import::{Imported, ImportedKey, SkippedKey, import_keys};
-pub use crate::refusal::{Refusal, WireError};
+pub use crate::keys::import::{Imported, ImportedKey, SkippedKey, import_keys};
 pub use crate::server::{DEFAULT_DRAIN_LIMIT, IssuerServer, RunningIssuer};
+pub use crate::token::refusal::{Refusal, WireError};
 
 /// The largest body of a token request, in bytes.
 pub const MAX_BODY_BYTES: usize = 16 * 1024;

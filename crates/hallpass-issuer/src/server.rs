@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 use crate::audit::AuditWriter;
 use crate::core::Core;
 use crate::error::Error;
-use crate::public_urls::PublicUrls;
-use crate::router::router;
+use crate::http::public_urls::PublicUrls;
+use crate::http::router::router;
 use crate::server::connections::Accepting;
 
 /// How long [`RunningIssuer::shutdown`] waits for requests in flight.

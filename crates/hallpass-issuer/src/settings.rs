@@ -7,7 +7,7 @@ use hallpass_token::Algorithm;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::client_secret::LiveSecret;
+use crate::clients::secret::LiveSecret;
 use crate::error::Error;
 use crate::store::{Store, StoredClient};
 

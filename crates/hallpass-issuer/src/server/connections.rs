@@ -19,9 +19,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service as _;
 
 use crate::core::Core;
-use crate::endpoint::token;
-use crate::public_urls::TOKEN_PATH;
-use crate::router::router;
+use crate::http::public_urls::TOKEN_PATH;
+use crate::http::router::router;
+use crate::token::endpoint;
 
 /// Connections open at once; one more is closed as it comes.
 const MAX_CONNECTIONS: usize = 4_096;
@@ -126,7 +126,7 @@ impl Connection {
     ) -> Response<Either<Full<Bytes>, axum::body::Body>> {
         if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
-            return token::answer(&self.core, &parts.headers, body, Some(self.source))
+            return endpoint::answer(&self.core, &parts.headers, body, Some(self.source))
                 .await
                 .map(Either::Left);
         }

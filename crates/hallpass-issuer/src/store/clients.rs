@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass_token::UnixTime;
 
 use super::Store;
-use crate::client_secret::LiveSecret;
+use crate::clients::secret::LiveSecret;
 use crate::error::Error;
 
 /// A client as the store keeps it.

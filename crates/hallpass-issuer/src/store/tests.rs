@@ -1,5 +1,5 @@
 use super::*;
-use crate::client_secret::LiveSecret;
+use crate::clients::secret::LiveSecret;
 use hallpass_token::{Algorithm, UnixTime};
 use zeroize::Zeroizing;
 

@@ -7,7 +7,7 @@ use hallpass_config::{IssuerSettings, Secret};
 use hallpass_token::UnixTime;
 
 use crate::CLIENT_CREDENTIALS;
-use crate::client_secret::{self, LiveSecret};
+use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
 use crate::settings;
 use crate::store::StoredClient;
@@ -49,7 +49,7 @@ pub async fn first_client(
         store.close().await;
         return Ok(None);
     }
-    let secret = client_secret::generate()?;
+    let secret = generate()?;
     let client = StoredClient {
         client_id: CLIENT_ID.to_owned(),
         scope: SCOPE.to_owned(),

@@ -9,8 +9,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
-use crate::form;
-use crate::refusal::Refusal;
+use crate::token::form;
+use crate::token::refusal::Refusal;
 
 /// Basic credentials come with and without padding from clients in the wild.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -17,12 +17,12 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use crate::client_secret::{Candidate, process_key};
+use crate::clients::registry::{Client, Registry};
+use crate::clients::secret::{Candidate, process_key};
 use crate::error::Error;
-use crate::refusal::Refusal;
-use crate::registry::{Client, Registry};
-use crate::throttle::Throttle;
-use crate::token_request::Credentials;
+use crate::token::refusal::Refusal;
+use crate::token::request::Credentials;
+use crate::token::throttle::Throttle;
 
 /// argon2id runs at once; each takes a core and 19 MiB for some 16 ms.
 const COSTLY_CHECKS_AT_ONCE: usize = 2;

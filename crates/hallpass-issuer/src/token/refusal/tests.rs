@@ -64,7 +64,7 @@ fn no_text_needs_escaping_in_json_or_is_outside_the_charset_of_rfc_6749() {
 
 #[test]
 fn every_reason_is_written_in_the_documentation() {
-    let errors = include_str!("../../../../docs/errors.md");
+    let errors = include_str!("../../../../../docs/errors.md");
     for refusal in ALL {
         assert!(
             errors.contains(&format!("`{}`", refusal.reason())),

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::CLIENT_CREDENTIALS;
+use crate::clients::registry::Registry;
 use crate::error::Error;
-use crate::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
-use crate::registry::Registry;
-use crate::signing_keys::KeyRing;
+use crate::http::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
+use crate::keys::ring::KeyRing;
 
 /// Both documents, rendered once per snapshot.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::refusal::Refusal;
+use crate::token::refusal::Refusal;
 
 /// Most parameters one request may have; the longest grant has ten.
 const MAX_PARAMETERS: usize = 32;

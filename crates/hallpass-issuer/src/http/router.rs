@@ -11,8 +11,9 @@ use axum::routing::{any, get};
 use http::Method;
 
 use crate::core::Core;
-use crate::endpoint::{documents, token};
-use crate::public_urls::{JWKS_PATH, TOKEN_PATH};
+use crate::http::documents;
+use crate::http::public_urls::{JWKS_PATH, TOKEN_PATH};
+use crate::token::endpoint;
 
 /// Every endpoint of the issuer.
 pub(crate) fn router(core: Arc<Core>) -> Router {
@@ -34,9 +35,9 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request) -> Resp
         .map(|ConnectInfo(peer)| peer.ip());
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
-        token::answer(&core, &parts.headers, body, source).await
+        endpoint::answer(&core, &parts.headers, body, source).await
     } else {
-        token::method_not_allowed(&parts.method)
+        endpoint::method_not_allowed(&parts.method)
     };
     response.map(Body::new)
 }

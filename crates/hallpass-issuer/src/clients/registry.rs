@@ -11,12 +11,12 @@ use hallpass_token::{Audience, ClientId, Scope, Subject, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::CLIENT_CREDENTIALS;
-use crate::client_secret::{self, Candidate, LiveSecret};
+use crate::clients::secret::{self, Candidate, LiveSecret};
 use crate::error::Error;
 use crate::metrics::{MAX_CLIENT_LABELS, Metrics, OTHER_CLIENTS};
-use crate::refusal::Refusal;
 use crate::store::StoredClient;
-use crate::token_request::Target;
+use crate::token::refusal::Refusal;
+use crate::token::request::Target;
 
 /// Live secrets a client may have: the current one and the one before it.
 const MAX_LIVE_SECRETS: usize = 2;
@@ -99,9 +99,9 @@ impl Registry {
             .clients
             .set(i64::try_from(clients.len()).unwrap_or(i64::MAX));
         let decoy = if costly_runs > 0 {
-            client_secret::costly_decoy()?
+            secret::costly_decoy()?
         } else {
-            LiveSecret::hash(&client_secret::generate()?)?
+            LiveSecret::hash(&secret::generate()?)?
         };
         Ok(Self {
             clients,

@@ -16,12 +16,12 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use crate::audit::{AuditEvent, Caller, Decision};
-use crate::client_auth::Attempt;
+use crate::clients::registry::Client;
 use crate::core::Core;
-use crate::refusal::{Refusal, WireError};
-use crate::registry::Client;
-use crate::token_id;
-use crate::token_request::TokenRequest;
+use crate::token::client_auth::Attempt;
+use crate::token::refusal::{Refusal, WireError};
+use crate::token::request::TokenRequest;
+use crate::token::token_id;
 use crate::{CLIENT_CREDENTIALS, MAX_BODY_BYTES};
 
 /// How long a client may take to send its body after the headers.

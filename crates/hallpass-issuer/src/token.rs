@@ -1,0 +1,9 @@
+//! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
+
+pub(crate) mod client_auth;
+pub(crate) mod endpoint;
+pub(crate) mod form;
+pub(crate) mod refusal;
+pub(crate) mod request;
+pub(crate) mod throttle;
+pub(crate) mod token_id;
