@@ -3,6 +3,7 @@
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 
 mod bearer;
+mod feign_call;
 mod measure;
 mod token_endpoint;
 mod verify;
@@ -16,9 +17,10 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 6] = [
+const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("all", all),
     ("bearer", |_| bearer::run()),
+    ("feign-call", |_| feign_call::run()),
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
     ("token-endpoint-server", token_endpoint::serve),
@@ -31,6 +33,7 @@ fn all(_: &[String]) -> Outcome<()> {
     verify::run()?;
     verify_cached::run()?;
     bearer::run()?;
+    feign_call::run()?;
     token_endpoint::run(&[])
 }
 
