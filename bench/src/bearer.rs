@@ -13,12 +13,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hallpass::client::{
-    AuthTokenService, BearerLayer, Body, CallError, Credential, HostGuardLayer, Identity,
-    ReplayLayer, Target, TokenHandle, TransportError,
+    AuthTokenService, BearerLayer, CallError, Credential, HostGuardLayer, Identity, ReplayLayer,
+    TokenHandle,
 };
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::{AccessToken, SecurityContext, UnixTime};
+use hallpass::upstream::{Body, Target, TransportError};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service};

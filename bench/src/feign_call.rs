@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass::client::{Body, HttpTransport, StaticDiscovery};
 use hallpass::feign::{Feign, FeignError, feign_client};
+use hallpass::upstream::{Body, HttpTransport, StaticDiscovery};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};

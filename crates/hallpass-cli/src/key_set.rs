@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-use hallpass::client::{Body, HttpTransport};
 use hallpass::config::EndpointUrl;
 use hallpass::token::{JwkSet, MAX_JWK_SET_BYTES};
+use hallpass::upstream::{Body, HttpTransport};
 use tower::ServiceExt;
 
 use crate::input;

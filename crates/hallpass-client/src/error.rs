@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_config::CallIdentity;
-
-use crate::discovery::DiscoverError;
-use crate::transport::TransportError;
+use hallpass_upstream::{DiscoverError, TransportError};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
 ///
@@ -320,7 +318,7 @@ pub enum HostRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::TransportErrorKind;
+    use hallpass_upstream::TransportErrorKind;
 
     #[test]
     fn every_code_is_in_the_documentation_with_its_answer_to_retryable() {

@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use hallpass_config::EndpointUrl;
 use hallpass_token::{Audience, Scope};
+use hallpass_upstream::{
+    Body, Discover, DiscoverError, Instance, LastKnown, Target, TransportError, TransportErrorKind,
+};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use url::form_urlencoded;
 
-use crate::body::Body;
 use crate::credential::{ClientAuthentication, Credential, TargetParameter};
-use crate::discovery::{Discover, DiscoverError, Instance, LastKnown};
 use crate::error::TokenError;
-use crate::host_guard::Target;
-use crate::transport::{TransportError, TransportErrorKind};
 
 mod answer;
 
@@ -173,6 +172,6 @@ fn token_request(
     Ok(request)
 }
 
-fn unusable_address(error: impl Into<crate::BoxError>) -> TokenError {
+fn unusable_address(error: impl Into<hallpass_upstream::BoxError>) -> TokenError {
     TokenError::Unreachable(TransportError::new(TransportErrorKind::Request, error))
 }

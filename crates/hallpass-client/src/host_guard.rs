@@ -6,85 +6,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use hallpass_upstream::Target;
+use http::Request;
 use http::header::{AUTHORIZATION, HOST};
-use http::{Request, Uri, uri};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::discovery::Instance;
 use crate::error::{CallError, HostRefusal};
 use crate::metrics::ClientMetrics;
-
-/// Where a request goes: the service that the caller means and the instance that was chosen for it.
-///
-/// The layer that chooses an instance writes it into the request with [`Target::apply_to`];
-/// [`HostGuardLayer`] compares it with what is about to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    service: Arc<str>,
-    instance: Instance,
-}
-
-impl Target {
-    /// `instance`, chosen for a call to `service`.
-    pub fn new(service: impl Into<Arc<str>>, instance: Instance) -> Self {
-        Self {
-            service: service.into(),
-            instance,
-        }
-    }
-
-    /// The service that the caller means.
-    #[must_use]
-    pub fn service(&self) -> &str {
-        &self.service
-    }
-
-    /// The chosen instance.
-    #[must_use]
-    pub const fn instance(&self) -> &Instance {
-        &self.instance
-    }
-
-    /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
-    ///
-    /// # Errors
-    /// The request's path can not stand in a URI with a host (it is empty of a leading slash, or `*`).
-    pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
-        let mut parts = uri::Parts::default();
-        parts.scheme = Some(self.instance.scheme().clone());
-        parts.authority = Some(self.instance.authority().clone());
-        let path = request.uri().path_and_query().cloned();
-        parts.path_and_query = Some(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
-        *request.uri_mut() = Uri::from_parts(parts)?;
-        request.extensions_mut().insert(self);
-        Ok(())
-    }
-
-    fn check<B>(&self, service: &str, request: &Request<B>) -> Result<(), HostRefusal> {
-        if *self.service != *service {
-            return Err(HostRefusal::OtherService);
-        }
-        let uri = request.uri();
-        if uri.scheme() != Some(self.instance.scheme())
-            || uri.authority() != Some(self.instance.authority())
-        {
-            return Err(HostRefusal::OtherAuthority);
-        }
-        let host = self.instance.authority().as_str().as_bytes();
-        let same_host = request
-            .headers()
-            .get_all(HOST)
-            .iter()
-            .all(|value| value.as_bytes() == host);
-        if same_host {
-            Ok(())
-        } else {
-            Err(HostRefusal::OtherHostHeader)
-        }
-    }
-}
 
 /// Stops requests that are about to leave for another host than the one chosen for them: an absolute URL
 /// or a `Host` header slipped in by a parameter, a layer that rewrites the URI, a client of another
@@ -143,7 +73,7 @@ pub struct HostGuard<S> {
 impl<S> HostGuard<S> {
     fn check<B>(&self, request: &Request<B>) -> Result<(), HostRefusal> {
         match request.extensions().get::<Target>() {
-            Some(target) => target.check(&self.guard.service, request),
+            Some(target) => check_target(target, &self.guard.service, request),
             None if request.headers().contains_key(AUTHORIZATION) => Err(HostRefusal::NoTarget),
             None => Ok(()),
         }
@@ -211,5 +141,30 @@ where
                 Poll::Ready(Err(CallError::HostRefused(*refusal)))
             }
         }
+    }
+}
+
+fn check_target<B>(
+    target: &Target,
+    service: &str,
+    request: &Request<B>,
+) -> Result<(), HostRefusal> {
+    if target.service() != service {
+        return Err(HostRefusal::OtherService);
+    }
+    let (uri, instance) = (request.uri(), target.instance());
+    if uri.scheme() != Some(instance.scheme()) || uri.authority() != Some(instance.authority()) {
+        return Err(HostRefusal::OtherAuthority);
+    }
+    let host = instance.authority().as_str().as_bytes();
+    let same_host = request
+        .headers()
+        .get_all(HOST)
+        .iter()
+        .all(|value| value.as_bytes() == host);
+    if same_host {
+        Ok(())
+    } else {
+        Err(HostRefusal::OtherHostHeader)
     }
 }

@@ -6,7 +6,8 @@
 //! * [`context`] carries the identity of an inbound request to the calls that are made for it.
 //! * [`BearerLayer`] puts one of them into each outgoing request, [`ReplayLayer`] repeats a call whose token
 //!   was rejected, [`HostGuardLayer`] sees that no token leaves for another host than it was made for.
-//! * [`HttpTransport`] and [`Discover`] are the way out.
+//!
+//! The way out is `hallpass-upstream`: its transport stands below these layers.
 //!
 //! It does not look into tokens (they are opaque to their client), does not balance load or retry calls
 //! (`hallpass-feign` does), and takes no identity from anywhere but the context and the issuer.
@@ -15,7 +16,8 @@
 //! use std::sync::Arc;
 //! use hallpass_clock::SystemClock;
 //! use hallpass_client::config::Secret;
-//! use hallpass_client::{AuthTokenService, BearerLayer, Body, Credential, HttpTransport, Identity};
+//! use hallpass_client::{AuthTokenService, BearerLayer, Credential, Identity};
+//! use hallpass_upstream::{Body, HttpTransport};
 //! use tower::{Layer, Service, ServiceExt};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,35 +42,24 @@ pub use hallpass_token as token;
 
 pub mod auth_token_service;
 pub mod bearer;
-mod body;
 pub mod context;
 mod credential;
-pub mod discovery;
 pub mod error;
 mod grant;
 pub mod host_guard;
 pub mod internal_token_cache;
 pub mod metrics;
 pub mod replay;
-pub mod transport;
 
 pub use auth_token_service::{
     AuthTokenService, AuthTokenServiceBuilder, IssuedToken, TokenHandle, TokenSource,
 };
 pub use bearer::{BearerLayer, CallReport, Identity, WhenAbsent};
-pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use credential::{ClientAuthentication, Credential, InvalidCredential, TargetParameter};
-pub use discovery::{
-    Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, LastKnown,
-    StaticDiscovery,
-};
 pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError};
-pub use host_guard::{HostGuardLayer, Target};
+pub use host_guard::HostGuardLayer;
 pub use internal_token_cache::{
     CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey,
 };
 pub use metrics::ClientMetrics;
 pub use replay::ReplayLayer;
-pub use transport::{
-    HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
-};

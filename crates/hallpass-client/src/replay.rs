@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use hallpass_upstream::{Body, try_clone_request};
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
@@ -11,7 +12,6 @@ use tower_service::Service;
 
 use crate::auth_token_service::TokenHandle;
 use crate::bearer::RejectedToken;
-use crate::body::{Body, try_clone_request};
 use crate::error::CallError;
 
 mod challenge;

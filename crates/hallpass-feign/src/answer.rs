@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use bytes::Bytes;
-use hallpass_client::Body;
+use hallpass_upstream::Body;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 

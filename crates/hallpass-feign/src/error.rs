@@ -6,7 +6,8 @@ mod argument;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{CallError, DiscoverError, HostRefusal, TokenError, TransportError};
+use hallpass_client::{CallError, HostRefusal, TokenError};
+use hallpass_upstream::{DiscoverError, TransportError};
 use http::StatusCode;
 
 pub use answer::{DecodeError, ErrorBody};

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_client::{CallReport, Instance};
+use hallpass_client::CallReport;
+use hallpass_upstream::Instance;
 use http::StatusCode;
 use tokio::time::Instant;
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hallpass_client::AuthTokenService;
 use hallpass_client::config::{Feign as FeignSettings, TokenFeign};
-use hallpass_client::{AuthTokenService, Discover, HttpTransport, StaticDiscovery};
 use hallpass_clock::{Clock, SystemClock};
+use hallpass_upstream::{Discover, HttpTransport, StaticDiscovery};
 
 use crate::build_error::BuildError;
 use crate::identity::Withheld;
@@ -18,7 +19,7 @@ use crate::service::{Address, Service, ServiceSettings, Surroundings};
 /// circuit breakers and the retry budget. Cheap to clone.
 ///
 /// ```
-/// use hallpass_client::StaticDiscovery;
+/// use hallpass_upstream::StaticDiscovery;
 /// use hallpass_feign::Feign;
 ///
 /// let discovery = StaticDiscovery::new().with("logistics-service", ["127.0.0.1:8082".parse()?]);

@@ -1,7 +1,7 @@
 //! The declarative call layer: a trait is the remote service, and identity is attached for you.
 //!
 //! ```
-//! use hallpass_client::StaticDiscovery;
+//! use hallpass_upstream::StaticDiscovery;
 //! use hallpass_feign::{Feign, FeignError, feign_client};
 //!
 //! #[derive(serde::Deserialize)]

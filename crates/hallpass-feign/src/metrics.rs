@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_client::Instance;
+use hallpass_upstream::Instance;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

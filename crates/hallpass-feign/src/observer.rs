@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{CallReport, Instance};
+use hallpass_client::CallReport;
+use hallpass_upstream::Instance;
 use http::StatusCode;
 
 use crate::error::FeignError;

@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::future::Future;
 
 use bytes::Bytes;
-use hallpass_client::Body;
+use hallpass_upstream::Body;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};

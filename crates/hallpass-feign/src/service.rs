@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hallpass_client::config::{BreakerSettings, Percent};
-use hallpass_client::{Discover, DiscoverError, Instance, Instances};
 use hallpass_clock::Clock;
+use hallpass_upstream::{Discover, DiscoverError, Instance, Instances};
 
 use crate::breaker::Permit;
 use crate::bulkhead::BulkheadSettings;

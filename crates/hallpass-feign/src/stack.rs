@@ -4,8 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use hallpass_client::Body;
 use hallpass_client::context::CaptureContextLayer;
+use hallpass_upstream::Body;
 use http::Request;
 use tower::{ServiceBuilder, ServiceExt};
 

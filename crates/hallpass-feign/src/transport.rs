@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use hallpass_client::HttpTransport;
 use hallpass_client::bearer::BearerService;
 use hallpass_client::host_guard::HostGuard;
 use hallpass_client::replay::Replay;
 use hallpass_clock::Clock;
+use hallpass_upstream::HttpTransport;
 use tower::ServiceBuilder;
 use tower::util::Either;
 

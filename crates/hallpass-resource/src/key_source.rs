@@ -27,9 +27,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use hallpass_client::{Discover, HttpTransport};
 use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
+use hallpass_upstream::{Discover, HttpTransport};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 

@@ -1,7 +1,8 @@
 //! Why a service can not start.
 
-use hallpass_client::{InvalidCredential, InvalidInstance, TransportError};
+use hallpass_client::InvalidCredential;
 use hallpass_feign::BuildError;
+use hallpass_upstream::{InvalidInstance, TransportError};
 
 /// Why [`Hallpass`](crate::Hallpass) can not be made from the settings. Nothing was sent or opened.
 #[derive(Debug, thiserror::Error)]

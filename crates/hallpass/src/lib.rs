@@ -59,9 +59,10 @@
 //! | [`clock`] | the clock that all parts read |
 //! | [`config`] | settings from YAML, environment and flags |
 //! | [`feign`] | [`feign_client`] and its runtime |
-//! | [`client`] | token service, identity context, bearer layer, discovery, transport |
+//! | [`client`] | token service, identity context, bearer layer |
 //! | [`resource`] | verification, route rules, extractors |
 //! | [`token`] | claims, keys, `verify` |
+//! | [`upstream`] | discovery, transport, bodies |
 
 // The example above and the macro name this crate from within.
 extern crate self as hallpass;
@@ -75,20 +76,22 @@ pub use hallpass_config as config;
 pub use hallpass_feign as feign;
 pub use hallpass_resource as resource;
 pub use hallpass_token as token;
+pub use hallpass_upstream as upstream;
 
-pub use client::BoxError;
 pub use client::context::{
     InContext, JoinSet, current, detach, scope, spawn, spawn_blocking, sync_scope,
 };
 pub use error::Error;
 pub use feign::feign_client;
 pub use parts::{Hallpass, HallpassBuilder};
+pub use upstream::BoxError;
 
 /// What a service usually names: `use hallpass::prelude::*`.
 pub mod prelude {
-    pub use crate::client::{AuthTokenService, BoxError};
+    pub use crate::client::AuthTokenService;
     pub use crate::feign::{Feign, FeignError, feign_client};
     pub use crate::resource::{Caller, CurrentUser, ResourceServer, Rule};
     pub use crate::token::SecurityContext;
+    pub use crate::upstream::BoxError;
     pub use crate::{Hallpass, InContext};
 }

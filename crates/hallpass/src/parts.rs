@@ -3,13 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use hallpass_client::{
-    AuthTokenService, Discover, HttpTransport, Instance, InvalidInstance, StaticDiscovery,
-};
+use hallpass_client::AuthTokenService;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::{Discovery, Security, Settings};
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_resource::{ResourceServer, ResourceServerBuilder};
+use hallpass_upstream::{Discover, HttpTransport, Instance, InvalidInstance, StaticDiscovery};
 
 use crate::Error;
 

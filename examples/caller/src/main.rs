@@ -16,12 +16,12 @@ use axum::response::IntoResponse;
 use axum::{Router, routing::get};
 use hallpass::BoxError;
 use hallpass::client::{
-    AuthTokenService, BearerLayer, Body, CallError, HostGuardLayer, HttpTransport, Identity,
-    Instance, ReplayLayer, Target,
+    AuthTokenService, BearerLayer, CallError, HostGuardLayer, Identity, ReplayLayer,
 };
 use hallpass::clock::SystemClock;
 use hallpass::config::EndpointUrl;
 use hallpass::config::environment::Environment;
+use hallpass::upstream::{Body, HttpTransport, Instance, Target};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower::util::BoxCloneSyncService;

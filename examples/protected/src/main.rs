@@ -12,12 +12,12 @@ use std::time::Duration;
 use axum::http::Method;
 use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
-use hallpass::client::{HttpTransport, StaticDiscovery};
 use hallpass::clock::SystemClock;
 use hallpass::config::environment::Environment;
 use hallpass::config::{EndpointUrl, JwksLocation};
 use hallpass::resource::{Caller, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer};
 use hallpass::token::{Audience, Claims, Issuer, Scope, VerifyPolicy};
+use hallpass::upstream::{HttpTransport, StaticDiscovery};
 use tokio::net::TcpListener;
 
 /// What the environment says; the names and defaults are in `README.md`.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Child;
 
-use hallpass::client::{Body, HttpTransport};
+use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
 

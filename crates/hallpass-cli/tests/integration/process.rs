@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use hallpass::client::{Body, HttpTransport};
 use hallpass::token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::InternalToken;
 use hallpass_token::Audience;
+use hallpass_upstream::{Body, Discover, HttpTransport, LastKnown, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -15,13 +16,10 @@ use super::AuthTokenService;
 use super::entries::Entries;
 use super::inner::{Inner, Tier};
 use super::jitter::Jitter;
-use crate::body::Body;
 use crate::credential::{Credential, InvalidCredential};
-use crate::discovery::{Discover, LastKnown};
 use crate::grant::{TokenClient, TokenTransport};
 use crate::internal_token_cache::{InternalTokenCache, MemoryTokenCache};
 use crate::metrics::ClientMetrics;
-use crate::transport::{HttpTransport, TransportError};
 
 /// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
 pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -79,7 +77,7 @@ impl AuthTokenService {
     #[must_use]
     pub fn disabled() -> Self {
         let nowhere = tower::service_fn(|_| async {
-            let kind = crate::transport::TransportErrorKind::Request;
+            let kind = hallpass_upstream::TransportErrorKind::Request;
             Err(TransportError::new(
                 kind,
                 "the token service is switched off",

@@ -3,13 +3,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::{AccessToken, Claims, SecurityContext, UnixTime};
+use hallpass_upstream::Body;
 use http::Request;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt};
 
 use super::*;
-use crate::body::Body;
 
 fn user(name: &str) -> SecurityContext {
     let (issuer, audience) = (
@@ -235,12 +235,12 @@ struct Telling {
 
 impl http_body::Body for Telling {
     type Data = Bytes;
-    type Error = crate::BoxError;
+    type Error = hallpass_upstream::BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, crate::BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, hallpass_upstream::BoxError>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
@@ -264,7 +264,7 @@ async fn a_body_streams_inside_its_context_after_the_handler_has_returned() {
 
 #[tokio::test]
 async fn the_body_type_of_calls_streams_inside_a_context_too() {
-    let body = Body::wrap(Telling { left: 2 }).in_context(user("alice"));
+    let body = Body::wrap(body_scope(user("alice"), Telling { left: 2 }));
     assert_eq!(body.collect_within(100).await.unwrap(), "alice alice ");
 }
 
@@ -272,7 +272,7 @@ async fn the_body_type_of_calls_streams_inside_a_context_too() {
 fn callee() -> impl Service<
     Request<Body>,
     Response = (Option<String>, Option<String>),
-    Error = crate::BoxError,
+    Error = hallpass_upstream::BoxError,
     Future: Send,
 > + Send
 + 'static {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hallpass_token::AccessToken;
+use hallpass_upstream::{Body, CollectError};
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::body::{Body, CollectError};
 use crate::error::{AnswerFault, DenialCode, TokenError};
 
 /// Largest answer that is read, in bytes.

@@ -6,10 +6,8 @@ use std::time::Duration;
 use hallpass_client::config::{
     InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential,
 };
-use hallpass_client::{
-    AuthTokenService, Body, ClientAuthentication, HttpTransport, StaticDiscovery, TargetParameter,
-    TokenError,
-};
+use hallpass_client::{AuthTokenService, ClientAuthentication, TargetParameter, TokenError};
+use hallpass_upstream::{Body, HttpTransport, StaticDiscovery};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 

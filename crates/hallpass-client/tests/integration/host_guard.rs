@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hallpass_client::{
-    Body, CallError, ClientMetrics, HostGuardLayer, HostRefusal, Instance, Target, TransportError,
-};
+use hallpass_client::{CallError, ClientMetrics, HostGuardLayer, HostRefusal};
+use hallpass_upstream::{Body, Instance, Target, TransportError};
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Response, Uri};
 use tower::{Layer, ServiceExt};

@@ -302,9 +302,9 @@ async fn nothing_that_can_be_printed_shows_a_token_or_secret() {
 async fn a_service_token_in_memory_is_added_without_an_allocation() {
     let setup = setup();
     setup.tokens.token().await.unwrap();
-    let callee = tower::service_fn(|request: http::Request<hallpass_client::Body>| {
+    let callee = tower::service_fn(|request: http::Request<hallpass_upstream::Body>| {
         assert!(request.headers().contains_key("authorization"));
-        std::future::ready(Ok::<_, hallpass_client::TransportError>(
+        std::future::ready(Ok::<_, hallpass_upstream::TransportError>(
             http::Response::new(request.into_body()),
         ))
     });

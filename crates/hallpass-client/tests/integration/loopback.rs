@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use hallpass_client::config::{EndpointUrl, Secret};
 use hallpass_client::{
-    AnswerFault, AuthTokenService, AuthTokenServiceBuilder, Body, Credential, HttpTransport,
-    StaticDiscovery, TokenError, TransportErrorKind,
+    AnswerFault, AuthTokenService, AuthTokenServiceBuilder, Credential, TokenError,
 };
+use hallpass_upstream::{Body, HttpTransport, StaticDiscovery, TransportErrorKind};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{BearerLayer, Body, Identity, TokenHandle, TransportError};
+use hallpass_client::{BearerLayer, Identity, TokenHandle};
+use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response};
 use prometheus_client::registry::Registry;
 use tower::{Layer, ServiceExt};

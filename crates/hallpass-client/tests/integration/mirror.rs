@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
-use hallpass_client::{BearerLayer, Body, CallError, Identity, TokenHandle, TransportError};
+use hallpass_client::{BearerLayer, CallError, Identity, TokenHandle};
 use hallpass_clock::Clock;
+use hallpass_upstream::{Body, TransportError};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower::{Layer, Service, ServiceExt};

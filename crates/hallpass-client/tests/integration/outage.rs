@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hallpass_client::auth_token_service::{BACKOFF_MAX, DEFAULT_FETCH_TIMEOUT, OVERDUE_WAIT};
-use hallpass_client::{TokenError, TokenHandle, TransportErrorKind};
+use hallpass_client::{TokenError, TokenHandle};
+use hallpass_upstream::TransportErrorKind;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer};

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hallpass_client::{
-    BearerLayer, Body, CallError, Identity, ReplayLayer, TokenError, TokenHandle, TransportError,
-};
+use hallpass_client::{BearerLayer, CallError, Identity, ReplayLayer, TokenError, TokenHandle};
+use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response, StatusCode};
 use tokio::task::JoinSet;
 use tower::{Service, ServiceBuilder, ServiceExt};

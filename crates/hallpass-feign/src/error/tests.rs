@@ -1,9 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{
-    CallError, DiscoverError, HostRefusal, TokenError, TransportError, TransportErrorKind,
-};
+use hallpass_client::{CallError, HostRefusal, TokenError};
+use hallpass_upstream::{DiscoverError, TransportError, TransportErrorKind};
 use http::StatusCode;
 
 use super::{ArgumentProblem, DecodeError, FeignError};

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use hallpass_client::context;
 use hallpass_client::token::SecurityContext;
-use hallpass_client::{Body, context};
 use hallpass_clock::Clock;
+use hallpass_upstream::Body;
 use http::{Request, Response};
 use tokio::task::JoinHandle;
 use tower::Service;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hallpass_client::{Body, Target};
+use hallpass_upstream::{Body, Target};
 use http::{Request, Response};
 use tower::Service;
 

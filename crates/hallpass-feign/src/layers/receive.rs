@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hallpass_client::{
-    Body, CallError, CallReport, CollectError, TransportError, TransportErrorKind,
-};
+use hallpass_client::{CallError, CallReport};
+use hallpass_upstream::{Body, CollectError, TransportError, TransportErrorKind};
 use http::{Request, Response};
 use tower::Service;
 

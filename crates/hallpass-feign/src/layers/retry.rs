@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hallpass_client::{Body, try_clone_request};
+use hallpass_upstream::{Body, try_clone_request};
 use http::header::RETRY_AFTER;
 use http::{Request, Response};
 use tokio::time::Instant;

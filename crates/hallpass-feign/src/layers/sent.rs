@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use hallpass_client::Body;
 use hallpass_clock::Clock;
+use hallpass_upstream::Body;
 use http::Request;
 use tower::Service;
 

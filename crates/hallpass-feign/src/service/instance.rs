@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hallpass_client::Instance;
 use hallpass_clock::Clock;
+use hallpass_upstream::Instance;
 
 use super::ServiceSettings;
 use crate::breaker::Breaker;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hallpass_client::config::{BreakerSettings, Percent};
-use hallpass_client::{Discover, DiscoverError, Instance, Instances};
+use hallpass_upstream::{Discover, DiscoverError, Instance, Instances};
 
 use super::{Address, Chosen, Service, ServiceSettings, Surroundings};
 use crate::bulkhead::BulkheadSettings;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hallpass_client::Body;
 use hallpass_feign::{FeignError, feign_client};
+use hallpass_upstream::Body;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

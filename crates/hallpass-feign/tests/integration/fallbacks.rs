@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use hallpass_client::{StaticDiscovery, context};
+use hallpass_client::context;
 use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
+use hallpass_upstream::StaticDiscovery;
 use http::StatusCode;
 
 use crate::support::{Answer, Issuer, Upstream, caller, closed_port, runtime};

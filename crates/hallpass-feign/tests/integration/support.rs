@@ -5,9 +5,9 @@ mod upstream;
 
 use std::time::{Duration, SystemTime};
 
-use hallpass_client::StaticDiscovery;
 use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
 use hallpass_feign::{Feign, FeignBuilder};
+use hallpass_upstream::StaticDiscovery;
 
 pub(crate) use issuer::Issuer;
 pub(crate) use upstream::{Answer, Seen, Upstream};

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{Body, CollectError, Discover, HttpTransport, Instance};
 use hallpass_config::EndpointUrl;
 use hallpass_token::{JwkSet, KeyId};
+use hallpass_upstream::{Body, CollectError, Discover, HttpTransport, Instance};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tower::ServiceExt;

@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use hallpass_client::{Discover, HttpTransport};
 use hallpass_clock::Clock;
 use hallpass_config::{IdentityHeaders, JwksLocation, RouteAccess, Security};
 use hallpass_token::{Algorithm, Algorithms, Scope, VerifyPolicy};
+use hallpass_upstream::{Discover, HttpTransport};
 use http::Method;
 
 use super::{ResourceServer, ResourceServerBuilder};

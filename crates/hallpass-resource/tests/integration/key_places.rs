@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{HttpTransport, Instance, StaticDiscovery};
 use hallpass_config::EndpointUrl;
 use hallpass_resource::{KeyLimits, KeySource};
+use hallpass_upstream::{HttpTransport, Instance, StaticDiscovery};
 
 use crate::support::app::trusted;
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use hallpass_client::{HttpTransport, StaticDiscovery};
 use hallpass_clock::ManualClock;
 use hallpass_config::{
     AlgorithmName, IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess,
     RouteRule, Security, TrustedIssuer,
 };
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, Rule, StartProblem};
+use hallpass_upstream::{HttpTransport, StaticDiscovery};
 use http::Method;
 
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use hallpass::client::{Body, HttpTransport};
+use hallpass::upstream::{Body, HttpTransport};
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hallpass::BoxError;
-use hallpass::client::{Body, HttpTransport};
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
 use hallpass::token::{AccessToken, UnixTime};
+use hallpass::upstream::{Body, HttpTransport};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;

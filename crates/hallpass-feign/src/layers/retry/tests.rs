@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_client::config::{BreakerSettings, Percent};
-use hallpass_client::{Body, StaticDiscovery, TransportError, TransportErrorKind};
+use hallpass_upstream::{Body, StaticDiscovery, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::ServiceExt;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hallpass_client::{AuthTokenService, Body, Credential, TransportError};
+use hallpass_client::{AuthTokenService, Credential};
+use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response, StatusCode};
 
 /// Answers the n-th token request with `service-token-n`, unless it is down.

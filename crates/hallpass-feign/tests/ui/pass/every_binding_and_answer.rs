@@ -80,7 +80,7 @@ pub trait Orders {
     async fn remove(&self, id: u64) -> Result<()>;
 
     #[get("/orders.csv", audience = "export", when_absent = "none")]
-    async fn export(&self) -> Result<hallpass_client::Body>;
+    async fn export(&self) -> Result<hallpass_upstream::Body>;
 }
 
 /// Answers while the orders are away.
@@ -117,8 +117,8 @@ impl Orders for Nobody {
         Ok(())
     }
 
-    async fn export(&self) -> Result<hallpass_client::Body> {
-        Ok(hallpass_client::Body::empty())
+    async fn export(&self) -> Result<hallpass_upstream::Body> {
+        Ok(hallpass_upstream::Body::empty())
     }
 }
 

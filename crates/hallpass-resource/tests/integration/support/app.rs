@@ -4,11 +4,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderMap, Uri};
 use axum::routing::{any, get};
-use hallpass_client::{HttpTransport, StaticDiscovery};
 use hallpass_clock::ManualClock;
 use hallpass_resource::{
     Caller, KeyLimits, KeySource, ResourceServer, ResourceServerBuilder, Rule, TrustedIssuer,
 };
+use hallpass_upstream::{HttpTransport, StaticDiscovery};
 use http::Method;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;

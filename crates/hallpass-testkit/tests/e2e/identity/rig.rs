@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
-use hallpass::client::{Body, HttpTransport};
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Loader;
 use hallpass::prelude::*;
+use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::{TestIdentityProvider, TestServer, Upstream};
 use http::request::Parts;
 use http::{Request, StatusCode};

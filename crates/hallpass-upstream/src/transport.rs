@@ -19,7 +19,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-use crate::body::Body;
+use crate::body::{Body, BoxError};
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -265,7 +265,7 @@ pub enum TransportErrorKind {
 
 impl TransportError {
     /// An error of the given kind; for tests and for transports of one's own.
-    pub fn new(kind: TransportErrorKind, source: impl Into<crate::BoxError>) -> Self {
+    pub fn new(kind: TransportErrorKind, source: impl Into<BoxError>) -> Self {
         Self {
             kind,
             source: Arc::from(source.into()),
@@ -309,7 +309,7 @@ impl TransportError {
         matches!(self.kind, TransportErrorKind::ConnectTimeout)
     }
 
-    fn tls(source: impl Into<crate::BoxError>) -> Self {
+    fn tls(source: impl Into<BoxError>) -> Self {
         Self::new(TransportErrorKind::Tls, source)
     }
 

@@ -5,13 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use hallpass_token::SecurityContext;
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-
-use crate::context::body_scope;
 
 /// Any error, as tower layers and bodies pass it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -67,15 +64,6 @@ impl Body {
         }
     }
 
-    /// Polls the rest of this body in an identity context; see [`body_scope`].
-    #[must_use]
-    pub fn in_context(self, context: impl Into<Option<SecurityContext>>) -> Self {
-        match self.kind {
-            kind @ (Kind::Empty | Kind::Full(_)) => Self { kind },
-            kind => Self::wrap(body_scope(context, Self { kind })),
-        }
-    }
-
     /// Reads the whole body into memory.
     ///
     /// # Errors
@@ -105,7 +93,6 @@ impl Body {
 
 /// Why [`Body::collect_within`] gave up.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CollectError {
     /// More than the allowed number of bytes.
     #[error("the body is larger than {limit} bytes")]

@@ -1,0 +1,54 @@
+//! Where one request goes.
+
+use std::sync::Arc;
+
+use http::{Request, Uri, uri};
+
+use crate::discovery::Instance;
+
+/// Where a request goes: the service that the caller means and the instance that was chosen for it.
+///
+/// Whoever chooses an instance writes it into the request with [`Target::apply_to`]; the host guard of
+/// `hallpass-client` compares it with what is about to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    service: Arc<str>,
+    instance: Instance,
+}
+
+impl Target {
+    /// `instance`, chosen for a call to `service`.
+    pub fn new(service: impl Into<Arc<str>>, instance: Instance) -> Self {
+        Self {
+            service: service.into(),
+            instance,
+        }
+    }
+
+    /// The service that the caller means.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// The chosen instance.
+    #[must_use]
+    pub const fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
+    ///
+    /// # Errors
+    /// The request's path can not stand in a URI with a host (it is empty of a leading slash, or `*`).
+    pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
+        let mut parts = uri::Parts::default();
+        parts.scheme = Some(self.instance.scheme().clone());
+        parts.authority = Some(self.instance.authority().clone());
+        let path = request.uri().path_and_query().cloned();
+        parts.path_and_query = Some(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
+        *request.uri_mut() = Uri::from_parts(parts)?;
+        request.extensions_mut().insert(self);
+        Ok(())
+    }
+}
