@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use hallpass_token::SealingError;
+
 /// Why the issuer could not start, import, or take new settings.
 ///
 /// No text holds a secret or a private key.
@@ -127,4 +129,23 @@ pub enum Error {
         /// Which operation.
         operation: &'static str,
     },
+}
+
+impl From<SealingError> for Error {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::KeyTooShort { length, minimum } => {
+                Self::SealingKeyTooShort { length, minimum }
+            }
+            SealingError::Derivation => Self::Internal {
+                operation: "deriving the sealing key",
+            },
+            SealingError::Random => Self::Internal {
+                operation: "drawing random bytes",
+            },
+            _ => Self::Internal {
+                operation: "sealing",
+            },
+        }
+    }
 }

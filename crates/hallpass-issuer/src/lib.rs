@@ -44,7 +44,6 @@ mod error;
 mod http;
 mod keys;
 mod metrics;
-mod sealing;
 mod server;
 mod settings;
 mod store;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use hallpass_token::Sealer;
 use prometheus_client::metrics::counter::Counter;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -24,7 +25,6 @@ use sqlx::sqlite::{
 pub(crate) use self::clients::StoredClient;
 pub(crate) use self::keys::{KeyOrigin, KeyState, StoredKey};
 use crate::error::Error;
-use crate::sealing::{SALT_BYTES, Sealer, random};
 
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -178,8 +178,7 @@ async fn read_seal(path: &Path, pool: &SqlitePool) -> Result<Option<Seal>, Error
 
 /// Creates the tables, and the seal in the same breath as the first key could be stored.
 async fn initialise(path: &Path, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
-    let mut salt = [0_u8; SALT_BYTES];
-    random(&mut salt)?;
+    let salt = Sealer::generate_salt()?;
     let sealer = Sealer::derive(key_material, &salt)?;
     let check = sealer.seal(CHECK_TEXT, CHECK_PURPOSE)?;
     migrate(path, pool).await?;

@@ -19,7 +19,6 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::sealing::random;
 
 /// What a generated secret starts with, so that secret scanners and people recognise it.
 pub const GENERATED_SECRET_PREFIX: &str = "hallpass_";
@@ -218,6 +217,13 @@ pub(crate) fn costly_decoy() -> Result<LiveSecret, Error> {
     random(bytes.as_mut())?;
     let unguessable = Zeroizing::new(BASE64URL.encode(bytes.as_ref()));
     LiveSecret::hash(&unguessable)
+}
+
+/// Fills `bytes` from the operating system's generator.
+fn random(bytes: &mut [u8]) -> Result<(), Error> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| Error::Internal {
+        operation: "drawing random bytes",
+    })
 }
 
 fn sha256(secret: &str) -> [u8; DIGEST_BYTES] {

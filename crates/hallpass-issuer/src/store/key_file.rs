@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use hallpass_token::Sealer;
 use zeroize::Zeroizing;
 
 use super::{beside, io_error, private_options};
 use crate::error::Error;
-use crate::sealing::generate_key_material;
 
 /// What follows the store's file name.
 const SUFFIX: &str = ".key";
@@ -32,7 +32,7 @@ pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizi
             key_file: path,
         });
     }
-    let material = generate_key_material()?;
+    let material = Sealer::generate_key_material()?;
     let mut file = private_options()
         .create_new(true)
         .open(&path)

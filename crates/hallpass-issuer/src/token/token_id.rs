@@ -9,8 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hallpass_token::TokenId;
 
-use crate::sealing::random;
-
 const ID_BYTES: usize = 16;
 const BLOCK_BYTES: usize = 256 * ID_BYTES;
 /// Characters of 16 bytes in base64url.
@@ -36,7 +34,7 @@ pub(crate) fn next() -> Option<TokenId> {
 impl Block {
     fn take(&mut self) -> Option<[u8; ID_BYTES]> {
         if self.used == BLOCK_BYTES {
-            random(self.bytes.as_mut_slice()).ok()?;
+            aws_lc_rs::rand::fill(self.bytes.as_mut_slice()).ok()?;
             self.used = 0;
         }
         let end = self.used + ID_BYTES;

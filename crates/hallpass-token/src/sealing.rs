@@ -1,4 +1,4 @@
-//! Private keys at rest: AES-256-GCM under a key derived from the operator's key-encryption key.
+//! Secrets at rest, such as private keys in a store: AES-256-GCM under a key derived from one that the operator keeps.
 
 use std::fmt;
 
@@ -8,59 +8,80 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
-
-/// The shortest key-encryption key that is accepted, in bytes: no passphrase a person can remember is safe here.
-pub(crate) const MIN_KEY_MATERIAL_BYTES: usize = 32;
-/// Length of the salt that makes the derived key belong to one store.
-pub(crate) const SALT_BYTES: usize = 16;
+/// The shortest key material that is accepted: no passphrase a person can remember is safe here.
+const MIN_KEY_MATERIAL_BYTES: usize = 32;
+/// Length of the salt that makes the derived key belong to one place.
+const SALT_BYTES: usize = 16;
 
 /// First byte of everything sealed here, so that another scheme can follow.
 const FORMAT: u8 = 1;
 const DERIVATION_INFO: &[u8] = b"hallpass issuer store v1";
 
-/// Seals and opens short secrets. One per store.
-pub(crate) struct Sealer {
+/// Seals and opens short secrets. One per place where they are kept.
+pub struct Sealer {
     key: RandomizedNonceKey,
 }
 
+/// Why nothing was sealed. Carries no part of a key or of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealingError {
+    /// The key material is too short to be safe.
+    #[error("the key material has {length} bytes and needs at least {minimum}")]
+    KeyTooShort {
+        /// Bytes it has.
+        length: usize,
+        /// Bytes it needs.
+        minimum: usize,
+    },
+    /// The library could not derive the key.
+    #[error("deriving the sealing key failed")]
+    Derivation,
+    /// The library could not seal.
+    #[error("sealing failed")]
+    Sealing,
+    /// The operating system gave no random numbers.
+    #[error("drawing random bytes failed")]
+    Random,
+}
+
 impl Sealer {
-    /// Derives the store's key with HKDF-SHA256 (RFC 5869).
+    /// Derives the key with HKDF-SHA256 (RFC 5869). White space around the key material does not count.
     ///
     /// # Errors
-    /// [`Error::SealingKeyTooShort`] below [`MIN_KEY_MATERIAL_BYTES`].
-    pub(crate) fn derive(key_material: &str, salt: &[u8]) -> Result<Self, Error> {
+    /// [`SealingError::KeyTooShort`] below 32 bytes. How random the material is can not be checked.
+    pub fn derive(key_material: &str, salt: &[u8]) -> Result<Self, SealingError> {
         let material = key_material.trim().as_bytes();
         if material.len() < MIN_KEY_MATERIAL_BYTES {
-            return Err(Error::SealingKeyTooShort {
+            return Err(SealingError::KeyTooShort {
                 length: material.len(),
                 minimum: MIN_KEY_MATERIAL_BYTES,
             });
         }
-        let crypto = |_| Error::Internal {
-            operation: "deriving the sealing key",
-        };
         let mut key = Zeroizing::new([0_u8; 32]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
             .extract(material)
             .expand(&[DERIVATION_INFO], hkdf::HKDF_SHA256)
             .and_then(|okm| okm.fill(key.as_mut()))
-            .map_err(crypto)?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).map_err(crypto)?;
+            .map_err(|_| SealingError::Derivation)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref())
+            .map_err(|_| SealingError::Derivation)?;
         Ok(Self { key })
     }
 
-    /// Seals `plain` so that it opens only under the same `purpose`; the result is base64.
-    pub(crate) fn seal(&self, plain: &[u8], purpose: &str) -> Result<String, Error> {
+    /// Seals `plain` so that it opens only under the same `purpose`; the result is base64. Its length tells the length
+    /// of the secret.
+    ///
+    /// # Errors
+    /// [`SealingError::Sealing`] when the library could not.
+    pub fn seal(&self, plain: &[u8], purpose: &str) -> Result<String, SealingError> {
         // Room for the tag from the start: a vector that grows would leave a copy of the plain text behind.
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
         body.extend_from_slice(plain);
         let nonce = self
             .key
             .seal_in_place_append_tag(Aad::from(purpose), &mut body)
-            .map_err(|_| Error::Internal {
-                operation: "sealing",
-            })?;
+            .map_err(|_| SealingError::Sealing)?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + body.len());
         sealed.push(FORMAT);
         sealed.extend_from_slice(nonce.as_ref());
@@ -69,7 +90,8 @@ impl Sealer {
     }
 
     /// Opens what [`Self::seal`] made; `None` when it was sealed by another key, for another purpose, or altered.
-    pub(crate) fn open(&self, sealed: &str, purpose: &str) -> Option<Zeroizing<Vec<u8>>> {
+    #[must_use]
+    pub fn open(&self, sealed: &str, purpose: &str) -> Option<Zeroizing<Vec<u8>>> {
         let mut sealed = Zeroizing::new(BASE64.decode(sealed).ok()?);
         let (head, body) = sealed.split_at_mut_checked(1 + NONCE_LEN)?;
         let (format, nonce) = head.split_first()?;
@@ -83,6 +105,26 @@ impl Sealer {
             .ok()?;
         Some(Zeroizing::new(plain.to_vec()))
     }
+
+    /// Fresh key material for [`derive`](Self::derive): 32 random bytes as base64, wiped when dropped.
+    ///
+    /// # Errors
+    /// [`SealingError::Random`] when the operating system gives no random numbers.
+    pub fn generate_key_material() -> Result<Zeroizing<String>, SealingError> {
+        let mut bytes = Zeroizing::new([0_u8; 32]);
+        random(bytes.as_mut())?;
+        Ok(Zeroizing::new(BASE64.encode(bytes.as_ref())))
+    }
+
+    /// A fresh salt for [`derive`](Self::derive), 16 bytes. It is kept beside what is sealed and is no secret.
+    ///
+    /// # Errors
+    /// [`SealingError::Random`] when the operating system gives no random numbers.
+    pub fn generate_salt() -> Result<[u8; SALT_BYTES], SealingError> {
+        let mut salt = [0_u8; SALT_BYTES];
+        random(&mut salt)?;
+        Ok(salt)
+    }
 }
 
 impl fmt::Debug for Sealer {
@@ -91,18 +133,8 @@ impl fmt::Debug for Sealer {
     }
 }
 
-/// A fresh key-encryption key: 32 random bytes as base64.
-pub(crate) fn generate_key_material() -> Result<Zeroizing<String>, Error> {
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    random(bytes.as_mut())?;
-    Ok(Zeroizing::new(BASE64.encode(bytes.as_ref())))
-}
-
-/// Fills `bytes` from the operating system's generator.
-pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Error> {
-    aws_lc_rs::rand::fill(bytes).map_err(|_| Error::Internal {
-        operation: "drawing random bytes",
-    })
+fn random(bytes: &mut [u8]) -> Result<(), SealingError> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| SealingError::Random)
 }
 
 #[cfg(test)]
@@ -163,7 +195,7 @@ mod tests {
         let error = Sealer::derive("hunter2", b"salt").unwrap_err();
         assert!(matches!(
             error,
-            Error::SealingKeyTooShort {
+            SealingError::KeyTooShort {
                 length: 7,
                 minimum: 32
             }
@@ -177,8 +209,8 @@ mod tests {
 
     #[test]
     fn a_generated_key_is_long_enough_and_new_each_time() {
-        let one = generate_key_material().unwrap();
+        let one = Sealer::generate_key_material().unwrap();
         assert!(one.len() >= MIN_KEY_MATERIAL_BYTES);
-        assert_ne!(*one, *generate_key_material().unwrap());
+        assert_ne!(*one, *Sealer::generate_key_material().unwrap());
     }
 }
