@@ -31,9 +31,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a task waits for the one connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the sealing key is derived for.
+const SEALING_LABEL: &str = "hallpass issuer store v1";
 /// What the sealed check value says; opening it proves that the sealing key is the right one.
 const CHECK_TEXT: &[u8] = b"hallpass issuer store";
-const CHECK_PURPOSE: &str = "store check";
+const CHECK_ROW: &[u8] = b"store check";
 
 /// An open store whose sealing key was proven right.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Store {
         };
         if !exists {
             // Checked before the file exists, so that a bad key leaves nothing behind.
-            Sealer::derive(&key_material, b"")?;
+            Sealer::derive(&key_material, b"", SEALING_LABEL)?;
             create_private(path)?;
         }
         let pool = connect(path).await?;
@@ -119,8 +121,8 @@ struct Seal {
 
 impl Seal {
     fn prove(&self, path: &Path, key_material: &str) -> Result<Sealer, Error> {
-        let sealer = Sealer::derive(key_material, &self.salt)?;
-        match sealer.open(&self.check, CHECK_PURPOSE) {
+        let sealer = Sealer::derive(key_material, &self.salt, SEALING_LABEL)?;
+        match sealer.open(&self.check, CHECK_ROW) {
             Some(text) if text.as_slice() == CHECK_TEXT => Ok(sealer),
             _ => Err(Error::WrongSealingKey {
                 store: path.to_owned(),
@@ -179,8 +181,8 @@ async fn read_seal(path: &Path, pool: &SqlitePool) -> Result<Option<Seal>, Error
 /// Creates the tables, and the seal in the same breath as the first key could be stored.
 async fn initialise(path: &Path, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
     let salt = Sealer::generate_salt()?;
-    let sealer = Sealer::derive(key_material, &salt)?;
-    let check = sealer.seal(CHECK_TEXT, CHECK_PURPOSE)?;
+    let sealer = Sealer::derive(key_material, &salt, SEALING_LABEL)?;
+    let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
     migrate(path, pool).await?;
     sqlx::query(
         "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",

@@ -15,9 +15,24 @@ const SALT_BYTES: usize = 16;
 
 /// First byte of everything sealed here, so that another scheme can follow.
 const FORMAT: u8 = 1;
-const DERIVATION_INFO: &[u8] = b"hallpass issuer store v1";
 
 /// Seals and opens short secrets. One per place where they are kept.
+///
+/// Nonces are random, so one key must not seal more than 2^32 times (NIST SP 800-38D section 8.3). What was sealed once
+/// opens for ever: neither age nor a later version in the same row is noticed.
+///
+/// ```
+/// use hallpass_token::Sealer;
+///
+/// # fn main() -> Result<(), hallpass_token::SealingError> {
+/// let (material, salt) = (Sealer::generate_key_material()?, Sealer::generate_salt()?);
+/// let sealer = Sealer::derive(&material, &salt, "my store v1")?;
+/// let sealed = sealer.seal(b"secret", b"row 7")?;
+/// assert_eq!(sealer.open(&sealed, b"row 7").unwrap().as_slice(), b"secret");
+/// assert!(sealer.open(&sealed, b"row 8").is_none());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Sealer {
     key: RandomizedNonceKey,
 }
@@ -46,11 +61,12 @@ pub enum SealingError {
 }
 
 impl Sealer {
-    /// Derives the key with HKDF-SHA256 (RFC 5869). White space around the key material does not count.
+    /// Derives the key with HKDF-SHA256 (RFC 5869). `label` names the use, so that two uses of one key material have
+    /// two keys; white space around the material does not count.
     ///
     /// # Errors
     /// [`SealingError::KeyTooShort`] below 32 bytes. How random the material is can not be checked.
-    pub fn derive(key_material: &str, salt: &[u8]) -> Result<Self, SealingError> {
+    pub fn derive(key_material: &str, salt: &[u8], label: &str) -> Result<Self, SealingError> {
         let material = key_material.trim().as_bytes();
         if material.len() < MIN_KEY_MATERIAL_BYTES {
             return Err(SealingError::KeyTooShort {
@@ -61,7 +77,7 @@ impl Sealer {
         let mut key = Zeroizing::new([0_u8; 32]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
             .extract(material)
-            .expand(&[DERIVATION_INFO], hkdf::HKDF_SHA256)
+            .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
             .and_then(|okm| okm.fill(key.as_mut()))
             .map_err(|_| SealingError::Derivation)?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref())
@@ -69,18 +85,18 @@ impl Sealer {
         Ok(Self { key })
     }
 
-    /// Seals `plain` so that it opens only under the same `purpose`; the result is base64. Its length tells the length
-    /// of the secret.
+    /// Seals `plain`; the result is base64, and its length tells the length of `plain`. It opens only with the same
+    /// `associated_data`, which names where it belongs: moved to another row, it does not open.
     ///
     /// # Errors
     /// [`SealingError::Sealing`] when the library could not.
-    pub fn seal(&self, plain: &[u8], purpose: &str) -> Result<String, SealingError> {
+    pub fn seal(&self, plain: &[u8], associated_data: &[u8]) -> Result<String, SealingError> {
         // Room for the tag from the start: a vector that grows would leave a copy of the plain text behind.
         let mut body = Vec::with_capacity(plain.len() + AES_256_GCM.tag_len());
         body.extend_from_slice(plain);
         let nonce = self
             .key
-            .seal_in_place_append_tag(Aad::from(purpose), &mut body)
+            .seal_in_place_append_tag(Aad::from(associated_data), &mut body)
             .map_err(|_| SealingError::Sealing)?;
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + body.len());
         sealed.push(FORMAT);
@@ -89,9 +105,10 @@ impl Sealer {
         Ok(BASE64.encode(sealed))
     }
 
-    /// Opens what [`Self::seal`] made; `None` when it was sealed by another key, for another purpose, or altered.
+    /// Opens what [`seal`](Self::seal) made; `None` when it was sealed by another key, with other associated data, or
+    /// was altered.
     #[must_use]
-    pub fn open(&self, sealed: &str, purpose: &str) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn open(&self, sealed: &str, associated_data: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let mut sealed = Zeroizing::new(BASE64.decode(sealed).ok()?);
         let (head, body) = sealed.split_at_mut_checked(1 + NONCE_LEN)?;
         let (format, nonce) = head.split_first()?;
@@ -101,7 +118,7 @@ impl Sealer {
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let plain = self
             .key
-            .open_in_place(nonce, Aad::from(purpose), body)
+            .open_in_place(nonce, Aad::from(associated_data), body)
             .ok()?;
         Some(Zeroizing::new(plain.to_vec()))
     }
@@ -142,39 +159,51 @@ mod tests {
     use super::*;
 
     const MATERIAL: &str = "0123456789abcdef0123456789abcdef";
+    const LABEL: &str = "a test v1";
 
     #[test]
     fn opens_what_it_sealed() {
-        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
-        let sealed = sealer.seal(b"private", "key a").unwrap();
+        let sealer = Sealer::derive(MATERIAL, b"salt", LABEL).unwrap();
+        let sealed = sealer.seal(b"private", b"key a").unwrap();
         assert_eq!(
-            sealer.open(&sealed, "key a").unwrap().as_slice(),
+            sealer.open(&sealed, b"key a").unwrap().as_slice(),
             b"private"
         );
     }
 
+    /// Made by another implementation (pyca/cryptography), so that a store outlives a change of ours.
+    #[test]
+    fn opens_what_others_sealed_in_this_format() {
+        let sealer = Sealer::derive(MATERIAL, b"salt", "hallpass issuer store v1").unwrap();
+        let sealed = "AQABAgMEBQYHCAkKC+PJW6rans532FPRhrjqO23jY7enbK/T";
+        let plain = sealer.open(sealed, b"key a").unwrap();
+        assert_eq!(plain.as_slice(), b"private");
+    }
+
     #[test]
     fn seals_differently_each_time() {
-        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
+        let sealer = Sealer::derive(MATERIAL, b"salt", LABEL).unwrap();
         assert_ne!(
-            sealer.seal(b"x", "p").unwrap(),
-            sealer.seal(b"x", "p").unwrap()
+            sealer.seal(b"x", b"p").unwrap(),
+            sealer.seal(b"x", b"p").unwrap()
         );
     }
 
     #[test]
     fn refuses_another_purpose_another_key_another_salt_and_altered_bytes() {
-        let sealer = Sealer::derive(MATERIAL, b"salt").unwrap();
-        let sealed = sealer.seal(b"private", "key a").unwrap();
-        assert!(sealer.open(&sealed, "key b").is_none());
-        let other = Sealer::derive("another-key-of-at-least-32-bytes!", b"salt").unwrap();
-        assert!(other.open(&sealed, "key a").is_none());
+        let sealer = Sealer::derive(MATERIAL, b"salt", LABEL).unwrap();
+        let sealed = sealer.seal(b"private", b"key a").unwrap();
+        assert!(sealer.open(&sealed, b"key b").is_none());
+        let other = Sealer::derive("another-key-of-at-least-32-bytes!", b"salt", LABEL).unwrap();
+        assert!(other.open(&sealed, b"key a").is_none());
         assert!(
-            Sealer::derive(MATERIAL, b"pepper")
+            Sealer::derive(MATERIAL, b"pepper", LABEL)
                 .unwrap()
-                .open(&sealed, "key a")
+                .open(&sealed, b"key a")
                 .is_none()
         );
+        let other_use = Sealer::derive(MATERIAL, b"salt", "another use v1").unwrap();
+        assert!(other_use.open(&sealed, b"key a").is_none());
         for position in 0..sealed.len() {
             let mut altered = sealed.clone().into_bytes();
             altered[position] = if altered[position] == b'A' {
@@ -183,16 +212,16 @@ mod tests {
                 b'A'
             };
             let altered = String::from_utf8(altered).unwrap();
-            assert!(sealer.open(&altered, "key a").is_none(), "byte {position}");
+            assert!(sealer.open(&altered, b"key a").is_none(), "byte {position}");
         }
         for short in ["", "AQ", "AQAAAAAAAAAAAAAAAA"] {
-            assert!(sealer.open(short, "key a").is_none());
+            assert!(sealer.open(short, b"key a").is_none());
         }
     }
 
     #[test]
     fn refuses_a_short_key_and_never_prints_one() {
-        let error = Sealer::derive("hunter2", b"salt").unwrap_err();
+        let error = Sealer::derive("hunter2", b"salt", LABEL).unwrap_err();
         assert!(matches!(
             error,
             SealingError::KeyTooShort {
@@ -202,7 +231,7 @@ mod tests {
         ));
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!(
-            format!("{:?}", Sealer::derive(MATERIAL, b"s").unwrap()),
+            format!("{:?}", Sealer::derive(MATERIAL, b"s", LABEL).unwrap()),
             "Sealer(***)"
         );
     }

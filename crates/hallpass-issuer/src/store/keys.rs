@@ -60,7 +60,7 @@ impl Store {
             let sealed = match &key.private {
                 Some(private) => Some(
                     self.sealer
-                        .seal(private, &purpose(&key.kid, key.algorithm))?,
+                        .seal(private, row_name(&key.kid, key.algorithm).as_bytes())?,
                 ),
                 None => None,
             };
@@ -98,7 +98,7 @@ impl Store {
         let private = match sealed {
             Some(sealed) => Some(
                 self.sealer
-                    .open(&sealed, &purpose(&kid, algorithm))
+                    .open(&sealed, row_name(&kid, algorithm).as_bytes())
                     .ok_or_else(|| {
                         self.damaged(format!("the private key {kid:?} does not open"))
                     })?,
@@ -144,6 +144,6 @@ impl KeyOrigin {
 }
 
 /// Ties a sealed key to its row: moved to another row, it does not open.
-fn purpose(kid: &str, algorithm: Algorithm) -> String {
+fn row_name(kid: &str, algorithm: Algorithm) -> String {
     format!("signing key {algorithm} {kid}")
 }
