@@ -37,6 +37,7 @@
 mod effective;
 pub mod environment;
 pub mod files;
+mod key;
 mod key_path;
 mod loader;
 mod merge;
@@ -49,7 +50,7 @@ mod problem;
 mod production;
 pub mod reference;
 mod report;
-mod schema;
+
 mod secret;
 mod section;
 pub mod settings;

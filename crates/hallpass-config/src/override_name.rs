@@ -4,9 +4,9 @@
 //! `SCCCY_INTERNALTOKEN_CLIENTID` and `SCCCY_INTERNAL_TOKEN_CLIENT_ID` both mean `scccy.internal-token.client-id`.
 //! That can not be undone by looking at the name alone, so it is matched against the keys there are.
 
+use crate::key::{Key, Kind};
 use crate::key_path::Segment;
 use crate::node::{Node, Value};
-use crate::schema::{Key, Kind};
 
 /// The path below the prefix that `variable` overrides, if it is the name of any.
 ///

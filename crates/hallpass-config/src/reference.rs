@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::key::{Key, Kind};
 use crate::key_path;
 use crate::override_name;
-use crate::schema::{Key, Kind};
 use crate::settings;
 
 /// What the page says before the keys.

@@ -8,11 +8,11 @@ mod values;
 
 use std::collections::HashSet;
 
+use crate::key::{self, Key};
 use crate::key_path;
 use crate::node::{Node, Value};
 use crate::place::Place;
 use crate::report::Report;
-use crate::schema::{self, Key};
 use crate::secret::Secret;
 use crate::suggest;
 
@@ -209,7 +209,7 @@ impl<'a> Section<'a> {
     }
 
     fn key(&self, name: &str) -> Option<&'static Key> {
-        schema::find(self.keys, name)
+        key::find(self.keys, name)
     }
 
     fn default(&self, key: &str) -> Option<&'static str> {

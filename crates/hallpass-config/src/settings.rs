@@ -33,8 +33,8 @@ pub use security::{
 };
 pub use service::ServiceSettings;
 
+use crate::key::{Key, Kind};
 use crate::production::Production;
-use crate::schema::{Key, Kind};
 use crate::section::Section;
 
 /// The keys below the prefix.

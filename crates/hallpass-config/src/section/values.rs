@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::{Complaint, Section};
 use crate::files;
+use crate::key::Kind;
 use crate::percent::Percent;
-use crate::schema::Kind;
 use crate::secret::Secret;
 use crate::suggest;
 

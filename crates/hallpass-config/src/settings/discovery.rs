@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 use crate::section::Section;
 
 pub(super) const KEYS: &[Key] = &[Key::new(

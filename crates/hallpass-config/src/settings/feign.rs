@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{EndpointUrl, Percent};
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 use crate::section::Section;
 
 pub(super) const KEYS: &[Key] = &[

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{AlgorithmName, GrantType, endpoint_url};
 use crate::Secret;
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 use crate::section::{self, Section};
 
 /// Shortest secret that may be called generated, in bytes.

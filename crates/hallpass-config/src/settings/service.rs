@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 use crate::section::Section;
 
 pub(super) const KEYS: &[Key] = &[

@@ -1,6 +1,6 @@
 //! The keys of `internal-token`.
 
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 
 pub(crate) const KEYS: &[Key] = &[
     Key::new(

@@ -1,6 +1,6 @@
 //! The keys of `security`.
 
-use crate::schema::{Key, Kind};
+use crate::key::{Key, Kind};
 
 pub(crate) const KEYS: &[Key] = &[
     Key::new(
