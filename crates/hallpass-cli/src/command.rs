@@ -2,6 +2,7 @@
 
 mod completions;
 mod config_check;
+mod config_reference;
 mod demo;
 mod issuer;
 mod jws_verify;
@@ -28,7 +29,7 @@ pub(crate) enum Command {
     /// Check raw signatures.
     #[command(subcommand)]
     Jws(JwsCommand),
-    /// Check configuration.
+    /// Check and explain configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
     Completions(completions::Completions),
@@ -54,6 +55,7 @@ pub(crate) enum JwsCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     Check(config_check::ConfigCheck),
+    Reference(config_reference::ConfigReference),
 }
 
 impl Command {
@@ -68,6 +70,7 @@ impl Command {
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
             Self::Config(ConfigCommand::Check(command)) => command.run(),
+            Self::Config(ConfigCommand::Reference(command)) => command.run(),
             Self::Completions(command) => command.run(whole()),
         }
     }

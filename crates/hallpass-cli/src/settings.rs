@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hallpass::config::{IssuerSettings, Loaded, Loader, detect_prefix};
+use hallpass::config::{IssuerSettings, Loaded, Loader, Settings, detect_prefix};
 
 use crate::output::Failure;
 
@@ -26,8 +26,8 @@ pub(crate) fn loader(file: Option<&Path>, prefix: Option<&str>) -> Loader {
 ///
 /// # Errors
 /// A usage failure with a line for each problem.
-pub(crate) fn load(loader: Loader) -> Result<Loaded, Failure> {
-    loader.load().map_err(Failure::usage)
+pub(crate) fn load(loader: &Loader) -> Result<Loaded<Settings>, Failure> {
+    loader.load::<Settings>().map_err(Failure::usage)
 }
 
 /// The `issuer` section of `file`; without a file the defaults, changed by the environment.
@@ -35,7 +35,7 @@ pub(crate) fn load(loader: Loader) -> Result<Loaded, Failure> {
 /// # Errors
 /// A usage failure, also when the file has no such section.
 pub(crate) fn issuer(file: Option<&Path>, prefix: Option<&str>) -> Result<IssuerSettings, Failure> {
-    let section = load(loader(file, prefix))?.into_settings().issuer;
+    let section = load(&loader(file, prefix))?.into_settings().issuer;
     match (section, file) {
         (Some(section), _) => Ok(section),
         (None, None) => Ok(IssuerSettings::default()),

@@ -1,6 +1,6 @@
 //! What the fuzz target runs; the smoke test in `tests/integration` runs it too.
 
-use hallpass_config::{Loader, detect_prefix};
+use hallpass_config::{Loader, Settings, detect_prefix};
 
 /// A secret in the environment: no message may repeat it, wherever a placeholder puts it.
 const PLANTED: &str = "InternalSecret123!";
@@ -17,7 +17,7 @@ pub(crate) fn config(input: &[u8]) {
             loader = loader.environment([(name, value)]).flag(name, value);
         }
     }
-    if let Err(problems) = loader.load() {
+    if let Err(problems) = loader.load::<Settings>() {
         assert!(!problems.is_empty());
         assert!(
             !problems.to_string().contains(PLANTED),

@@ -1,42 +1,65 @@
 //! What keys there are.
 //!
 //! Each section has one table of [`Key`]s. Readers take defaults and bounds from it, unknown keys are found by it,
-//! environment names are matched against it, and the reference in `docs/config.md` is written from it.
+//! environment names are matched against it, and the reference page is written from it.
 
-/// A key of a section.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+/// A key of a section: its name, what it holds, what stands in for it, and its meaning.
+///
+/// Names are kebab-case, with the unit at their end (`-seconds`, `-ms`). The meaning is written as sentences, in the
+/// Markdown of a table cell.
+///
+/// ```
+/// use hallpass_config::{Key, Kind};
+///
+/// const KEYS: &[Key] = &[
+///     Key::new("token-url", Kind::Text { what: "an https URL" }, "Where tokens are asked for.").required(),
+///     Key::new("leeway-seconds", Kind::seconds(0, 300), "How far clocks may differ.").or("10"),
+/// ];
+/// # assert_eq!(KEYS[1].name(), "leeway-seconds");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    name: &'static str,
+    kind: Kind,
     /// As it would be written in a file; `None` if nothing stands in for an absent value.
-    pub(crate) default: Option<&'static str>,
+    default: Option<&'static str>,
     /// Told instead of a default where that is no fixed text.
-    pub(crate) otherwise: &'static str,
+    otherwise: &'static str,
     /// Meaning, as sentences.
-    pub(crate) doc: &'static str,
+    doc: &'static str,
 }
 
 /// What a key holds.
-#[derive(Debug)]
-pub(crate) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
     /// `true` or `false`.
     Flag,
-    /// Any text; `what` says more for the reference.
-    Text { what: &'static str },
-    /// Text that is never shown.
+    /// Any text.
+    Text {
+        /// Says more for the reference; may be empty.
+        what: &'static str,
+    },
+    /// Text that is never shown. Beside it belongs a key of the same name with `-file` at its end, a [`Kind::File`].
     Secret,
-    /// The name of a file.
+    /// The name of a file, seen from the folder of the file that names it.
     File,
-    /// A whole number; `unit` may be empty.
+    /// A whole number from `min` to `max`.
     Whole {
+        /// Such as `seconds`; may be empty.
         unit: &'static str,
+        /// The smallest.
         min: u64,
+        /// The largest.
         max: u64,
     },
-    /// One of a few names.
+    /// One of these names.
     Choice(&'static [&'static str]),
     /// A list of texts: as a YAML list, or one text with commas.
-    Texts { what: &'static str },
+    Texts {
+        /// Says for the reference what they are.
+        what: &'static str,
+    },
     /// A section within the section.
     Section(&'static [Key]),
     /// A list of sections.
@@ -44,11 +67,18 @@ pub(crate) enum Kind {
     /// A mapping from names of the user's choice to sections.
     Named(&'static [Key]),
     /// A mapping from names of the user's choice to lists of texts.
-    NamedTexts { what: &'static str },
+    NamedTexts {
+        /// Says for the reference what they are.
+        what: &'static str,
+    },
+    /// A section that another program or another part of this one reads. See [`Key::elsewhere`].
+    Elsewhere,
 }
 
 impl Key {
-    pub(crate) const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+    /// A key that may be absent and has no default.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
         Self {
             name,
             kind,
@@ -58,47 +88,97 @@ impl Key {
         }
     }
 
-    /// The value when the key is absent.
-    pub(crate) const fn or(mut self, default: &'static str) -> Self {
+    /// A section below the prefix that is known but not read here: whatever stands in it is left alone, unset
+    /// placeholders included. It is no part of the reference.
+    ///
+    /// Where the same name is among the keys of a [`Configuration`](crate::Configuration) in earnest too, it is read.
+    #[must_use]
+    pub const fn elsewhere(name: &'static str) -> Self {
+        Self::new(name, Kind::Elsewhere, "")
+    }
+
+    /// The value when the key is absent, as it would be written in a file.
+    ///
+    /// It is read like one from a file. A default that can not be read counts as absent, so that a test should load
+    /// the section from nothing.
+    #[must_use]
+    pub const fn or(mut self, default: &'static str) -> Self {
         self.default = Some(default);
         self
     }
 
     /// Says in the reference what happens when the key is absent and has no default.
-    pub(crate) const fn otherwise(mut self, note: &'static str) -> Self {
+    #[must_use]
+    pub const fn otherwise(mut self, note: &'static str) -> Self {
         self.otherwise = note;
         self
     }
 
-    /// Says in the reference that the key has to be there.
-    pub(crate) const fn required(self) -> Self {
+    /// Says in the reference that the key has to be there. That it is there is the business of
+    /// [`Section::required`](crate::Section::required).
+    #[must_use]
+    pub const fn required(self) -> Self {
         self.otherwise("required")
+    }
+
+    /// The name in files.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub const fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// What stands in for an absent value.
+    pub(crate) const fn default(&self) -> Option<&'static str> {
+        self.default
+    }
+
+    /// What the reference says in place of a default.
+    pub(crate) const fn otherwise_note(&self) -> &'static str {
+        self.otherwise
+    }
+
+    /// Its meaning.
+    pub(crate) const fn doc(&self) -> &'static str {
+        self.doc
     }
 
     /// Keys one level down.
     pub(crate) fn children(&self) -> &'static [Self] {
-        match &self.kind {
+        match self.kind {
             Kind::Section(keys) | Kind::Sections(keys) | Kind::Named(keys) => keys,
             _ => &[],
         }
+    }
+
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.kind == Kind::Elsewhere
     }
 }
 
 impl Kind {
     /// A span of whole seconds.
-    pub(crate) const fn seconds(min: u64, max: u64) -> Self {
+    #[must_use]
+    pub const fn seconds(min: u64, max: u64) -> Self {
         let unit = "seconds";
         Self::Whole { unit, min, max }
     }
 
     /// A span of whole milliseconds.
-    pub(crate) const fn millis(min: u64, max: u64) -> Self {
+    #[must_use]
+    pub const fn millis(min: u64, max: u64) -> Self {
         let unit = "milliseconds";
         Self::Whole { unit, min, max }
     }
 
-    /// A share in hundredths.
-    pub(crate) const fn percent(min: u64) -> Self {
+    /// A share in hundredths, at most 100.
+    #[must_use]
+    pub const fn percent(min: u64) -> Self {
         let unit = "percent";
         Self::Whole {
             unit,
@@ -107,14 +187,41 @@ impl Kind {
         }
     }
 
-    /// A plain number.
-    pub(crate) const fn count(min: u64, max: u64) -> Self {
+    /// A plain number. One that [`Section::count`](crate::Section::count) reads must fit into 32 bits.
+    #[must_use]
+    pub const fn count(min: u64, max: u64) -> Self {
         let unit = "";
         Self::Whole { unit, min, max }
     }
 }
 
 /// The key called `name`.
-pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+pub(crate) fn find<'k>(keys: &'k [Key], name: &str) -> Option<&'k Key> {
     keys.iter().find(|key| key.name == name)
+}
+
+/// Each name once: who reads a section wins over who only knows that there is one.
+pub(crate) fn without_doubles(keys: Vec<Key>) -> Vec<Key> {
+    let mut known: Vec<Key> = Vec::with_capacity(keys.len());
+    for key in keys {
+        match known.iter_mut().find(|known| known.name == key.name) {
+            Some(known) if known.is_elsewhere() => *known = key,
+            Some(_) => {}
+            None => known.push(key),
+        }
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_read_wins_over_the_same_elsewhere() {
+        let read = Key::new("a", Kind::Flag, "");
+        for keys in [[Key::elsewhere("a"), read], [read, Key::elsewhere("a")]] {
+            assert_eq!(without_doubles(keys.to_vec()), [read]);
+        }
+    }
 }

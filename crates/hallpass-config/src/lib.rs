@@ -1,39 +1,21 @@
 //! YAML, environment and files into checked settings: every problem at once, no secret echoed.
 //!
-//! A [`Loader`] takes the sources of a configuration and gives back [`Settings`], in which every value has been
-//! checked, or [`Problems`]: all that is wrong, each with its file, line, column and full key, and with the name that
-//! was probably meant. [`Loaded::effective`] shows every value in effect and where it came from.
+//! A [`Loader`] takes the sources of a configuration and gives back what a [`Configuration`] makes of them, in which
+//! every value has been checked, or [`Problems`]: all that is wrong, each with its file, line, column and full key, and
+//! with the name that was probably meant. [`Loaded::effective`] shows every value in effect and where it came from.
 //!
-//! No message, no `Debug` and no effective tree holds a secret or an excerpt of a source. The keys are listed in
-//! `docs/config.md`, which [`reference::markdown`] writes.
+//! It knows no section: each crate describes its own with [`Key`]s and reads it from a [`Section`], and so does a
+//! service that wants its settings in the same file; [`Configuration`] shows how. [`reference::markdown`] writes the
+//! page about any of them.
 //!
-//! ```
-//! use hallpass_config::Loader;
-//!
-//! let yaml = "
-//! hallpass:
-//!   internal-token:
-//!     client-id: internal-service-client
-//!     client-secret: ${CLIENT_SECRET}
-//!     token-uri: lb://service-auth/oauth2/token
-//! ";
-//! let problems = Loader::new("hallpass")
-//!     .text("service.yaml", yaml)
-//!     .environment([("CLIENT_SECRET", "s3cret")])
-//!     .load()
-//!     .unwrap_err();
-//! assert_eq!(
-//!     problems.to_string(),
-//!     "service.yaml:3:3: hallpass.internal-token.token-url: is required\n\
-//!      service.yaml:6:5: hallpass.internal-token.token-uri: is not a known key; did you mean `token-url`?"
-//! );
-//! ```
+//! No message, no `Debug` and no effective tree holds a secret or an excerpt of a source.
 //!
 //! This is also the one crate that reads the environment ([`environment`]) and files of the user ([`files`]).
 //!
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
 //! by whoever uses the value. It does not watch its sources either.
 
+mod configuration;
 mod effective;
 pub mod environment;
 pub mod files;
@@ -57,7 +39,11 @@ pub mod settings;
 mod suggest;
 mod yaml;
 
+pub use configuration::Configuration;
+pub use key::{Key, Kind};
 pub use loader::{Loaded, Loader, MAX_SOURCE_BYTES, detect_prefix};
 pub use problem::{Problem, Problems};
+pub use production::Production;
 pub use secret::Secret;
+pub use section::{Preferred, Section, check_name, check_service_name, report_doubles};
 pub use settings::*;

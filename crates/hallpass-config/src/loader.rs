@@ -5,7 +5,9 @@ mod overrides;
 
 use std::path::PathBuf;
 
+use crate::configuration::Configuration;
 use crate::effective;
+use crate::key::{self, Key};
 use crate::key_path::{self, Segment};
 use crate::node::Node;
 use crate::place::Source;
@@ -15,7 +17,6 @@ use crate::production::{self, Production};
 use crate::report::{EffectiveValue, Report};
 use crate::secret::Secret;
 use crate::section::Section;
-use crate::settings::{KEYS, Settings};
 use crate::yaml;
 use documents::Document;
 use overrides::Overrides;
@@ -30,13 +31,26 @@ pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 /// reach into them: `HALLPASS_INTERNAL_TOKEN_CLIENTS_0_SCOPE`.
 ///
 /// ```
+/// # use hallpass_config::{Configuration, Key, Kind, Section};
+/// # struct Settings { name: String, listen: std::net::SocketAddr }
+/// # impl Configuration for Settings {
+/// #     fn keys() -> Vec<Key> {
+/// #         let text = Kind::Text { what: "" };
+/// #         vec![Key::new("name", text, ""), Key::new("listen", text, "")]
+/// #     }
+/// #     fn read(root: &Section<'_>) -> Option<Self> {
+/// #         let (name, listen) = (root.name("name"), root.socket_address("listen"));
+/// #         Some(Self { name: name?, listen: listen? })
+/// #     }
+/// # }
 /// use hallpass_config::Loader;
 ///
-/// let loaded = Loader::new("hallpass")
-///     .text("defaults", "hallpass: { service: { name: order-service } }")
-///     .environment([("HALLPASS_SERVICE_LISTEN", "127.0.0.1:8080")])
-///     .load()?;
-/// assert_eq!(loaded.settings().service.name.as_deref(), Some("order-service"));
+/// let loaded = Loader::new("my-app")
+///     .text("defaults", "my-app: { name: order-service, listen: '127.0.0.1:80' }")
+///     .environment([("MY_APP_LISTEN", "127.0.0.1:8080")])
+///     .load::<Settings>()?;
+/// assert_eq!(loaded.settings().name, "order-service");
+/// assert_eq!(loaded.settings().listen.port(), 8080);
 /// # Ok::<(), hallpass_config::Problems>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -99,28 +113,59 @@ impl Loader {
         self
     }
 
-    /// Reads, merges and checks everything.
+    /// Reads, merges and checks everything: a key that `T` does not know is a problem.
     ///
     /// # Errors
     /// All problems of all sources at once, in the order of their lines. If a source can not be read at all, only
     /// what is wrong with the reading is told: the rest would be guesswork.
-    pub fn load(self) -> Result<Loaded, Problems> {
+    pub fn load<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
+        self.load_keys(|key| key.is_none_or(|key| !key.is_elsewhere()))
+    }
+
+    /// Reads the sections of `T` alone and leaves all others as they are, misspelt ones and unset placeholders included.
+    ///
+    /// For what has to be known before everything can be read, such as where the rest of the configuration comes
+    /// from. The same loader, with what was found added to it, is then asked to [`load`](Self::load) everything.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), of these sections.
+    pub fn load_part<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
+        self.load_keys(|key| key.is_some_and(|key| !key.is_elsewhere()))
+    }
+
+    /// Reads the entries below the prefix that `is_read` wants, which is told what is known of each.
+    fn load_keys<T: Configuration>(
+        &self,
+        is_read: impl Fn(Option<&Key>) -> bool,
+    ) -> Result<Loaded<T>, Problems> {
         let report = Report::default();
         let Some(mut tree) = documents::read(&self.prefix, &self.documents, &report) else {
             return Err(report.into_problems());
         };
         let none = Variables::new();
         let variables = self.variables.as_ref().unwrap_or(&none);
+        let keys = key::without_doubles(T::keys());
         let overrides = Overrides {
             prefix: &self.prefix,
+            keys: &keys,
             rank: self.documents.len(),
             report: &report,
         };
         overrides.lay_variables(&mut tree, variables);
         overrides.lay_flags(&mut tree, &self.flags);
+        tree.retain(|name| is_read(key::find(&keys, name)));
         placeholder::fill_in(&mut tree, &self.prefix, variables, &report);
-        let root = Section::open(&report, KEYS, self.prefix.clone(), &tree.place, Some(&tree));
-        let settings = Settings::read(&root, self.production());
+        let root = Section::open(
+            &report,
+            &keys,
+            self.prefix.clone(),
+            &tree.place,
+            Some(&tree),
+        )
+        .in_production(self.production());
+        let Some(settings) = root.read_all(T::read) else {
+            return Err(report.into_problems());
+        };
         let values = report.finish()?;
         Ok(Loaded { settings, values })
     }
@@ -157,21 +202,21 @@ pub fn detect_prefix(text: &str) -> Option<&'static str> {
 
 /// Checked settings, and where each value came from.
 #[derive(Clone, Debug)]
-pub struct Loaded {
-    settings: Settings,
+pub struct Loaded<T> {
+    settings: T,
     values: Vec<EffectiveValue>,
 }
 
-impl Loaded {
+impl<T> Loaded<T> {
     /// The settings.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &T {
         &self.settings
     }
 
     /// The settings, to keep.
     #[must_use]
-    pub fn into_settings(self) -> Settings {
+    pub fn into_settings(self) -> T {
         self.settings
     }
 

@@ -76,6 +76,13 @@ impl Node {
         Some(&entry.node).filter(|node| !node.is_null())
     }
 
+    /// Drops the entries of a mapping whose keys `keep` does not want.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        if let Value::Map(entries) = &mut self.value {
+            entries.retain(|entry| keep(&entry.key));
+        }
+    }
+
     /// Takes out what stands at one step of a path.
     pub(crate) fn take(self, segment: &Segment) -> Option<Self> {
         match (self.value, segment) {

@@ -14,7 +14,7 @@ use crate::node::{Node, Value};
 pub(crate) fn path_of(
     variable: &str,
     prefix: &str,
-    keys: &'static [Key],
+    keys: &[Key],
     tree: Option<&Node>,
 ) -> Option<Vec<Segment>> {
     let rest = spellings(prefix)
@@ -32,16 +32,16 @@ pub(crate) fn name_of(path: &str) -> String {
     path.chars().filter(|c| *c != ']').map(letter).collect()
 }
 
-fn in_section(rest: &str, keys: &'static [Key], node: Option<&Node>) -> Option<Vec<Segment>> {
+fn in_section(rest: &str, keys: &[Key], node: Option<&Node>) -> Option<Vec<Segment>> {
     keys.iter().find_map(|key| {
-        let node = node.and_then(|node| node.get(key.name));
-        let path = spellings(key.name)
+        let node = node.and_then(|node| node.get(key.name()));
+        let path = spellings(key.name())
             .into_iter()
-            .find_map(|spelling| match &key.kind {
-                _ if rest == spelling => is_value(&key.kind).then(Vec::new),
+            .find_map(|spelling| match key.kind() {
+                _ if rest == spelling => is_value(key.kind()).then(Vec::new),
                 kind => in_value(after(rest, &spelling)?, kind, node),
             })?;
-        Some(prepend(Segment::Key(key.name.to_owned()), path))
+        Some(prepend(Segment::Key(key.name().to_owned()), path))
     })
 }
 
@@ -58,12 +58,12 @@ fn in_value(rest: &str, kind: &Kind, node: Option<&Node>) -> Option<Vec<Segment>
         Kind::Named(keys) => in_named(rest, keys, node),
         Kind::NamedTexts { .. } => Some(vec![Segment::Key(known_name(rest, node))]),
         Kind::Flag | Kind::Text { .. } | Kind::Secret | Kind::File => None,
-        Kind::Whole { .. } | Kind::Choice(_) => None,
+        Kind::Whole { .. } | Kind::Choice(_) | Kind::Elsewhere => None,
     }
 }
 
 /// The name ends where a key begins: `LOGISTICS_SERVICE_RETRY_MAX_ATTEMPTS` is about `logistics-service`.
-fn in_named(rest: &str, keys: &'static [Key], node: Option<&Node>) -> Option<Vec<Segment>> {
+fn in_named(rest: &str, keys: &[Key], node: Option<&Node>) -> Option<Vec<Segment>> {
     rest.match_indices('_').find_map(|(at, _)| {
         let (name, key) = rest.split_at(at);
         let name = known_name(name, node);
@@ -114,5 +114,6 @@ fn is_value(kind: &Kind) -> bool {
         Kind::Flag | Kind::Text { .. } | Kind::Secret | Kind::File => true,
         Kind::Whole { .. } | Kind::Choice(_) | Kind::Texts { .. } => true,
         Kind::Section(_) | Kind::Sections(_) | Kind::Named(_) | Kind::NamedTexts { .. } => false,
+        Kind::Elsewhere => false,
     }
 }

@@ -14,9 +14,12 @@ const PRODUCTION: [&str; 2] = ["production", "prod"];
 /// Set in every container that Kubernetes starts.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
 
-/// What the environment says about the stage.
+/// What the environment says about the stage: `HALLPASS_ENV`, `SPRING_PROFILES_ACTIVE`, `APP_ENV` and `RUST_ENV`, which
+/// may be `production` or `prod`, and `KUBERNETES_SERVICE_HOST`, which may be set.
+///
+/// For settings that must not be used in production: refuse them unless it is [`No`](Self::No).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Production {
+pub enum Production {
     /// This variable says that it is production.
     Yes(&'static str),
     /// Nothing says so.

@@ -1,28 +1,36 @@
 //! Reads one section of the tree, each value through a method for its type.
-//!
-//! A method returns `None` when the value is absent or wrong; what is wrong it has told the report by then. So a
-//! section first reads all its values and only then asks whether they are there: no problem hides another.
 
 mod lists;
 mod values;
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use crate::key::{self, Key};
 use crate::key_path;
 use crate::node::{Node, Value};
 use crate::place::Place;
+use crate::production::Production;
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::suggest;
 
-pub(crate) use values::{Preferred, check_name, check_scope_token, check_service_name};
+pub(crate) use values::check_scope_token;
+pub use values::{Preferred, check_name, check_service_name};
 
-/// One section of the tree.
+/// One section of the configuration, whose values are read through a method for each type.
+///
+/// A method that reads returns `None` when the value is absent or wrong; what is wrong, with its file, line and key, is
+/// among the [`Problems`](crate::Problems) of the load by then. So code that reads a section first reads all values and
+/// only then asks with `?` whether they are there: no problem hides another. A value that is read also stands in the
+/// effective tree, with its origin.
+///
+/// Messages that a reader adds must not repeat a value: it may be a secret in the wrong place.
 #[derive(Clone, Debug)]
-pub(crate) struct Section<'a> {
+pub struct Section<'a> {
     report: &'a Report,
-    keys: &'static [Key],
+    keys: &'a [Key],
+    production: Production,
     path: String,
     /// Where the section begins: missing keys are missing here.
     place: Place,
@@ -52,7 +60,7 @@ impl<'a> Section<'a> {
     /// Opens `node` and reports the keys in it that are not among `keys`.
     pub(crate) fn open(
         report: &'a Report,
-        keys: &'static [Key],
+        keys: &'a [Key],
         path: String,
         place: &Place,
         node: Option<&'a Node>,
@@ -61,6 +69,7 @@ impl<'a> Section<'a> {
         let section = Self {
             report,
             keys,
+            production: Production::Unknown,
             path,
             place: mapping.map_or(place, |node| &node.place).clone(),
             node: mapping,
@@ -72,51 +81,65 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// The same section, whose absent values come from `parent`.
-    pub(crate) fn inheriting(mut self, parent: &Self) -> Self {
+    /// The same section, in an environment that says this about production.
+    pub(crate) fn in_production(mut self, production: Production) -> Self {
+        self.production = production;
+        self
+    }
+
+    /// What the environment says about production.
+    #[must_use]
+    pub fn production(&self) -> Production {
+        self.production
+    }
+
+    /// The same section, whose absent values come from `parent`, be they of a section within it.
+    ///
+    /// A value that is inherited and wrong is one problem, where it stands.
+    #[must_use]
+    pub fn inheriting(mut self, parent: &Self) -> Self {
         self.is_in_use &= parent.is_in_use;
         self.parent = Some(Box::new(parent.clone()));
         self
     }
 
     /// The same section, switched off: what is there must be right, but nothing has to be there.
-    pub(crate) fn not_in_use(mut self) -> Self {
+    #[must_use]
+    pub fn not_in_use(mut self) -> Self {
         self.is_in_use = false;
         self
     }
 
     /// Whether anything of the section is given, be it inherited.
-    pub(crate) fn is_given(&self) -> bool {
+    pub fn is_given(&self) -> bool {
         self.node.is_some() || self.parent.as_ref().is_some_and(|parent| parent.is_given())
     }
 
     /// Whether `key` has a value, be it inherited. A default does not count.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
 
-    /// Reads `key`; its absence is a problem.
-    pub(crate) fn required<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&Self, &str) -> Option<T>,
-    ) -> Option<T> {
+    /// Reads `key` with one of the other methods; its absence is a problem. A secret may stand in a file as well.
+    pub fn required<T>(&self, key: &str, read: impl FnOnce(&Self, &str) -> Option<T>) -> Option<T> {
         if !self.has(key) && !self.has(&values::file_key(key)) {
             self.missing(key, "is required");
         }
         read(self, key)
     }
 
-    /// Says that `key` is absent and must not be.
-    pub(crate) fn missing(&self, key: &str, message: &str) {
+    /// Says that `key` is absent and must not be. Nothing is said where the section is [switched
+    /// off](Self::not_in_use).
+    pub fn missing(&self, key: &str, message: &str) {
         if self.is_in_use {
             self.report
                 .problem(&self.place, &self.path_of(key), message);
         }
     }
 
-    /// Says what is wrong with the value of `key`, or with the section for want of one.
-    pub(crate) fn problem(&self, key: &str, message: impl Into<String>) {
+    /// Says what is wrong with the value of `key`, or with the section for want of one. `message` goes on after the
+    /// key's path and never repeats a value: "must be below `window`".
+    pub fn problem(&self, key: &str, message: impl Into<String>) {
         match self.find(key) {
             Some(found) => self.report.problem(&found.node.place, &found.path, message),
             None => self
@@ -127,7 +150,7 @@ impl<'a> Section<'a> {
 
     /// What `read` makes of this section. Should it make nothing and not say why, the section itself is a problem:
     /// security must never fall back to defaults in silence.
-    pub(crate) fn read_all<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
+    pub fn read_all<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         let value = read(self);
         if value.is_none() && self.report.is_empty() {
             self.report
@@ -137,12 +160,12 @@ impl<'a> Section<'a> {
     }
 
     /// Whether this section itself, not one it inherits from, has a value for `key`.
-    pub(crate) fn has_own(&self, key: &str) -> bool {
+    pub fn has_own(&self, key: &str) -> bool {
         self.own(key).is_some()
     }
 
     /// The section `key` of this section. If this one inherits, so does that.
-    pub(crate) fn section(&self, key: &str) -> Self {
+    pub fn section(&self, key: &str) -> Self {
         let node = self.own(key);
         let mut section = self.child(key, self.path_of(key), &self.place, node);
         section.parent = self
@@ -152,8 +175,8 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// The sections in the list `key`.
-    pub(crate) fn sections(&self, key: &str) -> Vec<Self> {
+    /// The sections in the list `key`; none if it is absent or no list. They inherit nothing by themselves.
+    pub fn sections(&self, key: &str) -> Vec<Self> {
         let Some(node) = self.own(key) else {
             return Vec::new();
         };
@@ -173,8 +196,9 @@ impl<'a> Section<'a> {
         items.iter().enumerate().map(open).collect()
     }
 
-    /// The sections in the mapping `key`, with the names the user gave them.
-    pub(crate) fn named(&self, key: &str) -> Vec<(String, Self)> {
+    /// The sections in the mapping `key`, with the names the user gave them, which [`check_service_name`] allows. They
+    /// inherit nothing by themselves.
+    pub fn named(&self, key: &str) -> Vec<(String, Self)> {
         let Some(node) = self.own(key) else {
             return Vec::new();
         };
@@ -196,7 +220,7 @@ impl<'a> Section<'a> {
     }
 
     /// The path of `key` in this section.
-    pub(crate) fn path_of(&self, key: &str) -> String {
+    fn path_of(&self, key: &str) -> String {
         key_path::join(&self.path, key)
     }
 
@@ -205,15 +229,15 @@ impl<'a> Section<'a> {
         let node = node.filter(|node| !node.is_null());
         let mut child = Self::open(self.report, keys, path, place, node);
         child.is_in_use &= self.is_in_use;
-        child
+        child.in_production(self.production)
     }
 
-    fn key(&self, name: &str) -> Option<&'static Key> {
+    fn key(&self, name: &str) -> Option<&'a Key> {
         key::find(self.keys, name)
     }
 
     fn default(&self, key: &str) -> Option<&'static str> {
-        let own = self.key(key).and_then(|key| key.default);
+        let own = self.key(key).and_then(Key::default);
         own.or_else(|| self.parent.as_ref()?.default(key))
     }
 
@@ -261,8 +285,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes that an absent value of `key` comes from somewhere else.
-    pub(crate) fn record_derived(&self, key: &str, shown: &str, from: &str) {
+    /// Notes for the effective tree that an absent value of `key` comes from somewhere else, the key `from`. A secret
+    /// must not be shown.
+    pub fn record_derived(&self, key: &str, shown: &str, from: &str) {
         let origin = format!("inherited from {from}");
         self.report.value(self.path_of(key), shown, origin);
     }
@@ -294,7 +319,7 @@ impl<'a> Section<'a> {
     fn check_keys(&self) {
         let entries = self.node.into_iter().flat_map(Node::entries);
         for entry in entries.filter(|entry| self.key(&entry.key).is_none()) {
-            let known = self.keys.iter().map(|key| key.name);
+            let known = self.keys.iter().map(Key::name);
             let suggestion = suggest::nearest(&entry.key, known);
             let path = self.path_of(&entry.key);
             self.report
@@ -304,7 +329,7 @@ impl<'a> Section<'a> {
 }
 
 /// Reports sections of a list that have the same value for `key`, be it inherited, by which they are told apart.
-pub(crate) fn report_doubles(sections: &[Section<'_>], key: &str) {
+pub fn report_doubles(sections: &[Section<'_>], key: &str) {
     let mut seen = HashSet::new();
     for section in sections {
         let text = section.find(key).and_then(|found| match &found.node.value {
@@ -323,9 +348,9 @@ pub(crate) fn report_doubles(sections: &[Section<'_>], key: &str) {
 }
 
 impl Complaint {
-    fn new(message: impl Into<String>) -> Self {
+    fn new(message: impl Display) -> Self {
         Self {
-            message: message.into(),
+            message: message.to_string(),
             suggestion: None,
         }
     }

@@ -33,12 +33,12 @@ pub use security::{
 };
 pub use service::ServiceSettings;
 
+use crate::configuration::Configuration;
 use crate::key::{Key, Kind};
-use crate::production::Production;
 use crate::section::Section;
 
 /// The keys below the prefix.
-pub(crate) const KEYS: &[Key] = &[
+const KEYS: &[Key] = &[
     Key::new(
         "service",
         Kind::Section(service::KEYS),
@@ -92,10 +92,14 @@ pub struct Settings {
     pub issuer: Option<IssuerSettings>,
 }
 
-impl Settings {
+impl Configuration for Settings {
+    fn keys() -> Vec<Key> {
+        KEYS.to_vec()
+    }
+
     /// Reads all sections, in the order in which the effective tree shows them. One that has a problem is left at
     /// its default: the report fails the load then.
-    pub(crate) fn read(root: &Section<'_>, production: Production) -> Self {
+    fn read(root: &Section<'_>) -> Option<Self> {
         let service = root
             .section("service")
             .read_all(ServiceSettings::read)
@@ -104,8 +108,8 @@ impl Settings {
         let internal_token = InternalToken::read(&token_section);
         let token_feign = token_section.read_all(TokenFeign::read);
         let security = root.section("security");
-        let security = security.read_all(|section| Security::read(section, &service, production));
-        Self {
+        let security = security.read_all(|section| Security::read(section, &service));
+        Some(Self {
             internal_token,
             token_feign: token_feign.unwrap_or_default(),
             security: security.unwrap_or_default(),
@@ -119,6 +123,6 @@ impl Settings {
                 .unwrap_or_default(),
             issuer: IssuerSettings::read(&root.section("issuer")),
             service,
-        }
+        })
     }
 }

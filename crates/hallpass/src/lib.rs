@@ -32,7 +32,7 @@
 //!       issuers:
 //!         - { name: users, issuer: "https://id.shop.example", audience: shop, jwks-url: "https://id.shop.example/jwks" }
 //! "#)
-//!     .load()?
+//!     .load::<hallpass::config::Settings>()?
 //!     .into_settings();
 //!
 //! let hallpass = Hallpass::from_settings(&settings)?;

@@ -23,7 +23,7 @@ pub(crate) struct ConfigCheck {
 
 impl ConfigCheck {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let loaded = settings::load(settings::loader(
+        let loaded = settings::load(&settings::loader(
             Some(&self.file),
             self.config_prefix.as_deref(),
         ))?;

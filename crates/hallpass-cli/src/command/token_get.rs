@@ -57,7 +57,7 @@ struct Answer<'a> {
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let loader = settings::loader(self.config.as_deref(), self.config_prefix.as_deref());
-        let settings = settings::load(self.flags(loader))?.into_settings();
+        let settings = settings::load(&self.flags(loader))?.into_settings();
         let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
         let audience = self.audience(&settings)?;
         let scope = self.scope.clone().unwrap_or_else(Scope::empty);

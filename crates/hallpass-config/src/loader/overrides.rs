@@ -1,5 +1,6 @@
 //! Environment variables and flags, laid over the files.
 
+use crate::key::Key;
 use crate::key_path::{self, Segment};
 use crate::merge::Merge;
 use crate::node::{Node, Value};
@@ -8,11 +9,12 @@ use crate::place::{Place, Source};
 use crate::placeholder::Variables;
 use crate::report::Report;
 use crate::secret::Secret;
-use crate::settings::KEYS;
 
 /// Lays single values over a tree.
 pub(super) struct Overrides<'a> {
     pub(super) prefix: &'a str,
+    /// The keys below it.
+    pub(super) keys: &'a [Key],
     /// That of the variables; flags are one above.
     pub(super) rank: usize,
     pub(super) report: &'a Report,
@@ -23,7 +25,7 @@ impl Overrides<'_> {
     pub(super) fn lay_variables(&self, tree: &mut Node, variables: &Variables) {
         let mut overrides = Vec::new();
         for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
-            let path = override_name::path_of(name, self.prefix, KEYS, Some(tree));
+            let path = override_name::path_of(name, self.prefix, self.keys, Some(tree));
             overrides.extend(path.map(|path| (path, name, value)));
         }
         // By number, so that element 10 of a list comes after element 9.

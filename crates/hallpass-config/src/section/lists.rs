@@ -1,6 +1,7 @@
 //! Lists of texts.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::{Found, Section, is_mapping, values};
 use crate::key_path;
@@ -16,11 +17,11 @@ struct Item<'a> {
 
 impl<'a> Section<'a> {
     /// The texts of `key`, each turned into a value by `check`: a YAML list, or one text with commas, as Spring and
-    /// environment variables have it.
-    pub(crate) fn texts<T>(
+    /// environment variables have it. `check` complains without repeating the text.
+    pub fn texts<T, E: Display>(
         &self,
         key: &str,
-        check: impl Fn(&str) -> Result<T, &'static str>,
+        check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let path = self.path_of(key);
         match self.find(key) {
@@ -34,11 +35,12 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The lists of texts in the mapping `key`, by the names the user gave them.
-    pub(crate) fn named_texts<T>(
+    /// The lists of texts in the mapping `key`, by the names the user gave them, which
+    /// [`check_service_name`](crate::check_service_name) allows.
+    pub fn named_texts<T, E: Display>(
         &self,
         key: &str,
-        check: impl Fn(&str) -> Result<T, &'static str>,
+        check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<BTreeMap<String, Vec<T>>> {
         let path = self.path_of(key);
         let entries = match self.own(key) {
@@ -54,11 +56,11 @@ impl<'a> Section<'a> {
         lists.into_iter().collect()
     }
 
-    fn named_list<T>(
+    fn named_list<T, E: Display>(
         &self,
         path: &str,
         entry: &'a Entry,
-        check: impl Fn(&str) -> Result<T, &'static str>,
+        check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<(String, Vec<T>)> {
         let path = key_path::join(path, &entry.key);
         let name = values::check_service_name(&entry.key);
@@ -72,11 +74,11 @@ impl<'a> Section<'a> {
         Some((name.ok()?, texts?))
     }
 
-    fn texts_of<T>(
+    fn texts_of<T, E: Display>(
         &self,
         path: String,
         found: &Found<'a>,
-        check: impl Fn(&str) -> Result<T, &'static str>,
+        check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let mut values = Some(Vec::new());
         for item in self.items(found)? {
@@ -84,7 +86,8 @@ impl<'a> Section<'a> {
                 (Ok(value), Some(values)) => values.push(value),
                 (Ok(_), None) => {}
                 (Err(message), _) => {
-                    self.report.problem(item.place, &item.path, message);
+                    self.report
+                        .problem(item.place, &item.path, message.to_string());
                     values = None;
                 }
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Complaint, Section};
 use crate::files;
-use crate::key::Kind;
+use crate::key::{Key, Kind};
 use crate::percent::Percent;
 use crate::secret::Secret;
 use crate::suggest;
@@ -16,16 +16,18 @@ use crate::suggest;
 /// Longest name of a client, issuer, audience or service, in bytes.
 const MAX_NAME_BYTES: usize = 512;
 
-/// Which of two keys that say the same thing in two ways counts.
+/// Which of two keys that say the same thing in two ways counts; see [`Section::prefer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preferred {
+pub enum Preferred {
+    /// The first.
     First,
+    /// The second.
     Second,
 }
 
 impl Section<'_> {
     /// `true` or `false`, or one of the other words that Spring takes for them.
-    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+    pub fn flag(&self, key: &str) -> Option<bool> {
         self.read(key, |text| match text.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" => Ok(true),
             "false" | "no" | "off" => Ok(false),
@@ -33,9 +35,9 @@ impl Section<'_> {
         })
     }
 
-    /// A whole number within the bounds of its key.
-    pub(crate) fn whole(&self, key: &str) -> Option<u64> {
-        let Some(&Kind::Whole { unit, min, max }) = self.key(key).map(|key| &key.kind) else {
+    /// A whole number within the bounds of its key, a [`Kind::Whole`].
+    pub fn whole(&self, key: &str) -> Option<u64> {
+        let Some(&Kind::Whole { unit, min, max }) = self.key(key).map(Key::kind) else {
             return None;
         };
         self.read(key, |text| {
@@ -53,61 +55,59 @@ impl Section<'_> {
         })
     }
 
-    /// A whole number of 32 bits.
-    pub(crate) fn count(&self, key: &str) -> Option<u32> {
+    /// A whole number of 32 bits, within the bounds of its key.
+    pub fn count(&self, key: &str) -> Option<u32> {
         self.whole(key)
             .and_then(|number| u32::try_from(number).ok())
     }
 
-    /// A number of seconds.
-    pub(crate) fn seconds(&self, key: &str) -> Option<Duration> {
+    /// A number of seconds within the bounds of its key.
+    pub fn seconds(&self, key: &str) -> Option<Duration> {
         self.whole(key).map(Duration::from_secs)
     }
 
-    /// A number of milliseconds.
-    pub(crate) fn millis(&self, key: &str) -> Option<Duration> {
+    /// A number of milliseconds within the bounds of its key.
+    pub fn millis(&self, key: &str) -> Option<Duration> {
         self.whole(key).map(Duration::from_millis)
     }
 
-    /// A percentage.
-    pub(crate) fn percent(&self, key: &str) -> Option<Percent> {
+    /// A percentage within the bounds of its key.
+    pub fn percent(&self, key: &str) -> Option<Percent> {
         let number = self.whole(key)?;
         u8::try_from(number).ok().and_then(Percent::new)
     }
 
-    /// A text that has a type of its own, whose error says what is wrong without repeating the text.
-    pub(crate) fn parsed<T>(&self, key: &str) -> Option<T>
+    /// A text that has a type of its own, whose error becomes the problem: it goes on after the key's path ("must not
+    /// be empty") and **must not repeat the text**. For a type whose error does, use [`checked`](Self::checked).
+    pub fn parsed<T>(&self, key: &str) -> Option<T>
     where
         T: FromStr,
         T::Err: Display,
     {
-        self.read(key, |text| {
-            text.parse()
-                .map_err(|error: T::Err| Complaint::new(error.to_string()))
-        })
+        self.checked(key, str::parse)
     }
 
-    /// A text that `check` turns into a value or complains of.
-    pub(crate) fn checked<T>(
+    /// A text that `check` turns into a value or complains of, without repeating the text.
+    pub fn checked<T, E: Display>(
         &self,
         key: &str,
-        check: impl FnOnce(&str) -> Result<T, &'static str>,
+        check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         self.read(key, |text| check(text).map_err(Complaint::new))
     }
 
     /// The name of somebody or something: not empty, not long, no control characters.
-    pub(crate) fn name(&self, key: &str) -> Option<String> {
+    pub fn name(&self, key: &str) -> Option<String> {
         self.checked(key, check_name)
     }
 
     /// The name of a service or of an entry of the configuration: letters, digits, `-`, `_` and `.`.
-    pub(crate) fn service_name(&self, key: &str) -> Option<String> {
+    pub fn service_name(&self, key: &str) -> Option<String> {
         self.checked(key, check_service_name)
     }
 
     /// An IP address and a port.
-    pub(crate) fn socket_address(&self, key: &str) -> Option<SocketAddr> {
+    pub fn socket_address(&self, key: &str) -> Option<SocketAddr> {
         let message = "must be an IP address and a port, such as 127.0.0.1:8080 or [::]:8080";
         self.checked(key, |text| text.parse().map_err(|_| message))
     }
@@ -117,9 +117,9 @@ impl Section<'_> {
         self.checked(key, check_scope)
     }
 
-    /// One of the names that the key allows.
-    pub(crate) fn choice<T>(&self, key: &str, named: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-        let Some(&Kind::Choice(names)) = self.key(key).map(|key| &key.kind) else {
+    /// One of the names that its key, a [`Kind::Choice`], allows; `named` knows their values.
+    pub fn choice<T>(&self, key: &str, named: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let Some(&Kind::Choice(names)) = self.key(key).map(Key::kind) else {
             return None;
         };
         self.read(key, |text| {
@@ -127,8 +127,8 @@ impl Section<'_> {
         })
     }
 
-    /// The name of a file, seen from the folder of the source that names it.
-    pub(crate) fn file(&self, key: &str) -> Option<PathBuf> {
+    /// The name of a file, seen from the folder of the source that names it. Whether there is one is not checked.
+    pub fn file(&self, key: &str) -> Option<PathBuf> {
         let place = self.find(key).map(|found| found.node.place.clone());
         self.read(key, |text| match (text, place) {
             ("", _) => Err(Complaint::new("must name a file")),
@@ -138,7 +138,7 @@ impl Section<'_> {
     }
 
     /// A secret: the value of `key`, or what the file holds that `key` with `-file` names.
-    pub(crate) fn secret(&self, key: &str) -> Option<Secret> {
+    pub fn secret(&self, key: &str) -> Option<Secret> {
         let file_key = file_key(key);
         match self.prefer(key, &file_key)? {
             Preferred::First => self.plain_secret(key),
@@ -150,7 +150,7 @@ impl Section<'_> {
     ///
     /// Both in one source contradict each other; of two sources the upper one wins, and what is given here wins
     /// over what would be inherited.
-    pub(crate) fn prefer(&self, first: &str, second: &str) -> Option<Preferred> {
+    pub fn prefer(&self, first: &str, second: &str) -> Option<Preferred> {
         match (self.own(first), self.own(second)) {
             (None, None) => self.parent.as_ref()?.prefer(first, second),
             (Some(_), None) => Some(Preferred::First),
@@ -194,7 +194,11 @@ pub(super) fn file_key(key: &str) -> String {
     format!("{key}-file")
 }
 
-pub(crate) fn check_name(text: &str) -> Result<String, &'static str> {
+/// The name of somebody or something: 1 to 512 bytes, no control characters.
+///
+/// # Errors
+/// What is wrong, without the text.
+pub fn check_name(text: &str) -> Result<String, &'static str> {
     match text {
         "" => Err("must not be empty"),
         _ if text.len() > MAX_NAME_BYTES => Err("is longer than 512 bytes"),
@@ -203,7 +207,11 @@ pub(crate) fn check_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
-pub(crate) fn check_service_name(text: &str) -> Result<String, &'static str> {
+/// The name of a service or of an entry of the configuration: [`check_name`], of letters, digits, `-`, `_` and `.`.
+///
+/// # Errors
+/// What is wrong, without the text.
+pub fn check_service_name(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match check_name(text) {
         Ok(_) if !text.chars().all(allowed) => {

@@ -4,26 +4,26 @@ use std::time::Duration;
 
 use hallpass_config::Loader;
 
-use crate::{TOKEN, lines, load, loader};
+use crate::{Settings, TOKEN, lines, load, loader};
 
-fn scope_of(loader: Loader) -> String {
-    let settings = loader.load().unwrap().into_settings();
+fn scope_of(loader: &Loader) -> String {
+    let settings = loader.load::<Settings>().unwrap().into_settings();
     settings.internal_token.unwrap().credential.scope
 }
 
 #[test]
 fn later_files_win_key_by_key_then_the_environment_then_flags() {
     let files = || loader(TOKEN).text("b.yaml", "hallpass.internal-token: { scope: file }");
-    assert_eq!(scope_of(files()), "file");
+    assert_eq!(scope_of(&files()), "file");
     let environment = || files().environment([("HALLPASS_INTERNAL_TOKEN_SCOPE", "environment")]);
-    assert_eq!(scope_of(environment()), "environment");
+    assert_eq!(scope_of(&environment()), "environment");
     assert_eq!(
-        scope_of(environment().flag("internal-token.scope", "flag")),
+        scope_of(&environment().flag("internal-token.scope", "flag")),
         "flag"
     );
     assert_eq!(
         scope_of(
-            environment()
+            &environment()
                 .flag("internal-token.scope", "a")
                 .flag("internal-token.scope", "b")
         ),
@@ -38,7 +38,7 @@ fn both_relaxed_spellings_of_a_variable_are_understood() {
         "HALLPASS_INTERNAL_TOKEN_SCOPE",
     ] {
         assert_eq!(
-            scope_of(loader(TOKEN).environment([(name, "x")])),
+            scope_of(&loader(TOKEN).environment([(name, "x")])),
             "x",
             "{name}"
         );
@@ -48,7 +48,7 @@ fn both_relaxed_spellings_of_a_variable_are_understood() {
         ("HALLPASS_INTERNAL_TOKEN_SCOPE", "y"),
     ]);
     assert_eq!(
-        lines(&both.load().unwrap_err()),
+        lines(&both.load::<Settings>().unwrap_err()),
         [
             "environment HALLPASS_INTERNAL_TOKEN_SCOPE: internal-token.scope: is given by two variables"
         ]
@@ -66,7 +66,7 @@ fn variables_that_mean_no_key_or_nothing_are_ignored() {
         ("INTERNAL_TOKEN_SCOPE", "x"),
         ("HALLPASS_INTERNAL_TOKEN_SCOPE", ""),
     ];
-    assert_eq!(scope_of(loader(TOKEN).environment(variables)), "");
+    assert_eq!(scope_of(&loader(TOKEN).environment(variables)), "");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn variables_reach_into_lists() {
             ("HALLPASS_INTERNALTOKEN_CLIENTS_1_CLIENTSECRET", "second"),
             ("HALLPASS_INTERNAL_TOKEN_CLIENTS_2_NAME", "three"),
         ])
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     let clients = settings.internal_token.unwrap().clients;
@@ -101,7 +101,7 @@ fn a_list_made_of_variables_is_in_the_order_of_its_numbers() {
     });
     let settings = loader(TOKEN)
         .environment(variables)
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     let clients = settings.internal_token.unwrap().clients;
@@ -113,7 +113,7 @@ fn a_list_made_of_variables_is_in_the_order_of_its_numbers() {
 fn a_gap_in_a_list_is_a_problem() {
     let gap = loader(TOKEN).environment([("HALLPASS_INTERNALTOKEN_CLIENTS_1_NAME", "x")]);
     assert_eq!(
-        lines(&gap.load().unwrap_err()),
+        lines(&gap.load::<Settings>().unwrap_err()),
         [
             "environment HALLPASS_INTERNALTOKEN_CLIENTS_1_NAME: internal-token.clients[1]: \
           has no element before it: lists are counted from 0 without gaps"
@@ -125,7 +125,7 @@ fn a_gap_in_a_list_is_a_problem() {
 fn lists_of_texts_come_with_commas() {
     let settings = loader(TOKEN)
         .environment([("HALLPASS_INTERNALTOKEN_FEIGN_SKIPCLIENTS", "weather, maps,")])
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     assert_eq!(settings.token_feign.skip_clients, ["weather", "maps"]);
@@ -147,7 +147,7 @@ fn variables_find_names_that_the_user_chose() {
                 "127.0.0.1:1,127.0.0.1:2",
             ),
         ])
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     let logistics = settings.feign.client("logistics-service");
@@ -161,7 +161,7 @@ fn variables_find_names_that_the_user_chose() {
 fn a_flag_with_an_unknown_key_is_a_problem() {
     let problems = loader(TOKEN)
         .flag("internal-token.scop", "x")
-        .load()
+        .load::<Settings>()
         .unwrap_err();
     assert_eq!(
         lines(&problems),
@@ -173,7 +173,7 @@ fn a_flag_with_an_unknown_key_is_a_problem() {
 fn an_upper_layer_mends_what_is_wrong_below() {
     let text = TOKEN.replace("s3cret", "${NOT_SET}");
     let mended = loader(&text).environment([("HALLPASS_INTERNALTOKEN_CLIENTSECRET", "x")]);
-    assert!(mended.load().is_ok());
+    assert!(mended.load::<Settings>().is_ok());
 }
 
 #[test]
@@ -183,7 +183,12 @@ fn lists_of_a_later_file_replace_the_earlier_ones() {
         "b.yaml",
         "hallpass: { discovery: { static: { a: ['h:9'], b: } } }",
     );
-    let instances = loaded.load().unwrap().into_settings().discovery.instances;
+    let instances = loaded
+        .load::<Settings>()
+        .unwrap()
+        .into_settings()
+        .discovery
+        .instances;
     assert_eq!(instances["a"].len(), 1);
     assert_eq!(instances["b"].len(), 1);
 }
@@ -196,7 +201,7 @@ fn placeholders_are_filled_in_from_the_environment_of_the_loader() {
         + "    scope: ${SCOPE:}\n    audience: ${AUDIENCE:}\n    cache-expire-seconds: ${EXPIRE:300}\n";
     let settings = loader(&text)
         .environment([("SECRET", "${NOT_AGAIN}"), ("SCOPE", "a b")])
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     let credential = settings.internal_token.unwrap().credential;
@@ -237,7 +242,7 @@ fn values_of_the_environment_and_of_flags_are_taken_literally() {
         ])
         .flag("internal-token.audience", "${d}");
     let credential = loaded
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings()
         .internal_token
@@ -257,7 +262,11 @@ fn values_of_the_environment_and_of_flags_are_taken_literally() {
 fn the_environment_of_the_process_can_be_a_source() {
     // cargo tells each test the name of its package.
     let loader = Loader::new("hallpass").text("t", "hallpass.service.name: ${CARGO_PKG_NAME}");
-    let settings = loader.process_environment().load().unwrap().into_settings();
+    let settings = loader
+        .process_environment()
+        .load::<Settings>()
+        .unwrap()
+        .into_settings();
     assert_eq!(settings.service.name.as_deref(), Some("hallpass-config"));
 }
 

@@ -2,7 +2,7 @@
 
 use hallpass_config::{Loader, MAX_SOURCE_BYTES};
 
-use crate::problems;
+use crate::{Settings, problems};
 
 #[test]
 fn aliases_of_aliases_of_aliases_are_refused() {
@@ -48,12 +48,12 @@ fn a_huge_text_is_refused_before_it_is_read() {
     assert!(
         Loader::new("hallpass")
             .text("t", huge.as_str())
-            .load()
+            .load::<Settings>()
             .is_ok()
     );
     let problems = Loader::new("hallpass")
         .text("t", huge + "#")
-        .load()
+        .load::<Settings>()
         .unwrap_err();
     assert_eq!(problems.to_string(), "t: is larger than 1048576 bytes");
 }
@@ -64,7 +64,7 @@ fn a_huge_file_is_refused() {
     file.as_file().set_len(MAX_SOURCE_BYTES as u64 + 1).unwrap();
     let problems = Loader::new("hallpass")
         .file(file.path())
-        .load()
+        .load::<Settings>()
         .unwrap_err();
     assert!(
         problems
@@ -76,7 +76,7 @@ fn a_huge_file_is_refused() {
 #[test]
 fn depth_is_limited() {
     let deep = |levels: usize| format!("spring: {}{}", "[".repeat(levels), "]".repeat(levels));
-    let loaded = |text: String| Loader::new("hallpass").text("t", text).load();
+    let loaded = |text: String| Loader::new("hallpass").text("t", text).load::<Settings>();
     assert!(loaded(deep(64)).is_ok());
     let problems = loaded(deep(65)).unwrap_err().to_string();
     assert!(problems.contains("more than 64 levels deep"), "{problems}");

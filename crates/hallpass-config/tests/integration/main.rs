@@ -10,6 +10,7 @@ mod entry;
 mod layers;
 mod limits;
 mod origins;
+mod parts;
 mod problems;
 mod secrets;
 mod sections;
@@ -37,12 +38,12 @@ fn loader(text: &str) -> Loader {
 }
 
 fn load(text: &str) -> Settings {
-    loader(text).load().unwrap().into_settings()
+    loader(text).load::<Settings>().unwrap().into_settings()
 }
 
 /// What is wrong with `text`, one problem a line, without the file's name.
 fn problems(text: &str) -> Vec<String> {
-    lines(&loader(text).load().unwrap_err())
+    lines(&loader(text).load::<Settings>().unwrap_err())
 }
 
 fn lines(problems: &Problems) -> Vec<String> {

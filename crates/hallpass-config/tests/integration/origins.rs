@@ -1,6 +1,6 @@
 //! Each value in effect tells where it came from.
 
-use crate::{TOKEN, loader};
+use crate::{Settings, TOKEN, loader};
 
 fn origin(tree: &str, key: &str) -> String {
     let line = tree
@@ -14,7 +14,7 @@ fn inherited_values_name_whom_they_are_from() {
     let text = format!(
         "{TOKEN}    scope: orders\n    clients:\n      - name: billing\n        audience: service-billing\n"
     );
-    let tree = loader(&text).load().unwrap().effective();
+    let tree = loader(&text).load::<Settings>().unwrap().effective();
     let clients = tree.split(" clients:").nth(1).unwrap();
     assert_eq!(origin(clients, "audience"), "test.yaml:9");
     assert_eq!(
@@ -35,7 +35,7 @@ hallpass:
 ";
     let loaded = loader(text)
         .environment([("HALLPASS_FEIGN_DEFAULTS_BREAKER_OPENMS", "100")])
-        .load()
+        .load::<Settings>()
         .unwrap();
     let tree = loaded.effective();
     let client = tree.split("logistics-service:").last().unwrap();
@@ -62,7 +62,7 @@ hallpass:
 fn the_tree_of_all_sections_reads_like_the_file_it_came_from() {
     let loaded = loader(include_str!("../data/everything.yaml"))
         .environment([("KEY", "a key of thirty-two characters..")])
-        .load();
+        .load::<Settings>();
     let tree = loaded.unwrap().effective();
     insta::assert_snapshot!(tree);
 }

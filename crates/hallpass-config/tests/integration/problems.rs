@@ -1,6 +1,6 @@
 //! What is wrong is told: all of it, at its place, with its key.
 
-use crate::{TOKEN, loader, problems};
+use crate::{Settings, TOKEN, loader, problems};
 
 #[test]
 fn all_problems_are_told_together_in_the_order_of_their_lines() {
@@ -29,14 +29,14 @@ hallpass:
 ";
     let loaded = loader(text)
         .environment([("KUBERNETES_SERVICE_HOST", "10.0.0.1")])
-        .load();
+        .load::<Settings>();
     insta::assert_snapshot!(loaded.unwrap_err().to_string());
 }
 
 #[test]
 fn a_problem_has_parts_for_programs() {
-    let problems =
-        loader("hallpass:\n  internal-token:\n    clientId: x\n    enabled: false").load();
+    let problems = loader("hallpass:\n  internal-token:\n    clientId: x\n    enabled: false")
+        .load::<Settings>();
     let problems = problems.unwrap_err();
     let problem = problems.iter().next().unwrap();
     assert_eq!(problem.origin, "test.yaml");
@@ -77,7 +77,7 @@ fn a_section_that_is_switched_off_needs_nothing_but_lies_about_nothing() {
     let off = "hallpass: { internal-token: { enabled: false } }";
     assert!(
         loader(off)
-            .load()
+            .load::<Settings>()
             .unwrap()
             .settings()
             .internal_token
@@ -224,12 +224,14 @@ hallpass:
 
 #[test]
 fn without_a_source_only_what_is_required_is_missing() {
-    let loaded = hallpass_config::Loader::new("hallpass").load().unwrap();
+    let loaded = hallpass_config::Loader::new("hallpass")
+        .load::<Settings>()
+        .unwrap();
     assert!(loaded.settings().internal_token.is_none());
 
     let problems = hallpass_config::Loader::new("hallpass")
         .environment([("HALLPASS_INTERNALTOKEN_CLIENTID", "x")])
-        .load();
+        .load::<Settings>();
     let problems = problems.unwrap_err();
     assert_eq!(problems.len(), 2);
     assert!(

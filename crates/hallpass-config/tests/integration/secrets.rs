@@ -5,7 +5,7 @@ use std::path::Path;
 use hallpass_config::Loader;
 use proptest::prelude::*;
 
-use crate::{TOKEN, lines, loader};
+use crate::{Settings, TOKEN, lines, loader};
 
 /// What no message may hold.
 const PLANTED: &str = "InternalSecret123!";
@@ -21,7 +21,7 @@ fn assert_hidden(text: &str) {
         .flag("security.internal-jwt.mode", PLANTED);
     for loader in [plain, with_flag] {
         assert!(!format!("{loader:?}").contains(PLANTED));
-        match loader.load() {
+        match loader.load::<Settings>() {
             Ok(loaded) => assert!(
                 !format!("{:?}", loaded.settings()).contains(PLANTED),
                 "{text}"
@@ -68,7 +68,10 @@ fn a_secret_in_any_position_of_the_file_is_not_repeated() {
 }
 
 fn assert_problems_hide(text: &str) {
-    if let Err(problems) = loader(text).environment([("A_VARIABLE", PLANTED)]).load() {
+    if let Err(problems) = loader(text)
+        .environment([("A_VARIABLE", PLANTED)])
+        .load::<Settings>()
+    {
         let shown = format!("{problems} {problems:?}");
         assert!(!shown.contains(PLANTED), "{text}\n{problems}");
     }
@@ -105,7 +108,10 @@ fn a_secret_can_stand_in_a_file_beside_the_configuration() {
     )
     .unwrap();
 
-    let loaded = Loader::new("hallpass").file(&yaml).load().unwrap();
+    let loaded = Loader::new("hallpass")
+        .file(&yaml)
+        .load::<Settings>()
+        .unwrap();
     assert!(!loaded.effective().contains(PLANTED));
     let credential = loaded.into_settings().internal_token.unwrap().credential;
     assert_eq!(credential.client_secret.expose(), PLANTED);
@@ -117,7 +123,7 @@ fn a_file_that_holds_no_secret_is_a_problem_without_its_name() {
         let line = format!("client-secret-file: {}", path.display());
         lines(
             &loader(&TOKEN.replace("client-secret: s3cret", &line))
-                .load()
+                .load::<Settings>()
                 .unwrap_err(),
         )
     };
@@ -151,7 +157,7 @@ fn a_file_that_holds_no_secret_is_a_problem_without_its_name() {
 fn a_secret_given_twice_in_one_source_is_a_problem_and_in_two_the_upper_wins() {
     let both = format!("{TOKEN}    client-secret-file: x\n");
     assert_eq!(
-        lines(&loader(&both).load().unwrap_err()),
+        lines(&loader(&both).load::<Settings>().unwrap_err()),
         [
             "6:25: internal-token.client-secret-file: contradicts `client-secret`: give one of the two"
         ]
@@ -162,7 +168,7 @@ fn a_secret_given_twice_in_one_source_is_a_problem_and_in_two_the_upper_wins() {
     let path = file.path().to_str().unwrap();
     let settings = loader(TOKEN)
         .environment([("HALLPASS_INTERNALTOKEN_CLIENTSECRETFILE", path)])
-        .load();
+        .load::<Settings>();
     let credential = settings
         .unwrap()
         .into_settings()
@@ -177,7 +183,7 @@ fn an_entry_with_a_secret_file_does_not_fall_back_to_the_inherited_secret() {
     let text = format!(
         "{TOKEN}    audience: a\n    clients: [{{name: b, client-secret-file: /nonexistent}}]\n"
     );
-    let problems = loader(&text).load().unwrap_err();
+    let problems = loader(&text).load::<Settings>().unwrap_err();
     assert_eq!(problems.len(), 1);
     assert!(
         problems
@@ -189,7 +195,11 @@ fn an_entry_with_a_secret_file_does_not_fall_back_to_the_inherited_secret() {
 #[test]
 fn an_empty_secret_is_a_problem() {
     assert_eq!(
-        lines(&loader(&TOKEN.replace("s3cret", "''")).load().unwrap_err()),
+        lines(
+            &loader(&TOKEN.replace("s3cret", "''"))
+                .load::<Settings>()
+                .unwrap_err()
+        ),
         ["4:20: internal-token.client-secret: must not be empty"]
     );
 }
@@ -271,6 +281,6 @@ proptest! {
         name in "[A-Z0-9_]{0,30}", key in "[a-z.\\[\\]0-9-]{0,30}", value in "\\PC{0,20}"
     ) {
         let variables = [(format!("HALLPASS_{name}"), value.clone())];
-        let _ = loader(TOKEN).environment(variables).flag(key, value).load();
+        let _ = loader(TOKEN).environment(variables).flag(key, value).load::<Settings>();
     }
 }

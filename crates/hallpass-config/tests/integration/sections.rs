@@ -14,7 +14,7 @@ fn everything() -> Settings {
     let loader = Loader::new("hallpass")
         .file(path)
         .environment([("KEY", "k")]);
-    loader.load().unwrap().into_settings()
+    loader.load::<Settings>().unwrap().into_settings()
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn permit_all_is_refused_beside_any_sign_of_production() {
     ] {
         let problems = crate::loader(text)
             .environment([(name, value)])
-            .load()
+            .load::<Settings>()
             .unwrap_err();
         let expected = format!(
             "1:37: security.permit-all: is refused: {name} in the environment says that this is production"
@@ -271,7 +271,7 @@ fn permit_all_is_refused_if_nobody_looked_for_signs_of_production() {
     let loader = Loader::new("hallpass").text("t", "hallpass: { security: { permit-all: true } }");
     assert!(
         loader
-            .load()
+            .load::<Settings>()
             .unwrap_err()
             .to_string()
             .contains("the environment was not looked at")
@@ -282,7 +282,7 @@ fn permit_all_is_refused_if_nobody_looked_for_signs_of_production() {
 fn the_production_signal_is_kept_for_those_who_switch_off_checks_in_code() {
     let settings = crate::loader("")
         .environment([("APP_ENV", "prod")])
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     assert_eq!(

@@ -8,7 +8,9 @@ use hallpass_config::{EndpointUrl, GrantType, Loader, Settings, detect_prefix};
 pub(crate) const SEED: &str = include_str!("../data/seed.yaml");
 
 fn load(prefix: &str, text: &str) -> Settings {
-    let loaded = Loader::new(prefix).text("seed.yaml", text).load();
+    let loaded = Loader::new(prefix)
+        .text("seed.yaml", text)
+        .load::<Settings>();
     loaded.unwrap().into_settings()
 }
 
@@ -93,7 +95,7 @@ fn the_effective_tree_names_each_origin_and_hides_the_secret() {
             ("SCCCY_LOG", "info"),
         ])
         .flag("internal-token.audience", "service-order")
-        .load()
+        .load::<Settings>()
         .unwrap();
     let tree = loaded.effective();
     assert!(!tree.contains("InternalSecret123!"));

@@ -2,7 +2,7 @@
 
 use hallpass_config::Loader;
 
-use crate::{TOKEN, load, problems};
+use crate::{Settings, TOKEN, load, problems};
 
 #[test]
 fn a_source_that_is_no_yaml_is_told_alone_and_without_an_excerpt() {
@@ -31,7 +31,7 @@ fn problems_of_all_unreadable_sources_are_told() {
         .text("a.yaml", "a: [")
         .file("/nonexistent/b.yaml")
         .text("c.yaml", "hallpass: { service: 1 }")
-        .load()
+        .load::<Settings>()
         .unwrap_err();
     let origins: Vec<_> = problems
         .iter()
@@ -155,7 +155,7 @@ fn any_prefix_will_do() {
     ] {
         let settings = Loader::new(prefix)
             .text("t", text)
-            .load()
+            .load::<Settings>()
             .unwrap()
             .into_settings();
         assert_eq!(settings.service.name.as_deref(), Some("a"), "{text}");
@@ -163,7 +163,7 @@ fn any_prefix_will_do() {
     for name in ["MY_APP_SERVICE_NAME", "MYAPP_SERVICE_NAME"] {
         let settings = Loader::new("my-app")
             .environment([(name, "a")])
-            .load()
+            .load::<Settings>()
             .unwrap()
             .into_settings();
         assert_eq!(settings.service.name.as_deref(), Some("a"), "{name}");

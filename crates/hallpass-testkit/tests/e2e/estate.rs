@@ -1,7 +1,7 @@
 //! The first seed's configuration, byte for byte, from its text to a verified call.
 
 use hallpass::client::TokenSource;
-use hallpass::config::{EndpointUrl, Loader};
+use hallpass::config::{EndpointUrl, Loader, Settings};
 use hallpass::prelude::*;
 use hallpass_testkit::{TestIssuer, TestServer};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ trait System {
 fn the_seeds_yaml_loads_as_printed() {
     let settings = Loader::new("scccy")
         .text("seed", SEED)
-        .load()
+        .load::<Settings>()
         .unwrap()
         .into_settings();
     let section = settings.internal_token.unwrap();
@@ -52,7 +52,7 @@ async fn the_seeds_yaml_gets_a_token_from_the_issuer_and_opens_an_internal_endpo
     let settings = Loader::new("scccy")
         .text("seed", SEED)
         .text("places", places)
-        .load()
+        .load::<Settings>()
         .unwrap();
     let sources = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sources);
@@ -81,7 +81,10 @@ async fn callee(issuer: &TestIssuer) -> TestServer {
          jwks-url: '{}'\n      internal-only: {{ paths: ['/internal/**'] }}\n",
         issuer.jwks_url()
     );
-    let settings = Loader::new("scccy").text("callee", yaml).load().unwrap();
+    let settings = Loader::new("scccy")
+        .text("callee", yaml)
+        .load::<Settings>()
+        .unwrap();
     let hallpass = Hallpass::from_settings(settings.settings()).unwrap();
     let guard = hallpass.resource_server().build().unwrap();
     let whoami =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::Loader;
+use hallpass::config::{Loader, Settings};
 use hallpass::feign::FinishedCall;
 use hallpass::token::{AccessToken, UnixTime};
 use hallpass::upstream::{Body, HttpTransport};
@@ -72,7 +72,7 @@ impl Estate {
         let clock = SystemClock::new();
         let settings = Loader::new("scccy")
             .text("service-auth.yaml", SERVICE_AUTH_YAML)
-            .load()?;
+            .load::<Settings>()?;
         let mut settings = settings
             .into_settings()
             .issuer

@@ -17,15 +17,14 @@ impl Security {
     pub(in crate::settings) fn read(
         section: &Section<'_>,
         service: &ServiceSettings,
-        production: Production,
     ) -> Option<Self> {
         let permit_all = section.flag("permit-all");
-        let production_signal = match production {
+        let production_signal = match section.production() {
             Production::Yes(name) => Some(name.to_owned()),
             Production::No | Production::Unknown => None,
         };
         if permit_all == Some(true) {
-            refuse_in_production(section, production);
+            refuse_in_production(section);
         }
         let internal_jwt = InternalJwt::read(&section.section("internal-jwt"), service);
         Some(Self {
@@ -36,8 +35,8 @@ impl Security {
     }
 }
 
-fn refuse_in_production(section: &Section<'_>, production: Production) {
-    match production {
+fn refuse_in_production(section: &Section<'_>) {
+    match section.production() {
         Production::Yes(name) => section.problem(
             "permit-all",
             format!("is refused: {name} in the environment says that this is production"),

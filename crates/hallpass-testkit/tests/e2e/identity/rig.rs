@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::Loader;
+use hallpass::config::{Loader, Settings};
 use hallpass::prelude::*;
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::{TestIdentityProvider, TestServer, Upstream};
@@ -66,7 +66,8 @@ impl Rig {
         let users = TestIdentityProvider::start().await.unwrap();
         let upstream = Upstream::start(answer).await.unwrap();
         let settings = Loader::new("hallpass").text("rig", yaml(&users, upstream.address()));
-        let hallpass = Hallpass::from_settings(settings.load().unwrap().settings()).unwrap();
+        let hallpass =
+            Hallpass::from_settings(settings.load::<Settings>().unwrap().settings()).unwrap();
         let echo = BoxEcho::new(FeignEcho::new(hallpass.feign()).unwrap());
         let guard = hallpass
             .resource_server()
