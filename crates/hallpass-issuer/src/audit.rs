@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hallpass_token::{Scope, TokenId, UnixTime};
+use hallpass_token::{Audience, Scope, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ const MAX_UNVERIFIED_CHARS: usize = 64;
 pub(crate) enum Decision {
     Issued {
         client: Arc<Client>,
-        audience: usize,
+        audience: Audience,
         scope: Scope,
         token_id: TokenId,
         expires_at: UnixTime,
@@ -162,7 +162,7 @@ fn write(event: &AuditEvent) {
             source,
             grant,
             client_id = client.id.as_str(),
-            audience = client.audience(*audience),
+            audience = audience.as_str(),
             scope = %scope,
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),

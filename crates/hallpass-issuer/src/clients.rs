@@ -1,5 +1,11 @@
-//! Who may have which token: clients, their secrets, and where they come from.
+//! Who may have which token: clients, their secrets and grants, and where they come from.
+//!
+//! A [`registration`] comes from the settings ([`configured`]) or from the store, and becomes a client of the
+//! [`registry`], the snapshot that requests read.
 
+pub(crate) mod configured;
 pub(crate) mod first_client;
+pub(crate) mod grant_type;
+pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
+use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
 use hallpass_config::IssuerSettings;
-use hallpass_token::{Issuer, UnixTime};
+use hallpass_token::{Algorithm, Issuer, UnixTime};
 use http::HeaderValue;
 
 use crate::audit::{self, Audit, AuditWriter};
+use crate::clients::configured;
 use crate::clients::registry::Registry;
+use crate::clients::secret::process_key;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
+use crate::keys::record::KeyRecord;
 use crate::keys::ring::KeyRing;
 use crate::metrics::Metrics;
 use crate::settings;
@@ -26,6 +30,8 @@ use crate::token::client_auth::{Attempt, Authenticator};
 pub(crate) struct Core {
     urls: PublicUrls,
     clock: Arc<dyn Clock>,
+    /// Random, never leaves the process: what is remembered of secrets stands under it.
+    process_key: hmac::Key,
     registry: ArcSwap<Registry>,
     keys: ArcSwap<KeyRing>,
     metadata: ArcSwap<Metadata>,
@@ -51,7 +57,9 @@ impl Core {
             "Statements that the store was asked; none of them for a token",
             store.counter(),
         );
-        let (registry, keys) = load(settings, &store, clock.as_ref(), &metrics).await?;
+        let process_key = process_key()?;
+        let registry = load_registry(settings, &store, None, &process_key, &metrics).await?;
+        let keys = load_keys(settings, &store, clock.as_ref(), &metrics).await?;
         let metadata = Metadata::render(&urls, &registry, &keys)?;
         let (audit, writer) = audit::queue(metrics.audit_dropped.clone());
         let core = Self {
@@ -59,7 +67,8 @@ impl Core {
             registry: ArcSwap::from_pointee(registry),
             keys: ArcSwap::from_pointee(keys),
             metadata: ArcSwap::from_pointee(metadata),
-            authenticator: Authenticator::new(metrics.costly_checks.clone())?,
+            authenticator: Authenticator::new(process_key.clone(), metrics.costly_checks.clone()),
+            process_key,
             audit,
             metrics,
             jwks_cache_control: settings::jwks_cache_control(settings)?,
@@ -71,9 +80,19 @@ impl Core {
     }
 
     /// Reads keys and registry anew and swaps them in; on an error everything stays as it was.
+    ///
+    /// Of the secrets that people chose only those are hashed that the registry in use does not know.
     pub(crate) async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        let (registry, keys) =
-            load(settings, &self.store, self.clock.as_ref(), &self.metrics).await?;
+        let known = self.registry();
+        let registry = load_registry(
+            settings,
+            &self.store,
+            Some(&known),
+            &self.process_key,
+            &self.metrics,
+        )
+        .await?;
+        let keys = load_keys(settings, &self.store, self.clock.as_ref(), &self.metrics).await?;
         let metadata = Metadata::render(&self.urls, &registry, &keys)?;
         self.keys.store(Arc::new(keys));
         self.registry.store(Arc::new(registry));
@@ -144,19 +163,44 @@ impl Core {
     }
 }
 
-async fn load(
+async fn load_registry(
+    settings: &IssuerSettings,
+    store: &Store,
+    known: Option<&Arc<Registry>>,
+    process_key: &hmac::Key,
+    metrics: &Metrics,
+) -> Result<Registry, Error> {
+    let mut registrations = configured::registrations(settings, known, process_key).await?;
+    registrations.extend(store.clients().await?);
+    let registry = Registry::build(registrations, known.map(Arc::as_ref), metrics)?;
+    if registry.is_empty() {
+        tracing::warn!("no client is registered: every token request will be refused");
+    }
+    Ok(registry)
+}
+
+/// The keys of the store, with a new one in it when none signs with the algorithm of the settings.
+async fn load_keys(
     settings: &IssuerSettings,
     store: &Store,
     clock: &dyn Clock,
     metrics: &Metrics,
-) -> Result<(Registry, KeyRing), Error> {
-    let mut registrations = settings::registrations(settings).await?;
-    registrations.extend(store.clients().await?);
-    let registry = Registry::build(registrations, metrics)?;
-    if registry.is_empty() {
-        tracing::warn!("no client is registered: every token request will be refused");
+) -> Result<KeyRing, Error> {
+    let algorithm: Algorithm = settings::algorithm(settings)?;
+    let mut records = store.keys().await?;
+    if !records.iter().any(|record| record.signs(algorithm)) {
+        let created = KeyRecord::generate(algorithm, UnixTime::from(clock.now())).await?;
+        tracing::info!(kid = %created.kid, algorithm = algorithm.as_str(), "created a signing key");
+        store.add_keys(std::slice::from_ref(&created)).await?;
+        records.push(created);
     }
-    let now = UnixTime::from(clock.now());
-    let keys = KeyRing::load(store, settings::algorithm(settings)?, now, metrics).await?;
-    Ok((registry, keys))
+    metrics.set_keys(records.iter().map(|record| {
+        (
+            record.kid.as_str(),
+            record.algorithm.as_str(),
+            record.state.as_str(),
+            record.created_at,
+        )
+    }));
+    KeyRing::new(records, algorithm).map_err(|problem| store.damaged(problem))
 }

@@ -56,10 +56,10 @@ pub enum Error {
         key_file: PathBuf,
     },
     /// The sealing key does not open this store.
-    #[error("the key-encryption key is not the one that sealed {}; the store was not touched", store.display())]
+    #[error("the key-encryption key is not the one that sealed {store}; the store was not touched")]
     WrongSealingKey {
-        /// The store.
-        store: PathBuf,
+        /// What the store is called: an embedded one by its file.
+        store: String,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -70,26 +70,26 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The store answered with an error.
-    #[error("store {}: {source}", path.display())]
+    #[error("store {store}: {source}")]
     Store {
-        /// The store.
-        path: PathBuf,
+        /// What the store is called: an embedded one by its file.
+        store: String,
         /// What the database said.
         source: sqlx::Error,
     },
     /// The store's tables could not be brought up to date.
-    #[error("store {}: {source}", path.display())]
+    #[error("store {store}: {source}")]
     Migration {
-        /// The store.
-        path: PathBuf,
+        /// What the store is called: an embedded one by its file.
+        store: String,
         /// What the database said.
         source: sqlx::migrate::MigrateError,
     },
     /// A row in the store can not be read back.
-    #[error("store {}: {problem}", path.display())]
+    #[error("store {store}: {problem}")]
     StoreDamaged {
-        /// The store.
-        path: PathBuf,
+        /// What the store is called: an embedded one by its file.
+        store: String,
         /// Which row, and what is wrong with it.
         problem: String,
     },

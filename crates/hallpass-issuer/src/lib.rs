@@ -44,21 +44,18 @@ mod error;
 mod http;
 mod keys;
 mod metrics;
+mod provisioning;
 mod server;
 mod settings;
 mod store;
 mod token;
 
 pub use crate::audit::AUDIT_TARGET;
-pub use crate::clients::first_client::{FirstClient, first_client};
+pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::secret::GENERATED_SECRET_PREFIX;
 pub use crate::error::Error;
-pub use crate::keys::import::{Imported, ImportedKey, SkippedKey, import_keys};
+pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
+pub use crate::provisioning::{first_client, import_keys};
 pub use crate::server::{DEFAULT_DRAIN_LIMIT, IssuerServer, RunningIssuer};
+pub use crate::token::endpoint::MAX_BODY_BYTES;
 pub use crate::token::refusal::{Refusal, WireError};
-
-/// The largest body of a token request, in bytes.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
-
-/// The one grant type that is offered (RFC 6749 section 4.4).
-pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";

@@ -11,8 +11,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::token::refusal::Refusal;
-
 /// The content type of `/metrics` (OpenMetrics 1.0 text, which Prometheus reads).
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -155,22 +153,18 @@ impl Metrics {
         self.registry.register(name, help, counter);
     }
 
-    /// The counter of tokens for one client and audience, resolved once per registration.
-    pub(crate) fn issued(&self, client: &str, audience: &str) -> Counter {
+    /// The counter of tokens for one grant, client and audience, resolved once per registration.
+    pub(crate) fn issued(&self, grant: &'static str, client: &str, audience: &str) -> Counter {
         self.issued.get_or_create_owned(&IssuedLabels {
-            grant: crate::CLIENT_CREDENTIALS,
+            grant,
             client: client.to_owned(),
             audience: audience.to_owned(),
         })
     }
 
-    /// Counts one refusal.
-    pub(crate) fn refused(&self, refusal: Refusal) {
-        self.refused
-            .get_or_create(&ReasonLabel {
-                reason: refusal.reason(),
-            })
-            .inc();
+    /// Counts one refusal by its stable name.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     /// Replaces the gauges of the published keys.

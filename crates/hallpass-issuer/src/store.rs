@@ -6,10 +6,9 @@
 mod clients;
 mod key_file;
 mod keys;
+mod private_file;
 
-use std::fs::OpenOptions;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,8 +21,6 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-pub(crate) use self::clients::StoredClient;
-pub(crate) use self::keys::{KeyOrigin, KeyState, StoredKey};
 use crate::error::Error;
 
 /// How long a statement waits for another process that holds the file.
@@ -40,7 +37,8 @@ const CHECK_ROW: &[u8] = b"store check";
 /// An open store whose sealing key was proven right.
 #[derive(Debug)]
 pub(crate) struct Store {
-    path: PathBuf,
+    /// How errors call it.
+    name: String,
     pool: SqlitePool,
     sealer: Sealer,
     queries: Counter,
@@ -64,16 +62,17 @@ impl Store {
         if !exists {
             // Checked before the file exists, so that a bad key leaves nothing behind.
             Sealer::derive(&key_material, b"", SEALING_LABEL)?;
-            create_private(path)?;
+            private_file::create(path)?;
         }
-        let pool = connect(path).await?;
-        let sealer = match read_seal(path, &pool).await? {
-            Some(seal) => seal.prove(path, &key_material)?,
-            None => initialise(path, &pool, &key_material).await?,
+        let name = path.display().to_string();
+        let pool = connect(path, &name).await?;
+        let sealer = match read_seal(&name, &pool).await? {
+            Some(seal) => seal.prove(&name, &key_material)?,
+            None => initialise(&name, &pool, &key_material).await?,
         };
-        migrate(path, &pool).await?;
+        migrate(&name, &pool).await?;
         Ok(Self {
-            path: path.to_owned(),
+            name,
             pool,
             sealer,
             queries: Counter::default(),
@@ -102,12 +101,12 @@ impl Store {
     }
 
     fn failed(&self, source: sqlx::Error) -> Error {
-        failed(&self.path, source)
+        failed(&self.name, source)
     }
 
     pub(crate) fn damaged(&self, problem: impl Into<String>) -> Error {
         Error::StoreDamaged {
-            path: self.path.clone(),
+            store: self.name.clone(),
             problem: problem.into(),
         }
     }
@@ -120,18 +119,18 @@ struct Seal {
 }
 
 impl Seal {
-    fn prove(&self, path: &Path, key_material: &str) -> Result<Sealer, Error> {
+    fn prove(&self, name: &str, key_material: &str) -> Result<Sealer, Error> {
         let sealer = Sealer::derive(key_material, &self.salt, SEALING_LABEL)?;
         match sealer.open(&self.check, CHECK_ROW) {
             Some(text) if text.as_slice() == CHECK_TEXT => Ok(sealer),
             _ => Err(Error::WrongSealingKey {
-                store: path.to_owned(),
+                store: name.to_owned(),
             }),
         }
     }
 }
 
-async fn connect(path: &Path) -> Result<SqlitePool, Error> {
+async fn connect(path: &Path, name: &str) -> Result<SqlitePool, Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -145,12 +144,12 @@ async fn connect(path: &Path) -> Result<SqlitePool, Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await
-        .map_err(|source| failed(path, source))
+        .map_err(|source| failed(name, source))
 }
 
 /// The seal of an initialised store; `None` for an empty file or one whose creation was cut off.
-async fn read_seal(path: &Path, pool: &SqlitePool) -> Result<Option<Seal>, Error> {
-    let read = |source| failed(path, source);
+async fn read_seal(name: &str, pool: &SqlitePool) -> Result<Option<Seal>, Error> {
+    let read = |source| failed(name, source);
     let tables: i64 =
         sqlx::query_scalar("select count(*) from sqlite_master where name = 'store_meta'")
             .fetch_one(pool)
@@ -165,25 +164,25 @@ async fn read_seal(path: &Path, pool: &SqlitePool) -> Result<Option<Seal>, Error
         .map_err(read)?;
     let value = |wanted: &str| {
         rows.iter()
-            .find(|(name, _)| name == wanted)
+            .find(|(key, _)| key == wanted)
             .map(|(_, value)| value.clone())
     };
     let (Some(salt), Some(check)) = (value("seal_salt"), value("seal_check")) else {
         return Ok(None);
     };
     let salt = BASE64.decode(salt).map_err(|_| Error::StoreDamaged {
-        path: path.to_owned(),
+        store: name.to_owned(),
         problem: "store_meta.seal_salt is no base64".into(),
     })?;
     Ok(Some(Seal { salt, check }))
 }
 
 /// Creates the tables, and the seal in the same breath as the first key could be stored.
-async fn initialise(path: &Path, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
+async fn initialise(name: &str, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
     let salt = Sealer::generate_salt()?;
     let sealer = Sealer::derive(key_material, &salt, SEALING_LABEL)?;
     let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
-    migrate(path, pool).await?;
+    migrate(name, pool).await?;
     sqlx::query(
         "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",
     )
@@ -191,15 +190,15 @@ async fn initialise(path: &Path, pool: &SqlitePool, key_material: &str) -> Resul
     .bind(check)
     .execute(pool)
     .await
-    .map_err(|source| failed(path, source))?;
+    .map_err(|source| failed(name, source))?;
     Ok(sealer)
 }
 
-async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), Error> {
-    let migration = |version, name: &'static str, sql: &'static str| {
+async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
+    let migration = |version, description: &'static str, sql: &'static str| {
         Migration::new(
             version,
-            name.into(),
+            description.into(),
             MigrationType::Simple,
             sql.into_sql_str(),
             false,
@@ -214,46 +213,14 @@ async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), Error> {
         .run(pool)
         .await
         .map_err(|source| Error::Migration {
-            path: path.to_owned(),
+            store: name.to_owned(),
             source,
         })
 }
 
-fn failed(path: &Path, source: sqlx::Error) -> Error {
+fn failed(name: &str, source: sqlx::Error) -> Error {
     Error::Store {
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// An empty file that only its owner can read, created before any secret goes in.
-fn create_private(path: &Path) -> Result<(), Error> {
-    let created = private_options().create(true).truncate(false).open(path);
-    created.map(|_| ()).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// Write access with mode 0600 where the system knows modes.
-fn private_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// The file beside the store that `suffix` names.
-fn beside(store: &Path, suffix: &str) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    move |source| Error::File {
-        path: path.to_owned(),
+        store: name.to_owned(),
         source,
     }
 }

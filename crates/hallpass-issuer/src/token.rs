@@ -1,8 +1,11 @@
 //! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
 
+pub(crate) mod claims;
 pub(crate) mod client_auth;
 pub(crate) mod endpoint;
+pub(crate) mod entitlement;
 pub(crate) mod form;
+pub(crate) mod grant;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod throttle;

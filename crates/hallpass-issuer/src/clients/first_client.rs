@@ -1,16 +1,13 @@
 //! The first client of an issuer that was started without any.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use hallpass_clock::Clock;
-use hallpass_config::{IssuerSettings, Secret};
-use hallpass_token::UnixTime;
+use hallpass_config::Secret;
 
-use crate::CLIENT_CREDENTIALS;
+use crate::clients::grant_type::GrantType;
+use crate::clients::registration::Registration;
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
-use crate::settings;
-use crate::store::StoredClient;
 
 /// The id of the first client: the one of the published example configuration.
 const CLIENT_ID: &str = "internal-service-client";
@@ -31,41 +28,22 @@ pub struct FirstClient {
     pub audience: String,
 }
 
-/// Creates a client in the store when neither the settings nor the store know one; `None` when one exists.
-///
-/// The store is created when there is none.
-///
-/// # Errors
-/// Whatever opening or writing the store may answer.
-pub async fn first_client(
-    settings: &IssuerSettings,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<FirstClient>, Error> {
-    if !settings.clients.is_empty() {
-        return Ok(None);
-    }
-    let store = settings::open_store(settings).await?;
-    if !store.clients().await?.is_empty() {
-        store.close().await;
-        return Ok(None);
-    }
+/// A new first client: what is told once, and what is kept.
+pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration), Error> {
     let secret = generate()?;
-    let client = StoredClient {
+    let registration = Registration {
         client_id: CLIENT_ID.to_owned(),
         scope: SCOPE.to_owned(),
         audiences: vec![AUDIENCE.to_owned()],
-        grants: vec![CLIENT_CREDENTIALS.to_owned()],
-        token_life: settings.token_life,
+        grants: [GrantType::ClientCredentials].into_iter().collect(),
+        token_life,
         secrets: vec![LiveSecret::hash(&secret)?],
     };
-    store
-        .add_client(&client, UnixTime::from(clock.now()))
-        .await?;
-    store.close().await;
-    Ok(Some(FirstClient {
-        client_id: client.client_id,
+    let told = FirstClient {
+        client_id: CLIENT_ID.to_owned(),
         client_secret: Secret::new(secret.as_str()),
-        scope: client.scope,
+        scope: SCOPE.to_owned(),
         audience: AUDIENCE.to_owned(),
-    }))
+    };
+    Ok((told, registration))
 }

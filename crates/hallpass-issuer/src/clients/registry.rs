@@ -10,13 +10,11 @@ use std::time::Duration;
 use hallpass_token::{Audience, ClientId, Scope, Subject, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 
-use crate::CLIENT_CREDENTIALS;
+use crate::clients::grant_type::{GrantType, GrantTypes};
+use crate::clients::registration::Registration;
 use crate::clients::secret::{self, Candidate, LiveSecret};
 use crate::error::Error;
 use crate::metrics::{MAX_CLIENT_LABELS, Metrics, OTHER_CLIENTS};
-use crate::store::StoredClient;
-use crate::token::refusal::Refusal;
-use crate::token::request::Target;
 
 /// Live secrets a client may have: the current one and the one before it.
 const MAX_LIVE_SECRETS: usize = 2;
@@ -43,10 +41,10 @@ pub(crate) struct Client {
     pub(crate) id: ClientId,
     pub(crate) subject: Subject,
     pub(crate) token_life: Duration,
+    pub(crate) grants: GrantTypes,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
     secrets: Box<[LiveSecret]>,
-    client_credentials: bool,
 }
 
 /// A service that a client may call, and the count of tokens issued for it.
@@ -59,12 +57,14 @@ pub(crate) struct RegisteredTarget {
 impl Registry {
     /// Builds a snapshot from registrations; of two with one id the first one wins.
     ///
-    /// Hashes nothing unless a client has a secret that a person chose: then it makes a decoy of the same cost.
+    /// Hashes nothing unless a client has a secret that a person chose: then it makes a decoy of the same cost, or takes
+    /// the one of `known`, the snapshot before. What that one remembers of secrets is kept too.
     ///
     /// # Errors
     /// [`Error::Registration`] for a registration that can not be used.
     pub(crate) fn build(
-        registrations: Vec<StoredClient>,
+        registrations: Vec<Registration>,
+        known: Option<&Self>,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let mut clients = HashMap::with_capacity(registrations.len());
@@ -73,7 +73,8 @@ impl Registry {
         let mut costly_runs = 0;
         for registration in registrations {
             let label = if labelled { None } else { Some(OTHER_CLIENTS) };
-            let client = Client::parse(registration, label, metrics)?;
+            let before = known.and_then(|known| known.find(&registration.client_id));
+            let client = Client::parse(registration, before, label, metrics)?;
             if clients.contains_key(client.id.as_str()) {
                 tracing::warn!(
                     client_id = client.id.as_str(),
@@ -98,11 +99,7 @@ impl Registry {
         metrics
             .clients
             .set(i64::try_from(clients.len()).unwrap_or(i64::MAX));
-        let decoy = if costly_runs > 0 {
-            secret::costly_decoy()?
-        } else {
-            LiveSecret::hash(&secret::generate()?)?
-        };
+        let decoy = decoy(costly_runs > 0, known)?;
         Ok(Self {
             clients,
             scopes_supported,
@@ -135,13 +132,23 @@ impl Registry {
     }
 }
 
+/// A secret that nothing matches; the one of the snapshot before when it costs the same.
+fn decoy(costly: bool, known: Option<&Registry>) -> Result<LiveSecret, Error> {
+    match known.map(Registry::decoy) {
+        Some(decoy) if decoy.is_costly() == costly => Ok(decoy.clone()),
+        _ if costly => secret::costly_decoy(),
+        _ => LiveSecret::hash(&secret::generate()?),
+    }
+}
+
 impl Client {
     fn parse(
-        registration: StoredClient,
+        registration: Registration,
+        before: Option<&Arc<Self>>,
         label: Option<&str>,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let StoredClient {
+        let Registration {
             client_id,
             scope,
             audiences,
@@ -176,21 +183,26 @@ impl Client {
             .iter()
             .map(|audience| {
                 audience.parse::<Audience>().map(|parsed| RegisteredTarget {
-                    issued: metrics.issued(label.unwrap_or(&client_id), label.unwrap_or(audience)),
+                    issued: metrics.issued(
+                        GrantType::ClientCredentials.as_str(),
+                        label.unwrap_or(&client_id),
+                        label.unwrap_or(audience),
+                    ),
                     audience: parsed,
                 })
             })
             .collect();
         let targets = targets.map_err(|error| problem(format!("audience: {error}")))?;
-        let client_credentials = grants.iter().any(|grant| grant == CLIENT_CREDENTIALS);
+        let known = before.map_or(&[][..], |client| &client.secrets);
+        let secrets = secrets.into_iter().map(|secret| secret.or_known(known));
         Ok(Self {
             id,
             subject,
             token_life,
+            grants,
             scope,
             targets,
-            secrets: secrets.into(),
-            client_credentials,
+            secrets: secrets.collect(),
         })
     }
 
@@ -207,62 +219,20 @@ impl Client {
             .filter(move |secret| secret.is_live(now))
     }
 
-    /// # Errors
-    /// [`Refusal::UnsupportedGrant`] or [`Refusal::UnregisteredGrant`].
-    pub(crate) fn check_grant(&self, grant_type: &str) -> Result<(), Refusal> {
-        match grant_type {
-            CLIENT_CREDENTIALS if self.client_credentials => Ok(()),
-            CLIENT_CREDENTIALS => Err(Refusal::UnregisteredGrant),
-            _ => Err(Refusal::UnsupportedGrant),
-        }
+    /// The live secret that was made of `candidate` when the settings were read.
+    pub(crate) fn secret_made_of(&self, candidate: &Candidate<'_>) -> Option<&LiveSecret> {
+        self.secrets
+            .iter()
+            .find(|secret| secret.was_made_of(candidate))
     }
 
-    /// The scope to grant: what was asked when all of it is registered, nothing when nothing was asked.
-    ///
-    /// # Errors
-    /// [`Refusal::MalformedScope`] or [`Refusal::UnregisteredScope`].
-    pub(crate) fn grant_scope(&self, requested: Option<&str>) -> Result<Scope, Refusal> {
-        let Some(requested) = requested else {
-            return Ok(Scope::empty());
-        };
-        let requested: Scope = requested.parse().map_err(|_| Refusal::MalformedScope)?;
-        if requested == self.scope {
-            return Ok(self.scope.clone());
-        }
-        if self.scope.contains_all(&requested) {
-            Ok(requested)
-        } else {
-            Err(Refusal::UnregisteredScope)
-        }
+    /// The scopes that it may ask for.
+    pub(crate) const fn scope(&self) -> &Scope {
+        &self.scope
     }
 
-    /// Which registered target the token is for.
-    ///
-    /// # Errors
-    /// One of the `invalid_target` refusals (RFC 8707 section 2).
-    pub(crate) fn choose_target(&self, requested: &Target<'_>) -> Result<usize, Refusal> {
-        match requested {
-            Target::Several => Err(Refusal::SeveralTargets),
-            Target::One(name) => self
-                .targets
-                .iter()
-                .position(|target| target.audience.as_str() == name.as_ref())
-                .ok_or(Refusal::UnregisteredTarget),
-            Target::Absent => match self.targets.len() {
-                0 => Err(Refusal::NoTarget),
-                1 => Ok(0),
-                _ => Err(Refusal::MissingTarget),
-            },
-        }
-    }
-
-    pub(crate) fn target(&self, index: usize) -> Option<&RegisteredTarget> {
-        self.targets.get(index)
-    }
-
-    /// The audience's name, for the log.
-    pub(crate) fn audience(&self, index: usize) -> &str {
-        self.target(index)
-            .map_or("", |target| target.audience.as_str())
+    /// The services that it may call.
+    pub(crate) const fn targets(&self) -> &[RegisteredTarget] {
+        &self.targets
     }
 }

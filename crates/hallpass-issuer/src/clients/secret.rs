@@ -2,11 +2,12 @@
 //!
 //! A secret made by [`generate`] has 256 bits, so one SHA-256 digest protects it and a check costs a fraction
 //! of a microsecond. A secret that a person chose is stored with argon2id; since that costs milliseconds, the
-//! first positive check is remembered under a key that exists only in this process.
+//! first positive check is remembered under a key that exists only in this process. Under the same key stands what a
+//! secret of the settings was hashed from, so that a reload knows it again without hashing it.
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -47,7 +48,8 @@ pub(crate) fn is_generated(secret: &str) -> bool {
         .is_some_and(|bytes| bytes.len() == GENERATED_SECRET_BYTES)
 }
 
-/// One live secret of a client.
+/// One live secret of a client. A clone shares what the first one remembers.
+#[derive(Clone)]
 pub(crate) struct LiveSecret {
     verifier: Verifier,
     /// From this moment on the secret is dead; `None` for the current one.
@@ -55,14 +57,20 @@ pub(crate) struct LiveSecret {
 }
 
 /// What is kept instead of the secret.
+#[derive(Clone)]
 enum Verifier {
     Generated([u8; DIGEST_BYTES]),
-    Chosen {
-        /// The argon2id hash in PHC form.
-        phc: Box<str>,
-        /// HMAC of the secret under the process key, once it was found right.
-        remembered: OnceLock<hmac::Tag>,
-    },
+    /// Shared by all snapshots with this secret, so that a reload forgets nothing.
+    Chosen(Arc<Chosen>),
+}
+
+struct Chosen {
+    /// The argon2id hash in PHC form.
+    phc: Box<str>,
+    /// HMAC under the process key of the secret of the settings that `phc` was made of; `None` for one of the store.
+    made_of: Option<hmac::Tag>,
+    /// HMAC under the process key of a presented secret, once it was found right.
+    remembered: OnceLock<hmac::Tag>,
 }
 
 impl LiveSecret {
@@ -73,14 +81,41 @@ impl LiveSecret {
         if is_generated(secret) {
             return Ok(Self::of_digest(sha256(secret)));
         }
-        let verifier = Verifier::Chosen {
-            phc: argon2id(secret)?.into(),
-            remembered: OnceLock::new(),
+        Ok(Self::of_phc(argon2id(secret)?.into(), None))
+    }
+
+    /// [`Self::hash`] of a secret of the settings, which [`Self::was_made_of`] then knows again.
+    pub(crate) fn hash_configured(candidate: &Candidate<'_>) -> Result<Self, Error> {
+        if is_generated(candidate.secret) {
+            return Ok(Self::of_digest(sha256(candidate.secret)));
+        }
+        let phc = argon2id(candidate.secret)?.into();
+        Ok(Self::of_phc(phc, Some(*candidate.tag())))
+    }
+
+    /// Whether this is a chosen secret that [`Self::hash_configured`] made of `candidate`, in this process.
+    pub(crate) fn was_made_of(&self, candidate: &Candidate<'_>) -> bool {
+        match &self.verifier {
+            Verifier::Generated(_) => false,
+            Verifier::Chosen(chosen) => chosen
+                .made_of
+                .is_some_and(|tag| tag.as_ref().ct_eq(candidate.tag().as_ref()).into()),
+        }
+    }
+
+    /// This secret, with what an earlier snapshot remembers of it when it is one of `known`.
+    pub(crate) fn or_known(mut self, known: &[Self]) -> Self {
+        let Verifier::Chosen(new) = &self.verifier else {
+            return self;
         };
-        Ok(Self {
-            verifier,
-            not_after: None,
-        })
+        let kept = known.iter().find_map(|known| match &known.verifier {
+            Verifier::Chosen(old) if old.phc == new.phc => Some(Arc::clone(old)),
+            Verifier::Chosen(_) | Verifier::Generated(_) => None,
+        });
+        if let Some(kept) = kept {
+            self.verifier = Verifier::Chosen(kept);
+        }
+        self
     }
 
     /// Hashes a secret that somebody else generated as one digest; `None` below [`MIN_GENERATED_CHARS`].
@@ -95,6 +130,18 @@ impl LiveSecret {
         }
     }
 
+    fn of_phc(phc: Box<str>, made_of: Option<hmac::Tag>) -> Self {
+        let chosen = Chosen {
+            phc,
+            made_of,
+            remembered: OnceLock::new(),
+        };
+        Self {
+            verifier: Verifier::Chosen(Arc::new(chosen)),
+            not_after: None,
+        }
+    }
+
     /// The same secret, dead from `not_after` on.
     pub(crate) fn until(mut self, not_after: Option<UnixTime>) -> Self {
         self.not_after = not_after;
@@ -103,7 +150,7 @@ impl LiveSecret {
 
     /// Whether a check of this secret costs an argon2id run.
     pub(crate) const fn is_costly(&self) -> bool {
-        matches!(self.verifier, Verifier::Chosen { .. })
+        matches!(self.verifier, Verifier::Chosen(_))
     }
 
     /// Whether the secret is alive at `now`.
@@ -115,27 +162,23 @@ impl LiveSecret {
     pub(crate) fn to_stored(&self) -> (&'static str, String) {
         match &self.verifier {
             Verifier::Generated(digest) => ("generated", BASE64URL.encode(digest)),
-            Verifier::Chosen { phc, .. } => ("chosen", phc.to_string()),
+            Verifier::Chosen(chosen) => ("chosen", chosen.phc.to_string()),
         }
     }
 
     /// Reads back what [`Self::to_stored`] gave; `None` when it is damaged.
     pub(crate) fn from_stored(kind: &str, verifier: &str) -> Option<Self> {
-        let verifier = match kind {
-            "generated" => Verifier::Generated(BASE64URL.decode(verifier).ok()?.try_into().ok()?),
+        match kind {
+            "generated" => {
+                let digest = BASE64URL.decode(verifier).ok()?.try_into().ok()?;
+                Some(Self::of_digest(digest))
+            }
             "chosen" => {
                 PasswordHash::new(verifier).ok()?;
-                Verifier::Chosen {
-                    phc: verifier.into(),
-                    remembered: OnceLock::new(),
-                }
+                Some(Self::of_phc(verifier.into(), None))
             }
-            _ => return None,
-        };
-        Some(Self {
-            verifier,
-            not_after: None,
-        })
+            _ => None,
+        }
     }
 
     /// Compares with `candidate` in constant time, without any costly hash.
@@ -144,7 +187,8 @@ impl LiveSecret {
     pub(crate) fn matches_cheaply(&self, candidate: &Candidate<'_>) -> bool {
         match &self.verifier {
             Verifier::Generated(digest) => digest.ct_eq(candidate.digest()).into(),
-            Verifier::Chosen { remembered, .. } => remembered
+            Verifier::Chosen(chosen) => chosen
+                .remembered
                 .get()
                 .is_some_and(|tag| tag.as_ref().ct_eq(candidate.tag().as_ref()).into()),
         }
@@ -154,15 +198,15 @@ impl LiveSecret {
     pub(crate) fn matches_costly(&self, candidate: &Candidate<'_>) -> bool {
         match &self.verifier {
             Verifier::Generated(_) => false,
-            Verifier::Chosen { phc, .. } => verify_argon2id(candidate.secret, phc),
+            Verifier::Chosen(chosen) => verify_argon2id(candidate.secret, &chosen.phc),
         }
     }
 
     /// Remembers that `candidate` is right, so that the next check is cheap.
     pub(crate) fn remember(&self, candidate: &Candidate<'_>) {
-        if let Verifier::Chosen { remembered, .. } = &self.verifier {
+        if let Verifier::Chosen(chosen) = &self.verifier {
             // A second positive check of the same hash gives the same tag: the first one may stay.
-            let _ = remembered.set(*candidate.tag());
+            let _ = chosen.remembered.set(*candidate.tag());
         }
     }
 }
@@ -337,6 +381,28 @@ mod tests {
         ] {
             assert!(LiveSecret::from_stored(kind, verifier).is_none());
         }
+    }
+
+    #[test]
+    fn a_secret_of_the_settings_is_known_again_and_one_read_back_keeps_what_was_remembered() {
+        let key = process_key().unwrap();
+        let candidate = Candidate::new("chosen by me", &key);
+        let configured = LiveSecret::hash_configured(&candidate).unwrap();
+        assert!(configured.was_made_of(&candidate));
+        assert!(!configured.was_made_of(&Candidate::new("chosen by you", &key)));
+        let other_process = process_key().unwrap();
+        assert!(!configured.was_made_of(&Candidate::new("chosen by me", &other_process)));
+        assert!(
+            !matches(&configured, "chosen by me", &key),
+            "to be made of it proves nothing to a caller"
+        );
+
+        let (kind, verifier) = configured.to_stored();
+        let read_back = LiveSecret::from_stored(kind, &verifier).unwrap();
+        assert!(!read_back.was_made_of(&candidate));
+        configured.remember(&candidate);
+        let kept = read_back.or_known(std::slice::from_ref(&configured));
+        assert!(matches(&kept, "chosen by me", &key));
     }
 
     #[test]

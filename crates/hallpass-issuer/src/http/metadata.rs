@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::CLIENT_CREDENTIALS;
+use crate::clients::grant_type::GrantType;
 use crate::clients::registry::Registry;
 use crate::error::Error;
 use crate::http::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
@@ -79,7 +79,7 @@ fn render(
         issuer: urls.issuer.as_str(),
         token_endpoint: urls.endpoint(TOKEN_PATH),
         jwks_uri: urls.endpoint(JWKS_PATH),
-        grant_types_supported: [CLIENT_CREDENTIALS],
+        grant_types_supported: GrantType::ALL.map(GrantType::as_str),
         token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         scopes_supported: registry.scopes_supported().collect(),
         response_types_supported: [],

@@ -1,23 +1,19 @@
 //! Bringing in keys that exist: teams move an issuer without breaking one verifier.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use hallpass_clock::Clock;
-use hallpass_config::IssuerSettings;
 use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::settings;
-use crate::store::{KeyOrigin, KeyState, StoredKey};
+use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
 /// The largest text that is read, in bytes.
 const MAX_IMPORT_BYTES: usize = 1024 * 1024;
 
-/// What [`import_keys`] did.
+/// What [`import_keys`](crate::import_keys) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Imported {
@@ -52,52 +48,38 @@ pub struct SkippedKey {
     pub reason: String,
 }
 
-/// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
-///
-/// The first private key of each algorithm signs from the issuer's next start or reload on; the one that signed
-/// before stays published, so tokens it signed stay valid. Further private keys and public keys are published.
-/// The store is created when there is none. All or nothing: on an error the store keeps what it had.
-///
-/// Not checked: whether a key was used elsewhere, its age, certificates beside it.
-///
-/// # Errors
-/// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
-/// key by the same name, and whatever opening the store may answer.
-pub async fn import_keys(
-    settings: &IssuerSettings,
-    clock: &Arc<dyn Clock>,
-    text: &str,
-) -> Result<Imported, Error> {
-    let now = UnixTime::from(clock.now());
-    let mut found = parse(text, now)?;
-    let store = settings::open_store(settings).await?;
-    let known = store.keys().await?;
-    found
-        .keys
-        .retain(|key| key.private.is_some() || !known.iter().any(|old| old.kid == key.kid));
-    for key in &found.keys {
-        if known
-            .iter()
-            .any(|old| old.kid == key.kid && !same_key(old, key))
-        {
-            return Err(Error::KeyIdTaken {
-                kid: key.kid.clone(),
-            });
-        }
-    }
-    store.add_keys(&found.keys).await?;
-    store.close().await;
-    found.report(settings::algorithm(settings)?)
-}
-
 /// The keys of a text, ready to be stored.
-struct Found {
-    keys: Vec<StoredKey>,
+pub(crate) struct Found {
+    keys: Vec<KeyRecord>,
     skipped: Vec<SkippedKey>,
 }
 
 impl Found {
-    fn report(self, issuer_algorithm: Algorithm) -> Result<Imported, Error> {
+    /// Compares with the keys that the store knows already, and leaves out public ones that it has.
+    ///
+    /// # Errors
+    /// [`Error::KeyIdTaken`] when two different keys have one name.
+    pub(crate) fn reconcile(&mut self, known: &[KeyRecord]) -> Result<(), Error> {
+        self.keys
+            .retain(|key| key.private.is_some() || !known.iter().any(|old| old.kid == key.kid));
+        let taken = self.keys.iter().find(|key| {
+            let mut same_name = known.iter().filter(|old| old.kid == key.kid);
+            same_name.any(|old| !same_key(old, key))
+        });
+        taken.map_or(Ok(()), |key| {
+            Err(Error::KeyIdTaken {
+                kid: key.kid.clone(),
+            })
+        })
+    }
+
+    pub(crate) fn keys(&self) -> &[KeyRecord] {
+        &self.keys
+    }
+
+    /// # Errors
+    /// [`Error::Import`] when a name can not be a key id.
+    pub(crate) fn report(self, issuer_algorithm: Algorithm) -> Result<Imported, Error> {
         let mut imported = Imported {
             skipped: self.skipped,
             issuer_algorithm: Some(issuer_algorithm),
@@ -121,7 +103,11 @@ impl Found {
     }
 }
 
-fn parse(text: &str, now: UnixTime) -> Result<Found, Error> {
+/// Reads a private key in PEM, a private JWK, or a JWK set.
+///
+/// # Errors
+/// [`Error::Import`] when `text` holds no usable private key.
+pub(crate) fn parse(text: &str, now: UnixTime) -> Result<Found, Error> {
     if text.len() > MAX_IMPORT_BYTES {
         return Err(import_error("the file is larger than 1 MiB"));
     }
@@ -142,7 +128,7 @@ fn parse(text: &str, now: UnixTime) -> Result<Found, Error> {
 
 fn parse_pem(text: &str, now: UnixTime) -> Result<Found, Error> {
     let key = SigningKey::from_pem(text).map_err(|error| import_error(error.to_string()))?;
-    let key = StoredKey::from_signing_key(&key, KeyState::Signing, KeyOrigin::Imported, now)?;
+    let key = KeyRecord::of(&key, KeyState::Signing, KeyOrigin::Imported, now)?;
     Ok(Found {
         keys: vec![key],
         skipped: Vec::new(),
@@ -192,7 +178,7 @@ fn parse_jwk(
     jwk: &Value,
     signing: &BTreeSet<Algorithm>,
     now: UnixTime,
-) -> Result<StoredKey, String> {
+) -> Result<KeyRecord, String> {
     if jwk.get("d").is_none() {
         return parse_public_jwk(jwk, now);
     }
@@ -202,11 +188,10 @@ fn parse_jwk(
     } else {
         KeyState::Signing
     };
-    StoredKey::from_signing_key(&key, state, KeyOrigin::Imported, now)
-        .map_err(|error| error.to_string())
+    KeyRecord::of(&key, state, KeyOrigin::Imported, now).map_err(|error| error.to_string())
 }
 
-fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<StoredKey, String> {
+fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<KeyRecord, String> {
     let public = Jwk::from_value(jwk).map_err(|error| error.to_string())?;
     let mut json = public.to_json();
     let kid = public.key_id().map_or_else(
@@ -216,7 +201,7 @@ fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<StoredKey, String> {
     if let Some(members) = json.as_object_mut() {
         members.insert("kid".to_owned(), Value::from(kid.as_str()));
     }
-    Ok(StoredKey {
+    Ok(KeyRecord {
         algorithm: public.algorithm(),
         state: KeyState::Published,
         origin: KeyOrigin::Imported,
@@ -227,8 +212,8 @@ fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<StoredKey, String> {
     })
 }
 
-fn same_key(one: &StoredKey, other: &StoredKey) -> bool {
-    let thumbprint = |key: &StoredKey| {
+fn same_key(one: &KeyRecord, other: &KeyRecord) -> bool {
+    let thumbprint = |key: &KeyRecord| {
         let json: Value = serde_json::from_str(&key.public_jwk).ok()?;
         Some(Jwk::from_value(&json).ok()?.thumbprint())
     };

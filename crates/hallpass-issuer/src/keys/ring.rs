@@ -6,12 +6,10 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
-use hallpass_token::{Algorithm, JwkSet, KeyId, SigningKey, UnixTime};
+use hallpass_token::{Algorithm, JwkSet, SigningKey};
 use http::HeaderValue;
 
-use crate::error::Error;
-use crate::metrics::Metrics;
-use crate::store::{KeyOrigin, KeyState, Store, StoredKey};
+use crate::keys::record::KeyRecord;
 
 /// An immutable snapshot of the keys.
 #[derive(Debug)]
@@ -26,42 +24,25 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    /// Reads the keys from `store`, creating and storing a signing key for `algorithm` when there is none.
+    /// A ring of `records`, of which one signs with `algorithm`.
     ///
     /// # Errors
-    /// From the store, or [`Error::StoreDamaged`] when a key can not be read back.
-    pub(crate) async fn load(
-        store: &Store,
-        algorithm: Algorithm,
-        now: UnixTime,
-        metrics: &Metrics,
-    ) -> Result<Self, Error> {
-        let mut keys = store.keys().await?;
-        if !keys.iter().any(|key| signs(key, algorithm)) {
-            let created = generate(algorithm, now).await?;
-            tracing::info!(kid = %created.kid, algorithm = algorithm.as_str(), "created a signing key");
-            store.add_keys(std::slice::from_ref(&created)).await?;
-            keys.push(created);
-        }
+    /// What is wrong with the records: none signs, or one can not be read back.
+    pub(crate) fn new(mut records: Vec<KeyRecord>, algorithm: Algorithm) -> Result<Self, String> {
         // The key that signs comes first: a verifier that looks at one key only looks at this one.
-        keys.sort_by_key(|key| !signs(key, algorithm));
-        metrics.set_keys(keys.iter().map(|key| {
-            (
-                key.kid.as_str(),
-                key.algorithm.as_str(),
-                key.state.as_str(),
-                key.created_at,
-            )
-        }));
-        Self::from_keys(&keys).map_err(|problem| store.damaged(problem))
+        records.sort_by_key(|record| !record.signs(algorithm));
+        Self::of(&records)
     }
 
-    fn from_keys(keys: &[StoredKey]) -> Result<Self, String> {
-        let signing = keys
+    fn of(records: &[KeyRecord]) -> Result<Self, String> {
+        let signing = records
             .first()
             .ok_or("there is no signing key")?
             .signing_key()?;
-        let rendered: Vec<&str> = keys.iter().map(|key| key.public_jwk.as_str()).collect();
+        let rendered: Vec<&str> = records
+            .iter()
+            .map(|record| record.public_jwk.as_str())
+            .collect();
         let jwks = format!("{{\"keys\":[{}]}}", rendered.join(","));
         // Read it as a verifier does: an unusable key in the set is noticed here and not out there.
         let parsed = JwkSet::parse(jwks.as_bytes())
@@ -102,58 +83,8 @@ impl KeyRing {
     }
 }
 
-impl StoredKey {
-    /// A key to be stored: its private half as PKCS #8, its public half as JSON.
-    pub(crate) fn from_signing_key(
-        key: &SigningKey,
-        state: KeyState,
-        origin: KeyOrigin,
-        now: UnixTime,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            kid: key.key_id().to_string(),
-            algorithm: key.algorithm(),
-            state,
-            origin,
-            public_jwk: key.public_jwk().to_json().to_string(),
-            private: Some(key.to_pkcs8().map_err(|_| Error::Internal {
-                operation: "writing a private key",
-            })?),
-            created_at: now.as_secs(),
-        })
-    }
-
-    fn signing_key(&self) -> Result<SigningKey, String> {
-        let unusable = |why: &dyn std::fmt::Display| format!("signing key {:?}: {why}", self.kid);
-        let private = self
-            .private
-            .as_ref()
-            .ok_or_else(|| unusable(&"its private half is missing"))?;
-        let kid: KeyId = self.kid.parse().map_err(|error| unusable(&error))?;
-        let key =
-            SigningKey::from_pkcs8(self.algorithm, private).map_err(|error| unusable(&error))?;
-        Ok(key.with_key_id(kid))
-    }
-}
-
-fn signs(key: &StoredKey, algorithm: Algorithm) -> bool {
-    key.state == KeyState::Signing && key.algorithm == algorithm
-}
-
-/// A new key. RSA takes long enough to find its primes that it must not hold an async thread.
-async fn generate(algorithm: Algorithm, now: UnixTime) -> Result<StoredKey, Error> {
-    let crypto = Error::Internal {
-        operation: "creating a signing key",
-    };
-    let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
-    let Ok(Ok(key)) = made else {
-        return Err(crypto);
-    };
-    StoredKey::from_signing_key(&key, KeyState::Signing, KeyOrigin::Generated, now)
-}
-
 /// A strong validator (RFC 9110 section 8.8.3): half of the SHA-256 of the document.
-pub(crate) fn etag(document: &[u8]) -> Option<HeaderValue> {
+fn etag(document: &[u8]) -> Option<HeaderValue> {
     let digest = digest::digest(&digest::SHA256, document);
     let (half, _) = digest.as_ref().split_at_checked(16)?;
     HeaderValue::try_from(format!("\"{}\"", BASE64URL.encode(half))).ok()

@@ -6,25 +6,19 @@ use std::time::Duration;
 use hallpass_token::UnixTime;
 
 use super::Store;
+use crate::clients::grant_type::{GrantType, GrantTypes};
+use crate::clients::registration::Registration;
 use crate::clients::secret::LiveSecret;
 use crate::error::Error;
 
-/// A client as the store keeps it.
-#[derive(Debug)]
-pub(crate) struct StoredClient {
-    pub(crate) client_id: String,
-    pub(crate) scope: String,
-    pub(crate) audiences: Vec<String>,
-    pub(crate) grants: Vec<String>,
-    pub(crate) token_life: Duration,
-    pub(crate) secrets: Vec<LiveSecret>,
-}
-
 type SecretRow = (String, String, String, Option<i64>);
+
+const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
+const ADD_GRANT: &str = "insert into client_grants (client_id, grant_type) values ($1, $2)";
 
 impl Store {
     /// Every client, in four statements whatever their number.
-    pub(crate) async fn clients(&self) -> Result<Vec<StoredClient>, Error> {
+    pub(crate) async fn clients(&self) -> Result<Vec<Registration>, Error> {
         let failed = |source| self.failed(source);
         let clients: Vec<(String, String, i64)> = sqlx::query_as(
             "select client_id, scope, token_life_seconds from clients order by client_id",
@@ -41,9 +35,9 @@ impl Store {
         let mut secrets = self.secrets().await?;
         Ok(clients
             .into_iter()
-            .map(|(client_id, scope, life)| StoredClient {
+            .map(|(client_id, scope, life)| Registration {
                 audiences: audiences.remove(&client_id).unwrap_or_default(),
-                grants: grants.remove(&client_id).unwrap_or_default(),
+                grants: read_grants(&grants.remove(&client_id).unwrap_or_default()),
                 secrets: secrets.remove(&client_id).unwrap_or_default(),
                 token_life: Duration::from_secs(u64::try_from(life).unwrap_or_default()),
                 client_id,
@@ -55,7 +49,7 @@ impl Store {
     /// Adds a client in one transaction.
     pub(crate) async fn add_client(
         &self,
-        client: &StoredClient,
+        client: &Registration,
         now: UnixTime,
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
@@ -69,20 +63,14 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        for (sql, values) in [
-            (
-                "insert into client_audiences (client_id, audience) values ($1, $2)",
-                &client.audiences,
-            ),
-            (
-                "insert into client_grants (client_id, grant_type) values ($1, $2)",
-                &client.grants,
-            ),
-        ] {
-            for value in values {
-                let insert = sqlx::query(sql).bind(&client.client_id).bind(value);
-                insert.execute(&mut *transaction).await.map_err(failed)?;
-            }
+        let audiences = client.audiences.iter().map(String::as_str);
+        let grants = client.grants.iter().map(GrantType::as_str);
+        let lists = audiences
+            .map(|value| (ADD_AUDIENCE, value))
+            .chain(grants.map(|value| (ADD_GRANT, value)));
+        for (sql, value) in lists {
+            let insert = sqlx::query(sql).bind(&client.client_id).bind(value);
+            insert.execute(&mut *transaction).await.map_err(failed)?;
         }
         for secret in &client.secrets {
             let (kind, verifier) = secret.to_stored();
@@ -131,4 +119,12 @@ impl Store {
         }
         Ok(secrets)
     }
+}
+
+/// A grant that this version does not offer is nothing that a client can use: it is left out.
+fn read_grants(names: &[String]) -> GrantTypes {
+    names
+        .iter()
+        .filter_map(|name| GrantType::named(name))
+        .collect()
 }

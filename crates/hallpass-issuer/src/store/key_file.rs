@@ -1,12 +1,12 @@
 //! The sealing key that stands beside the store when none is configured.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hallpass_token::Sealer;
 use zeroize::Zeroizing;
 
-use super::{beside, io_error, private_options};
+use super::private_file::{io_error, options};
 use crate::error::Error;
 
 /// What follows the store's file name.
@@ -17,7 +17,7 @@ const SUFFIX: &str = ".key";
 /// # Errors
 /// [`Error::SealingKeyMissing`] when the store exists without it: a new key could not open the store.
 pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizing<String>, Error> {
-    let path = beside(store, SUFFIX);
+    let path = beside(store);
     match std::fs::read_to_string(&path) {
         Ok(material) => {
             warn_when_others_can_read(&path);
@@ -33,7 +33,7 @@ pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizi
         });
     }
     let material = Sealer::generate_key_material()?;
-    let mut file = private_options()
+    let mut file = options()
         .create_new(true)
         .open(&path)
         .map_err(io_error(&path))?;
@@ -45,6 +45,13 @@ pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizi
         "no key-encryption-key is configured: created a sealing key beside the store; back it up apart from the store"
     );
     Ok(material)
+}
+
+/// The file that stands beside the store.
+fn beside(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(SUFFIX);
+    PathBuf::from(name)
 }
 
 #[cfg(unix)]

@@ -1,45 +1,16 @@
 //! Signing keys in the store.
 
 use hallpass_token::Algorithm;
-use zeroize::Zeroizing;
 
 use super::Store;
 use crate::error::Error;
-
-/// A key as the store keeps it, its private half opened.
-pub(crate) struct StoredKey {
-    pub(crate) kid: String,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) state: KeyState,
-    pub(crate) origin: KeyOrigin,
-    /// The public JWK as JSON.
-    pub(crate) public_jwk: String,
-    /// PKCS #8; `None` when only the public half is known.
-    pub(crate) private: Option<Zeroizing<Vec<u8>>>,
-    pub(crate) created_at: u64,
-}
-
-/// What a key is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
-    /// Signs new tokens of its algorithm, and is published.
-    Signing,
-    /// Published only, so that verifiers accept what it signed.
-    Published,
-}
-
-/// Where a key comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyOrigin {
-    Generated,
-    Imported,
-}
+use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
 type KeyRow = (String, String, String, String, String, Option<String>, i64);
 
 impl Store {
     /// Every key, oldest first.
-    pub(crate) async fn keys(&self) -> Result<Vec<StoredKey>, Error> {
+    pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Error> {
         let rows: Vec<KeyRow> = sqlx::query_as(
             "select kid, algorithm, state, origin, public_jwk, sealed_private, created_at \
              from signing_keys order by created_at, kid",
@@ -53,7 +24,7 @@ impl Store {
     /// Adds `keys` in one transaction; one that signs turns the signing key of its algorithm into a published one.
     ///
     /// A key that is in the store already only takes the new state.
-    pub(crate) async fn add_keys(&self, keys: &[StoredKey]) -> Result<(), Error> {
+    pub(crate) async fn add_keys(&self, keys: &[KeyRecord]) -> Result<(), Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.counted().begin().await.map_err(failed)?;
         for key in keys {
@@ -90,7 +61,7 @@ impl Store {
         transaction.commit().await.map_err(failed)
     }
 
-    fn key(&self, row: KeyRow) -> Result<StoredKey, Error> {
+    fn key(&self, row: KeyRow) -> Result<KeyRecord, Error> {
         let (kid, algorithm, state, origin, public_jwk, sealed, created_at) = row;
         let algorithm: Algorithm = algorithm
             .parse()
@@ -105,7 +76,7 @@ impl Store {
             ),
             None => None,
         };
-        Ok(StoredKey {
+        Ok(KeyRecord {
             state: if state == KeyState::Signing.as_str() {
                 KeyState::Signing
             } else {
@@ -122,24 +93,6 @@ impl Store {
             public_jwk,
             private,
         })
-    }
-}
-
-impl KeyState {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Signing => "signing",
-            Self::Published => "published",
-        }
-    }
-}
-
-impl KeyOrigin {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Generated => "generated",
-            Self::Imported => "imported",
-        }
     }
 }
 

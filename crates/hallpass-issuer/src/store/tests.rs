@@ -1,13 +1,16 @@
 use super::*;
+use crate::clients::grant_type::GrantType;
+use crate::clients::registration::Registration;
 use crate::clients::secret::LiveSecret;
+use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, UnixTime};
 use zeroize::Zeroizing;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
-fn key(kid: &str, state: KeyState) -> StoredKey {
-    StoredKey {
+fn key(kid: &str, state: KeyState) -> KeyRecord {
+    KeyRecord {
         kid: kid.to_owned(),
         algorithm: Algorithm::Es256,
         state,
@@ -37,11 +40,11 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         .add_keys(&[key("a", KeyState::Signing)])
         .await
         .unwrap();
-    let client = StoredClient {
+    let client = Registration {
         client_id: "c".into(),
         scope: "x y".into(),
         audiences: vec!["one".into(), "two".into()],
-        grants: vec!["client_credentials".into()],
+        grants: GrantType::ALL.into_iter().collect(),
         token_life: Duration::from_secs(60),
         secrets: vec![LiveSecret::hash("chosen").unwrap()],
     };
@@ -64,7 +67,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     let read = &clients[0];
     assert_eq!((read.client_id.as_str(), read.scope.as_str()), ("c", "x y"));
     assert_eq!(read.audiences, ["one", "two"]);
-    assert_eq!(read.grants, ["client_credentials"]);
+    assert_eq!(read.grants, client.grants);
     assert_eq!(read.token_life, Duration::from_secs(60));
     assert_eq!(read.secrets[0].to_stored(), client.secrets[0].to_stored());
 }
@@ -165,7 +168,7 @@ async fn only_the_owner_can_read_a_new_store_and_its_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
     Store::open(&path, None).await.unwrap().close().await;
-    for file in [path.clone(), beside(&path, ".key")] {
+    for file in [path.clone(), folder.path().join("issuer.db.key")] {
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", file.display());
     }

@@ -18,8 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use crate::clients::registry::{Client, Registry};
-use crate::clients::secret::{Candidate, process_key};
-use crate::error::Error;
+use crate::clients::secret::Candidate;
 use crate::token::refusal::Refusal;
 use crate::token::request::Credentials;
 use crate::token::throttle::Throttle;
@@ -48,13 +47,14 @@ pub(crate) struct Attempt {
 }
 
 impl Authenticator {
-    pub(crate) fn new(costly_checks: Counter) -> Result<Self, Error> {
-        Ok(Self {
-            process_key: process_key()?,
+    /// Remembers right secrets under `process_key`.
+    pub(crate) fn new(process_key: hmac::Key, costly_checks: Counter) -> Self {
+        Self {
+            process_key,
             throttle: Throttle::new(),
             costly: Arc::new(Semaphore::new(COSTLY_CHECKS_AT_ONCE)),
             costly_checks,
-        })
+        }
     }
 
     /// The client, when its secret is right.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, Claims, Scope, SignError, UnixTime, sign};
+use hallpass_token::{AccessToken, Claims, SignError, sign};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -16,14 +16,18 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use crate::audit::{AuditEvent, Caller, Decision};
-use crate::clients::registry::Client;
+use crate::clients::grant_type::GrantType;
+use crate::clients::registry::{Client, RegisteredTarget};
 use crate::core::Core;
+use crate::token::claims::claims;
 use crate::token::client_auth::Attempt;
+use crate::token::grant::grant;
 use crate::token::refusal::{Refusal, WireError};
 use crate::token::request::TokenRequest;
 use crate::token::token_id;
-use crate::{CLIENT_CREDENTIALS, MAX_BODY_BYTES};
 
+/// The largest body of a token request, in bytes.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
 /// How long a client may take to send its body after the headers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Room for the answer around the token.
@@ -77,10 +81,10 @@ pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
 }
 
 /// A token and what its answer and its audit event need.
-struct Issued {
+struct Issued<'c> {
     token: AccessToken,
-    client: Arc<Client>,
-    target: usize,
+    client: &'c Arc<Client>,
+    target: &'c RegisteredTarget,
     claims: Claims,
 }
 
@@ -99,7 +103,7 @@ async fn decide(
         .await
     {
         Ok(client) => match issue(core, &client, request, attempt) {
-            Ok(issued) => issued.answer(core, attempt),
+            Ok(issued) => issued.answer(core, request, attempt),
             Err(refusal) => refuse(
                 core,
                 refusal,
@@ -115,16 +119,16 @@ async fn decide(
 }
 
 /// Makes the token, for a client that has proven who it is.
-fn issue(
+fn issue<'c>(
     core: &Core,
-    client: &Arc<Client>,
+    client: &'c Arc<Client>,
     request: &TokenRequest<'_>,
     attempt: Attempt,
-) -> Result<Issued, Refusal> {
-    client.check_grant(&request.grant_type)?;
-    let target = client.choose_target(&request.target)?;
-    let scope = client.grant_scope(request.scope.as_deref())?;
-    let claims = claims(core, client, target, scope, attempt.now)?;
+) -> Result<Issued<'c>, Refusal> {
+    let entitlement = grant(client, request)?;
+    let target = entitlement.target;
+    let token_id = token_id::next().ok_or(Refusal::Signing)?;
+    let claims = claims(core.issuer(), client, entitlement, token_id, attempt.now);
     let token = sign(&claims, core.keys().signing(), attempt.now).map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,
         error => {
@@ -134,51 +138,27 @@ fn issue(
     })?;
     Ok(Issued {
         token,
-        client: Arc::clone(client),
+        client,
         target,
         claims,
     })
 }
 
-fn claims(
-    core: &Core,
-    client: &Client,
-    target: usize,
-    scope: Scope,
-    now: UnixTime,
-) -> Result<Claims, Refusal> {
-    let audience = client
-        .target(target)
-        .ok_or(Refusal::UnregisteredTarget)?
-        .audience
-        .clone();
-    let expires_at = now.saturating_add(client.token_life);
-    let mut claims = Claims::new(
-        core.issuer().clone(),
-        client.subject.clone(),
-        audience,
-        expires_at,
-    );
-    claims.client_id = Some(client.id.clone());
-    claims.scope = scope;
-    claims.issued_at = Some(now);
-    claims.not_before = Some(now);
-    claims.token_id = Some(token_id::next().ok_or(Refusal::Signing)?);
-    Ok(claims)
-}
-
-impl Issued {
+impl Issued<'_> {
     /// RFC 6749 section 5.1.
-    fn answer(self, core: &Core, attempt: Attempt) -> Response<Full<Bytes>> {
+    fn answer(
+        self,
+        core: &Core,
+        request: &TokenRequest<'_>,
+        attempt: Attempt,
+    ) -> Response<Full<Bytes>> {
         let Self {
             token,
             client,
             target,
             claims,
         } = self;
-        if let Some(target) = client.target(target) {
-            target.issued.inc();
-        }
+        target.issued.inc();
         core.metrics().token_answers.inc();
         // Every part is free of characters that JSON escapes: base64url, digits, and the charset of RFC 6749 scopes.
         let (token, scope) = (token.expose(), claims.scope.as_str());
@@ -199,8 +179,8 @@ impl Issued {
         {
             let (scope, expires_at) = (claims.scope, claims.expires_at);
             let decision = Decision::Issued {
-                client,
-                audience: target,
+                client: Arc::clone(client),
+                audience: target.audience.clone(),
                 scope,
                 token_id,
                 expires_at,
@@ -208,7 +188,7 @@ impl Issued {
             audit.record(AuditEvent {
                 at: attempt.now,
                 source: attempt.source,
-                grant: CLIENT_CREDENTIALS,
+                grant: grant_name(Some(request)),
                 decision,
             });
         }
@@ -223,14 +203,10 @@ fn refuse(
     asked: Option<(&TokenRequest<'_>, Caller)>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
-    core.metrics().refused(refusal);
+    core.metrics().refused(refusal.reason());
     let audit = core.audit();
     if audit.is_read() {
-        // Only a grant type of ours is worth a word in the log; anything else is the caller's text.
-        let known = asked
-            .as_ref()
-            .is_some_and(|(request, _)| request.grant_type == CLIENT_CREDENTIALS);
-        let grant = if known { CLIENT_CREDENTIALS } else { "unknown" };
+        let grant = grant_name(asked.as_ref().map(|(request, _)| *request));
         let caller = asked.map_or(Caller::Nameless, |(_, caller)| caller);
         let decision = Decision::Refused { refusal, caller };
         audit.record(AuditEvent {
@@ -248,6 +224,13 @@ fn refuse(
             .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     response
+}
+
+/// Only a grant type of ours is worth a word in the log; anything else is the caller's text.
+fn grant_name(request: Option<&TokenRequest<'_>>) -> &'static str {
+    request
+        .and_then(|request| request.grant_type)
+        .map_or("unknown", GrantType::as_str)
 }
 
 fn error_response(wire: WireError) -> Response<Full<Bytes>> {

@@ -9,6 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
+use crate::clients::grant_type::GrantType;
 use crate::token::form;
 use crate::token::refusal::Refusal;
 
@@ -23,7 +24,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The parameters of one request. Nothing is checked against the registry yet.
 pub(crate) struct TokenRequest<'a> {
-    pub(crate) grant_type: Cow<'a, str>,
+    /// `None` for a grant that this issuer does not offer.
+    pub(crate) grant_type: Option<GrantType>,
     pub(crate) credentials: Credentials<'a>,
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) target: Target<'a>,
@@ -81,7 +83,7 @@ impl<'a> TokenRequest<'a> {
         let credentials = credentials(headers, client_id, client_secret)?;
         let grant_type = grant_type.ok_or(Refusal::MissingGrantType)?;
         Ok(Self {
-            grant_type,
+            grant_type: GrantType::named(&grant_type),
             credentials,
             scope,
             target,

@@ -1,0 +1,111 @@
+//! A signing key as it is kept from start to start.
+
+use hallpass_token::{Algorithm, KeyId, SigningKey, UnixTime};
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// A key with its private half in clear. No `Debug` on purpose.
+pub(crate) struct KeyRecord {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) state: KeyState,
+    pub(crate) origin: KeyOrigin,
+    /// The public JWK as JSON.
+    pub(crate) public_jwk: String,
+    /// PKCS #8; `None` when only the public half is known.
+    pub(crate) private: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) created_at: u64,
+}
+
+/// What a key is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// Signs new tokens of its algorithm, and is published.
+    Signing,
+    /// Published only, so that verifiers accept what it signed.
+    Published,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyOrigin {
+    Generated,
+    Imported,
+}
+
+impl KeyRecord {
+    /// A new key that signs. RSA takes long enough to find its primes that it must not hold an async thread.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the machine can not make one.
+    pub(crate) async fn generate(algorithm: Algorithm, now: UnixTime) -> Result<Self, Error> {
+        let crypto = Error::Internal {
+            operation: "creating a signing key",
+        };
+        let made = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm)).await;
+        let Ok(Ok(key)) = made else {
+            return Err(crypto);
+        };
+        Self::of(&key, KeyState::Signing, KeyOrigin::Generated, now)
+    }
+
+    /// A key to be kept: its private half as PKCS #8, its public half as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the private half can not be written.
+    pub(crate) fn of(
+        key: &SigningKey,
+        state: KeyState,
+        origin: KeyOrigin,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            kid: key.key_id().to_string(),
+            algorithm: key.algorithm(),
+            state,
+            origin,
+            public_jwk: key.public_jwk().to_json().to_string(),
+            private: Some(key.to_pkcs8().map_err(|_| Error::Internal {
+                operation: "writing a private key",
+            })?),
+            created_at: now.as_secs(),
+        })
+    }
+
+    /// Whether new tokens of `algorithm` are signed with this key.
+    pub(crate) fn signs(&self, algorithm: Algorithm) -> bool {
+        self.state == KeyState::Signing && self.algorithm == algorithm
+    }
+
+    /// The key, ready to sign; the error says what is wrong with the record.
+    pub(crate) fn signing_key(&self) -> Result<SigningKey, String> {
+        let unusable = |why: &dyn std::fmt::Display| format!("signing key {:?}: {why}", self.kid);
+        let private = self
+            .private
+            .as_ref()
+            .ok_or_else(|| unusable(&"its private half is missing"))?;
+        let kid: KeyId = self.kid.parse().map_err(|error| unusable(&error))?;
+        let key =
+            SigningKey::from_pkcs8(self.algorithm, private).map_err(|error| unusable(&error))?;
+        Ok(key.with_key_id(kid))
+    }
+}
+
+impl KeyState {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signing => "signing",
+            Self::Published => "published",
+        }
+    }
+}
+
+impl KeyOrigin {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Imported => "imported",
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What is put into a store from outside, with or without an issuer that runs on it: the first client, existing keys.
+
+use std::sync::Arc;
+
+use hallpass_clock::Clock;
+use hallpass_config::IssuerSettings;
+use hallpass_token::UnixTime;
+
+use crate::clients::first_client::{self, FirstClient};
+use crate::error::Error;
+use crate::keys::import::{self, Imported};
+use crate::settings;
+
+/// Creates a client in the store when neither the settings nor the store know one; `None` when one exists.
+///
+/// The store is created when there is none.
+///
+/// # Errors
+/// Whatever opening or writing the store may answer.
+pub async fn first_client(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<FirstClient>, Error> {
+    if !settings.clients.is_empty() {
+        return Ok(None);
+    }
+    let store = settings::open_store(settings).await?;
+    if !store.clients().await?.is_empty() {
+        store.close().await;
+        return Ok(None);
+    }
+    let (told, registration) = first_client::create(settings.token_life)?;
+    store
+        .add_client(&registration, UnixTime::from(clock.now()))
+        .await?;
+    store.close().await;
+    Ok(Some(told))
+}
+
+/// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
+///
+/// The first private key of each algorithm signs from the issuer's next start or reload on; the one that signed
+/// before stays published, so tokens it signed stay valid. Further private keys and public keys are published.
+/// The store is created when there is none. All or nothing: on an error the store keeps what it had.
+///
+/// Not checked: whether a key was used elsewhere, its age, certificates beside it.
+///
+/// # Errors
+/// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
+/// key by the same name, and whatever opening the store may answer.
+pub async fn import_keys(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+    text: &str,
+) -> Result<Imported, Error> {
+    let mut found = import::parse(text, UnixTime::from(clock.now()))?;
+    let store = settings::open_store(settings).await?;
+    found.reconcile(&store.keys().await?)?;
+    store.add_keys(found.keys()).await?;
+    store.close().await;
+    found.report(settings::algorithm(settings)?)
+}

@@ -1,0 +1,32 @@
+//! Files that only their owner can read.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+
+use crate::error::Error;
+
+/// An empty file at `path` unless there is one, created before any secret goes in.
+///
+/// # Errors
+/// [`Error::File`].
+pub(super) fn create(path: &Path) -> Result<(), Error> {
+    let created = options().create(true).truncate(false).open(path);
+    created.map(|_| ()).map_err(io_error(path))
+}
+
+/// Write access with mode 0600 where the system knows modes.
+pub(super) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    move |source| Error::File {
+        path: path.to_owned(),
+        source,
+    }
+}

@@ -1,0 +1,59 @@
+//! What a token may say, and the rules that every grant shares: deny by default, one target, no more than registered.
+
+use std::time::Duration;
+
+use hallpass_token::{Scope, Subject};
+
+use crate::clients::registry::{Client, RegisteredTarget};
+use crate::token::refusal::Refusal;
+use crate::token::request::Target;
+
+/// What a grant came to.
+#[derive(Debug)]
+pub(crate) struct Entitlement<'c> {
+    /// Whom the token speaks for.
+    pub(crate) subject: &'c Subject,
+    /// The one service that it is for.
+    pub(crate) target: &'c RegisteredTarget,
+    pub(crate) scope: Scope,
+    pub(crate) token_life: Duration,
+}
+
+/// Which registered target the token is for.
+///
+/// # Errors
+/// One of the `invalid_target` refusals (RFC 8707 section 2).
+pub(crate) fn choose_target<'c>(
+    client: &'c Client,
+    requested: &Target<'_>,
+) -> Result<&'c RegisteredTarget, Refusal> {
+    match (requested, client.targets()) {
+        (Target::Several, _) => Err(Refusal::SeveralTargets),
+        (Target::One(name), targets) => targets
+            .iter()
+            .find(|target| target.audience.as_str() == name.as_ref())
+            .ok_or(Refusal::UnregisteredTarget),
+        (Target::Absent, []) => Err(Refusal::NoTarget),
+        (Target::Absent, [only]) => Ok(only),
+        (Target::Absent, _) => Err(Refusal::MissingTarget),
+    }
+}
+
+/// The scope to grant: what was asked when all of it is registered, nothing when nothing was asked.
+///
+/// # Errors
+/// [`Refusal::MalformedScope`] or [`Refusal::UnregisteredScope`].
+pub(crate) fn grant_scope(client: &Client, requested: Option<&str>) -> Result<Scope, Refusal> {
+    let Some(requested) = requested else {
+        return Ok(Scope::empty());
+    };
+    let requested: Scope = requested.parse().map_err(|_| Refusal::MalformedScope)?;
+    if requested == *client.scope() {
+        return Ok(client.scope().clone());
+    }
+    if client.scope().contains_all(&requested) {
+        Ok(requested)
+    } else {
+        Err(Refusal::UnregisteredScope)
+    }
+}
