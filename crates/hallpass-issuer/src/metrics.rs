@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hallpass_listen::ConnectionMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -37,8 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) token_answers: Counter,
     pub(crate) costly_checks: Counter,
     pub(crate) audit_dropped: Counter,
-    pub(crate) connections: Gauge,
-    pub(crate) connections_refused: Counter,
+    pub(crate) connections: ConnectionMetrics,
     pub(crate) clients: Gauge,
     keys: Family<KeyLabels, Gauge>,
 }
@@ -83,8 +83,7 @@ impl Metrics {
             token_answers: Counter::default(),
             costly_checks: Counter::default(),
             audit_dropped: Counter::default(),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
+            connections: ConnectionMetrics::default(),
             clients: Gauge::default(),
             keys: Family::default(),
         };
@@ -125,16 +124,8 @@ impl Metrics {
             "Audit events lost because the writer could not keep up",
             self.audit_dropped.clone(),
         );
-        registry.register(
-            "issuer_connections",
-            "Open connections",
-            self.connections.clone(),
-        );
-        registry.register(
-            "issuer_connections_refused",
-            "Connections closed at once because too many were open",
-            self.connections_refused.clone(),
-        );
+        self.connections
+            .register(registry.sub_registry_with_prefix("issuer"));
         registry.register("issuer_clients", "Registered clients", self.clients.clone());
         registry.register(
             "signing_key_created_timestamp_seconds",

@@ -1,7 +1,7 @@
 //! Starting, watching and stopping the issuer.
 
-mod connections;
-
+use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use axum::Router;
 use bytes::Bytes;
 use hallpass_clock::Clock;
 use hallpass_config::IssuerSettings;
+use hallpass_listen::{Drain, HttpServer, RunningServer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,8 +19,7 @@ use crate::audit::AuditWriter;
 use crate::core::Core;
 use crate::error::Error;
 use crate::http::public_urls::PublicUrls;
-use crate::http::router::router;
-use crate::server::connections::Accepting;
+use crate::http::router::{Connection, router};
 
 /// How long [`RunningIssuer::shutdown`] waits for requests in flight.
 pub const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -64,7 +64,10 @@ impl IssuerServer {
             source,
         })?;
         let server = Self::load(settings, local_addr, clock).await?;
-        Ok(server.serve(listener, local_addr))
+        server.serve(listener).map_err(|source| Error::Listen {
+            address: local_addr,
+            source,
+        })
     }
 
     /// Loads the issuer without a socket, for [`router`](Self::router).
@@ -96,32 +99,34 @@ impl IssuerServer {
         router(core)
     }
 
-    fn serve(self, listener: TcpListener, local_addr: SocketAddr) -> RunningIssuer {
+    fn serve(self, listener: TcpListener) -> io::Result<RunningIssuer> {
         let Self { core, audit } = self;
+        let metrics = core.metrics().connections.clone();
+        let (shared, router) = (Arc::clone(&core), router(Arc::clone(&core)));
+        let serving = HttpServer::new(listener)
+            .metrics(metrics)
+            .serve(move |peer| {
+                let connection = Connection::new(Arc::clone(&shared), router.clone(), peer.ip());
+                tower::service_fn(move |request| {
+                    let connection = connection.clone();
+                    async move { Ok::<_, Infallible>(connection.answer(request).await) }
+                })
+            })?;
         let (stop, stopped) = watch::channel(false);
-        let audit = tokio::spawn(audit.run(when_true(stopped.clone())));
-        let accepting = Accepting::new(listener, Arc::clone(&core));
-        let (drain, draining) = watch::channel(false);
-        let serving = tokio::spawn(accepting.run(when_true(draining)));
-        RunningIssuer {
+        Ok(RunningIssuer {
             core,
-            local_addr,
-            drain,
             serving,
             stop,
-            audit,
-        }
+            audit: tokio::spawn(audit.run(when_true(stopped))),
+        })
     }
 }
 
-/// An issuer that answers requests. Dropping it leaves it running; call [`shutdown`](Self::shutdown).
+/// An issuer that answers requests. Dropping it cuts them off; [`shutdown`](Self::shutdown) lets them finish.
 #[derive(Debug)]
 pub struct RunningIssuer {
     core: Arc<Core>,
-    local_addr: SocketAddr,
-    /// Ends the accept loop, which then waits for open connections.
-    drain: watch::Sender<bool>,
-    serving: JoinHandle<()>,
+    serving: RunningServer,
     /// Ends the audit writer, after the last request.
     stop: watch::Sender<bool>,
     audit: JoinHandle<()>,
@@ -131,7 +136,7 @@ impl RunningIssuer {
     /// Where it listens; the port that the system chose when port 0 was asked for.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        self.serving.local_addr()
     }
 
     /// What stands in `iss` of its tokens.
@@ -190,14 +195,14 @@ impl RunningIssuer {
                 return Error::TaskEnded { task };
             }
             tokio::select! {
-                _ = &mut self.serving => {}
+                () = self.serving.ended() => {}
                 _ = &mut self.audit => {}
             }
         }
     }
 
     fn ended_task(&self) -> Option<&'static str> {
-        if self.serving.is_finished() {
+        if self.serving.has_ended() {
             Some("accept loop")
         } else if self.audit.is_finished() {
             Some("audit writer")
@@ -218,20 +223,14 @@ impl RunningIssuer {
     ///
     /// # Errors
     /// [`Error::TaskEnded`] when a task had ended by itself before.
-    pub async fn shutdown_within(mut self, limit: Duration) -> Result<(), Error> {
+    pub async fn shutdown_within(self, limit: Duration) -> Result<(), Error> {
         self.core.begin_stopping();
         let ended = self.ended_task();
-        let _ = self.drain.send(true);
-        if !self.serving.is_finished()
-            && tokio::time::timeout(limit, &mut self.serving)
-                .await
-                .is_err()
-        {
+        if self.serving.shutdown_within(limit).await == Drain::CutOff {
             tracing::warn!(
                 limit_seconds = limit.as_secs(),
                 "requests in flight were cut off at the drain limit"
             );
-            self.serving.abort();
         }
         let _ = self.stop.send(true);
         if !self.audit.is_finished() {

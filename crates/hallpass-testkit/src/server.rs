@@ -1,20 +1,20 @@
 //! A real HTTP server on loopback.
 
-use std::future::IntoFuture;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use axum::Router;
+use hallpass_listen::{HttpServer, RunningServer};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+
+/// How long [`TestServer::stop`] waits for requests that are under way.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Serves a router on loopback until it is stopped or dropped.
 #[derive(Debug)]
 pub struct TestServer {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<io::Result<()>>,
+    running: RunningServer,
 }
 
 impl TestServer {
@@ -32,36 +32,24 @@ impl TestServer {
     /// When the address can not be bound.
     pub async fn start_at(address: SocketAddr, router: Router) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel::<()>();
-        // Ends on a word and on the drop of the sender alike.
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            let _stopped_or_dropped = stopped.await;
-        });
-        let serving = tokio::spawn(serving.into_future());
-        Ok(Self {
-            address,
-            stop: Some(stop),
-            serving,
-        })
+        let running = HttpServer::new(listener).serve(move |_peer| router.clone())?;
+        Ok(Self { running })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.running.local_addr()
     }
 
     /// `http://address` followed by `path`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.address())
     }
 
-    /// Finishes what is under way, closes all connections and the listening socket.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        // An error means that the runtime is ending: it has stopped, then.
-        let _result = self.serving.await;
+    /// Finishes what is under way, within 10 s, and closes all connections and the listening socket.
+    pub async fn stop(self) {
+        self.running.shutdown_within(DRAIN_LIMIT).await;
     }
 }

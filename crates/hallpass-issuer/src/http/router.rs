@@ -1,14 +1,17 @@
 //! All routes in one place.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::response::Response;
+use axum::extract::{ConnectInfo, State};
 use axum::routing::{any, get};
-use http::Method;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use tower::Service as _;
 
 use crate::core::Core;
 use crate::http::documents;
@@ -28,7 +31,43 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .with_state(core)
 }
 
-async fn token_endpoint(State(core): State<Arc<Core>>, request: Request) -> Response {
+/// The same endpoints for one connection of a listener of our own.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    core: Arc<Core>,
+    router: Router,
+    source: IpAddr,
+}
+
+impl Connection {
+    /// Answers what comes from `source`; `router` is [`router`]'s.
+    pub(crate) const fn new(core: Arc<Core>, router: Router, source: IpAddr) -> Self {
+        Self {
+            core,
+            router,
+            source,
+        }
+    }
+
+    /// The token endpoint goes past the router, which serves everything else: it is all of the load.
+    pub(crate) async fn answer(
+        mut self,
+        request: Request<Incoming>,
+    ) -> Response<Either<Full<Bytes>, Body>> {
+        if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
+            let (parts, body) = request.into_parts();
+            return endpoint::answer(&self.core, &parts.headers, body, Some(self.source))
+                .await
+                .map(Either::Left);
+        }
+        match self.router.call(request).await {
+            Ok(response) => response.map(Either::Right),
+            Err(never) => match never {},
+        }
+    }
+}
+
+async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
     let source = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()

@@ -1,0 +1,78 @@
+//! One connection, from the socket to its end.
+
+use std::convert::Infallible;
+use std::error::Error;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tower_service::Service;
+
+use crate::limits::ConnectionLimits;
+
+/// Counts an open connection and holds its place until it is dropped.
+pub(crate) struct Place {
+    open: Gauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    pub(crate) fn new(open: Gauge, permit: OwnedSemaphorePermit) -> Self {
+        open.inc();
+        Self {
+            open,
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
+/// Serves HTTP on `stream` until the peer, a limit or `watcher` ends it. Runs in the connection's own task.
+pub(crate) async fn serve<S, B>(
+    stream: TcpStream,
+    service: S,
+    limits: ConnectionLimits,
+    watcher: Watcher,
+    place: Place,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.buffer_bytes)
+        .serve_connection(
+            TokioIo::new(accept(stream)),
+            TowerToHyperService::new(service),
+        );
+    // What ends a connection early is the peer's affair: it is no event for the log.
+    let _ended = watcher.watch(connection).await;
+    drop(place);
+}
+
+/// The acceptor step: turns a socket into the stream that HTTP is spoken on.
+///
+/// It runs in the connection's task and on its place, so that a slow step holds up nobody else: a TLS handshake goes
+/// here, within a limit of its own.
+fn accept(stream: TcpStream) -> TcpStream {
+    // Small responses must not wait for the peer's delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    stream
+}

@@ -1,0 +1,48 @@
+//! An HTTP server's sockets: an accept loop with limits, connections that have an owner, and an orderly end.
+//!
+//! What it promises:
+//! * **Everything has a limit**: connections at once, the time that a request's head may take and a connection may
+//!   idle, the size of a head, the buffer of a connection. See [`ConnectionLimits`].
+//! * **Each connection has an owner.** They belong to the accept loop and that to its [`RunningServer`]: when it is
+//!   dropped, or the drain limit is over, they end, and with them the requests on them.
+//! * **An orderly end**: [`RunningServer::shutdown_within`] closes the listening socket and idle connections, and
+//!   lets requests in flight finish.
+//!
+//! What it does not do: TLS (put it behind a proxy, or on loopback), HTTP/2, upgrades; limit the size of a body or the
+//! time that one takes, which is for whoever reads it.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//! use std::time::Duration;
+//!
+//! use bytes::Bytes;
+//! use hallpass_listen::HttpServer;
+//! use http::Response;
+//! use http_body_util::Full;
+//! use tokio::net::TcpListener;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:8080").await?;
+//! // An axum router is a service too: `serve(move |_peer| router.clone())`.
+//! let running = HttpServer::new(listener).serve(|peer| {
+//!     tower::service_fn(move |_request| async move {
+//!         let greeting = format!("hello, {peer}\n");
+//!         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(greeting))))
+//!     })
+//! })?;
+//! println!("listening on {}", running.local_addr());
+//! running.shutdown_within(Duration::from_secs(10)).await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod limits;
+mod metrics;
+mod running;
+mod server;
+
+pub use limits::ConnectionLimits;
+pub use metrics::ConnectionMetrics;
+pub use running::{Drain, RunningServer};
+pub use server::HttpServer;

@@ -1,0 +1,88 @@
+//! The handle of a server that answers, and its end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A server that answers requests.
+///
+/// Dropped, it ends at once, with its connections and the requests on them; [`shutdown_within`](Self::shutdown_within)
+/// lets those finish.
+#[derive(Debug)]
+#[must_use = "dropped, the server ends"]
+pub struct RunningServer {
+    local_addr: SocketAddr,
+    drain: watch::Sender<bool>,
+    /// The accept loop, which owns the connections.
+    accepting: JoinHandle<()>,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// Every request in flight was answered.
+    Complete,
+    /// Requests that still ran at the limit were cut off.
+    CutOff,
+}
+
+impl RunningServer {
+    pub(crate) const fn new(
+        local_addr: SocketAddr,
+        drain: watch::Sender<bool>,
+        accepting: JoinHandle<()>,
+    ) -> Self {
+        Self {
+            local_addr,
+            drain,
+            accepting,
+        }
+    }
+
+    /// Where it listens; the port that the system chose when port 0 was asked for.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Whether it has ended, which it does not do by itself.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.accepting.is_finished()
+    }
+
+    /// Waits until it has ended; for a `select!` beside the signals, since it should not end by itself.
+    pub async fn ended(&mut self) {
+        // A handle that has given its result must not be polled again.
+        if !self.accepting.is_finished() {
+            let _ended = (&mut self.accepting).await;
+        }
+    }
+
+    /// Ends it at once: the listening socket, the connections and the requests on them.
+    pub fn abort(&self) {
+        self.accepting.abort();
+    }
+
+    /// Closes the listening socket and idle connections, lets requests in flight finish, and cuts off what still runs
+    /// after `limit`.
+    pub async fn shutdown_within(mut self, limit: Duration) -> Drain {
+        // An error means that it has ended already.
+        let _ended = self.drain.send(true);
+        if tokio::time::timeout(limit, self.ended()).await.is_ok() {
+            return Drain::Complete;
+        }
+        self.abort();
+        // The connections are gone when the accept loop is: it owns them.
+        self.ended().await;
+        Drain::CutOff
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}

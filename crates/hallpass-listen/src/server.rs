@@ -1,0 +1,159 @@
+//! The accept loop.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tower_service::Service;
+
+use crate::connection::{self, Place};
+use crate::limits::ConnectionLimits;
+use crate::metrics::ConnectionMetrics;
+use crate::running::RunningServer;
+
+/// How long the accept loop pauses when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listening socket that is not served yet.
+#[derive(Debug)]
+#[must_use = "nothing is answered until it is served"]
+pub struct HttpServer {
+    listener: TcpListener,
+    limits: ConnectionLimits,
+    metrics: ConnectionMetrics,
+}
+
+impl HttpServer {
+    /// Serves what comes to `listener`, within the default [`ConnectionLimits`].
+    pub fn new(listener: TcpListener) -> Self {
+        Self {
+            listener,
+            limits: ConnectionLimits::default(),
+            metrics: ConnectionMetrics::default(),
+        }
+    }
+
+    /// Other limits.
+    pub fn limits(mut self, limits: ConnectionLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Counts there; by default nobody sees the counts.
+    pub fn metrics(mut self, metrics: ConnectionMetrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Answers requests with what `service` makes for each connection's peer. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not say where the socket listens.
+    pub fn serve<M, S, B>(self, service: M) -> io::Result<RunningServer>
+    where
+        M: Fn(SocketAddr) -> S + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let local_addr = self.listener.local_addr()?;
+        let (drain, mut draining) = watch::channel(false);
+        let accepting = Accepting {
+            places: Arc::new(Semaphore::new(self.limits.connections)),
+            limits: self.limits,
+            metrics: self.metrics,
+            service,
+            graceful: GracefulShutdown::new(),
+            connections: JoinSet::new(),
+        };
+        let accepting = tokio::spawn(accepting.run(self.listener, async move {
+            // An error means that the sender is gone: nobody could ask later.
+            let _asked = draining.wait_for(|drain| *drain).await;
+        }));
+        Ok(RunningServer::new(local_addr, drain, accepting))
+    }
+}
+
+struct Accepting<M> {
+    places: Arc<Semaphore>,
+    limits: ConnectionLimits,
+    metrics: ConnectionMetrics,
+    service: M,
+    graceful: GracefulShutdown,
+    /// Dropped with this, and all connections with it.
+    connections: JoinSet<()>,
+}
+
+impl<M, S, B> Accepting<M>
+where
+    M: Fn(SocketAddr) -> S,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Accepts until `drain` is ready, then waits for the open connections to finish what they do.
+    async fn run(mut self, listener: TcpListener, drain: impl Future<Output = ()>) {
+        let mut drain = std::pin::pin!(drain);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.open(stream, peer),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = self.connections.join_next() => note(ended),
+                () = &mut drain => break,
+            }
+        }
+        drop(listener);
+        self.graceful.shutdown().await;
+        while let Some(ended) = self.connections.join_next().await {
+            note(ended);
+        }
+    }
+
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.metrics.refused.inc();
+            return;
+        };
+        self.connections.spawn(connection::serve(
+            stream,
+            (self.service)(peer),
+            self.limits,
+            self.graceful.watcher(),
+            Place::new(self.metrics.open.clone(), permit),
+        ));
+    }
+}
+
+/// A panic ends one connection and no other; it must not go unseen.
+fn note(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection ended in a panic");
+    }
+}

@@ -1,0 +1,61 @@
+//! How a server ends.
+
+use std::time::Duration;
+
+use hallpass_listen::{ConnectionLimits, Drain};
+use tokio::net::TcpStream;
+
+use crate::rig::{rest, start};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_drain_finishes_requests_in_flight_closes_idle_connections_and_takes_no_new_ones() {
+    let rig = start(ConnectionLimits::default()).await;
+    let address = rig.server.local_addr();
+    let mut idle = rig.idle().await;
+    let mut busy = rig.in_flight().await;
+    let stopping = tokio::spawn(rig.server.shutdown_within(LIMIT));
+    assert_eq!(rest(&mut idle).await, "", "an idle connection is closed");
+    assert!(TcpStream::connect(address).await.is_err());
+    rig.go.add_permits(1);
+    assert!(rest(&mut busy).await.ends_with("fine"));
+    assert_eq!(stopping.await.unwrap(), Drain::Complete);
+    assert_eq!(rig.metrics.open(), 0);
+}
+
+#[tokio::test]
+async fn what_still_runs_at_the_limit_ends_with_its_connection() {
+    let rig = start(ConnectionLimits::default()).await;
+    let mut busy = rig.in_flight().await;
+    let drain = rig.server.shutdown_within(Duration::from_millis(20)).await;
+    assert_eq!(drain, Drain::CutOff);
+    assert_eq!(rig.metrics.open(), 0, "nobody goes on behind the shutdown");
+    assert_eq!(rest(&mut busy).await, "");
+}
+
+#[tokio::test]
+async fn a_dropped_server_ends_with_all_its_connections() {
+    let rig = start(ConnectionLimits::default()).await;
+    let (mut idle, mut busy) = (rig.idle().await, rig.in_flight().await);
+    drop(rig.server);
+    assert_eq!(rest(&mut idle).await, "");
+    assert_eq!(rest(&mut busy).await, "");
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_asked_for_is_noticed() {
+    let mut rig = start(ConnectionLimits::default()).await;
+    tokio::select! {
+        biased;
+        () = rig.server.ended() => panic!("it runs"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert!(!rig.server.has_ended());
+    rig.server.abort();
+    for _ in 0..2 {
+        rig.server.ended().await;
+    }
+    assert!(rig.server.has_ended());
+    assert_eq!(rig.server.shutdown_within(LIMIT).await, Drain::Complete);
+}
