@@ -15,7 +15,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::token::{
-    AccessToken, Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, sign, verify,
+    AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, sign, verify,
 };
 use serde_json::Value;
 
@@ -45,9 +45,9 @@ pub(crate) fn run() -> Outcome<()> {
 }
 
 /// What our issuer puts into a service token.
-pub(crate) fn claims_from(now: UnixTime) -> Outcome<Claims> {
+pub(crate) fn claims_from(now: UnixTime) -> Outcome<TokenClaims> {
     let end = now.saturating_add(Duration::from_secs(600));
-    let mut claims = Claims::new(
+    let mut claims = TokenClaims::new(
         "internal".parse()?,
         "internal-service-client".parse()?,
         "service-system".parse()?,
@@ -77,7 +77,7 @@ fn measure_verify(key: &SigningKey, token: &AccessToken) -> Outcome<Row> {
     ))
 }
 
-fn measure_sign(key: &SigningKey, claims: &Claims, token: &AccessToken) -> Outcome<Row> {
+fn measure_sign(key: &SigningKey, claims: &TokenClaims, token: &AccessToken) -> Outcome<Row> {
     let (message, _) = split(token.expose())?;
     let der = key.to_pkcs8()?;
     let random = SystemRandom::new();

@@ -96,7 +96,7 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_token::{AccessToken, Claims, UnixTime};
+    use hallpass_token::{AccessToken, TokenClaims, UnixTime};
     use serde_json::json;
 
     use super::*;
@@ -140,7 +140,7 @@ mod tests {
         let [issuer, audience] = ["internal", "shop"];
         let subject = "al\u{fc}ce, 100%".parse().unwrap();
         let end = UnixTime::from_secs(9);
-        let mut claims = Claims::new(
+        let mut claims = TokenClaims::new(
             issuer.parse().unwrap(),
             subject,
             audience.parse().unwrap(),

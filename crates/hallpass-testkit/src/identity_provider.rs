@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
-use hallpass::token::{AccessToken, Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use hallpass::token::{AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 
 use crate::TestServer;
 
@@ -43,7 +43,7 @@ impl TestIdentityProvider {
     /// # Errors
     /// When `user` is no subject.
     pub fn token(&self, user: &str, now: UnixTime) -> Result<AccessToken, BoxError> {
-        let mut claims = Claims::new(
+        let mut claims = TokenClaims::new(
             Self::ISSUER.parse()?,
             user.parse()?,
             Self::AUDIENCE.parse()?,
@@ -58,7 +58,7 @@ impl TestIdentityProvider {
     ///
     /// # Errors
     /// When they would make no token, as when they have expired at `now`.
-    pub fn sign(&self, claims: &Claims, now: UnixTime) -> Result<AccessToken, BoxError> {
+    pub fn sign(&self, claims: &TokenClaims, now: UnixTime) -> Result<AccessToken, BoxError> {
         Ok(sign(claims, &self.key, now)?)
     }
 }

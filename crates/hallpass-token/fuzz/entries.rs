@@ -43,7 +43,7 @@ pub(crate) fn token(input: &[u8]) {
 }
 
 /// Claims that could be read are written so that they read the same.
-fn round_trip(claims: &hallpass_token::Claims) {
+fn round_trip(claims: &hallpass_token::TokenClaims) {
     let Ok(json) = serde_json::to_string(claims) else {
         panic!("claims can be written")
     };

@@ -26,7 +26,7 @@ pub const MAX_AUDIENCES: usize = 32;
 /// `Serialize` gives the form on the wire: `aud` as a string when there is one, absent claims left out.
 /// Claims that come from [`verify`](crate::verify) have been checked; others have not.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claims {
+pub struct TokenClaims {
     /// Who issued the token (`iss`).
     pub issuer: Issuer,
     /// Whom it is about (`sub`).
@@ -54,7 +54,7 @@ pub struct Claims {
     pub extra: Map<String, Value>,
 }
 
-impl Claims {
+impl TokenClaims {
     /// Claims with what every token needs and nothing else.
     #[must_use]
     pub fn new(issuer: Issuer, subject: Subject, audience: Audience, expires_at: UnixTime) -> Self {
@@ -159,7 +159,7 @@ impl Serialize for Thumbprint {
     }
 }
 
-impl Serialize for Claims {
+impl Serialize for TokenClaims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("iss", &self.issuer)?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::access_token::AccessToken;
-use crate::claims::{Actor, Claims};
+use crate::claims::{Actor, TokenClaims};
 use crate::name::{ClientId, Issuer, Subject};
 use crate::scope::Scope;
 use crate::time::UnixTime;
@@ -16,14 +16,14 @@ use crate::time::UnixTime;
 pub struct SecurityContext(Arc<Inner>);
 
 struct Inner {
-    claims: Claims,
+    claims: TokenClaims,
     token: AccessToken,
 }
 
 impl SecurityContext {
     /// A context of verified claims and the token that they stood in.
     #[must_use]
-    pub fn new(claims: Claims, token: AccessToken) -> Self {
+    pub fn new(claims: TokenClaims, token: AccessToken) -> Self {
         Self(Arc::new(Inner { claims, token }))
     }
 
@@ -65,7 +65,7 @@ impl SecurityContext {
 
     /// All claims.
     #[must_use]
-    pub fn claims(&self) -> &Claims {
+    pub fn claims(&self) -> &TokenClaims {
         &self.0.claims
     }
 
@@ -106,12 +106,12 @@ impl fmt::Debug for SecurityContext {
 #[cfg(test)]
 mod tests {
     use super::SecurityContext;
-    use crate::{AccessToken, Actor, Claims, UnixTime};
+    use crate::{AccessToken, Actor, TokenClaims, UnixTime};
 
-    fn context(change: impl FnOnce(&mut Claims)) -> SecurityContext {
+    fn context(change: impl FnOnce(&mut TokenClaims)) -> SecurityContext {
         let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
         let (issuer, subject) = (issuer.parse().unwrap(), subject.parse().unwrap());
-        let mut claims = Claims::new(
+        let mut claims = TokenClaims::new(
             issuer,
             subject,
             audience.parse().unwrap(),

@@ -1,6 +1,6 @@
 //! Internal access tokens: claims, keys, JWK sets, strict signing and verification.
 //!
-//! **Promise.** A [`Claims`] value that [`verify`] returns comes from a token that the holder of a known private key of
+//! **Promise.** A [`TokenClaims`] value that [`verify`] returns comes from a token that the holder of a known private key of
 //! the expected issuer signed as an access token for the expected audience, and that is valid now. Everything that RFC
 //! 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused; `docs/tokens.md` lists it.
 //!
@@ -9,14 +9,14 @@
 //! what a scope, an actor or a confirmation (`cnf`) means.
 //!
 //! ```
-//! use hallpass_token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, sign, verify};
+//! use hallpass_token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, sign, verify};
 //! use std::time::Duration;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let now = UnixTime::from_secs(1_700_000_000);
 //! let key = SigningKey::generate(Algorithm::Es256)?;
 //! let end = now.saturating_add(Duration::from_secs(600));
-//! let mut claims = Claims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
+//! let mut claims = TokenClaims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
 //! claims.scope = "internal-service".parse()?;
 //! let token = sign(&claims, &key, now)?;
 //!
@@ -51,7 +51,7 @@ mod verify;
 pub use access_token::AccessToken;
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use bearer::{BearerSyntaxError, parse_bearer};
-pub use claims::{Actor, Claims, Confirmation, MAX_ACTOR_DEPTH, MAX_AUDIENCES, Thumbprint};
+pub use claims::{Actor, Confirmation, MAX_ACTOR_DEPTH, MAX_AUDIENCES, Thumbprint, TokenClaims};
 pub use context::SecurityContext;
 pub use error::{BearerError, Part, VerifyError};
 pub use json::MAX_JSON_DEPTH;

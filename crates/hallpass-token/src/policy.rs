@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::algorithm::Algorithms;
-use crate::claims::Claims;
+use crate::claims::TokenClaims;
 use crate::error::VerifyError;
 use crate::name::{Audience, Issuer};
 use crate::time::UnixTime;
@@ -120,7 +120,7 @@ impl VerifyPolicy {
     /// # Errors
     /// [`VerifyError::Issuer`], [`Audience`](VerifyError::Audience), [`Expired`](VerifyError::Expired) or
     /// [`NotYetValid`](VerifyError::NotYetValid).
-    pub fn check(&self, claims: &Claims, now: UnixTime) -> Result<(), VerifyError> {
+    pub fn check(&self, claims: &TokenClaims, now: UnixTime) -> Result<(), VerifyError> {
         if claims.issuer != self.issuer {
             return Err(VerifyError::Issuer);
         }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::access_token::AccessToken;
 use crate::base64url;
-use crate::claims::{Claims, MAX_ACTOR_DEPTH};
+use crate::claims::{MAX_ACTOR_DEPTH, TokenClaims};
 use crate::json::MAX_JSON_DEPTH;
 use crate::signing_key::SigningKey;
 use crate::time::UnixTime;
@@ -53,7 +53,11 @@ pub enum SignError {
 ///
 /// # Errors
 /// [`SignError`] when the claims would make no sound token.
-pub fn sign(claims: &Claims, key: &SigningKey, now: UnixTime) -> Result<AccessToken, SignError> {
+pub fn sign(
+    claims: &TokenClaims,
+    key: &SigningKey,
+    now: UnixTime,
+) -> Result<AccessToken, SignError> {
     sign_within(claims, key, now, DEFAULT_MAX_TOKEN_BYTES)
 }
 
@@ -62,7 +66,7 @@ pub fn sign(claims: &Claims, key: &SigningKey, now: UnixTime) -> Result<AccessTo
 /// # Errors
 /// As [`sign`].
 pub fn sign_within(
-    claims: &Claims,
+    claims: &TokenClaims,
     key: &SigningKey,
     now: UnixTime,
     limit: usize,
@@ -88,7 +92,7 @@ pub fn sign_within(
     Ok(AccessToken::new(token))
 }
 
-fn check(claims: &Claims, now: UnixTime) -> Result<(), SignError> {
+fn check(claims: &TokenClaims, now: UnixTime) -> Result<(), SignError> {
     let count = claims.audience.len();
     if count != 1 {
         return Err(SignError::AudienceCount { count });
@@ -110,7 +114,7 @@ fn check(claims: &Claims, now: UnixTime) -> Result<(), SignError> {
     if claims
         .extra
         .keys()
-        .any(|name| Claims::is_reserved(name) || name == "scp")
+        .any(|name| TokenClaims::is_reserved(name) || name == "scp")
     {
         return Err(SignError::ReservedClaim);
     }

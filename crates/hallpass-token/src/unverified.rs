@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::base64url;
-use crate::claims::{self, Claims};
+use crate::claims::{self, TokenClaims};
 use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
 use crate::jwk_set::JwkSet;
@@ -86,7 +86,7 @@ impl<'a> UnverifiedToken<'a> {
     ///
     /// # Errors
     /// As [`verify`](Self::verify) for claims that can not be read.
-    pub fn unverified_claims(&self) -> Result<Claims, VerifyError> {
+    pub fn unverified_claims(&self) -> Result<TokenClaims, VerifyError> {
         claims::parse(&self.payload)
     }
 
@@ -114,7 +114,7 @@ impl<'a> UnverifiedToken<'a> {
         keys: &JwkSet,
         policy: &VerifyPolicy,
         now: UnixTime,
-    ) -> Result<Claims, VerifyError> {
+    ) -> Result<TokenClaims, VerifyError> {
         if self.text.len() > policy.max_token_bytes() {
             return Err(VerifyError::TooLarge);
         }

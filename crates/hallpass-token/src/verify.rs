@@ -1,7 +1,7 @@
 //! Verification: what must hold before a token is believed.
 
 use crate::algorithm::Algorithms;
-use crate::claims::Claims;
+use crate::claims::TokenClaims;
 use crate::error::VerifyError;
 use crate::jwk_set::JwkSet;
 use crate::policy::VerifyPolicy;
@@ -24,7 +24,7 @@ pub fn verify(
     keys: &JwkSet,
     policy: &VerifyPolicy,
     now: UnixTime,
-) -> Result<Claims, VerifyError> {
+) -> Result<TokenClaims, VerifyError> {
     UnverifiedToken::parse(token, policy.max_token_bytes())?.verify(keys, policy, now)
 }
 

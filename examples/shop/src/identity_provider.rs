@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
-use hallpass::token::{AccessToken, Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use hallpass::token::{AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 
 /// Its name, as it stands in `iss`.
 pub const ISSUER: &str = "https://id.shop.example";
@@ -42,7 +42,8 @@ impl IdentityProvider {
         life: Duration,
     ) -> Result<AccessToken, BoxError> {
         let end = now.saturating_add(life);
-        let mut claims = Claims::new(ISSUER.parse()?, customer.parse()?, AUDIENCE.parse()?, end);
+        let mut claims =
+            TokenClaims::new(ISSUER.parse()?, customer.parse()?, AUDIENCE.parse()?, end);
         claims.scope = "orders:read".parse()?;
         claims.issued_at = Some(now);
         Ok(sign(&claims, &self.key, now)?)

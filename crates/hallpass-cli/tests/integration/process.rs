@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use hallpass::token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use hallpass::token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -129,7 +129,7 @@ impl Keys {
     pub(crate) fn token(&self) -> String {
         let now = UnixTime::from_secs(NOW);
         let end = now.saturating_add(Duration::from_secs(600));
-        let mut claims = Claims::new(
+        let mut claims = TokenClaims::new(
             ISSUER.parse().unwrap(),
             "internal-service-client".parse().unwrap(),
             AUDIENCE.parse().unwrap(),

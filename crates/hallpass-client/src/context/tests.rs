@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, Claims, SecurityContext, UnixTime};
+use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
 use hallpass_upstream::Body;
 use http::Request;
 use http_body::Frame;
@@ -16,7 +16,7 @@ fn user(name: &str) -> SecurityContext {
         "internal".parse().unwrap(),
         "order-service".parse().unwrap(),
     );
-    let claims = Claims::new(
+    let claims = TokenClaims::new(
         issuer,
         name.parse().unwrap(),
         audience,

@@ -167,11 +167,11 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
 #[tokio::test]
 async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
     use hallpass_client::context;
-    use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
+    use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
 
     let names = ["internal", "alice", "order-service"];
     let [issuer, subject, audience] = names;
-    let claims = Claims::new(
+    let claims = TokenClaims::new(
         issuer.parse().unwrap(),
         subject.parse().unwrap(),
         audience.parse().unwrap(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
+use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
 use hallpass_client::{BearerLayer, CallError, Identity, TokenHandle};
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, TransportError};
@@ -86,7 +86,7 @@ impl Setup {
         let [issuer, subject, audience] = ["internal", "alice", "order-service"];
         let now = UnixTime::from(self.issuer.clock().now());
         let ends = now.saturating_add(Duration::from_secs(seconds));
-        let claims = Claims::new(
+        let claims = TokenClaims::new(
             issuer.parse().unwrap(),
             subject.parse().unwrap(),
             audience.parse().unwrap(),

@@ -5,7 +5,7 @@ mod upstream;
 
 use std::time::{Duration, SystemTime};
 
-use hallpass_client::token::{AccessToken, Claims, SecurityContext, UnixTime};
+use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
 use hallpass_feign::{Feign, FeignBuilder};
 use hallpass_upstream::StaticDiscovery;
 
@@ -38,6 +38,6 @@ pub(crate) fn caller(name: &str) -> SecurityContext {
 pub(crate) fn caller_until(name: &str, expires_at: UnixTime) -> SecurityContext {
     let issuer = "https://users.example".parse().unwrap();
     let audience = "order-service".parse().unwrap();
-    let claims = Claims::new(issuer, name.parse().unwrap(), audience, expires_at);
+    let claims = TokenClaims::new(issuer, name.parse().unwrap(), audience, expires_at);
     SecurityContext::new(claims, AccessToken::new(format!("token-of-{name}")))
 }

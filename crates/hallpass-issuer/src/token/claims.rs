@@ -1,6 +1,6 @@
 //! The claims of a token (RFC 9068 section 2.2).
 
-use hallpass_token::{Claims, Issuer, TokenId, UnixTime};
+use hallpass_token::{Issuer, TokenClaims, TokenId, UnixTime};
 
 use crate::clients::registry::Client;
 use crate::token::entitlement::Entitlement;
@@ -12,8 +12,8 @@ pub(crate) fn claims(
     entitlement: Entitlement<'_>,
     token_id: TokenId,
     now: UnixTime,
-) -> Claims {
-    let mut claims = Claims::new(
+) -> TokenClaims {
+    let mut claims = TokenClaims::new(
         issuer.clone(),
         entitlement.subject.clone(),
         entitlement.target.audience.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, Claims, SignError, sign};
+use hallpass_token::{AccessToken, SignError, TokenClaims, sign};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -85,7 +85,7 @@ struct Issued<'c> {
     token: AccessToken,
     client: &'c Arc<Client>,
     target: &'c RegisteredTarget,
-    claims: Claims,
+    claims: TokenClaims,
 }
 
 /// Who asks, then what it may have.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::reader::Reader;
 use super::values::{ActorAt, Audiences, Bound, Words};
-use super::{Actor, Claims, Confirmation};
+use super::{Actor, Confirmation, TokenClaims};
 use crate::error::{Part, VerifyError};
 use crate::json::{StrictValue, Text};
 use crate::name::{Audience, ClientId, Issuer, Subject, TokenId};
@@ -16,7 +16,7 @@ use crate::scope::Scope;
 use crate::time::UnixTime;
 
 /// Reads the decoded claims set. `iss`, `sub`, `aud` and `exp` must be there; nothing is compared with anything.
-pub(crate) fn parse(json: &[u8]) -> Result<Claims, VerifyError> {
+pub(crate) fn parse(json: &[u8]) -> Result<TokenClaims, VerifyError> {
     let text = std::str::from_utf8(json).map_err(|_| VerifyError::Malformed(Part::Claims))?;
     let reader = Reader::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -86,13 +86,13 @@ struct Partial {
 struct Whole<'r>(&'r Reader);
 
 impl<'de> Visitor<'de> for Whole<'_> {
-    type Value = Claims;
+    type Value = TokenClaims;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("claims")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Claims, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<TokenClaims, A::Error> {
         let own = self.0;
         let mut claims = Partial::default();
         while let Some(name) = members.next_key_seed(Text)? {
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for Whole<'_> {
 }
 
 impl Whole<'_> {
-    fn finish<E: Error>(&self, mut claims: Partial) -> Result<Claims, E> {
+    fn finish<E: Error>(&self, mut claims: Partial) -> Result<TokenClaims, E> {
         let missing = |claim| self.0.fail::<E>(VerifyError::MissingClaim { claim });
         if claims.scope.is_none()
             && let Some(scp) = claims.extra.remove("scp")
@@ -140,7 +140,7 @@ impl Whole<'_> {
             self.0.claim.set(Some("scp"));
             claims.scope = Some(self.scope_of(&scp)?);
         }
-        Ok(Claims {
+        Ok(TokenClaims {
             issuer: claims.issuer.ok_or_else(|| missing("iss"))?,
             subject: claims.subject.ok_or_else(|| missing("sub"))?,
             audience: claims.audience.ok_or_else(|| missing("aud"))?,

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{Actor, Claims, Confirmation, Thumbprint, parse, parse_issuer};
+use super::{Actor, Confirmation, Thumbprint, TokenClaims, parse, parse_issuer};
 use crate::{Scope, UnixTime, VerifyError};
 
-fn read(change: &Value) -> Result<Claims, VerifyError> {
+fn read(change: &Value) -> Result<TokenClaims, VerifyError> {
     let mut claims = json!({"iss": "internal", "sub": "a", "aud": "b", "exp": 9});
     for (name, value) in change.as_object().unwrap() {
         claims[name] = value.clone();
@@ -40,7 +40,7 @@ fn what_is_absent_is_not_written() {
     let wire = json!({"iss": "internal", "sub": "a", "aud": "b", "exp": 9});
     assert_eq!(serde_json::to_value(&claims).unwrap(), wire);
     let names = ["internal", "a", "b"];
-    let made = Claims::new(
+    let made = TokenClaims::new(
         names[0].parse().unwrap(),
         names[1].parse().unwrap(),
         names[2].parse().unwrap(),

@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
 use super::{SignError, sign, sign_within};
-use crate::{Actor, Algorithm, Claims, JwkSet, SigningKey, UnixTime, VerifyPolicy, verify};
+use crate::{Actor, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, verify};
 
-fn claims() -> Claims {
+fn claims() -> TokenClaims {
     let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
     let (issuer, subject) = (issuer.parse().unwrap(), subject.parse().unwrap());
-    Claims::new(
+    TokenClaims::new(
         issuer,
         subject,
         audience.parse().unwrap(),
@@ -35,7 +35,7 @@ fn what_is_signed_verifies_with_every_algorithm() {
 #[test]
 fn claims_that_make_no_sound_token_are_not_signed() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-    let attempt = |change: &dyn Fn(&mut Claims)| {
+    let attempt = |change: &dyn Fn(&mut TokenClaims)| {
         let mut claims = claims();
         change(&mut claims);
         sign(&claims, &key, UnixTime::from_secs(10)).map(|_| ())
@@ -52,10 +52,10 @@ fn claims_that_make_no_sound_token_are_not_signed() {
         attempt(&|claims| claims.audience.clear()),
         Err(SignError::AudienceCount { count: 0 })
     );
-    let second = |claims: &mut Claims| claims.audience.push("second".parse().unwrap());
+    let second = |claims: &mut TokenClaims| claims.audience.push("second".parse().unwrap());
     assert_eq!(attempt(&second), Err(SignError::AudienceCount { count: 2 }));
     let reserved =
-        |claims: &mut Claims| drop(claims.extra.insert("iss".to_owned(), "other".into()));
+        |claims: &mut TokenClaims| drop(claims.extra.insert("iss".to_owned(), "other".into()));
     assert_eq!(attempt(&reserved), Err(SignError::ReservedClaim));
 }
 
@@ -78,7 +78,7 @@ fn the_size_budget_counts_every_byte() {
 #[test]
 fn no_token_is_signed_that_our_own_verifier_would_refuse() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-    let attempt = |change: &dyn Fn(&mut Claims)| {
+    let attempt = |change: &dyn Fn(&mut TokenClaims)| {
         let mut claims = claims();
         change(&mut claims);
         let token = sign(&claims, &key, UnixTime::from_secs(0))?;
@@ -110,7 +110,7 @@ fn no_token_is_signed_that_our_own_verifier_would_refuse() {
         attempt(&|claims| claims.issued_at = Some(beyond)),
         Err(SignError::OutOfRange)
     );
-    let five = |claims: &mut Claims| {
+    let five = |claims: &mut TokenClaims| {
         let actor = |inner| Actor {
             actor: inner,
             ..Actor::new("a".parse().unwrap())

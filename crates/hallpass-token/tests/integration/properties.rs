@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use hallpass_token::{
-    Actor, Algorithm, Claims, Confirmation, JwkSet, Scope, SigningKey, Thumbprint, UnixTime,
+    Actor, Algorithm, Confirmation, JwkSet, Scope, SigningKey, Thumbprint, TokenClaims, UnixTime,
     UnverifiedToken, VerifyPolicy, parse_bearer, sign_within, verify,
 };
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ fn extra() -> impl Strategy<Value = serde_json::Map<String, serde_json::Value>> 
         prop::collection::vec(any::<String>(), 0..3).prop_map(serde_json::Value::from),
     ];
     // `scp` is read as scope where there is no `scope`, so it is none of the others.
-    let free = |name: &String| !Claims::is_reserved(name) && name != "scp";
+    let free = |name: &String| !TokenClaims::is_reserved(name) && name != "scp";
     prop::collection::btree_map(any::<String>().prop_filter("free", free), value, 0..4)
         .prop_map(|members| members.into_iter().collect())
 }
@@ -72,10 +72,10 @@ prop_compose! {
         optional in (prop::option::of(name()), prop::option::of(name())),
         scope in scope(), actor in actor(), confirmation in confirmation(), extra in extra(),
         life in 1..100_000_u64, begin in any::<bool>(),
-    ) -> Claims {
+    ) -> TokenClaims {
         let end = NOW.saturating_add(Duration::from_secs(life));
         let mut claims =
-            Claims::new(names.0.parse().unwrap(), names.1.parse().unwrap(), names.2.parse().unwrap(), end);
+            TokenClaims::new(names.0.parse().unwrap(), names.1.parse().unwrap(), names.2.parse().unwrap(), end);
         claims.client_id = optional.0.map(|client| client.parse().unwrap());
         claims.token_id = optional.1.map(|id| id.parse().unwrap());
         claims.not_before = begin.then_some(NOW);
@@ -85,7 +85,7 @@ prop_compose! {
     }
 }
 
-fn policy_for(claims: &Claims) -> VerifyPolicy {
+fn policy_for(claims: &TokenClaims) -> VerifyPolicy {
     VerifyPolicy::new(claims.issuer.clone(), claims.audience[0].clone())
         .with_max_token_bytes(1 << 20)
 }

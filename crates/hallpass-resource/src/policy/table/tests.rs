@@ -1,4 +1,4 @@
-use hallpass_token::{AccessToken, Actor, Claims, Scope, SecurityContext, UnixTime};
+use hallpass_token::{AccessToken, Actor, Scope, SecurityContext, TokenClaims, UnixTime};
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn found(policy: &Policy, method: &Method, path: &str) -> Result<String, PathFau
 
 fn caller(subject: &str, client: Option<&str>, scopes: &str, internal: bool) -> Verified {
     let end = UnixTime::from_secs(9);
-    let mut claims = Claims::new(
+    let mut claims = TokenClaims::new(
         "internal".parse().unwrap(),
         subject.parse().unwrap(),
         "a".parse().unwrap(),

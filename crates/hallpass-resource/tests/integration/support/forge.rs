@@ -6,7 +6,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass_clock::{Clock as _, ManualClock};
-use hallpass_token::{Algorithm, Claims, JwkSet, SigningKey, UnixTime, sign};
+use hallpass_token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 use serde_json::{Value, json};
 
 /// Makes good tokens of one issuer, and bad ones with a good signature.
@@ -39,10 +39,10 @@ impl Forge {
     }
 
     /// Claims that verify: for the audience `shop`, ten minutes from now.
-    pub(crate) fn claims(&self, subject: &str, scope: &str) -> Claims {
+    pub(crate) fn claims(&self, subject: &str, scope: &str) -> TokenClaims {
         let end = UnixTime::from(self.clock.now()).saturating_add(Duration::from_secs(600));
         let issuer = self.issuer.parse().unwrap();
-        let mut claims = Claims::new(
+        let mut claims = TokenClaims::new(
             issuer,
             subject.parse().unwrap(),
             "shop".parse().unwrap(),
@@ -53,7 +53,7 @@ impl Forge {
         claims
     }
 
-    pub(crate) fn sign(&self, claims: &Claims) -> String {
+    pub(crate) fn sign(&self, claims: &TokenClaims) -> String {
         sign(claims, &self.key, UnixTime::from(self.clock.now()))
             .unwrap()
             .expose()
