@@ -15,7 +15,8 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::token::{
-    AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, sign, verify,
+    AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifiedClaims,
+    VerifyPolicy, sign, verify,
 };
 use serde_json::Value;
 
@@ -61,10 +62,25 @@ pub(crate) fn claims_from(now: UnixTime) -> Outcome<TokenClaims> {
     Ok(claims)
 }
 
+/// The same after its way through a token.
+pub(crate) fn verified_claims(now: UnixTime) -> Outcome<VerifiedClaims> {
+    let key = SigningKey::generate(Algorithm::Es256)?;
+    let token = sign(&claims_from(now)?, &key, now)?;
+    let keys = JwkSet::new([key.public_jwk()]);
+    Ok(verify(token.expose(), &keys, &policy()?, now)?)
+}
+
+fn policy() -> Outcome<VerifyPolicy> {
+    Ok(VerifyPolicy::new(
+        "internal".parse()?,
+        "service-system".parse()?,
+    ))
+}
+
 fn measure_verify(key: &SigningKey, token: &AccessToken) -> Outcome<Row> {
     let token = token.expose();
     let keys = JwkSet::new([key.public_jwk()]);
-    let policy = VerifyPolicy::new("internal".parse()?, "service-system".parse()?);
+    let policy = policy()?;
     let (message, signature) = split(token)?;
     let bare = public_key(&key.public_jwk().to_json())?;
     bare.verify_sig(message, &signature)?;

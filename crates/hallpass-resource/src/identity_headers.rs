@@ -96,7 +96,7 @@ fn encode(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_token::{AccessToken, TokenClaims, UnixTime};
+    use hallpass_token::{AccessToken, TokenClaims, UnixTime, VerifiedClaims};
     use serde_json::json;
 
     use super::*;
@@ -154,7 +154,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         write(
             &mut headers,
-            &SecurityContext::new(claims.clone(), AccessToken::new("t")),
+            &SecurityContext::new(
+                VerifiedClaims::dangerous_unverified(claims.clone()),
+                AccessToken::new("t"),
+            ),
         );
         assert_eq!(headers["x-user-id"], "al%C3%BCce%2C%20100%25");
         assert_eq!(
@@ -168,7 +171,10 @@ mod tests {
             .insert("authorities".to_owned(), json!(["ROLE_A", "a,b", 7]));
         write(
             &mut headers,
-            &SecurityContext::new(claims, AccessToken::new("t")),
+            &SecurityContext::new(
+                VerifiedClaims::dangerous_unverified(claims),
+                AccessToken::new("t"),
+            ),
         );
         assert_eq!(headers["x-authorities"], "ROLE_A,a%2Cb");
     }

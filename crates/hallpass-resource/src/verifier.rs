@@ -262,7 +262,7 @@ impl Verifier {
         if entry.epoch != snapshot.epoch() {
             return Ok(false);
         }
-        match trust.policy.check(entry.context.claims(), self.now()) {
+        match entry.context.claims().check(&trust.policy, self.now()) {
             Ok(()) => Ok(true),
             Err(error) => {
                 self.cache.remove(key);

@@ -21,10 +21,11 @@ pub const MAX_ACTOR_DEPTH: usize = 4;
 /// How many audiences a token may name. Our own name exactly one.
 pub const MAX_AUDIENCES: usize = 32;
 
-/// The claims of an access token (RFC 9068 section 2.2).
+/// What an access token says, or is to say (RFC 9068 section 2.2): [`sign`](crate::sign()) makes a token of it.
 ///
-/// `Serialize` gives the form on the wire: `aud` as a string when there is one, absent claims left out.
-/// Claims that come from [`verify`](crate::verify) have been checked; others have not.
+/// Anybody can make one, so it proves nothing; what [`verify`](crate::verify()) has checked is
+/// [`VerifiedClaims`](crate::VerifiedClaims). `Serialize` gives the form on the wire: `aud` as a string when there is
+/// one, absent claims left out.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenClaims {
     /// Who issued the token (`iss`).

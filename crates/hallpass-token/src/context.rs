@@ -4,26 +4,36 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::access_token::AccessToken;
-use crate::claims::{Actor, TokenClaims};
+use crate::claims::Actor;
 use crate::name::{ClientId, Issuer, Subject};
 use crate::scope::Scope;
 use crate::time::UnixTime;
+use crate::verify::VerifiedClaims;
 
 /// The identity behind a request: the claims of a verified token, and the token itself for handing it on.
 ///
-/// Cheap to clone. Who makes one vouches for it: the claims must come from [`verify`](crate::verify).
+/// Cheap to clone. It takes verified claims only, so nobody can be put into one without a token that proves it. Who
+/// makes one vouches that `token` is the one that the claims stood in.
+///
+/// ```compile_fail
+/// use hallpass_token::{AccessToken, SecurityContext, TokenClaims};
+///
+/// fn anybody(claims: TokenClaims, token: AccessToken) -> SecurityContext {
+///     SecurityContext::new(claims, token) // nobody has verified these
+/// }
+/// ```
 #[derive(Clone)]
 pub struct SecurityContext(Arc<Inner>);
 
 struct Inner {
-    claims: TokenClaims,
+    claims: VerifiedClaims,
     token: AccessToken,
 }
 
 impl SecurityContext {
     /// A context of verified claims and the token that they stood in.
     #[must_use]
-    pub fn new(claims: TokenClaims, token: AccessToken) -> Self {
+    pub fn new(claims: VerifiedClaims, token: AccessToken) -> Self {
         Self(Arc::new(Inner { claims, token }))
     }
 
@@ -65,7 +75,7 @@ impl SecurityContext {
 
     /// All claims.
     #[must_use]
-    pub fn claims(&self) -> &TokenClaims {
+    pub fn claims(&self) -> &VerifiedClaims {
         &self.0.claims
     }
 
@@ -106,7 +116,7 @@ impl fmt::Debug for SecurityContext {
 #[cfg(test)]
 mod tests {
     use super::SecurityContext;
-    use crate::{AccessToken, Actor, TokenClaims, UnixTime};
+    use crate::{AccessToken, Actor, TokenClaims, UnixTime, VerifiedClaims};
 
     fn context(change: impl FnOnce(&mut TokenClaims)) -> SecurityContext {
         let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
@@ -119,7 +129,10 @@ mod tests {
         );
         claims.client_id = Some("order-service".parse().unwrap());
         change(&mut claims);
-        SecurityContext::new(claims, AccessToken::new("secret.secret.secret"))
+        SecurityContext::new(
+            VerifiedClaims::dangerous_unverified(claims),
+            AccessToken::new("secret.secret.secret"),
+        )
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Internal access tokens: claims, keys, JWK sets, strict signing and verification.
 //!
-//! **Promise.** A [`TokenClaims`] value that [`verify`] returns comes from a token that the holder of a known private key of
-//! the expected issuer signed as an access token for the expected audience, and that is valid now. Everything that RFC
-//! 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused; `docs/tokens.md` lists it.
+//! **Promise.** [`VerifiedClaims`], which only [`verify`] makes, come from a token that the holder of a known private
+//! key of the expected issuer signed as an access token for the expected audience, and that was valid at that moment.
+//! Everything that RFC 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused;
+//! `docs/tokens.md` lists it.
 //!
 //! **What it does not do.** No I/O, no clock (`now` is a parameter), no global state; no JWE, no symmetric keys, no
 //! `none`. It fetches no keys (`hallpass-resource` does), remembers no token, knows no revocation, and does not decide
@@ -22,7 +23,7 @@
 //!
 //! let keys = JwkSet::new([key.public_jwk()]);
 //! let policy = VerifyPolicy::new("internal".parse()?, "logistics-service".parse()?);
-//! assert_eq!(verify(token.expose(), &keys, &policy, now)?, claims);
+//! assert_eq!(*verify(token.expose(), &keys, &policy, now)?, claims);
 //! # Ok(())
 //! # }
 //! ```
@@ -65,4 +66,4 @@ pub use sign::{DEFAULT_MAX_TOKEN_BYTES, SignError, sign, sign_within};
 pub use signing_key::{KeyError, SigningKey};
 pub use time::UnixTime;
 pub use unverified::UnverifiedToken;
-pub use verify::{MAX_JWS_BYTES, verify, verify_jws};
+pub use verify::{MAX_JWS_BYTES, VerifiedClaims, verify, verify_jws};

@@ -114,13 +114,8 @@ impl VerifyPolicy {
         self.untyped
     }
 
-    /// Holds claims against this policy: `iss`, `aud`, `exp`, `nbf`. For claims whose signature has been verified
-    /// before, such as those in a cache.
-    ///
-    /// # Errors
-    /// [`VerifyError::Issuer`], [`Audience`](VerifyError::Audience), [`Expired`](VerifyError::Expired) or
-    /// [`NotYetValid`](VerifyError::NotYetValid).
-    pub fn check(&self, claims: &TokenClaims, now: UnixTime) -> Result<(), VerifyError> {
+    /// Holds claims against this policy: `iss`, `aud`, `exp`, `nbf`. Their signature is for the caller to check.
+    pub(crate) fn check(&self, claims: &TokenClaims, now: UnixTime) -> Result<(), VerifyError> {
         if claims.issuer != self.issuer {
             return Err(VerifyError::Issuer);
         }

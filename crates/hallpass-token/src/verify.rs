@@ -1,8 +1,13 @@
 //! Verification: what must hold before a token is believed.
 
+use std::ops::Deref;
+
+use serde::Serialize;
+
 use crate::algorithm::Algorithms;
 use crate::claims::TokenClaims;
 use crate::error::VerifyError;
+use crate::header::Typ;
 use crate::jwk_set::JwkSet;
 use crate::policy::VerifyPolicy;
 use crate::time::UnixTime;
@@ -10,6 +15,52 @@ use crate::unverified::UnverifiedToken;
 
 /// The largest JWS that [`verify_jws`] reads, in bytes.
 pub const MAX_JWS_BYTES: usize = 64 * 1024;
+
+/// The claims of a token that was verified: it was signed with a key of its issuer, and fitted a policy at that moment.
+///
+/// Only verification makes one, so a function that takes one cannot be called with what nobody has checked. Reads as
+/// [`TokenClaims`]; a changed copy is [`TokenClaims`] again, and no longer verified. It is a statement about the past:
+/// the token may have ended since ([`check`](Self::check)) or have been revoked, and its keys may have been withdrawn.
+///
+/// Code that comes after verification is tested with `VerifiedClaims::dangerous_unverified`, behind the feature
+/// `test-util`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct VerifiedClaims(TokenClaims);
+
+impl VerifiedClaims {
+    /// Holds the claims against `policy` once more: `iss`, `aud`, `exp`, `nbf`. For claims that were kept after they
+    /// were verified, such as those in a cache. **Not checked**: the signature, which needs the token.
+    ///
+    /// # Errors
+    /// [`VerifyError::Issuer`], [`Audience`](VerifyError::Audience), [`Expired`](VerifyError::Expired) or
+    /// [`NotYetValid`](VerifyError::NotYetValid).
+    pub fn check(&self, policy: &VerifyPolicy, now: UnixTime) -> Result<(), VerifyError> {
+        policy.check(&self.0, now)
+    }
+
+    /// The claims as plain data, such as to make another token of them. They are not verified any more.
+    #[must_use]
+    pub fn into_claims(self) -> TokenClaims {
+        self.0
+    }
+
+    /// Calls claims verified that nobody has verified. For tests of what comes after verification; in a service this
+    /// would let anybody be anybody.
+    #[cfg(any(test, feature = "test-util"))]
+    #[must_use]
+    pub fn dangerous_unverified(claims: TokenClaims) -> Self {
+        Self(claims)
+    }
+}
+
+impl Deref for VerifiedClaims {
+    type Target = TokenClaims;
+
+    fn deref(&self) -> &TokenClaims {
+        &self.0
+    }
+}
 
 /// Verifies an access token as RFC 9068 section 4 demands, and more strictly where that leaves room.
 ///
@@ -24,7 +75,7 @@ pub fn verify(
     keys: &JwkSet,
     policy: &VerifyPolicy,
     now: UnixTime,
-) -> Result<TokenClaims, VerifyError> {
+) -> Result<VerifiedClaims, VerifyError> {
     UnverifiedToken::parse(token, policy.max_token_bytes())?.verify(keys, policy, now)
 }
 
@@ -41,4 +92,30 @@ pub fn verify_jws(
     let jws = UnverifiedToken::parse(jws, MAX_JWS_BYTES)?;
     jws.verify_signature(keys, algorithms)?;
     Ok(jws.into_payload())
+}
+
+impl UnverifiedToken<'_> {
+    /// Verifies the token: type, algorithm, key, signature, then the claims.
+    ///
+    /// # Errors
+    /// See [`verify`].
+    pub fn verify(
+        &self,
+        keys: &JwkSet,
+        policy: &VerifyPolicy,
+        now: UnixTime,
+    ) -> Result<VerifiedClaims, VerifyError> {
+        if self.len() > policy.max_token_bytes() {
+            return Err(VerifyError::TooLarge);
+        }
+        match self.typ() {
+            Typ::AccessToken => {}
+            Typ::Jwt | Typ::Absent if policy.accepts_untyped() => {}
+            Typ::Jwt | Typ::Absent | Typ::Other => return Err(VerifyError::Type),
+        }
+        self.verify_signature(keys, policy.algorithms())?;
+        let unverified = self.unverified_claims()?;
+        policy.check(&unverified, now)?;
+        Ok(VerifiedClaims(unverified))
+    }
 }

@@ -16,7 +16,7 @@ use hallpass::clock::SystemClock;
 use hallpass::config::environment::Environment;
 use hallpass::config::{EndpointUrl, JwksLocation};
 use hallpass::resource::{Caller, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer};
-use hallpass::token::{Audience, Issuer, Scope, TokenClaims, VerifyPolicy};
+use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
 use hallpass::upstream::{HttpTransport, StaticDiscovery};
 use tokio::net::TcpListener;
 
@@ -86,7 +86,7 @@ impl Settings {
     }
 }
 
-async fn orders(caller: Caller) -> Json<TokenClaims> {
+async fn orders(caller: Caller) -> Json<VerifiedClaims> {
     Json(caller.claims().clone())
 }
 

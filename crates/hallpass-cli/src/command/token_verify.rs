@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::token::{
-    self, Algorithm, Algorithms, Audience, Issuer, TokenClaims, UnixTime, VerifyPolicy,
+    self, Algorithm, Algorithms, Audience, Issuer, UnixTime, VerifiedClaims, VerifyPolicy,
 };
 use serde::Serialize;
 
@@ -57,7 +57,7 @@ pub(crate) struct TokenVerify {
 struct Verdict {
     valid: bool,
     code: &'static str,
-    claims: Option<TokenClaims>,
+    claims: Option<VerifiedClaims>,
     message: String,
 }
 
@@ -112,8 +112,8 @@ impl TokenVerify {
     }
 }
 
-impl From<Result<TokenClaims, (&'static str, String)>> for Verdict {
-    fn from(outcome: Result<TokenClaims, (&'static str, String)>) -> Self {
+impl From<Result<VerifiedClaims, (&'static str, String)>> for Verdict {
+    fn from(outcome: Result<VerifiedClaims, (&'static str, String)>) -> Self {
         match outcome {
             Ok(claims) => Self {
                 valid: true,

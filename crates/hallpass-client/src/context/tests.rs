@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
+use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_upstream::Body;
 use http::Request;
 use http_body::Frame;
@@ -22,7 +22,10 @@ fn user(name: &str) -> SecurityContext {
         audience,
         UnixTime::from_secs(9),
     );
-    SecurityContext::new(claims, AccessToken::new(format!("token-of-{name}")))
+    SecurityContext::new(
+        VerifiedClaims::dangerous_unverified(claims),
+        AccessToken::new(format!("token-of-{name}")),
+    )
 }
 
 /// The name of whoever the code at hand works for.

@@ -167,7 +167,9 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
 #[tokio::test]
 async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
     use hallpass_client::context;
-    use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
+    use hallpass_client::token::{
+        AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims,
+    };
 
     let names = ["internal", "alice", "order-service"];
     let [issuer, subject, audience] = names;
@@ -177,7 +179,10 @@ async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
         audience.parse().unwrap(),
         UnixTime::from_secs(u32::MAX.into()),
     );
-    let alice = SecurityContext::new(claims, AccessToken::new("token-of-alice"));
+    let alice = SecurityContext::new(
+        VerifiedClaims::dangerous_unverified(claims),
+        AccessToken::new("token-of-alice"),
+    );
     let nosy = tower::service_fn(|request: Request<Body>| async move {
         assert!(
             context::current().is_none(),

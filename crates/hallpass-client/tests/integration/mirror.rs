@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
+use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_client::{BearerLayer, CallError, Identity, TokenHandle};
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, TransportError};
@@ -92,7 +92,10 @@ impl Setup {
             audience.parse().unwrap(),
             ends,
         );
-        SecurityContext::new(claims, AccessToken::new("token-of-alice"))
+        SecurityContext::new(
+            VerifiedClaims::dangerous_unverified(claims),
+            AccessToken::new("token-of-alice"),
+        )
     }
 
     pub(crate) fn of_alice(&self) -> Request<Body> {

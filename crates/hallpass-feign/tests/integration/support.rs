@@ -5,7 +5,7 @@ mod upstream;
 
 use std::time::{Duration, SystemTime};
 
-use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime};
+use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_feign::{Feign, FeignBuilder};
 use hallpass_upstream::StaticDiscovery;
 
@@ -39,5 +39,8 @@ pub(crate) fn caller_until(name: &str, expires_at: UnixTime) -> SecurityContext 
     let issuer = "https://users.example".parse().unwrap();
     let audience = "order-service".parse().unwrap();
     let claims = TokenClaims::new(issuer, name.parse().unwrap(), audience, expires_at);
-    SecurityContext::new(claims, AccessToken::new(format!("token-of-{name}")))
+    SecurityContext::new(
+        VerifiedClaims::dangerous_unverified(claims),
+        AccessToken::new(format!("token-of-{name}")),
+    )
 }

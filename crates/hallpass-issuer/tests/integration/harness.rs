@@ -8,7 +8,7 @@ use hallpass_clock::{Clock, ManualClock};
 use hallpass_config::{GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
-    Audience, Issuer, JwkSet, TokenClaims, UnixTime, VerifyError, VerifyPolicy, verify,
+    Audience, Issuer, JwkSet, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -115,7 +115,7 @@ impl Harness {
         &self,
         token: &str,
         audience: &str,
-    ) -> Result<TokenClaims, VerifyError> {
+    ) -> Result<VerifiedClaims, VerifyError> {
         let keys = JwkSet::parse(self.get("/oauth2/jwks", &[]).await.body.as_bytes()).unwrap();
         let issuer = Issuer::try_from(self.issuer.issuer_name()).unwrap();
         let policy = VerifyPolicy::new(issuer, Audience::try_from(audience).unwrap());

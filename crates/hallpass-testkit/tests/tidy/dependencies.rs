@@ -29,6 +29,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 17] = [
             "hallpass-client",
             "hallpass-clock",
             "hallpass-feign-macros",
+            "hallpass-token",
             "hallpass-upstream",
         ],
     ),
@@ -95,6 +96,20 @@ fn every_line_of_the_table_is_a_crate_of_the_workspace() {
             "{name} is in the table, not in the tree"
         );
     }
+}
+
+#[test]
+fn no_service_is_built_with_what_only_tests_may_do() {
+    let manifests = manifests();
+    let services = manifests
+        .iter()
+        .filter(|manifest| manifest.name != "hallpass-testkit");
+    assert_tidy(&services.flat_map(test_feature_problems).collect::<Vec<_>>());
+    let careless = parse(
+        "[package]\nname = \"hallpass-token\"\n[features]\ndefault = [\"test-util\"]\n\
+         [target.'cfg(unix)'.dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+    );
+    assert_eq!(test_feature_problems(&careless).len(), 2);
 }
 
 #[test]
@@ -201,6 +216,33 @@ fn form_problems(manifests: &[Manifest]) -> Vec<String> {
                 "{}: {} says nothing about what it holds",
                 manifest.path, manifest.name
             ));
+        }
+    }
+    problems
+}
+
+/// Where a manifest switches on, outside of tests, what is made for tests: `test-util`, of whatever crate.
+fn test_feature_problems(manifest: &Manifest) -> Vec<String> {
+    let name_it = |value: Option<&Value>| {
+        let features = value.and_then(Value::as_array);
+        features.is_some_and(|all| {
+            let mut names = all.iter().filter_map(Value::as_str);
+            names.any(|name| name.ends_with("test-util"))
+        })
+    };
+    let mut problems = Vec::new();
+    let defaults = manifest.table.get("features").and_then(Value::as_table);
+    if name_it(defaults.and_then(|features| features.get("default"))) {
+        problems.push(format!("{}: test-util by default", manifest.path));
+    }
+    let systems = manifest.table.get("target").and_then(Value::as_table);
+    let systems = systems.into_iter().flat_map(Table::values);
+    let tables = systems.filter_map(Value::as_table).chain([&manifest.table]);
+    for dependencies in tables.filter_map(|table| table.get("dependencies")?.as_table()) {
+        for (name, spec) in dependencies {
+            if name_it(spec.get("features")) {
+                problems.push(format!("{}: test-util of {name}", manifest.path));
+            }
         }
     }
     problems

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::{SignError, sign, sign_within};
-use crate::{Actor, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, verify};
+use crate::{
+    Actor, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifiedClaims, VerifyPolicy,
+    verify,
+};
 
 fn claims() -> TokenClaims {
     let [issuer, subject, audience] = ["internal", "order-service", "logistics-service"];
@@ -25,7 +28,8 @@ fn what_is_signed_verifies_with_every_algorithm() {
             "logistics-service".parse().unwrap(),
         );
         assert_eq!(
-            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1)),
+            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1))
+                .map(VerifiedClaims::into_claims),
             Ok(claims()),
             "{algorithm}"
         );
@@ -88,7 +92,8 @@ fn no_token_is_signed_that_our_own_verifier_would_refuse() {
             "logistics-service".parse().unwrap(),
         );
         assert_eq!(
-            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1)),
+            verify(token.expose(), &keys, &policy, UnixTime::from_secs(1))
+                .map(VerifiedClaims::into_claims),
             Ok(claims)
         );
         Ok(())

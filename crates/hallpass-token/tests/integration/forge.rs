@@ -3,7 +3,7 @@
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hallpass_token::{JwkSet, TokenClaims, UnixTime, VerifyError, VerifyPolicy, verify};
+use hallpass_token::{JwkSet, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify};
 use serde_json::{Value, json};
 
 /// The time of every forged token: `exp` is 600 seconds later.
@@ -72,7 +72,7 @@ pub(crate) fn policy() -> VerifyPolicy {
 }
 
 /// Verifies a token of the trusted issuer, now.
-pub(crate) fn receive(token: &str) -> Result<TokenClaims, VerifyError> {
+pub(crate) fn receive(token: &str) -> Result<VerifiedClaims, VerifyError> {
     verify(
         token,
         &Forge::issuer().keys(),

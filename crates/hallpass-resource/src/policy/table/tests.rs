@@ -1,4 +1,6 @@
-use hallpass_token::{AccessToken, Actor, Scope, SecurityContext, TokenClaims, UnixTime};
+use hallpass_token::{
+    AccessToken, Actor, Scope, SecurityContext, TokenClaims, UnixTime, VerifiedClaims,
+};
 
 use super::*;
 
@@ -45,7 +47,10 @@ fn caller(subject: &str, client: Option<&str>, scopes: &str, internal: bool) -> 
     claims.client_id = client.map(|client| client.parse().unwrap());
     claims.scope = scope(scopes);
     Verified::for_tests(
-        SecurityContext::new(claims, AccessToken::new("t")),
+        SecurityContext::new(
+            VerifiedClaims::dangerous_unverified(claims),
+            AccessToken::new("t"),
+        ),
         internal,
     )
 }
@@ -194,9 +199,15 @@ fn internal_only_is_for_services_of_an_internal_issuer() {
 
     // A service's token that somebody else acts with is no service's call.
     let service = caller("svc", Some("svc"), all, true);
-    let mut claims = service.context().claims().clone();
+    let mut claims = service.context().claims().clone().into_claims();
     claims.actor = Some(Actor::new("gateway".parse().unwrap()));
-    let acted = Verified::for_tests(SecurityContext::new(claims, AccessToken::new("t")), true);
+    let acted = Verified::for_tests(
+        SecurityContext::new(
+            VerifiedClaims::dangerous_unverified(claims),
+            AccessToken::new("t"),
+        ),
+        true,
+    );
     assert_eq!(decide_one(only(), Some(&acted)), refused);
 }
 
