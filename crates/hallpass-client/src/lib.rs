@@ -15,7 +15,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use hallpass_clock::SystemClock;
-//! use hallpass_client::config::Secret;
+//! use hallpass_config::Secret;
 //! use hallpass_client::{AuthTokenService, BearerLayer, Credential, Identity};
 //! use hallpass_upstream::{Body, HttpTransport};
 //! use tower::{Layer, Service, ServiceExt};
@@ -36,9 +36,6 @@
 //! let response = bearer.layer(transport).oneshot(request).await?;
 //! # Ok(()) }
 //! ```
-
-pub use hallpass_config as config;
-pub use hallpass_token as token;
 
 pub mod auth_token_service;
 pub mod bearer;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hallpass_client::AuthTokenService;
-use hallpass_client::config::{Feign as FeignSettings, TokenFeign};
 use hallpass_clock::{Clock, SystemClock};
+use hallpass_config::{Feign as FeignSettings, TokenFeign};
 use hallpass_upstream::{Discover, HttpTransport, StaticDiscovery};
 
 use crate::build_error::BuildError;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use hallpass_client::token::{Audience, Scope};
 use hallpass_client::{AuthTokenService, BearerLayer, HostGuardLayer, ReplayLayer};
 use hallpass_clock::Clock;
+use hallpass_token::{Audience, Scope};
 
 use crate::build_error::BuildError;
 use crate::spec::{ClientSpec, MethodSpec};

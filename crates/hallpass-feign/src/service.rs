@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_client::config::{BreakerSettings, Percent};
 use hallpass_clock::Clock;
+use hallpass_config::{BreakerSettings, Percent};
 use hallpass_upstream::{Discover, DiscoverError, Instance, Instances};
 
 use crate::breaker::Permit;

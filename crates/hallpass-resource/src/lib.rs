@@ -68,8 +68,6 @@ mod policy;
 mod server;
 mod verifier;
 
-pub use hallpass_client as client;
-
 pub use audit::AUDIT_TARGET;
 pub use cache::DEFAULT_CACHE_BYTES;
 pub use error::{Answer, Denial, KeysError, StartError, StartProblem};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hallpass_client::auth_token_service::TIER_WAIT;
-use hallpass_client::token::{AccessToken, UnixTime};
 use hallpass_client::{
     CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey, TokenSource,
 };
+use hallpass_token::{AccessToken, UnixTime};
 use tokio::time::{Instant, sleep};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};

@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hallpass_client::config::{
-    InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential,
-};
 use hallpass_client::{AuthTokenService, ClientAuthentication, TargetParameter, TokenError};
+use hallpass_config::{InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential};
 use hallpass_upstream::{Body, HttpTransport, StaticDiscovery};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -167,9 +165,7 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
 #[tokio::test]
 async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
     use hallpass_client::context;
-    use hallpass_client::token::{
-        AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims,
-    };
+    use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 
     let names = ["internal", "alice", "order-service"];
     let [issuer, subject, audience] = names;

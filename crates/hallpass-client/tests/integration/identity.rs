@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use hallpass_client::context::{self, CaptureContextLayer};
-use hallpass_client::token::{AccessToken, SecurityContext};
 use hallpass_client::{
     BearerLayer, CallError, CallReport, Identity, TokenError, TokenSource, WhenAbsent,
 };
+use hallpass_token::{AccessToken, SecurityContext};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::mirror::{LIFE, plain, setup, with_foreign_authorization};

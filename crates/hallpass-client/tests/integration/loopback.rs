@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::config::{EndpointUrl, Secret};
 use hallpass_client::{
     AnswerFault, AuthTokenService, AuthTokenServiceBuilder, Credential, TokenError,
 };
+use hallpass_config::{EndpointUrl, Secret};
 use hallpass_upstream::{Body, HttpTransport, StaticDiscovery, TransportErrorKind};
 use http::{Request, Response};
 use hyper::body::Incoming;

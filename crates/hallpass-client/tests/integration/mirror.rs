@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_client::{BearerLayer, CallError, Identity, TokenHandle};
 use hallpass_clock::Clock;
+use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_upstream::{Body, TransportError};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use hallpass_client::auth_token_service::{OVERDUE_WAIT, RENEWAL_SLACK};
-use hallpass_client::config::CacheLife;
 use hallpass_clock::Clock;
+use hallpass_config::CacheLife;
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 

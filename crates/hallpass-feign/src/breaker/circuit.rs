@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_client::config::BreakerSettings;
+use hallpass_config::BreakerSettings;
 
 use super::BreakerState;
 use super::window::{Outcome, Window};

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use hallpass_client::config::Percent;
+use hallpass_config::Percent;
 
 /// What one call was worth to the breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_client::config::Percent;
+    use hallpass_config::Percent;
     use proptest::prelude::*;
 
     use super::{Outcome, Window};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hallpass_client::context;
-use hallpass_client::token::SecurityContext;
 use hallpass_clock::Clock;
+use hallpass_token::SecurityContext;
 use hallpass_upstream::Body;
 use http::{Request, Response};
 use tokio::task::JoinHandle;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use hallpass_client::config::Percent;
+use hallpass_config::Percent;
 
 /// One retry, in the unit that the budget counts in.
 const RETRY: i64 = 1_000;
@@ -54,7 +54,7 @@ impl RetryBudget {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_client::config::Percent;
+    use hallpass_config::Percent;
 
     use super::{RETRIES_IN_RESERVE, RetryBudget};
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hallpass_client::config::{BreakerSettings, Percent};
+use hallpass_config::{BreakerSettings, Percent};
 use hallpass_upstream::{Discover, DiscoverError, Instance, Instances};
 
 use super::{Address, Chosen, Service, ServiceSettings, Surroundings};

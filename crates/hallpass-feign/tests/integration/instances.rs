@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use hallpass_client::config::{BreakerSettings, Percent, RetrySettings};
+use hallpass_config::{BreakerSettings, Percent, RetrySettings};
 use hallpass_feign::{Feign, FeignError, FinishedCall};
 use hallpass_upstream::StaticDiscovery;
 use http::StatusCode;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use hallpass_client::config::{BreakerSettings, RetrySettings};
+use hallpass_config::{BreakerSettings, RetrySettings};
 use hallpass_feign::{BulkheadSettings, ClientBuilder, FeignError};
 use http::StatusCode;
 use tokio::sync::Notify;

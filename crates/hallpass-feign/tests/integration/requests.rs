@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_client::config::EndpointUrl;
+use hallpass_config::EndpointUrl;
 use hallpass_feign::{ArgumentProblem, Feign, FeignError, MAX_TARGET_BYTES};
 
 use crate::clients::{FeignOrders, Filter, Order, Orders};

@@ -5,8 +5,8 @@ mod upstream;
 
 use std::time::{Duration, SystemTime};
 
-use hallpass_client::token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_feign::{Feign, FeignBuilder};
+use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_upstream::StaticDiscovery;
 
 pub(crate) use issuer::Issuer;

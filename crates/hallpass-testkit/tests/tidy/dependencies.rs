@@ -28,6 +28,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 17] = [
         &[
             "hallpass-client",
             "hallpass-clock",
+            "hallpass-config",
             "hallpass-feign-macros",
             "hallpass-token",
             "hallpass-upstream",

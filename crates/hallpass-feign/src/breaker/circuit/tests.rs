@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use hallpass_client::config::{BreakerSettings, Percent};
+use hallpass_config::{BreakerSettings, Percent};
 use proptest::prelude::*;
 
 use super::{Admitted, Circuit};

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_client::config::{BreakerSettings, Percent};
+use hallpass_config::{BreakerSettings, Percent};
 use hallpass_upstream::{Body, StaticDiscovery, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;

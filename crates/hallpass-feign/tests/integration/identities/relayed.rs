@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use hallpass_client::config::{self, TokenFeign};
 use hallpass_client::context::{self, InContext};
-use hallpass_client::token::UnixTime;
+use hallpass_config::TokenFeign;
 use hallpass_feign::{FeignError, Identity, WhenAbsent};
+use hallpass_token::UnixTime;
 use http::StatusCode;
 
 use crate::clients::{
@@ -39,7 +39,7 @@ async fn the_caller_is_not_relayed_to_a_third_party_that_the_configuration_names
         skip_clients: vec!["service-a".to_owned()],
         ..TokenFeign::default()
     };
-    let feign = runtime(&[&upstream]).settings(&config::Feign::default(), &skip);
+    let feign = runtime(&[&upstream]).settings(&hallpass_config::Feign::default(), &skip);
     let client = FeignAsCaller::new(&feign.build().unwrap()).unwrap();
     context::scope(caller("anna"), client.mine()).await.unwrap();
     assert_eq!(identities(&upstream), [None]);

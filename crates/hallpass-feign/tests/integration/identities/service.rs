@@ -1,8 +1,8 @@
 //! The calling service's own identity.
 
 use axum::response::{IntoResponse, Response};
-use hallpass_client::config::{self, TokenFeign};
 use hallpass_client::context;
+use hallpass_config::TokenFeign;
 use hallpass_feign::{FeignError, Identity};
 use http::StatusCode;
 
@@ -120,7 +120,7 @@ async fn a_skipped_client_carries_no_token() {
         };
         let feign = runtime(&[&upstream])
             .tokens(issuer.tokens())
-            .settings(&config::Feign::default(), &skip);
+            .settings(&hallpass_config::Feign::default(), &skip);
         FeignAsService::new(&feign.build().unwrap())
             .unwrap()
             .job()
@@ -135,8 +135,8 @@ async fn a_skipped_client_carries_no_token() {
 async fn the_configuration_decides_over_the_trait_and_the_builder_over_both() {
     let upstream = Upstream::answering(ok).await;
     let issuer = Issuer::default();
-    let mut settings = config::Feign::default();
-    let relay = config::FeignClientSettings {
+    let mut settings = hallpass_config::Feign::default();
+    let relay = hallpass_config::FeignClientSettings {
         identity: Some(Identity::Relay),
         ..Default::default()
     };
