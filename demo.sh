@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds Hallpass and runs its demonstration: real services on loopback whose calls carry real identities.
 # Ends with a table of hops; exits non-zero when one of them did not go as it should.
-# Arguments are passed on to `hallpass demo`.
+# Arguments are passed on to the demonstration (`examples/demo`).
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source=scripts/setup.sh
@@ -9,4 +9,4 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 need_c_compiler
 need_cargo
 cd "$root"
-exec cargo run --locked --package hallpass-cli -- demo --once "$@"
+exec cargo run --locked --package demo -- --once "$@"

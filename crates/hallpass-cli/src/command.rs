@@ -3,7 +3,6 @@
 mod completions;
 mod config_check;
 mod config_reference;
-mod demo;
 mod issuer;
 mod jws_verify;
 mod key_import;
@@ -18,7 +17,6 @@ use crate::output::{Exit, Failure};
 /// What `hallpass` can do. The help of each command is the documentation of its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Demo(demo::Demo),
     Issuer(issuer::Issuer),
     /// Manage the issuer's keys.
     #[command(subcommand)]
@@ -62,7 +60,6 @@ impl Command {
     /// Runs the command to its end. `whole` describes the whole command line, for completions.
     pub(crate) fn run(&self, whole: fn() -> clap::Command) -> Result<Exit, Failure> {
         match self {
-            Self::Demo(command) => command.run(),
             Self::Issuer(command) => command.run(),
             Self::Key(KeyCommand::Import(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
@@ -75,11 +72,10 @@ impl Command {
         }
     }
 
-    /// What to log unless the caller says: a server tells about its work, a demo shows it itself.
+    /// What to log unless the caller says: a server tells about its work.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
             Self::Issuer(_) => "info",
-            Self::Demo(_) => "error",
             Self::Key(_)
             | Self::Token(_)
             | Self::Jws(_)

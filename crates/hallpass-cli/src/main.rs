@@ -9,7 +9,6 @@ mod logging;
 mod output;
 mod runtime;
 mod settings;
-mod table;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done; for a check: valid |
-//! | 1 | it ran and failed: an issuer that can not be reached, an expectation of the demo that was not met |
+//! | 1 | it ran and failed: an issuer that can not be reached, for instance |
 //! | 64 | bad usage: the command line, a configuration, a key set that can not be read |
 //! | 65 | the token or JWS was checked and is not valid |
 //! | 74 | standard output could not be written (a full disk; a reader that went away is no fault) |

@@ -1,7 +1,6 @@
 //! The executable as a child process: what goes in, what comes out, and the exit code.
 
 mod config_check;
-mod demo;
 #[cfg(test)]
 mod issuer;
 mod jws_verify;

@@ -6,9 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use hallpass::token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
-use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
-use tower::ServiceExt;
 
 pub(crate) const ISSUER: &str = "internal";
 pub(crate) const AUDIENCE: &str = "service-system";
@@ -77,19 +75,6 @@ pub(crate) fn spawn(command: &mut Command) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     piped.spawn().unwrap()
-}
-
-/// Status of a GET with a bearer token.
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn get(url: &str, token: &str) -> u16 {
-    let request = http::Request::get(url).header("authorization", format!("Bearer {token}"));
-    let request = request.body(Body::empty()).unwrap();
-    let response = HttpTransport::new()
-        .unwrap()
-        .oneshot(request)
-        .await
-        .unwrap();
-    response.status().as_u16()
 }
 
 /// A signing key and its public half in a file.

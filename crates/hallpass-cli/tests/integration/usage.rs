@@ -16,6 +16,7 @@ fn help_and_version_exit_0_and_everything_unknown_exits_64() {
     for arguments in [
         &[][..],
         &["no-such-command"],
+        &["demo"],
         &["token"],
         &["--no-such-option"],
     ] {

@@ -2,17 +2,14 @@
 
 use hallpass::BoxError;
 
-use super::estate::{CUSTOMER, Estate};
+use crate::estate::{CUSTOMER, Estate};
 
-pub(super) fn lines(estate: &Estate) -> Result<String, BoxError> {
+pub(crate) fn lines(estate: &Estate) -> Result<String, BoxError> {
     let token = estate.token()?;
     let token = token.expose();
     let orders = estate.shop.order_service.address();
     let system = estate.shop.service_system.address();
     let issuer = estate.issuer.local_addr();
-    // Whoever started this with cargo has no `hallpass` in the path.
-    let program = std::env::current_exe()?;
-    let program = program.display();
     let report = format!("--json '{{\"orders\":1}}' http://{system}/internal/daily-reports");
     Ok([
         format!("\nIt stays up until Ctrl-C. {CUSTOMER}'s token, good for an hour:\n"),
@@ -27,7 +24,7 @@ pub(super) fn lines(estate: &Estate) -> Result<String, BoxError> {
         format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
         format!("  curl -i -H \"Authorization: Bearer $SERVICE\" {report}\n"),
         "What a token says:\n".to_owned(),
-        format!("  {program} token inspect \"$TOKEN\""),
+        "  cargo run --quiet --package hallpass-cli -- token inspect \"$TOKEN\"".to_owned(),
     ]
     .join("\n"))
 }

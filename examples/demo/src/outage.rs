@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 
-use super::Scene;
-use super::estate::{Answer, CUSTOMER, Estate};
+use crate::estate::{Answer, CUSTOMER, Estate};
+use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
 const COLUMNS: &[Column] = &[
@@ -22,7 +22,7 @@ const CALLS: usize = 4;
 const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 
-pub(super) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
+pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "The carrier goes down",
         "Calls fail, the circuit breaker opens, the fallback answers, and it still knows for whom.\n\

@@ -1,12 +1,16 @@
-//! `hallpass demo`
+//! The demonstration as a child process: what it says, and the exit code.
+
+// The lints that spare tests look for this attribute, also in a test binary.
+#[cfg(test)]
+mod process;
 
 use std::io::{BufRead, BufReader};
 
-use crate::process::{command, run, signal, spawn};
+use crate::process::{Demo, get, run};
 
 #[test]
 fn everything_in_the_demo_is_as_it_should_be() {
-    let outcome = run(&["demo", "--once"]);
+    let outcome = run(&["--once"]);
     assert_eq!(
         (outcome.code, outcome.stderr.as_str()),
         (0, ""),
@@ -57,8 +61,8 @@ fn everything_in_the_demo_is_as_it_should_be() {
 
 #[test]
 fn without_once_it_stays_up_and_prints_lines_for_curl() {
-    let mut child = spawn(&mut command(&["demo"]));
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut demo = Demo::start(&[]);
+    let lines = BufReader::new(demo.child.stdout.take().unwrap()).lines();
     let mut said = lines.map(Result::unwrap);
     let token = said
         .find_map(|line| line.trim().strip_prefix("TOKEN=").map(str::to_owned))
@@ -66,8 +70,31 @@ fn without_once_it_stays_up_and_prints_lines_for_curl() {
     let url = said.find(|line| line.contains("/orders")).unwrap();
     let url = url.rsplit_once(' ').unwrap().1.to_owned();
     assert!(said.any(|line| line.contains("token inspect")));
-    let status = crate::process::get(&url, &token);
-    assert_eq!(status, 200);
-    signal(&child, "INT");
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(get(&url, &token), 200);
+    demo.interrupt();
+    assert_eq!(demo.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn help_exits_0_and_bad_usage_64() {
+    let help = run(&["--help"]);
+    assert_eq!(help.code, 0, "{help:?}");
+    assert!(help.stdout.contains("--once"), "{help:?}");
+    for bad in [&["--no-such-option"][..], &["--once", "--log", "a=b=c"]] {
+        let outcome = run(bad);
+        let seen = (outcome.code, outcome.stdout.as_str());
+        assert_eq!(seen, (64, ""), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_test_that_fails_half_way_leaves_no_demonstration_running() {
+    let demo = Demo::start(&[]);
+    let id = demo.child.id();
+    let failing = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _demo = demo;
+        std::panic::resume_unwind(Box::new("half-way"));
+    }));
+    assert!(failing.is_err());
+    assert!(!process::is_running(id));
 }

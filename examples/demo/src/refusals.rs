@@ -2,8 +2,8 @@
 
 use hallpass::BoxError;
 
-use super::Scene;
-use super::estate::{Answer, Estate};
+use crate::estate::{Answer, Estate};
+use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
 const COLUMNS: &[Column] = &[
@@ -14,7 +14,7 @@ const COLUMNS: &[Column] = &[
     Column::right("µs"),
 ];
 
-pub(super) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
+pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "What is refused",
         "Answers as RFC 6750 has them. A call whose identity is missing is not even sent.",

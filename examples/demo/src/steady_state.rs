@@ -8,8 +8,8 @@ use hallpass::client::TokenSource;
 use hallpass::feign::{FeignError, FinishedCall};
 use tokio::task::JoinSet;
 
-use super::Scene;
-use super::estate::Estate;
+use crate::estate::Estate;
+use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
 const COLUMNS: &[Column] = &[
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 /// The goal of the estate's plan, in percent.
 const WANTED_PERCENT: f64 = 90.0;
 
-pub(super) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
+pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "Steady state",
         "order-service reports again and again, each time with a service token.",

@@ -5,8 +5,8 @@ use hallpass::client::{Identity, TokenSource};
 use hallpass::feign::FinishedCall;
 use serde_json::Value;
 
-use super::Scene;
-use super::estate::{Answer, CUSTOMER, Estate};
+use crate::estate::{Answer, CUSTOMER, Estate};
+use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
 const COLUMNS: &[Column] = &[
@@ -25,7 +25,7 @@ const COLUMNS: &[Column] = &[
 /// The client of the estate's own configuration file.
 const SERVICE: &str = "internal-service-client";
 
-pub(super) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
+pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "The story",
         "alice asks order-service for her orders. It asks the carrier with her token (relay), which\n\

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// Who shops.
-pub(super) const CUSTOMER: &str = "alice";
+pub(crate) const CUSTOMER: &str = "alice";
 /// How long a customer's token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// Longest answer that the demo reads.
@@ -29,9 +29,9 @@ const MAX_CALLS: usize = 10_000;
 const REPORT_EVERY: Duration = Duration::from_secs(30);
 
 /// The issuer, the shop and what was seen of its calls.
-pub(super) struct Estate {
-    pub(super) issuer: RunningIssuer,
-    pub(super) shop: Shop,
+pub(crate) struct Estate {
+    pub(crate) issuer: RunningIssuer,
+    pub(crate) shop: Shop,
     clock: SystemClock,
     transport: HttpTransport,
     calls: Calls,
@@ -58,16 +58,16 @@ impl Calls {
 
 /// What a service answered to somebody outside.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     /// The `error` of the challenge (RFC 6750 section 3).
-    pub(super) error: Option<String>,
-    pub(super) body: Value,
-    pub(super) elapsed: Duration,
+    pub(crate) error: Option<String>,
+    pub(crate) body: Value,
+    pub(crate) elapsed: Duration,
 }
 
 impl Estate {
-    pub(super) async fn start() -> Result<Self, BoxError> {
+    pub(crate) async fn start() -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
         let clock = SystemClock::new();
         let settings = Loader::new("scccy")
@@ -99,19 +99,19 @@ impl Estate {
     }
 
     /// The calls of `order-service` since the last time.
-    pub(super) fn calls(&self) -> Vec<FinishedCall> {
+    pub(crate) fn calls(&self) -> Vec<FinishedCall> {
         self.calls.take()
     }
 
     /// A good token of the customer.
-    pub(super) fn token(&self) -> Result<AccessToken, BoxError> {
+    pub(crate) fn token(&self) -> Result<AccessToken, BoxError> {
         self.shop
             .identity_provider
             .token(CUSTOMER, self.now(), TOKEN_LIFE)
     }
 
     /// A token of the customer that ended an hour ago.
-    pub(super) fn expired_token(&self) -> Result<AccessToken, BoxError> {
+    pub(crate) fn expired_token(&self) -> Result<AccessToken, BoxError> {
         let issued = self.now().saturating_sub(TOKEN_LIFE * 2);
         self.shop
             .identity_provider
@@ -119,7 +119,7 @@ impl Estate {
     }
 
     /// A token with the customer's name in it that somebody else has signed.
-    pub(super) fn forged_token(&self) -> Result<AccessToken, BoxError> {
+    pub(crate) fn forged_token(&self) -> Result<AccessToken, BoxError> {
         IdentityProvider::new()?.token(CUSTOMER, self.now(), TOKEN_LIFE)
     }
 
@@ -128,13 +128,13 @@ impl Estate {
     }
 
     /// `GET /orders` of `order-service`.
-    pub(super) async fn orders(&self, token: Option<&AccessToken>) -> Result<Answer, BoxError> {
+    pub(crate) async fn orders(&self, token: Option<&AccessToken>) -> Result<Answer, BoxError> {
         let url = format!("http://{}/orders", self.shop.order_service.address());
         self.ask(Request::get(url), token, Body::empty()).await
     }
 
     /// `POST /internal/daily-reports` of `service-system`, as an outsider would try it.
-    pub(super) async fn report(&self, token: &AccessToken) -> Result<Answer, BoxError> {
+    pub(crate) async fn report(&self, token: &AccessToken) -> Result<Answer, BoxError> {
         let url = format!(
             "http://{}/internal/daily-reports",
             self.shop.service_system.address()
@@ -171,7 +171,7 @@ impl Estate {
     }
 
     /// Goes on until Ctrl-C, with the background job.
-    pub(super) async fn stay_up(&mut self) {
+    pub(crate) async fn stay_up(&mut self) {
         let mut evening = tokio::time::interval(REPORT_EVERY);
         loop {
             tokio::select! {
@@ -188,7 +188,7 @@ impl Estate {
         }
     }
 
-    pub(super) async fn stop(self) -> Result<(), BoxError> {
+    pub(crate) async fn stop(self) -> Result<(), BoxError> {
         Ok(self.issuer.shutdown_within(Duration::from_secs(1)).await?)
     }
 }
