@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::output::{self, Exit, Failure};
-use crate::settings;
+use crate::settings::{self, PrefixArgument};
 
 /// Check a file and print the effective settings with the origin of each value
 ///
@@ -16,18 +16,14 @@ use crate::settings;
 pub(crate) struct ConfigCheck {
     /// The YAML file.
     file: PathBuf,
-    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
-    #[arg(long, value_name = "PREFIX")]
-    config_prefix: Option<String>,
+    #[command(flatten)]
+    prefix: PrefixArgument,
 }
 
 impl ConfigCheck {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let loaded = settings::load(&settings::loader(
-            Some(&self.file),
-            self.config_prefix.as_deref(),
-        ))?;
-        if self.config_prefix.is_none() && settings::detect(&self.file).is_none() {
+        let loaded = settings::load(&self.prefix.loader(Some(&self.file)))?;
+        if !self.prefix.is_given() && settings::detect(&self.file).is_none() {
             // Often the key is mistyped: what stands below another one is not for us, and nothing would be checked.
             return Err(Failure::usage(format_args!(
                 "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another",

@@ -12,7 +12,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{self, Exit, Failure};
-use crate::{runtime, settings};
+use crate::runtime;
+use crate::settings::ConfigArguments;
 
 /// Run the authorization server
 ///
@@ -21,12 +22,8 @@ use crate::{runtime, settings};
 /// anew; SIGTERM and Ctrl-C finish the requests in flight and stop.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
-    /// A YAML file with an `issuer` section.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
-    #[arg(long, value_name = "PREFIX")]
-    config_prefix: Option<String>,
+    #[command(flatten)]
+    config: ConfigArguments,
     /// Listen here instead of where the configuration says; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -42,7 +39,7 @@ impl Issuer {
     }
 
     fn settings(&self) -> Result<IssuerSettings, Failure> {
-        let mut settings = settings::issuer(self.config.as_deref(), self.config_prefix.as_deref())?;
+        let mut settings = self.config.issuer()?;
         if let Some(listen) = self.listen {
             settings.listen = listen;
         }

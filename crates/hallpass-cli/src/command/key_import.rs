@@ -9,7 +9,8 @@ use hallpass_issuer::{Imported, ImportedKey, import_keys};
 
 use crate::input;
 use crate::output::{self, Exit, Failure};
-use crate::{runtime, settings};
+use crate::runtime;
+use crate::settings::ConfigArguments;
 
 /// Bring existing keys into the issuer's store
 ///
@@ -20,12 +21,8 @@ use crate::{runtime, settings};
 pub(crate) struct KeyImport {
     /// The file, or `-` for standard input.
     file: PathBuf,
-    /// A YAML file with an `issuer` section; default: the store in the current folder.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
-    #[arg(long, value_name = "PREFIX")]
-    config_prefix: Option<String>,
+    #[command(flatten)]
+    config: ConfigArguments,
     /// The issuer's store instead of the one that the configuration names.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
@@ -33,7 +30,7 @@ pub(crate) struct KeyImport {
 
 impl KeyImport {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let mut settings = settings::issuer(self.config.as_deref(), self.config_prefix.as_deref())?;
+        let mut settings = self.config.issuer()?;
         if let Some(store) = &self.store {
             settings.store.clone_from(store);
         }

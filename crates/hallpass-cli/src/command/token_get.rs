@@ -10,7 +10,8 @@ use hallpass::token::{Audience, Scope};
 use serde::Serialize;
 
 use crate::output::{self, Exit, Failure};
-use crate::{runtime, settings};
+use crate::runtime;
+use crate::settings::{self, ConfigArguments};
 
 /// Get a service token from the issuer
 ///
@@ -21,12 +22,8 @@ use crate::{runtime, settings};
 /// secret is never an option: every user of the machine could read it there.
 #[derive(Args, Debug)]
 pub(crate) struct TokenGet {
-    /// A YAML file with an `internal-token` section.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The key above all others; default: `hallpass` or `scccy`, whichever the file has.
-    #[arg(long, value_name = "PREFIX")]
-    config_prefix: Option<String>,
+    #[command(flatten)]
+    config: ConfigArguments,
     /// The token endpoint.
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
@@ -56,7 +53,7 @@ struct Answer<'a> {
 
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let loader = settings::loader(self.config.as_deref(), self.config_prefix.as_deref());
+        let loader = self.config.loader();
         let settings = settings::load(&self.flags(loader))?.into_settings();
         let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
         let audience = self.audience(&settings)?;
