@@ -7,7 +7,7 @@ use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
 use hallpass::token::{AccessToken, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign};
 
-use crate::TestServer;
+use crate::server::TestServer;
 
 /// Signs users' tokens and serves its key set; it knows nothing of the issuer.
 #[derive(Debug)]

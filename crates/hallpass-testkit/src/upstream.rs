@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 
-use crate::TestServer;
+use crate::server::TestServer;
 
 /// Requests that are remembered; later ones are answered and forgotten.
 const MAX_REMEMBERED: usize = 100_000;
