@@ -17,7 +17,6 @@ mod flight;
 mod handle;
 mod inner;
 mod issued;
-mod jitter;
 mod lifetime;
 
 pub use crate::grant::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_EXPIRES_IN};

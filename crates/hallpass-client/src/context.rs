@@ -36,7 +36,7 @@ mod capture;
 mod join_set;
 
 pub use body::{ContextBody, body_scope};
-pub use capture::{CaptureContext, CaptureContextLayer};
+pub use capture::{CaptureContext, CaptureContextLayer, capture};
 pub use join_set::JoinSet;
 
 tokio::task_local! {

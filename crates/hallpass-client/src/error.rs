@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_config::CallIdentity;
-use hallpass_upstream::{DiscoverError, TransportError};
+use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
 ///
@@ -120,6 +120,31 @@ impl TokenError {
             Self::BackingOff { .. } => "backing_off",
             Self::RenewedJustNow { .. } => "renewed_just_now",
             Self::Lost => "lost",
+        }
+    }
+}
+
+/// Of one token request. It is sent again only when no answer came; what an issuer answers stands.
+impl Outcome for TokenError {
+    fn instance_failed(&self) -> Option<bool> {
+        match self {
+            Self::Unreachable(error) => error.instance_failed(),
+            Self::Timeout { .. } | Self::Answer(_) => Some(true),
+            Self::Denied { code, .. } => Some(code.is_temporary()),
+            Self::Status { status } => Some(*status >= 500),
+            Self::Disabled
+            | Self::NoRuntime
+            | Self::NoInstance(_)
+            | Self::BackingOff { .. }
+            | Self::RenewedJustNow { .. }
+            | Self::Lost => None,
+        }
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        match self {
+            Self::Unreachable(error) => error.retry_advice(),
+            _ => RetryAdvice::Stands,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! One token request: the form, the way to an instance of the issuer, the answer.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_clock::Clock;
 use hallpass_config::EndpointUrl;
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::{
-    Body, Discover, DiscoverError, Instance, LastKnown, Target, TransportError, TransportErrorKind,
+    Address, Body, Chosen, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice,
+    Target, TransportError, TransportErrorKind, Upstream, UpstreamSettings,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -36,21 +39,46 @@ pub(crate) type TokenTransport = BoxCloneSyncService<Request<Body>, Response<Bod
 #[derive(Debug)]
 pub(crate) struct TokenClient {
     transport: TokenTransport,
-    discovery: Option<LastKnown>,
-    next_instance: AtomicUsize,
+    issuers: Issuers,
     timeout: Duration,
 }
 
-impl TokenClient {
-    pub(crate) fn new(
-        transport: TokenTransport,
-        discovery: Option<LastKnown>,
-        timeout: Duration,
+/// The issuers behind `lb://` endpoints, by the name of their service.
+///
+/// They have no circuit breakers: the token service holds requests back by itself after a failed one.
+#[derive(Debug)]
+pub(crate) struct Issuers {
+    by_name: HashMap<Box<str>, Upstream>,
+}
+
+impl Issuers {
+    /// Those that `endpoints` name; none without a discovery.
+    pub(crate) fn new<'a>(
+        endpoints: impl Iterator<Item = &'a EndpointUrl>,
+        discovery: Option<&Arc<dyn Discover>>,
+        clock: &Arc<dyn Clock>,
     ) -> Self {
+        let mut by_name = HashMap::new();
+        for endpoint in endpoints {
+            if let (EndpointUrl::LoadBalanced { service, .. }, Some(discovery)) =
+                (endpoint, discovery)
+            {
+                let address = Address::LoadBalanced(service.as_str().into());
+                let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
+                let upstream = Upstream::new(service.as_str(), address, discovery, clock)
+                    .with_settings(UpstreamSettings::without_breaker());
+                by_name.insert(service.as_str().into(), upstream);
+            }
+        }
+        Self { by_name }
+    }
+}
+
+impl TokenClient {
+    pub(crate) fn new(transport: TokenTransport, issuers: Issuers, timeout: Duration) -> Self {
         Self {
             transport,
-            discovery,
-            next_instance: AtomicUsize::new(0),
+            issuers,
             timeout,
         }
     }
@@ -72,16 +100,16 @@ impl TokenClient {
     }
 
     async fn attempts(&self, credential: &Credential, form: &str) -> Result<Granted, TokenError> {
-        let first = self.next_instance.fetch_add(1, Ordering::Relaxed);
-        let mut attempt = 0;
+        let (mut attempt, mut tried) = (0, Vec::new());
         loop {
-            let uri = self
-                .locate(&credential.endpoint, first.wrapping_add(attempt))
-                .await?;
+            let (uri, chosen) = self.locate(&credential.endpoint, &tried).await?;
+            tried.extend(chosen.as_ref().map(|chosen| chosen.instance().clone()));
             attempt += 1;
-            match self.send(token_request(credential, uri, form)?).await {
-                Err(TokenError::Unreachable(error))
-                    if error.is_retryable() && attempt < MAX_ATTEMPTS =>
+            let result = self.send(token_request(credential, uri, form)?).await;
+            match result {
+                // A token more does no harm, so the request is sent again also when the issuer may have seen it.
+                Err(error)
+                    if attempt < MAX_ATTEMPTS && error.retry_advice() != RetryAdvice::Stands =>
                 {
                     tracing::debug!(%error, "the token endpoint could not be reached, trying once more");
                 }
@@ -100,33 +128,38 @@ impl TokenClient {
         answer::read(response).await
     }
 
-    /// The address of the endpoint; `turn` picks among several instances.
-    async fn locate(&self, endpoint: &EndpointUrl, turn: usize) -> Result<Uri, TokenError> {
-        match endpoint {
+    /// The address of the endpoint, and the instance when there are several: none of `tried` where there is another.
+    async fn locate(
+        &self,
+        endpoint: &EndpointUrl,
+        tried: &[Instance],
+    ) -> Result<(Uri, Option<Chosen>), TokenError> {
+        let (service, path) = match endpoint {
             EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
-                url.as_str().parse().map_err(unusable_address)
+                let uri = url.as_str().parse().map_err(unusable_address)?;
+                return Ok((uri, None));
             }
-            EndpointUrl::LoadBalanced { service, path } => {
-                let instance = self
-                    .pick(service, turn)
-                    .await
-                    .map_err(TokenError::NoInstance)?;
-                let mut request = Request::new(());
-                *request.uri_mut() = path.parse().map_err(unusable_address)?;
-                Target::new(service.as_str(), instance)
-                    .apply_to(&mut request)
-                    .map_err(unusable_address)?;
-                Ok(request.uri().clone())
-            }
-        }
-    }
-
-    async fn pick(&self, service: &str, turn: usize) -> Result<Instance, DiscoverError> {
-        let no_instance = || DiscoverError::no_instance(service);
-        let discovery = self.discovery.as_ref().ok_or_else(no_instance)?;
-        let instances = discovery.instances(service).await?;
-        let turn = turn.checked_rem(instances.len()).unwrap_or_default();
-        instances.get(turn).cloned().ok_or_else(no_instance)
+            EndpointUrl::LoadBalanced { service, path } => (service.as_str(), path),
+        };
+        let issuer = self.issuers.by_name.get(service);
+        let issuer =
+            issuer.ok_or_else(|| TokenError::NoInstance(DiscoverError::no_instance(service)))?;
+        let chosen = issuer
+            .choose(tried)
+            .await
+            .map_err(|refusal| match refusal {
+                Refusal::NoInstance(error) => TokenError::NoInstance(error),
+                // Without breakers and without entering the bulkhead there is no other refusal.
+                Refusal::BreakerOpen { service, .. } | Refusal::BulkheadFull { service } => {
+                    TokenError::NoInstance(DiscoverError::no_instance(&service))
+                }
+            })?;
+        let mut request = Request::new(());
+        *request.uri_mut() = path.parse().map_err(unusable_address)?;
+        Target::new(service, chosen.instance().clone())
+            .apply_to(&mut request)
+            .map_err(unusable_address)?;
+        Ok((request.uri().clone(), Some(chosen)))
     }
 }
 

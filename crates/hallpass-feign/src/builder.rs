@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use hallpass_client::{Identity, WhenAbsent};
 use hallpass_config::{BreakerSettings, EndpointUrl, FeignClientSettings, RetrySettings};
+use hallpass_upstream::{Address, BulkheadSettings, UpstreamSettings};
 
 use crate::build_error::BuildError;
-use crate::bulkhead::BulkheadSettings;
-use crate::client::{Client, Method, Parts};
+use crate::client::{Client, ClientInner, Method};
 use crate::feign::Feign;
 use crate::identity::{IdentityLayers, IdentityPlan, Wishes};
-use crate::service::{Address, Service, ServiceSettings};
+use crate::layers::retry::RetryRules;
+use crate::method_stack::{self, Transport};
 use crate::spec::{ClientSpec, MethodSpec};
-use crate::transport::{self, Transport};
 
 /// Longest answer that is read into memory when nothing else is said, in bytes. Streams have no limit.
 pub const DEFAULT_MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
@@ -188,29 +188,34 @@ fn build(
     let configured = shared.settings.client(spec.name);
     let (address, base_path) = address(spec, overrides, configured)?;
     let retry = overrides.retry.unwrap_or(configured.retry);
-    let settings = ServiceSettings {
+    let settings = UpstreamSettings {
         breaker: overrides.breaker.unwrap_or(configured.breaker),
         bulkhead: overrides.bulkhead.unwrap_or_default(),
         retry_budget: retry.budget,
     };
-    let service = feign.service(spec.name, &address, &settings);
+    let upstream = feign.upstream(spec.name, &address, &settings);
+    let isolate = overrides.isolate.unwrap_or(spec.isolate);
+    let rules = RetryRules {
+        client: spec.name,
+        upstream: Arc::clone(&upstream),
+        max_attempts: retry.max_attempts.max(1),
+        metrics: shared.metrics.clone(),
+    };
     let methods = spec.methods.iter().map(|method| {
+        let transport = transport(feign, spec, method, overrides, upstream.name())?;
         Ok(Method {
             spec: method,
             deadline: deadline(spec, method, overrides, configured),
-            transport: transport(feign, spec, method, overrides, &service)?,
+            stack: method_stack::new(rules.clone(), &upstream, isolate, &shared.clock, transport),
         })
     });
-    Ok(Client::new(Parts {
+    Ok(Client::new(ClientInner {
         spec,
         methods: methods.collect::<Result<_, BuildError>>()?,
-        service,
         base_path,
-        max_attempts: retry.max_attempts.max(1),
         max_answer_bytes: overrides
             .max_answer_bytes
             .unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
-        isolate: overrides.isolate.unwrap_or(spec.isolate),
         clock: Arc::clone(&shared.clock),
         metrics: shared.metrics.clone(),
         observers: Arc::clone(&shared.observers),
@@ -270,7 +275,7 @@ fn transport(
     spec: &ClientSpec,
     method: &MethodSpec,
     overrides: &Overrides,
-    service: &Service,
+    service: &Arc<str>,
 ) -> Result<Transport, BuildError> {
     let shared = feign.shared();
     let configured = shared.settings.client(spec.name);
@@ -283,12 +288,12 @@ fn transport(
     let plan = IdentityPlan::decide(spec, method, &overrides.wishes, &configured, withheld)?;
     let layers = IdentityLayers::new(
         &plan,
-        service.name(),
+        service,
         shared.tokens.as_ref(),
         &shared.clock,
         !shared.observers.is_empty(),
     );
-    Ok(transport::new(
+    Ok(method_stack::transport(
         layers,
         &shared.clock,
         shared.transport.clone(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::{CallError, HostRefusal, TokenError};
-use hallpass_upstream::{DiscoverError, TransportError};
+use hallpass_upstream::{DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, is_passing};
 use http::StatusCode;
 
 pub use answer::{DecodeError, ErrorBody};
@@ -245,13 +245,53 @@ impl From<CallError> for FeignError {
     }
 }
 
-/// 502, 503 and 504: somebody between here and the answer was not there; another attempt may find them.
-/// 500 and 501 are not: the callee has looked at the request and would do the same again.
-pub(crate) fn is_passing(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-    )
+impl From<Refusal> for FeignError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoInstance(error) => Self::NoInstance(error),
+            Refusal::BreakerOpen {
+                service,
+                retry_after,
+            } => Self::BreakerOpen {
+                service,
+                retry_after,
+            },
+            Refusal::BulkheadFull { service } => Self::BulkheadFull { service },
+        }
+    }
+}
+
+/// Of one attempt. An open breaker and a full bulkhead are not retried: waiting is what they are for.
+impl Outcome for FeignError {
+    fn instance_failed(&self) -> Option<bool> {
+        match self {
+            Self::Transport(_) | Self::Interrupted => Some(true),
+            Self::Status { status, .. } => Some(status.is_server_error()),
+            // An answer came, and it was ours to refuse.
+            Self::TooLarge { .. } | Self::Decode(_) => Some(false),
+            // No token, wrong host, refused on this side: the instance never saw the call.
+            Self::InvalidArgument { .. }
+            | Self::MockUnset { .. }
+            | Self::NoIdentity
+            | Self::IdentityExpired
+            | Self::ExchangeNotOffered
+            | Self::NoTokenService
+            | Self::Token(_)
+            | Self::HostRefused(_)
+            | Self::Stopped(_)
+            | Self::BreakerOpen { .. }
+            | Self::BulkheadFull { .. }
+            | Self::NoInstance(_)
+            | Self::Deadline { .. } => None,
+        }
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        match self {
+            Self::Transport(error) => error.retry_advice(),
+            _ => RetryAdvice::Stands,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hallpass_client::AuthTokenService;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::{Feign as FeignSettings, TokenFeign};
-use hallpass_upstream::{Discover, HttpTransport, StaticDiscovery};
+use hallpass_upstream::{
+    Address, Discover, HttpTransport, StaticDiscovery, Upstream, UpstreamSettings,
+};
 
 use crate::build_error::BuildError;
 use crate::identity::Withheld;
-use crate::metrics::FeignMetrics;
+use crate::metrics::{BreakerGauges, FeignMetrics};
 use crate::observer::{FinishedCall, Observer};
-use crate::service::{Address, Service, ServiceSettings, Surroundings};
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the
 /// circuit breakers and the retry budget. Cheap to clone.
@@ -41,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) observers: Arc<[Observer]>,
     token_less: TokenLess,
     /// By client name: as many as there are clients in the code with settings of their own.
-    services: Mutex<HashMap<&'static str, Vec<Arc<Service>>>>,
+    upstreams: Mutex<HashMap<&'static str, Vec<Arc<Upstream>>>>,
 }
 
 /// Which clients go without tokens (`internal-token.feign`).
@@ -81,33 +82,35 @@ impl Feign {
     }
 
     /// The state of a service, shared by all clients of that name which call the same address with the same settings.
-    pub(crate) fn service(
+    pub(crate) fn upstream(
         &self,
-        name: &'static str,
+        client: &'static str,
         address: &Address,
-        settings: &ServiceSettings,
-    ) -> Arc<Service> {
-        let mut services = self
-            .shared
-            .services
+        settings: &UpstreamSettings,
+    ) -> Arc<Upstream> {
+        let shared = &self.shared;
+        let mut upstreams = shared
+            .upstreams
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let states = services.entry(name).or_default();
-        if let Some(service) = states.iter().find(|service| service.is(address, settings)) {
-            return Arc::clone(service);
+        let known = upstreams.entry(client).or_default();
+        let same = known
+            .iter()
+            .find(|known| known.address() == address && known.settings() == settings);
+        if let Some(upstream) = same {
+            return Arc::clone(upstream);
         }
-        let service = Service::new(name, address.clone(), settings.clone(), self.surroundings());
-        let service = Arc::new(service);
-        states.push(Arc::clone(&service));
-        service
-    }
-
-    fn surroundings(&self) -> Surroundings {
-        Surroundings {
-            discovery: Arc::clone(&self.shared.discovery),
-            clock: Arc::clone(&self.shared.clock),
-            metrics: self.shared.metrics.clone(),
-        }
+        let name = match address {
+            Address::LoadBalanced(service) => Arc::clone(service),
+            Address::Fixed(_) => Arc::from(client),
+        };
+        let (discovery, clock) = (Arc::clone(&shared.discovery), Arc::clone(&shared.clock));
+        let upstream = Upstream::new(name, address.clone(), discovery, clock)
+            .with_settings(settings.clone())
+            .with_observer(BreakerGauges::new(client, &shared.metrics));
+        let upstream = Arc::new(upstream);
+        known.push(Arc::clone(&upstream));
+        upstream
     }
 }
 
@@ -218,7 +221,7 @@ impl FeignBuilder {
                 metrics: self.metrics,
                 observers: self.observers.into(),
                 token_less: self.token_less,
-                services: Mutex::default(),
+                upstreams: Mutex::default(),
             }),
         })
     }

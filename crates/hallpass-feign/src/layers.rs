@@ -1,4 +1,7 @@
-//! The layers that [`stack`](crate::stack) puts together, in the order in which a call meets them.
+//! The layers that [`stack`](crate::stack) and [`method_stack`](crate::method_stack) put together, in the order in which
+//! a call meets them.
+
+mod layer;
 
 pub(crate) mod observe;
 
@@ -15,3 +18,5 @@ pub(crate) mod admission;
 pub(crate) mod receive;
 
 pub(crate) mod sent;
+
+pub(crate) use layer::Layer;

@@ -45,7 +45,7 @@
 //! deadline ends with the head of an answer that is streamed to the caller, whose reading it then is.
 //!
 //! # What happens to a call
-//! In this order; `stack.rs` and `transport.rs` have the reasons.
+//! In this order; `stack.rs` and `method_stack.rs` have the reasons.
 //!
 //! 1. **Span and metrics**, and whoever was given to [`FeignBuilder::observe`].
 //! 2. **Fallback**: answers when the service can not ([`FeignError::reaches_fallback`]), in the caller's task and for
@@ -83,40 +83,34 @@
 extern crate self as hallpass_feign;
 
 mod answer;
-mod breaker;
 mod build_error;
 mod builder;
-mod bulkhead;
 mod client;
 mod error;
-mod facts;
 mod feign;
 mod identity;
 mod layers;
+mod method_stack;
 mod metrics;
 mod mock;
 mod observer;
-mod random;
+mod ongoing_call;
 mod request;
-mod retry;
-mod service;
 mod spec;
 mod stack;
-mod transport;
 
 pub use hallpass_feign_macros::feign_client;
 
 pub use build_error::BuildError;
 pub use builder::{ClientBuilder, DEFAULT_MAX_ANSWER_BYTES, GeneratedClient};
-pub use bulkhead::BulkheadSettings;
 pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError, MAX_TARGET_BYTES};
-pub use facts::MAX_DEADLINE;
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use layers::fallback::fallback_cause;
 pub use layers::receive::MAX_ERROR_BODY_BYTES;
 pub use metrics::FeignMetrics;
 pub use observer::FinishedCall;
+pub use ongoing_call::MAX_DEADLINE;
 
 /// What generated code uses. No part of the public interface: it changes without notice.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_upstream::Instance;
+use hallpass_upstream::{BreakerState, Instance, InstanceObserver, OnBreakerChange};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,7 +10,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::breaker::BreakerState;
 use crate::spec::MethodSpec;
 
 /// Upper bounds of the duration histogram, in seconds: from the 5 microseconds of a refused call to the 10 seconds
@@ -174,33 +173,44 @@ impl FeignMetrics {
             .get_or_create(&ClientLabels { client })
             .inc();
     }
+}
 
-    pub(crate) fn breaker_state(&self, client: &'static str, instance: &Instance) -> BreakerGauge {
-        let labels = InstanceLabels {
+/// Shows the breakers of one client's instances.
+#[derive(Clone, Debug)]
+pub(crate) struct BreakerGauges {
+    client: &'static str,
+    breakers: Family<InstanceLabels, Gauge>,
+}
+
+impl BreakerGauges {
+    pub(crate) fn new(client: &'static str, metrics: &FeignMetrics) -> Self {
+        Self {
             client,
-            instance: instance.to_string(),
-        };
-        BreakerGauge(self.breakers.get_or_create_owned(&labels))
+            breakers: metrics.breakers.clone(),
+        }
     }
 
-    pub(crate) fn forget_instance(&self, client: &'static str, instance: &Instance) {
-        self.breakers.remove(&InstanceLabels {
-            client,
+    fn labels(&self, instance: &Instance) -> InstanceLabels {
+        InstanceLabels {
+            client: self.client,
             instance: instance.to_string(),
-        });
+        }
     }
 }
 
-/// The gauge of one instance's breaker.
-#[derive(Clone, Debug)]
-pub(crate) struct BreakerGauge(Gauge);
+impl InstanceObserver for BreakerGauges {
+    fn instance_joined(&self, instance: &Instance) -> OnBreakerChange {
+        let gauge = self.breakers.get_or_create_owned(&self.labels(instance));
+        Box::new(move |state| {
+            _ = gauge.set(match state {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            });
+        })
+    }
 
-impl BreakerGauge {
-    pub(crate) fn set(&self, state: BreakerState) {
-        self.0.set(match state {
-            BreakerState::Closed => 0,
-            BreakerState::HalfOpen => 1,
-            BreakerState::Open => 2,
-        });
+    fn instance_left(&self, instance: &Instance) {
+        self.breakers.remove(&self.labels(instance));
     }
 }

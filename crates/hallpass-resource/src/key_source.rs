@@ -61,7 +61,7 @@ impl KeySource {
         limits: KeyLimits,
     ) -> Self {
         Self::new(
-            Origin::Http(Box::new(HttpKeys::new(url, transport, discover))),
+            Origin::Http(Box::new(HttpKeys::new(url, transport, discover, &clock))),
             clock,
             limits,
         )

@@ -1,7 +1,10 @@
 //! What everybody needs who calls a service: from a name to an instance, and from a request to its response.
 //!
-//! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] and [`DnsDiscovery`] are two sources, and
-//!   [`LastKnown`] goes on with what it knew while its source is down.
+//! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] and [`DnsDiscovery`] are two sources.
+//! * [`Upstream`] is one service: it chooses an instance for each attempt, with a circuit breaker and a bulkhead each,
+//!   and goes on with the instances that it knew while discovery is down.
+//! * [`next_step`] says whether a request is sent again, and when, within a [`RetryBudget`]; it goes by the [`Outcome`]
+//!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
 //!
@@ -11,16 +14,19 @@
 //! **What it does not do**: it knows no identity and no token. `hallpass-client` adds them.
 //!
 //! ```no_run
-//! use hallpass_upstream::{Body, Discover, HttpTransport, StaticDiscovery, Target};
+//! use std::sync::Arc;
+//! use hallpass_clock::SystemClock;
+//! use hallpass_upstream::{Address, Body, HttpTransport, StaticDiscovery, Target, Upstream};
 //! use tower_service::Service;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let discovery = StaticDiscovery::new().with("order-service", ["127.0.0.1:8080".parse()?]);
-//! let instances = discovery.instances("order-service").await?;
-//! let instance = instances.first().ok_or("nobody is there")?.clone();
+//! let address = Address::LoadBalanced("order-service".into());
+//! let orders = Upstream::new("order-service", address, Arc::new(discovery), Arc::new(SystemClock::new()));
 //!
+//! let chosen = orders.choose(&[]).await?;
 //! let mut request = http::Request::get("/orders/7/status").body(Body::empty())?;
-//! Target::new("order-service", instance).apply_to(&mut request)?;
+//! Target::new("order-service", chosen.instance().clone()).apply_to(&mut request)?;
 //! let response = HttpTransport::new()?.call(request).await?;
 //! let status = response.into_body().collect_within(64 * 1024).await?;
 //! # Ok(())
@@ -28,17 +34,31 @@
 //! ```
 
 mod body;
+mod breaker;
+mod bulkhead;
 mod discovery;
+mod outcome;
+mod random;
+mod refusal;
+mod retry;
 mod target;
 mod transport;
+mod upstream;
 
 pub use body::{Body, BoxError, CollectError, try_clone_request};
+pub use breaker::{BreakerState, OnBreakerChange};
+pub use bulkhead::BulkheadSettings;
 pub use discovery::{
     DNS_AGE, DNS_TIMEOUT, Discover, DiscoverError, DnsDiscovery, Instance, Instances,
-    InvalidInstance, LastKnown, MAX_ADDRESSES, MAX_REMEMBERED_SERVICES, StaticDiscovery,
+    InvalidInstance, MAX_ADDRESSES, MAX_REMEMBERED_SERVICES, StaticDiscovery,
 };
+pub use outcome::{Outcome, RetryAdvice, is_passing};
+pub use random::{random_below, random_fraction};
+pub use refusal::Refusal;
+pub use retry::{NextStep, RETRY_WAIT_BASE, RETRY_WAIT_MAX, RetryBudget, next_step};
 pub use target::Target;
 pub use transport::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_IDLE_PER_HOST, HttpTransport,
     HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
 };
+pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};

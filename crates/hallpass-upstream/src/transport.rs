@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
 use crate::body::{Body, BoxError};
+use crate::outcome::{Outcome, RetryAdvice};
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -330,6 +331,25 @@ impl TransportError {
             }
         };
         Self::new(kind, error)
+    }
+}
+
+/// Whatever it was, the instance is at fault.
+impl Outcome for TransportError {
+    fn instance_failed(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        if !self.is_retryable() {
+            RetryAdvice::Stands
+        } else if self.is_unsent() {
+            RetryAdvice::Unsent
+        } else {
+            RetryAdvice::MayHaveActed {
+                after: Duration::ZERO,
+            }
+        }
     }
 }
 

@@ -10,10 +10,11 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
 /// The wait after `failures` failed requests in a row: anywhere between [`BACKOFF_MIN`] and a ceiling that
 /// doubles with each failure up to [`BACKOFF_MAX`] ("full jitter"), so that clients do not come back together.
-pub(crate) fn wait(failures: u32, jitter: u32) -> Duration {
+/// `jitter` is where between them, from 0 to 1.
+pub(crate) fn wait(failures: u32, jitter: f64) -> Duration {
     let doubled = BACKOFF_MIN.saturating_mul(2_u32.saturating_pow(failures.min(16)));
     let spread = doubled.min(BACKOFF_MAX) - BACKOFF_MIN;
-    BACKOFF_MIN + spread.mul_f64(f64::from(jitter) / f64::from(u32::MAX))
+    BACKOFF_MIN + spread.mul_f64(jitter)
 }
 
 #[cfg(test)]
@@ -22,10 +23,10 @@ mod tests {
 
     #[test]
     fn waits_grow_from_the_shortest_to_the_longest_and_no_further() {
-        assert_eq!(wait(1, 0), BACKOFF_MIN);
-        assert_eq!(wait(1, u32::MAX), Duration::from_millis(200));
-        assert_eq!(wait(3, u32::MAX), Duration::from_millis(800));
-        assert_eq!(wait(20, u32::MAX), BACKOFF_MAX);
-        assert_eq!(wait(u32::MAX, 0), BACKOFF_MIN);
+        assert_eq!(wait(1, 0.0), BACKOFF_MIN);
+        assert_eq!(wait(1, 1.0), Duration::from_millis(200));
+        assert_eq!(wait(3, 1.0), Duration::from_millis(800));
+        assert_eq!(wait(20, 1.0), BACKOFF_MAX);
+        assert_eq!(wait(u32::MAX, 0.0), BACKOFF_MIN);
     }
 }

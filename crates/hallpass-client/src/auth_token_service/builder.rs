@@ -8,16 +8,15 @@ use std::time::Duration;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::InternalToken;
 use hallpass_token::Audience;
-use hallpass_upstream::{Body, Discover, HttpTransport, LastKnown, TransportError};
+use hallpass_upstream::{Body, Discover, HttpTransport, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::AuthTokenService;
 use super::entries::Entries;
 use super::inner::{Inner, Tier};
-use super::jitter::Jitter;
 use crate::credential::{Credential, InvalidCredential};
-use crate::grant::{TokenClient, TokenTransport};
+use crate::grant::{Issuers, TokenClient, TokenTransport};
 use crate::internal_token_cache::{InternalTokenCache, MemoryTokenCache};
 use crate::metrics::ClientMetrics;
 
@@ -35,7 +34,7 @@ pub struct AuthTokenServiceBuilder {
     by_audience: HashMap<Audience, usize>,
     transport: TokenTransport,
     clock: Arc<dyn Clock>,
-    discovery: Option<LastKnown>,
+    discovery: Option<Arc<dyn Discover>>,
     memory: Option<Arc<MemoryTokenCache>>,
     max_entries: usize,
     shared: Vec<Arc<dyn InternalTokenCache>>,
@@ -143,7 +142,7 @@ impl AuthTokenServiceBuilder {
     /// Default: none, `lb://` endpoints have no address.
     #[must_use]
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
-        self.discovery = Some(LastKnown::new(discovery));
+        self.discovery = Some(discovery);
         self
     }
 
@@ -211,16 +210,17 @@ impl AuthTokenServiceBuilder {
             let counters = Some(self.metrics.tier(cache.name()));
             Tier { cache, counters }
         });
+        let endpoints = self.credentials.iter().map(|known| &known.endpoint);
+        let issuers = Issuers::new(endpoints, self.discovery.as_ref(), &self.clock);
         let inner = Inner {
+            client: TokenClient::new(self.transport, issuers, self.fetch_timeout),
             credentials: self.credentials,
             by_audience: self.by_audience,
             clock: self.clock,
-            client: TokenClient::new(self.transport, self.discovery, self.fetch_timeout),
             keeps,
             tiers: memory.into_iter().chain(shared).collect(),
             entries: Entries::new(self.max_entries),
             metrics: self.metrics.clone(),
-            jitter: Jitter::new(),
             generations: AtomicU64::new(0),
             min_forced_interval: self.min_forced_interval,
         };

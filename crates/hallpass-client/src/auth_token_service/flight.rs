@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use hallpass_token::UnixTime;
+use hallpass_upstream::random_fraction;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -327,7 +328,7 @@ impl Flight {
             }
             Issuer::Failed(error) => {
                 state.failures = state.failures.saturating_add(1);
-                let wait = backoff::wait(state.failures, self.inner.jitter.next());
+                let wait = backoff::wait(state.failures, random_fraction());
                 tracing::warn!(key = ?self.entry.key, code = error.code(), %error, retry_in = ?wait, "no new token");
                 state.held_back = Some(HeldBack {
                     until: now + wait,

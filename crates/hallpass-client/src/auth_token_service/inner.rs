@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
+use hallpass_upstream::random_fraction;
 
 use super::entries::Entries;
 use super::entry::Entry;
 use super::flight::{Joined, Reason, TIER_WAIT, settle};
 use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
-use super::jitter::Jitter;
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use crate::credential::Credential;
 use crate::error::{AnswerFault, TokenError};
@@ -34,7 +34,6 @@ pub(crate) struct Inner {
     pub(crate) tiers: Vec<Tier>,
     pub(crate) entries: Entries,
     pub(crate) metrics: ClientMetrics,
-    pub(crate) jitter: Jitter,
     pub(crate) generations: AtomicU64,
     pub(crate) min_forced_interval: Duration,
 }
@@ -217,7 +216,7 @@ impl Inner {
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
-            lifetime: Lifetime::new(age, cache_life, self.jitter.next()),
+            lifetime: Lifetime::new(age, cache_life, random_fraction()),
         };
         Some(IssuedToken {
             minted: Arc::new(minted),

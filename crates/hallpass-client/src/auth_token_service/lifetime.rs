@@ -57,15 +57,15 @@ pub(crate) enum Phase {
 impl Lifetime {
     /// The moments of a token.
     ///
-    /// `jitter` is a random number; only its share of the whole range matters. Demanded life is
+    /// `jitter` is a random number from 0 to 1. Demanded life is
     /// min(cache-expire, life - slack), and renewal starts refresh-ahead before its end but never before
     /// half of it: else a refresh-ahead near a short token's life would renew on each call.
-    pub(crate) fn new(age: Age, cache: CacheLife, jitter: u32) -> Self {
+    pub(crate) fn new(age: Age, cache: CacheLife, jitter: f64) -> Self {
         let share = age.life / MARGIN_SHARE;
         let demanded = cache.expire().min(age.life - RENEWAL_SLACK.min(share));
         let ahead = cache.refresh_ahead().min(demanded / 2);
         let waiting = demanded - ahead;
-        let earlier = (waiting / JITTER_SHARE).mul_f64(f64::from(jitter) / f64::from(u32::MAX));
+        let earlier = (waiting / JITTER_SHARE).mul_f64(jitter);
         let sendable = age.life - SEND_MARGIN.min(share);
         let from_now = |moment: Duration| moment.saturating_sub(age.age);
         Self {
@@ -121,26 +121,26 @@ mod tests {
 
     #[test]
     fn the_seeds_token_is_renewed_after_480_and_overdue_after_540_of_600_seconds() {
-        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0);
+        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0.0);
         assert_eq!(after(life, seconds(479)), Phase::Fresh);
         assert_eq!(after(life, seconds(480)), Phase::Due);
         assert_eq!(after(life, seconds(540)), Phase::Overdue);
         assert_eq!(after(life, seconds(598)), Phase::Overdue);
         assert_eq!(after(life, seconds(599)), Phase::Ended);
-        let jittered = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, u32::MAX);
+        let jittered = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 1.0);
         assert_eq!(after(jittered, seconds(432)), Phase::Due);
     }
 
     #[test]
     fn a_sixty_second_token_is_not_renewed_on_each_call() {
-        let life = Lifetime::new(aged(0, 60), CacheLife::DEFAULT, 0);
+        let life = Lifetime::new(aged(0, 60), CacheLife::DEFAULT, 0.0);
         assert_eq!(after(life, seconds(26)), Phase::Fresh);
         assert_eq!(after(life, seconds(27)), Phase::Due);
     }
 
     #[test]
     fn a_wall_clock_beyond_the_end_ends_the_token_even_if_the_monotonic_clock_slept() {
-        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0);
+        let life = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0.0);
         let woken = Now {
             monotonic: START.monotonic + seconds(1),
             wall: START.wall + seconds(700),
@@ -150,18 +150,18 @@ mod tests {
 
     #[test]
     fn a_token_from_a_shared_tier_keeps_its_age() {
-        let life = Lifetime::new(aged(500, 600), CacheLife::DEFAULT, 0);
+        let life = Lifetime::new(aged(500, 600), CacheLife::DEFAULT, 0.0);
         assert_eq!(after(life, seconds(0)), Phase::Due);
         assert_eq!(after(life, seconds(40)), Phase::Overdue);
         assert_eq!(after(life, seconds(99)), Phase::Ended);
-        let old = Lifetime::new(aged(700, 600), CacheLife::DEFAULT, 0);
+        let old = Lifetime::new(aged(700, 600), CacheLife::DEFAULT, 0.0);
         assert_eq!(after(old, seconds(0)), Phase::Ended);
     }
 
     proptest! {
         #[test]
         fn the_moments_come_in_order_and_margins_stay_below_a_tenth(
-            life in 1_u64..40_000_000, expire in 1_u64..100_000, ahead in 0_u64..100_000, jitter: u32,
+            life in 1_u64..40_000_000, expire in 1_u64..100_000, ahead in 0_u64..100_000, jitter in 0.0..1.0_f64,
         ) {
             prop_assume!(ahead < expire);
             let cache = CacheLife::new(seconds(expire), seconds(ahead)).unwrap();

@@ -9,6 +9,20 @@ use tower_service::Service;
 use super::current;
 
 /// Copies the [`current`] identity into the request's extensions, as a
+/// [`SecurityContext`](hallpass_token::SecurityContext); one that is there already stays. For whoever makes requests
+/// without a stack of tower's; see [`CaptureContextLayer`].
+pub fn capture<B>(request: &mut Request<B>) {
+    let extensions = request.extensions_mut();
+    if extensions
+        .get::<hallpass_token::SecurityContext>()
+        .is_none()
+        && let Some(context) = current()
+    {
+        extensions.insert(context);
+    }
+}
+
+/// Copies the [`current`] identity into the request's extensions, as a
 /// [`SecurityContext`](hallpass_token::SecurityContext).
 ///
 /// It reads the task-local inside `Service::call`, so it must stand above every layer that moves a call
@@ -52,14 +66,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if request
-            .extensions()
-            .get::<hallpass_token::SecurityContext>()
-            .is_none()
-            && let Some(context) = current()
-        {
-            request.extensions_mut().insert(context);
-        }
+        capture(&mut request);
         self.inner.call(request)
     }
 }

@@ -1,18 +1,13 @@
 //! Chooses the instance of each attempt.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use hallpass_upstream::{Body, Target};
-use http::{Request, Response};
-use tower::Service;
+use hallpass_upstream::{Body, Chosen, Target, Upstream};
+use http::Request;
 
-use crate::answer::Received;
+use super::layer::{Answered, Layer};
 use crate::error::FeignError;
-use crate::facts::Facts;
-use crate::service::{self, Chosen};
+use crate::ongoing_call::OngoingCall;
 
 /// A request that has an instance, and the right to be sent to it.
 #[derive(Debug)]
@@ -21,67 +16,38 @@ pub(crate) struct Directed {
     pub(crate) chosen: Chosen,
 }
 
-/// Points each attempt at an instance of the service; see [`service::Service::choose`].
+/// Points each attempt at an instance of the service; see [`Upstream::choose`].
 #[derive(Clone, Debug)]
-pub(crate) struct Choice<S> {
-    inner: S,
-    rules: ChoiceRules,
+pub(crate) struct Choice<L> {
+    inner: L,
+    upstream: Arc<Upstream>,
 }
 
-#[derive(Clone, Debug)]
-struct ChoiceRules {
-    service: Arc<service::Service>,
-    facts: Arc<Facts>,
-}
-
-impl<S> Choice<S> {
-    pub(crate) fn new(inner: S, service: &Arc<service::Service>, facts: &Arc<Facts>) -> Self {
-        let rules = ChoiceRules {
-            service: Arc::clone(service),
-            facts: Arc::clone(facts),
-        };
-        Self { inner, rules }
-    }
-}
-
-impl<S> Service<Request<Body>> for Choice<S>
-where
-    S: Service<Directed, Response = Response<Received>, Error = FeignError>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    type Response = Response<Received>;
-    type Error = FeignError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Received>, FeignError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), FeignError>> {
-        self.inner.poll_ready(cx)
+impl<L> Choice<L> {
+    pub(crate) fn new(inner: L, upstream: Arc<Upstream>) -> Self {
+        Self { inner, upstream }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let clone = self.inner.clone();
-        let mut ready = std::mem::replace(&mut self.inner, clone);
-        let rules = self.rules.clone();
-        Box::pin(async move {
-            let directed = rules.direct(request).await?;
-            ready.call(directed).await
-        })
-    }
-}
-
-impl ChoiceRules {
-    async fn direct(&self, mut request: Request<Body>) -> Result<Directed, FeignError> {
+    async fn direct(
+        &self,
+        call: &OngoingCall,
+        mut request: Request<Body>,
+    ) -> Result<Directed, FeignError> {
         // The instance of the failed attempt, when this is a retry.
-        let avoid = self.facts.progress().instance;
-        let chosen = self.service.choose(avoid.as_ref()).await?;
-        let instance = chosen.instance.instance.clone();
-        self.facts.begin_attempt(&instance);
+        let avoid = call.last_instance();
+        let chosen = self.upstream.choose(avoid.as_slice()).await?;
+        call.begin_attempt(chosen.instance());
         // A path that the builder of the request let through stands in a URI, so this does not fail.
-        Target::new(Arc::clone(self.service.name()), instance)
+        Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
             .apply_to(&mut request)
             .map_err(|_| FeignError::Interrupted)?;
         Ok(Directed { request, chosen })
+    }
+}
+
+impl<L: Layer<Directed>> Layer<Request<Body>> for Choice<L> {
+    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> Answered {
+        let directed = self.direct(call, request).await?;
+        self.inner.send(call, directed).await
     }
 }

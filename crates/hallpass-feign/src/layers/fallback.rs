@@ -4,7 +4,7 @@ use std::future::Future;
 
 use crate::client::{Client, Method};
 use crate::error::FeignError;
-use crate::facts::Facts;
+use crate::ongoing_call::OngoingCall;
 
 tokio::task_local! {
     static CAUSE: FeignError;
@@ -45,7 +45,7 @@ pub fn fallback_cause() -> Option<FeignError> {
 pub(crate) async fn or_else<T, F, Fut>(
     client: &Client,
     method: &Method,
-    facts: &Facts,
+    ongoing: &OngoingCall,
     fallback: Option<F>,
     call: impl Future<Output = Result<T, FeignError>>,
 ) -> Result<T, FeignError>
@@ -64,7 +64,7 @@ where
     let (name, path) = (client.name(), method.spec.template);
     tracing::warn!(client = name, path, code = cause.code(), error = %cause, "the fallback answers");
     client.metrics().fallback(name, method.spec, cause.code());
-    facts.note(|progress| progress.fallback = true);
+    ongoing.note(|attempt| attempt.fallback = true);
     CAUSE
         .scope(cause.clone(), async move { fallback().await })
         .await

@@ -4,22 +4,22 @@ use tracing::{Instrument, Span};
 
 use crate::client::{Client, Method};
 use crate::error::FeignError;
-use crate::facts::Facts;
 use crate::observer::FinishedCall;
+use crate::ongoing_call::OngoingCall;
 
 /// Runs `call` in its span and reports how it ended. A call that is dropped before its end is counted as `cancelled`,
 /// and no observer is told.
 pub(crate) async fn observed<T>(
     client: &Client,
     method: &Method,
-    facts: &Facts,
+    ongoing: &OngoingCall,
     call: impl Future<Output = Result<T, FeignError>>,
 ) -> Result<T, FeignError> {
     let span = span(client, method);
     let watch = Watch {
         client,
         method,
-        facts,
+        ongoing,
         began: client.clock().monotonic(),
         ended: false,
     };
@@ -45,7 +45,7 @@ fn span(client: &Client, method: &Method) -> Span {
 struct Watch<'a> {
     client: &'a Client,
     method: &'a Method,
-    facts: &'a Facts,
+    ongoing: &'a OngoingCall,
     began: std::time::Duration,
     ended: bool,
 }
@@ -54,10 +54,10 @@ impl Watch<'_> {
     fn end(mut self, span: &Span, error: Option<&FeignError>) {
         self.ended = true;
         let elapsed = self.count(error.map_or("ok", FeignError::code));
-        let progress = self.facts.progress();
-        let attempts = self.facts.attempts();
+        let last = self.ongoing.last_attempt();
+        let attempts = self.ongoing.attempts();
         span.record("attempts", attempts);
-        if let Some(status) = progress.status {
+        if let Some(status) = last.status {
             span.record("http.response.status_code", status.as_u16());
         }
         if let Some(error) = error {
@@ -68,12 +68,12 @@ impl Watch<'_> {
                 client: self.client.name(),
                 method: self.method.spec.verb.as_str(),
                 path: self.method.spec.template,
-                instance: progress.instance.clone(),
-                identity: progress.identity.clone(),
-                status: progress.status,
+                instance: last.instance.clone(),
+                identity: last.identity.clone(),
+                status: last.status,
                 attempts,
                 error: error.cloned(),
-                fallback: progress.fallback,
+                fallback: last.fallback,
                 elapsed,
             });
         }

@@ -11,9 +11,9 @@ use hallpass_upstream::Body;
 use http::Request;
 use tower::Service;
 
-use crate::facts::Facts;
+use crate::ongoing_call::OngoingCall;
 
-/// Writes the time of sending into the call's [`Facts`], which it finds in the request's extensions.
+/// Writes the time of sending into the call's [`OngoingCall`], which it finds in the request's extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent<S> {
     inner: S,
@@ -36,9 +36,9 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> S::Future {
-        if let Some(facts) = request.extensions().get::<Arc<Facts>>() {
+        if let Some(call) = request.extensions().get::<Arc<OngoingCall>>() {
             let now = self.clock.monotonic();
-            facts.note(|progress| progress.sent_at = Some(now));
+            call.note(|attempt| attempt.sent_at = Some(now));
         }
         self.inner.call(request)
     }

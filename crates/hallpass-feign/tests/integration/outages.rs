@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use hallpass_config::{BreakerSettings, RetrySettings};
-use hallpass_feign::{BulkheadSettings, ClientBuilder, FeignError};
+use hallpass_feign::{ClientBuilder, FeignError};
+use hallpass_upstream::BulkheadSettings;
 use http::StatusCode;
 use tokio::sync::Notify;
 

@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_clock::Clock;
 use hallpass_config::EndpointUrl;
 use hallpass_token::{JwkSet, KeyId};
-use hallpass_upstream::{Body, CollectError, Discover, HttpTransport, Instance};
+use hallpass_upstream::{
+    Address, Body, CollectError, Discover, HttpTransport, Upstream, UpstreamSettings,
+};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
@@ -118,15 +121,30 @@ impl Fetched {
 pub(super) struct HttpKeys {
     url: KeyUrl,
     transport: HttpTransport,
-    discover: Arc<dyn Discover>,
+    /// Who answers behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
+    upstream: Option<Upstream>,
 }
 
 impl HttpKeys {
-    pub(super) fn new(url: KeyUrl, transport: HttpTransport, discover: Arc<dyn Discover>) -> Self {
+    pub(super) fn new(
+        url: KeyUrl,
+        transport: HttpTransport,
+        discover: Arc<dyn Discover>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let upstream = match &url {
+            EndpointUrl::LoadBalanced { service, .. } => {
+                let address = Address::LoadBalanced(service.as_str().into());
+                let upstream =
+                    Upstream::new(service.as_str(), address, discover, Arc::clone(clock));
+                Some(upstream.with_settings(UpstreamSettings::without_breaker()))
+            }
+            EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_) => None,
+        };
         Self {
             url,
             transport,
-            discover,
+            upstream,
         }
     }
 
@@ -134,34 +152,24 @@ impl HttpKeys {
         &self.url
     }
 
-    /// Asks the issuer; behind `lb://`, up to three instances in turn. The caller limits the time of it all.
+    /// Asks the issuer; behind `lb://`, up to three instances. The caller limits the time of it all.
     pub(super) async fn fetch(&self, etag: Option<&HeaderValue>) -> Result<Fetched, KeysError> {
-        let mut last = KeysError::Discovery("no instance".to_owned());
-        for address in self
-            .addresses()
-            .await?
-            .into_iter()
-            .take(MAX_INSTANCES_TRIED)
-        {
-            match self.fetch_from(&address, etag).await {
+        let (upstream, path) = match (&self.url, &self.upstream) {
+            (EndpointUrl::LoadBalanced { path, .. }, Some(upstream)) => (upstream, path),
+            (url, _) => return self.fetch_from(&url.to_string(), etag).await,
+        };
+        let mut tried = Vec::with_capacity(MAX_INSTANCES_TRIED);
+        loop {
+            let chosen = upstream.choose(&tried).await;
+            let chosen = chosen.map_err(|error| KeysError::Discovery(error.to_string()))?;
+            tried.push(chosen.instance().clone());
+            let address = format!("{}{path}", chosen.instance());
+            let error = match self.fetch_from(&address, etag).await {
                 Ok(fetched) => return Ok(fetched),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    async fn addresses(&self) -> Result<Vec<String>, KeysError> {
-        match &self.url {
-            EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => Ok(vec![url.to_string()]),
-            EndpointUrl::LoadBalanced { service, path } => {
-                let instances = self.discover.instances(service).await;
-                let instances =
-                    instances.map_err(|error| KeysError::Discovery(error.to_string()))?;
-                Ok(instances
-                    .iter()
-                    .map(|instance: &Instance| format!("{instance}{path}"))
-                    .collect())
+                Err(error) => error,
+            };
+            if tried.len() == MAX_INSTANCES_TRIED || !upstream.knows_others_than(&tried) {
+                return Err(error);
             }
         }
     }

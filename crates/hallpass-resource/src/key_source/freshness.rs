@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_upstream::random_fraction;
 use http::HeaderMap;
 use http::header::CACHE_CONTROL;
 
@@ -38,15 +39,6 @@ impl Freshness {
             fresh_until,
             last_use: fresh_until.saturating_add(limits.last_good_for),
         }
-    }
-}
-
-/// Between 0 and 1; 0 when there is no randomness, which only costs the spread.
-fn random_fraction() -> f64 {
-    let mut byte = [0_u8];
-    match aws_lc_rs::rand::fill(&mut byte) {
-        Ok(()) => f64::from(byte[0]) / 255.0,
-        Err(_) => 0.0,
     }
 }
 

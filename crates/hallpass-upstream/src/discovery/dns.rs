@@ -9,7 +9,9 @@ use futures_core::future::BoxFuture;
 use http::uri::Scheme;
 use tokio::time::Instant;
 
-use super::{Discover, DiscoverError, Instance, Instances, MAX_REMEMBERED_SERVICES};
+use super::discover::{Discover, DiscoverError};
+use super::instance::Instance;
+use super::instances::Instances;
 
 /// Longest wait for one look-up.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -17,6 +19,8 @@ pub const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 pub const DNS_AGE: Duration = Duration::from_secs(5);
 /// More addresses than this are ignored.
 pub const MAX_ADDRESSES: usize = 256;
+/// Most services remembered; further ones are looked up for each call.
+pub const MAX_REMEMBERED_SERVICES: usize = 4096;
 
 /// Looks a service up as a host name: `service-auth` with the suffix `shop.svc.cluster.local` is asked
 /// as `service-auth.shop.svc.cluster.local`.
@@ -82,7 +86,7 @@ impl DnsDiscovery {
         if self.scheme == Scheme::HTTPS {
             let named = format!("https://{host}:{}", self.port).parse::<Instance>();
             return match named {
-                Ok(instance) => Ok(Arc::from([instance])),
+                Ok(instance) => Ok(Instances::from_iter([instance])),
                 Err(error) => Err(DiscoverError::unavailable(service, error)),
             };
         }
@@ -109,7 +113,7 @@ impl DnsDiscovery {
         if is_due {
             entry.asked = Instant::now();
         }
-        Some((Arc::clone(&entry.instances), is_due))
+        Some((entry.instances.clone(), is_due))
     }
 
     async fn look_up(&self, service: &str, host: String) -> Result<Instances, DiscoverError> {
@@ -133,7 +137,7 @@ impl DnsDiscovery {
         }
         let mut known = self.known();
         if known.len() < MAX_REMEMBERED_SERVICES || known.contains_key(service) {
-            let instances = Arc::clone(&instances);
+            let instances = instances.clone();
             known.insert(service.into(), Known { instances, asked });
         }
         drop(known);
@@ -173,8 +177,8 @@ mod tests {
     }
 
     fn poisoned(discovery: &DnsDiscovery) -> Instances {
-        let instances: Instances = Arc::from(["192.0.2.1:80".parse().unwrap()]);
-        discovery.known().get_mut(service()).unwrap().instances = Arc::clone(&instances);
+        let instances = Instances::from_iter(["192.0.2.1:80".parse::<Instance>().unwrap()]);
+        discovery.known().get_mut(service()).unwrap().instances = instances.clone();
         instances
     }
 

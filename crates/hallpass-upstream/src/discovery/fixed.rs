@@ -1,12 +1,13 @@
 //! Instances written down in the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use hallpass_config::Discovery;
 
-use super::{Discover, DiscoverError, Instance, Instances, InvalidInstance};
+use super::discover::{Discover, DiscoverError};
+use super::instance::{Instance, InvalidInstance};
+use super::instances::Instances;
 
 /// A fixed list of instances per service: `discovery.static` of the configuration.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,18 @@ impl StaticDiscovery {
     /// Adds a service, or replaces its instances.
     #[must_use]
     pub fn with(mut self, service: &str, instances: impl IntoIterator<Item = Instance>) -> Self {
+        self.services
+            .insert(service.into(), instances.into_iter().collect());
+        self
+    }
+
+    /// As [`with`](Self::with), with a weight for each instance.
+    #[must_use]
+    pub fn with_weights(
+        mut self,
+        service: &str,
+        instances: impl IntoIterator<Item = (Instance, u32)>,
+    ) -> Self {
         self.services
             .insert(service.into(), instances.into_iter().collect());
         self
@@ -53,7 +66,7 @@ impl Discover for StaticDiscovery {
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
         let found = match self.services.get(service) {
-            Some(instances) if !instances.is_empty() => Ok(Arc::clone(instances)),
+            Some(instances) if !instances.is_empty() => Ok(instances.clone()),
             _ => Err(DiscoverError::no_instance(service)),
         };
         Box::pin(std::future::ready(found))

@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::*;
 
 #[test]
@@ -52,37 +50,21 @@ async fn a_service_that_is_not_listed_has_no_instance() {
     }
 }
 
-/// A source that can be switched off.
-#[derive(Debug, Default)]
-struct Flaky {
-    down: AtomicBool,
-}
-
-impl Discover for Flaky {
-    fn instances<'a>(
-        &'a self,
-        service: &'a str,
-    ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let answer = if self.down.load(Ordering::Relaxed) {
-            Err(DiscoverError::unavailable(service, "down"))
-        } else {
-            Ok(Arc::from(["127.0.0.1:1".parse().unwrap()]))
-        };
-        Box::pin(std::future::ready(answer))
-    }
-}
-
-#[tokio::test]
-async fn the_last_known_instances_go_on_while_the_source_is_down() {
-    let source = Arc::new(Flaky::default());
-    let discovery = LastKnown::new(Arc::clone(&source) as Arc<dyn Discover>);
-    let before = discovery.instances("a").await.unwrap();
-    source.down.store(true, Ordering::Relaxed);
-    assert_eq!(discovery.instances("a").await.unwrap(), before);
-    assert!(matches!(
-        discovery.instances("never-seen").await,
-        Err(DiscoverError::Unavailable { .. })
-    ));
+#[test]
+fn lists_are_equal_by_instances_weights_and_order() {
+    let one: Instance = "127.0.0.1:1".parse().unwrap();
+    let two: Instance = "127.0.0.1:2".parse().unwrap();
+    let list = Instances::from_iter([one.clone(), two.clone()]);
+    assert_eq!(list, list.clone());
+    assert_eq!(
+        list,
+        Instances::from_iter([(one.clone(), 1), (two.clone(), 1)])
+    );
+    assert_ne!(
+        list,
+        Instances::from_iter([(one.clone(), 1), (two.clone(), 2)])
+    );
+    assert_ne!(list, Instances::from_iter([two, one]));
 }
 
 #[tokio::test]
@@ -98,5 +80,8 @@ async fn dns_gives_one_instance_per_address_over_http_and_the_name_over_https() 
         .instances("orders")
         .await
         .unwrap();
-    assert_eq!(secure[0].to_string(), "https://orders.shop.local:8443");
+    assert_eq!(
+        secure.iter().next().unwrap().to_string(),
+        "https://orders.shop.local:8443"
+    );
 }

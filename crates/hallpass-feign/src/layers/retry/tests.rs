@@ -3,21 +3,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_config::{BreakerSettings, Percent};
-use hallpass_upstream::{Body, StaticDiscovery, TransportError, TransportErrorKind};
+use hallpass_clock::ManualClock;
+use hallpass_config::Percent;
+use hallpass_upstream::{
+    Address, Body, RETRY_WAIT_BASE, StaticDiscovery, TransportError, TransportErrorKind, Upstream,
+    UpstreamSettings,
+};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
-use tower::ServiceExt;
 
-use super::{Answered, Retry, RetryRules};
+use super::{Answered, Layer, Retry, RetryRules};
 use crate::answer::{Reading, Received};
-use crate::bulkhead::BulkheadSettings;
 use crate::error::FeignError;
-use crate::facts::Facts;
 use crate::metrics::FeignMetrics;
-use crate::retry::backoff;
-use crate::service::{Address, Service, ServiceSettings, Surroundings};
-use hallpass_clock::ManualClock;
+use crate::ongoing_call::OngoingCall;
 
 /// How long a call took and how many attempts it made.
 #[derive(Debug, PartialEq)]
@@ -45,28 +44,25 @@ impl Default for Call {
 }
 
 impl Call {
-    async fn run(self, answer: impl Fn() -> Answered + Clone + Send + 'static) -> (Answered, Made) {
+    async fn run(
+        self,
+        answer: impl Fn() -> Answered + Clone + Send + Sync + 'static,
+    ) -> (Answered, Made) {
         let rules = RetryRules {
             client: "service-a",
-            service: Arc::new(service()),
+            upstream: Arc::new(upstream()),
             max_attempts: self.max_attempts,
             metrics: FeignMetrics::default(),
-            facts: Arc::new(Facts::new(
-                self.deadline,
-                self.idempotent,
-                Reading::Whole,
-                1,
-            )),
         };
+        let call = OngoingCall::new(self.deadline, self.idempotent, Reading::Whole, 1);
         let attempts = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&attempts);
-        let inner = tower::service_fn(move |_: Request<Body>| {
-            counter.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(answer())
-        });
+        let callee = Callee {
+            attempts: Arc::clone(&attempts),
+            answer,
+        };
         let began = Instant::now();
-        let result = Retry::new(inner, rules)
-            .oneshot(Request::new(self.body))
+        let result = Retry::new(callee, rules)
+            .send(&Arc::new(call), Request::new(self.body))
             .await;
         let attempts = attempts.load(Ordering::Relaxed);
         (
@@ -79,23 +75,34 @@ impl Call {
     }
 }
 
-fn service() -> Service {
-    let settings = ServiceSettings {
-        breaker: BreakerSettings::default(),
-        bulkhead: BulkheadSettings::default(),
+/// Stands for everything below the retry.
+#[derive(Clone)]
+struct Callee<F> {
+    attempts: Arc<AtomicU32>,
+    answer: F,
+}
+
+impl<F: Fn() -> Answered + Clone + Send + Sync + 'static> Layer<Request<Body>> for Callee<F> {
+    async fn send(&self, _: &Arc<OngoingCall>, _: Request<Body>) -> Answered {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        (self.answer)()
+    }
+}
+
+fn upstream() -> Upstream {
+    let address = Address::LoadBalanced("service-a".into());
+    let discovery = Arc::new(StaticDiscovery::new());
+    let settings = UpstreamSettings {
         retry_budget: Percent::ALL,
+        ..UpstreamSettings::default()
     };
-    let surroundings = Surroundings {
-        discovery: Arc::new(StaticDiscovery::new()),
-        clock: Arc::new(ManualClock::default()),
-        metrics: FeignMetrics::default(),
-    };
-    Service::new(
+    Upstream::new(
         "service-a",
-        Address::LoadBalanced("service-a".into()),
-        settings,
-        surroundings,
+        address,
+        discovery,
+        Arc::new(ManualClock::default()),
     )
+    .with_settings(settings)
 }
 
 fn unavailable(retry_after: Option<&'static str>) -> Answered {
@@ -119,7 +126,7 @@ async fn attempts_are_bounded_and_so_are_the_waits_between_them() {
     assert_eq!(result.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(made.attempts, 3);
     assert!(
-        made.took <= backoff::BASE * 3 + Duration::from_millis(2),
+        made.took <= RETRY_WAIT_BASE * 3 + Duration::from_millis(2),
         "{made:?}"
     );
 }

@@ -3,19 +3,18 @@ use std::time::Duration;
 use hallpass_config::{BreakerSettings, Percent};
 use proptest::prelude::*;
 
-use super::{Admitted, Circuit};
-use crate::breaker::BreakerState;
-use crate::breaker::window::Outcome;
+use super::{Admitted, BreakerState, Circuit};
+use crate::breaker::window::CallWorth;
 
-const FAILED: Outcome = Outcome {
+const FAILED: CallWorth = CallWorth {
     failed: true,
     slow: false,
 };
-const SLOW: Outcome = Outcome {
+const SLOW: CallWorth = CallWorth {
     failed: false,
     slow: true,
 };
-const GOOD: Outcome = Outcome {
+const GOOD: CallWorth = CallWorth {
     failed: false,
     slow: false,
 };
@@ -37,7 +36,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn call(circuit: &mut Circuit, outcome: Outcome, now: Duration) {
+fn call(circuit: &mut Circuit, outcome: CallWorth, now: Duration) {
     let admitted = circuit.admit(now).unwrap();
     circuit.settle(admitted, outcome, now);
 }
@@ -171,7 +170,7 @@ fn a_call_from_before_the_circuit_opened_says_nothing_about_half_open() {
 #[derive(Clone, Debug)]
 enum Step {
     Admit,
-    Settle { which: usize, outcome: Outcome },
+    Settle { which: usize, outcome: CallWorth },
     Release { which: usize },
     Wait { seconds: u64 },
 }
@@ -180,7 +179,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Admit),
         3 => (any::<usize>(), any::<bool>(), any::<bool>())
-            .prop_map(|(which, failed, slow)| Step::Settle { which, outcome: Outcome { failed, slow } }),
+            .prop_map(|(which, failed, slow)| Step::Settle { which, outcome: CallWorth { failed, slow } }),
         1 => any::<usize>().prop_map(|which| Step::Release { which }),
         1 => (0_u64..20).prop_map(|seconds| Step::Wait { seconds }),
     ]

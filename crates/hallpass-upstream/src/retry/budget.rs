@@ -8,20 +8,21 @@ use hallpass_config::Percent;
 const RETRY: i64 = 1_000;
 /// Retries that are there from the start and the most that can be saved up: a service that is rarely called may
 /// still retry, and one that was well for long does not get a storm for it.
-pub(crate) const RETRIES_IN_RESERVE: i64 = 10;
+const RETRIES_IN_RESERVE: i64 = 10;
 
 /// A bucket that each call fills by a share of a retry and each retry empties by one.
 ///
 /// With a share of 20 % retries add at most a fifth to the load of a service that answers nothing.
 #[derive(Debug)]
-pub(crate) struct RetryBudget {
+pub struct RetryBudget {
     balance: AtomicI64,
     deposit: i64,
 }
 
 impl RetryBudget {
     /// A budget of `share` retries a call; 0 % grants none.
-    pub(crate) fn new(share: Percent) -> Self {
+    #[must_use]
+    pub fn new(share: Percent) -> Self {
         let deposit = i64::from(share.get()) * (RETRY / 100);
         let reserve = if deposit == 0 {
             0
@@ -35,13 +36,14 @@ impl RetryBudget {
     }
 
     /// Notes a call (its first attempt).
-    pub(crate) fn deposit(&self) {
+    pub fn deposit(&self) {
         let most = RETRIES_IN_RESERVE * RETRY;
         self.change(|balance| Some((balance + self.deposit).min(most)));
     }
 
     /// Takes one retry, or says that there is none left.
-    pub(crate) fn withdraw(&self) -> bool {
+    #[must_use]
+    pub fn withdraw(&self) -> bool {
         self.change(|balance| (balance >= RETRY).then_some(balance - RETRY))
     }
 

@@ -1,7 +1,7 @@
-//! What the layers of one call tell each other.
+//! One call under way, as its layers share it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass_client::CallReport;
@@ -16,7 +16,7 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One call of a method, with all its attempts. Made when the call begins and shared by its layers.
 #[derive(Debug)]
-pub(crate) struct Facts {
+pub(crate) struct OngoingCall {
     /// The whole call's limit.
     pub(crate) limit: Duration,
     /// When the limit is reached, on tokio's clock, which drives the timers.
@@ -28,12 +28,12 @@ pub(crate) struct Facts {
     /// Longest answer, in bytes.
     pub(crate) max_answer_bytes: usize,
     attempts: AtomicU32,
-    progress: Mutex<Progress>,
+    last_attempt: Mutex<LastAttempt>,
 }
 
 /// What is known of the last attempt. Locked for a few instructions and never across an await.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct LastAttempt {
     /// Which instance it went to.
     pub(crate) instance: Option<Instance>,
     /// When it was handed to the transport, identity and all, by the injected clock.
@@ -46,7 +46,7 @@ pub(crate) struct Progress {
     pub(crate) fallback: bool,
 }
 
-impl Facts {
+impl OngoingCall {
     pub(crate) fn new(
         limit: Duration,
         idempotent: bool,
@@ -61,17 +61,17 @@ impl Facts {
             reading,
             max_answer_bytes,
             attempts: AtomicU32::new(0),
-            progress: Mutex::default(),
+            last_attempt: Mutex::default(),
         }
     }
 
     /// Notes that an attempt begins, and forgets the one before.
     pub(crate) fn begin_attempt(&self, instance: &Instance) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
-        self.note(|progress| {
-            *progress = Progress {
+        self.note(|attempt| {
+            *attempt = LastAttempt {
                 instance: Some(instance.clone()),
-                ..Progress::default()
+                ..LastAttempt::default()
             };
         });
     }
@@ -87,15 +87,28 @@ impl Facts {
     }
 
     /// Changes what is known of the last attempt.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(crate) fn note(&self, change: impl FnOnce(&mut LastAttempt)) {
+        change(&mut self.locked());
     }
 
     /// What is known of the last attempt.
-    pub(crate) fn progress(&self) -> Progress {
-        self.progress
+    pub(crate) fn last_attempt(&self) -> LastAttempt {
+        self.locked().clone()
+    }
+
+    /// Where the last attempt went.
+    pub(crate) fn last_instance(&self) -> Option<Instance> {
+        self.locked().instance.clone()
+    }
+
+    /// When the last attempt was handed to the transport.
+    pub(crate) fn sent_at(&self) -> Option<Duration> {
+        self.locked().sent_at
+    }
+
+    fn locked(&self) -> MutexGuard<'_, LastAttempt> {
+        self.last_attempt
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }

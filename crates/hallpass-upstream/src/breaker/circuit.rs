@@ -4,8 +4,18 @@ use std::time::Duration;
 
 use hallpass_config::BreakerSettings;
 
-use super::BreakerState;
-use super::window::{Outcome, Window};
+use super::window::{CallWorth, Window};
+
+/// What a breaker does with the next call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BreakerState {
+    /// Lets it through.
+    Closed,
+    /// Lets a fixed number of calls through, to see what comes of them.
+    HalfOpen,
+    /// Refuses it.
+    Open,
+}
 
 /// Closed, open or half-open, with what each of them has to remember.
 #[derive(Debug)]
@@ -84,7 +94,7 @@ impl Circuit {
     }
 
     /// Gives the permit back with what the call was worth.
-    pub(super) fn settle(&mut self, admitted: Admitted, outcome: Outcome, now: Duration) {
+    pub(super) fn settle(&mut self, admitted: Admitted, outcome: CallWorth, now: Duration) {
         if admitted.generation != self.generation {
             return;
         }

@@ -19,18 +19,12 @@ use hallpass_clock::Clock;
 use hallpass_config::BreakerSettings;
 
 use circuit::{Admitted, Circuit};
-use window::Outcome;
+use window::CallWorth;
 
-/// What a breaker does with the next call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BreakerState {
-    Closed,
-    HalfOpen,
-    Open,
-}
+pub use circuit::BreakerState;
 
-/// Told of each change of state.
-type OnChange = Box<dyn Fn(BreakerState) + Send + Sync>;
+/// Told of each change of a breaker's state, on the thread of the call that caused it: it must be quick.
+pub type OnBreakerChange = Box<dyn Fn(BreakerState) + Send + Sync>;
 
 /// A circuit that many calls share.
 ///
@@ -40,14 +34,14 @@ pub(crate) struct Breaker {
     slow_call: Duration,
     circuit: Mutex<Circuit>,
     clock: Arc<dyn Clock>,
-    on_change: OnChange,
+    on_change: OnBreakerChange,
 }
 
 impl Breaker {
     pub(crate) fn new(
         settings: BreakerSettings,
         clock: Arc<dyn Clock>,
-        on_change: OnChange,
+        on_change: OnBreakerChange,
     ) -> Self {
         let settings = BreakerSettings {
             window: settings.window.max(1),
@@ -127,7 +121,7 @@ impl Permit {
     /// Ends the call with what it was worth to the breaker.
     pub(crate) fn settle(mut self, failed: bool, took: Duration) {
         if let Some(Open { breaker, admitted }) = self.0.take() {
-            let outcome = Outcome {
+            let outcome = CallWorth {
                 failed,
                 slow: took >= breaker.slow_call,
             };

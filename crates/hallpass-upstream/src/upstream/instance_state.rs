@@ -3,39 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hallpass_clock::Clock;
-use hallpass_upstream::Instance;
-
-use super::ServiceSettings;
 use crate::breaker::Breaker;
 use crate::bulkhead::Bulkhead;
-use crate::metrics::BreakerGauge;
+use crate::discovery::Instance;
 
 /// An instance with its breaker, its bulkhead and the number of calls under way to it.
 #[derive(Debug)]
-pub(crate) struct InstanceState {
-    pub(crate) instance: Instance,
-    pub(crate) breaker: Arc<Breaker>,
-    pub(crate) bulkhead: Bulkhead,
+pub(super) struct InstanceState {
+    pub(super) instance: Instance,
+    pub(super) breaker: Arc<Breaker>,
+    pub(super) bulkhead: Bulkhead,
     in_flight: AtomicUsize,
 }
 
 impl InstanceState {
-    pub(super) fn new(
-        instance: Instance,
-        settings: &ServiceSettings,
-        clock: Arc<dyn Clock>,
-        gauge: BreakerGauge,
-    ) -> Self {
-        let breaker = Breaker::new(
-            settings.breaker,
-            clock,
-            Box::new(move |state| gauge.set(state)),
-        );
+    pub(super) fn new(instance: Instance, breaker: Breaker, bulkhead: Bulkhead) -> Self {
         Self {
             instance,
             breaker: Arc::new(breaker),
-            bulkhead: Bulkhead::new(settings.bulkhead),
+            bulkhead,
             in_flight: AtomicUsize::new(0),
         }
     }
@@ -48,12 +34,16 @@ impl InstanceState {
 
 /// Counts a call as under way until it is dropped.
 #[derive(Debug)]
-pub(crate) struct InFlight(Arc<InstanceState>);
+pub(super) struct InFlight(Arc<InstanceState>);
 
 impl InFlight {
     pub(super) fn begin(state: &Arc<InstanceState>) -> Self {
         state.in_flight.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(state))
+    }
+
+    pub(super) fn state(&self) -> &InstanceState {
+        &self.0
     }
 }
 

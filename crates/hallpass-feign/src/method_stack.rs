@@ -1,0 +1,64 @@
+//! The part of a call below its deadline, outermost first, with the reason why each layer stands where it does. It is
+//! the same for all calls of a method, so it is built once, with the client. What is above the retry is in `stack.rs`.
+
+use std::sync::Arc;
+
+use hallpass_client::bearer::BearerService;
+use hallpass_client::host_guard::HostGuard;
+use hallpass_client::replay::Replay;
+use hallpass_clock::Clock;
+use hallpass_upstream::{HttpTransport, Upstream};
+use tower::ServiceBuilder;
+use tower::util::Either;
+
+use crate::identity::IdentityLayers;
+use crate::layers::admission::Admission;
+use crate::layers::choice::Choice;
+use crate::layers::receive::Receive;
+use crate::layers::retry::{Retry, RetryRules};
+use crate::layers::sent::Sent;
+
+/// What [`new`] builds. None of the layers allocates a future of its own: together they are one.
+pub(crate) type MethodStack = Retry<Choice<Admission<Receive<Transport>>>>;
+
+/// From a request without a host to its answer.
+pub(crate) fn new(
+    retry: RetryRules,
+    upstream: &Arc<Upstream>,
+    isolate: bool,
+    clock: &Arc<dyn Clock>,
+    transport: Transport,
+) -> MethodStack {
+    // Body: read below the breaker and the retry, so that they judge the whole answer and not only its head.
+    let received = Receive::new(transport);
+    // Breaker and bulkhead of the chosen instance; also where an isolated call changes its task.
+    let admitted = Admission::new(received, isolate, Arc::clone(clock));
+    // Choice: above the breaker, because there is a breaker per instance, and one that is open is passed over.
+    let directed = Choice::new(admitted, Arc::clone(upstream));
+    // Retry: above the choice of an instance, so that another attempt can go to another instance.
+    Retry::new(directed, retry)
+}
+
+/// From a request that has its instance to the wire.
+pub(crate) fn transport(
+    identity: IdentityLayers,
+    clock: &Arc<dyn Clock>,
+    transport: HttpTransport,
+) -> Transport {
+    ServiceBuilder::new()
+        // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
+        // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
+        // token has done nothing; and the breaker sees its final answer only.
+        .option_layer(identity.replay)
+        // Bearer: below the retry, so that each attempt carries the token that is current then.
+        .layer(identity.bearer)
+        // Host guard: below bearer, so that it looks at what is about to leave.
+        .layer(identity.host_guard)
+        // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token.
+        .layer_fn(|inner| Sent::new(inner, Arc::clone(clock)))
+        .service(transport)
+}
+
+/// What [`transport`] builds.
+pub(crate) type Transport = Either<Replay<Guarded>, Guarded>;
+type Guarded = BearerService<HostGuard<Sent<HttpTransport>>>;

@@ -1,0 +1,100 @@
+//! One address of a service.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::uri::{Authority, Scheme};
+
+/// One address of a service: scheme, host and port, always valid in a URI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Instance {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Instance {
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// `host:port`, ready for a URI.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Host name or address; an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// The port; 80 or 443 by scheme when none was given.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let default = if self.is_https() { 443 } else { 80 };
+        self.authority.port_u16().unwrap_or(default)
+    }
+
+    /// Whether calls to it use TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+/// Reads `host:port` (http) or `http://host:port` or `https://host:port`. A path, a user name or
+/// anything else is refused.
+impl FromStr for Instance {
+    type Err = InvalidInstance;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInstance> {
+        let invalid = || InvalidInstance { text: text.into() };
+        let (scheme, rest) = match text.split_once("://") {
+            None => (Scheme::HTTP, text),
+            Some(("http", rest)) => (Scheme::HTTP, rest),
+            Some(("https", rest)) => (Scheme::HTTPS, rest),
+            Some(_) => return Err(invalid()),
+        };
+        if rest.contains('@') {
+            return Err(InvalidInstance {
+                text: "(hidden: it holds a user name)".into(),
+            });
+        }
+        let authority =
+            Authority::from_str(rest.strip_suffix('/').unwrap_or(rest)).map_err(|_| invalid())?;
+        let port = authority
+            .as_str()
+            .strip_prefix(authority.host())
+            .unwrap_or_default();
+        let port_is_sound = port.is_empty() || authority.port_u16().is_some();
+        if authority.host().is_empty() || !port_is_sound {
+            return Err(invalid());
+        }
+        Ok(Self { scheme, authority })
+    }
+}
+
+/// Plain http to that address.
+impl TryFrom<std::net::SocketAddr> for Instance {
+    type Error = InvalidInstance;
+
+    fn try_from(address: std::net::SocketAddr) -> Result<Self, InvalidInstance> {
+        address.to_string().parse()
+    }
+}
+
+/// Text that names no instance.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no instance: expected host:port, http://host:port or https://host:port")]
+pub struct InvalidInstance {
+    text: Box<str>,
+}

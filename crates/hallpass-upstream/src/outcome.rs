@@ -1,0 +1,78 @@
+//! What came of an attempt, for those who decide what comes next.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{Response, StatusCode};
+
+/// What came of one attempt at one instance: what the breaker and the retry go by, whatever the caller's own types are.
+///
+/// Implemented for the error of each kind of caller, for responses, and for a `Result` of two that implement it.
+pub trait Outcome {
+    /// Whether the instance failed. `None` when the attempt says nothing about it, because it never got there.
+    fn instance_failed(&self) -> Option<bool>;
+
+    /// Whether the same request may be sent again.
+    fn retry_advice(&self) -> RetryAdvice;
+}
+
+/// Whether a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAdvice {
+    /// The outcome stands: another attempt would end alike, or waiting is what the refusal is for.
+    Stands,
+    /// Nothing of it has reached the callee, so it may be sent again whatever it asks for.
+    Unsent,
+    /// The callee may have acted on it, so it may be sent again only when doing it twice does no harm.
+    MayHaveActed {
+        /// The callee's own wish for a pause; zero without one.
+        after: Duration,
+    },
+}
+
+/// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
+/// and 501 would come again: the callee has looked at the request. `Retry-After` is read in its form with seconds (RFC
+/// 9110 section 10.2.3).
+impl<B> Outcome for Response<B> {
+    fn instance_failed(&self) -> Option<bool> {
+        Some(self.status().is_server_error())
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        if !is_passing(self.status()) {
+            return RetryAdvice::Stands;
+        }
+        let seconds = self
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        RetryAdvice::MayHaveActed {
+            after: Duration::from_secs(seconds.unwrap_or(0)),
+        }
+    }
+}
+
+impl<T: Outcome, E: Outcome> Outcome for Result<T, E> {
+    fn instance_failed(&self) -> Option<bool> {
+        match self {
+            Ok(response) => response.instance_failed(),
+            Err(error) => error.instance_failed(),
+        }
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        match self {
+            Ok(response) => response.retry_advice(),
+            Err(error) => error.retry_advice(),
+        }
+    }
+}
+
+/// 502, 503 and 504: somebody between here and the answer was not there; another attempt may find them.
+#[must_use]
+pub fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}

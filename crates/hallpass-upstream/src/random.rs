@@ -1,0 +1,60 @@
+//! Chance for jitter and for the choice of an instance. Not for secrets.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number below `limit`, each as likely as the others; 0 for a limit of 0. Anybody who has seen some can tell the next
+/// ones, so nothing secret may be made of them.
+///
+/// It is SplitMix64 over a counter that the process shares, seeded once by the standard library's own random keys.
+#[must_use]
+pub fn random_below(limit: u64) -> u64 {
+    next().checked_rem(limit).unwrap_or(0)
+}
+
+/// A number from 0 up to and without 1; as [`random_below`], not for secrets.
+#[must_use]
+pub fn random_fraction() -> f64 {
+    const DIGITS: u32 = f64::MANTISSA_DIGITS;
+    (next() >> (u64::BITS - DIGITS)) as f64 / (1_u64 << DIGITS) as f64
+}
+
+fn next() -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    static STATE: OnceLock<AtomicU64> = OnceLock::new();
+    let state = STATE.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(STEP)));
+    let mut mixed = state.fetch_add(STEP, Ordering::Relaxed);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{random_below, random_fraction};
+
+    #[test]
+    fn values_stay_below_the_limit_and_reach_all_of_it() {
+        let mut seen = [0_u32; 8];
+        for _ in 0..4_000 {
+            seen[usize::try_from(random_below(8)).unwrap()] += 1;
+        }
+        assert!(
+            seen.iter().all(|count| (300..700).contains(count)),
+            "{seen:?}"
+        );
+        assert_eq!(random_below(0), 0);
+    }
+
+    #[test]
+    fn numbers_spread_over_the_range() {
+        let fractions: Vec<_> = (0..10_000).map(|_| random_fraction()).collect();
+        assert!(fractions.iter().all(|number| (0.0..1.0).contains(number)));
+        let low = fractions.iter().filter(|number| **number < 0.5).count();
+        assert!(
+            (4_500..5_500).contains(&low),
+            "{low} of 10000 in the lower half"
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! One service as this process sees it: where its instances are and how each of them is doing.
+
+mod chosen;
+mod instance_state;
+mod observer;
+mod pick;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hallpass_clock::Clock;
+use hallpass_config::{BreakerSettings, Percent};
+
+use crate::breaker::Breaker;
+use crate::bulkhead::{Bulkhead, BulkheadSettings};
+use crate::discovery::{Discover, DiscoverError, Instance, Instances};
+use crate::refusal::Refusal;
+use crate::retry::RetryBudget;
+use instance_state::InstanceState;
+
+pub use chosen::{Admitted, Chosen};
+pub use observer::InstanceObserver;
+
+/// Where calls go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// `lb://service`: ask discovery.
+    LoadBalanced(Arc<str>),
+    /// One fixed host.
+    Fixed(Instance),
+}
+
+/// What is the same for all instances of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// The circuit breaker of each instance.
+    pub breaker: BreakerSettings,
+    /// Calls under way to each instance.
+    pub bulkhead: BulkheadSettings,
+    /// Retries that a call may cost, as a share of the calls.
+    pub retry_budget: Percent,
+}
+
+impl UpstreamSettings {
+    /// No circuit breaker: for callers that hold back by themselves when a service is in trouble.
+    #[must_use]
+    pub fn without_breaker() -> Self {
+        let breaker = BreakerSettings {
+            enabled: false,
+            ..BreakerSettings::default()
+        };
+        Self {
+            breaker,
+            ..Self::default()
+        }
+    }
+}
+
+/// The defaults of each part, and a budget of 10 %.
+impl Default for UpstreamSettings {
+    fn default() -> Self {
+        Self {
+            breaker: BreakerSettings::default(),
+            bulkhead: BulkheadSettings::default(),
+            retry_budget: Percent::TENTH,
+        }
+    }
+}
+
+/// A service that others call: chooses an instance for each attempt, and knows of each instance how busy it is and
+/// whether its circuit breaker lets calls in.
+///
+/// One value per service and process, shared by all that call it, so that a breaker knows of all their calls.
+///
+/// The last instances that discovery gave go on while it is down or says that there are none: calls to those that are
+/// really gone fail with a connection error, which retry and breaker handle, and calls to those that live go on. They
+/// have no end.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_clock::SystemClock;
+/// use hallpass_upstream::{Address, StaticDiscovery, Upstream};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let discovery = StaticDiscovery::new().with("orders", ["127.0.0.1:8081".parse()?, "127.0.0.1:8082".parse()?]);
+/// let address = Address::LoadBalanced("orders".into());
+/// let orders = Upstream::new("orders", address, Arc::new(discovery), Arc::new(SystemClock::new()));
+///
+/// let first = orders.choose(&[]).await?;
+/// let again = orders.choose(&[first.instance().clone()]).await?;
+/// assert_ne!(first.instance(), again.instance(), "a retry goes elsewhere");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Upstream {
+    name: Arc<str>,
+    address: Address,
+    settings: UpstreamSettings,
+    retry_budget: RetryBudget,
+    discovery: Arc<dyn Discover>,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn InstanceObserver>,
+    /// Locked for a few instructions and never across an await.
+    known: Mutex<Known>,
+}
+
+/// The instances that discovery gave last, with their states in the same order.
+struct Known {
+    instances: Instances,
+    candidates: Arc<[Candidate]>,
+}
+
+/// An instance that may be chosen.
+#[derive(Debug)]
+struct Candidate {
+    state: Arc<InstanceState>,
+    weight: u32,
+}
+
+impl Upstream {
+    /// A service at `address`; errors and [`Target`](crate::Target)s call it `name`. With the settings' defaults, and
+    /// nobody who observes it.
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        address: Address,
+        discovery: Arc<dyn Discover>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let settings = UpstreamSettings::default();
+        Self {
+            name: name.into(),
+            address,
+            retry_budget: RetryBudget::new(settings.retry_budget),
+            settings,
+            discovery,
+            clock,
+            observer: Arc::new(()),
+            known: Mutex::new(Known {
+                instances: Instances::none(),
+                candidates: Arc::new([]),
+            }),
+        }
+    }
+
+    /// Other settings than the defaults.
+    #[must_use]
+    pub fn with_settings(mut self, settings: UpstreamSettings) -> Self {
+        self.retry_budget = RetryBudget::new(settings.retry_budget);
+        self.settings = settings;
+        self
+    }
+
+    /// Tells `observer` of instances and their breakers.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl InstanceObserver) -> Self {
+        self.observer = Arc::new(observer);
+        self
+    }
+
+    /// The name that tokens, the host guard and errors know this service by.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What was set.
+    #[must_use]
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    /// The retries that all callers of the service share.
+    #[must_use]
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.retry_budget
+    }
+
+    /// Chooses an instance for an attempt: the less busy one of two picked by chance in proportion to their weights,
+    /// among those whose breaker lets a call in. Those in `avoid`, where attempts have failed, are chosen only when there
+    /// is no other.
+    ///
+    /// # Errors
+    /// [`Refusal::NoInstance`] or [`Refusal::BreakerOpen`].
+    pub async fn choose(&self, avoid: &[Instance]) -> Result<Chosen, Refusal> {
+        let candidates = self.candidates().await.map_err(Refusal::NoInstance)?;
+        match self.choose_among_all(&candidates, avoid) {
+            Some(chosen) => Ok(chosen),
+            None => self.choose_among_open(&candidates, avoid),
+        }
+    }
+
+    /// Whether there are other instances than `tried`, among those that were known at the last choice.
+    #[must_use]
+    pub fn knows_others_than(&self, tried: &[Instance]) -> bool {
+        let known = self.known();
+        known
+            .instances
+            .iter()
+            .any(|instance| !tried.contains(instance))
+    }
+
+    /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
+    /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be.
+    fn choose_among_all(&self, candidates: &[Candidate], avoid: &[Instance]) -> Option<Chosen> {
+        let (one, other) = pick::two(candidates.iter().map(|candidate| candidate.weight))?;
+        let (one, other) = (candidates.get(one)?, candidates.get(other)?);
+        let is_fit = |candidate: &Candidate| {
+            !avoid.contains(&candidate.state.instance)
+                && candidate.state.breaker.refuses().is_none()
+        };
+        if !is_fit(one) || !is_fit(other) {
+            return None;
+        }
+        let state = &less_busy(one, other).state;
+        let permit = state.breaker.admit().ok()?;
+        Some(Chosen::new(&self.name, state, permit))
+    }
+
+    fn choose_among_open(
+        &self,
+        candidates: &[Candidate],
+        avoid: &[Instance],
+    ) -> Result<Chosen, Refusal> {
+        let mut retry_after: Option<Duration> = None;
+        let mut refused = |wait: Duration| {
+            retry_after = Some(retry_after.map_or(wait, |shortest| shortest.min(wait)));
+        };
+        let (mut fit, mut last_resort) = (Vec::with_capacity(candidates.len()), Vec::new());
+        for candidate in candidates {
+            match candidate.state.breaker.refuses() {
+                Some(wait) => refused(wait),
+                None if avoid.contains(&candidate.state.instance) => last_resort.push(candidate),
+                None => fit.push(candidate),
+            }
+        }
+        while let Some(candidate) =
+            take_less_busy(&mut fit).or_else(|| take_less_busy(&mut last_resort))
+        {
+            let state = &candidate.state;
+            // Between the look above and this, another call may have taken the last permit.
+            match state.breaker.admit() {
+                Ok(permit) => return Ok(Chosen::new(&self.name, state, permit)),
+                Err(wait) => refused(wait),
+            }
+        }
+        Err(Refusal::BreakerOpen {
+            service: Arc::clone(&self.name),
+            retry_after: retry_after.unwrap_or_default(),
+        })
+    }
+
+    async fn candidates(&self) -> Result<Arc<[Candidate]>, DiscoverError> {
+        let instances = match &self.address {
+            Address::LoadBalanced(service) => match self.discovery.instances(service).await {
+                Ok(instances) if !instances.is_empty() => instances,
+                // Down, or for the moment it knows nobody: the last known instances go on, and their breakers say
+                // which of them are really gone.
+                answer => return self.last_known(answer),
+            },
+            Address::Fixed(instance) => {
+                let mut known = self.known();
+                if known.candidates.is_empty() {
+                    self.replace(&mut known, Instances::from_iter([instance.clone()]));
+                }
+                return Ok(Arc::clone(&known.candidates));
+            }
+        };
+        let mut known = self.known();
+        if known.instances != instances {
+            self.replace(&mut known, instances);
+        }
+        Ok(Arc::clone(&known.candidates))
+    }
+
+    fn last_known(
+        &self,
+        answer: Result<Instances, DiscoverError>,
+    ) -> Result<Arc<[Candidate]>, DiscoverError> {
+        let candidates = Arc::clone(&self.known().candidates);
+        if candidates.is_empty() {
+            answer?;
+            return Err(DiscoverError::no_instance(&self.name));
+        }
+        Ok(candidates)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over a new list: instances that stay keep their state, those that left are forgotten.
+    fn replace(&self, known: &mut Known, instances: Instances) {
+        let candidates: Arc<[Candidate]> = instances
+            .weighted()
+            .map(|(instance, weight)| {
+                let mut before = known.candidates.iter().map(|candidate| &candidate.state);
+                let kept = before.find(|state| state.instance == *instance);
+                let state = kept.map_or_else(|| self.new_state(instance), Arc::clone);
+                Candidate { state, weight }
+            })
+            .collect();
+        for gone in known.instances.iter() {
+            if !instances.iter().any(|instance| instance == gone) {
+                self.observer.instance_left(gone);
+            }
+        }
+        *known = Known {
+            instances,
+            candidates,
+        };
+    }
+
+    fn new_state(&self, instance: &Instance) -> Arc<InstanceState> {
+        let on_change = self.observer.instance_joined(instance);
+        let breaker = Breaker::new(self.settings.breaker, Arc::clone(&self.clock), on_change);
+        let bulkhead = Bulkhead::new(self.settings.bulkhead);
+        Arc::new(InstanceState::new(instance.clone(), breaker, bulkhead))
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the less busy one of two candidates picked by chance out of the list.
+fn take_less_busy<'a>(candidates: &mut Vec<&'a Candidate>) -> Option<&'a Candidate> {
+    let (one, other) = pick::two(candidates.iter().map(|candidate| candidate.weight))?;
+    let chosen = less_busy(candidates.get(one)?, candidates.get(other)?);
+    let place = if std::ptr::eq(chosen, *candidates.get(one)?) {
+        one
+    } else {
+        other
+    };
+    Some(candidates.swap_remove(place))
+}
+
+/// The one with fewer calls under way for its weight; the first when they are alike.
+fn less_busy<'a>(one: &'a Candidate, other: &'a Candidate) -> &'a Candidate {
+    // As products: a/b < c/d without fractions. Weight 0 is only compared with weight 0.
+    let load = |candidate: &Candidate, weight: u32| {
+        (candidate.state.in_flight() as u64).saturating_mul(u64::from(weight.max(1)))
+    };
+    if load(other, one.weight) < load(one, other.weight) {
+        other
+    } else {
+        one
+    }
+}
+
+#[cfg(test)]
+mod tests;

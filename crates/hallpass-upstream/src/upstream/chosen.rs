@@ -1,0 +1,67 @@
+//! One attempt at one instance, from its choice to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::instance_state::{InFlight, InstanceState};
+use crate::breaker::Permit;
+use crate::bulkhead::Place;
+use crate::discovery::Instance;
+use crate::refusal::Refusal;
+
+/// An instance that was chosen for an attempt, and the right to call it. Counts as a call under way until dropped.
+#[derive(Debug)]
+pub struct Chosen {
+    service: Arc<str>,
+    in_flight: InFlight,
+    permit: Permit,
+}
+
+impl Chosen {
+    pub(super) fn new(service: &Arc<str>, state: &Arc<InstanceState>, permit: Permit) -> Self {
+        Self {
+            service: Arc::clone(service),
+            in_flight: InFlight::begin(state),
+            permit,
+        }
+    }
+
+    /// Where the attempt goes.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.in_flight.state().instance
+    }
+
+    /// Takes a place in the instance's bulkhead, waiting for one if need be.
+    ///
+    /// # Errors
+    /// [`Refusal::BulkheadFull`] when none became free in time. The breaker's permit is then given back without an
+    /// outcome: a queue on this side says nothing about the instance.
+    pub async fn enter(self) -> Result<Admitted, Refusal> {
+        match self.in_flight.state().bulkhead.enter().await {
+            Ok(place) => Ok(Admitted {
+                permit: self.permit,
+                _place: place,
+                _in_flight: self.in_flight,
+            }),
+            Err(_) => Err(Refusal::BulkheadFull {
+                service: self.service,
+            }),
+        }
+    }
+}
+
+/// An attempt that may be sent now. Dropping it gives everything back without an outcome.
+#[derive(Debug)]
+pub struct Admitted {
+    permit: Permit,
+    _place: Place,
+    _in_flight: InFlight,
+}
+
+impl Admitted {
+    /// Ends the attempt: what it was worth to the instance's breaker, and how long the instance took.
+    pub fn settle(self, failed: bool, took: Duration) {
+        self.permit.settle(failed, took);
+    }
+}

@@ -1,0 +1,261 @@
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use hallpass_clock::ManualClock;
+use hallpass_config::BreakerSettings;
+
+use super::{Address, Chosen, Upstream, UpstreamSettings};
+use crate::discovery::{Discover, DiscoverError, Instance, Instances};
+use crate::refusal::Refusal;
+
+/// `None`: it is down.
+#[derive(Clone, Debug, Default)]
+struct Registry(Arc<Mutex<Option<Instances>>>);
+
+impl Registry {
+    fn set(&self, ports: &[u16]) {
+        *self.0.lock().unwrap() = Some(ports.iter().map(|port| instance(*port)).collect());
+    }
+
+    fn fail(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+}
+
+impl Discover for Registry {
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
+        let instances = self.0.lock().unwrap().clone();
+        let answer = instances.ok_or_else(|| DiscoverError::unavailable(service, "down"));
+        Box::pin(async move { answer })
+    }
+}
+
+fn instance(port: u16) -> Instance {
+    format!("127.0.0.1:{port}").parse().unwrap()
+}
+
+struct Fixture {
+    registry: Registry,
+    clock: Arc<ManualClock>,
+    upstream: Upstream,
+}
+
+/// Two failures open a breaker for 10 s; one call decides in half-open.
+fn upstream(ports: &[u16]) -> Fixture {
+    let registry = Registry::default();
+    registry.set(ports);
+    let clock = Arc::new(ManualClock::default());
+    let settings = UpstreamSettings {
+        breaker: BreakerSettings {
+            window: 10,
+            minimum_calls: 2,
+            open: Duration::from_secs(10),
+            half_open_calls: 1,
+            ..BreakerSettings::default()
+        },
+        ..UpstreamSettings::default()
+    };
+    let address = Address::LoadBalanced("logistics-service".into());
+    let discovery = Arc::new(registry.clone());
+    let upstream = Upstream::new("logistics-service", address, discovery, clock.clone())
+        .with_settings(settings);
+    Fixture {
+        registry,
+        clock,
+        upstream,
+    }
+}
+
+impl Fixture {
+    async fn choose(&self) -> Chosen {
+        self.upstream.choose(&[]).await.unwrap()
+    }
+
+    /// Opens the breaker of one instance by failed calls to it.
+    async fn fail(&self, port: u16) {
+        let mut failures = 0;
+        while failures < 2 {
+            let chosen = self.choose().await;
+            if *chosen.instance() == instance(port) {
+                let admitted = chosen.enter().await.unwrap();
+                admitted.settle(true, Duration::ZERO);
+                failures += 1;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_instance_gets_calls() {
+    let fixture = upstream(&[1, 2, 3]);
+    let mut seen = HashSet::new();
+    for _ in 0..200 {
+        seen.insert(fixture.choose().await.instance().port());
+    }
+    assert_eq!(seen, HashSet::from([1, 2, 3]));
+}
+
+#[tokio::test]
+async fn instances_get_calls_in_proportion_to_their_weights() {
+    let fixture = upstream(&[]);
+    let weighted = [(instance(1), 1), (instance(2), 3), (instance(3), 0)];
+    *fixture.registry.0.lock().unwrap() = Some(weighted.into_iter().collect());
+    let mut calls = [0; 4];
+    for _ in 0..4_000 {
+        calls[usize::from(fixture.choose().await.instance().port())] += 1;
+    }
+    assert!((850..1_150).contains(&calls[1]), "{calls:?}");
+    assert_eq!(calls[3], 0);
+    // Three calls under way to the heavy one are as much as one to the light one.
+    let mut under_way = Vec::new();
+    for _ in 0..4 {
+        under_way.push(fixture.choose().await);
+    }
+    let heavy = under_way
+        .iter()
+        .filter(|chosen| chosen.instance().port() == 2);
+    assert_eq!(heavy.count(), 3);
+
+    fixture.fail(2).await;
+    let rest: HashSet<_> = [fixture.choose().await.instance().port()].into();
+    assert_eq!(
+        rest,
+        HashSet::from([1]),
+        "weight 0 only when nobody else can"
+    );
+}
+
+#[tokio::test]
+async fn of_two_instances_the_less_busy_one_is_chosen() {
+    let fixture = upstream(&[1, 2]);
+    let busy = fixture.choose().await;
+    for _ in 0..50 {
+        assert_ne!(fixture.choose().await.instance(), busy.instance());
+    }
+    drop(busy);
+    let mut seen = HashSet::new();
+    for _ in 0..200 {
+        seen.insert(fixture.choose().await.instance().port());
+    }
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test]
+async fn an_instance_whose_breaker_is_open_is_passed_over() {
+    let fixture = upstream(&[1, 2]);
+    fixture.fail(1).await;
+    for _ in 0..50 {
+        assert_eq!(*fixture.choose().await.instance(), instance(2));
+    }
+}
+
+#[tokio::test]
+async fn with_every_breaker_open_the_error_says_how_long() {
+    let fixture = upstream(&[1, 2]);
+    fixture.fail(1).await;
+    fixture.clock.advance(Duration::from_secs(4));
+    fixture.fail(2).await;
+    let service = Arc::from("logistics-service");
+    let error = fixture.upstream.choose(&[]).await.unwrap_err();
+    assert_eq!(
+        error,
+        Refusal::BreakerOpen {
+            service,
+            retry_after: Duration::from_secs(6)
+        }
+    );
+    fixture.clock.advance(Duration::from_secs(6));
+    let probe = fixture.choose().await;
+    assert_eq!(*probe.instance(), instance(1));
+    assert!(
+        fixture.upstream.choose(&[]).await.is_err(),
+        "one call is permitted in half-open"
+    );
+    drop(probe);
+    assert!(
+        fixture.upstream.choose(&[]).await.is_ok(),
+        "a call that was dropped gives its permit back"
+    );
+}
+
+#[tokio::test]
+async fn a_retry_goes_to_another_instance_when_there_is_one() {
+    let fixture = upstream(&[1, 2, 3]);
+    for _ in 0..50 {
+        let chosen = fixture.upstream.choose(&[instance(2)]).await.unwrap();
+        assert_ne!(*chosen.instance(), instance(2));
+    }
+    let tried = [instance(1), instance(2)];
+    for _ in 0..50 {
+        let chosen = fixture.upstream.choose(&tried).await.unwrap();
+        assert_eq!(*chosen.instance(), instance(3));
+    }
+    fixture.registry.set(&[2]);
+    let chosen = fixture.upstream.choose(&[instance(2)]).await.unwrap();
+    assert_eq!(*chosen.instance(), instance(2));
+}
+
+#[tokio::test]
+async fn instances_come_and_go_and_those_that_stay_keep_their_breaker() {
+    let fixture = upstream(&[1, 2]);
+    fixture.fail(1).await;
+    fixture.registry.set(&[1, 3]);
+    for _ in 0..50 {
+        assert_eq!(*fixture.choose().await.instance(), instance(3));
+    }
+    // Gone and back: a new start.
+    fixture.registry.set(&[3]);
+    fixture.choose().await;
+    fixture.registry.set(&[1]);
+    assert_eq!(*fixture.choose().await.instance(), instance(1));
+}
+
+#[tokio::test]
+async fn the_last_known_instances_go_on_while_discovery_is_down_or_knows_none() {
+    let fixture = upstream(&[1]);
+    fixture.choose().await;
+    fixture.registry.fail();
+    assert_eq!(*fixture.choose().await.instance(), instance(1));
+    fixture.registry.set(&[]);
+    assert_eq!(*fixture.choose().await.instance(), instance(1));
+    fixture.registry.set(&[2]);
+    assert_eq!(*fixture.choose().await.instance(), instance(2));
+}
+
+#[tokio::test]
+async fn the_last_known_instances_go_on_while_the_source_is_down() {
+    let fixture = upstream(&[1, 2]);
+    fixture.choose().await;
+    fixture.registry.fail();
+    let mut seen = HashSet::new();
+    for _ in 0..200 {
+        seen.insert(fixture.choose().await.instance().port());
+    }
+    assert_eq!(seen, HashSet::from([1, 2]));
+}
+
+#[tokio::test]
+async fn discovery_that_is_down_from_the_start_is_no_instance() {
+    let fixture = upstream(&[]);
+    fixture.registry.fail();
+    let error = fixture.upstream.choose(&[]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Refusal::NoInstance(DiscoverError::Unavailable { .. })
+    ));
+}
+
+#[tokio::test]
+async fn an_empty_list_is_no_instance() {
+    let fixture = upstream(&[]);
+    let error = fixture.upstream.choose(&[]).await.unwrap_err();
+    assert_eq!(
+        error,
+        Refusal::NoInstance(DiscoverError::no_instance("logistics-service"))
+    );
+}
