@@ -1,19 +1,26 @@
 //! The two metadata documents (RFC 8414, and OpenID Discovery for clients that know only that).
 
+use axum::response::Response;
 use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
+use http::{Method, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::clients::grant_type::GrantType;
 use crate::clients::registry::Registry;
 use crate::error::Error;
 use crate::http::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
+use crate::http::response::{TEXT, respond};
 use crate::keys::ring::KeyRing;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const READ_ONLY: HeaderValue = HeaderValue::from_static("GET,HEAD");
 
 /// Both documents, rendered once per snapshot.
 #[derive(Debug)]
 pub(crate) struct Metadata {
-    pub(crate) oauth: Bytes,
-    pub(crate) oidc: Bytes,
+    oauth: Bytes,
+    oidc: Bytes,
 }
 
 #[derive(Serialize)]
@@ -68,6 +75,35 @@ impl Metadata {
             oidc: render(urls, registry, Some(oidc))?,
         })
     }
+}
+
+/// The document at the path of `uri`, or 404: where the metadata is depends on the issuer's name.
+pub(crate) fn answer(
+    metadata: &Metadata,
+    urls: &PublicUrls,
+    cache_control: &HeaderValue,
+    method: &Method,
+    uri: &Uri,
+) -> Response {
+    let document = if urls.is_oauth_metadata(uri.path()) {
+        &metadata.oauth
+    } else if urls.is_oidc_metadata(uri.path()) {
+        &metadata.oidc
+    } else {
+        let body = Bytes::from_static(b"not found\n");
+        return respond(StatusCode::NOT_FOUND, TEXT, body);
+    };
+    if method != Method::GET && method != Method::HEAD {
+        let body = Bytes::from_static(b"GET only\n");
+        let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, body);
+        response.headers_mut().insert(ALLOW, READ_ONLY);
+        return response;
+    }
+    let mut response = respond(StatusCode::OK, JSON, document.clone());
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, cache_control.clone());
+    response
 }
 
 fn render(

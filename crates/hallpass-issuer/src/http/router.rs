@@ -8,26 +8,26 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::routing::{any, get};
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::Service as _;
 
 use crate::core::Core;
-use crate::http::documents;
 use crate::http::public_urls::{JWKS_PATH, TOKEN_PATH};
+use crate::http::{health, jwks, metadata};
 use crate::token::endpoint;
 
 /// Every endpoint of the issuer.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new()
         .route(TOKEN_PATH, any(token_endpoint))
-        .route(JWKS_PATH, get(documents::jwks))
-        .route("/health/live", get(documents::live))
-        .route("/health/ready", get(documents::ready))
-        .route("/metrics", get(documents::metrics))
+        .route(JWKS_PATH, get(key_set))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
         // The place of the metadata depends on the issuer's name, so it is no fixed route.
-        .fallback(documents::metadata_or_not_found)
+        .fallback(metadata_or_not_found)
         .with_state(core)
 }
 
@@ -79,4 +79,26 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
         endpoint::method_not_allowed(&parts.method)
     };
     response.map(Body::new)
+}
+
+async fn key_set(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
+    let (keys, cache_control) = (core.keys(), core.jwks_cache_control());
+    jwks::answer(&keys, cache_control, &headers, core.metrics())
+}
+
+async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {
+    health::ready(core.is_stopping())
+}
+
+async fn metrics(State(core): State<Arc<Core>>) -> Response<Body> {
+    health::metrics(core.metrics())
+}
+
+async fn metadata_or_not_found(
+    State(core): State<Arc<Core>>,
+    method: Method,
+    uri: Uri,
+) -> Response<Body> {
+    let (document, cache_control) = (core.metadata(), core.jwks_cache_control());
+    metadata::answer(&document, core.urls(), cache_control, &method, &uri)
 }

@@ -1,0 +1,40 @@
+//! What an operator's machines ask: health, and the metrics.
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue};
+
+use crate::http::response::{TEXT, respond};
+use crate::metrics::{self, Metrics};
+
+const OPEN_METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// The process answers.
+pub(crate) async fn live() -> Response {
+    uncached(TEXT, Bytes::from_static(b"live\n"))
+}
+
+/// Registry and keys are in memory: tokens can be issued. The store plays no part in that.
+pub(crate) fn ready(is_stopping: bool) -> Response {
+    if is_stopping {
+        return respond(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            Bytes::from_static(b"stopping\n"),
+        );
+    }
+    uncached(TEXT, Bytes::from_static(b"ready\n"))
+}
+
+/// All metrics, in the OpenMetrics text format.
+pub(crate) fn metrics(metrics: &Metrics) -> Response {
+    uncached(OPEN_METRICS, metrics.text().into())
+}
+
+fn uncached(content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = respond(StatusCode::OK, content_type, body);
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
