@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_token::{AccessToken, Audience, Scope};
-use tokio::sync::watch;
 
-use crate::credential::Credential;
 use crate::error::TokenError;
 use crate::metrics::ClientMetrics;
 
@@ -15,9 +13,12 @@ mod entries;
 mod entry;
 mod flight;
 mod handle;
-mod inner;
 mod issued;
 mod lifetime;
+mod minting;
+mod obtain;
+mod state;
+mod tiers;
 
 pub use crate::grant::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_EXPIRES_IN};
 pub use backoff::{BACKOFF_MAX, BACKOFF_MIN};
@@ -25,14 +26,12 @@ pub use builder::{
     AuthTokenServiceBuilder, DEFAULT_FETCH_TIMEOUT, DEFAULT_MAX_ENTRIES,
     DEFAULT_MIN_FORCED_INTERVAL,
 };
-pub use flight::TIER_WAIT;
 pub use handle::TokenHandle;
-pub use inner::OVERDUE_WAIT;
 pub(crate) use issued::bearer_header;
 pub use issued::{IssuedToken, TokenSource};
 pub use lifetime::{JITTER_SHARE, MARGIN_SHARE, RENEWAL_SLACK, SEND_MARGIN};
-
-pub(crate) type Waiting = watch::Receiver<entry::Outcome>;
+pub use state::OVERDUE_WAIT;
+pub use tiers::TIER_WAIT;
 
 /// Gets this service's own tokens from the issuer, keeps them and renews them. Cloning shares the state.
 ///
@@ -50,7 +49,7 @@ pub(crate) type Waiting = watch::Receiver<entry::Outcome>;
 /// Token requests go straight to the transport: they pass no bearer layer and see no caller's identity.
 #[derive(Clone, Debug)]
 pub struct AuthTokenService {
-    inner: Arc<inner::Inner>,
+    state: Arc<state::TokenServiceState>,
 }
 
 impl AuthTokenService {
@@ -94,27 +93,24 @@ impl AuthTokenService {
     /// The tokens for one audience and scope, for code that needs them on each call.
     #[must_use]
     pub fn handle(&self, audience: &Audience, scope: &Scope) -> TokenHandle {
-        TokenHandle::new(Arc::clone(&self.inner), self.inner.entry(audience, scope))
+        TokenHandle::new(Arc::clone(&self.state), self.state.entry(audience, scope))
     }
 
     /// The configured audience of calls that name none (`internal-token.audience`).
     #[must_use]
     pub fn default_audience(&self) -> Option<&Audience> {
-        self.inner
-            .credentials
-            .first()
-            .and_then(|credential: &Credential| credential.audience.as_ref())
+        self.state.own_credential()?.audience.as_ref()
     }
 
     /// Whether there is a credential at all.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        !self.inner.credentials.is_empty()
+        self.state.credentials.is_some()
     }
 
     /// What the service counts; register it once per process.
     #[must_use]
     pub fn metrics(&self) -> &ClientMetrics {
-        &self.inner.metrics
+        self.state.metrics()
     }
 }

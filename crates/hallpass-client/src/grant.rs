@@ -29,9 +29,6 @@ pub use answer::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_EXPIRES_IN};
 /// to the next instance where there are several.
 pub const MAX_ATTEMPTS: usize = 2;
 
-/// The label of this grant in metrics.
-pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
-
 /// A transport as the token request needs it. It must not add an identity of its own.
 pub(crate) type TokenTransport = BoxCloneSyncService<Request<Body>, Response<Body>, TransportError>;
 
@@ -165,7 +162,7 @@ impl TokenClient {
 
 fn client_credentials_form(credential: &Credential, audience: &Audience, scope: &Scope) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", CLIENT_CREDENTIALS);
+    form.append_pair("grant_type", "client_credentials");
     if !scope.is_empty() {
         form.append_pair("scope", scope.as_str());
     }

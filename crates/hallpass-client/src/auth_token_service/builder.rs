@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::InternalToken;
-use hallpass_token::Audience;
 use hallpass_upstream::{Body, Discover, HttpTransport, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::AuthTokenService;
 use super::entries::Entries;
-use super::inner::{Inner, Tier};
+use super::flight::Flights;
+use super::minting::Mint;
+use super::obtain::ClientCredentials;
+use super::state::{Credentials, TokenServiceState};
+use super::tiers::{Tier, Tiers};
 use crate::credential::{Credential, InvalidCredential};
 use crate::grant::{Issuers, TokenClient, TokenTransport};
 use crate::internal_token_cache::{InternalTokenCache, MemoryTokenCache};
@@ -30,8 +32,8 @@ pub const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
 /// Settings of an [`AuthTokenService`]; made by [`AuthTokenService::builder`].
 #[derive(Debug)]
 pub struct AuthTokenServiceBuilder {
-    credentials: Vec<Credential>,
-    by_audience: HashMap<Audience, usize>,
+    own: Credential,
+    clients: Vec<Credential>,
     transport: TokenTransport,
     clock: Arc<dyn Clock>,
     discovery: Option<Arc<dyn Discover>>,
@@ -54,7 +56,7 @@ impl AuthTokenService {
         T: Clone + Send + Sync + 'static,
         T::Future: Send + 'static,
     {
-        AuthTokenServiceBuilder::new(vec![credential], TokenTransport::new(transport))
+        AuthTokenServiceBuilder::new(credential, TokenTransport::new(transport))
     }
 
     /// The service that the section `internal-token` describes.
@@ -75,22 +77,29 @@ impl AuthTokenService {
     /// [`TokenError::Disabled`](crate::TokenError::Disabled).
     #[must_use]
     pub fn disabled() -> Self {
-        let nowhere = tower::service_fn(|_| async {
-            let kind = hallpass_upstream::TransportErrorKind::Request;
-            Err(TransportError::new(
-                kind,
-                "the token service is switched off",
-            ))
-        });
-        AuthTokenServiceBuilder::new(Vec::new(), TokenTransport::new(nowhere)).build()
+        let metrics = ClientMetrics::new();
+        let flights = Flights {
+            mint: Mint::new(Arc::new(SystemClock::new())),
+            tiers: Tiers::new(Vec::new(), metrics.clone()),
+            metrics,
+            min_forced_interval: DEFAULT_MIN_FORCED_INTERVAL,
+        };
+        Self {
+            state: Arc::new(TokenServiceState {
+                credentials: None,
+                keeps: false,
+                entries: Entries::new(0),
+                flights: Arc::new(flights),
+            }),
+        }
     }
 }
 
 impl AuthTokenServiceBuilder {
-    fn new(credentials: Vec<Credential>, transport: TokenTransport) -> Self {
+    fn new(own: Credential, transport: TokenTransport) -> Self {
         Self {
-            credentials,
-            by_audience: HashMap::new(),
+            own,
+            clients: Vec::new(),
             transport,
             clock: Arc::new(SystemClock::new()),
             discovery: None,
@@ -112,7 +121,7 @@ impl AuthTokenServiceBuilder {
         transport: HttpTransport,
     ) -> Result<Self, InvalidCredential> {
         let own = Credential::from_settings(&settings.credential)?;
-        let mut builder = Self::new(vec![own], TokenTransport::new(transport));
+        let mut builder = Self::new(own, TokenTransport::new(transport));
         for client in &settings.clients {
             builder = builder.client(Credential::from_settings(&client.credential)?);
         }
@@ -129,12 +138,7 @@ impl AuthTokenServiceBuilder {
     /// same audience, it is never chosen.
     #[must_use]
     pub fn client(mut self, credential: Credential) -> Self {
-        if let Some(audience) = credential.audience.clone() {
-            self.by_audience
-                .entry(audience)
-                .or_insert(self.credentials.len());
-        }
-        self.credentials.push(credential);
+        self.clients.push(credential);
         self
     }
 
@@ -201,6 +205,19 @@ impl AuthTokenServiceBuilder {
     /// The service. Asks for nothing yet and needs no runtime here.
     #[must_use]
     pub fn build(self) -> AuthTokenService {
+        let credentials = self.clients.iter().chain([&self.own]);
+        let endpoints = credentials.map(|credential| &credential.endpoint);
+        let issuers = Issuers::new(endpoints, self.discovery.as_ref(), &self.clock);
+        let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
+        let client = Arc::new(client);
+        let asks_with = |credential| Arc::new(ClientCredentials::new(credential, client.clone()));
+        let mut by_audience = HashMap::new();
+        for credential in self.clients {
+            if let Some(audience) = credential.audience.clone() {
+                let first = by_audience.entry(audience);
+                first.or_insert_with(|| asks_with(credential));
+            }
+        }
         let keeps = self.memory.is_some();
         let memory = self.memory.map(|cache| Tier {
             cache,
@@ -210,22 +227,24 @@ impl AuthTokenServiceBuilder {
             let counters = Some(self.metrics.tier(cache.name()));
             Tier { cache, counters }
         });
-        let endpoints = self.credentials.iter().map(|known| &known.endpoint);
-        let issuers = Issuers::new(endpoints, self.discovery.as_ref(), &self.clock);
-        let inner = Inner {
-            client: TokenClient::new(self.transport, issuers, self.fetch_timeout),
-            credentials: self.credentials,
-            by_audience: self.by_audience,
-            clock: self.clock,
-            keeps,
-            tiers: memory.into_iter().chain(shared).collect(),
-            entries: Entries::new(self.max_entries),
+        let tiers = memory.into_iter().chain(shared).collect();
+        let flights = Flights {
+            mint: Mint::new(self.clock),
+            tiers: Tiers::new(tiers, self.metrics.clone()),
             metrics: self.metrics.clone(),
-            generations: AtomicU64::new(0),
             min_forced_interval: self.min_forced_interval,
         };
+        let state = TokenServiceState {
+            credentials: Some(Credentials {
+                own: asks_with(self.own),
+                by_audience,
+            }),
+            keeps,
+            entries: Entries::new(self.max_entries),
+            flights: Arc::new(flights),
+        };
         AuthTokenService {
-            inner: Arc::new(inner),
+            state: Arc::new(state),
         }
     }
 }

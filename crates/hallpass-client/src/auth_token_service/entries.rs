@@ -84,6 +84,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth_token_service::obtain::Scripted;
 
     fn key(audience: &str) -> TokenKey {
         TokenKey::new(
@@ -95,7 +96,8 @@ mod tests {
     }
 
     fn entry(entries: &Entries, audience: &str) -> Arc<Entry> {
-        entries.get_or_make(&key(audience), || Entry::new(key(audience), 0, true))
+        let make = || Entry::new(key(audience), Arc::new(Scripted::default()), true);
+        entries.get_or_make(&key(audience), make)
     }
 
     #[test]

@@ -8,26 +8,31 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 use super::issued::{IssuedToken, Minted, TokenSource};
+use super::obtain::Obtain;
 use crate::error::TokenError;
 use crate::internal_token_cache::TokenKey;
 
-/// How the one request of a key ends, for everybody who waits for it.
+/// What everybody who waits for a token request gets; `None` while it is under way.
 pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;
 
-/// The state of one key: the hot copy of its token, and the one request that may be under way.
+/// The state of one key: its token, and the one request that may be under way.
 ///
-/// The hot copy is read without a lock; the rest is behind a mutex that is held for a few instructions and
-/// never across an await.
+/// The token is read without a lock; the rest is behind a mutex that is held for a few instructions and never across
+/// an await. `failing` and `quiet_until` copy what the mutex guards to where the hot path can see it without taking
+/// it. They are written under the mutex only, so the last writer is right, and read `Relaxed`, because they decide
+/// nothing: whoever acts on an old value takes the mutex and finds out there, or lets one renewal go to the next call.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: TokenKey,
-    /// Index of the credential that asks for this key's tokens.
-    pub(crate) credential: usize,
+    /// How this key's tokens are obtained.
+    pub(crate) source: Arc<dyn Obtain>,
     slot: ArcSwapOption<Minted>,
     keeps: bool,
+    /// Whether the last request failed: then an overdue token is used without waiting for a new one first.
     failing: AtomicBool,
-    /// Monotonic nanoseconds before which no renewal needs to be tried: saves callers the mutex while one
-    /// is under way or held back.
+    /// Monotonic nanoseconds before which no renewal needs to be tried. Between the moment when a renewal is due and
+    /// its end each call finds the token due; without this each would take the mutex to learn that a request is under
+    /// way (then the value is the end of time) or that the issuer has failed a moment ago (then the end of the wait).
     quiet_until: AtomicU64,
     pub(crate) last_use: AtomicU64,
     state: Mutex<State>,
@@ -35,25 +40,28 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
+    /// The request that is under way.
     pub(crate) flight: Option<watch::Receiver<Outcome>>,
-    pub(crate) failures: u32,
-    pub(crate) held_back: Option<HeldBack>,
-    pub(crate) last_forced: Option<Duration>,
+    /// Requests that failed in a row.
+    failures: u32,
+    last_failure: Option<Failure>,
+    /// When a callee's rejection last forced a renewal.
+    last_forced: Option<Duration>,
 }
 
 /// A failure that is remembered for a moment.
 #[derive(Debug)]
-pub(crate) struct HeldBack {
-    pub(crate) until: Duration,
-    pub(crate) cause: Arc<TokenError>,
+struct Failure {
+    until: Duration,
+    cause: Arc<TokenError>,
 }
 
 impl Entry {
     /// `keeps`: whether tokens stay in memory between calls.
-    pub(crate) fn new(key: TokenKey, credential: usize, keeps: bool) -> Self {
+    pub(crate) fn new(key: TokenKey, source: Arc<dyn Obtain>, keeps: bool) -> Self {
         Self {
             key,
-            credential,
+            source,
             slot: ArcSwapOption::const_empty(),
             keeps,
             failing: AtomicBool::new(false),
@@ -63,7 +71,7 @@ impl Entry {
         }
     }
 
-    /// Looks at the hot copy without counting a reference.
+    /// Looks at the token without counting a reference.
     pub(crate) fn with_current<R>(&self, look: impl FnOnce(&Arc<Minted>) -> R) -> Option<R> {
         self.slot.load().as_ref().map(look)
     }
@@ -98,28 +106,82 @@ impl Entry {
         nanoseconds(now) < self.quiet_until.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn quiet_until(&self, until: Duration) {
-        self.quiet_until
-            .store(nanoseconds(until), Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_failing(&self, failing: bool) {
-        self.failing.store(failing, Ordering::Relaxed);
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request starts. The caller holds the state, here and below.
+    pub(crate) fn started(&self, state: &mut State, flight: watch::Receiver<Outcome>) {
+        state.flight = Some(flight);
+        self.quiet_until(Duration::MAX);
+    }
+
+    /// The request has ended without asking the issuer: what is known of the issuer stays.
+    pub(crate) fn ended_unasked(&self, state: &mut State) {
+        state.flight = None;
+        let until = state.last_failure.as_ref().map(|failure| failure.until);
+        self.quiet_until(until.unwrap_or_default());
+    }
+
+    /// The issuer gave a token. Returns how many requests had failed before, in a row.
+    pub(crate) fn ended_well(&self, state: &mut State) -> u32 {
+        state.flight = None;
+        state.last_failure = None;
+        self.failing.store(false, Ordering::Relaxed);
+        self.quiet_until(Duration::ZERO);
+        std::mem::take(&mut state.failures)
+    }
+
+    /// The issuer gave none. `wait` says for how long to leave it alone after so many failures in a row.
+    pub(crate) fn ended_in_failure(
+        &self,
+        state: &mut State,
+        now: Duration,
+        cause: &TokenError,
+        wait: impl FnOnce(u32) -> Duration,
+    ) -> Duration {
+        state.flight = None;
+        state.failures = state.failures.saturating_add(1);
+        let wait = wait(state.failures);
+        state.last_failure = Some(Failure {
+            until: now + wait,
+            cause: Arc::new(cause.clone()),
+        });
+        self.failing.store(true, Ordering::Relaxed);
+        self.quiet_until(now + wait);
+        wait
+    }
+
+    fn quiet_until(&self, until: Duration) {
+        self.quiet_until
+            .store(nanoseconds(until), Ordering::Relaxed);
     }
 }
 
 impl State {
     /// The error for a caller that comes too early after a failure.
-    pub(crate) fn held_back(&self, now: Duration) -> Option<TokenError> {
-        let held = self.held_back.as_ref().filter(|held| now < held.until)?;
+    pub(crate) fn backing_off(&self, now: Duration) -> Option<TokenError> {
+        let failure = self.last_failure.as_ref()?;
+        let failure = Some(failure).filter(|failure| now < failure.until)?;
         Some(TokenError::BackingOff {
-            cause: Arc::clone(&held.cause),
-            retry_in: held.until - now,
+            cause: Arc::clone(&failure.cause),
+            retry_in: failure.until - now,
         })
+    }
+
+    /// Notes a renewal that a callee's rejection forces.
+    ///
+    /// # Errors
+    /// Within `interval` of the last one: a callee that rejects every token would cost a request a call.
+    pub(crate) fn force(&mut self, now: Duration, interval: Duration) -> Result<(), TokenError> {
+        let next = self.last_forced.map(|last| last + interval);
+        if let Some(retry_in) = next.and_then(|next| next.checked_sub(now))
+            && !retry_in.is_zero()
+        {
+            return Err(TokenError::RenewedJustNow { retry_in });
+        }
+        self.last_forced = Some(now);
+        Ok(())
     }
 }
 

@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_core::future::BoxFuture;
-use hallpass_token::UnixTime;
 use hallpass_upstream::random_fraction;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::backoff;
-use super::entry::{Entry, HeldBack, Outcome};
-use super::inner::{Inner, Tier};
-use super::issued::{IssuedToken, TokenSource};
-use super::lifetime::{Age, Phase};
-use crate::error::{AnswerFault, TokenError};
-use crate::grant::{CLIENT_CREDENTIALS, MAX_EXPIRES_IN};
-use crate::internal_token_cache::{CacheError, StoredToken};
-use crate::metrics::TokenRequested;
+use super::entry::{Entry, Outcome};
+use super::issued::IssuedToken;
+use super::lifetime::Phase;
+use super::minting::Mint;
+use super::tiers::Tiers;
+use crate::error::TokenError;
+use crate::metrics::{ClientMetrics, TokenRequested};
 
-/// Longest wait for one call to a cache tier outside this process's memory.
-pub const TIER_WAIT: Duration = Duration::from_millis(30);
+/// Makes the token requests of one service, whatever kind of token a key stands for: at most one a key at a time.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    pub(crate) mint: Mint,
+    pub(crate) tiers: Tiers,
+    pub(crate) metrics: ClientMetrics,
+    pub(crate) min_forced_interval: Duration,
+}
 
 /// Why a token is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +41,14 @@ pub(crate) enum Joined {
     /// Somebody else has just got one.
     Current(IssuedToken),
     /// The request that is under way now.
-    Waiting(watch::Receiver<Outcome>),
+    Waiting(Waiter),
 }
 
-impl Inner {
+/// A place among those who wait for the end of a request. It may be given up at any time.
+#[derive(Clone)]
+pub(crate) struct Waiter(watch::Receiver<Outcome>);
+
+impl Flights {
     /// Joins the request under way for this key, or starts one in a task of its own: a caller that goes
     /// away cancels nobody, and no caller's identity reaches it.
     pub(crate) fn join(
@@ -52,8 +59,9 @@ impl Inner {
         let runtime = Handle::try_current().map_err(|_| TokenError::NoRuntime)?;
         let (outcome, waiting) = watch::channel(None);
         {
-            let now = self.now();
+            let now = self.mint.now();
             let mut state = entry.state();
+            // Once more under the lock: a request may have ended since the caller looked.
             if let Some(token) = entry
                 .current()
                 .filter(|token| reason.is_met_by(token, token.phase(now)))
@@ -61,36 +69,29 @@ impl Inner {
                 return Ok(Joined::Current(token));
             }
             if let Some(flight) = &state.flight {
-                return Ok(Joined::Waiting(flight.clone()));
+                return Ok(Joined::Waiting(Waiter(flight.clone())));
             }
-            let tiers_may_help = !entry.keeps() && self.has_tiers();
-            if let Some(error) = state.held_back(now.monotonic).filter(|_| !tiers_may_help) {
+            let tiers_may_help = !entry.keeps() && !self.tiers.is_empty();
+            if let Some(error) = state.backing_off(now.monotonic)
+                && !tiers_may_help
+            {
                 return Err(error);
             }
             if matches!(reason, Reason::Rejected { .. }) {
-                let next = state
-                    .last_forced
-                    .map(|last| last + self.min_forced_interval);
-                if let Some(retry_in) = next.and_then(|next| next.checked_sub(now.monotonic))
-                    && !retry_in.is_zero()
-                {
-                    return Err(TokenError::RenewedJustNow { retry_in });
-                }
-                state.last_forced = Some(now.monotonic);
+                state.force(now.monotonic, self.min_forced_interval)?;
             }
-            state.flight = Some(waiting.clone());
-            entry.quiet_until(Duration::MAX);
+            entry.started(&mut state, waiting.clone());
         }
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         let flight = Flight {
-            inner: Arc::clone(self),
+            flights: Arc::clone(self),
             entry: Arc::clone(entry),
             reason,
             outcome,
             ended: false,
         };
         runtime.spawn(flight.run());
-        Ok(Joined::Waiting(waiting))
+        Ok(Joined::Waiting(Waiter(waiting)))
     }
 }
 
@@ -114,19 +115,19 @@ impl Reason {
     }
 }
 
-/// Waits for the end of the request that `waiting` belongs to.
-pub(crate) async fn settle(
-    mut waiting: watch::Receiver<Outcome>,
-) -> Result<IssuedToken, TokenError> {
-    match waiting.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone().unwrap_or(Err(TokenError::Lost)),
-        Err(_) => Err(TokenError::Lost),
+impl Waiter {
+    /// Waits for the end of the request.
+    pub(crate) async fn end(mut self) -> Result<IssuedToken, TokenError> {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or(Err(TokenError::Lost)),
+            Err(_) => Err(TokenError::Lost),
+        }
     }
 }
 
 /// One request under way. Dropped before its end (runtime shut down, panic), it tells the waiters so.
 struct Flight {
-    inner: Arc<Inner>,
+    flights: Arc<Flights>,
     entry: Arc<Entry>,
     reason: Reason,
     outcome: watch::Sender<Outcome>,
@@ -134,12 +135,14 @@ struct Flight {
 }
 
 /// How a request ended: what the waiters get, and what is known of the issuer now.
-struct Landing {
+struct FlightEnd {
     outcome: Result<IssuedToken, TokenError>,
-    issuer: Issuer,
+    issuer: Contact,
 }
 
-enum Issuer {
+/// What came of asking the issuer. It is not the waiters' outcome: a tier's token may serve them although the issuer
+/// failed.
+enum Contact {
     NotAsked,
     Answered,
     Failed(TokenError),
@@ -147,210 +150,197 @@ enum Issuer {
 
 impl Flight {
     async fn run(mut self) {
-        let landing = self.obtain().await;
-        self.end(landing);
+        let end = self.find_or_obtain().await;
+        self.end(end);
     }
 
-    async fn obtain(&self) -> Landing {
-        let held_back = self.entry.state().held_back(self.inner.now().monotonic);
+    async fn find_or_obtain(&self) -> FlightEnd {
+        let now = self.flights.mint.now().monotonic;
+        let backing_off = self.entry.state().backing_off(now);
+        let unasked = |outcome| FlightEnd {
+            outcome,
+            issuer: Contact::NotAsked,
+        };
         let mut spare = None;
         if matches!(self.reason, Reason::Rejected { .. }) {
-            self.inner.evict_from_tiers(&self.entry.key).await;
-        } else if let Some(found) = self.ask_tiers().await {
-            if held_back.is_some() || self.is_good_enough(&found) {
-                return Landing {
-                    outcome: Ok(found),
-                    issuer: Issuer::NotAsked,
-                };
+            self.flights.tiers.evict(&self.entry.key).await;
+        } else if let Some(found) = self.find_in_tiers().await {
+            if backing_off.is_some() || self.is_good_enough(&found) {
+                return unasked(Ok(found));
             }
             spare = Some(found);
         }
-        if let Some(error) = held_back {
-            return Landing {
-                outcome: Err(error),
-                issuer: Issuer::NotAsked,
-            };
+        if let Some(error) = backing_off {
+            return unasked(Err(error));
         }
-        match self.fetch().await {
-            Ok(token) => Landing {
+        match self.obtain().await {
+            Ok(token) => FlightEnd {
                 outcome: Ok(token),
-                issuer: Issuer::Answered,
+                issuer: Contact::Answered,
             },
-            Err(error) => Landing {
+            Err(error) => FlightEnd {
                 outcome: spare.ok_or_else(|| error.clone()),
-                issuer: Issuer::Failed(error),
+                issuer: Contact::Failed(error),
             },
         }
     }
 
     /// The first token in a tier that is alive and ends later than the one the process has.
-    async fn ask_tiers(&self) -> Option<IssuedToken> {
-        for tier in self.inner.tiers() {
-            let Some(token) = self.ask(tier).await.and_then(|stored| self.adopt(stored)) else {
-                continue;
-            };
-            let now = self.inner.now();
-            let current = self.entry.current();
+    async fn find_in_tiers(&self) -> Option<IssuedToken> {
+        let (mint, entry) = (&self.flights.mint, &self.entry);
+        let is_better = |token: &IssuedToken| {
+            let now = mint.now();
+            let current = entry.current();
             let current = current.filter(|current| current.phase(now) != Phase::Ended);
             let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
-            if is_newer && token.phase(now) != Phase::Ended {
-                tier.served();
-                return Some(token);
-            }
-        }
-        None
-    }
-
-    async fn ask(&self, tier: &Tier) -> Option<StoredToken> {
-        tier.asked();
-        match tokio::time::timeout(TIER_WAIT, tier.cache.get_token(&self.entry.key)).await {
-            Ok(Ok(stored)) => stored,
-            Ok(Err(error)) => {
-                self.inner.tier_failed(tier, Some(&error));
-                None
-            }
-            Err(_) => {
-                self.inner.tier_failed(tier, None);
-                None
-            }
-        }
-    }
-
-    /// A tier is not believed more than an issuer: a life beyond the longest one is a damaged entry.
-    fn adopt(&self, stored: StoredToken) -> Option<IssuedToken> {
-        let now = self.inner.now();
-        let life = stored.expires_at.duration_since(stored.issued_at);
-        if life > MAX_EXPIRES_IN {
-            return None;
-        }
-        let remaining = stored
-            .expires_at
-            .duration_since(UnixTime::from(now.wall))
-            .min(life);
-        let age = Age {
-            now,
-            age: life - remaining,
-            life,
+            is_newer && token.phase(now) != Phase::Ended
         };
-        self.inner
-            .mint(&self.entry, stored, age, TokenSource::Cache)
+        let adopt = |stored| mint.adopted(stored, entry.source.cache_life());
+        let accept = |stored| adopt(stored).filter(is_better);
+        self.flights.tiers.find(&entry.key, accept).await
     }
 
     /// A token that is due is taken where the process can keep it: its next use renews it in the
-    /// background. An overdue one serves only while the issuer can not be asked.
+    /// background. An overdue one serves only while the issuer cannot be asked.
     fn is_good_enough(&self, token: &IssuedToken) -> bool {
-        match token.phase(self.inner.now()) {
+        match token.phase(self.flights.mint.now()) {
             Phase::Fresh => true,
             Phase::Due => self.entry.keeps() && self.reason == Reason::Miss,
             Phase::Overdue | Phase::Ended => false,
         }
     }
 
-    async fn fetch(&self) -> Result<IssuedToken, TokenError> {
-        let (inner, key) = (&self.inner, &self.entry.key);
-        let credential = inner.credential(&self.entry).ok_or(TokenError::Disabled)?;
-        inner.metrics.renewal(self.reason.label());
-        let start = inner.now();
-        let granted = inner
-            .client
-            .client_credentials(credential, key.audience(), key.scope())
-            .await;
-        let arrived = inner.now();
-        let token = granted.and_then(|granted| {
-            let issued_at = UnixTime::from(start.wall);
-            let expires_at = issued_at.saturating_add(granted.expires_in);
-            let stored = StoredToken {
-                access_token: granted.access_token,
-                issued_at,
-                expires_at,
-            };
-            let age = Age {
-                now: start,
-                age: Duration::ZERO,
-                life: granted.expires_in,
-            };
-            inner
-                .mint(&self.entry, stored, age, TokenSource::Issuer)
-                .filter(|token| token.phase(arrived) != Phase::Ended)
-                .ok_or(TokenError::Answer(AnswerFault::Expired))
-        });
-        inner.metrics.token_requested(&TokenRequested {
+    async fn obtain(&self) -> Result<IssuedToken, TokenError> {
+        let Flights {
+            mint,
+            tiers,
+            metrics,
+            ..
+        } = &*self.flights;
+        let (key, source) = (&self.entry.key, &self.entry.source);
+        metrics.renewal(self.reason.label());
+        let asked = mint.now();
+        let granted = source.obtain(key).await;
+        let took = mint.now().monotonic.saturating_sub(asked.monotonic);
+        let token = granted.and_then(|granted| mint.granted(granted, asked, source.cache_life()));
+        metrics.token_requested(&TokenRequested {
             audience: key.audience(),
-            grant: CLIENT_CREDENTIALS,
+            grant: source.grant(),
             result: token.as_ref().map_or_else(TokenError::code, |_| "ok"),
-            took: arrived.monotonic.saturating_sub(start.monotonic),
+            took,
         });
         let token = token?;
-        inner
-            .metrics
-            .token_expires(key.audience(), token.expires_at());
-        self.put_into_tiers(&token).await;
+        metrics.token_expires(key.audience(), token.expires_at());
+        tiers.put(key, &token.stored()).await;
         Ok(token)
     }
 
-    async fn put_into_tiers(&self, token: &IssuedToken) {
-        let stored = StoredToken {
-            access_token: token.access_token().clone(),
-            issued_at: token.minted.issued_at,
-            expires_at: token.minted.expires_at,
-        };
-        for tier in self.inner.tiers() {
-            let put: BoxFuture<'_, Result<(), CacheError>> =
-                tier.cache.put_token(&self.entry.key, &stored);
-            match tokio::time::timeout(TIER_WAIT, put).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => self.inner.tier_failed(tier, Some(&error)),
-                Err(_) => self.inner.tier_failed(tier, None),
-            }
-        }
-    }
-
-    fn end(&mut self, landing: Landing) {
+    fn end(&mut self, end: FlightEnd) {
         self.ended = true;
-        let now = self.inner.now().monotonic;
-        let mut state = self.entry.state();
-        if let Ok(token) = &landing.outcome {
-            self.entry.keep(token);
+        let (entry, mint) = (&self.entry, &self.flights.mint);
+        let now = mint.now().monotonic;
+        let mut state = entry.state();
+        // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
+        if let Ok(token) = &end.outcome {
+            entry.keep(token);
         }
-        match &landing.issuer {
-            Issuer::NotAsked => {
-                let held = state.held_back.as_ref().map(|held| held.until);
-                self.entry.quiet_until(held.unwrap_or_default());
-            }
-            Issuer::Answered => {
-                if state.failures > 0 {
-                    tracing::info!(key = ?self.entry.key, failures = state.failures, "tokens are issued again");
+        match &end.issuer {
+            Contact::NotAsked => entry.ended_unasked(&mut state),
+            Contact::Answered => {
+                let failures = entry.ended_well(&mut state);
+                if failures > 0 {
+                    tracing::info!(key = ?entry.key, failures, "tokens are issued again");
                 }
-                state.failures = 0;
-                state.held_back = None;
-                self.entry.set_failing(false);
-                self.entry.quiet_until(Duration::ZERO);
             }
-            Issuer::Failed(error) => {
-                state.failures = state.failures.saturating_add(1);
-                let wait = backoff::wait(state.failures, random_fraction());
-                tracing::warn!(key = ?self.entry.key, code = error.code(), %error, retry_in = ?wait, "no new token");
-                state.held_back = Some(HeldBack {
-                    until: now + wait,
-                    cause: Arc::new(error.clone()),
-                });
-                self.entry.set_failing(true);
-                self.entry.quiet_until(now + wait);
+            Contact::Failed(error) => {
+                let wait = |failures| backoff::wait(failures, random_fraction());
+                let retry_in = entry.ended_in_failure(&mut state, now, error, wait);
+                tracing::warn!(key = ?entry.key, code = error.code(), %error, ?retry_in, "no new token");
             }
         }
-        state.flight = None;
         drop(state);
-        self.outcome.send_replace(Some(landing.outcome));
+        self.outcome.send_replace(Some(end.outcome));
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         if !self.ended {
-            self.end(Landing {
+            self.end(FlightEnd {
                 outcome: Err(TokenError::Lost),
-                issuer: Issuer::Failed(TokenError::Lost),
+                issuer: Contact::Failed(TokenError::Lost),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use hallpass_clock::TokioClock;
+
+    use super::*;
+    use crate::auth_token_service::obtain::Scripted;
+    use crate::internal_token_cache::TokenKey;
+
+    fn flights() -> Arc<Flights> {
+        let metrics = ClientMetrics::new();
+        Arc::new(Flights {
+            mint: Mint::new(Arc::new(TokioClock::new())),
+            tiers: Tiers::new(Vec::new(), metrics.clone()),
+            metrics,
+            min_forced_interval: Duration::from_secs(1),
+        })
+    }
+
+    fn entry(source: &Arc<Scripted>) -> Arc<Entry> {
+        let name = |text: &str| text.parse().unwrap();
+        let key = TokenKey::new(
+            "i",
+            "c".parse().unwrap(),
+            name("orders"),
+            "".parse().unwrap(),
+        );
+        Arc::new(Entry::new(key, source.clone(), true))
+    }
+
+    async fn end(joined: Result<Joined, TokenError>) -> Result<IssuedToken, TokenError> {
+        match joined? {
+            Joined::Current(token) => Ok(token),
+            Joined::Waiting(waiter) => waiter.end().await,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_kind_of_token_is_obtained_by_one_flight_for_all_who_wait() {
+        let (flights, source) = (flights(), Arc::new(Scripted::default()));
+        let entry = entry(&source);
+        let join = || end(flights.join(&entry, Reason::Miss));
+        let (first, second, third) = tokio::join!(join(), join(), join());
+        let first = first.unwrap();
+        assert_eq!(first.access_token().expose(), "orders-1");
+        assert!(second.unwrap() == first && third.unwrap() == first);
+        assert_eq!(join().await.unwrap(), first, "and it is kept");
+        assert_eq!(source.requests.load(Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_kind_of_issuer_is_left_alone_after_a_failure_and_asked_again_later() {
+        let (flights, source) = (flights(), Arc::new(Scripted::default()));
+        let entry = entry(&source);
+        source.fails.store(true, Relaxed);
+        let failed = TokenError::Status { status: 503 };
+        let join = || end(flights.join(&entry, Reason::Miss));
+        assert_eq!(join().await.unwrap_err().code(), failed.code());
+        assert!(matches!(
+            join().await.unwrap_err(),
+            TokenError::BackingOff { .. }
+        ));
+        assert!(entry.is_failing() && entry.is_quiet(flights.mint.clock().monotonic()));
+        source.fails.store(false, Relaxed);
+        tokio::time::sleep(backoff::BACKOFF_MAX).await;
+        assert_eq!(join().await.unwrap().access_token().expose(), "orders-2");
+        assert!(!entry.is_failing());
     }
 }

@@ -7,8 +7,9 @@ use hallpass_token::{Audience, ClientId, Scope};
 use http::HeaderValue;
 
 use super::entry::Entry;
-use super::inner::Inner;
+
 use super::issued::{IssuedToken, TokenSource};
+use super::state::TokenServiceState;
 use crate::error::TokenError;
 use crate::metrics::ClientMetrics;
 
@@ -17,14 +18,14 @@ use crate::metrics::ClientMetrics;
 /// As long as a handle lives its key stays known to the service, so look-ups need no map and no lock.
 #[derive(Clone, Debug)]
 pub struct TokenHandle {
-    inner: Arc<Inner>,
+    state: Arc<TokenServiceState>,
     /// `None`: the service is switched off.
     entry: Option<Arc<Entry>>,
 }
 
 impl TokenHandle {
-    pub(crate) const fn new(inner: Arc<Inner>, entry: Option<Arc<Entry>>) -> Self {
-        Self { inner, entry }
+    pub(crate) const fn new(state: Arc<TokenServiceState>, entry: Option<Arc<Entry>>) -> Self {
+        Self { state, entry }
     }
 
     /// The token in memory, while it may be used without asking anybody; starts its renewal in the
@@ -33,28 +34,28 @@ impl TokenHandle {
     /// `None` does not mean that there is no token to be had: [`TokenHandle::token`] gets one.
     #[must_use]
     pub fn try_current(&self) -> Option<IssuedToken> {
-        let minted = self.inner.hot(self.entry.as_ref()?, Arc::clone)?;
+        let minted = self.state.hot(self.entry.as_ref()?, Arc::clone)?;
         Some(IssuedToken {
             minted,
             source: TokenSource::Cache,
         })
     }
 
-    /// A token that is alive now; see [`AuthTokenService::service_token`](super::AuthTokenService::service_token).
+    /// A token that is alive now; see [`AuthTokenService::service_token`](crate::AuthTokenService::service_token).
     ///
     /// # Errors
     /// As there.
     pub async fn token(&self) -> Result<IssuedToken, TokenError> {
-        self.inner.token(self.entry()?).await
+        self.state.token(self.entry()?).await
     }
 
     /// Renews the token when that is due; see
-    /// [`AuthTokenService::refresh_if_needed`](super::AuthTokenService::refresh_if_needed).
+    /// [`AuthTokenService::refresh_if_needed`](crate::AuthTokenService::refresh_if_needed).
     ///
     /// # Errors
     /// As there.
     pub async fn refresh_if_needed(&self) -> Result<bool, TokenError> {
-        self.inner.refresh_if_needed(self.entry()?).await
+        self.state.refresh_if_needed(self.entry()?).await
     }
 
     /// A token newer than the one of `generation`, which a callee has rejected as invalid.
@@ -67,13 +68,13 @@ impl TokenHandle {
     /// [`TokenError::RenewedJustNow`] within the minimum interval of the last forced renewal; else as
     /// [`TokenHandle::token`].
     pub async fn renew_rejected(&self, generation: u64) -> Result<IssuedToken, TokenError> {
-        self.inner.renew_rejected(self.entry()?, generation).await
+        self.state.renew_rejected(self.entry()?, generation).await
     }
 
     /// Forgets the token, in memory and in every tier. The next use asks the issuer.
     pub async fn evict(&self) {
         if let Some(entry) = &self.entry {
-            self.inner.evict(entry).await;
+            self.state.evict(entry).await;
         }
     }
 
@@ -98,25 +99,25 @@ impl TokenHandle {
     /// The service's clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.inner.clock
+        self.state.clock()
     }
 
     /// The service's metrics.
     #[must_use]
     pub fn metrics(&self) -> &ClientMetrics {
-        &self.inner.metrics
+        self.state.metrics()
     }
 
     /// What the bearer layer needs of the token in memory: one counted reference, no allocation.
     pub(crate) fn try_header(&self) -> Option<(HeaderValue, u64)> {
-        self.inner.hot(self.entry.as_ref()?, |minted| {
+        self.state.hot(self.entry.as_ref()?, |minted| {
             (minted.authorization.clone(), minted.generation)
         })
     }
 
     /// [`TokenHandle::token`] after [`TokenHandle::try_header`] found nothing.
     pub(crate) async fn token_not_hot(&self) -> Result<IssuedToken, TokenError> {
-        self.inner.token_not_hot(self.entry()?).await
+        self.state.token_not_hot(self.entry()?).await
     }
 
     fn entry(&self) -> Result<&Arc<Entry>, TokenError> {

@@ -7,6 +7,7 @@ use hallpass_token::{AccessToken, UnixTime};
 use http::HeaderValue;
 
 use super::lifetime::{Lifetime, Now, Phase};
+use crate::internal_token_cache::StoredToken;
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +65,15 @@ impl IssuedToken {
     #[must_use]
     pub const fn source(&self) -> TokenSource {
         self.source
+    }
+
+    /// The token as a tier keeps it.
+    pub(crate) fn stored(&self) -> StoredToken {
+        StoredToken {
+            access_token: self.minted.access_token.clone(),
+            issued_at: self.minted.issued_at,
+            expires_at: self.minted.expires_at,
+        }
     }
 
     pub(crate) fn phase(&self, now: Now) -> Phase {

@@ -1,0 +1,115 @@
+//! Making a token ready for use: its header, its number, the moments of its life.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hallpass_clock::Clock;
+use hallpass_config::CacheLife;
+use hallpass_token::UnixTime;
+use hallpass_upstream::random_fraction;
+
+use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
+use super::lifetime::{Age, Lifetime, Now, Phase};
+use crate::error::{AnswerFault, TokenError};
+use crate::grant::{Granted, MAX_EXPIRES_IN};
+use crate::internal_token_cache::StoredToken;
+
+/// Makes the tokens of one service, and numbers them.
+#[derive(Debug)]
+pub(crate) struct Mint {
+    clock: Arc<dyn Clock>,
+    /// The number of the newest token. A callee rejects *a* token: by its number it is known whether that one is
+    /// still in use, or whether another call has renewed it since and this one needs no request of its own. Numbers
+    /// only have to be different and to grow, and one atomic does that in any memory order.
+    generations: AtomicU64,
+}
+
+impl Mint {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            generations: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now {
+            monotonic: self.clock.monotonic(),
+            wall: self.clock.now(),
+        }
+    }
+
+    /// The token of an answer. Its life began at `asked`, before the request was sent: the issuer may have counted
+    /// from any moment since.
+    ///
+    /// # Errors
+    /// When no header can hold it, or it has ended on its way.
+    pub(crate) fn granted(
+        &self,
+        granted: Granted,
+        asked: Now,
+        cache: CacheLife,
+    ) -> Result<IssuedToken, TokenError> {
+        let issued_at = UnixTime::from(asked.wall);
+        let stored = StoredToken {
+            access_token: granted.access_token,
+            issued_at,
+            expires_at: issued_at.saturating_add(granted.expires_in),
+        };
+        let age = Age {
+            now: asked,
+            age: Duration::ZERO,
+            life: granted.expires_in,
+        };
+        self.mint(stored, age, cache, TokenSource::Issuer)
+            .filter(|token| token.phase(self.now()) != Phase::Ended)
+            .ok_or(TokenError::Answer(AnswerFault::Expired))
+    }
+
+    /// A token out of a tier; it may have ended. A tier is not believed more than an issuer: a life beyond the longest
+    /// one is a damaged entry.
+    pub(crate) fn adopted(&self, stored: StoredToken, cache: CacheLife) -> Option<IssuedToken> {
+        let now = self.now();
+        let life = stored.expires_at.duration_since(stored.issued_at);
+        if life > MAX_EXPIRES_IN {
+            return None;
+        }
+        let remaining = stored
+            .expires_at
+            .duration_since(UnixTime::from(now.wall))
+            .min(life);
+        let age = Age {
+            now,
+            age: life - remaining,
+            life,
+        };
+        self.mint(stored, age, cache, TokenSource::Cache)
+    }
+
+    fn mint(
+        &self,
+        stored: StoredToken,
+        age: Age,
+        cache: CacheLife,
+        source: TokenSource,
+    ) -> Option<IssuedToken> {
+        let authorization = shared(bearer_header(&stored.access_token)?);
+        let minted = Minted {
+            authorization,
+            access_token: stored.access_token,
+            issued_at: stored.issued_at,
+            expires_at: stored.expires_at,
+            generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
+            lifetime: Lifetime::new(age, cache, random_fraction()),
+        };
+        Some(IssuedToken {
+            minted: Arc::new(minted),
+            source,
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! What a token request asks for. A flight, the tiers and the entries are the same for every kind of token.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use hallpass_config::CacheLife;
+#[cfg(test)]
+use hallpass_token::AccessToken;
+
+use crate::credential::Credential;
+use crate::error::TokenError;
+use crate::grant::{Granted, TokenClient};
+use crate::internal_token_cache::TokenKey;
+
+/// How tokens are obtained from an issuer, and for how long they are used: all that a flight has to know of a grant.
+pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
+    /// The grant's label in metrics.
+    fn grant(&self) -> &'static str;
+
+    /// How long a token is used at most, and when it is renewed.
+    fn cache_life(&self) -> CacheLife;
+
+    /// Makes one request. It ends within a limit of its own: whoever waits for it has no other.
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>>;
+}
+
+/// A service's own tokens (`client_credentials`, RFC 6749 section 4.4).
+#[derive(Debug)]
+pub(crate) struct ClientCredentials {
+    pub(crate) credential: Credential,
+    client: Arc<TokenClient>,
+}
+
+impl ClientCredentials {
+    pub(crate) const fn new(credential: Credential, client: Arc<TokenClient>) -> Self {
+        Self { credential, client }
+    }
+}
+
+impl Obtain for ClientCredentials {
+    fn grant(&self) -> &'static str {
+        "client_credentials"
+    }
+
+    fn cache_life(&self) -> CacheLife {
+        self.credential.life
+    }
+
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>> {
+        Box::pin(
+            self.client
+                .client_credentials(&self.credential, key.audience(), key.scope()),
+        )
+    }
+}
+
+/// A second kind of token, for tests: stands for one that is exchanged for another.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Scripted {
+    pub(crate) requests: std::sync::atomic::AtomicUsize,
+    pub(crate) fails: std::sync::atomic::AtomicBool,
+}
+
+#[cfg(test)]
+impl Obtain for Scripted {
+    fn grant(&self) -> &'static str {
+        "urn:ietf:params:oauth:grant-type:token-exchange"
+    }
+
+    fn cache_life(&self) -> CacheLife {
+        CacheLife::DEFAULT
+    }
+
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        use std::time::Duration;
+
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let number = self.requests.fetch_add(1, Relaxed) + 1;
+            if self.fails.load(Relaxed) {
+                return Err(TokenError::Status { status: 503 });
+            }
+            Ok(Granted {
+                access_token: AccessToken::new(format!("{}-{number}", key.audience())),
+                expires_in: Duration::from_secs(600),
+            })
+        })
+    }
+}

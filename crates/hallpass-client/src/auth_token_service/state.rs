@@ -1,0 +1,184 @@
+//! What all clones and handles of one token service share: who asks, what is known, and what a call does with it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_clock::Clock;
+use hallpass_token::{Audience, Scope};
+
+use super::entries::Entries;
+use super::entry::Entry;
+use super::flight::{Flights, Joined, Reason, Waiter};
+use super::issued::{IssuedToken, Minted, TokenSource};
+use super::lifetime::Phase;
+use super::obtain::ClientCredentials;
+use crate::credential::Credential;
+use crate::error::{AnswerFault, TokenError};
+use crate::internal_token_cache::TokenKey;
+use crate::metrics::ClientMetrics;
+
+/// How long a call waits for a new token while it holds an old one that is overdue but alive.
+pub const OVERDUE_WAIT: Duration = Duration::from_millis(100);
+
+pub(crate) struct TokenServiceState {
+    /// `None`: switched off.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) keeps: bool,
+    pub(crate) entries: Entries,
+    pub(crate) flights: Arc<Flights>,
+}
+
+/// Who asks for tokens.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    /// The section's own, for every audience that has none.
+    pub(crate) own: Arc<ClientCredentials>,
+    pub(crate) by_audience: HashMap<Audience, Arc<ClientCredentials>>,
+}
+
+impl TokenServiceState {
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.flights.mint.clock()
+    }
+
+    pub(crate) fn metrics(&self) -> &ClientMetrics {
+        &self.flights.metrics
+    }
+
+    /// The credential of calls that name no audience.
+    pub(crate) fn own_credential(&self) -> Option<&Credential> {
+        let credentials = self.credentials.as_ref()?;
+        Some(&credentials.own.credential)
+    }
+
+    /// The entry of `audience` and `scope`; an empty scope stands for the credential's own.
+    pub(crate) fn entry(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
+        let credentials = self.credentials.as_ref()?;
+        let source = credentials.by_audience.get(audience);
+        let source = source.unwrap_or(&credentials.own);
+        let credential = &source.credential;
+        let scope = if scope.is_empty() {
+            &credential.scope
+        } else {
+            scope
+        };
+        let key = TokenKey::new(
+            &credential.issuer,
+            credential.client_id.clone(),
+            audience.clone(),
+            scope.clone(),
+        );
+        let make = || Entry::new(key.clone(), source.clone(), self.keeps);
+        Some(self.entries.get_or_make(&key, make))
+    }
+
+    /// The hot path: hands the token in memory to `take` while it may be used without asking anybody, and
+    /// starts its renewal when that is due. No lock, no allocation.
+    #[inline]
+    pub(crate) fn hot<R>(
+        &self,
+        entry: &Arc<Entry>,
+        take: impl FnOnce(&Arc<Minted>) -> R,
+    ) -> Option<R> {
+        let counters = self.metrics().memory();
+        counters.requests.inc();
+        let now = self.flights.mint.now();
+        let (taken, due) = entry.with_current(|minted| match minted.lifetime.phase(now) {
+            Phase::Fresh => Some((take(minted), false)),
+            Phase::Due => Some((take(minted), true)),
+            Phase::Overdue if entry.is_failing() => Some((take(minted), true)),
+            Phase::Overdue | Phase::Ended => None,
+        })??;
+        counters.hits.inc();
+        if due && !entry.is_quiet(now.monotonic) {
+            // The call goes on with the token it has; the outcome shows in metrics and in later calls.
+            drop(self.flights.join(entry, Reason::Age));
+        }
+        Some(taken)
+    }
+
+    pub(crate) async fn token(&self, entry: &Arc<Entry>) -> Result<IssuedToken, TokenError> {
+        let hot = self.hot(entry, Arc::clone);
+        if let Some(minted) = hot {
+            return Ok(IssuedToken {
+                minted,
+                source: TokenSource::Cache,
+            });
+        }
+        self.token_not_hot(entry).await
+    }
+
+    /// The rest of [`Self::token`], for callers that have looked at the token in memory just now: a call counts as
+    /// one look-up.
+    pub(crate) async fn token_not_hot(
+        &self,
+        entry: &Arc<Entry>,
+    ) -> Result<IssuedToken, TokenError> {
+        let old = entry.current().filter(|token| self.is_alive(token));
+        let waiter = match (self.flights.join(entry, Reason::Miss), &old) {
+            (Ok(Joined::Current(token)), _) => return Ok(token),
+            (Ok(Joined::Waiting(waiter)), _) => waiter,
+            (Err(_), Some(old)) => return Ok(old.clone()),
+            (Err(error), None) => return Err(error),
+        };
+        let Some(old) = old else {
+            return self.settle(waiter).await;
+        };
+        match tokio::time::timeout(OVERDUE_WAIT, self.settle(waiter.clone())).await {
+            Ok(Ok(token)) => Ok(token),
+            _ if self.is_alive(&old) => Ok(old),
+            Ok(Err(error)) => Err(error),
+            // The old one has ended meanwhile: from now on this is a call like any other that has none.
+            Err(_) => self.settle(waiter).await,
+        }
+    }
+
+    pub(crate) async fn refresh_if_needed(&self, entry: &Arc<Entry>) -> Result<bool, TokenError> {
+        match self.flights.join(entry, Reason::Age)? {
+            Joined::Current(_) => Ok(false),
+            Joined::Waiting(waiter) => self.settle(waiter).await.map(|_| true),
+        }
+    }
+
+    pub(crate) async fn renew_rejected(
+        &self,
+        entry: &Arc<Entry>,
+        generation: u64,
+    ) -> Result<IssuedToken, TokenError> {
+        match self.flights.join(entry, Reason::Rejected { generation })? {
+            Joined::Current(token) => Ok(token),
+            Joined::Waiting(waiter) => self.settle(waiter).await,
+        }
+    }
+
+    pub(crate) async fn evict(&self, entry: &Entry) {
+        entry.forget();
+        self.flights.tiers.evict(&entry.key).await;
+        // Once more: meanwhile a call may have found the token in a tier that had not forgotten it yet.
+        entry.forget();
+    }
+
+    fn is_alive(&self, token: &IssuedToken) -> bool {
+        token.phase(self.flights.mint.now()) != Phase::Ended
+    }
+
+    /// A waiter may be polled long after the request ended, so the token is looked at once more.
+    async fn settle(&self, waiter: Waiter) -> Result<IssuedToken, TokenError> {
+        let token = waiter.end().await?;
+        if self.is_alive(&token) {
+            Ok(token)
+        } else {
+            Err(TokenError::Answer(AnswerFault::Expired))
+        }
+    }
+}
+
+impl fmt::Debug for TokenServiceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthTokenService")
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! The cache tiers behind the hot copy, asked in order, each within a limit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
+use crate::metrics::{CacheCounters, ClientMetrics};
+
+/// Longest wait for one call to a tier: a cache that is slower than this costs more than it saves.
+pub const TIER_WAIT: Duration = Duration::from_millis(30);
+
+/// The tiers of one token service. None of them can make a call fail.
+#[derive(Debug)]
+pub(crate) struct Tiers {
+    tiers: Vec<Tier>,
+    metrics: ClientMetrics,
+}
+
+/// A tier and its counters; none for the memory tier, which is counted at the hot copy.
+#[derive(Debug)]
+pub(crate) struct Tier {
+    pub(crate) cache: Arc<dyn InternalTokenCache>,
+    pub(crate) counters: Option<CacheCounters>,
+}
+
+impl Tiers {
+    pub(crate) const fn new(tiers: Vec<Tier>, metrics: ClientMetrics) -> Self {
+        Self { tiers, metrics }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.tiers.is_empty()
+    }
+
+    /// What `accept` makes of the first token that it takes. Later tiers are not asked then.
+    pub(crate) async fn find<T>(
+        &self,
+        key: &TokenKey,
+        mut accept: impl FnMut(StoredToken) -> Option<T> + Send,
+    ) -> Option<T> {
+        for tier in &self.tiers {
+            if let Some(counters) = &tier.counters {
+                counters.requests.inc();
+            }
+            let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
+            if let Some(found) = stored.flatten().and_then(&mut accept) {
+                if let Some(counters) = &tier.counters {
+                    counters.hits.inc();
+                }
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    pub(crate) async fn put(&self, key: &TokenKey, token: &StoredToken) {
+        for tier in &self.tiers {
+            self.within_limit(tier, tier.cache.put_token(key, token))
+                .await;
+        }
+    }
+
+    pub(crate) async fn evict(&self, key: &TokenKey) {
+        for tier in &self.tiers {
+            self.within_limit(tier, tier.cache.evict(key)).await;
+        }
+    }
+
+    /// The answer of a tier; `None` when it failed or took too long, which is counted.
+    async fn within_limit<T>(
+        &self,
+        tier: &Tier,
+        answer: impl Future<Output = Result<T, CacheError>>,
+    ) -> Option<T> {
+        let name = tier.cache.name();
+        match tokio::time::timeout(TIER_WAIT, answer).await {
+            Ok(Ok(answer)) => return Some(answer),
+            Ok(Err(error)) => tracing::debug!(tier = name, %error, "a token cache tier failed"),
+            Err(_) => tracing::debug!(tier = name, "a token cache tier took too long"),
+        }
+        self.metrics.tier_failed(name);
+        None
+    }
+}
