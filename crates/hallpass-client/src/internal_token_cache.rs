@@ -12,7 +12,7 @@ pub use memory::MemoryTokenCache;
 
 /// One tier of the token cache.
 ///
-/// The service asks its tiers only when the process's own hot copy is missing or due, and always inside
+/// The service keeps the tokens it uses in memory itself. It asks its tiers only when one is missing or due, and always inside
 /// the one task that fetches a token for a key, so a tier sees no stampede. Each call is given
 /// [`TIER_WAIT`](crate::auth_token_service::TIER_WAIT); a tier that fails or is slow is passed over and
 /// counted, never reported to a caller.

@@ -16,10 +16,10 @@ use super::flight::Flights;
 use super::minting::Mint;
 use super::obtain::ClientCredentials;
 use super::state::{Credentials, TokenServiceState};
-use super::tiers::{Tier, Tiers};
+use super::tiers::Tiers;
 use crate::credential::{Credential, InvalidCredential};
 use crate::grant::{Issuers, TokenClient, TokenTransport};
-use crate::internal_token_cache::{InternalTokenCache, MemoryTokenCache};
+use crate::internal_token_cache::InternalTokenCache;
 use crate::metrics::ClientMetrics;
 
 /// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
@@ -37,7 +37,7 @@ pub struct AuthTokenServiceBuilder {
     transport: TokenTransport,
     clock: Arc<dyn Clock>,
     discovery: Option<Arc<dyn Discover>>,
-    memory: Option<Arc<MemoryTokenCache>>,
+    keeps: bool,
     max_entries: usize,
     shared: Vec<Arc<dyn InternalTokenCache>>,
     metrics: ClientMetrics,
@@ -103,7 +103,7 @@ impl AuthTokenServiceBuilder {
             transport,
             clock: Arc::new(SystemClock::new()),
             discovery: None,
-            memory: Some(Arc::new(MemoryTokenCache::new(DEFAULT_MAX_ENTRIES))),
+            keeps: true,
             max_entries: DEFAULT_MAX_ENTRIES,
             shared: Vec::new(),
             metrics: ClientMetrics::new(),
@@ -162,14 +162,14 @@ impl AuthTokenServiceBuilder {
     #[must_use]
     pub fn memory_cache(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
-        self.memory = Some(Arc::new(MemoryTokenCache::new(max_entries)));
+        self.keeps = true;
         self
     }
 
     /// Keeps no token in memory: each call asks the shared tiers or, without any, the issuer.
     #[must_use]
     pub fn without_memory_cache(mut self) -> Self {
-        self.memory = None;
+        self.keeps = false;
         self
     }
 
@@ -218,19 +218,9 @@ impl AuthTokenServiceBuilder {
                 first.or_insert_with(|| asks_with(credential));
             }
         }
-        let keeps = self.memory.is_some();
-        let memory = self.memory.map(|cache| Tier {
-            cache,
-            counters: None,
-        });
-        let shared = self.shared.into_iter().map(|cache| {
-            let counters = Some(self.metrics.tier(cache.name()));
-            Tier { cache, counters }
-        });
-        let tiers = memory.into_iter().chain(shared).collect();
         let flights = Flights {
             mint: Mint::new(self.clock),
-            tiers: Tiers::new(tiers, self.metrics.clone()),
+            tiers: Tiers::new(self.shared, self.metrics.clone()),
             metrics: self.metrics.clone(),
             min_forced_interval: self.min_forced_interval,
         };
@@ -239,7 +229,7 @@ impl AuthTokenServiceBuilder {
                 own: asks_with(self.own),
                 by_audience,
             }),
-            keeps,
+            keeps: self.keeps,
             entries: Entries::new(self.max_entries),
             flights: Arc::new(flights),
         };

@@ -1,4 +1,4 @@
-//! The cache tiers behind the hot copy, asked in order, each within a limit.
+//! The cache tiers behind the tokens in memory, asked in order, each within a limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,22 @@ pub(crate) struct Tiers {
     metrics: ClientMetrics,
 }
 
-/// A tier and its counters; none for the memory tier, which is counted at the hot copy.
 #[derive(Debug)]
-pub(crate) struct Tier {
-    pub(crate) cache: Arc<dyn InternalTokenCache>,
-    pub(crate) counters: Option<CacheCounters>,
+struct Tier {
+    cache: Arc<dyn InternalTokenCache>,
+    counters: CacheCounters,
 }
 
 impl Tiers {
-    pub(crate) const fn new(tiers: Vec<Tier>, metrics: ClientMetrics) -> Self {
-        Self { tiers, metrics }
+    pub(crate) fn new(caches: Vec<Arc<dyn InternalTokenCache>>, metrics: ClientMetrics) -> Self {
+        let tiers = caches.into_iter().map(|cache| Tier {
+            counters: metrics.tier(cache.name()),
+            cache,
+        });
+        Self {
+            tiers: tiers.collect(),
+            metrics,
+        }
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -39,14 +45,10 @@ impl Tiers {
         mut accept: impl FnMut(StoredToken) -> Option<T> + Send,
     ) -> Option<T> {
         for tier in &self.tiers {
-            if let Some(counters) = &tier.counters {
-                counters.requests.inc();
-            }
+            tier.counters.requests.inc();
             let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
             if let Some(found) = stored.flatten().and_then(&mut accept) {
-                if let Some(counters) = &tier.counters {
-                    counters.hits.inc();
-                }
+                tier.counters.hits.inc();
                 return Some(found);
             }
         }

@@ -11,7 +11,8 @@ use crate::metrics::MEMORY_TIER;
 
 /// Tokens in memory, at most a stated number; the least recently used one makes room.
 ///
-/// Several [`AuthTokenService`](crate::AuthTokenService)s of a process may share one.
+/// A service needs none for itself: it keeps the tokens it uses. This is the tier for several
+/// [`AuthTokenService`](crate::AuthTokenService)s of one process, which then make one request together.
 pub struct MemoryTokenCache {
     max_entries: usize,
     entries: Mutex<Entries>,
