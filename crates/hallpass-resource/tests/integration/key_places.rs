@@ -1,11 +1,15 @@
 //! Where keys come from: a service name, or a file.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hallpass_config::EndpointUrl;
 use hallpass_resource::{KeyLimits, KeySource};
-use hallpass_upstream::{HttpTransport, Instance, StaticDiscovery};
+use hallpass_upstream::{
+    Discover, DiscoverError, HttpTransport, Instance, Instances, StaticDiscovery,
+};
 
 use crate::support::app::trusted;
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
@@ -40,6 +44,56 @@ async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
             .status,
         200
     );
+}
+
+/// Gives an answer once and is down from then on.
+#[derive(Debug)]
+struct DownAfterOne {
+    instances: Instances,
+    asked: AtomicBool,
+}
+
+impl Discover for DownAfterOne {
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
+        let answer = if self.asked.swap(true, Ordering::Relaxed) {
+            Err(DiscoverError::unavailable(service, "down"))
+        } else {
+            Ok(self.instances.clone())
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test]
+async fn keys_are_renewed_at_the_last_known_instance_while_discovery_is_down() {
+    let clock = test_clock();
+    let (old, new) = (
+        Forge::new("internal", &clock),
+        Forge::new("internal", &clock),
+    );
+    let issuer = FakeIssuer::start(Behaviour::keys(old.keys())).await;
+    let instance: Instance = issuer.address.to_string().parse().unwrap();
+    let discover = Arc::new(DownAfterOne {
+        instances: Instances::from_iter([instance]),
+        asked: AtomicBool::new(false),
+    });
+    let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
+    let limits = KeyLimits::default();
+    let transport = HttpTransport::new().unwrap();
+    let keys = KeySource::http(url, transport, discover, clock.clone(), limits);
+    let app = AppBuilder::new(&clock)
+        .with(|server| server.issuer(trusted("internal", keys)))
+        .start()
+        .await;
+    let status = async |token: String| get(app.address, "/whoami", Some(&token)).await.status;
+    assert_eq!(status(old.user("")).await, 200);
+
+    issuer.set(Behaviour::keys(new.keys()));
+    clock.advance_seconds(limits.default_age.as_secs());
+    assert_eq!(status(new.user("")).await, 200);
 }
 
 #[tokio::test]
