@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::{CallError, HostRefusal, TokenError};
-use hallpass_upstream::{DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, is_passing};
+use hallpass_upstream::{
+    DiscoverError, Outcome, Refusal, RetryAdvice, TransportError, is_transient,
+};
 use http::StatusCode;
 
 pub use answer::{DecodeError, ErrorBody};
@@ -162,7 +164,7 @@ impl FeignError {
             Self::Stopped(error) => error.is_retryable(),
             Self::Transport(error) => error.is_retryable(),
             Self::Status { status, .. } => {
-                is_passing(*status) || *status == StatusCode::TOO_MANY_REQUESTS
+                is_transient(*status) || *status == StatusCode::TOO_MANY_REQUESTS
             }
             Self::InvalidArgument { .. }
             | Self::MockUnset { .. }

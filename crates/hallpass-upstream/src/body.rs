@@ -37,7 +37,7 @@ impl Body {
         Self { kind: Kind::Empty }
     }
 
-    /// Wraps any http body. It can not be sent twice, so a call with it is neither retried nor replayed.
+    /// Wraps any http body. It cannot be sent twice, so a call with it is neither retried nor replayed.
     pub fn wrap<B>(body: B) -> Self
     where
         B: HttpBody + Send + 'static,

@@ -19,7 +19,7 @@ use hallpass_clock::Clock;
 use hallpass_config::BreakerSettings;
 
 use circuit::{Admitted, Circuit};
-use window::CallWorth;
+use window::CallRecord;
 
 pub use circuit::BreakerState;
 
@@ -121,7 +121,7 @@ impl Permit {
     /// Ends the call with what it was worth to the breaker.
     pub(crate) fn settle(mut self, failed: bool, took: Duration) {
         if let Some(Open { breaker, admitted }) = self.0.take() {
-            let outcome = CallWorth {
+            let outcome = CallRecord {
                 failed,
                 slow: took >= breaker.slow_call,
             };

@@ -7,7 +7,7 @@ mod instance;
 mod instances;
 
 pub use discover::{Discover, DiscoverError};
-pub use dns::{DNS_AGE, DNS_TIMEOUT, DnsDiscovery, MAX_ADDRESSES, MAX_REMEMBERED_SERVICES};
+pub use dns::DnsDiscovery;
 pub use fixed::StaticDiscovery;
 pub use instance::{Instance, InvalidInstance};
 pub use instances::Instances;

@@ -39,7 +39,6 @@ mod bulkhead;
 mod discovery;
 mod outcome;
 mod random;
-mod refusal;
 mod retry;
 mod target;
 mod transport;
@@ -49,16 +48,13 @@ pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;
 pub use discovery::{
-    DNS_AGE, DNS_TIMEOUT, Discover, DiscoverError, DnsDiscovery, Instance, Instances,
-    InvalidInstance, MAX_ADDRESSES, MAX_REMEMBERED_SERVICES, StaticDiscovery,
+    Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, StaticDiscovery,
 };
-pub use outcome::{Outcome, RetryAdvice, is_passing};
+pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
-pub use refusal::Refusal;
-pub use retry::{NextStep, RETRY_WAIT_BASE, RETRY_WAIT_MAX, RetryBudget, next_step};
+pub use retry::{NextStep, RetryBudget, next_step};
 pub use target::Target;
 pub use transport::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_IDLE_TIMEOUT, DEFAULT_MAX_IDLE_PER_HOST, HttpTransport,
-    HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
+    HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};

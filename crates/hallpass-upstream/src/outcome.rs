@@ -1,9 +1,12 @@
 //! What came of an attempt, for those who decide what comes next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{Response, StatusCode};
+
+use crate::discovery::DiscoverError;
 
 /// What came of one attempt at one instance: what the breaker and the retry go by, whatever the caller's own types are.
 ///
@@ -30,6 +33,38 @@ pub enum RetryAdvice {
     },
 }
 
+/// Why an attempt was refused on this side. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No address is known for the service.
+    #[error(transparent)]
+    NoInstance(DiscoverError),
+    /// Every instance has an open circuit breaker.
+    #[error("calls to `{service}` are suspended for {} ms", .retry_after.as_millis())]
+    BreakerOpen {
+        /// The service.
+        service: Arc<str>,
+        /// When the first breaker lets a call through again; zero when it waits for calls under way.
+        retry_after: Duration,
+    },
+    /// As many calls as allowed are under way to the chosen instance, and none ended while this one waited.
+    #[error("too many calls to `{service}` are under way")]
+    BulkheadFull {
+        /// The service.
+        service: Arc<str>,
+    },
+}
+
+impl Outcome for Refusal {
+    fn instance_failed(&self) -> Option<bool> {
+        None
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        RetryAdvice::Stands
+    }
+}
+
 /// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
 /// and 501 would come again: the callee has looked at the request. `Retry-After` is read in its form with seconds (RFC
 /// 9110 section 10.2.3).
@@ -39,7 +74,7 @@ impl<B> Outcome for Response<B> {
     }
 
     fn retry_advice(&self) -> RetryAdvice {
-        if !is_passing(self.status()) {
+        if !is_transient(self.status()) {
             return RetryAdvice::Stands;
         }
         let seconds = self
@@ -70,7 +105,7 @@ impl<T: Outcome, E: Outcome> Outcome for Result<T, E> {
 
 /// 502, 503 and 504: somebody between here and the answer was not there; another attempt may find them.
 #[must_use]
-pub fn is_passing(status: StatusCode) -> bool {
+pub fn is_transient(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT

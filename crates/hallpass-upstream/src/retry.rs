@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::outcome::{Outcome, RetryAdvice};
 
-pub use backoff::{RETRY_WAIT_BASE, RETRY_WAIT_MAX};
 pub use budget::RetryBudget;
 
 /// What follows an attempt.
@@ -24,7 +23,7 @@ pub enum NextStep {
 /// What follows attempt number `attempt` (the first is 1) whose `outcome` is known.
 ///
 /// What never reached the callee may be sent again whatever the verb is; what may have reached it only when the call is
-/// `idempotent`. The wait is random below a doubling ceiling, at least as long as the callee wishes, and shorter than
+/// `idempotent`. The wait is random below a ceiling that doubles from 25 ms to 1 s, at least as long as the callee wishes, and shorter than
 /// `left`, the time that the whole call still has. Whether there is a further attempt at all (their number, a body that
 /// can be sent twice) is the caller's to check.
 pub fn next_step(
@@ -48,5 +47,74 @@ pub fn next_step(
         NextStep::RetryAfter(wait)
     } else {
         NextStep::BudgetExhausted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_config::Percent;
+    use http::{Response, StatusCode};
+
+    use super::*;
+    use crate::transport::{TransportError, TransportErrorKind};
+
+    const LEFT: Duration = Duration::from_secs(60);
+
+    fn budget() -> RetryBudget {
+        RetryBudget::new(Percent::TENTH)
+    }
+
+    fn is_sent_again(outcome: &impl Outcome, idempotent: bool) -> bool {
+        let next = next_step(outcome, idempotent, 1, LEFT, &budget());
+        matches!(next, NextStep::RetryAfter(_))
+    }
+
+    #[test]
+    fn what_nobody_has_seen_is_sent_again_and_what_somebody_may_have_seen_only_when_idempotent() {
+        let error = |kind| TransportError::new(kind, "test");
+        let unsent = error(TransportErrorKind::Connect);
+        assert!(is_sent_again(&unsent, false));
+        let broken = error(TransportErrorKind::Broken);
+        assert!(is_sent_again(&broken, true));
+        assert!(!is_sent_again(&broken, false));
+        assert!(!is_sent_again(&error(TransportErrorKind::Tls), true));
+    }
+
+    #[test]
+    fn only_a_status_that_may_be_gone_next_time_is_worth_another_attempt() {
+        for (status, again) in [
+            (StatusCode::OK, false),
+            (StatusCode::INTERNAL_SERVER_ERROR, false),
+            (StatusCode::NOT_IMPLEMENTED, false),
+            (StatusCode::BAD_GATEWAY, true),
+            (StatusCode::SERVICE_UNAVAILABLE, true),
+            (StatusCode::GATEWAY_TIMEOUT, true),
+        ] {
+            let mut response = Response::new(());
+            *response.status_mut() = status;
+            assert_eq!(is_sent_again(&response, true), again, "{status}");
+            assert_eq!(response.instance_failed(), Some(status.is_server_error()));
+        }
+    }
+
+    #[test]
+    fn a_wait_is_as_long_as_the_callee_wishes_and_never_as_long_as_what_is_left() {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response
+            .headers_mut()
+            .insert("retry-after", "7".parse().unwrap());
+        let wished = Duration::from_secs(7);
+        let with = |left| next_step(&response, true, 1, left, &budget());
+        assert_eq!(with(LEFT), NextStep::RetryAfter(wished));
+        assert_eq!(with(wished), NextStep::Stand);
+    }
+
+    #[test]
+    fn without_budget_there_is_no_further_attempt() {
+        let unsent = TransportError::new(TransportErrorKind::Connect, "test");
+        let nothing = RetryBudget::new(Percent::new(0).unwrap());
+        let next = next_step(&unsent, true, 1, LEFT, &nothing);
+        assert_eq!(next, NextStep::BudgetExhausted);
     }
 }

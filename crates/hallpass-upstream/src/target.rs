@@ -40,7 +40,7 @@ impl Target {
     /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
     ///
     /// # Errors
-    /// The request's path can not stand in a URI with a host (it is empty of a leading slash, or `*`).
+    /// The request's path cannot stand in a URI with a host (it is empty of a leading slash, or `*`).
     pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
         let mut parts = uri::Parts::default();
         parts.scheme = Some(self.instance.scheme().clone());

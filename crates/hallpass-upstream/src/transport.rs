@@ -23,12 +23,12 @@ use crate::body::{Body, BoxError};
 use crate::outcome::{Outcome, RetryAdvice};
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
-pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Default time after which an unused connection is closed. Below the keep-alive of common servers
 /// (60 to 75 s), so that a call rarely meets a connection that the server has just closed.
-pub const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default number of unused connections kept per instance.
-pub const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
+const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_HEADERS: usize = 128;
 const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
@@ -86,21 +86,21 @@ impl Default for HttpTransportBuilder {
 }
 
 impl HttpTransportBuilder {
-    /// Wait for one TCP connection; default [`DEFAULT_CONNECT_TIMEOUT`].
+    /// Wait for one TCP connection; default 1 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Time after which an unused connection is closed; default [`DEFAULT_IDLE_TIMEOUT`].
+    /// Time after which an unused connection is closed; default 30 s.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
     }
 
-    /// Unused connections kept per instance; default [`DEFAULT_MAX_IDLE_PER_HOST`].
+    /// Unused connections kept per instance; default 64.
     #[must_use]
     pub fn max_idle_per_host(mut self, connections: usize) -> Self {
         self.max_idle_per_host = connections;
@@ -118,7 +118,7 @@ impl HttpTransportBuilder {
     /// Trusts the certificates in `pem` and no others; for a private certificate authority.
     ///
     /// # Errors
-    /// [`TransportErrorKind::Tls`] when `pem` holds no certificate or one that can not be read.
+    /// [`TransportErrorKind::Tls`] when `pem` holds no certificate or one that cannot be read.
     pub fn trust_only_pem(self, pem: &[u8]) -> Result<Self, TransportError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -250,8 +250,8 @@ pub enum TransportErrorKind {
     /// No connection within the connect timeout. Nothing was sent.
     #[error("connecting took too long")]
     ConnectTimeout,
-    /// TLS settings that can not be used.
-    #[error("the TLS settings can not be used")]
+    /// TLS settings that cannot be used.
+    #[error("the TLS settings cannot be used")]
     Tls,
     /// The connection ended before the response did; the request may have been carried out.
     #[error("the connection broke before the response was complete")]
@@ -259,8 +259,8 @@ pub enum TransportErrorKind {
     /// The peer does not speak HTTP/1.1 as it should, or exceeds a limit.
     #[error("the peer's answer is not valid HTTP")]
     Protocol,
-    /// The request can not be sent at all (no scheme or host in its URI).
-    #[error("the request can not be sent: its URI needs http or https and a host")]
+    /// The request cannot be sent at all (no scheme or host in its URI).
+    #[error("the request cannot be sent: its URI needs http or https and a host")]
     Request,
 }
 

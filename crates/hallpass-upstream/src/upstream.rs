@@ -15,7 +15,7 @@ use hallpass_config::{BreakerSettings, Percent};
 use crate::breaker::Breaker;
 use crate::bulkhead::{Bulkhead, BulkheadSettings};
 use crate::discovery::{Discover, DiscoverError, Instance, Instances};
-use crate::refusal::Refusal;
+use crate::outcome::Refusal;
 use crate::retry::RetryBudget;
 use instance_state::InstanceState;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hallpass_config::BreakerSettings;
 
-use super::window::{CallWorth, Window};
+use super::window::{CallRecord, Window};
 
 /// What a breaker does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +94,7 @@ impl Circuit {
     }
 
     /// Gives the permit back with what the call was worth.
-    pub(super) fn settle(&mut self, admitted: Admitted, outcome: CallWorth, now: Duration) {
+    pub(super) fn settle(&mut self, admitted: Admitted, outcome: CallRecord, now: Duration) {
         if admitted.generation != self.generation {
             return;
         }

@@ -6,7 +6,7 @@ use hallpass_config::Percent;
 
 /// What one call was worth to the breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CallWorth {
+pub(super) struct CallRecord {
     /// No answer, or an answer that says the instance is not well.
     pub(super) failed: bool,
     /// Took at least the slow-call duration.
@@ -17,7 +17,7 @@ pub(super) struct CallWorth {
 #[derive(Debug)]
 pub(super) struct Window {
     size: u32,
-    outcomes: VecDeque<CallWorth>,
+    outcomes: VecDeque<CallRecord>,
     failed: u32,
     slow: u32,
 }
@@ -34,7 +34,7 @@ impl Window {
     }
 
     /// Adds an outcome; the oldest one leaves a full window.
-    pub(super) fn record(&mut self, outcome: CallWorth) {
+    pub(super) fn record(&mut self, outcome: CallRecord) {
         if self.len() >= self.size
             && let Some(oldest) = self.outcomes.pop_front()
         {
@@ -73,7 +73,7 @@ mod tests {
     use hallpass_config::Percent;
     use proptest::prelude::*;
 
-    use super::{CallWorth, Window};
+    use super::{CallRecord, Window};
 
     proptest! {
         #[test]
@@ -86,7 +86,7 @@ mod tests {
 
             let mut window = Window::new(size);
             for (index, (failed, slow)) in calls.iter().enumerate() {
-                window.record(CallWorth { failed: *failed, slow: *slow });
+                window.record(CallRecord { failed: *failed, slow: *slow });
                 let last = &calls[(index + 1).saturating_sub(size as usize)..=index];
                 let reaches = |part: usize| part * 100 >= last.len() * usize::from(threshold.get());
                 prop_assert_eq!(window.len() as usize, last.len());

@@ -14,13 +14,13 @@ use super::instance::Instance;
 use super::instances::Instances;
 
 /// Longest wait for one look-up.
-pub const DNS_TIMEOUT: Duration = Duration::from_secs(1);
+const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for which the answer of a look-up is used before the next one is made.
-pub const DNS_AGE: Duration = Duration::from_secs(5);
+const DNS_AGE: Duration = Duration::from_secs(5);
 /// More addresses than this are ignored.
-pub const MAX_ADDRESSES: usize = 256;
+const MAX_ADDRESSES: usize = 256;
 /// Most services remembered; further ones are looked up for each call.
-pub const MAX_REMEMBERED_SERVICES: usize = 4096;
+const MAX_REMEMBERED_SERVICES: usize = 4096;
 
 /// Looks a service up as a host name: `service-auth` with the suffix `shop.svc.cluster.local` is asked
 /// as `service-auth.shop.svc.cluster.local`.
@@ -28,9 +28,11 @@ pub const MAX_REMEMBERED_SERVICES: usize = 4096;
 /// Over http every address of the name is an instance of its own (a headless service of Kubernetes gives
 /// one per pod). Over https the name itself is the one instance, because certificates are made for names.
 ///
-/// An answer older than [`DNS_AGE`] still serves while one look-up in the background replaces it, so only
+/// An answer older than 5 s still serves while one look-up in the background replaces it, so only
 /// the first calls to a service wait for the resolver, and a resolver that is down goes unnoticed
 /// afterwards. The records' own time to live is not seen here.
+///
+/// A look-up takes at most 1 s. At most 256 addresses of a name are used, and the answers for at most 4096 names are kept.
 #[derive(Clone)]
 pub struct DnsDiscovery {
     scheme: Scheme,

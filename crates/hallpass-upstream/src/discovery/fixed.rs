@@ -45,7 +45,7 @@ impl StaticDiscovery {
     /// The list in the section `discovery` of the configuration.
     ///
     /// # Errors
-    /// The first address that can not stand in a URI. Loaded settings hold none.
+    /// The first address that cannot stand in a URI. Loaded settings hold none.
     pub fn from_settings(settings: &Discovery) -> Result<Self, InvalidInstance> {
         settings
             .instances

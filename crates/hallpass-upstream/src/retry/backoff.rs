@@ -5,23 +5,21 @@ use std::time::Duration;
 use crate::random::random_below;
 
 /// Longest wait before the first retry; doubles with each further one.
-pub const RETRY_WAIT_BASE: Duration = Duration::from_millis(25);
+const BASE: Duration = Duration::from_millis(25);
 /// No wait is longer.
-pub const RETRY_WAIT_MAX: Duration = Duration::from_secs(1);
+const MAX: Duration = Duration::from_secs(1);
 
 /// A random wait before retry number `retry` (the first is 0), between nothing and the doubled base: with full
 /// jitter, callers that failed together do not come back together.
 pub(super) fn wait(retry: u32) -> Duration {
-    let most = RETRY_WAIT_BASE
-        .saturating_mul(2_u32.saturating_pow(retry))
-        .min(RETRY_WAIT_MAX);
+    let most = BASE.saturating_mul(2_u32.saturating_pow(retry)).min(MAX);
     let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros(random_below(micros.saturating_add(1)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RETRY_WAIT_BASE as BASE, RETRY_WAIT_MAX as MAX, wait};
+    use super::{BASE, MAX, wait};
 
     #[test]
     fn waits_are_jittered_below_a_doubling_ceiling() {

@@ -7,7 +7,7 @@ use super::instance_state::{InFlight, InstanceState};
 use crate::breaker::Permit;
 use crate::bulkhead::Place;
 use crate::discovery::Instance;
-use crate::refusal::Refusal;
+use crate::outcome::Refusal;
 
 /// An instance that was chosen for an attempt, and the right to call it. Counts as a call under way until dropped.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use hallpass_config::BreakerSettings;
 
 use super::{Address, Chosen, Upstream, UpstreamSettings};
 use crate::discovery::{Discover, DiscoverError, Instance, Instances};
-use crate::refusal::Refusal;
+use crate::outcome::Refusal;
 
 /// `None`: it is down.
 #[derive(Clone, Debug, Default)]

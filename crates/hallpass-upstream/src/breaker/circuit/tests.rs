@@ -4,17 +4,17 @@ use hallpass_config::{BreakerSettings, Percent};
 use proptest::prelude::*;
 
 use super::{Admitted, BreakerState, Circuit};
-use crate::breaker::window::CallWorth;
+use crate::breaker::window::CallRecord;
 
-const FAILED: CallWorth = CallWorth {
+const FAILED: CallRecord = CallRecord {
     failed: true,
     slow: false,
 };
-const SLOW: CallWorth = CallWorth {
+const SLOW: CallRecord = CallRecord {
     failed: false,
     slow: true,
 };
-const GOOD: CallWorth = CallWorth {
+const GOOD: CallRecord = CallRecord {
     failed: false,
     slow: false,
 };
@@ -36,7 +36,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn call(circuit: &mut Circuit, outcome: CallWorth, now: Duration) {
+fn call(circuit: &mut Circuit, outcome: CallRecord, now: Duration) {
     let admitted = circuit.admit(now).unwrap();
     circuit.settle(admitted, outcome, now);
 }
@@ -170,7 +170,7 @@ fn a_call_from_before_the_circuit_opened_says_nothing_about_half_open() {
 #[derive(Clone, Debug)]
 enum Step {
     Admit,
-    Settle { which: usize, outcome: CallWorth },
+    Settle { which: usize, outcome: CallRecord },
     Release { which: usize },
     Wait { seconds: u64 },
 }
@@ -179,7 +179,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Admit),
         3 => (any::<usize>(), any::<bool>(), any::<bool>())
-            .prop_map(|(which, failed, slow)| Step::Settle { which, outcome: CallWorth { failed, slow } }),
+            .prop_map(|(which, failed, slow)| Step::Settle { which, outcome: CallRecord { failed, slow } }),
         1 => any::<usize>().prop_map(|which| Step::Release { which }),
         1 => (0_u64..20).prop_map(|seconds| Step::Wait { seconds }),
     ]
