@@ -54,7 +54,7 @@
 //! 4. **Capture** of the caller's identity into the request.
 //! 5. **Retry** with a budget per service: idempotent verbs after broken connections and 502, 503, 504; any verb when it
 //!    is certain that nothing was sent; never a body that is a stream.
-//! 6. **Choice** of an instance: the less busy one of two.
+//! 6. **Choice** of an instance: the less busy one of two, which are picked by weight.
 //! 7. **Circuit breaker and bulkhead** of that instance; with `isolate`, its own task.
 //! 8. **Replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
 //! 9. **Host guard**: the last look at where the token goes.

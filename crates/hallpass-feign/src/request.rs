@@ -20,6 +20,8 @@ use crate::stack;
 
 /// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
 const USUAL_HEADERS: usize = 4;
+/// Room for the path and query of most calls, so that their text does not move as it grows, in bytes.
+const USUAL_TARGET_BYTES: usize = 128;
 
 /// A call that is being put together. The first argument that can not be sent decides: the call then fails before
 /// anything is sent, and the rest of the arguments is not looked at.
@@ -37,10 +39,12 @@ impl<'a> Call<'a> {
     /// A call of the method that stands at `index` of the client's specification.
     #[must_use]
     pub fn begin(client: &'a Client, index: usize) -> Self {
+        let mut target = String::with_capacity(USUAL_TARGET_BYTES);
+        target.push_str(client.base_path());
         Self {
             client,
             index,
-            target: client.base_path().to_owned(),
+            target,
             headers: HeaderMap::with_capacity(USUAL_HEADERS),
             body: Body::empty(),
             problem: None,

@@ -62,7 +62,7 @@
 //! | [`client`] | token service, identity context, bearer layer |
 //! | [`resource`] | verification, route rules, extractors |
 //! | [`token`] | claims, keys, `verify` |
-//! | [`upstream`] | discovery, transport, bodies |
+//! | [`upstream`] | discovery, choice of an instance, breaker, bulkhead, retry, transport, bodies |
 
 // The example above and the macro name this crate from within.
 extern crate self as hallpass;
