@@ -8,30 +8,20 @@ use crate::error::TokenError;
 use crate::metrics::ClientMetrics;
 
 mod backoff;
-mod builder;
+pub(crate) mod builder;
 mod entries;
 mod entry;
 mod flight;
-mod handle;
-mod issued;
+pub(crate) mod handle;
+pub(crate) mod issued;
 mod lifetime;
 mod minting;
 mod obtain;
 mod state;
 mod tiers;
 
-pub use crate::grant::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_ATTEMPTS, MAX_EXPIRES_IN};
-pub use backoff::{BACKOFF_MAX, BACKOFF_MIN};
-pub use builder::{
-    AuthTokenServiceBuilder, DEFAULT_FETCH_TIMEOUT, DEFAULT_MAX_ENTRIES,
-    DEFAULT_MIN_FORCED_INTERVAL,
-};
-pub use handle::TokenHandle;
-pub(crate) use issued::bearer_header;
-pub use issued::{IssuedToken, TokenSource};
-pub use lifetime::{JITTER_SHARE, MARGIN_SHARE, RENEWAL_SLACK, SEND_MARGIN};
-pub use state::OVERDUE_WAIT;
-pub use tiers::TIER_WAIT;
+use handle::TokenHandle;
+use state::TokenServiceState;
 
 /// Gets this service's own tokens from the issuer, keeps them and renews them. Cloning shares the state.
 ///
@@ -41,7 +31,7 @@ pub use tiers::TIER_WAIT;
 /// * **Refresh ahead**: a use within `refresh-ahead-seconds` of the end renews the token in the background,
 ///   at a moment that varies from process to process. A token that nobody uses is not renewed.
 /// * **The issuer is down**: a token is used until it ends, renewals are tried at growing intervals
-///   ([`BACKOFF_MIN`] to [`BACKOFF_MAX`]), and after the end callers get a clear error at once. When the
+///   (100 ms to 15 s), and after the end callers get a clear error at once. When the
 ///   issuer is back the next allowed request brings the tokens back; nothing needs a restart.
 /// * **Never** an expired token: its life is counted from before the request for it was sent, on the
 ///   monotonic clock, and checked against the wall clock too.
@@ -49,7 +39,7 @@ pub use tiers::TIER_WAIT;
 /// Token requests go straight to the transport: they pass no bearer layer and see no caller's identity.
 #[derive(Clone, Debug)]
 pub struct AuthTokenService {
-    state: Arc<state::TokenServiceState>,
+    state: Arc<TokenServiceState>,
 }
 
 impl AuthTokenService {
@@ -62,7 +52,7 @@ impl AuthTokenService {
     ///
     /// # Errors
     /// [`TokenError`], when there is no living token and the issuer gives none within the fetch timeout
-    /// (default [`DEFAULT_FETCH_TIMEOUT`]) or has failed a moment ago.
+    /// (default 3 s) or has failed a moment ago.
     pub async fn service_token(
         &self,
         audience: &Audience,

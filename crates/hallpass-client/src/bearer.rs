@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hallpass_clock::Clock;
+use hallpass_config::{CallIdentity as Identity, IdentityAbsent as WhenAbsent};
 use hallpass_token::{SecurityContext, UnixTime};
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-pub use hallpass_config::{CallIdentity as Identity, IdentityAbsent as WhenAbsent};
-
-use crate::auth_token_service::{TokenHandle, TokenSource, bearer_header};
+use crate::auth_token_service::handle::TokenHandle;
+use crate::auth_token_service::issued::{TokenSource, bearer_header};
 use crate::error::CallError;
 use crate::metrics::ClientMetrics;
 
-mod future;
-mod report;
+pub(crate) mod future;
+pub(crate) mod report;
 
-pub use future::BearerFuture;
-pub(crate) use future::RejectedToken;
-pub use report::CallReport;
-
-use future::{Stamped, set};
+use future::{BearerFuture, Stamped, set};
+use report::CallReport;
 
 /// Puts the identity that a client asks for into the `Authorization` header of each request.
 ///

@@ -4,12 +4,13 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hallpass_config::{CacheLife, EndpointUrl, GrantType, Secret, TokenCredential};
+use hallpass_config::{
+    CacheLife, ClientAuthentication, EndpointUrl, GrantType, Secret, TargetParameter,
+    TokenCredential,
+};
 use hallpass_token::{Audience, ClientId, Scope};
 use http::HeaderValue;
 use url::form_urlencoded;
-
-pub use hallpass_config::{ClientAuthentication, TargetParameter};
 
 /// A client registered with an issuer, and how long its tokens are used.
 #[derive(Clone)]

@@ -217,7 +217,7 @@ pub enum AnswerFault {
     /// Broken JSON, not an object, or a member that comes twice.
     #[error("it is not a JSON object with each member once")]
     Malformed,
-    /// Larger than [`MAX_ANSWER_BYTES`](crate::auth_token_service::MAX_ANSWER_BYTES).
+    /// Larger than 64 KiB.
     #[error("it is too large")]
     TooLarge,
     /// The connection ended within the answer.

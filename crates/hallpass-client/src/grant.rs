@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_config::EndpointUrl;
+use hallpass_config::{ClientAuthentication, EndpointUrl, TargetParameter};
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::{
     Address, Body, Chosen, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice,
@@ -17,17 +17,16 @@ use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use url::form_urlencoded;
 
-use crate::credential::{ClientAuthentication, Credential, TargetParameter};
+use crate::credential::Credential;
 use crate::error::TokenError;
 
-mod answer;
+pub(crate) mod answer;
 
-pub(crate) use answer::Granted;
-pub use answer::{MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_EXPIRES_IN};
+use answer::Granted;
 
 /// Attempts of one token request. A second one is made only when the first got no answer at all, and goes
 /// to the next instance where there are several.
-pub const MAX_ATTEMPTS: usize = 2;
+const MAX_ATTEMPTS: usize = 2;
 
 /// A transport as the token request needs it. It must not add an identity of its own.
 pub(crate) type TokenTransport = BoxCloneSyncService<Request<Body>, Response<Body>, TransportError>;

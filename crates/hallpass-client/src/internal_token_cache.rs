@@ -6,15 +6,13 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use hallpass_token::{AccessToken, Audience, ClientId, Scope, UnixTime};
 
-mod memory;
-
-pub use memory::MemoryTokenCache;
+pub(crate) mod memory;
 
 /// One tier of the token cache.
 ///
 /// The service keeps the tokens it uses in memory itself. It asks its tiers only when one is missing or due, and always inside
 /// the one task that fetches a token for a key, so a tier sees no stampede. Each call is given
-/// [`TIER_WAIT`](crate::auth_token_service::TIER_WAIT); a tier that fails or is slow is passed over and
+/// 30 ms; a tier that fails or is slow is passed over and
 /// counted, never reported to a caller.
 ///
 /// A tier stores what it is given and need not check anything: the service checks every token that

@@ -37,26 +37,31 @@
 //! # Ok(()) }
 //! ```
 
-pub mod auth_token_service;
-pub mod bearer;
+mod auth_token_service;
+mod bearer;
 pub mod context;
 mod credential;
-pub mod error;
+mod error;
 mod grant;
-pub mod host_guard;
-pub mod internal_token_cache;
-pub mod metrics;
-pub mod replay;
+mod host_guard;
+mod internal_token_cache;
+mod metrics;
+mod replay;
 
-pub use auth_token_service::{
-    AuthTokenService, AuthTokenServiceBuilder, IssuedToken, TokenHandle, TokenSource,
-};
-pub use bearer::{BearerLayer, CallReport, Identity, WhenAbsent};
-pub use credential::{ClientAuthentication, Credential, InvalidCredential, TargetParameter};
+pub use auth_token_service::AuthTokenService;
+pub use auth_token_service::builder::AuthTokenServiceBuilder;
+pub use auth_token_service::handle::TokenHandle;
+pub use auth_token_service::issued::{IssuedToken, TokenSource};
+pub use bearer::future::BearerFuture;
+pub use bearer::report::CallReport;
+pub use bearer::{BearerLayer, BearerService};
+pub use credential::{Credential, InvalidCredential};
 pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError};
-pub use host_guard::HostGuardLayer;
-pub use internal_token_cache::{
-    CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey,
+pub use hallpass_config::{
+    CallIdentity as Identity, ClientAuthentication, IdentityAbsent as WhenAbsent, TargetParameter,
 };
+pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
+pub use internal_token_cache::memory::MemoryTokenCache;
+pub use internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
 pub use metrics::ClientMetrics;
-pub use replay::ReplayLayer;
+pub use replay::{Replay, ReplayLayer};

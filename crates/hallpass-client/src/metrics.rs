@@ -14,9 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// Different audiences that get a label of their own; further ones share [`OTHER_AUDIENCE`].
-pub const MAX_AUDIENCE_LABELS: usize = 200;
+const MAX_AUDIENCE_LABELS: usize = 200;
 /// The label of audiences beyond [`MAX_AUDIENCE_LABELS`].
-pub const OTHER_AUDIENCE: &str = "other";
+const OTHER_AUDIENCE: &str = "other";
 /// The tier label of the process's own memory.
 pub(crate) const MEMORY_TIER: &str = "memory";
 

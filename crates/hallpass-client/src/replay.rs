@@ -10,8 +10,8 @@ use http::{Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::auth_token_service::TokenHandle;
-use crate::bearer::RejectedToken;
+use crate::auth_token_service::handle::TokenHandle;
+use crate::bearer::future::RejectedToken;
 use crate::error::CallError;
 
 mod challenge;

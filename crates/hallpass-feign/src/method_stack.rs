@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use hallpass_client::bearer::BearerService;
-use hallpass_client::host_guard::HostGuard;
-use hallpass_client::replay::Replay;
+use hallpass_client::BearerService;
+use hallpass_client::HostGuard;
+use hallpass_client::Replay;
 use hallpass_clock::Clock;
 use hallpass_upstream::{HttpTransport, Upstream};
 use tower::ServiceBuilder;

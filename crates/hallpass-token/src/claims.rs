@@ -16,10 +16,10 @@ mod values;
 pub(crate) use read::{parse, parse_issuer};
 
 /// How many actors may stand behind one another in `act` (RFC 8693 section 4.1).
-pub const MAX_ACTOR_DEPTH: usize = 4;
+pub(crate) const MAX_ACTOR_DEPTH: usize = 4;
 
 /// How many audiences a token may name. Our own name exactly one.
-pub const MAX_AUDIENCES: usize = 32;
+const MAX_AUDIENCES: usize = 32;
 
 /// What an access token says, or is to say (RFC 9068 section 2.2): [`sign`](crate::sign()) makes a token of it.
 ///

@@ -89,7 +89,7 @@ pub enum Part {
     Header,
     /// The claims are no JSON object.
     Claims,
-    /// The JSON is nested deeper than [`MAX_JSON_DEPTH`](crate::MAX_JSON_DEPTH).
+    /// The JSON is nested deeper than 16 levels.
     Nesting,
 }
 

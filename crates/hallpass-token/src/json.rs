@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 /// How deeply arrays and objects may be nested in a header, in claims and in a JWK; the outermost object is level 1.
-pub const MAX_JSON_DEPTH: usize = 16;
+pub(crate) const MAX_JSON_DEPTH: usize = 16;
 
 /// What is wrong with a document that is JSON all the same. It is noted while reading goes on, so that one bad key in
 /// a set of keys can be told from a bad set.

@@ -21,10 +21,10 @@ mod error;
 pub use error::JwkError;
 
 /// The smallest RSA key that is taken, in bits (RFC 7518 section 3.3).
-pub const MIN_RSA_BITS: usize = 2048;
+const MIN_RSA_BITS: usize = 2048;
 
 /// The largest RSA key that is taken, in bits; each doubling makes a check four times as dear.
-pub const MAX_RSA_BITS: usize = 8192;
+const MAX_RSA_BITS: usize = 8192;
 
 /// A public key that signatures can be verified with. Cheap to clone.
 ///

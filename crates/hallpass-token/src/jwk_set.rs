@@ -16,7 +16,7 @@ use crate::name::KeyId;
 pub const MAX_JWK_SET_BYTES: usize = 512 * 1024;
 
 /// How many keys a set may have, unusable ones included.
-pub const MAX_KEYS: usize = 256;
+const MAX_KEYS: usize = 256;
 
 /// Public keys, parsed once and ready to verify with.
 ///
@@ -51,7 +51,7 @@ pub enum JwkSetError {
     /// The set itself has a member twice; which `keys` would be meant?
     #[error("the JWK set has a member twice")]
     DuplicateMember,
-    /// More keys than [`MAX_KEYS`].
+    /// More than 256 keys.
     #[error("the JWK set has more than {MAX_KEYS} keys")]
     TooManyKeys,
 }

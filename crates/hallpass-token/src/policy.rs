@@ -12,7 +12,7 @@ use crate::time::UnixTime;
 pub const DEFAULT_MAX_VERIFY_BYTES: usize = 8 * 1024;
 
 /// How far clocks may be apart by default.
-pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
 
 /// The conditions of one issuer's tokens. One policy belongs to one issuer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ pub struct VerifyPolicy {
 
 impl VerifyPolicy {
     /// Tokens of `issuer` for `audience`, with every algorithm of [`Algorithms::ALL`], a leeway of
-    /// [`DEFAULT_LEEWAY`] and at most [`DEFAULT_MAX_VERIFY_BYTES`] long.
+    /// 10 s and at most 8 KiB ([`DEFAULT_MAX_VERIFY_BYTES`]) long.
     #[must_use]
     pub fn new(issuer: Issuer, audience: Audience) -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::signing_key::SigningKey;
 use crate::time::UnixTime;
 
 /// The largest token that is issued by default, in bytes. Headers of common servers end at 8 KiB, all of them together.
-pub const DEFAULT_MAX_TOKEN_BYTES: usize = 4 * 1024;
+const DEFAULT_MAX_TOKEN_BYTES: usize = 4 * 1024;
 
 /// Why no token was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum SignError {
         /// How many there are.
         count: usize,
     },
-    /// More actors behind one another than [`MAX_ACTOR_DEPTH`].
+    /// More actors behind one another than four.
     #[error("more than {MAX_ACTOR_DEPTH} actors behind one another")]
     ActorDepth,
     /// An extra claim has the name of a claim with a field of its own, or is `scp`, which readers take for a scope.
@@ -48,7 +48,7 @@ pub enum SignError {
     Signing,
 }
 
-/// Makes a token of `claims`, at most [`DEFAULT_MAX_TOKEN_BYTES`] long: a JWS in compact form with the header
+/// Makes a token of `claims`, at most 4 KiB long: a JWS in compact form with the header
 /// `typ: at+jwt`, `alg` and `kid` (RFC 9068 section 2.1).
 ///
 /// # Errors

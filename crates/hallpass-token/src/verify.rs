@@ -14,7 +14,7 @@ use crate::time::UnixTime;
 use crate::unverified::UnverifiedToken;
 
 /// The largest JWS that [`verify_jws`] reads, in bytes.
-pub const MAX_JWS_BYTES: usize = 64 * 1024;
+const MAX_JWS_BYTES: usize = 64 * 1024;
 
 /// The claims of a token that was verified: it was signed with a key of its issuer, and fitted a policy at that moment.
 ///
@@ -83,7 +83,7 @@ pub fn verify(
 /// claims are looked at, so this alone never authenticates a caller.
 ///
 /// # Errors
-/// [`VerifyError`] with the first reason that was found; larger than [`MAX_JWS_BYTES`] is too large.
+/// [`VerifyError`] with the first reason that was found; larger than 64 KiB is too large.
 pub fn verify_jws(
     jws: &str,
     keys: &JwkSet,

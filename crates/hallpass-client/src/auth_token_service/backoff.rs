@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// Shortest wait after a failed token request.
-pub const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest wait after a failed token request. After an outage the first call that finds this wait over
 /// gets a token, so it is also the longest delay of the recovery.
-pub const BACKOFF_MAX: Duration = Duration::from_secs(15);
+pub(crate) const BACKOFF_MAX: Duration = Duration::from_secs(15);
 
 /// The wait after `failures` failed requests in a row: anywhere between [`BACKOFF_MIN`] and a ceiling that
 /// doubles with each failure up to [`BACKOFF_MAX`] ("full jitter"), so that clients do not come back together.

@@ -23,11 +23,11 @@ use crate::internal_token_cache::InternalTokenCache;
 use crate::metrics::ClientMetrics;
 
 /// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
-pub const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Default number of tokens kept in memory besides those that a handle holds.
-pub const DEFAULT_MAX_ENTRIES: usize = 10_000;
+const DEFAULT_MAX_ENTRIES: usize = 10_000;
 /// Default shortest time between two forced renewals of one key.
-pub const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings of an [`AuthTokenService`]; made by [`AuthTokenService::builder`].
 #[derive(Debug)]
@@ -158,7 +158,7 @@ impl AuthTokenServiceBuilder {
     }
 
     /// Keeps at most `max_entries` tokens in memory besides those that a handle holds; default
-    /// [`DEFAULT_MAX_ENTRIES`].
+    /// 10,000.
     #[must_use]
     pub fn memory_cache(mut self, max_entries: usize) -> Self {
         self.max_entries = max_entries;
@@ -187,7 +187,7 @@ impl AuthTokenServiceBuilder {
         self
     }
 
-    /// Default [`DEFAULT_FETCH_TIMEOUT`].
+    /// The limit of one token request: finding the issuer, connecting, all attempts, the whole response. Default 3 s.
     #[must_use]
     pub fn fetch_timeout(mut self, timeout: Duration) -> Self {
         self.fetch_timeout = timeout;
@@ -195,7 +195,7 @@ impl AuthTokenServiceBuilder {
     }
 
     /// Shortest time between two renewals of one key that a callee's 401 forces; default
-    /// [`DEFAULT_MIN_FORCED_INTERVAL`]. A callee that rejects every token costs one request per interval.
+    /// 1 s. A callee that rejects every token costs one request per interval.
     #[must_use]
     pub fn min_forced_interval(mut self, interval: Duration) -> Self {
         self.min_forced_interval = interval;

@@ -9,7 +9,7 @@ use crate::internal_token_cache::TokenKey;
 
 /// One entry per key, at most a stated number that nobody holds.
 ///
-/// Entries that a [`TokenHandle`](super::TokenHandle) or a running request holds do not count: they stay,
+/// Entries that a [`TokenHandle`](crate::TokenHandle) or a running request holds do not count: they stay,
 /// because two entries for one key could make two requests at once. So the map is as large as the number
 /// of handles that the program made, plus the limit.
 #[derive(Debug)]

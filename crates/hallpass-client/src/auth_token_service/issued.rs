@@ -55,7 +55,7 @@ impl IssuedToken {
     }
 
     /// Later tokens of the same service have higher numbers; for
-    /// [`renew_rejected`](super::TokenHandle::renew_rejected).
+    /// [`renew_rejected`](crate::TokenHandle::renew_rejected).
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.minted.generation

@@ -6,15 +6,15 @@ use hallpass_config::CacheLife;
 
 /// A token is asked for again this long before its end at the latest: clocks differ and calls take time.
 /// Never more than [`MARGIN_SHARE`] of the token's life.
-pub const RENEWAL_SLACK: Duration = Duration::from_secs(30);
+const RENEWAL_SLACK: Duration = Duration::from_secs(30);
 /// A token is not sent in the last moments of its life, so that it does not expire on its way.
 /// Never more than [`MARGIN_SHARE`] of the token's life.
-pub const SEND_MARGIN: Duration = Duration::from_secs(1);
+const SEND_MARGIN: Duration = Duration::from_secs(1);
 /// One part in ten: the share of a token's life that no margin exceeds.
-pub const MARGIN_SHARE: u32 = 10;
+const MARGIN_SHARE: u32 = 10;
 /// Renewal starts up to this share (one part in ten) of its waiting time earlier, at random, so that
 /// processes started together do not renew together.
-pub const JITTER_SHARE: u32 = 10;
+const JITTER_SHARE: u32 = 10;
 
 /// The three moments of a token's life, on the monotonic clock, and the last one on the wall clock too:
 /// a machine that slept or whose clock was set right must not send a token that has ended.

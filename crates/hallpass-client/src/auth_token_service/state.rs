@@ -20,7 +20,7 @@ use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
 
 /// How long a call waits for a new token while it holds an old one that is overdue but alive.
-pub const OVERDUE_WAIT: Duration = Duration::from_millis(100);
+const OVERDUE_WAIT: Duration = Duration::from_millis(100);
 
 pub(crate) struct TokenServiceState {
     /// `None`: switched off.

@@ -7,7 +7,7 @@ use crate::internal_token_cache::{CacheError, InternalTokenCache, StoredToken, T
 use crate::metrics::{CacheCounters, ClientMetrics};
 
 /// Longest wait for one call to a tier: a cache that is slower than this costs more than it saves.
-pub const TIER_WAIT: Duration = Duration::from_millis(30);
+const TIER_WAIT: Duration = Duration::from_millis(30);
 
 /// The tiers of one token service. None of them can make a call fail.
 #[derive(Debug)]

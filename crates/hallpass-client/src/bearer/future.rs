@@ -12,7 +12,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::report::CallReport;
-use crate::auth_token_service::{IssuedToken, TokenHandle};
+use crate::auth_token_service::handle::TokenHandle;
+use crate::auth_token_service::issued::IssuedToken;
 use crate::error::{CallError, TokenError};
 
 /// In the extensions of a 401: the service token that the request carried, for the replay layer.
@@ -30,7 +31,7 @@ pub(super) struct Stamped {
 }
 
 pin_project! {
-    /// The response of [`BearerService`](super::BearerService).
+    /// The response of [`BearerService`](crate::BearerService).
     #[must_use = "futures do nothing unless polled"]
     pub struct BearerFuture<S, B>
     where

@@ -1,12 +1,13 @@
 //! What a call carried, for tables and audit. No token is in it.
 
+use hallpass_config::CallIdentity as Identity;
 use hallpass_token::{Audience, Scope, SecurityContext, Subject};
 
-use super::Identity;
-use crate::auth_token_service::{TokenHandle, TokenSource};
+use crate::auth_token_service::handle::TokenHandle;
+use crate::auth_token_service::issued::TokenSource;
 
 /// Whose identity a call carried: in the extensions of its response, when
-/// [`BearerLayer::reports`](super::BearerLayer::reports) is on.
+/// [`BearerLayer::reports`](crate::BearerLayer::reports) is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallReport {

@@ -12,11 +12,11 @@ use serde_json::Value;
 use crate::error::{AnswerFault, DenialCode, TokenError};
 
 /// Largest answer that is read, in bytes.
-pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// Longest access token that is taken, in bytes. Servers commonly refuse headers beyond that.
-pub const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
+const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
 /// Longest token life that is believed: a year.
-pub const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+pub(crate) const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// A token that an issuer gave, before anybody has used it.
 #[derive(Debug)]

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use hallpass_client::auth_token_service::{
-    MAX_ACCESS_TOKEN_BYTES, MAX_ANSWER_BYTES, MAX_EXPIRES_IN,
-};
 use hallpass_client::{AnswerFault, DenialCode, TokenError};
 use serde_json::{Value, json};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer};
+
+/// The limits of a response, as `docs/errors.md` and the crate tell them.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
+const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 const JSON: &str = "application/json";
 /// Stands in every answer; must stand in no error.

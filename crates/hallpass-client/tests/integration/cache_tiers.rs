@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use hallpass_client::auth_token_service::TIER_WAIT;
 use hallpass_client::{
     CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey, TokenSource,
 };
@@ -12,6 +11,9 @@ use hallpass_token::{AccessToken, UnixTime};
 use tokio::time::{Instant, sleep};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};
+
+/// What one call to a tier may take.
+const TIER_WAIT: Duration = Duration::from_millis(30);
 
 const LIFE: Duration = Duration::from_secs(600);
 /// Where the wall clock of the tests begins.

@@ -95,7 +95,7 @@ async fn failures_and_missing_identities_are_exported_with_a_closed_set_of_resul
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_audience_labels_is_bounded() {
-    use hallpass_client::metrics::MAX_AUDIENCE_LABELS;
+    const MAX_AUDIENCE_LABELS: usize = 200;
 
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
     let service = issuer.client().build();

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use hallpass_client::auth_token_service::{BACKOFF_MAX, DEFAULT_FETCH_TIMEOUT, OVERDUE_WAIT};
 use hallpass_client::{TokenError, TokenHandle};
 use hallpass_upstream::TransportErrorKind;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer};
+
+/// What the documentation says of the limits.
+const BACKOFF_MAX: Duration = Duration::from_secs(15);
+const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+const OVERDUE_WAIT: Duration = Duration::from_millis(100);
 
 const LIFE: Duration = Duration::from_secs(600);
 

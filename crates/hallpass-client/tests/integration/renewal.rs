@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use hallpass_client::auth_token_service::{OVERDUE_WAIT, RENEWAL_SLACK};
 use hallpass_clock::Clock;
 use hallpass_config::CacheLife;
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
+
+/// How long a call waits for a new token while it has an overdue one.
+const OVERDUE_WAIT: Duration = Duration::from_millis(100);
+/// How long before its end a token is renewed at the latest.
+const RENEWAL_SLACK: Duration = Duration::from_secs(30);
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 

@@ -15,7 +15,7 @@ pub enum JwkError {
     /// It has a member twice, at whatever depth (RFC 7517 section 4).
     #[error("the key has a member twice")]
     DuplicateMember,
-    /// It is nested deeper than [`MAX_JSON_DEPTH`](crate::MAX_JSON_DEPTH).
+    /// It is nested deeper than 16 levels.
     #[error("the key is nested too deeply")]
     TooDeep,
     /// A member that must be there is not.
