@@ -7,7 +7,7 @@ use hallpass_token::SecurityContext;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::sync_scope;
+use super::task_local::sync_scope;
 
 /// Runs every poll of `body` with `context` as the current identity; `None` polls it without identity.
 ///

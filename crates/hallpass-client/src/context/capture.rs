@@ -6,7 +6,7 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::current;
+use super::task_local::current;
 
 /// Copies the [`current`] identity into the request's extensions, as a
 /// [`SecurityContext`](hallpass_token::SecurityContext); one that is there already stays. For whoever makes requests

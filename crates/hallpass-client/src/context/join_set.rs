@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::task::{AbortHandle, JoinError};
 
-use super::{InContext, current, sync_scope};
+use super::task_local::{InContext, current, sync_scope};
 
 /// `tokio::task::JoinSet` whose tasks run with the identity that is current when they are spawned.
 ///
