@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-use hallpass::config::EndpointUrl;
 use hallpass::token::{JwkSet, MAX_JWK_SET_BYTES};
+use hallpass::upstream::EndpointUrl;
 use hallpass::upstream::{Body, HttpTransport};
 use tower::ServiceExt;
 

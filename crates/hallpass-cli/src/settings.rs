@@ -4,12 +4,41 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hallpass::config::{IssuerSettings, Loaded, Loader, Settings, detect_prefix};
+use hallpass::Settings;
+use hallpass::config::{Configuration, Key, Loaded, Loader, Section, detect_prefix};
+use hallpass_issuer::IssuerSettings;
 
 use crate::output::Failure;
 
 /// The prefix unless a file says otherwise.
 const DEFAULT_PREFIX: &str = "hallpass";
+
+/// Every section there is: those of a service, and the issuer's.
+#[derive(Debug)]
+pub(crate) struct Everything {
+    /// What a service reads.
+    pub(crate) service: Settings,
+    /// `issuer`; `None` when the section is absent.
+    pub(crate) issuer: Option<IssuerSettings>,
+}
+
+impl Configuration for Everything {
+    fn keys() -> Vec<Key> {
+        [Settings::keys(), IssuerSettings::keys()].concat()
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let service = Settings::read(root);
+        let issuer = root
+            .section("issuer")
+            .is_given()
+            .then(|| IssuerSettings::read(root));
+        Some(Self {
+            service: service?,
+            issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,
+        })
+    }
+}
 
 /// Where a command's configuration comes from: declared once, flattened into every command that reads one.
 #[derive(Args, Debug)]
@@ -76,8 +105,8 @@ impl PrefixArgument {
 ///
 /// # Errors
 /// A usage failure with a line for each problem.
-pub(crate) fn load(loader: &Loader) -> Result<Loaded<Settings>, Failure> {
-    loader.load::<Settings>().map_err(Failure::usage)
+pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
+    loader.load().map_err(Failure::usage)
 }
 
 /// The first known prefix that `file` has at its top.
@@ -88,23 +117,4 @@ pub(crate) fn detect(file: &Path) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn detected(text: &str) -> Option<&'static str> {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        detect(file.path())
-    }
-
-    #[test]
-    fn the_prefix_is_read_off_the_file() {
-        assert_eq!(detected("scccy:\n  internal-token:\n"), Some("scccy"));
-        assert_eq!(
-            detected("other: {}\nhallpass:\n  scccy: 1\nscccy:\n"),
-            Some("hallpass")
-        );
-        assert_eq!(detected("scccyx: 1\n"), None);
-        assert_eq!(detect(Path::new("/nowhere")), None);
-    }
-}
+mod tests;

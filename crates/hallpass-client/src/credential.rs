@@ -1,16 +1,20 @@
 //! Who asks for tokens, where, and how.
 
+pub(crate) mod cache_life;
+pub(crate) mod request;
+
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hallpass_config::{
-    CacheLife, ClientAuthentication, EndpointUrl, GrantType, Secret, TargetParameter,
-    TokenCredential,
-};
+use hallpass_config::Secret;
 use hallpass_token::{Audience, ClientId, Scope};
+use hallpass_upstream::EndpointUrl;
 use http::HeaderValue;
 use url::form_urlencoded;
+
+use cache_life::CacheLife;
+use request::{ClientAuthentication, TargetParameter};
 
 /// A client registered with an issuer, and how long its tokens are used.
 #[derive(Clone)]
@@ -86,34 +90,6 @@ impl Credential {
         self
     }
 
-    /// The credential of a section `internal-token` or of one entry of its `clients`.
-    ///
-    /// # Errors
-    /// A name or scope that can not stand in a token request.
-    pub fn from_settings(settings: &TokenCredential) -> Result<Self, InvalidCredential> {
-        match settings.grant_type {
-            GrantType::ClientCredentials => {}
-            _ => return Err(InvalidCredential { key: "grant-type" }),
-        }
-        let client_id = parse("client-id", &settings.client_id)?;
-        let mut credential = Self::new(
-            client_id,
-            settings.client_secret.clone(),
-            settings.token_url.clone(),
-        )
-        .with_scope(parse("scope", &settings.scope)?)
-        .with_cache_life(settings.cache_life)
-        .with_authentication(settings.client_authentication)
-        .with_target_parameter(settings.target_parameter);
-        if let Some(audience) = &settings.audience {
-            credential = credential.with_audience(parse("audience", audience)?);
-        }
-        if let Some(issuer) = &settings.issuer {
-            credential = credential.with_issuer(issuer);
-        }
-        Ok(credential)
-    }
-
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or
     /// a letter outside ASCII in either survives.
     pub(crate) fn basic_header(&self) -> Option<HeaderValue> {
@@ -139,17 +115,6 @@ impl fmt::Debug for Credential {
             .field("audience", &self.audience)
             .finish_non_exhaustive()
     }
-}
-
-/// A credential that no token request can be made from. The value itself is not repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("internal-token.{key} can not be used in a token request")]
-pub struct InvalidCredential {
-    key: &'static str,
-}
-
-fn parse<T: std::str::FromStr>(key: &'static str, text: &str) -> Result<T, InvalidCredential> {
-    text.parse().map_err(|_| InvalidCredential { key })
 }
 
 #[cfg(test)]

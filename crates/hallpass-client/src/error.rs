@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_config::CallIdentity;
+use crate::identity::Identity;
 use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
@@ -251,7 +251,7 @@ pub enum CallError {
     #[error("the call must carry an identity ({identity}) and none is present")]
     NoIdentity {
         /// What the client asked for.
-        identity: CallIdentity,
+        identity: Identity,
     },
     /// The identity that should be relayed has expired. Nothing was sent.
     #[error("the identity to relay has expired")]

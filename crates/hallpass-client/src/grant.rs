@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_config::{ClientAuthentication, EndpointUrl, TargetParameter};
 use hallpass_token::{Audience, Scope};
+use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
     Address, Body, Chosen, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice,
     Target, TransportError, TransportErrorKind, Upstream, UpstreamSettings,
@@ -18,6 +18,7 @@ use tower::util::BoxCloneSyncService;
 use url::form_urlencoded;
 
 use crate::credential::Credential;
+use crate::credential::request::{ClientAuthentication, TargetParameter};
 use crate::error::TokenError;
 
 pub(crate) mod answer;
@@ -168,8 +169,6 @@ fn client_credentials_form(credential: &Credential, audience: &Audience, scope: 
     match credential.target {
         TargetParameter::Audience => _ = form.append_pair("audience", audience.as_str()),
         TargetParameter::Resource => _ = form.append_pair("resource", audience.as_str()),
-        // A parameter that this version does not know is left out: the issuer decides.
-        _ => {}
     }
     if credential.authentication == ClientAuthentication::Post {
         form.append_pair("client_id", credential.client_id.as_str());

@@ -44,9 +44,11 @@ mod credential;
 mod error;
 mod grant;
 mod host_guard;
+mod identity;
 mod internal_token_cache;
 mod metrics;
 mod replay;
+mod settings;
 
 pub use auth_token_service::AuthTokenService;
 pub use auth_token_service::builder::AuthTokenServiceBuilder;
@@ -55,13 +57,17 @@ pub use auth_token_service::issued::{IssuedToken, TokenSource};
 pub use bearer::future::BearerFuture;
 pub use bearer::report::CallReport;
 pub use bearer::{BearerLayer, BearerService};
-pub use credential::{Credential, InvalidCredential};
+pub use credential::Credential;
+pub use credential::cache_life::{CacheLife, CacheLifeError};
+pub use credential::request::{ClientAuthentication, GrantType, TargetParameter};
 pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError};
-pub use hallpass_config::{
-    CallIdentity as Identity, ClientAuthentication, IdentityAbsent as WhenAbsent, TargetParameter,
-};
 pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
+pub use identity::{Identity, WhenAbsent};
 pub use internal_token_cache::memory::MemoryTokenCache;
 pub use internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
 pub use metrics::ClientMetrics;
 pub use replay::{Replay, ReplayLayer};
+pub use settings::{
+    CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
+    TokenFeignSettings, TokenServiceSettings,
+};

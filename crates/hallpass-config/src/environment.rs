@@ -16,22 +16,23 @@ use crate::secret::Secret;
 /// all variables and then builds its settings: no problem hides another. An empty variable counts as absent.
 ///
 /// ```
+/// use std::net::SocketAddr;
 /// use std::time::Duration;
-/// use hallpass_config::{EndpointUrl, environment::Environment};
+/// use hallpass_config::environment::Environment;
 ///
 /// struct Settings {
-///     token_url: EndpointUrl,
+///     listen: SocketAddr,
 ///     leeway: Duration,
 /// }
 ///
-/// let environment = Environment::of([("TOKEN_URL", "lb://service-auth/oauth2/token")]);
+/// let environment = Environment::of([("LISTEN", "127.0.0.1:8080")]);
 /// let settings = environment.read(|variables| {
-///     let token_url = variables.required("TOKEN_URL", "an https, lb or loopback http URL");
+///     let listen = variables.required("LISTEN", "an IP address and a port");
 ///     let leeway = variables.seconds_or("LEEWAY", Duration::from_secs(10));
-///     Some(Settings { token_url: token_url?, leeway: leeway? })
+///     Some(Settings { listen: listen?, leeway: leeway? })
 /// })?;
 /// assert_eq!(settings.leeway, Duration::from_secs(10));
-/// # assert_eq!(settings.token_url.to_string(), "lb://service-auth/oauth2/token");
+/// # assert_eq!(settings.listen.port(), 8080);
 /// # Ok::<(), hallpass_config::Problems>(())
 /// ```
 #[derive(Debug)]

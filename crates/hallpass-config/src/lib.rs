@@ -35,15 +35,16 @@ mod report;
 
 mod secret;
 mod section;
-pub mod settings;
+mod strict_url;
 mod suggest;
 mod yaml;
 
 pub use configuration::Configuration;
 pub use key::{Key, Kind};
 pub use loader::{Loaded, Loader, MAX_SOURCE_BYTES, detect_prefix};
+pub use percent::Percent;
 pub use problem::{Problem, Problems};
 pub use production::Production;
 pub use secret::Secret;
 pub use section::{Preferred, Section, check_name, check_service_name, report_doubles};
-pub use settings::*;
+pub use strict_url::{is_loopback, strict_url};

@@ -15,7 +15,6 @@ use crate::report::Report;
 use crate::secret::Secret;
 use crate::suggest;
 
-pub(crate) use values::check_scope_token;
 pub use values::{Preferred, check_name, check_service_name};
 
 /// One section of the configuration, whose values are read through a method for each type.

@@ -1,6 +1,6 @@
 //! What can be wrong before the first call.
 
-use hallpass_config::EndpointUrlError;
+use hallpass_upstream::EndpointUrlError;
 use hallpass_upstream::{InvalidInstance, TransportError};
 
 /// Why a client or the runtime can not be built. Found at start, before any call.

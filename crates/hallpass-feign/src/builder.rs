@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::FeignClientSettings;
 use hallpass_client::{Identity, WhenAbsent};
-use hallpass_config::{BreakerSettings, EndpointUrl, FeignClientSettings, RetrySettings};
 use hallpass_upstream::{Address, BulkheadSettings, UpstreamSettings};
+use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
 
 use crate::build_error::BuildError;
 use crate::client::{Client, ClientInner, Method};
@@ -102,7 +103,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     }
 
     /// For each call with its retries, at most [`MAX_DEADLINE`](crate::MAX_DEADLINE); default
-    /// [`FeignClientSettings::DEFAULT_DEADLINE`](hallpass_config::FeignClientSettings::DEFAULT_DEADLINE).
+    /// [`FeignClientSettings::DEFAULT_DEADLINE`](crate::FeignClientSettings::DEFAULT_DEADLINE).
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.overrides.deadline = Some(deadline);

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::settings::FeignSettings;
 use hallpass_client::AuthTokenService;
+use hallpass_client::TokenFeignSettings;
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Feign as FeignSettings, TokenFeign};
 use hallpass_upstream::{
     Address, Discover, HttpTransport, StaticDiscovery, Upstream, UpstreamSettings,
 };
@@ -176,7 +177,7 @@ impl FeignBuilder {
     /// whatever identity they state. When `enabled` is false no client carries a service token: those with
     /// `identity = "service"` carry none at all, and those that relay a caller still do.
     #[must_use]
-    pub fn settings(mut self, feign: &FeignSettings, tokens: &TokenFeign) -> Self {
+    pub fn settings(mut self, feign: &FeignSettings, tokens: &TokenFeignSettings) -> Self {
         self.settings = feign.clone();
         self.token_less = TokenLess {
             all: !tokens.enabled,

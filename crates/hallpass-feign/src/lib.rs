@@ -96,6 +96,7 @@ mod mock;
 mod observer;
 mod ongoing_call;
 mod request;
+mod settings;
 mod spec;
 mod stack;
 
@@ -111,6 +112,7 @@ pub use layers::receive::MAX_ERROR_BODY_BYTES;
 pub use metrics::FeignMetrics;
 pub use observer::FinishedCall;
 pub use ongoing_call::MAX_DEADLINE;
+pub use settings::{FeignClientSettings, FeignSettings};
 
 /// What generated code uses. No part of the public interface: it changes without notice.
 #[doc(hidden)]

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
-use hallpass_config::IssuerSettings;
 use hallpass_token::{Algorithm, Issuer, UnixTime};
 use http::HeaderValue;
 
@@ -21,7 +21,6 @@ use crate::http::public_urls::PublicUrls;
 use crate::keys::record::KeyRecord;
 use crate::keys::ring::KeyRing;
 use crate::metrics::Metrics;
-use crate::settings;
 use crate::store::Store;
 use crate::token::client_auth::{Attempt, Authenticator};
 
@@ -50,7 +49,7 @@ impl Core {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, AuditWriter), Error> {
-        let store = settings::open_store(settings).await?;
+        let store = Store::open(&settings.store, settings.sealing_key()).await?;
         let mut metrics = Metrics::new();
         metrics.register_counter(
             "store_queries",
@@ -71,7 +70,7 @@ impl Core {
             process_key,
             audit,
             metrics,
-            jwks_cache_control: settings::jwks_cache_control(settings)?,
+            jwks_cache_control: jwks_cache_control(settings)?,
             clock,
             store,
             stopping: AtomicBool::new(false),
@@ -179,6 +178,17 @@ async fn load_registry(
     Ok(registry)
 }
 
+/// How long the key set and the metadata may be kept.
+fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
+    HeaderValue::try_from(format!(
+        "public, max-age={}",
+        settings.jwks_max_age.as_secs()
+    ))
+    .map_err(|_| Error::Internal {
+        operation: "writing Cache-Control",
+    })
+}
+
 /// The keys of the store, with a new one in it when none signs with the algorithm of the settings.
 async fn load_keys(
     settings: &IssuerSettings,
@@ -186,7 +196,7 @@ async fn load_keys(
     clock: &dyn Clock,
     metrics: &Metrics,
 ) -> Result<KeyRing, Error> {
-    let algorithm: Algorithm = settings::algorithm(settings)?;
+    let algorithm: Algorithm = settings.algorithm;
     let mut records = store.keys().await?;
     if !records.iter().any(|record| record.signs(algorithm)) {
         let created = KeyRecord::generate(algorithm, UnixTime::from(clock.now())).await?;

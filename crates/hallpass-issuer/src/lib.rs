@@ -20,8 +20,7 @@
 //!
 //! use hallpass_clock::{Clock, SystemClock};
 //!
-//! use hallpass_config::IssuerSettings;
-//! use hallpass_issuer::{IssuerServer, first_client};
+//! use hallpass_issuer::{IssuerServer, IssuerSettings, first_client};
 //!
 //! # async fn run() -> Result<(), hallpass_issuer::Error> {
 //! let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -52,10 +51,12 @@ mod token;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::first_client::FirstClient;
+pub use crate::clients::grant_type::GrantType;
 pub use crate::clients::secret::GENERATED_SECRET_PREFIX;
 pub use crate::error::Error;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::server::{DEFAULT_DRAIN_LIMIT, IssuerServer, RunningIssuer};
+pub use crate::settings::{IssuerSettings, RegisteredClient, SecretKind};
 pub use crate::token::endpoint::MAX_BODY_BYTES;
 pub use crate::token::refusal::{Refusal, WireError};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::settings::IssuerSettings;
+use crate::store::Store;
 use hallpass_clock::Clock;
-use hallpass_config::IssuerSettings;
 use hallpass_token::UnixTime;
 
 use crate::clients::first_client::{self, FirstClient};
 use crate::error::Error;
 use crate::keys::import::{self, Imported};
-use crate::settings;
 
 /// Creates a client in the store when neither the settings nor the store know one; `None` when one exists.
 ///
@@ -24,7 +24,7 @@ pub async fn first_client(
     if !settings.clients.is_empty() {
         return Ok(None);
     }
-    let store = settings::open_store(settings).await?;
+    let store = Store::open(&settings.store, settings.sealing_key()).await?;
     if !store.clients().await?.is_empty() {
         store.close().await;
         return Ok(None);
@@ -54,9 +54,9 @@ pub async fn import_keys(
     text: &str,
 ) -> Result<Imported, Error> {
     let mut found = import::parse(text, UnixTime::from(clock.now()))?;
-    let store = settings::open_store(settings).await?;
+    let store = Store::open(&settings.store, settings.sealing_key()).await?;
     found.reconcile(&store.keys().await?)?;
     store.add_keys(found.keys()).await?;
     store.close().await;
-    found.report(settings::algorithm(settings)?)
+    found.report(settings.algorithm)
 }

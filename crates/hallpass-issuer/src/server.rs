@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::IssuerSettings;
 use axum::Router;
 use bytes::Bytes;
 use hallpass_clock::Clock;
-use hallpass_config::IssuerSettings;
 use hallpass_listen::{Drain, HttpServer, RunningServer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;

@@ -1,39 +1,271 @@
-//! From the checked settings to what this crate works with.
+//! `issuer`: the authorization server.
 
-use hallpass_config::IssuerSettings;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use hallpass_config::{
+    Configuration, Key, Kind, Secret, Section, check_name, is_loopback, report_doubles, strict_url,
+};
 use hallpass_token::Algorithm;
-use http::HeaderValue;
 
-use crate::error::Error;
-use crate::store::Store;
+use crate::clients::grant_type::GrantType;
 
-/// The store that the settings name.
-pub(crate) async fn open_store(settings: &IssuerSettings) -> Result<Store, Error> {
-    let key_encryption_key = settings
-        .key_encryption_key
-        .as_ref()
-        .map(hallpass_config::Secret::expose);
-    Store::open(&settings.store, key_encryption_key).await
+/// Shortest secret that may be called generated, in bytes.
+const MIN_GENERATED_BYTES: usize = 32;
+
+const KEYS: &[Key] = &[
+    Key::new("listen", Kind::Text { what: "IP address and port" }, "Where it listens.").or("127.0.0.1:9000"),
+    Key::new(
+        "name",
+        Kind::Text { what: "a word, or an https URL" },
+        "What its tokens bear in `iss`. Strict third-party clients want the URL that `base-url` names.",
+    )
+    .or("internal"),
+    Key::new(
+        "base-url",
+        Kind::Text { what: "https URL, or http to loopback" },
+        "The address clients reach it at, for the metadata documents (RFC 8414).",
+    )
+    .otherwise("`name` if that is a URL, else the listening address"),
+    Key::new("store", Kind::File, "The file of the embedded database: signing keys and stored clients.")
+        .or("hallpass.db"),
+    Key::new(
+        "key-encryption-key",
+        Kind::Secret,
+        "Seals the private keys in the store. Without it the sealing key is a file beside the store.",
+    ),
+    Key::new("key-encryption-key-file", Kind::File, "The file that `key-encryption-key` stands in."),
+    Key::new("algorithm", Kind::Choice(&["ES256", "EdDSA", "Ed25519", "RS256"]), "What new signing keys are made for.").or("ES256"),
+    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of a token unless its client says otherwise.")
+        .or("600"),
+    Key::new(
+        "jwks-max-age-seconds",
+        Kind::seconds(0, 86_400),
+        "How long verifiers may keep the public keys before they ask again.",
+    )
+    .or("300"),
+    Key::new("clients", Kind::Sections(CLIENT_KEYS), "Who may ask for tokens."),
+];
+
+const CLIENT_KEYS: &[Key] = &[
+    Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens.").required(),
+    Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
+        .otherwise("required, here or in a file"),
+    Key::new("client-secret-file", Kind::File, "The file that `client-secret` stands in."),
+    Key::new(
+        "secret-kind",
+        Kind::Choice(&["chosen", "generated"]),
+        "How the secret is hashed in memory: one a person has chosen at a cost that makes guessing slow, a generated \
+        one (32 characters at least) by one digest. A secret of the shape that `hallpass` generates counts as \
+        generated either way.",
+    )
+    .or("chosen"),
+    Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
+    Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
+        .or(""),
+    Key::new("grant-types", Kind::Texts { what: "`client_credentials`" }, "How it may ask.").or("client_credentials"),
+    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
+];
+
+/// `issuer`: the authorization server.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// `listen`: address and port to listen on.
+    pub listen: SocketAddr,
+    /// `name`: what its tokens bear in `iss`.
+    pub name: String,
+    /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
+    /// `name` counts when that is a URL, else the listening address; the `Host` of a request is never trusted.
+    pub base_url: Option<Url>,
+    /// `store`: file of the embedded database.
+    pub store: PathBuf,
+    /// `key-encryption-key` or `key-encryption-key-file`: seals private keys in the store.
+    pub key_encryption_key: Option<Secret>,
+    /// `algorithm`: what new signing keys are made for.
+    pub algorithm: Algorithm,
+    /// `token-life-seconds`: life of a token unless its client says otherwise.
+    pub token_life: Duration,
+    /// `jwks-max-age-seconds`: how long verifiers may keep the public keys.
+    pub jwks_max_age: Duration,
+    /// `clients`: who may ask for tokens.
+    pub clients: Vec<RegisteredClient>,
 }
 
-/// What new tokens are signed with.
-pub(crate) fn algorithm(settings: &IssuerSettings) -> Result<Algorithm, Error> {
-    settings
-        .algorithm
-        .as_str()
-        .parse()
-        .map_err(|_| Error::Internal {
-            operation: "reading the algorithm's name",
+impl Default for IssuerSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            name: "internal".to_owned(),
+            base_url: None,
+            store: PathBuf::from("hallpass.db"),
+            key_encryption_key: None,
+            algorithm: Algorithm::Es256,
+            token_life: Duration::from_secs(600),
+            jwks_max_age: Duration::from_secs(300),
+            clients: Vec::new(),
+        }
+    }
+}
+
+/// A client that may ask for tokens.
+#[derive(Clone, Debug)]
+pub struct RegisteredClient {
+    /// `client-id`: unique in the list.
+    pub client_id: String,
+    /// `client-secret` or `client-secret-file`.
+    pub client_secret: Secret,
+    /// `secret-kind`: how the secret is hashed in memory.
+    pub secret_kind: SecretKind,
+    /// `scopes`: what it may ask for; nothing by default.
+    pub scopes: Vec<String>,
+    /// `audiences`: which services it may call; none by default.
+    pub audiences: Vec<String>,
+    /// `grant-types`.
+    pub grant_types: Vec<GrantType>,
+    /// `token-life-seconds`: by default that of the issuer.
+    pub token_life: Option<Duration>,
+}
+
+/// Who made up a client's secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SecretKind {
+    /// `chosen`: by a person; it is kept as a costly hash, since it may be guessed.
+    #[default]
+    Chosen,
+    /// `generated`: 256 random bits; one digest is enough.
+    Generated,
+}
+
+/// An absent section is read as one without keys: all have defaults.
+impl Configuration for IssuerSettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "issuer",
+            Kind::Section(KEYS),
+            "The authorization server: who may get which tokens. Read by `hallpass issuer` alone.",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        root.section("issuer").read_all(Self::read_section)
+    }
+}
+
+impl IssuerSettings {
+    /// What seals private keys in the store.
+    pub(crate) fn sealing_key(&self) -> Option<&str> {
+        self.key_encryption_key.as_ref().map(Secret::expose)
+    }
+
+    fn read_section(section: &Section<'_>) -> Option<Self> {
+        let listen = section.socket_address("listen");
+        let name = section.checked("name", check_issuer_name);
+        let base_url = section.checked("base-url", check_base_url);
+        let store = section.file("store");
+        let key_encryption_key = section.secret("key-encryption-key");
+        let algorithm = section.choice("algorithm", |name| name.parse().ok());
+        let token_life = section.seconds("token-life-seconds");
+        let jwks_max_age = section.seconds("jwks-max-age-seconds");
+        let clients = section.sections("clients");
+        report_doubles(&clients, "client-id");
+        let clients: Vec<_> = clients.iter().map(RegisteredClient::read).collect();
+        Some(Self {
+            listen: listen?,
+            name: name?,
+            base_url,
+            store: store?,
+            key_encryption_key,
+            algorithm: algorithm?,
+            token_life: token_life?,
+            jwks_max_age: jwks_max_age?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
         })
+    }
 }
 
-/// How long the key set and the metadata may be kept.
-pub(crate) fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
-    HeaderValue::try_from(format!(
-        "public, max-age={}",
-        settings.jwks_max_age.as_secs()
-    ))
-    .map_err(|_| Error::Internal {
-        operation: "writing Cache-Control",
-    })
+impl RegisteredClient {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let client_id = section.required("client-id", Section::name);
+        let client_secret = section.required("client-secret", Section::secret);
+        let secret_kind = section.choice("secret-kind", SecretKind::named);
+        let scopes = section.texts("scopes", check_scope_token);
+        let audiences = section.texts("audiences", check_name);
+        let grant_types = section.texts("grant-types", check_grant_type);
+        let token_life = section.seconds("token-life-seconds");
+        report_weak_secret(section, client_secret.as_ref(), secret_kind);
+        Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            secret_kind: secret_kind?,
+            scopes: scopes?,
+            audiences: audiences?,
+            grant_types: grant_types?,
+            token_life,
+        })
+    }
+}
+
+/// One digest protects a secret that can not be guessed, and no other.
+fn report_weak_secret(section: &Section<'_>, secret: Option<&Secret>, kind: Option<SecretKind>) {
+    let is_short = secret.is_some_and(|secret| secret.expose().len() < MIN_GENERATED_BYTES);
+    if is_short && kind == Some(SecretKind::Generated) {
+        let message = format!(
+            "is `generated`, but the secret has less than {MIN_GENERATED_BYTES} characters"
+        );
+        section.problem("secret-kind", message);
+    }
+}
+
+impl SecretKind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "chosen" => Some(Self::Chosen),
+            "generated" => Some(Self::Generated),
+            _ => None,
+        }
+    }
+}
+
+fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
+    GrantType::named(text).ok_or("must be `client_credentials`")
+}
+
+fn check_issuer_name(text: &str) -> Result<String, &'static str> {
+    if text.contains("://") {
+        check_base_url(text)?;
+    }
+    check_name(text)
+}
+
+fn check_base_url(text: &str) -> Result<Url, &'static str> {
+    let url = strict_url(text).ok_or("is not a URL")?;
+    let is_safe = match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(&url),
+        _ => false,
+    };
+    if !is_safe {
+        return Err("must be an https URL, or http to a loopback address");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not hold a query or a fragment (RFC 8414 section 2)");
+    }
+    Ok(url)
+}
+
+/// One scope-token of RFC 6749 section 3.3.
+fn check_scope_token(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    match check_name(text) {
+        Ok(_) if !text.chars().all(allowed) => {
+            Err("is no scope: visible ASCII characters without quotes and backslashes")
+        }
+        name => name,
+    }
 }

@@ -66,6 +66,7 @@ mod metrics;
 mod path;
 mod policy;
 mod server;
+mod settings;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
@@ -79,4 +80,8 @@ pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use server::{MAX_REPORT_WAIT, ResourceServer, ResourceServerBuilder};
+pub use settings::{
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, RouteAccess,
+    RouteSettings, SecuritySettings, TrustedIssuerSettings,
+};
 pub use verifier::{TrustedIssuer, Verified, Verifier};

@@ -6,11 +6,13 @@
 //! but never loosen it: a line in a file opens nothing that its author closed in code. (To let calls pass that a rule
 //! refuses, during a roll-out, there is [`Mode::Report`].) A request for which no table has a rule is refused.
 
+mod mode;
 mod pattern;
 mod rule;
 mod table;
 
+pub use self::mode::Mode;
 pub use self::pattern::{PathPattern, PatternFault};
-pub use self::rule::{Mode, RouteRule, Rule, RuleOrigin};
+pub use self::rule::{RouteRule, Rule, RuleOrigin};
 pub use self::table::RuleLine;
 pub(crate) use self::table::{Policy, mode_name};

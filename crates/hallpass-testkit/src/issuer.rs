@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::{
-    AlgorithmName, GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind,
-};
+use hallpass::config::Secret;
+use hallpass::token::Algorithm;
+use hallpass_issuer::{GrantType, IssuerSettings, RegisteredClient, SecretKind};
 use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
 use tempfile::TempDir;
 
@@ -161,7 +161,7 @@ impl TestIssuerBuilder {
     }
 
     /// What keys are made for.
-    pub fn algorithm(mut self, algorithm: AlgorithmName) -> Self {
+    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
         self.settings.algorithm = algorithm;
         self
     }

@@ -15,8 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::settings::BreakerSettings;
 use hallpass_clock::Clock;
-use hallpass_config::BreakerSettings;
 
 use circuit::{Admitted, Circuit};
 use window::CallRecord;

@@ -37,9 +37,11 @@ mod body;
 mod breaker;
 mod bulkhead;
 mod discovery;
+mod endpoint_url;
 mod outcome;
 mod random;
 mod retry;
+mod settings;
 mod target;
 mod transport;
 mod upstream;
@@ -50,9 +52,13 @@ pub use bulkhead::BulkheadSettings;
 pub use discovery::{
     Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, StaticDiscovery,
 };
+pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{NextStep, RetryBudget, next_step};
+pub use settings::{
+    BreakerSettings, DiscoverySettings, InstanceAddress, InstanceAddressError, RetrySettings,
+};
 pub use target::Target;
 pub use transport::{
     HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,

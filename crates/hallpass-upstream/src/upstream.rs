@@ -9,8 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::settings::BreakerSettings;
 use hallpass_clock::Clock;
-use hallpass_config::{BreakerSettings, Percent};
+use hallpass_config::Percent;
 
 use crate::breaker::Breaker;
 use crate::bulkhead::{Bulkhead, BulkheadSettings};

@@ -1,6 +1,5 @@
 //! Why a service can not start.
 
-use hallpass_client::InvalidCredential;
 use hallpass_feign::BuildError;
 use hallpass_upstream::{InvalidInstance, TransportError};
 
@@ -8,9 +7,6 @@ use hallpass_upstream::{InvalidInstance, TransportError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A name, scope or secret of `internal-token` can not stand in a token request.
-    #[error("internal-token: {0}")]
-    Credential(#[source] InvalidCredential),
     /// An address of `discovery.static` can not be called.
     #[error("discovery.static: {0}")]
     Instance(#[source] InvalidInstance),

@@ -32,7 +32,7 @@
 //!       issuers:
 //!         - { name: users, issuer: "https://id.shop.example", audience: shop, jwks-url: "https://id.shop.example/jwks" }
 //! "#)
-//!     .load::<hallpass::config::Settings>()?
+//!     .load::<hallpass::Settings>()?
 //!     .into_settings();
 //!
 //! let hallpass = Hallpass::from_settings(&settings)?;
@@ -69,6 +69,7 @@ extern crate self as hallpass;
 
 mod error;
 mod parts;
+mod settings;
 
 pub use hallpass_client as client;
 pub use hallpass_clock as clock;
@@ -84,6 +85,7 @@ pub use client::context::{
 pub use error::Error;
 pub use feign::feign_client;
 pub use parts::{Hallpass, HallpassBuilder};
+pub use settings::{ServiceSettings, Settings};
 pub use upstream::BoxError;
 
 /// What a service usually names: `use hallpass::prelude::*`.

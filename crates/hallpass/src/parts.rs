@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use hallpass_client::AuthTokenService;
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Discovery, Security, Settings};
 use hallpass_feign::{Feign, FinishedCall};
-use hallpass_resource::{ResourceServer, ResourceServerBuilder};
-use hallpass_upstream::{Discover, HttpTransport, Instance, InvalidInstance, StaticDiscovery};
+use hallpass_resource::{ResourceServer, ResourceServerBuilder, SecuritySettings};
+use hallpass_upstream::{
+    Discover, DiscoverySettings, HttpTransport, Instance, InvalidInstance, StaticDiscovery,
+};
 
-use crate::Error;
+use crate::{Error, Settings};
 
 /// The realm of challenges when `service.name` is not set.
 const UNNAMED: &str = "service";
@@ -27,7 +28,7 @@ pub struct Hallpass {
 #[derive(Debug)]
 struct Shared {
     service_name: String,
-    security: Security,
+    security: SecuritySettings,
     clock: Arc<dyn Clock>,
     discovery: Arc<dyn Discover>,
     transport: HttpTransport,
@@ -159,11 +160,10 @@ impl HallpassBuilder<'_> {
             Some(discovery) => discovery,
             None => Arc::new(listed(&settings.discovery).map_err(Error::Instance)?),
         };
-        let tokens = match &settings.internal_token {
+        let tokens = match &settings.internal_token.token_service {
             Some(section) => {
                 let (discovery, clock) = (Arc::clone(&discovery), Arc::clone(&clock));
                 AuthTokenService::from_settings(section, transport.clone(), discovery, clock)
-                    .map_err(Error::Credential)?
             }
             None => AuthTokenService::disabled(),
         };
@@ -172,7 +172,7 @@ impl HallpassBuilder<'_> {
             .shared_discovery(Arc::clone(&discovery))
             .transport(transport.clone())
             .clock(Arc::clone(&clock))
-            .settings(&settings.feign, &settings.token_feign);
+            .settings(&settings.feign, &settings.internal_token.feign);
         if let Some(observer) = self.observer {
             feign = feign.observe(observer);
         }
@@ -204,7 +204,7 @@ impl fmt::Debug for HallpassBuilder<'_> {
 }
 
 /// The addresses that the configuration lists.
-fn listed(discovery: &Discovery) -> Result<StaticDiscovery, InvalidInstance> {
+fn listed(discovery: &DiscoverySettings) -> Result<StaticDiscovery, InvalidInstance> {
     let services = discovery.instances.iter();
     services
         .into_iter()

@@ -19,8 +19,8 @@ use hallpass::client::{
     AuthTokenService, BearerLayer, CallError, HostGuardLayer, Identity, ReplayLayer,
 };
 use hallpass::clock::SystemClock;
-use hallpass::config::EndpointUrl;
 use hallpass::config::environment::Environment;
+use hallpass::upstream::EndpointUrl;
 use hallpass::upstream::{Body, HttpTransport, Instance, Target};
 use serde_json::json;
 use tokio::net::TcpListener;

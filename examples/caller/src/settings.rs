@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use hallpass::client::{Credential, TargetParameter};
-use hallpass::config::EndpointUrl;
 use hallpass::config::environment::Environment;
 use hallpass::token::{Audience, Scope};
+use hallpass::upstream::EndpointUrl;
 
 /// Who asks whom for what.
 pub(crate) struct Settings {

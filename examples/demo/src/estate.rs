@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::{Loader, Settings};
+use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
 use hallpass::token::{AccessToken, UnixTime};
 use hallpass::upstream::{Body, HttpTransport};
-use hallpass_issuer::{IssuerServer, RunningIssuer};
+use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
 use http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;
 use shop::identity_provider::IdentityProvider;
@@ -72,11 +72,8 @@ impl Estate {
         let clock = SystemClock::new();
         let settings = Loader::new("scccy")
             .text("service-auth.yaml", SERVICE_AUTH_YAML)
-            .load::<Settings>()?;
-        let mut settings = settings
-            .into_settings()
-            .issuer
-            .ok_or("service-auth.yaml has no issuer")?;
+            .load_part::<IssuerSettings>()?;
+        let mut settings = settings.into_settings();
         settings.listen.set_port(0);
         settings.store = folder.path().join("service-auth.db");
         let issuer = IssuerServer::start(&settings, Arc::new(clock)).await?;

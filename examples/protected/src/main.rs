@@ -14,9 +14,10 @@ use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
 use hallpass::clock::SystemClock;
 use hallpass::config::environment::Environment;
-use hallpass::config::{EndpointUrl, JwksLocation};
+use hallpass::resource::JwksLocation;
 use hallpass::resource::{Caller, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer};
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
+use hallpass::upstream::EndpointUrl;
 use hallpass::upstream::{HttpTransport, StaticDiscovery};
 use tokio::net::TcpListener;
 

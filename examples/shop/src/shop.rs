@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use hallpass::BoxError;
-use hallpass::config::{Loader, Settings};
+use hallpass::Settings;
+use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
 use hallpass::prelude::*;
 use tokio::net::TcpListener;

@@ -1,9 +1,10 @@
 //! `hallpass config reference`: the page of all configuration keys.
 
 use clap::Args;
-use hallpass::config::{Configuration as _, Settings, reference};
+use hallpass::config::{Configuration as _, reference};
 
 use crate::output::{self, Exit, Failure};
+use crate::settings::Everything;
 
 /// What the page says before the keys.
 const INTRODUCTION: &str = include_str!("config_reference/introduction.md");
@@ -22,7 +23,7 @@ impl ConfigReference {
 }
 
 fn page() -> String {
-    reference::markdown(INTRODUCTION, &Settings::keys())
+    reference::markdown(INTRODUCTION, &Everything::keys())
 }
 
 #[cfg(test)]

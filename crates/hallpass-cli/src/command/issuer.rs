@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::IssuerSettings;
+use hallpass_issuer::IssuerSettings;
 use hallpass_issuer::{FirstClient, IssuerServer, RunningIssuer, first_client};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};

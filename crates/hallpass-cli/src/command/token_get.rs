@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hallpass::Hallpass;
+use hallpass::Settings;
 use hallpass::client::IssuedToken;
-use hallpass::config::{Loader, Settings};
+use hallpass::config::Loader;
 use hallpass::token::{Audience, Scope};
 use serde::Serialize;
 
@@ -54,7 +55,7 @@ struct Answer<'a> {
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let loader = self.config.loader();
-        let settings = settings::load(&self.flags(loader))?.into_settings();
+        let settings = settings::load(&self.flags(loader))?.into_settings().service;
         let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
         let audience = self.audience(&settings)?;
         let scope = self.scope.clone().unwrap_or_else(Scope::empty);
@@ -88,17 +89,13 @@ impl TokenGet {
         if let Some(audience) = &self.audience {
             return Ok(audience.clone());
         }
-        let Some(section) = &settings.internal_token else {
+        let Some(section) = &settings.internal_token.token_service else {
             return Err(Failure::usage(
                 "there is no `internal-token` section: give --config, or --token-url and the other options",
             ));
         };
-        let configured = section.credential.audience.as_deref();
-        let configured =
-            configured.ok_or_else(|| Failure::usage("give --audience: none is configured"))?;
-        configured
-            .parse()
-            .map_err(|error| Failure::usage(format_args!("internal-token.audience: {error}")))
+        let configured = section.credential.audience.clone();
+        configured.ok_or_else(|| Failure::usage("give --audience: none is configured"))
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::TokenServiceSettings;
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::InternalToken;
 use hallpass_upstream::{Body, Discover, HttpTransport, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
@@ -17,7 +17,7 @@ use super::minting::Mint;
 use super::obtain::ClientCredentials;
 use super::state::{Credentials, TokenServiceState};
 use super::tiers::Tiers;
-use crate::credential::{Credential, InvalidCredential};
+use crate::credential::Credential;
 use crate::grant::{Issuers, TokenClient, TokenTransport};
 use crate::internal_token_cache::InternalTokenCache;
 use crate::metrics::ClientMetrics;
@@ -60,17 +60,14 @@ impl AuthTokenService {
     }
 
     /// The service that the section `internal-token` describes.
-    ///
-    /// # Errors
-    /// A name or scope that can not stand in a token request.
     pub fn from_settings(
-        settings: &InternalToken,
+        settings: &TokenServiceSettings,
         transport: HttpTransport,
         discovery: Arc<dyn Discover>,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, InvalidCredential> {
-        let builder = AuthTokenServiceBuilder::from_settings(settings, transport)?;
-        Ok(builder.discovery(discovery).clock(clock).build())
+    ) -> Self {
+        let builder = AuthTokenServiceBuilder::from_settings(settings, transport);
+        builder.discovery(discovery).clock(clock).build()
     }
 
     /// A service without credential: every token is refused with
@@ -113,25 +110,19 @@ impl AuthTokenServiceBuilder {
     }
 
     /// Credentials and memory tier of the section `internal-token`.
-    ///
-    /// # Errors
-    /// A name or scope that can not stand in a token request.
-    pub fn from_settings(
-        settings: &InternalToken,
-        transport: HttpTransport,
-    ) -> Result<Self, InvalidCredential> {
-        let own = Credential::from_settings(&settings.credential)?;
+    pub fn from_settings(settings: &TokenServiceSettings, transport: HttpTransport) -> Self {
+        let own = Credential::from(&settings.credential);
         let mut builder = Self::new(own, TokenTransport::new(transport));
         for client in &settings.clients {
-            builder = builder.client(Credential::from_settings(&client.credential)?);
+            builder = builder.client(Credential::from(&client.credential));
         }
         let memory = settings.memory_cache;
         let max_entries = usize::try_from(memory.max_entries).unwrap_or(usize::MAX);
-        Ok(if memory.enabled {
+        if memory.enabled {
             builder.memory_cache(max_entries)
         } else {
             builder.without_memory_cache()
-        })
+        }
     }
 
     /// A further credential, for calls to its audience. Without an audience, or after another one for the

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use hallpass_config::CacheLife;
+use crate::credential::cache_life::CacheLife;
 
 /// A token is asked for again this long before its end at the latest: clocks differ and calls take time.
 /// Never more than [`MARGIN_SHARE`] of the token's life.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::credential::cache_life::CacheLife;
 use hallpass_clock::Clock;
-use hallpass_config::CacheLife;
 use hallpass_token::UnixTime;
 use hallpass_upstream::random_fraction;
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::credential::cache_life::CacheLife;
 use futures_core::future::BoxFuture;
-use hallpass_config::CacheLife;
 #[cfg(test)]
 use hallpass_token::AccessToken;
 

@@ -1,6 +1,6 @@
 //! What a call carried, for tables and audit. No token is in it.
 
-use hallpass_config::CallIdentity as Identity;
+use crate::identity::Identity;
 use hallpass_token::{Audience, Scope, SecurityContext, Subject};
 
 use crate::auth_token_service::handle::TokenHandle;

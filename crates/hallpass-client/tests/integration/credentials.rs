@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, ClientAuthentication, TargetParameter, TokenError};
-use hallpass_config::{InternalToken, InternalTokenClient, MemoryCache, Secret, TokenCredential};
+use hallpass_client::{
+    CredentialSettings, MemoryCacheSettings, NamedCredentialSettings, TokenServiceSettings,
+};
+use hallpass_config::Secret;
 use hallpass_upstream::{Body, HttpTransport, StaticDiscovery};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
@@ -93,15 +96,15 @@ async fn a_switched_off_service_refuses_every_token() {
     tokens.evict().await;
 }
 
-fn settings(token_url: &str, audience: Option<&str>) -> TokenCredential {
-    TokenCredential {
-        client_id: "internal:service client".to_owned(),
+fn settings(token_url: &str, audience: Option<&str>) -> CredentialSettings {
+    CredentialSettings {
+        client_id: "internal:service client".parse().unwrap(),
         client_secret: Secret::from("Internal%Secret:123!"),
         token_url: token_url.parse().unwrap(),
-        scope: "internal-service".to_owned(),
-        audience: audience.map(str::to_owned),
+        scope: "internal-service".parse().unwrap(),
+        audience: audience.map(|name| name.parse().unwrap()),
         grant_type: Default::default(),
-        issuer: Some("internal".to_owned()),
+        issuer: Some("internal".parse().unwrap()),
         cache_life: Default::default(),
         client_authentication: Default::default(),
         target_parameter: Default::default(),
@@ -126,18 +129,17 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
     let known = StaticDiscovery::new().with("service-auth", [address.await.try_into().unwrap()]);
     let own = settings("lb://service-auth/oauth2/token", Some("service-system"));
     let entry = settings("lb://nowhere/token", Some("service-billing"));
-    let settings = InternalToken {
+    let settings = TokenServiceSettings {
         credential: own,
-        clients: vec![InternalTokenClient {
+        clients: vec![NamedCredentialSettings {
             name: "billing".to_owned(),
             credential: entry,
         }],
-        memory_cache: MemoryCache::default(),
+        memory_cache: MemoryCacheSettings::default(),
     };
     let clock = Arc::new(hallpass_clock::SystemClock::new());
     let transport = HttpTransport::new().unwrap();
-    let service =
-        AuthTokenService::from_settings(&settings, transport, Arc::new(known), clock).unwrap();
+    let service = AuthTokenService::from_settings(&settings, transport, Arc::new(known), clock);
     let audience = service.default_audience().unwrap().clone();
     service
         .service_token(&audience, &"".parse().unwrap())

@@ -9,7 +9,8 @@ use std::time::Duration;
 use hallpass_client::{
     AnswerFault, AuthTokenService, AuthTokenServiceBuilder, Credential, TokenError,
 };
-use hallpass_config::{EndpointUrl, Secret};
+use hallpass_config::Secret;
+use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{Body, HttpTransport, StaticDiscovery, TransportErrorKind};
 use http::{Request, Response};
 use hyper::body::Incoming;

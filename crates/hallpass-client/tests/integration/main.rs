@@ -19,4 +19,5 @@ mod property;
 mod rejected;
 mod renewal;
 mod scripted_issuer;
+mod settings;
 mod single_flight;

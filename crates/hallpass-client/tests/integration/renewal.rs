@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use hallpass_client::CacheLife;
 use hallpass_clock::Clock;
-use hallpass_config::CacheLife;
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hallpass_client::CacheLife;
 use hallpass_client::{AuthTokenService, AuthTokenServiceBuilder, Credential, TokenHandle};
 use hallpass_clock::Clock;
-use hallpass_config::{CacheLife, Secret};
+use hallpass_config::Secret;
 use hallpass_upstream::{Body, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;

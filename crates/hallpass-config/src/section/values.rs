@@ -112,11 +112,6 @@ impl Section<'_> {
         self.checked(key, |text| text.parse().map_err(|_| message))
     }
 
-    /// Scopes with spaces between them; may be empty.
-    pub(crate) fn scope(&self, key: &str) -> Option<String> {
-        self.checked(key, check_scope)
-    }
-
     /// One of the names that its key, a [`Kind::Choice`], allows; `named` knows their values.
     pub fn choice<T>(&self, key: &str, named: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let Some(&Kind::Choice(names)) = self.key(key).map(Key::kind) else {
@@ -216,26 +211,6 @@ pub fn check_service_name(text: &str) -> Result<String, &'static str> {
     match check_name(text) {
         Ok(_) if !text.chars().all(allowed) => {
             Err("must be a name of letters, digits, `-`, `_` and `.`")
-        }
-        name => name,
-    }
-}
-
-/// RFC 6749 section 3.3: scope-tokens of visible ASCII without `"` and `\`, one space between them.
-fn check_scope(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
-    let tokens: Result<Vec<_>, _> = text.split_whitespace().map(check_scope_token).collect();
-    Ok(tokens?.join(" "))
-}
-
-/// One scope-token of RFC 6749 section 3.3.
-pub(crate) fn check_scope_token(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-    match check_name(text) {
-        Ok(_) if !text.chars().all(allowed) => {
-            Err("is no scope: visible ASCII characters without quotes and backslashes")
         }
         name => name,
     }

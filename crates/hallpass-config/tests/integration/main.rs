@@ -1,24 +1,18 @@
 //! Loads whole configurations.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "helpers of tests fail loudly too"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly too")]
 
-#[path = "../../fuzz/entry.rs"]
-mod entry;
+mod estate;
 mod layers;
 mod limits;
 mod origins;
 mod parts;
 mod problems;
 mod secrets;
-mod sections;
-mod seed;
-mod smoke;
 mod yaml;
 
-use hallpass_config::{Loader, Problems, Settings};
+use hallpass_config::{Loader, Problems};
+
+use estate::Settings;
 
 /// The smallest `internal-token` section that is complete; lines may be added to it.
 const TOKEN: &str = "\

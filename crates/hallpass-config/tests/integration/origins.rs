@@ -54,15 +54,6 @@ hallpass:
     );
     let settings = loaded.into_settings();
     let client = settings.feign.client("logistics-service");
-    assert_eq!((client.retry.max_attempts, client.breaker.window), (1, 20));
-    assert_eq!(settings.feign.client("another").breaker.window, 20);
-}
-
-#[test]
-fn the_tree_of_all_sections_reads_like_the_file_it_came_from() {
-    let loaded = loader(include_str!("../data/everything.yaml"))
-        .environment([("KEY", "a key of thirty-two characters..")])
-        .load::<Settings>();
-    let tree = loaded.unwrap().effective();
-    insta::assert_snapshot!(tree);
+    assert_eq!((client.max_attempts, client.window), (1, 20));
+    assert_eq!(settings.feign.client("another").window, 20);
 }

@@ -139,7 +139,7 @@ fn flags_may_be_written_as_yaml_and_spring_have_them() {
         let settings = load(&format!(
             "hallpass: {{ feign: {{ defaults: {{ breaker: {{ enabled: {word} }} }} }} }}"
         ));
-        assert_eq!(settings.feign.defaults.breaker.enabled, value, "{word}");
+        assert_eq!(settings.feign.defaults.has_breaker, value, "{word}");
     }
 }
 

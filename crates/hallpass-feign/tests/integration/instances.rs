@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use hallpass_config::{BreakerSettings, Percent, RetrySettings};
+use hallpass_config::Percent;
 use hallpass_feign::{Feign, FeignError, FinishedCall};
 use hallpass_upstream::StaticDiscovery;
+use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;
 
 use crate::clients::{FeignOrders, Order, Orders};

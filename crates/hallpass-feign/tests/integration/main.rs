@@ -13,4 +13,5 @@ mod instances;
 mod observation;
 mod outages;
 mod requests;
+mod settings;
 mod support;

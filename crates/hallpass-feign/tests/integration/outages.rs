@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use hallpass_config::{BreakerSettings, RetrySettings};
 use hallpass_feign::{ClientBuilder, FeignError};
 use hallpass_upstream::BulkheadSettings;
+use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;
 use tokio::sync::Notify;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_config::EndpointUrl;
 use hallpass_feign::{ArgumentProblem, Feign, FeignError, MAX_TARGET_BYTES};
+use hallpass_upstream::EndpointUrl;
 
 use crate::clients::{FeignOrders, Filter, Order, Orders};
 use crate::support::{Upstream, runtime};

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::settings::{IssuerSettings, RegisteredClient, SecretKind};
 use aws_lc_rs::hmac;
-use hallpass_config::{IssuerSettings, RegisteredClient, SecretKind};
 use zeroize::Zeroizing;
 
-use crate::clients::grant_type::GrantType;
 use crate::clients::registration::Registration;
 use crate::clients::registry::Registry;
 use crate::clients::secret::{Candidate, LiveSecret};
@@ -76,11 +75,7 @@ impl Hashing {
         Ok(Registration {
             scope: client.scopes.join(" "),
             audiences: client.audiences,
-            grants: client
-                .grant_types
-                .iter()
-                .filter_map(|grant| GrantType::named(grant.as_str()))
-                .collect(),
+            grants: client.grant_types.into_iter().collect(),
             token_life: client.token_life.unwrap_or(self.token_life),
             secrets: vec![hashed],
             client_id: client.client_id,
@@ -100,9 +95,10 @@ impl Hashing {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_config::{GrantType as GrantName, Secret};
+    use hallpass_config::Secret;
 
     use super::*;
+    use crate::clients::grant_type::GrantType;
     use crate::clients::secret::process_key;
     use crate::metrics::Metrics;
 
@@ -113,7 +109,7 @@ mod tests {
             secret_kind: SecretKind::Chosen,
             scopes: Vec::new(),
             audiences: vec!["a".to_owned()],
-            grant_types: vec![GrantName::ClientCredentials],
+            grant_types: vec![GrantType::ClientCredentials],
             token_life: None,
         };
         IssuerSettings {

@@ -1,8 +1,9 @@
 //! The ways to get a token that this issuer offers, and the set of them that a client may use.
 
 /// A grant (RFC 6749 section 1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GrantType {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrantType {
     /// RFC 6749 section 4.4: the client acts for itself.
     ClientCredentials,
 }
@@ -12,7 +13,8 @@ impl GrantType {
     pub(crate) const ALL: [Self; 1] = [Self::ClientCredentials];
 
     /// `grant_type` on the wire.
-    pub(crate) const fn as_str(self) -> &'static str {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
         }

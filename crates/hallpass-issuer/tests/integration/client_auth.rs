@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_config::SecretKind;
+use hallpass_issuer::SecretKind;
 
 use crate::harness::{Answer, Harness, SECRET, basic, client};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_config::AlgorithmName;
+use hallpass_token::Algorithm;
 use url::Url;
 
 use crate::harness::{Answer, Harness, request};
@@ -50,7 +50,7 @@ async fn the_key_set_may_be_kept_and_is_sent_again_only_when_it_changed() {
 
 #[tokio::test]
 async fn the_key_set_holds_public_members_only() {
-    for algorithm in AlgorithmName::ALL {
+    for algorithm in Algorithm::EVERY {
         let harness = Harness::with(|settings| settings.algorithm = algorithm).await;
         let keys = harness.get("/oauth2/jwks", &[]).await.json();
         let key = keys["keys"][0].as_object().unwrap();

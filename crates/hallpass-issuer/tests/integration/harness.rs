@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use hallpass_clock::{Clock, ManualClock};
-use hallpass_config::{GrantType, IssuerSettings, RegisteredClient, Secret, SecretKind};
+use hallpass_config::Secret;
+use hallpass_issuer::{GrantType, IssuerSettings, RegisteredClient, SecretKind};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
     Audience, Issuer, JwkSet, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_config::{AlgorithmName, IssuerSettings};
+use hallpass_issuer::IssuerSettings;
 use hallpass_issuer::{Error, Imported, import_keys};
 use hallpass_token::{Algorithm, SigningKey};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ async fn a_set_brings_its_names_and_what_can_not_be_used_is_said() {
 
     let harness = Harness::with(|new| {
         new.store = settings.store.clone();
-        new.algorithm = AlgorithmName::EdDsa;
+        new.algorithm = Algorithm::EdDsa;
     })
     .await;
     let mut published = kids(&harness).await;

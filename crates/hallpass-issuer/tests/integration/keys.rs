@@ -1,7 +1,8 @@
 //! Signing keys from start to start.
 
-use hallpass_config::{AlgorithmName, Secret};
+use hallpass_config::Secret;
 use hallpass_issuer::{Error, IssuerServer};
+use hallpass_token::Algorithm;
 use serde_json::Value;
 
 use crate::harness::Harness;
@@ -39,7 +40,7 @@ async fn the_same_key_signs_after_a_restart() {
 async fn each_algorithm_can_sign_and_the_former_key_stays_published() {
     let mut harness = Harness::start().await;
     let mut tokens = vec![harness.token().await];
-    for algorithm in [AlgorithmName::EdDsa, AlgorithmName::Rs256] {
+    for algorithm in [Algorithm::EdDsa, Algorithm::Rs256] {
         harness.settings.algorithm = algorithm;
         harness = harness.restart().await;
         let token = harness.token().await;
@@ -56,7 +57,7 @@ async fn each_algorithm_can_sign_and_the_former_key_stays_published() {
     for token in &tokens {
         assert!(harness.verify(token, "service-system").await.is_ok());
     }
-    harness.settings.algorithm = AlgorithmName::Es256;
+    harness.settings.algorithm = Algorithm::Es256;
     let harness = harness.restart().await;
     assert_eq!(
         header(&harness.token().await)["kid"],

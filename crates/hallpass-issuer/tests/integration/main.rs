@@ -16,4 +16,5 @@ mod import;
 mod keys;
 mod life_cycle;
 mod registry;
+mod settings;
 mod token_endpoint;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_config::{IssuerSettings, SecretKind};
 use hallpass_issuer::{Error, IssuerServer};
+use hallpass_issuer::{IssuerSettings, SecretKind};
 
 use crate::harness::{Harness, SECRET, client, settings, test_clock};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_config::IssuerSettings;
+use hallpass_issuer::IssuerSettings;
 use hallpass_token::VerifyError;
 use serde_json::Value;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_config::EndpointUrl;
 use hallpass_token::{JwkSet, KeyId};
+use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
     Address, Body, CollectError, Discover, HttpTransport, Upstream, UpstreamSettings,
 };

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-pub use hallpass_config::Mode;
 use hallpass_token::Scope;
 use http::Method;
 
+use super::mode::Mode;
 use super::pattern::PathPattern;
 
 /// What a route asks of its caller.

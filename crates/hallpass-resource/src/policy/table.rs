@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::mode::Mode;
 use super::pattern::PathPattern;
 use super::pattern::Reading;
-use super::rule::{Mode, RouteRule, Rule, RuleOrigin};
+use super::rule::{RouteRule, Rule, RuleOrigin};
 use crate::error::{Denial, StartProblem};
 use crate::path::{NormalPath, PathFault};
 use crate::verifier::Verified;

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_config::{IdentityHeaders, JwksLocation, RouteAccess, Security};
 use hallpass_token::{Algorithm, Algorithms, Scope, VerifyPolicy};
 use hallpass_upstream::{Discover, HttpTransport};
 use http::Method;
@@ -14,6 +13,10 @@ use super::{ResourceServer, ResourceServerBuilder};
 use crate::error::StartProblem;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::policy::{RouteRule, Rule, RuleOrigin};
+use crate::settings::{
+    IdentityHeaders, InternalJwtSettings, JwksLocation, RouteAccess, RouteSettings,
+    SecuritySettings, TrustedIssuerSettings,
+};
 use crate::verifier::TrustedIssuer;
 
 /// What key sources and the server need of their surroundings.
@@ -28,7 +31,7 @@ impl ResourceServer {
     ///
     /// `service_name` is the realm of the challenges; `discover` finds `lb://` key addresses.
     pub fn from_settings(
-        security: &Security,
+        security: &SecuritySettings,
         service_name: &str,
         transport: HttpTransport,
         discover: Arc<dyn Discover>,
@@ -69,8 +72,8 @@ impl ResourceServerBuilder {
     fn add_issuer(
         &mut self,
         index: usize,
-        issuer: &hallpass_config::TrustedIssuer,
-        jwt: &hallpass_config::InternalJwt,
+        issuer: &TrustedIssuerSettings,
+        jwt: &InternalJwtSettings,
         surroundings: &Surroundings,
     ) {
         let key = |name: &str| format!("security.internal-jwt.issuers[{index}].{name}");
@@ -120,7 +123,7 @@ impl ResourceServerBuilder {
         });
     }
 
-    fn add_route(&mut self, index: usize, route: &hallpass_config::RouteRule) {
+    fn add_route(&mut self, index: usize, route: &RouteSettings) {
         let key = |name: &str| format!("security.internal-jwt.routes[{index}].{name}");
         let rule = match &route.access {
             RouteAccess::Anonymous => Some(Rule::Anonymous),

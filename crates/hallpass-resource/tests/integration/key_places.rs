@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hallpass_config::EndpointUrl;
 use hallpass_resource::{KeyLimits, KeySource};
 use hallpass_upstream::{
-    Discover, DiscoverError, HttpTransport, Instance, Instances, StaticDiscovery,
+    Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Instances, StaticDiscovery,
 };
 
 use crate::support::app::trusted;

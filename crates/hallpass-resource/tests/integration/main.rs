@@ -17,5 +17,6 @@ mod keys_trouble;
 mod modes;
 mod paths;
 mod properties;
+mod sections;
 mod settings;
 mod support;

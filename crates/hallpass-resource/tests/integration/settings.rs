@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use hallpass_clock::ManualClock;
-use hallpass_config::{
-    AlgorithmName, IdentityHeaders, InternalJwt, InternalOnly, JwksLocation, Mode, RouteAccess,
-    RouteRule, Security, TrustedIssuer,
+use hallpass_resource::{
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, Mode, ResourceServer,
+    ResourceServerBuilder, RouteAccess, RouteSettings, Rule, SecuritySettings, StartProblem,
+    TrustedIssuerSettings,
 };
-use hallpass_resource::{ResourceServer, ResourceServerBuilder, Rule, StartProblem};
+use hallpass_token::Algorithm;
 use hallpass_upstream::{HttpTransport, StaticDiscovery};
 use http::Method;
 
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
-fn builder(security: &Security, clock: &Arc<ManualClock>) -> ResourceServerBuilder {
+fn builder(security: &SecuritySettings, clock: &Arc<ManualClock>) -> ResourceServerBuilder {
     let discover = Arc::new(StaticDiscovery::new());
     ResourceServer::from_settings(
         security,
@@ -24,20 +25,20 @@ fn builder(security: &Security, clock: &Arc<ManualClock>) -> ResourceServerBuild
     )
 }
 
-fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuer {
-    TrustedIssuer {
+fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings {
+    TrustedIssuerSettings {
         name: "ours".to_owned(),
         issuer: issuer.to_owned(),
         audience: "shop".to_owned(),
         jwks,
-        algorithms: AlgorithmName::ALL.to_vec(),
+        algorithms: Algorithm::EVERY.to_vec(),
         internal: true,
         dangerous_accept_untyped: false,
     }
 }
 
-fn route(path: &str, access: RouteAccess) -> RouteRule {
-    RouteRule {
+fn route(path: &str, access: RouteAccess) -> RouteSettings {
+    RouteSettings {
         path: path.to_owned(),
         methods: Vec::new(),
         access,
@@ -45,20 +46,20 @@ fn route(path: &str, access: RouteAccess) -> RouteRule {
     }
 }
 
-fn security(issuer: TrustedIssuer, routes: Vec<RouteRule>) -> Security {
-    let internal_only = InternalOnly {
+fn security(issuer: TrustedIssuerSettings, routes: Vec<RouteSettings>) -> SecuritySettings {
+    let internal_only = InternalOnlySettings {
         paths: vec!["/internal/**".to_owned()],
-        ..InternalOnly::default()
+        ..InternalOnlySettings::default()
     };
-    let internal_jwt = InternalJwt {
+    let internal_jwt = InternalJwtSettings {
         issuers: vec![issuer],
         routes,
         internal_only,
-        ..InternalJwt::default()
+        ..InternalJwtSettings::default()
     };
-    Security {
+    SecuritySettings {
         internal_jwt,
-        ..Security::default()
+        ..SecuritySettings::default()
     }
 }
 
@@ -74,11 +75,11 @@ async fn issuers_routes_and_internal_only_paths_come_from_the_configuration() {
     let routes = vec![
         route("/health", RouteAccess::Anonymous),
         route("/whoami", RouteAccess::Authenticated),
-        RouteRule {
+        RouteSettings {
             methods: vec!["GET".to_owned()],
             ..route("/orders/*", scopes)
         },
-        RouteRule {
+        RouteSettings {
             mode: Some(Mode::Report),
             ..route("/either", RouteAccess::Authenticated)
         },
@@ -147,7 +148,7 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
         (base(), forge.user(""), 200),
         (base(), spring.clone(), 401),
         (
-            TrustedIssuer {
+            TrustedIssuerSettings {
                 dangerous_accept_untyped: true,
                 ..base()
             },
@@ -155,7 +156,7 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
             200,
         ),
         (
-            TrustedIssuer {
+            TrustedIssuerSettings {
                 audience: "other".to_owned(),
                 ..base()
             },
@@ -163,8 +164,8 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
             401,
         ),
         (
-            TrustedIssuer {
-                algorithms: vec![AlgorithmName::EdDsa],
+            TrustedIssuerSettings {
+                algorithms: vec![Algorithm::EdDsa],
                 ..base()
             },
             forge.user(""),
@@ -210,7 +211,7 @@ async fn identity_headers_and_the_metadata_document_can_be_switched_on() {
 #[test]
 fn values_that_can_not_be_meant_are_named_with_their_keys() {
     let clock = test_clock();
-    let bad = TrustedIssuer {
+    let bad = TrustedIssuerSettings {
         issuer: String::new(),
         audience: "a\nb".to_owned(),
         ..trusted("x", JwksLocation::File("jwks.json".into()))
@@ -223,12 +224,12 @@ fn values_that_can_not_be_meant_are_named_with_their_keys() {
                 scope: "\"".to_owned(),
             },
         ),
-        RouteRule {
+        RouteSettings {
             methods: vec!["GE T".to_owned()],
             ..route("/b", RouteAccess::Anonymous)
         },
     ];
-    let security = Security {
+    let security = SecuritySettings {
         permit_all: true,
         production_signal: Some("ENV".to_owned()),
         ..security(bad, routes)

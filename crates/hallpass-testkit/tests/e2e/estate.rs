@@ -1,8 +1,10 @@
 //! The first seed's configuration, byte for byte, from its text to a verified call.
 
+use hallpass::Settings;
 use hallpass::client::TokenSource;
-use hallpass::config::{EndpointUrl, Loader, Settings};
+use hallpass::config::Loader;
 use hallpass::prelude::*;
+use hallpass::upstream::EndpointUrl;
 use hallpass_testkit::{TestIssuer, TestServer};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,14 +25,17 @@ fn the_seeds_yaml_loads_as_printed() {
         .load::<Settings>()
         .unwrap()
         .into_settings();
-    let section = settings.internal_token.unwrap();
+    let section = settings.internal_token.token_service.unwrap();
     let credential = section.credential;
     assert_eq!(credential.client_id, "internal-service-client");
     assert_eq!(credential.client_secret.expose(), "InternalSecret123!");
     let url: EndpointUrl = "lb://service-auth/oauth2/token".parse().unwrap();
     assert_eq!(credential.token_url, url);
     assert_eq!(
-        (credential.scope.as_str(), credential.audience.as_deref()),
+        (
+            credential.scope.as_str(),
+            credential.audience.as_ref().map(AsRef::as_ref)
+        ),
         ("internal-service", Some("service-system"))
     );
     assert_eq!(credential.cache_life.expire(), Duration::from_secs(540));

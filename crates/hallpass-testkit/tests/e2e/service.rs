@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
+use hallpass::Settings;
 use hallpass::clock::Clock;
-use hallpass::config::{Loader, Settings};
+use hallpass::config::Loader;
 use hallpass::prelude::*;
 use hallpass::token::{Audience, Scope};
 use hallpass_testkit::{ManualClock, TestIssuer, TestServer};

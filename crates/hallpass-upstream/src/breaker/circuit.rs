@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_config::BreakerSettings;
+use crate::settings::BreakerSettings;
 
 use super::window::{CallRecord, Window};
 

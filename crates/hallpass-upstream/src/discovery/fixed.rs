@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures_core::future::BoxFuture;
-use hallpass_config::Discovery;
+
+use crate::settings::DiscoverySettings;
 
 use super::discover::{Discover, DiscoverError};
 use super::instance::{Instance, InvalidInstance};
@@ -46,7 +47,7 @@ impl StaticDiscovery {
     ///
     /// # Errors
     /// The first address that cannot stand in a URI. Loaded settings hold none.
-    pub fn from_settings(settings: &Discovery) -> Result<Self, InvalidInstance> {
+    pub fn from_settings(settings: &DiscoverySettings) -> Result<Self, InvalidInstance> {
         settings
             .instances
             .iter()

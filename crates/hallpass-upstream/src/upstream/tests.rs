@@ -2,9 +2,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::settings::BreakerSettings;
 use futures_core::future::BoxFuture;
 use hallpass_clock::ManualClock;
-use hallpass_config::BreakerSettings;
 
 use super::{Address, Chosen, Upstream, UpstreamSettings};
 use crate::discovery::{Discover, DiscoverError, Instance, Instances};

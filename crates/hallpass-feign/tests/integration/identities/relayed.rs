@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::response::IntoResponse;
+use hallpass_client::TokenFeignSettings;
 use hallpass_client::context::{self, InContext};
-use hallpass_config::TokenFeign;
-use hallpass_feign::{FeignError, Identity, WhenAbsent};
+use hallpass_feign::{FeignError, FeignSettings, Identity, WhenAbsent};
 use hallpass_token::UnixTime;
 use http::StatusCode;
 
@@ -35,11 +35,11 @@ fn identities(upstream: &Upstream) -> Vec<Option<String>> {
 #[tokio::test]
 async fn the_caller_is_not_relayed_to_a_third_party_that_the_configuration_names() {
     let upstream = upstream().await;
-    let skip = TokenFeign {
+    let skip = TokenFeignSettings {
         skip_clients: vec!["service-a".to_owned()],
-        ..TokenFeign::default()
+        ..TokenFeignSettings::default()
     };
-    let feign = runtime(&[&upstream]).settings(&hallpass_config::Feign::default(), &skip);
+    let feign = runtime(&[&upstream]).settings(&FeignSettings::default(), &skip);
     let client = FeignAsCaller::new(&feign.build().unwrap()).unwrap();
     context::scope(caller("anna"), client.mine()).await.unwrap();
     assert_eq!(identities(&upstream), [None]);

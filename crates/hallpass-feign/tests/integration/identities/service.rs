@@ -1,9 +1,9 @@
 //! The calling service's own identity.
 
 use axum::response::{IntoResponse, Response};
+use hallpass_client::TokenFeignSettings;
 use hallpass_client::context;
-use hallpass_config::TokenFeign;
-use hallpass_feign::{FeignError, Identity};
+use hallpass_feign::{FeignClientSettings, FeignError, FeignSettings, Identity};
 use http::StatusCode;
 
 use crate::clients::{AsService, FeignAsService};
@@ -114,13 +114,13 @@ async fn a_skipped_client_carries_no_token() {
     let upstream = Upstream::answering(ok).await;
     let issuer = Issuer::default();
     for (enabled, skipped) in [(true, "service-a"), (false, "other")] {
-        let skip = TokenFeign {
+        let skip = TokenFeignSettings {
             enabled,
             skip_clients: vec![skipped.to_owned()],
         };
         let feign = runtime(&[&upstream])
             .tokens(issuer.tokens())
-            .settings(&hallpass_config::Feign::default(), &skip);
+            .settings(&FeignSettings::default(), &skip);
         FeignAsService::new(&feign.build().unwrap())
             .unwrap()
             .job()
@@ -135,15 +135,15 @@ async fn a_skipped_client_carries_no_token() {
 async fn the_configuration_decides_over_the_trait_and_the_builder_over_both() {
     let upstream = Upstream::answering(ok).await;
     let issuer = Issuer::default();
-    let mut settings = hallpass_config::Feign::default();
-    let relay = hallpass_config::FeignClientSettings {
+    let mut settings = FeignSettings::default();
+    let relay = FeignClientSettings {
         identity: Some(Identity::Relay),
         ..Default::default()
     };
     settings.clients.insert("service-a".to_owned(), relay);
     let feign = runtime(&[&upstream])
         .tokens(issuer.tokens())
-        .settings(&settings, &TokenFeign::default())
+        .settings(&settings, &TokenFeignSettings::default())
         .build()
         .unwrap();
     context::scope(caller("anna"), FeignAsService::new(&feign).unwrap().job())

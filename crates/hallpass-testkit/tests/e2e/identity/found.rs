@@ -155,7 +155,7 @@ async fn inside_the_fallback() {
 async fn inside_the_fallback_of_an_open_breaker_on_another_task() {
     let rig = Rig::start(async |kit: Kit| {
         let nowhere = "http://127.0.0.1:1".parse().unwrap();
-        let mut breaker = hallpass::config::BreakerSettings::default();
+        let mut breaker = hallpass::upstream::BreakerSettings::default();
         (breaker.minimum_calls, breaker.window) = (1, 1);
         breaker.failure_rate = Percent::HALF;
         let client = FeignEcho::builder(kit.hallpass.feign())

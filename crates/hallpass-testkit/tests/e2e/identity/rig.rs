@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::get};
+use hallpass::Settings;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::{Loader, Settings};
+use hallpass::config::Loader;
 use hallpass::prelude::*;
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::{TestIdentityProvider, TestServer, Upstream};

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use hallpass_config::{BreakerSettings, Percent};
+use crate::settings::BreakerSettings;
+use hallpass_config::Percent;
 use proptest::prelude::*;
 
 use super::{Admitted, BreakerState, Circuit};

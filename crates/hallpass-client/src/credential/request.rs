@@ -1,0 +1,50 @@
+//! How a token is asked for, in the words of configuration.
+
+/// How a token is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrantType {
+    /// `client_credentials`, RFC 6749 section 4.4.
+    #[default]
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+}
+
+/// How a client shows its secret (RFC 6749 section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientAuthentication {
+    /// `basic`: in the `Authorization` header, which every issuer has to take.
+    #[default]
+    Basic,
+    /// `post`: in the form.
+    Post,
+}
+
+/// Which form field names the audience of a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TargetParameter {
+    /// `audience`.
+    #[default]
+    Audience,
+    /// `resource` (RFC 8707).
+    Resource,
+}
+
+impl GrantType {
+    /// The grant with that name; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        (name == Self::ClientCredentials.as_str()).then_some(Self::ClientCredentials)
+    }
+}

@@ -1,0 +1,279 @@
+//! `internal-token`: this service as a caller.
+
+mod keys;
+
+use hallpass_config::{Configuration, Key, Kind, Secret, Section, check_name, report_doubles};
+use hallpass_token::{Audience, ClientId, Issuer, Scope};
+use hallpass_upstream::EndpointUrl;
+
+use crate::credential::Credential;
+use crate::credential::cache_life::CacheLife;
+use crate::credential::request::{ClientAuthentication, GrantType, TargetParameter};
+use keys::KEYS;
+
+/// `internal-token`: the credentials with which this service gets tokens, and where it uses them.
+#[derive(Clone, Debug, Default)]
+pub struct InternalTokenSettings {
+    /// With what tokens are asked for. `None` when the section is absent or says `enabled: false`.
+    pub token_service: Option<TokenServiceSettings>,
+    /// `feign`: which outgoing calls get no token. It holds also when the section around it says `enabled: false`.
+    pub feign: TokenFeignSettings,
+}
+
+/// With what tokens are asked for, and how many are kept.
+#[derive(Clone, Debug)]
+pub struct TokenServiceSettings {
+    /// The credential that stands on the section itself; calls use it unless one of `clients` fits better.
+    pub credential: CredentialSettings,
+    /// `clients`: further credentials. What an entry leaves out it inherits from the section.
+    pub clients: Vec<NamedCredentialSettings>,
+    /// `memory-cache`: tokens kept in the memory of this process.
+    pub memory_cache: MemoryCacheSettings,
+}
+
+/// One entry of `internal-token.clients`, with all that it inherits filled in.
+#[derive(Clone, Debug)]
+pub struct NamedCredentialSettings {
+    /// `name`: unique in the list; code and logs name the credential by it.
+    pub name: String,
+    /// The credential. Unlike on the section, its `audience` is always given.
+    pub credential: CredentialSettings,
+}
+
+/// What one token request needs to know, and how long its answer is kept.
+#[derive(Clone, Debug)]
+pub struct CredentialSettings {
+    /// `client-id`: as registered with the issuer (RFC 6749 section 2.2).
+    pub client_id: ClientId,
+    /// `client-secret` or `client-secret-file`.
+    pub client_secret: Secret,
+    /// `token-url`: the issuer's token endpoint.
+    pub token_url: EndpointUrl,
+    /// `scope`: space separated, as in RFC 6749 section 3.3; empty asks for what the issuer gives by default.
+    pub scope: Scope,
+    /// `audience`: the service the token is for, when the call itself does not say.
+    pub audience: Option<Audience>,
+    /// `grant-type`.
+    pub grant_type: GrantType,
+    /// `issuer`: the name that tokens of this endpoint bear in `iss`; it only keeps cache entries apart.
+    pub issuer: Option<Issuer>,
+    /// `cache-expire-seconds` and `refresh-ahead-seconds`.
+    pub cache_life: CacheLife,
+    /// `client-authentication`.
+    pub client_authentication: ClientAuthentication,
+    /// `target-parameter`.
+    pub target_parameter: TargetParameter,
+}
+
+/// The tokens kept in the memory of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryCacheSettings {
+    /// `enabled`: without it each call asks the next tier or the issuer.
+    pub enabled: bool,
+    /// `max-entries`: one entry per issuer, client, audience and scope.
+    pub max_entries: u32,
+}
+
+impl Default for MemoryCacheSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_entries: 10_000,
+        }
+    }
+}
+
+/// `internal-token.feign`: which declared clients get a token by themselves. It holds also where the section around it
+/// is switched off, since it keeps tokens of callers from third parties too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFeignSettings {
+    /// `enabled`: whether outgoing calls get tokens of this service at all. Callers are relayed all the same.
+    pub enabled: bool,
+    /// `skip-clients`: names of declared clients that never get a token, nobody's (third parties).
+    pub skip_clients: Vec<String>,
+}
+
+impl Default for TokenFeignSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            skip_clients: Vec::new(),
+        }
+    }
+}
+
+impl Configuration for InternalTokenSettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "internal-token",
+            Kind::Section(KEYS),
+            "This service as a caller: the credentials with which it gets tokens, and where it uses them.",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let section = root.section("internal-token");
+        let token_service = TokenServiceSettings::read(&section);
+        let feign = section.read_all(TokenFeignSettings::read);
+        Some(Self {
+            token_service,
+            feign: feign?,
+        })
+    }
+}
+
+impl TokenServiceSettings {
+    /// `None` when the section is absent, switched off, or has a problem.
+    fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return None;
+        }
+        if section.flag("enabled") != Some(false) {
+            return section.read_all(Self::read_given);
+        }
+        // What is wrong is told all the same.
+        let _ = Self::read_given(&section.clone().not_in_use());
+        None
+    }
+
+    fn read_given(section: &Section<'_>) -> Option<Self> {
+        let credential = CredentialSettings::read(section);
+        let clients = section.sections("clients");
+        report_doubles(&clients, "name");
+        let clients: Vec<_> = clients
+            .into_iter()
+            .map(|client| client.inheriting(section))
+            .collect();
+        // A call finds its credential by its audience, so a second one would never be used.
+        report_doubles(&clients, "audience");
+        let clients: Vec<_> = clients.iter().map(NamedCredentialSettings::read).collect();
+        let memory_cache = MemoryCacheSettings::read(&section.section("memory-cache"));
+        Some(Self {
+            credential: credential?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+            memory_cache: memory_cache?,
+        })
+    }
+}
+
+impl From<&CredentialSettings> for Credential {
+    fn from(settings: &CredentialSettings) -> Self {
+        let GrantType::ClientCredentials = settings.grant_type;
+        let mut credential = Self::new(
+            settings.client_id.clone(),
+            settings.client_secret.clone(),
+            settings.token_url.clone(),
+        )
+        .with_scope(settings.scope.clone())
+        .with_cache_life(settings.cache_life)
+        .with_authentication(settings.client_authentication)
+        .with_target_parameter(settings.target_parameter);
+        if let Some(audience) = &settings.audience {
+            credential = credential.with_audience(audience.clone());
+        }
+        if let Some(issuer) = &settings.issuer {
+            credential = credential.with_issuer(issuer.as_str());
+        }
+        credential
+    }
+}
+
+impl NamedCredentialSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.required("name", Section::service_name);
+        let credential = CredentialSettings::read(section);
+        if !section.has("audience") {
+            section.missing("audience", "is required, here or in the section above");
+        }
+        Some(Self {
+            name: name?,
+            credential: credential?,
+        })
+    }
+}
+
+impl CredentialSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let client_id = section.required("client-id", Section::parsed);
+        let client_secret = section.required("client-secret", Section::secret);
+        let token_url = section.required("token-url", Section::parsed);
+        let scope = section.checked("scope", |text| Scope::from_words(text.split_whitespace()));
+        let audience = section.parsed("audience");
+        let grant_type = section.choice("grant-type", GrantType::named);
+        let issuer = section.parsed("issuer");
+        let cache_life = read_cache_life(section);
+        let client_authentication = section.choice("client-authentication", |name| match name {
+            "basic" => Some(ClientAuthentication::Basic),
+            "post" => Some(ClientAuthentication::Post),
+            _ => None,
+        });
+        let target_parameter = section.choice("target-parameter", |name| match name {
+            "audience" => Some(TargetParameter::Audience),
+            "resource" => Some(TargetParameter::Resource),
+            _ => None,
+        });
+        Some(Self {
+            client_id: client_id?,
+            client_secret: client_secret?,
+            token_url: token_url?,
+            scope: scope?,
+            audience,
+            grant_type: grant_type?,
+            issuer,
+            cache_life: cache_life?,
+            client_authentication: client_authentication?,
+            target_parameter: target_parameter?,
+        })
+    }
+}
+
+impl MemoryCacheSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let enabled = section.flag("enabled");
+        let max_entries = section.count("max-entries");
+        Some(Self {
+            enabled: enabled?,
+            max_entries: max_entries?,
+        })
+    }
+}
+
+impl TokenFeignSettings {
+    /// From the section `internal-token`, be it switched off or not.
+    fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return Some(Self::default());
+        }
+        let section = section.section("feign");
+        let enabled = section.flag("enabled");
+        let skip_clients = section.texts("skip-clients", check_name);
+        Some(Self {
+            enabled: enabled?,
+            skip_clients: skip_clients?,
+        })
+    }
+}
+
+fn read_cache_life(section: &Section<'_>) -> Option<CacheLife> {
+    let expire = section.seconds("cache-expire-seconds");
+    let refresh_ahead = section.seconds("refresh-ahead-seconds");
+    let (expire, refresh_ahead) = (expire?, refresh_ahead?);
+    let life = CacheLife::new(expire, refresh_ahead);
+    // The one of the two that was given here is the one to change.
+    let is_expire_to_blame =
+        section.has_own("cache-expire-seconds") && !section.has_own("refresh-ahead-seconds");
+    if life.is_err() && is_expire_to_blame {
+        let message = format!(
+            "must be above refresh-ahead-seconds, which is {}",
+            refresh_ahead.as_secs()
+        );
+        section.problem("cache-expire-seconds", message);
+    } else if life.is_err() {
+        let message = format!(
+            "must be below cache-expire-seconds, which is {}",
+            expire.as_secs()
+        );
+        section.problem("refresh-ahead-seconds", message);
+    }
+    life.ok()
+}

@@ -1,0 +1,156 @@
+//! The keys of `internal-token`.
+
+use hallpass_config::{Key, Kind};
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "enabled",
+        Kind::Flag,
+        "Whether this service gets tokens of its own. What stands beside `false` must be right all the same, but \
+        nothing has to be there.",
+    )
+    .or("true"),
+    CLIENT_ID.required(),
+    CLIENT_SECRET.otherwise("required, here or in a file"),
+    CLIENT_SECRET_FILE,
+    TOKEN_URL.required(),
+    SCOPE.or(""),
+    AUDIENCE.otherwise("each call names its own"),
+    GRANT_TYPE.or("client_credentials"),
+    ISSUER,
+    CACHE_EXPIRE.or("540"),
+    REFRESH_AHEAD.or("60"),
+    CLIENT_AUTHENTICATION.or("basic"),
+    TARGET_PARAMETER.or("audience"),
+    Key::new(
+        "clients",
+        Kind::Sections(CLIENT_KEYS),
+        "Further credentials, chosen by the audience of a call. Each inherits from the section what it leaves out.",
+    ),
+    Key::new("memory-cache", Kind::Section(MEMORY_CACHE_KEYS), "Tokens kept in the memory of this process."),
+    Key::new("feign", Kind::Section(FEIGN_KEYS), "Which outgoing calls get a token by themselves."),
+];
+
+const INHERITED: &str = "that of the section";
+
+const CLIENT_KEYS: &[Key] = &[
+    Key::new(
+        "name",
+        Kind::Text {
+            what: "letters, digits, `-`, `_`, `.`",
+        },
+        "Unique in the list; tells the entries apart for their readers.",
+    )
+    .required(),
+    CLIENT_ID.otherwise(INHERITED),
+    CLIENT_SECRET.otherwise(INHERITED),
+    CLIENT_SECRET_FILE.otherwise(INHERITED),
+    TOKEN_URL.otherwise(INHERITED),
+    SCOPE.otherwise(INHERITED),
+    CLIENT_AUDIENCE.otherwise("that of the section, which must have one then"),
+    GRANT_TYPE.otherwise(INHERITED),
+    ISSUER.otherwise(INHERITED),
+    CACHE_EXPIRE.otherwise(INHERITED),
+    REFRESH_AHEAD.otherwise(INHERITED),
+    CLIENT_AUTHENTICATION.otherwise(INHERITED),
+    TARGET_PARAMETER.otherwise(INHERITED),
+];
+
+const CLIENT_ID: Key = Key::new(
+    "client-id",
+    Kind::Text { what: "" },
+    "The name of this service at the issuer (RFC 6749 section 2.2).",
+);
+const CLIENT_SECRET: Key = Key::new("client-secret", Kind::Secret, "What it proves itself with.");
+const CLIENT_SECRET_FILE: Key = Key::new(
+    "client-secret-file",
+    Kind::File,
+    "The file that `client-secret` stands in.",
+);
+const TOKEN_URL: Key = Key::new(
+    "token-url",
+    Kind::Text {
+        what: "`https://`, `lb://service/path`, or `http://` to loopback",
+    },
+    "The issuer's token endpoint.",
+);
+const SCOPE: Key = Key::new(
+    "scope",
+    Kind::Text {
+        what: "scopes with spaces between them",
+    },
+    "What to ask for. Empty asks for what the issuer gives by default.",
+);
+const AUDIENCE: Key = Key::new(
+    "audience",
+    Kind::Text { what: "" },
+    "The service that tokens are for when a call does not say.",
+);
+const CLIENT_AUDIENCE: Key = Key::new(
+    "audience",
+    Kind::Text { what: "" },
+    "The service whose calls use this credential. Unique in the list.",
+);
+const GRANT_TYPE: Key = Key::new(
+    "grant-type",
+    Kind::Choice(&["client_credentials"]),
+    "How tokens are asked for (RFC 6749 section 4.4).",
+);
+const ISSUER: Key = Key::new(
+    "issuer",
+    Kind::Text { what: "" },
+    "The name that tokens of this endpoint bear in `iss`. It only keeps the cache entries of issuers apart.",
+);
+const CACHE_EXPIRE: Key = Key::new(
+    "cache-expire-seconds",
+    Kind::seconds(1, 86_400),
+    "How long a token is used at most. Make it a little shorter than the life the issuer gives; a token is never \
+    used after its own end.",
+);
+const REFRESH_AHEAD: Key = Key::new(
+    "refresh-ahead-seconds",
+    Kind::seconds(0, 86_400),
+    "How long before that it is renewed in the background. Must be below `cache-expire-seconds`.",
+);
+const CLIENT_AUTHENTICATION: Key = Key::new(
+    "client-authentication",
+    Kind::Choice(&["basic", "post"]),
+    "Whether the secret goes into the `Authorization` header or into the form (RFC 6749 section 2.3.1).",
+);
+const TARGET_PARAMETER: Key = Key::new(
+    "target-parameter",
+    Kind::Choice(&["audience", "resource"]),
+    "Which form field names the audience: `audience`, or `resource` for issuers that follow RFC 8707.",
+);
+
+const MEMORY_CACHE_KEYS: &[Key] = &[
+    Key::new(
+        "enabled",
+        Kind::Flag,
+        "Without it each call asks the issuer.",
+    )
+    .or("true"),
+    Key::new(
+        "max-entries",
+        Kind::count(1, 1_000_000),
+        "How many tokens are kept: one for each issuer, client, audience and scope.",
+    )
+    .or("10000"),
+];
+
+const FEIGN_KEYS: &[Key] = &[
+    Key::new(
+        "enabled",
+        Kind::Flag,
+        "Whether outgoing calls get tokens of this service at all. Callers are relayed all the same.",
+    )
+    .or("true"),
+    Key::new(
+        "skip-clients",
+        Kind::Texts {
+            what: "names of declared clients",
+        },
+        "Which ones never get a token, nobody's: third parties. Holds beside `enabled: false` above as well.",
+    )
+    .or(""),
+];

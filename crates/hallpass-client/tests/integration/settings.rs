@@ -1,0 +1,143 @@
+//! What the section `internal-token` means once it is read.
+
+use hallpass_client::{ClientAuthentication, InternalTokenSettings, TargetParameter};
+use hallpass_config::{Loader, Problems};
+
+/// The smallest section that is complete; lines may be added to it.
+const TOKEN: &str = "\
+hallpass:
+  internal-token:
+    client-id: caller
+    client-secret: s3cret
+    token-url: lb://service-auth/oauth2/token
+";
+
+fn everything() -> InternalTokenSettings {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/internal-token.yaml"
+    );
+    let loader = Loader::new("hallpass").file(path);
+    loader.load().unwrap().into_settings()
+}
+
+/// A loader for `text`, with an empty environment.
+fn loader(text: &str) -> Loader {
+    let nothing: [(&str, &str); 0] = [];
+    Loader::new("hallpass")
+        .text("test.yaml", text)
+        .environment(nothing)
+}
+
+fn load(text: &str) -> InternalTokenSettings {
+    loader(text).load().unwrap().into_settings()
+}
+
+/// What is wrong with `text`, one problem a line, without the file's name.
+fn problems(text: &str) -> Vec<String> {
+    lines(&loader(text).load::<InternalTokenSettings>().unwrap_err())
+}
+
+fn lines(problems: &Problems) -> Vec<String> {
+    let lines = problems.iter().map(ToString::to_string);
+    lines
+        .map(|line| line.replace("test.yaml:", "").replace("hallpass.", ""))
+        .collect()
+}
+
+#[test]
+fn credentials_inherit_what_they_leave_out() {
+    let token = everything().token_service.unwrap();
+    let [billing] = &token.clients[..] else {
+        panic!("one client")
+    };
+    assert_eq!(billing.name, "billing");
+    let credential = &billing.credential;
+    assert_eq!(credential.client_id, "billing-caller");
+    assert_eq!(credential.client_secret.expose(), "InternalSecret123!");
+    assert_eq!(
+        (
+            credential.scope.as_str(),
+            credential.audience.as_ref().map(|it| it.as_str())
+        ),
+        ("", Some("service-billing"))
+    );
+    assert_eq!(credential.client_authentication, ClientAuthentication::Post);
+    assert_eq!(credential.target_parameter, TargetParameter::Resource);
+    assert_eq!(token.memory_cache.max_entries, 500);
+}
+
+#[test]
+fn further_credentials_have_names_of_their_own_and_an_audience() {
+    let clients =
+        "    clients: [{name: a, audience: x}, {name: a, audience: y}, {audience: z}, {name: b}]\n";
+    assert_eq!(
+        problems(&format!("{TOKEN}{clients}")),
+        [
+            "6:46: internal-token.clients[1].name: is the same as in an entry before",
+            "6:63: internal-token.clients[2].name: is required",
+            "6:78: internal-token.clients[3].audience: is required, here or in the section above",
+        ]
+    );
+}
+
+#[test]
+fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_use_it() {
+    let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}, {name: c, audience: y}, {name: d}]\n";
+    assert_eq!(
+        problems(&format!("{TOKEN}{clients}")),
+        [
+            "7:70: internal-token.clients[2].audience: is the same as in an entry before",
+            "7:74: internal-token.clients[3].audience: is the same as in an entry before",
+        ]
+    );
+}
+
+#[test]
+fn refresh_ahead_must_leave_time_to_use_the_token() {
+    let with = |lines: &str| problems(&format!("{TOKEN}{lines}"));
+    assert_eq!(
+        with("    cache-expire-seconds: 60\n    refresh-ahead-seconds: 60\n"),
+        [
+            "7:28: internal-token.refresh-ahead-seconds: must be below cache-expire-seconds, which is 60"
+        ]
+    );
+    assert_eq!(
+        with("    cache-expire-seconds: 30\n"),
+        [
+            "6:27: internal-token.cache-expire-seconds: must be above refresh-ahead-seconds, which is 60"
+        ]
+    );
+    assert_eq!(
+        with("    audience: a\n    clients: [{name: b, refresh-ahead-seconds: 540}]\n"),
+        [
+            "7:48: internal-token.clients[0].refresh-ahead-seconds: must be below cache-expire-seconds, \
+          which is 540"
+        ]
+    );
+}
+
+#[test]
+fn a_section_that_is_switched_off_needs_nothing_but_lies_about_nothing() {
+    let off = "hallpass: { internal-token: { enabled: false } }";
+    assert!(
+        loader(off)
+            .load::<InternalTokenSettings>()
+            .unwrap()
+            .settings()
+            .token_service
+            .is_none()
+    );
+
+    let wrong = "hallpass: { internal-token: { enabled: false, token-url: 'ftp://x/y', scop: x } }";
+    assert_eq!(problems(wrong).len(), 2);
+}
+
+#[test]
+fn clients_to_skip_are_known_where_tokens_are_switched_off() {
+    let text =
+        "hallpass: { internal-token: { enabled: false, feign: { skip-clients: [weather] } } }";
+    let settings = load(text);
+    assert!(settings.token_service.is_none());
+    assert_eq!(settings.feign.skip_clients, ["weather"]);
+}

@@ -1,0 +1,31 @@
+//! Addresses, without the mercy of browsers.
+
+use std::net::Ipv6Addr;
+
+use url::{Host, Url};
+
+/// A URL as RFC 3986 has it, for addresses that secrets are sent to or that others trust.
+///
+/// Browsers mend much before they call it wrong: they drop line ends, and take `https:/host`
+/// and `https:\\host` for `https://host`. What would be mended is refused here.
+/// Scheme, host, user name and fragment are not checked: that is up to whoever knows what the address is for.
+#[must_use]
+pub fn strict_url(text: &str) -> Option<Url> {
+    let (_, rest) = text.split_once("://")?;
+    let is_mended = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if rest.starts_with('/') || text.contains(is_mended) {
+        return None;
+    }
+    Url::parse(text).ok()
+}
+
+/// Whether the host is the machine itself: `localhost`, `127.0.0.0/8` or `::1`. No name is looked up.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
+        None => false,
+    }
+}

@@ -1,0 +1,156 @@
+//! `feign`: deadlines, retries and circuit breakers of outgoing calls.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hallpass_client::{Identity, WhenAbsent};
+use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
+
+const KEYS: &[Key] = &[
+    Key::new(
+        "defaults",
+        Kind::Section(CLIENT_KEYS),
+        "For every declared client that `clients` does not name.",
+    ),
+    Key::new(
+        "clients",
+        Kind::Named(CLIENT_KEYS),
+        "By the name of the declared client. What an entry leaves out it inherits from `defaults`.",
+    ),
+];
+
+const CLIENT_KEYS: &[Key] = &[
+    Key::new(
+        "url",
+        Kind::Text { what: "`https://`, `lb://service/path`, or `http://` to loopback" },
+        "Where to call instead of the service that the code names.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "identity",
+        Kind::Choice(&["service", "relay", "exchange", "none"]),
+        "Whose identity calls carry: that of this service, the caller's own token, the caller with this service as \
+        the actor, or nobody's.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "audience",
+        Kind::Text { what: "" },
+        "The service that a service token for these calls is made for, where its name in tokens is another one here.",
+    )
+    .otherwise("as the code declares, else the client's name"),
+    Key::new(
+        "when-absent",
+        Kind::Choice(&["fail", "service", "none"]),
+        "What happens when that identity is missing: the call fails before anything is sent, goes out as this \
+        service, or goes out without an identity.",
+    )
+    .otherwise("as the code declares"),
+    Key::new(
+        "deadline-ms",
+        Kind::millis(1, 3_600_000),
+        "Longest time of a call, with all its attempts.",
+    )
+    .otherwise("as the code declares, else 5000"),
+    Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
+    Key::new(
+        "breaker",
+        Kind::Section(BreakerSettings::KEYS),
+        "When calls to an instance that fails or crawls are stopped for a while. Names and defaults are those of \
+        Resilience4j, except that 10 calls are enough for a rate (there: 100).",
+    ),
+];
+
+/// `feign`: how the declared clients call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeignSettings {
+    /// `defaults`: for every client that `clients` does not name.
+    pub defaults: FeignClientSettings,
+    /// `clients`: by name; what an entry leaves out it inherits from `defaults`.
+    pub clients: BTreeMap<String, FeignClientSettings>,
+}
+
+impl FeignSettings {
+    /// The settings of the client `name`, or the defaults.
+    #[must_use]
+    pub fn client(&self, name: &str) -> &FeignClientSettings {
+        self.clients.get(name).unwrap_or(&self.defaults)
+    }
+}
+
+/// How one declared client calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeignClientSettings {
+    /// `url`: where to call instead of the service named in code.
+    pub url: Option<EndpointUrl>,
+    /// `identity`: whose identity calls carry; overrides what the code declares.
+    pub identity: Option<Identity>,
+    /// `audience`: whom a service token for these calls is made for; overrides what the code declares.
+    pub audience: Option<String>,
+    /// `when-absent`: what happens when that identity is missing; overrides what the code declares.
+    pub when_absent: Option<WhenAbsent>,
+    /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
+    /// which by default is [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE).
+    pub deadline: Option<Duration>,
+    /// `retry`.
+    pub retry: RetrySettings,
+    /// `breaker`.
+    pub breaker: BreakerSettings,
+}
+
+impl FeignClientSettings {
+    /// The deadline of a call when neither configuration nor code names one.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+}
+
+impl Configuration for FeignSettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "feign",
+            Kind::Section(KEYS),
+            "Deadlines, retries and circuit breakers of outgoing calls.",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        root.section("feign").read_all(Self::read_section)
+    }
+}
+
+impl FeignSettings {
+    fn read_section(section: &Section<'_>) -> Option<Self> {
+        let defaults_section = section.section("defaults");
+        let defaults = FeignClientSettings::read(&defaults_section);
+        let clients = section.named("clients").into_iter().map(|(name, client)| {
+            let settings = FeignClientSettings::read(&client.inheriting(&defaults_section));
+            settings.map(|settings| (name, settings))
+        });
+        let clients: Vec<_> = clients.collect();
+        Some(Self {
+            defaults: defaults?,
+            clients: clients.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl FeignClientSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let url = section.parsed("url");
+        let identity = section.choice("identity", Identity::named);
+        let audience = section.name("audience");
+        let when_absent = section.choice("when-absent", WhenAbsent::named);
+        let deadline = section.millis("deadline-ms");
+        let retry = RetrySettings::read(&section.section("retry"));
+        let breaker = BreakerSettings::read(&section.section("breaker"));
+        Some(Self {
+            url,
+            identity,
+            audience,
+            when_absent,
+            deadline,
+            retry: retry?,
+            breaker: breaker?,
+        })
+    }
+}

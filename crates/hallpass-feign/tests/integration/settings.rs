@@ -1,0 +1,24 @@
+//! What the section `feign` means once it is read.
+
+use std::time::Duration;
+
+use hallpass_config::Loader;
+use hallpass_feign::{FeignSettings, Identity, WhenAbsent};
+
+fn everything() -> FeignSettings {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/feign.yaml");
+    let loader = Loader::new("hallpass").file(path);
+    loader.load().unwrap().into_settings()
+}
+
+#[test]
+fn clients_of_the_call_layer_are_read_by_name() {
+    let feign = everything();
+    let logistics = feign.client("logistics-service");
+    assert_eq!(logistics.identity, Some(Identity::Relay));
+    assert_eq!(logistics.when_absent, Some(WhenAbsent::Fail));
+    assert_eq!(logistics.deadline, Some(Duration::from_millis(800)));
+    assert_eq!(logistics.breaker, feign.defaults.breaker);
+    assert_eq!(feign.client("mail.sender").identity, Some(Identity::None));
+    assert_eq!(feign.client("unknown"), &feign.defaults);
+}

@@ -1,0 +1,95 @@
+//! What the section `issuer` means once it is read.
+
+use std::time::Duration;
+
+use hallpass_config::{Loader, Problems};
+use hallpass_issuer::{IssuerSettings, SecretKind};
+use hallpass_token::Algorithm;
+
+fn everything() -> IssuerSettings {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/issuer.yaml");
+    let loader = Loader::new("hallpass")
+        .file(path)
+        .environment([("KEY", "k")]);
+    loader.load().unwrap().into_settings()
+}
+
+/// A loader for `text`, with an empty environment.
+fn loader(text: &str) -> Loader {
+    let nothing: [(&str, &str); 0] = [];
+    Loader::new("hallpass")
+        .text("test.yaml", text)
+        .environment(nothing)
+}
+
+fn load(text: &str) -> IssuerSettings {
+    loader(text).load().unwrap().into_settings()
+}
+
+/// What is wrong with `text`, one problem a line, without the file's name.
+fn problems(text: &str) -> Vec<String> {
+    lines(&loader(text).load::<IssuerSettings>().unwrap_err())
+}
+
+fn lines(problems: &Problems) -> Vec<String> {
+    let lines = problems.iter().map(ToString::to_string);
+    lines
+        .map(|line| line.replace("test.yaml:", "").replace("hallpass.", ""))
+        .collect()
+}
+
+#[test]
+fn the_issuer_knows_its_clients() {
+    let issuer = everything();
+    assert_eq!(issuer.base_url.unwrap().as_str(), "https://issuer.example/");
+    assert!(issuer.store.ends_with("tests/data/data/hallpass.db"));
+    assert_eq!(issuer.key_encryption_key.unwrap().expose(), "k");
+    assert_eq!(issuer.algorithm, Algorithm::EdDsa);
+    let [internal, batch] = &issuer.clients[..] else {
+        panic!("two clients")
+    };
+    assert_eq!(internal.secret_kind, SecretKind::Chosen);
+    assert_eq!(internal.audiences, ["service-system", "service-billing"]);
+    assert_eq!(
+        (internal.token_life, batch.token_life),
+        (None, Some(Duration::from_secs(60)))
+    );
+    assert_eq!(
+        (batch.secret_kind, batch.scopes.len()),
+        (SecretKind::Generated, 0)
+    );
+}
+
+#[test]
+fn an_issuer_that_could_not_work_is_a_problem() {
+    let text = "\
+hallpass:
+  issuer:
+    name: http://issuer.example
+    base-url: https://a:b@issuer.example
+    clients:
+      - { client-id: a, client-secret: x }
+      - { client-id: a, client-secret: x, secret-kind: generated, grant-types: [password] }
+      - {}
+";
+    assert_eq!(
+        problems(text),
+        [
+            "3:11: issuer.name: must be an https URL, or http to a loopback address",
+            "4:15: issuer.base-url: must not hold a user name or password",
+            "7:22: issuer.clients[1].client-id: is the same as in an entry before",
+            "7:56: issuer.clients[1].secret-kind: is `generated`, but the secret has less than 32 characters",
+            "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials`",
+            "8:9: issuer.clients[2].client-id: is required",
+            "8:9: issuer.clients[2].client-secret: is required",
+        ]
+    );
+}
+
+#[test]
+fn what_is_absent_has_its_default() {
+    for text in ["", "hallpass: { issuer: {} }"] {
+        let default = IssuerSettings::default();
+        assert_eq!(format!("{:?}", load(text)), format!("{default:?}"));
+    }
+}

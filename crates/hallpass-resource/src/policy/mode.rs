@@ -1,0 +1,26 @@
+//! How far verification is rolled out.
+
+/// How far verification is rolled out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// `off`: tokens are not looked at.
+    Off,
+    /// `report`: a request that would be denied passes, and is counted.
+    Report,
+    /// `enforce`: a request that fails is denied.
+    #[default]
+    Enforce,
+}
+
+impl Mode {
+    /// The mode with that name in configuration; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "off" => Some(Self::Off),
+            "report" => Some(Self::Report),
+            "enforce" => Some(Self::Enforce),
+            _ => None,
+        }
+    }
+}

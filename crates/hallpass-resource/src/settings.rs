@@ -1,0 +1,176 @@
+//! `security`: what this service demands of its callers.
+
+mod keys;
+mod read;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_token::Algorithm;
+use hallpass_upstream::EndpointUrl;
+
+use crate::policy::Mode;
+use keys::KEYS;
+
+/// `security`: what this service demands of its callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecuritySettings {
+    /// `permit-all`: lets every request through unverified. For development alone.
+    ///
+    /// A load refuses it beside a production signal.
+    pub permit_all: bool,
+    /// The name of the variable in the environment that says that this is production; it has no key of its own.
+    pub production_signal: Option<String>,
+    /// `internal-jwt`: how tokens are verified.
+    pub internal_jwt: InternalJwtSettings,
+}
+
+/// Without the section `service`, so that tokens have to have an audience of their own here; see
+/// [`SecuritySettings::read_for`].
+impl Configuration for SecuritySettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "security",
+            Kind::Section(KEYS),
+            "What this service demands of its own callers.",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        Self::read_for(root, None)
+    }
+}
+
+/// How tokens are verified, and what each route demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalJwtSettings {
+    /// `mode`: roll-out switch of the whole service.
+    pub mode: Mode,
+    /// `audience`: what tokens must bear in `aud`; by default `service.name`.
+    pub audience: Option<String>,
+    /// `leeway-seconds`: how far clocks may differ.
+    pub leeway: Duration,
+    /// `jwks-cooldown-seconds`: shortest time between two key fetches caused by an unknown `kid`.
+    pub jwks_cooldown: Duration,
+    /// `issuers`, or the one issuer of the short form.
+    pub issuers: Vec<TrustedIssuerSettings>,
+    /// `routes`: rules by path, in addition to those in code. The most specific pattern that fits decides.
+    pub routes: Vec<RouteSettings>,
+    /// `internal-only`: paths that only services may call, in addition to `routes`.
+    pub internal_only: InternalOnlySettings,
+    /// `identity-headers`: what becomes of the headers that name the user.
+    pub identity_headers: IdentityHeaders,
+    /// `resource`: the address of this service as a protected resource (RFC 9728).
+    pub resource: Option<Url>,
+}
+
+impl Default for InternalJwtSettings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            audience: None,
+            leeway: Duration::from_secs(10),
+            jwks_cooldown: Duration::from_secs(10),
+            issuers: Vec::new(),
+            routes: Vec::new(),
+            internal_only: InternalOnlySettings::default(),
+            identity_headers: IdentityHeaders::default(),
+            resource: None,
+        }
+    }
+}
+
+/// What becomes of `X-User-Id`, `X-Username` and `X-Authorities`, which other parts of an estate may trust.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IdentityHeaders {
+    /// `strip`: they are removed.
+    #[default]
+    Strip,
+    /// `set`: they are removed, and written anew from the verified token.
+    Set,
+}
+
+/// An issuer whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuerSettings {
+    /// `name`: unique in the list; logs and metrics name the issuer by it.
+    pub name: String,
+    /// `issuer`: the exact value of `iss`.
+    pub issuer: String,
+    /// `audience`: the value that `aud` must hold; by default that of `internal-jwt`.
+    pub audience: String,
+    /// `jwks-url` or `jwks-file`: where its public keys are.
+    pub jwks: JwksLocation,
+    /// `algorithms`: signature algorithms accepted from it.
+    pub algorithms: Vec<Algorithm>,
+    /// `internal`: whether its service tokens open internal-only routes.
+    pub internal: bool,
+    /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and
+    /// Keycloak write them. An ID token of that issuer then passes as an access token if its audience fits.
+    pub dangerous_accept_untyped: bool,
+}
+
+/// Where a JWK set is read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JwksLocation {
+    /// Fetched over HTTP.
+    Url(EndpointUrl),
+    /// Read from a file.
+    File(PathBuf),
+}
+
+/// What one path demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteSettings {
+    /// `path`: begins with `/`; `*` or `{name}` stands for one segment, at the end `**` for any number and
+    /// `{*name}` for one or more. Whether it overlaps with another is not checked here.
+    pub path: String,
+    /// `methods`: in capitals; empty means all. `GET` speaks for `HEAD` too.
+    pub methods: Vec<String>,
+    /// `rule`, with its `scope`, `all` and `any`.
+    pub access: RouteAccess,
+    /// `mode`: roll-out switch of this route; by default that of `internal-jwt`.
+    pub mode: Option<Mode>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteAccess {
+    /// `anonymous`: anybody.
+    Anonymous,
+    /// `authenticated`: whoever shows a valid token.
+    Authenticated,
+    /// `internal-only`: services with the scope; never a user's token.
+    InternalOnly {
+        /// `scope`: by default that of `internal-only`.
+        scope: String,
+    },
+    /// `scopes`: tokens with all of the one and any of the other list; at least one list is not empty.
+    Scopes {
+        /// `all`: each of these.
+        all: Vec<String>,
+        /// `any`: at least one of these, unless the list is empty.
+        any: Vec<String>,
+    },
+}
+
+/// Paths that only services may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InternalOnlySettings {
+    /// `paths`: patterns as in `routes`.
+    pub paths: Vec<String>,
+    /// `scope`: what a service's token must bear there.
+    pub scope: String,
+}
+
+impl Default for InternalOnlySettings {
+    fn default() -> Self {
+        Self {
+            paths: Vec::new(),
+            scope: "internal-service".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The keys of `security`.
+
+use hallpass_config::{Key, Kind};
+
+pub(crate) const KEYS: &[Key] = &[
+    Key::new(
+        "permit-all",
+        Kind::Flag,
+        "Lets every request through unverified. For development alone: a program refuses to start with it when the \
+        environment says that this is production (`HALLPASS_ENV`, `SPRING_PROFILES_ACTIVE`, `APP_ENV` or `RUST_ENV` \
+        is `production` or `prod`, or `KUBERNETES_SERVICE_HOST` is set).",
+    )
+    .or("false"),
+    Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands."),
+];
+
+const MODES: &[&str] = &["off", "report", "enforce"];
+
+const INTERNAL_JWT_KEYS: &[Key] = &[
+    Key::new(
+        "mode",
+        Kind::Choice(MODES),
+        "Roll-out switch of the whole service: `off` looks at no token, `report` lets requests pass and counts what \
+        would have been denied, `enforce` denies.",
+    )
+    .or("enforce"),
+    Key::new("audience", Kind::Text { what: "" }, "What tokens must bear in `aud`.").otherwise("`service.name`"),
+    Key::new("leeway-seconds", Kind::seconds(0, 300), "How far the clocks of issuer and service may differ.")
+        .or("10"),
+    Key::new(
+        "jwks-cooldown-seconds",
+        Kind::seconds(0, 3_600),
+        "Shortest time between two key fetches that an unknown `kid` causes.",
+    )
+    .or("10"),
+    Key::new(
+        "issuer",
+        Kind::Text { what: "" },
+        "The `iss` of the one internal issuer, in the short form that names no `issuers`; its keys are at `jwks-url` \
+        or in `jwks-file`.",
+    )
+    .or("internal"),
+    JWKS_URL,
+    JWKS_FILE,
+    Key::new("issuers", Kind::Sections(ISSUER_KEYS), "Issuers whose tokens are accepted."),
+    Key::new(
+        "routes",
+        Kind::Sections(ROUTE_KEYS),
+        "What paths demand. The most specific pattern that fits a request decides, whatever the order here; two \
+        entries for the same paths and method are a problem. They hold in addition to the rules in code: \
+        configuration tightens, and never opens what code has closed.",
+    ),
+    Key::new(
+        "internal-only",
+        Kind::Section(INTERNAL_ONLY_KEYS),
+        "Paths that only services may call; in addition to `routes` and to the rules in code.",
+    ),
+    Key::new(
+        "identity-headers",
+        Kind::Choice(&["strip", "set"]),
+        "`X-User-Id`, `X-Username` and `X-Authorities` from outside are always removed; `set` writes them anew from \
+        the verified token.",
+    )
+    .or("strip"),
+    Key::new(
+        "resource",
+        Kind::Text { what: "https URL" },
+        "The address of this service as a protected resource; with it the metadata of RFC 9728 are served.",
+    ),
+];
+
+const JWKS_URL: Key = Key::new(
+    "jwks-url",
+    Kind::Text {
+        what: "`https://`, `lb://service/path`, or `http://` to loopback",
+    },
+    "Where the public keys are fetched.",
+);
+const JWKS_FILE: Key = Key::new(
+    "jwks-file",
+    Kind::File,
+    "The file that the public keys are read from instead.",
+);
+
+const ISSUER_KEYS: &[Key] = &[
+    Key::new(
+        "name",
+        Kind::Text { what: "letters, digits, `-`, `_`, `.`" },
+        "Unique in the list; logs and metrics name the issuer by it. The short form is called `internal`.",
+    )
+    .required(),
+    Key::new("issuer", Kind::Text { what: "" }, "The exact value of `iss`.").required(),
+    Key::new("audience", Kind::Text { what: "" }, "What its tokens must bear in `aud`.")
+        .otherwise("that of `internal-jwt`"),
+    JWKS_URL.otherwise("required, or `jwks-file`"),
+    JWKS_FILE,
+    Key::new("algorithms", Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`" }, "Signature algorithms accepted from it.")
+        .or("ES256, EdDSA, RS256"),
+    Key::new("internal", Kind::Flag, "Whether its service tokens open internal-only routes.").or("false"),
+    Key::new(
+        "dangerous-accept-untyped",
+        Kind::Flag,
+        "Takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and Keycloak write them. An ID \
+        token of that issuer then passes as an access token if its audience fits.",
+    )
+    .or("false"),
+];
+
+const ROUTE_KEYS: &[Key] = &[
+    Key::new(
+        "path",
+        Kind::Text { what: "path pattern" },
+        "Segments are literal, `*` or `{name}` for any one, and at the end `**` for any number or `{*name}` for one \
+        or more.",
+    )
+    .required(),
+    Key::new("methods", Kind::Texts { what: "HTTP methods" }, "Empty means all; `GET` speaks for `HEAD` too.").or(""),
+    Key::new(
+        "rule",
+        Kind::Choice(&["anonymous", "authenticated", "internal-only", "scopes"]),
+        "Who may call: anybody, whoever shows a valid token, services with `scope`, or tokens with the scopes in \
+        `all` and `any`.",
+    )
+    .required(),
+    Key::new("scope", Kind::Text { what: "scope" }, "For `internal-only`: what a service's token must bear.")
+        .otherwise("that of `internal-only`"),
+    Key::new("all", Kind::Texts { what: "scopes" }, "For `scopes`: each of these.").or(""),
+    Key::new("any", Kind::Texts { what: "scopes" }, "For `scopes`: at least one of these.").or(""),
+    Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this route.").otherwise("that of `internal-jwt`"),
+];
+
+const INTERNAL_ONLY_KEYS: &[Key] = &[
+    Key::new(
+        "paths",
+        Kind::Texts {
+            what: "path patterns",
+        },
+        "Patterns as in `routes`.",
+    )
+    .or(""),
+    Key::new(
+        "scope",
+        Kind::Text { what: "scope" },
+        "What a service's token must bear there.",
+    )
+    .or("internal-service"),
+];

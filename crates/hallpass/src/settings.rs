@@ -1,0 +1,62 @@
+//! Everything that a service reads of its configuration.
+
+mod service;
+
+use hallpass_client::InternalTokenSettings;
+use hallpass_config::{Configuration, Key, Section};
+use hallpass_feign::FeignSettings;
+use hallpass_resource::SecuritySettings;
+use hallpass_upstream::DiscoverySettings;
+
+pub use service::ServiceSettings;
+
+/// Sections that other programs read from the same file.
+const ELSEWHERE: [Key; 1] = [Key::elsewhere("issuer")];
+
+/// Everything below the prefix that a service reads, checked.
+///
+/// A service with sections of its own puts this beside them: see [`Configuration`].
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `service`: who this process is and where it listens.
+    pub service: ServiceSettings,
+    /// `internal-token`: the credentials of this service as a caller, and which outgoing calls get no token.
+    pub internal_token: InternalTokenSettings,
+    /// `security`: what this service demands of its own callers.
+    pub security: SecuritySettings,
+    /// `feign`: deadlines, retries and circuit breakers of outgoing calls.
+    pub feign: FeignSettings,
+    /// `discovery`: where the services live.
+    pub discovery: DiscoverySettings,
+}
+
+impl Configuration for Settings {
+    fn keys() -> Vec<Key> {
+        [
+            &ServiceSettings::keys()[..],
+            &InternalTokenSettings::keys(),
+            &SecuritySettings::keys(),
+            &FeignSettings::keys(),
+            &DiscoverySettings::keys(),
+            &ELSEWHERE,
+        ]
+        .concat()
+    }
+
+    /// Reads all sections, in the order in which the effective tree shows them.
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let service = ServiceSettings::read(root);
+        let internal_token = InternalTokenSettings::read(root);
+        let name = service.as_ref().and_then(|service| service.name.as_deref());
+        let security = SecuritySettings::read_for(root, name);
+        let feign = FeignSettings::read(root);
+        let discovery = DiscoverySettings::read(root);
+        Some(Self {
+            service: service?,
+            internal_token: internal_token?,
+            security: security?,
+            feign: feign?,
+            discovery: discovery?,
+        })
+    }
+}

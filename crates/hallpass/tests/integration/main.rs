@@ -1,0 +1,12 @@
+//! Whole configurations of a service.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail loudly too"
+)]
+
+#[path = "../../fuzz/entry.rs"]
+mod entry;
+mod seed;
+mod settings;
+mod smoke;

@@ -1,0 +1,85 @@
+//! All sections together.
+
+use hallpass::client::{CacheLife, InternalTokenSettings, MemoryCacheSettings};
+use hallpass::config::Loader;
+use hallpass::feign::FeignSettings;
+use hallpass::resource::SecuritySettings;
+use hallpass::upstream::DiscoverySettings;
+use hallpass::{ServiceSettings, Settings};
+
+/// A loader for `text`, with an empty environment.
+fn loader(text: &str) -> Loader {
+    let nothing: [(&str, &str); 0] = [];
+    Loader::new("hallpass")
+        .text("test.yaml", text)
+        .environment(nothing)
+}
+
+fn load(text: &str) -> Settings {
+    loader(text).load().unwrap().into_settings()
+}
+
+#[test]
+fn all_problems_are_told_together_in_the_order_of_their_lines() {
+    let text = "\
+hallpass:
+  internal-token:
+    enabled: perhaps
+    client-id: caller
+    token-uri: http://issuer.example/oauth2/token
+    cache-expire-seconds: 60
+    refresh-ahead-seconds: 60
+    grant-type: client_credential
+    cache-expire-seconds: 540
+    clients: { name: billing }
+  security:
+    permit-all: true
+    internal-jwt:
+      mode: enforced
+      leeway-seconds: ten
+  feign:
+    clients:
+      logistics-service: { breaker: { window: 5, minimum-calls: 6 } }
+  discovery.static:
+    service-auth: [127.0.0.1]
+  colour: blue
+";
+    let loaded = loader(text)
+        .environment([("KUBERNETES_SERVICE_HOST", "10.0.0.1")])
+        .load::<Settings>();
+    insta::assert_snapshot!(loaded.unwrap_err().to_string());
+}
+
+#[test]
+fn what_is_absent_has_its_default() {
+    let settings = load("");
+    assert_eq!(settings.service, ServiceSettings::default());
+    assert_eq!(settings.security, SecuritySettings::default());
+    assert_eq!(settings.feign, FeignSettings::default());
+    assert_eq!(settings.discovery, DiscoverySettings::default());
+    let InternalTokenSettings {
+        token_service,
+        feign,
+    } = settings.internal_token;
+    assert!(token_service.is_none());
+    assert_eq!(feign, InternalTokenSettings::default().feign);
+
+    let token = "{ client-id: a, client-secret: b, token-url: 'lb://service-auth/oauth2/token' }";
+    let token = load(&format!("hallpass: {{ internal-token: {token} }}")).internal_token;
+    let token = token.token_service.unwrap();
+    assert_eq!(token.memory_cache, MemoryCacheSettings::default());
+    assert_eq!(token.credential.cache_life, CacheLife::default());
+}
+
+#[test]
+fn the_section_of_the_issuer_is_left_alone_and_a_misspelt_one_is_not() {
+    let text = "hallpass: { service.name: a, issuer: { listen: nowhere, key: '${UNSET}' } }";
+    assert_eq!(load(text).service.name.as_deref(), Some("a"));
+    let problems = loader(&text.replace("issuer", "issuers")).load::<Settings>();
+    assert!(
+        problems
+            .unwrap_err()
+            .to_string()
+            .contains("issuers: is not a known key; did you mean `issuer`?")
+    );
+}
