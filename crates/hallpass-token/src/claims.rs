@@ -9,11 +9,9 @@ use crate::name::{Audience, ClientId, Issuer, Subject, TokenId};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
-mod read;
+pub(crate) mod read;
 mod reader;
 mod values;
-
-pub(crate) use read::{parse, parse_issuer};
 
 /// How many actors may stand behind one another in `act` (RFC 8693 section 4.1).
 pub(crate) const MAX_ACTOR_DEPTH: usize = 4;

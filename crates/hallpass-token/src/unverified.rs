@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::base64url;
-use crate::claims::{self, TokenClaims};
+use crate::claims::{TokenClaims, read};
 use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
 use crate::jwk_set::JwkSet;
@@ -76,7 +76,7 @@ impl<'a> UnverifiedToken<'a> {
     /// The issuer that the claims name, to choose among several. `None` when there is none, or no readable claims.
     pub fn unverified_issuer(&self) -> Option<&str> {
         self.issuer
-            .get_or_init(|| claims::parse_issuer(&self.payload))
+            .get_or_init(|| read::parse_issuer(&self.payload))
             .as_deref()
     }
 
@@ -85,7 +85,7 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// As [`verify`](Self::verify) for claims that cannot be read.
     pub fn unverified_claims(&self) -> Result<TokenClaims, VerifyError> {
-        claims::parse(&self.payload)
+        read::parse(&self.payload)
     }
 
     /// The payload as it is.

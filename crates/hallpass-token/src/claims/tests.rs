@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{Actor, Confirmation, Thumbprint, TokenClaims, parse, parse_issuer};
+use super::read::{parse, parse_issuer};
+use super::{Actor, Confirmation, Thumbprint, TokenClaims};
 use crate::{Scope, UnixTime, VerifyError};
 
 fn read(change: &Value) -> Result<TokenClaims, VerifyError> {
