@@ -6,6 +6,7 @@
 mod banned;
 mod dependencies;
 mod documents;
+mod paths;
 mod sizes;
 mod tree;
 mod words;
