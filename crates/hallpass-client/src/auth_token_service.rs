@@ -28,13 +28,18 @@ use state::TokenServiceState;
 /// * **Hit**: a token in memory costs a few reads, no lock and no allocation (use a [`TokenHandle`]).
 /// * **Single flight**: however many callers find no token, one request is made, by a task of its own;
 ///   a caller that goes away cancels nobody.
-/// * **Refresh ahead**: a use within `refresh-ahead-seconds` of the end renews the token in the background,
-///   at a moment that varies from process to process. A token that nobody uses is not renewed.
+/// * **Refresh ahead**: a use within `refresh-ahead-seconds` of the end, and 30 s before it at the latest, renews the
+///   token in the background, at a moment that varies from process to process by up to a tenth of the way. A token
+///   that nobody uses is not renewed. One that is overdue is used after the call has waited 100 ms for a new one.
 /// * **The issuer is down**: a token is used until it ends, renewals are tried at growing intervals
 ///   (100 ms to 15 s), and after the end callers get a clear error at once. When the
 ///   issuer is back the next allowed request brings the tokens back; nothing needs a restart.
 /// * **Never** an expired token: its life is counted from before the request for it was sent, on the
-///   monotonic clock, and checked against the wall clock too.
+///   monotonic clock, and checked against the wall clock too. In its last second it is not sent. No margin exceeds a
+///   tenth of its life.
+///
+/// One token request has two attempts, the second only where the first got no response; a response of 64 KiB, a token of
+/// 16 KiB and a life of 366 days are the most that is taken.
 ///
 /// Token requests go straight to the transport: they pass no bearer layer and see no caller's identity.
 #[derive(Clone, Debug)]
