@@ -81,7 +81,7 @@ pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use server::{MAX_REPORT_WAIT, ResourceServer, ResourceServerBuilder};
 pub use settings::{
-    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, RouteAccess,
-    RouteSettings, SecuritySettings, TrustedIssuerSettings,
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
+    TrustedIssuerSettings,
 };
 pub use verifier::{TrustedIssuer, Verified, Verifier};

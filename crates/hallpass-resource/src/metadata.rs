@@ -1,6 +1,7 @@
 //! The protected resource metadata document (RFC 9728).
 
 use bytes::Bytes;
+use hallpass_config::is_loopback;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 use serde_json::json;
@@ -20,31 +21,36 @@ pub(crate) struct Metadata {
     document: Bytes,
 }
 
+/// Whether `resource` can be this service's own public address: `https` (or `http` on loopback), without user, query
+/// and fragment (RFC 9728 section 1.2).
+pub(crate) fn check_resource(resource: &Url) -> Result<(), &'static str> {
+    let secure = match resource.scheme() {
+        "https" => resource.has_host(),
+        "http" => is_loopback(resource),
+        _ => false,
+    };
+    let plain = resource.query().is_none()
+        && resource.fragment().is_none()
+        && resource.username().is_empty()
+        && resource.password().is_none();
+    if secure && plain {
+        Ok(())
+    } else {
+        Err("must be an https URL without user, query and fragment (http only on loopback)")
+    }
+}
+
 impl Metadata {
-    /// `resource` is this service's own public address, `https` (or `http` on loopback), without query and fragment
-    /// (RFC 9728 section 1.2). The well-known part goes between host and path (section 3.1).
+    /// `resource` must pass [`check_resource`]. The well-known part goes between host and path (section 3.1).
     pub(crate) fn new<'a>(
         resource: &Url,
         issuers: impl Iterator<Item = &'a str>,
         scopes: impl Iterator<Item = &'a str>,
     ) -> Result<Self, StartProblem> {
-        let loopback = matches!(
-            resource.host_str(),
-            Some("localhost" | "127.0.0.1" | "[::1]")
-        );
-        let secure = resource.scheme() == "https" || (resource.scheme() == "http" && loopback);
-        let plain = resource.query().is_none()
-            && resource.fragment().is_none()
-            && resource.username().is_empty();
-        if !secure || !plain {
-            let message =
-                "must be an https URL without user, query and fragment (http only on loopback)"
-                    .to_owned();
-            return Err(StartProblem::BadValue {
-                key: "security.internal-jwt.resource".to_owned(),
-                message,
-            });
-        }
+        check_resource(resource).map_err(|message| StartProblem::BadValue {
+            key: "security.internal-jwt.resource".to_owned(),
+            message: message.to_owned(),
+        })?;
         let suffix = resource.path().trim_end_matches('/');
         let path = format!("{WELL_KNOWN}{suffix}");
         let mut address = resource.clone();

@@ -6,13 +6,12 @@ mod read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_token::{Algorithms, Audience, Issuer, Scope};
+use hallpass_upstream::EndpointUrl;
 use url::Url;
 
-use hallpass_config::{Configuration, Key, Kind, Section};
-use hallpass_token::Algorithm;
-use hallpass_upstream::EndpointUrl;
-
-use crate::policy::Mode;
+use crate::policy::{Mode, PathPattern, RouteRule};
 use keys::KEYS;
 
 /// `security`: what this service demands of its callers.
@@ -50,7 +49,7 @@ pub struct InternalJwtSettings {
     /// `mode`: roll-out switch of the whole service.
     pub mode: Mode,
     /// `audience`: what tokens must bear in `aud`; by default `service.name`.
-    pub audience: Option<String>,
+    pub audience: Option<Audience>,
     /// `leeway-seconds`: how far clocks may differ.
     pub leeway: Duration,
     /// `jwks-cooldown-seconds`: shortest time between two key fetches caused by an unknown `kid`.
@@ -58,7 +57,7 @@ pub struct InternalJwtSettings {
     /// `issuers`, or the one issuer of the short form.
     pub issuers: Vec<TrustedIssuerSettings>,
     /// `routes`: rules by path, in addition to those in code. The most specific pattern that fits decides.
-    pub routes: Vec<RouteSettings>,
+    pub routes: Vec<RouteRule>,
     /// `internal-only`: paths that only services may call, in addition to `routes`.
     pub internal_only: InternalOnlySettings,
     /// `identity-headers`: what becomes of the headers that name the user.
@@ -99,13 +98,13 @@ pub struct TrustedIssuerSettings {
     /// `name`: unique in the list; logs and metrics name the issuer by it.
     pub name: String,
     /// `issuer`: the exact value of `iss`.
-    pub issuer: String,
+    pub issuer: Issuer,
     /// `audience`: the value that `aud` must hold; by default that of `internal-jwt`.
-    pub audience: String,
+    pub audience: Audience,
     /// `jwks-url` or `jwks-file`: where its public keys are.
     pub jwks: JwksLocation,
     /// `algorithms`: signature algorithms accepted from it.
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Algorithms,
     /// `internal`: whether its service tokens open internal-only routes.
     pub internal: bool,
     /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and
@@ -122,55 +121,21 @@ pub enum JwksLocation {
     File(PathBuf),
 }
 
-/// What one path demands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RouteSettings {
-    /// `path`: begins with `/`; `*` or `{name}` stands for one segment, at the end `**` for any number and
-    /// `{*name}` for one or more. Whether it overlaps with another is not checked here.
-    pub path: String,
-    /// `methods`: in capitals; empty means all. `GET` speaks for `HEAD` too.
-    pub methods: Vec<String>,
-    /// `rule`, with its `scope`, `all` and `any`.
-    pub access: RouteAccess,
-    /// `mode`: roll-out switch of this route; by default that of `internal-jwt`.
-    pub mode: Option<Mode>,
-}
-
-/// Who may call a route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteAccess {
-    /// `anonymous`: anybody.
-    Anonymous,
-    /// `authenticated`: whoever shows a valid token.
-    Authenticated,
-    /// `internal-only`: services with the scope; never a user's token.
-    InternalOnly {
-        /// `scope`: by default that of `internal-only`.
-        scope: String,
-    },
-    /// `scopes`: tokens with all of the one and any of the other list; at least one list is not empty.
-    Scopes {
-        /// `all`: each of these.
-        all: Vec<String>,
-        /// `any`: at least one of these, unless the list is empty.
-        any: Vec<String>,
-    },
-}
-
 /// Paths that only services may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InternalOnlySettings {
     /// `paths`: patterns as in `routes`.
-    pub paths: Vec<String>,
+    pub paths: Vec<PathPattern>,
     /// `scope`: what a service's token must bear there.
-    pub scope: String,
+    pub scope: Scope,
 }
 
 impl Default for InternalOnlySettings {
     fn default() -> Self {
         Self {
             paths: Vec::new(),
-            scope: "internal-service".to_owned(),
+            // A constant that can be read; a test holds that it is what an absent section gives.
+            scope: Scope::from_word("internal-service").unwrap_or_default(),
         }
     }
 }

@@ -74,6 +74,17 @@ impl Scope {
         })
     }
 
+    /// The scope of exactly one word.
+    ///
+    /// # Errors
+    /// [`InvalidScope`] when the text is no scope word, or over [`Scope::MAX_BYTES`].
+    pub fn from_word(word: &str) -> Result<Self, InvalidScope> {
+        if word.len() > Self::MAX_BYTES || !is_word(word) {
+            return Err(InvalidScope);
+        }
+        Ok(Self(Some(Arc::from(word))))
+    }
+
     /// The scope of the given words.
     ///
     /// # Errors
@@ -120,10 +131,7 @@ impl FromStr for Scope {
             return Ok(Self(None));
         }
         // One word, the usual case, needs no sorting and one allocation.
-        if text.len() <= Self::MAX_BYTES && is_word(text) {
-            return Ok(Self(Some(Arc::from(text))));
-        }
-        Self::from_words(text.split(' '))
+        Self::from_word(text).or_else(|_| Self::from_words(text.split(' ')))
     }
 }
 
@@ -167,6 +175,15 @@ mod tests {
 
     fn scope(text: &str) -> Scope {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_word_is_neither_none_nor_two() {
+        assert_eq!(Scope::from_word("read"), Ok(scope("read")));
+        let long = "x".repeat(Scope::MAX_BYTES + 1);
+        for text in ["", "a b", " a", "a\tb", "\"", long.as_str()] {
+            assert_eq!(Scope::from_word(text), Err(InvalidScope), "{text}");
+        }
     }
 
     #[test]

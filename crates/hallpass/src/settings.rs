@@ -6,6 +6,7 @@ use hallpass_client::InternalTokenSettings;
 use hallpass_config::{Configuration, Key, Section};
 use hallpass_feign::FeignSettings;
 use hallpass_resource::SecuritySettings;
+use hallpass_token::Audience;
 use hallpass_upstream::DiscoverySettings;
 
 pub use service::ServiceSettings;
@@ -47,8 +48,10 @@ impl Configuration for Settings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let service = ServiceSettings::read(root);
         let internal_token = InternalTokenSettings::read(root);
-        let name = service.as_ref().and_then(|service| service.name.as_deref());
-        let security = SecuritySettings::read_for(root, name);
+        let name = service.as_ref().and_then(|it| it.name.as_deref());
+        // What may name a service may be an audience: it is shorter and of fewer characters.
+        let audience: Option<Audience> = name.and_then(|name| name.parse().ok());
+        let security = SecuritySettings::read_for(root, audience.as_ref());
         let feign = FeignSettings::read(root);
         let discovery = DiscoverySettings::read(root);
         Some(Self {

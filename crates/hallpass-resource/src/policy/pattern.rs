@@ -38,6 +38,9 @@ pub enum PatternFault {
     /// A request path of this form would be refused, so the pattern could never match.
     #[error("no request can have this path: {0}")]
     Path(PathFault),
+    /// No request path holds these characters as they are, so the pattern could never match.
+    #[error("must be a path without query, fragment and spaces")]
+    NotPath,
     /// `{*rest}` or `**` is followed by more.
     #[error("{{*rest}} and ** stand only at the end")]
     TailNotLast,
@@ -122,6 +125,9 @@ impl FromStr for PathPattern {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(PatternFault::Path(PathFault::NotAbsolute));
         };
+        if text.contains(|c: char| matches!(c, '?' | '#') || c.is_ascii_whitespace()) {
+            return Err(PatternFault::NotPath);
+        }
         let segments = rest
             .split('/')
             .map(parse_segment)

@@ -1,21 +1,16 @@
 //! A resource server from the `security` section of the configuration.
 
-use std::fmt::Display;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_token::{Algorithm, Algorithms, Scope, VerifyPolicy};
+use hallpass_token::VerifyPolicy;
 use hallpass_upstream::{Discover, HttpTransport};
-use http::Method;
 
 use super::{ResourceServer, ResourceServerBuilder};
-use crate::error::StartProblem;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::policy::{RouteRule, Rule, RuleOrigin};
 use crate::settings::{
-    IdentityHeaders, InternalJwtSettings, JwksLocation, RouteAccess, RouteSettings,
-    SecuritySettings, TrustedIssuerSettings,
+    IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
 };
 use crate::verifier::TrustedIssuer;
 
@@ -49,21 +44,19 @@ impl ResourceServer {
             .production_signal(security.production_signal.clone())
             .write_identity_headers(jwt.identity_headers == IdentityHeaders::Set);
         builder.resource.clone_from(&jwt.resource);
-        for (index, issuer) in jwt.issuers.iter().enumerate() {
-            builder.add_issuer(index, issuer, jwt, &surroundings);
+        for issuer in &jwt.issuers {
+            builder.add_issuer(issuer, jwt, &surroundings);
         }
-        for (index, route) in jwt.routes.iter().enumerate() {
-            builder.add_route(index, route);
-        }
-        let key = "security.internal-jwt.internal-only.scope";
-        if let Some(scope) = builder.read::<Scope>(key, &jwt.internal_only.scope) {
-            for path in &jwt.internal_only.paths {
-                let rule = Rule::InternalOnly(scope.clone());
-                builder.add_parsed(RuleOrigin::InternalOnlyPaths, path, |pattern| {
-                    RouteRule::new(pattern, rule)
-                });
-            }
-        }
+        let configured = jwt.routes.iter().cloned();
+        builder
+            .rules
+            .extend(configured.map(|route| (RuleOrigin::Configuration, route)));
+        let internal_only = &jwt.internal_only;
+        let paths = internal_only.paths.iter().cloned();
+        builder.rules.extend(paths.map(|pattern| {
+            let rule = Rule::InternalOnly(internal_only.scope.clone());
+            (RuleOrigin::InternalOnlyPaths, RouteRule::new(pattern, rule))
+        }));
         builder
     }
 }
@@ -71,28 +64,13 @@ impl ResourceServer {
 impl ResourceServerBuilder {
     fn add_issuer(
         &mut self,
-        index: usize,
         issuer: &TrustedIssuerSettings,
         jwt: &InternalJwtSettings,
         surroundings: &Surroundings,
     ) {
-        let key = |name: &str| format!("security.internal-jwt.issuers[{index}].{name}");
-        let names = (
-            self.read(&key("issuer"), &issuer.issuer),
-            self.read(&key("audience"), &issuer.audience),
-        );
-        let (Some(iss), Some(audience)) = names else {
-            return;
-        };
-        let algorithms: Vec<Option<Algorithm>> = issuer
-            .algorithms
-            .iter()
-            .map(|name| self.read(&key("algorithms"), name.as_str()))
-            .collect();
-        let algorithms: Algorithms = algorithms.into_iter().flatten().collect();
-        let mut policy = VerifyPolicy::new(iss, audience)
+        let mut policy = VerifyPolicy::new(issuer.issuer.clone(), issuer.audience.clone())
             .with_leeway(jwt.leeway)
-            .with_algorithms(algorithms);
+            .with_algorithms(issuer.algorithms);
         if issuer.dangerous_accept_untyped {
             tracing::warn!(
                 issuer = issuer.name,
@@ -121,52 +99,5 @@ impl ResourceServerBuilder {
         } else {
             trusted
         });
-    }
-
-    fn add_route(&mut self, index: usize, route: &RouteSettings) {
-        let key = |name: &str| format!("security.internal-jwt.routes[{index}].{name}");
-        let rule = match &route.access {
-            RouteAccess::Anonymous => Some(Rule::Anonymous),
-            RouteAccess::Authenticated => Some(Rule::Authenticated),
-            RouteAccess::InternalOnly { scope } => {
-                self.read(&key("scope"), scope).map(Rule::InternalOnly)
-            }
-            RouteAccess::Scopes { all, any } => {
-                let (all, any) = (
-                    self.read(&key("all"), &all.join(" ")),
-                    self.read(&key("any"), &any.join(" ")),
-                );
-                all.zip(any).map(|(all, any)| Rule::Scopes { all, any })
-            }
-        };
-        let methods: Vec<Option<Method>> = route
-            .methods
-            .iter()
-            .map(|method| self.read(&key("methods"), method))
-            .collect();
-        let Some(rule) = rule.filter(|_| methods.iter().all(Option::is_some)) else {
-            return;
-        };
-        self.add_parsed(RuleOrigin::Configuration, &route.path, |pattern| {
-            let rule = RouteRule::new(pattern, rule).methods(methods.into_iter().flatten());
-            match route.mode {
-                Some(mode) => rule.mode(mode),
-                None => rule,
-            }
-        });
-    }
-
-    /// Reads a text into its type; what does not fit becomes a problem under its key.
-    fn read<T: FromStr<Err: Display>>(&mut self, key: &str, text: &str) -> Option<T> {
-        match text.parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problems.push(StartProblem::BadValue {
-                    key: key.to_owned(),
-                    message: error.to_string(),
-                });
-                None
-            }
-        }
     }
 }

@@ -1,15 +1,16 @@
 //! Reads `security`.
 
+use hallpass_config::{Preferred, Production, Section, report_doubles, strict_url};
+use hallpass_token::{Algorithm, Algorithms, Audience, Scope};
+use http::Method;
 use url::Url;
 
-use hallpass_config::{Preferred, Production, Section, check_name, report_doubles, strict_url};
-use hallpass_token::Algorithm;
-
 use super::{
-    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, RouteAccess,
-    RouteSettings, SecuritySettings, TrustedIssuerSettings,
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
+    TrustedIssuerSettings,
 };
-use crate::policy::Mode;
+use crate::metadata;
+use crate::policy::{Mode, RouteRule, Rule};
 
 /// What the issuer of the short form is called.
 const SHORT_FORM_NAME: &str = "internal";
@@ -17,12 +18,12 @@ const SHORT_FORM_NAME: &str = "internal";
 impl SecuritySettings {
     /// Reads the section below `root`, for a service of this name: tokens must bear it as their audience unless the
     /// section says otherwise.
-    pub fn read_for(root: &Section<'_>, service: Option<&str>) -> Option<Self> {
+    pub fn read_for(root: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
         root.section("security")
             .read_all(|section| Self::read_section(section, service))
     }
 
-    fn read_section(section: &Section<'_>, service: Option<&str>) -> Option<Self> {
+    fn read_section(section: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
         let permit_all = section.flag("permit-all");
         let production_signal = match section.production() {
             Production::Yes(name) => Some(name.to_owned()),
@@ -55,27 +56,24 @@ fn refuse_in_production(section: &Section<'_>) {
 }
 
 impl InternalJwtSettings {
-    fn read(section: &Section<'_>, service: Option<&str>) -> Option<Self> {
+    fn read(section: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
         let mode = section.choice("mode", Mode::named);
         let audience = match (service, section.has("audience")) {
             (Some(name), false) => {
-                section.record_derived("audience", name, "service.name");
-                Some(name.to_owned())
+                section.record_derived("audience", name.as_str(), "service.name");
+                Some(name.clone())
             }
-            _ => section.name("audience"),
+            _ => section.parsed("audience"),
         };
         let leeway = section.seconds("leeway-seconds");
         let jwks_cooldown = section.seconds("jwks-cooldown-seconds");
-        let issuers = TrustedIssuerSettings::read_all(section, audience.as_deref());
+        let issuers = TrustedIssuerSettings::read_all(section, audience.as_ref());
         let internal_only = InternalOnlySettings::read(&section.section("internal-only"));
         let routes = section.sections("routes");
         let scope = internal_only
             .as_ref()
-            .map_or("", |internal_only| &internal_only.scope);
-        let routes: Vec<_> = routes
-            .iter()
-            .map(|route| RouteSettings::read(route, scope))
-            .collect();
+            .map(|internal_only| &internal_only.scope);
+        let routes: Vec<_> = routes.iter().map(|it| read_route(it, scope)).collect();
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
         let resource = section.checked("resource", check_resource);
         Some(Self {
@@ -94,7 +92,7 @@ impl InternalJwtSettings {
 
 impl TrustedIssuerSettings {
     /// The issuers of the list and the one of the short form.
-    fn read_all(section: &Section<'_>, audience: Option<&str>) -> Option<Vec<Self>> {
+    fn read_all(section: &Section<'_>, audience: Option<&Audience>) -> Option<Vec<Self>> {
         let listed = section.sections("issuers");
         report_doubles(&listed, "name");
         report_doubles(&listed, "issuer");
@@ -113,9 +111,9 @@ impl TrustedIssuerSettings {
         issuers.into_iter().collect()
     }
 
-    fn read(section: &Section<'_>, audience: Option<&str>) -> Option<Self> {
+    fn read(section: &Section<'_>, audience: Option<&Audience>) -> Option<Self> {
         let name = section.required("name", Section::service_name);
-        let issuer = section.required("issuer", Section::name);
+        let issuer = section.required("issuer", Section::parsed);
         let audience = read_audience(section, audience);
         let jwks = JwksLocation::read(section);
         let algorithms = section.texts("algorithms", check_algorithm);
@@ -126,14 +124,14 @@ impl TrustedIssuerSettings {
             issuer: issuer?,
             audience: audience?,
             jwks: jwks?,
-            algorithms: algorithms?,
+            algorithms: algorithms?.into_iter().collect(),
             internal: internal?,
             dangerous_accept_untyped: dangerous_accept_untyped?,
         })
     }
 
-    fn read_short_form(section: &Section<'_>, audience: Option<&str>) -> Option<Self> {
-        let issuer = section.name("issuer");
+    fn read_short_form(section: &Section<'_>, audience: Option<&Audience>) -> Option<Self> {
+        let issuer = section.parsed("issuer");
         if audience.is_none() {
             section.missing("audience", "is required, here or as service.name");
         }
@@ -141,9 +139,9 @@ impl TrustedIssuerSettings {
         Some(Self {
             name: SHORT_FORM_NAME.to_owned(),
             issuer: issuer?,
-            audience: audience?.to_owned(),
+            audience: audience?.clone(),
             jwks: jwks?,
-            algorithms: Algorithm::EVERY.to_vec(),
+            algorithms: Algorithms::ALL,
             internal: true,
             dangerous_accept_untyped: false,
         })
@@ -167,12 +165,12 @@ fn report_clashes(
 }
 
 /// The audience of an issuer is its own, or else that of the whole section.
-fn read_audience(section: &Section<'_>, inherited: Option<&str>) -> Option<String> {
+fn read_audience(section: &Section<'_>, inherited: Option<&Audience>) -> Option<Audience> {
     match (section.has("audience"), inherited) {
-        (true, _) => section.name("audience"),
+        (true, _) => section.parsed("audience"),
         (false, Some(audience)) => {
-            section.record_derived("audience", audience, "internal-jwt.audience");
-            Some(audience.to_owned())
+            section.record_derived("audience", audience.as_str(), "internal-jwt.audience");
+            Some(audience.clone())
         }
         (false, None) => {
             section.missing(
@@ -198,8 +196,8 @@ impl JwksLocation {
 
 impl InternalOnlySettings {
     fn read(section: &Section<'_>) -> Option<Self> {
-        let paths = section.texts("paths", check_pattern);
-        let scope = section.checked("scope", check_scope_token);
+        let paths = section.texts("paths", str::parse);
+        let scope = section.checked("scope", Scope::from_word);
         Some(Self {
             paths: paths?,
             scope: scope?,
@@ -207,20 +205,17 @@ impl InternalOnlySettings {
     }
 }
 
-impl RouteSettings {
-    /// `scope` is what internal-only routes demand that name none of their own.
-    fn read(section: &Section<'_>, scope: &str) -> Option<Self> {
-        let path = section.required("path", |section, key| section.checked(key, check_pattern));
-        let methods = section.texts("methods", check_method);
-        let access = RouteAccess::read(section, scope);
-        let mode = section.choice("mode", Mode::named);
-        Some(Self {
-            path: path?,
-            methods: methods?,
-            access: access?,
-            mode,
-        })
-    }
+/// `scope` is what internal-only routes demand that name none of their own.
+fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option<RouteRule> {
+    let pattern = section.required("path", Section::parsed);
+    let methods = section.texts("methods", check_method);
+    let rule = read_rule(section, scope);
+    let mode = section.choice("mode", Mode::named);
+    let route = RouteRule::new(pattern?, rule?).methods(methods?);
+    Some(match mode {
+        Some(mode) => route.mode(mode),
+        None => route,
+    })
 }
 
 /// The values of `rule`.
@@ -253,33 +248,39 @@ impl RuleName {
     }
 }
 
-impl RouteAccess {
-    fn read(section: &Section<'_>, default_scope: &str) -> Option<Self> {
-        let rule = section.required("rule", |section, key| section.choice(key, RuleName::named));
-        let scope = section.checked("scope", check_scope_token);
-        let all = section.texts("all", check_scope_token);
-        let any = section.texts("any", check_scope_token);
-        let rule = rule?;
-        for key in ["scope", "all", "any"] {
-            if section.has(key) && !rule.keys().contains(&key) {
-                section.problem(key, "means nothing beside this rule");
-            }
-        }
-        match rule {
-            RuleName::Anonymous => Some(Self::Anonymous),
-            RuleName::Authenticated => Some(Self::Authenticated),
-            RuleName::InternalOnly => Some(Self::InternalOnly {
-                scope: scope.unwrap_or_else(|| default_scope.to_owned()),
-            }),
-            RuleName::Scopes => {
-                let (all, any) = (all?, any?);
-                if all.is_empty() && any.is_empty() {
-                    section.problem("rule", "demands scopes, in `all` or in `any`");
-                }
-                Some(Self::Scopes { all, any })
-            }
+fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rule> {
+    let rule = section.required("rule", |section, key| section.choice(key, RuleName::named));
+    let scope = section.checked("scope", Scope::from_word);
+    let all = read_scopes(section, "all");
+    let any = read_scopes(section, "any");
+    let rule = rule?;
+    for key in ["scope", "all", "any"] {
+        if section.has(key) && !rule.keys().contains(&key) {
+            section.problem(key, "means nothing beside this rule");
         }
     }
+    match rule {
+        RuleName::Anonymous => Some(Rule::Anonymous),
+        RuleName::Authenticated => Some(Rule::Authenticated),
+        RuleName::InternalOnly => scope
+            .or_else(|| default_scope.cloned())
+            .map(Rule::InternalOnly),
+        RuleName::Scopes => {
+            let (all, any) = (all?, any?);
+            if all.is_empty() && any.is_empty() {
+                section.problem("rule", "demands scopes, in `all` or in `any`");
+            }
+            Some(Rule::Scopes { all, any })
+        }
+    }
+}
+
+/// The scopes of a list, one an element.
+fn read_scopes(section: &Section<'_>, key: &str) -> Option<Scope> {
+    let words = section.texts(key, Scope::from_word)?;
+    Scope::from_words(words.iter().flat_map(Scope::iter))
+        .map_err(|error| section.problem(key, error.to_string()))
+        .ok()
 }
 
 impl IdentityHeaders {
@@ -297,45 +298,15 @@ fn check_algorithm(text: &str) -> Result<Algorithm, &'static str> {
         .map_err(|_| "must be `ES256`, `EdDSA` or `RS256`")
 }
 
-/// One scope-token of RFC 6749 section 3.3.
-fn check_scope_token(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-    match check_name(text) {
-        Ok(_) if !text.chars().all(allowed) => {
-            Err("is no scope: visible ASCII characters without quotes and backslashes")
-        }
-        name => name,
-    }
-}
-
-fn check_method(text: &str) -> Result<String, &'static str> {
-    let is_method =
-        !text.is_empty() && text.len() <= 32 && text.chars().all(|c| c.is_ascii_uppercase());
-    let message = "must be an HTTP method in capitals";
-    is_method.then(|| text.to_owned()).ok_or(message)
-}
-
-fn check_pattern(text: &str) -> Result<String, &'static str> {
-    let segments = text.strip_prefix('/').ok_or("must begin with a slash")?;
-    if text.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '\\'))
-    {
-        return Err("must be a path without query, fragment, spaces and backslashes");
-    }
-    let segments: Vec<_> = segments.split('/').collect();
-    let is_tail = |segment: &&str| *segment == "**" || segment.starts_with("{*");
-    match segments.split_last() {
-        Some((_, before)) if before.iter().any(is_tail) => {
-            Err("must have `**` or `{*name}` at its end alone")
-        }
-        _ => check_name(text),
-    }
+fn check_method(text: &str) -> Result<Method, &'static str> {
+    let is_method = text.len() <= 32 && text.chars().all(|c| c.is_ascii_uppercase());
+    let method = Method::from_bytes(text.as_bytes())
+        .ok()
+        .filter(|_| is_method);
+    method.ok_or("must be an HTTP method in capitals")
 }
 
 fn check_resource(text: &str) -> Result<Url, &'static str> {
-    let url = strict_url(text).filter(|url| url.scheme() == "https" && url.has_host());
-    let url = url.ok_or("must be an https URL")?;
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("must not hold a user name, a password or a fragment");
-    }
-    Ok(url)
+    let resource = strict_url(text).ok_or("is not a URL")?;
+    metadata::check_resource(&resource).map(|()| resource)
 }

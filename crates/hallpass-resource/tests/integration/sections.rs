@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Loader, Problems, Section};
-use hallpass_resource::{IdentityHeaders, JwksLocation, Mode, RouteAccess, SecuritySettings};
-use hallpass_token::Algorithm;
+use hallpass_resource::{IdentityHeaders, JwksLocation, Mode, RouteRule, Rule, SecuritySettings};
+use hallpass_token::{Algorithm, Algorithms};
+use http::Method;
 
 /// The section, of a service that has a name.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ impl Configuration for Settings {
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
-        let name = root.section("service").service_name("name");
-        let security = SecuritySettings::read_for(root, name.as_deref());
+        let name = root.section("service").parsed("name");
+        let security = SecuritySettings::read_for(root, name.as_ref());
         Some(Self {
             security: security?,
         })
@@ -75,11 +76,12 @@ fn issuers_come_from_the_list_and_from_the_short_form() {
         (customers.audience.as_str(), customers.internal),
         ("shop", false)
     );
-    assert_eq!(customers.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+    let two: Algorithms = [Algorithm::Rs256, Algorithm::EdDsa].into_iter().collect();
+    assert_eq!(customers.algorithms, two);
     assert!(customers.dangerous_accept_untyped);
     assert_eq!(
-        (partners.audience.as_str(), &partners.algorithms[..]),
-        ("service-order", &Algorithm::EVERY[..])
+        (partners.audience.as_str(), partners.algorithms),
+        ("service-order", Algorithms::ALL)
     );
     let JwksLocation::File(path) = &partners.jwks else {
         panic!("a file")
@@ -145,43 +147,61 @@ fn an_issuer_has_keys_in_one_place_and_is_named_once() {
 #[test]
 fn routes_say_who_may_call() {
     let jwt = everything().security.internal_jwt;
-    let access: Vec<_> = jwt
-        .routes
-        .iter()
-        .map(|route| route.access.clone())
-        .collect();
-    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let route = |path: &str, rule| RouteRule::new(path.parse().unwrap(), rule);
+    let scopes = Rule::Scopes {
+        all: "orders".parse().unwrap(),
+        any: "read write".parse().unwrap(),
+    };
     assert_eq!(
-        access,
+        jwt.routes,
         [
-            RouteAccess::Anonymous,
-            RouteAccess::Scopes {
-                all: texts(&["orders"]),
-                any: texts(&["read", "write"])
-            },
-            RouteAccess::InternalOnly {
-                scope: "jobs".to_owned()
-            },
-            RouteAccess::Authenticated,
+            route("/health/**", Rule::Anonymous),
+            route("/orders/{id}", scopes)
+                .methods([Method::GET, Method::PUT])
+                .mode(Mode::Off),
+            route("/jobs/*", Rule::InternalOnly("jobs".parse().unwrap())),
+            route("/files/{*rest}", Rule::Authenticated),
         ]
     );
-    assert_eq!(jwt.routes[1].methods, ["GET", "PUT"]);
-    assert_eq!(
-        (jwt.routes[1].mode, jwt.routes[0].mode),
-        (Some(Mode::Off), None)
-    );
-    assert_eq!(jwt.internal_only.paths, ["/internal/**"]);
+    assert_eq!(jwt.internal_only.paths, ["/internal/**".parse().unwrap()]);
 }
 
 #[test]
 fn an_internal_only_route_demands_the_scope_of_the_section_by_default() {
     let text = "hallpass: { security.internal-jwt: { routes: [{path: /a, rule: internal-only}] } }";
-    let access = load(text).security.internal_jwt.routes.remove(0).access;
+    let rule = Rule::InternalOnly("internal-service".parse().unwrap());
+    let route = RouteRule::new("/a".parse().unwrap(), rule);
+    assert_eq!(load(text).security.internal_jwt.routes, [route]);
+}
+
+#[test]
+fn values_that_can_not_be_meant_are_named_with_their_keys() {
+    let text = "\
+hallpass:
+  security.internal-jwt:
+    issuers:
+      - { name: x, issuer: '', audience: \"a\\nb\", jwks-file: jwks.json }
+    routes:
+      - { path: no-slash, rule: anonymous }
+      - { path: /a, rule: internal-only, scope: '\"' }
+      - { path: /b, rule: anonymous, methods: [GE T] }
+      - { path: '/{a}b', rule: anonymous }
+    resource: http://shop.example
+";
     assert_eq!(
-        access,
-        RouteAccess::InternalOnly {
-            scope: "internal-service".to_owned()
-        }
+        problems(text),
+        [
+            "4:28: security.internal-jwt.issuers[0].issuer: must be 1 to 2048 bytes without control characters",
+            "4:42: security.internal-jwt.issuers[0].audience: must be 1 to 2048 bytes without control characters",
+            "6:17: security.internal-jwt.routes[0].path: no request can have this path: the path does not begin \
+             with a slash",
+            "7:49: security.internal-jwt.routes[1].scope: not a scope: words of printable ASCII without quote and \
+             backslash, one space between",
+            "8:48: security.internal-jwt.routes[2].methods[0]: must be an HTTP method in capitals",
+            "9:17: security.internal-jwt.routes[3].path: a segment is a literal, {name}, *, {*rest} or **",
+            "10:15: security.internal-jwt.resource: must be an https URL without user, query and fragment (http \
+             only on loopback)",
+        ]
     );
 }
 
@@ -192,15 +212,15 @@ fn a_route_that_says_two_things_is_a_problem() {
         ("{rule: anonymous}", "path: is required"),
         (
             "{path: a, rule: anonymous}",
-            "path: must begin with a slash",
+            "path: no request can have this path: the path does not begin with a slash",
         ),
         (
             "{path: /**/b, rule: anonymous}",
-            "path: must have `**` or `{*name}` at its end alone",
+            "path: {*rest} and ** stand only at the end",
         ),
         (
             "{path: '/a?b', rule: anonymous}",
-            "path: must be a path without query, fragment, spaces and backslashes",
+            "path: must be a path without query, fragment and spaces",
         ),
         (
             "{path: /a, rule: anonymous, methods: [get]}",
@@ -220,8 +240,7 @@ fn a_route_that_says_two_things_is_a_problem() {
         ),
         (
             "{path: /a, rule: scopes, all: ['a b']}",
-            "all[0]: is no scope: visible ASCII characters without quotes \
-          and backslashes",
+            "all[0]: not a scope: words of printable ASCII without quote and backslash, one space between",
         ),
         (
             "{path: /a, rule: permit}",
