@@ -7,6 +7,7 @@
 //!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
+//! * [`Network`] is what the parts of a service take that call others: transport, discovery and clock in one value.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
 //! variables are not read. Bodies are read within a limit that the reader states.
@@ -38,6 +39,7 @@ mod breaker;
 mod bulkhead;
 mod discovery;
 mod endpoint_url;
+mod network;
 mod outcome;
 mod random;
 mod retry;
@@ -53,6 +55,7 @@ pub use discovery::{
     Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{NextStep, RetryBudget, next_step};
