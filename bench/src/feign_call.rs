@@ -7,11 +7,13 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hallpass::clock::SystemClock;
 use hallpass::feign::{Feign, FeignError, feign_client};
-use hallpass::upstream::{Body, HttpTransport, StaticDiscovery};
+use hallpass::upstream::{Body, HttpTransport, Network, StaticDiscovery};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -64,11 +66,12 @@ pub(crate) fn run() -> Outcome<()> {
     runtime.block_on(handle.token())?;
     let discovery =
         StaticDiscovery::new().with("logistics-service", [address.to_string().parse()?]);
-    let feign = Feign::builder()
-        .tokens(tokens)
-        .transport(transport.clone())
-        .discovery(discovery)
-        .build()?;
+    let network = Network::new(
+        transport.clone(),
+        Arc::new(discovery),
+        Arc::new(SystemClock::new()),
+    );
+    let feign = Feign::builder(&network).tokens(tokens).build();
     let logistics = FeignLogistics::new(&feign)?;
     let mut token = HeaderValue::try_from(format!("Bearer {}", "x".repeat(TOKEN_BYTES)))?;
     token.set_sensitive(true);

@@ -1,9 +1,8 @@
 //! What can be wrong before the first call.
 
-use hallpass_upstream::EndpointUrlError;
-use hallpass_upstream::{InvalidInstance, TransportError};
+use hallpass_upstream::{EndpointUrlError, InvalidInstance};
 
-/// Why a client or the runtime can not be built. Found at start, before any call.
+/// Why a client cannot be built. Found at start, before any call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -41,7 +40,4 @@ pub enum BuildError {
         /// Name of the client.
         client: &'static str,
     },
-    /// The default transport can not be made.
-    #[error(transparent)]
-    Transport(TransportError),
 }

@@ -207,7 +207,13 @@ fn build(
         Ok(Method {
             spec: method,
             deadline: deadline(spec, method, overrides, configured),
-            stack: method_stack::new(rules.clone(), &upstream, isolate, &shared.clock, transport),
+            stack: method_stack::new(
+                rules.clone(),
+                &upstream,
+                isolate,
+                &shared.network.clock,
+                transport,
+            ),
         })
     });
     Ok(Client::new(ClientInner {
@@ -217,7 +223,7 @@ fn build(
         max_answer_bytes: overrides
             .max_answer_bytes
             .unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
-        clock: Arc::clone(&shared.clock),
+        clock: Arc::clone(&shared.network.clock),
         metrics: shared.metrics.clone(),
         observers: Arc::clone(&shared.observers),
     }))
@@ -291,12 +297,12 @@ fn transport(
         &plan,
         service,
         shared.tokens.as_ref(),
-        &shared.clock,
+        &shared.network.clock,
         !shared.observers.is_empty(),
     );
     Ok(method_stack::transport(
         layers,
-        &shared.clock,
-        shared.transport.clone(),
+        &shared.network.clock,
+        shared.network.transport.clone(),
     ))
 }

@@ -4,28 +4,25 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::settings::FeignSettings;
-use hallpass_client::AuthTokenService;
-use hallpass_client::TokenFeignSettings;
-use hallpass_clock::{Clock, SystemClock};
-use hallpass_upstream::{
-    Address, Discover, HttpTransport, StaticDiscovery, Upstream, UpstreamSettings,
-};
+use hallpass_client::{AuthTokenService, TokenFeignSettings};
+use hallpass_upstream::{Address, Network, Upstream, UpstreamSettings};
 
-use crate::build_error::BuildError;
 use crate::identity::Withheld;
 use crate::metrics::{BreakerGauges, FeignMetrics};
 use crate::observer::{FinishedCall, Observer};
+use crate::settings::FeignSettings;
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the
 /// circuit breakers and the retry budget. Cheap to clone.
 ///
 /// ```
-/// use hallpass_upstream::StaticDiscovery;
+/// use std::sync::Arc;
 /// use hallpass_feign::Feign;
+/// use hallpass_upstream::{Network, StaticDiscovery};
 ///
 /// let discovery = StaticDiscovery::new().with("logistics-service", ["127.0.0.1:8082".parse()?]);
-/// let feign = Feign::builder().discovery(discovery).build()?;
+/// let feign = Feign::builder(&Network::system(Arc::new(discovery))?).build();
+/// # let _ = feign;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -35,9 +32,7 @@ pub struct Feign {
 
 pub(crate) struct Shared {
     pub(crate) tokens: Option<AuthTokenService>,
-    pub(crate) discovery: Arc<dyn Discover>,
-    pub(crate) transport: HttpTransport,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) network: Network,
     pub(crate) settings: FeignSettings,
     pub(crate) metrics: FeignMetrics,
     pub(crate) observers: Arc<[Observer]>,
@@ -56,10 +51,18 @@ struct TokenLess {
 }
 
 impl Feign {
-    /// Settings first; see [`FeignBuilder`].
+    /// Settings first; see [`FeignBuilder`]. The clock of `network` is that of the circuit breakers and of the durations
+    /// that are reported; deadlines and waits follow tokio's timers.
     #[must_use]
-    pub fn builder() -> FeignBuilder {
-        FeignBuilder::default()
+    pub fn builder(network: &Network) -> FeignBuilder {
+        FeignBuilder {
+            network: network.clone(),
+            tokens: None,
+            settings: FeignSettings::default(),
+            token_less: TokenLess::default(),
+            metrics: FeignMetrics::default(),
+            observers: Vec::new(),
+        }
     }
 
     /// The metrics of all clients, for a registry.
@@ -105,7 +108,10 @@ impl Feign {
             Address::LoadBalanced(service) => Arc::clone(service),
             Address::Fixed(_) => Arc::from(client),
         };
-        let (discovery, clock) = (Arc::clone(&shared.discovery), Arc::clone(&shared.clock));
+        let Network {
+            discovery, clock, ..
+        } = &shared.network;
+        let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
         let upstream = Upstream::new(name, address.clone(), discovery, clock)
             .with_settings(settings.clone())
             .with_observer(BreakerGauges::new(client, &shared.metrics));
@@ -123,13 +129,10 @@ impl fmt::Debug for Feign {
     }
 }
 
-/// Puts a [`Feign`] together. Everything has a default.
-#[derive(Default)]
+/// Puts a [`Feign`] together; made by [`Feign::builder`]. Everything but the network has a default.
 pub struct FeignBuilder {
+    network: Network,
     tokens: Option<AuthTokenService>,
-    discovery: Option<Arc<dyn Discover>>,
-    transport: Option<HttpTransport>,
-    clock: Option<Arc<dyn Clock>>,
     settings: FeignSettings,
     token_less: TokenLess,
     metrics: FeignMetrics,
@@ -141,35 +144,6 @@ impl FeignBuilder {
     #[must_use]
     pub fn tokens(mut self, tokens: AuthTokenService) -> Self {
         self.tokens = Some(tokens);
-        self
-    }
-
-    /// Finds the instances of `lb://` services. Default: knows none.
-    #[must_use]
-    pub fn discovery(mut self, discovery: impl Discover) -> Self {
-        self.discovery = Some(Arc::new(discovery));
-        self
-    }
-
-    /// As [`FeignBuilder::discovery`], for a discovery that others use too.
-    #[must_use]
-    pub fn shared_discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
-        self.discovery = Some(discovery);
-        self
-    }
-
-    /// Connections. Default: [`HttpTransport::new`].
-    #[must_use]
-    pub fn transport(mut self, transport: HttpTransport) -> Self {
-        self.transport = Some(transport);
-        self
-    }
-
-    /// Time for the circuit breakers and the durations that are reported; deadlines and waits follow tokio's timers.
-    /// Default: [`SystemClock`].
-    #[must_use]
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
         self
     }
 
@@ -202,29 +176,19 @@ impl FeignBuilder {
     }
 
     /// The runtime. Opens no connection and starts no task.
-    ///
-    /// # Errors
-    /// [`BuildError::Transport`] when no transport was given and the default one can not be made.
-    pub fn build(self) -> Result<Feign, BuildError> {
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => HttpTransport::new().map_err(BuildError::Transport)?,
-        };
-        Ok(Feign {
+    #[must_use]
+    pub fn build(self) -> Feign {
+        Feign {
             shared: Arc::new(Shared {
                 tokens: self.tokens,
-                discovery: self
-                    .discovery
-                    .unwrap_or_else(|| Arc::new(StaticDiscovery::new())),
-                transport,
-                clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+                network: self.network,
                 settings: self.settings,
                 metrics: self.metrics,
                 observers: self.observers.into(),
                 token_less: self.token_less,
                 upstreams: Mutex::default(),
             }),
-        })
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The declarative call layer: a trait is the remote service, and identity is attached for you.
 //!
 //! ```
-//! use hallpass_upstream::StaticDiscovery;
+//! use std::sync::Arc;
 //! use hallpass_feign::{Feign, FeignError, feign_client};
+//! use hallpass_upstream::{Network, StaticDiscovery};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Shipment {
@@ -28,7 +29,7 @@
 //!
 //! # async fn handler() -> Result<(), Box<dyn std::error::Error>> {
 //! let discovery = StaticDiscovery::new().with("logistics-service", ["127.0.0.1:8082".parse()?]);
-//! let feign = Feign::builder().discovery(discovery).build()?;
+//! let feign = Feign::builder(&Network::system(Arc::new(discovery))?).build();
 //! let logistics = FeignLogistics::new(&feign)?;
 //! for shipment in logistics.shipments(7, None).await? {
 //!     println!("{}", shipment.carrier);

@@ -7,9 +7,7 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::{Clock, SystemClock};
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, SecuritySettings};
-use hallpass_upstream::{
-    Discover, DiscoverySettings, HttpTransport, Instance, InvalidInstance, StaticDiscovery,
-};
+use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
 
 use crate::{Error, Settings};
 
@@ -29,9 +27,7 @@ pub struct Hallpass {
 struct Shared {
     service_name: String,
     security: SecuritySettings,
-    clock: Arc<dyn Clock>,
-    discovery: Arc<dyn Discover>,
-    transport: HttpTransport,
+    network: Network,
     tokens: AuthTokenService,
     feign: Feign,
 }
@@ -77,11 +73,15 @@ impl Hallpass {
         let Shared {
             service_name,
             security,
+            network,
+            ..
+        } = &*self.shared;
+        let Network {
             transport,
             discovery,
             clock,
             ..
-        } = &*self.shared;
+        } = network;
         let (transport, discovery) = (transport.clone(), Arc::clone(discovery));
         ResourceServer::from_settings(
             security,
@@ -92,22 +92,28 @@ impl Hallpass {
         )
     }
 
+    /// Transport, discovery and clock, for parts that a service builds for itself.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.shared.network
+    }
+
     /// Finds the instances of a service.
     #[must_use]
     pub fn discovery(&self) -> &Arc<dyn Discover> {
-        &self.shared.discovery
+        &self.shared.network.discovery
     }
 
     /// The way out, for requests that no trait describes.
     #[must_use]
     pub fn transport(&self) -> &HttpTransport {
-        &self.shared.transport
+        &self.shared.network.transport
     }
 
     /// The clock that all parts read.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.shared.clock
+        &self.shared.network.clock
     }
 }
 
@@ -158,20 +164,25 @@ impl HallpassBuilder<'_> {
         let transport = self.transport.map_or_else(HttpTransport::new, Ok)?;
         let discovery = match self.discovery {
             Some(discovery) => discovery,
-            None => Arc::new(listed(&settings.discovery).map_err(Error::Instance)?),
+            None => Arc::new(
+                StaticDiscovery::from_settings(&settings.discovery).map_err(Error::Instance)?,
+            ),
         };
+        let network = Network::new(transport, discovery, clock);
         let tokens = match &settings.internal_token.token_service {
             Some(section) => {
-                let (discovery, clock) = (Arc::clone(&discovery), Arc::clone(&clock));
-                AuthTokenService::from_settings(section, transport.clone(), discovery, clock)
+                let Network {
+                    transport,
+                    discovery,
+                    clock,
+                    ..
+                } = network.clone();
+                AuthTokenService::from_settings(section, transport, discovery, clock)
             }
             None => AuthTokenService::disabled(),
         };
-        let mut feign = Feign::builder()
+        let mut feign = Feign::builder(&network)
             .tokens(tokens.clone())
-            .shared_discovery(Arc::clone(&discovery))
-            .transport(transport.clone())
-            .clock(Arc::clone(&clock))
             .settings(&settings.feign, &settings.internal_token.feign);
         if let Some(observer) = self.observer {
             feign = feign.observe(observer);
@@ -183,10 +194,8 @@ impl HallpassBuilder<'_> {
                 .clone()
                 .unwrap_or_else(|| UNNAMED.to_owned()),
             security: settings.security.clone(),
-            feign: feign.build()?,
-            clock,
-            discovery,
-            transport,
+            feign: feign.build(),
+            network,
             tokens,
         };
         Ok(Hallpass {
@@ -201,17 +210,4 @@ impl fmt::Debug for HallpassBuilder<'_> {
             .field("settings", self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// The addresses that the configuration lists.
-fn listed(discovery: &DiscoverySettings) -> Result<StaticDiscovery, InvalidInstance> {
-    let services = discovery.instances.iter();
-    services
-        .into_iter()
-        .try_fold(StaticDiscovery::new(), |known, (service, addresses)| {
-            let instances = addresses
-                .iter()
-                .map(|address| address.to_string().parse::<Instance>());
-            Ok(known.with(service, instances.collect::<Result<Vec<_>, _>>()?))
-        })
 }

@@ -13,7 +13,7 @@ async fn answering(
     answer: impl Fn() -> Response + Send + Sync + 'static,
 ) -> (Upstream, FeignOrders) {
     let upstream = Upstream::answering(move |_, _| answer()).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::builder(&feign)
         .max_answer_bytes(64)
         .build()

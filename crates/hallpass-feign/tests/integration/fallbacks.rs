@@ -5,10 +5,9 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use hallpass_client::context;
 use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
-use hallpass_upstream::StaticDiscovery;
 use http::StatusCode;
 
-use crate::support::{Answer, Issuer, Upstream, caller, closed_port, runtime};
+use crate::support::{Answer, Issuer, Upstream, caller, closed_port, network_of, runtime};
 
 #[feign_client(name = "service-a", identity = "relay", when_absent = "none", fallback = SaysWhy, deadline_ms = 150)]
 trait Stock {
@@ -44,7 +43,7 @@ impl Stock for SaysWhy {
 async fn answering(status: u16) -> (Upstream, FeignStock) {
     let status = StatusCode::from_u16(status).unwrap();
     let upstream = Upstream::answering(move |_, _| status).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let stock = FeignStock::new(&feign).unwrap();
     (upstream, stock)
 }
@@ -97,10 +96,7 @@ async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
     );
     let issuer = Issuer::default();
     issuer.go_down();
-    let feign = runtime(&[&upstream])
-        .tokens(issuer.tokens())
-        .build()
-        .unwrap();
+    let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
     let error = FeignStock::new(&feign)
         .unwrap()
         .as_service("pen")
@@ -112,13 +108,13 @@ async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
 
 #[tokio::test]
 async fn a_service_that_can_not_be_reached_is_answered_for() {
-    let discovery = StaticDiscovery::new().with("service-a", [closed_port().parse().unwrap()]);
-    let stock = FeignStock::new(&Feign::builder().discovery(discovery).build().unwrap()).unwrap();
+    let nowhere = network_of([closed_port().as_str()]);
+    let stock = FeignStock::new(&Feign::builder(&nowhere).build()).unwrap();
     assert_eq!(
         stock.count("pen", None).await.unwrap(),
         "pen None for nobody because of transport"
     );
-    let stock = FeignStock::new(&Feign::builder().build().unwrap()).unwrap();
+    let stock = FeignStock::new(&runtime(&[]).build()).unwrap();
     assert_eq!(
         stock.count("pen", None).await.unwrap(),
         "pen None for nobody because of no_instance"
@@ -128,7 +124,7 @@ async fn a_service_that_can_not_be_reached_is_answered_for() {
 #[tokio::test]
 async fn a_deadline_that_runs_out_is_answered_for_and_does_not_limit_the_fallback() {
     let upstream = Upstream::scripted(|_, _| -> Answer { Box::pin(std::future::pending()) }).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let slow = MockStock::new().on_count(|_, _| Ok(fallback_cause().unwrap().code().to_owned()));
     struct Patient(MockStock);
     impl Stock for Patient {
@@ -150,7 +146,7 @@ async fn a_deadline_that_runs_out_is_answered_for_and_does_not_limit_the_fallbac
 #[tokio::test]
 async fn the_fallbacks_own_error_is_the_calls_error() {
     let (upstream, _) = answering(500).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let refusing = BoxStock::new(MockStock::new());
     let stock = FeignStock::builder(&feign)
         .fallback(refusing)
@@ -175,6 +171,6 @@ async fn the_fallbacks_own_error_is_the_calls_error() {
 #[tokio::test]
 async fn a_good_answer_never_asks_the_fallback() {
     let upstream = Upstream::answering(|_, _| "\"12\"".into_response()).await;
-    let stock = FeignStock::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let stock = FeignStock::new(&runtime(&[&upstream]).build()).unwrap();
     assert_eq!(stock.count("pen", None).await.unwrap(), "12");
 }

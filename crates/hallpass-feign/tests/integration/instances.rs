@@ -7,12 +7,11 @@ use std::time::Duration;
 use axum::response::IntoResponse;
 use hallpass_config::Percent;
 use hallpass_feign::{Feign, FeignError, FinishedCall};
-use hallpass_upstream::StaticDiscovery;
 use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;
 
 use crate::clients::{FeignOrders, Order, Orders};
-use crate::support::{Upstream, closed_port, runtime};
+use crate::support::{Upstream, closed_port, network_of, runtime};
 
 async fn with_status(status: StatusCode) -> Upstream {
     Upstream::answering(move |_, _| status).await
@@ -24,7 +23,7 @@ async fn calls_are_spread_over_the_instances() {
         with_status(StatusCode::OK).await,
         with_status(StatusCode::OK).await,
     );
-    let orders = FeignOrders::new(&runtime(&[&first, &second]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&first, &second]).build()).unwrap();
     for _ in 0..60 {
         orders.remove(1).await.unwrap();
     }
@@ -36,7 +35,7 @@ async fn calls_are_spread_over_the_instances() {
 async fn a_retry_after_an_unavailable_instance_goes_to_another_one() {
     let sick = with_status(StatusCode::SERVICE_UNAVAILABLE).await;
     let well = with_status(StatusCode::OK).await;
-    let orders = FeignOrders::new(&runtime(&[&sick, &well]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&sick, &well]).build()).unwrap();
     for _ in 0..30 {
         orders.remove(1).await.unwrap();
     }
@@ -47,10 +46,8 @@ async fn a_retry_after_an_unavailable_instance_goes_to_another_one() {
 #[tokio::test]
 async fn what_was_never_sent_may_be_sent_elsewhere_whatever_the_verb() {
     let well = Upstream::answering(|_, _| r#"{"id":1,"note":""}"#).await;
-    let addresses = [closed_port(), well.address().to_owned()];
-    let instances = addresses.iter().map(|address| address.parse().unwrap());
-    let discovery = StaticDiscovery::new().with("service-a", instances);
-    let orders = FeignOrders::new(&Feign::builder().discovery(discovery).build().unwrap()).unwrap();
+    let network = network_of([closed_port().as_str(), well.address()]);
+    let orders = FeignOrders::new(&Feign::builder(&network).build()).unwrap();
     let order = Order {
         id: 1,
         note: String::new(),
@@ -73,7 +70,7 @@ async fn third_time_lucky() -> Upstream {
 #[tokio::test]
 async fn idempotent_calls_are_repeated_and_others_are_not() {
     let upstream = third_time_lucky().await;
-    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
     let order = Order {
         id: 1,
         note: "x".to_owned(),
@@ -86,14 +83,14 @@ async fn idempotent_calls_are_repeated_and_others_are_not() {
     assert_eq!(upstream.seen().len(), 1);
 
     let upstream = third_time_lucky().await;
-    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
     orders.replace(1, order).await.unwrap();
     let bodies: HashSet<String> = upstream.seen().into_iter().map(|seen| seen.body).collect();
     assert_eq!(bodies, HashSet::from([r#"{"id":1,"note":"x"}"#.to_owned()]));
     assert_eq!(upstream.seen().len(), 3);
 
     let upstream = third_time_lucky().await;
-    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
     orders.repeatable(1).await.unwrap();
     assert_eq!(upstream.seen().len(), 3);
 }
@@ -102,7 +99,7 @@ async fn idempotent_calls_are_repeated_and_others_are_not() {
 async fn errors_that_would_come_again_are_not_repeated() {
     for status in [400, 401, 403, 404, 429, 500, 501] {
         let upstream = with_status(StatusCode::from_u16(status).unwrap()).await;
-        let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+        let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
         orders.remove(1).await.unwrap_err();
         assert_eq!(upstream.seen().len(), 1, "{status}");
     }
@@ -111,7 +108,7 @@ async fn errors_that_would_come_again_are_not_repeated() {
 #[tokio::test]
 async fn retries_stop_when_the_services_budget_is_used_up() {
     let upstream = with_status(StatusCode::SERVICE_UNAVAILABLE).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let retry = RetrySettings {
         max_attempts: 2,
         budget: Percent::TENTH,
@@ -134,7 +131,7 @@ async fn retries_stop_when_the_services_budget_is_used_up() {
 async fn a_wish_to_be_left_alone_beyond_the_deadline_ends_the_call() {
     let busy = || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "30")]);
     let upstream = Upstream::answering(move |_, _| busy()).await;
-    let orders = FeignOrders::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
     assert_eq!(orders.remove(1).await.unwrap_err().code(), "server_error");
     assert_eq!(upstream.seen().len(), 1);
 }
@@ -146,8 +143,7 @@ async fn an_observer_sees_the_instance_that_answered_in_the_end() {
     let sink = Arc::clone(&calls);
     let feign = runtime(&[&upstream])
         .observe(move |call| sink.lock().unwrap().push(call.clone()))
-        .build()
-        .unwrap();
+        .build();
     FeignOrders::new(&feign).unwrap().remove(1).await.unwrap();
     let calls = calls.lock().unwrap();
     let call = &calls[0];

@@ -37,7 +37,7 @@ async fn calls_are_counted_by_client_template_and_outcome_and_never_by_value() {
         _ => StatusCode::BAD_GATEWAY,
     })
     .await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::new(&feign).unwrap();
     for id in [1, 2, 31337] {
         let _ = orders.remove(id).await;
@@ -70,7 +70,7 @@ async fn calls_are_counted_by_client_template_and_outcome_and_never_by_value() {
 #[tokio::test]
 async fn the_gauge_follows_the_breaker() {
     let upstream = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::new(&feign).unwrap();
     for _ in 0..20 {
         orders.remove(1).await.unwrap_err();
@@ -86,8 +86,7 @@ async fn an_observer_learns_whose_identity_a_call_carried() {
     let feign = runtime(&[&upstream])
         .tokens(Issuer::default().tokens())
         .observe(move |call| sink.lock().unwrap().push(call.clone()))
-        .build()
-        .unwrap();
+        .build();
     let (service, relay) = (
         FeignAsService::new(&feign).unwrap(),
         FeignAsCaller::new(&feign).unwrap(),
@@ -130,7 +129,7 @@ async fn a_call_that_is_dropped_is_counted_as_cancelled() {
         Box::pin(std::future::pending())
     })
     .await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::new(&feign).unwrap();
     tokio::select! {
         _ = orders.remove(1) => panic!("nobody answers"),

@@ -13,7 +13,7 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::clients::{FeignOrders, Orders};
-use crate::support::{Answer, Upstream, runtime};
+use crate::support::{Answer, Upstream, runtime, runtime_at};
 use hallpass_clock::ManualClock;
 
 /// Four calls decide, half of them failed opens for 30 s, two calls are let through then.
@@ -52,10 +52,7 @@ async fn fixture() -> Fixture {
     })
     .await;
     let clock = ManualClock::default();
-    let feign = runtime(&[&upstream])
-        .clock(Arc::new(clock.clone()))
-        .build()
-        .unwrap();
+    let feign = runtime_at(&clock, &[&upstream]).build();
     let orders = without_retries(FeignOrders::builder(&feign));
     Fixture {
         upstream,
@@ -126,10 +123,7 @@ async fn slow_answers_open_the_breaker_though_they_are_good() {
     let clock = ManualClock::default();
     let slow = clock.clone();
     let upstream = Upstream::answering(move |_, _| slow.advance(Duration::from_secs(2))).await;
-    let feign = runtime(&[&upstream])
-        .clock(Arc::new(clock))
-        .build()
-        .unwrap();
+    let feign = runtime_at(&clock, &[&upstream]).build();
     let orders = without_retries(FeignOrders::builder(&feign));
     for _ in 0..4 {
         orders.remove(1).await.unwrap();
@@ -140,7 +134,7 @@ async fn slow_answers_open_the_breaker_though_they_are_good() {
 #[tokio::test]
 async fn a_breaker_that_is_switched_off_lets_everything_through() {
     let fixture = fixture().await;
-    let feign = runtime(&[&fixture.upstream]).build().unwrap();
+    let feign = runtime(&[&fixture.upstream]).build();
     let off = BreakerSettings {
         enabled: false,
         ..breaker()
@@ -155,7 +149,7 @@ async fn a_breaker_that_is_switched_off_lets_everything_through() {
 #[tokio::test]
 async fn clients_of_one_name_share_the_breaker_unless_their_settings_differ() {
     let upstream = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let own = without_retries(FeignOrders::builder(&feign));
     let [first, second] = [0, 1].map(|_| FeignOrders::new(&feign).unwrap());
     for _ in 0..BreakerSettings::default().minimum_calls {
@@ -181,7 +175,7 @@ async fn silent() -> (Upstream, Arc<Notify>) {
 async fn an_instance_that_never_answers_opens_the_breaker_by_its_missed_deadlines() {
     let (upstream, _) = silent().await;
     for isolate in [false, true] {
-        let feign = runtime(&[&upstream]).build().unwrap();
+        let feign = runtime(&[&upstream]).build();
         let builder = FeignOrders::builder(&feign)
             .deadline(Duration::from_millis(50))
             .isolate(isolate);
@@ -200,7 +194,7 @@ async fn an_instance_that_never_answers_opens_the_breaker_by_its_missed_deadline
 #[tokio::test]
 async fn callers_that_go_away_say_nothing_about_the_instance() {
     let (upstream, asked) = silent().await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = without_retries(FeignOrders::builder(&feign).deadline(Duration::from_millis(300)));
     for _ in 0..10 {
         tokio::select! {
@@ -215,10 +209,7 @@ async fn callers_that_go_away_say_nothing_about_the_instance() {
 async fn a_call_that_is_dropped_in_half_open_gives_its_permit_back() {
     let (upstream, asked) = silent().await;
     let clock = ManualClock::default();
-    let feign = runtime(&[&upstream])
-        .clock(Arc::new(clock.clone()))
-        .build()
-        .unwrap();
+    let feign = runtime_at(&clock, &[&upstream]).build();
     let orders = without_retries(FeignOrders::builder(&feign).deadline(Duration::from_millis(50)));
     for _ in 0..4 {
         orders.remove(1).await.unwrap_err();
@@ -258,7 +249,7 @@ async fn many_callers_at_once_in_half_open_send_no_more_than_the_permitted_calls
 #[tokio::test]
 async fn a_deadline_of_any_size_is_no_panic() {
     let fixture = fixture().await;
-    let feign = runtime(&[&fixture.upstream]).build().unwrap();
+    let feign = runtime(&[&fixture.upstream]).build();
     let patient = FeignOrders::builder(&feign)
         .deadline(Duration::MAX)
         .build()
@@ -269,7 +260,7 @@ async fn a_deadline_of_any_size_is_no_panic() {
 #[tokio::test]
 async fn a_bulkhead_bounds_the_calls_under_way_and_the_wait() {
     let (upstream, asked) = silent().await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let bulkhead = BulkheadSettings::new(1, Duration::from_millis(20));
     let orders = FeignOrders::builder(&feign)
         .bulkhead(bulkhead)
@@ -296,7 +287,7 @@ async fn an_answer_whose_body_breaks_off_is_a_failure_of_the_instance() {
         axum::body::Body::from_stream(futures_util::stream::iter(broken)).into_response()
     })
     .await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = without_retries(FeignOrders::builder(&feign));
     for _ in 0..4 {
         assert_eq!(orders.find("1").await.unwrap_err().code(), "transport");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_feign::{ArgumentProblem, Feign, FeignError, MAX_TARGET_BYTES};
+use hallpass_feign::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use hallpass_upstream::EndpointUrl;
 
 use crate::clients::{FeignOrders, Filter, Order, Orders};
@@ -11,7 +11,7 @@ use crate::support::{Upstream, runtime};
 async fn echo() -> (Upstream, FeignOrders) {
     let order = r#"{"id":1,"note":"x"}"#;
     let upstream = Upstream::answering(move |_, _| order).await;
-    let feign = runtime(&[&upstream]).build().unwrap();
+    let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::new(&feign).unwrap();
     (upstream, orders)
 }
@@ -210,7 +210,7 @@ async fn a_target_that_is_too_long_is_refused_before_anything_is_sent() {
 #[tokio::test]
 async fn a_url_replaces_the_service_name_and_its_path_goes_before_all_others() {
     let upstream = Upstream::answering(|_, _| "null").await;
-    let feign = Feign::builder().build().unwrap();
+    let feign = runtime(&[]).build();
     let url: EndpointUrl = format!("http://{}/estate/", upstream.address())
         .parse()
         .unwrap();
@@ -221,7 +221,7 @@ async fn a_url_replaces_the_service_name_and_its_path_goes_before_all_others() {
 
 #[tokio::test]
 async fn a_service_that_nobody_knows_is_an_error_of_its_own() {
-    let feign = Feign::builder().build().unwrap();
+    let feign = runtime(&[]).build();
     let error = FeignOrders::new(&feign)
         .unwrap()
         .remove(7)

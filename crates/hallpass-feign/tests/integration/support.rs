@@ -3,21 +3,40 @@
 mod issuer;
 mod upstream;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hallpass_clock::ManualClock;
 use hallpass_feign::{Feign, FeignBuilder};
 use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
-use hallpass_upstream::StaticDiscovery;
+use hallpass_upstream::{Network, StaticDiscovery};
 
 pub(crate) use issuer::Issuer;
 pub(crate) use upstream::{Answer, Seen, Upstream};
 
 /// A runtime that knows one service, `service-a`, at these addresses.
 pub(crate) fn runtime(instances: &[&Upstream]) -> FeignBuilder {
-    let instances = instances
-        .iter()
-        .map(|upstream| upstream.address().parse().unwrap());
-    Feign::builder().discovery(StaticDiscovery::new().with("service-a", instances))
+    Feign::builder(&network(instances))
+}
+
+/// As [`runtime`], by a clock that the test drives.
+pub(crate) fn runtime_at(clock: &ManualClock, instances: &[&Upstream]) -> FeignBuilder {
+    let mut network = network(instances);
+    network.clock = Arc::new(clock.clone());
+    Feign::builder(&network)
+}
+
+fn network(instances: &[&Upstream]) -> Network {
+    network_of(instances.iter().map(|upstream| upstream.address()))
+}
+
+/// A network that knows one service, `service-a`, at these addresses.
+pub(crate) fn network_of<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Network {
+    let instances = addresses
+        .into_iter()
+        .map(|address| address.parse().unwrap());
+    let discovery = StaticDiscovery::new().with("service-a", instances);
+    Network::system(Arc::new(discovery)).unwrap()
 }
 
 /// An address at which nobody listens.

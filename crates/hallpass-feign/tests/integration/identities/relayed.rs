@@ -13,7 +13,7 @@ use crate::clients::{
     AsCaller, AsService, Exchanged, FeignAsCaller, FeignAsService, FeignExchanged, FeignIsolated,
     Isolated,
 };
-use crate::support::{Issuer, Upstream, caller, caller_until, runtime};
+use crate::support::{Issuer, Upstream, caller, caller_until, runtime, runtime_at};
 use hallpass_clock::{Clock as _, ManualClock};
 
 const ANNA: Option<&str> = Some("Bearer token-of-anna");
@@ -24,7 +24,7 @@ async fn upstream() -> Upstream {
 
 async fn client() -> (Upstream, FeignAsCaller) {
     let upstream = upstream().await;
-    let client = FeignAsCaller::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let client = FeignAsCaller::new(&runtime(&[&upstream]).build()).unwrap();
     (upstream, client)
 }
 
@@ -40,7 +40,7 @@ async fn the_caller_is_not_relayed_to_a_third_party_that_the_configuration_names
         ..TokenFeignSettings::default()
     };
     let feign = runtime(&[&upstream]).settings(&FeignSettings::default(), &skip);
-    let client = FeignAsCaller::new(&feign.build().unwrap()).unwrap();
+    let client = FeignAsCaller::new(&feign.build()).unwrap();
     context::scope(caller("anna"), client.mine()).await.unwrap();
     assert_eq!(identities(&upstream), [None]);
 }
@@ -113,7 +113,7 @@ async fn the_caller_is_found_by_each_retry() {
         _ => "\"ok\"".into_response(),
     })
     .await;
-    let client = FeignAsCaller::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let client = FeignAsCaller::new(&runtime(&[&upstream]).build()).unwrap();
     context::scope(caller("anna"), client.mine()).await.unwrap();
     assert_eq!(identities(&upstream), vec![ANNA.map(str::to_owned); 3]);
 }
@@ -122,7 +122,7 @@ async fn the_caller_is_found_by_each_retry() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_caller_is_found_by_a_breaker_that_runs_the_call_on_another_task() {
     let upstream = upstream().await;
-    let client = FeignIsolated::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let client = FeignIsolated::new(&runtime(&[&upstream]).build()).unwrap();
     for name in ["anna", "ben", "anna"] {
         context::scope(caller(name), client.mine()).await.unwrap();
     }
@@ -178,10 +178,7 @@ async fn in_a_detached_or_a_raw_task_nothing_is_sent() {
 async fn a_caller_whose_token_has_expired_is_not_passed_on() {
     let upstream = upstream().await;
     let clock = ManualClock::default();
-    let feign = runtime(&[&upstream])
-        .clock(std::sync::Arc::new(clock.clone()))
-        .build()
-        .unwrap();
+    let feign = runtime_at(&clock, &[&upstream]).build();
     let client = FeignAsCaller::new(&feign).unwrap();
     let anna = caller_until(
         "anna",
@@ -200,10 +197,7 @@ async fn a_caller_whose_token_has_expired_is_not_passed_on() {
 async fn a_missing_caller_is_replaced_only_where_the_client_says_so() {
     let upstream = upstream().await;
     let issuer = Issuer::default();
-    let feign = runtime(&[&upstream])
-        .tokens(issuer.tokens())
-        .build()
-        .unwrap();
+    let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
     let build = |absent| {
         FeignAsCaller::builder(&feign)
             .when_absent(absent)
@@ -224,7 +218,7 @@ async fn a_missing_caller_is_replaced_only_where_the_client_says_so() {
 #[tokio::test]
 async fn exchange_says_that_no_issuer_offers_it_and_sends_nothing() {
     let upstream = upstream().await;
-    let client = FeignExchanged::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let client = FeignExchanged::new(&runtime(&[&upstream]).build()).unwrap();
     let error = context::scope(caller("anna"), client.mine())
         .await
         .unwrap_err();
@@ -239,7 +233,7 @@ async fn exchange_says_that_no_issuer_offers_it_and_sends_nothing() {
 #[tokio::test]
 async fn a_client_without_identity_carries_none_though_there_is_a_caller() {
     let upstream = upstream().await;
-    let client = FeignAsService::builder(&runtime(&[&upstream]).build().unwrap())
+    let client = FeignAsService::builder(&runtime(&[&upstream]).build())
         .identity(Identity::None)
         .build()
         .unwrap();

@@ -14,10 +14,7 @@ async fn client(
 ) -> (Upstream, Issuer, FeignAsService) {
     let upstream = Upstream::answering(answer).await;
     let issuer = Issuer::default();
-    let feign = runtime(&[&upstream])
-        .tokens(issuer.tokens())
-        .build()
-        .unwrap();
+    let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
     let client = FeignAsService::new(&feign).unwrap();
     (upstream, issuer, client)
 }
@@ -104,7 +101,7 @@ async fn without_a_token_nothing_is_sent_and_the_instance_is_not_blamed() {
 #[tokio::test]
 async fn a_runtime_without_a_token_service_sends_nothing_for_a_service_client() {
     let upstream = Upstream::answering(ok).await;
-    let client = FeignAsService::new(&runtime(&[&upstream]).build().unwrap()).unwrap();
+    let client = FeignAsService::new(&runtime(&[&upstream]).build()).unwrap();
     assert_eq!(client.job().await.unwrap_err(), FeignError::NoTokenService);
     assert!(upstream.seen().is_empty());
 }
@@ -121,7 +118,7 @@ async fn a_skipped_client_carries_no_token() {
         let feign = runtime(&[&upstream])
             .tokens(issuer.tokens())
             .settings(&FeignSettings::default(), &skip);
-        FeignAsService::new(&feign.build().unwrap())
+        FeignAsService::new(&feign.build())
             .unwrap()
             .job()
             .await
@@ -144,8 +141,7 @@ async fn the_configuration_decides_over_the_trait_and_the_builder_over_both() {
     let feign = runtime(&[&upstream])
         .tokens(issuer.tokens())
         .settings(&settings, &TokenFeignSettings::default())
-        .build()
-        .unwrap();
+        .build();
     context::scope(caller("anna"), FeignAsService::new(&feign).unwrap().job())
         .await
         .unwrap();

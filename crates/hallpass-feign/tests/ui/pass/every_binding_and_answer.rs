@@ -9,8 +9,10 @@
 #![deny(warnings, unused_qualifications, dead_code)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use hallpass_feign::{BuildError, Feign, FeignError, fallback_cause, feign_client};
+use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
+use hallpass_upstream::{Network, StaticDiscovery};
 
 /// Something to send and to get.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
@@ -130,7 +132,7 @@ async fn generic(orders: &impl Orders) -> Result<Option<Order>> {
     is_send(orders.find(7, Some("x"))).await
 }
 
-pub(crate) fn main() -> std::result::Result<(), BuildError> {
+pub(crate) fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mock = MockOrders::new().on_find(|id, trace| {
         assert_eq!(trace, Some("x"));
         Ok(Some(Order { id }))
@@ -142,7 +144,8 @@ pub(crate) fn main() -> std::result::Result<(), BuildError> {
     drop(is_send(generic(&boxed)));
     assert_eq!(mock.find_calls(), 0);
 
-    let feign = Feign::builder().build()?;
+    let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+    let feign = Feign::builder(&network).build();
     let client = FeignOrders::new(&feign)?;
     let other = FeignOrders::builder(&feign)
         .fallback(boxed)
