@@ -1,7 +1,7 @@
 //! What an identity costs an outgoing call whose token is in memory: the same call with and without the layer, in one
 //! run.
 //!
-//! The callee answers at once, so what is left is the layer. Requests are made alike on both sides, with the three
+//! The callee responds at once, so what is left is the layer. Requests are made alike on both sides, with the three
 //! headers that the call layer sets, because a header map without room would have to grow for the fourth.
 
 use std::cell::RefCell;
@@ -52,7 +52,7 @@ pub(crate) fn run() -> Outcome<()> {
 
     let service = bearer(Identity::Service).layer(callee());
     let relay = bearer(Identity::Relay).layer(callee());
-    let nobody = bearer(Identity::None).layer(callee());
+    let anonymous = bearer(Identity::None).layer(callee());
     let reports = bearer(Identity::Service).reports(true).layer(callee());
     let guard = HostGuardLayer::new("orders").layer(callee());
     let replay = ReplayLayer::new(tokens.clone()).layer(service.clone());
@@ -66,7 +66,7 @@ pub(crate) fn run() -> Outcome<()> {
         service,
     )?;
     print_row("user's token relayed", &|| relayed(&context), relay)?;
-    print_row("identity = none", &request, nobody)?;
+    print_row("identity = none", &request, anonymous)?;
     print_row("service token, with a report per call", &request, reports)?;
     print_row("host guard", &targeted, guard)?;
     print_row("service token, under the replay layer", &request, replay)
@@ -106,18 +106,18 @@ where
     S::Error: Into<CallError>,
 {
     let mut cx = Context::from_waker(Waker::noop());
-    let answer = match service.poll_ready(&mut cx) {
+    let response = match service.poll_ready(&mut cx) {
         Poll::Ready(Ok(())) => pin!(service.call(request)).poll(&mut cx),
         Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         Poll::Pending => Poll::Pending,
     };
-    match answer {
-        Poll::Ready(answer) => Ok(answer.map_err(Into::into)?),
-        Poll::Pending => Err("a call waited, so it was no call with a token in memory".into()),
+    match response {
+        Poll::Ready(response) => Ok(response.map_err(Into::into)?),
+        Poll::Pending => Err("a call waited, so its token was not in memory".into()),
     }
 }
 
-/// Answers at once and shows the optimiser that it used the request.
+/// Responds at once and shows the optimiser that it used the request.
 #[derive(Clone, Copy)]
 struct Callee;
 
@@ -187,14 +187,14 @@ fn context(tokens: &TokenHandle) -> Outcome<SecurityContext> {
     ))
 }
 
-/// Tokens for an hour and more, from an issuer that answers at once.
+/// Tokens for an hour and more, from an issuer that responds at once.
 pub(crate) fn token_service() -> Outcome<AuthTokenService> {
-    let answer = serde_json::json!({
+    let body = serde_json::json!({
         "access_token": "x".repeat(TOKEN_BYTES), "token_type": "Bearer", "expires_in": 86_400,
     });
-    let answer = answer.to_string();
+    let body = body.to_string();
     let issuer = tower::service_fn(move |_: Request<Body>| {
-        let mut response = Response::new(Body::from(answer.clone()));
+        let mut response = Response::new(Body::from(body.clone()));
         response
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -33,9 +33,9 @@ const ROUND: Duration = Duration::from_millis(4);
 const ROUNDS: usize = 400;
 /// Calls over which allocations are counted.
 const COUNTED: u64 = 1_000;
-/// Longest answer that the bare side reads, in bytes; as the call layer's own default.
-const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
-const ANSWER: &[u8] = b"\"order 7 is on its way\"";
+/// Longest response that the bare side reads, in bytes; as the call layer's own default.
+const MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;
+const RESPONSE: &[u8] = b"\"order 7 is on its way\"";
 
 #[feign_client(name = "logistics-service", path = "/logistics")]
 trait Logistics {
@@ -118,8 +118,8 @@ fn print_row(
     ours: impl AsyncFn() -> Outcome<String>,
 ) -> Outcome<()> {
     // Also opens the connection that both sides share.
-    let (answer, same) = (runtime.block_on(bare())?, runtime.block_on(ours())?);
-    if answer != same {
+    let (response, same) = (runtime.block_on(bare())?, runtime.block_on(ours())?);
+    if response != same {
         return Err("the two sides do not make the same call".into());
     }
     let call_bare = || runtime.block_on(bare()).is_ok();
@@ -179,15 +179,15 @@ impl Bare {
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(ACCEPT, json);
         let response = self.transport.clone().oneshot(request).await?;
-        let answer = response
+        let body = response
             .into_body()
-            .collect_within(MAX_ANSWER_BYTES)
+            .collect_within(MAX_RESPONSE_BYTES)
             .await?;
-        Ok(serde_json::from_slice(&answer)?)
+        Ok(serde_json::from_slice(&body)?)
     }
 }
 
-/// A server that reads what it is sent and answers with [`ANSWER`], on a thread of its own until the process ends.
+/// A server that reads what it is sent and responds with [`RESPONSE`], on a thread of its own until the process ends.
 fn start_callee() -> Outcome<SocketAddr> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -203,14 +203,14 @@ async fn serve(listener: TcpListener) {
         _ = stream.set_nodelay(true);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service_fn(answer));
+            .serve_connection(TokioIo::new(stream), service_fn(respond));
         tokio::spawn(connection);
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     _ = request.into_body().collect().await;
-    let mut response = Response::new(Full::new(Bytes::from_static(ANSWER)));
+    let mut response = Response::new(Full::new(Bytes::from_static(RESPONSE)));
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     Ok(response)

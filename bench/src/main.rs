@@ -37,10 +37,7 @@ fn all(_: &[String]) -> Outcome<()> {
     token_endpoint::run(&[])
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "this program talks to whoever started it"
-)]
+#[expect(clippy::print_stderr, reason = "this program writes to its user")]
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().unwrap_or_default();

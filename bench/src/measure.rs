@@ -4,7 +4,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The result of anything that a measurement needs; it is shown to whoever started it.
+/// The result of anything that a measurement needs; it is shown to the user.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// What goes wrong on a task; the measurement as a whole fails with less.

@@ -2,7 +2,7 @@
 //!
 //! Both run as child processes on one thread each, pinned to one core; the load comes from this process, pinned to
 //! another, over keep-alive connections, the same request for both. Rounds alternate. Two ratios are printed:
-//! requests per second, which wants a machine that is otherwise idle, and CPU time of the server per request,
+//! requests per second, which needs a machine that is otherwise idle, and CPU time of the server per request,
 //! which moves little when it is not.
 
 mod load;
@@ -74,7 +74,7 @@ fn measure(rounds: usize, seconds: u64) -> Result<(), Failure> {
     for number in 1..=rounds {
         let length = Duration::from_secs(seconds);
         let one = |server: &Server| server.round(&runtime, &request, length);
-        // Who goes first changes from round to round, so that a drift of the machine favours nobody.
+        // Who goes first changes from round to round, so that a drift of the machine favours neither.
         let (bare, issuer) = if number % 2 == 0 {
             let issuer = one(&issuer)?;
             (one(&bare)?, issuer)
@@ -169,17 +169,17 @@ impl Server {
         length: Duration,
     ) -> Result<Round, Failure> {
         let before = self.cpu_seconds()?;
-        let (answers, took) =
+        let (responses, took) =
             runtime.block_on(load::run(self.address, request, CONNECTIONS, length))?;
         let cpu = self.cpu_seconds()? - before;
         #[expect(
             clippy::cast_precision_loss,
-            reason = "a count of answers is far below 2^52"
+            reason = "a count of responses is far below 2^52"
         )]
-        let answers = answers as f64;
+        let responses = responses as f64;
         Ok(Round {
-            per_second: answers / took.as_secs_f64(),
-            cpu_micros: cpu * 1e6 / answers,
+            per_second: responses / took.as_secs_f64(),
+            cpu_micros: cpu * 1e6 / responses,
         })
     }
 
@@ -210,7 +210,7 @@ fn can_pin() -> bool {
     Command::new("taskset").arg("--version").output().is_ok()
 }
 
-/// Puts the load on the second core; without taskset it runs where the kernel wants.
+/// Puts the load on the second core; without taskset the kernel chooses the core.
 fn pin_this_process() {
     let own = std::process::id().to_string();
     let _ = Command::new("taskset")

@@ -31,7 +31,7 @@ const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 /// Measures and prints a Markdown table. The budget for verification is a ratio of 1.15.
 ///
 /// # Errors
-/// When a key can not be made or a token does not verify: then there is nothing to measure.
+/// When a key cannot be made or a token does not verify: then there is nothing to measure.
 pub(crate) fn run() -> Outcome<()> {
     let mut rows = Vec::new();
     for algorithm in Algorithm::EVERY {

@@ -24,7 +24,7 @@ const ROUNDS: usize = 200;
 /// Measures and prints a Markdown table.
 ///
 /// # Errors
-/// When a key can not be made or a token does not verify: then there is nothing to measure.
+/// When a key cannot be made or a token does not verify: then there is nothing to measure.
 pub(crate) fn run() -> Outcome<()> {
     let mut rows = Vec::new();
     for algorithm in Algorithm::EVERY {

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::measure::Failure;
 
-/// Room for one answer.
+/// Room for one response.
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// Sends `request` over `connections` connections for `length`; how many good answers came, and in what time.
+/// Sends `request` over `connections` connections for `length`; how many good responses came, and in what time.
 pub(crate) async fn run(
     address: SocketAddr,
     request: &[u8],
@@ -26,25 +26,25 @@ pub(crate) async fn run(
     for _ in 0..connections {
         workers.spawn(connection(address, request.to_vec(), end));
     }
-    let mut answers = 0;
+    let mut responses = 0;
     while let Some(worker) = workers.join_next().await {
-        answers += worker??;
+        responses += worker??;
     }
-    Ok((answers, start.elapsed()))
+    Ok((responses, start.elapsed()))
 }
 
 async fn connection(address: SocketAddr, request: Vec<u8>, end: Instant) -> Result<u64, Failure> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; BUFFER_BYTES];
-    // All answers are equally long, so only the first one is looked into for its length.
+    // All responses are equally long, so only the first one is looked into for its length.
     let mut length = None;
-    let mut answers = 0;
+    let mut responses = 0;
     while Instant::now() < end {
         stream.write_all(&request).await?;
         let mut received = 0;
         loop {
-            let free = buffer.get_mut(received..).ok_or("an answer is too long")?;
+            let free = buffer.get_mut(received..).ok_or("a response is too long")?;
             let more = stream.read(free).await?;
             if more == 0 {
                 return Err("the server closed a connection".into());
@@ -52,7 +52,7 @@ async fn connection(address: SocketAddr, request: Vec<u8>, end: Instant) -> Resu
             received += more;
             let so_far = buffer.get(..received).unwrap_or_default();
             if length.is_none() {
-                length = answer_length(so_far)?;
+                length = response_length(so_far)?;
             }
             if length.is_some_and(|length| received >= length) {
                 break;
@@ -61,15 +61,15 @@ async fn connection(address: SocketAddr, request: Vec<u8>, end: Instant) -> Resu
         if Some(received) != length || !buffer.starts_with(b"HTTP/1.1 200 ") {
             let text =
                 String::from_utf8_lossy(buffer.get(..received).unwrap_or_default()).into_owned();
-            return Err(format!("an answer is not like the first one: {text}").into());
+            return Err(format!("a response is not like the first one: {text}").into());
         }
-        answers += 1;
+        responses += 1;
     }
-    Ok(answers)
+    Ok(responses)
 }
 
 /// Head and body together, once the head is complete.
-fn answer_length(bytes: &[u8]) -> Result<Option<usize>, Failure> {
+fn response_length(bytes: &[u8]) -> Result<Option<usize>, Failure> {
     let text = String::from_utf8_lossy(bytes).to_lowercase();
     let Some((head, _)) = text.split_once("\r\n\r\n") else {
         return Ok(None);

@@ -53,7 +53,7 @@ pub(super) fn serve(kind: &str) -> Result<(), Failure> {
     }
 }
 
-/// Reads the request, signs as many bytes as a token has, answers with the 64 bytes of the signature.
+/// Reads the request, signs as many bytes as a token has, responds with the 64 bytes of the signature.
 async fn bare() -> Result<(), Failure> {
     let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?;
     let key = Arc::new(EcdsaKeyPair::from_pkcs8(
@@ -61,7 +61,7 @@ async fn bare() -> Result<(), Failure> {
         der.as_ref(),
     )?);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    tell(listener.local_addr()?);
+    print(listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
@@ -102,11 +102,11 @@ async fn issuer() -> Result<(), Failure> {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let mut issuer = IssuerServer::start(&settings, clock).await?;
-    tell(issuer.local_addr());
+    print(issuer.local_addr());
     Err(issuer.failed().await.into())
 }
 
 #[expect(clippy::print_stdout, reason = "the parent process reads it there")]
-fn tell(address: SocketAddr) {
+fn print(address: SocketAddr) {
     println!("{address}");
 }

@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Get, look into and check tokens.
+    /// Get, inspect and check tokens.
     #[command(subcommand)]
     Token(TokenCommand),
     /// Check raw signatures.
@@ -72,7 +72,7 @@ impl Command {
         }
     }
 
-    /// What to log unless the caller says: a server tells about its work.
+    /// What to log by default: a server logs its work.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
             Self::Issuer(_) => "info",

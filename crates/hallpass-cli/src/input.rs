@@ -38,8 +38,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Input, Failure> {
     } else {
         File::open(path).and_then(|mut file| read_limited(&mut file, limit))
     };
-    outcome
-        .map_err(|error| Failure::usage(format_args!("can not read {}: {error}", path.display())))
+    outcome.map_err(|error| Failure::usage(format_args!("cannot read {}: {error}", path.display())))
 }
 
 fn read_limited(source: &mut impl Read, limit: u64) -> io::Result<Input> {

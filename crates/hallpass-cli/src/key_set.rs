@@ -16,10 +16,10 @@ use crate::runtime;
 /// Longest wait for a key set from a URL, connecting included.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// Loads the set; single keys that can not be used skip themselves.
+/// Loads the set; single keys that cannot be used are left out.
 ///
 /// # Errors
-/// A usage failure: no such file, no answer, not a JWK set (an HTML page for instance).
+/// A usage failure: no such file, no response, not a JWK set (an HTML page for instance).
 pub(crate) fn load(location: &OsStr) -> Result<JwkSet, Failure> {
     let shown = location.to_string_lossy();
     let bytes = if shown.contains("://") {
@@ -40,7 +40,7 @@ pub(crate) fn load(location: &OsStr) -> Result<JwkSet, Failure> {
 
 /// Fetches the set; redirects are not followed.
 fn download(url: &str) -> Result<Vec<u8>, Failure> {
-    // Keys decide who is believed, so they may not come over a line that anybody can write to.
+    // Keys decide which tokens are accepted, so they must not come over a connection that others can change.
     match url.parse::<EndpointUrl>() {
         Ok(EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_)) => {}
         Ok(EndpointUrl::LoadBalanced { .. }) => {
@@ -60,7 +60,7 @@ fn download(url: &str) -> Result<Vec<u8>, Failure> {
                 outcome.map_err(|reason| Failure::usage(format_args!("{url}: {reason}")))
             }
             Err(_elapsed) => Err(Failure::usage(format_args!(
-                "{url}: no answer within {} seconds",
+                "{url}: no response within {} seconds",
                 DOWNLOAD_LIMIT.as_secs()
             ))),
         }
@@ -74,7 +74,7 @@ async fn fetch(request: http::Request<Body>) -> Result<Vec<u8>, String> {
         .await
         .map_err(|error| error.to_string())?;
     if response.status() != http::StatusCode::OK {
-        return Err(format!("answered {}", response.status()));
+        return Err(format!("the response is {}", response.status()));
     }
     let bytes = response.into_body().collect_within(MAX_JWK_SET_BYTES).await;
     Ok(bytes.map_err(|error| error.to_string())?.to_vec())

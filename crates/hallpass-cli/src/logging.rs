@@ -30,39 +30,36 @@ pub(crate) struct LoggingArguments {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// One readable line an event.
+    /// One readable line per event.
     Human,
-    /// One JSON object an event.
+    /// One JSON object per event.
     Json,
 }
 
-/// Lines that may wait for the writing thread. When they are as many, whoever logs waits: for the issuer's
-/// audit that is a task whose own queue is bounded and counts what it drops.
+/// Lines that may wait for the writing thread. When the queue is full, the thread that logs waits. For the issuer's
+/// audit events this is a task with a bounded queue of its own, which counts what it drops.
 const MAX_WAITING_LINES: usize = 8_192;
 
-/// Writes out what is left when it is dropped, at the end of the process.
+/// Writes what is left when it is dropped, at the end of the process.
 #[derive(Debug)]
 #[must_use = "without it the log ends at once"]
 pub(crate) struct LogGuard {
     _writer: WorkerGuard,
 }
 
-/// Installs the process-wide subscriber; `unless_said` is the filter when the caller names none.
+/// Installs the process-wide subscriber; `default` is the filter when the caller names none.
 ///
 /// # Errors
-/// A usage failure when the filter can not be read.
-pub(crate) fn install(
-    arguments: &LoggingArguments,
-    unless_said: &str,
-) -> Result<LogGuard, Failure> {
-    // An empty variable is no wish.
-    let wish = arguments
+/// A usage failure when the filter cannot be read.
+pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<LogGuard, Failure> {
+    // An empty variable counts as absent.
+    let directives = arguments
         .log
         .as_deref()
         .filter(|text| !text.is_empty())
-        .unwrap_or(unless_said);
-    let filter = EnvFilter::try_new(wish)
-        .map_err(|error| Failure::usage(format_args!("--log {wish}: {error}")))?;
+        .unwrap_or(default);
+    let filter = EnvFilter::try_new(directives)
+        .map_err(|error| Failure::usage(format_args!("--log {directives}: {error}")))?;
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(MAX_WAITING_LINES)
         .lossy(false)

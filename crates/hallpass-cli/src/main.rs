@@ -1,6 +1,6 @@
 //! The `hallpass` executable: every role is a subcommand.
 //!
-//! One file per command under `command/`; what is said and with which exit code is in `output`.
+//! One file per command under `command/`; messages and exit codes are in `output`.
 
 mod command;
 mod input;
@@ -20,7 +20,7 @@ use crate::output::Exit;
 /// Internal authentication between services: issue, get, relay and verify short-lived tokens.
 ///
 /// Exit codes: 0 done or valid, 1 failed, 64 bad usage or configuration, 65 token not valid,
-/// 74 standard output can not be written.
+/// 74 standard output cannot be written.
 #[derive(Debug, Parser)]
 #[command(name = "hallpass", version, arg_required_else_help = true)]
 struct Arguments {
@@ -45,9 +45,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version are answers (0); everything else clap says is bad usage (64, where clap has 2).
+/// Help and version exit with 0; every other message of clap is bad usage (64, where clap has 2).
 fn explain(error: &clap::Error) -> Exit {
-    // A terminal that can not be written to can not be told so either.
+    // There is nowhere else to report that the terminal cannot be written to.
     let _unwritable = error.print();
     if error.use_stderr() {
         Exit::Usage

@@ -1,14 +1,14 @@
-//! Everything the executable says to its caller: exit codes, standard output, standard error.
+//! What the executable returns to its caller: exit codes, standard output, standard error.
 //!
 //! One place, so that a script can rely on the same meaning under every subcommand:
 //!
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done; for a check: valid |
-//! | 1 | it ran and failed: an issuer that can not be reached, for instance |
-//! | 64 | bad usage: the command line, a configuration, a key set that can not be read |
+//! | 1 | it ran and failed: an issuer that cannot be reached, for instance |
+//! | 64 | bad usage: the command line, a configuration, a key set that cannot be read |
 //! | 65 | the token or JWS was checked and is not valid |
-//! | 74 | standard output could not be written (a full disk; a reader that went away is no fault) |
+//! | 74 | standard output could not be written (a full disk; a reader that has gone away is not a fault) |
 
 use std::fmt;
 use std::io::{self, Write};
@@ -23,11 +23,11 @@ pub(crate) enum Exit {
     Ok,
     /// It ran and failed.
     Failed,
-    /// The command line or something it names can not be used.
+    /// The command line or something it names cannot be used.
     Usage,
     /// Checked, and not valid.
     NotValid,
-    /// Standard output can not be written.
+    /// Standard output cannot be written.
     Output,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The command line, or something it names, can not be used (exit 64).
+    /// The command line, or something it names, cannot be used (exit 64).
     pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self {
             exit: Exit::Usage,
@@ -76,7 +76,7 @@ impl Failure {
         }
     }
 
-    /// What the issuer says: 64 when its settings or the given keys are to blame, else 1.
+    /// A failure of the issuer: 64 when its settings or the given keys are the reason, else 1.
     pub(crate) fn issuer(error: &hallpass_issuer::Error) -> Self {
         use hallpass_issuer::Error;
         match error {
@@ -91,14 +91,14 @@ impl Failure {
         }
     }
 
-    /// Says it on standard error and returns the exit code.
+    /// Writes the message to standard error and returns the exit code.
     pub(crate) fn report(&self) -> Exit {
         complain(&self.message);
         self.exit
     }
 }
 
-/// Writes lines to standard error; a closed standard error has nobody to tell.
+/// Writes lines to standard error; a closed standard error is ignored.
 pub(crate) fn complain(message: &str) {
     let mut stderr = io::stderr().lock();
     for line in message.trim_end().lines() {
@@ -111,7 +111,7 @@ pub(crate) fn complain(message: &str) {
 /// Writes `text` and a line feed to standard output.
 ///
 /// # Errors
-/// A failure with exit 74; a reader that has gone away (`| head`) is not one: it has what it wanted.
+/// A failure with exit 74; a reader that has gone away (`| head`) is not one.
 pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     settle(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
@@ -129,12 +129,12 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print_line(&text)
 }
 
-/// Turns the outcome of a write to standard output into ours.
+/// The failure that a write to standard output means for the command, if any.
 pub(crate) fn settle(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
             exit: Exit::Output,
-            message: format!("can not write to standard output: {error}"),
+            message: format!("cannot write to standard output: {error}"),
         }),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -10,7 +10,7 @@ use hallpass_issuer::IssuerSettings;
 
 use crate::output::Failure;
 
-/// The prefix unless a file says otherwise.
+/// The prefix when a file has none of the known ones.
 const DEFAULT_PREFIX: &str = "hallpass";
 
 /// Every section there is: those of a service, and the issuer's.
@@ -50,10 +50,10 @@ pub(crate) struct ConfigArguments {
     prefix: PrefixArgument,
 }
 
-/// The key that a configuration stands under.
+/// The top-level key of a configuration.
 #[derive(Args, Debug)]
 pub(crate) struct PrefixArgument {
-    /// The key that everything stands under; default: `hallpass` or `scccy`, whichever the file has.
+    /// The top-level key of the configuration; default: `hallpass` or `scccy`, whichever the file has.
     #[arg(long, value_name = "PREFIX")]
     config_prefix: Option<String>,
 }
@@ -82,14 +82,14 @@ impl ConfigArguments {
 }
 
 impl PrefixArgument {
-    /// Whether the command line says it.
+    /// Whether the command line gives it.
     pub(crate) const fn is_given(&self) -> bool {
         self.config_prefix.is_some()
     }
 
     /// A loader for `file` with the environment of this process.
     ///
-    /// Unless given, the first known prefix that `file` has at its top counts, `hallpass` when it has none.
+    /// Unless given, the first known prefix at the top of `file` is used, or `hallpass` when it has none.
     pub(crate) fn loader(&self, file: Option<&Path>) -> Loader {
         let prefix = self.config_prefix.as_deref();
         let prefix = prefix.unwrap_or_else(|| file.and_then(detect).unwrap_or(DEFAULT_PREFIX));
@@ -101,7 +101,7 @@ impl PrefixArgument {
     }
 }
 
-/// Loads everything, or says all that is wrong with it.
+/// Loads everything, or reports everything that is wrong with it.
 ///
 /// # Errors
 /// A usage failure with a line for each problem.
@@ -111,7 +111,7 @@ pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
 
 /// The first known prefix that `file` has at its top.
 pub(crate) fn detect(file: &Path) -> Option<&'static str> {
-    // A file that can not be read is reported by the loader.
+    // A file that cannot be read is reported by the loader.
     let text = fs::read_to_string(file).unwrap_or_default();
     detect_prefix(&text)
 }

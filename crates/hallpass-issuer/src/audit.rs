@@ -2,7 +2,7 @@
 //!
 //! Events go to the `tracing` target [`AUDIT_TARGET`] at level INFO. They name the client, the audience, the
 //! scope, the token's `jti` and the reason; never a secret and never a token. The queue is bounded: when the
-//! writer can not keep up, events are dropped and counted, and requests go on.
+//! writer cannot keep up, events are dropped and counted, and requests go on.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub const AUDIT_TARGET: &str = "hallpass::audit";
 const QUEUE_EVENTS: usize = 4_096;
 /// Events written before the writer lets other tasks run.
 const BATCH_EVENTS: usize = 256;
-/// Longest part of a client id that nobody verified, in characters, that goes into an event.
+/// Most characters of an unverified client id that go into an event.
 const MAX_UNVERIFIED_CHARS: usize = 64;
 
 /// One decision at the token endpoint.
@@ -42,11 +42,11 @@ pub(crate) enum Decision {
 /// Who was refused.
 #[derive(Debug)]
 pub(crate) enum Caller {
-    /// Nothing that could be read says who.
-    Nameless,
-    /// It named this client and did not prove it.
+    /// The request could not be read far enough to name a client.
+    Unnamed,
+    /// It named this client without a proof.
     Unverified(String),
-    /// It proved to be this client and asked for more than it may have.
+    /// It authenticated as this client and asked for more than it may have.
     Verified(Arc<Client>),
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct AuditEvent {
     pub(crate) decision: Decision,
 }
 
-/// Where requests leave their events.
+/// The queue that requests put their events into.
 #[derive(Debug)]
 pub(crate) struct Audit {
     queue: mpsc::Sender<AuditEvent>,
@@ -124,7 +124,7 @@ impl AuditWriter {
 }
 
 impl Caller {
-    /// A client id that nobody verified, cut to a length that a log can bear.
+    /// A client id that was not verified, cut to a length that is safe in a log.
     pub(crate) fn unverified(client_id: &str) -> Self {
         Self::Unverified(client_id.chars().take(MAX_UNVERIFIED_CHARS).collect())
     }
@@ -132,7 +132,7 @@ impl Caller {
     /// The verified and the unverified client id.
     fn names(&self) -> (Option<&str>, Option<&str>) {
         match self {
-            Self::Nameless => (None, None),
+            Self::Unnamed => (None, None),
             Self::Unverified(id) => (None, Some(id)),
             Self::Verified(client) => (Some(client.id.as_str()), None),
         }

@@ -1,4 +1,4 @@
-//! What every request reads: immutable snapshots behind atomic swaps, and the parts that keep counts.
+//! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::token::client_auth::{Attempt, Authenticator};
 pub(crate) struct Core {
     urls: PublicUrls,
     clock: Arc<dyn Clock>,
-    /// Random, never leaves the process: what is remembered of secrets stands under it.
+    /// Random, never leaves the process: what is remembered of secrets is an HMAC under it.
     process_key: hmac::Key,
     registry: ArcSwap<Registry>,
     keys: ArcSwap<KeyRing>,
@@ -78,7 +78,7 @@ impl Core {
         Ok((core, writer))
     }
 
-    /// Reads keys and registry anew and swaps them in; on an error everything stays as it was.
+    /// Reads keys and registry again and swaps them in; on an error everything stays as it was.
     ///
     /// Of the secrets that people chose only those are hashed that the registry in use does not know.
     pub(crate) async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {

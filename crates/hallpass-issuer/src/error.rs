@@ -1,7 +1,7 @@
 //! What can go wrong for the person who runs the issuer.
 //!
-//! An [`Error`] stops a start, an import or a reload and is printed. What a client is told is never one of
-//! these: that is a [`Refusal`](crate::Refusal).
+//! An [`Error`] stops a start, an import or a reload and is printed. It is never sent to a client: that
+//! is a [`Refusal`](crate::Refusal).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use hallpass_token::SealingError;
 #[non_exhaustive]
 pub enum Error {
     // --- the settings
-    /// The issuer's name can not stand in `iss`, or can not be reached as a URL (RFC 8414 section 2).
+    /// The name cannot be used as `iss`, or not as a URL (RFC 8414 section 2).
     #[error("issuer name {name:?}: {problem}")]
     IssuerName {
         /// The name as configured.
@@ -23,7 +23,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A client's registration can not be used.
+    /// A client's registration cannot be used.
     #[error("client {client_id:?}: {problem}")]
     Registration {
         /// Whose registration.
@@ -69,7 +69,7 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The store answered with an error.
+    /// The store reported an error.
     #[error("store {store}: {source}")]
     Store {
         /// What the store is called: an embedded one by its file.
@@ -85,7 +85,7 @@ pub enum Error {
         /// What the database said.
         source: sqlx::migrate::MigrateError,
     },
-    /// A row in the store can not be read back.
+    /// A row in the store cannot be read back.
     #[error("store {store}: {problem}")]
     StoreDamaged {
         /// What the store is called: an embedded one by its file.
@@ -110,7 +110,7 @@ pub enum Error {
 
     // --- the machine
     /// The listening address could not be bound.
-    #[error("can not listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
         address: SocketAddr,

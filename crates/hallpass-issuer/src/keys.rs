@@ -1,4 +1,4 @@
-//! What signs: a key as it is kept, the keys in memory, and how existing ones come in.
+//! Signing keys: a key as it is stored, the keys in memory, and the import of existing ones.
 
 pub(crate) mod import;
 pub(crate) mod record;

@@ -1,7 +1,7 @@
 //! `service-auth`: issues short-lived internal JWTs and publishes their keys.
 //!
 //! ```text
-//! form -> client authentication -> registry (grant, audience, scope) -> claims -> key -> signature -> answer -> audit
+//! form -> client authentication -> registry (grant, audience, scope) -> claims -> key -> signature -> response -> audit
 //! ```
 //!
 //! What it promises:
@@ -9,8 +9,8 @@
 //!   (one SQLite file) is read at start and written when keys or clients change; tokens go on without it.
 //! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
 //! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
-//! * **Nothing is told to who must not know.** Unknown client and wrong secret answer alike, in like time; no secret
-//!   and no token is in a log, a metric, an error or a `Debug`.
+//! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
+//!   log, metric, error or `Debug` text contains a secret or a token.
 //!
 //! What it does not do: TLS (put it behind a proxy, or on loopback), user logins, tokens that can be revoked one by
 //! one, grants other than `client_credentials`.

@@ -34,8 +34,8 @@ pub(crate) struct Metrics {
     pub(crate) jwks_full: Counter,
     pub(crate) jwks_not_modified: Counter,
     pub(crate) token_duration: Histogram,
-    /// All tokens, whoever they were for; read by the program itself and not exported.
-    pub(crate) token_answers: Counter,
+    /// All tokens of all clients; read by the program itself and not exported.
+    pub(crate) tokens_issued: Counter,
     pub(crate) costly_checks: Counter,
     pub(crate) audit_dropped: Counter,
     pub(crate) connections: ConnectionMetrics,
@@ -80,7 +80,7 @@ impl Metrics {
             }),
             jwks,
             token_duration: Histogram::new(DURATION_BUCKETS_SECONDS),
-            token_answers: Counter::default(),
+            tokens_issued: Counter::default(),
             costly_checks: Counter::default(),
             audit_dropped: Counter::default(),
             connections: ConnectionMetrics::default(),
@@ -106,7 +106,7 @@ impl Metrics {
         );
         registry.register(
             "token_endpoint_duration_seconds",
-            "Time from a complete request to its answer",
+            "Time from a complete request to its response",
             self.token_duration.clone(),
         );
         registry.register(
@@ -116,7 +116,7 @@ impl Metrics {
         );
         registry.register(
             "jwks_requests",
-            "Answers with the key set",
+            "Responses with the key set",
             self.jwks.clone(),
         );
         registry.register(
@@ -134,7 +134,7 @@ impl Metrics {
         );
     }
 
-    /// Adds a counter that somebody else holds.
+    /// Adds a counter that another type holds.
     pub(crate) fn register_counter(
         &mut self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! What is put into a store from outside, with or without an issuer that runs on it: the first client, existing keys.
+//! Puts the first client and existing keys into a store, whether or not an issuer is running on it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::keys::import::{self, Imported};
 /// The store is created when there is none.
 ///
 /// # Errors
-/// Whatever opening or writing the store may answer.
+/// The errors of opening and writing the store.
 pub async fn first_client(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,
@@ -29,12 +29,12 @@ pub async fn first_client(
         store.close().await;
         return Ok(None);
     }
-    let (told, registration) = first_client::create(settings.token_life)?;
+    let (shown, registration) = first_client::create(settings.token_life)?;
     store
         .add_client(&registration, UnixTime::from(clock.now()))
         .await?;
     store.close().await;
-    Ok(Some(told))
+    Ok(Some(shown))
 }
 
 /// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
@@ -47,7 +47,7 @@ pub async fn first_client(
 ///
 /// # Errors
 /// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
-/// key by the same name, and whatever opening the store may answer.
+/// key by the same name, and the errors of opening the store.
 pub async fn import_keys(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,

@@ -38,7 +38,7 @@ impl IssuerServer {
     /// that a second process fails before it has touched anything.
     ///
     /// # Errors
-    /// [`Error::Listen`], and whatever [`load`](Self::load) may answer.
+    /// [`Error::Listen`], and the errors of [`load`](Self::load).
     pub async fn start(
         settings: &IssuerSettings,
         clock: Arc<dyn Clock>,
@@ -50,7 +50,7 @@ impl IssuerServer {
         Self::start_on(listener, settings, clock).await
     }
 
-    /// [`start`](Self::start) on a socket that listens already; `settings.listen` is not looked at.
+    /// [`start`](Self::start) on a socket that listens already; `settings.listen` is ignored.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -89,7 +89,7 @@ impl IssuerServer {
         })
     }
 
-    /// All endpoints as an axum router, to be served by somebody else; the audit writer ends with the router.
+    /// All endpoints as an axum router, for a server of your own; the audit writer ends with the router.
     ///
     /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. Must be called
     /// inside a tokio runtime.
@@ -109,7 +109,7 @@ impl IssuerServer {
                 let connection = Connection::new(Arc::clone(&shared), router.clone(), peer.ip());
                 tower::service_fn(move |request| {
                     let connection = connection.clone();
-                    async move { Ok::<_, Infallible>(connection.answer(request).await) }
+                    async move { Ok::<_, Infallible>(connection.respond(request).await) }
                 })
             })?;
         let (stop, stopped) = watch::channel(false);
@@ -122,7 +122,7 @@ impl IssuerServer {
     }
 }
 
-/// An issuer that answers requests. Dropping it cuts them off; [`shutdown`](Self::shutdown) lets them finish.
+/// An issuer that serves requests. Dropping it cuts them off; [`shutdown`](Self::shutdown) lets them finish.
 #[derive(Debug)]
 pub struct RunningIssuer {
     core: Arc<Core>,
@@ -139,7 +139,7 @@ impl RunningIssuer {
         self.serving.local_addr()
     }
 
-    /// What stands in `iss` of its tokens.
+    /// The `iss` of its tokens.
     #[must_use]
     pub fn issuer_name(&self) -> &str {
         self.core.issuer().as_str()
@@ -160,7 +160,7 @@ impl RunningIssuer {
     /// Tokens issued since the start.
     #[must_use]
     pub fn tokens_issued(&self) -> u64 {
-        self.core.metrics().token_answers.get()
+        self.core.metrics().tokens_issued.get()
     }
 
     /// All metrics as `/metrics` serves them.
@@ -175,7 +175,7 @@ impl RunningIssuer {
         self.core.store().queries()
     }
 
-    /// Reads keys and clients anew, from `settings` and from the store, and swaps them in between two requests.
+    /// Reads keys and clients again, from `settings` and from the store, and swaps them in between two requests.
     ///
     /// Takes `clients`, `token_life` and `algorithm` from `settings`; name, addresses and store stay as they were.
     ///
@@ -185,7 +185,7 @@ impl RunningIssuer {
         self.core.reload(settings).await
     }
 
-    /// Waits until the issuer stops by itself, which it should not; for a `select!` beside the signals.
+    /// Waits until the issuer stops by itself, which is a fault. Use it in a `select!` beside the signals.
     ///
     /// Gives [`Error::TaskEnded`] with the task that ended; [`shutdown`](Self::shutdown) then still ends the rest.
     pub async fn failed(&mut self) -> Error {

@@ -17,44 +17,76 @@ use crate::clients::grant_type::GrantType;
 const MIN_GENERATED_BYTES: usize = 32;
 
 const KEYS: &[Key] = &[
-    Key::new("listen", Kind::Text { what: "IP address and port" }, "Where it listens.").or("127.0.0.1:9000"),
+    Key::new(
+        "listen",
+        Kind::Text {
+            what: "IP address and port",
+        },
+        "Where it listens.",
+    )
+    .or("127.0.0.1:9000"),
     Key::new(
         "name",
-        Kind::Text { what: "a word, or an https URL" },
-        "What its tokens bear in `iss`. Strict third-party clients want the URL that `base-url` names.",
+        Kind::Text {
+            what: "a word, or an https URL",
+        },
+        "The `iss` of its tokens. Strict third-party clients expect the URL that `base-url` names.",
     )
     .or("internal"),
     Key::new(
         "base-url",
-        Kind::Text { what: "https URL, or http to loopback" },
+        Kind::Text {
+            what: "https URL, or http to loopback",
+        },
         "The address clients reach it at, for the metadata documents (RFC 8414).",
     )
     .otherwise("`name` if that is a URL, else the listening address"),
-    Key::new("store", Kind::File, "The file of the embedded database: signing keys and stored clients.")
-        .or("hallpass.db"),
+    Key::new(
+        "store",
+        Kind::File,
+        "The file of the embedded database: signing keys and stored clients.",
+    )
+    .or("hallpass.db"),
     Key::new(
         "key-encryption-key",
         Kind::Secret,
         "Seals the private keys in the store. Without it the sealing key is a file beside the store.",
     ),
-    Key::new("key-encryption-key-file", Kind::File, "The file that `key-encryption-key` stands in."),
-    Key::new("algorithm", Kind::Choice(&["ES256", "EdDSA", "Ed25519", "RS256"]), "What new signing keys are made for.").or("ES256"),
-    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of a token unless its client says otherwise.")
-        .or("600"),
+    Key::new(
+        "key-encryption-key-file",
+        Kind::File,
+        "The file that contains `key-encryption-key`.",
+    ),
+    Key::new(
+        "algorithm",
+        Kind::Choice(&["ES256", "EdDSA", "Ed25519", "RS256"]),
+        "What new signing keys are made for.",
+    )
+    .or("ES256"),
+    Key::new(
+        "token-life-seconds",
+        Kind::seconds(30, 86_400),
+        "Life of a token unless its client says otherwise.",
+    )
+    .or("600"),
     Key::new(
         "jwks-max-age-seconds",
         Kind::seconds(0, 86_400),
         "How long verifiers may keep the public keys before they ask again.",
     )
     .or("300"),
-    Key::new("clients", Kind::Sections(CLIENT_KEYS), "Who may ask for tokens."),
+    Key::new(
+        "clients",
+        Kind::Sections(CLIENT_KEYS),
+        "Who may ask for tokens.",
+    ),
 ];
 
 const CLIENT_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens.").required(),
     Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
         .otherwise("required, here or in a file"),
-    Key::new("client-secret-file", Kind::File, "The file that `client-secret` stands in."),
+    Key::new("client-secret-file", Kind::File, "The file that contains `client-secret`."),
     Key::new(
         "secret-kind",
         Kind::Choice(&["chosen", "generated"]),
@@ -75,7 +107,7 @@ const CLIENT_KEYS: &[Key] = &[
 pub struct IssuerSettings {
     /// `listen`: address and port to listen on.
     pub listen: SocketAddr,
-    /// `name`: what its tokens bear in `iss`.
+    /// `name`: the `iss` of its tokens.
     pub name: String,
     /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
     /// `name` counts when that is a URL, else the listening address; the `Host` of a request is never trusted.
@@ -129,7 +161,7 @@ pub struct RegisteredClient {
     pub token_life: Option<Duration>,
 }
 
-/// Who made up a client's secret.
+/// Where a client's secret comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SecretKind {
     /// `chosen`: by a person; it is kept as a costly hash, since it may be guessed.
@@ -208,12 +240,12 @@ impl RegisteredClient {
     }
 }
 
-/// One digest protects a secret that can not be guessed, and no other.
+/// One digest protects only a secret that cannot be guessed.
 fn report_weak_secret(section: &Section<'_>, secret: Option<&Secret>, kind: Option<SecretKind>) {
     let is_short = secret.is_some_and(|secret| secret.expose().len() < MIN_GENERATED_BYTES);
     if is_short && kind == Some(SecretKind::Generated) {
         let message = format!(
-            "is `generated`, but the secret has less than {MIN_GENERATED_BYTES} characters"
+            "is `generated`, but the secret has fewer than {MIN_GENERATED_BYTES} characters"
         );
         section.problem("secret-kind", message);
     }
@@ -264,7 +296,7 @@ fn check_scope_token(text: &str) -> Result<String, &'static str> {
     let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
     match check_name(text) {
         Ok(_) if !text.chars().all(allowed) => {
-            Err("is no scope: visible ASCII characters without quotes and backslashes")
+            Err("is not a scope: visible ASCII characters without quotes and backslashes")
         }
         name => name,
     }

@@ -28,13 +28,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a task waits for the one connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the sealing key is derived for.
+/// The purpose that the sealing key is derived for.
 const SEALING_LABEL: &str = "hallpass issuer store v1";
-/// What the sealed check value says; opening it proves that the sealing key is the right one.
+/// The text of the sealed check value. If it opens, the sealing key is the right one.
 const CHECK_TEXT: &[u8] = b"hallpass issuer store";
 const CHECK_ROW: &[u8] = b"store check";
 
-/// An open store whose sealing key was proven right.
+/// An open store with the right sealing key.
 #[derive(Debug)]
 pub(crate) struct Store {
     /// How errors call it.
@@ -172,12 +172,12 @@ async fn read_seal(name: &str, pool: &SqlitePool) -> Result<Option<Seal>, Error>
     };
     let salt = BASE64.decode(salt).map_err(|_| Error::StoreDamaged {
         store: name.to_owned(),
-        problem: "store_meta.seal_salt is no base64".into(),
+        problem: "store_meta.seal_salt is not base64".into(),
     })?;
     Ok(Some(Seal { salt, check }))
 }
 
-/// Creates the tables, and the seal in the same breath as the first key could be stored.
+/// Creates the tables and the seal, before a key can be stored.
 async fn initialise(name: &str, pool: &SqlitePool, key_material: &str) -> Result<Sealer, Error> {
     let salt = Sealer::generate_salt()?;
     let sealer = Sealer::derive(key_material, &salt, SEALING_LABEL)?;

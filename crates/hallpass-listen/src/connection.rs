@@ -60,15 +60,15 @@ pub(crate) async fn serve<S, B>(
             TokioIo::new(accept(stream)),
             TowerToHyperService::new(service),
         );
-    // What ends a connection early is the peer's affair: it is no event for the log.
+    // A peer may end its connection early at any time: that is not an event for the log.
     let _ended = watcher.watch(connection).await;
     drop(place);
 }
 
 /// The acceptor step: turns a socket into the stream that HTTP is spoken on.
 ///
-/// It runs in the connection's task and on its place, so that a slow step holds up nobody else: a TLS handshake goes
-/// here, within a limit of its own.
+/// It runs in the connection's task and counts as an open connection, so that a slow step delays no other connection.
+/// A TLS handshake would be done here, with a time limit of its own.
 fn accept(stream: TcpStream) -> TcpStream {
     // Small responses must not wait for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {

@@ -8,8 +8,8 @@
 //! * **An orderly end**: [`RunningServer::shutdown_within`] closes the listening socket and idle connections, and
 //!   lets requests in flight finish.
 //!
-//! What it does not do: TLS (put it behind a proxy, or on loopback), HTTP/2, upgrades; limit the size of a body or the
-//! time that one takes, which is for whoever reads it.
+//! What it does not do: TLS (put it behind a proxy, or on loopback), HTTP/2, upgrades. It limits neither the size of a
+//! body nor the time that one takes: the handler that reads the body must do that.
 //!
 //! ```no_run
 //! use std::convert::Infallible;

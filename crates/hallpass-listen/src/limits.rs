@@ -1,4 +1,4 @@
-//! What one listener and each of its connections may take.
+//! Limits of one listener and of each of its connections.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The handle of a server that answers, and its end.
+//! The handle of a running server, and its shutdown.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A server that answers requests.
+/// A server that serves requests.
 ///
 /// Dropped, it ends at once, with its connections and the requests on them; [`shutdown_within`](Self::shutdown_within)
 /// lets those finish.
@@ -47,13 +47,13 @@ impl RunningServer {
         self.local_addr
     }
 
-    /// Whether it has ended, which it does not do by itself.
+    /// Whether it has ended. It does not end by itself unless something is wrong.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.accepting.is_finished()
     }
 
-    /// Waits until it has ended; for a `select!` beside the signals, since it should not end by itself.
+    /// Waits until it has ended. Use it in a `select!` beside the signals: to end by itself is a fault.
     pub async fn ended(&mut self) {
         // A handle that has given its result must not be polled again.
         if !self.accepting.is_finished() {

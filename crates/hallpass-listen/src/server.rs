@@ -24,9 +24,9 @@ use crate::running::RunningServer;
 /// How long the accept loop pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listening socket that is not served yet.
+/// A listening socket whose connections are not served yet.
 #[derive(Debug)]
-#[must_use = "nothing is answered until it is served"]
+#[must_use = "no request is served before `serve`"]
 pub struct HttpServer {
     listener: TcpListener,
     limits: ConnectionLimits,
@@ -43,19 +43,19 @@ impl HttpServer {
         }
     }
 
-    /// Other limits.
+    /// Replaces the limits.
     pub fn limits(mut self, limits: ConnectionLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Counts there; by default nobody sees the counts.
+    /// Counts in `metrics`; by default the counts are not visible.
     pub fn metrics(mut self, metrics: ConnectionMetrics) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// Answers requests with what `service` makes for each connection's peer. Must be called inside a tokio runtime.
+    /// Serves each connection with the service that `service` makes for its peer. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// When the system does not say where the socket listens.
@@ -82,7 +82,7 @@ impl HttpServer {
             connections: JoinSet::new(),
         };
         let accepting = tokio::spawn(accepting.run(self.listener, async move {
-            // An error means that the sender is gone: nobody could ask later.
+            // An error means that the sender is gone: then the server is dropped and must end too.
             let _asked = draining.wait_for(|drain| *drain).await;
         }));
         Ok(RunningServer::new(local_addr, drain, accepting))
@@ -149,7 +149,7 @@ where
     }
 }
 
-/// A panic ends one connection and no other; it must not go unseen.
+/// A panic ends one connection and no other; the log must show it.
 fn note(ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()

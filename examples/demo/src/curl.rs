@@ -1,4 +1,4 @@
-//! Ready-made lines for whoever wants to try it by hand.
+//! Ready-made `curl` lines to try it by hand.
 
 use hallpass::BoxError;
 
@@ -23,7 +23,7 @@ pub(crate) fn lines(estate: &Estate) -> Result<String, BoxError> {
         "    -d grant_type=client_credentials -d scope=internal-service -d audience=service-system \\".to_owned(),
         format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
         format!("  curl -i -H \"Authorization: Bearer $SERVICE\" {report}\n"),
-        "What a token says:\n".to_owned(),
+        "The content of a token:\n".to_owned(),
         "  cargo run --quiet --package hallpass-cli -- token inspect \"$TOKEN\"".to_owned(),
     ]
     .join("\n"))

@@ -1,4 +1,4 @@
-//! Everything that the demo runs, and a customer's way in.
+//! Everything that the demo runs, and how a customer calls it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,12 +17,12 @@ use shop::{SERVICE_AUTH_YAML, Shop, Sockets};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// Who shops.
+/// The customer.
 pub(crate) const CUSTOMER: &str = "alice";
 /// How long a customer's token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
-/// Longest answer that the demo reads.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Longest response that the demo reads.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// Calls that are remembered until they are looked at.
 const MAX_CALLS: usize = 10_000;
 /// How often `order-service` reports while the demo stays up.
@@ -56,9 +56,9 @@ impl Calls {
     }
 }
 
-/// What a service answered to somebody outside.
+/// The response of a service to a caller from outside.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     /// The `error` of the challenge (RFC 6750 section 3).
     pub(crate) error: Option<String>,
@@ -115,7 +115,7 @@ impl Estate {
             .token(CUSTOMER, issued, TOKEN_LIFE)
     }
 
-    /// A token with the customer's name in it that somebody else has signed.
+    /// A token with the customer's name in it that was signed with a foreign key.
     pub(crate) fn forged_token(&self) -> Result<AccessToken, BoxError> {
         IdentityProvider::new()?.token(CUSTOMER, self.now(), TOKEN_LIFE)
     }
@@ -125,13 +125,13 @@ impl Estate {
     }
 
     /// `GET /orders` of `order-service`.
-    pub(crate) async fn orders(&self, token: Option<&AccessToken>) -> Result<Answer, BoxError> {
+    pub(crate) async fn orders(&self, token: Option<&AccessToken>) -> Result<Response, BoxError> {
         let url = format!("http://{}/orders", self.shop.order_service.address());
         self.ask(Request::get(url), token, Body::empty()).await
     }
 
     /// `POST /internal/daily-reports` of `service-system`, as an outsider would try it.
-    pub(crate) async fn report(&self, token: &AccessToken) -> Result<Answer, BoxError> {
+    pub(crate) async fn report(&self, token: &AccessToken) -> Result<Response, BoxError> {
         let url = format!(
             "http://{}/internal/daily-reports",
             self.shop.service_system.address()
@@ -146,7 +146,7 @@ impl Estate {
         mut request: http::request::Builder,
         token: Option<&AccessToken>,
         body: Body,
-    ) -> Result<Answer, BoxError> {
+    ) -> Result<Response, BoxError> {
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
@@ -155,11 +155,11 @@ impl Estate {
         let (status, error) = (response.status(), challenge_error(response.headers()));
         let body = response
             .into_body()
-            .collect_within(MAX_ANSWER_BYTES)
+            .collect_within(MAX_RESPONSE_BYTES)
             .await?;
         let elapsed = self.clock.monotonic().saturating_sub(began);
         let body = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(Answer {
+        Ok(Response {
             status,
             error,
             body,

@@ -21,7 +21,7 @@ use crate::estate::Estate;
 
 /// Bad usage, as `sysexits.h` has it.
 const USAGE: u8 = 64;
-/// Standard output can not be written.
+/// Standard output cannot be written.
 const OUTPUT: u8 = 74;
 
 /// See it work: a shop of real services with real identities on loopback
@@ -43,7 +43,7 @@ struct Arguments {
 enum Failure {
     /// Something could not be started, or was not as it should be.
     Failed(BoxError),
-    /// Standard output can not be written.
+    /// Standard output cannot be written.
     Output(io::Error),
 }
 
@@ -58,9 +58,9 @@ async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // A terminal that can not be written to can not be told so either.
+            // There is nowhere else to report that the terminal cannot be written to.
             let _unwritable = error.print();
-            // Help and version are answers, everything else is bad usage.
+            // Help and version exit with 0, everything else is bad usage.
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
         Err(Failure::Output(error)) => {
-            complain(&format_args!("can not write to standard output: {error}"));
+            complain(&format_args!("cannot write to standard output: {error}"));
             ExitCode::from(OUTPUT)
         }
     }
@@ -116,7 +116,7 @@ async fn play(once: bool) -> Result<(), Failure> {
 
 /// The demonstration shows its work itself, so little is logged.
 fn install_log(filter: Option<&str>) -> Result<(), BoxError> {
-    // An empty variable is no wish.
+    // An empty variable counts as absent.
     let filter = filter.filter(|text| !text.is_empty()).unwrap_or("error");
     let log = tracing_subscriber::fmt()
         .with_env_filter(
@@ -128,7 +128,7 @@ fn install_log(filter: Option<&str>) -> Result<(), BoxError> {
     log.try_init()
 }
 
-/// Writes a line to standard output; a reader that has gone away (`| head`) has what it wanted.
+/// Writes a line to standard output; a reader that has gone away (`| head`) is not a failure.
 fn say(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -137,7 +137,7 @@ fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Writes to standard error; a closed one has nobody to tell.
+/// Writes to standard error; a closed one is ignored.
 fn complain(problem: &impl Display) {
     let _unwritable = writeln!(io::stderr(), "demo: {problem}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 
-use crate::estate::{Answer, CUSTOMER, Estate};
+use crate::estate::{CUSTOMER, Estate, Response};
 use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
@@ -25,7 +25,7 @@ const RETRY_EVERY: Duration = Duration::from_millis(200);
 pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "The carrier goes down",
-        "Calls fail, the circuit breaker opens, the fallback answers, and it still knows for whom.\n\
+        "Calls fail, the circuit breaker opens, the fallback steps in, and it still knows the customer.\n\
          Then the carrier is back.",
         Table::new(COLUMNS),
     );
@@ -33,8 +33,8 @@ pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     estate.shop.stop_carrier().await;
     let mut last = String::new();
     for _call in 0..CALLS {
-        let answer = estate.orders(Some(&token)).await?;
-        last = row(&mut scene, "down", &answer);
+        let response = estate.orders(Some(&token)).await?;
+        last = row(&mut scene, "down", &response);
     }
     if !last.contains("breaker_open") {
         scene
@@ -44,15 +44,15 @@ pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     estate.shop.start_carrier().await?;
     let recovered = async {
         loop {
-            let answer = estate.orders(Some(&token)).await?;
-            if status_of_first(&answer) == "delivered" {
-                return Ok::<_, BoxError>(answer);
+            let response = estate.orders(Some(&token)).await?;
+            if status_of_first(&response) == "delivered" {
+                return Ok::<_, BoxError>(response);
             }
             tokio::time::sleep(RETRY_EVERY).await;
         }
     };
     match tokio::time::timeout(RECOVERY_LIMIT, recovered).await {
-        Ok(answer) => drop(row(&mut scene, "back", &answer?)),
+        Ok(response) => drop(row(&mut scene, "back", &response?)),
         Err(_elapsed) => scene
             .unmet
             .push("the breaker did not close again".to_owned()),
@@ -61,19 +61,19 @@ pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     Ok(scene)
 }
 
-/// Adds a row and returns what it says of the shipment.
-fn row(scene: &mut Scene, carrier: &str, answer: &Answer) -> String {
-    let shipment = status_of_first(answer);
-    let asked_for = text(answer, "/0/shipment/asked_for");
-    let fine = answer.status == 200 && asked_for == CUSTOMER;
+/// Adds a row and returns the status of the shipment.
+fn row(scene: &mut Scene, carrier: &str, response: &Response) -> String {
+    let shipment = status_of_first(response);
+    let asked_for = text(response, "/0/shipment/asked_for");
+    let fine = response.status == 200 && asked_for == CUSTOMER;
     if !fine {
         scene.unmet.push(format!(
             "carrier {carrier}: {} for {asked_for:?}",
-            answer.status
+            response.status
         ));
     }
-    let status = answer.status.as_u16().to_string();
-    let elapsed = answer.elapsed.as_micros().to_string();
+    let status = response.status.as_u16().to_string();
+    let elapsed = response.elapsed.as_micros().to_string();
     let cells = [
         carrier.to_owned(),
         status,
@@ -85,11 +85,11 @@ fn row(scene: &mut Scene, carrier: &str, answer: &Answer) -> String {
     shipment
 }
 
-fn status_of_first(answer: &Answer) -> String {
-    text(answer, "/0/shipment/status").to_owned()
+fn status_of_first(response: &Response) -> String {
+    text(response, "/0/shipment/status").to_owned()
 }
 
-fn text<'a>(answer: &'a Answer, pointer: &str) -> &'a str {
-    let value = answer.body.pointer(pointer);
+fn text<'a>(response: &'a Response, pointer: &str) -> &'a str {
+    let value = response.body.pointer(pointer);
     value.and_then(|value| value.as_str()).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! What is refused, and how it is told.
+//! What is refused, and with which response.
 
 use hallpass::BoxError;
 
-use crate::estate::{Answer, Estate};
+use crate::estate::{Estate, Response};
 use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
@@ -17,28 +17,28 @@ const COLUMNS: &[Column] = &[
 pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "What is refused",
-        "Answers as RFC 6750 has them. A call whose identity is missing is not even sent.",
+        "Responses as in RFC 6750. A call whose identity is missing is not even sent.",
         Table::new(COLUMNS),
     );
     let orders = "order-service";
-    let answer = estate.orders(None).await?;
-    refused(&mut scene, ["no token", orders], &answer, (401, None));
-    let answer = estate.orders(Some(&estate.forged_token()?)).await?;
+    let response = estate.orders(None).await?;
+    refused(&mut scene, ["no token", orders], &response, (401, None));
+    let response = estate.orders(Some(&estate.forged_token()?)).await?;
     let invalid = (401, Some("invalid_token"));
     refused(
         &mut scene,
         ["a token signed by a foreign key", orders],
-        &answer,
+        &response,
         invalid,
     );
-    let answer = estate.orders(Some(&estate.expired_token()?)).await?;
-    refused(&mut scene, ["an expired token", orders], &answer, invalid);
-    let answer = estate.report(&estate.token()?).await?;
+    let response = estate.orders(Some(&estate.expired_token()?)).await?;
+    refused(&mut scene, ["an expired token", orders], &response, invalid);
+    let response = estate.report(&estate.token()?).await?;
     let internal_only = ["alice's token on the internal endpoint", "service-system"];
     refused(
         &mut scene,
         internal_only,
-        &answer,
+        &response,
         (403, Some("insufficient_scope")),
     );
     without_identity(&mut scene, estate).await;
@@ -48,17 +48,17 @@ pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
 fn refused(
     scene: &mut Scene,
     [case, at]: [&str; 2],
-    answer: &Answer,
+    response: &Response,
     expected: (u16, Option<&str>),
 ) {
-    let seen = (answer.status.as_u16(), answer.error.as_deref());
+    let seen = (response.status.as_u16(), response.error.as_deref());
     if seen != expected {
         scene
             .unmet
             .push(format!("{case}: {seen:?} in place of {expected:?}"));
     }
-    let error = answer.error.clone().unwrap_or_default();
-    let elapsed = answer.elapsed.as_micros().to_string();
+    let error = response.error.clone().unwrap_or_default();
+    let elapsed = response.elapsed.as_micros().to_string();
     let cells = [
         case.to_owned(),
         at.to_owned(),
@@ -69,9 +69,9 @@ fn refused(
     scene.table.row(Tone::of(seen == expected), cells);
 }
 
-/// A relayed call outside any request: there is nobody whose token could go along.
+/// A relayed call outside any request: there is no caller whose token could be sent.
 async fn without_identity(scene: &mut Scene, estate: &Estate) {
-    let case = "a relayed call with nobody behind it";
+    let case = "a relayed call without a caller";
     let error = estate.shop.orders.shipment(1001).await.err();
     let calls = estate.calls();
     let sent = calls.iter().any(|call| call.status.is_some());

@@ -5,7 +5,7 @@ use hallpass::client::{Identity, TokenSource};
 use hallpass::feign::FinishedCall;
 use serde_json::Value;
 
-use crate::estate::{Answer, CUSTOMER, Estate};
+use crate::estate::{CUSTOMER, Estate, Response};
 use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
@@ -33,8 +33,8 @@ pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
          service-system with a token of its own.",
         Table::new(COLUMNS),
     );
-    let answer = estate.orders(Some(&estate.token()?)).await?;
-    customer_hop(&mut scene, &answer);
+    let response = estate.orders(Some(&estate.token()?)).await?;
+    customer_hop(&mut scene, &response);
     for call in estate.calls() {
         hop(&mut scene, &call, CUSTOMER);
     }
@@ -52,8 +52,8 @@ pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     Ok(scene)
 }
 
-fn customer_hop(scene: &mut Scene, answer: &Answer) {
-    let orders = answer
+fn customer_hop(scene: &mut Scene, response: &Response) {
+    let orders = response
         .body
         .as_array()
         .map(Vec::as_slice)
@@ -62,11 +62,11 @@ fn customer_hop(scene: &mut Scene, answer: &Answer) {
         .iter()
         .filter_map(|order| order.pointer("/shipment/asked_for")?.as_str())
         .collect();
-    let fine = answer.status == 200 && seen == [CUSTOMER, CUSTOMER];
+    let fine = response.status == 200 && seen == [CUSTOMER, CUSTOMER];
     if !fine {
         scene.unmet.push(format!(
             "alice's orders: {}, the carrier saw {seen:?}",
-            answer.status
+            response.status
         ));
     }
     let received: Vec<String> = orders.iter().map(line).collect();
@@ -82,8 +82,8 @@ fn customer_hop(scene: &mut Scene, answer: &Answer) {
             "shop".to_owned(),
             "orders:read".to_owned(),
             "login".to_owned(),
-            answer.status.as_u16().to_string(),
-            answer.elapsed.as_micros().to_string(),
+            response.status.as_u16().to_string(),
+            response.elapsed.as_micros().to_string(),
         ],
     );
 }

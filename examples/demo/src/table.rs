@@ -56,7 +56,7 @@ pub(crate) struct Table {
     rows: Vec<(Tone, Vec<String>)>,
 }
 
-/// What stands where a row has nothing to say.
+/// What an empty cell shows.
 const NOTHING: &str = "-";
 const GAP: &str = "  ";
 const BOLD: &str = "\u{1b}[1m";
@@ -122,7 +122,7 @@ impl Table {
             if !line.is_empty() {
                 line.push_str(GAP);
             }
-            // Writing to a string can not fail.
+            // Writing to a string cannot fail.
             let _infallible = match column.align {
                 Align::Left => write!(line, "{cell:<width$}"),
                 Align::Right => write!(line, "{cell:>width$}"),

@@ -24,7 +24,7 @@ impl ConfigCheck {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let loaded = settings::load(&self.prefix.loader(Some(&self.file)))?;
         if !self.prefix.is_given() && settings::detect(&self.file).is_none() {
-            // Often the key is mistyped: what stands below another one is not for us, and nothing would be checked.
+            // Often the key is mistyped. Other top-level keys are ignored, so nothing would be checked.
             return Err(Failure::usage(format_args!(
                 "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another",
                 self.file.display()

@@ -6,7 +6,7 @@ use hallpass::config::{Configuration as _, reference};
 use crate::output::{self, Exit, Failure};
 use crate::settings::Everything;
 
-/// What the page says before the keys.
+/// The text of the page before the keys.
 const INTRODUCTION: &str = include_str!("config_reference/introduction.md");
 
 /// Print every configuration key with its type, default and environment variable

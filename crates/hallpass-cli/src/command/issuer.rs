@@ -19,15 +19,15 @@ use crate::settings::ConfigArguments;
 ///
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
 /// at its first start creates a client whose secret it prints once. SIGHUP reads clients and keys
-/// anew; SIGTERM and Ctrl-C finish the requests in flight and stop.
+/// again; SIGTERM and Ctrl-C finish the requests in flight and stop.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Listen here instead of where the configuration says; port 0 takes a free one.
+    /// Listen on this address, not on the configured one; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Keep keys and clients in this file instead of where the configuration says.
+    /// Keep keys and clients in this file, not in the configured one.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
 }
@@ -53,7 +53,7 @@ impl Issuer {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         // Handlers first: a signal that comes during the start must not be lost.
         let mut signals = Signals::install()?;
-        // Before the store is touched: a second issuer must not create a client that nobody is told of.
+        // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         let created = first_client(&settings, &clock).await;
@@ -65,9 +65,9 @@ impl Issuer {
         output::print_line(&greeting(&issuer, &settings))?;
         loop {
             tokio::select! {
-                wish = signals.next() => match wish {
-                    Wish::Stop => break,
-                    Wish::Reload => self.reload(&issuer).await,
+                request = signals.next() => match request {
+                    Request::Stop => break,
+                    Request::Reload => self.reload(&issuer).await,
                 },
                 error = issuer.failed() => return Err(Failure::failed(error)),
             }
@@ -76,22 +76,22 @@ impl Issuer {
         Ok(Exit::Ok)
     }
 
-    /// A configuration that can not be used leaves everything as it was.
+    /// A configuration that cannot be used leaves everything as it was.
     async fn reload(&self, issuer: &RunningIssuer) {
         match self.settings() {
             Ok(settings) => match issuer.reload(&settings).await {
-                Ok(()) => tracing::info!("clients and keys were read anew"),
+                Ok(()) => tracing::info!("clients and keys were read again"),
                 Err(error) => tracing::error!(%error, "not reloaded"),
             },
             Err(failure) => {
                 failure.report();
-                tracing::error!("not reloaded: the configuration can not be used");
+                tracing::error!("not reloaded: the configuration cannot be used");
             }
         }
     }
 }
 
-enum Wish {
+enum Request {
     Stop,
     Reload,
 }
@@ -115,18 +115,18 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Wish {
+    async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.interrupt.recv() => Wish::Stop,
-            _ = self.terminate.recv() => Wish::Stop,
-            _ = self.hangup.recv() => Wish::Reload,
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.hangup.recv() => Request::Reload,
         }
     }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| Failure::failed(format_args!("can not listen on {address}: {error}")))
+    listener.map_err(|error| Failure::failed(format_args!("cannot listen on {address}: {error}")))
 }
 
 fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {

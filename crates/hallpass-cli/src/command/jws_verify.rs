@@ -1,4 +1,4 @@
-//! `hallpass jws verify`: a raw JWS by the code path of the resource server, alone or as a batch.
+//! `hallpass jws verify`: a raw JWS with the code of the resource server, alone or as a batch.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use crate::input;
 use crate::key_set;
 use crate::output::{self, Exit, Failure};
 
-/// Most bytes of one line of a batch; a longer line is answered with `line_too_long`.
+/// Most bytes of one line of a batch; the result of a longer line is `line_too_long`.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Check a raw JWS by the code path of the resource server; no claims are looked at
+/// Check the signature of a raw JWS with the code of the resource server
 ///
 /// Checks the signature, the algorithm against the key, and the strictness of the header
-/// (`crit`, duplicate members). No claims are looked at.
+/// (`crit`, duplicate members). Claims are not checked.
 ///
 /// Alone: prints one JSON object (`valid`, `code`, `message`), exit 0 when valid and 65 when not.
 /// With `--batch`: reads lines `{"id", "jwks": {"keys": [...]}, "jws"}` from standard input and
@@ -56,7 +56,7 @@ struct Verdict<'a> {
     message: &'a str,
 }
 
-/// A line as it comes in. Raw texts: the id goes back digit by digit, the key set keeps its doubled members.
+/// A line of input. Raw texts: the id is returned digit by digit, and the key set keeps its repeated members.
 #[derive(Deserialize)]
 struct BatchLine<'a> {
     #[serde(borrow)]
@@ -67,9 +67,9 @@ struct BatchLine<'a> {
     jws: Option<&'a RawValue>,
 }
 
-/// A line as it goes out.
+/// A line of output.
 #[derive(Debug, Serialize)]
-struct BatchAnswer<'a> {
+struct BatchResult<'a> {
     id: Option<&'a RawValue>,
     valid: bool,
     error: Option<&'static str>,
@@ -136,24 +136,24 @@ fn check(
     }
 }
 
-/// Answers every line of `lines`, in order; ends at the end of input or when nobody reads any more.
+/// Writes a result for every line of `lines`, in order; ends at the end of input or when the reader has gone away.
 fn batch(
     mut lines: BufReader<impl Read>,
-    answers: &mut impl Write,
+    results: &mut impl Write,
     algorithms: Algorithms,
 ) -> io::Result<()> {
-    let mut answers = io::BufWriter::new(answers);
+    let mut results = io::BufWriter::new(results);
     let mut line = Vec::new();
     while let Some(length) = next_line(&mut lines, &mut line)? {
-        let answer = answer(&line, length, algorithms);
-        serde_json::to_writer(&mut answers, &answer)?;
-        answers.write_all(b"\n")?;
-        // Whoever asks line by line gets each answer at once; a file is written in large pieces.
+        let result = line_result(&line, length, algorithms);
+        serde_json::to_writer(&mut results, &result)?;
+        results.write_all(b"\n")?;
+        // A caller that sends line by line gets each result at once; a file is written in large pieces.
         if lines.buffer().is_empty() {
-            answers.flush()?;
+            results.flush()?;
         }
     }
-    answers.flush()
+    results.flush()
 }
 
 /// Reads one line into `line`, at most [`MAX_LINE_BYTES`] of it, and returns its full length.
@@ -164,7 +164,7 @@ fn next_line(lines: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<
     if length == 0 {
         return Ok(None);
     }
-    // The rest of an overlong line is read past in pieces, so that the next line starts at its start.
+    // The rest of an overlong line is skipped, so that the next read begins at the start of the next line.
     if line.last() != Some(&b'\n') {
         length = length.saturating_add(skip_line(lines)?);
     }
@@ -185,23 +185,23 @@ fn skip_line(lines: &mut impl BufRead) -> io::Result<usize> {
     }
 }
 
-fn answer(line: &[u8], length: usize, algorithms: Algorithms) -> BatchAnswer<'_> {
+fn line_result(line: &[u8], length: usize, algorithms: Algorithms) -> BatchResult<'_> {
     if length > line.len() {
-        return BatchAnswer {
+        return BatchResult {
             id: None,
             valid: false,
             error: Some("line_too_long"),
         };
     }
     let Ok(parsed) = serde_json::from_slice::<BatchLine<'_>>(line) else {
-        return BatchAnswer {
+        return BatchResult {
             id: None,
             valid: false,
             error: Some("bad_line"),
         };
     };
     let outcome = check_line(&parsed, algorithms);
-    BatchAnswer {
+    BatchResult {
         id: parsed.id,
         valid: outcome.is_ok(),
         error: outcome.err(),
@@ -220,7 +220,7 @@ fn check_line(line: &BatchLine<'_>, algorithms: Algorithms) -> Result<(), &'stat
 mod tests {
     use super::*;
 
-    fn answers(input: &[u8]) -> Vec<serde_json::Value> {
+    fn results(input: &[u8]) -> Vec<serde_json::Value> {
         let mut output = Vec::new();
         batch(
             BufReader::with_capacity(16, input),
@@ -238,10 +238,10 @@ mod tests {
     fn a_bad_line_gets_an_answer_and_does_not_stop_the_batch() {
         let input =
             b"not json\n\xff\xfe\n\n{\"id\":1}\n{\"id\":2,\"jwks\":{\"keys\":[]},\"jws\":7}";
-        let answers = answers(input);
-        let errors: Vec<_> = answers
+        let results = results(input);
+        let errors: Vec<_> = results
             .iter()
-            .map(|answer| answer["error"].as_str().unwrap())
+            .map(|result| result["error"].as_str().unwrap())
             .collect();
         assert_eq!(
             errors,
@@ -253,7 +253,7 @@ mod tests {
                 "bad_jws"
             ]
         );
-        assert_eq!(answers[3]["id"], 1);
+        assert_eq!(results[3]["id"], 1);
     }
 
     #[test]
@@ -285,9 +285,9 @@ mod tests {
     fn an_overlong_line_is_answered_and_the_next_one_is_read_from_its_start() {
         let mut input = vec![b'x'; MAX_LINE_BYTES + 10];
         input.extend_from_slice(b"\n{\"id\":\"next\"}\n");
-        let answers = answers(&input);
-        assert_eq!(answers[0]["error"], "line_too_long");
-        assert_eq!(answers[1]["id"], "next");
-        assert_eq!(answers.len(), 2);
+        let results = results(&input);
+        assert_eq!(results[0]["error"], "line_too_long");
+        assert_eq!(results[1]["id"], "next");
+        assert_eq!(results.len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! `hallpass key import`: an issuer moves in without breaking one verifier.
+//! `hallpass key import`: replace an issuer without breaking a verifier.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::settings::ConfigArguments;
 ///
 /// Takes a private key in PEM, a private JWK, or a JWK set. The first private key of each algorithm
 /// signs from the issuer's next start or SIGHUP on; what signed before stays published, so tokens
-/// that are under way stay valid.
+/// that it signed stay valid.
 #[derive(Args, Debug)]
 pub(crate) struct KeyImport {
     /// The file, or `-` for standard input.
     file: PathBuf,
     #[command(flatten)]
     config: ConfigArguments,
-    /// The issuer's store instead of the one that the configuration names.
+    /// The issuer's store; default: the one in the configuration.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
 }
@@ -40,7 +40,7 @@ impl KeyImport {
             .filter(|_text| !input.cut)
             .ok_or_else(|| {
                 Failure::usage(format_args!(
-                    "{} is no text of at most 1 MiB",
+                    "{} is not a text of at most 1 MiB",
                     self.file.display()
                 ))
             })?;
@@ -69,7 +69,7 @@ fn report(imported: &Imported) -> String {
             .iter()
             .any(|key| key.algorithm == algorithm)
     {
-        lines.push(format!("The issuer is set to sign with {algorithm}; none of these keys signs until `issuer.algorithm` says otherwise."));
+        lines.push(format!("The issuer is set to sign with {algorithm}; none of these keys signs until `issuer.algorithm` is changed."));
     }
     lines.push("Restart the issuer, or send it SIGHUP, to use them.".to_owned());
     lines.join("\n")

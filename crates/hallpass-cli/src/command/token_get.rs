@@ -17,7 +17,7 @@ use crate::settings::{self, ConfigArguments};
 /// Get a service token from the issuer
 ///
 /// Asks the issuer as a service would (`client_credentials`) and prints the token alone on one line:
-/// `curl -H "Authorization: Bearer $(hallpass token get ...)"`. Whoever reads it can use it.
+/// `curl -H "Authorization: Bearer $(hallpass token get ...)"`. Anyone who can read it can use it.
 ///
 /// Options win over the environment (`HALLPASS_INTERNAL_TOKEN_...`), which wins over the file. The
 /// secret is never an option: every user of the machine could read it there.
@@ -28,7 +28,7 @@ pub(crate) struct TokenGet {
     /// The token endpoint.
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
-    /// Who asks.
+    /// The client that asks for the token.
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     /// A file with the client's secret.
@@ -46,7 +46,7 @@ pub(crate) struct TokenGet {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
+struct Output<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_at: u64,
@@ -103,7 +103,7 @@ fn print(token: &IssuedToken, json: bool) -> Result<(), Failure> {
     let access_token = token.access_token().expose();
     if json {
         let expires_at = token.expires_at().as_secs();
-        output::print_json(&Answer {
+        output::print_json(&Output {
             access_token,
             token_type: "Bearer",
             expires_at,

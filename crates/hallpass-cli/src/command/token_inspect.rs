@@ -1,4 +1,4 @@
-//! `hallpass token inspect`: what a token says, without believing it.
+//! `hallpass token inspect`: the content of a token, without verifying it.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 use crate::input;
 use crate::output::{self, Exit, Failure};
 
-/// Show what a token says, without believing it
+/// Show the content of a token without verifying it
 ///
-/// Nothing is verified: anybody can write a token that says this. The signature is not shown, so
-/// that the output can not be used as a token. Exit 65 when it is no JWS with JSON inside.
+/// Nothing is verified: anyone can write a token with this content. The signature is not shown, so
+/// that the output cannot be used as a token. Exit 65 when it is not a JWS with JSON inside.
 #[derive(Args, Debug)]
 pub(crate) struct TokenInspect {
     /// The token, or `-` to read it from standard input.
@@ -51,20 +51,23 @@ impl TokenInspect {
 }
 
 fn look_into(token: &str) -> Result<Unverified, &'static str> {
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(_signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err("a compact JWS has three parts with dots between them");
+    let mut segments = token.split('.');
+    let (Some(header), Some(payload), Some(_signature), None) = (
+        segments.next(),
+        segments.next(),
+        segments.next(),
+        segments.next(),
+    ) else {
+        return Err("a compact JWS has three segments with dots between them");
     };
     Ok(Unverified {
-        unverified_header: json(header).ok_or("the header is no base64url of JSON")?,
-        unverified_claims: json(payload).ok_or("the payload is no base64url of JSON")?,
+        unverified_header: json(header).ok_or("the header is not JSON in base64url")?,
+        unverified_claims: json(payload).ok_or("the payload is not JSON in base64url")?,
     })
 }
 
-fn json(part: &str) -> Option<Value> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+fn json(segment: &str) -> Option<Value> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(segment).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -21,9 +21,9 @@ use crate::output::{self, Exit, Failure};
 /// `exp` and `nbf`. One JSON object goes to standard output: `valid`, `code` (`ok`, or why not),
 /// `claims` (`null` unless valid), `message`. Not checked: revocation and scopes.
 ///
-/// What is no known option is taken for the token, hyphens in front or not. Give a token that
-/// somebody else wrote through standard input (`-`) or after `--`, so that it can not pass for an
-/// option that is known.
+/// Any argument that is not a known option is taken as the token, even with hyphens in front. Give
+/// a token from an untrusted source through standard input (`-`) or after `--`, so that it cannot be
+/// taken as an option.
 #[derive(Args, Debug)]
 pub(crate) struct TokenVerify {
     /// The issuer's JWK set: a file, or an https URL (plain http on loopback only).
@@ -52,7 +52,7 @@ pub(crate) struct TokenVerify {
     token: OsString,
 }
 
-/// The answer on standard output.
+/// The object on standard output.
 #[derive(Debug, Serialize)]
 struct Verdict {
     valid: bool,
@@ -68,7 +68,7 @@ impl TokenVerify {
         let outcome = match unverified_token.as_deref() {
             Some(text) => token::verify(text, &keys, &self.policy(), self.now())
                 .map_err(|error| (error.code(), error.to_string())),
-            // Tokens are ASCII (RFC 7515 section 7.1); bytes that are no text are none.
+            // Tokens are ASCII (RFC 7515 section 7.1); other bytes cannot be a token.
             None => Err(("malformed_encoding", "the token is not text".to_owned())),
         };
         let verdict = Verdict::from(outcome);

@@ -123,7 +123,7 @@ fn an_imported_key_is_published_after_a_hangup_without_a_restart() {
     assert!(!outcome.stdout.contains("nWGxne_9"), "no private part");
 
     signal(&issuer.child, "HUP");
-    issuer.wait_for_log("read anew");
+    issuer.wait_for_log("read again");
     let keys = issuer.key_ids();
     assert!(
         keys.contains(&"moved".to_owned()) && keys.contains(&old[0]),

@@ -156,7 +156,7 @@ fn bad_usage_exits_64_and_says_what_is_wrong() {
 }
 
 #[test]
-fn keys_that_can_not_be_read_exit_64() {
+fn keys_that_cannot_be_read_exit_64() {
     let keys = Keys::new(Algorithm::EdDsa);
     let token = keys.token();
     let html = keys.beside("page.html", b"<!doctype html><p>sign in</p>");

@@ -12,10 +12,10 @@ use crate::clients::registry::Registry;
 use crate::clients::secret::{Candidate, LiveSecret};
 use crate::error::Error;
 
-/// The clients of the settings.
+/// The registrations of the clients in the settings.
 ///
-/// A secret that a person chose costs some 16 ms of a core, unless `known` was made of the same one; all cores share
-/// the work. `process_key` is the one that the secrets of `known` were hashed beside.
+/// A secret that a person chose costs some 16 ms of a core, unless `known` has it already; all cores share
+/// the work. `process_key` is the one that `known` was built with.
 ///
 /// # Errors
 /// [`Error::Registration`] for a secret called generated that is too short, [`Error::Internal`].
@@ -86,7 +86,7 @@ impl Hashing {
     fn chosen(&self, client_id: &str, secret: &str) -> Result<LiveSecret, Error> {
         let candidate = Candidate::new(secret, &self.process_key);
         let known = self.known.as_ref().and_then(|known| known.find(client_id));
-        match known.and_then(|client| client.secret_made_of(&candidate)) {
+        match known.and_then(|client| client.secret_hashed_from(&candidate)) {
             Some(kept) => Ok(kept.clone()),
             None => LiveSecret::hash_configured(&candidate),
         }

@@ -20,7 +20,7 @@ const AUDIENCE: &str = "service-system";
 pub struct FirstClient {
     /// `internal-service-client`.
     pub client_id: String,
-    /// Its generated secret. The store keeps a digest; nobody can read it again.
+    /// Its generated secret. The store keeps only a digest, so it cannot be read again.
     pub client_secret: Secret,
     /// The scope it is registered for: `internal-service`.
     pub scope: String,
@@ -28,7 +28,7 @@ pub struct FirstClient {
     pub audience: String,
 }
 
-/// A new first client: what is told once, and what is kept.
+/// A new first client: with its secret to be shown once, and as the store keeps it.
 pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration), Error> {
     let secret = generate()?;
     let registration = Registration {
@@ -39,11 +39,11 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         token_life,
         secrets: vec![LiveSecret::hash(&secret)?],
     };
-    let told = FirstClient {
+    let shown = FirstClient {
         client_id: CLIENT_ID.to_owned(),
         client_secret: Secret::new(secret.as_str()),
         scope: SCOPE.to_owned(),
         audience: AUDIENCE.to_owned(),
     };
-    Ok((told, registration))
+    Ok((shown, registration))
 }

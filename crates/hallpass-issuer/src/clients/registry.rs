@@ -20,7 +20,7 @@ use crate::metrics::{MAX_CLIENT_LABELS, Metrics, OTHER_CLIENTS};
 const MAX_LIVE_SECRETS: usize = 2;
 /// Scopes that the metadata document lists at most.
 const MAX_SCOPES_SUPPORTED: usize = 1_000;
-/// The longest life a registration may ask for: a day. Internal tokens can not be revoked one by one.
+/// The longest life a registration may ask for: a day. Internal tokens cannot be revoked one by one.
 const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All registered clients.
@@ -61,7 +61,7 @@ impl Registry {
     /// the one of `known`, the snapshot before. What that one remembers of secrets is kept too.
     ///
     /// # Errors
-    /// [`Error::Registration`] for a registration that can not be used.
+    /// [`Error::Registration`] for a registration that cannot be used.
     pub(crate) fn build(
         registrations: Vec<Registration>,
         known: Option<&Self>,
@@ -219,11 +219,11 @@ impl Client {
             .filter(move |secret| secret.is_live(now))
     }
 
-    /// The live secret that was made of `candidate` when the settings were read.
-    pub(crate) fn secret_made_of(&self, candidate: &Candidate<'_>) -> Option<&LiveSecret> {
+    /// The live secret that was hashed from `candidate` when the settings were read.
+    pub(crate) fn secret_hashed_from(&self, candidate: &Candidate<'_>) -> Option<&LiveSecret> {
         self.secrets
             .iter()
-            .find(|secret| secret.was_made_of(candidate))
+            .find(|secret| secret.was_hashed_from(candidate))
     }
 
     /// The scopes that it may ask for.

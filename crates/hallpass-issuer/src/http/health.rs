@@ -1,4 +1,4 @@
-//! What an operator's machines ask: health, and the metrics.
+//! What monitoring asks for: health, and the metrics.
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -11,12 +11,12 @@ use crate::metrics::{self, Metrics};
 const OPEN_METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// The process answers.
+/// Liveness: the process can respond.
 pub(crate) async fn live() -> Response {
     uncached(TEXT, Bytes::from_static(b"live\n"))
 }
 
-/// Registry and keys are in memory: tokens can be issued. The store plays no part in that.
+/// Readiness: until it stops, the issuer can issue tokens from memory, with or without its store.
 pub(crate) fn ready(is_stopping: bool) -> Response {
     if is_stopping {
         return respond(

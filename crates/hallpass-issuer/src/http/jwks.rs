@@ -11,8 +11,8 @@ use crate::metrics::Metrics;
 
 const JWK_SET: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
-/// Answers from the snapshot, and counts how.
-pub(crate) fn answer(
+/// The response from the snapshot; counts whether it was sent in full.
+pub(crate) fn response(
     keys: &KeyRing,
     cache_control: &HeaderValue,
     headers: &HeaderMap,

@@ -78,7 +78,7 @@ impl Metadata {
 }
 
 /// The document at the path of `uri`, or 404: where the metadata is depends on the issuer's name.
-pub(crate) fn answer(
+pub(crate) fn response(
     metadata: &Metadata,
     urls: &PublicUrls,
     cache_control: &HeaderValue,

@@ -19,7 +19,7 @@ pub(crate) const OIDC_METADATA_PATH: &str = "/.well-known/openid-configuration";
 /// Names and addresses that the metadata documents show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicUrls {
-    /// What stands in `iss`.
+    /// The value of `iss`.
     pub(crate) issuer: Issuer,
     /// What the endpoint paths are appended to; without a slash at the end.
     base: String,
@@ -77,7 +77,7 @@ impl PublicUrls {
         path.strip_prefix(OAUTH_METADATA_PATH) == Some(self.issuer_path.as_str())
     }
 
-    /// Whether `path` is a place of the OpenID alias: below the issuer's name (OpenID Discovery section 4), or as in RFC 8414.
+    /// Whether `path` is one of the paths of the OpenID alias: below the issuer's name (OpenID Discovery section 4), or as in RFC 8414.
     pub(crate) fn is_oidc_metadata(&self, path: &str) -> bool {
         path.strip_suffix(OIDC_METADATA_PATH) == Some(self.issuer_path.as_str())
             || path.strip_prefix(OIDC_METADATA_PATH) == Some(self.issuer_path.as_str())
@@ -110,7 +110,7 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
     if listening.ip().is_unspecified() {
         tracing::warn!(
             %listening,
-            "the metadata documents name loopback, which other machines can not use: set base-url"
+            "the metadata documents name loopback, which other machines cannot use: set base-url"
         );
     }
     let ip = match listening.ip() {

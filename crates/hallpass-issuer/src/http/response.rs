@@ -1,4 +1,4 @@
-//! The shape that all responses but those of the token endpoint have.
+//! Builds the responses of every endpoint except the token endpoint.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
-/// The content type of what a person reads.
+/// The content type of text for people.
 pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// A whole body of one content type.
+/// A response whose whole body is in memory.
 pub(crate) fn respond(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;

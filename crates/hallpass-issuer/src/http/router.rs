@@ -26,7 +26,7 @@ pub(crate) fn router(core: Arc<Core>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
-        // The place of the metadata depends on the issuer's name, so it is no fixed route.
+        // The place of the metadata depends on the issuer's name, so it has no fixed route.
         .fallback(metadata_or_not_found)
         .with_state(core)
 }
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Answers what comes from `source`; `router` is [`router`]'s.
+    /// Serves the requests of the peer `source`; `router` comes from [`router`].
     pub(crate) const fn new(core: Arc<Core>, router: Router, source: IpAddr) -> Self {
         Self {
             core,
@@ -49,14 +49,14 @@ impl Connection {
         }
     }
 
-    /// The token endpoint goes past the router, which serves everything else: it is all of the load.
-    pub(crate) async fn answer(
+    /// Responds to one request. Token requests do not go through the router: they are nearly all of the load.
+    pub(crate) async fn respond(
         mut self,
         request: Request<Incoming>,
     ) -> Response<Either<Full<Bytes>, Body>> {
         if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
-            return endpoint::answer(&self.core, &parts.headers, body, Some(self.source))
+            return endpoint::respond(&self.core, &parts.headers, body, Some(self.source))
                 .await
                 .map(Either::Left);
         }
@@ -74,7 +74,7 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
         .map(|ConnectInfo(peer)| peer.ip());
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
-        endpoint::answer(&core, &parts.headers, body, source).await
+        endpoint::respond(&core, &parts.headers, body, source).await
     } else {
         endpoint::method_not_allowed(&parts.method)
     };
@@ -83,7 +83,7 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
 
 async fn key_set(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
     let (keys, cache_control) = (core.keys(), core.jwks_cache_control());
-    jwks::answer(&keys, cache_control, &headers, core.metrics())
+    jwks::response(&keys, cache_control, &headers, core.metrics())
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {
@@ -100,5 +100,5 @@ async fn metadata_or_not_found(
     uri: Uri,
 ) -> Response<Body> {
     let (document, cache_control) = (core.metadata(), core.jwks_cache_control());
-    metadata::answer(&document, core.urls(), cache_control, &method, &uri)
+    metadata::response(&document, core.urls(), cache_control, &method, &uri)
 }

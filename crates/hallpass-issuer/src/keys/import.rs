@@ -1,4 +1,4 @@
-//! Bringing in keys that exist: teams move an issuer without breaking one verifier.
+//! Imports existing keys, so that an issuer can be replaced without breaking a verifier.
 
 use std::collections::BTreeSet;
 
@@ -78,7 +78,7 @@ impl Found {
     }
 
     /// # Errors
-    /// [`Error::Import`] when a name can not be a key id.
+    /// [`Error::Import`] when a name cannot be a key id.
     pub(crate) fn report(self, issuer_algorithm: Algorithm) -> Result<Imported, Error> {
         let mut imported = Imported {
             skipped: self.skipped,
@@ -89,7 +89,7 @@ impl Found {
             let key_id = key
                 .kid
                 .parse()
-                .map_err(|_| import_error("a key id can not be used"))?;
+                .map_err(|_| import_error("a key id cannot be used"))?;
             let key_and_algorithm = ImportedKey {
                 key_id,
                 algorithm: key.algorithm,
@@ -139,7 +139,7 @@ fn parse_json(text: &str, now: UnixTime) -> Result<Found, Error> {
     // The library's own message could quote a part of the key.
     let json: Value = serde_json::from_str(text).map_err(|error| {
         import_error(format!(
-            "line {} column {} is no valid JSON",
+            "line {} column {} is not valid JSON",
             error.line(),
             error.column()
         ))
@@ -147,7 +147,7 @@ fn parse_json(text: &str, now: UnixTime) -> Result<Found, Error> {
     let jwks = match json.get("keys") {
         Some(keys) => keys
             .as_array()
-            .ok_or_else(|| import_error("keys is no array"))?
+            .ok_or_else(|| import_error("keys is not an array"))?
             .clone(),
         None => vec![json],
     };

@@ -1,4 +1,4 @@
-//! A signing key as it is kept from start to start.
+//! A signing key as it is stored.
 
 use hallpass_token::{Algorithm, KeyId, SigningKey, UnixTime};
 use zeroize::Zeroizing;
@@ -38,7 +38,7 @@ impl KeyRecord {
     /// A new key that signs. RSA takes long enough to find its primes that it must not hold an async thread.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the machine can not make one.
+    /// [`Error::Internal`] when the machine cannot make one.
     pub(crate) async fn generate(algorithm: Algorithm, now: UnixTime) -> Result<Self, Error> {
         let crypto = Error::Internal {
             operation: "creating a signing key",
@@ -53,7 +53,7 @@ impl KeyRecord {
     /// A key to be kept: its private half as PKCS #8, its public half as JSON.
     ///
     /// # Errors
-    /// [`Error::Internal`] when the private half can not be written.
+    /// [`Error::Internal`] when the private half cannot be written.
     pub(crate) fn of(
         key: &SigningKey,
         state: KeyState,

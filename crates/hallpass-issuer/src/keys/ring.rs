@@ -27,7 +27,7 @@ impl KeyRing {
     /// A ring of `records`, of which one signs with `algorithm`.
     ///
     /// # Errors
-    /// What is wrong with the records: none signs, or one can not be read back.
+    /// What is wrong with the records: none signs, or one cannot be read back.
     pub(crate) fn new(mut records: Vec<KeyRecord>, algorithm: Algorithm) -> Result<Self, String> {
         // The key that signs comes first: a verifier that looks at one key only looks at this one.
         records.sort_by_key(|record| !record.signs(algorithm));

@@ -108,7 +108,7 @@ impl Store {
         let mut secrets: HashMap<String, Vec<LiveSecret>> = HashMap::new();
         for (client_id, kind, verifier, not_after) in rows {
             let secret = LiveSecret::from_stored(&kind, &verifier).ok_or_else(|| {
-                self.damaged(format!("a secret of client {client_id:?} can not be read"))
+                self.damaged(format!("a secret of client {client_id:?} cannot be read"))
             })?;
             let end =
                 not_after.map(|end| UnixTime::from_secs(u64::try_from(end).unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! The sealing key that stands beside the store when none is configured.
+//! The file beside the store that holds the sealing key when none is configured.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizi
     Ok(material)
 }
 
-/// The file that stands beside the store.
+/// The path of that file.
 fn beside(store: &Path) -> PathBuf {
     let mut name = store.as_os_str().to_owned();
     name.push(SUFFIX);

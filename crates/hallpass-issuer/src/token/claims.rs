@@ -5,7 +5,7 @@ use hallpass_token::{Issuer, TokenClaims, TokenId, UnixTime};
 use crate::clients::registry::Client;
 use crate::token::entitlement::Entitlement;
 
-/// What a token for `client` says from `now` on.
+/// The claims of a token for `client` that is issued at `now`.
 pub(crate) fn claims(
     issuer: &Issuer,
     client: &Client,

@@ -1,11 +1,11 @@
-//! Client authentication: cheap for whoever is right, equally dear for everybody who is not.
+//! Client authentication: cheap for a caller with the right secret, equally expensive for every other caller.
 //!
 //! 1. A generated secret is compared by its digest, a chosen one by what this process remembers of it.
 //!    Steady traffic ends here, after a microsecond and without touching a bucket.
 //! 2. Everybody else takes from the buckets of their address and of the client id they claim.
 //! 3. As many argon2id runs follow as the registry's client with the most chosen secrets needs (none, one or,
 //!    during a change of secret, two), whether the client exists or not and whatever kind its secret is: the
-//!    time of a refusal tells nothing.
+//!    time of a refusal reveals nothing.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Authenticator {
     /// The client, when its secret is right.
     ///
     /// # Errors
-    /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each alike for unknown clients.
+    /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each the same for an unknown client.
     pub(crate) async fn authenticate(
         &self,
         registry: &Arc<Registry>,
@@ -108,7 +108,7 @@ impl Authenticator {
             .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
     }
 
-    /// The client, when one reading of its secret is right and that can be told without a costly hash.
+    /// The client, when one reading of its secret is right and this shows without a costly hash.
     fn cheaply(
         &self,
         registry: &Registry,
@@ -142,7 +142,7 @@ impl Authenticator {
 struct CostlyCheck {
     registry: Arc<Registry>,
     client: Option<Arc<Client>>,
-    /// The readings of what was presented; their number is the caller's doing and tells nothing about the client.
+    /// The readings of what was presented; their number depends on the caller alone, so it reveals nothing about the client.
     secrets: Vec<Zeroizing<String>>,
     process_key: hmac::Key,
     now: UnixTime,
@@ -178,7 +178,7 @@ impl CostlyCheck {
         }
         for _ in runs..self.registry.costly_runs() {
             self.runs.inc();
-            // The answer of the decoy is of no interest, its time is.
+            // Only the time that the check takes matters here, not its result.
             std::hint::black_box(self.registry.decoy().matches_costly(candidate));
         }
         false

@@ -1,4 +1,4 @@
-//! `POST /oauth2/token`, top to bottom: form, client, grant, target, scope, claims, signature, answer, audit.
+//! `POST /oauth2/token`, top to bottom: form, client, grant, target, scope, claims, signature, response, audit.
 //!
 //! No step asks the store, and only a chosen secret's first check leaves the task.
 
@@ -30,8 +30,8 @@ use crate::token::token_id;
 pub const MAX_BODY_BYTES: usize = 16 * 1024;
 /// How long a client may take to send its body after the headers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Room for the answer around the token.
-const ANSWER_OVERHEAD_BYTES: usize = 96;
+/// Room for the response around the token.
+const RESPONSE_OVERHEAD_BYTES: usize = 96;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -40,8 +40,8 @@ const BASIC_REALM: HeaderValue =
     HeaderValue::from_static("Basic realm=\"hallpass\", charset=\"UTF-8\"");
 const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
 
-/// Answers one request, whatever it holds.
-pub(crate) async fn answer<B>(
+/// Responds to one request, whatever it contains.
+pub(crate) async fn respond<B>(
     core: &Core,
     headers: &HeaderMap,
     body: B,
@@ -65,7 +65,7 @@ where
     response
 }
 
-/// The answer to any other method (RFC 9110 section 15.5.6).
+/// The response to any other method (RFC 9110 section 15.5.6).
 pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
     let wire = WireError {
         status: StatusCode::METHOD_NOT_ALLOWED,
@@ -80,7 +80,7 @@ pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
     response
 }
 
-/// A token and what its answer and its audit event need.
+/// A token and what its response and its audit event need.
 struct Issued<'c> {
     token: AccessToken,
     client: &'c Arc<Client>,
@@ -88,7 +88,7 @@ struct Issued<'c> {
     claims: TokenClaims,
 }
 
-/// Who asks, then what it may have.
+/// Authenticates the client, then decides what it may have.
 async fn decide(
     core: &Core,
     request: &TokenRequest<'_>,
@@ -103,7 +103,7 @@ async fn decide(
         .await
     {
         Ok(client) => match issue(core, &client, request, attempt) {
-            Ok(issued) => issued.answer(core, request, attempt),
+            Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
                 core,
                 refusal,
@@ -146,7 +146,7 @@ fn issue<'c>(
 
 impl Issued<'_> {
     /// RFC 6749 section 5.1.
-    fn answer(
+    fn into_response(
         self,
         core: &Core,
         request: &TokenRequest<'_>,
@@ -159,10 +159,10 @@ impl Issued<'_> {
             claims,
         } = self;
         target.issued.inc();
-        core.metrics().token_answers.inc();
+        core.metrics().tokens_issued.inc();
         // Every part is free of characters that JSON escapes: base64url, digits, and the charset of RFC 6749 scopes.
         let (token, scope) = (token.expose(), claims.scope.as_str());
-        let mut json = String::with_capacity(token.len() + scope.len() + ANSWER_OVERHEAD_BYTES);
+        let mut json = String::with_capacity(token.len() + scope.len() + RESPONSE_OVERHEAD_BYTES);
         json.push_str("{\"access_token\":\"");
         json.push_str(token);
         json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
@@ -207,7 +207,7 @@ fn refuse(
     let audit = core.audit();
     if audit.is_read() {
         let grant = grant_name(asked.as_ref().map(|(request, _)| *request));
-        let caller = asked.map_or(Caller::Nameless, |(_, caller)| caller);
+        let caller = asked.map_or(Caller::Unnamed, |(_, caller)| caller);
         let decision = Decision::Refused { refusal, caller };
         audit.record(AuditEvent {
             at: attempt.now,
@@ -226,7 +226,7 @@ fn refuse(
     response
 }
 
-/// Only a grant type of ours is worth a word in the log; anything else is the caller's text.
+/// A grant type on offer goes into the log; any other is text of the caller and does not.
 fn grant_name(request: Option<&TokenRequest<'_>>) -> &'static str {
     request
         .and_then(|request| request.grant_type)

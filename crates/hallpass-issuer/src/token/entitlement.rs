@@ -1,4 +1,4 @@
-//! What a token may say, and the rules that every grant shares: deny by default, one target, no more than registered.
+//! What a token may contain, and the rules that every grant shares: deny by default, one target, no more than registered.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::clients::registry::{Client, RegisteredTarget};
 use crate::token::refusal::Refusal;
 use crate::token::request::Target;
 
-/// What a grant came to.
+/// What a client is entitled to by a grant.
 #[derive(Debug)]
 pub(crate) struct Entitlement<'c> {
-    /// Whom the token speaks for.
+    /// The subject of the token.
     pub(crate) subject: &'c Subject,
     /// The one service that it is for.
     pub(crate) target: &'c RegisteredTarget,

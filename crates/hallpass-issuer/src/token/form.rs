@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded` as RFC 6749 wants it: strict, without copies where nothing is escaped.
+//! `application/x-www-form-urlencoded` as RFC 6749 demands it: strict, without copies where nothing is escaped.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ pub(crate) fn each_parameter<'a>(
     Ok(())
 }
 
-/// Undoes the form encoding of one name or value; `None` for a broken escape or bytes that are no UTF-8.
+/// Undoes the form encoding of one name or value; `None` for a broken escape or bytes that are not UTF-8.
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(text));

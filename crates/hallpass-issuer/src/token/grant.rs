@@ -1,4 +1,4 @@
-//! What a client that has proven itself is granted, or why not; one file a grant.
+//! What an authenticated client is granted, or why not; one file per grant.
 
 mod client_credentials;
 

@@ -1,4 +1,4 @@
-//! What a client is told when it gets no token, and the one table that says how.
+//! Why a client gets no token, and the one table of the responses for it.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// Why a request for a token was refused.
 ///
-/// Unknown client and wrong secret are one value on purpose: neither the answer, nor the log, nor the
-/// metrics tell a caller which of the two it was.
+/// Unknown client and wrong secret are one value on purpose: neither the response, nor the log, nor the
+/// metrics show which of the two it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    // --- the request can not be read
+    // --- the request cannot be read
     /// The content type is not `application/x-www-form-urlencoded`.
     NotAForm,
     /// The body is larger than [`crate::MAX_BODY_BYTES`].
     BodyTooLarge,
     /// The body did not arrive in time, or ended early.
     BodyIncomplete,
-    /// The body is no UTF-8, or a percent escape is broken.
+    /// The body is not UTF-8, or a percent escape is broken.
     MalformedForm,
     /// More parameters than any grant has.
     TooManyParameters,
@@ -35,7 +35,7 @@ pub enum Refusal {
     // --- the client is not who it says it is
     /// No client authentication, or by a method the issuer does not offer.
     NoCredentials,
-    /// The `Authorization` header is no readable `Basic` credential.
+    /// The `Authorization` header is not a readable `Basic` credential.
     MalformedCredentials,
     /// Unknown client or wrong secret.
     BadCredentials,
@@ -67,7 +67,7 @@ pub enum Refusal {
     /// The token would be larger than the size budget.
     TokenTooLarge,
 
-    // --- ours
+    // --- the fault of the issuer
     /// The signature could not be made.
     Signing,
 }
@@ -84,7 +84,7 @@ pub struct WireError {
 }
 
 impl Refusal {
-    /// The answer on the wire.
+    /// The response on the wire.
     #[must_use]
     pub const fn wire(self) -> WireError {
         let (status, error, _, description) = self.row();
@@ -101,7 +101,7 @@ impl Refusal {
         self.row().2
     }
 
-    /// How long the caller should wait, for answers that carry `Retry-After`.
+    /// How long the caller should wait, for responses that carry `Retry-After`.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         if let Self::TooManyAttempts { retry_after } = self {
@@ -117,7 +117,7 @@ impl Refusal {
     #[rustfmt::skip]
     const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        const NOBODY: StatusCode = StatusCode::UNAUTHORIZED;
+        const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
         match self {
             Self::NotAForm => (BAD, "invalid_request", "not_a_form", "send the parameters as Content-Type: application/x-www-form-urlencoded"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "body_too_large", "the request body is larger than 16 KiB"),
@@ -127,9 +127,9 @@ impl Refusal {
             Self::DuplicateParameter => (BAD, "invalid_request", "duplicate_parameter", "a parameter was sent more than once"),
             Self::MissingGrantType => (BAD, "invalid_request", "missing_grant_type", "the parameter grant_type is missing"),
             Self::TwoCredentials => (BAD, "invalid_request", "two_credentials", "send the client credentials either in the Authorization header or in the body, once"),
-            Self::NoCredentials => (NOBODY, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, or client_id and client_secret in the body"),
-            Self::MalformedCredentials => (NOBODY, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
-            Self::BadCredentials => (NOBODY, "invalid_client", "bad_credentials", "the client credentials are not valid"),
+            Self::NoCredentials => (UNAUTHENTICATED, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, or client_id and client_secret in the body"),
+            Self::MalformedCredentials => (UNAUTHENTICATED, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
+            Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many credential checks are waiting: try again shortly"),
             Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials"),

@@ -35,7 +35,7 @@ pub(crate) struct TokenRequest<'a> {
 pub(crate) struct Credentials<'a> {
     pub(crate) unverified_client_id: Cow<'a, str>,
     pub(crate) secret: Cow<'a, str>,
-    /// The secret as it stands in the header, where that differs: many clients do not form-encode, as RFC 6749
+    /// The secret as it was sent in the header, when decoding changes it: many clients do not form-encode, as RFC 6749
     /// section 2.3.1 demands, and a secret with `+` or `%` in it then reads differently.
     pub(crate) unencoded_secret: Option<Cow<'a, str>>,
 }
@@ -61,7 +61,7 @@ impl<'a> TokenRequest<'a> {
     /// Reads the form and the client credentials.
     ///
     /// # Errors
-    /// The refusals that need no registry: the form's, a missing grant type, missing or doubled credentials.
+    /// The refusals that need no registry: a form that cannot be read, a missing grant type, missing or repeated credentials.
     pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, Refusal> {
         if !is_form(headers) {
             return Err(Refusal::NotAForm);
@@ -117,7 +117,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 
 /// Exactly one way to authenticate (RFC 6749 section 2.3).
 ///
-/// A `client_id` beside HTTP Basic is no second method as long as it names the same client: many clients send it.
+/// A `client_id` beside HTTP Basic does not count as a second method while it names the same client: many clients send it.
 fn credentials<'a>(
     headers: &HeaderMap,
     client_id: Option<Cow<'a, str>>,
@@ -163,7 +163,7 @@ fn basic_credentials(encoded: &[u8]) -> Option<Credentials<'static>> {
     let (id, sent) = joined.split_once(':')?;
     let unverified_client_id = form::decode(id)?.into_owned().into();
     let sent = sent.to_owned();
-    // A percent sign that begins no escape can only be meant as it stands.
+    // A percent sign that does not begin an escape can only mean itself.
     let decoded = form::decode(&sent)
         .map(Cow::into_owned)
         .unwrap_or_else(|| sent.clone());

@@ -2,14 +2,14 @@
 //!
 //! Only failed or costly attempts take from a bucket, so a caller with the right secret is never slowed at a
 //! normal rate. Memory is fixed: a bucket is one slot of a table, found by a keyed hash; two names that meet in
-//! one slot share it, which an attacker can not aim at because the hash key is random.
+//! one slot share it. An attacker cannot choose such names, because the hash key is random.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Slots per table. Two tables of 8 bytes a slot: 256 KiB in all, whatever is thrown at them.
+/// Slots per table. Two tables of 8 bytes a slot: 256 KiB in all, however many names come.
 const SLOTS: usize = 16 * 1024;
 
 /// How many failed attempts, and how fast they come back.
@@ -51,8 +51,8 @@ impl Throttle {
 
     /// Takes one attempt from the bucket of `source` and then of `client_id`.
     ///
-    /// A source whose bucket is empty takes nothing from the client's, so that one loud address
-    /// can not use up what others need to reach the same client.
+    /// A source whose bucket is empty takes nothing from the client's, so that one address with many failed
+    /// attempts cannot lock others out of that client.
     ///
     /// # Errors
     /// How long to wait until there is an attempt again.
@@ -73,7 +73,7 @@ impl Throttle {
     }
 }
 
-/// The part of an address that one party holds: a whole IPv4 address, the /64 of an IPv6 one.
+/// The part of an address that belongs to one party: a whole IPv4 address, the /64 of an IPv6 one.
 const fn network(source: IpAddr) -> u64 {
     match source {
         IpAddr::V4(address) => address.to_bits() as u64,
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn one_source_can_not_use_up_every_client_and_an_empty_source_takes_nothing_from_a_client() {
+    fn one_source_cannot_use_up_every_client_and_an_empty_source_takes_nothing_from_a_client() {
         let throttle = Throttle::new();
         let loud = Some(IpAddr::from([10, 0, 0, 1]));
         let tried = (0..1_000)

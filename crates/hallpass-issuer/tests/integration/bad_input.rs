@@ -14,7 +14,7 @@ fn invalid_request() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn refuses_forms_that_can_not_be_read() {
+async fn refuses_forms_that_cannot_be_read() {
     let harness = Harness::start().await;
     let basic = basic("c", SECRET);
     for body in [
@@ -26,9 +26,9 @@ async fn refuses_forms_that_can_not_be_read() {
         b"grant_type=",
         b"{\"grant_type\":\"client_credentials\"}",
     ] {
-        let answer = harness.post(&[&basic], body).await;
+        let response = harness.post(&[&basic], body).await;
         assert_eq!(
-            answer.refusal(),
+            response.refusal(),
             invalid_request(),
             "{:?}",
             String::from_utf8_lossy(body)
@@ -45,10 +45,10 @@ async fn refuses_a_parameter_that_comes_twice() {
         "x=1&x=2",
         "client_id=c&client_id=c",
     ] {
-        let answer = harness
+        let response = harness
             .ask(&format!("grant_type=client_credentials&{extra}"))
             .await;
-        assert_eq!(answer.refusal(), invalid_request(), "{extra}");
+        assert_eq!(response.refusal(), invalid_request(), "{extra}");
     }
 }
 
@@ -128,11 +128,11 @@ async fn answers_other_methods_with_405_and_what_is_allowed() {
     for method in [
         "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "NONSENSE",
     ] {
-        let answer = harness
+        let response = harness
             .send(&request(&format!("{method} /oauth2/token"), &[], b""))
             .await;
         assert_eq!(
-            (answer.status, answer.header("allow")),
+            (response.status, response.header("allow")),
             (405, Some("POST")),
             "{method}"
         );
@@ -143,8 +143,8 @@ async fn answers_other_methods_with_405_and_what_is_allowed() {
 async fn refuses_heads_that_are_too_large_or_no_http() {
     let harness = Harness::start().await;
     let large = format!("X-Large: {}", "a".repeat(64 * 1024));
-    let answer = harness.get("/health/live", &[&large]).await;
-    assert_eq!(answer.status, 431);
+    let response = harness.get("/health/live", &[&large]).await;
+    assert_eq!(response.status, 431);
     let many: Vec<String> = (0..200).map(|n| format!("X-{n}: 1")).collect();
     assert_eq!(
         harness
@@ -175,10 +175,10 @@ async fn a_body_that_never_arrives_is_given_up() {
     let head =
         format!("POST /oauth2/token HTTP/1.1\r\nHost: i\r\n{FORM}\r\nContent-Length: 10\r\n\r\nab");
     stream.write_all(head.as_bytes()).await.unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(120), read(&mut stream))
+    let response = tokio::time::timeout(Duration::from_secs(120), read(&mut stream))
         .await
         .unwrap();
-    assert_eq!(answer.refusal(), (408, "invalid_request".into()));
+    assert_eq!(response.refusal(), (408, "invalid_request".into()));
 }
 
 #[tokio::test]
@@ -190,10 +190,10 @@ async fn a_connection_that_says_nothing_is_closed() {
         .write_all(b"POST /oauth2/token HTTP/1.1\r\nHost:")
         .await
         .unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(300), read(&mut stream))
+    let response = tokio::time::timeout(Duration::from_secs(300), read(&mut stream))
         .await
         .unwrap();
-    assert!(matches!(answer.status, 0 | 408), "{answer:?}");
+    assert!(matches!(response.status, 0 | 408), "{response:?}");
 }
 
 #[tokio::test]

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use hallpass_issuer::SecretKind;
 
-use crate::harness::{Answer, Harness, SECRET, basic, client};
+use crate::harness::{Harness, Response, SECRET, basic, client};
 
 const GRANT: &str = "grant_type=client_credentials";
 const CHOSEN: &str = "InternalSecret123!";
 const COSTLY: &str = "hallpass_costly_secret_checks_total";
 
 /// Everything but the date.
-fn face(answer: &Answer) -> String {
-    answer.snapshot()
+fn face(response: &Response) -> String {
+    response.snapshot()
 }
 
 async fn with_chosen() -> Harness {
@@ -52,10 +52,10 @@ async fn unknown_client_and_wrong_secret_get_the_same_answer_for_the_same_work()
         ("no-such-client", SECRET),
     ] {
         let before = harness.metric(COSTLY);
-        let answer = harness.ask_as(id, secret, GRANT).await;
-        assert_eq!(answer.refusal(), (401, "invalid_client".into()), "{id}");
+        let response = harness.ask_as(id, secret, GRANT).await;
+        assert_eq!(response.refusal(), (401, "invalid_client".into()), "{id}");
         assert!(
-            answer
+            response
                 .header("www-authenticate")
                 .unwrap()
                 .starts_with("Basic "),
@@ -66,7 +66,7 @@ async fn unknown_client_and_wrong_secret_get_the_same_answer_for_the_same_work()
             1,
             "one argon2id run for {id}"
         );
-        faces.push(face(&answer));
+        faces.push(face(&response));
     }
     faces.dedup();
     assert_eq!(faces.len(), 1, "{faces:?}");
@@ -122,11 +122,11 @@ async fn failed_attempts_are_throttled_before_any_costly_hash_and_right_callers_
     }
     // The first check of the right secret was costly and took one of the twenty.
     assert!(
-        refused[..19].iter().all(|answer| answer.status == 401),
+        refused[..19].iter().all(|response| response.status == 401),
         "{refused:?}"
     );
     assert!(
-        refused[19..].iter().all(|answer| answer.status == 429),
+        refused[19..].iter().all(|response| response.status == 429),
         "{refused:?}"
     );
     assert_eq!(harness.metric(COSTLY) - before, 19, "429 costs no hash");
@@ -146,17 +146,20 @@ async fn failed_attempts_are_throttled_before_any_costly_hash_and_right_callers_
 #[tokio::test]
 async fn an_address_that_tries_many_clients_is_throttled_too() {
     let harness = Harness::start().await;
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for n in 0..120 {
-        answers.push(
+        responses.push(
             harness
                 .ask_as(&format!("guess-{n}"), "x", GRANT)
                 .await
                 .status,
         );
     }
-    assert_eq!(answers.iter().filter(|status| **status == 401).count(), 100);
-    assert_eq!(answers.last(), Some(&429));
+    assert_eq!(
+        responses.iter().filter(|status| **status == 401).count(),
+        100
+    );
+    assert_eq!(responses.last(), Some(&429));
     assert_eq!(harness.ask(GRANT).await.status, 200);
 }
 
@@ -164,8 +167,8 @@ async fn an_address_that_tries_many_clients_is_throttled_too() {
 async fn many_first_checks_of_a_chosen_secret_at_once_all_succeed() {
     let harness = with_chosen().await;
     let asks = (0..10).map(|_| harness.ask_as("person", CHOSEN, GRANT));
-    for answer in futures_util::future::join_all(asks).await {
-        assert_eq!(answer.status, 200);
+    for response in futures_util::future::join_all(asks).await {
+        assert_eq!(response.status, 200);
     }
     assert!(harness.metric(COSTLY) <= 10);
 }
@@ -174,8 +177,8 @@ async fn many_first_checks_of_a_chosen_secret_at_once_all_succeed() {
 async fn after_a_restart_a_hundred_right_callers_at_once_cost_two_hashes_and_none_is_refused() {
     let harness = with_chosen().await;
     let asks = (0..100).map(|_| harness.ask_as("person", CHOSEN, GRANT));
-    for answer in futures_util::future::join_all(asks).await {
-        assert_eq!(answer.status, 200);
+    for response in futures_util::future::join_all(asks).await {
+        assert_eq!(response.status, 200);
     }
     // Two may begin before either has found the secret right.
     assert!(harness.metric(COSTLY) <= 2);
@@ -243,8 +246,12 @@ async fn no_credentials_and_credentials_of_another_kind_are_invalid_client() {
         "Authorization: Basic !!!",
         "Authorization: Basic Yw==",
     ] {
-        let answer = harness.post(&[header], GRANT.as_bytes()).await;
-        assert_eq!(answer.refusal(), (401, "invalid_client".into()), "{header}");
-        assert!(answer.header("www-authenticate").is_some());
+        let response = harness.post(&[header], GRANT.as_bytes()).await;
+        assert_eq!(
+            response.refusal(),
+            (401, "invalid_client".into()),
+            "{header}"
+        );
+        assert!(response.header("www-authenticate").is_some());
     }
 }

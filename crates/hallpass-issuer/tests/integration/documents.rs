@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_token::Algorithm;
 use url::Url;
 
-use crate::harness::{Answer, Harness, request};
+use crate::harness::{Harness, Response, request};
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const OIDC: &str = "/.well-known/openid-configuration";
@@ -70,9 +70,9 @@ async fn the_metadata_of_an_internal_issuer_shows_its_listening_address() {
     let address = harness.address().to_string();
     let oauth = harness.get(OAUTH, &[]).await;
     let oidc = harness.get(OIDC, &[]).await;
-    let show = |answer: &Answer| {
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        serde_json::to_string_pretty(&answer.json())
+    let show = |response: &Response| {
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        serde_json::to_string_pretty(&response.json())
             .unwrap()
             .replace(&address, "(address)")
     };
@@ -136,11 +136,11 @@ async fn a_base_url_is_what_the_metadata_shows() {
 async fn documents_are_for_reading_only() {
     let harness = Harness::start().await;
     for path in [OAUTH, OIDC, "/oauth2/jwks", "/health/live", "/metrics"] {
-        let answer = harness
+        let response = harness
             .send(&request(&format!("POST {path}"), &[], b""))
             .await;
         assert_eq!(
-            (answer.status, answer.header("allow")),
+            (response.status, response.header("allow")),
             (405, Some("GET,HEAD")),
             "{path}"
         );

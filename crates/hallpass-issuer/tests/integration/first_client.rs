@@ -39,11 +39,11 @@ async fn the_first_client_is_created_once_and_works_after_each_restart() {
         folder,
     };
     for _ in 0..2 {
-        let answer = harness.ask_as(&first.client_id, secret, GRANT).await;
-        assert_eq!(answer.json()["scope"], first.scope.as_str());
+        let response = harness.ask_as(&first.client_id, secret, GRANT).await;
+        assert_eq!(response.json()["scope"], first.scope.as_str());
         assert!(
             harness
-                .verify(&answer.token(), &first.audience)
+                .verify(&response.token(), &first.audience)
                 .await
                 .is_ok()
         );

@@ -80,29 +80,29 @@ impl Harness {
     }
 
     /// Asks for a token as `c` with HTTP Basic.
-    pub(crate) async fn ask(&self, form: &str) -> Answer {
+    pub(crate) async fn ask(&self, form: &str) -> Response {
         self.ask_as("c", SECRET, form).await
     }
 
-    pub(crate) async fn ask_as(&self, id: &str, secret: &str, form: &str) -> Answer {
+    pub(crate) async fn ask_as(&self, id: &str, secret: &str, form: &str) -> Response {
         self.post(&[&basic(id, secret)], form.as_bytes()).await
     }
 
     /// Posts a form with further header lines.
-    pub(crate) async fn post(&self, headers: &[&str], body: &[u8]) -> Answer {
+    pub(crate) async fn post(&self, headers: &[&str], body: &[u8]) -> Response {
         let mut lines = vec!["Content-Type: application/x-www-form-urlencoded".to_owned()];
         lines.extend(headers.iter().map(|line| (*line).to_owned()));
         self.send(&request("POST /oauth2/token", &lines, body))
             .await
     }
 
-    pub(crate) async fn get(&self, path: &str, headers: &[&str]) -> Answer {
+    pub(crate) async fn get(&self, path: &str, headers: &[&str]) -> Response {
         let lines: Vec<String> = headers.iter().map(|line| (*line).to_owned()).collect();
         self.send(&request(&format!("GET {path}"), &lines, b""))
             .await
     }
 
-    pub(crate) async fn send(&self, bytes: &[u8]) -> Answer {
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Response {
         send(self.address(), bytes).await
     }
 
@@ -183,14 +183,14 @@ pub(crate) fn request(line: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends `bytes` and reads until the server closes.
-pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
+pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Response {
     let mut stream = TcpStream::connect(address).await.unwrap();
     // A server that refuses early may close before it has read everything.
     let _ = stream.write_all(bytes).await;
     read(&mut stream).await
 }
 
-pub(crate) async fn read(stream: &mut TcpStream) -> Answer {
+pub(crate) async fn read(stream: &mut TcpStream) -> Response {
     let mut received = Vec::new();
     let mut buffer = [0; 4_096];
     loop {
@@ -198,21 +198,21 @@ pub(crate) async fn read(stream: &mut TcpStream) -> Answer {
             Ok(0) => break,
             Ok(length) => received.extend_from_slice(&buffer[..length]),
             Err(_) if !received.is_empty() => break,
-            Err(error) => panic!("no answer: {error}"),
+            Err(error) => panic!("no response: {error}"),
         }
     }
-    Answer::parse(&received)
+    Response::parse(&received)
 }
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -247,7 +247,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The access token of a good answer.
+    /// The access token of a good response.
     pub(crate) fn token(&self) -> String {
         assert_eq!(self.status, 200, "{self:?}");
         self.json()["access_token"].as_str().unwrap().to_owned()
@@ -261,7 +261,7 @@ impl Answer {
         )
     }
 
-    /// The answer as text, without what changes from run to run.
+    /// The response as text, without what changes from run to run.
     pub(crate) fn snapshot(&self) -> String {
         let headers: Vec<String> = self
             .headers

@@ -55,7 +55,7 @@ async fn an_imported_key_signs_and_the_old_one_stays_published() {
 }
 
 #[tokio::test]
-async fn a_set_brings_its_names_and_what_can_not_be_used_is_said() {
+async fn a_set_brings_its_names_and_what_cannot_be_used_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder);
     let imported = import(&settings, PRIVATE_SET).await.unwrap();
@@ -142,7 +142,7 @@ async fn files_without_a_usable_private_key_are_refused_without_showing_them() {
         assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
         assert!(
             !settings.store.exists(),
-            "nothing was created for a file that can not be used"
+            "nothing was created for a file that cannot be used"
         );
     }
 }

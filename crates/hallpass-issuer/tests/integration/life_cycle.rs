@@ -46,8 +46,8 @@ async fn a_request_in_flight_is_finished_while_new_ones_are_not_taken() {
         "no new connection is taken"
     );
     stream.write_all(&BODY.as_bytes()[10..]).await.unwrap();
-    let answer = read(&mut stream).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = read(&mut stream).await;
+    assert_eq!(response.status, 200, "{response:?}");
     stopping.await.unwrap().unwrap();
 }
 

@@ -42,7 +42,7 @@ async fn a_reload_swaps_clients_between_two_requests_and_an_unusable_one_changes
 }
 
 #[tokio::test]
-async fn registrations_that_can_not_be_used_stop_the_start_and_name_the_client() {
+async fn registrations_that_cannot_be_used_stop_the_start_and_name_the_client() {
     let mut life = client("life", SECRET, &[], &["a"]);
     life.token_life = Some(Duration::ZERO);
     let mut long = client("long", SECRET, &[], &["a"]);

@@ -78,7 +78,7 @@ hallpass:
             "3:11: issuer.name: must be an https URL, or http to a loopback address",
             "4:15: issuer.base-url: must not hold a user name or password",
             "7:22: issuer.clients[1].client-id: is the same as in an entry before",
-            "7:56: issuer.clients[1].secret-kind: is `generated`, but the secret has less than 32 characters",
+            "7:56: issuer.clients[1].secret-kind: is `generated`, but the secret has fewer than 32 characters",
             "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials`",
             "8:9: issuer.clients[2].client-id: is required",
             "8:9: issuer.clients[2].client-secret: is required",

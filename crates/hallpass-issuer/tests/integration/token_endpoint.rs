@@ -26,18 +26,18 @@ fn two_audiences(settings: &mut IssuerSettings) {
 #[tokio::test]
 async fn issues_a_token_that_a_service_accepts_with_the_claims_of_rfc_9068() {
     let harness = Harness::start().await;
-    let answer = harness.ask(&format!("{GRANT}&scope=read+write")).await;
-    let token = answer.token();
+    let response = harness.ask(&format!("{GRANT}&scope=read+write")).await;
+    let token = response.token();
     let claims = harness.verify(&token, "service-system").await.unwrap();
     let mut wire = serde_json::to_value(&claims).unwrap();
     assert_eq!(wire["jti"].as_str().unwrap().len(), 22, "128 bits");
     wire["jti"] = Value::from("(22 random characters)");
     insta::assert_snapshot!(serde_json::to_string_pretty(&wire).unwrap());
     insta::assert_snapshot!(
-        answer
+        response
             .snapshot()
             .replace(&token, "(token)")
-            .replace(answer.header("content-length").unwrap(), "(length)")
+            .replace(response.header("content-length").unwrap(), "(length)")
     );
     let other = harness.verify(&token, "service-auth").await;
     assert!(matches!(other, Err(VerifyError::Audience)), "{other:?}");
@@ -73,14 +73,14 @@ async fn scopes_are_denied_by_default() {
     let harness = Harness::start().await;
     let scope = async |form: &str| harness.ask(&format!("{GRANT}{form}")).await;
     for nothing in ["", "&scope="] {
-        let answer = scope(nothing).await;
+        let response = scope(nothing).await;
         assert_eq!(
-            answer.json().get("scope"),
+            response.json().get("scope"),
             None,
             "nothing asked for, nothing granted"
         );
         let claims = harness
-            .verify(&answer.token(), "service-system")
+            .verify(&response.token(), "service-system")
             .await
             .unwrap();
         assert!(claims.scope.is_empty());
@@ -137,8 +137,12 @@ async fn audiences_are_denied_by_default_and_a_token_is_for_one() {
         "&audience=service-system&resource=https%3A%2F%2Forders.example%2F",
         "&audience=SERVICE-SYSTEM",
     ] {
-        let answer = harness.ask(&format!("{GRANT}{denied}")).await;
-        assert_eq!(answer.refusal(), (400, "invalid_target".into()), "{denied}");
+        let response = harness.ask(&format!("{GRANT}{denied}")).await;
+        assert_eq!(
+            response.refusal(),
+            (400, "invalid_target".into()),
+            "{denied}"
+        );
     }
     let nobody = harness.ask_as("nobody", SECRET, GRANT).await;
     assert_eq!(nobody.refusal(), (400, "invalid_target".into()));
@@ -159,9 +163,9 @@ async fn an_unknown_grant_and_one_that_is_not_registered_are_told_apart() {
         "Client_Credentials",
         "x%00y",
     ] {
-        let answer = harness.ask(&format!("grant_type={unknown}")).await;
+        let response = harness.ask(&format!("grant_type={unknown}")).await;
         assert_eq!(
-            answer.refusal(),
+            response.refusal(),
             (400, "unsupported_grant_type".into()),
             "{unknown}"
         );
@@ -175,7 +179,7 @@ async fn an_unknown_grant_and_one_that_is_not_registered_are_told_apart() {
 #[tokio::test]
 async fn every_answer_of_the_token_endpoint_forbids_storing_it() {
     let harness = Harness::start().await;
-    let answers = [
+    let responses = [
         harness.ask(GRANT).await,
         harness.ask("grant_type=x").await,
         harness.ask_as("c", "wrong", GRANT).await,
@@ -186,20 +190,20 @@ async fn every_answer_of_the_token_endpoint_forbids_storing_it() {
             .await,
     ];
     assert_eq!(
-        answers.each_ref().map(|answer| answer.status),
+        responses.each_ref().map(|response| response.status),
         [200, 400, 401, 401, 405, 413]
     );
-    for answer in answers {
+    for response in responses {
         assert_eq!(
-            answer.header("cache-control"),
+            response.header("cache-control"),
             Some("no-store"),
-            "{answer:?}"
+            "{response:?}"
         );
-        assert_eq!(answer.header("pragma"), Some("no-cache"), "{answer:?}");
+        assert_eq!(response.header("pragma"), Some("no-cache"), "{response:?}");
         assert_eq!(
-            answer.header("content-type"),
+            response.header("content-type"),
             Some("application/json"),
-            "{answer:?}"
+            "{response:?}"
         );
     }
 }
@@ -215,7 +219,7 @@ async fn refusals_look_like_this_on_the_wire() {
         harness.post(&[], GRANT.as_bytes()).await,
         harness.get("/oauth2/token", &[]).await,
     ]
-    .map(|answer| answer.snapshot());
+    .map(|response| response.snapshot());
     insta::assert_snapshot!(snapshot.join("\n----\n"));
 }
 
@@ -227,9 +231,12 @@ async fn a_token_over_the_size_budget_is_refused_with_words() {
         Harness::with(|settings| settings.clients = vec![client("c", SECRET, &scopes, &["a"])])
             .await;
     let all = format!("{GRANT}&scope={}", scopes.join("+"));
-    let answer = harness.ask(&all).await;
-    assert_eq!(answer.refusal(), (400, "invalid_scope".into()));
-    assert!(answer.body.contains("larger than 4096 bytes"), "{answer:?}");
+    let response = harness.ask(&all).await;
+    assert_eq!(response.refusal(), (400, "invalid_scope".into()));
+    assert!(
+        response.body.contains("larger than 4096 bytes"),
+        "{response:?}"
+    );
     assert_eq!(
         harness
             .ask("grant_type=client_credentials&scope=scope-number-1")

@@ -30,7 +30,11 @@ async fn what_still_runs_at_the_limit_ends_with_its_connection() {
     let mut busy = rig.in_flight().await;
     let drain = rig.server.shutdown_within(Duration::from_millis(20)).await;
     assert_eq!(drain, Drain::CutOff);
-    assert_eq!(rig.metrics.open(), 0, "nobody goes on behind the shutdown");
+    assert_eq!(
+        rig.metrics.open(),
+        0,
+        "no request goes on after the shutdown"
+    );
     assert_eq!(rest(&mut busy).await, "");
 }
 

@@ -1,4 +1,4 @@
-//! A server whose one slow path answers when the test says so.
+//! A server with one slow path, which responds when the test allows it.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ const ALL: [Refusal; 23] = [
 ];
 
 #[test]
-fn every_refusal_has_its_answer_on_the_wire() {
+fn every_refusal_has_its_response_on_the_wire() {
     let rows: Vec<String> = ALL
         .iter()
         .map(|refusal| {
