@@ -59,9 +59,7 @@ pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{NextStep, RetryBudget, next_step};
-pub use settings::{
-    BreakerSettings, DiscoverySettings, InstanceAddress, InstanceAddressError, RetrySettings,
-};
+pub use settings::{BreakerSettings, DiscoverySettings, RetrySettings};
 pub use target::Target;
 pub use transport::{
     HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,

@@ -1,15 +1,12 @@
 //! Why a service can not start.
 
 use hallpass_feign::BuildError;
-use hallpass_upstream::{InvalidInstance, TransportError};
+use hallpass_upstream::TransportError;
 
 /// Why [`Hallpass`](crate::Hallpass) can not be made from the settings. Nothing was sent or opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An address of `discovery.static` can not be called.
-    #[error("discovery.static: {0}")]
-    Instance(#[source] InvalidInstance),
     /// The HTTP transport can not be made.
     #[error(transparent)]
     Transport(#[from] TransportError),

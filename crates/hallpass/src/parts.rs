@@ -164,9 +164,7 @@ impl HallpassBuilder<'_> {
         let transport = self.transport.map_or_else(HttpTransport::new, Ok)?;
         let discovery = match self.discovery {
             Some(discovery) => discovery,
-            None => Arc::new(
-                StaticDiscovery::from_settings(&settings.discovery).map_err(Error::Instance)?,
-            ),
+            None => Arc::new(StaticDiscovery::from_settings(&settings.discovery)),
         };
         let network = Network::new(transport, discovery, clock);
         let tokens = match &settings.internal_token.token_service {

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_core::future::BoxFuture;
 
-use crate::settings::DiscoverySettings;
-
 use super::discover::{Discover, DiscoverError};
-use super::instance::{Instance, InvalidInstance};
+use super::instance::Instance;
 use super::instances::Instances;
 
 /// A fixed list of instances per service: `discovery.static` of the configuration.
@@ -41,23 +39,6 @@ impl StaticDiscovery {
         self.services
             .insert(service.into(), instances.into_iter().collect());
         self
-    }
-
-    /// The list in the section `discovery` of the configuration.
-    ///
-    /// # Errors
-    /// The first address that cannot stand in a URI. Loaded settings hold none.
-    pub fn from_settings(settings: &DiscoverySettings) -> Result<Self, InvalidInstance> {
-        settings
-            .instances
-            .iter()
-            .try_fold(Self::new(), |known, (service, addresses)| {
-                let instances: Result<Vec<Instance>, _> = addresses
-                    .iter()
-                    .map(|address| address.to_string().parse())
-                    .collect();
-                Ok(known.with(service, instances?))
-            })
     }
 }
 

@@ -1,6 +1,7 @@
 //! One address of a service.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::uri::{Authority, Scheme};
@@ -51,8 +52,8 @@ impl fmt::Display for Instance {
     }
 }
 
-/// Reads `host:port` (http) or `http://host:port` or `https://host:port`. A path, a user name or
-/// anything else is refused.
+/// Reads `host:port` (http) or `http://host:port` or `https://host:port`; with a scheme the port may be left out. A path,
+/// a user name or anything else is refused, and so are port 0 and what is neither a host name nor an address.
 impl FromStr for Instance {
     type Err = InvalidInstance;
 
@@ -75,8 +76,12 @@ impl FromStr for Instance {
             .as_str()
             .strip_prefix(authority.host())
             .unwrap_or_default();
-        let port_is_sound = port.is_empty() || authority.port_u16().is_some();
-        if authority.host().is_empty() || !port_is_sound {
+        // Without a scheme nothing says which port is meant.
+        let port_is_sound = match authority.port_u16() {
+            Some(port) => port != 0,
+            None => port.is_empty() && text.contains("://"),
+        };
+        if !is_host(authority.host()) || !port_is_sound {
             return Err(invalid());
         }
         Ok(Self { scheme, authority })
@@ -97,4 +102,13 @@ impl TryFrom<std::net::SocketAddr> for Instance {
 #[error("`{text}` is no instance: expected host:port, http://host:port or https://host:port")]
 pub struct InvalidInstance {
     text: Box<str>,
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        let address = address.strip_suffix(']').map(str::parse::<Ipv6Addr>);
+        return matches!(address, Some(Ok(_)));
+    }
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    !host.is_empty() && host.len() <= 253 && host.chars().all(allowed)
 }

@@ -36,6 +36,42 @@ fn an_instance_with_a_path_a_user_or_another_scheme_is_refused() {
     assert!(!error.to_string().contains("hunter2"));
 }
 
+#[test]
+fn host_and_port_are_taken_apart() {
+    let plain: Instance = "127.0.0.1:9000".parse().unwrap();
+    assert_eq!(
+        (plain.host(), plain.port(), plain.is_https()),
+        ("127.0.0.1", 9000, false)
+    );
+    let tls: Instance = "https://[::1]:9443".parse().unwrap();
+    assert_eq!(
+        (tls.host(), tls.port(), tls.is_https()),
+        ("[::1]", 9443, true)
+    );
+    assert_eq!(tls.to_string(), "https://[::1]:9443");
+}
+
+#[test]
+fn what_is_no_address_is_refused() {
+    for text in [
+        "",
+        "host",
+        "host:",
+        ":80",
+        "host:0",
+        "host:65536",
+        "a b:80",
+        "ftp://host:80",
+        "https://host:80/path",
+        "user@host:80",
+        "::1:80",
+        "[::g]:80",
+        "[::1:80",
+    ] {
+        assert!(text.parse::<Instance>().is_err(), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_service_that_is_not_listed_has_no_instance() {
     let known = StaticDiscovery::new()
