@@ -8,6 +8,8 @@ use prometheus_client::metrics::counter::Counter;
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
+use crate::trusted_issuer::Trust;
+
 /// Default bound of a cache, in bytes.
 pub const DEFAULT_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// What one entry costs beside its token and claims: key, bookkeeping, allocations. An estimate in bytes.
@@ -15,23 +17,18 @@ const ENTRY_OVERHEAD_BYTES: u64 = 512;
 /// Typical size of an entry in bytes, from which the cache guesses how many there will be.
 const TYPICAL_ENTRY_BYTES: u64 = 2048;
 
-/// Which token, judged by whom. A digest, so that no bearer token lies about in memory as a key, and so that the
-/// hash of the map is fed nothing that a caller could choose.
+/// Which token. A digest, so that no bearer token stays in memory as a key, and so that the hash of the map is fed
+/// nothing that a caller could choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey {
     digest: [u8; 32],
-    verifier: u64,
 }
 
 impl CacheKey {
-    /// `verifier` tells verifiers with other policies or keys apart; the same token may be good for one of them only.
-    pub(crate) fn new(verifier: u64, token: &str) -> Self {
+    pub(crate) fn new(token: &str) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        Self {
-            digest: bytes,
-            verifier,
-        }
+        Self { digest: bytes }
     }
 }
 
@@ -39,8 +36,8 @@ impl CacheKey {
 #[derive(Clone, Debug)]
 pub(crate) struct CacheEntry {
     pub(crate) context: SecurityContext,
-    /// Which of the verifier's issuers it comes from.
-    pub(crate) issuer: usize,
+    /// The issuer, with the policy that the token was verified by.
+    pub(crate) trust: Arc<Trust>,
     /// The epoch of the issuer's keys under which it was verified.
     pub(crate) epoch: u64,
     pub(crate) algorithm: Algorithm,
@@ -48,7 +45,8 @@ pub(crate) struct CacheEntry {
 
 /// Verified tokens, bounded by bytes. Only verified ones are ever put in.
 ///
-/// An entry says nothing by itself: whoever finds one must still check its end and the epoch of the issuer's keys.
+/// An entry says nothing by itself: whoever finds one must still check that its issuer is trusted, the epoch of the
+/// issuer's keys, and its end.
 pub(crate) struct VerifiedTokenCache {
     entries: Cache<CacheKey, Arc<CacheEntry>, Bytes, foldhash::fast::RandomState, CountEvictions>,
 }
@@ -80,10 +78,9 @@ impl VerifiedTokenCache {
         self.entries.remove(key);
     }
 
-    /// Drops what an issuer's departed keys had verified. Walks through the whole cache; keys depart rarely.
-    pub(crate) fn purge(&self, issuer: usize, current_epoch: u64) {
-        self.entries
-            .retain(|_, entry| entry.issuer != issuer || entry.epoch == current_epoch);
+    /// Drops all others. Walks through the whole cache.
+    pub(crate) fn retain(&self, stays: impl Fn(&CacheEntry) -> bool) {
+        self.entries.retain(|_, entry| stays(entry));
     }
 
     pub(crate) fn len(&self) -> usize {

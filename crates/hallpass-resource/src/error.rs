@@ -1,7 +1,6 @@
 //! What can go wrong: at start ([`StartError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use hallpass_token::{BearerError, BearerSyntaxError, Scope, VerifyError};
@@ -313,10 +312,10 @@ pub enum StartProblem {
     /// No issuer, although tokens are asked for.
     #[error("no issuer is trusted, so nobody could ever be let in (security.internal-jwt.issuers)")]
     NoIssuer,
-    /// A trusted issuer has no audience, and the service no name to be it.
-    #[error("the issuer {issuer} has no audience and the service has no name (service.name)")]
-    NoAudience {
-        /// The `iss`.
+    /// The keys of an issuer are at a URL, and the server was built without a network to fetch them by.
+    #[error("the keys of the issuer {issuer} are at a URL, and there is no way to fetch them")]
+    NoNetwork {
+        /// The configured name of the issuer.
         issuer: String,
     },
     /// A value does not have the form that is needed.
@@ -348,14 +347,6 @@ pub enum StartProblem {
     EmptyScopes {
         /// The pattern.
         pattern: String,
-    },
-    /// The file with keys can not be a file of keys.
-    #[error("the key file {} can not be used: {message}", path.display())]
-    KeyFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
     },
 }
 

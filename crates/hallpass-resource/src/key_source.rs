@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
-use hallpass_upstream::{Discover, HttpTransport};
+use hallpass_upstream::Network;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -53,16 +53,11 @@ impl KeySource {
     /// Keys at a URL. Nothing is fetched before the first request (or [`KeySource::load`]), so services start in any
     /// order.
     #[must_use]
-    pub fn http(
-        url: KeyUrl,
-        transport: HttpTransport,
-        discover: Arc<dyn Discover>,
-        clock: Arc<dyn Clock>,
-        limits: KeyLimits,
-    ) -> Self {
+    pub fn http(url: KeyUrl, network: &Network, limits: KeyLimits) -> Self {
+        let keys = HttpKeys::new(url, network);
         Self::new(
-            Origin::Http(Box::new(HttpKeys::new(url, transport, discover, &clock))),
-            clock,
+            Origin::Http(Box::new(keys)),
+            Arc::clone(&network.clock),
             limits,
         )
     }
@@ -108,6 +103,11 @@ impl KeySource {
                 metrics,
             }),
         }
+    }
+
+    /// Begins with the keys that `other`, a source of the same place, has at this moment.
+    pub(crate) fn take_keys_of(&self, other: &Self) {
+        self.shared.current.store(other.shared.current.load_full());
     }
 
     /// Counts from now on what this source does. The first call counts; later ones do nothing.

@@ -14,7 +14,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::identity_headers;
-use crate::server::{ResourceServer, Verdict};
+use crate::judge::Verdict;
+use crate::server::ResourceServer;
 
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
 ///
@@ -86,16 +87,17 @@ where
             let (mut parts, body) = request.into_parts();
             // Whatever an outer layer put there, only what this layer verifies counts from here on.
             parts.extensions.remove::<SecurityContext>();
-            identity_headers::strip(&mut parts.headers, server.metrics());
-            let context = match server.judge(&parts).await {
+            let judge = server.judge();
+            identity_headers::strip(&mut parts.headers, &judge.metrics);
+            let context = match judge.judge(&parts).await {
                 Verdict::Answer(answer) => {
                     return Ok(answer.map(|body| Either::Right(Full::new(body))));
                 }
                 Verdict::Pass(context) => context,
             };
-            parts.extensions.insert(server.challenger().clone());
+            parts.extensions.insert(judge.challenger.clone());
             if let Some(context) = &context {
-                if server.writes_identity_headers() {
+                if judge.writes_identity_headers {
                     identity_headers::write(&mut parts.headers, context);
                 }
                 parts.extensions.insert(context.clone());

@@ -59,6 +59,7 @@ mod challenge;
 mod error;
 mod extract;
 mod identity_headers;
+mod judge;
 mod key_source;
 mod layer;
 mod metadata;
@@ -67,6 +68,7 @@ mod path;
 mod policy;
 mod server;
 mod settings;
+mod trusted_issuer;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
@@ -79,9 +81,10 @@ pub use key_source::{
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
-pub use server::{MAX_REPORT_WAIT, ResourceServer, ResourceServerBuilder};
+pub use server::{ResourceServer, ResourceServerBuilder};
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
     TrustedIssuerSettings,
 };
-pub use verifier::{TrustedIssuer, Verified, Verifier};
+pub use trusted_issuer::TrustedIssuer;
+pub use verifier::Verified;

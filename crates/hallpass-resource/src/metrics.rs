@@ -228,6 +228,15 @@ impl Metrics {
         self.dev_bypass.set(i64::from(enabled));
     }
 
+    /// Drops the gauges of an issuer that is not trusted any more, so that nobody is alarmed by their age.
+    pub(crate) fn forget_keys(&self, issuer: &str) {
+        let labels = IssuerLabels {
+            issuer: issuer.into(),
+        };
+        self.last_success.remove(&labels);
+        self.keys.remove(&labels);
+    }
+
     /// The metrics of one issuer's keys, under its configured name.
     pub(crate) fn of_keys(&self, issuer: &str) -> KeyMetrics {
         KeyMetrics {

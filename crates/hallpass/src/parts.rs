@@ -76,20 +76,7 @@ impl Hallpass {
             network,
             ..
         } = &*self.shared;
-        let Network {
-            transport,
-            discovery,
-            clock,
-            ..
-        } = network;
-        let (transport, discovery) = (transport.clone(), Arc::clone(discovery));
-        ResourceServer::from_settings(
-            security,
-            service_name,
-            transport,
-            discovery,
-            Arc::clone(clock),
-        )
+        ResourceServer::from_settings(security, service_name, network)
     }
 
     /// Transport, discovery and clock, for parts that a service builds for itself.

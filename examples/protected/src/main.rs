@@ -12,13 +12,12 @@ use std::time::Duration;
 use axum::http::Method;
 use axum::{Json, Router, routing::get};
 use hallpass::BoxError;
-use hallpass::clock::SystemClock;
 use hallpass::config::environment::Environment;
-use hallpass::resource::JwksLocation;
-use hallpass::resource::{Caller, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer};
+use hallpass::resource::{
+    Caller, JwksLocation, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer,
+};
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
-use hallpass::upstream::EndpointUrl;
-use hallpass::upstream::{HttpTransport, StaticDiscovery};
+use hallpass::upstream::{EndpointUrl, Network, StaticDiscovery};
 use tokio::net::TcpListener;
 
 /// What the environment says; the names and defaults are in `README.md`.
@@ -63,17 +62,15 @@ impl Settings {
     }
 
     fn guard(self) -> Result<ResourceServer, BoxError> {
-        let clock = Arc::new(SystemClock::new());
+        let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+        let clock = Arc::clone(&network.clock);
         let limits = KeyLimits {
             cooldown: self.jwks_cooldown,
             ..KeyLimits::default()
         };
         let keys = match self.jwks {
-            JwksLocation::File(path) => KeySource::file(path, clock.clone(), limits),
-            JwksLocation::Url(url) => {
-                let discovery = Arc::new(StaticDiscovery::new());
-                KeySource::http(url, HttpTransport::new()?, discovery, clock.clone(), limits)
-            }
+            JwksLocation::File(path) => KeySource::file(path, Arc::clone(&clock), limits),
+            JwksLocation::Url(url) => KeySource::http(url, &network, limits),
         };
         let policy = VerifyPolicy::new(self.issuer, self.audience).with_leeway(self.leeway);
         let rule = self

@@ -4,11 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
-use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
-    Address, Body, CollectError, Discover, HttpTransport, Upstream, UpstreamSettings,
+    Address, Body, CollectError, EndpointUrl, HttpTransport, Network, Upstream, UpstreamSettings,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -126,24 +124,20 @@ pub(super) struct HttpKeys {
 }
 
 impl HttpKeys {
-    pub(super) fn new(
-        url: KeyUrl,
-        transport: HttpTransport,
-        discover: Arc<dyn Discover>,
-        clock: &Arc<dyn Clock>,
-    ) -> Self {
+    pub(super) fn new(url: KeyUrl, network: &Network) -> Self {
         let upstream = match &url {
             EndpointUrl::LoadBalanced { service, .. } => {
                 let address = Address::LoadBalanced(service.as_str().into());
-                let upstream =
-                    Upstream::new(service.as_str(), address, discover, Arc::clone(clock));
+                let (discovery, clock) =
+                    (Arc::clone(&network.discovery), Arc::clone(&network.clock));
+                let upstream = Upstream::new(service.as_str(), address, discovery, clock);
                 Some(upstream.with_settings(UpstreamSettings::without_breaker()))
             }
             EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_) => None,
         };
         Self {
             url,
-            transport,
+            transport: network.transport.clone(),
             upstream,
         }
     }

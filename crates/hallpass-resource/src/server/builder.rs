@@ -1,51 +1,79 @@
 //! How a resource server is put together.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
+use hallpass_upstream::Network;
 use http::Method;
 use url::Url;
 
-use super::{Core, ResourceServer};
-use crate::challenge::{Challenger, fits_in_quotes};
+use super::setup::{FromCode, Setup};
+use super::{ResourceServer, Shared};
+use crate::challenge::fits_in_quotes;
 use crate::error::{StartError, StartProblem};
-use crate::metadata::Metadata;
 use crate::metrics::Metrics;
-use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
-use crate::verifier::{TrustedIssuer, Verifier, VerifierLimits};
+use crate::policy::{Mode, PathPattern, RouteRule, Rule};
+use crate::settings::SecuritySettings;
+use crate::trusted_issuer::{Trust, TrustedIssuer};
+use crate::verifier::{Verifier, VerifierLimits};
 
 /// Collects what a [`ResourceServer`] needs; every problem is reported by [`build`](Self::build), all at once.
+///
+/// What is set here goes before the settings, and stays when [`ResourceServer::apply`] takes other settings. Rules and
+/// issuers add to theirs.
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ResourceServerBuilder {
-    pub(super) realm: String,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) issuers: Vec<TrustedIssuer>,
-    pub(super) rules: Vec<(RuleOrigin, RouteRule)>,
-    pub(super) mode: Mode,
-    pub(super) limits: VerifierLimits,
-    pub(super) permit_all: bool,
-    pub(super) production_signal: Option<String>,
-    pub(super) writes_identity_headers: bool,
-    pub(super) resource: Option<Url>,
-    pub(super) problems: Vec<StartProblem>,
+    realm: String,
+    clock: Arc<dyn Clock>,
+    network: Option<Network>,
+    settings: SecuritySettings,
+    issuers: Vec<TrustedIssuer>,
+    rules: Vec<RouteRule>,
+    mode: Option<Mode>,
+    limits: VerifierLimits,
+    permit_all: Option<bool>,
+    production_signal: Option<String>,
+    writes_identity_headers: Option<bool>,
+    resource: Option<Url>,
+    problems: Vec<StartProblem>,
 }
 
 impl ResourceServer {
+    /// Starts from the `security` section of the configuration; rules may be added in code before
+    /// [`ResourceServerBuilder::build`].
+    ///
+    /// `service_name` is the realm of the challenges; `network` is the way to the keys.
+    pub fn from_settings(
+        security: &SecuritySettings,
+        service_name: &str,
+        network: &Network,
+    ) -> ResourceServerBuilder {
+        ResourceServerBuilder {
+            network: Some(network.clone()),
+            settings: security.clone(),
+            ..Self::builder(service_name, Arc::clone(&network.clock))
+        }
+    }
+
     /// Starts from nothing: no issuer is trusted, no route is open, everything is enforced.
     ///
-    /// `service_name` is the realm of the challenges.
+    /// `service_name` is the realm of the challenges. [`ResourceServer::apply`] then takes no issuer whose keys are at
+    /// a URL, as there is no way to them.
     pub fn builder(service_name: &str, clock: Arc<dyn Clock>) -> ResourceServerBuilder {
         ResourceServerBuilder {
             realm: service_name.to_owned(),
             clock,
+            network: None,
+            settings: SecuritySettings::default(),
             issuers: Vec::new(),
             rules: Vec::new(),
-            mode: Mode::Enforce,
+            mode: None,
             limits: VerifierLimits::default(),
-            permit_all: false,
+            permit_all: None,
             production_signal: None,
-            writes_identity_headers: false,
+            writes_identity_headers: None,
             resource: None,
             problems: Vec::new(),
         }
@@ -59,7 +87,7 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// A rule for one method and a path pattern ([`PathPattern`](crate::PathPattern)), as
+    /// A rule for one method and a path pattern ([`PathPattern`]), as
     /// `.route(Method::GET, "/orders/{id}", Rule::Authenticated)`.
     pub fn route(self, method: Method, pattern: &str, rule: Rule) -> Self {
         self.parsed(pattern, |pattern| {
@@ -74,13 +102,13 @@ impl ResourceServerBuilder {
 
     /// A rule with all that can be said about it.
     pub fn rule(mut self, rule: RouteRule) -> Self {
-        self.rules.push((RuleOrigin::Code, rule));
+        self.rules.push(rule);
         self
     }
 
-    /// The mode of all routes that have none of their own. Default: enforce.
+    /// The mode of all routes that have none of their own. Default: that of the settings, else enforce.
     pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -98,27 +126,27 @@ impl ResourceServerBuilder {
 
     /// **Dangerous.** Lets every call pass, verified or not, for development. A token that verifies still gives its
     /// identity; one that does not gives none. [`build`](Self::build) refuses it beside a
-    /// [`production_signal`](Self::production_signal).
+    /// [`production_signal`](Self::production_signal). Default: as the settings say, else off.
     pub fn dangerous_permit_all(mut self, permit_all: bool) -> Self {
-        self.permit_all = permit_all;
+        self.permit_all = Some(permit_all);
         self
     }
 
-    /// The name of what tells that this is production, if anything does.
+    /// The name of what tells that this is production, if anything does. `None` leaves it to the settings.
     pub fn production_signal(mut self, signal: Option<String>) -> Self {
         self.production_signal = signal;
         self
     }
 
     /// Writes `X-User-Id`, `X-Username` and `X-Authorities` from the verified token, for handlers that read headers.
-    /// Default off. What comes from outside under these names is removed in any case.
+    /// Default: as the settings say, else off. What comes from outside under these names is removed in any case.
     pub fn write_identity_headers(mut self, write: bool) -> Self {
-        self.writes_identity_headers = write;
+        self.writes_identity_headers = Some(write);
         self
     }
 
     /// Serves the metadata document of RFC 9728 for this resource, openly, and names it in challenges. `resource` is
-    /// the public `https` address of this service. Default: none.
+    /// the public `https` address of this service. Default: that of the settings, else none.
     pub fn resource(mut self, resource: Url) -> Self {
         self.resource = Some(resource);
         self
@@ -129,108 +157,60 @@ impl ResourceServerBuilder {
     /// # Errors
     /// [`StartError`] with all problems: permit-all in production, patterns that can not be read, doubled rules or
     /// issuers, rules that nobody could satisfy.
-    pub fn build(mut self) -> Result<ResourceServer, StartError> {
-        self.check_permit_all();
-        self.check_issuers();
+    pub fn build(self) -> Result<ResourceServer, StartError> {
+        let mut problems = self.problems;
         if !fits_in_quotes(&self.realm) {
             let message = "must be printable ASCII without quotes and backslashes".to_owned();
-            self.problems.push(StartProblem::BadValue {
+            problems.push(StartProblem::BadValue {
                 key: "service.name".to_owned(),
                 message,
             });
         }
         let metrics = Metrics::new();
-        metrics.dev_bypass(self.permit_all);
-        let clock = Arc::clone(&self.clock);
-        let verifier = Verifier::new(
-            self.issuers,
-            self.limits,
-            clock,
-            metrics.clone(),
-            &mut self.problems,
-        );
-        let scopes = self.rules.iter().flat_map(|(_, rule)| rule.rule_scopes());
-        let issuers = verifier.issuers().map(|it| it.as_str());
-        let metadata = self
-            .resource
-            .as_ref()
-            .map(|resource| Metadata::new(resource, issuers, scopes))
-            .transpose();
-        let metadata = metadata.unwrap_or_else(|problem| {
-            self.problems.push(problem);
-            None
-        });
-        let policy = Policy::new(self.rules, self.mode, &mut self.problems);
-        if !self.problems.is_empty() {
-            return Err(StartError {
-                problems: self.problems,
-            });
-        }
-        let challenger = Challenger::new(&self.realm, metadata.as_ref().map(Metadata::address));
-        let core = Core {
-            policy,
-            verifier,
-            challenger,
-            metadata,
+        let verifier = Verifier::new(self.limits, Arc::clone(&self.clock), metrics.clone());
+        let trust = |issuer: TrustedIssuer| {
+            issuer.keys().attach(metrics.of_keys(issuer.name()));
+            Arc::new(Trust::new(issuer, self.limits.max_token_bytes))
+        };
+        let code = FromCode {
+            realm: self.realm,
+            clock: self.clock,
+            network: self.network,
+            issuers: self.issuers.into_iter().map(trust).collect(),
+            rules: self.rules,
+            mode: self.mode,
             permit_all: self.permit_all,
+            production_signal: self.production_signal,
             writes_identity_headers: self.writes_identity_headers,
+            resource: self.resource,
+            verifier: Arc::new(verifier),
+            metrics: metrics.clone(),
+        };
+        let mut setup = Setup::new(code);
+        let prepared = setup.prepare_with(&self.settings, &mut problems);
+        if !problems.is_empty() {
+            return Err(StartError { problems });
+        }
+        let judge = setup.take(prepared);
+        judge.announce(None);
+        let shared = Shared {
+            judge: ArcSwap::new(judge),
+            setup: Mutex::new(setup),
             metrics,
         };
-        let server = ResourceServer {
-            core: Arc::new(core),
-        };
-        server.announce();
-        Ok(server)
+        Ok(ResourceServer {
+            shared: Arc::new(shared),
+        })
     }
 
-    fn check_permit_all(&mut self) {
-        if self.permit_all
-            && let Some(signal) = self.production_signal.clone()
-        {
-            self.problems
-                .push(StartProblem::PermitAllInProduction { signal });
-        }
-    }
-
-    fn check_issuers(&mut self) {
-        let needed = self.rules.iter().any(|(_, rule)| rule.needs_identity());
-        if self.issuers.is_empty() && needed && self.mode != Mode::Off && !self.permit_all {
-            self.problems.push(StartProblem::NoIssuer);
-        }
-    }
-
-    fn parsed(mut self, pattern: &str, rule: impl FnOnce(crate::PathPattern) -> RouteRule) -> Self {
-        self.add_parsed(RuleOrigin::Code, pattern, rule);
-        self
-    }
-
-    pub(super) fn add_parsed(
-        &mut self,
-        origin: RuleOrigin,
-        pattern: &str,
-        rule: impl FnOnce(crate::PathPattern) -> RouteRule,
-    ) {
-        match pattern.parse() {
-            Ok(pattern) => self.rules.push((origin, rule(pattern))),
+    fn parsed(mut self, pattern: &str, rule: impl FnOnce(PathPattern) -> RouteRule) -> Self {
+        match pattern.parse::<PathPattern>() {
+            Ok(pattern) => self.rules.push(rule(pattern)),
             Err(fault) => self.problems.push(StartProblem::BadPattern {
                 pattern: pattern.to_owned(),
                 message: fault.to_string(),
             }),
         }
-    }
-}
-
-impl ResourceServer {
-    /// Says at start what is open and what is not.
-    fn announce(&self) {
-        for rule in self.rules() {
-            tracing::info!(%rule, "route rule");
-        }
-        if self.core.permit_all {
-            tracing::warn!(
-                "SECURITY IS OFF: security.permit-all lets every call pass. This is for development only; \
-                 hallpass_dev_bypass_enabled is 1 as long as it is on"
-            );
-        }
+        self
     }
 }

@@ -132,7 +132,6 @@ async fn an_identity_that_an_outer_layer_left_behind_does_not_pass_for_a_verifie
             .build()
             .unwrap();
         server
-            .verifier()
             .verify(&forge.user(""))
             .await
             .unwrap()

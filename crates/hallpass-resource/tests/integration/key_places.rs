@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use hallpass_resource::{KeyLimits, KeySource};
 use hallpass_upstream::{
-    Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Instances, StaticDiscovery,
+    Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Instances, Network,
+    StaticDiscovery,
 };
 
 use crate::support::app::trusted;
@@ -26,13 +27,8 @@ async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
         [dead.address, alive.address].map(|it| it.to_string().parse().unwrap());
     let discover = Arc::new(StaticDiscovery::new().with("service-auth", instances));
     let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
-    let keys = KeySource::http(
-        url,
-        HttpTransport::new().unwrap(),
-        discover,
-        clock.clone(),
-        KeyLimits::default(),
-    );
+    let network = Network::new(HttpTransport::new().unwrap(), discover, clock.clone());
+    let keys = KeySource::http(url, &network, KeyLimits::default());
     let app = AppBuilder::new(&clock)
         .with(|server| server.issuer(trusted("internal", keys)))
         .start()
@@ -82,7 +78,8 @@ async fn keys_are_renewed_at_the_last_known_instance_while_discovery_is_down() {
     let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
     let limits = KeyLimits::default();
     let transport = HttpTransport::new().unwrap();
-    let keys = KeySource::http(url, transport, discover, clock.clone(), limits);
+    let network = Network::new(transport, discover, clock.clone());
+    let keys = KeySource::http(url, &network, limits);
     let app = AppBuilder::new(&clock)
         .with(|server| server.issuer(trusted("internal", keys)))
         .start()

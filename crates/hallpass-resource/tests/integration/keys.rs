@@ -68,7 +68,7 @@ async fn a_caller_that_goes_away_cancels_nobody_elses_fetch() {
     setting.issuer.set(Behaviour::Hang);
     let verifier = setting.app.server.clone();
     let token = setting.forge.user("");
-    let first = tokio::spawn(async move { verifier.verifier().verify(&token).await.map(drop) });
+    let first = tokio::spawn(async move { verifier.verify(&token).await.map(drop) });
     setting.issuer.wait_for_requests(1).await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
@@ -114,7 +114,7 @@ async fn a_thousand_bogus_kids_at_once_cost_one_fetch() {
                 setting.app.server.clone(),
                 setting.bogus(&format!("bogus-{number}")),
             );
-            tokio::spawn(async move { server.verifier().verify(&token).await.is_err() })
+            tokio::spawn(async move { server.verify(&token).await.is_err() })
         })
         .collect();
     setting.issuer.wait_for_requests(2).await;

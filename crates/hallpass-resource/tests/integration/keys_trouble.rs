@@ -78,7 +78,7 @@ async fn an_issuer_that_is_down_is_not_asked_for_every_call() {
         .await;
     for number in 0..1000 {
         let token = forge.changed(|header, _| header["kid"] = json!(format!("bogus-{number}")));
-        let error = app.server.verifier().verify(&token).await.unwrap_err();
+        let error = app.server.verify(&token).await.unwrap_err();
         assert!(matches!(error, Denial::Unavailable(_)), "{error}");
     }
     assert_eq!(issuer.requests(), 1);
@@ -108,7 +108,7 @@ async fn bogus_kids_while_the_issuer_fails_cost_one_fetch() {
     issuer.set(Behaviour::status(500));
     for number in 0..1000 {
         let token = forge.changed(|header, _| header["kid"] = json!(format!("bogus-{number}")));
-        assert!(app.server.verifier().verify(&token).await.is_err());
+        assert!(app.server.verify(&token).await.is_err());
     }
     assert_eq!(issuer.requests(), 2);
     assert_eq!(
@@ -132,10 +132,10 @@ async fn a_rotated_key_is_found_one_cooldown_after_the_issuer_failed_to_show_it(
     let next = Forge::new("internal", &clock);
     let token = next.user("");
     issuer.set(Behaviour::status(500));
-    assert!(app.server.verifier().verify(&token).await.is_err());
+    assert!(app.server.verify(&token).await.is_err());
     issuer.set(Behaviour::keys(next.keys()));
     clock.advance_seconds(10);
-    assert!(app.server.verifier().verify(&token).await.is_ok());
+    assert!(app.server.verify(&token).await.is_ok());
 }
 
 #[tokio::test]

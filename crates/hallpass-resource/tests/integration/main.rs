@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod apply;
 mod attacks;
 mod audit;
 mod cache;

@@ -8,23 +8,19 @@ use hallpass_resource::{
     ResourceServerBuilder, RouteRule, Rule, SecuritySettings, StartProblem, TrustedIssuerSettings,
 };
 use hallpass_token::{Algorithm, Algorithms};
-use hallpass_upstream::{HttpTransport, StaticDiscovery};
 use http::Method;
 
+use crate::support::app::network;
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
-fn builder(security: &SecuritySettings, clock: &Arc<ManualClock>) -> ResourceServerBuilder {
-    let discover = Arc::new(StaticDiscovery::new());
-    ResourceServer::from_settings(
-        security,
-        "shop",
-        HttpTransport::new().unwrap(),
-        discover,
-        clock.clone(),
-    )
+pub(crate) fn builder(
+    security: &SecuritySettings,
+    clock: &Arc<ManualClock>,
+) -> ResourceServerBuilder {
+    ResourceServer::from_settings(security, "shop", &network(clock))
 }
 
-fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings {
+pub(crate) fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings {
     TrustedIssuerSettings {
         name: "ours".to_owned(),
         issuer: issuer.parse().unwrap(),
@@ -36,11 +32,11 @@ fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings {
     }
 }
 
-fn route(path: &str, rule: Rule) -> RouteRule {
+pub(crate) fn route(path: &str, rule: Rule) -> RouteRule {
     RouteRule::new(path.parse().unwrap(), rule)
 }
 
-fn security(issuer: TrustedIssuerSettings, routes: Vec<RouteRule>) -> SecuritySettings {
+pub(crate) fn security(issuer: TrustedIssuerSettings, routes: Vec<RouteRule>) -> SecuritySettings {
     let internal_only = InternalOnlySettings {
         paths: vec!["/internal/**".parse().unwrap()],
         ..InternalOnlySettings::default()

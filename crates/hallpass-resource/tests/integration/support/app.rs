@@ -8,7 +8,7 @@ use hallpass_clock::ManualClock;
 use hallpass_resource::{
     Caller, KeyLimits, KeySource, ResourceServer, ResourceServerBuilder, Rule, TrustedIssuer,
 };
-use hallpass_upstream::{HttpTransport, StaticDiscovery};
+use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
 use http::Method;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -119,14 +119,13 @@ pub(crate) fn key_source(
     clock: &Arc<ManualClock>,
     limits: KeyLimits,
 ) -> KeySource {
-    let discover = Arc::new(StaticDiscovery::new());
-    KeySource::http(
-        issuer.url(),
-        HttpTransport::new().unwrap(),
-        discover,
-        clock.clone(),
-        limits,
-    )
+    KeySource::http(issuer.url(), &network(clock), limits)
+}
+
+/// The way to issuers on loopback.
+pub(crate) fn network(clock: &Arc<ManualClock>) -> Network {
+    let discovery = Arc::new(StaticDiscovery::new());
+    Network::new(HttpTransport::new().unwrap(), discovery, clock.clone())
 }
 
 /// Handlers that show what they see.

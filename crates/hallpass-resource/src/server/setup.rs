@@ -1,0 +1,255 @@
+//! How a [`Judge`] is made of what stands in code and of the settings.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_clock::Clock;
+use hallpass_token::VerifyPolicy;
+use hallpass_upstream::Network;
+use url::Url;
+
+use crate::challenge::Challenger;
+use crate::error::{StartError, StartProblem};
+use crate::judge::Judge;
+use crate::key_source::{KeyLimits, KeySource};
+use crate::metadata::Metadata;
+use crate::metrics::Metrics;
+use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
+use crate::settings::{
+    IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
+};
+use crate::trusted_issuer::{Issuers, Trust, TrustedIssuer};
+use crate::verifier::Verifier;
+
+/// What stands in code: it stays when settings change, and goes before them where both say something.
+#[derive(Debug)]
+pub(super) struct FromCode {
+    pub(super) realm: String,
+    pub(super) clock: Arc<dyn Clock>,
+    /// The way to the keys of issuers in the settings.
+    pub(super) network: Option<Network>,
+    pub(super) issuers: Vec<Arc<Trust>>,
+    pub(super) rules: Vec<RouteRule>,
+    pub(super) mode: Option<Mode>,
+    pub(super) permit_all: Option<bool>,
+    pub(super) production_signal: Option<String>,
+    pub(super) writes_identity_headers: Option<bool>,
+    pub(super) resource: Option<Url>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) metrics: Metrics,
+}
+
+/// What stands in code, and the settings that were taken last.
+#[derive(Debug)]
+pub(super) struct Setup {
+    code: FromCode,
+    applied: SecuritySettings,
+    configured: Vec<ConfiguredIssuer>,
+}
+
+/// Settings that can be taken, with all that was made of them.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    settings: SecuritySettings,
+    configured: Vec<ConfiguredIssuer>,
+    judge: Arc<Judge>,
+}
+
+/// An issuer of the settings at work.
+#[derive(Clone, Debug)]
+struct ConfiguredIssuer {
+    entry: IssuerEntry,
+    trust: Arc<Trust>,
+}
+
+/// All that the settings say about one issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct IssuerEntry {
+    settings: TrustedIssuerSettings,
+    leeway: Duration,
+    cooldown: Duration,
+}
+
+impl Setup {
+    /// Without any settings yet.
+    pub(super) fn new(code: FromCode) -> Self {
+        Self {
+            code,
+            applied: SecuritySettings::default(),
+            configured: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_applied(&self, settings: &SecuritySettings) -> bool {
+        self.applied == *settings
+    }
+
+    /// Makes a judge, or says everything that stands against it. Changes nothing.
+    pub(super) fn prepare(&self, settings: &SecuritySettings) -> Result<Prepared, StartError> {
+        let mut problems = Vec::new();
+        let prepared = self.prepare_with(settings, &mut problems);
+        if problems.is_empty() {
+            Ok(prepared)
+        } else {
+            Err(StartError { problems })
+        }
+    }
+
+    /// As [`prepare`](Self::prepare); what it returns beside problems must not be taken.
+    pub(super) fn prepare_with(
+        &self,
+        settings: &SecuritySettings,
+        problems: &mut Vec<StartProblem>,
+    ) -> Prepared {
+        let (code, jwt) = (&self.code, &settings.internal_jwt);
+        let permit_all = code.permit_all.unwrap_or(settings.permit_all);
+        let signal = code.production_signal.as_ref();
+        if permit_all && let Some(signal) = signal.or(settings.production_signal.as_ref()) {
+            let signal = signal.clone();
+            problems.push(StartProblem::PermitAllInProduction { signal });
+        }
+        let configured = self.configured_issuers(jwt, problems);
+        let in_settings = configured.iter().map(|it| &it.trust);
+        let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
+        let issuers = Issuers::new(trusted, problems);
+
+        let in_code = code.rules.iter().cloned();
+        let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));
+        let rules: Vec<_> = in_code.chain(configured_rules(jwt)).collect();
+        let mode = code.mode.unwrap_or(jwt.mode);
+        let needed = rules.iter().any(|(_, rule)| rule.needs_identity());
+        if issuers.is_empty() && needed && mode != Mode::Off && !permit_all {
+            problems.push(StartProblem::NoIssuer);
+        }
+        let resource = code.resource.as_ref().or(jwt.resource.as_ref());
+        let metadata = resource.and_then(|resource| {
+            let names = issuers.iter().map(|it| it.policy.issuer().as_str());
+            let scopes = rules.iter().flat_map(|(_, rule)| rule.rule_scopes());
+            Metadata::new(resource, names, scopes)
+                .map_err(|problem| problems.push(problem))
+                .ok()
+        });
+        let writes_identity_headers = code
+            .writes_identity_headers
+            .unwrap_or(jwt.identity_headers == IdentityHeaders::Set);
+        let judge = Judge {
+            policy: Policy::new(rules, mode, problems),
+            issuers,
+            challenger: Challenger::new(&code.realm, metadata.as_ref().map(Metadata::address)),
+            metadata,
+            permit_all,
+            writes_identity_headers,
+            verifier: Arc::clone(&code.verifier),
+            metrics: code.metrics.clone(),
+        };
+        Prepared {
+            settings: settings.clone(),
+            configured,
+            judge: Arc::new(judge),
+        }
+    }
+
+    /// Remembers what was prepared, to compare the next settings with.
+    pub(super) fn take(&mut self, prepared: Prepared) -> Arc<Judge> {
+        self.applied = prepared.settings;
+        self.configured = prepared.configured;
+        prepared.judge
+    }
+
+    /// The issuers of the settings. One whose entry is as before is the same as before, verified tokens included.
+    fn configured_issuers(
+        &self,
+        jwt: &InternalJwtSettings,
+        problems: &mut Vec<StartProblem>,
+    ) -> Vec<ConfiguredIssuer> {
+        let mut configured = Vec::with_capacity(jwt.issuers.len());
+        for settings in &jwt.issuers {
+            let entry = IssuerEntry {
+                settings: settings.clone(),
+                leeway: jwt.leeway,
+                cooldown: jwt.jwks_cooldown,
+            };
+            let same = self.configured.iter().find(|it| it.entry == entry);
+            match (same, self.keys(&entry)) {
+                (Some(same), _) => configured.push(same.clone()),
+                (None, Some(keys)) => configured.push(self.trust(entry, keys)),
+                (None, None) => problems.push(StartProblem::NoNetwork {
+                    issuer: settings.name.clone(),
+                }),
+            }
+        }
+        configured
+    }
+
+    fn trust(&self, entry: IssuerEntry, keys: KeySource) -> ConfiguredIssuer {
+        let settings = &entry.settings;
+        let policy = VerifyPolicy::new(settings.issuer.clone(), settings.audience.clone())
+            .with_leeway(entry.leeway)
+            .with_algorithms(settings.algorithms);
+        let policy = if settings.dangerous_accept_untyped {
+            policy.dangerous_accept_untyped()
+        } else {
+            policy
+        };
+        let trusted = TrustedIssuer::with_policy(policy, keys).named(&settings.name);
+        let trusted = if settings.internal {
+            trusted.internal()
+        } else {
+            trusted
+        };
+        trusted
+            .keys()
+            .attach(self.code.metrics.of_keys(&settings.name));
+        let trust = Trust::new(trusted, self.code.verifier.max_token_bytes());
+        ConfiguredIssuer {
+            entry,
+            trust: Arc::new(trust),
+        }
+    }
+
+    /// The key source of before if nothing that it depends on has changed; else a new one, with the keys of before if
+    /// they are of the same issuer and place. None without a way to fetch them.
+    fn keys(&self, entry: &IssuerEntry) -> Option<KeySource> {
+        let settings = &entry.settings;
+        let before = self.configured.iter().find(|it| {
+            let before = &it.entry.settings;
+            before.issuer == settings.issuer && before.jwks == settings.jwks
+        });
+        if let Some(before) = before
+            && before.entry.settings.name == settings.name
+            && before.entry.cooldown == entry.cooldown
+        {
+            return Some(before.trust.keys.clone());
+        }
+        let limits = KeyLimits {
+            cooldown: entry.cooldown,
+            ..KeyLimits::default()
+        };
+        let keys = match &settings.jwks {
+            JwksLocation::File(path) => {
+                KeySource::file(path.clone(), Arc::clone(&self.code.clock), limits)
+            }
+            JwksLocation::Url(url) => {
+                KeySource::http(url.clone(), self.code.network.as_ref()?, limits)
+            }
+        };
+        if let Some(before) = before {
+            keys.take_keys_of(&before.trust.keys);
+        }
+        Some(keys)
+    }
+}
+
+/// The rules that stand in the settings.
+fn configured_rules(
+    jwt: &InternalJwtSettings,
+) -> impl Iterator<Item = (RuleOrigin, RouteRule)> + '_ {
+    let routes = jwt.routes.iter().cloned();
+    let routes = routes.map(|route| (RuleOrigin::Configuration, route));
+    let internal_only = &jwt.internal_only;
+    let paths = internal_only.paths.iter().cloned().map(|pattern| {
+        let rule = Rule::InternalOnly(internal_only.scope.clone());
+        (RuleOrigin::InternalOnlyPaths, RouteRule::new(pattern, rule))
+    });
+    routes.chain(paths)
+}

@@ -1,0 +1,165 @@
+//! The issuers whose tokens are accepted, each with its policy and its keys.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hallpass_token::{Audience, Issuer, VerifyPolicy};
+
+use crate::error::StartProblem;
+use crate::key_source::{KeySnapshot, KeySource};
+
+/// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
+///
+/// Keys and policy belong together: a key of one issuer never verifies a token of another.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    name: String,
+    policy: VerifyPolicy,
+    keys: KeySource,
+    internal: bool,
+}
+
+impl TrustedIssuer {
+    /// Tokens of `issuer` (`iss`, compared byte for byte) for `audience`, signed with one of `keys`.
+    ///
+    /// Defaults: every algorithm of `Algorithms::ALL`, `typ` must be `at+jwt`, clocks may be 10 s apart, not internal,
+    /// and the issuer's own name in metrics.
+    #[must_use]
+    pub fn new(issuer: Issuer, audience: Audience, keys: KeySource) -> Self {
+        Self::with_policy(VerifyPolicy::new(issuer, audience), keys)
+    }
+
+    /// The same with a policy of one's own: further audiences, algorithms, leeway, untyped tokens. The longest token
+    /// that is looked at is a setting of the server, whatever the policy says.
+    #[must_use]
+    pub fn with_policy(policy: VerifyPolicy, keys: KeySource) -> Self {
+        Self {
+            name: policy.issuer().to_string(),
+            policy,
+            keys,
+            internal: false,
+        }
+    }
+
+    /// The name of the issuer in metrics and in the audit event.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Marks the issuer as the estate's own: only services of such an issuer pass
+    /// [`Rule::InternalOnly`](crate::Rule::InternalOnly).
+    #[must_use]
+    pub fn internal(mut self) -> Self {
+        self.internal = true;
+        self
+    }
+
+    /// Its name in metrics and in the audit event.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its tokens must say.
+    #[must_use]
+    pub fn verify_policy(&self) -> &VerifyPolicy {
+        &self.policy
+    }
+
+    /// Its keys.
+    #[must_use]
+    pub fn keys(&self) -> &KeySource {
+        &self.keys
+    }
+}
+
+/// A trusted issuer at work.
+///
+/// What was verified for one is good for that very one only, not for a later one with the same name: so a change of
+/// policy needs no comparison to end what was remembered under the old policy.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    pub(crate) name: Arc<str>,
+    pub(crate) policy: VerifyPolicy,
+    pub(crate) keys: KeySource,
+    pub(crate) internal: bool,
+    /// The last epoch of its keys that the cache was purged for.
+    purged_epoch: AtomicU64,
+}
+
+impl Trust {
+    /// `max_token_bytes` is the server's limit; it replaces that of the policy.
+    pub(crate) fn new(issuer: TrustedIssuer, max_token_bytes: usize) -> Self {
+        Self {
+            name: issuer.name.into(),
+            policy: issuer.policy.with_max_token_bytes(max_token_bytes),
+            keys: issuer.keys,
+            internal: issuer.internal,
+            purged_epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether keys have left since the last call, so that what they had verified must be forgotten.
+    ///
+    /// `Relaxed` will do: of several callers at once, more than one may be told so, and to forget twice costs time
+    /// only. It is read before it is written, since this happens on every call.
+    pub(crate) fn keys_left(&self, snapshot: &KeySnapshot) -> bool {
+        let epoch = snapshot.epoch();
+        let changed = self.purged_epoch.load(Ordering::Relaxed) != epoch;
+        if changed {
+            self.purged_epoch.store(epoch, Ordering::Relaxed);
+        }
+        changed
+    }
+}
+
+/// The issuers that are trusted at one moment. Never changes; a change of settings makes a new one, which shares with
+/// it what stays.
+#[derive(Clone, Debug)]
+pub(crate) struct Issuers {
+    trusted: Vec<Arc<Trust>>,
+}
+
+impl Issuers {
+    /// Two issuers with the same `iss` are added to `problems`.
+    pub(crate) fn new(trusted: Vec<Arc<Trust>>, problems: &mut Vec<StartProblem>) -> Self {
+        for (index, trust) in trusted.iter().enumerate() {
+            let issuer = trust.policy.issuer();
+            if trusted
+                .iter()
+                .take(index)
+                .any(|it| it.policy.issuer() == issuer)
+            {
+                problems.push(StartProblem::IssuerTwice {
+                    issuer: issuer.to_string(),
+                });
+            }
+        }
+        Self { trusted }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.trusted.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Trust>> {
+        self.trusted.iter()
+    }
+
+    /// The issuer with this `iss`.
+    pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<Trust>> {
+        self.iter().find(|it| it.policy.issuer().as_str() == issuer)
+    }
+
+    /// Whether an issuer of this name is among them.
+    pub(crate) fn contains_name(&self, name: &str) -> bool {
+        self.iter().any(|it| *it.name == *name)
+    }
+
+    /// Whether this very issuer is still trusted.
+    pub(crate) fn contains(&self, trust: &Arc<Trust>) -> bool {
+        self.iter().any(|it| Arc::ptr_eq(it, trust))
+    }
+}
