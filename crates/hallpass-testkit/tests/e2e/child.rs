@@ -9,6 +9,9 @@ use hallpass::upstream::{Body, HttpTransport};
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 
+/// The examples that tests start.
+const EXAMPLES: [&str; 3] = ["protected", "caller", "getting-started"];
+
 /// A running example, killed at the end.
 pub(crate) struct Example {
     child: Child,
@@ -43,6 +46,22 @@ impl Example {
         }
     }
 
+    /// Starts the example in `folder`, where its configuration says that it listens at `address`.
+    pub(crate) fn start_in(
+        folder: &Path,
+        name: &str,
+        address: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        Self {
+            child: command(name, variables)
+                .current_dir(folder)
+                .spawn()
+                .unwrap(),
+            address: address.to_owned(),
+        }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -74,10 +93,7 @@ fn built(name: &str) -> PathBuf {
     let this = std::env::current_exe().unwrap();
     let folder = this.parent().unwrap().parent().unwrap();
     BUILT.get_or_init(|| {
-        if ["protected", "caller"]
-            .iter()
-            .any(|name| !is_fresh(&folder.join(name)))
-        {
+        if EXAMPLES.iter().any(|name| !is_fresh(&folder.join(name))) {
             build();
         }
     });
@@ -103,14 +119,10 @@ fn is_fresh(executable: &Path) -> bool {
 fn build() {
     let cargo = option_env!("CARGO").unwrap_or("cargo");
     let mut build = Command::new(cargo);
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "protected",
-        "--package",
-        "caller",
-    ]);
+    build.args(["build", "--quiet"]);
+    for name in EXAMPLES {
+        build.args(["--package", name]);
+    }
     assert!(
         build
             .current_dir(env!("CARGO_MANIFEST_DIR"))

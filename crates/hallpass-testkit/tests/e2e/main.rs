@@ -8,6 +8,8 @@ mod estate;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod getting_started;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod outage;

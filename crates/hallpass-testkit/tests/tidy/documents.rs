@@ -37,8 +37,10 @@ fn code_in_the_readme_is_cut_from_an_example_that_runs() {
     let examples = tree::files(&[".rs", ".yaml"]).unwrap();
     let examples = examples.iter().filter(|f| f.path.starts_with("examples/"));
     let sources: Vec<&str> = examples.map(|file| file.text.as_str()).collect();
-    let readme = tree::file("README.md").unwrap();
-    assert_tidy(&invented_blocks(&readme, &sources));
+    for page in ["README.md", "docs/getting-started.md"] {
+        let page = tree::file(page).unwrap();
+        assert_tidy(&invented_blocks(&page, &sources));
+    }
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! The service of `docs/getting-started.md`, with its own files, against a real issuer.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use hallpass::upstream::{Body, HttpTransport};
+use hallpass_testkit::TestIssuer;
+use http::{Request, StatusCode};
+use tower::ServiceExt as _;
+
+use crate::child::{Example, get};
+
+const CONFIGURATION: &str = include_str!("../../../../examples/getting-started/hallpass.yaml");
+
+#[tokio::test]
+async fn the_service_of_the_first_page_answers_callers_that_have_an_identity() {
+    let issuer = TestIssuer::start().await.unwrap();
+    // A port that nobody listens on yet.
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap().to_string();
+    drop(reserved);
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = CONFIGURATION
+        .replace("127.0.0.1:9000", &issuer.address().to_string())
+        .replace("127.0.0.1:8080", &address);
+    std::fs::write(folder.path().join("hallpass.yaml"), configuration).unwrap();
+    let secret = [("CLIENT_SECRET", TestIssuer::CLIENT_SECRET)];
+    let service = Example::start_in(folder.path(), "getting-started", &address, &secret);
+    listening(&address).await;
+
+    let protected = service.url("/internal/stock/tea");
+    assert_eq!(get(&protected, None).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        text(&service.url("/ask/tea")).await,
+        "3 x tea, for internal-service-client"
+    );
+    assert_eq!(
+        get(&service.url("/elsewhere"), None).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+async fn listening(address: &str) {
+    let connected = async {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            again.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), connected)
+        .await
+        .unwrap();
+}
+
+async fn text(url: &str) -> String {
+    let request = Request::get(url).body(Body::empty()).unwrap();
+    let transport = HttpTransport::new().unwrap();
+    let response = transport.oneshot(request).await.unwrap();
+    let bytes = response.into_body().collect_within(4096).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
