@@ -5,7 +5,6 @@
 
 pub(crate) mod configured;
 pub(crate) mod first_client;
-pub(crate) mod grant_type;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;

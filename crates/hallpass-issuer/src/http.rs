@@ -6,5 +6,21 @@ pub(crate) mod health;
 pub(crate) mod jwks;
 pub(crate) mod metadata;
 pub(crate) mod public_urls;
-pub(crate) mod response;
 pub(crate) mod router;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+
+/// The content type of text for people.
+pub(crate) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// A response whose whole body is in memory.
+pub(crate) fn respond(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}

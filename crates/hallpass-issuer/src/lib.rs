@@ -51,7 +51,7 @@ mod token;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::first_client::FirstClient;
-pub use crate::clients::grant_type::GrantType;
+pub use crate::clients::registration::GrantType;
 pub use crate::clients::secret::GENERATED_SECRET_PREFIX;
 pub use crate::error::Error;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};

@@ -11,7 +11,7 @@ use hallpass_config::{
 };
 use hallpass_token::Algorithm;
 
-use crate::clients::grant_type::GrantType;
+use crate::clients::registration::GrantType;
 
 /// Shortest secret that may be called generated, in bytes.
 const MIN_GENERATED_BYTES: usize = 32;

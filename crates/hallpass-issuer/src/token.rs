@@ -1,6 +1,5 @@
 //! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
 
-pub(crate) mod claims;
 pub(crate) mod client_auth;
 pub(crate) mod endpoint;
 pub(crate) mod entitlement;

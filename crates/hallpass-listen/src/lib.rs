@@ -37,12 +37,11 @@
 //! ```
 
 mod connection;
-mod limits;
 mod metrics;
 mod running;
 mod server;
 
-pub use limits::ConnectionLimits;
+pub use connection::ConnectionLimits;
 pub use metrics::ConnectionMetrics;
 pub use running::{Drain, RunningServer};
 pub use server::HttpServer;

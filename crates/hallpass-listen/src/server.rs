@@ -16,8 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
-use crate::connection::{self, Place};
-use crate::limits::ConnectionLimits;
+use crate::connection::{self, ConnectionLimits, Place};
 use crate::metrics::ConnectionMetrics;
 use crate::running::RunningServer;
 

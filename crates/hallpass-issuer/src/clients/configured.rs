@@ -98,7 +98,7 @@ mod tests {
     use hallpass_config::Secret;
 
     use super::*;
-    use crate::clients::grant_type::GrantType;
+    use crate::clients::registration::GrantType;
     use crate::clients::secret::process_key;
     use crate::metrics::Metrics;
 

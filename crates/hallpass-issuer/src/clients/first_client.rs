@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use hallpass_config::Secret;
 
-use crate::clients::grant_type::GrantType;
-use crate::clients::registration::Registration;
+use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
 

@@ -1,8 +1,7 @@
-//! A client as it was registered, its secrets hashed; nothing is checked yet.
+//! A client as it was registered: its secrets hashed, the rest not checked yet; and the grants that it may use.
 
 use std::time::Duration;
 
-use crate::clients::grant_type::GrantTypes;
 use crate::clients::secret::LiveSecret;
 
 /// What the settings or the store say of one client.
@@ -16,4 +15,72 @@ pub(crate) struct Registration {
     pub(crate) token_life: Duration,
     /// The current secret first.
     pub(crate) secrets: Vec<LiveSecret>,
+}
+
+/// A grant (RFC 6749 section 1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrantType {
+    /// RFC 6749 section 4.4: the client acts for itself.
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// Every grant on offer.
+    pub(crate) const ALL: [Self; 1] = [Self::ClientCredentials];
+
+    /// `grant_type` on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    /// The grant that `name` names on the wire; `None` when it is not on offer.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.as_str() == name)
+    }
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// A set of grants, in a byte: an issuer may have a million clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GrantTypes(u8);
+
+impl GrantTypes {
+    pub(crate) const fn contains(self, grant: GrantType) -> bool {
+        self.0 & grant.bit() != 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = GrantType> {
+        GrantType::ALL
+            .into_iter()
+            .filter(move |grant| self.contains(*grant))
+    }
+}
+
+impl FromIterator<GrantType> for GrantTypes {
+    fn from_iter<I: IntoIterator<Item = GrantType>>(grants: I) -> Self {
+        Self(grants.into_iter().fold(0, |bits, grant| bits | grant.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_put_in_and_names_read_back() {
+        assert!(!GrantTypes::default().contains(GrantType::ClientCredentials));
+        let all: GrantTypes = GrantType::ALL.into_iter().collect();
+        assert_eq!(all.iter().collect::<Vec<_>>(), GrantType::ALL);
+        for grant in GrantType::ALL {
+            assert_eq!(GrantType::named(grant.as_str()), Some(grant));
+        }
+        assert_eq!(GrantType::named("password"), None);
+    }
 }

@@ -10,8 +10,7 @@ use std::time::Duration;
 use hallpass_token::{Audience, ClientId, Scope, Subject, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 
-use crate::clients::grant_type::{GrantType, GrantTypes};
-use crate::clients::registration::Registration;
+use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::{self, Candidate, LiveSecret};
 use crate::error::Error;
 use crate::metrics::{MAX_CLIENT_LABELS, Metrics, OTHER_CLIENTS};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
 
-use crate::http::response::{TEXT, respond};
+use crate::http::{TEXT, respond};
 use crate::metrics::{self, Metrics};
 
 const OPEN_METRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
 
-use crate::http::response::respond;
+use crate::http::respond;
 use crate::keys::ring::KeyRing;
 use crate::metrics::Metrics;
 

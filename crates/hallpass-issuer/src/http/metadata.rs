@@ -6,11 +6,11 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde::Serialize;
 
-use crate::clients::grant_type::GrantType;
+use crate::clients::registration::GrantType;
 use crate::clients::registry::Registry;
 use crate::error::Error;
 use crate::http::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
-use crate::http::response::{TEXT, respond};
+use crate::http::{TEXT, respond};
 use crate::keys::ring::KeyRing;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -6,8 +6,7 @@ use std::time::Duration;
 use hallpass_token::UnixTime;
 
 use super::Store;
-use crate::clients::grant_type::{GrantType, GrantTypes};
-use crate::clients::registration::Registration;
+use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::LiveSecret;
 use crate::error::Error;
 

@@ -1,6 +1,5 @@
 use super::*;
-use crate::clients::grant_type::GrantType;
-use crate::clients::registration::Registration;
+use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::LiveSecret;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, UnixTime};

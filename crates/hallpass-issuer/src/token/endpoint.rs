@@ -16,10 +16,9 @@ use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use crate::audit::{AuditEvent, Caller, Decision};
-use crate::clients::grant_type::GrantType;
+use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget};
 use crate::core::Core;
-use crate::token::claims::claims;
 use crate::token::client_auth::Attempt;
 use crate::token::grant::grant;
 use crate::token::refusal::{Refusal, WireError};
@@ -128,7 +127,7 @@ fn issue<'c>(
     let entitlement = grant(client, request)?;
     let target = entitlement.target;
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
-    let claims = claims(core.issuer(), client, entitlement, token_id, attempt.now);
+    let claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
     let token = sign(&claims, core.keys().signing(), attempt.now).map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,
         error => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_token::{Scope, Subject};
+use hallpass_token::{Issuer, Scope, Subject, TokenClaims, TokenId, UnixTime};
 
 use crate::clients::registry::{Client, RegisteredTarget};
 use crate::token::refusal::Refusal;
@@ -17,6 +17,30 @@ pub(crate) struct Entitlement<'c> {
     pub(crate) target: &'c RegisteredTarget,
     pub(crate) scope: Scope,
     pub(crate) token_life: Duration,
+}
+
+impl Entitlement<'_> {
+    /// The claims of a token for `client` that is issued at `now` (RFC 9068 section 2.2).
+    pub(crate) fn into_claims(
+        self,
+        issuer: &Issuer,
+        client: &Client,
+        token_id: TokenId,
+        now: UnixTime,
+    ) -> TokenClaims {
+        let mut claims = TokenClaims::new(
+            issuer.clone(),
+            self.subject.clone(),
+            self.target.audience.clone(),
+            now.saturating_add(self.token_life),
+        );
+        claims.client_id = Some(client.id.clone());
+        claims.scope = self.scope;
+        claims.issued_at = Some(now);
+        claims.not_before = Some(now);
+        claims.token_id = Some(token_id);
+        claims
+    }
 }
 
 /// Which registered target the token is for.

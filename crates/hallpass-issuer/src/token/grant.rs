@@ -2,7 +2,7 @@
 
 mod client_credentials;
 
-use crate::clients::grant_type::GrantType;
+use crate::clients::registration::GrantType;
 use crate::clients::registry::Client;
 use crate::token::entitlement::Entitlement;
 use crate::token::refusal::Refusal;

@@ -9,7 +9,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
-use crate::clients::grant_type::GrantType;
+use crate::clients::registration::GrantType;
 use crate::token::form;
 use crate::token::refusal::Refusal;
 
