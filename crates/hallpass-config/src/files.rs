@@ -60,9 +60,7 @@ pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileErr
 /// # Errors
 /// As [`read`], and when it is not UTF-8.
 pub fn read_text(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, FileError> {
-    let bytes = read(path, max_bytes)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText)?;
-    Ok(Zeroizing::new(text.to_owned()))
+    text_of(&read(path, max_bytes)?)
 }
 
 /// Reads a secret of at most [`MAX_SECRET_BYTES`], without the line ends that editors put after it.
@@ -70,8 +68,18 @@ pub fn read_text(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Fil
 /// # Errors
 /// As [`read_text`], and when nothing is left.
 pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
-    let text = read_text(path, MAX_SECRET_BYTES)?;
-    match text.trim_end_matches(['\r', '\n']) {
+    secret_of(&read(path, MAX_SECRET_BYTES)?)
+}
+
+/// The text in a file that was read.
+pub(crate) fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>, FileError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| FileError::NotText)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// The secret in a file that was read.
+pub(crate) fn secret_of(bytes: &[u8]) -> Result<Secret, FileError> {
+    match text_of(bytes)?.trim_end_matches(['\r', '\n']) {
         "" => Err(FileError::Empty),
         secret => Ok(Secret::new(secret)),
     }

@@ -13,7 +13,7 @@
 //! This is also the one crate that reads the environment ([`environment`]) and files of the user ([`files`]).
 //!
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
-//! by whoever uses the value. It does not watch its sources either.
+//! by whoever uses the value. It starts no thread: [`WatchedLoader`] says when a source has changed, if it is asked.
 
 mod configuration;
 mod effective;
@@ -32,11 +32,12 @@ mod problem;
 mod production;
 pub mod reference;
 mod report;
-
 mod secret;
 mod section;
+mod sources;
 mod strict_url;
 mod suggest;
+mod watched;
 mod yaml;
 
 pub use configuration::Configuration;
@@ -48,3 +49,4 @@ pub use production::Production;
 pub use secret::Secret;
 pub use section::{Preferred, Section, check_name, check_service_name, report_doubles};
 pub use strict_url::{is_loopback, strict_url};
+pub use watched::WatchedLoader;

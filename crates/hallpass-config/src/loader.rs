@@ -17,6 +17,7 @@ use crate::production::{self, Production};
 use crate::report::{EffectiveValue, Report};
 use crate::secret::Secret;
 use crate::section::Section;
+use crate::sources::Sources;
 use crate::yaml;
 use documents::Document;
 use overrides::Overrides;
@@ -119,6 +120,13 @@ impl Loader {
     /// All problems of all sources at once, in the order of their lines. If a source can not be read at all, only
     /// what is wrong with the reading is told: the rest would be guesswork.
     pub fn load<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
+        self.load_with_sources().0
+    }
+
+    /// [`load`](Self::load), and the files that it has read, also when it failed.
+    pub(crate) fn load_with_sources<T: Configuration>(
+        &self,
+    ) -> (Result<Loaded<T>, Problems>, Sources) {
         self.load_keys(|key| key.is_none_or(|key| !key.is_elsewhere()))
     }
 
@@ -131,17 +139,31 @@ impl Loader {
     /// As [`load`](Self::load), of these sections.
     pub fn load_part<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
         self.load_keys(|key| key.is_some_and(|key| !key.is_elsewhere()))
+            .0
     }
 
     /// Reads the entries below the prefix that `is_read` wants, which is told what is known of each.
     fn load_keys<T: Configuration>(
         &self,
         is_read: impl Fn(Option<&Key>) -> bool,
-    ) -> Result<Loaded<T>, Problems> {
+    ) -> (Result<Loaded<T>, Problems>, Sources) {
         let report = Report::default();
-        let Some(mut tree) = documents::read(&self.prefix, &self.documents, &report) else {
-            return Err(report.into_problems());
+        let settings = self.read_keys(is_read, &report);
+        let sources = report.take_sources();
+        let loaded = match settings {
+            Some(settings) => report.finish().map(|values| Loaded { settings, values }),
+            None => Err(report.into_problems()),
         };
+        (loaded, sources)
+    }
+
+    /// `None` when something is wrong; what that is stands in `report`.
+    fn read_keys<T: Configuration>(
+        &self,
+        is_read: impl Fn(Option<&Key>) -> bool,
+        report: &Report,
+    ) -> Option<T> {
+        let mut tree = documents::read(&self.prefix, &self.documents, report)?;
         let none = Variables::new();
         let variables = self.variables.as_ref().unwrap_or(&none);
         let keys = key::without_doubles(T::keys());
@@ -149,25 +171,15 @@ impl Loader {
             prefix: &self.prefix,
             keys: &keys,
             rank: self.documents.len(),
-            report: &report,
+            report,
         };
         overrides.lay_variables(&mut tree, variables);
         overrides.lay_flags(&mut tree, &self.flags);
         tree.retain(|name| is_read(key::find(&keys, name)));
-        placeholder::fill_in(&mut tree, &self.prefix, variables, &report);
-        let root = Section::open(
-            &report,
-            &keys,
-            self.prefix.clone(),
-            &tree.place,
-            Some(&tree),
-        )
-        .in_production(self.production());
-        let Some(settings) = root.read_all(T::read) else {
-            return Err(report.into_problems());
-        };
-        let values = report.finish()?;
-        Ok(Loaded { settings, values })
+        placeholder::fill_in(&mut tree, &self.prefix, variables, report);
+        let root = Section::open(report, &keys, self.prefix.clone(), &tree.place, Some(&tree))
+            .in_production(self.production());
+        root.read_all(T::read)
     }
 
     fn production(&self) -> Production {

@@ -2,9 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::path::Path;
 
+use zeroize::Zeroizing;
+
+use crate::files::FileError;
 use crate::place::{Place, Position};
 use crate::problem::{Problem, Problems};
+use crate::sources::Sources;
 
 /// What is found on the way through a configuration.
 #[derive(Debug, Default)]
@@ -12,6 +17,7 @@ pub(crate) struct Report {
     problems: RefCell<Vec<Located>>,
     known: RefCell<HashSet<Problem>>,
     values: RefCell<Vec<EffectiveValue>>,
+    sources: RefCell<Sources>,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,20 @@ impl Report {
             shown: shown.into(),
             origin: origin.into(),
         });
+    }
+
+    /// Reads a file of at most `max_bytes` as a source of the configuration.
+    pub(crate) fn read_source(
+        &self,
+        path: &Path,
+        max_bytes: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, FileError> {
+        self.sources.borrow_mut().read(path, max_bytes)
+    }
+
+    /// The files that were read so far; they are forgotten here.
+    pub(crate) fn take_sources(&self) -> Sources {
+        self.sources.take()
     }
 
     /// The values in effect, or all problems in the order of sources, lines and columns.

@@ -32,7 +32,7 @@ pub(super) fn read(prefix: &str, documents: &[Document], report: &Report) -> Opt
         if rank == 0 {
             tree.place = Place::whole(&source);
         }
-        match document.read(&source) {
+        match document.read(&source, report) {
             Ok(nodes) => merge_document(prefix, &mut tree, nodes, report),
             Err((place, message)) => {
                 report.problem(&place, "", message);
@@ -97,11 +97,12 @@ impl Document {
         }
     }
 
-    fn read(&self, source: &Arc<Source>) -> Result<Vec<Node>, (Place, String)> {
+    fn read(&self, source: &Arc<Source>, report: &Report) -> Result<Vec<Node>, (Place, String)> {
         let whole = || Place::whole(source);
         match self {
             Self::File(path) => {
-                let text = files::read_text(path, MAX_SOURCE_BYTES);
+                let bytes = report.read_source(path, MAX_SOURCE_BYTES);
+                let text = bytes.and_then(|bytes| files::text_of(&bytes));
                 let text = text.map_err(|error| (whole(), error.to_string()))?;
                 yaml::parse(source, &text)
             }

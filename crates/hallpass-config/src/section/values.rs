@@ -177,8 +177,9 @@ impl Section<'_> {
 
     fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.file(key)?;
-        let secret = files::read_secret(&path);
-        secret
+        let bytes = self.report.read_source(&path, files::MAX_SECRET_BYTES);
+        bytes
+            .and_then(|bytes| files::secret_of(&bytes))
             .map_err(|error| self.problem(key, error.to_string()))
             .ok()
     }

@@ -8,6 +8,7 @@ mod origins;
 mod parts;
 mod problems;
 mod secrets;
+mod watched;
 mod yaml;
 
 use hallpass_config::{Loader, Problems};

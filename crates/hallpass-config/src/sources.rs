@@ -1,0 +1,59 @@
+//! The files that a configuration was read from, and whether one of them has changed since.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::files::{self, FileError};
+
+/// Every file that was read or should have been, with a digest of its content.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// Random for each value: a digest says nothing about a secret to anybody who sees the memory of another process.
+    hasher: RandomState,
+    files: BTreeMap<PathBuf, Found>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Found {
+    max_bytes: usize,
+    digest: Result<u64, FileError>,
+}
+
+impl Sources {
+    /// Reads a whole file of at most `max_bytes`, and remembers what was in it or why it cannot be read.
+    pub(crate) fn read(
+        &mut self,
+        path: &Path,
+        max_bytes: usize,
+    ) -> Result<Zeroizing<Vec<u8>>, FileError> {
+        let content = files::read(path, max_bytes);
+        let digest = self.digest(&content);
+        // Of two readings the first counts: when the file changed between them, the next look finds it changed.
+        let found = self.files.entry(path.to_owned());
+        found.or_insert(Found { max_bytes, digest });
+        content
+    }
+
+    /// Reads all files again and compares.
+    pub(crate) fn have_changed(&self) -> bool {
+        self.files.iter().any(|(path, found)| {
+            let content = files::read(path, found.max_bytes);
+            self.digest(&content) != found.digest
+        })
+    }
+
+    fn digest(&self, content: &Result<Zeroizing<Vec<u8>>, FileError>) -> Result<u64, FileError> {
+        let content = content.as_ref().map_err(|error| *error)?;
+        Ok(self.hasher.hash_one(content.as_slice()))
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.files.keys()).finish()
+    }
+}

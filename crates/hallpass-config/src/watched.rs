@@ -1,0 +1,77 @@
+//! Loading again when a file has changed.
+
+use crate::configuration::Configuration;
+use crate::loader::{Loaded, Loader};
+use crate::problem::Problems;
+use crate::sources::Sources;
+
+/// A [`Loader`] that remembers which files it has read, so that a process can load again when one has changed.
+///
+/// Watched are the YAML files, and the files that `*-file` keys name for a secret. Their contents are compared, not
+/// their times: a mounted volume whose symbolic links are swapped counts as changed only when a content differs. A
+/// file that cannot be read is watched too, so that its return is noticed. The environment and the flags of a process
+/// do not change; files of another kind, such as a JWK set, belong to the code that uses them.
+///
+/// It starts no thread and no timer: ask [`has_changed`](Self::has_changed) every few seconds.
+///
+/// ```
+/// # use hallpass_config::{Configuration, Key, Kind, Section};
+/// # struct Settings { name: String }
+/// # impl Configuration for Settings {
+/// #     fn keys() -> Vec<Key> {
+/// #         vec![Key::new("name", Kind::Text { what: "" }, "")]
+/// #     }
+/// #     fn read(root: &Section<'_>) -> Option<Self> {
+/// #         Some(Self { name: root.name("name")? })
+/// #     }
+/// # }
+/// use hallpass_config::{Loader, WatchedLoader};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("my-app.yaml");
+/// std::fs::write(&path, "my-app: { name: before }")?;
+/// let mut watched = WatchedLoader::new(Loader::new("my-app").file(&path));
+/// assert_eq!(watched.load::<Settings>()?.settings().name, "before");
+/// assert!(!watched.has_changed());
+///
+/// std::fs::write(&path, "my-app: { name: after }")?;
+/// assert!(watched.has_changed());
+/// assert_eq!(watched.load::<Settings>()?.settings().name, "after");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct WatchedLoader {
+    loader: Loader,
+    sources: Sources,
+}
+
+impl WatchedLoader {
+    /// Watches the files of `loader` from the first [`load`](Self::load) on.
+    #[must_use]
+    pub fn new(loader: Loader) -> Self {
+        Self {
+            loader,
+            sources: Sources::default(),
+        }
+    }
+
+    /// [`Loader::load`]; from now on changes are seen from what this call has read, also when it failed.
+    ///
+    /// It blocks the thread while it reads.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
+        let (loaded, sources) = self.loader.load_with_sources();
+        self.sources = sources;
+        loaded
+    }
+
+    /// Whether a file differs from what the last [`load`](Self::load) has read.
+    ///
+    /// It reads the files again and blocks the thread: in an async task use `spawn_blocking`.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.sources.have_changed()
+    }
+}

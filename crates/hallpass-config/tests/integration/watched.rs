@@ -1,0 +1,84 @@
+//! When a configuration is worth loading again.
+
+use std::fs;
+
+use hallpass_config::{Loader, WatchedLoader};
+use tempfile::TempDir;
+
+use crate::estate::Settings;
+
+const YAML: &str = "\
+hallpass:
+  internal-token:
+    client-id: caller
+    client-secret-file: secret
+    token-url: lb://service-auth/oauth2/token
+";
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("app.yaml"), YAML).unwrap();
+    fs::write(folder.path().join("secret"), "s3cret\n").unwrap();
+    folder
+}
+
+fn watched(folder: &TempDir) -> WatchedLoader {
+    let file = folder.path().join("app.yaml");
+    WatchedLoader::new(Loader::new("hallpass").file(file))
+}
+
+#[test]
+fn a_changed_file_and_a_changed_secret_are_seen_and_the_same_content_is_no_change() {
+    let folder = folder();
+    let (yaml, secret) = (folder.path().join("app.yaml"), folder.path().join("secret"));
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    assert!(!watched.has_changed());
+    fs::write(&yaml, YAML).unwrap();
+    assert!(!watched.has_changed(), "the content counts, not the time");
+    for (file, content) in [(&yaml, format!("{YAML}\n")), (&secret, "other".to_owned())] {
+        fs::write(file, content).unwrap();
+        assert!(watched.has_changed(), "{}", file.display());
+        watched.load::<Settings>().unwrap();
+        assert!(!watched.has_changed());
+    }
+}
+
+#[test]
+fn a_file_that_could_not_be_read_is_seen_when_it_comes() {
+    let folder = folder();
+    let secret = folder.path().join("secret");
+    fs::remove_file(&secret).unwrap();
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap_err();
+    assert!(!watched.has_changed(), "it is as wrong as before");
+    fs::write(&secret, "s3cret").unwrap();
+    assert!(watched.has_changed());
+    watched.load::<Settings>().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_swapped_link_of_a_mounted_volume_is_seen() {
+    use std::os::unix::fs::symlink;
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::rename(at("app.yaml"), at("first.yaml")).unwrap();
+    fs::write(at("second.yaml"), format!("{YAML}    scope: other\n")).unwrap();
+    symlink("first.yaml", at("app.yaml")).unwrap();
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    symlink("second.yaml", at("new")).unwrap();
+    fs::rename(at("new"), at("app.yaml")).unwrap();
+    assert!(watched.has_changed());
+}
+
+#[test]
+fn nothing_that_was_read_is_shown() {
+    let folder = folder();
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    let shown = format!("{watched:?}");
+    assert!(shown.contains("app.yaml"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
