@@ -2,14 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
 
 use hallpass_config::{
-    Configuration, Key, Kind, Secret, Section, check_name, is_loopback, report_doubles, strict_url,
+    Configuration, Key, Kind, Secret, Section, is_loopback, report_doubles, strict_url,
 };
-use hallpass_token::Algorithm;
+use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
 
 use crate::clients::registration::GrantType;
 
@@ -220,11 +221,15 @@ impl IssuerSettings {
 
 impl RegisteredClient {
     fn read(section: &Section<'_>) -> Option<Self> {
-        let client_id = section.required("client-id", Section::name);
+        let client_id = section.required("client-id", |section, key| {
+            section.checked(key, named::<ClientId>)
+        });
         let client_secret = section.required("client-secret", Section::secret);
         let secret_kind = section.choice("secret-kind", SecretKind::named);
-        let scopes = section.texts("scopes", check_scope_token);
-        let audiences = section.texts("audiences", check_name);
+        let scopes = section.texts("scopes", |text| {
+            Scope::from_word(text).map(|_| text.to_owned())
+        });
+        let audiences = section.texts("audiences", named::<Audience>);
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         report_weak_secret(section, client_secret.as_ref(), secret_kind);
@@ -265,11 +270,16 @@ fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
     GrantType::named(text).ok_or("must be `client_credentials`")
 }
 
-fn check_issuer_name(text: &str) -> Result<String, &'static str> {
+/// The text, if it is a `T`.
+fn named<T: FromStr>(text: &str) -> Result<String, T::Err> {
+    text.parse::<T>().map(|_| text.to_owned())
+}
+
+fn check_issuer_name(text: &str) -> Result<String, String> {
     if text.contains("://") {
         check_base_url(text)?;
     }
-    check_name(text)
+    named::<Issuer>(text).map_err(|error| error.to_string())
 }
 
 fn check_base_url(text: &str) -> Result<Url, &'static str> {
@@ -289,15 +299,4 @@ fn check_base_url(text: &str) -> Result<Url, &'static str> {
         return Err("must not hold a query or a fragment (RFC 8414 section 2)");
     }
     Ok(url)
-}
-
-/// One scope-token of RFC 6749 section 3.3.
-fn check_scope_token(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
-    match check_name(text) {
-        Ok(_) if !text.chars().all(allowed) => {
-            Err("is not a scope: visible ASCII characters without quotes and backslashes")
-        }
-        name => name,
-    }
 }

@@ -104,3 +104,16 @@ fn what_is_no_configuration_exits_64() {
         assert!(!outcome.stderr.is_empty());
     }
 }
+
+#[test]
+fn the_section_of_the_issuer_is_checked_with_the_others() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let yaml =
+        b"hallpass:\n  service: { name: a/b }\n  issuer: { listen: nowhere, algoritm: ES256 }\n";
+    let path = files.beside("both.yaml", yaml);
+    let outcome = run(&["config", "check", &path]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (64, ""));
+    for key in ["service.name", "issuer.listen", "issuer.algoritm"] {
+        assert!(outcome.stderr.contains(key), "{outcome:?}");
+    }
+}
