@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hallpass_token::{AccessToken, Audience, Scope};
 
-use crate::error::TokenError;
+use crate::error::{TokenError, TokenSettingsError};
 use crate::metrics::ClientMetrics;
+use crate::settings::InternalTokenSettings;
 
 mod backoff;
 pub(crate) mod builder;
@@ -17,10 +18,12 @@ pub(crate) mod issued;
 mod lifetime;
 mod minting;
 mod obtain;
+mod snapshot;
 mod state;
 mod tiers;
 
 use handle::TokenHandle;
+use snapshot::SnapshotPlan;
 use state::TokenServiceState;
 
 /// Gets this service's own tokens from the issuer, keeps them and renews them. Cloning shares the state.
@@ -88,19 +91,30 @@ impl AuthTokenService {
     /// The tokens for one audience and scope, for code that needs them on each call.
     #[must_use]
     pub fn handle(&self, audience: &Audience, scope: &Scope) -> TokenHandle {
-        TokenHandle::new(Arc::clone(&self.state), self.state.entry(audience, scope))
+        let service = Arc::clone(&self.state);
+        TokenHandle::new(service, audience.clone(), scope.clone())
     }
 
-    /// The configured audience of calls that name none (`internal-token.audience`).
-    #[must_use]
-    pub fn default_audience(&self) -> Option<&Audience> {
-        self.state.own_credential()?.audience.as_ref()
+    /// Works by `settings` from now on, in place of the settings before: credentials, endpoints, how long and how many
+    /// tokens are kept, switched on or off. For all clones and handles, at once; calls that wait for a token now get
+    /// it. Opens no connection and needs no runtime.
+    ///
+    /// A credential that did not change keeps its tokens, also when another time to use them is all that changed.
+    /// Tokens of a credential that changed or is gone are not used any more, neither those in memory nor, while the
+    /// service has got none of the new one, those in a tier.
+    ///
+    /// Not checked: whether the issuer knows the credentials. The section's `feign` is the call layer's.
+    ///
+    /// # Errors
+    /// When the settings cannot work; then all stays as it was.
+    pub fn apply(&self, settings: &InternalTokenSettings) -> Result<(), TokenSettingsError> {
+        self.state.apply(SnapshotPlan::from_settings(settings)?)
     }
 
     /// Whether there is a credential at all.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.state.credentials.is_some()
+        self.state.is_enabled()
     }
 
     /// What the service counts; register it once per process.

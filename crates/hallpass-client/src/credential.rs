@@ -90,6 +90,20 @@ impl Credential {
         self
     }
 
+    /// Whether `other` asks the same endpoint for the same tokens, as the same client with the same secret. How long its
+    /// tokens are used may differ, and for which calls it is chosen.
+    pub(crate) fn asks_like(&self, other: &Self) -> bool {
+        // Both secrets are this process's own: there is nobody who could learn from how long the comparison takes.
+        let same_secret = self.client_secret.expose() == other.client_secret.expose();
+        same_secret
+            && self.client_id == other.client_id
+            && self.endpoint == other.endpoint
+            && self.issuer == other.issuer
+            && self.scope == other.scope
+            && self.authentication == other.authentication
+            && self.target == other.target
+    }
+
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or
     /// a letter outside ASCII in either survives.
     pub(crate) fn basic_header(&self) -> Option<HeaderValue> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Identity;
+use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
@@ -120,6 +121,44 @@ impl TokenError {
             Self::BackingOff { .. } => "backing_off",
             Self::RenewedJustNow { .. } => "renewed_just_now",
             Self::Lost => "lost",
+        }
+    }
+}
+
+/// Why a token service cannot work as its settings say. Nothing was changed.
+///
+/// A section `internal-token` that was loaded has none of the first two: there they are problems with file and line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenSettingsError {
+    /// An entry of `clients` is for no audience, so no call would use it.
+    #[error("internal-token.clients: the entry `{client}` has no audience")]
+    AudienceMissing {
+        /// The entry's name.
+        client: String,
+    },
+    /// Two entries of `clients` are for one audience, so no call would use the second one.
+    #[error("internal-token.clients: two entries have the audience `{audience}`")]
+    AudienceTwice {
+        /// The audience.
+        audience: Audience,
+    },
+    /// A `token-url` begins with `lb://`, and the service was built without discovery.
+    #[error("internal-token: `lb://{service}` needs a discovery, and there is none")]
+    NoDiscovery {
+        /// The name in the address.
+        service: String,
+    },
+}
+
+impl TokenSettingsError {
+    /// A stable name, for logs, metrics and `docs/errors.md`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AudienceMissing { .. } => "audience_missing",
+            Self::AudienceTwice { .. } => "audience_twice",
+            Self::NoDiscovery { .. } => "no_discovery",
         }
     }
 }
@@ -383,6 +422,32 @@ mod tests {
                 "no" => assert!(!error.is_retryable(), "{row}"),
                 _ => {}
             }
+        }
+    }
+    #[test]
+    fn every_code_of_unusable_settings_is_in_the_documentation() {
+        let page = include_str!("../../../docs/errors.md");
+        let audience = "orders".parse().unwrap();
+        for (error, code) in [
+            (
+                TokenSettingsError::AudienceMissing {
+                    client: "a".to_owned(),
+                },
+                "audience_missing",
+            ),
+            (
+                TokenSettingsError::AudienceTwice { audience },
+                "audience_twice",
+            ),
+            (
+                TokenSettingsError::NoDiscovery {
+                    service: "a".to_owned(),
+                },
+                "no_discovery",
+            ),
+        ] {
+            assert_eq!(error.code(), code);
+            assert!(page.contains(&format!("| `{code}` |")), "{code}");
         }
     }
 }

@@ -19,7 +19,7 @@ use url::form_urlencoded;
 
 use crate::credential::Credential;
 use crate::credential::request::{ClientAuthentication, TargetParameter};
-use crate::error::TokenError;
+use crate::error::{TokenError, TokenSettingsError};
 
 pub(crate) mod answer;
 
@@ -45,29 +45,42 @@ pub(crate) struct TokenClient {
 /// They have no circuit breakers: the token service holds requests back by itself after a failed one.
 #[derive(Debug)]
 pub(crate) struct Issuers {
-    by_name: HashMap<Box<str>, Upstream>,
+    by_name: HashMap<Box<str>, Arc<Upstream>>,
+    discovery: Option<Arc<dyn Discover>>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Issuers {
-    /// Those that `endpoints` name; none without a discovery.
-    pub(crate) fn new<'a>(
-        endpoints: impl Iterator<Item = &'a EndpointUrl>,
-        discovery: Option<&Arc<dyn Discover>>,
-        clock: &Arc<dyn Clock>,
-    ) -> Self {
-        let mut by_name = HashMap::new();
+    /// None yet. Without a discovery there never is one.
+    pub(crate) fn new(discovery: Option<Arc<dyn Discover>>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            by_name: HashMap::new(),
+            discovery,
+            clock,
+        }
+    }
+
+    /// Those that `endpoints` name. One that is known already goes on, with its last known instances.
+    fn of<'a>(&self, endpoints: impl Iterator<Item = &'a EndpointUrl>) -> Self {
+        let mut issuers = Self::new(self.discovery.clone(), Arc::clone(&self.clock));
         for endpoint in endpoints {
             if let (EndpointUrl::LoadBalanced { service, .. }, Some(discovery)) =
-                (endpoint, discovery)
+                (endpoint, &self.discovery)
             {
-                let address = Address::LoadBalanced(service.as_str().into());
-                let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
-                let upstream = Upstream::new(service.as_str(), address, discovery, clock)
-                    .with_settings(UpstreamSettings::without_breaker());
-                by_name.insert(service.as_str().into(), upstream);
+                let name = service.as_str();
+                let known = self.by_name.get(name).map(Arc::clone);
+                let issuer = known.unwrap_or_else(|| self.new_issuer(name, discovery));
+                issuers.by_name.insert(name.into(), issuer);
             }
         }
-        Self { by_name }
+        issuers
+    }
+
+    fn new_issuer(&self, service: &str, discovery: &Arc<dyn Discover>) -> Arc<Upstream> {
+        let address = Address::LoadBalanced(service.into());
+        let (discovery, clock) = (Arc::clone(discovery), Arc::clone(&self.clock));
+        let upstream = Upstream::new(service, address, discovery, clock);
+        Arc::new(upstream.with_settings(UpstreamSettings::without_breaker()))
     }
 }
 
@@ -77,6 +90,30 @@ impl TokenClient {
             transport,
             issuers,
             timeout,
+        }
+    }
+
+    /// The same for other endpoints.
+    pub(crate) fn with_endpoints<'a>(
+        &self,
+        endpoints: impl Iterator<Item = &'a EndpointUrl>,
+    ) -> Self {
+        let issuers = self.issuers.of(endpoints);
+        Self::new(self.transport.clone(), issuers, self.timeout)
+    }
+
+    /// Whether there is a way to find the endpoint; not whether it is there.
+    ///
+    /// # Errors
+    /// For `lb://`, when there is no discovery.
+    pub(crate) fn check_endpoint(&self, endpoint: &EndpointUrl) -> Result<(), TokenSettingsError> {
+        match endpoint {
+            EndpointUrl::LoadBalanced { service, .. } if self.issuers.discovery.is_none() => {
+                Err(TokenSettingsError::NoDiscovery {
+                    service: service.to_string(),
+                })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a service can not start.
 
+use hallpass_client::TokenSettingsError;
 use hallpass_feign::BuildError;
 use hallpass_upstream::TransportError;
 
@@ -10,6 +11,9 @@ pub enum Error {
     /// The HTTP transport can not be made.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// The token service cannot work as `internal-token` says.
+    #[error(transparent)]
+    InternalToken(#[from] TokenSettingsError),
     /// The call layer can not be made.
     #[error(transparent)]
     Feign(#[from] BuildError),

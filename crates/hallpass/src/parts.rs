@@ -154,18 +154,7 @@ impl HallpassBuilder<'_> {
             None => Arc::new(StaticDiscovery::from_settings(&settings.discovery)),
         };
         let network = Network::new(transport, discovery, clock);
-        let tokens = match &settings.internal_token.token_service {
-            Some(section) => {
-                let Network {
-                    transport,
-                    discovery,
-                    clock,
-                    ..
-                } = network.clone();
-                AuthTokenService::from_settings(section, transport, discovery, clock)
-            }
-            None => AuthTokenService::disabled(),
-        };
+        let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
         let mut feign = Feign::builder(&network)
             .tokens(tokens.clone())
             .settings(&settings.feign, &settings.internal_token.feign);

@@ -1,44 +1,38 @@
 //! Putting a token service together.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::TokenServiceSettings;
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_upstream::{Body, Discover, HttpTransport, TransportError};
+use hallpass_upstream::{Body, Discover, Network, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
 
 use super::AuthTokenService;
-use super::entries::Entries;
 use super::flight::Flights;
 use super::minting::Mint;
-use super::obtain::ClientCredentials;
-use super::state::{Credentials, TokenServiceState};
+use super::snapshot::{Snapshot, SnapshotPlan};
+use super::state::TokenServiceState;
 use super::tiers::Tiers;
 use crate::credential::Credential;
+use crate::error::TokenSettingsError;
 use crate::grant::{Issuers, TokenClient, TokenTransport};
 use crate::internal_token_cache::InternalTokenCache;
 use crate::metrics::ClientMetrics;
+use crate::settings::InternalTokenSettings;
 
 /// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
 const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Default number of tokens kept in memory besides those that a handle holds.
-const DEFAULT_MAX_ENTRIES: usize = 10_000;
 /// Default shortest time between two forced renewals of one key.
 const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings of an [`AuthTokenService`]; made by [`AuthTokenService::builder`].
 #[derive(Debug)]
 pub struct AuthTokenServiceBuilder {
-    own: Credential,
-    clients: Vec<Credential>,
+    plan: SnapshotPlan,
     transport: TokenTransport,
     clock: Arc<dyn Clock>,
     discovery: Option<Arc<dyn Discover>>,
-    keeps: bool,
-    max_entries: usize,
     shared: Vec<Arc<dyn InternalTokenCache>>,
     metrics: ClientMetrics,
     fetch_timeout: Duration,
@@ -56,52 +50,31 @@ impl AuthTokenService {
         T: Clone + Send + Sync + 'static,
         T::Future: Send + 'static,
     {
-        AuthTokenServiceBuilder::new(credential, TokenTransport::new(transport))
+        let plan = SnapshotPlan::new(Some(credential));
+        AuthTokenServiceBuilder::new(plan, TokenTransport::new(transport))
     }
 
-    /// The service that the section `internal-token` describes.
+    /// The service that the section `internal-token` describes. Switched off there, it refuses every token with
+    /// [`TokenError::Disabled`](crate::TokenError::Disabled) until [`apply`](Self::apply) switches it on.
+    ///
+    /// # Errors
+    /// When the settings cannot work. A section that was loaded has no such fault.
     pub fn from_settings(
-        settings: &TokenServiceSettings,
-        transport: HttpTransport,
-        discovery: Arc<dyn Discover>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let builder = AuthTokenServiceBuilder::from_settings(settings, transport);
-        builder.discovery(discovery).clock(clock).build()
-    }
-
-    /// A service without credential: every token is refused with
-    /// [`TokenError::Disabled`](crate::TokenError::Disabled).
-    #[must_use]
-    pub fn disabled() -> Self {
-        let metrics = ClientMetrics::new();
-        let flights = Flights {
-            mint: Mint::new(Arc::new(SystemClock::new())),
-            tiers: Tiers::new(Vec::new(), metrics.clone()),
-            metrics,
-            min_forced_interval: DEFAULT_MIN_FORCED_INTERVAL,
-        };
-        Self {
-            state: Arc::new(TokenServiceState {
-                credentials: None,
-                keeps: false,
-                entries: Entries::new(0),
-                flights: Arc::new(flights),
-            }),
-        }
+        settings: &InternalTokenSettings,
+        network: &Network,
+    ) -> Result<Self, TokenSettingsError> {
+        let builder = AuthTokenServiceBuilder::from_settings(settings, network)?;
+        Ok(builder.build())
     }
 }
 
 impl AuthTokenServiceBuilder {
-    fn new(own: Credential, transport: TokenTransport) -> Self {
+    fn new(plan: SnapshotPlan, transport: TokenTransport) -> Self {
         Self {
-            own,
-            clients: Vec::new(),
+            plan,
             transport,
             clock: Arc::new(SystemClock::new()),
             discovery: None,
-            keeps: true,
-            max_entries: DEFAULT_MAX_ENTRIES,
             shared: Vec::new(),
             metrics: ClientMetrics::new(),
             fetch_timeout: DEFAULT_FETCH_TIMEOUT,
@@ -109,27 +82,26 @@ impl AuthTokenServiceBuilder {
         }
     }
 
-    /// Credentials and memory tier of the section `internal-token`.
-    pub fn from_settings(settings: &TokenServiceSettings, transport: HttpTransport) -> Self {
-        let own = Credential::from(&settings.credential);
-        let mut builder = Self::new(own, TokenTransport::new(transport));
-        for client in &settings.clients {
-            builder = builder.client(Credential::from(&client.credential));
-        }
-        let memory = settings.memory_cache;
-        let max_entries = usize::try_from(memory.max_entries).unwrap_or(usize::MAX);
-        if memory.enabled {
-            builder.memory_cache(max_entries)
-        } else {
-            builder.without_memory_cache()
-        }
+    /// Credentials and memory of the section `internal-token`, asked for over `network`; for what the section does not
+    /// say, such as shared tiers.
+    ///
+    /// # Errors
+    /// As [`AuthTokenService::from_settings`].
+    pub fn from_settings(
+        settings: &InternalTokenSettings,
+        network: &Network,
+    ) -> Result<Self, TokenSettingsError> {
+        let plan = SnapshotPlan::from_settings(settings)?;
+        let transport = TokenTransport::new(network.transport.clone());
+        let builder = Self::new(plan, transport).clock(Arc::clone(&network.clock));
+        Ok(builder.discovery(Arc::clone(&network.discovery)))
     }
 
     /// A further credential, for calls to its audience. Without an audience, or after another one for the
     /// same audience, it is never chosen.
     #[must_use]
     pub fn client(mut self, credential: Credential) -> Self {
-        self.clients.push(credential);
+        self.plan.clients.push(credential);
         self
     }
 
@@ -152,15 +124,15 @@ impl AuthTokenServiceBuilder {
     /// 10,000.
     #[must_use]
     pub fn memory_cache(mut self, max_entries: usize) -> Self {
-        self.max_entries = max_entries;
-        self.keeps = true;
+        self.plan.max_entries = max_entries;
+        self.plan.keeps = true;
         self
     }
 
     /// Keeps no token in memory: each call asks the shared tiers or, without any, the issuer.
     #[must_use]
     pub fn without_memory_cache(mut self) -> Self {
-        self.keeps = false;
+        self.plan.keeps = false;
         self
     }
 
@@ -196,36 +168,17 @@ impl AuthTokenServiceBuilder {
     /// The service. Asks for nothing yet and needs no runtime here.
     #[must_use]
     pub fn build(self) -> AuthTokenService {
-        let credentials = self.clients.iter().chain([&self.own]);
-        let endpoints = credentials.map(|credential| &credential.endpoint);
-        let issuers = Issuers::new(endpoints, self.discovery.as_ref(), &self.clock);
+        let issuers = Issuers::new(self.discovery, Arc::clone(&self.clock));
         let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
-        let client = Arc::new(client);
-        let asks_with = |credential| Arc::new(ClientCredentials::new(credential, client.clone()));
-        let mut by_audience = HashMap::new();
-        for credential in self.clients {
-            if let Some(audience) = credential.audience.clone() {
-                let first = by_audience.entry(audience);
-                first.or_insert_with(|| asks_with(credential));
-            }
-        }
         let flights = Flights {
             mint: Mint::new(self.clock),
             tiers: Tiers::new(self.shared, self.metrics.clone()),
-            metrics: self.metrics.clone(),
+            metrics: self.metrics,
             min_forced_interval: self.min_forced_interval,
         };
-        let state = TokenServiceState {
-            credentials: Some(Credentials {
-                own: asks_with(self.own),
-                by_audience,
-            }),
-            keeps: self.keeps,
-            entries: Entries::new(self.max_entries),
-            flights: Arc::new(flights),
-        };
+        let snapshot = Snapshot::first(self.plan, &client);
         AuthTokenService {
-            state: Arc::new(state),
+            state: Arc::new(TokenServiceState::new(snapshot, flights)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Entry;
 use crate::internal_token_cache::TokenKey;
@@ -13,36 +13,46 @@ use crate::internal_token_cache::TokenKey;
 /// because two entries for one key could make two requests at once. So the map is as large as the number
 /// of handles that the program made, plus the limit.
 #[derive(Debug)]
-pub(crate) struct Entries {
-    limit: usize,
-    known: Mutex<Known>,
-}
+pub(crate) struct Entries(Mutex<LockedEntries>);
 
-#[derive(Debug, Default)]
-struct Known {
+/// All entries, while nobody else makes one or takes one's place.
+#[derive(Debug)]
+pub(crate) struct LockedEntries {
+    limit: usize,
     by_key: HashMap<TokenKey, Arc<Entry>>,
     uses: u64,
 }
 
 impl Entries {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
+        Self(Mutex::new(LockedEntries {
             limit: limit.max(1),
-            known: Mutex::default(),
-        }
+            by_key: HashMap::new(),
+            uses: 0,
+        }))
     }
 
+    /// For a few instructions, never across an await.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LockedEntries> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LockedEntries {
     /// The entry of `key`; `make` makes it when the key is new.
-    pub(crate) fn get_or_make(&self, key: &TokenKey, make: impl FnOnce() -> Entry) -> Arc<Entry> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.uses += 1;
-        let now = known.uses;
-        let entry = match known.by_key.get(key) {
+    pub(crate) fn get_or_make(
+        &mut self,
+        key: &TokenKey,
+        make: impl FnOnce() -> Entry,
+    ) -> Arc<Entry> {
+        self.uses += 1;
+        let now = self.uses;
+        let entry = match self.by_key.get(key) {
             Some(entry) => Arc::clone(entry),
             None => {
-                known.make_room(self.limit);
+                self.make_room();
                 let entry = Arc::new(make());
-                known.by_key.insert(key.clone(), Arc::clone(&entry));
+                self.by_key.insert(key.clone(), Arc::clone(&entry));
                 entry
             }
         };
@@ -50,16 +60,37 @@ impl Entries {
         entry
     }
 
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.known.lock().unwrap().by_key.len()
+    /// Retires each entry that `successor` finds another one for, and those that it finds none for.
+    pub(crate) fn replace(
+        &mut self,
+        limit: usize,
+        successor: impl Fn(&Arc<Entry>) -> Option<Arc<Entry>>,
+    ) {
+        self.limit = limit.max(1);
+        self.by_key.retain(|_, entry| {
+            let next = successor(entry);
+            if let Some(next) = &next
+                && Arc::ptr_eq(next, entry)
+            {
+                return true;
+            }
+            entry.retire();
+            match next {
+                Some(next) => {
+                    next.last_use
+                        .store(entry.last_use.load(Ordering::Relaxed), Ordering::Relaxed);
+                    *entry = next;
+                    true
+                }
+                None => false,
+            }
+        });
     }
-}
 
-impl Known {
     /// Scans only when the map is full, and then drops a quarter, so that a stream of new keys pays for
     /// one scan in many.
-    fn make_room(&mut self, limit: usize) {
+    fn make_room(&mut self) {
+        let limit = self.limit;
         if self.by_key.len() < limit {
             return;
         }
@@ -74,7 +105,9 @@ impl Known {
             return;
         }
         last_uses.sort_unstable();
-        let youngest_to_go = last_uses.get(limit / 4).copied().unwrap_or_default();
+        // More than a quarter where the limit has become smaller.
+        let goes = last_uses.len() - limit + limit / 4;
+        let youngest_to_go = last_uses.get(goes).copied().unwrap_or_default();
         self.by_key.retain(|_, entry| {
             Arc::strong_count(entry) > 1 || entry.last_use.load(Ordering::Relaxed) > youngest_to_go
         });
@@ -97,7 +130,7 @@ mod tests {
 
     fn entry(entries: &Entries, audience: &str) -> Arc<Entry> {
         let make = || Entry::new(key(audience), Arc::new(Scripted::default()), true);
-        entries.get_or_make(&key(audience), make)
+        entries.lock().get_or_make(&key(audience), make)
     }
 
     #[test]
@@ -112,8 +145,32 @@ mod tests {
         let held = entry(&entries, "held");
         for number in 0..1_000 {
             entry(&entries, &format!("audience-{number}"));
-            assert!(entries.len() <= 9);
+            assert!(entries.lock().by_key.len() <= 9);
         }
         assert!(Arc::ptr_eq(&held, &entry(&entries, "held")));
+    }
+    #[test]
+    fn a_smaller_limit_holds_from_the_next_new_key_on() {
+        let entries = Entries::new(100);
+        for number in 0..100 {
+            entry(&entries, &format!("audience-{number}"));
+        }
+        entries.lock().replace(8, |entry| Some(Arc::clone(entry)));
+        entry(&entries, "new");
+        assert!(entries.lock().by_key.len() <= 8);
+    }
+
+    #[test]
+    fn an_entry_that_another_replaces_is_retired_and_found_no_more() {
+        let entries = Entries::new(8);
+        let (kept, old) = (entry(&entries, "kept"), entry(&entries, "old"));
+        entries.lock().replace(8, |entry| {
+            Some(entry)
+                .filter(|entry| entry.key == key("kept"))
+                .cloned()
+        });
+        assert!(old.is_retired() && !kept.is_retired());
+        assert!(Arc::ptr_eq(&kept, &entry(&entries, "kept")));
+        assert!(!Arc::ptr_eq(&old, &entry(&entries, "old")));
     }
 }

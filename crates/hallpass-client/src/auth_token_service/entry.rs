@@ -28,6 +28,13 @@ pub(crate) struct Entry {
     pub(crate) source: Arc<dyn Obtain>,
     slot: ArcSwapOption<Minted>,
     keeps: bool,
+    /// Another entry has taken this one's place, or none: the settings have changed. Calls that hold it go on with it;
+    /// the next ones look for the new one. Read `Relaxed`: whoever sees it takes the lock of all entries next, and a
+    /// call that does not see it yet began while the settings changed.
+    retired: AtomicBool,
+    /// Whether what tiers hold for this key may be a token of the credential that another one has replaced. Until the
+    /// issuer has given a token of the new one.
+    distrusts_tiers: AtomicBool,
     /// Whether the last request failed: then an overdue token is used without waiting for a new one first.
     failing: AtomicBool,
     /// Monotonic nanoseconds before which no renewal needs to be tried. Between the moment when a renewal is due and
@@ -64,10 +71,20 @@ impl Entry {
             source,
             slot: ArcSwapOption::const_empty(),
             keeps,
+            retired: AtomicBool::new(false),
+            distrusts_tiers: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             quiet_until: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
             state: Mutex::default(),
+        }
+    }
+
+    /// The same, for a credential that has replaced another one: see `distrusts_tiers`.
+    pub(crate) fn distrusting_tiers(self, distrusts: bool) -> Self {
+        Self {
+            distrusts_tiers: AtomicBool::new(distrusts),
+            ..self
         }
     }
 
@@ -96,6 +113,18 @@ impl Entry {
 
     pub(crate) const fn keeps(&self) -> bool {
         self.keeps
+    }
+
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn distrusts_tiers(&self) -> bool {
+        self.distrusts_tiers.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -128,6 +157,7 @@ impl Entry {
         state.flight = None;
         state.last_failure = None;
         self.failing.store(false, Ordering::Relaxed);
+        self.distrusts_tiers.store(false, Ordering::Relaxed);
         self.quiet_until(Duration::ZERO);
         std::mem::take(&mut state.failures)
     }

@@ -71,7 +71,8 @@ impl Flights {
             if let Some(flight) = &state.flight {
                 return Ok(Joined::Waiting(Waiter(flight.clone())));
             }
-            let tiers_may_help = !entry.keeps() && !self.tiers.is_empty();
+            let tiers_may_help =
+                !entry.keeps() && !self.tiers.is_empty() && !entry.distrusts_tiers();
             if let Some(error) = state.backing_off(now.monotonic)
                 && !tiers_may_help
             {
@@ -162,7 +163,7 @@ impl Flight {
             issuer: Contact::NotAsked,
         };
         let mut spare = None;
-        if matches!(self.reason, Reason::Rejected { .. }) {
+        if matches!(self.reason, Reason::Rejected { .. }) || self.entry.distrusts_tiers() {
             self.flights.tiers.evict(&self.entry.key).await;
         } else if let Some(found) = self.find_in_tiers().await {
             if backing_off.is_some() || self.is_good_enough(&found) {
@@ -211,12 +212,7 @@ impl Flight {
     }
 
     async fn obtain(&self) -> Result<IssuedToken, TokenError> {
-        let Flights {
-            mint,
-            tiers,
-            metrics,
-            ..
-        } = &*self.flights;
+        let Flights { mint, metrics, .. } = &*self.flights;
         let (key, source) = (&self.entry.key, &self.entry.source);
         metrics.renewal(self.reason.label());
         let asked = mint.now();
@@ -231,8 +227,20 @@ impl Flight {
         });
         let token = token?;
         metrics.token_expires(key.audience(), token.expires_at());
-        tiers.put(key, &token.stored()).await;
+        self.put_into_tiers(&token).await;
         Ok(token)
+    }
+
+    /// A token of a credential that is no longer in use serves those who wait for it, and nobody after them. The tiers are
+    /// asked to forget it where the credential changed while it was on its way to them.
+    async fn put_into_tiers(&self, token: &IssuedToken) {
+        let (tiers, key) = (&self.flights.tiers, &self.entry.key);
+        if !self.entry.is_retired() {
+            tiers.put(key, &token.stored()).await;
+            if self.entry.is_retired() {
+                tiers.evict(key).await;
+            }
+        }
     }
 
     fn end(&mut self, end: FlightEnd) {

@@ -2,30 +2,44 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
-use hallpass_token::{Audience, ClientId, Scope};
+use hallpass_token::{Audience, Scope};
 use http::HeaderValue;
 
 use super::entry::Entry;
-
-use super::issued::{IssuedToken, TokenSource};
+use super::issued::{IssuedToken, Minted, TokenSource};
 use super::state::TokenServiceState;
 use crate::error::TokenError;
+use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
 
 /// The tokens for one audience and scope. Made once per client; cloning is cheap.
 ///
-/// As long as a handle lives its key stays known to the service, so look-ups need no map and no lock.
+/// As long as a handle lives its key stays known to the service, so look-ups need no map and no lock. It follows each
+/// change of the service's settings ([`AuthTokenService::apply`](crate::AuthTokenService::apply)) with its next use.
 #[derive(Clone, Debug)]
-pub struct TokenHandle {
-    state: Arc<TokenServiceState>,
-    /// `None`: the service is switched off.
-    entry: Option<Arc<Entry>>,
+pub struct TokenHandle(Arc<HandleState>);
+
+#[derive(Debug)]
+struct HandleState {
+    service: Arc<TokenServiceState>,
+    audience: Audience,
+    /// As asked for: empty stands for the credential's own, whichever that is at the time.
+    scope: Scope,
+    /// The last one that was found. `None`: the service was switched off then.
+    entry: ArcSwapOption<Entry>,
 }
 
 impl TokenHandle {
-    pub(crate) const fn new(state: Arc<TokenServiceState>, entry: Option<Arc<Entry>>) -> Self {
-        Self { state, entry }
+    pub(crate) fn new(service: Arc<TokenServiceState>, audience: Audience, scope: Scope) -> Self {
+        let entry = ArcSwapOption::new(service.entry(&audience, &scope));
+        Self(Arc::new(HandleState {
+            service,
+            audience,
+            scope,
+            entry,
+        }))
     }
 
     /// The token in memory, while it may be used without asking anybody; starts its renewal in the
@@ -34,7 +48,7 @@ impl TokenHandle {
     /// `None` does not mean that there is no token to be had: [`TokenHandle::token`] gets one.
     #[must_use]
     pub fn try_current(&self) -> Option<IssuedToken> {
-        let minted = self.state.hot(self.entry.as_ref()?, Arc::clone)?;
+        let minted = self.hot(Arc::clone)?;
         Some(IssuedToken {
             minted,
             source: TokenSource::Cache,
@@ -46,7 +60,7 @@ impl TokenHandle {
     /// # Errors
     /// As there.
     pub async fn token(&self) -> Result<IssuedToken, TokenError> {
-        self.state.token(self.entry()?).await
+        self.0.service.token(&self.entry()?).await
     }
 
     /// Renews the token when that is due; see
@@ -55,7 +69,7 @@ impl TokenHandle {
     /// # Errors
     /// As there.
     pub async fn refresh_if_needed(&self) -> Result<bool, TokenError> {
-        self.state.refresh_if_needed(self.entry()?).await
+        self.0.service.refresh_if_needed(&self.entry()?).await
     }
 
     /// A token newer than the one of `generation`, which a callee has rejected as invalid.
@@ -68,59 +82,82 @@ impl TokenHandle {
     /// [`TokenError::RenewedJustNow`] within the minimum interval of the last forced renewal; else as
     /// [`TokenHandle::token`].
     pub async fn renew_rejected(&self, generation: u64) -> Result<IssuedToken, TokenError> {
-        self.state.renew_rejected(self.entry()?, generation).await
+        self.0
+            .service
+            .renew_rejected(&self.entry()?, generation)
+            .await
     }
 
     /// Forgets the token, in memory and in every tier. The next use asks the issuer.
     pub async fn evict(&self) {
-        if let Some(entry) = &self.entry {
-            self.state.evict(entry).await;
+        if let Some(entry) = self.0.entry() {
+            self.0.service.evict(&entry).await;
         }
     }
 
-    /// Whom the tokens are for; `None` when the service is switched off.
+    /// Whom the tokens are for.
     #[must_use]
-    pub fn audience(&self) -> Option<&Audience> {
-        self.entry.as_ref().map(|entry| entry.key.audience())
+    pub fn audience(&self) -> &Audience {
+        &self.0.audience
     }
 
-    /// What the tokens are asked to allow; `None` when the service is switched off.
+    /// What the tokens are kept under at this moment: issuer, client, audience and the scope that is asked for. `None`
+    /// when the service is switched off.
     #[must_use]
-    pub fn scope(&self) -> Option<&Scope> {
-        self.entry.as_ref().map(|entry| entry.key.scope())
-    }
-
-    /// Whose tokens they are; `None` when the service is switched off.
-    #[must_use]
-    pub fn client_id(&self) -> Option<&ClientId> {
-        self.entry.as_ref().map(|entry| entry.key.client())
+    pub fn key(&self) -> Option<TokenKey> {
+        self.0.entry().map(|entry| entry.key.clone())
     }
 
     /// The service's clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        self.state.clock()
+        self.0.service.clock()
     }
 
     /// The service's metrics.
     #[must_use]
     pub fn metrics(&self) -> &ClientMetrics {
-        self.state.metrics()
+        self.0.service.metrics()
     }
 
     /// What the bearer layer needs of the token in memory: one counted reference, no allocation.
     pub(crate) fn try_header(&self) -> Option<(HeaderValue, u64)> {
-        self.state.hot(self.entry.as_ref()?, |minted| {
-            (minted.authorization.clone(), minted.generation)
-        })
+        self.hot(|minted| (minted.authorization.clone(), minted.generation))
     }
 
     /// [`TokenHandle::token`] after [`TokenHandle::try_header`] found nothing.
     pub(crate) async fn token_not_hot(&self) -> Result<IssuedToken, TokenError> {
-        self.state.token_not_hot(self.entry()?).await
+        self.0.service.token_not_hot(&self.entry()?).await
     }
 
-    fn entry(&self) -> Result<&Arc<Entry>, TokenError> {
-        self.entry.as_ref().ok_or(TokenError::Disabled)
+    #[inline]
+    fn hot<R>(&self, take: impl FnOnce(&Arc<Minted>) -> R) -> Option<R> {
+        let HandleState { service, entry, .. } = &*self.0;
+        match &*entry.load() {
+            Some(entry) if !entry.is_retired() => service.hot(entry, take),
+            _ => service.hot(&self.0.find_entry()?, take),
+        }
+    }
+
+    fn entry(&self) -> Result<Arc<Entry>, TokenError> {
+        self.0.entry().ok_or(TokenError::Disabled)
+    }
+}
+
+impl HandleState {
+    fn entry(&self) -> Option<Arc<Entry>> {
+        let entry = self.entry.load_full();
+        entry
+            .filter(|entry| !entry.is_retired())
+            .or_else(|| self.find_entry())
+    }
+
+    /// The first use after a change of settings. Two at once may store in any order: a retired entry is not used, so the
+    /// next use looks again.
+    #[cold]
+    fn find_entry(&self) -> Option<Arc<Entry>> {
+        let found = self.service.entry(&self.audience, &self.scope);
+        self.entry.store(found.clone());
+        found
     }
 }

@@ -76,6 +76,24 @@ impl Lifetime {
         }
     }
 
+    /// The moments of a token that is in use, for another cache life. Its end stays where it is, on both clocks.
+    pub(crate) fn with_cache_life(
+        self,
+        now: Now,
+        life: Duration,
+        cache: CacheLife,
+        jitter: f64,
+    ) -> Self {
+        let sendable = life - SEND_MARGIN.min(life / MARGIN_SHARE);
+        let remaining = self.ends_at.saturating_sub(now.monotonic);
+        let age = sendable.saturating_sub(remaining);
+        Self {
+            ends_at: self.ends_at,
+            ends_at_wall: self.ends_at_wall,
+            ..Self::new(Age { now, age, life }, cache, jitter)
+        }
+    }
+
     pub(crate) fn phase(&self, now: Now) -> Phase {
         if now.monotonic >= self.ends_at || now.wall >= self.ends_at_wall {
             Phase::Ended
@@ -156,6 +174,24 @@ mod tests {
         assert_eq!(after(life, seconds(99)), Phase::Ended);
         let old = Lifetime::new(aged(700, 600), CacheLife::DEFAULT, 0.0);
         assert_eq!(after(old, seconds(0)), Phase::Ended);
+    }
+
+    #[test]
+    fn another_cache_life_moves_the_renewal_of_a_token_and_not_its_end() {
+        let before = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0.0);
+        let later = Now {
+            monotonic: START.monotonic + seconds(100),
+            wall: START.wall + seconds(100),
+        };
+        let shorter = CacheLife::new(seconds(300), seconds(50)).unwrap();
+        let life = before.with_cache_life(later, seconds(600), shorter, 0.0);
+        assert_eq!(after(life, seconds(249)), Phase::Fresh);
+        assert_eq!(after(life, seconds(250)), Phase::Due);
+        assert_eq!(after(life, seconds(300)), Phase::Overdue);
+        assert_eq!(after(life, seconds(598)), Phase::Overdue);
+        assert_eq!(after(life, seconds(599)), Phase::Ended);
+        let back = life.with_cache_life(later, seconds(600), CacheLife::DEFAULT, 0.0);
+        assert_eq!(back, before);
     }
 
     proptest! {

@@ -91,6 +91,25 @@ impl Mint {
         self.mint(stored, age, cache, TokenSource::Cache)
     }
 
+    /// A token in use, for another cache life. It stays the same token, with its number.
+    pub(crate) fn with_cache_life(&self, token: &IssuedToken, cache: CacheLife) -> IssuedToken {
+        let old = &token.minted;
+        let life = old.expires_at.duration_since(old.issued_at);
+        let jitter = random_fraction();
+        let minted = Minted {
+            access_token: old.access_token.clone(),
+            authorization: old.authorization.clone(),
+            lifetime: old
+                .lifetime
+                .with_cache_life(self.now(), life, cache, jitter),
+            ..**old
+        };
+        IssuedToken {
+            minted: Arc::new(minted),
+            source: token.source,
+        }
+    }
+
     fn mint(
         &self,
         stored: StoredToken,

@@ -31,11 +31,32 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
 pub(crate) struct ClientCredentials {
     pub(crate) credential: Credential,
     client: Arc<TokenClient>,
+    /// It came while the service ran, so the tiers may hold tokens of the credential whose place it took: a new secret
+    /// has the same key.
+    pub(crate) distrusts_tiers: bool,
 }
 
 impl ClientCredentials {
     pub(crate) const fn new(credential: Credential, client: Arc<TokenClient>) -> Self {
-        Self { credential, client }
+        Self {
+            credential,
+            client,
+            distrusts_tiers: false,
+        }
+    }
+
+    pub(crate) const fn distrusting_tiers(mut self) -> Self {
+        self.distrusts_tiers = true;
+        self
+    }
+
+    /// The same credential, whose tokens are used for another time.
+    pub(crate) fn with_cache_life(&self, life: CacheLife) -> Self {
+        Self {
+            credential: self.credential.clone().with_cache_life(life),
+            client: Arc::clone(&self.client),
+            distrusts_tiers: self.distrusts_tiers,
+        }
     }
 }
 

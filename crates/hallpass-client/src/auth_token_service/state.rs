@@ -1,10 +1,10 @@
 //! What all clones and handles of one token service share: who asks, what is known, and what a call does with it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
 
@@ -14,8 +14,8 @@ use super::flight::{Flights, Joined, Reason, Waiter};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::lifetime::Phase;
 use super::obtain::ClientCredentials;
-use crate::credential::Credential;
-use crate::error::{AnswerFault, TokenError};
+use super::snapshot::{Snapshot, SnapshotPlan};
+use crate::error::{AnswerFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
 
@@ -23,22 +23,22 @@ use crate::metrics::ClientMetrics;
 const OVERDUE_WAIT: Duration = Duration::from_millis(100);
 
 pub(crate) struct TokenServiceState {
-    /// `None`: switched off.
-    pub(crate) credentials: Option<Credentials>,
-    pub(crate) keeps: bool,
-    pub(crate) entries: Entries,
-    pub(crate) flights: Arc<Flights>,
-}
-
-/// Who asks for tokens.
-#[derive(Debug)]
-pub(crate) struct Credentials {
-    /// The section's own, for every audience that has none.
-    pub(crate) own: Arc<ClientCredentials>,
-    pub(crate) by_audience: HashMap<Audience, Arc<ClientCredentials>>,
+    /// Swapped while the entries are locked, and read under that lock by whoever looks for an entry: so each entry that
+    /// is found belongs to the snapshot of that moment.
+    snapshot: ArcSwap<Snapshot>,
+    entries: Entries,
+    flights: Arc<Flights>,
 }
 
 impl TokenServiceState {
+    pub(crate) fn new(snapshot: Snapshot, flights: Flights) -> Self {
+        Self {
+            entries: Entries::new(snapshot.max_entries),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            flights: Arc::new(flights),
+        }
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         self.flights.mint.clock()
     }
@@ -47,17 +47,15 @@ impl TokenServiceState {
         &self.flights.metrics
     }
 
-    /// The credential of calls that name no audience.
-    pub(crate) fn own_credential(&self) -> Option<&Credential> {
-        let credentials = self.credentials.as_ref()?;
-        Some(&credentials.own.credential)
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.snapshot.load().is_enabled()
     }
 
-    /// The entry of `audience` and `scope`; an empty scope stands for the credential's own.
+    /// The entry of `audience` and `scope`; an empty scope stands for the credential's own. `None` when switched off.
     pub(crate) fn entry(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
-        let credentials = self.credentials.as_ref()?;
-        let source = credentials.by_audience.get(audience);
-        let source = source.unwrap_or(&credentials.own);
+        let mut entries = self.entries.lock();
+        let snapshot = self.snapshot.load();
+        let source = snapshot.source(audience)?;
         let credential = &source.credential;
         let scope = if scope.is_empty() {
             &credential.scope
@@ -70,8 +68,36 @@ impl TokenServiceState {
             audience.clone(),
             scope.clone(),
         );
-        let make = || Entry::new(key.clone(), source.clone(), self.keeps);
-        Some(self.entries.get_or_make(&key, make))
+        let make = || new_entry(&key, source, snapshot.keeps);
+        Some(entries.get_or_make(&key, make))
+    }
+
+    /// Puts the snapshot of `plan` in the place of the present one. Entries that it would make alike stay.
+    pub(crate) fn apply(&self, plan: SnapshotPlan) -> Result<(), TokenSettingsError> {
+        let mut entries = self.entries.lock();
+        let before = self.snapshot.load_full();
+        let next = Arc::new(before.next(plan)?);
+        self.snapshot.store(Arc::clone(&next));
+        entries.replace(next.max_entries, |entry| {
+            let audience = entry.key.audience();
+            let (old, new) = (before.source(audience)?, next.source(audience)?);
+            if Arc::ptr_eq(old, new) && before.keeps == next.keeps {
+                return Some(Arc::clone(entry));
+            }
+            // Of the same credential: only for how long and where tokens are kept has changed.
+            let same = old.credential.asks_like(&new.credential);
+            same.then(|| self.successor(entry, new, next.keeps))
+        });
+        Ok(())
+    }
+
+    fn successor(&self, entry: &Entry, source: &Arc<ClientCredentials>, keeps: bool) -> Arc<Entry> {
+        let next = new_entry(&entry.key, source, keeps);
+        if let Some(token) = entry.current() {
+            let life = source.credential.life;
+            next.keep(&self.flights.mint.with_cache_life(&token, life));
+        }
+        Arc::new(next)
     }
 
     /// The hot path: hands the token in memory to `take` while it may be used without asking anybody, and
@@ -178,7 +204,13 @@ impl TokenServiceState {
 impl fmt::Debug for TokenServiceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthTokenService")
-            .field("credentials", &self.credentials)
+            .field("snapshot", &*self.snapshot.load())
             .finish_non_exhaustive()
     }
+}
+
+fn new_entry(key: &TokenKey, source: &Arc<ClientCredentials>, keeps: bool) -> Entry {
+    let distrusts_tiers = source.distrusts_tiers;
+    let source = Arc::clone(source);
+    Entry::new(key.clone(), source, keeps).distrusting_tiers(distrusts_tiers)
 }

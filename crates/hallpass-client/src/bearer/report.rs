@@ -27,14 +27,13 @@ pub struct CallReport {
 
 impl CallReport {
     pub(super) fn service(tokens: &TokenHandle, source: TokenSource) -> Self {
+        let key = tokens.key();
         Self {
             identity: Identity::Service,
             source: Some(source),
-            audience: tokens.audience().cloned(),
-            scope: tokens.scope().cloned(),
-            subject: tokens
-                .client_id()
-                .and_then(|client| client.as_str().parse().ok()),
+            audience: Some(tokens.audience().clone()),
+            scope: key.as_ref().map(|key| key.scope().clone()),
+            subject: key.and_then(|key| key.client().as_str().parse().ok()),
             actor: None,
         }
     }

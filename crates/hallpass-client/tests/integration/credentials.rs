@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, ClientAuthentication, TargetParameter, TokenError};
 use hallpass_client::{
-    CredentialSettings, MemoryCacheSettings, NamedCredentialSettings, TokenServiceSettings,
+    CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
+    TokenServiceSettings,
 };
 use hallpass_config::Secret;
-use hallpass_upstream::{Body, HttpTransport, StaticDiscovery};
+use hallpass_upstream::{Body, Network, StaticDiscovery};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 
 use crate::loopback::{json, serve};
-use crate::scripted_issuer::{ScriptedIssuer, credential, credential_of, handle};
+use crate::scripted_issuer::{ScriptedIssuer, credential, credential_of, handle, switched_off};
 
 #[tokio::test(start_paused = true)]
 async fn the_request_names_grant_scope_and_audience_and_no_secret_in_the_form() {
@@ -87,7 +88,7 @@ async fn further_credentials_are_chosen_by_audience() {
 
 #[tokio::test]
 async fn a_switched_off_service_refuses_every_token() {
-    let service = AuthTokenService::disabled();
+    let service = switched_off();
     assert!(!service.is_enabled());
     let tokens = handle(&service);
     assert_eq!(tokens.token().await.unwrap_err(), TokenError::Disabled);
@@ -129,7 +130,7 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
     let known = StaticDiscovery::new().with("service-auth", [address.await.try_into().unwrap()]);
     let own = settings("lb://service-auth/oauth2/token", Some("service-system"));
     let entry = settings("lb://nowhere/token", Some("service-billing"));
-    let settings = TokenServiceSettings {
+    let token_service = TokenServiceSettings {
         credential: own,
         clients: vec![NamedCredentialSettings {
             name: "billing".to_owned(),
@@ -137,12 +138,14 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
         }],
         memory_cache: MemoryCacheSettings::default(),
     };
-    let clock = Arc::new(hallpass_clock::SystemClock::new());
-    let transport = HttpTransport::new().unwrap();
-    let service = AuthTokenService::from_settings(&settings, transport, Arc::new(known), clock);
-    let audience = service.default_audience().unwrap().clone();
+    let settings = InternalTokenSettings {
+        token_service: Some(token_service),
+        ..InternalTokenSettings::default()
+    };
+    let network = Network::system(Arc::new(known)).unwrap();
+    let service = AuthTokenService::from_settings(&settings, &network).unwrap();
     service
-        .service_token(&audience, &"".parse().unwrap())
+        .service_token(&"service-system".parse().unwrap(), &"".parse().unwrap())
         .await
         .unwrap();
 

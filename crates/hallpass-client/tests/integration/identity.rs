@@ -178,7 +178,7 @@ async fn a_client_without_token_service_says_so() {
         setup.send(layer, plain()).await.unwrap_err(),
         CallError::NoTokenService
     );
-    let disabled = hallpass_client::AuthTokenService::disabled();
+    let disabled = crate::scripted_issuer::switched_off();
     let layer = setup
         .layer(Identity::Service)
         .tokens(crate::scripted_issuer::handle(&disabled));

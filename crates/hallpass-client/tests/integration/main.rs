@@ -7,6 +7,7 @@
 )]
 
 mod answers;
+mod apply;
 mod cache_tiers;
 mod credentials;
 mod host_guard;

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hallpass_client::CacheLife;
-use hallpass_client::{AuthTokenService, AuthTokenServiceBuilder, Credential, TokenHandle};
+use hallpass_client::{
+    AuthTokenService, AuthTokenServiceBuilder, CacheLife, Credential, InternalTokenSettings,
+    TokenHandle,
+};
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
-use hallpass_upstream::{Body, TransportError, TransportErrorKind};
+use hallpass_upstream::{Body, Network, StaticDiscovery, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
@@ -114,6 +116,12 @@ impl ScriptedIssuer {
         let ends: u64 = token.rsplit('.').next().unwrap().parse().unwrap();
         u128::from(ends) <= self.clock.monotonic().as_millis()
     }
+}
+
+/// A service whose section is not there.
+pub(crate) fn switched_off() -> AuthTokenService {
+    let network = Network::system(Arc::new(StaticDiscovery::new())).unwrap();
+    AuthTokenService::from_settings(&InternalTokenSettings::default(), &network).unwrap()
 }
 
 pub(crate) fn credential() -> Credential {

@@ -1,0 +1,161 @@
+//! Who asks for tokens and what is kept of them, at one moment. A change while running puts a new one in its place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hallpass_token::Audience;
+
+use super::obtain::ClientCredentials;
+use crate::credential::Credential;
+use crate::error::TokenSettingsError;
+use crate::grant::TokenClient;
+use crate::settings::InternalTokenSettings;
+
+/// Number of tokens kept in memory besides those that a handle holds, when nobody says another.
+const DEFAULT_MAX_ENTRIES: usize = 10_000;
+
+/// What settings or a builder ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotPlan {
+    /// For every audience that none of `clients` is for. `None`: switched off.
+    pub(crate) own: Option<Credential>,
+    pub(crate) clients: Vec<Credential>,
+    /// Whether tokens stay in memory between calls.
+    pub(crate) keeps: bool,
+    pub(crate) max_entries: usize,
+}
+
+/// Never changes once it is made: a call that began with it goes on with it.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// `None`: switched off.
+    credentials: Option<Credentials>,
+    /// The next snapshot takes over the issuers that it knows.
+    client: Arc<TokenClient>,
+    pub(crate) keeps: bool,
+    pub(crate) max_entries: usize,
+}
+
+#[derive(Debug)]
+struct Credentials {
+    own: Arc<ClientCredentials>,
+    by_audience: HashMap<Audience, Arc<ClientCredentials>>,
+}
+
+impl SnapshotPlan {
+    pub(crate) const fn new(own: Option<Credential>) -> Self {
+        Self {
+            own,
+            clients: Vec::new(),
+            keeps: true,
+            max_entries: DEFAULT_MAX_ENTRIES,
+        }
+    }
+
+    /// What the section `internal-token` asks for.
+    ///
+    /// # Errors
+    /// When one of its `clients` would never be used. A section that was loaded has none such.
+    pub(crate) fn from_settings(
+        settings: &InternalTokenSettings,
+    ) -> Result<Self, TokenSettingsError> {
+        let Some(settings) = &settings.token_service else {
+            return Ok(Self::new(None));
+        };
+        let mut plan = Self::new(Some(Credential::from(&settings.credential)));
+        let mut audiences = Vec::new();
+        for client in &settings.clients {
+            let Some(audience) = &client.credential.audience else {
+                let client = client.name.clone();
+                return Err(TokenSettingsError::AudienceMissing { client });
+            };
+            if audiences.contains(&audience) {
+                let audience = audience.clone();
+                return Err(TokenSettingsError::AudienceTwice { audience });
+            }
+            audiences.push(audience);
+            plan.clients.push(Credential::from(&client.credential));
+        }
+        plan.keeps = settings.memory_cache.enabled;
+        plan.max_entries = usize::try_from(settings.memory_cache.max_entries).unwrap_or(usize::MAX);
+        Ok(plan)
+    }
+
+    fn credentials(&self) -> impl Iterator<Item = &Credential> {
+        self.clients.iter().chain(&self.own)
+    }
+}
+
+impl Snapshot {
+    /// The first one of a service.
+    pub(crate) fn first(plan: SnapshotPlan, client: &TokenClient) -> Self {
+        Self::build(plan, client, |credential, client| {
+            Arc::new(ClientCredentials::new(credential, client))
+        })
+    }
+
+    /// The one that takes the place of this one. A credential that is still the same stays the same value, and with it
+    /// its tokens.
+    ///
+    /// # Errors
+    /// When a token endpoint can not be found: this service has no discovery.
+    pub(crate) fn next(&self, plan: SnapshotPlan) -> Result<Self, TokenSettingsError> {
+        for credential in plan.credentials() {
+            self.client.check_endpoint(&credential.endpoint)?;
+        }
+        let before: Vec<&Arc<ClientCredentials>> = self.sources().collect();
+        Ok(Self::build(plan, &self.client, |credential, client| {
+            let mut before = before.iter();
+            let Some(same) = before.find(|known| known.credential.asks_like(&credential)) else {
+                return Arc::new(ClientCredentials::new(credential, client).distrusting_tiers());
+            };
+            if same.credential.life == credential.life {
+                Arc::clone(same)
+            } else {
+                Arc::new(same.with_cache_life(credential.life))
+            }
+        }))
+    }
+
+    /// Who asks for tokens for `audience`; `None` when switched off.
+    pub(crate) fn source(&self, audience: &Audience) -> Option<&Arc<ClientCredentials>> {
+        let credentials = self.credentials.as_ref()?;
+        let source = credentials.by_audience.get(audience);
+        Some(source.unwrap_or(&credentials.own))
+    }
+
+    pub(crate) const fn is_enabled(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Arc<ClientCredentials>> {
+        let credentials = self.credentials.iter();
+        credentials.flat_map(|all| all.by_audience.values().chain([&all.own]))
+    }
+
+    fn build(
+        plan: SnapshotPlan,
+        client: &TokenClient,
+        source: impl Fn(Credential, Arc<TokenClient>) -> Arc<ClientCredentials>,
+    ) -> Self {
+        let endpoints = plan.credentials().map(|credential| &credential.endpoint);
+        let client = Arc::new(client.with_endpoints(endpoints));
+        let mut by_audience = HashMap::new();
+        for credential in plan.clients {
+            if let Some(audience) = credential.audience.clone() {
+                let first = by_audience.entry(audience);
+                first.or_insert_with(|| source(credential, Arc::clone(&client)));
+            }
+        }
+        let credentials = plan.own.map(|own| Credentials {
+            own: source(own, Arc::clone(&client)),
+            by_audience,
+        });
+        Self {
+            credentials,
+            client,
+            keeps: plan.keeps,
+            max_entries: plan.max_entries,
+        }
+    }
+}
