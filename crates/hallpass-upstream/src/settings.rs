@@ -61,13 +61,25 @@ impl StaticDiscovery {
             known.with(service, instances.iter().cloned())
         })
     }
+
+    /// Replaces the whole list, whatever was added before, by that of `settings`. Choices from now on are made from it;
+    /// calls under way go on. It cannot fail: loaded settings hold only addresses that can be called.
+    ///
+    /// What it does not do: a part that has called a service before goes on with the last instances it knew when the
+    /// service is no longer listed; see [`Upstream`](crate::Upstream).
+    pub fn apply(&self, settings: &DiscoverySettings) {
+        self.replace(Self::from_settings(settings));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use hallpass_config::{Loaded, Loader, Problems};
 
     use super::*;
+    use crate::discovery::{Discover, DiscoverError};
 
     fn load(text: &str) -> Result<DiscoverySettings, Vec<String>> {
         let loaded = Loader::new("hallpass").text("test.yaml", text).load();
@@ -103,5 +115,48 @@ mod tests {
                 "1:51: discovery.static.c[0]: is no address of an instance; write host:port or https://host:port",
             ]
         );
+    }
+
+    fn listing(services: &[(&str, u16)]) -> DiscoverySettings {
+        let listed = services.iter().map(|(service, port)| {
+            let instance = format!("127.0.0.1:{port}").parse().unwrap();
+            ((*service).to_owned(), vec![instance])
+        });
+        DiscoverySettings {
+            instances: listed.collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_applied_replaces_the_whole_one_before() {
+        let discovery = StaticDiscovery::from_settings(&listing(&[("a", 1), ("b", 1)]));
+        let ports = async |service| {
+            let instances = discovery.instances(service).await?;
+            Ok::<_, DiscoverError>(instances.iter().map(Instance::port).collect::<Vec<_>>())
+        };
+        assert_eq!(ports("a").await, Ok(vec![1]));
+        assert_eq!(ports("b").await, Ok(vec![1]));
+        discovery.apply(&listing(&[("a", 2), ("c", 3)]));
+        assert_eq!(ports("a").await, Ok(vec![2]));
+        assert_eq!(ports("b").await, Err(DiscoverError::no_instance("b")));
+        assert_eq!(ports("c").await, Ok(vec![3]));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_asks_while_a_list_is_applied_gets_the_one_before_or_the_one_after() {
+        let discovery = Arc::new(StaticDiscovery::from_settings(&listing(&[("a", 1)])));
+        let asking = Arc::clone(&discovery);
+        let asked = tokio::spawn(async move {
+            for _ in 0..10_000 {
+                assert_eq!(asking.instances("a").await.unwrap().len(), 1);
+            }
+        });
+        let mut port = 1;
+        while !asked.is_finished() {
+            port = port % 1_000 + 1;
+            discovery.apply(&listing(&[("a", port)]));
+            tokio::task::yield_now().await;
+        }
+        asked.await.unwrap();
     }
 }

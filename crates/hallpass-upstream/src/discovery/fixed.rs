@@ -1,18 +1,34 @@
 //! Instances written down in the configuration.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use futures_core::future::BoxFuture;
 
 use super::discover::{Discover, DiscoverError};
 use super::instance::Instance;
 use super::instances::Instances;
 
-/// A fixed list of instances per service: `discovery.static` of the configuration.
-#[derive(Clone, Debug, Default)]
+/// A list of instances per service: `discovery.static` of the configuration. [`apply`](Self::apply) replaces the list
+/// while calls are under way.
+///
+/// ```
+/// use hallpass_upstream::{Discover, StaticDiscovery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let discovery = StaticDiscovery::new().with("orders", ["127.0.0.1:8081".parse()?, "127.0.0.1:8082".parse()?]);
+/// assert_eq!(discovery.instances("orders").await?.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
 pub struct StaticDiscovery {
-    services: BTreeMap<Box<str>, Instances>,
+    services: ArcSwap<Services>,
 }
+
+type Services = BTreeMap<Box<str>, Instances>;
 
 impl StaticDiscovery {
     /// Knows no service yet.
@@ -23,22 +39,31 @@ impl StaticDiscovery {
 
     /// Adds a service, or replaces its instances.
     #[must_use]
-    pub fn with(mut self, service: &str, instances: impl IntoIterator<Item = Instance>) -> Self {
-        self.services
-            .insert(service.into(), instances.into_iter().collect());
-        self
+    pub fn with(self, service: &str, instances: impl IntoIterator<Item = Instance>) -> Self {
+        self.with_list(service, instances.into_iter().collect())
     }
 
     /// As [`with`](Self::with), with a weight for each instance.
     #[must_use]
     pub fn with_weights(
-        mut self,
+        self,
         service: &str,
         instances: impl IntoIterator<Item = (Instance, u32)>,
     ) -> Self {
-        self.services
-            .insert(service.into(), instances.into_iter().collect());
-        self
+        self.with_list(service, instances.into_iter().collect())
+    }
+
+    /// Puts `list` in the place of the whole list, whatever was added before.
+    pub(crate) fn replace(&self, list: Self) {
+        self.services.store(list.services.into_inner());
+    }
+
+    fn with_list(self, service: &str, instances: Instances) -> Self {
+        let mut services = self.services.into_inner();
+        Arc::make_mut(&mut services).insert(service.into(), instances);
+        Self {
+            services: ArcSwap::new(services),
+        }
     }
 }
 
@@ -47,7 +72,7 @@ impl Discover for StaticDiscovery {
         &'a self,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let found = match self.services.get(service) {
+        let found = match self.services.load().get(service) {
             Some(instances) if !instances.is_empty() => Ok(instances.clone()),
             _ => Err(DiscoverError::no_instance(service)),
         };
