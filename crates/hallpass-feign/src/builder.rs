@@ -1,25 +1,16 @@
-//! From a trait's specification, the configuration and the code's own wishes to a client.
+//! How code makes a client: what it says of one goes over configuration and attribute.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::FeignClientSettings;
 use hallpass_client::{Identity, WhenAbsent};
-use hallpass_upstream::{Address, BulkheadSettings, UpstreamSettings};
-use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
+use hallpass_upstream::{BreakerSettings, BulkheadSettings, EndpointUrl, RetrySettings};
 
 use crate::build_error::BuildError;
-use crate::client::{Client, ClientInner, Method};
+use crate::client::{Client, Overrides};
 use crate::feign::Feign;
-use crate::identity::{IdentityLayers, IdentityPlan, Wishes};
-use crate::layers::retry::RetryRules;
-use crate::method_stack::{self, Transport};
-use crate::spec::{ClientSpec, MethodSpec};
-
-/// Longest answer that is read into memory when nothing else is said, in bytes. Streams have no limit.
-pub const DEFAULT_MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
+use crate::spec::ClientSpec;
 
 /// A client that `#[feign_client]` has made. Implemented by the macro only.
 pub trait GeneratedClient: Sized {
@@ -49,18 +40,6 @@ pub struct ClientBuilder<C: GeneratedClient> {
     client: PhantomData<fn() -> C>,
 }
 
-#[derive(Default)]
-struct Overrides {
-    url: Option<EndpointUrl>,
-    wishes: Wishes,
-    deadline: Option<Duration>,
-    retry: Option<RetrySettings>,
-    breaker: Option<BreakerSettings>,
-    bulkhead: Option<BulkheadSettings>,
-    isolate: Option<bool>,
-    max_answer_bytes: Option<usize>,
-}
-
 impl<C: GeneratedClient> ClientBuilder<C> {
     /// Begins with what attribute and configuration say.
     #[must_use]
@@ -83,14 +62,14 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     /// Whose identity all methods carry.
     #[must_use]
     pub fn identity(mut self, identity: Identity) -> Self {
-        self.overrides.wishes.identity = Some(identity);
+        self.overrides.identity.identity = Some(identity);
         self
     }
 
     /// What relay and exchange do without a caller.
     #[must_use]
     pub fn when_absent(mut self, when_absent: WhenAbsent) -> Self {
-        self.overrides.wishes.when_absent = Some(when_absent);
+        self.overrides.identity.when_absent = Some(when_absent);
         self
     }
 
@@ -98,7 +77,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     /// client's name.
     #[must_use]
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.overrides.wishes.audience = Some(audience.into());
+        self.overrides.identity.audience = Some(audience.into());
         self
     }
 
@@ -140,10 +119,10 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
-    /// Longest answer that is read into memory; default [`DEFAULT_MAX_ANSWER_BYTES`].
+    /// Longest response that is read into memory; default 2 MiB.
     #[must_use]
-    pub fn max_answer_bytes(mut self, bytes: usize) -> Self {
-        self.overrides.max_answer_bytes = Some(bytes);
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.overrides.max_response_bytes = Some(bytes);
         self
     }
 
@@ -167,7 +146,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     /// # Errors
     /// When the address, the audience or the scope can not be used.
     pub fn build(self) -> Result<C, BuildError> {
-        let client = build(&self.feign, C::SPEC, &self.overrides)?;
+        let client = self.feign.client(C::SPEC, self.overrides)?;
         Ok(C::assemble(client, self.fallback))
     }
 }
@@ -178,131 +157,4 @@ impl<C: GeneratedClient> fmt::Debug for ClientBuilder<C> {
             .field("trait", &C::SPEC.trait_name)
             .finish_non_exhaustive()
     }
-}
-
-fn build(
-    feign: &Feign,
-    spec: &'static ClientSpec,
-    overrides: &Overrides,
-) -> Result<Client, BuildError> {
-    let shared = feign.shared();
-    let configured = shared.settings.client(spec.name);
-    let (address, base_path) = address(spec, overrides, configured)?;
-    let retry = overrides.retry.unwrap_or(configured.retry);
-    let settings = UpstreamSettings {
-        breaker: overrides.breaker.unwrap_or(configured.breaker),
-        bulkhead: overrides.bulkhead.unwrap_or_default(),
-        retry_budget: retry.budget,
-    };
-    let upstream = feign.upstream(spec.name, &address, &settings);
-    let isolate = overrides.isolate.unwrap_or(spec.isolate);
-    let rules = RetryRules {
-        client: spec.name,
-        upstream: Arc::clone(&upstream),
-        max_attempts: retry.max_attempts.max(1),
-        metrics: shared.metrics.clone(),
-    };
-    let methods = spec.methods.iter().map(|method| {
-        let transport = transport(feign, spec, method, overrides, upstream.name())?;
-        Ok(Method {
-            spec: method,
-            deadline: deadline(spec, method, overrides, configured),
-            stack: method_stack::new(
-                rules.clone(),
-                &upstream,
-                isolate,
-                &shared.network.clock,
-                transport,
-            ),
-        })
-    });
-    Ok(Client::new(ClientInner {
-        spec,
-        methods: methods.collect::<Result<_, BuildError>>()?,
-        base_path,
-        max_answer_bytes: overrides
-            .max_answer_bytes
-            .unwrap_or(DEFAULT_MAX_ANSWER_BYTES),
-        clock: Arc::clone(&shared.network.clock),
-        metrics: shared.metrics.clone(),
-        observers: Arc::clone(&shared.observers),
-    }))
-}
-
-/// Where the service is, and the path that goes before every other.
-fn address(
-    spec: &ClientSpec,
-    overrides: &Overrides,
-    configured: &FeignClientSettings,
-) -> Result<(Address, String), BuildError> {
-    let url = match (overrides.url.as_ref().or(configured.url.as_ref()), spec.url) {
-        (Some(url), _) => url.clone(),
-        (None, Some(text)) => text.parse().map_err(|problem| BuildError::Url {
-            client: spec.name,
-            problem,
-        })?,
-        (None, None) => return Ok((Address::LoadBalanced(spec.name.into()), String::new())),
-    };
-    let (address, path) = match &url {
-        EndpointUrl::LoadBalanced { service, path } => (
-            Address::LoadBalanced(service.as_str().into()),
-            path.as_str(),
-        ),
-        EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
-            let origin = url.origin().ascii_serialization();
-            let instance = origin.parse().map_err(|problem| BuildError::Host {
-                client: spec.name,
-                problem,
-            })?;
-            (Address::Fixed(instance), url.path())
-        }
-    };
-    if url.to_string().contains('?') {
-        return Err(BuildError::Query { client: spec.name });
-    }
-    Ok((address, path.trim_end_matches('/').to_owned()))
-}
-
-fn deadline(
-    spec: &ClientSpec,
-    method: &MethodSpec,
-    overrides: &Overrides,
-    configured: &FeignClientSettings,
-) -> Duration {
-    overrides
-        .deadline
-        .or(configured.deadline)
-        .or(method.shared.deadline())
-        .or(spec.shared.deadline())
-        .unwrap_or(FeignClientSettings::DEFAULT_DEADLINE)
-}
-
-fn transport(
-    feign: &Feign,
-    spec: &ClientSpec,
-    method: &MethodSpec,
-    overrides: &Overrides,
-    service: &Arc<str>,
-) -> Result<Transport, BuildError> {
-    let shared = feign.shared();
-    let configured = shared.settings.client(spec.name);
-    let configured = Wishes {
-        identity: configured.identity,
-        audience: configured.audience.clone(),
-        when_absent: configured.when_absent,
-    };
-    let withheld = feign.withheld(spec.name);
-    let plan = IdentityPlan::decide(spec, method, &overrides.wishes, &configured, withheld)?;
-    let layers = IdentityLayers::new(
-        &plan,
-        service,
-        shared.tokens.as_ref(),
-        &shared.network.clock,
-        !shared.observers.is_empty(),
-    );
-    Ok(method_stack::transport(
-        layers,
-        &shared.network.clock,
-        shared.network.transport.clone(),
-    ))
 }

@@ -1,17 +1,23 @@
 //! What every generated `FeignX` holds.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+mod state;
 
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
 
-use crate::answer::Reading;
-use crate::method_stack::MethodStack;
+use crate::build_error::BuildError;
 use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
-use crate::ongoing_call::OngoingCall;
-use crate::spec::{ClientSpec, MethodSpec};
+use crate::shared::{Configured, Shared};
+use crate::spec::ClientSpec;
+
+pub(crate) use state::{ClientState, Method, Overrides};
+
+/// Longest response that is read into memory when nothing else is said, in bytes. Streams have no limit.
+const DEFAULT_MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;
 
 /// One client, ready to call. Cheap to clone.
 #[derive(Clone)]
@@ -19,63 +25,92 @@ pub struct Client {
     inner: Arc<ClientInner>,
 }
 
-/// What a client is made of; see `ClientBuilder`.
-pub(crate) struct ClientInner {
-    pub(crate) spec: &'static ClientSpec,
-    pub(crate) methods: Vec<Method>,
-    pub(crate) base_path: String,
-    pub(crate) max_answer_bytes: usize,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: FeignMetrics,
-    pub(crate) observers: Arc<[Observer]>,
+struct ClientInner {
+    spec: &'static ClientSpec,
+    overrides: Overrides,
+    shared: Arc<Shared>,
+    /// Replaced whole when settings change; a call goes on with the one it began with.
+    state: ArcSwap<ClientState>,
 }
 
-/// One method of a client with all that was decided when the client was built.
-pub(crate) struct Method {
-    pub(crate) spec: &'static MethodSpec,
-    pub(crate) deadline: Duration,
-    pub(crate) stack: MethodStack,
-}
+/// A client that may be gone.
+pub(crate) struct WeakClient(Weak<ClientInner>);
 
 impl Client {
-    pub(crate) fn new(inner: ClientInner) -> Self {
-        Self {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        configured: &Configured,
+        spec: &'static ClientSpec,
+        overrides: Overrides,
+    ) -> Result<Self, BuildError> {
+        let state = ClientState::new(shared, configured, spec, &overrides)?;
+        let inner = ClientInner {
+            spec,
+            overrides,
+            shared: Arc::clone(shared),
+            state: ArcSwap::from_pointee(state),
+        };
+        Ok(Self {
             inner: Arc::new(inner),
-        }
+        })
     }
 
     pub(crate) fn name(&self) -> &'static str {
         self.inner.spec.name
     }
 
-    pub(crate) fn method(&self, index: usize) -> Option<&Method> {
-        self.inner.methods.get(index)
+    /// What calls that begin now go by.
+    pub(crate) fn state(&self) -> Arc<ClientState> {
+        self.inner.state.load_full()
     }
 
-    pub(crate) fn base_path(&self) -> &str {
-        &self.inner.base_path
+    /// What calls would go by if these were the settings.
+    pub(crate) fn state_by(&self, configured: &Configured) -> Result<ClientState, BuildError> {
+        let ClientInner {
+            spec,
+            overrides,
+            shared,
+            ..
+        } = &*self.inner;
+        ClientState::new(shared, configured, spec, overrides)
+    }
+
+    /// Lets calls that begin from now on go by `state`.
+    pub(crate) fn follow(&self, state: ClientState) {
+        self.inner.state.store(Arc::new(state));
+    }
+
+    pub(crate) fn max_response_bytes(&self) -> usize {
+        let overrides = &self.inner.overrides;
+        overrides
+            .max_response_bytes
+            .unwrap_or(DEFAULT_MAX_RESPONSE_BYTES)
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.inner.clock
+        &self.inner.shared.network.clock
     }
 
     pub(crate) fn metrics(&self) -> &FeignMetrics {
-        &self.inner.metrics
+        &self.inner.shared.metrics
     }
 
     pub(crate) fn observers(&self) -> &[Observer] {
-        &self.inner.observers
+        &self.inner.shared.observers
     }
 
-    /// A call of one of its methods, which begins now.
-    pub(crate) fn begin_call(&self, method: &Method, reading: Reading) -> OngoingCall {
-        OngoingCall::new(
-            method.deadline,
-            method.spec.idempotent,
-            reading,
-            self.inner.max_answer_bytes,
-        )
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.inner))
+    }
+}
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(|inner| Client { inner })
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
     }
 }
 

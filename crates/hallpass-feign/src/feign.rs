@@ -1,53 +1,51 @@
 //! The runtime that all clients of a process share.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hallpass_client::{AuthTokenService, TokenFeignSettings};
-use hallpass_upstream::{Address, Network, Upstream, UpstreamSettings};
+use hallpass_upstream::Network;
 
-use crate::identity::Withheld;
-use crate::metrics::{BreakerGauges, FeignMetrics};
+use crate::build_error::BuildError;
+use crate::client::{Client, Overrides, WeakClient};
+use crate::metrics::FeignMetrics;
 use crate::observer::{FinishedCall, Observer};
 use crate::settings::FeignSettings;
+use crate::shared::{Configured, Shared};
+use crate::spec::ClientSpec;
+use crate::upstreams::Upstreams;
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the
 /// circuit breakers and the retry budget. Cheap to clone.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use hallpass_feign::Feign;
+/// use hallpass_client::TokenFeignSettings;
+/// use hallpass_feign::{Feign, FeignSettings};
 /// use hallpass_upstream::{Network, StaticDiscovery};
 ///
 /// let discovery = StaticDiscovery::new().with("logistics-service", ["127.0.0.1:8082".parse()?]);
 /// let feign = Feign::builder(&Network::system(Arc::new(discovery))?).build();
-/// # let _ = feign;
+///
+/// // Later, when the configuration has changed:
+/// feign.apply(&FeignSettings::default(), &TokenFeignSettings::default())?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Feign {
+    inner: Arc<FeignInner>,
+}
+
+struct FeignInner {
     shared: Arc<Shared>,
+    /// Locked while a client is built or settings are applied, so that no client misses a change; never during a call.
+    current: Mutex<Current>,
 }
 
-pub(crate) struct Shared {
-    pub(crate) tokens: Option<AuthTokenService>,
-    pub(crate) network: Network,
-    pub(crate) settings: FeignSettings,
-    pub(crate) metrics: FeignMetrics,
-    pub(crate) observers: Arc<[Observer]>,
-    token_less: TokenLess,
-    /// By client name: as many as there are clients in the code with settings of their own.
-    upstreams: Mutex<HashMap<&'static str, Vec<Arc<Upstream>>>>,
-}
-
-/// Which clients go without tokens (`internal-token.feign`).
-#[derive(Default)]
-struct TokenLess {
-    /// All of them, as far as this service's own tokens go.
-    all: bool,
-    /// These carry nobody's.
-    named: BTreeSet<String>,
+struct Current {
+    configured: Configured,
+    /// Those that exist, and at most as many that are gone.
+    clients: Vec<WeakClient>,
 }
 
 impl Feign {
@@ -58,8 +56,7 @@ impl Feign {
         FeignBuilder {
             network: network.clone(),
             tokens: None,
-            settings: FeignSettings::default(),
-            token_less: TokenLess::default(),
+            configured: Configured::default(),
             metrics: FeignMetrics::default(),
             observers: Vec::new(),
         }
@@ -68,63 +65,77 @@ impl Feign {
     /// The metrics of all clients, for a registry.
     #[must_use]
     pub fn metrics(&self) -> &FeignMetrics {
-        &self.shared.metrics
+        &self.inner.shared.metrics
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    /// What the client of this name never carries.
-    pub(crate) fn withheld(&self, name: &str) -> Withheld {
-        let TokenLess { all, named } = &self.shared.token_less;
-        match (named.contains(name), all) {
-            (true, _) => Withheld::Everything,
-            (false, true) => Withheld::ServiceToken,
-            (false, false) => Withheld::Nothing,
-        }
-    }
-
-    /// The state of a service, shared by all clients of that name which call the same address with the same settings.
-    pub(crate) fn upstream(
+    /// Replaces the sections `feign` and `internal-token.feign` for all clients, those that exist included: where they
+    /// call, whose identity they carry, deadlines, retries, breakers. What a client's own builder says still goes over them.
+    ///
+    /// A call that is under way goes on by the settings it began with; one that begins afterwards goes by these. Circuit
+    /// breakers and retry budgets of a service start anew only where its address, its breaker or its retry budget changed.
+    ///
+    /// # Errors
+    /// When the settings of an existing client cannot be used; then nothing has changed for any of them. Settings of
+    /// clients that do not exist yet are looked at when these are built.
+    pub fn apply(
         &self,
-        client: &'static str,
-        address: &Address,
-        settings: &UpstreamSettings,
-    ) -> Arc<Upstream> {
-        let shared = &self.shared;
-        let mut upstreams = shared
-            .upstreams
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = upstreams.entry(client).or_default();
-        let same = known
-            .iter()
-            .find(|known| known.address() == address && known.settings() == settings);
-        if let Some(upstream) = same {
-            return Arc::clone(upstream);
-        }
-        let name = match address {
-            Address::LoadBalanced(service) => Arc::clone(service),
-            Address::Fixed(_) => Arc::from(client),
+        feign: &FeignSettings,
+        tokens: &TokenFeignSettings,
+    ) -> Result<(), BuildError> {
+        let configured = Configured {
+            clients: feign.clone(),
+            tokens: tokens.clone(),
         };
-        let Network {
-            discovery, clock, ..
-        } = &shared.network;
-        let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
-        let upstream = Upstream::new(name, address.clone(), discovery, clock)
-            .with_settings(settings.clone())
-            .with_observer(BreakerGauges::new(client, &shared.metrics));
-        let upstream = Arc::new(upstream);
-        known.push(Arc::clone(&upstream));
-        upstream
+        let mut current = self.current();
+        let upstreams = &self.inner.shared.upstreams;
+        let clients = current.clients.iter().filter_map(WeakClient::upgrade);
+        let states = clients.map(|client| Ok((client.state_by(&configured)?, client)));
+        // All of them before the first one changes.
+        match states.collect::<Result<Vec<_>, BuildError>>() {
+            Ok(states) => {
+                for (state, client) in states {
+                    client.follow(state);
+                }
+                current.configured = configured;
+                upstreams.keep_only(&current.configured.clients);
+                Ok(())
+            }
+            Err(error) => {
+                upstreams.forget_unused(&current.configured.clients);
+                Err(error)
+            }
+        }
+    }
+
+    /// A client by the settings in force, which follows later ones.
+    pub(crate) fn client(
+        &self,
+        spec: &'static ClientSpec,
+        overrides: Overrides,
+    ) -> Result<Client, BuildError> {
+        let mut current = self.current();
+        let client = Client::new(&self.inner.shared, &current.configured, spec, overrides)?;
+        let clients = &mut current.clients;
+        // Before the list grows, so that looking through it costs little per client.
+        if clients.len() == clients.capacity() {
+            clients.retain(|client| !client.is_gone());
+        }
+        clients.push(client.downgrade());
+        Ok(client)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.inner
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Feign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feign")
-            .field("settings", &self.shared.settings)
+            .field("settings", &self.current().configured.clients)
             .finish_non_exhaustive()
     }
 }
@@ -133,8 +144,7 @@ impl fmt::Debug for Feign {
 pub struct FeignBuilder {
     network: Network,
     tokens: Option<AuthTokenService>,
-    settings: FeignSettings,
-    token_less: TokenLess,
+    configured: Configured,
     metrics: FeignMetrics,
     observers: Vec<Observer>,
 }
@@ -152,10 +162,9 @@ impl FeignBuilder {
     /// `identity = "service"` carry none at all, and those that relay a caller still do.
     #[must_use]
     pub fn settings(mut self, feign: &FeignSettings, tokens: &TokenFeignSettings) -> Self {
-        self.settings = feign.clone();
-        self.token_less = TokenLess {
-            all: !tokens.enabled,
-            named: tokens.skip_clients.iter().cloned().collect(),
+        self.configured = Configured {
+            clients: feign.clone(),
+            tokens: tokens.clone(),
         };
         self
     }
@@ -178,15 +187,20 @@ impl FeignBuilder {
     /// The runtime. Opens no connection and starts no task.
     #[must_use]
     pub fn build(self) -> Feign {
+        let shared = Shared {
+            upstreams: Upstreams::new(&self.network, &self.metrics),
+            tokens: self.tokens,
+            network: self.network,
+            metrics: self.metrics,
+            observers: self.observers.into(),
+        };
         Feign {
-            shared: Arc::new(Shared {
-                tokens: self.tokens,
-                network: self.network,
-                settings: self.settings,
-                metrics: self.metrics,
-                observers: self.observers.into(),
-                token_less: self.token_less,
-                upstreams: Mutex::default(),
+            inner: Arc::new(FeignInner {
+                shared: Arc::new(shared),
+                current: Mutex::new(Current {
+                    configured: self.configured,
+                    clients: Vec::new(),
+                }),
             }),
         }
     }
@@ -195,7 +209,7 @@ impl FeignBuilder {
 impl fmt::Debug for FeignBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeignBuilder")
-            .field("settings", &self.settings)
+            .field("settings", &self.configured.clients)
             .finish_non_exhaustive()
     }
 }

@@ -20,20 +20,20 @@ pub(crate) struct IdentityPlan {
     scope: Scope,
 }
 
-/// What the configuration keeps from a client, whatever it asks for (`internal-token.feign`).
+/// The tokens that a client does not carry, whatever it asks for (`internal-token.feign`).
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Withheld {
-    /// Nothing.
-    Nothing,
+pub(crate) enum SkippedTokens {
+    /// None: it carries what it asks for.
+    None,
     /// Tokens of this service (`enabled: false`). Callers are relayed all the same.
     ServiceToken,
     /// Every token (`skip-clients`): the client is a third party, and a user's token is no more its business.
-    Everything,
+    All,
 }
 
-/// What somebody says about the identity of all methods of a client.
+/// What the builder, or the configuration, says about the identity of all methods of a client.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct IdentityOverrides {
     pub(crate) identity: Option<Identity>,
     /// Whom a service token is for.
     pub(crate) audience: Option<String>,
@@ -49,9 +49,9 @@ impl IdentityPlan {
     pub(crate) fn decide(
         spec: &ClientSpec,
         method: &MethodSpec,
-        overrides: &Wishes,
-        configured: &Wishes,
-        withheld: Withheld,
+        overrides: &IdentityOverrides,
+        configured: &IdentityOverrides,
+        skipped: SkippedTokens,
     ) -> Result<Self, BuildError> {
         let client = spec.name;
         let (own, shared) = (&method.shared, &spec.shared);
@@ -83,10 +83,10 @@ impl IdentityPlan {
                 .map_err(|_| BuildError::Audience { client })?,
             scope: scope.parse().map_err(|_| BuildError::Scope { client })?,
         };
-        Ok(match withheld {
-            Withheld::Nothing => plan,
-            Withheld::ServiceToken => plan.without_service_token(),
-            Withheld::Everything => Self {
+        Ok(match skipped {
+            SkippedTokens::None => plan,
+            SkippedTokens::ServiceToken => plan.without_service_token(),
+            SkippedTokens::All => Self {
                 identity: Identity::None,
                 ..plan
             },

@@ -98,13 +98,15 @@ mod observer;
 mod ongoing_call;
 mod request;
 mod settings;
+mod shared;
 mod spec;
 mod stack;
+mod upstreams;
 
 pub use hallpass_feign_macros::feign_client;
 
 pub use build_error::BuildError;
-pub use builder::{ClientBuilder, DEFAULT_MAX_ANSWER_BYTES, GeneratedClient};
+pub use builder::{ClientBuilder, GeneratedClient};
 pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError, MAX_TARGET_BYTES};
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};

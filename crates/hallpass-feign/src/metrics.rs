@@ -1,5 +1,8 @@
 //! What is counted. Label values are names written in code or configuration, and never users, tokens or values.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass_upstream::{BreakerState, Instance, InstanceObserver, OnBreakerChange};
@@ -37,6 +40,7 @@ pub struct FeignMetrics {
     retries: Family<ClientLabels, Counter>,
     budget_exhausted: Family<ClientLabels, Counter>,
     breakers: Family<InstanceLabels, Gauge>,
+    shown: Arc<Mutex<HashMap<InstanceLabels, Shown>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +86,7 @@ impl Default for FeignMetrics {
             retries: Family::default(),
             budget_exhausted: Family::default(),
             breakers: Family::default(),
+            shown: Arc::default(),
         }
     }
 }
@@ -176,10 +181,22 @@ impl FeignMetrics {
 }
 
 /// Shows the breakers of one client's instances.
+///
+/// An instance may have several breakers: clients of one name with settings of their own, or the settings of before and
+/// after a change. The newest is shown, and the series ends with the last one.
 #[derive(Clone, Debug)]
 pub(crate) struct BreakerGauges {
     client: &'static str,
     breakers: Family<InstanceLabels, Gauge>,
+    shown: Arc<Mutex<HashMap<InstanceLabels, Shown>>>,
+}
+
+/// The breakers behind one series.
+#[derive(Debug, Default)]
+struct Shown {
+    breakers: usize,
+    /// Number of the breaker that came last; only that one writes the gauge.
+    newest: Arc<AtomicU64>,
 }
 
 impl BreakerGauges {
@@ -187,6 +204,7 @@ impl BreakerGauges {
         Self {
             client,
             breakers: metrics.breakers.clone(),
+            shown: Arc::clone(&metrics.shown),
         }
     }
 
@@ -196,21 +214,44 @@ impl BreakerGauges {
             instance: instance.to_string(),
         }
     }
+
+    fn shown(&self) -> MutexGuard<'_, HashMap<InstanceLabels, Shown>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl InstanceObserver for BreakerGauges {
     fn instance_joined(&self, instance: &Instance) -> OnBreakerChange {
-        let gauge = self.breakers.get_or_create_owned(&self.labels(instance));
+        let labels = self.labels(instance);
+        let mut shown = self.shown();
+        let gauge = self.breakers.get_or_create_owned(&labels);
+        let Shown { breakers, newest } = shown.entry(labels).or_default();
+        *breakers += 1;
+        // Relaxed: the number says who may write, and orders nothing else.
+        let own = newest.fetch_add(1, Ordering::Relaxed) + 1;
+        let newest = Arc::clone(newest);
+        gauge.set(0);
         Box::new(move |state| {
-            _ = gauge.set(match state {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            });
+            if newest.load(Ordering::Relaxed) == own {
+                _ = gauge.set(match state {
+                    BreakerState::Closed => 0,
+                    BreakerState::HalfOpen => 1,
+                    BreakerState::Open => 2,
+                });
+            }
         })
     }
 
     fn instance_left(&self, instance: &Instance) {
-        self.breakers.remove(&self.labels(instance));
+        let labels = self.labels(instance);
+        let mut shown = self.shown();
+        let Some(entry) = shown.get_mut(&labels) else {
+            return;
+        };
+        entry.breakers = entry.breakers.saturating_sub(1);
+        if entry.breakers == 0 {
+            shown.remove(&labels);
+            self.breakers.remove(&labels);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod query;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hallpass_upstream::Body;
@@ -14,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::client::Client;
+use crate::client::{Client, ClientState};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use crate::stack;
 
@@ -28,6 +29,8 @@ const USUAL_TARGET_BYTES: usize = 128;
 #[derive(Debug)]
 pub struct Call<'a> {
     client: &'a Client,
+    /// The whole call goes by these settings, whatever becomes of them meanwhile.
+    state: Arc<ClientState>,
     index: usize,
     target: String,
     headers: HeaderMap,
@@ -40,9 +43,11 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn begin(client: &'a Client, index: usize) -> Self {
         let mut target = String::with_capacity(USUAL_TARGET_BYTES);
-        target.push_str(client.base_path());
+        let state = client.state();
+        target.push_str(&state.base_path);
         Self {
             client,
+            state,
             index,
             target,
             headers: HeaderMap::with_capacity(USUAL_HEADERS),
@@ -112,9 +117,12 @@ impl<'a> Call<'a> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<A::Value, FeignError>>,
     {
-        let client = self.client;
+        let (client, state) = (self.client, Arc::clone(&self.state));
         // The macro counts the methods of the same specification, so there is one.
-        let method = client.method(self.index).ok_or(FeignError::Interrupted)?;
+        let method = state
+            .methods
+            .get(self.index)
+            .ok_or(FeignError::Interrupted)?;
         let request = self.into_request(method.spec.verb.method(), A::ACCEPT);
         stack::call::<A, F, Fut>(client, method, request, fallback).await
     }

@@ -26,7 +26,12 @@ where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<A::Value, FeignError>>,
 {
-    let call = Arc::new(client.begin_call(method, A::READING));
+    let call = Arc::new(OngoingCall::new(
+        method.deadline,
+        method.spec.idempotent,
+        A::READING,
+        client.max_response_bytes(),
+    ));
     // Span and metrics: outermost, so that they show what the caller gets, and how long that took in all.
     observe::observed(client, method, &call, async {
         // Fallback: outside the deadline, because a deadline that ran out is one of its reasons; in the caller's task,

@@ -1,4 +1,4 @@
-use super::{Identity, IdentityPlan, WhenAbsent, Wishes, Withheld};
+use super::{Identity, IdentityOverrides, IdentityPlan, SkippedTokens, WhenAbsent};
 use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 
 const NOTHING: SharedSpec = SharedSpec {
@@ -16,10 +16,10 @@ fn identity(identity: Identity) -> SharedSpec {
     }
 }
 
-fn wish(identity: Identity) -> Wishes {
-    Wishes {
+fn says(identity: Identity) -> IdentityOverrides {
+    IdentityOverrides {
         identity: Some(identity),
-        ..Wishes::default()
+        ..IdentityOverrides::default()
     }
 }
 
@@ -47,10 +47,10 @@ fn client(shared: SharedSpec) -> ClientSpec {
 fn decide(
     client: &ClientSpec,
     method: &MethodSpec,
-    overrides: &Wishes,
-    configured: &Wishes,
+    overrides: &IdentityOverrides,
+    configured: &IdentityOverrides,
 ) -> IdentityPlan {
-    IdentityPlan::decide(client, method, overrides, configured, Withheld::Nothing).unwrap()
+    IdentityPlan::decide(client, method, overrides, configured, SkippedTokens::None).unwrap()
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn a_client_that_says_nothing_carries_the_service_and_fails_closed() {
     let plan = decide(
         &client(NOTHING),
         &method(NOTHING),
-        &Wishes::default(),
-        &Wishes::default(),
+        &IdentityOverrides::default(),
+        &IdentityOverrides::default(),
     );
     assert_eq!(
         (plan.identity, plan.when_absent),
@@ -72,8 +72,8 @@ fn a_token_is_made_for_the_service_that_is_called() {
     let plan = decide(
         &client(NOTHING),
         &method(NOTHING),
-        &Wishes::default(),
-        &Wishes::default(),
+        &IdentityOverrides::default(),
+        &IdentityOverrides::default(),
     );
     assert_eq!(plan.audience.as_str(), "service-a");
     let named = SharedSpec {
@@ -84,8 +84,8 @@ fn a_token_is_made_for_the_service_that_is_called() {
     let plan = decide(
         &client(named),
         &method(NOTHING),
-        &Wishes::default(),
-        &Wishes::default(),
+        &IdentityOverrides::default(),
+        &IdentityOverrides::default(),
     );
     assert_eq!(plan.audience.as_str(), "estate");
     assert!(plan.scope.contains("a") && plan.scope.contains("b"));
@@ -97,36 +97,39 @@ fn an_environment_may_call_the_service_by_another_name_in_its_tokens() {
         audience: Some("estate"),
         ..NOTHING
     });
-    let says = |audience: &str| Wishes {
+    let renamed = |audience: &str| IdentityOverrides {
         audience: Some(audience.to_owned()),
-        ..Wishes::default()
+        ..IdentityOverrides::default()
     };
-    let of = |overrides: &Wishes, configured: &Wishes| {
+    let of = |overrides: &IdentityOverrides, configured: &IdentityOverrides| {
         let plan = decide(&declared, &method(NOTHING), overrides, configured);
         plan.audience.to_string()
     };
-    assert_eq!(of(&Wishes::default(), &says("staging-a")), "staging-a");
-    assert_eq!(of(&says("here"), &says("staging-a")), "here");
+    assert_eq!(
+        of(&IdentityOverrides::default(), &renamed("staging-a")),
+        "staging-a"
+    );
+    assert_eq!(of(&renamed("here"), &renamed("staging-a")), "here");
 }
 
 #[test]
 fn the_builder_goes_over_the_configuration_and_that_over_method_and_trait() {
     let (service, relay, none) = (Identity::Service, Identity::Relay, Identity::None);
-    let nothing = Wishes::default();
+    let nothing = IdentityOverrides::default();
     let relaying = client(identity(relay));
-    let of = |method: SharedSpec, overrides: &Wishes, configured: &Wishes| {
+    let of = |method: SharedSpec, overrides: &IdentityOverrides, configured: &IdentityOverrides| {
         decide(&relaying, &self::method(method), overrides, configured).identity
     };
     assert_eq!(of(NOTHING, &nothing, &nothing), relay);
     assert_eq!(of(identity(service), &nothing, &nothing), service);
-    assert_eq!(of(identity(service), &nothing, &wish(none)), none);
-    assert_eq!(of(identity(service), &wish(relay), &wish(none)), relay);
+    assert_eq!(of(identity(service), &nothing, &says(none)), none);
+    assert_eq!(of(identity(service), &says(relay), &says(none)), relay);
 }
 
-fn withheld(shared: SharedSpec, withheld: Withheld) -> IdentityPlan {
+fn plan_without(shared: SharedSpec, skipped: SkippedTokens) -> IdentityPlan {
     let (client, method) = (client(shared), method(NOTHING));
-    let nothing = Wishes::default();
-    IdentityPlan::decide(&client, &method, &nothing, &nothing, withheld).unwrap()
+    let nothing = IdentityOverrides::default();
+    IdentityPlan::decide(&client, &method, &nothing, &nothing, skipped).unwrap()
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn a_skipped_client_never_gets_a_token_of_anybody() {
         identity(Identity::Relay),
         identity(Identity::Exchange),
     ] {
-        let plan = withheld(shared, Withheld::Everything);
+        let plan = plan_without(shared, SkippedTokens::All);
         assert_eq!(plan.identity, Identity::None);
         assert!(!plan.needs_service_token());
     }
@@ -144,7 +147,7 @@ fn a_skipped_client_never_gets_a_token_of_anybody() {
 
 #[test]
 fn without_service_tokens_callers_are_relayed_all_the_same() {
-    let plan = |shared| withheld(shared, Withheld::ServiceToken);
+    let plan = |shared| plan_without(shared, SkippedTokens::ServiceToken);
     let skipped = plan(NOTHING);
     assert_eq!(skipped.identity, Identity::None);
     assert!(!skipped.needs_service_token());

@@ -15,7 +15,7 @@ async fn answering(
     let upstream = Upstream::answering(move |_, _| answer()).await;
     let feign = runtime(&[&upstream]).build();
     let orders = FeignOrders::builder(&feign)
-        .max_answer_bytes(64)
+        .max_response_bytes(64)
         .build()
         .unwrap();
     (upstream, orders)

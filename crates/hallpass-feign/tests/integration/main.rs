@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod changes;
 mod clients;
 mod fallbacks;
 mod identities;

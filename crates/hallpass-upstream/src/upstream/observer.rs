@@ -11,7 +11,7 @@ pub trait InstanceObserver: Send + Sync + 'static {
     /// a call to the instance is under way, even when the instance has left.
     fn instance_joined(&self, instance: &Instance) -> OnBreakerChange;
 
-    /// An instance is no longer among those of the service.
+    /// An instance is no longer among those of the service, or the [`Upstream`](crate::Upstream) is gone.
     fn instance_left(&self, instance: &Instance);
 }
 
