@@ -10,14 +10,14 @@ use zeroize::Zeroizing;
 use crate::files::{self, FileError};
 
 /// Every file that was read or should have been, with a digest of its content.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sources {
     /// Random for each value: a digest says nothing about a secret to anybody who sees the memory of another process.
     hasher: RandomState,
     files: BTreeMap<PathBuf, Found>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Found {
     max_bytes: usize,
     digest: Result<u64, FileError>,
@@ -31,6 +31,10 @@ impl Sources {
         max_bytes: usize,
     ) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let content = files::read(path, max_bytes);
+        // A pipe can be read once only; another look would find it empty. What is not there may still appear.
+        if path.metadata().is_ok_and(|found| !found.is_file()) {
+            return content;
+        }
         let digest = self.digest(&content);
         // Of two readings the first counts: when the file changed between them, the next look finds it changed.
         let found = self.files.entry(path.to_owned());
@@ -46,6 +50,19 @@ impl Sources {
         })
     }
 
+    /// The same files with what they hold now.
+    pub(crate) fn refreshed(&self) -> Self {
+        let read = |(path, found): (&PathBuf, &Found)| {
+            let max_bytes = found.max_bytes;
+            let digest = self.digest(&files::read(path, max_bytes));
+            (path.clone(), Found { max_bytes, digest })
+        };
+        Self {
+            hasher: self.hasher.clone(),
+            files: self.files.iter().map(read).collect(),
+        }
+    }
+
     fn digest(&self, content: &Result<Zeroizing<Vec<u8>>, FileError>) -> Result<u64, FileError> {
         let content = content.as_ref().map_err(|error| *error)?;
         Ok(self.hasher.hash_one(content.as_slice()))
@@ -55,5 +72,17 @@ impl Sources {
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.files.keys()).finish()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_read_once_only_is_not_watched() {
+        let mut sources = Sources::default();
+        sources.read(Path::new("/dev/null"), 16).unwrap();
+        assert!(sources.files.is_empty());
     }
 }

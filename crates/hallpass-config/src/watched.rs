@@ -10,7 +10,7 @@ use crate::sources::Sources;
 /// Watched are the YAML files, and the files that `*-file` keys name for a secret. Their contents are compared, not
 /// their times: a mounted volume whose symbolic links are swapped counts as changed only when a content differs. A
 /// file that cannot be read is watched too, so that its return is noticed. The environment and the flags of a process
-/// do not change; files of another kind, such as a JWK set, belong to the code that uses them.
+/// do not change; what is no regular file, such as a pipe, can be read once only; files of another kind, such as a JWK set, belong to the code that uses them.
 ///
 /// It starts no thread and no timer: ask [`has_changed`](Self::has_changed) every few seconds.
 ///
@@ -39,7 +39,7 @@ use crate::sources::Sources;
 /// assert_eq!(watched.load::<Settings>()?.settings().name, "after");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WatchedLoader {
     loader: Loader,
     sources: Sources,
@@ -73,5 +73,15 @@ impl WatchedLoader {
     #[must_use]
     pub fn has_changed(&self) -> bool {
         self.sources.have_changed()
+    }
+
+    /// The same loader, as if it had just loaded: what [has not changed](Self::has_changed) for it a moment later is
+    /// complete, and nobody is writing it. Blocks the thread as well.
+    #[must_use]
+    pub fn refreshed(&self) -> Self {
+        Self {
+            loader: self.loader.clone(),
+            sources: self.sources.refreshed(),
+        }
     }
 }

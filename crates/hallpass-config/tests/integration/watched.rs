@@ -74,6 +74,20 @@ fn a_swapped_link_of_a_mounted_volume_is_seen() {
 }
 
 #[test]
+fn a_change_is_complete_when_it_stays_the_same_for_a_moment() {
+    let folder = folder();
+    let secret = folder.path().join("secret");
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    fs::write(&secret, "half").unwrap();
+    let seen = watched.refreshed();
+    fs::write(&secret, "half and half").unwrap();
+    assert!(seen.has_changed());
+    assert!(!seen.refreshed().has_changed());
+    assert!(watched.has_changed());
+}
+
+#[test]
 fn nothing_that_was_read_is_shown() {
     let folder = folder();
     let mut watched = watched(&folder);
