@@ -60,6 +60,7 @@
 //! | [`config`] | settings from YAML, environment and flags |
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer |
+//! | [`reload`] | settings that change while the process runs |
 //! | [`resource`] | verification, route rules, extractors |
 //! | [`token`] | claims, keys, `verify` |
 //! | [`upstream`] | discovery, choice of an instance, breaker, bulkhead, retry, transport, bodies |
@@ -69,6 +70,7 @@ extern crate self as hallpass;
 
 mod error;
 mod parts;
+pub mod reload;
 mod settings;
 
 pub use hallpass_client as client;

@@ -7,6 +7,7 @@
 
 #[path = "../../fuzz/entry.rs"]
 mod entry;
+mod reload;
 mod seed;
 mod settings;
 mod smoke;

@@ -1,0 +1,227 @@
+//! Settings that change while the process runs.
+//!
+//! A [`Reloader`] loads settings again when the process gets SIGHUP, and when a file that they came from (a YAML file, or
+//! one that a `-file` key names) holds something else. What cannot be used is said once in the log, with all problems, and
+//! counted; the last good settings stay in effect.
+//!
+//! ```no_run
+//! use hallpass::config::Loader;
+//! use hallpass::reload::Reloader;
+//! use hallpass::{BoxError, Settings};
+//!
+//! # async fn example() -> Result<(), BoxError> {
+//! let loader = Loader::new("hallpass").file("hallpass.yaml").process_environment();
+//! let mut reloader = Reloader::new(loader)?;
+//! let settings = reloader.load::<Settings>()?.into_settings();
+//! # let _ = settings;
+//! tokio::spawn(reloader.run(async |settings: Settings| {
+//!     tracing::info!(name = settings.service.name, "the settings are these now");
+//!     Ok::<(), BoxError>(())
+//! }));
+//! # Ok(())
+//! # }
+//! ```
+
+mod metrics;
+mod wake_up;
+
+use std::fmt::Display;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_clock::{Clock, SystemClock};
+use hallpass_config::{Configuration, Loaded, Loader, Problems, WatchedLoader};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use self::wake_up::{Hangup, WakeUp};
+
+pub use metrics::ReloadMetrics;
+
+/// How often files are looked at unless the caller says otherwise.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How long files must stay as they are before they are loaded: somebody may be writing them.
+const SETTLING: Duration = Duration::from_millis(200);
+/// How often a file may change within [`SETTLING`] before it is loaded nevertheless.
+const MAX_SETTLING_ROUNDS: u32 = 25;
+
+/// Loads settings, and loads them again on SIGHUP and when a file that they came from changes.
+///
+/// Works for any [`Configuration`]. Files are compared by what they hold, every 5 seconds, so that mounted volumes
+/// and swapped symbolic links work; a file that changed is loaded when it has stayed the same for 200 ms.
+/// The environment and flags of a process do not change; they count again with each load.
+///
+/// **Not watched**: files that are read later than the settings, such as a JWK set, and what is no regular file.
+#[derive(Debug)]
+pub struct Reloader {
+    /// Shared with the threads that read files.
+    loader: Arc<WatchedLoader>,
+    clock: Arc<dyn Clock>,
+    interval: Duration,
+    ticks: Option<Interval>,
+    hangup: Hangup,
+    metrics: ReloadMetrics,
+}
+
+impl Reloader {
+    /// A reloader for what `loader` loads. From here on SIGHUP does not end the process; one that comes before the first
+    /// [`changed`](Self::changed) is kept.
+    ///
+    /// # Errors
+    /// Outside of a tokio runtime with I/O, or when the signal cannot be handled.
+    pub fn new(loader: Loader) -> io::Result<Self> {
+        Ok(Self {
+            loader: Arc::new(WatchedLoader::new(loader)),
+            clock: Arc::new(SystemClock::new()),
+            interval: INTERVAL,
+            ticks: None,
+            hangup: Hangup::install()?,
+            metrics: ReloadMetrics::default(),
+        })
+    }
+
+    /// Looks at the files this often, at least every millisecond. Default: 5 seconds.
+    #[must_use]
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.interval = interval.max(Duration::from_millis(1));
+        self.ticks = None;
+        self
+    }
+
+    /// Counts here, in place of [`metrics`](Self::metrics) of its own.
+    #[must_use]
+    pub fn count_in(mut self, metrics: ReloadMetrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ReloadMetrics {
+        &self.metrics
+    }
+
+    /// The first load, at the start of the process. Blocks the thread while files are read.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
+        let loaded = Arc::make_mut(&mut self.loader).load();
+        if loaded.is_ok() {
+            self.metrics.succeeded_at(self.clock.now());
+        }
+        loaded
+    }
+
+    /// Waits until SIGHUP comes or a file has changed. Nothing is lost when the future is dropped before its end.
+    pub async fn changed(&mut self) {
+        loop {
+            match self.wake_up().await {
+                WakeUp::Hangup => {
+                    tracing::info!("SIGHUP: loading the configuration again");
+                    return;
+                }
+                WakeUp::Tick if self.have_changed().await => {
+                    self.settle().await;
+                    tracing::info!("a configuration file has changed: loading it again");
+                    return;
+                }
+                WakeUp::Tick => {}
+            }
+        }
+    }
+
+    /// Loads again and gives what is usable to `apply`. What it cannot take, and what cannot be loaded, is logged and
+    /// counted; to leave the process as it was then is up to `apply`. Returns whether all went well.
+    ///
+    /// `apply` is called on SIGHUP even if nothing has changed.
+    pub async fn reload<T, E, F>(&mut self, apply: impl FnOnce(T) -> F) -> bool
+    where
+        T: Configuration + Send + 'static,
+        E: Display,
+        F: Future<Output = Result<(), E>>,
+    {
+        let outcome = match self.load_again::<T>().await {
+            Ok(settings) => apply(settings).await.map_err(|error| error.to_string()),
+            Err(problems) => Err(problems),
+        };
+        match &outcome {
+            Ok(()) => {
+                self.metrics.taken(self.clock.now());
+                tracing::info!("the configuration was loaded again");
+            }
+            Err(problems) => {
+                self.metrics.refused();
+                tracing::error!(
+                    %problems,
+                    "the new configuration cannot be used; the last good one stays in effect"
+                );
+            }
+        }
+        outcome.is_ok()
+    }
+
+    /// [`changed`](Self::changed) and [`reload`](Self::reload), for as long as the process runs. Spawn it, or wait for it
+    /// beside the server.
+    pub async fn run<T, E, F>(mut self, mut apply: impl FnMut(T) -> F)
+    where
+        T: Configuration + Send + 'static,
+        E: Display,
+        F: Future<Output = Result<(), E>>,
+    {
+        loop {
+            self.changed().await;
+            self.reload(&mut apply).await;
+        }
+    }
+
+    async fn wake_up(&mut self) -> WakeUp {
+        let ticks = self.ticks.get_or_insert_with(|| {
+            let first = tokio::time::Instant::now() + self.interval;
+            let mut ticks = tokio::time::interval_at(first, self.interval);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        });
+        tokio::select! {
+            () = self.hangup.received() => WakeUp::Hangup,
+            _now = ticks.tick() => WakeUp::Tick,
+        }
+    }
+
+    async fn have_changed(&self) -> bool {
+        let loader = Arc::clone(&self.loader);
+        // A failed task is a runtime that is ending.
+        let looked = tokio::task::spawn_blocking(move || loader.has_changed()).await;
+        looked.unwrap_or(false)
+    }
+
+    /// Waits until nobody writes the files any more, at most for [`MAX_SETTLING_ROUNDS`].
+    async fn settle(&self) {
+        let mut seen = Arc::clone(&self.loader);
+        for _round in 0..MAX_SETTLING_ROUNDS {
+            let before = Arc::clone(&seen);
+            let look = tokio::task::spawn_blocking(move || {
+                before.has_changed().then(|| before.refreshed())
+            });
+            match look.await {
+                Ok(Some(now)) => seen = Arc::new(now),
+                Ok(None) | Err(_) => return,
+            }
+            tokio::time::sleep(SETTLING).await;
+        }
+    }
+
+    async fn load_again<T: Configuration + Send + 'static>(&mut self) -> Result<T, String> {
+        let mut loader = Arc::clone(&self.loader);
+        let load = tokio::task::spawn_blocking(move || {
+            let loaded = Arc::make_mut(&mut loader).load::<T>();
+            (loaded, loader)
+        });
+        let (loaded, loader) = load.await.map_err(|error| error.to_string())?;
+        self.loader = loader;
+        loaded
+            .map(Loaded::into_settings)
+            .map_err(|problems| problems.to_string())
+    }
+}

@@ -1,0 +1,181 @@
+//! Settings that change while the process runs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use hallpass::config::Loader;
+use hallpass::reload::{ReloadMetrics, Reloader};
+use hallpass::{BoxError, Settings};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
+
+/// Often enough for a test, and more than once while nothing changes.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// Long enough for a slow machine; nothing waits for it unless something is wrong.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A reloader at work on a file of its own.
+struct Rig {
+    folder: TempDir,
+    taken: UnboundedReceiver<Settings>,
+    metrics: ReloadMetrics,
+    running: JoinHandle<()>,
+}
+
+impl Rig {
+    /// Looks at its file this often. Names that begin with `refused` are not taken.
+    fn start(yaml: &str, interval: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hallpass.yaml");
+        fs::write(&file, yaml).unwrap();
+        let loader = Loader::new("hallpass").file(file);
+        let mut reloader = Reloader::new(loader).unwrap().every(interval);
+        reloader.load::<Settings>().unwrap();
+        let metrics = reloader.metrics().clone();
+        let (sender, taken) = unbounded_channel();
+        let running = tokio::spawn(reloader.run(move |settings: Settings| {
+            let name = settings.service.name.as_deref().unwrap_or_default();
+            if name.starts_with("refused") {
+                return std::future::ready(Err(BoxError::from("not this one")));
+            }
+            sender.send(settings).unwrap();
+            std::future::ready(Ok(()))
+        }));
+        Self {
+            folder,
+            taken,
+            metrics,
+            running,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, yaml: &str) {
+        fs::write(self.file("hallpass.yaml"), yaml).unwrap();
+    }
+
+    /// The next settings that are taken.
+    async fn next(&mut self) -> Settings {
+        let next = tokio::time::timeout(PATIENCE, self.taken.recv()).await;
+        next.unwrap().unwrap()
+    }
+
+    async fn next_name(&mut self) -> String {
+        self.next().await.service.name.unwrap()
+    }
+
+    fn metrics(&self) -> String {
+        let mut registry = Registry::default();
+        self.metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    /// Waits until so many reloads have been refused.
+    async fn refused(&self, times: u32) {
+        let line = format!("hallpass_config_reloads_total{{result=\"refused\"}} {times}\n");
+        let seen = async {
+            let mut looks = tokio::time::interval(INTERVAL);
+            while !self.metrics().contains(&line) {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, seen).await.unwrap();
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+fn named(name: &str) -> String {
+    format!("hallpass: {{ service: {{ name: {name} }} }}")
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken() {
+    let mut rig = Rig::start(&named("one"), INTERVAL);
+    rig.write(&named("two"));
+    assert_eq!(rig.next_name().await, "two");
+    // As Kubernetes does, and many editors.
+    fs::write(rig.file("new"), named("three")).unwrap();
+    fs::rename(rig.file("new"), rig.file("hallpass.yaml")).unwrap();
+    assert_eq!(rig.next_name().await, "three");
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_last_good_settings_and_a_mended_one_is_taken() {
+    let mut rig = Rig::start(&named("one"), INTERVAL);
+    rig.write("hallpass: { service: { name: ");
+    rig.refused(1).await;
+    // Settings that can be read and not be used are the same.
+    rig.write(&named("refused-by-a-part"));
+    rig.refused(2).await;
+    rig.write(&named("two"));
+    assert_eq!(rig.next_name().await, "two");
+    assert!(rig.metrics().contains("{result=\"ok\"} 1\n"));
+    // What is broken was told once a change, not once a look.
+    rig.refused(2).await;
+}
+
+#[tokio::test]
+async fn a_secret_in_a_file_of_its_own_is_taken() {
+    let yaml = "hallpass: { internal-token: { client-id: caller, client-secret-file: secret, \
+                token-url: 'http://127.0.0.1:1/token' } }";
+    let mut rig = Rig::start(&named("one"), INTERVAL);
+    fs::write(rig.file("secret"), "first").unwrap();
+    rig.write(yaml);
+    rig.next().await;
+    fs::write(rig.file("secret"), "second\n").unwrap();
+    let settings = rig.next().await;
+    let service = settings.internal_token.token_service.unwrap();
+    assert!(!format!("{service:?}").contains("second"));
+}
+
+/// In a process of its own: the signal goes to everybody in it.
+#[test]
+fn sighup_loads_again() {
+    let test = "reload::sighup_loads_without_waiting_for_the_next_look";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--ignored", "--exact", test]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("1 passed"), "{told}");
+}
+
+#[ignore = "run by the test above, alone in a process"]
+#[tokio::test]
+async fn sighup_loads_without_waiting_for_the_next_look() {
+    let mut rig = Rig::start(&named("one"), Duration::from_secs(3600));
+    rig.write(&named("two"));
+    let kill = ["-c", r#"kill -s HUP "$0""#, &std::process::id().to_string()];
+    assert!(Command::new("sh").args(kill).status().unwrap().success());
+    assert_eq!(rig.next_name().await, "two");
+    assert!(
+        rig.metrics()
+            .contains("last_reload_success_timestamp_seconds ")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_do_not_change_are_left_alone() {
+    let mut rig = Rig::start(&named("one"), Duration::from_secs(5));
+    let nothing = tokio::time::timeout(Duration::from_secs(60), rig.taken.recv()).await;
+    assert!(nothing.is_err());
+    assert!(!rig.metrics().contains("{result="));
+}
+
+#[test]
+fn outside_of_a_runtime_there_is_no_reloader() {
+    assert!(Reloader::new(Loader::new("hallpass")).is_err());
+}
