@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hallpass_token::{Audience, Scope, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::clients::registry::Client;
@@ -72,19 +73,27 @@ pub(crate) struct AuditWriter {
     queue: mpsc::Receiver<AuditEvent>,
 }
 
-/// A queue whose lost events are counted in `dropped`.
-pub(crate) fn queue(dropped: Counter) -> (Audit, AuditWriter) {
+/// A queue and the task that empties it.
+pub(crate) fn queue() -> (Audit, AuditWriter) {
     let (sender, receiver) = mpsc::channel(QUEUE_EVENTS);
     (
         Audit {
             queue: sender,
-            dropped,
+            dropped: Counter::default(),
         },
         AuditWriter { queue: receiver },
     )
 }
 
 impl Audit {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "audit_dropped",
+            "Audit events lost because the writer could not keep up",
+            self.dropped.clone(),
+        );
+    }
+
     /// Whether anybody reads audit events; when not, nothing needs to be made for them.
     pub(crate) fn is_read(&self) -> bool {
         tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO)

@@ -13,13 +13,13 @@ use http::HeaderValue;
 
 use crate::audit::{self, Audit, AuditWriter};
 use crate::clients::configured;
-use crate::clients::registry::Registry;
+use crate::clients::registry::{ClientMetrics, Registry};
 use crate::clients::secret::process_key;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
 use crate::keys::record::KeyRecord;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::{KeyMetrics, KeyRing};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::token::client_auth::{Attempt, Authenticator};
@@ -50,23 +50,25 @@ impl Core {
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, AuditWriter), Error> {
         let store = Store::open(&settings.store, settings.sealing_key()).await?;
-        let mut metrics = Metrics::new();
-        metrics.register_counter(
-            "store_queries",
-            "Statements that the store was asked; none of them for a token",
-            store.counter(),
-        );
+        let metrics = Metrics::new();
         let process_key = process_key()?;
-        let registry = load_registry(settings, &store, None, &process_key, &metrics).await?;
-        let keys = load_keys(settings, &store, clock.as_ref(), &metrics).await?;
+        let registry =
+            load_registry(settings, &store, None, &process_key, &metrics.clients).await?;
+        let keys = load_keys(settings, &store, clock.as_ref(), &metrics.keys).await?;
         let metadata = Metadata::render(&urls, &registry, &keys)?;
-        let (audit, writer) = audit::queue(metrics.audit_dropped.clone());
+        let (audit, writer) = audit::queue();
+        let authenticator = Authenticator::new(process_key.clone());
+        metrics.add(|registry| {
+            store.register(registry);
+            authenticator.register(registry);
+            audit.register(registry);
+        });
         let core = Self {
             urls,
             registry: ArcSwap::from_pointee(registry),
             keys: ArcSwap::from_pointee(keys),
             metadata: ArcSwap::from_pointee(metadata),
-            authenticator: Authenticator::new(process_key.clone(), metrics.costly_checks.clone()),
+            authenticator,
             process_key,
             audit,
             metrics,
@@ -88,10 +90,16 @@ impl Core {
             &self.store,
             Some(&known),
             &self.process_key,
-            &self.metrics,
+            &self.metrics.clients,
         )
         .await?;
-        let keys = load_keys(settings, &self.store, self.clock.as_ref(), &self.metrics).await?;
+        let keys = load_keys(
+            settings,
+            &self.store,
+            self.clock.as_ref(),
+            &self.metrics.keys,
+        )
+        .await?;
         let metadata = Metadata::render(&self.urls, &registry, &keys)?;
         self.keys.store(Arc::new(keys));
         self.registry.store(Arc::new(registry));
@@ -167,7 +175,7 @@ async fn load_registry(
     store: &Store,
     known: Option<&Arc<Registry>>,
     process_key: &hmac::Key,
-    metrics: &Metrics,
+    metrics: &ClientMetrics,
 ) -> Result<Registry, Error> {
     let mut registrations = configured::registrations(settings, known, process_key).await?;
     registrations.extend(store.clients().await?);
@@ -194,7 +202,7 @@ async fn load_keys(
     settings: &IssuerSettings,
     store: &Store,
     clock: &dyn Clock,
-    metrics: &Metrics,
+    metrics: &KeyMetrics,
 ) -> Result<KeyRing, Error> {
     let algorithm: Algorithm = settings.algorithm;
     let mut records = store.keys().await?;
@@ -204,13 +212,6 @@ async fn load_keys(
         store.add_keys(std::slice::from_ref(&created)).await?;
         records.push(created);
     }
-    metrics.set_keys(records.iter().map(|record| {
-        (
-            record.kid.as_str(),
-            record.algorithm.as_str(),
-            record.state.as_str(),
-            record.created_at,
-        )
-    }));
+    metrics.set(&records);
     KeyRing::new(records, algorithm).map_err(|problem| store.damaged(problem))
 }

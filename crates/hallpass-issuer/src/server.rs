@@ -160,7 +160,7 @@ impl RunningIssuer {
     /// Tokens issued since the start.
     #[must_use]
     pub fn tokens_issued(&self) -> u64 {
-        self.core.metrics().tokens_issued.get()
+        self.core.metrics().tokens.issued.get()
     }
 
     /// All metrics as `/metrics` serves them.

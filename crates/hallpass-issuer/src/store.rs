@@ -15,6 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::Sealer;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
@@ -84,9 +85,12 @@ impl Store {
         self.queries.get()
     }
 
-    /// The counter behind [`Self::queries`].
-    pub(crate) fn counter(&self) -> Counter {
-        self.queries.clone()
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "store_queries",
+            "Statements that the store was asked; none of them for a token",
+            self.queries.clone(),
+        );
     }
 
     /// Closes the file; later statements fail.

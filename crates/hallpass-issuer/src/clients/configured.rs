@@ -99,8 +99,8 @@ mod tests {
 
     use super::*;
     use crate::clients::registration::GrantType;
+    use crate::clients::registry::ClientMetrics;
     use crate::clients::secret::process_key;
-    use crate::metrics::Metrics;
 
     fn settings(secrets: impl Iterator<Item = String>) -> IssuerSettings {
         let client = |(n, secret): (usize, String)| RegisteredClient {
@@ -125,7 +125,7 @@ mod tests {
     ) -> Arc<Registry> {
         let registrations = registrations(settings, known, key).await.unwrap();
         let known = known.map(Arc::as_ref);
-        Arc::new(Registry::build(registrations, known, &Metrics::new()).unwrap())
+        Arc::new(Registry::build(registrations, known, &ClientMetrics::default()).unwrap())
     }
 
     /// What each client's secret is kept as. A new argon2id run draws a new salt, so it would show.

@@ -8,13 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::{Audience, ClientId, Scope, Subject, UnixTime};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::{self, Candidate, LiveSecret};
 use crate::error::Error;
-use crate::metrics::{MAX_CLIENT_LABELS, Metrics, OTHER_CLIENTS};
 
+/// Clients that get a label of their own; the tokens of all others are counted under [`OTHER_CLIENTS`].
+const MAX_CLIENT_LABELS: usize = 1_000;
+/// The label of clients beyond [`MAX_CLIENT_LABELS`].
+const OTHER_CLIENTS: &str = "_other";
 /// Live secrets a client may have: the current one and the one before it.
 const MAX_LIVE_SECRETS: usize = 2;
 /// Scopes that the metadata document lists at most.
@@ -64,7 +71,7 @@ impl Registry {
     pub(crate) fn build(
         registrations: Vec<Registration>,
         known: Option<&Self>,
-        metrics: &Metrics,
+        metrics: &ClientMetrics,
     ) -> Result<Self, Error> {
         let mut clients = HashMap::with_capacity(registrations.len());
         let mut scopes_supported = BTreeSet::new();
@@ -96,7 +103,7 @@ impl Registry {
             clients.insert(Box::from(client.id.as_str()), Arc::new(client));
         }
         metrics
-            .clients
+            .registered
             .set(i64::try_from(clients.len()).unwrap_or(i64::MAX));
         let decoy = decoy(costly_runs > 0, known)?;
         Ok(Self {
@@ -145,7 +152,7 @@ impl Client {
         registration: Registration,
         before: Option<&Arc<Self>>,
         label: Option<&str>,
-        metrics: &Metrics,
+        metrics: &ClientMetrics,
     ) -> Result<Self, Error> {
         let Registration {
             client_id,
@@ -233,5 +240,39 @@ impl Client {
     /// The services that it may call.
     pub(crate) const fn targets(&self) -> &[RegisteredTarget] {
         &self.targets
+    }
+}
+
+/// What is counted per registered client; it outlives each snapshot.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ClientMetrics {
+    registered: Gauge,
+    issued: Family<IssuedLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IssuedLabels {
+    grant: &'static str,
+    client: String,
+    audience: String,
+}
+
+impl ClientMetrics {
+    pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
+        registry.register("tokens_issued", "Tokens issued", self.issued.clone());
+        registry.register(
+            "issuer_clients",
+            "Registered clients",
+            self.registered.clone(),
+        );
+    }
+
+    /// The counter of tokens for one grant, client and audience, resolved once per registration.
+    fn issued(&self, grant: &'static str, client: &str, audience: &str) -> Counter {
+        self.issued.get_or_create_owned(&IssuedLabels {
+            grant,
+            client: client.to_owned(),
+            audience: audience.to_owned(),
+        })
     }
 }

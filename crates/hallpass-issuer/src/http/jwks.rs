@@ -4,10 +4,13 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
 
 use crate::http::respond;
 use crate::keys::ring::KeyRing;
-use crate::metrics::Metrics;
 
 const JWK_SET: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
@@ -16,17 +19,17 @@ pub(crate) fn response(
     keys: &KeyRing,
     cache_control: &HeaderValue,
     headers: &HeaderMap,
-    metrics: &Metrics,
+    metrics: &JwksMetrics,
 ) -> Response {
     let fresh = headers
         .get_all(IF_NONE_MATCH)
         .iter()
         .any(|known| names(known, keys.etag()));
     let mut response = if fresh {
-        metrics.jwks_not_modified.inc();
+        metrics.not_modified.inc();
         respond(StatusCode::NOT_MODIFIED, JWK_SET, Bytes::new())
     } else {
-        metrics.jwks_full.inc();
+        metrics.full.inc();
         respond(StatusCode::OK, JWK_SET, keys.jwks().clone())
     };
     let headers = response.headers_mut();
@@ -42,4 +45,39 @@ fn names(known: &HeaderValue, etag: &HeaderValue) -> bool {
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
         .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+}
+
+/// How often the key set was sent, in full or as 304.
+#[derive(Debug)]
+pub(crate) struct JwksMetrics {
+    requests: Family<ResultLabel, Counter>,
+    full: Counter,
+    not_modified: Counter,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+impl Default for JwksMetrics {
+    fn default() -> Self {
+        let requests = Family::<ResultLabel, Counter>::default();
+        let of = |result| requests.get_or_create_owned(&ResultLabel { result });
+        Self {
+            full: of("full"),
+            not_modified: of("not_modified"),
+            requests,
+        }
+    }
+}
+
+impl JwksMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "jwks_requests",
+            "Responses with the key set",
+            self.requests.clone(),
+        );
+    }
 }

@@ -83,7 +83,7 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
 
 async fn key_set(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
     let (keys, cache_control) = (core.keys(), core.jwks_cache_control());
-    jwks::response(&keys, cache_control, &headers, core.metrics())
+    jwks::response(&keys, cache_control, &headers, &core.metrics().jwks)
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {

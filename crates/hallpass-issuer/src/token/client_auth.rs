@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use hallpass_token::UnixTime;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
@@ -48,13 +49,21 @@ pub(crate) struct Attempt {
 
 impl Authenticator {
     /// Remembers right secrets under `process_key`.
-    pub(crate) fn new(process_key: hmac::Key, costly_checks: Counter) -> Self {
+    pub(crate) fn new(process_key: hmac::Key) -> Self {
         Self {
             process_key,
             throttle: Throttle::new(),
             costly: Arc::new(Semaphore::new(COSTLY_CHECKS_AT_ONCE)),
-            costly_checks,
+            costly_checks: Counter::default(),
         }
+    }
+
+    pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
+        registry.register(
+            "costly_secret_checks",
+            "argon2id runs for client secrets that a person chose",
+            self.costly_checks.clone(),
+        );
     }
 
     /// The client, when its secret is right.

@@ -60,7 +60,7 @@ where
         Err(refusal) => refuse(core, refusal, None, attempt),
     };
     let took = core.clock().monotonic().saturating_sub(attempt.monotonic);
-    core.metrics().token_duration.observe(took.as_secs_f64());
+    core.metrics().tokens.duration.observe(took.as_secs_f64());
     response
 }
 
@@ -158,7 +158,7 @@ impl Issued<'_> {
             claims,
         } = self;
         target.issued.inc();
-        core.metrics().tokens_issued.inc();
+        core.metrics().tokens.issued.inc();
         // Every part is free of characters that JSON escapes: base64url, digits, and the charset of RFC 6749 scopes.
         let (token, scope) = (token.expose(), claims.scope.as_str());
         let mut json = String::with_capacity(token.len() + scope.len() + RESPONSE_OVERHEAD_BYTES);
@@ -202,7 +202,7 @@ fn refuse(
     asked: Option<(&TokenRequest<'_>, Caller)>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
-    core.metrics().refused(refusal.reason());
+    core.metrics().tokens.refused(refusal.reason());
     let audit = core.audit();
     if audit.is_read() {
         let grant = grant_name(asked.as_ref().map(|(request, _)| *request));
