@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass_issuer::IssuerServer;
-use hallpass_issuer::{GrantType, IssuerSettings, RegisteredClient, SecretKind};
+use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -89,7 +89,7 @@ async fn issuer() -> Result<(), Failure> {
     let settings = IssuerSettings {
         listen: "127.0.0.1:0".parse()?,
         store: folder.path().join("issuer.db"),
-        clients: vec![RegisteredClient {
+        clients: vec![ClientSettings {
             client_id: CLIENT_ID.to_owned(),
             client_secret: Secret::new(SECRET),
             secret_kind: SecretKind::Chosen,

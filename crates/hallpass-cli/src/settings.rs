@@ -41,7 +41,7 @@ impl Configuration for Everything {
 }
 
 /// Where a command's configuration comes from: declared once, flattened into every command that reads one.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct ConfigArguments {
     /// The YAML file with the configuration; without one, defaults and the environment.
     #[arg(long, value_name = "FILE")]
@@ -51,7 +51,7 @@ pub(crate) struct ConfigArguments {
 }
 
 /// The top-level key of a configuration.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct PrefixArgument {
     /// The top-level key of the configuration; default: `hallpass` or `scccy`, whichever the file has.
     #[arg(long, value_name = "PREFIX")]
@@ -69,7 +69,15 @@ impl ConfigArguments {
     /// # Errors
     /// A usage failure, also when the file has no such section.
     pub(crate) fn issuer(&self) -> Result<IssuerSettings, Failure> {
-        let section = load(&self.loader())?.into_settings().issuer;
+        self.issuer_of(load(&self.loader())?)
+    }
+
+    /// The `issuer` section of what was loaded for these arguments.
+    ///
+    /// # Errors
+    /// A usage failure when a file was given and has no such section.
+    pub(crate) fn issuer_of(&self, loaded: Loaded<Everything>) -> Result<IssuerSettings, Failure> {
+        let section = loaded.into_settings().issuer;
         match (section, &self.config) {
             (Some(section), _) => Ok(section),
             (None, None) => Ok(IssuerSettings::default()),

@@ -21,6 +21,7 @@ use crate::http::public_urls::PublicUrls;
 use crate::keys::record::KeyRecord;
 use crate::keys::ring::{KeyMetrics, KeyRing};
 use crate::metrics::Metrics;
+use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::token::client_auth::{Attempt, Authenticator};
 
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     /// Random, never leaves the process: what is remembered of secrets is an HMAC under it.
     process_key: hmac::Key,
+    start_settings: StartSettings,
     registry: ArcSwap<Registry>,
     keys: ArcSwap<KeyRing>,
     metadata: ArcSwap<Metadata>,
@@ -65,6 +67,7 @@ impl Core {
         });
         let core = Self {
             urls,
+            start_settings: StartSettings::new(settings, &process_key),
             registry: ArcSwap::from_pointee(registry),
             keys: ArcSwap::from_pointee(keys),
             metadata: ArcSwap::from_pointee(metadata),
@@ -82,8 +85,9 @@ impl Core {
 
     /// Reads keys and registry again and swaps them in; on an error everything stays as it was.
     ///
-    /// Of the secrets that people chose only those are hashed that the registry in use does not know.
-    pub(crate) async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {
+    /// Of the secrets that people chose only those are hashed that the registry in use does not know. Changed settings
+    /// that need a restart are named in the log and have no effect.
+    pub(crate) async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
         let known = self.registry();
         let registry = load_registry(
             settings,
@@ -104,6 +108,13 @@ impl Core {
         self.keys.store(Arc::new(keys));
         self.registry.store(Arc::new(registry));
         self.metadata.store(Arc::new(metadata));
+        let now = StartSettings::new(settings, &self.process_key);
+        for key in self.start_settings.changed_in(&now) {
+            tracing::warn!(
+                key = format!("issuer.{key}"),
+                "a changed setting needs a restart"
+            );
+        }
         Ok(())
     }
 

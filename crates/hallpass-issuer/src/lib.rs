@@ -46,6 +46,7 @@ mod metrics;
 mod provisioning;
 mod server;
 mod settings;
+mod start_settings;
 mod store;
 mod token;
 
@@ -57,6 +58,6 @@ pub use crate::error::Error;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::server::{DEFAULT_DRAIN_LIMIT, IssuerServer, RunningIssuer};
-pub use crate::settings::{IssuerSettings, RegisteredClient, SecretKind};
+pub use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
 pub use crate::token::endpoint::MAX_BODY_BYTES;
 pub use crate::token::refusal::{Refusal, WireError};

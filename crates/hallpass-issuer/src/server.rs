@@ -11,6 +11,7 @@ use axum::Router;
 use bytes::Bytes;
 use hallpass_clock::Clock;
 use hallpass_listen::{Drain, HttpServer, RunningServer};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -169,6 +170,11 @@ impl RunningIssuer {
         self.core.metrics().text()
     }
 
+    /// Adds metrics of the program around the issuer to what `/metrics` serves, under the prefix `hallpass_`.
+    pub fn register_metrics(&self, register: impl FnOnce(&mut Registry)) {
+        self.core.metrics().add(register);
+    }
+
     /// Statements that the store was asked since the start; issuing tokens adds none.
     #[must_use]
     pub fn store_queries(&self) -> u64 {
@@ -177,12 +183,13 @@ impl RunningIssuer {
 
     /// Reads keys and clients again, from `settings` and from the store, and swaps them in between two requests.
     ///
-    /// Takes `clients`, `token_life` and `algorithm` from `settings`; name, addresses and store stay as they were.
+    /// Takes `clients`, `token_life` and `algorithm` from `settings`. The other settings need a restart: a changed one is
+    /// named in the log and has no effect. Requests in flight go on with the snapshots that they began with.
     ///
     /// # Errors
     /// [`Error::Registration`] or an error of the store; the old snapshots then stay in use.
-    pub async fn reload(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        self.core.reload(settings).await
+    pub async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        self.core.apply(settings).await
     }
 
     /// Waits until the issuer stops by itself, which is a fault. Use it in a `select!` beside the signals.

@@ -124,7 +124,7 @@ pub struct IssuerSettings {
     /// `jwks-max-age-seconds`: how long verifiers may keep the public keys.
     pub jwks_max_age: Duration,
     /// `clients`: who may ask for tokens.
-    pub clients: Vec<RegisteredClient>,
+    pub clients: Vec<ClientSettings>,
 }
 
 impl Default for IssuerSettings {
@@ -145,7 +145,7 @@ impl Default for IssuerSettings {
 
 /// A client that may ask for tokens.
 #[derive(Clone, Debug)]
-pub struct RegisteredClient {
+pub struct ClientSettings {
     /// `client-id`: unique in the list.
     pub client_id: String,
     /// `client-secret` or `client-secret-file`.
@@ -204,7 +204,7 @@ impl IssuerSettings {
         let jwks_max_age = section.seconds("jwks-max-age-seconds");
         let clients = section.sections("clients");
         report_doubles(&clients, "client-id");
-        let clients: Vec<_> = clients.iter().map(RegisteredClient::read).collect();
+        let clients: Vec<_> = clients.iter().map(ClientSettings::read).collect();
         Some(Self {
             listen: listen?,
             name: name?,
@@ -219,7 +219,7 @@ impl IssuerSettings {
     }
 }
 
-impl RegisteredClient {
+impl ClientSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id = section.required("client-id", |section, key| {
             section.checked(key, named::<ClientId>)

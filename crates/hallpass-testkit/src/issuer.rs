@@ -8,7 +8,7 @@ use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::Algorithm;
-use hallpass_issuer::{GrantType, IssuerSettings, RegisteredClient, SecretKind};
+use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
 use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
 use tempfile::TempDir;
 
@@ -125,7 +125,7 @@ impl TestIssuer {
     pub async fn import_key(&self, text: &str) -> Result<Imported, BoxError> {
         let imported = import_keys(&self.settings, &self.clock, text).await?;
         if let Some(running) = &self.running {
-            running.reload(&self.settings).await?;
+            running.apply(&self.settings).await?;
         }
         Ok(imported)
     }
@@ -194,8 +194,8 @@ impl TestIssuerBuilder {
     }
 }
 
-fn client(id: &str, secret: &str, scopes: &str, audience: &str) -> RegisteredClient {
-    RegisteredClient {
+fn client(id: &str, secret: &str, scopes: &str, audience: &str) -> ClientSettings {
+    ClientSettings {
         client_id: id.to_owned(),
         client_secret: Secret::new(secret),
         secret_kind: SecretKind::Chosen,

@@ -1,25 +1,30 @@
 //! `hallpass issuer`: the authorization server.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass_issuer::IssuerSettings;
-use hallpass_issuer::{FirstClient, IssuerServer, RunningIssuer, first_client};
+use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::ConfigArguments;
+use reload::{IssuerConfiguration, Reload};
 
 /// Run the authorization server
 ///
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
-/// at its first start creates a client whose secret it prints once. SIGHUP reads clients and keys
-/// again; SIGTERM and Ctrl-C finish the requests in flight and stop.
+/// at its first start creates a client whose secret it prints once. Clients, token life and
+/// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
+/// store at once; a file that cannot be used changes nothing. SIGTERM and Ctrl-C finish the requests
+/// in flight and stop.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
     #[command(flatten)]
@@ -30,67 +35,56 @@ pub(crate) struct Issuer {
     /// Keep keys and clients in this file, not in the configured one.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// How often the files of the configuration are compared with what was read of them.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    watch_seconds: u64,
 }
 
 impl Issuer {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let settings = self.settings()?;
-        runtime::block_on(self.serve(settings))?
-    }
-
-    fn settings(&self) -> Result<IssuerSettings, Failure> {
-        let mut settings = self.config.issuer()?;
-        if let Some(listen) = self.listen {
-            settings.listen = listen;
-        }
-        if let Some(store) = &self.store {
-            settings.store.clone_from(store);
-        }
-        Ok(settings)
-    }
-
-    async fn serve(&self, settings: IssuerSettings) -> Result<Exit, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        // Handlers first: a signal that comes during the start must not be lost.
-        let mut signals = Signals::install()?;
-        // Before the store is touched: a second issuer must not create a client whose secret is never shown.
-        let listener = listen(settings.listen).await?;
-        let address = listener.local_addr().map_err(Failure::failed)?;
-        let created = first_client(&settings, &clock).await;
-        if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
-            output::print_line(&introduction(&created, address))?;
-        }
-        let started = IssuerServer::start_on(listener, &settings, clock).await;
-        let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
-        output::print_line(&greeting(&issuer, &settings))?;
-        loop {
-            tokio::select! {
-                request = signals.next() => match request {
-                    Request::Stop => break,
-                    Request::Reload => self.reload(&issuer).await,
-                },
-                error = issuer.failed() => return Err(Failure::failed(error)),
-            }
-        }
-        issuer.shutdown().await.map_err(Failure::failed)?;
-        Ok(Exit::Ok)
-    }
-
-    /// A configuration that cannot be used leaves everything as it was.
-    async fn reload(&self, issuer: &RunningIssuer) {
-        match self.settings() {
-            Ok(settings) => match issuer.reload(&settings).await {
-                Ok(()) => tracing::info!("clients and keys were read again"),
-                Err(error) => tracing::error!(%error, "not reloaded"),
-            },
-            Err(failure) => {
-                failure.report();
-                tracing::error!("not reloaded: the configuration cannot be used");
-            }
-        }
+        let mut configuration =
+            IssuerConfiguration::new(&self.config, self.listen, self.store.clone());
+        let settings = configuration.load()?;
+        let watch_every = Duration::from_secs(self.watch_seconds);
+        runtime::block_on(serve(configuration, settings, watch_every))?
     }
 }
 
+async fn serve(
+    configuration: IssuerConfiguration,
+    settings: IssuerSettings,
+    watch_every: Duration,
+) -> Result<Exit, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    // Handlers first: a signal that comes during the start must not be lost.
+    let mut signals = Signals::install()?;
+    // Before the store is touched: a second issuer must not create a client whose secret is never shown.
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let created = first_client(&settings, &clock).await;
+    if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
+        output::print_line(&introduction(&created, address))?;
+    }
+    let started = IssuerServer::start_on(listener, &settings, Arc::clone(&clock)).await;
+    let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
+    let mut reload = Reload::new(configuration, watch_every, clock);
+    issuer.register_metrics(|registry| reload.register(registry));
+    output::print_line(&greeting(&issuer, &settings))?;
+    loop {
+        tokio::select! {
+            request = signals.next() => match request {
+                Request::Stop => break,
+                Request::Reload => reload.run(&issuer).await,
+            },
+            () = reload.changed() => reload.run(&issuer).await,
+            error = issuer.failed() => return Err(Failure::failed(error)),
+        }
+    }
+    issuer.shutdown().await.map_err(Failure::failed)?;
+    Ok(Exit::Ok)
+}
+
+/// What a signal asks for.
 enum Request {
     Stop,
     Reload,

@@ -1,8 +1,9 @@
 //! `hallpass issuer` and `hallpass key import`
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, ChildStderr};
 
 use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::process::{command, run, run_with, signal, spawn};
 struct Running {
     child: Child,
     said: Vec<String>,
+    log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Running {
@@ -28,7 +30,8 @@ impl Running {
         {
             said.push(lines.next().expect("says where it listens").unwrap());
         }
-        Self { child, said }
+        let log = BufReader::new(child.stderr.take().unwrap()).lines();
+        Self { child, said, log }
     }
 
     fn url(&self, path: &str) -> String {
@@ -54,10 +57,18 @@ impl Running {
             .collect()
     }
 
+    /// The value of one line of `/metrics`, named without the prefix.
+    fn metric(&self, name: &str) -> String {
+        let text = String::from_utf8(get_bytes(&self.url("/metrics"))).unwrap();
+        let line = |line: &str| {
+            let value = line.strip_prefix("hallpass_")?.strip_prefix(name)?;
+            Some(value.strip_prefix(' ')?.to_owned())
+        };
+        text.lines().find_map(line).expect(name)
+    }
+
     fn wait_for_log(&mut self, text: &str) {
-        let stderr = self.child.stderr.as_mut().unwrap();
-        let mut lines = BufReader::new(stderr).lines();
-        assert!(lines.any(|line| line.unwrap().contains(text)), "{text}");
+        assert!(self.log.any(|line| line.unwrap().contains(text)), "{text}");
     }
 
     fn stop(mut self) -> i32 {
@@ -73,8 +84,12 @@ impl Drop for Running {
     }
 }
 
+fn get(url: &str) -> Value {
+    serde_json::from_slice(&get_bytes(url)).unwrap()
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn get(url: &str) -> Value {
+async fn get_bytes(url: &str) -> Vec<u8> {
     let request = http::Request::get(url).body(Body::empty()).unwrap();
     let response = HttpTransport::new()
         .unwrap()
@@ -82,7 +97,7 @@ async fn get(url: &str) -> Value {
         .await
         .unwrap();
     let body = response.into_body().collect_within(100_000).await.unwrap();
-    serde_json::from_slice(&body).unwrap()
+    body.to_vec()
 }
 
 #[test]
@@ -132,6 +147,58 @@ fn an_imported_key_is_published_after_a_hangup_without_a_restart() {
     assert_eq!(issuer.stop(), 0);
 }
 
+/// A configuration with so many clients, each with a generated secret.
+fn configuration(clients: usize) -> String {
+    let client = |n| {
+        format!(
+            "      - {{ client-id: client-{n}, client-secret: {n}-0123456789abcdef0123456789abcdef, \
+             secret-kind: generated, audiences: [service-system] }}\n"
+        )
+    };
+    let clients: String = (0..clients).map(client).collect();
+    format!("hallpass:\n  issuer:\n    token-life-seconds: 60\n    clients:\n{clients}")
+}
+
+#[test]
+fn a_changed_file_is_taken_without_a_signal_and_a_broken_one_keeps_the_last_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("issuer.yaml");
+    fs::write(&file, configuration(1)).unwrap();
+    let arguments = ["--config", "issuer.yaml", "--watch-seconds", "1"];
+    let mut issuer = Running::start(folder.path(), &arguments);
+    assert_eq!(issuer.metric("issuer_clients"), "1");
+
+    fs::write(&file, configuration(2)).unwrap();
+    issuer.wait_for_log("read again");
+    assert_eq!(issuer.metric("issuer_clients"), "2");
+    let success = issuer.metric("config_last_reload_success_timestamp_seconds");
+
+    let broken = configuration(3).replace("client-id: client-1", "client-id: client-0");
+    fs::write(&file, broken).unwrap();
+    issuer.wait_for_log("client-id: is the same as in an entry before");
+    issuer.wait_for_log("the last good one stays in use");
+    assert_eq!(issuer.metric("issuer_clients"), "2");
+    let refused = issuer.metric("config_reloads_total{result=\"refused\"}");
+    assert_eq!(refused, "1");
+    assert_eq!(
+        issuer.metric("config_last_reload_success_timestamp_seconds"),
+        success
+    );
+
+    fs::write(&file, configuration(3)).unwrap();
+    issuer.wait_for_log("read again");
+    assert_eq!(issuer.metric("issuer_clients"), "3");
+    assert_eq!(issuer.metric("config_reloads_total{result=\"ok\"}"), "2");
+
+    let listen = configuration(3).replace(
+        "issuer:",
+        "issuer:\n    listen: 127.0.0.1:1\n    name: other",
+    );
+    fs::write(&file, listen).unwrap();
+    issuer.wait_for_log("needs a restart");
+    assert_eq!(issuer.stop(), 0);
+}
+
 #[test]
 fn what_is_no_key_is_refused_with_64() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +245,7 @@ fn a_token_from_the_issuer_verifies_against_its_key_set() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Running::start(folder.path(), &[]);
     let secret = folder.path().join("secret");
-    std::fs::write(&secret, issuer.shown("client secret").unwrap()).unwrap();
+    fs::write(&secret, issuer.shown("client secret").unwrap()).unwrap();
     let token_url = issuer.url("/oauth2/token");
     let get = |secret: &Path, audience: &str| {
         let id = issuer.shown("client id").unwrap();
@@ -220,7 +287,7 @@ fn a_token_from_the_issuer_verifies_against_its_key_set() {
         (1, ""),
         "{outcome:?}"
     );
-    std::fs::write(&secret, "wrong").unwrap();
+    fs::write(&secret, "wrong").unwrap();
     let outcome = get(&secret, "service-system");
     assert_eq!(
         (outcome.code, outcome.stdout.as_str()),

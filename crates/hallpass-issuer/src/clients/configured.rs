@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::settings::{IssuerSettings, RegisteredClient, SecretKind};
+use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn run(&self, client: RegisteredClient) -> Result<Registration, Error> {
+    fn run(&self, client: ClientSettings) -> Result<Registration, Error> {
         let secret = Zeroizing::new(client.client_secret.expose().to_owned());
         let hashed = match client.secret_kind {
             SecretKind::Generated => {
@@ -103,7 +103,7 @@ mod tests {
     use crate::clients::secret::process_key;
 
     fn settings(secrets: impl Iterator<Item = String>) -> IssuerSettings {
-        let client = |(n, secret): (usize, String)| RegisteredClient {
+        let client = |(n, secret): (usize, String)| ClientSettings {
             client_id: format!("client-{n}"),
             client_secret: Secret::new(&secret),
             secret_kind: SecretKind::Chosen,

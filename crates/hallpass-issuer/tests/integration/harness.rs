@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hallpass_clock::{Clock, ManualClock};
 use hallpass_config::Secret;
-use hallpass_issuer::{GrantType, IssuerSettings, RegisteredClient, SecretKind};
+use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
     Audience, Issuer, JwkSet, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
@@ -148,9 +148,9 @@ pub(crate) fn client(
     secret: &str,
     scopes: &[&str],
     audiences: &[&str],
-) -> RegisteredClient {
+) -> ClientSettings {
     let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    RegisteredClient {
+    ClientSettings {
         client_id: id.to_owned(),
         client_secret: Secret::new(secret),
         secret_kind: SecretKind::Chosen,

@@ -42,7 +42,7 @@ async fn an_imported_key_signs_and_the_old_one_stays_published() {
         "a running issuer goes on with what it has"
     );
 
-    harness.issuer.reload(&harness.settings).await.unwrap();
+    harness.issuer.apply(&harness.settings).await.unwrap();
     let new = Value::from(imported.signing[0].key_id.as_str());
     assert_eq!(kids(&harness).await, [new.clone(), old.clone()]);
     let new_token = harness.token().await;
@@ -83,7 +83,7 @@ async fn importing_the_same_keys_again_changes_nothing() {
     import(&harness.settings, EC_PEM).await.unwrap();
     import(&harness.settings, EC_PEM).await.unwrap();
     let served = harness.get("/oauth2/jwks", &[]).await.json();
-    harness.issuer.reload(&harness.settings).await.unwrap();
+    harness.issuer.apply(&harness.settings).await.unwrap();
     let before = kids(&harness).await;
     assert_eq!(before.len(), 2);
     // The issuer's own public keys beside a private one: what signs goes on signing.
@@ -92,7 +92,7 @@ async fn importing_the_same_keys_again_changes_nothing() {
         "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"});
     set["keys"].as_array_mut().unwrap().push(other);
     import(&harness.settings, &set.to_string()).await.unwrap();
-    harness.issuer.reload(&harness.settings).await.unwrap();
+    harness.issuer.apply(&harness.settings).await.unwrap();
     let after = kids(&harness).await;
     assert_eq!(after[0], before[0]);
     assert!(after.contains(&before[1]) && after.len() == 3, "{after:?}");
@@ -108,7 +108,7 @@ async fn another_key_under_a_known_name_is_refused_and_nothing_is_changed() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::KeyIdTaken { .. }), "{error}");
-    harness.issuer.reload(&harness.settings).await.unwrap();
+    harness.issuer.apply(&harness.settings).await.unwrap();
     assert_eq!(kids(&harness).await, [kid]);
 }
 

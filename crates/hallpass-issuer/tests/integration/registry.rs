@@ -16,7 +16,7 @@ async fn a_reload_swaps_clients_between_two_requests_and_an_unusable_one_changes
     assert_eq!(harness.ask_as("new", SECRET, GRANT).await.status, 401);
     let mut changed = harness.settings.clone();
     changed.clients = vec![client("new", SECRET, &["fresh"], &["service-system"])];
-    harness.issuer.reload(&changed).await.unwrap();
+    harness.issuer.apply(&changed).await.unwrap();
     let fresh = format!("{GRANT}&scope=fresh");
     assert_eq!(harness.ask_as("new", SECRET, &fresh).await.status, 200);
     assert_eq!(
@@ -35,10 +35,30 @@ async fn a_reload_swaps_clients_between_two_requests_and_an_unusable_one_changes
         .clients
         .push(client("bad", SECRET, &["a\"b"], &["a"]));
     assert!(matches!(
-        harness.issuer.reload(&unusable).await,
+        harness.issuer.apply(&unusable).await,
         Err(Error::Registration { .. })
     ));
     assert_eq!(harness.ask_as("new", SECRET, GRANT).await.status, 200);
+}
+
+#[tokio::test]
+async fn no_request_fails_while_clients_are_swapped() {
+    let harness = Harness::start().await;
+    let mut other = harness.settings.clone();
+    other
+        .clients
+        .push(client("other", SECRET, &[], &["service-system"]));
+    let asking = async {
+        for _ in 0..100 {
+            assert_eq!(harness.ask(GRANT).await.status, 200);
+        }
+    };
+    let swapping = async {
+        for settings in [&other, &harness.settings].into_iter().cycle().take(20) {
+            harness.issuer.apply(settings).await.unwrap();
+        }
+    };
+    tokio::join!(asking, swapping);
 }
 
 #[tokio::test]

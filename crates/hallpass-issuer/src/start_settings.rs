@@ -1,0 +1,78 @@
+//! The settings that an issuer takes only when it starts.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use url::Url;
+
+use crate::settings::IssuerSettings;
+
+/// What an issuer was started with and cannot change while it runs.
+#[derive(Debug)]
+pub(crate) struct StartSettings {
+    listen: SocketAddr,
+    name: String,
+    base_url: Option<Url>,
+    store: PathBuf,
+    jwks_max_age: Duration,
+    /// HMAC of the key-encryption key: enough to see that it was changed.
+    sealing_key: Option<hmac::Tag>,
+}
+
+impl StartSettings {
+    pub(crate) fn new(settings: &IssuerSettings, process_key: &hmac::Key) -> Self {
+        Self {
+            listen: settings.listen,
+            name: settings.name.clone(),
+            base_url: settings.base_url.clone(),
+            store: settings.store.clone(),
+            jwks_max_age: settings.jwks_max_age,
+            sealing_key: settings
+                .sealing_key()
+                .map(|key| hmac::sign(process_key, key.as_bytes())),
+        }
+    }
+
+    /// The keys whose values in `other` are not those of the start: they need a restart.
+    pub(crate) fn changed_in(&self, other: &Self) -> Vec<&'static str> {
+        let tag = |settings: &Self| settings.sealing_key.map(|tag| tag.as_ref().to_vec());
+        let changes = [
+            ("listen", self.listen != other.listen),
+            ("name", self.name != other.name),
+            ("base-url", self.base_url != other.base_url),
+            ("store", self.store != other.store),
+            (
+                "jwks-max-age-seconds",
+                self.jwks_max_age != other.jwks_max_age,
+            ),
+            ("key-encryption-key", tag(self) != tag(other)),
+        ];
+        let changed = changes.into_iter().filter(|(_, is_changed)| *is_changed);
+        changed.map(|(key, _)| key).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::secret::process_key;
+
+    #[test]
+    fn what_needs_a_restart_is_named_and_clients_are_not() {
+        let key = process_key().unwrap();
+        let of = |settings: &IssuerSettings| StartSettings::new(settings, &key);
+        let before = IssuerSettings::default();
+        assert!(of(&before).changed_in(&of(&before)).is_empty());
+        let after = IssuerSettings {
+            listen: "127.0.0.1:1".parse().unwrap(),
+            name: "other".to_owned(),
+            key_encryption_key: Some(hallpass_config::Secret::new("other")),
+            token_life: Duration::from_secs(60),
+            ..IssuerSettings::default()
+        };
+        let changed = of(&before).changed_in(&of(&after));
+        assert_eq!(changed, ["listen", "name", "key-encryption-key"]);
+    }
+}
