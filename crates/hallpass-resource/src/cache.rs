@@ -5,13 +5,15 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use hallpass_token::{Algorithm, SecurityContext};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, Weighter};
 
 use crate::trusted_issuer::Trust;
 
 /// Default bound of a cache, in bytes.
-pub const DEFAULT_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const DEFAULT_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// What one entry costs beside its token and claims: key, bookkeeping, allocations. An estimate in bytes.
 const ENTRY_OVERHEAD_BYTES: u64 = 512;
 /// Typical size of an entry in bytes, from which the cache guesses how many there will be.
@@ -49,10 +51,12 @@ pub(crate) struct CacheEntry {
 /// issuer's keys, and its end.
 pub(crate) struct VerifiedTokenCache {
     entries: Cache<CacheKey, Arc<CacheEntry>, Bytes, foldhash::fast::RandomState, CountEvictions>,
+    metrics: CacheMetrics,
 }
 
 impl VerifiedTokenCache {
-    pub(crate) fn new(max_bytes: u64, evictions: Counter) -> Self {
+    pub(crate) fn new(max_bytes: u64, metrics: CacheMetrics) -> Self {
+        let evictions = metrics.evictions.clone();
         let items = usize::try_from(max_bytes / TYPICAL_ENTRY_BYTES)
             .unwrap_or(usize::MAX)
             .max(1);
@@ -63,7 +67,7 @@ impl VerifiedTokenCache {
             foldhash::fast::RandomState::default(),
             CountEvictions { evictions },
         );
-        Self { entries }
+        Self { entries, metrics }
     }
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<CacheEntry>> {
@@ -72,23 +76,56 @@ impl VerifiedTokenCache {
 
     pub(crate) fn insert(&self, key: CacheKey, entry: Arc<CacheEntry>) {
         self.entries.insert(key, entry);
+        self.measure();
     }
 
     pub(crate) fn remove(&self, key: &CacheKey) {
         self.entries.remove(key);
+        self.measure();
     }
 
     /// Drops all others. Walks through the whole cache.
     pub(crate) fn retain(&self, stays: impl Fn(&CacheEntry) -> bool) {
         self.entries.retain(|_, entry| stays(entry));
+        self.measure();
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    fn measure(&self) {
+        let (entries, bytes) = (self.entries.len(), self.entries.weight());
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        self.metrics.entries.set(entries);
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.bytes.set(bytes);
     }
+}
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.entries.weight()
+/// How large the cache is, and whether it is too small. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CacheMetrics {
+    evictions: Counter,
+    entries: Gauge,
+    bytes: Gauge,
+}
+
+impl CacheMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_verified_token_cache_evictions",
+            "Verified tokens dropped for room",
+            it.evictions,
+        );
+        registry.register(
+            "hallpass_verified_token_cache_entries",
+            "Verified tokens in memory",
+            it.entries,
+        );
+        registry.register_with_unit(
+            "hallpass_verified_token_cache",
+            "Size of the cache",
+            Unit::Bytes,
+            it.bytes,
+        );
     }
 }
 
@@ -119,7 +156,7 @@ impl Lifecycle<CacheKey, Arc<CacheEntry>> for CountEvictions {
 impl std::fmt::Debug for VerifiedTokenCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VerifiedTokenCache")
-            .field("entries", &self.len())
+            .field("entries", &self.entries.len())
             .finish_non_exhaustive()
     }
 }

@@ -7,14 +7,19 @@ use bytes::Bytes;
 use hallpass_token::SecurityContext;
 use http::Response;
 use http::request::Parts;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::time::timeout;
 
 use crate::audit::Decision;
 use crate::bearer::bearer_token;
 use crate::challenge::Challenger;
 use crate::error::{Denial, KeysError};
+use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
-use crate::metrics::Metrics;
 use crate::path::NormalPath;
 use crate::policy::{Mode, Policy, mode_name};
 use crate::trusted_issuer::Issuers;
@@ -34,7 +39,8 @@ pub(crate) struct Judge {
     pub(crate) permit_all: bool,
     pub(crate) writes_identity_headers: bool,
     pub(crate) verifier: Arc<Verifier>,
-    pub(crate) metrics: Metrics,
+    pub(crate) decisions: DecisionMetrics,
+    pub(crate) headers: HeaderMetrics,
 }
 
 /// What becomes of a request.
@@ -84,7 +90,7 @@ impl Judge {
                 );
             }
         }
-        self.metrics.dev_bypass(self.permit_all);
+        self.decisions.dev_bypass.set(i64::from(self.permit_all));
         if self.permit_all && previous.is_none_or(|it| !it.permit_all) {
             tracing::warn!(
                 "SECURITY IS OFF: security.permit-all lets every call pass. This is for development only; \
@@ -111,8 +117,8 @@ impl Judge {
         };
         let enforced = mode == Mode::Enforce && !self.permit_all;
         if mode == Mode::Off && !self.permit_all {
-            self.metrics
-                .decision(Outcome::Bypass.as_str(), "none", mode_name(mode), route);
+            self.decisions
+                .count(Outcome::Bypass.as_str(), "none", mode_name(mode), route);
             return Verdict::Pass(None);
         }
         let (caller, judgement) = match access {
@@ -138,8 +144,8 @@ impl Judge {
         };
         let denial = judgement.err();
         let reason = denial.as_ref().map_or("none", Denial::reason);
-        self.metrics
-            .decision(outcome.as_str(), reason, mode_name(mode), route);
+        self.decisions
+            .count(outcome.as_str(), reason, mode_name(mode), route);
         Decision {
             result: outcome.as_str(),
             denial: denial.as_ref(),
@@ -192,5 +198,52 @@ impl Judge {
             outcome = outcome.and(loaded.map(drop).map_err(Denial::Unavailable));
         }
         outcome
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    result: &'static str,
+    reason: &'static str,
+    mode: &'static str,
+    route: Arc<str>,
+}
+
+/// What was decided, and whether the decision counts. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DecisionMetrics {
+    decisions: Family<DecisionLabels, Counter>,
+    dev_bypass: Gauge,
+}
+
+impl DecisionMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_verify",
+            "Decisions about incoming calls",
+            it.decisions,
+        );
+        registry.register(
+            "hallpass_dev_bypass_enabled",
+            "1 while permit-all is on",
+            it.dev_bypass,
+        );
+    }
+
+    fn count(
+        &self,
+        result: &'static str,
+        reason: &'static str,
+        mode: &'static str,
+        route: &Arc<str>,
+    ) {
+        let labels = DecisionLabels {
+            result,
+            reason,
+            mode,
+            route: Arc::clone(route),
+        };
+        self.decisions.get_or_create(&labels).inc();
     }
 }

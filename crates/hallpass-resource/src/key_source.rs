@@ -7,7 +7,7 @@
 //! |---|---|
 //! | fresh | uses it |
 //! | near its end (the last quarter of its age, with jitter) | uses it and starts a fetch in the background |
-//! | past its end | waits for the fetch, at most [`MAX_STALE_WAIT`], then goes on with the last good keys |
+//! | past its end | waits for the fetch, at most 500 ms, then goes on with the last good keys |
 //! | past its end by [`KeyLimits::last_good_for`], or not there yet | waits for the fetch; without result: unavailable |
 //! | lacking the token's `kid` | waits for one fetch, unless one was just spent on such a `kid` or has just failed |
 //!
@@ -18,6 +18,7 @@ mod file;
 mod flight;
 mod freshness;
 mod limits;
+mod metrics;
 mod shared;
 mod snapshot;
 mod unknown;
@@ -29,19 +30,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
 use hallpass_token::{JwkSet, KeyId};
-use hallpass_upstream::Network;
+use hallpass_upstream::{EndpointUrl, Network};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use self::fetch::HttpKeys;
-pub use self::fetch::KeyUrl;
 use self::flight::{Begin, Flight, Start};
 use self::freshness::Freshness;
-pub use self::limits::{KeyLimits, MAX_KEY_SET_BYTES, MAX_STALE_WAIT};
+pub use self::limits::KeyLimits;
+use self::metrics::IssuerKeyMetrics;
+pub(crate) use self::metrics::KeyMetrics;
 use self::shared::{Origin, Shared};
 pub use self::snapshot::KeySnapshot;
 use crate::error::KeysError;
-use crate::metrics::KeyMetrics;
 
 /// An issuer's public keys, kept up to date. Cheap to clone; clones share the keys.
 #[derive(Clone)]
@@ -53,7 +54,7 @@ impl KeySource {
     /// Keys at a URL. Nothing is fetched before the first request (or [`KeySource::load`]), so services start in any
     /// order.
     #[must_use]
-    pub fn http(url: KeyUrl, network: &Network, limits: KeyLimits) -> Self {
+    pub fn http(url: EndpointUrl, network: &Network, limits: KeyLimits) -> Self {
         let keys = HttpKeys::new(url, network);
         Self::new(
             Origin::Http(Box::new(keys)),
@@ -111,7 +112,7 @@ impl KeySource {
     }
 
     /// Counts from now on what this source does. The first call counts; later ones do nothing.
-    pub(crate) fn attach(&self, metrics: KeyMetrics) {
+    pub(crate) fn attach(&self, metrics: IssuerKeyMetrics) {
         // A source that two servers share is counted by the first.
         let _ = self.shared.metrics.set(metrics);
     }
@@ -179,12 +180,12 @@ impl KeySource {
 
     /// One fetch for a `kid` that is not in the set, if one may be made now.
     async fn newer_for(&self, kid: &KeyId) -> Option<Arc<KeySnapshot>> {
-        self.shared.count(KeyMetrics::unknown_kid);
+        self.shared.count(IssuerKeyMetrics::unknown_kid);
         // A fetch that was already under way may have asked before the key was there: after such a one, a second try.
         for _ in 0..2 {
             match self.begin(Start::UnknownKid { kid }) {
                 Begin::TooEarly(_) => {
-                    self.shared.count(KeyMetrics::suppressed);
+                    self.shared.count(IssuerKeyMetrics::suppressed);
                     break;
                 }
                 Begin::Wait(flown) => {

@@ -88,7 +88,7 @@ where
             // Whatever an outer layer put there, only what this layer verifies counts from here on.
             parts.extensions.remove::<SecurityContext>();
             let judge = server.judge();
-            identity_headers::strip(&mut parts.headers, &judge.metrics);
+            identity_headers::strip(&mut parts.headers, &judge.headers);
             let context = match judge.judge(&parts).await {
                 Verdict::Answer(answer) => {
                     return Ok(answer.map(|body| Either::Right(Full::new(body))));

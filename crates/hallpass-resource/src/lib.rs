@@ -72,14 +72,12 @@ mod trusted_issuer;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
-pub use cache::DEFAULT_CACHE_BYTES;
 pub use error::{Answer, Denial, KeysError, StartError, StartProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
-pub use key_source::{
-    KeyLimits, KeySnapshot, KeySource, KeyUrl, MAX_KEY_SET_BYTES, MAX_STALE_WAIT,
-};
+pub use key_source::{KeyLimits, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
-pub use path::{MAX_PATH_BYTES, NormalPath, PathFault};
+pub use metrics::ResourceMetrics;
+pub use path::{NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use server::{ResourceServer, ResourceServerBuilder};
 pub use settings::{

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 /// Longest path that is looked at, in bytes. Longer ones are refused.
-pub const MAX_PATH_BYTES: usize = 4096;
+const MAX_PATH_BYTES: usize = 4096;
 
 /// Why a path has no single meaning.
 ///
@@ -16,7 +16,7 @@ pub const MAX_PATH_BYTES: usize = 4096;
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathFault {
-    /// Longer than [`MAX_PATH_BYTES`].
+    /// Longer than 4096 bytes.
     #[error("the path is longer than {MAX_PATH_BYTES} bytes")]
     TooLong,
     /// Does not begin with `/` (as `OPTIONS *` or a CONNECT target).

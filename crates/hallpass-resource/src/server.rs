@@ -6,12 +6,11 @@ mod setup;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use prometheus_client::registry::Registry;
 
 use self::setup::Setup;
 use crate::error::{Denial, StartError};
 use crate::judge::Judge;
-use crate::metrics::Metrics;
+use crate::metrics::ResourceMetrics;
 use crate::policy::RuleLine;
 use crate::settings::SecuritySettings;
 use crate::verifier::Verified;
@@ -31,7 +30,7 @@ struct Shared {
     judge: ArcSwap<Judge>,
     /// Locked while the next judge is made, so that of two changes at once neither is lost. Calls do not touch it.
     setup: Mutex<Setup>,
-    metrics: Metrics,
+    metrics: ResourceMetrics,
 }
 
 impl ResourceServer {
@@ -60,7 +59,7 @@ impl ResourceServer {
         judge.verifier.keep_only(&judge.issuers);
         for gone in previous.issuers.iter() {
             if !judge.issuers.contains_name(&gone.name) {
-                self.shared.metrics.forget_keys(&gone.name);
+                self.shared.metrics.keys.forget(&gone.name);
             }
         }
         Ok(())
@@ -100,9 +99,10 @@ impl ResourceServer {
         self.judge().load_keys().await
     }
 
-    /// Adds the metrics of this server to a registry. The names begin with `hallpass_`.
-    pub fn register_metrics(&self, registry: &mut Registry) {
-        self.shared.metrics.register(registry);
+    /// What this server counts, for a registry.
+    #[must_use]
+    pub fn metrics(&self) -> &ResourceMetrics {
+        &self.shared.metrics
     }
 
     /// What a call that begins now is judged by, to its end.

@@ -22,9 +22,6 @@ const MAX_INSTANCES_TRIED: usize = 3;
 /// Longest piece of somebody else's text that goes into an error.
 const MAX_QUOTED_CHARS: usize = 80;
 
-/// Where a JWK set is: `https://...`, `http://` on loopback, or `lb://service/path`.
-pub type KeyUrl = EndpointUrl;
-
 /// What one fetch brought.
 #[derive(Debug)]
 pub(super) struct Fetched {
@@ -117,14 +114,14 @@ impl Fetched {
 
 /// Keys at a URL.
 pub(super) struct HttpKeys {
-    url: KeyUrl,
+    url: EndpointUrl,
     transport: HttpTransport,
     /// Who answers behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
     upstream: Option<Upstream>,
 }
 
 impl HttpKeys {
-    pub(super) fn new(url: KeyUrl, network: &Network) -> Self {
+    pub(super) fn new(url: EndpointUrl, network: &Network) -> Self {
         let upstream = match &url {
             EndpointUrl::LoadBalanced { service, .. } => {
                 let address = Address::LoadBalanced(service.as_str().into());
@@ -142,7 +139,7 @@ impl HttpKeys {
         }
     }
 
-    pub(super) fn url(&self) -> &KeyUrl {
+    pub(super) fn url(&self) -> &EndpointUrl {
         &self.url
     }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// Longest time that a request waits for keys that are past their age while older ones are at hand.
-pub const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
+pub(super) const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
 /// Most bytes that a key set may have.
-pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
+pub(super) const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
 /// How keys are fetched and how long they are believed.
 #[derive(Clone, Copy, Debug)]

@@ -14,9 +14,9 @@ use super::file;
 use super::flight::Flight;
 use super::freshness::Freshness;
 use super::limits::KeyLimits;
+use super::metrics::IssuerKeyMetrics;
 use super::snapshot::KeySnapshot;
 use crate::error::KeysError;
-use crate::metrics::KeyMetrics;
 
 /// What all clones of a source share.
 pub(super) struct Shared {
@@ -25,7 +25,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) current: ArcSwapOption<KeySnapshot>,
     pub(super) flight: Mutex<Flight>,
-    pub(super) metrics: OnceLock<KeyMetrics>,
+    pub(super) metrics: OnceLock<IssuerKeyMetrics>,
 }
 
 /// Where the keys are.
@@ -93,7 +93,7 @@ impl Shared {
         flight.land(outcome, now, have_keys, missed);
     }
 
-    pub(super) fn count(&self, what: fn(&KeyMetrics)) {
+    pub(super) fn count(&self, what: fn(&IssuerKeyMetrics)) {
         if let Some(metrics) = self.metrics.get() {
             what(metrics);
         }

@@ -12,7 +12,7 @@ use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
 use crate::challenge::fits_in_quotes;
 use crate::error::{StartError, StartProblem};
-use crate::metrics::Metrics;
+use crate::metrics::ResourceMetrics;
 use crate::policy::{Mode, PathPattern, RouteRule, Rule};
 use crate::settings::SecuritySettings;
 use crate::trusted_issuer::{Trust, TrustedIssuer};
@@ -166,10 +166,15 @@ impl ResourceServerBuilder {
                 message,
             });
         }
-        let metrics = Metrics::new();
-        let verifier = Verifier::new(self.limits, Arc::clone(&self.clock), metrics.clone());
+        let metrics = ResourceMetrics::default();
+        let verifier = Verifier::new(
+            self.limits,
+            Arc::clone(&self.clock),
+            metrics.verifier.clone(),
+            metrics.cache.clone(),
+        );
         let trust = |issuer: TrustedIssuer| {
-            issuer.keys().attach(metrics.of_keys(issuer.name()));
+            issuer.keys().attach(metrics.keys.of_issuer(issuer.name()));
             Arc::new(Trust::new(issuer, self.limits.max_token_bytes))
         };
         let code = FromCode {

@@ -13,7 +13,7 @@ use crate::error::{StartError, StartProblem};
 use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
-use crate::metrics::Metrics;
+use crate::metrics::ResourceMetrics;
 use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
@@ -36,7 +36,7 @@ pub(super) struct FromCode {
     pub(super) writes_identity_headers: Option<bool>,
     pub(super) resource: Option<Url>,
     pub(super) verifier: Arc<Verifier>,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: ResourceMetrics,
 }
 
 /// What stands in code, and the settings that were taken last.
@@ -140,7 +140,8 @@ impl Setup {
             permit_all,
             writes_identity_headers,
             verifier: Arc::clone(&code.verifier),
-            metrics: code.metrics.clone(),
+            decisions: code.metrics.decisions.clone(),
+            headers: code.metrics.headers.clone(),
         };
         Prepared {
             settings: settings.clone(),
@@ -199,7 +200,7 @@ impl Setup {
         };
         trusted
             .keys()
-            .attach(self.code.metrics.of_keys(&settings.name));
+            .attach(self.code.metrics.keys.of_issuer(&settings.name));
         let trust = Trust::new(trusted, self.code.verifier.max_token_bytes());
         ConfiguredIssuer {
             entry,

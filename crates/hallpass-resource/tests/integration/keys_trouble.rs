@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::ManualClock;
-use hallpass_resource::{Denial, KeyLimits, KeysError, MAX_STALE_WAIT};
+use hallpass_resource::{Denial, KeyLimits, KeysError};
 use hallpass_token::JwkSet;
 use serde_json::json;
 
 use crate::support::app::key_source;
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
+
+/// Longest wait for new keys while older ones are at hand, as `KeySource` documents it.
+const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
 
 const HTML: &str = "<!doctype html><title>Maintenance</title>";
 

@@ -100,7 +100,7 @@ impl App {
     /// The value of the one metric line that begins so, or 0 without such a line.
     pub(crate) fn metric(&self, line: &str) -> f64 {
         let mut registry = Registry::default();
-        self.server.register_metrics(&mut registry);
+        self.server.metrics().register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let value = text
