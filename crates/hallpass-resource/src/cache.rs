@@ -34,7 +34,7 @@ impl CacheKey {
     }
 }
 
-/// A verified token and what its standing depends on.
+/// A verified token, and what must still hold for it to be good.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheEntry {
     pub(crate) context: SecurityContext,
@@ -47,8 +47,8 @@ pub(crate) struct CacheEntry {
 
 /// Verified tokens, bounded by bytes. Only verified ones are ever put in.
 ///
-/// An entry says nothing by itself: whoever finds one must still check that its issuer is trusted, the epoch of the
-/// issuer's keys, and its end.
+/// An entry alone proves nothing: after a look-up, the caller must check that the issuer is still trusted, the epoch of
+/// its keys, and the end of the token.
 pub(crate) struct VerifiedTokenCache {
     entries: Cache<CacheKey, Arc<CacheEntry>, Bytes, foldhash::fast::RandomState, CountEvictions>,
     metrics: CacheMetrics,

@@ -1,4 +1,4 @@
-//! Answers to refused requests: status, `WWW-Authenticate` (RFC 6750 section 3) and a problem body (RFC 9457).
+//! Responses to refused requests: status, `WWW-Authenticate` (RFC 6750 section 3) and a problem body (RFC 9457).
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -29,17 +29,17 @@ impl Challenger {
         }
     }
 
-    /// The whole answer. Its body says what the caller may know, and nothing about which part did not fit.
-    pub(crate) fn answer(&self, denial: &Denial) -> Response<Bytes> {
-        let answer = denial.answer();
+    /// The whole response. Its body says what the caller may know, and nothing about which part did not fit.
+    pub(crate) fn response(&self, denial: &Denial) -> Response<Bytes> {
+        let told = denial.response();
         let body = json!({
             "type": "about:blank",
-            "title": answer.title,
-            "status": answer.status.as_u16(),
-            "code": answer.code,
+            "title": told.title,
+            "status": told.status.as_u16(),
+            "code": told.code,
         });
         let mut response = Response::new(Bytes::from(body.to_string()));
-        *response.status_mut() = answer.status;
+        *response.status_mut() = told.status;
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -49,7 +49,7 @@ impl Challenger {
         if let Denial::Unavailable(_) = denial {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
-        if answer.challenge
+        if told.challenge
             && let Ok(challenge) = HeaderValue::try_from(self.challenge(denial))
         {
             headers.insert(WWW_AUTHENTICATE, challenge);
@@ -63,7 +63,7 @@ impl Challenger {
             // Writing to a String does not fail.
             let _ = write!(text, ", {name}=\"{value}\"");
         };
-        if let Some(error) = denial.answer().bearer_error {
+        if let Some(error) = denial.response().bearer_error {
             add("error", error.code());
         }
         if let Some(scope) = denial.required_scope().filter(|scope| !scope.is_empty()) {

@@ -1,4 +1,4 @@
-//! What can go wrong: at start ([`StartError`]), while keys are fetched ([`KeysError`]), and with a request
+//! What can go wrong: at start and when settings change ([`SetupError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::policy::RuleOrigin;
 
 /// Why a request was not let through.
 ///
-/// The text (`Display`) is for the log. The caller is told no more than [`Denial::answer`] holds, and above all not
-/// which part of a token did not fit.
+/// The text (`Display`) is for the log. The caller is told what [`Denial::response`] holds and no more; in
+/// particular not which part of a token did not fit.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denial {
@@ -24,7 +24,7 @@ pub enum Denial {
     /// More than one `Authorization` header.
     #[error("more than one Authorization header")]
     SeveralAuthorizationHeaders,
-    /// The scheme is `Bearer`, and what follows is no token (RFC 6750 section 2.1).
+    /// The scheme is `Bearer`, and what follows is not a token (RFC 6750 section 2.1).
     #[error("the Authorization header is malformed: {0}")]
     Bearer(BearerSyntaxError),
 
@@ -47,7 +47,7 @@ pub enum Denial {
         required: Scope,
     },
     /// The route is for services only, and the token is a user's, an exchanged one, or of a foreign issuer.
-    #[error("the route is internal-only and the caller is no service of an internal issuer")]
+    #[error("the route is internal-only and the caller is not a service of an internal issuer")]
     NotInternal {
         /// What the route asks for.
         required: Scope,
@@ -70,7 +70,7 @@ pub enum Denial {
 
 /// What the caller is told about a [`Denial`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct DenialResponse {
     /// The HTTP status.
     pub status: StatusCode,
     /// The stable code in the problem body; the list is in `docs/errors.md`.
@@ -78,7 +78,7 @@ pub struct Answer {
     /// The `error` of the challenge (RFC 6750 section 3.1); without one for a request without credentials, and when
     /// there is no challenge.
     pub bearer_error: Option<BearerError>,
-    /// Whether the answer has a `WWW-Authenticate` header at all.
+    /// Whether the response has a `WWW-Authenticate` header at all.
     pub challenge: bool,
     /// The title in the problem body.
     pub title: &'static str,
@@ -87,63 +87,65 @@ pub struct Answer {
 impl Denial {
     /// What the caller is told. Grouped as RFC 6750 section 3.1 groups; no `_` arm, so that a new denial must choose.
     #[must_use]
-    pub fn answer(&self) -> Answer {
+    pub fn response(&self) -> DenialResponse {
         match self {
-            Self::Path(_) => Answer {
+            Self::Path(_) => DenialResponse {
                 status: StatusCode::BAD_REQUEST,
                 code: "ambiguous_path",
                 bearer_error: None,
                 challenge: false,
                 title: "The path of the request is ambiguous.",
             },
-            Self::SeveralAuthorizationHeaders | Self::Bearer(_) => Answer {
+            Self::SeveralAuthorizationHeaders | Self::Bearer(_) => DenialResponse {
                 status: StatusCode::BAD_REQUEST,
                 code: "invalid_request",
                 bearer_error: Some(BearerError::InvalidRequest),
                 challenge: true,
                 title: "Exactly one Authorization header with one bearer token is needed.",
             },
-            Self::MissingToken => Answer {
+            Self::MissingToken => DenialResponse {
                 status: StatusCode::UNAUTHORIZED,
                 code: "missing_token",
                 bearer_error: None,
                 challenge: true,
                 title: "A bearer token is needed.",
             },
-            Self::Token(_) | Self::SenderConstrained => Answer {
+            Self::Token(_) | Self::SenderConstrained => DenialResponse {
                 status: StatusCode::UNAUTHORIZED,
                 code: "invalid_token",
                 bearer_error: Some(BearerError::InvalidToken),
                 challenge: true,
                 title: "The token is not valid here.",
             },
-            Self::InsufficientScope { .. } | Self::NotInternal { .. } | Self::NoRule => Answer {
-                status: StatusCode::FORBIDDEN,
-                code: "insufficient_scope",
-                bearer_error: Some(BearerError::InsufficientScope),
-                challenge: true,
-                title: "The token does not allow this.",
-            },
-            Self::UserRequired => Answer {
+            Self::InsufficientScope { .. } | Self::NotInternal { .. } | Self::NoRule => {
+                DenialResponse {
+                    status: StatusCode::FORBIDDEN,
+                    code: "insufficient_scope",
+                    bearer_error: Some(BearerError::InsufficientScope),
+                    challenge: true,
+                    title: "The token does not allow this.",
+                }
+            }
+            Self::UserRequired => DenialResponse {
                 status: StatusCode::FORBIDDEN,
                 code: "user_required",
                 bearer_error: Some(BearerError::InsufficientScope),
                 challenge: true,
                 title: "This needs a user's token.",
             },
-            Self::ClaimsMismatch => Answer {
+            Self::ClaimsMismatch => DenialResponse {
                 status: StatusCode::FORBIDDEN,
                 code: "claims_mismatch",
                 bearer_error: Some(BearerError::InsufficientScope),
                 challenge: true,
                 title: "The token lacks claims that this needs.",
             },
-            Self::Unavailable(_) => Answer {
+            Self::Unavailable(_) => DenialResponse {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 code: "unavailable",
                 bearer_error: None,
                 challenge: false,
-                title: "Tokens can not be verified at the moment.",
+                title: "Tokens cannot be verified at the moment.",
             },
         }
     }
@@ -203,7 +205,7 @@ impl Denial {
     }
 }
 
-/// Why keys could not be had from their source.
+/// Why a source has no keys.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeysError {
@@ -214,19 +216,19 @@ pub enum KeysError {
         last: String,
     },
     /// The whole fetch took longer than its limit.
-    #[error("no answer within {} ms", limit.as_millis())]
+    #[error("no response within {} ms", limit.as_millis())]
     Timeout {
         /// The limit.
         limit: Duration,
     },
     /// The service name has no instances, or discovery failed.
-    #[error("the service can not be found: {0}")]
+    #[error("the service cannot be found: {0}")]
     Discovery(String),
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Transport(String),
-    /// An answer with another status than 200 or 304. Redirects are not followed.
-    #[error("the answer has the status {0}")]
+    /// A response with another status than 200 or 304. Redirects are not followed.
+    #[error("the response has the status {0}")]
     Status(u16),
     /// More bytes than a JWK set may have.
     #[error("the key set is larger than {limit} bytes")]
@@ -234,10 +236,10 @@ pub enum KeysError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The answer is no JWK set, for example an HTML page of a proxy.
-    #[error("the answer is no JWK set (content type {content_type}): {reason}")]
+    /// The response is not a JWK set, for example an HTML page of a proxy.
+    #[error("the response is not a JWK set (content type {content_type}): {reason}")]
     NotAKeySet {
-        /// What the answer says it is, shortened.
+        /// What the response says it is, shortened.
         content_type: String,
         /// What the parser says.
         reason: String,
@@ -248,8 +250,8 @@ pub enum KeysError {
         /// How many keys were skipped.
         skipped: usize,
     },
-    /// The key file can not be read.
-    #[error("the key file can not be read: {0}")]
+    /// The key file cannot be read.
+    #[error("the key file cannot be read: {0}")]
     File(String),
     /// The fetch ended without a result (its task was cancelled with the runtime).
     #[error("the fetch was cancelled")]
@@ -275,15 +277,15 @@ impl KeysError {
     }
 }
 
-/// Why a resource server does not start: every problem at once.
+/// Why a resource server cannot be set up, or cannot take other settings: every problem at once.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the resource server does not start: {}", list(.problems))]
-pub struct StartError {
+#[error("the resource server cannot be set up: {}", list(.problems))]
+pub struct SetupError {
     /// All problems that were found, in no particular order.
-    pub problems: Vec<StartProblem>,
+    pub problems: Vec<SetupProblem>,
 }
 
-fn list(problems: &[StartProblem]) -> String {
+fn list(problems: &[SetupProblem]) -> String {
     problems
         .iter()
         .map(ToString::to_string)
@@ -291,10 +293,10 @@ fn list(problems: &[StartProblem]) -> String {
         .join("; ")
 }
 
-/// One reason why a resource server does not start.
+/// One reason why a resource server cannot be set up.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StartProblem {
+pub enum SetupProblem {
     /// `permit-all` and a sign of production stand side by side.
     #[error(
         "security.permit-all is on although this is production ({signal}): nothing would be protected"
@@ -326,7 +328,7 @@ pub enum StartProblem {
         /// What is wrong.
         message: String,
     },
-    /// A path pattern can not be read.
+    /// A path pattern cannot be read.
     #[error("the path pattern {pattern:?} is wrong: {message}")]
     BadPattern {
         /// The pattern.

@@ -1,7 +1,7 @@
 //! axum extractors for who calls.
 //!
 //! They hand out what the layer has verified, and nothing else. On a route that lets calls without identity pass
-//! (anonymous, `report`, `off`) the plain forms answer 401, and the `Option` forms give `None`. Without the layer there
+//! (anonymous, `report`, `off`) the plain forms give a 401, and the `Option` forms give `None`. Without the layer there
 //! is never an identity.
 
 use std::ops::Deref;
@@ -51,7 +51,7 @@ pub struct CurrentUser(pub SecurityContext);
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<T>(pub T);
 
-/// The answer of an extractor that has nothing to give.
+/// What an extractor returns that has nothing to give; its response is that of the denial.
 #[derive(Debug)]
 pub struct Rejection {
     denial: Denial,
@@ -79,7 +79,9 @@ impl IntoResponse for Rejection {
         let challenger = self
             .challenger
             .unwrap_or_else(|| Challenger::new("service", None));
-        challenger.answer(&self.denial).map(axum::body::Body::from)
+        challenger
+            .response(&self.denial)
+            .map(axum::body::Body::from)
     }
 }
 

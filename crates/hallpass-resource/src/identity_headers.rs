@@ -1,4 +1,4 @@
-//! The identity headers of the estate: removed from every incoming call, and written anew only from a verified token.
+//! The identity headers of the estate: removed from every incoming call, and written again only from a verified token.
 
 use std::fmt::Write;
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_from_the_token_and_can_not_break_a_header() {
+    fn values_come_from_the_token_and_cannot_break_a_header() {
         let [issuer, audience] = ["internal", "shop"];
         let subject = "al\u{fc}ce, 100%".parse().unwrap();
         let end = UnixTime::from_secs(9);

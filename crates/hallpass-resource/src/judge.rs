@@ -21,7 +21,7 @@ use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
 use crate::path::NormalPath;
-use crate::policy::{Mode, Policy, mode_name};
+use crate::policy::{Mode, Policy};
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
 
@@ -49,7 +49,7 @@ pub(crate) enum Verdict {
     /// The handler runs, with the verified identity if there is one.
     Pass(Option<SecurityContext>),
     /// The handler does not run.
-    Answer(Response<Bytes>),
+    Respond(Response<Bytes>),
 }
 
 /// How the verdict was reached, in the words of metrics and audit.
@@ -102,12 +102,12 @@ impl Judge {
     /// Decides about a request. Only a verified identity ever leaves this function.
     pub(crate) async fn judge(&self, parts: &Parts) -> Verdict {
         let path = parts.uri.path();
-        if let Some(answer) = self
+        if let Some(response) = self
             .metadata
             .as_ref()
-            .and_then(|it| it.answer(&parts.method, path))
+            .and_then(|it| it.response(&parts.method, path))
         {
-            return Verdict::Answer(answer);
+            return Verdict::Respond(response);
         }
         let access =
             NormalPath::parse(path).and_then(|path| self.policy.resolve(&parts.method, &path));
@@ -118,7 +118,7 @@ impl Judge {
         let enforced = mode == Mode::Enforce && !self.permit_all;
         if mode == Mode::Off && !self.permit_all {
             self.decisions
-                .count(Outcome::Bypass.as_str(), "none", mode_name(mode), route);
+                .count(Outcome::Bypass.as_str(), "none", mode.name(), route);
             return Verdict::Pass(None);
         }
         let (caller, judgement) = match access {
@@ -145,11 +145,11 @@ impl Judge {
         let denial = judgement.err();
         let reason = denial.as_ref().map_or("none", Denial::reason);
         self.decisions
-            .count(outcome.as_str(), reason, mode_name(mode), route);
+            .count(outcome.as_str(), reason, mode.name(), route);
         Decision {
             result: outcome.as_str(),
             denial: denial.as_ref(),
-            mode: mode_name(mode),
+            mode: mode.name(),
             route,
             method: &parts.method,
             caller: caller.as_ref(),
@@ -158,7 +158,7 @@ impl Judge {
         .record();
         match denial {
             Some(denial) if outcome == Outcome::Deny => {
-                Verdict::Answer(self.challenger.answer(&denial))
+                Verdict::Respond(self.challenger.response(&denial))
             }
             _ => Verdict::Pass(caller.map(|it| it.context().clone())),
         }

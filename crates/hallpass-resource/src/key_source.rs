@@ -1,7 +1,7 @@
 //! Where an issuer's public keys come from, and how long they are believed.
 //!
 //! Requests read an immutable snapshot without a lock. Whoever finds it old starts a fetch in a task of its own, one
-//! at a time; a caller that goes away cancels nobody else's fetch.
+//! at a time; a caller that goes away does not cancel the fetch of the others.
 //!
 //! | the snapshot is | a request |
 //! |---|---|
@@ -14,14 +14,13 @@
 //! Nothing is fetched while no request comes, so an idle service bothers no issuer.
 
 mod fetch;
-mod file;
 mod flight;
 mod freshness;
 mod limits;
 mod metrics;
 mod shared;
 mod snapshot;
-mod unknown;
+mod unknown_kids;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -35,7 +34,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use self::fetch::HttpKeys;
-use self::flight::{Begin, Flight, Start};
+use self::flight::{FetchReason, FetchStart, Flight};
 use self::freshness::Freshness;
 pub use self::limits::KeyLimits;
 use self::metrics::IssuerKeyMetrics;
@@ -63,7 +62,7 @@ impl KeySource {
         )
     }
 
-    /// Keys in a file with a JWK set, read anew at most once in [`KeyLimits::cooldown`]. A file that can not be used
+    /// Keys in a file with a JWK set, read anew at most once in [`KeyLimits::cooldown`]. A file that cannot be used
     /// leaves the last good keys in place.
     #[must_use]
     pub fn file(path: PathBuf, clock: Arc<dyn Clock>, limits: KeyLimits) -> Self {
@@ -136,7 +135,7 @@ impl KeySource {
     /// The keys to judge a token with this `kid` by. The `kid` may still be missing in them.
     ///
     /// # Errors
-    /// The reason why there are no keys at all that may be used.
+    /// Why there are no keys that may be used.
     pub async fn keys_for(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
         let snapshot = self.usable(kid).await?;
         match kid {
@@ -156,7 +155,7 @@ impl KeySource {
             .load_full()
             .filter(|it| now < it.freshness.last_use)
         else {
-            self.begin(Start::Needed { kid }).wait().await?;
+            self.begin(FetchReason::Needed { kid }).wait().await?;
             let now = self.shared.clock.monotonic();
             let loaded = self
                 .shared
@@ -168,11 +167,11 @@ impl KeySource {
         if now < snapshot.freshness.renew_at {
             return Ok(snapshot);
         }
-        if let Begin::Wait(flown) = self.begin(Start::Renewal)
+        if let FetchStart::Wait(fetch) = self.begin(FetchReason::Renewal)
             && now >= snapshot.freshness.fresh_until
         {
             // A failure was logged by the fetch; the last good keys go on.
-            let _ = timeout(flown.patience, flown.outcome()).await;
+            let _ = timeout(fetch.patience, fetch.outcome()).await;
             return Ok(self.shared.current.load_full().unwrap_or(snapshot));
         }
         Ok(snapshot)
@@ -183,15 +182,15 @@ impl KeySource {
         self.shared.count(IssuerKeyMetrics::unknown_kid);
         // A fetch that was already under way may have asked before the key was there: after such a one, a second try.
         for _ in 0..2 {
-            match self.begin(Start::UnknownKid { kid }) {
-                Begin::TooEarly(_) => {
+            match self.begin(FetchReason::UnknownKid { kid }) {
+                FetchStart::TooEarly(_) => {
                     self.shared.count(IssuerKeyMetrics::suppressed);
                     break;
                 }
-                Begin::Wait(flown) => {
-                    let joined = flown.joined;
+                FetchStart::Wait(fetch) => {
+                    let joined = fetch.joined;
                     // A failure was logged by the fetch; the token is judged by the keys at hand.
-                    let _ = flown.outcome().await;
+                    let _ = fetch.outcome().await;
                     let known = self
                         .shared
                         .current
@@ -208,10 +207,10 @@ impl KeySource {
     }
 
     /// Joins the fetch under way, or starts one if it is time.
-    fn begin(&self, start: Start<'_>) -> Begin {
+    fn begin(&self, start: FetchReason<'_>) -> FetchStart {
         // Outside tokio there is nothing to run a fetch on; spawning would panic.
         let Ok(runtime) = Handle::try_current() else {
-            return Begin::TooEarly(Some(KeysError::Cancelled));
+            return FetchStart::TooEarly(Some(KeysError::Cancelled));
         };
         let now = self.shared.clock.monotonic();
         let mut flight = self
@@ -219,15 +218,15 @@ impl KeySource {
             .flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let (begin, takeoff) = flight.begin(start, now);
+        let (begin, result) = flight.begin(start, now);
         drop(flight);
-        if let Some(takeoff) = takeoff {
+        if let Some(result) = result {
             let (shared, kid) = (Arc::clone(&self.shared), start.kid().cloned());
             runtime.spawn(async move {
                 let outcome = shared.fetch_and_swap().await;
-                shared.land(&outcome, kid.as_ref());
+                shared.finish(&outcome, kid.as_ref());
                 // Nobody may be waiting; that is fine.
-                let _ = takeoff.send(Some(outcome));
+                let _ = result.send(Some(outcome));
             });
         }
         begin

@@ -55,7 +55,7 @@ pub struct ResourceService<S> {
     server: ResourceServer,
 }
 
-/// The body of an answer: the handler's, polled in the caller's identity context, or ours.
+/// The body of a response: the handler's, polled in the caller's identity context, or ours.
 pub type ResourceBody<B> = Either<ContextBody<B>, Full<Bytes>>;
 
 /// The future of [`ResourceService`].
@@ -90,8 +90,8 @@ where
             let judge = server.judge();
             identity_headers::strip(&mut parts.headers, &judge.headers);
             let context = match judge.judge(&parts).await {
-                Verdict::Answer(answer) => {
-                    return Ok(answer.map(|body| Either::Right(Full::new(body))));
+                Verdict::Respond(response) => {
+                    return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
                 Verdict::Pass(context) => context,
             };

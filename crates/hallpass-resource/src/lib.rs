@@ -3,8 +3,8 @@
 //! **Promise.** Behind [`ResourceServer::layer`] no handler runs for a route that no rule opens; where a rule asks for
 //! an identity, it runs only after a token was verified (RFC 7515, 7519, 9068) with a key of the very issuer that the
 //! token names; and the identity that it finds (extractors, request extensions,
-//! [`hallpass_client::context::current`]) is a verified one on every path, or there is none. Refusals are answered as
-//! RFC 6750 says, with a problem body that tells nothing about which part of a token did not fit.
+//! [`hallpass_client::context::current`]) is a verified one on every path, or there is none. Refused requests get the
+//! responses of RFC 6750, with a problem body that says nothing about which part of a token did not fit.
 //!
 //! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
 //! knows no revocation, checks no proof of possession (a token with `cnf` is refused), and does not end a stream when
@@ -45,11 +45,11 @@
 //! [`Mode`] per service and per route. `off` verifies nothing and gives no identity. `report` verifies, lets every
 //! call pass and counts what it would have refused; a verified caller is there as an identity, an unverified one is
 //! not. `enforce` refuses. The `Authorization` header itself is left alone in `off` and `report`, so that an older
-//! check behind can go on; it is no identity. Going back is setting the mode back.
+//! check behind can go on; it is not an identity. To go back, set the mode back.
 //!
 //! # Before the keys are there
 //! Services start in any order. While an issuer's keys have never been fetched (or the last good ones are too old), a
-//! token of that issuer is answered 503 `unavailable` with `Retry-After`, not 401: the caller's token may be perfectly
+//! token of that issuer gets a 503 `unavailable` with `Retry-After`, not 401: the caller's token may be perfectly
 //! good, and a 401 would make it ask the issuer for another.
 
 mod audit;
@@ -72,7 +72,7 @@ mod trusted_issuer;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
-pub use error::{Answer, Denial, KeysError, StartError, StartProblem};
+pub use error::{Denial, DenialResponse, KeysError, SetupError, SetupProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};

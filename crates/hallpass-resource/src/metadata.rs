@@ -7,14 +7,14 @@ use http::{HeaderValue, Method, Response};
 use serde_json::json;
 use url::Url;
 
-use crate::error::StartProblem;
+use crate::error::SetupProblem;
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 /// The document and where it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Metadata {
-    /// The path under which this service answers with the document.
+    /// The path under which this service serves the document.
     path: String,
     /// The whole address, for challenges.
     address: String,
@@ -46,8 +46,8 @@ impl Metadata {
         resource: &Url,
         issuers: impl Iterator<Item = &'a str>,
         scopes: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, StartProblem> {
-        check_resource(resource).map_err(|message| StartProblem::BadValue {
+    ) -> Result<Self, SetupProblem> {
+        check_resource(resource).map_err(|message| SetupProblem::BadValue {
             key: "security.internal-jwt.resource".to_owned(),
             message: message.to_owned(),
         })?;
@@ -81,8 +81,8 @@ impl Metadata {
         &self.address
     }
 
-    /// The answer, if the request asks for the document.
-    pub(crate) fn answer(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
+    /// The response, if the request asks for the document.
+    pub(crate) fn response(&self, method: &Method, path: &str) -> Option<Response<Bytes>> {
         if path != self.path || !(method == Method::GET || method == Method::HEAD) {
             return None;
         }
@@ -101,7 +101,7 @@ impl Metadata {
 mod tests {
     use super::*;
 
-    fn metadata(resource: &str) -> Result<Metadata, StartProblem> {
+    fn metadata(resource: &str) -> Result<Metadata, SetupProblem> {
         let issuers = ["internal", "https://issuer.example"];
         Metadata::new(
             &resource.parse().unwrap(),
@@ -122,13 +122,13 @@ mod tests {
             deep.address(),
             "https://shop.example:8443/.well-known/oauth-protected-resource/api/orders"
         );
-        let answer = deep
-            .answer(
+        let response = deep
+            .response(
                 &Method::GET,
                 "/.well-known/oauth-protected-resource/api/orders",
             )
             .unwrap();
-        let document: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(
             document,
             serde_json::json!({
@@ -139,14 +139,14 @@ mod tests {
             })
         );
         assert!(
-            deep.answer(
+            deep.response(
                 &Method::POST,
                 "/.well-known/oauth-protected-resource/api/orders"
             )
             .is_none()
         );
         assert!(
-            deep.answer(&Method::GET, "/.well-known/oauth-protected-resource")
+            deep.response(&Method::GET, "/.well-known/oauth-protected-resource")
                 .is_none()
         );
     }
@@ -160,7 +160,7 @@ mod tests {
             "https://shop.example/#a",
         ] {
             assert!(
-                matches!(metadata(resource), Err(StartProblem::BadValue { .. })),
+                matches!(metadata(resource), Err(SetupProblem::BadValue { .. })),
                 "{resource}"
             );
         }

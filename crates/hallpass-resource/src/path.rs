@@ -12,7 +12,7 @@ const MAX_PATH_BYTES: usize = 4096;
 
 /// Why a path has no single meaning.
 ///
-/// Each one answers 400 with the code `ambiguous_path`; which it was stands in the log only.
+/// Each one leads to a 400 with the code `ambiguous_path`; the log alone says which it was.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathFault {
@@ -43,8 +43,8 @@ pub enum PathFault {
     /// An escape that decodes to an escape again (`%252e`).
     #[error("the path is percent-encoded twice")]
     DoubleEscape,
-    /// The decoded bytes are no UTF-8 (overlong forms included), or a byte above ASCII stands unescaped.
-    #[error("the path is no UTF-8 text in percent encoding")]
+    /// The decoded bytes are not UTF-8 (overlong forms included), or a byte above ASCII stands unescaped.
+    #[error("the path is not UTF-8 text in percent encoding")]
     NotUtf8,
     /// Read as written and read decoded, the path falls under different rules.
     #[error("the path falls under different rules as written and decoded")]

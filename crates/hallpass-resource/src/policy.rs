@@ -14,5 +14,5 @@ mod table;
 pub use self::mode::Mode;
 pub use self::pattern::{PathPattern, PatternFault};
 pub use self::rule::{RouteRule, Rule, RuleOrigin};
+pub(crate) use self::table::Policy;
 pub use self::table::RuleLine;
-pub(crate) use self::table::{Policy, mode_name};

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use self::setup::Setup;
-use crate::error::{Denial, StartError};
+use crate::error::{Denial, SetupError};
 use crate::judge::Judge;
 use crate::metrics::ResourceMetrics;
 use crate::policy::RuleLine;
@@ -45,8 +45,8 @@ impl ResourceServer {
     /// services. No key is fetched here: the first token of a new issuer waits for its keys.
     ///
     /// # Errors
-    /// [`StartError`] with all problems, as [`ResourceServerBuilder::build`]. Then nothing has changed.
-    pub fn apply(&self, settings: &SecuritySettings) -> Result<(), StartError> {
+    /// [`SetupError`] with all problems, as [`ResourceServerBuilder::build`]. Then nothing has changed.
+    pub fn apply(&self, settings: &SecuritySettings) -> Result<(), SetupError> {
         let mut setup = self.setup();
         if setup.is_applied(settings) {
             return Ok(());
@@ -69,7 +69,7 @@ impl ResourceServer {
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
-    pub fn check(&self, settings: &SecuritySettings) -> Result<(), StartError> {
+    pub fn check(&self, settings: &SecuritySettings) -> Result<(), SetupError> {
         self.setup().prepare(settings).map(drop)
     }
 
@@ -85,8 +85,8 @@ impl ResourceServer {
     /// **Not checked**: what the caller may do (that is the route's rule), and revocation.
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys can not be
-    /// had.
+    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys are not
+    /// available.
     pub async fn verify(&self, token: &str) -> Result<Verified, Denial> {
         self.judge().verify(token).await
     }
@@ -94,7 +94,7 @@ impl ResourceServer {
     /// Fetches the keys of all issuers now, instead of at the first request: for a readiness check.
     ///
     /// # Errors
-    /// [`Denial::Unavailable`] for the first issuer whose keys can not be had. The others were asked too.
+    /// [`Denial::Unavailable`] for the first issuer whose keys are not available. The others were asked too.
     pub async fn load_keys(&self) -> Result<(), Denial> {
         self.judge().load_keys().await
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hallpass_token::{Audience, Issuer, VerifyPolicy};
 
-use crate::error::StartProblem;
+use crate::error::SetupProblem;
 use crate::key_source::{KeySnapshot, KeySource};
 
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
@@ -77,8 +77,8 @@ impl TrustedIssuer {
 
 /// A trusted issuer at work.
 ///
-/// What was verified for one is good for that very one only, not for a later one with the same name: so a change of
-/// policy needs no comparison to end what was remembered under the old policy.
+/// What was verified for one is good for that very one only, not for a later one with the same name: so after a
+/// change of policy nothing that was verified under the old policy is used.
 #[derive(Debug)]
 pub(crate) struct Trust {
     pub(crate) name: Arc<str>,
@@ -101,7 +101,7 @@ impl Trust {
         }
     }
 
-    /// Whether keys have left since the last call, so that what they had verified must be forgotten.
+    /// Whether keys have left since the last call, so that tokens verified by them must be forgotten.
     ///
     /// `Relaxed` will do: of several callers at once, more than one may be told so, and to forget twice costs time
     /// only. It is read before it is written, since this happens on every call.
@@ -124,7 +124,7 @@ pub(crate) struct Issuers {
 
 impl Issuers {
     /// Two issuers with the same `iss` are added to `problems`.
-    pub(crate) fn new(trusted: Vec<Arc<Trust>>, problems: &mut Vec<StartProblem>) -> Self {
+    pub(crate) fn new(trusted: Vec<Arc<Trust>>, problems: &mut Vec<SetupProblem>) -> Self {
         for (index, trust) in trusted.iter().enumerate() {
             let issuer = trust.policy.issuer();
             if trusted
@@ -132,7 +132,7 @@ impl Issuers {
                 .take(index)
                 .any(|it| it.policy.issuer() == issuer)
             {
-                problems.push(StartProblem::IssuerTwice {
+                problems.push(SetupProblem::IssuerTwice {
                     issuer: issuer.to_string(),
                 });
             }

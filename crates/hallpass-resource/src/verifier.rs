@@ -18,7 +18,7 @@ use crate::error::Denial;
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
 
-/// An identity that a trusted issuer vouches for at this moment. There is no way to make one but verification.
+/// An identity that a trusted issuer vouches for at this moment. Only verification makes one.
 #[derive(Clone, Debug)]
 pub struct Verified {
     context: SecurityContext,
@@ -107,8 +107,8 @@ impl Verifier {
     /// **Not checked**: what the caller may do (that is the route's rule), and revocation.
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys can not be
-    /// had.
+    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys are not
+    /// available.
     pub(crate) async fn verify(&self, token: &str, issuers: &Issuers) -> Result<Verified, Denial> {
         let started = self.clock.monotonic();
         if token.len() > self.max_token_bytes {
@@ -205,7 +205,7 @@ impl Verifier {
         Ok(entry)
     }
 
-    /// What departed keys had verified is forgotten. Walks through the whole cache; keys depart rarely.
+    /// Forgets what was verified by keys that have left the set. Walks through the whole cache; this is rare.
     fn purge_if_keys_left(&self, trust: &Arc<Trust>, snapshot: &KeySnapshot) {
         if trust.keys_left(snapshot) {
             let stays = |entry: &CacheEntry| {

@@ -1,6 +1,6 @@
 //! A token client that is configured by its environment alone: point any issuer and any service at it.
 //!
-//! `GET /` calls `RESOURCE_URL` with a service token and passes the answer on. See `README.md`.
+//! `GET /` calls `RESOURCE_URL` with a service token and passes the response on. See `README.md`.
 
 mod settings;
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as AnswerBody;
+use axum::body::Body as ResponseBody;
 use axum::extract::State;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -31,7 +31,7 @@ use crate::settings::Settings;
 
 /// The name that logs and metrics have for the service behind `RESOURCE_URL`.
 const SERVICE: &str = "resource";
-/// Longest wait for the head of its answer, token included.
+/// Longest wait for the head of its response, token included.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The way to the service: each request that goes through gets its token.
@@ -71,19 +71,19 @@ impl Resource {
     async fn call(self) -> Result<Response<Body>, BoxError> {
         let mut request = Request::get(self.target).body(Body::empty())?;
         Target::new(SERVICE, self.instance).apply_to(&mut request)?;
-        let answer = tokio::time::timeout(CALL_LIMIT, self.stack.oneshot(request));
-        Ok(answer.await??)
+        let response = tokio::time::timeout(CALL_LIMIT, self.stack.oneshot(request));
+        Ok(response.await??)
     }
 }
 
 /// Passes status, content type and body on; what fails before there is a status is told as a problem.
-async fn pass_on(State(resource): State<Resource>) -> Response<AnswerBody> {
-    let answer = match resource.call().await {
-        Ok(answer) => answer,
+async fn pass_on(State(resource): State<Resource>) -> Response<ResponseBody> {
+    let response = match resource.call().await {
+        Ok(response) => response,
         Err(error) => return problem(&error),
     };
-    let (parts, body) = answer.into_parts();
-    let mut passed = Response::new(AnswerBody::new(body));
+    let (parts, body) = response.into_parts();
+    let mut passed = Response::new(ResponseBody::new(body));
     *passed.status_mut() = parts.status;
     if let Some(content_type) = parts.headers.get(header::CONTENT_TYPE) {
         passed
@@ -93,7 +93,7 @@ async fn pass_on(State(resource): State<Resource>) -> Response<AnswerBody> {
     passed
 }
 
-fn problem(error: &BoxError) -> Response<AnswerBody> {
+fn problem(error: &BoxError) -> Response<ResponseBody> {
     let title = match error.downcast_ref() {
         Some(CallError::Token(_)) => "no token could be had for this call",
         _ => "the call could not be made",

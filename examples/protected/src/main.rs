@@ -1,6 +1,6 @@
 //! A resource server that is configured by its environment alone: point any issuer at it.
 //!
-//! `GET /orders` answers 200 with the caller's claims, or as RFC 6750 says. See `README.md`.
+//! `GET /orders` gives a 200 with the caller's claims, or a refusal as RFC 6750 says. See `README.md`.
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;

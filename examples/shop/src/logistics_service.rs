@@ -17,7 +17,7 @@ pub struct Shipment {
     pub order_id: u32,
     /// What is known about it.
     pub status: String,
-    /// For whom the question was asked, as the one who answered it saw it.
+    /// The user of the request, as this service saw it.
     pub asked_for: String,
 }
 

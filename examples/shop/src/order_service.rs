@@ -23,7 +23,7 @@ pub trait LogisticsClient {
     async fn shipment(&self, order_id: u32) -> Result<Shipment, FeignError>;
 }
 
-/// Answers while the carrier can not. It still knows for whom.
+/// Stands in while the carrier cannot be reached. It still knows the user.
 #[derive(Debug, Default)]
 pub struct CarrierDown;
 

@@ -1,4 +1,4 @@
-//! A service that answers until it is stopped.
+//! A service that runs until it is stopped.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A service that answers on its address. Dropped, it goes on until its runtime ends.
+/// A service that listens on its address. When this is dropped, the service goes on until its runtime ends.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,

@@ -15,7 +15,7 @@ pub struct DailyReport {
     pub orders: usize,
 }
 
-/// The answer to a report.
+/// The response to a report.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Receipt {
     /// Which service reported.

@@ -4,19 +4,19 @@ use super::*;
 use crate::error::KeysError;
 use crate::path::PathFault;
 
-/// Status, challenge and code of the answer, as a caller sees them.
+/// Status, challenge and code of the response, as a caller sees them.
 fn seen(denial: &Denial) -> (u16, String, String) {
     let challenger = Challenger::new(
         "shop",
         Some("https://shop.example/.well-known/oauth-protected-resource"),
     );
-    let answer = challenger.answer(denial);
-    assert_eq!(answer.headers()[CONTENT_TYPE], "application/problem+json");
-    assert_eq!(answer.headers()[CACHE_CONTROL], "no-store");
-    let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
-    assert_eq!(body["status"], answer.status().as_u16());
+    let response = challenger.response(denial);
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+    assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+    let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body["status"], response.status().as_u16());
     assert_eq!(body["type"], "about:blank");
-    let challenge = answer
+    let challenge = response
         .headers()
         .get(WWW_AUTHENTICATE)
         .map_or("", |value| value.to_str().unwrap());
@@ -25,7 +25,7 @@ fn seen(denial: &Denial) -> (u16, String, String) {
         " +metadata",
     );
     (
-        answer.status().as_u16(),
+        response.status().as_u16(),
         challenge,
         body["code"].as_str().unwrap().to_owned(),
     )
@@ -98,16 +98,17 @@ fn every_fault_of_a_token_is_answered_alike() {
     let first = seen(&Denial::Token(VerifyError::EVERY[0]));
     for fault in VerifyError::EVERY {
         assert_eq!(seen(&Denial::Token(fault)), first, "{fault:?}");
-        let answer = Challenger::new("shop", None).answer(&Denial::Token(fault));
-        let other = Challenger::new("shop", None).answer(&Denial::Token(VerifyError::EVERY[0]));
-        assert_eq!(answer.body(), other.body());
+        let response = Challenger::new("shop", None).response(&Denial::Token(fault));
+        let other = Challenger::new("shop", None).response(&Denial::Token(VerifyError::EVERY[0]));
+        assert_eq!(response.body(), other.body());
     }
 }
 
 #[test]
 fn an_unavailable_answer_says_when_to_come_back() {
-    let answer = Challenger::new("shop", None).answer(&Denial::Unavailable(KeysError::Status(500)));
-    assert_eq!(answer.headers()[RETRY_AFTER], "1");
+    let response =
+        Challenger::new("shop", None).response(&Denial::Unavailable(KeysError::Status(500)));
+    assert_eq!(response.headers()[RETRY_AFTER], "1");
 }
 
 #[test]

@@ -48,14 +48,14 @@ fn metric_reasons_come_from_the_closed_set() {
 #[test]
 fn status_and_bearer_error_fit_together() {
     for denial in every_denial() {
-        let answer = denial.answer();
-        if let Some(error) = answer.bearer_error {
-            assert_eq!(answer.status.as_u16(), error.status(), "{denial:?}");
-            assert!(answer.challenge, "{denial:?}");
+        let response = denial.response();
+        if let Some(error) = response.bearer_error {
+            assert_eq!(response.status.as_u16(), error.status(), "{denial:?}");
+            assert!(response.challenge, "{denial:?}");
         }
         // RFC 9110 section 15.5.2: a 401 has a challenge.
         assert!(
-            answer.challenge || answer.status != StatusCode::UNAUTHORIZED,
+            response.challenge || response.status != StatusCode::UNAUTHORIZED,
             "{denial:?}"
         );
     }
@@ -65,7 +65,7 @@ fn status_and_bearer_error_fit_together() {
 fn a_token_that_verify_calls_invalid_is_answered_so() {
     for fault in VerifyError::EVERY {
         assert_eq!(
-            Denial::Token(fault).answer().bearer_error,
+            Denial::Token(fault).response().bearer_error,
             Some(fault.bearer_error())
         );
     }
@@ -75,7 +75,7 @@ fn a_token_that_verify_calls_invalid_is_answered_so() {
 fn every_code_is_in_the_documents() {
     let document = include_str!("../../../../docs/errors.md");
     for denial in every_denial() {
-        for code in [denial.answer().code, denial.log_code()] {
+        for code in [denial.response().code, denial.log_code()] {
             let in_table = document.contains(&format!("`{code}`"));
             let of_token = matches!(denial, Denial::Token(_)) && code == denial.log_code();
             assert!(in_table || of_token, "{code}");

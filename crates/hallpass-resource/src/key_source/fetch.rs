@@ -107,7 +107,7 @@ impl Fetched {
             .collect();
         tracing::info!(?kids, "the issuer's keys are new");
         for skipped in keys.skipped() {
-            tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set can not be used");
+            tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set cannot be used");
         }
     }
 }
@@ -116,7 +116,7 @@ impl Fetched {
 pub(super) struct HttpKeys {
     url: EndpointUrl,
     transport: HttpTransport,
-    /// Who answers behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
+    /// The instances behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
     upstream: Option<Upstream>,
 }
 

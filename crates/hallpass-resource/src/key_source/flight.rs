@@ -6,7 +6,7 @@ use hallpass_token::KeyId;
 use tokio::sync::watch;
 
 use super::limits::MAX_STALE_WAIT;
-use super::unknown::UnknownKids;
+use super::unknown_kids::UnknownKids;
 use crate::error::KeysError;
 
 /// First wait after a failed fetch while there are no keys at all; doubles up to the cool-down. Short, because
@@ -17,7 +17,7 @@ type Outcome = Result<(), KeysError>;
 
 /// Why a fetch is wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Start<'a> {
+pub(super) enum FetchReason<'a> {
     /// There are no keys that may be used; the token at hand names this key.
     Needed { kid: Option<&'a KeyId> },
     /// The keys are near or past their age.
@@ -26,7 +26,7 @@ pub(super) enum Start<'a> {
     UnknownKid { kid: &'a KeyId },
 }
 
-impl<'a> Start<'a> {
+impl<'a> FetchReason<'a> {
     pub(super) fn kid(self) -> Option<&'a KeyId> {
         match self {
             Self::Needed { kid } => kid,
@@ -36,20 +36,20 @@ impl<'a> Start<'a> {
     }
 }
 
-/// What became of the wish for a fetch.
+/// Whether a fetch is running, after one was wanted.
 #[derive(Debug)]
-pub(super) enum Begin {
+pub(super) enum FetchStart {
     /// A fetch is under way.
-    Wait(Flown),
+    Wait(RunningFetch),
     /// None is, and it is too early for one; the last one failed for this reason (if it failed).
     TooEarly(Option<KeysError>),
 }
 
-impl Begin {
+impl FetchStart {
     /// Waits for the fetch.
     pub(super) async fn wait(self) -> Outcome {
         match self {
-            Self::Wait(flown) => flown.outcome().await,
+            Self::Wait(fetch) => fetch.outcome().await,
             Self::TooEarly(last) => {
                 let last = last.map_or_else(|| "unknown".to_owned(), |error| error.to_string());
                 Err(KeysError::TooEarly { last })
@@ -60,7 +60,7 @@ impl Begin {
 
 /// A fetch under way.
 #[derive(Debug)]
-pub(super) struct Flown {
+pub(super) struct RunningFetch {
     result: watch::Receiver<Option<Outcome>>,
     /// Whether somebody else had started it before.
     pub(super) joined: bool,
@@ -68,7 +68,7 @@ pub(super) struct Flown {
     pub(super) patience: Duration,
 }
 
-impl Flown {
+impl RunningFetch {
     pub(super) async fn outcome(mut self) -> Outcome {
         match self.result.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().unwrap_or(Err(KeysError::Cancelled)),
@@ -109,33 +109,33 @@ impl Flight {
     /// Joins the fetch under way, or starts one: then the sender is the caller's to fulfil.
     pub(super) fn begin(
         &mut self,
-        start: Start<'_>,
+        start: FetchReason<'_>,
         now: Duration,
-    ) -> (Begin, Option<watch::Sender<Option<Outcome>>>) {
+    ) -> (FetchStart, Option<watch::Sender<Option<Outcome>>>) {
         // A sender that is gone belongs to a task that was cancelled with its runtime.
         if let Some(result) = self
             .running
             .as_ref()
             .filter(|result| result.has_changed().is_ok())
         {
-            let flown = Flown {
+            let fetch = RunningFetch {
                 result: result.clone(),
                 joined: true,
                 patience: self.patience(now),
             };
-            return (Begin::Wait(flown), None);
+            return (FetchStart::Wait(fetch), None);
         }
         let too_early = now < self.not_before
-            || matches!(start, Start::UnknownKid { kid }
+            || matches!(start, FetchReason::UnknownKid { kid }
                 if now < self.unknown_not_before || self.unknown.contains(kid, now));
         if too_early {
-            return (Begin::TooEarly(self.last_error.clone()), None);
+            return (FetchStart::TooEarly(self.last_error.clone()), None);
         }
         let (sender, result) = watch::channel(None);
         self.running = Some(result.clone());
         self.started = now;
         (
-            Begin::Wait(Flown {
+            FetchStart::Wait(RunningFetch {
                 result,
                 joined: false,
                 patience: self.patience(now),
@@ -144,7 +144,7 @@ impl Flight {
         )
     }
 
-    /// Nobody waits for long, and nobody waits at all for an issuer that has just failed.
+    /// A request waits 500 ms after the start of a fetch at most, and not at all if the last fetch failed.
     fn patience(&self, now: Duration) -> Duration {
         match self.last_error {
             None => MAX_STALE_WAIT.saturating_sub(now.saturating_sub(self.started)),
@@ -153,7 +153,7 @@ impl Flight {
     }
 
     /// Notes how a fetch ended. `missed` is the `kid` that it was made for, if it is still not in the set.
-    pub(super) fn land(
+    pub(super) fn finish(
         &mut self,
         outcome: &Outcome,
         now: Duration,

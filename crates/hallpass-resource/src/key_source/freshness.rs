@@ -42,7 +42,7 @@ impl Freshness {
     }
 }
 
-/// The `max-age` of an answer; zero for `no-store` and `no-cache`; none when it says nothing that we understand.
+/// The `max-age` of a response; zero for `no-store` and `no-cache`; none when there is none that can be read.
 pub(super) fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let directives = headers
         .get_all(CACHE_CONTROL)

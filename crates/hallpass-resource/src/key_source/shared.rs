@@ -1,19 +1,19 @@
 //! The state behind a key source, and the fetch that replaces it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
+use hallpass_config::files::{self, FileError};
 use hallpass_token::KeyId;
 use tokio::time::timeout;
 
-use super::fetch::{Fetched, HttpKeys};
-use super::file;
+use super::fetch::{Fetched, HttpKeys, parse};
 use super::flight::Flight;
 use super::freshness::Freshness;
-use super::limits::KeyLimits;
+use super::limits::{KeyLimits, MAX_KEY_SET_BYTES};
 use super::metrics::IssuerKeyMetrics;
 use super::snapshot::KeySnapshot;
 use crate::error::KeysError;
@@ -71,13 +71,13 @@ impl Shared {
     async fn fetch(&self, previous: Option<&KeySnapshot>) -> Result<Fetched, KeysError> {
         match &self.origin {
             Origin::Http(keys) => keys.fetch(previous.and_then(|it| it.etag.as_ref())).await,
-            Origin::File(path) => file::read(path.clone()).await,
+            Origin::File(path) => read_file(path.clone()).await,
             Origin::Fixed => Ok(Fetched::unchanged(None)),
         }
     }
 
     /// Opens the way for the next fetch, and keeps it shut for a while if this one failed or was in vain.
-    pub(super) fn land(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
+    pub(super) fn finish(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
         let now = self.clock.monotonic();
         let current = self.current.load();
         let have_keys = current.is_some();
@@ -90,7 +90,7 @@ impl Shared {
             }
         }
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        flight.land(outcome, now, have_keys, missed);
+        flight.finish(outcome, now, have_keys, missed);
     }
 
     pub(super) fn count(&self, what: fn(&IssuerKeyMetrics)) {
@@ -115,4 +115,23 @@ impl fmt::Display for Origin {
             Self::Fixed => f.write_str("fixed keys"),
         }
     }
+}
+
+/// Reads the file as it is now.
+///
+/// It is read whole each time instead of asking for its time of change: it is small, and a clock with coarse ticks
+/// cannot hide a change then. Together with key and secret reload elsewhere this is the only file read after start.
+async fn read_file(path: PathBuf) -> Result<Fetched, KeysError> {
+    match tokio::task::spawn_blocking(move || read_file_blocking(&path)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(KeysError::Cancelled),
+    }
+}
+
+fn read_file_blocking(path: &Path) -> Result<Fetched, KeysError> {
+    let text = files::read(path, MAX_KEY_SET_BYTES).map_err(|error| match error {
+        FileError::TooLarge { max_bytes } => KeysError::TooLarge { limit: max_bytes },
+        other => KeysError::File(other.to_string()),
+    })?;
+    Ok(Fetched::new(parse(&text, "file")?))
 }

@@ -23,4 +23,14 @@ impl Mode {
             _ => None,
         }
     }
+
+    /// The name of the mode, as configuration, metrics and the audit event have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Report => "report",
+            Self::Enforce => "enforce",
+        }
+    }
 }

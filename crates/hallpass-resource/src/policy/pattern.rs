@@ -31,7 +31,7 @@ enum Segment {
     Any,
 }
 
-/// Why a text is no path pattern.
+/// Why a text is not a path pattern.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PatternFault {

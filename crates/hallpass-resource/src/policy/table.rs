@@ -9,7 +9,7 @@ use super::mode::Mode;
 use super::pattern::PathPattern;
 use super::pattern::Reading;
 use super::rule::{RouteRule, Rule, RuleOrigin};
-use crate::error::{Denial, StartProblem};
+use crate::error::{Denial, SetupProblem};
 use crate::path::{NormalPath, PathFault};
 use crate::verifier::Verified;
 
@@ -39,18 +39,9 @@ impl fmt::Display for RuleLine {
             "{method} {} {} [{}, {}]",
             self.pattern,
             self.rule,
-            mode_name(self.mode),
+            self.mode.name(),
             self.origin
         )
-    }
-}
-
-/// The name of a mode as configuration and metrics have it.
-pub(crate) fn mode_name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Off => "off",
-        Mode::Report => "report",
-        Mode::Enforce => "enforce",
     }
 }
 
@@ -86,11 +77,11 @@ struct Entry {
 }
 
 impl Policy {
-    /// Sorts the rules into their tables; what can not be meant is added to `problems`.
+    /// Sorts the rules into their tables; what cannot be meant is added to `problems`.
     pub(crate) fn new(
         rules: Vec<(RuleOrigin, RouteRule)>,
         mode: Mode,
-        problems: &mut Vec<StartProblem>,
+        problems: &mut Vec<SetupProblem>,
     ) -> Self {
         let mut tables = ORIGINS.map(|origin| Table {
             origin,
@@ -101,7 +92,7 @@ impl Policy {
                 && all.is_empty()
                 && any.is_empty()
             {
-                problems.push(StartProblem::EmptyScopes {
+                problems.push(SetupProblem::EmptyScopes {
                     pattern: rule.pattern.to_string(),
                 });
             }
@@ -149,8 +140,8 @@ impl Policy {
 
     /// Finds the rules for a request.
     ///
-    /// A path that has other rules decoded than as written is refused: the router behind decides by one reading,
-    /// whoever stands behind that by the other.
+    /// A path that has other rules decoded than as written is refused: the router behind this layer decides
+    /// by one reading, and a service behind the router may decide by the other.
     pub(crate) fn resolve(
         &self,
         method: &Method,
@@ -183,7 +174,7 @@ fn same_entry(one: Option<&Entry>, other: Option<&Entry>) -> bool {
 }
 
 impl Table {
-    fn add(&mut self, rule: &RouteRule, problems: &mut Vec<StartProblem>) {
+    fn add(&mut self, rule: &RouteRule, problems: &mut Vec<SetupProblem>) {
         let mut methods: Vec<_> = rule.methods.iter().cloned().map(Some).collect();
         if methods.is_empty() {
             methods.push(None);
@@ -195,7 +186,7 @@ impl Table {
                 .iter()
                 .any(|it| it.method == entry.method && it.pattern.same_paths(&entry.pattern));
             if twice {
-                problems.push(StartProblem::TwoRules {
+                problems.push(SetupProblem::TwoRules {
                     route: entry.label.to_string(),
                     origin: self.origin,
                 });
@@ -312,7 +303,7 @@ impl Rule {
             Self::Scopes { any, .. } if !any.is_empty() && !scope.contains_any(any) => {
                 Err(insufficient(any))
             }
-            // Two empty lists do not start; if they did, they would let nobody in.
+            // A rule with two empty lists is refused when it is set up; it would let no caller in.
             Self::Scopes { all, any } if all.is_empty() && any.is_empty() => Err(insufficient(all)),
             Self::Scopes { .. } => Ok(()),
         }

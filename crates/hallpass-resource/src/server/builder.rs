@@ -11,7 +11,7 @@ use url::Url;
 use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
 use crate::challenge::fits_in_quotes;
-use crate::error::{StartError, StartProblem};
+use crate::error::{SetupError, SetupProblem};
 use crate::metrics::ResourceMetrics;
 use crate::policy::{Mode, PathPattern, RouteRule, Rule};
 use crate::settings::SecuritySettings;
@@ -37,7 +37,7 @@ pub struct ResourceServerBuilder {
     production_signal: Option<String>,
     writes_identity_headers: Option<bool>,
     resource: Option<Url>,
-    problems: Vec<StartProblem>,
+    problems: Vec<SetupProblem>,
 }
 
 impl ResourceServer {
@@ -152,16 +152,16 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// The server, or everything that stands against it.
+    /// The server, or all problems.
     ///
     /// # Errors
-    /// [`StartError`] with all problems: permit-all in production, patterns that can not be read, doubled rules or
+    /// [`SetupError`] with all problems: permit-all in production, patterns that cannot be read, doubled rules or
     /// issuers, rules that nobody could satisfy.
-    pub fn build(self) -> Result<ResourceServer, StartError> {
+    pub fn build(self) -> Result<ResourceServer, SetupError> {
         let mut problems = self.problems;
         if !fits_in_quotes(&self.realm) {
             let message = "must be printable ASCII without quotes and backslashes".to_owned();
-            problems.push(StartProblem::BadValue {
+            problems.push(SetupProblem::BadValue {
                 key: "service.name".to_owned(),
                 message,
             });
@@ -194,7 +194,7 @@ impl ResourceServerBuilder {
         let mut setup = Setup::new(code);
         let prepared = setup.prepare_with(&self.settings, &mut problems);
         if !problems.is_empty() {
-            return Err(StartError { problems });
+            return Err(SetupError { problems });
         }
         let judge = setup.take(prepared);
         judge.announce(None);
@@ -211,7 +211,7 @@ impl ResourceServerBuilder {
     fn parsed(mut self, pattern: &str, rule: impl FnOnce(PathPattern) -> RouteRule) -> Self {
         match pattern.parse::<PathPattern>() {
             Ok(pattern) => self.rules.push(rule(pattern)),
-            Err(fault) => self.problems.push(StartProblem::BadPattern {
+            Err(fault) => self.problems.push(SetupProblem::BadPattern {
                 pattern: pattern.to_owned(),
                 message: fault.to_string(),
             }),

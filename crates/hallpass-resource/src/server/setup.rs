@@ -9,7 +9,7 @@ use hallpass_upstream::Network;
 use url::Url;
 
 use crate::challenge::Challenger;
-use crate::error::{StartError, StartProblem};
+use crate::error::{SetupError, SetupProblem};
 use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
@@ -84,14 +84,14 @@ impl Setup {
         self.applied == *settings
     }
 
-    /// Makes a judge, or says everything that stands against it. Changes nothing.
-    pub(super) fn prepare(&self, settings: &SecuritySettings) -> Result<Prepared, StartError> {
+    /// Makes a judge, or returns all problems. Changes nothing.
+    pub(super) fn prepare(&self, settings: &SecuritySettings) -> Result<Prepared, SetupError> {
         let mut problems = Vec::new();
         let prepared = self.prepare_with(settings, &mut problems);
         if problems.is_empty() {
             Ok(prepared)
         } else {
-            Err(StartError { problems })
+            Err(SetupError { problems })
         }
     }
 
@@ -99,14 +99,14 @@ impl Setup {
     pub(super) fn prepare_with(
         &self,
         settings: &SecuritySettings,
-        problems: &mut Vec<StartProblem>,
+        problems: &mut Vec<SetupProblem>,
     ) -> Prepared {
         let (code, jwt) = (&self.code, &settings.internal_jwt);
         let permit_all = code.permit_all.unwrap_or(settings.permit_all);
         let signal = code.production_signal.as_ref();
         if permit_all && let Some(signal) = signal.or(settings.production_signal.as_ref()) {
             let signal = signal.clone();
-            problems.push(StartProblem::PermitAllInProduction { signal });
+            problems.push(SetupProblem::PermitAllInProduction { signal });
         }
         let configured = self.configured_issuers(jwt, problems);
         let in_settings = configured.iter().map(|it| &it.trust);
@@ -119,7 +119,7 @@ impl Setup {
         let mode = code.mode.unwrap_or(jwt.mode);
         let needed = rules.iter().any(|(_, rule)| rule.needs_identity());
         if issuers.is_empty() && needed && mode != Mode::Off && !permit_all {
-            problems.push(StartProblem::NoIssuer);
+            problems.push(SetupProblem::NoIssuer);
         }
         let resource = code.resource.as_ref().or(jwt.resource.as_ref());
         let metadata = resource.and_then(|resource| {
@@ -161,7 +161,7 @@ impl Setup {
     fn configured_issuers(
         &self,
         jwt: &InternalJwtSettings,
-        problems: &mut Vec<StartProblem>,
+        problems: &mut Vec<SetupProblem>,
     ) -> Vec<ConfiguredIssuer> {
         let mut configured = Vec::with_capacity(jwt.issuers.len());
         for settings in &jwt.issuers {
@@ -174,7 +174,7 @@ impl Setup {
             match (same, self.keys(&entry)) {
                 (Some(same), _) => configured.push(same.clone()),
                 (None, Some(keys)) => configured.push(self.trust(entry, keys)),
-                (None, None) => problems.push(StartProblem::NoNetwork {
+                (None, None) => problems.push(SetupProblem::NoNetwork {
                     issuer: settings.name.clone(),
                 }),
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_clock::ManualClock;
 use hallpass_resource::{
-    JwksLocation, KeySource, Mode, Rule, SecuritySettings, StartProblem, TrustedIssuer,
+    JwksLocation, KeySource, Mode, Rule, SecuritySettings, SetupProblem, TrustedIssuer,
     TrustedIssuerSettings,
 };
 use http::Method;
@@ -108,7 +108,7 @@ async fn internal_only_paths_identity_headers_and_the_resource_change_too() {
 }
 
 #[tokio::test]
-async fn settings_that_can_not_be_used_change_nothing() {
+async fn settings_that_cannot_be_used_change_nothing() {
     let setting = Setting::start().await;
     let user = setting.forge.user("");
     let rules = setting.app.server.rules();
@@ -131,9 +131,9 @@ async fn settings_that_can_not_be_used_change_nothing() {
             matches!(
                 &problems[..],
                 [
-                    StartProblem::PermitAllInProduction { .. },
-                    StartProblem::IssuerTwice { .. },
-                    StartProblem::TwoRules { .. }
+                    SetupProblem::PermitAllInProduction { .. },
+                    SetupProblem::IssuerTwice { .. },
+                    SetupProblem::TwoRules { .. }
                 ]
             ),
             "{problems:?}"
@@ -244,7 +244,7 @@ async fn an_issuer_in_code_stays_and_keys_at_a_url_need_a_network() {
     let routes = vec![route("/**", Rule::Authenticated)];
     let settings = security(trusted("https://id.example", location), routes);
     let problems = app.server.apply(&settings).unwrap_err().problems;
-    let no_network = StartProblem::NoNetwork {
+    let no_network = SetupProblem::NoNetwork {
         issuer: "ours".to_owned(),
     };
     assert_eq!(problems, [no_network]);
@@ -292,9 +292,9 @@ async fn no_call_fails_while_settings_change_all_the_time() {
             tokio::spawn(async move {
                 let mut failures = 0;
                 while !stop.load(Ordering::SeqCst) {
-                    let answer = get(address, "/whoami", Some(&token)).await;
+                    let response = get(address, "/whoami", Some(&token)).await;
                     let verified = server.verify(&token).await;
-                    failures += usize::from(answer.status != 200 || verified.is_err());
+                    failures += usize::from(response.status != 200 || verified.is_err());
                     calls.fetch_add(1, Ordering::SeqCst);
                 }
                 failures

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, App, AppBuilder, Forge, get, send, test_clock};
+use crate::support::{App, AppBuilder, Forge, RawResponse, get, send, test_clock};
 
 async fn start() -> (App, Forge) {
     let clock = test_clock();
@@ -14,24 +14,27 @@ async fn start() -> (App, Forge) {
     (app, forge)
 }
 
-fn assert_invalid_token(answer: &Answer, what: &str) {
+fn assert_invalid_token(response: &RawResponse, what: &str) {
     assert_eq!(
-        answer.refusal(),
+        response.refusal(),
         (401, "invalid_token".to_owned()),
         "{what}"
     );
     let challenge = Some("Bearer realm=\"shop\", error=\"invalid_token\"");
-    assert_eq!(answer.header("www-authenticate"), challenge, "{what}");
-    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    assert_eq!(response.header("www-authenticate"), challenge, "{what}");
+    assert_eq!(response.header("cache-control"), Some("no-store"), "{what}");
 }
 
 #[tokio::test]
 async fn a_good_token_passes_and_its_subject_is_seen() {
     let (app, forge) = start().await;
-    let answer = get(app.address, "/whoami", Some(&forge.user(""))).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));
-    let answer = get(app.address, "/orders/7", Some(&forge.user("orders read"))).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "/orders/7"));
+    let response = get(app.address, "/whoami", Some(&forge.user(""))).await;
+    assert_eq!((response.status, response.body.as_str()), (200, "alice"));
+    let response = get(app.address, "/orders/7", Some(&forge.user("orders read"))).await;
+    assert_eq!(
+        (response.status, response.body.as_str()),
+        (200, "/orders/7")
+    );
 }
 
 #[tokio::test]
@@ -98,8 +101,8 @@ async fn every_bad_claim_or_header_of_a_well_signed_token_is_refused() {
         ("array sub", |_, claims| claims["sub"] = json!(["alice"])),
     ];
     for (what, change) in changes {
-        let answer = get(app.address, "/whoami", Some(&forge.changed(change))).await;
-        assert_invalid_token(&answer, what);
+        let response = get(app.address, "/whoami", Some(&forge.changed(change))).await;
+        assert_invalid_token(&response, what);
     }
 }
 
@@ -111,8 +114,8 @@ async fn a_token_bound_to_a_senders_key_is_refused_as_a_plain_bearer_token() {
         json!({}),
     ] {
         let bound = forge.changed(|_, claims| claims["cnf"] = cnf);
-        let answer = get(app.address, "/whoami", Some(&bound)).await;
-        assert_invalid_token(&answer, "cnf");
+        let response = get(app.address, "/whoami", Some(&bound)).await;
+        assert_invalid_token(&response, "cnf");
     }
 }
 
@@ -229,10 +232,10 @@ async fn two_authorization_headers_are_a_bad_request_whatever_is_in_them() {
     for path in ["/whoami", "/health"] {
         for [one, other] in pairs {
             let headers = [("Authorization", one), ("authorization", other)];
-            let answer = send(app.address, format!("GET {path}").as_bytes(), &headers).await;
-            assert_eq!(answer.refusal(), (400, "invalid_request".to_owned()));
+            let response = send(app.address, format!("GET {path}").as_bytes(), &headers).await;
+            assert_eq!(response.refusal(), (400, "invalid_request".to_owned()));
             let challenge = Some("Bearer realm=\"shop\", error=\"invalid_request\"");
-            assert_eq!(answer.header("www-authenticate"), challenge);
+            assert_eq!(response.header("www-authenticate"), challenge);
         }
     }
 }
@@ -252,9 +255,9 @@ async fn a_malformed_bearer_header_is_a_bad_request() {
         b"Bearer a\tb",
     ];
     for header in cases {
-        let answer = send(app.address, b"GET /whoami", &[("authorization", header)]).await;
+        let response = send(app.address, b"GET /whoami", &[("authorization", header)]).await;
         assert_eq!(
-            answer.refusal(),
+            response.refusal(),
             (400, "invalid_request".to_owned()),
             "{}",
             header.escape_ascii()
@@ -266,10 +269,10 @@ async fn a_malformed_bearer_header_is_a_bad_request() {
 async fn no_credentials_are_answered_without_an_error_code() {
     let (app, _) = start().await;
     for headers in [&[][..], &[("authorization", &b"Basic YTpi"[..])]] {
-        let answer = send(app.address, b"GET /whoami", headers).await;
-        assert_eq!(answer.refusal(), (401, "missing_token".to_owned()));
+        let response = send(app.address, b"GET /whoami", headers).await;
+        assert_eq!(response.refusal(), (401, "missing_token".to_owned()));
         assert_eq!(
-            answer.header("www-authenticate"),
+            response.header("www-authenticate"),
             Some("Bearer realm=\"shop\"")
         );
     }
@@ -278,13 +281,13 @@ async fn no_credentials_are_answered_without_an_error_code() {
 #[tokio::test]
 async fn a_token_in_the_query_counts_for_nothing() {
     let (app, forge) = start().await;
-    let answer = get(
+    let response = get(
         app.address,
         &format!("/whoami?access_token={}", forge.user("")),
         None,
     )
     .await;
-    assert_eq!(answer.refusal(), (401, "missing_token".to_owned()));
+    assert_eq!(response.refusal(), (401, "missing_token".to_owned()));
 }
 
 #[tokio::test]
@@ -304,10 +307,10 @@ async fn a_bad_token_is_not_taken_for_none_on_an_open_route() {
 #[tokio::test]
 async fn missing_scopes_are_named_in_the_refusal() {
     let (app, forge) = start().await;
-    let answer = get(app.address, "/orders/7", Some(&forge.user("stock"))).await;
-    assert_eq!(answer.refusal(), (403, "insufficient_scope".to_owned()));
+    let response = get(app.address, "/orders/7", Some(&forge.user("stock"))).await;
+    assert_eq!(response.refusal(), (403, "insufficient_scope".to_owned()));
     let challenge = Some("Bearer realm=\"shop\", error=\"insufficient_scope\", scope=\"orders\"");
-    assert_eq!(answer.header("www-authenticate"), challenge);
+    assert_eq!(response.header("www-authenticate"), challenge);
     assert_eq!(
         get(app.address, "/either", Some(&forge.user("stock")))
             .await

@@ -53,8 +53,8 @@ async fn a_remembered_token_expires_like_any_other() {
     clock.advance_seconds(609);
     assert_eq!(get(app.address, "/whoami", Some(&token)).await.status, 200);
     clock.advance_seconds(1);
-    let answer = get(app.address, "/whoami", Some(&token)).await;
-    assert_eq!(answer.refusal(), (401, "invalid_token".to_owned()));
+    let response = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!(response.refusal(), (401, "invalid_token".to_owned()));
 }
 
 #[tokio::test]

@@ -102,10 +102,10 @@ async fn the_handler_runs_in_the_callers_context() {
 #[tokio::test]
 async fn the_body_streams_in_the_callers_context() {
     let (app, forge) = start(Mode::Enforce).await;
-    let answer = get(app.address, "/stream/3", Some(&forge.user(""))).await;
-    assert_eq!(answer.body.matches("[alice]").count(), 3, "{answer:?}");
-    let answer = get(app.address, "/stream/3", None).await;
-    assert_eq!(answer.body.matches("[nobody]").count(), 3, "{answer:?}");
+    let response = get(app.address, "/stream/3", Some(&forge.user(""))).await;
+    assert_eq!(response.body.matches("[alice]").count(), 3, "{response:?}");
+    let response = get(app.address, "/stream/3", None).await;
+    assert_eq!(response.body.matches("[nobody]").count(), 3, "{response:?}");
 }
 
 #[tokio::test]
@@ -116,8 +116,8 @@ async fn an_unverified_token_gives_no_context_in_any_mode() {
         let (app, _) = start(mode).await;
         let token = stranger.user("");
         assert_eq!(get(app.address, "/now", Some(&token)).await.body, "nobody");
-        let answer = get(app.address, "/stream/2", Some(&token)).await;
-        assert_eq!(answer.body.matches("[nobody]").count(), 2, "{answer:?}");
+        let response = get(app.address, "/stream/2", Some(&token)).await;
+        assert_eq!(response.body.matches("[nobody]").count(), 2, "{response:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The axum extractors: what they give, and what they answer without an identity.
+//! The axum extractors: what they give, and what they response without an identity.
 
 use axum::Router;
 use axum::routing::get as on_get;
@@ -81,10 +81,10 @@ async fn extractors_give_the_verified_caller() {
 async fn without_an_identity_they_answer_401_and_the_optional_forms_are_empty() {
     let (app, _) = start().await;
     for path in ["/open/caller", "/open/user", "/open/claims"] {
-        let answer = get(app.address, path, None).await;
-        assert_eq!(answer.refusal(), (401, "missing_token".to_owned()));
+        let response = get(app.address, path, None).await;
+        assert_eq!(response.refusal(), (401, "missing_token".to_owned()));
         assert_eq!(
-            answer.header("www-authenticate"),
+            response.header("www-authenticate"),
             Some("Bearer realm=\"shop\"")
         );
     }
@@ -101,10 +101,10 @@ async fn without_the_layer_they_answer_401_too() {
     tokio::spawn(async move { axum::serve(listener, routes()).await.unwrap() });
     let (_, forge) = start().await;
     for path in ["/open/caller", "/open/user", "/open/claims"] {
-        let answer = get(address, path, Some(&forge.user(""))).await;
-        assert_eq!(answer.refusal(), (401, "missing_token".to_owned()));
+        let response = get(address, path, Some(&forge.user(""))).await;
+        assert_eq!(response.refusal(), (401, "missing_token".to_owned()));
         assert_eq!(
-            answer.header("www-authenticate"),
+            response.header("www-authenticate"),
             Some("Bearer realm=\"service\"")
         );
     }
@@ -114,8 +114,8 @@ async fn without_the_layer_they_answer_401_too() {
 async fn a_service_is_no_user() {
     let (app, forge) = start().await;
     let service = forge.service("");
-    let answer = get(app.address, "/open/user", Some(&service)).await;
-    assert_eq!(answer.refusal(), (403, "user_required".to_owned()));
+    let response = get(app.address, "/open/user", Some(&service)).await;
+    assert_eq!(response.refusal(), (403, "user_required".to_owned()));
     let tenant = forge.changed(|_, claims| {
         claims["sub"] = json!("order-service");
         claims["tenant"] = json!("north");
@@ -134,9 +134,9 @@ async fn claims_that_do_not_fit_are_a_clear_403_that_quotes_nothing() {
         forge.changed(|_, claims| claims["tenant"] = json!(["secret-north"])),
     ] {
         for path in ["/open/claims", "/open/optional"] {
-            let answer = get(app.address, path, Some(&token)).await;
-            assert_eq!(answer.refusal(), (403, "claims_mismatch".to_owned()));
-            assert!(!answer.body.contains("north") && !answer.body.contains("tenant"));
+            let response = get(app.address, path, Some(&token)).await;
+            assert_eq!(response.refusal(), (403, "claims_mismatch".to_owned()));
+            assert!(!response.body.contains("north") && !response.body.contains("tenant"));
         }
     }
 }

@@ -41,7 +41,7 @@ async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
     );
 }
 
-/// Gives an answer once and is down from then on.
+/// Gives an response once and is down from then on.
 #[derive(Debug)]
 struct DownAfterOne {
     instances: Instances,
@@ -53,12 +53,12 @@ impl Discover for DownAfterOne {
         &'a self,
         service: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
-        let answer = if self.asked.swap(true, Ordering::Relaxed) {
+        let response = if self.asked.swap(true, Ordering::Relaxed) {
             Err(DiscoverError::unavailable(service, "down"))
         } else {
             Ok(self.instances.clone())
         };
-        Box::pin(std::future::ready(answer))
+        Box::pin(std::future::ready(response))
     }
 }
 

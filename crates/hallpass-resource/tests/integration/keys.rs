@@ -207,7 +207,7 @@ async fn keys_are_renewed_in_the_background_before_their_age_ends() {
     );
     setting.issuer.set(Behaviour::Hang);
     setting.clock.advance_seconds(55);
-    // The issuer does not answer, and the caller does not wait for it.
+    // The issuer does not response, and the caller does not wait for it.
     assert_eq!(setting.status(&token).await, 200);
     setting.issuer.wait_for_requests(2).await;
     setting.issuer.set(Behaviour::keys(setting.forge.keys()));

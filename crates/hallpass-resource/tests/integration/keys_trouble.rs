@@ -54,10 +54,10 @@ async fn start_order_does_not_matter() {
         .start()
         .await;
     let token = forge.user("");
-    let answer = get(app.address, "/whoami", Some(&token)).await;
-    assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    assert_eq!(answer.header("www-authenticate"), None);
+    let response = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!(response.refusal(), (503, "unavailable".to_owned()));
+    assert_eq!(response.header("retry-after"), Some("1"));
+    assert_eq!(response.header("www-authenticate"), None);
     // Who sends no token is told so, and open routes are open.
     assert_eq!(get(app.address, "/whoami", None).await.status, 401);
     assert_eq!(get(app.address, "/health", None).await.status, 200);
@@ -174,8 +174,8 @@ async fn the_last_good_keys_serve_while_the_issuer_is_down_but_not_for_ever() {
         );
     }
     clock.advance_seconds(301);
-    let answer = get(app.address, "/whoami", Some(&forge.user("x"))).await;
-    assert_eq!(answer.refusal(), (503, "unavailable".to_owned()));
+    let response = get(app.address, "/whoami", Some(&forge.user("x"))).await;
+    assert_eq!(response.refusal(), (503, "unavailable".to_owned()));
     issuer.restart().await;
     clock.advance_seconds(11);
     assert_eq!(

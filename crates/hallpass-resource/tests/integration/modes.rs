@@ -1,6 +1,6 @@
 //! Rules and modes: what is open, what is closed, and what `off`, `report` and `permit-all` let through.
 
-use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, StartProblem};
+use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, SetupProblem};
 use serde_json::json;
 
 use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, send, test_clock};
@@ -30,17 +30,17 @@ async fn a_route_without_a_rule_is_closed_to_everybody() {
             get(app.address, path, None).await.refusal(),
             (401, "missing_token".to_owned())
         );
-        let answer = get(
+        let response = get(
             app.address,
             path,
             Some(&forge.service("internal-service admin")),
         )
         .await;
-        assert_eq!(answer.refusal(), (403, "insufficient_scope".to_owned()));
+        assert_eq!(response.refusal(), (403, "insufficient_scope".to_owned()));
     }
     // GET has a rule, the others have none.
-    let answer = send(app.address, b"DELETE /orders/7", &[]).await;
-    assert_eq!(answer.refusal(), (401, "missing_token".to_owned()));
+    let response = send(app.address, b"DELETE /orders/7", &[]).await;
+    assert_eq!(response.refusal(), (401, "missing_token".to_owned()));
     assert_eq!(decisions(&app, "deny", "missing", "enforce", "none"), 3.0);
 }
 
@@ -103,15 +103,19 @@ async fn a_users_token_never_opens_an_internal_only_route() {
         ),
     ];
     for (who, token) in cases {
-        let answer = get(app.address, "/internal/jobs", Some(&token)).await;
+        let response = get(app.address, "/internal/jobs", Some(&token)).await;
         assert_eq!(
-            answer.refusal(),
+            response.refusal(),
             (403, "insufficient_scope".to_owned()),
             "{who}"
         );
         let challenge =
             "Bearer realm=\"shop\", error=\"insufficient_scope\", scope=\"internal-service\"";
-        assert_eq!(answer.header("www-authenticate"), Some(challenge), "{who}");
+        assert_eq!(
+            response.header("www-authenticate"),
+            Some(challenge),
+            "{who}"
+        );
     }
 }
 
@@ -157,9 +161,9 @@ async fn report_lets_calls_pass_and_counts_but_gives_no_unverified_identity() {
         (Some("a.b.c".to_owned()), "nobody", "malformed"),
         (Some(expired), "nobody", "expired"),
     ] {
-        let answer = get(app.address, "/whoami", token.as_deref()).await;
+        let response = get(app.address, "/whoami", token.as_deref()).await;
         assert_eq!(
-            (answer.status, answer.body.as_str()),
+            (response.status, response.body.as_str()),
             (200, seen),
             "{reason}"
         );
@@ -170,8 +174,8 @@ async fn report_lets_calls_pass_and_counts_but_gives_no_unverified_identity() {
         );
     }
     // Verified, but not allowed: the identity is real.
-    let answer = get(app.address, "/internal/x", Some(&forge.user(""))).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "alice"));
+    let response = get(app.address, "/internal/x", Some(&forge.user(""))).await;
+    assert_eq!((response.status, response.body.as_str()), (200, "alice"));
     assert_eq!(
         decisions(&app, "would_deny", "scope", "report", "/internal/**"),
         1.0
@@ -203,11 +207,11 @@ async fn report_lets_calls_pass_while_the_issuer_hangs_and_while_it_is_down() {
         .start()
         .await;
     let token = forge.user("");
-    let answer = get(app.address, "/whoami", Some(&token)).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "nobody"));
+    let response = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!((response.status, response.body.as_str()), (200, "nobody"));
     issuer.stop().await;
-    let answer = get(app.address, "/whoami", Some(&token)).await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "nobody"));
+    let response = get(app.address, "/whoami", Some(&token)).await;
+    assert_eq!((response.status, response.body.as_str()), (200, "nobody"));
     assert_eq!(
         decisions(&app, "would_deny", "unavailable", "report", "/whoami"),
         2.0
@@ -218,8 +222,8 @@ async fn report_lets_calls_pass_while_the_issuer_hangs_and_while_it_is_down() {
 async fn off_verifies_nothing_and_gives_no_identity() {
     let (app, forge) = start(Mode::Off).await;
     for token in [None, Some("a.b.c".to_owned()), Some(forge.user(""))] {
-        let answer = get(app.address, "/whoami", token.as_deref()).await;
-        assert_eq!((answer.status, answer.body.as_str()), (200, "nobody"));
+        let response = get(app.address, "/whoami", token.as_deref()).await;
+        assert_eq!((response.status, response.body.as_str()), (200, "nobody"));
     }
     assert_eq!(decisions(&app, "bypass", "none", "off", "/whoami"), 3.0);
     assert_eq!(
@@ -227,8 +231,8 @@ async fn off_verifies_nothing_and_gives_no_identity() {
         0.0
     );
     // The header is left to whatever older check stands behind; it is no identity.
-    let answer = get(app.address, "/headers", Some("old-token")).await;
-    assert!(answer.body.contains("old-token"), "{}", answer.body);
+    let response = get(app.address, "/headers", Some("old-token")).await;
+    assert!(response.body.contains("old-token"), "{}", response.body);
 }
 
 #[tokio::test]
@@ -292,13 +296,13 @@ async fn permit_all_lets_everything_pass_with_real_identities_only_and_shows_it(
         1.0
     );
     // Forged identity headers do not pass even here.
-    let answer = send(
+    let response = send(
         app.address,
         b"GET /headers",
         &[("X-User-Id", b"root"), ("x_user_id", b"root")],
     )
     .await;
-    assert!(!answer.body.contains("root"), "{}", answer.body);
+    assert!(!response.body.contains("root"), "{}", response.body);
 }
 
 #[test]
@@ -310,7 +314,7 @@ fn permit_all_does_not_start_beside_a_production_signal() {
     let signal = "KUBERNETES_SERVICE_HOST".to_owned();
     assert_eq!(
         server.unwrap_err().problems,
-        [StartProblem::PermitAllInProduction { signal }]
+        [SetupProblem::PermitAllInProduction { signal }]
     );
     // The signal alone is no obstacle, nor is permit-all alone.
     let builder = || ResourceServer::builder("shop", test_clock());

@@ -42,12 +42,17 @@ async fn no_way_of_writing_a_path_leads_around_its_rule() {
     ];
     for trick in tricks {
         for headers in [&[][..], &[("authorization", token.as_bytes())]] {
-            let answer = send(app.address, &[b"GET ", trick].concat(), headers).await;
-            // Some never get past the HTTP parser, which answers 400 by itself.
-            assert_eq!(answer.status, 400, "{} {answer:?}", trick.escape_ascii());
-            if !answer.body.is_empty() {
-                assert_eq!(answer.refusal().1, "ambiguous_path");
-                assert_eq!(answer.header("www-authenticate"), None);
+            let response = send(app.address, &[b"GET ", trick].concat(), headers).await;
+            // Some never get past the HTTP parser, which gives a 400 by itself.
+            assert_eq!(
+                response.status,
+                400,
+                "{} {response:?}",
+                trick.escape_ascii()
+            );
+            if !response.body.is_empty() {
+                assert_eq!(response.refusal().1, "ambiguous_path");
+                assert_eq!(response.header("www-authenticate"), None);
             }
         }
     }
@@ -57,8 +62,8 @@ async fn no_way_of_writing_a_path_leads_around_its_rule() {
 async fn targets_without_a_path_are_refused() {
     let (app, _) = start().await;
     for line in ["OPTIONS *", "CONNECT shop:80"] {
-        let answer = send(app.address, line.as_bytes(), &[]).await;
-        assert!(matches!(answer.status, 400 | 405), "{line}: {answer:?}");
+        let response = send(app.address, line.as_bytes(), &[]).await;
+        assert!(matches!(response.status, 400 | 405), "{line}: {response:?}");
     }
 }
 
@@ -83,9 +88,9 @@ async fn an_escaped_letter_reaches_neither_the_rule_nor_the_handler_of_another_p
         );
     }
     // Escapes in a value are common and harmless, and arrive as they were sent.
-    let answer = get(app.address, "/orders/a%20b%7Ec%2D1", None).await;
+    let response = get(app.address, "/orders/a%20b%7Ec%2D1", None).await;
     assert_eq!(
-        (answer.status, answer.body.as_str()),
+        (response.status, response.body.as_str()),
         (200, "/orders/a%20b%7Ec%2D1")
     );
 }
@@ -94,13 +99,16 @@ async fn an_escaped_letter_reaches_neither_the_rule_nor_the_handler_of_another_p
 async fn the_query_is_no_part_of_the_path() {
     let (app, forge) = start().await;
     let token = forge.user("orders");
-    let answer = get(
+    let response = get(
         app.address,
         "/orders/7?next=/../internal//x;y=%00",
         Some(&token),
     )
     .await;
-    assert_eq!((answer.status, answer.body.as_str()), (200, "/orders/7"));
+    assert_eq!(
+        (response.status, response.body.as_str()),
+        (200, "/orders/7")
+    );
     assert_eq!(
         get(app.address, "/internal/jobs?/health", Some(&token))
             .await
@@ -125,9 +133,9 @@ async fn identity_headers_from_outside_never_arrive() {
         ("authorization", token.as_bytes()),
     ];
     for headers in [&forged[..], &forged[..8]] {
-        let answer = send(app.address, b"GET /headers", headers).await;
-        assert_eq!(answer.status, 200);
-        assert!(!answer.body.contains("forged"), "{}", answer.body);
+        let response = send(app.address, b"GET /headers", headers).await;
+        assert_eq!(response.status, 200);
+        assert!(!response.body.contains("forged"), "{}", response.body);
     }
     assert!(app.metric("hallpass_header_stripped_total{header=\"x-user-id\"}") >= 4.0);
 }
@@ -167,12 +175,12 @@ async fn the_metadata_document_is_served_openly_and_named_in_challenges() {
         .start()
         .await;
     let path = "/.well-known/oauth-protected-resource/api";
-    let answer = get(app.address, path, None).await;
+    let response = get(app.address, path, None).await;
     assert_eq!(
-        (answer.status, answer.header("content-type")),
+        (response.status, response.header("content-type")),
         (200, Some("application/json"))
     );
-    let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&response.body).unwrap();
     assert_eq!(document["resource"], "https://shop.example/api");
     assert_eq!(
         document["authorization_servers"],

@@ -24,7 +24,7 @@ fn server() -> (ResourceServer, Forge) {
     )
 }
 
-/// Sends a request through the layer to a handler that answers 200 to everything.
+/// Sends a request through the layer to a handler that gives a 200 to everything.
 fn status(server: &ResourceServer, request: Request<Body>) -> u16 {
     let handler = tower::service_fn(async |_: Request<Body>| {
         Ok::<_, Infallible>(http::Response::new(Body::empty()))

@@ -175,7 +175,7 @@ fn an_internal_only_route_demands_the_scope_of_the_section_by_default() {
 }
 
 #[test]
-fn values_that_can_not_be_meant_are_named_with_their_keys() {
+fn values_that_cannot_be_meant_are_named_with_their_keys() {
     let text = "\
 hallpass:
   security.internal-jwt:

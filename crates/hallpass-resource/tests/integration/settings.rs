@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass_clock::ManualClock;
 use hallpass_resource::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, Mode, ResourceServer,
-    ResourceServerBuilder, RouteRule, Rule, SecuritySettings, StartProblem, TrustedIssuerSettings,
+    ResourceServerBuilder, RouteRule, Rule, SecuritySettings, SetupProblem, TrustedIssuerSettings,
 };
 use hallpass_token::{Algorithm, Algorithms};
 use http::Method;
@@ -182,11 +182,11 @@ async fn identity_headers_and_the_metadata_document_can_be_switched_on() {
         .with(|_| builder(&security, &clock))
         .start()
         .await;
-    let answer = get(app.address, "/headers", Some(&forge.user(""))).await;
+    let response = get(app.address, "/headers", Some(&forge.user(""))).await;
     assert!(
-        answer.body.contains("\"x-user-id\": \"alice\""),
+        response.body.contains("\"x-user-id\": \"alice\""),
         "{}",
-        answer.body
+        response.body
     );
     let document = get(app.address, "/.well-known/oauth-protected-resource", None).await;
     assert_eq!(document.status, 200);
@@ -204,6 +204,6 @@ fn permit_all_in_production_is_refused_at_the_start_too() {
     assert!(
         problems
             .iter()
-            .any(|problem| matches!(problem, StartProblem::PermitAllInProduction { .. }))
+            .any(|problem| matches!(problem, SetupProblem::PermitAllInProduction { .. }))
     );
 }

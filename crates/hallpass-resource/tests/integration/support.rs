@@ -8,7 +8,7 @@ pub(crate) mod issuer;
 pub(crate) mod log;
 
 pub(crate) use app::{App, AppBuilder};
-pub(crate) use client::{Answer, get, send};
+pub(crate) use client::{RawResponse, get, send};
 pub(crate) use clock::test_clock;
 pub(crate) use forge::Forge;
 pub(crate) use issuer::{Behaviour, FakeIssuer};

@@ -6,43 +6,46 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn patience(begin: &Begin) -> Option<Duration> {
+fn patience(begin: &FetchStart) -> Option<Duration> {
     match begin {
-        Begin::Wait(flown) => Some(flown.patience),
-        Begin::TooEarly(_) => None,
+        FetchStart::Wait(fetch) => Some(fetch.patience),
+        FetchStart::TooEarly(_) => None,
     }
 }
 
 #[test]
 fn only_one_fetch_is_under_way() {
     let mut flight = Flight::new(COOLDOWN);
-    let (_, first) = flight.begin(Start::Renewal, seconds(1));
-    let (joined, second) = flight.begin(Start::Needed { kid: None }, seconds(2));
+    let (_, first) = flight.begin(FetchReason::Renewal, seconds(1));
+    let (joined, second) = flight.begin(FetchReason::Needed { kid: None }, seconds(2));
     assert!(first.is_some() && second.is_none());
-    assert!(matches!(joined, Begin::Wait(Flown { joined: true, .. })));
-    flight.land(&Ok(()), seconds(3), true, None);
-    assert!(flight.begin(Start::Renewal, seconds(3)).1.is_some());
+    assert!(matches!(
+        joined,
+        FetchStart::Wait(RunningFetch { joined: true, .. })
+    ));
+    flight.finish(&Ok(()), seconds(3), true, None);
+    assert!(flight.begin(FetchReason::Renewal, seconds(3)).1.is_some());
 }
 
 #[test]
 fn a_fetch_whose_task_died_does_not_block_the_next() {
     let mut flight = Flight::new(COOLDOWN);
-    drop(flight.begin(Start::Renewal, seconds(1)).1);
-    assert!(flight.begin(Start::Renewal, seconds(1)).1.is_some());
+    drop(flight.begin(FetchReason::Renewal, seconds(1)).1);
+    assert!(flight.begin(FetchReason::Renewal, seconds(1)).1.is_some());
 }
 
 #[test]
 fn patience_ends_half_a_second_after_the_start() {
     let mut flight = Flight::new(COOLDOWN);
-    let (begin, _takeoff) = flight.begin(Start::Renewal, seconds(1));
+    let (begin, _result) = flight.begin(FetchReason::Renewal, seconds(1));
     assert_eq!(patience(&begin), Some(MAX_STALE_WAIT));
     let later = seconds(1) + MAX_STALE_WAIT / 2;
     assert_eq!(
-        patience(&flight.begin(Start::Renewal, later).0),
+        patience(&flight.begin(FetchReason::Renewal, later).0),
         Some(MAX_STALE_WAIT / 2)
     );
     assert_eq!(
-        patience(&flight.begin(Start::Renewal, seconds(5)).0),
+        patience(&flight.begin(FetchReason::Renewal, seconds(5)).0),
         Some(Duration::ZERO)
     );
 }
@@ -50,10 +53,13 @@ fn patience_ends_half_a_second_after_the_start() {
 #[test]
 fn nobody_waits_for_an_issuer_that_has_just_failed() {
     let mut flight = Flight::new(COOLDOWN);
-    let _ = flight.begin(Start::Renewal, seconds(1));
-    flight.land(&Err(KeysError::Status(500)), seconds(1), true, None);
-    assert_eq!(patience(&flight.begin(Start::Renewal, seconds(10)).0), None);
-    let (begin, _takeoff) = flight.begin(Start::Renewal, seconds(11));
+    let _ = flight.begin(FetchReason::Renewal, seconds(1));
+    flight.finish(&Err(KeysError::Status(500)), seconds(1), true, None);
+    assert_eq!(
+        patience(&flight.begin(FetchReason::Renewal, seconds(10)).0),
+        None
+    );
+    let (begin, _result) = flight.begin(FetchReason::Renewal, seconds(11));
     assert_eq!(patience(&begin), Some(Duration::ZERO));
 }
 
@@ -64,23 +70,23 @@ fn a_fetch_in_vain_starts_the_cooldown_for_unknown_kids_only() {
     let other: KeyId = "other".parse().unwrap();
     assert!(
         flight
-            .begin(Start::UnknownKid { kid: &kid }, seconds(1))
+            .begin(FetchReason::UnknownKid { kid: &kid }, seconds(1))
             .1
             .is_some()
     );
-    flight.land(&Ok(()), seconds(1), true, Some(&kid));
+    flight.finish(&Ok(()), seconds(1), true, Some(&kid));
     assert!(matches!(
         flight
-            .begin(Start::UnknownKid { kid: &other }, seconds(10))
+            .begin(FetchReason::UnknownKid { kid: &other }, seconds(10))
             .0,
-        Begin::TooEarly(None)
+        FetchStart::TooEarly(None)
     ));
-    let (renewal, takeoff) = flight.begin(Start::Renewal, seconds(10));
-    assert!(matches!(renewal, Begin::Wait(_)) && takeoff.is_some());
-    flight.land(&Ok(()), seconds(10), true, None);
+    let (renewal, result) = flight.begin(FetchReason::Renewal, seconds(10));
+    assert!(matches!(renewal, FetchStart::Wait(_)) && result.is_some());
+    flight.finish(&Ok(()), seconds(10), true, None);
     assert!(
         flight
-            .begin(Start::UnknownKid { kid: &other }, seconds(11))
+            .begin(FetchReason::UnknownKid { kid: &other }, seconds(11))
             .1
             .is_some()
     );
@@ -90,14 +96,18 @@ fn a_fetch_in_vain_starts_the_cooldown_for_unknown_kids_only() {
 fn a_fetch_that_failed_says_nothing_about_the_kid_it_was_made_for() {
     let mut flight = Flight::new(COOLDOWN);
     let rotated: KeyId = "rotated".parse().unwrap();
-    let _ = flight.begin(Start::UnknownKid { kid: &rotated }, seconds(1));
-    flight.land(
+    let _ = flight.begin(FetchReason::UnknownKid { kid: &rotated }, seconds(1));
+    flight.finish(
         &Err(KeysError::Status(500)),
         seconds(1),
         true,
         Some(&rotated),
     );
-    let again = |flight: &mut Flight, now| flight.begin(Start::UnknownKid { kid: &rotated }, now).1;
+    let again = |flight: &mut Flight, now| {
+        flight
+            .begin(FetchReason::UnknownKid { kid: &rotated }, now)
+            .1
+    };
     assert!(again(&mut flight, seconds(10)).is_none());
     assert!(again(&mut flight, seconds(11)).is_some());
 }
@@ -109,11 +119,11 @@ fn a_kid_is_asked_for_again_after_one_cooldown_and_then_less_and_less_often() {
     let mut fetches = Vec::new();
     for now in 0..200 {
         if flight
-            .begin(Start::UnknownKid { kid: &kid }, seconds(now))
+            .begin(FetchReason::UnknownKid { kid: &kid }, seconds(now))
             .1
             .is_some()
         {
-            flight.land(&Ok(()), seconds(now), true, Some(&kid));
+            flight.finish(&Ok(()), seconds(now), true, Some(&kid));
             fetches.push(now);
         }
     }

@@ -38,7 +38,7 @@ fn a_pattern_matches_exactly_what_the_table_says() {
 }
 
 #[test]
-fn a_text_that_can_not_match_is_refused() {
+fn a_text_that_cannot_match_is_refused() {
     let fault = |text: &str| text.parse::<PathPattern>().expect_err(text);
     assert_eq!(fault("orders"), PatternFault::Path(PathFault::NotAbsolute));
     assert_eq!(fault("/a/../b"), PatternFault::Path(PathFault::DotSegment));

@@ -95,7 +95,7 @@ fn head_falls_under_the_rule_for_get_unless_it_has_its_own() {
 }
 
 #[test]
-fn an_escaped_letter_can_not_reach_another_rule() {
+fn an_escaped_letter_cannot_reach_another_rule() {
     let policy = code([
         rule("/{page}", Rule::Anonymous),
         rule("/admin", Rule::Authenticated),
@@ -240,7 +240,7 @@ fn scopes_are_all_or_any_and_the_answer_names_what_is_missing() {
 }
 
 #[test]
-fn a_rule_that_can_not_be_meant_is_a_problem() {
+fn a_rule_that_cannot_be_meant_is_a_problem() {
     let mut problems = Vec::new();
     let rules = [
         rule("/a/{id}", Rule::Anonymous),
@@ -261,11 +261,11 @@ fn a_rule_that_can_not_be_meant_is_a_problem() {
     assert_eq!(
         problems,
         [
-            StartProblem::TwoRules {
+            SetupProblem::TwoRules {
                 route: "/a/{name}".to_owned(),
                 origin: RuleOrigin::Code
             },
-            StartProblem::EmptyScopes {
+            SetupProblem::EmptyScopes {
                 pattern: "/b".to_owned()
             },
         ]

@@ -3,15 +3,15 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// An answer as it came over the wire.
+/// An response as it came over the wire.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl RawResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().skip(1).find_map(|line| {
             let (found, value) = line.split_once(": ")?;
@@ -36,13 +36,13 @@ impl Answer {
     }
 }
 
-/// Sends exactly these bytes as a request and reads the answer to its end. Nothing is corrected on the way, so that
+/// Sends exactly these bytes as a request and reads the response to its end. Nothing is corrected on the way, so that
 /// paths and headers arrive as an attacker would write them.
 pub(crate) async fn send(
     address: SocketAddr,
     request_line: &[u8],
     headers: &[(&str, &[u8])],
-) -> Answer {
+) -> RawResponse {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let mut request = request_line.to_vec();
     request.extend_from_slice(b" HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n");
@@ -53,18 +53,18 @@ pub(crate) async fn send(
         request.extend_from_slice(b"\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    // A server may answer and close before it has read everything.
+    // A server may response and close before it has read everything.
     let _ = connection.write_all(&request).await;
-    let mut answer = Vec::new();
-    let _ = connection.read_to_end(&mut answer).await;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let mut response = Vec::new();
+    let _ = connection.read_to_end(&mut response).await;
+    let response = String::from_utf8_lossy(&response);
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or((&response, ""));
     let status = head
         .split(' ')
         .nth(1)
         .and_then(|status| status.parse().ok())
         .unwrap_or(0);
-    Answer {
+    RawResponse {
         status,
         head: head.to_owned(),
         body: body.to_owned(),
@@ -72,7 +72,7 @@ pub(crate) async fn send(
 }
 
 /// A GET with a bearer token, or without.
-pub(crate) async fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Answer {
+pub(crate) async fn get(address: SocketAddr, path: &str, token: Option<&str>) -> RawResponse {
     let line = format!("GET {path}");
     match token {
         None => send(address, line.as_bytes(), &[]).await,

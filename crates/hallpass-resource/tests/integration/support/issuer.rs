@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-/// What the issuer answers to a request for its keys.
+/// What the issuer does with a request for its keys.
 #[derive(Clone, Debug)]
 pub(crate) enum Behaviour {
     /// The keys, with an ETag and this `Cache-Control`.
@@ -172,12 +172,12 @@ async fn jwks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
             Behaviour::Keys {
                 keys,
                 cache_control,
-            } => return answer(&shared, &headers, &keys, cache_control),
+            } => return response(&shared, &headers, &keys, cache_control),
         }
     }
 }
 
-fn answer(
+fn response(
     shared: &Shared,
     headers: &HeaderMap,
     keys: &JwkSet,
