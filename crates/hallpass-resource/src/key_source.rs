@@ -52,6 +52,19 @@ pub struct KeySource {
 impl KeySource {
     /// Keys at a URL. Nothing is fetched before the first request (or [`KeySource::load`]), so services start in any
     /// order.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use hallpass_resource::{KeyLimits, KeySource, TrustedIssuer};
+    /// use hallpass_upstream::{Network, StaticDiscovery};
+    ///
+    /// let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+    /// let url = "https://auth.example/oauth2/jwks".parse()?;
+    /// let keys = KeySource::http(url, &network, KeyLimits::default());
+    /// let issuer = TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys);
+    /// # let _ = issuer;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn http(url: EndpointUrl, network: &Network, limits: KeyLimits) -> Self {
         let keys = HttpKeys::new(url, network);

@@ -46,6 +46,26 @@ impl ResourceServer {
     ///
     /// # Errors
     /// [`SetupError`] with all problems, as [`ResourceServerBuilder::build`]. Then nothing has changed.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use hallpass_clock::SystemClock;
+    /// # use hallpass_resource::{KeySource, Mode, ResourceServer, Rule, SecuritySettings, TrustedIssuer};
+    /// # use hallpass_token::JwkSet;
+    /// # let clock = Arc::new(SystemClock::new());
+    /// # let keys = KeySource::fixed(JwkSet::new([]), clock.clone());
+    /// # let issuer = TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys);
+    /// let server = ResourceServer::builder("order-service", clock)
+    ///     .issuer(issuer)
+    ///     .route_any("/orders/**", Rule::Authenticated)
+    ///     .build()?;
+    /// // A step back in a roll-out, while calls are judged.
+    /// let mut settings = SecuritySettings::default();
+    /// settings.internal_jwt.mode = Mode::Report;
+    /// server.apply(&settings)?;
+    /// assert!(server.rules().iter().all(|rule| rule.mode == Mode::Report));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn apply(&self, settings: &SecuritySettings) -> Result<(), SetupError> {
         let mut setup = self.setup();
         if setup.is_applied(settings) {

@@ -17,6 +17,17 @@ use crate::path::{NormalPath, PathFault};
 /// | `**` (as Spring has it), last only | nothing, a slash, or any segments |
 ///
 /// A slash at the end counts, as it does for axum: `/orders` does not match `/orders/`.
+///
+/// ```
+/// use hallpass_resource::{NormalPath, PathPattern};
+///
+/// let orders: PathPattern = "/orders/{id}".parse()?;
+/// assert!(orders.matches(&NormalPath::parse("/orders/7")?));
+/// assert!(!orders.matches(&NormalPath::parse("/orders/7/items")?));
+/// // What two programs could read differently has no normal path at all.
+/// assert!(NormalPath::parse("/orders/%2e%2e/admin").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PathPattern {
     text: String,

@@ -45,6 +45,32 @@ impl ResourceServer {
     /// [`ResourceServerBuilder::build`].
     ///
     /// `service_name` is the realm of the challenges; `network` is the way to the keys.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use axum::{Router, routing::get};
+    /// use hallpass_config::Loader;
+    /// use hallpass_resource::{Caller, ResourceServer, Rule, SecuritySettings};
+    /// use hallpass_upstream::{Network, StaticDiscovery};
+    /// use http::Method;
+    ///
+    /// let settings: SecuritySettings = Loader::new("hallpass")
+    ///     .text("example", r#"
+    /// hallpass:
+    ///   security:
+    ///     internal-jwt: { audience: order-service, jwks-url: "https://auth.example/oauth2/jwks" }
+    /// "#)
+    ///     .load()?
+    ///     .into_settings();
+    /// let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+    /// let server = ResourceServer::from_settings(&settings, "order-service", &network)
+    ///     .route(Method::GET, "/whoami", Rule::Authenticated)
+    ///     .build()?;
+    /// let whoami = get(async |caller: Caller| caller.subject().to_string());
+    /// let app: Router = Router::new().route("/whoami", whoami).layer(server.layer());
+    /// # let _ = app;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_settings(
         security: &SecuritySettings,
         service_name: &str,
