@@ -21,9 +21,9 @@ use crate::credential::Credential;
 use crate::credential::request::{ClientAuthentication, TargetParameter};
 use crate::error::{TokenError, TokenSettingsError};
 
-pub(crate) mod answer;
+pub(crate) mod response;
 
-use answer::Granted;
+use response::Granted;
 
 /// Attempts of one token request. A second one is made only when the first got no answer at all, and goes
 /// to the next instance where there are several.
@@ -159,7 +159,7 @@ impl TokenClient {
             .oneshot(request)
             .await
             .map_err(TokenError::Unreachable)?;
-        answer::read(response).await
+        response::read(response).await
     }
 
     /// The address of the endpoint, and the instance when there are several: none of `tried` where there is another.

@@ -12,7 +12,7 @@ use hallpass_upstream::random_fraction;
 use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use crate::error::{AnswerFault, TokenError};
-use crate::grant::answer::{Granted, MAX_EXPIRES_IN};
+use crate::grant::response::{Granted, MAX_EXPIRES_IN};
 use crate::internal_token_cache::StoredToken;
 
 /// Makes the tokens of one service, and numbers them.

@@ -11,7 +11,7 @@ use hallpass_token::AccessToken;
 use crate::credential::Credential;
 use crate::error::TokenError;
 use crate::grant::TokenClient;
-use crate::grant::answer::Granted;
+use crate::grant::response::Granted;
 use crate::internal_token_cache::TokenKey;
 
 /// How tokens are obtained from an issuer, and for how long they are used: all that a flight has to know of a grant.

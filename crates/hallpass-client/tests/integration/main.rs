@@ -6,7 +6,6 @@
     reason = "helpers of tests fail loudly too"
 )]
 
-mod answers;
 mod apply;
 mod cache_tiers;
 mod credentials;
@@ -19,6 +18,7 @@ mod outage;
 mod property;
 mod rejected;
 mod renewal;
+mod responses;
 mod scripted_issuer;
 mod settings;
 mod single_flight;
