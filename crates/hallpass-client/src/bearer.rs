@@ -34,11 +34,11 @@ use report::CallReport;
 ///
 /// Whatever `Authorization` the request has already, once or several times, is removed. A missing identity
 /// fails the call before anything is sent, unless [`WhenAbsent`] says otherwise; an identity that has
-/// expired fails it always, and so does a service token that can not be had.
+/// expired fails it always, and so does a service token that the issuer does not give.
 ///
 /// It stands below retry, so that each attempt gets a token that is alive, and reads request extensions
 /// only, never a task-local: put [`CaptureContextLayer`](crate::context::CaptureContextLayer) above
-/// everything that moves a call to another task. Which host the request goes to is the affair of
+/// everything that moves a call to another task. Which host the request goes to is checked by
 /// [`HostGuardLayer`](crate::HostGuardLayer) below.
 ///
 /// With a token in memory it adds no allocation, provided the request has a header already or room for one.

@@ -22,10 +22,10 @@ pub enum TokenError {
     NoRuntime,
 
     // The issuer's decision.
-    /// The issuer answered with an OAuth error (RFC 6749 section 5.2).
+    /// The issuer refused with an OAuth error (RFC 6749 section 5.2).
     #[error("the issuer refused the token request: {code} (status {status})")]
     Denied {
-        /// The `error` member of the answer.
+        /// The `error` member of the response.
         code: DenialCode,
         /// The HTTP status.
         status: u16,
@@ -33,30 +33,30 @@ pub enum TokenError {
 
     // The issuer's fault.
     /// A status that is neither success nor an OAuth error. Redirects are not followed.
-    #[error("the token endpoint answered with status {status}")]
+    #[error("the token endpoint responded with status {status}")]
     Status {
         /// The HTTP status.
         status: u16,
     },
-    /// A success that can not be used.
-    #[error("the token endpoint's answer can not be used: {0}")]
-    Answer(AnswerFault),
+    /// A success that cannot be used.
+    #[error("the token endpoint's response cannot be used: {0}")]
+    Response(ResponseFault),
 
     // The way to the issuer.
     /// The name in `lb://...` leads nowhere.
     #[error("the token endpoint has no address: {0}")]
     NoInstance(DiscoverError),
-    /// No answer came.
+    /// No response came.
     #[error("the token endpoint could not be reached: {0}")]
     Unreachable(TransportError),
-    /// No complete answer came in time.
+    /// No complete response came in time.
     #[error("the token endpoint took longer than {after:?}")]
     Timeout {
         /// The limit.
         after: Duration,
     },
 
-    // Our own brakes.
+    // Requests that this side holds back.
     /// The last request failed a moment ago; the next one is held back.
     #[error("the last token request failed ({cause}); the next one is allowed in {retry_in:?}")]
     BackingOff {
@@ -83,7 +83,7 @@ impl TokenError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disabled | Self::NoRuntime | Self::Answer(_) => false,
+            Self::Disabled | Self::NoRuntime | Self::Response(_) => false,
             Self::Denied { code, .. } => code.is_temporary(),
             Self::Status { status } => *status >= 500 || *status == 429,
             Self::NoInstance(_)
@@ -114,7 +114,7 @@ impl TokenError {
             Self::NoRuntime => "no_runtime",
             Self::Denied { .. } => "denied",
             Self::Status { .. } => "status",
-            Self::Answer(_) => "answer",
+            Self::Response(_) => "answer",
             Self::NoInstance(_) => "no_instance",
             Self::Unreachable(_) => "unreachable",
             Self::Timeout { .. } => "timeout",
@@ -163,12 +163,12 @@ impl TokenSettingsError {
     }
 }
 
-/// Of one token request. It is sent again only when no answer came; what an issuer answers stands.
+/// Of one token request. It is sent again only when no response came; a response of the issuer is final.
 impl Outcome for TokenError {
     fn instance_failed(&self) -> Option<bool> {
         match self {
             Self::Unreachable(error) => error.instance_failed(),
-            Self::Timeout { .. } | Self::Answer(_) => Some(true),
+            Self::Timeout { .. } | Self::Response(_) => Some(true),
             Self::Denied { code, .. } => Some(code.is_temporary()),
             Self::Status { status } => Some(*status >= 500),
             Self::Disabled
@@ -214,7 +214,7 @@ pub enum DenialCode {
     /// The client may not call this audience.
     #[error("invalid_target")]
     InvalidTarget,
-    /// The issuer can not answer now.
+    /// The issuer cannot respond now.
     #[error("temporarily_unavailable")]
     TemporarilyUnavailable,
     /// The issuer failed.
@@ -249,17 +249,17 @@ impl DenialCode {
 /// What is wrong with a token endpoint's success (RFC 6749 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum AnswerFault {
+pub enum ResponseFault {
     /// `Content-Type` is not `application/json`: often a login page or a proxy's error page.
     #[error("it is not JSON (Content-Type is not application/json)")]
     NotJson,
-    /// Broken JSON, not an object, or a member that comes twice.
+    /// Malformed JSON, not an object, or a member that comes twice.
     #[error("it is not a JSON object with each member once")]
     Malformed,
     /// Larger than 64 KiB.
     #[error("it is too large")]
     TooLarge,
-    /// The connection ended within the answer.
+    /// The connection ended within the response.
     #[error("it ended early")]
     Incomplete,
     /// A member that is demanded is missing.
@@ -271,7 +271,7 @@ pub enum AnswerFault {
     /// `token_type` is not `Bearer`.
     #[error("`token_type` is not Bearer")]
     TokenType,
-    /// `access_token` is empty, too long, or holds characters that a bearer token can not have.
+    /// `access_token` is empty, too long, or holds characters that a bearer token cannot have.
     #[error("`access_token` is not a bearer token")]
     AccessToken,
     /// `expires_in` is zero or beyond a year.
@@ -282,7 +282,7 @@ pub enum AnswerFault {
     Expired,
 }
 
-/// Why a call was not made, or got no answer: the error of the layers in this crate.
+/// Why a call was not made, or got no response: the error of the layers in this crate.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -402,7 +402,7 @@ mod tests {
                 status: 401,
             },
             TokenError::Status { status },
-            TokenError::Answer(AnswerFault::NotJson),
+            TokenError::Response(ResponseFault::NotJson),
             TokenError::NoInstance(DiscoverError::no_instance("a")),
             TokenError::Unreachable(transport),
             unlucky.clone(),

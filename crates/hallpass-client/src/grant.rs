@@ -1,4 +1,4 @@
-//! One token request: the form, the way to an instance of the issuer, the answer.
+//! One token request: the form, the way to an instance of the issuer, the response.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) mod response;
 
 use response::Granted;
 
-/// Attempts of one token request. A second one is made only when the first got no answer at all, and goes
+/// Attempts of one token request. A second one is made only when the first got no response at all, and goes
 /// to the next instance where there are several.
 const MAX_ATTEMPTS: usize = 2;
 

@@ -59,10 +59,10 @@ impl CacheError {
 /// What a token is kept under: issuer, client, audience and sorted scopes. Never a user: a service token
 /// belongs to the service. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenKey(Arc<KeyParts>);
+pub struct TokenKey(Arc<KeyFields>);
 
 #[derive(PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct KeyParts {
+struct KeyFields {
     issuer: Box<str>,
     client: ClientId,
     audience: Audience,
@@ -73,7 +73,7 @@ impl TokenKey {
     /// The key of `client`'s tokens from `issuer` for `audience` with `scope`.
     #[must_use]
     pub fn new(issuer: &str, client: ClientId, audience: Audience, scope: Scope) -> Self {
-        Self(Arc::new(KeyParts {
+        Self(Arc::new(KeyFields {
             issuer: issuer.into(),
             client,
             audience,
@@ -105,20 +105,20 @@ impl TokenKey {
         &self.0.scope
     }
 
-    /// The key as bytes that no other key has: each part after its length (32 bits, big endian).
+    /// The key as bytes that no other key has: each field after its length (32 bits, big endian).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let parts = [
+        let fields = [
             self.issuer(),
             self.client().as_str(),
             self.audience().as_str(),
             self.scope().as_str(),
         ];
         let mut bytes = Vec::new();
-        for part in parts {
-            let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        for field in fields {
+            let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
             bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(part.as_bytes());
+            bytes.extend_from_slice(field.as_bytes());
         }
         bytes
     }
@@ -126,11 +126,11 @@ impl TokenKey {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(parts) = self;
+        let Self(key) = self;
         write!(
             f,
             "TokenKey({} {} -> {} [{}])",
-            parts.issuer, parts.client, parts.audience, parts.scope
+            key.issuer, key.client, key.audience, key.scope
         )
     }
 }

@@ -60,7 +60,9 @@ pub use bearer::{BearerLayer, BearerService};
 pub use credential::Credential;
 pub use credential::cache_life::{CacheLife, CacheLifeError};
 pub use credential::request::{ClientAuthentication, GrantType, TargetParameter};
-pub use error::{AnswerFault, CallError, DenialCode, HostRefusal, TokenError, TokenSettingsError};
+pub use error::{
+    CallError, DenialCode, HostRefusal, ResponseFault, TokenError, TokenSettingsError,
+};
 pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
 pub use identity::{Identity, WhenAbsent};
 pub use internal_token_cache::memory::MemoryTokenCache;

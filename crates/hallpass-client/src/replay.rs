@@ -16,7 +16,7 @@ use crate::error::CallError;
 
 mod challenge;
 
-/// Repeats a call once with a renewed token when the callee answers 401 with `error="invalid_token"`
+/// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
 ///
 /// It stands right above [`BearerLayer`](crate::BearerLayer). Only calls that carried a service token and

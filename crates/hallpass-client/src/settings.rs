@@ -40,7 +40,7 @@ pub struct NamedCredentialSettings {
     pub credential: CredentialSettings,
 }
 
-/// What one token request needs to know, and how long its answer is kept.
+/// What one token request needs to know, and how long its token is kept.
 #[derive(Clone, Debug)]
 pub struct CredentialSettings {
     /// `client-id`: as registered with the issuer (RFC 6749 section 2.2).
@@ -144,7 +144,7 @@ impl TokenServiceSettings {
             .into_iter()
             .map(|client| client.inheriting(section))
             .collect();
-        // A call finds its credential by its audience, so a second one would never be used.
+        // A call finds its credential by its audience, so a second one is never used.
         report_doubles(&clients, "audience");
         let clients: Vec<_> = clients.iter().map(NamedCredentialSettings::read).collect();
         let memory_cache = MemoryCacheSettings::read(&section.section("memory-cache"));
@@ -239,7 +239,7 @@ impl MemoryCacheSettings {
 }
 
 impl TokenFeignSettings {
-    /// From the section `internal-token`, be it switched off or not.
+    /// From the section `internal-token`, whether it is switched off or not.
     fn read(section: &Section<'_>) -> Option<Self> {
         if !section.is_given() {
             return Some(Self::default());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// An access token in the form that is sent. Whoever has it can use it, so `Debug` hides it and there is no `Display`
+/// An access token in the form that is sent. Anybody who has it can use it, so `Debug` hides it and there is no `Display`
 /// and no `Serialize`. Cheap to clone.
 ///
 /// Nothing is checked: a token that was received from an issuer is opaque to its client (RFC 6749 section 1.4).

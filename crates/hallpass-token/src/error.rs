@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    // The text is no token that we read.
+    // The text is not a token that we read.
     /// The text is longer than the limit; nothing of it was parsed.
     #[error("the token is larger than the limit")]
     TooLarge,
@@ -27,7 +27,7 @@ pub enum VerifyError {
     #[error("the token is not an access token (typ)")]
     Type,
 
-    // The signature can not be trusted.
+    // The signature cannot be trusted.
     /// The header's `alg` is none that this crate verifies: `none`, HMAC, and so on.
     #[error("the signature algorithm is not supported")]
     AlgorithmUnsupported,
@@ -85,9 +85,9 @@ pub enum Part {
     Structure,
     /// Not base64url without padding: another alphabet, white space, `=`, or bits that are left over.
     Encoding,
-    /// The header is no JSON object, or a member that we read has the wrong type.
+    /// The header is not a JSON object, or a member that we read has the wrong type.
     Header,
-    /// The claims are no JSON object.
+    /// The claims are not a JSON object.
     Claims,
     /// The JSON is nested deeper than 16 levels.
     Nesting,
@@ -99,7 +99,7 @@ impl fmt::Display for Part {
             Self::Structure => "not three parts between two dots",
             Self::Encoding => "not base64url",
             Self::Header => "the header is not as it should be",
-            Self::Claims => "the claims are no JSON object",
+            Self::Claims => "the claims are not a JSON object",
             Self::Nesting => "the JSON is nested too deeply",
         })
     }
@@ -153,7 +153,7 @@ impl VerifyError {
         self.wire().2
     }
 
-    // No `_` arm: a new error must choose its answer.
+    // No `_` arm: a new error must choose its response.
     fn wire(&self) -> (&'static str, BearerError, &'static str) {
         use BearerError::InvalidToken;
         match self {

@@ -53,7 +53,7 @@ impl Jwk {
     /// key, where it is present. Unknown members are ignored, `x5c` included: certificates are not looked at.
     ///
     /// # Errors
-    /// [`JwkError`] says why the key can not be used to verify.
+    /// [`JwkError`] says why the key cannot be used to verify.
     pub fn from_value(jwk: &Value) -> Result<Self, JwkError> {
         let jwk = jwk.as_object().ok_or(JwkError::NotAnObject)?;
         let key_id = key_id(jwk)?;

@@ -20,7 +20,7 @@ const MAX_KEYS: usize = 256;
 
 /// Public keys, parsed once and ready to verify with.
 ///
-/// A key that can not be used (unknown type, wrong use, damaged) is left out and named in [`skipped`](Self::skipped);
+/// A key that cannot be used (unknown type, wrong use, damaged) is left out and named in [`skipped`](Self::skipped);
 /// the others stay. A second key of the same name and algorithm is left out too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JwkSet {
@@ -38,15 +38,15 @@ pub struct SkippedJwk {
     pub reason: JwkError,
 }
 
-/// Why a whole set can not be read.
+/// Why a whole set cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkSetError {
     /// Longer than [`MAX_JWK_SET_BYTES`]; nothing was parsed.
     #[error("the JWK set is larger than {MAX_JWK_SET_BYTES} bytes")]
     TooLarge,
-    /// No JSON object with an array `keys`: an error page of a proxy, say.
-    #[error("not a JWK set: no JSON object with an array keys")]
+    /// Not a JSON object with an array `keys`: for example an error page of a proxy.
+    #[error("not a JWK set: not a JSON object with an array keys")]
     Malformed,
     /// The set itself has a member twice; which `keys` would be meant?
     #[error("the JWK set has a member twice")]
@@ -82,7 +82,7 @@ impl JwkSet {
     /// Reads a set. An empty one is fine: it verifies nothing.
     ///
     /// # Errors
-    /// [`JwkSetError`] when the document is no set at all. Unusable keys are no error.
+    /// [`JwkSetError`] when the document is not a set at all. Unusable keys are no error.
     pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
         if json.len() > MAX_JWK_SET_BYTES {
             return Err(JwkSetError::TooLarge);

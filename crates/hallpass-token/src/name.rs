@@ -1,4 +1,4 @@
-//! Names that can not be wrong: issuer, subject, audience and so on.
+//! Names that are always valid: issuer, subject, audience and so on.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
-/// The text is no name: empty, longer than its limit, or it has a control character.
+/// The text is not a name: empty, longer than its limit, or it has a control character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to {limit} bytes without control characters")]
 pub struct InvalidName {

@@ -77,7 +77,7 @@ impl Scope {
     /// The scope of exactly one word.
     ///
     /// # Errors
-    /// [`InvalidScope`] when the text is no scope word, or over [`Scope::MAX_BYTES`].
+    /// [`InvalidScope`] when the text is not a scope word, or over [`Scope::MAX_BYTES`].
     pub fn from_word(word: &str) -> Result<Self, InvalidScope> {
         if word.len() > Self::MAX_BYTES || !is_word(word) {
             return Err(InvalidScope);
@@ -88,7 +88,7 @@ impl Scope {
     /// The scope of the given words.
     ///
     /// # Errors
-    /// [`InvalidScope`] when one of them is no scope word, or all of them are over [`Scope::MAX_BYTES`].
+    /// [`InvalidScope`] when one of them is not a scope word, or all of them are over [`Scope::MAX_BYTES`].
     pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidScope> {
         let mut words: Vec<&str> = words.into_iter().collect();
         if words.iter().any(|word| !is_word(word))
@@ -110,7 +110,7 @@ impl Scope {
     }
 }
 
-/// The text is no scope: a character outside RFC 6749 section 3.3, an empty word, or too long.
+/// The text is not a scope: a character outside RFC 6749 section 3.3, an empty word, or too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a scope: words of printable ASCII without quote and backslash, one space between")]
 pub struct InvalidScope;

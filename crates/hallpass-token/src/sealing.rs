@@ -65,7 +65,7 @@ impl Sealer {
     /// two keys; white space around the material does not count.
     ///
     /// # Errors
-    /// [`SealingError::KeyTooShort`] below 32 bytes. How random the material is can not be checked.
+    /// [`SealingError::KeyTooShort`] below 32 bytes. How random the material is cannot be checked.
     pub fn derive(key_material: &str, salt: &[u8], label: &str) -> Result<Self, SealingError> {
         let material = key_material.trim().as_bytes();
         if material.len() < MIN_KEY_MATERIAL_BYTES {

@@ -72,7 +72,7 @@ pub fn sign_within(
     limit: usize,
 ) -> Result<AccessToken, SignError> {
     check(claims, now)?;
-    // A member that is no JSON can not come up: keys are strings and numbers finite.
+    // A member that is not JSON cannot occur: keys are strings and numbers finite.
     let json = serde_json::to_vec(claims).map_err(|_| SignError::Signing)?;
     let header = key.encoded_header();
     let bytes = header.len()

@@ -56,7 +56,7 @@ impl SigningKey {
     /// Reads a key as [`to_pkcs8`](Self::to_pkcs8) wrote it (PKCS#8 in DER, not encrypted).
     ///
     /// # Errors
-    /// [`KeyError::Refused`] when it is no sound key of this algorithm.
+    /// [`KeyError::Refused`] when it is not a valid key of this algorithm.
     pub fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::Es256 => {
@@ -95,7 +95,7 @@ impl SigningKey {
     /// The key in PKCS#8 (DER), to be sealed and stored. The buffer is wiped when dropped.
     ///
     /// # Errors
-    /// [`KeyError::Generation`] when the library can not write it.
+    /// [`KeyError::Generation`] when the library cannot write it.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let bytes = match &*self.pair {
             KeyPair::Es256(pair) => pair.to_pkcs8v1().map(|der| der.as_ref().to_vec()),

@@ -61,7 +61,7 @@ impl From<SystemTime> for UnixTime {
 }
 
 impl From<UnixTime> for SystemTime {
-    /// A time that the operating system can not express is taken as 1970.
+    /// A time that the operating system cannot express is taken as 1970.
     fn from(time: UnixTime) -> Self {
         UNIX_EPOCH
             .checked_add(Duration::from_secs(time.0))

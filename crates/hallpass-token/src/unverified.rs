@@ -80,7 +80,7 @@ impl<'a> UnverifiedToken<'a> {
             .as_deref()
     }
 
-    /// The claims, read strictly and compared with nothing: whoever wrote the token may say anything.
+    /// The claims, read strictly and compared with nothing: the writer of the token may claim anything.
     ///
     /// # Errors
     /// As [`verify`](Self::verify) for claims that cannot be read.

@@ -37,7 +37,7 @@ impl Hallpass {
     /// `discovery.static`. Opens no connection and asks for no token; needs no runtime yet.
     ///
     /// # Errors
-    /// [`Error`] when a value can not be used. [`config::Loader`](crate::config::Loader) has reported
+    /// [`Error`] when a value cannot be used. [`config::Loader`](crate::config::Loader) has reported
     /// most of what can be wrong already.
     pub fn from_settings(settings: &Settings) -> Result<Self, Error> {
         Self::builder(settings).build()

@@ -21,7 +21,7 @@ use crate::internal_token_cache::InternalTokenCache;
 use crate::metrics::ClientMetrics;
 use crate::settings::InternalTokenSettings;
 
-/// Default limit for one token request: finding the issuer, connecting, all attempts, the whole answer.
+/// Default limit for one token request: finding the issuer, connecting, all attempts, the whole response.
 const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Default shortest time between two forced renewals of one key.
 const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);

@@ -145,7 +145,7 @@ struct FlightEnd {
 /// failed.
 enum Contact {
     NotAsked,
-    Answered,
+    Responded,
     Failed(TokenError),
 }
 
@@ -177,7 +177,7 @@ impl Flight {
         match self.obtain().await {
             Ok(token) => FlightEnd {
                 outcome: Ok(token),
-                issuer: Contact::Answered,
+                issuer: Contact::Responded,
             },
             Err(error) => FlightEnd {
                 outcome: spare.ok_or_else(|| error.clone()),
@@ -254,7 +254,7 @@ impl Flight {
         }
         match &end.issuer {
             Contact::NotAsked => entry.ended_unasked(&mut state),
-            Contact::Answered => {
+            Contact::Responded => {
                 let failures = entry.ended_well(&mut state);
                 if failures > 0 {
                     tracing::info!(key = ?entry.key, failures, "tokens are issued again");

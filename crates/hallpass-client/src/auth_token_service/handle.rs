@@ -45,7 +45,7 @@ impl TokenHandle {
     /// The token in memory, while it may be used without asking anybody; starts its renewal in the
     /// background when that is due. No lock, no allocation, never waits.
     ///
-    /// `None` does not mean that there is no token to be had: [`TokenHandle::token`] gets one.
+    /// `None` does not mean that the issuer gives none: [`TokenHandle::token`] asks it.
     #[must_use]
     pub fn try_current(&self) -> Option<IssuedToken> {
         let minted = self.hot(Arc::clone)?;

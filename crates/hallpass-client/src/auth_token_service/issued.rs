@@ -25,7 +25,7 @@ pub struct IssuedToken {
     pub(crate) source: TokenSource,
 }
 
-/// The parts of a token that are made once, so that a call with it only counts references.
+/// What is made once of a token, so that a call with it only counts references.
 pub(crate) struct Minted {
     pub(crate) access_token: AccessToken,
     pub(crate) authorization: HeaderValue,

@@ -11,7 +11,7 @@ use hallpass_upstream::random_fraction;
 
 use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::lifetime::{Age, Lifetime, Now, Phase};
-use crate::error::{AnswerFault, TokenError};
+use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
 use crate::internal_token_cache::StoredToken;
 
@@ -44,7 +44,7 @@ impl Mint {
         }
     }
 
-    /// The token of an answer. Its life began at `asked`, before the request was sent: the issuer may have counted
+    /// The token of a response. Its life began at `asked`, before the request was sent: the issuer may have counted
     /// from any moment since.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Mint {
         };
         self.mint(stored, age, cache, TokenSource::Issuer)
             .filter(|token| token.phase(self.now()) != Phase::Ended)
-            .ok_or(TokenError::Answer(AnswerFault::Expired))
+            .ok_or(TokenError::Response(ResponseFault::Expired))
     }
 
     /// A token out of a tier; it may have ended. A tier is not believed more than an issuer: a life beyond the longest

@@ -98,7 +98,7 @@ impl Snapshot {
     /// its tokens.
     ///
     /// # Errors
-    /// When a token endpoint can not be found: this service has no discovery.
+    /// When a token endpoint cannot be found: this service has no discovery.
     pub(crate) fn next(&self, plan: SnapshotPlan) -> Result<Self, TokenSettingsError> {
         for credential in plan.credentials() {
             self.client.check_endpoint(&credential.endpoint)?;

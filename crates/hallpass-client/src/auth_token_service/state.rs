@@ -15,7 +15,7 @@ use super::issued::{IssuedToken, Minted, TokenSource};
 use super::lifetime::Phase;
 use super::obtain::ClientCredentials;
 use super::snapshot::{Snapshot, SnapshotPlan};
-use crate::error::{AnswerFault, TokenError, TokenSettingsError};
+use crate::error::{ResponseFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
 
@@ -196,7 +196,7 @@ impl TokenServiceState {
         if self.is_alive(&token) {
             Ok(token)
         } else {
-            Err(TokenError::Answer(AnswerFault::Expired))
+            Err(TokenError::Response(ResponseFault::Expired))
         }
     }
 }

@@ -68,15 +68,15 @@ impl Tiers {
         }
     }
 
-    /// The answer of a tier; `None` when it failed or took too long, which is counted.
+    /// What a tier returned; `None` when it failed or took too long, which is counted.
     async fn within_limit<T>(
         &self,
         tier: &Tier,
-        answer: impl Future<Output = Result<T, CacheError>>,
+        call: impl Future<Output = Result<T, CacheError>>,
     ) -> Option<T> {
         let name = tier.cache.name();
-        match tokio::time::timeout(TIER_WAIT, answer).await {
-            Ok(Ok(answer)) => return Some(answer),
+        match tokio::time::timeout(TIER_WAIT, call).await {
+            Ok(Ok(found)) => return Some(found),
             Ok(Err(error)) => tracing::debug!(tier = name, %error, "a token cache tier failed"),
             Err(_) => tracing::debug!(tier = name, "a token cache tier took too long"),
         }

@@ -137,8 +137,8 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Calling { future } => {
-                    let answer = ready!(future.poll(cx)).map_err(Into::into);
-                    return Poll::Ready(answer.map(|response| this.stamped.mark(response)));
+                    let result = ready!(future.poll(cx)).map_err(Into::into);
+                    return Poll::Ready(result.map(|response| this.stamped.mark(response)));
                 }
                 StateProjection::Fetching { pending } => {
                     let outcome = match pending.as_mut() {

@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::task_local::current;
 
 /// Copies the [`current`] identity into the request's extensions, as a
-/// [`SecurityContext`](hallpass_token::SecurityContext); one that is there already stays. For whoever makes requests
+/// [`SecurityContext`](hallpass_token::SecurityContext); one that is there already stays. For code that makes requests
 /// without a stack of tower's; see [`CaptureContextLayer`].
 pub fn capture<B>(request: &mut Request<B>) {
     let extensions = request.extensions_mut();

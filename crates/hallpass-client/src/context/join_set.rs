@@ -1,4 +1,4 @@
-//! A set of tasks that keep the identity of whoever started them.
+//! A set of tasks that keep the identity of the task that started them.
 
 use std::future::Future;
 

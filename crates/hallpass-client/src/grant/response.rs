@@ -1,4 +1,4 @@
-//! Reading what a token endpoint answers. Nothing it writes is trusted or repeated.
+//! Reads the responses of a token endpoint. Nothing in them is trusted, and nothing is repeated in an error.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::error::{AnswerFault, DenialCode, TokenError};
+use crate::error::{DenialCode, ResponseFault, TokenError};
 
-/// Largest answer that is read, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Largest response that is read, in bytes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// Longest access token that is taken, in bytes. Servers commonly refuse headers beyond that.
 const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
 /// Longest token life that is believed: a year.
@@ -58,42 +58,44 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, TokenError
         });
     }
     if !is_json {
-        return Err(TokenError::Answer(AnswerFault::NotJson));
+        return Err(TokenError::Response(ResponseFault::NotJson));
     }
     let bytes = body
-        .collect_within(MAX_ANSWER_BYTES)
+        .collect_within(MAX_RESPONSE_BYTES)
         .await
         .map_err(|error| match error {
-            CollectError::TooLarge { .. } => TokenError::Answer(AnswerFault::TooLarge),
-            CollectError::Broken(_) => TokenError::Answer(AnswerFault::Incomplete),
+            CollectError::TooLarge { .. } => TokenError::Response(ResponseFault::TooLarge),
+            CollectError::Broken(_) => TokenError::Response(ResponseFault::Incomplete),
         })?;
-    success(&bytes).map_err(TokenError::Answer)
+    success(&bytes).map_err(TokenError::Response)
 }
 
 async fn refusal(body: Body) -> Option<DenialCode> {
-    let bytes = body.collect_within(MAX_ANSWER_BYTES).await.ok()?;
+    let bytes = body.collect_within(MAX_RESPONSE_BYTES).await.ok()?;
     let refusal: Refusal = serde_json::from_slice(&bytes).ok()?;
     Some(DenialCode::from_wire(&refusal.error))
 }
 
-fn success(bytes: &[u8]) -> Result<Granted, AnswerFault> {
+fn success(bytes: &[u8]) -> Result<Granted, ResponseFault> {
     // The parser's error text may quote the input, so it goes no further.
-    let answer: Success = serde_json::from_slice(bytes).map_err(|_| AnswerFault::Malformed)?;
-    let token = text("access_token", answer.access_token)?;
-    let kind = text("token_type", answer.token_type)?;
-    let seconds = match answer.expires_in {
-        None | Some(Value::Null) => return Err(AnswerFault::Missing("expires_in")),
-        Some(value) => value.as_u64().ok_or(AnswerFault::WrongType("expires_in"))?,
+    let success: Success = serde_json::from_slice(bytes).map_err(|_| ResponseFault::Malformed)?;
+    let token = text("access_token", success.access_token)?;
+    let kind = text("token_type", success.token_type)?;
+    let seconds = match success.expires_in {
+        None | Some(Value::Null) => return Err(ResponseFault::Missing("expires_in")),
+        Some(value) => value
+            .as_u64()
+            .ok_or(ResponseFault::WrongType("expires_in"))?,
     };
     if !kind.eq_ignore_ascii_case("bearer") {
-        return Err(AnswerFault::TokenType);
+        return Err(ResponseFault::TokenType);
     }
     if !is_bearer_token(token.as_bytes()) {
-        return Err(AnswerFault::AccessToken);
+        return Err(ResponseFault::AccessToken);
     }
     let expires_in = Duration::from_secs(seconds);
     if expires_in.is_zero() || expires_in > MAX_EXPIRES_IN {
-        return Err(AnswerFault::ExpiresIn);
+        return Err(ResponseFault::ExpiresIn);
     }
     Ok(Granted {
         access_token: AccessToken::new(token),
@@ -101,11 +103,11 @@ fn success(bytes: &[u8]) -> Result<Granted, AnswerFault> {
     })
 }
 
-fn text(member: &'static str, value: Option<Value>) -> Result<String, AnswerFault> {
+fn text(member: &'static str, value: Option<Value>) -> Result<String, ResponseFault> {
     match value {
-        None | Some(Value::Null) => Err(AnswerFault::Missing(member)),
+        None | Some(Value::Null) => Err(ResponseFault::Missing(member)),
         Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(AnswerFault::WrongType(member)),
+        Some(_) => Err(ResponseFault::WrongType(member)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::{
-    AnswerFault, AuthTokenService, AuthTokenServiceBuilder, Credential, TokenError,
+    AuthTokenService, AuthTokenServiceBuilder, Credential, ResponseFault, TokenError,
 };
 use hallpass_config::Secret;
 use hallpass_upstream::EndpointUrl;
@@ -240,7 +240,7 @@ async fn a_huge_answer_is_not_read_to_its_end() {
     );
     assert_eq!(
         error_of(announced.await).await,
-        TokenError::Answer(AnswerFault::TooLarge)
+        TokenError::Response(ResponseFault::TooLarge)
     );
     let chunked = serve(|_| async {
         let mut response = json(String::new());
@@ -254,7 +254,7 @@ async fn a_huge_answer_is_not_read_to_its_end() {
     });
     assert_eq!(
         error_of(chunked.await).await,
-        TokenError::Answer(AnswerFault::TooLarge)
+        TokenError::Response(ResponseFault::TooLarge)
     );
 }
 

@@ -109,13 +109,13 @@ async fn a_failed_early_renewal_keeps_the_valid_token() {
     let old = tokens.token().await.unwrap();
     for mode in [
         Mode::Down,
-        Mode::Answer(500, "text/plain", String::new()),
-        Mode::Answer(
+        Mode::Respond(500, "text/plain", String::new()),
+        Mode::Respond(
             401,
             "application/json",
             r#"{"error":"invalid_client"}"#.to_owned(),
         ),
-        Mode::Answer(200, "application/json", r#"{"access_token":""}"#.to_owned()),
+        Mode::Respond(200, "application/json", r#"{"access_token":""}"#.to_owned()),
         Mode::Panic,
     ] {
         issuer.set(mode);
@@ -128,7 +128,7 @@ async fn a_failed_early_renewal_keeps_the_valid_token() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_issuer_is_asked_at_growing_intervals_and_callers_get_an_error_at_once() {
     let issuer = ScriptedIssuer::new(LIFE);
-    issuer.set(Mode::Answer(503, "text/html", "<h1>busy</h1>".to_owned()));
+    issuer.set(Mode::Respond(503, "text/html", "<h1>busy</h1>".to_owned()));
     let tokens = issuer.handle();
     let start = Instant::now();
     let (mut asked, mut calls) = (Vec::new(), 0);
@@ -185,13 +185,13 @@ async fn no_kind_of_error_stops_renewal_for_good() {
         Mode::Down,
         Mode::Hang,
         Mode::Panic,
-        Mode::Answer(
+        Mode::Respond(
             400,
             "application/json",
             r#"{"error":"unauthorized_client"}"#.to_owned(),
         ),
-        Mode::Answer(200, "text/html", "<html>login</html>".to_owned()),
-        Mode::Answer(302, "text/html", String::new()),
+        Mode::Respond(200, "text/html", "<html>login</html>".to_owned()),
+        Mode::Respond(302, "text/html", String::new()),
     ] {
         issuer.set(mode);
         sleep(Duration::from_secs(120)).await;

@@ -28,8 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Mode::Issue),
         1 => Just(Mode::Down),
         1 => Just(Mode::Hang),
-        1 => Just(Mode::Answer(500, "text/plain", String::new())),
-        1 => Just(Mode::Answer(200, "text/html", String::new())),
+        1 => Just(Mode::Respond(500, "text/plain", String::new())),
+        1 => Just(Mode::Respond(200, "text/html", String::new())),
     ];
     prop_oneof![
         6 => (0..20_000_u64).prop_map(|milliseconds| Step::Wait { milliseconds }),

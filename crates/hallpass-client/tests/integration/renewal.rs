@@ -177,7 +177,7 @@ async fn a_token_that_had_expired_when_it_came_is_refused() {
     let issuer = ScriptedIssuer::new(Duration::from_secs(1));
     issuer.set_delay(Duration::from_secs(2));
     let error = issuer.handle().token().await.unwrap_err();
-    let expired = hallpass_client::TokenError::Answer(hallpass_client::AnswerFault::Expired);
+    let expired = hallpass_client::TokenError::Response(hallpass_client::ResponseFault::Expired);
     assert_eq!(error, expired);
 }
 

@@ -1,19 +1,19 @@
-//! What a token endpoint may answer, and what is made of it.
+//! What a token endpoint may respond, and what is made of it.
 
 use std::time::Duration;
 
-use hallpass_client::{AnswerFault, DenialCode, TokenError};
+use hallpass_client::{DenialCode, ResponseFault, TokenError};
 use serde_json::{Value, json};
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer};
 
 /// The limits of a response, as `docs/errors.md` and the crate tell them.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
 const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 const JSON: &str = "application/json";
-/// Stands in every answer; must stand in no error.
+/// Is in every response; must be in no error.
 const SECRET: &str = "eyJ-secret";
 
 async fn outcome(
@@ -22,12 +22,12 @@ async fn outcome(
     body: impl ToString,
 ) -> Result<String, TokenError> {
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
-    issuer.set(Mode::Answer(status, kind, body.to_string()));
+    issuer.set(Mode::Respond(status, kind, body.to_string()));
     let token = issuer.handle().token().await.inspect_err(|error| {
         let texts = format!("{error} {error:?}");
         assert!(
             !texts.contains("secret"),
-            "an error quotes the answer: {texts}"
+            "an error quotes the response: {texts}"
         );
     })?;
     assert!(
@@ -41,34 +41,34 @@ async fn outcome(
     Ok(token.access_token().expose().to_owned())
 }
 
-async fn fault(body: impl ToString) -> AnswerFault {
+async fn fault(body: impl ToString) -> ResponseFault {
     match outcome(200, JSON, body).await {
-        Err(TokenError::Answer(fault)) => fault,
+        Err(TokenError::Response(fault)) => fault,
         other => panic!("{other:?}"),
     }
 }
 
-/// A good answer with one member replaced; `null` takes it out.
-fn answer_with(member: &str, value: Value) -> Value {
-    let mut answer = json!({ "access_token": SECRET, "token_type": "Bearer", "expires_in": 600 });
+/// A good response with one member replaced; `null` takes it out.
+fn response_with(member: &str, value: Value) -> Value {
+    let mut response = json!({ "access_token": SECRET, "token_type": "Bearer", "expires_in": 600 });
     match value {
-        Value::Null => _ = answer.as_object_mut().unwrap().remove(member),
-        value => answer[member] = value,
+        Value::Null => _ = response.as_object_mut().unwrap().remove(member),
+        value => response[member] = value,
     }
-    answer
+    response
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_good_answer_is_taken_whatever_else_is_in_it() {
     for (kind, body) in [
-        (JSON, answer_with("scope", json!("internal-service"))),
+        (JSON, response_with("scope", json!("internal-service"))),
         (
             "Application/JSON; charset=utf-8",
-            answer_with("token_type", json!("bearer")),
+            response_with("token_type", json!("bearer")),
         ),
         (
             JSON,
-            answer_with("refresh_token", json!({ "any": ["thing"] })),
+            response_with("refresh_token", json!({ "any": ["thing"] })),
         ),
     ] {
         assert_eq!(outcome(200, kind, body).await.as_deref(), Ok(SECRET));
@@ -86,21 +86,25 @@ async fn a_token_endpoint_that_answers_html_is_a_clear_error() {
         "text/json",
     ] {
         let error = outcome(200, kind, &html).await.unwrap_err();
-        assert_eq!(error, TokenError::Answer(AnswerFault::NotJson), "{kind}");
+        assert_eq!(
+            error,
+            TokenError::Response(ResponseFault::NotJson),
+            "{kind}"
+        );
         assert!(error.to_string().contains("not JSON"), "{error}");
     }
-    assert_eq!(fault(html).await, AnswerFault::Malformed);
+    assert_eq!(fault(html).await, ResponseFault::Malformed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn missing_members_are_named() {
     for member in ["access_token", "token_type", "expires_in"] {
         assert_eq!(
-            fault(answer_with(member, Value::Null)).await,
-            AnswerFault::Missing(member)
+            fault(response_with(member, Value::Null)).await,
+            ResponseFault::Missing(member)
         );
     }
-    assert_eq!(fault("{}").await, AnswerFault::Missing("access_token"));
+    assert_eq!(fault("{}").await, ResponseFault::Missing("access_token"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,8 +118,8 @@ async fn members_of_the_wrong_type_are_named() {
         ("expires_in", json!(1e300)),
     ] {
         assert_eq!(
-            fault(answer_with(member, value)).await,
-            AnswerFault::WrongType(member)
+            fault(response_with(member, value)).await,
+            ResponseFault::WrongType(member)
         );
     }
 }
@@ -124,8 +128,8 @@ async fn members_of_the_wrong_type_are_named() {
 async fn another_token_type_is_refused() {
     for kind in ["DPoP", "mac", "", "Bearer "] {
         assert_eq!(
-            fault(answer_with("token_type", json!(kind))).await,
-            AnswerFault::TokenType
+            fault(response_with("token_type", json!(kind))).await,
+            ResponseFault::TokenType
         );
     }
 }
@@ -135,12 +139,12 @@ async fn an_absurd_life_is_refused() {
     let year = MAX_EXPIRES_IN.as_secs();
     for seconds in [0, year + 1, u64::MAX] {
         assert_eq!(
-            fault(answer_with("expires_in", json!(seconds))).await,
-            AnswerFault::ExpiresIn
+            fault(response_with("expires_in", json!(seconds))).await,
+            ResponseFault::ExpiresIn
         );
     }
     assert!(
-        outcome(200, JSON, answer_with("expires_in", json!(year)))
+        outcome(200, JSON, response_with("expires_in", json!(year)))
             .await
             .is_ok()
     );
@@ -161,8 +165,8 @@ async fn what_can_not_stand_behind_bearer_is_no_token() {
         &long,
     ] {
         assert_eq!(
-            fault(answer_with("access_token", json!(token))).await,
-            AnswerFault::AccessToken,
+            fault(response_with("access_token", json!(token))).await,
+            ResponseFault::AccessToken,
             "{token:?}"
         );
     }
@@ -183,17 +187,17 @@ async fn broken_json_and_doubled_members_are_refused() {
         "{}{}",
     ];
     for body in bodies {
-        assert_eq!(fault(body).await, AnswerFault::Malformed, "{body:?}");
+        assert_eq!(fault(body).await, ResponseFault::Malformed, "{body:?}");
     }
     let deep = "[".repeat(50_000);
-    assert_eq!(fault(deep).await, AnswerFault::Malformed);
+    assert_eq!(fault(deep).await, ResponseFault::Malformed);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_beyond_the_limit_is_refused() {
-    let mut body = answer_with("scope", json!("x")).to_string();
-    body.push_str(&" ".repeat(MAX_ANSWER_BYTES));
-    assert_eq!(fault(body).await, AnswerFault::TooLarge);
+    let mut body = response_with("scope", json!("x")).to_string();
+    body.push_str(&" ".repeat(MAX_RESPONSE_BYTES));
+    assert_eq!(fault(body).await, ResponseFault::TooLarge);
 }
 
 #[tokio::test(start_paused = true)]

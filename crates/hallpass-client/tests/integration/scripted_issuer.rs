@@ -1,5 +1,5 @@
 //! An issuer whose behaviour a test sets: a tower service in the place of the transport, so that forms are
-//! written and answers are read by the real code.
+//! written and responses are read by the real code.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,10 +28,10 @@ pub(crate) enum Mode {
     Issue,
     /// Refuses connections.
     Down,
-    /// Takes the request and never answers.
+    /// Takes the request and never responds.
     Hang,
-    /// Answers with this status, content type and body.
-    Answer(u16, &'static str, String),
+    /// Responds with this status, content type and body.
+    Respond(u16, &'static str, String),
     /// Panics inside the request.
     Panic,
 }
@@ -165,17 +165,17 @@ impl Service<Request<Body>> for ScriptedIssuer {
             let delay = issuer.state.lock().unwrap().delay;
             tokio::time::sleep(delay).await;
             let mode = issuer.state.lock().unwrap().mode.clone();
-            let answer = match mode {
+            let result = match mode {
                 Mode::Issue => Ok(issuer.issue(&form)),
                 Mode::Down => Err(TransportError::new(TransportErrorKind::Connect, "refused")),
                 Mode::Hang => std::future::pending::<Result<_, Infallible>>()
                     .await
                     .map_err(|never| match never {}),
-                Mode::Answer(status, kind, body) => Ok(response(status, kind, body)),
+                Mode::Respond(status, kind, body) => Ok(response(status, kind, body)),
                 Mode::Panic => panic!("the issuer's transport panics, as the test wants"),
             };
             under_way.end();
-            answer
+            result
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_client::{AnswerFault, TokenError, TokenSource};
+use hallpass_client::{ResponseFault, TokenError, TokenSource};
 use tokio::task::JoinSet;
 
 use crate::loopback::TokenServer;
@@ -77,7 +77,7 @@ async fn a_waiter_that_is_polled_again_after_the_token_has_ended_does_not_get_it
     let mut waiter = Box::pin(tokens.token());
     assert!(futures_util::poll!(waiter.as_mut()).is_pending());
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let expired = TokenError::Answer(AnswerFault::Expired);
+    let expired = TokenError::Response(ResponseFault::Expired);
     assert_eq!(waiter.await.unwrap_err(), expired);
 }
 

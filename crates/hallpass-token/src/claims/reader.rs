@@ -53,7 +53,7 @@ impl Reader {
         T::try_from(&members.next_value_seed(Text)?).map_err(|_| self.bad_value())
     }
 
-    /// Whole seconds. A negative number or one with a fraction or an exponent is no `u64`, so of the wrong type.
+    /// Whole seconds. A negative number or one with a fraction or an exponent is not a `u64`, so it has the wrong type.
     pub(super) fn time<'de, A: MapAccess<'de>>(
         &self,
         members: &mut A,

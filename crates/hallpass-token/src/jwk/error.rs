@@ -1,16 +1,16 @@
-//! Why a key can not be used.
+//! Why a key cannot be used.
 
-/// Why one JWK can not be used. In a set it is skipped, and the others stay.
+/// Why one JWK cannot be used. In a set it is skipped, and the others stay.
 ///
 /// No value carries any part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum JwkError {
-    /// It is no JSON object.
-    #[error("the key is no JSON object")]
+    /// It is not a JSON object.
+    #[error("the key is not a JSON object")]
     NotAnObject,
-    /// It has a number beyond all limits, or a text that is no Unicode.
-    #[error("the key has a number or a text that can not be read")]
+    /// It has a number beyond all limits, or a text that is not Unicode.
+    #[error("the key has a number or a text that cannot be read")]
     Unreadable,
     /// It has a member twice, at whatever depth (RFC 7517 section 4).
     #[error("the key has a member twice")]
@@ -54,7 +54,7 @@ pub enum JwkError {
         /// The length of the modulus in bits.
         bits: usize,
     },
-    /// Modulus or exponent can not be those of an RSA key.
+    /// Modulus or exponent cannot be those of an RSA key.
     #[error("the RSA key is not sound")]
     BadRsaKey,
     /// An earlier key of the set has the same name and algorithm.

@@ -30,7 +30,7 @@ pub enum KeyError {
     #[error("the private key is malformed")]
     Malformed,
     /// The JWK has no private part, or is broken, or is for something else.
-    #[error("the JWK can not sign: {0}")]
+    #[error("the JWK cannot sign: {0}")]
     Jwk(crate::jwk::JwkError),
     /// A kind of key that we do not sign with: another curve, RSA below 2048 bits, parts that do not belong together.
     #[error(
