@@ -45,6 +45,24 @@ use state::TokenServiceState;
 /// 16 KiB and a life of 366 days are the most that is taken.
 ///
 /// Token requests go straight to the transport: they pass no bearer layer and see no caller's identity.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_client::{AuthTokenService, InternalTokenSettings, TokenError};
+/// use hallpass_upstream::{Network, StaticDiscovery};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Settings come from a `hallpass_config::Loader`; these have no section `internal-token`.
+/// let settings = InternalTokenSettings::default();
+/// let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+/// let tokens = AuthTokenService::from_settings(&settings, &network)?;
+///
+/// let (audience, scope) = ("order-service".parse()?, "orders.read".parse()?);
+/// let token = tokens.service_token(&audience, &scope).await;
+/// assert_eq!(token, Err(TokenError::Disabled));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct AuthTokenService {
     state: Arc<TokenServiceState>,

@@ -17,6 +17,22 @@ use cache_life::CacheLife;
 use request::{ClientAuthentication, TargetParameter};
 
 /// A client registered with an issuer, and how long its tokens are used.
+///
+/// ```
+/// use hallpass_client::{ClientAuthentication, Credential};
+/// use hallpass_config::Secret;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let credential = Credential::new(
+///     "order-service".parse()?,
+///     Secret::from("InternalSecret123!"),
+///     "lb://service-auth/oauth2/token".parse()?,
+/// )
+/// .with_scope("internal-service".parse()?)
+/// .with_authentication(ClientAuthentication::Post);
+/// assert!(!format!("{credential:?}").contains("Secret123"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Credential {
     pub(crate) client_id: ClientId,

@@ -21,6 +21,24 @@ use crate::metrics::ClientMetrics;
 /// service. It stands below the bearer layer, as the last step before the transport.
 ///
 /// A request without [`Target`] passes only when it carries no `Authorization`.
+///
+/// ```
+/// use hallpass_client::{CallError, HostGuardLayer, HostRefusal};
+/// use http::{Request, Response};
+/// use hallpass_upstream::TransportError;
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let transport = service_fn(|_: Request<()>| async { Ok::<_, TransportError>(Response::new(())) });
+/// let guarded = HostGuardLayer::new("order-service").layer(transport);
+///
+/// // Nobody has chosen an instance of `order-service` for this request, and it carries a token.
+/// let request = Request::get("http://elsewhere.example/").header("authorization", "Bearer t").body(())?;
+/// let refused = guarded.oneshot(request).await.unwrap_err();
+/// assert_eq!(refused, CallError::HostRefused(HostRefusal::NoTarget));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct HostGuardLayer {
     service: Arc<str>,

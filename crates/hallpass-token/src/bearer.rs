@@ -42,6 +42,13 @@ impl BearerSyntaxError {
 ///
 /// The length is not limited here (verification does that), and the token is not looked into.
 ///
+/// ```
+/// use hallpass_token::{BearerSyntaxError, parse_bearer};
+///
+/// assert_eq!(parse_bearer(b"Bearer abc.def"), Ok("abc.def"));
+/// assert_eq!(parse_bearer(b"Basic YTpi"), Err(BearerSyntaxError::Scheme));
+/// ```
+///
 /// # Errors
 /// [`BearerSyntaxError`] when the value is anything else, white space at either end included.
 pub fn parse_bearer(header_value: &[u8]) -> Result<&str, BearerSyntaxError> {

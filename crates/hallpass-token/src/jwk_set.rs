@@ -22,6 +22,18 @@ const MAX_KEYS: usize = 256;
 ///
 /// A key that cannot be used (unknown type, wrong use, damaged) is left out and named in [`skipped`](Self::skipped);
 /// the others stay. A second key of the same name and algorithm is left out too.
+///
+/// ```
+/// use hallpass_token::JwkSet;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let set = JwkSet::parse(br#"{ "keys": [{ "kty": "oct", "kid": "old", "k": "c2VjcmV0" }] }"#)?;
+/// assert!(set.keys().is_empty(), "symmetric keys are not used");
+/// for skipped in set.skipped() {
+///     println!("{:?}: {}", skipped.kid, skipped.reason);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JwkSet {
     keys: Vec<Jwk>,

@@ -15,6 +15,18 @@ pub const DEFAULT_MAX_VERIFY_BYTES: usize = 8 * 1024;
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
 
 /// The conditions of one issuer's tokens. One policy belongs to one issuer.
+///
+/// ```
+/// use std::time::Duration;
+/// use hallpass_token::{Algorithm, VerifyPolicy};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = VerifyPolicy::new("internal".parse()?, "order-service".parse()?)
+///     .with_algorithms(Algorithm::Es256.into())
+///     .with_leeway(Duration::from_secs(5));
+/// # let _ = policy;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VerifyPolicy {
     issuer: Issuer,

@@ -11,6 +11,17 @@ use serde::{Serialize, Serializer};
 ///
 /// Order and repetition do not matter: equal sets are equal values with one text form, sorted. Words are
 /// case-sensitive. Cheap to clone; the empty scope allocates nothing.
+///
+/// ```
+/// use hallpass_token::Scope;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let granted: Scope = "orders.write orders.read".parse()?;
+/// assert_eq!(granted.as_str(), "orders.read orders.write");
+/// assert!(granted.contains_all(&"orders.read".parse()?));
+/// assert!(!granted.contains("orders.*"), "there are no patterns");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(Option<Arc<str>>); // None: empty. Some: the words, sorted, without repetition, one space between.
 

@@ -25,6 +25,20 @@ pub fn current() -> Option<SecurityContext> {
 /// Runs `future` with `context` as the [`current`] identity; `None` runs it without identity.
 ///
 /// The identity is present while `future` is polled and while it is dropped, and at no other time.
+///
+/// ```
+/// use hallpass_client::context::{current, scope, spawn};
+/// use hallpass_token::SecurityContext;
+///
+/// async fn handle(caller: SecurityContext) -> bool {
+///     scope(caller, async {
+///         let here = current().is_some();
+///         let in_a_task = spawn(async { current().is_some() }).await.unwrap_or(false);
+///         here && in_a_task
+///     })
+///     .await
+/// }
+/// ```
 pub fn scope<F: Future>(context: impl Into<Option<SecurityContext>>, future: F) -> WithContext<F> {
     WithContext {
         inner: CURRENT.scope(context.into(), future),
