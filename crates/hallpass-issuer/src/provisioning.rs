@@ -48,6 +48,28 @@ pub async fn first_client(
 /// # Errors
 /// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
 /// key by the same name, and the errors of opening the store.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use hallpass_clock::{Clock, SystemClock};
+/// # use hallpass_issuer::{IssuerSettings, import_keys};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+/// let settings = IssuerSettings {
+///     store: folder.path().join("issuer.db"),
+///     ..IssuerSettings::default()
+/// };
+/// // RFC 8037 appendix A.1: never use a published key.
+/// let key = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "old", "alg": "EdDSA",
+///     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
+/// let imported = import_keys(&settings, &clock, key).await?;
+/// assert_eq!(imported.signing[0].key_id.to_string(), "old");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn import_keys(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,

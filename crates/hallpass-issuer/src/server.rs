@@ -23,7 +23,7 @@ use crate::http::public_urls::PublicUrls;
 use crate::http::router::{Connection, router};
 
 /// How long [`RunningIssuer::shutdown`] waits for requests in flight.
-pub const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
+const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// An issuer that is loaded and not yet listening.
 #[derive(Debug)]
@@ -94,6 +94,25 @@ impl IssuerServer {
     ///
     /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. Must be called
     /// inside a tokio runtime.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use hallpass_clock::SystemClock;
+    /// # use hallpass_issuer::{IssuerServer, IssuerSettings};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let settings = IssuerSettings {
+    ///     store: folder.path().join("issuer.db"),
+    ///     ..IssuerSettings::default()
+    /// };
+    /// let listening = "127.0.0.1:8080".parse()?;
+    /// let issuer = IssuerServer::load(&settings, listening, Arc::new(SystemClock::new())).await?;
+    /// let app = axum::Router::new().merge(issuer.router());
+    /// # let _ = app;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn router(self) -> Router {
         let Self { core, audit } = self;
         tokio::spawn(audit.run(std::future::pending()));
@@ -188,6 +207,27 @@ impl RunningIssuer {
     ///
     /// # Errors
     /// [`Error::Registration`] or an error of the store; the old snapshots then stay in use.
+    ///
+    /// ```
+    /// # use std::{sync::Arc, time::Duration};
+    /// # use hallpass_clock::SystemClock;
+    /// # use hallpass_issuer::{IssuerServer, IssuerSettings};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let mut settings = IssuerSettings {
+    ///     listen: "127.0.0.1:0".parse()?,
+    ///     store: folder.path().join("issuer.db"),
+    ///     ..IssuerSettings::default()
+    /// };
+    /// let issuer = IssuerServer::start(&settings, Arc::new(SystemClock::new())).await?;
+    ///
+    /// settings.token_life = Duration::from_secs(60);
+    /// issuer.apply(&settings).await?;
+    /// # issuer.shutdown().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
         self.core.apply(settings).await
     }
@@ -218,7 +258,7 @@ impl RunningIssuer {
         }
     }
 
-    /// [`shutdown_within`](Self::shutdown_within) the [`DEFAULT_DRAIN_LIMIT`].
+    /// [`shutdown_within`](Self::shutdown_within) 10 seconds.
     ///
     /// # Errors
     /// As [`shutdown_within`](Self::shutdown_within).

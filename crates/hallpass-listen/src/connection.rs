@@ -16,7 +16,17 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
-/// Limits of a listener. The defaults suit a service that answers small requests quickly.
+/// Limits of a listener. The defaults suit a service with small requests and quick responses.
+///
+/// ```
+/// use hallpass_listen::ConnectionLimits;
+///
+/// let limits = ConnectionLimits {
+///     connections: 100,
+///     ..ConnectionLimits::default()
+/// };
+/// assert_eq!(limits.head_timeout.as_secs(), 60);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// Connections open at once; one more is closed as it comes. Default 4096.

@@ -4,7 +4,18 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Counts of one listener. A clone counts the same.
+/// Counts of one listener. A clone shares them.
+///
+/// ```
+/// use hallpass_listen::ConnectionMetrics;
+/// use prometheus_client::registry::Registry;
+///
+/// let mut registry = Registry::with_prefix("my_service");
+/// let metrics = ConnectionMetrics::default();
+/// metrics.register(&mut registry);
+/// // Then `HttpServer::metrics(metrics.clone())`.
+/// assert_eq!((metrics.open(), metrics.refused()), (0, 0));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionMetrics {
     pub(crate) open: Gauge,

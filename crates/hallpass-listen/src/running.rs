@@ -68,6 +68,22 @@ impl RunningServer {
 
     /// Closes the listening socket and idle connections, lets requests in flight finish, and cuts off what still runs
     /// after `limit`.
+    ///
+    /// ```
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # use hallpass_listen::{Drain, HttpServer};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// # let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let running = HttpServer::new(listener).serve(|_peer| {
+    ///     tower::service_fn(|_request| async {
+    ///         Ok::<_, Infallible>(http::Response::new(http_body_util::Empty::<&[u8]>::new()))
+    ///     })
+    /// })?;
+    /// assert_eq!(running.shutdown_within(Duration::from_secs(10)).await, Drain::Complete);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn shutdown_within(mut self, limit: Duration) -> Drain {
         // An error means that it has ended already.
         let _ended = self.drain.send(true);

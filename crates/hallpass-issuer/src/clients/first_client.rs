@@ -19,7 +19,7 @@ const AUDIENCE: &str = "service-system";
 pub struct FirstClient {
     /// `internal-service-client`.
     pub client_id: String,
-    /// Its generated secret. The store keeps only a digest, so it cannot be read again.
+    /// Its generated secret: `hallpass_` and 43 characters. The store keeps only a digest, so it cannot be read again.
     pub client_secret: Secret,
     /// The scope it is registered for: `internal-service`.
     pub scope: String,

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 
 /// What a generated secret starts with, so that secret scanners and people recognise it.
-pub const GENERATED_SECRET_PREFIX: &str = "hallpass_";
+const GENERATED_SECRET_PREFIX: &str = "hallpass_";
 /// Entropy of a generated secret, in bytes.
 const GENERATED_SECRET_BYTES: usize = 32;
 /// The shortest secret that may be configured as generated: 128 bits in hexadecimal.

@@ -26,7 +26,7 @@ use crate::token::request::TokenRequest;
 use crate::token::token_id;
 
 /// The largest body of a token request, in bytes.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 /// How long a client may take to send its body after the headers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Room for the response around the token.

@@ -17,7 +17,7 @@ pub enum Refusal {
     // --- the request cannot be read
     /// The content type is not `application/x-www-form-urlencoded`.
     NotAForm,
-    /// The body is larger than [`crate::MAX_BODY_BYTES`].
+    /// The body is larger than 16 KiB.
     BodyTooLarge,
     /// The body did not arrive in time, or ended early.
     BodyIncomplete,
