@@ -85,7 +85,7 @@ pub(super) struct Flight {
     started: Duration,
     /// No fetch at all before this, set by a failed one.
     not_before: Duration,
-    /// No fetch for an unknown `kid` before this, set by one that was in vain.
+    /// No fetch for an unknown `kid` before this, set by one that did not bring it.
     unknown_not_before: Duration,
     unknown: UnknownKids,
     last_error: Option<KeysError>,

@@ -76,7 +76,7 @@ impl Shared {
         }
     }
 
-    /// Opens the way for the next fetch, and keeps it shut for a while if this one failed or was in vain.
+    /// Lets the next fetch start: at once, or after a while if this one failed or did not bring the key that it was made for.
     pub(super) fn finish(&self, outcome: &Result<(), KeysError>, kid: Option<&KeyId>) {
         let now = self.clock.monotonic();
         let current = self.current.load();

@@ -1,4 +1,4 @@
-//! The `kid`s for which a fetch has just been made in vain.
+//! The `kid`s that the last fetches did not bring.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use hallpass_token::KeyId;
 
 /// Most `kid`s that are remembered. A caller who invents more only costs others' entries: the cool-down still holds.
 const MAX_UNKNOWN_KIDS: usize = 256;
-/// How many cool-downs long one is remembered at most: one after the first fetch in vain, for a key may be used
+/// How many cool-downs long one is remembered at most: one after the first such fetch, for a key may be used
 /// moments before it is published, and one more after each further fetch.
 const MAX_REMEMBERED_COOLDOWNS: u32 = 3;
 
@@ -20,7 +20,7 @@ pub(super) struct UnknownKids {
     misses: HashMap<KeyId, Miss>,
 }
 
-/// The fetches in vain for one `kid`.
+/// The fetches for one `kid` that did not bring it.
 #[derive(Clone, Copy, Debug)]
 struct Miss {
     fetches: u32,
