@@ -79,7 +79,7 @@ pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
 pub use path::{NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
-pub use server::{ResourceServer, ResourceServerBuilder};
+pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
     TrustedIssuerSettings,

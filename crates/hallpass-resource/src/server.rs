@@ -1,6 +1,7 @@
 //! The resource server: holds what calls are judged by, and replaces it as a whole.
 
 mod builder;
+mod group;
 mod setup;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use crate::settings::SecuritySettings;
 use crate::verifier::Verified;
 
 pub use builder::ResourceServerBuilder;
+pub use group::ResourceServers;
 
 /// Verifies callers and decides per route. Cheap to clone; clones share keys, cache and metrics, and follow
 /// [`apply`](Self::apply) together.

@@ -8,6 +8,7 @@ use hallpass_upstream::Network;
 use http::Method;
 use url::Url;
 
+use super::group::ResourceServers;
 use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
 use crate::challenge::fits_in_quotes;
@@ -38,6 +39,7 @@ pub struct ResourceServerBuilder {
     writes_identity_headers: Option<bool>,
     resource: Option<Url>,
     problems: Vec<SetupProblem>,
+    group: Option<ResourceServers>,
 }
 
 impl ResourceServer {
@@ -102,6 +104,7 @@ impl ResourceServer {
             writes_identity_headers: None,
             resource: None,
             problems: Vec::new(),
+            group: None,
         }
     }
 }
@@ -178,12 +181,30 @@ impl ResourceServerBuilder {
         self
     }
 
+    /// Takes settings together with the others of `group`, and counts there.
+    pub fn group(mut self, group: &ResourceServers) -> Self {
+        self.group = Some(group.clone());
+        self
+    }
+
     /// The server, or all problems.
     ///
     /// # Errors
     /// [`SetupError`] with all problems: permit-all in production, patterns that cannot be read, doubled rules or
     /// issuers, rules that nobody could satisfy.
-    pub fn build(self) -> Result<ResourceServer, SetupError> {
+    pub fn build(mut self) -> Result<ResourceServer, SetupError> {
+        let Some(group) = self.group.take() else {
+            return self.build_counting(ResourceMetrics::default());
+        };
+        group.add(|applied, metrics| {
+            if let Some(settings) = applied {
+                self.settings = settings.clone();
+            }
+            self.build_counting(metrics)
+        })
+    }
+
+    fn build_counting(self, metrics: ResourceMetrics) -> Result<ResourceServer, SetupError> {
         let mut problems = self.problems;
         if !fits_in_quotes(&self.realm) {
             let message = "must be printable ASCII without quotes and backslashes".to_owned();
@@ -192,7 +213,6 @@ impl ResourceServerBuilder {
                 message,
             });
         }
-        let metrics = ResourceMetrics::default();
         let verifier = Verifier::new(
             self.limits,
             Arc::clone(&self.clock),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hallpass_clock::ManualClock;
 use hallpass_resource::{
-    JwksLocation, KeySource, Mode, Rule, SecuritySettings, SetupProblem, TrustedIssuer,
-    TrustedIssuerSettings,
+    JwksLocation, KeySource, Mode, ResourceServers, Rule, SecuritySettings, SetupProblem,
+    TrustedIssuer, TrustedIssuerSettings,
 };
 use http::Method;
 
@@ -352,4 +352,29 @@ async fn what_code_says_goes_before_settings() {
         .apply(&setting.changed(|settings| settings.internal_jwt.mode = Mode::Off))
         .unwrap();
     assert!(server.rules().iter().all(|it| it.mode == Mode::Enforce));
+}
+
+#[tokio::test]
+async fn servers_of_a_group_take_settings_all_or_none_and_one_built_later_starts_with_them() {
+    let setting = Setting::start().await;
+    let servers = ResourceServers::default();
+    let build = || builder(&setting.settings, &setting.clock).group(&servers);
+    let plain = build().build().unwrap();
+    let in_production = build().production_signal(Some("APP_ENV".to_owned()));
+    let in_production = in_production.build().unwrap();
+    // One of the two refuses it.
+    let permissive = setting.changed(|settings| {
+        settings.internal_jwt.mode = Mode::Report;
+        settings.permit_all = true;
+    });
+    plain.check(&permissive).unwrap();
+    servers.check(&permissive).unwrap_err();
+    servers.apply(&permissive).unwrap_err();
+    assert!(plain.rules().iter().all(|rule| rule.mode == Mode::Enforce));
+    servers
+        .apply(&setting.changed(|settings| settings.internal_jwt.mode = Mode::Report))
+        .unwrap();
+    for server in [plain, in_production, build().build().unwrap()] {
+        assert!(server.rules().iter().all(|rule| rule.mode == Mode::Report));
+    }
 }
