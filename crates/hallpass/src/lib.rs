@@ -69,8 +69,8 @@
 extern crate self as hallpass;
 
 mod error;
-mod parts;
 pub mod reload;
+mod service;
 mod settings;
 
 pub use hallpass_client as client;
@@ -86,7 +86,7 @@ pub use client::context::{
 };
 pub use error::Error;
 pub use feign::feign_client;
-pub use parts::{Hallpass, HallpassBuilder};
+pub use service::{Hallpass, HallpassBuilder};
 pub use settings::{ServiceSettings, Settings};
 pub use upstream::BoxError;
 
