@@ -1,10 +1,14 @@
-//! Why a service cannot start.
+//! Why a service cannot work with its settings.
 
 use hallpass_client::TokenSettingsError;
+#[cfg(feature = "feign")]
 use hallpass_feign::BuildError;
+#[cfg(feature = "resource")]
+use hallpass_resource::SetupError;
 use hallpass_upstream::TransportError;
 
-/// Why [`Hallpass`](crate::Hallpass) cannot be made from the settings. Nothing was sent or opened.
+/// Why [`Hallpass`](crate::Hallpass) cannot be made from the settings, or cannot take them while it runs. Nothing was
+/// sent, opened or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +18,12 @@ pub enum Error {
     /// The token service cannot work as `internal-token` says.
     #[error(transparent)]
     InternalToken(#[from] TokenSettingsError),
-    /// The call layer cannot be made.
+    /// A client cannot work as `feign` says.
+    #[cfg(feature = "feign")]
     #[error(transparent)]
     Feign(#[from] BuildError),
+    /// A resource server cannot work as `security` says.
+    #[cfg(feature = "resource")]
+    #[error(transparent)]
+    Security(#[from] SetupError),
 }

@@ -53,6 +53,16 @@
 //! # }
 //! ```
 //!
+//! # Features
+//! Additive; both are on by default. A service that switches one off links less, and its section of a shared
+//! configuration file is left alone.
+//!
+//! * `feign`: calls, [`feign`]; reads the section `feign`.
+//! * `resource`: verification of callers, [`resource`]; reads the section `security`.
+//! * `test-util`: clocks that a test drives and callers that no token proves. Never in a service.
+//!
+//! # Where things are
+//!
 //! | name | what is in it |
 //! |---|---|
 //! | [`prelude`] | what a service usually names |
@@ -69,6 +79,7 @@
 extern crate self as hallpass;
 
 mod error;
+mod metrics;
 pub mod reload;
 mod service;
 mod settings;
@@ -76,7 +87,9 @@ mod settings;
 pub use hallpass_client as client;
 pub use hallpass_clock as clock;
 pub use hallpass_config as config;
+#[cfg(feature = "feign")]
 pub use hallpass_feign as feign;
+#[cfg(feature = "resource")]
 pub use hallpass_resource as resource;
 pub use hallpass_token as token;
 pub use hallpass_upstream as upstream;
@@ -85,7 +98,9 @@ pub use client::context::{
     InContext, JoinSet, current, detach, scope, spawn, spawn_blocking, sync_scope,
 };
 pub use error::Error;
+#[cfg(feature = "feign")]
 pub use feign::feign_client;
+pub use metrics::Metrics;
 pub use service::{Hallpass, HallpassBuilder};
 pub use settings::{ServiceSettings, Settings};
 pub use upstream::BoxError;
@@ -93,7 +108,9 @@ pub use upstream::BoxError;
 /// What a service usually names: `use hallpass::prelude::*`.
 pub mod prelude {
     pub use crate::client::AuthTokenService;
+    #[cfg(feature = "feign")]
     pub use crate::feign::{Feign, FeignError, feign_client};
+    #[cfg(feature = "resource")]
     pub use crate::resource::{Caller, CurrentUser, ResourceServer, Rule};
     pub use crate::token::SecurityContext;
     pub use crate::upstream::BoxError;

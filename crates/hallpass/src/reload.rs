@@ -7,17 +7,14 @@
 //! ```no_run
 //! use hallpass::config::Loader;
 //! use hallpass::reload::Reloader;
-//! use hallpass::{BoxError, Settings};
+//! use hallpass::{BoxError, Hallpass, Settings};
 //!
 //! # async fn example() -> Result<(), BoxError> {
 //! let loader = Loader::new("hallpass").file("hallpass.yaml").process_environment();
 //! let mut reloader = Reloader::new(loader)?;
 //! let settings = reloader.load::<Settings>()?.into_settings();
-//! # let _ = settings;
-//! tokio::spawn(reloader.run(async |settings: Settings| {
-//!     tracing::info!(name = settings.service.name, "the settings are these now");
-//!     Ok::<(), BoxError>(())
-//! }));
+//! let hallpass = Hallpass::from_settings(&settings)?;
+//! tokio::spawn(hallpass.clone().follow(reloader));
 //! # Ok(())
 //! # }
 //! ```
@@ -48,7 +45,8 @@ const MAX_SETTLING_ROUNDS: u32 = 25;
 
 /// Loads settings, and loads them again on SIGHUP and when a file that they came from changes.
 ///
-/// Works for any [`Configuration`]. Files are compared by what they hold, every 5 seconds, so that mounted volumes
+/// Works for any [`Configuration`]; for a service whose settings are [`Settings`](crate::Settings) alone,
+/// [`Hallpass::follow`](crate::Hallpass::follow) is enough. Files are compared by what they hold, every 5 seconds, so that mounted volumes
 /// and swapped symbolic links work; a file that changed is loaded when it has stayed the same for 200 ms.
 /// The environment and flags of a process do not change; they count again with each load.
 ///

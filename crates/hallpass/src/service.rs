@@ -1,17 +1,25 @@
-//! The parts of one service, put together once.
+//! What one service needs, put together once.
 
-use std::fmt;
-use std::sync::Arc;
+mod builder;
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hallpass_client::AuthTokenService;
-use hallpass_clock::{Clock, SystemClock};
-use hallpass_feign::{Feign, FinishedCall};
-use hallpass_resource::{ResourceServer, ResourceServerBuilder, SecuritySettings};
+use hallpass_clock::Clock;
+#[cfg(feature = "feign")]
+use hallpass_feign::Feign;
+#[cfg(feature = "resource")]
+use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
 
+use crate::metrics::Metrics;
+use crate::reload::{ReloadMetrics, Reloader};
 use crate::{Error, Settings};
 
+pub use builder::HallpassBuilder;
+
 /// The realm of challenges when `service.name` is not set.
+#[cfg(feature = "resource")]
 const UNNAMED: &str = "service";
 
 /// What one service needs in order to call others and to be called: token service, call layer and
@@ -25,11 +33,17 @@ pub struct Hallpass {
 
 #[derive(Debug)]
 struct Shared {
-    service_name: String,
-    security: SecuritySettings,
+    /// Those in effect. Locked while others are taken, so that two at once do not mix.
+    settings: Mutex<Settings>,
     network: Network,
+    /// The addresses of `discovery.static`, unless the service brings a discovery of its own.
+    listed: Option<Arc<StaticDiscovery>>,
     tokens: AuthTokenService,
+    #[cfg(feature = "feign")]
     feign: Feign,
+    #[cfg(feature = "resource")]
+    resource_servers: ResourceServers,
+    reloads: ReloadMetrics,
 }
 
 impl Hallpass {
@@ -43,17 +57,7 @@ impl Hallpass {
         Self::builder(settings).build()
     }
 
-    /// As [`from_settings`](Self::from_settings), with parts of one's own.
-    pub fn builder(settings: &Settings) -> HallpassBuilder<'_> {
-        HallpassBuilder {
-            settings,
-            clock: None,
-            discovery: None,
-            transport: None,
-            observer: None,
-        }
-    }
-
+    #[cfg(feature = "feign")]
     /// The runtime for clients that [`feign_client`](crate::feign_client) makes.
     #[must_use]
     pub fn feign(&self) -> &Feign {
@@ -68,15 +72,65 @@ impl Hallpass {
     }
 
     /// A resource server with the issuers, rules and mode of the `security` section; add the rules of
-    /// the code and build it. Build it once: each one fetches and caches keys for itself.
+    /// the code and build it. Build it once: each one fetches and caches keys for itself. It follows
+    /// [`apply`](Self::apply).
+    #[cfg(feature = "resource")]
     pub fn resource_server(&self) -> ResourceServerBuilder {
-        let Shared {
-            service_name,
-            security,
-            network,
-            ..
-        } = &*self.shared;
-        ResourceServer::from_settings(security, service_name, network)
+        let settings = self.settings();
+        let name = settings.service.name.as_deref().unwrap_or(UNNAMED);
+        ResourceServer::from_settings(&settings.security, name, &self.shared.network)
+            .group(&self.shared.resource_servers)
+    }
+
+    /// Takes other settings while the service runs: all of them, or none if one cannot be used. Calls under way go on by
+    /// what they began with. The same settings again change nothing.
+    ///
+    /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
+    /// `discovery.static` change. Settings that need a restart (the section `service`) are named in the log and stay.
+    ///
+    /// # Errors
+    /// What one of the parts says against its section. Then nothing has changed.
+    pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
+        let mut current = self.settings();
+        self.check(settings)?;
+        if let Err(error) = self.take(settings) {
+            // What was in effect a moment ago can be taken; a part that refuses it says so with its next call.
+            let _restored = self.take(&current);
+            return Err(error);
+        }
+        if settings.service != current.service {
+            tracing::warn!("the section `service` has changed: it needs a restart");
+        }
+        let service = std::mem::take(&mut current.service);
+        *current = Settings {
+            service,
+            ..settings.clone()
+        };
+        Ok(())
+    }
+
+    /// Follows the files of `reloader`, and SIGHUP, with [`apply`](Self::apply), for as long as the process runs. Spawn it,
+    /// or wait for it beside the server. What it does is counted among [`metrics`](Self::metrics).
+    ///
+    /// A service with settings of its own beside Hallpass's uses [`Reloader::run`] and calls [`apply`](Self::apply)
+    /// there.
+    pub async fn follow(self, reloader: Reloader) {
+        let reloader = reloader.count_in(self.shared.reloads.clone());
+        let apply = |settings: Settings| std::future::ready(self.apply(&settings));
+        reloader.run(apply).await;
+    }
+
+    /// Everything that this service counts, for its `/metrics`.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics {
+            tokens: self.shared.tokens.metrics().clone(),
+            #[cfg(feature = "feign")]
+            feign: self.shared.feign.metrics().clone(),
+            #[cfg(feature = "resource")]
+            resource: self.shared.resource_servers.metrics().clone(),
+            reloads: self.shared.reloads.clone(),
+        }
     }
 
     /// Transport, discovery and clock, for parts that a service builds for itself.
@@ -102,86 +156,34 @@ impl Hallpass {
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.network.clock
     }
-}
 
-type Observer = Box<dyn Fn(&FinishedCall) + Send + Sync>;
-
-/// Puts a [`Hallpass`] together; made by [`Hallpass::builder`].
-#[must_use = "a builder does nothing until it is built"]
-pub struct HallpassBuilder<'a> {
-    settings: &'a Settings,
-    clock: Option<Arc<dyn Clock>>,
-    discovery: Option<Arc<dyn Discover>>,
-    transport: Option<HttpTransport>,
-    observer: Option<Observer>,
-}
-
-impl HallpassBuilder<'_> {
-    /// Another clock, for tests. Default: the operating system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
+    /// Everything that can be said against settings before the first part takes them.
+    fn check(&self, settings: &Settings) -> Result<(), Error> {
+        AuthTokenService::from_settings(&settings.internal_token, &self.shared.network)?;
+        #[cfg(feature = "resource")]
+        self.shared.resource_servers.check(&settings.security)?;
+        Ok(())
     }
 
-    /// Finds instances in place of `discovery.static`.
-    pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
-        self.discovery = Some(discovery);
-        self
-    }
-
-    /// Another transport: with a private certificate authority, or with a client certificate.
-    pub fn transport(mut self, transport: HttpTransport) -> Self {
-        self.transport = Some(transport);
-        self
-    }
-
-    /// Is told of each finished call, before the method returns: must be quick. No token is in it.
-    pub fn observe(mut self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) -> Self {
-        self.observer = Some(Box::new(observer));
-        self
-    }
-
-    /// The parts.
-    ///
-    /// # Errors
-    /// As [`Hallpass::from_settings`].
-    pub fn build(self) -> Result<Hallpass, Error> {
-        let settings = self.settings;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let transport = self.transport.map_or_else(HttpTransport::new, Ok)?;
-        let discovery = match self.discovery {
-            Some(discovery) => discovery,
-            None => Arc::new(StaticDiscovery::from_settings(&settings.discovery)),
-        };
-        let network = Network::new(transport, discovery, clock);
-        let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
-        let mut feign = Feign::builder(&network)
-            .tokens(tokens.clone())
-            .settings(&settings.feign, &settings.internal_token.feign);
-        if let Some(observer) = self.observer {
-            feign = feign.observe(observer);
+    /// Hands each part its section; the call layer first, as it finds out only by trying.
+    fn take(&self, settings: &Settings) -> Result<(), Error> {
+        let shared = &self.shared;
+        #[cfg(feature = "feign")]
+        shared
+            .feign
+            .apply(&settings.feign, &settings.internal_token.feign)?;
+        #[cfg(feature = "resource")]
+        shared.resource_servers.apply(&settings.security)?;
+        shared.tokens.apply(&settings.internal_token)?;
+        if let Some(listed) = &shared.listed {
+            listed.apply(&settings.discovery);
         }
-        let shared = Shared {
-            service_name: settings
-                .service
-                .name
-                .clone()
-                .unwrap_or_else(|| UNNAMED.to_owned()),
-            security: settings.security.clone(),
-            feign: feign.build(),
-            network,
-            tokens,
-        };
-        Ok(Hallpass {
-            shared: Arc::new(shared),
-        })
+        Ok(())
     }
-}
 
-impl fmt::Debug for HallpassBuilder<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HallpassBuilder")
-            .field("settings", self.settings)
-            .finish_non_exhaustive()
+    fn settings(&self) -> std::sync::MutexGuard<'_, Settings> {
+        // A panic leaves the settings of before: they are replaced as a whole.
+        let settings = self.shared.settings.lock();
+        settings.unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,15 +4,22 @@ mod service;
 
 use hallpass_client::InternalTokenSettings;
 use hallpass_config::{Configuration, Key, Section};
+#[cfg(feature = "feign")]
 use hallpass_feign::FeignSettings;
+#[cfg(feature = "resource")]
 use hallpass_resource::SecuritySettings;
+#[cfg(feature = "resource")]
 use hallpass_token::Audience;
 use hallpass_upstream::DiscoverySettings;
 
 pub use service::ServiceSettings;
 
-/// Sections that other programs read from the same file.
-const ELSEWHERE: [Key; 1] = [Key::elsewhere("issuer")];
+/// Sections that may stand in the same file for others: other programs, and what this one was built without.
+const ELSEWHERE: [Key; 3] = [
+    Key::elsewhere("issuer"),
+    Key::elsewhere("security"),
+    Key::elsewhere("feign"),
+];
 
 /// Everything below the prefix that a service reads, checked.
 ///
@@ -23,8 +30,10 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// `internal-token`: the credentials of this service as a caller, and which outgoing calls get no token.
     pub internal_token: InternalTokenSettings,
+    #[cfg(feature = "resource")]
     /// `security`: what this service demands of its own callers.
     pub security: SecuritySettings,
+    #[cfg(feature = "feign")]
     /// `feign`: deadlines, retries and circuit breakers of outgoing calls.
     pub feign: FeignSettings,
     /// `discovery`: where the services live.
@@ -36,7 +45,9 @@ impl Configuration for Settings {
         [
             &ServiceSettings::keys()[..],
             &InternalTokenSettings::keys(),
+            #[cfg(feature = "resource")]
             &SecuritySettings::keys(),
+            #[cfg(feature = "feign")]
             &FeignSettings::keys(),
             &DiscoverySettings::keys(),
             &ELSEWHERE,
@@ -48,16 +59,22 @@ impl Configuration for Settings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let service = ServiceSettings::read(root);
         let internal_token = InternalTokenSettings::read(root);
+        #[cfg(feature = "resource")]
         let name = service.as_ref().and_then(|it| it.name.as_deref());
         // What may name a service may be an audience: it is shorter and of fewer characters.
+        #[cfg(feature = "resource")]
         let audience: Option<Audience> = name.and_then(|name| name.parse().ok());
+        #[cfg(feature = "resource")]
         let security = SecuritySettings::read_for(root, audience.as_ref());
+        #[cfg(feature = "feign")]
         let feign = FeignSettings::read(root);
         let discovery = DiscoverySettings::read(root);
         Some(Self {
             service: service?,
             internal_token: internal_token?,
+            #[cfg(feature = "resource")]
             security: security?,
+            #[cfg(feature = "feign")]
             feign: feign?,
             discovery: discovery?,
         })

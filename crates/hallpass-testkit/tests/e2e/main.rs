@@ -14,6 +14,8 @@ mod identity;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod service;

@@ -1,0 +1,128 @@
+//! How a [`Hallpass`] is put together.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use hallpass_client::AuthTokenService;
+use hallpass_clock::{Clock, SystemClock};
+#[cfg(feature = "feign")]
+use hallpass_feign::{Feign, FinishedCall};
+#[cfg(feature = "resource")]
+use hallpass_resource::ResourceServers;
+use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
+
+use super::{Hallpass, Shared};
+use crate::reload::ReloadMetrics;
+use crate::{Error, Settings};
+
+impl Hallpass {
+    /// As [`from_settings`](Self::from_settings), with parts of one's own.
+    pub fn builder(settings: &Settings) -> HallpassBuilder<'_> {
+        HallpassBuilder {
+            settings,
+            clock: None,
+            discovery: None,
+            transport: None,
+            #[cfg(feature = "feign")]
+            observer: None,
+        }
+    }
+}
+
+#[cfg(feature = "feign")]
+type Observer = Box<dyn Fn(&FinishedCall) + Send + Sync>;
+
+/// Puts a [`Hallpass`] together; made by [`Hallpass::builder`].
+#[must_use = "a builder does nothing until it is built"]
+pub struct HallpassBuilder<'a> {
+    settings: &'a Settings,
+    clock: Option<Arc<dyn Clock>>,
+    discovery: Option<Arc<dyn Discover>>,
+    transport: Option<HttpTransport>,
+    #[cfg(feature = "feign")]
+    observer: Option<Observer>,
+}
+
+impl HallpassBuilder<'_> {
+    /// Another clock, for tests. Default: the operating system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Finds instances in place of `discovery.static`.
+    pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
+        self.discovery = Some(discovery);
+        self
+    }
+
+    /// Another transport: with a private certificate authority, or with a client certificate.
+    pub fn transport(mut self, transport: HttpTransport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    #[cfg(feature = "feign")]
+    /// Is told of each finished call, before the method returns: must be quick. No token is in it.
+    pub fn observe(mut self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
+    /// The parts.
+    ///
+    /// # Errors
+    /// As [`Hallpass::from_settings`].
+    pub fn build(self) -> Result<Hallpass, Error> {
+        let settings = self.settings;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let transport = self.transport.map_or_else(HttpTransport::new, Ok)?;
+        let listed = Arc::new(StaticDiscovery::from_settings(&settings.discovery));
+        let (discovery, listed) = match self.discovery {
+            Some(discovery) => (discovery, None),
+            None => (Arc::clone(&listed) as Arc<dyn Discover>, Some(listed)),
+        };
+        let network = Network::new(transport, discovery, clock);
+        let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
+        let reloads = ReloadMetrics::default();
+        reloads.succeeded_at(network.clock.now());
+        let shared = Shared {
+            #[cfg(feature = "feign")]
+            feign: feign(settings, &network, &tokens, self.observer),
+            #[cfg(feature = "resource")]
+            resource_servers: ResourceServers::default(),
+            settings: Mutex::new(settings.clone()),
+            network,
+            listed,
+            tokens,
+            reloads,
+        };
+        Ok(Hallpass {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+#[cfg(feature = "feign")]
+fn feign(
+    settings: &Settings,
+    network: &Network,
+    tokens: &AuthTokenService,
+    observer: Option<Observer>,
+) -> Feign {
+    let feign = Feign::builder(network)
+        .tokens(tokens.clone())
+        .settings(&settings.feign, &settings.internal_token.feign);
+    match observer {
+        Some(observer) => feign.observe(observer).build(),
+        None => feign.build(),
+    }
+}
+
+impl fmt::Debug for HallpassBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HallpassBuilder")
+            .field("settings", self.settings)
+            .finish_non_exhaustive()
+    }
+}
