@@ -20,10 +20,8 @@ use crate::section::Section;
 use crate::sources::Sources;
 use crate::yaml;
 use documents::Document;
+pub use documents::MAX_SOURCE_BYTES;
 use overrides::Overrides;
-
-/// Largest YAML source, in bytes.
-pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// Gathers the sources of a configuration and loads it.
 ///

@@ -8,6 +8,7 @@ use std::fmt::Display;
 
 use crate::key::{self, Key};
 use crate::key_path;
+use crate::name::check_service_name;
 use crate::node::{Node, Value};
 use crate::place::Place;
 use crate::production::Production;
@@ -15,7 +16,7 @@ use crate::report::Report;
 use crate::secret::Secret;
 use crate::suggest;
 
-pub use values::{Preferred, check_name, check_service_name};
+pub use values::Preferred;
 
 /// One section of the configuration, whose values are read through a method for each type.
 ///
@@ -121,7 +122,7 @@ impl<'a> Section<'a> {
 
     /// Reads `key` with one of the other methods; its absence is a problem. A secret may stand in a file as well.
     pub fn required<T>(&self, key: &str, read: impl FnOnce(&Self, &str) -> Option<T>) -> Option<T> {
-        if !self.has(key) && !self.has(&values::file_key(key)) {
+        if !self.has(key) && !self.has(&file_key(key)) {
             self.missing(key, "is required");
         }
         read(self, key)
@@ -353,6 +354,11 @@ impl Complaint {
             suggestion: None,
         }
     }
+}
+
+/// The key that names the file in which the value of `key` may stand.
+fn file_key(key: &str) -> String {
+    format!("{key}-file")
 }
 
 fn is_mapping(report: &Report, path: &str, node: &Node) -> bool {

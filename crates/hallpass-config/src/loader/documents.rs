@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::MAX_SOURCE_BYTES;
 use crate::files;
 use crate::key_path;
 use crate::merge::Merge;
@@ -12,6 +11,9 @@ use crate::place::{Place, Source};
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::yaml;
+
+/// Largest YAML source, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// A source in YAML.
 #[derive(Clone, Debug)]

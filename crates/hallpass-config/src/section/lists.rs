@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::{Found, Section, is_mapping, values};
+use super::{Found, Section, is_mapping};
 use crate::key_path;
+use crate::name::check_service_name;
 use crate::node::{Entry, Node, Value};
 use crate::place::Place;
 
@@ -63,7 +64,7 @@ impl<'a> Section<'a> {
         check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<(String, Vec<T>)> {
         let path = key_path::join(path, &entry.key);
-        let name = values::check_service_name(&entry.key);
+        let name = check_service_name(&entry.key);
         let name = name.map_err(|message| self.report.problem(&entry.place, &path, message));
         let found = Found {
             node: &entry.node,

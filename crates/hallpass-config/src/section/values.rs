@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Complaint, Section};
+use super::{Complaint, Section, file_key};
 use crate::files;
 use crate::key::{Key, Kind};
+use crate::name::{check_name, check_service_name};
 use crate::percent::Percent;
 use crate::secret::Secret;
 use crate::suggest;
-
-/// Longest name of a client, issuer, audience or service, in bytes.
-const MAX_NAME_BYTES: usize = 512;
 
 /// Which of two keys that say the same thing in two ways counts; see [`Section::prefer`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,38 +180,6 @@ impl Section<'_> {
             .and_then(|bytes| files::secret_of(&bytes))
             .map_err(|error| self.problem(key, error.to_string()))
             .ok()
-    }
-}
-
-/// The key that names the file in which the value of `key` may stand.
-pub(super) fn file_key(key: &str) -> String {
-    format!("{key}-file")
-}
-
-/// The name of somebody or something: 1 to 512 bytes, no control characters.
-///
-/// # Errors
-/// What is wrong, without the text.
-pub fn check_name(text: &str) -> Result<String, &'static str> {
-    match text {
-        "" => Err("must not be empty"),
-        _ if text.len() > MAX_NAME_BYTES => Err("is longer than 512 bytes"),
-        _ if text.chars().any(char::is_control) => Err("must not hold control characters"),
-        _ => Ok(text.to_owned()),
-    }
-}
-
-/// The name of a service or of an entry of the configuration: [`check_name`], of letters, digits, `-`, `_` and `.`.
-///
-/// # Errors
-/// What is wrong, without the text.
-pub fn check_service_name(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    match check_name(text) {
-        Ok(_) if !text.chars().all(allowed) => {
-            Err("must be a name of letters, digits, `-`, `_` and `.`")
-        }
-        name => name,
     }
 }
 
