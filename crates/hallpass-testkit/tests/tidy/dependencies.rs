@@ -149,15 +149,35 @@ fn a_crate_with_lints_of_its_own_or_without_a_subject_is_found() {
 }
 
 /// A manifest that belongs to a crate.
-struct Manifest {
-    path: String,
-    name: String,
+pub(crate) struct Manifest {
+    pub(crate) path: String,
+    pub(crate) name: String,
     table: Table,
+}
+
+impl Manifest {
+    pub(crate) fn parse(path: &str, text: &str) -> Self {
+        manifest(&SourceFile::new(path, text)).unwrap_or_else(|| unreachable!("{text}"))
+    }
+
+    /// The folder of the crate, with `/` at its end.
+    pub(crate) fn folder(&self) -> &str {
+        self.path.strip_suffix("Cargo.toml").unwrap_or(&self.path)
+    }
+
+    /// The names under which `section` declares dependencies.
+    pub(crate) fn declared(&self, section: &str) -> Vec<String> {
+        let table = self.table.get(section).and_then(Value::as_table);
+        table
+            .into_iter()
+            .flat_map(|table| table.keys().cloned())
+            .collect()
+    }
 }
 
 /// Every crate's manifest. Fuzz targets are workspaces of their own (they need a nightly compiler), so
 /// neither the table nor the lints reach them.
-fn manifests() -> Vec<Manifest> {
+pub(crate) fn manifests() -> Vec<Manifest> {
     let files = tree::files(&["Cargo.toml"]).unwrap_or_default();
     files
         .iter()
@@ -274,5 +294,5 @@ fn dependencies(manifest: &Table) -> Vec<String> {
 
 #[track_caller]
 fn parse(text: &str) -> Manifest {
-    manifest(&SourceFile::new("sample/Cargo.toml", text)).unwrap_or_else(|| unreachable!("{text}"))
+    Manifest::parse("sample/Cargo.toml", text)
 }

@@ -4,11 +4,14 @@
 //! The rules and their reasons are in `CONTRIBUTING.md`.
 
 mod banned;
+mod circles;
 mod dependencies;
 mod documents;
+mod modules;
 mod paths;
 mod sizes;
 mod tree;
+mod unused;
 mod words;
 
 /// Fails with all problems at once, one per line, when there are any.

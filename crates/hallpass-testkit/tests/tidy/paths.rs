@@ -1,111 +1,163 @@
-//! One path for each public name: what a crate shows stands at its root or in a public module, never in both.
+//! Every public name has exactly one path in its crate: who looks for it finds one place, and who imports it
+//! writes what everybody writes.
 
-use std::collections::BTreeSet;
-
-use syn::{File, Item, UseTree, Visibility};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assert_tidy;
+use crate::circles::source_folders;
+use crate::modules::{Crate, Target};
 use crate::tree::{self, SourceFile};
 
-/// The crate whose purpose is to hand others on.
-const FACADE: &str = "crates/hallpass/src/lib.rs";
+/// The crate that hands the libraries on under one name, and the module in which it repeats some of them.
+const UMBRELLA: &str = "crates/hallpass/src";
+const PRELUDE: &str = "prelude";
+
+/// Each thing that a crate shows, with the paths that lead to it.
+type Paths = BTreeMap<Target, BTreeSet<String>>;
 
 #[test]
-fn every_public_name_has_one_path_in_its_crate() {
-    let roots = tree::files(&["lib.rs"]).unwrap();
-    let libraries = roots.iter().filter(|root| root.path != FACADE);
-    assert!(
-        libraries.clone().count() > 8,
-        "the libraries were not found"
-    );
-    assert_tidy(&libraries.flat_map(problems_in).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_second_path_is_found_whatever_it_is_written_like() {
-    let second_paths = [
-        "pub mod bearer; pub use bearer::Layer;",
-        "pub mod bearer; pub use crate::bearer::{Layer, Service};",
-        "pub mod bearer; pub use self::bearer::*;",
-        "mod a; mod b; pub use a::Layer; pub use b::{Layer};",
-        "pub use hallpass_token as token;",
-        "pub use hallpass_token;",
-    ];
-    for text in second_paths {
-        let root = SourceFile::new("src/lib.rs", text);
-        assert!(!problems_in(&root).is_empty(), "{text}");
-    }
-    let one_path =
-        "pub mod context; mod bearer; pub use bearer::Layer; pub use hallpass_token::Scope;";
-    let root = SourceFile::new("src/lib.rs", one_path);
-    assert_eq!(problems_in(&root), Vec::<String>::new());
-}
-
-fn problems_in(root: &SourceFile) -> Vec<String> {
-    let Ok(parsed) = syn::parse_file(&root.text) else {
-        return vec![format!("{}: cannot be parsed", root.path)];
-    };
-    let open = public_modules(&parsed);
-    let mut seen = BTreeSet::new();
+fn every_public_name_has_one_path() {
+    let files = tree::files(&[".rs"]).unwrap();
     let mut problems = Vec::new();
-    for (from, name) in handed_on(&parsed) {
-        if from.is_empty() {
-            problems.push(format!("{}: hands on the crate {name}", root.path));
+    let mut names = 0;
+    for folder in source_folders(&files) {
+        if !files
+            .iter()
+            .any(|file| file.path == format!("{folder}/lib.rs"))
+        {
+            continue;
         }
-        if let Some(module) = from.first().filter(|first| open.contains(*first)) {
-            problems.push(format!("{}: {name} is public in {module} too", root.path));
-        }
-        if name != "*" && !seen.insert(name.clone()) {
-            problems.push(format!("{}: hands on two things called {name}", root.path));
+        let paths = public_paths(&Crate::of(&folder, &files));
+        names += paths.len();
+        problems.extend(several(&folder, &paths));
+    }
+    assert!(names > 100, "the public names were not found: {names}");
+    assert_tidy(&problems);
+}
+
+#[test]
+fn a_library_hands_on_no_other_crate_whole() {
+    let files = tree::files(&[".rs"]).unwrap();
+    let mut problems = Vec::new();
+    for folder in source_folders(&files)
+        .iter()
+        .filter(|folder| *folder != UMBRELLA)
+    {
+        let krate = Crate::of(folder, &files);
+        let imports = krate.modules.values().flat_map(|module| &module.imports);
+        let whole = imports.filter(|import| import.is_public && is_crate(&import.path));
+        problems.extend(
+            whole.map(|import| format!("{folder}: hands on {} whole", import.path.join("::"))),
+        );
+    }
+    assert_tidy(&problems);
+}
+
+#[test]
+fn a_second_path_is_found_however_it_is_made() {
+    let ways = [
+        "pub mod a; pub use a::A;",
+        "mod a; pub use a::A; pub use a::A as B;",
+        "pub mod a; pub mod b { } pub use a::*;",
+        "pub mod a; pub use crate::a::inner;",
+    ];
+    for root in ways {
+        let files = [
+            SourceFile::new("x/src/lib.rs", root),
+            SourceFile::new("x/src/a.rs", "pub mod inner; pub struct A;"),
+            SourceFile::new("x/src/a/inner.rs", "pub struct Inner;"),
+        ];
+        let paths = public_paths(&Crate::of("x/src", &files));
+        assert!(!several("x/src", &paths).is_empty(), "{root}");
+    }
+}
+
+#[test]
+fn one_path_through_private_modules_is_no_problem() {
+    let files = [
+        SourceFile::new(
+            "x/src/lib.rs",
+            "mod a; pub mod b; pub use a::{A, inner::Inner}; use b::B; pub(crate) use b::C;",
+        ),
+        SourceFile::new(
+            "x/src/a.rs",
+            "pub mod inner; pub struct A; pub use inner::Inner;",
+        ),
+        SourceFile::new("x/src/a/inner.rs", "pub struct Inner;"),
+        SourceFile::new("x/src/b.rs", "pub struct B; pub struct C;"),
+    ];
+    let paths = public_paths(&Crate::of("x/src", &files));
+    assert_eq!(several("x/src", &paths), Vec::<String>::new());
+    assert_eq!(paths.len(), 4);
+}
+
+fn several(folder: &str, paths: &Paths) -> Vec<String> {
+    let mut problems = Vec::new();
+    for paths in paths.values() {
+        let told: Vec<&str> = paths
+            .iter()
+            .map(String::as_str)
+            .filter(|path| !is_repeated(folder, path))
+            .collect();
+        if told.len() > 1 {
+            problems.push(format!(
+                "{folder}: one name, several paths: {}",
+                told.join(", ")
+            ));
         }
     }
     problems
 }
 
-fn public_modules(root: &File) -> BTreeSet<String> {
-    let modules = root.items.iter().filter_map(|item| match item {
-        Item::Mod(module) if is_public(&module.vis) => Some(module.ident.to_string()),
-        _ => None,
-    });
-    modules.collect()
+fn is_repeated(folder: &str, path: &str) -> bool {
+    folder == UMBRELLA && path.starts_with(&format!("{PRELUDE}::"))
 }
 
-/// What `pub use` hands on: the modules on the way, and the name under which it is seen.
-fn handed_on(root: &File) -> Vec<(Vec<String>, String)> {
-    let mut found = Vec::new();
-    for item in &root.items {
-        if let Item::Use(item) = item
-            && is_public(&item.vis)
-        {
-            walk(&item.tree, &mut Vec::new(), &mut found);
+fn is_crate(path: &[String]) -> bool {
+    matches!(path, [only] if only.starts_with("hallpass"))
+}
+
+fn public_paths(krate: &Crate) -> Paths {
+    let mut paths = Paths::new();
+    gather(krate, &[], "", &mut paths);
+    paths
+}
+
+/// Adds what the module at `at` shows, as seen under `prefix`.
+fn gather(krate: &Crate, at: &[String], prefix: &str, paths: &mut Paths) {
+    let Some(module) = krate.modules.get(at) else {
+        return;
+    };
+    // A module that shows itself under two names is told by what is in it, and no path is longer than this.
+    if prefix.matches("::").count() > 6 {
+        return;
+    }
+    for (name, _) in module.items.iter().filter(|(_, is_public)| **is_public) {
+        add(
+            krate,
+            Target::Item(at.to_vec(), name.clone()),
+            &format!("{prefix}{name}"),
+            paths,
+        );
+    }
+    for (name, _) in module.children.iter().filter(|(_, is_public)| **is_public) {
+        let child = Target::Module([at, std::slice::from_ref(name)].concat());
+        add(krate, child, &format!("{prefix}{name}"), paths);
+    }
+    for import in module.imports.iter().filter(|import| import.is_public) {
+        match krate.resolve(at, &import.path) {
+            Some(Target::Item(to, star)) if star == "*" => gather(krate, &to, prefix, paths),
+            Some(target) => add(krate, target, &format!("{prefix}{}", import.name), paths),
+            None => {}
         }
     }
-    found
 }
 
-fn walk(tree: &UseTree, way: &mut Vec<String>, found: &mut Vec<(Vec<String>, String)>) {
-    match tree {
-        UseTree::Path(path) => {
-            let here = ["crate", "self"].iter().any(|word| path.ident == word);
-            if !here {
-                way.push(path.ident.to_string());
-            }
-            walk(&path.tree, way, found);
-            if !here {
-                way.pop();
-            }
-        }
-        UseTree::Name(name) => found.push((way.clone(), name.ident.to_string())),
-        UseTree::Rename(rename) => found.push((way.clone(), rename.rename.to_string())),
-        UseTree::Glob(_) => found.push((way.clone(), "*".to_owned())),
-        UseTree::Group(group) => {
-            for tree in &group.items {
-                walk(tree, way, found);
-            }
+fn add(krate: &Crate, target: Target, path: &str, paths: &mut Paths) {
+    match target {
+        Target::Module(to) => gather(krate, &to, &format!("{path}::"), paths),
+        target => {
+            paths.entry(target).or_default().insert(path.to_owned());
         }
     }
-}
-
-fn is_public(visibility: &Visibility) -> bool {
-    matches!(visibility, Visibility::Public(_))
 }

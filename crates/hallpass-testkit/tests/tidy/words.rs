@@ -101,7 +101,7 @@ fn private_keys(files: &[SourceFile]) -> Vec<String> {
 }
 
 /// Whether `word` stands in `line` with no letter, digit or underscore on either side.
-fn has_word(line: &str, word: &str) -> bool {
+pub(crate) fn has_word(line: &str, word: &str) -> bool {
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(start, _)| {
         let (before, rest) = line.split_at(start);
