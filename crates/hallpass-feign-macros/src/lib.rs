@@ -29,10 +29,10 @@ use proc_macro::TokenStream;
 /// | `identity` | `"service"` (default), `"relay"`, `"exchange"`, `"none"` | whose identity the call carries |
 /// | `when_absent` | `"fail"` (default), `"service"`, `"none"` | what relay and exchange do when no caller is known |
 /// | `audience`, `scope` | text | of the token asked for; without them the configured ones |
-/// | `fallback` | a type | implements the trait and `Default`; answers when the service can not |
+/// | `fallback` | a type | implements the trait and `Default`; answers when the service cannot |
 /// | `deadline_ms` | whole number | for the whole call with its retries |
 /// | `isolate` | `true`, `false` (default) | run each attempt on a task of its own |
-/// | `crate` | path | where `hallpass_feign` is, when the macro can not find it in `Cargo.toml` |
+/// | `crate` | path | where `hallpass_feign` is, when the macro cannot find it in `Cargo.toml` |
 ///
 /// # On a method
 /// One of `#[get("/path/{x}")]`, `#[post]`, `#[put]`, `#[patch]`, `#[delete]`, after whose path the keys `identity`,

@@ -6,6 +6,6 @@
 //! messages belong to the pinned toolchain (`rust-toolchain.toml`); `TRYBUILD=overwrite` writes them anew.
 
 #[test]
-fn a_trait_that_can_not_be_a_client_is_refused_where_it_is_wrong() {
+fn a_trait_that_cannot_be_a_client_is_refused_where_it_is_wrong() {
     trybuild::TestCases::new().compile_fail("tests/ui/fail/*.rs");
 }

@@ -6,7 +6,7 @@ use hallpass_upstream::{EndpointUrlError, InvalidInstance};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The `url` of the attribute is none that identities are sent to.
+    /// The `url` of the attribute is not an address that identities are sent to.
     #[error("`url` of client `{client}` {problem}")]
     Url {
         /// Name of the client.
@@ -14,7 +14,7 @@ pub enum BuildError {
         /// What is wrong with it.
         problem: EndpointUrlError,
     },
-    /// The host of the `url` can not be called.
+    /// The host of the `url` cannot be called.
     #[error("`url` of client `{client}`: {problem}")]
     Host {
         /// Name of the client.
@@ -28,14 +28,14 @@ pub enum BuildError {
         /// Name of the client.
         client: &'static str,
     },
-    /// The audience is no audience.
-    #[error("`audience` of client `{client}` is no audience")]
+    /// The audience has a form that audiences do not have.
+    #[error("`audience` of client `{client}` is not a valid audience")]
     Audience {
         /// Name of the client.
         client: &'static str,
     },
-    /// The scope is no scope (RFC 6749 section 3.3).
-    #[error("`scope` of client `{client}` is no scope")]
+    /// The scope has a form that scopes do not have (RFC 6749 section 3.3).
+    #[error("`scope` of client `{client}` is not a valid scope")]
     Scope {
         /// Name of the client.
         client: &'static str,

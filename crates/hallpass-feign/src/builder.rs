@@ -81,8 +81,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
-    /// For each call with its retries, at most [`MAX_DEADLINE`](crate::MAX_DEADLINE); default
-    /// [`FeignClientSettings::DEFAULT_DEADLINE`](crate::FeignClientSettings::DEFAULT_DEADLINE).
+    /// For each call with its retries, at most a day; default 5 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.overrides.deadline = Some(deadline);
@@ -126,7 +125,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
-    /// Answers when the service can not; replaces the fallback of the attribute. The boxed form takes any
+    /// Answers when the service cannot; replaces the fallback of the attribute. The boxed form takes any
     /// implementation: `.fallback(BoxLogistics::new(MyFallback))`.
     #[must_use]
     pub fn fallback(mut self, fallback: C::Fallback) -> Self {
@@ -144,7 +143,7 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     /// The client. Opens no connection and asks for no token.
     ///
     /// # Errors
-    /// When the address, the audience or the scope can not be used.
+    /// When the address, the audience or the scope cannot be used.
     pub fn build(self) -> Result<C, BuildError> {
         let client = self.feign.client(C::SPEC, self.overrides)?;
         Ok(C::assemble(client, self.fallback))

@@ -1,7 +1,6 @@
 //! Why a call has no result.
 
-mod answer;
-mod argument;
+mod detail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +11,8 @@ use hallpass_upstream::{
 };
 use http::StatusCode;
 
-pub use answer::{DecodeError, ErrorBody};
-pub use argument::{ArgumentProblem, MAX_TARGET_BYTES};
+pub(crate) use detail::MAX_TARGET_BYTES;
+pub use detail::{ArgumentProblem, DecodeError, ErrorBody};
 
 /// Why a call has no result, grouped by who has to do something about it.
 ///
@@ -23,8 +22,8 @@ pub use argument::{ArgumentProblem, MAX_TARGET_BYTES};
 #[non_exhaustive]
 pub enum FeignError {
     // The caller's own code or configuration. Nothing was sent.
-    /// An argument has a value that can not be sent.
-    #[error("argument `{argument}` can not be sent: {problem}")]
+    /// An argument has a value that cannot be sent.
+    #[error("argument `{argument}` cannot be sent: {problem}")]
     InvalidArgument {
         /// Name of the argument.
         argument: &'static str,
@@ -62,7 +61,7 @@ pub enum FeignError {
     #[error("the call was stopped: {0}")]
     Stopped(#[source] CallError),
 
-    // The callee can not be reached, or is being spared. These reach the fallback.
+    // The callee cannot be reached, or is being spared. These reach the fallback.
     /// Every instance has an open circuit breaker.
     #[error("calls to `{service}` are suspended for {} ms", .retry_after.as_millis())]
     BreakerOpen {
@@ -81,7 +80,7 @@ pub enum FeignError {
     #[error(transparent)]
     NoInstance(DiscoverError),
     /// The deadline of the whole call, with its retries, ran out.
-    #[error("no answer within {} ms", .limit.as_millis())]
+    #[error("no response within {} ms", .limit.as_millis())]
     Deadline {
         /// The deadline that was set.
         limit: Duration,
@@ -93,22 +92,22 @@ pub enum FeignError {
     #[error("the call was interrupted")]
     Interrupted,
 
-    // The callee's answer.
-    /// The callee answered with a status that is no success. Redirects are not followed and count here.
-    #[error("the callee answered {status}")]
+    // The callee's response.
+    /// The callee responded with a status that is not a success. Redirects are not followed and count here.
+    #[error("the callee responded with {status}")]
     Status {
         /// The status.
         status: StatusCode,
         /// What it said, as far as it was short enough to keep; hidden in `Debug`.
         body: ErrorBody,
     },
-    /// The answer is longer than this client reads.
-    #[error("the answer is longer than {limit} bytes")]
+    /// The response is longer than this client reads.
+    #[error("the response is longer than {limit} bytes")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The answer is no JSON of the expected type.
+    /// The response is not JSON of the expected type.
     #[error(transparent)]
     Decode(DecodeError),
 }
@@ -203,9 +202,9 @@ impl FeignError {
         }
     }
 
-    /// Whether the fallback answers instead: yes when the service can not be reached, is spared or fails (5xx); no
+    /// Whether the fallback answers instead: yes when the service cannot be reached, is spared or fails (5xx); no
     /// when the call itself, its identity or the agreement between the two sides is at fault, because a fallback would
-    /// hide that. 401, 403 and 404 are answers, not outages.
+    /// hide that. 401, 403 and 404 are responses, not outages.
     #[must_use]
     pub fn reaches_fallback(&self) -> bool {
         match self {
@@ -269,7 +268,7 @@ impl Outcome for FeignError {
         match self {
             Self::Transport(_) | Self::Interrupted => Some(true),
             Self::Status { status, .. } => Some(status.is_server_error()),
-            // An answer came, and it was ours to refuse.
+            // A response came, and it was this side that refused it.
             Self::TooLarge { .. } | Self::Decode(_) => Some(false),
             // No token, wrong host, refused on this side: the instance never saw the call.
             Self::InvalidArgument { .. }

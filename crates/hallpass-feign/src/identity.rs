@@ -27,7 +27,7 @@ pub(crate) enum SkippedTokens {
     None,
     /// Tokens of this service (`enabled: false`). Callers are relayed all the same.
     ServiceToken,
-    /// Every token (`skip-clients`): the client is a third party, and a user's token is no more its business.
+    /// Every token (`skip-clients`): the client is a third party, which must not get a user's token either.
     All,
 }
 
@@ -55,8 +55,8 @@ impl IdentityPlan {
     ) -> Result<Self, BuildError> {
         let client = spec.name;
         let (own, shared) = (&method.shared, &spec.shared);
-        // The configuration goes over the method too: whoever sets `identity: none` for a client must be able to rely
-        // on it that no method sends a token.
+        // The configuration goes over the method too: an operator who sets `identity: none` for a client relies on it
+        // that no method sends a token.
         let identity = overrides
             .identity
             .or(configured.identity)
@@ -120,7 +120,7 @@ pub(crate) struct IdentityLayers {
 }
 
 impl IdentityLayers {
-    /// `reports`: whether each answer says whose identity the request carried.
+    /// `reports`: whether each response says whose identity the request carried.
     pub(crate) fn new(
         plan: &IdentityPlan,
         service: &Arc<str>,

@@ -1,13 +1,10 @@
 //! The layers that [`stack`](crate::stack) and [`method_stack`](crate::method_stack) put together, in the order in which
 //! a call meets them.
 
-mod layer;
-
+// In the order of a call, which is not the order of the alphabet.
 pub(crate) mod observe;
 
 pub(crate) mod fallback;
-
-pub(crate) mod deadline;
 
 pub(crate) mod retry;
 
@@ -19,4 +16,23 @@ pub(crate) mod receive;
 
 pub(crate) mod sent;
 
-pub(crate) use layer::Layer;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::Response;
+
+use crate::error::FeignError;
+use crate::ongoing_call::OngoingCall;
+use crate::response::Received;
+
+/// How an attempt, or a call with all its attempts, ends.
+pub(crate) type CallResult = Result<Response<Received>, FeignError>;
+
+/// A layer that is built once and shared by all calls of a method; each call brings its own state.
+///
+/// In place of tower's `Service`, whose `call` has to name its future: an async block then needs a box per layer and
+/// call, and the layer has to be copied into it.
+pub(crate) trait Layer<R>: Clone + Send + Sync + 'static {
+    /// Sends a request as a part of `call`.
+    fn send(&self, call: &Arc<OngoingCall>, request: R) -> impl Future<Output = CallResult> + Send;
+}

@@ -42,14 +42,14 @@
 //! service and nowhere else; redirects are not followed. It ends by its deadline. What is wrong with a trait shows when
 //! it is compiled; see [`feign_client`].
 //!
-//! **What it does not do**: it checks no token and no answer's origin beyond TLS; it does not cache answers; the
-//! deadline ends with the head of an answer that is streamed to the caller, whose reading it then is.
+//! **What it does not do**: it checks no token, and the origin of a response only by TLS; it does not cache responses. A response
+//! that is streamed to the caller is under the deadline up to its headers; reading the rest is the caller's.
 //!
 //! # What happens to a call
 //! In this order; `stack.rs` and `method_stack.rs` have the reasons.
 //!
-//! 1. **Span and metrics**, and whoever was given to [`FeignBuilder::observe`].
-//! 2. **Fallback**: answers when the service can not ([`FeignError::reaches_fallback`]), in the caller's task and for
+//! 1. **Span and metrics**, and the observers given to [`FeignBuilder::observe`].
+//! 2. **Fallback**: answers when the service cannot ([`FeignError::reaches_fallback`]), in the caller's task and for
 //!    the same caller; [`fallback_cause`] tells it why.
 //! 3. **Deadline** of the whole call.
 //! 4. **Capture** of the caller's identity into the request.
@@ -83,7 +83,6 @@
 // The macro names this crate by its own name, also in its tests and examples.
 extern crate self as hallpass_feign;
 
-mod answer;
 mod build_error;
 mod builder;
 mod client;
@@ -97,6 +96,7 @@ mod mock;
 mod observer;
 mod ongoing_call;
 mod request;
+mod response;
 mod settings;
 mod shared;
 mod spec;
@@ -107,14 +107,12 @@ pub use hallpass_feign_macros::feign_client;
 
 pub use build_error::BuildError;
 pub use builder::{ClientBuilder, GeneratedClient};
-pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError, MAX_TARGET_BYTES};
+pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use layers::fallback::fallback_cause;
-pub use layers::receive::MAX_ERROR_BODY_BYTES;
 pub use metrics::FeignMetrics;
 pub use observer::FinishedCall;
-pub use ongoing_call::MAX_DEADLINE;
 pub use settings::{FeignClientSettings, FeignSettings};
 
 /// What generated code uses. No part of the public interface: it changes without notice.
@@ -122,9 +120,11 @@ pub use settings::{FeignClientSettings, FeignSettings};
 pub mod __private {
     pub use futures_util::future::BoxFuture;
 
-    pub use crate::answer::{Answer, Json, Nothing, Optional, Reading, Received, Streamed, Whole};
     pub use crate::client::Client;
     pub use crate::mock::MockMethod;
     pub use crate::request::Call;
+    pub use crate::response::{
+        FromResponse, Json, Nothing, Optional, Reading, Received, Streamed, Whole,
+    };
     pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 }

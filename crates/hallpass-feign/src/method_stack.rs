@@ -21,7 +21,7 @@ use crate::layers::sent::Sent;
 /// What [`new`] builds. None of the layers allocates a future of its own: together they are one.
 pub(crate) type MethodStack = Retry<Choice<Admission<Receive<Transport>>>>;
 
-/// From a request without a host to its answer.
+/// From a request without a host to its response.
 pub(crate) fn new(
     retry: RetryRules,
     upstream: &Arc<Upstream>,
@@ -29,7 +29,7 @@ pub(crate) fn new(
     clock: &Arc<dyn Clock>,
     transport: Transport,
 ) -> MethodStack {
-    // Body: read below the breaker and the retry, so that they judge the whole answer and not only its head.
+    // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
     let received = Receive::new(transport);
     // Breaker and bulkhead of the chosen instance; also where an isolated call changes its task.
     let admitted = Admission::new(received, isolate, Arc::clone(clock));
@@ -48,7 +48,7 @@ pub(crate) fn transport(
     ServiceBuilder::new()
         // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
         // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
-        // token has done nothing; and the breaker sees its final answer only.
+        // token has done nothing; and the breaker sees its final response only.
         .option_layer(identity.replay)
         // Bearer: below the retry, so that each attempt carries the token that is current then.
         .layer(identity.bearer)

@@ -227,7 +227,7 @@ impl InstanceObserver for BreakerGauges {
         let gauge = self.breakers.get_or_create_owned(&labels);
         let Shown { breakers, newest } = shown.entry(labels).or_default();
         *breakers += 1;
-        // Relaxed: the number says who may write, and orders nothing else.
+        // Relaxed: the number only says which breaker may write; no other memory depends on it.
         let own = newest.fetch_add(1, Ordering::Relaxed) + 1;
         let newest = Arc::clone(newest);
         gauge.set(0);

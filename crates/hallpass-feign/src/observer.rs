@@ -24,7 +24,7 @@ pub struct FinishedCall {
     pub instance: Option<Instance>,
     /// Identity that the last attempt carried; `None` when nothing was sent.
     pub identity: Option<CallReport>,
-    /// Status of the last attempt's answer; `None` when there was none.
+    /// Status of the last attempt's response; `None` when there was none.
     pub status: Option<StatusCode>,
     /// Attempts, the first included; 0 when the call ended before.
     pub attempts: u32,

@@ -9,10 +9,11 @@ use hallpass_upstream::Instance;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::answer::Reading;
+use crate::error::FeignError;
+use crate::response::Reading;
 
 /// No call takes longer, whatever deadline was set: a day.
-pub const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One call of a method, with all its attempts. Made when the call begins and shared by its layers.
 #[derive(Debug)]
@@ -23,10 +24,10 @@ pub(crate) struct OngoingCall {
     pub(crate) deadline: Instant,
     /// Whether the call may be sent again though the callee may have acted on it.
     pub(crate) idempotent: bool,
-    /// What to do with the answer's body.
+    /// What to do with the response's body.
     pub(crate) reading: Reading,
-    /// Longest answer, in bytes.
-    pub(crate) max_answer_bytes: usize,
+    /// Longest response, in bytes.
+    pub(crate) max_response_bytes: usize,
     attempts: AtomicU32,
     last_attempt: Mutex<LastAttempt>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct LastAttempt {
     pub(crate) instance: Option<Instance>,
     /// When it was handed to the transport, identity and all, by the injected clock.
     pub(crate) sent_at: Option<Duration>,
-    /// What the callee answered.
+    /// Status of the response.
     pub(crate) status: Option<StatusCode>,
     /// What identity it carried.
     pub(crate) identity: Option<CallReport>,
@@ -51,7 +52,7 @@ impl OngoingCall {
         limit: Duration,
         idempotent: bool,
         reading: Reading,
-        max_answer_bytes: usize,
+        max_response_bytes: usize,
     ) -> Self {
         let limit = limit.min(MAX_DEADLINE);
         Self {
@@ -59,7 +60,7 @@ impl OngoingCall {
             deadline: Instant::now() + limit,
             idempotent,
             reading,
-            max_answer_bytes,
+            max_response_bytes,
             attempts: AtomicU32::new(0),
             last_attempt: Mutex::default(),
         }
@@ -79,6 +80,17 @@ impl OngoingCall {
     /// Attempts so far.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Drops `sending` when the deadline passes. What is dropped then counts as a failure of the instance; see `admission`.
+    pub(crate) async fn within_deadline<T>(
+        &self,
+        sending: impl Future<Output = Result<T, FeignError>>,
+    ) -> Result<T, FeignError> {
+        match tokio::time::timeout_at(self.deadline, sending).await {
+            Ok(result) => result,
+            Err(_) => Err(FeignError::Deadline { limit: self.limit }),
+        }
     }
 
     /// Whether the deadline has passed.

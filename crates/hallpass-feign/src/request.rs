@@ -14,9 +14,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use serde::Serialize;
 
-use crate::answer::Answer;
 use crate::client::{Client, ClientState};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
+use crate::response::FromResponse;
 use crate::stack;
 
 /// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
@@ -24,7 +24,7 @@ const USUAL_HEADERS: usize = 4;
 /// Room for the path and query of most calls, so that their text does not move as it grows, in bytes.
 const USUAL_TARGET_BYTES: usize = 128;
 
-/// A call that is being put together. The first argument that can not be sent decides: the call then fails before
+/// A call that is being put together. The first argument that cannot be sent decides: the call then fails before
 /// anything is sent, and the rest of the arguments is not looked at.
 #[derive(Debug)]
 pub struct Call<'a> {
@@ -76,7 +76,7 @@ impl<'a> Call<'a> {
     pub fn header(&mut self, name: &'static str, value: &impl Display) {
         let value = value.to_string();
         self.check(name, |call| {
-            // RFC 9110 section 5.5: other bytes are allowed on the wire, but who reads them agrees on nothing.
+            // RFC 9110 section 5.5: other bytes are allowed on the wire, but receivers do not agree on what they mean.
             let printable = value
                 .bytes()
                 .all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
@@ -107,13 +107,13 @@ impl<'a> Call<'a> {
         });
     }
 
-    /// Makes the call; `fallback` answers when the service can not.
+    /// Makes the call; `fallback` answers when the service cannot.
     ///
     /// # Errors
     /// Every kind of [`FeignError`].
     pub async fn send<A, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, FeignError>
     where
-        A: Answer,
+        A: FromResponse,
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<A::Value, FeignError>>,
     {

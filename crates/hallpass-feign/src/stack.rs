@@ -8,11 +8,11 @@ use hallpass_client::context;
 use hallpass_upstream::Body;
 use http::Request;
 
-use crate::answer::Answer;
 use crate::client::{Client, Method};
 use crate::error::FeignError;
-use crate::layers::{Layer, deadline, fallback, observe};
+use crate::layers::{Layer, fallback, observe};
 use crate::ongoing_call::OngoingCall;
+use crate::response::FromResponse;
 
 /// Makes one call.
 pub(crate) async fn call<A, F, Fut>(
@@ -22,7 +22,7 @@ pub(crate) async fn call<A, F, Fut>(
     fallback: Option<F>,
 ) -> Result<A::Value, FeignError>
 where
-    A: Answer,
+    A: FromResponse,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<A::Value, FeignError>>,
 {
@@ -40,14 +40,14 @@ where
             // Deadline: around all attempts and the waits between them, so that retries never add up beyond it. In a box
             // of its own, so that the future of a method stays small: this is the one that the whole way allocates.
             let sending = Box::pin(send::<A>(method, &call, request));
-            deadline::within(&call, sending).await
+            call.within_deadline(sending).await
         })
         .await
     })
     .await
 }
 
-async fn send<A: Answer>(
+async fn send<A: FromResponse>(
     method: &Method,
     call: &Arc<OngoingCall>,
     request: Result<Request<Body>, FeignError>,
@@ -56,6 +56,6 @@ async fn send<A: Answer>(
     // Capture: the last step that certainly runs in the caller's task; from here on the identity is in the request, and
     // no layer below asks which task it runs on.
     context::capture(&mut request);
-    let answer = method.stack.send(call, request).await?;
-    A::read(answer)
+    let response = method.stack.send(call, request).await?;
+    A::read(response)
 }

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_in_memory_body_can_be_sent_again_and_a_stream_can_not() {
+    async fn an_in_memory_body_can_be_sent_again_and_a_stream_cannot() {
         let body = Body::from("again");
         let copy = body.try_clone().unwrap();
         assert_eq!(body.collect_within(5).await.unwrap(), "again");

@@ -1,10 +1,10 @@
-//! The circuit breaker of one instance: stops calling what does not answer, and finds out when it does again.
+//! The circuit breaker of one instance: stops calls to an instance that does not respond, and finds out when it does again.
 //!
 //! It works as Resilience4j's: a count-based sliding window; it opens when the share of failed or of slow calls
 //! reaches its threshold; after the open time it lets a fixed number of calls through and closes or opens again by
 //! what comes of them.
 //!
-//! What counts: no answer, a broken answer, a deadline that ran out and 5xx are failures; every other answer is a
+//! What counts: no response, a broken response, a deadline that ran out and 5xx are failures; every other response is a
 //! success. A call that never reached the instance (no token, host refused) and a call whose caller went away before
 //! its deadline count for nothing and give their permit back.
 

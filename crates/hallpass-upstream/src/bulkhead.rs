@@ -59,7 +59,7 @@ impl Bulkhead {
         }
     }
 
-    /// Takes a place, waiting for one if need be. Those who wait are served in order.
+    /// Takes a place, and waits for one when there is none. Calls that wait are served in order.
     pub(crate) async fn enter(&self) -> Result<Place, Full> {
         // The usual case asks for no timer.
         let permit = match Arc::clone(&self.places).try_acquire_owned() {

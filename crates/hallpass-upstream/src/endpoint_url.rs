@@ -8,9 +8,9 @@ use url::Url;
 
 /// The address of an endpoint that secrets are sent to or keys are trusted from.
 ///
-/// Plain `http` is accepted to the loopback interface only: anywhere else, whoever sits on the way would read
+/// Plain `http` is accepted to the loopback interface only: anywhere else, others on the way would read
 /// the client's secret or put in keys of their own (RFC 6749 section 3.2 demands TLS). `lb://` names a service
-/// instead of a host; whether that runs over TLS is the answer of discovery, not of this address.
+/// instead of a host; whether that runs over TLS is for discovery to say, not for this address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointUrl {
     /// `https://host/path`.
@@ -26,7 +26,7 @@ pub enum EndpointUrl {
     },
 }
 
-/// Why a text is no [`EndpointUrl`]. The text itself is not repeated: it may hold a password.
+/// Why a text is not an [`EndpointUrl`]. The text itself is not repeated: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointUrlError {

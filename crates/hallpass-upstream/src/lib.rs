@@ -1,4 +1,4 @@
-//! What everybody needs who calls a service: from a name to an instance, and from a request to its response.
+//! What every caller of a service needs: from a name to an instance, and from a request to its response.
 //!
 //! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] and [`DnsDiscovery`] are two sources.
 //! * [`Upstream`] is one service: it chooses an instance for each attempt, with a circuit breaker and a bulkhead each,
@@ -7,7 +7,7 @@
 //!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
-//! * [`Network`] is what the parts of a service take that call others: transport, discovery and clock in one value.
+//! * [`Network`] is transport, discovery and clock in one value, for every part of a service that calls others.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
 //! variables are not read. Bodies are read within a limit that the reader states.

@@ -7,7 +7,7 @@ use hallpass_clock::{Clock, SystemClock};
 use crate::discovery::Discover;
 use crate::transport::{HttpTransport, TransportError};
 
-/// What every part of a service needs that calls others: connections, the addresses of services, and time.
+/// What every part of a service that calls others needs: connections, the addresses of services, and time.
 ///
 /// Make one for a process and pass it to each part (token service, resource server, clients), so that they share
 /// connections and find services alike. Cheap to clone; clones share everything.
@@ -33,7 +33,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Of parts of one's own: a transport with a private certificate authority, a clock that a test drives.
+    /// With a transport of your own (a private certificate authority), a discovery, and a clock (one that a test drives).
     #[must_use]
     pub fn new(
         transport: HttpTransport,

@@ -1,4 +1,4 @@
-//! What came of an attempt, for those who decide what comes next.
+//! How an attempt ended, for the code that decides what comes next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +103,7 @@ impl<T: Outcome, E: Outcome> Outcome for Result<T, E> {
     }
 }
 
-/// 502, 503 and 504: somebody between here and the answer was not there; another attempt may find them.
+/// 502, 503 and 504: something on the way was not available; another attempt may get through.
 #[must_use]
 pub fn is_transient(status: StatusCode) -> bool {
     matches!(

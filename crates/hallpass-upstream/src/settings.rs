@@ -43,7 +43,7 @@ impl Configuration for DiscoverySettings {
 
 impl DiscoverySettings {
     fn read_section(section: &Section<'_>) -> Option<Self> {
-        let message = "is no address of an instance; write host:port or https://host:port";
+        let message = "is not an address of an instance; write host:port or https://host:port";
         let parse = |text: &str| text.parse::<Instance>().map_err(|_| message);
         let instances = section.named_texts("static", parse);
         Some(Self {
@@ -112,7 +112,7 @@ mod tests {
             load("hallpass: { discovery: { static: { 'a/b': [], c: ['d'] } } }").unwrap_err(),
             [
                 "1:36: discovery.static.?: must be a name of letters, digits, `-`, `_` and `.`",
-                "1:51: discovery.static.c[0]: is no address of an instance; write host:port or https://host:port",
+                "1:51: discovery.static.c[0]: is not an address of an instance; write host:port or https://host:port",
             ]
         );
     }

@@ -257,7 +257,7 @@ pub enum TransportErrorKind {
     #[error("the connection broke before the response was complete")]
     Broken,
     /// The peer does not speak HTTP/1.1 as it should, or exceeds a limit.
-    #[error("the peer's answer is not valid HTTP")]
+    #[error("the peer's response is not valid HTTP")]
     Protocol,
     /// The request cannot be sent at all (no scheme or host in its URI).
     #[error("the request cannot be sent: its URI needs http or https and a host")]

@@ -2,7 +2,6 @@
 
 mod chosen;
 mod instance_state;
-mod observer;
 mod pick;
 
 use std::fmt;
@@ -21,7 +20,7 @@ use crate::retry::RetryBudget;
 use instance_state::InstanceState;
 
 pub use chosen::{Admitted, Chosen};
-pub use observer::InstanceObserver;
+pub use instance_state::InstanceObserver;
 
 /// Where calls go.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ fn item(model: &ClientModel, names: &Names) -> TokenStream {
             /// A client on the shared runtime `feign`, with what the configuration says about this service.
             ///
             /// # Errors
-            /// When the configured settings of this service can not be used: see `ClientBuilder::build`.
+            /// When the configured settings of this service cannot be used: see `ClientBuilder::build`.
             #visibility fn new(feign: &#runtime::Feign) -> ::core::result::Result<Self, #runtime::BuildError> {
                 Self::builder(feign).build()
             }

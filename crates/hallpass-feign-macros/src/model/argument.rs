@@ -79,7 +79,7 @@ impl ArgumentModel {
             return None;
         }
         if let Type::ImplTrait(ty) = &*argument.ty {
-            problems.at(ty, "`impl Trait` is a generic parameter, which the boxed form can not have: name the type");
+            problems.at(ty, "`impl Trait` is a generic parameter, which the boxed form cannot have: name the type");
             return None;
         }
         let ident = pattern.ident.clone();
@@ -196,7 +196,7 @@ fn header_name(attribute: &Attribute) -> syn::Result<String> {
     if name.is_empty() || !name.bytes().all(token) {
         return Err(syn::Error::new(
             literal.span(),
-            "this is no header name (RFC 9110 section 5.1)",
+            "this is not a header name (RFC 9110 section 5.1)",
         ));
     }
     if let Some((_, reason)) = OWNED_HEADERS.iter().find(|(owned, _)| *owned == name) {

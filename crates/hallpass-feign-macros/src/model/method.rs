@@ -87,7 +87,7 @@ impl ToTokens for Verb {
 }
 
 impl MethodModel {
-    /// Reads a method; `None` when it can not be made sense of, with the reasons in `problems`.
+    /// Reads a method; `None` when it cannot be made sense of, with the reasons in `problems`.
     pub(crate) fn read(
         function: &TraitItemFn,
         prefix: Option<&Template>,

@@ -102,7 +102,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
         }
         if !is_argument_name(name) {
             return Err(format!(
-                "`{{{name}}}` is no placeholder: between the braces stands the name of an argument, without pattern or star"
+                "`{{{name}}}` is not a placeholder: between the braces stands the name of an argument, without pattern or star"
             ));
         }
         if !fixed.is_empty() {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_path_is_refused_with_a_reason() {
+    fn what_cannot_be_a_path_is_refused_with_a_reason() {
         for (text, reason) in [
             ("orders", "begins with `/`"),
             ("", "begins with `/`"),
@@ -218,9 +218,9 @@ mod tests {
             ("/orders/{id", "without `}`"),
             ("/orders/id}", "without `{`"),
             ("/orders}/{id}", "without `{`"),
-            ("/orders/{*rest}", "no placeholder"),
-            ("/orders/{}", "no placeholder"),
-            ("/orders/{r#type}", "no placeholder"),
+            ("/orders/{*rest}", "not a placeholder"),
+            ("/orders/{}", "not a placeholder"),
+            ("/orders/{r#type}", "not a placeholder"),
             ("/orders/{id}/{id}", "stands twice"),
             ("/orders//lines", "empty segment"),
             ("/orders/../admin", "`..` segment"),

@@ -10,7 +10,7 @@ use http::Request;
 use tokio::task::JoinHandle;
 
 use super::choice::Directed;
-use super::layer::{Answered, Layer};
+use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
 
@@ -33,7 +33,7 @@ impl<L> Admission<L> {
 }
 
 impl<L: Layer<Request<Body>>> Layer<Directed> for Admission<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, directed: Directed) -> Answered {
+    async fn send(&self, call: &Arc<OngoingCall>, directed: Directed) -> CallResult {
         let attempt = Attempt {
             admitted: Some(directed.chosen.enter().await?),
             clock: &self.clock,
@@ -57,7 +57,7 @@ async fn isolated<L: Layer<Request<Body>>>(
     inner: L,
     call: &Arc<OngoingCall>,
     request: Request<Body>,
-) -> Answered {
+) -> CallResult {
     let identity = request.extensions().get::<SecurityContext>().cloned();
     let call = Arc::clone(call);
     let sending = context::scope(identity, async move { inner.send(&call, request).await });

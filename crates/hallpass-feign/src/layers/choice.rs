@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass_upstream::{Body, Chosen, Target, Upstream};
 use http::Request;
 
-use super::layer::{Answered, Layer};
+use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
 
@@ -46,7 +46,7 @@ impl<L> Choice<L> {
 }
 
 impl<L: Layer<Directed>> Layer<Request<Body>> for Choice<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> Answered {
+    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> CallResult {
         let directed = self.direct(call, request).await?;
         self.inner.send(call, directed).await
     }

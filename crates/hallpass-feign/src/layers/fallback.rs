@@ -1,4 +1,4 @@
-//! Another answer when the service can not give one.
+//! Another result when the service cannot give one.
 
 use std::future::Future;
 
@@ -38,7 +38,7 @@ pub fn fallback_cause() -> Option<FeignError> {
     CAUSE.try_with(Clone::clone).ok()
 }
 
-/// Runs `call`; when it fails for a reason that a fallback may hide, the fallback's answer is the answer.
+/// Runs `call`; when it fails for a reason that a fallback may hide, the fallback's result is the result.
 ///
 /// The fallback runs in the caller's task, so the caller's identity is found in it. The deadline was the call's and
 /// does not limit it.

@@ -1,6 +1,6 @@
-//! Reads the answer, within a limit, while the layers above still watch over the call.
+//! Reads the response, within a limit, while the layers above still watch over the call.
 //!
-//! It stands below the breaker, so that an answer whose head comes and whose body does not is a failure of the
+//! It stands below the breaker, so that an response whose head comes and whose body does not is a failure of the
 //! instance and can be retried like any other.
 
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use hallpass_upstream::{Body, CollectError, TransportError, TransportErrorKind};
 use http::{Request, Response};
 use tower::{Service, ServiceExt};
 
-use super::layer::{Answered, Layer};
-use crate::answer::{Reading, Received};
+use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
+use crate::response::{Reading, Received};
 
-/// Most of an error answer's body that is kept, in bytes.
-pub const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
+/// Most of an error response's body that is kept, in bytes.
+const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 
-/// Turns answers into [`Received`] ones and errors of the layers below into [`FeignError`]s.
+/// Turns responses into [`Received`] ones and errors of the layers below into [`FeignError`]s.
 #[derive(Clone, Debug)]
 pub(crate) struct Receive<S> {
     inner: S,
@@ -37,29 +37,29 @@ where
     S::Error: Into<CallError>,
     S::Future: Send,
 {
-    async fn send(&self, call: &Arc<OngoingCall>, mut request: Request<Body>) -> Answered {
+    async fn send(&self, call: &Arc<OngoingCall>, mut request: Request<Body>) -> CallResult {
         // For `Sent`, which is a service of tower's and sees the request only.
         request.extensions_mut().insert(Arc::clone(call));
-        let answer = self.inner.clone().oneshot(request).await;
-        receive(call, answer.map_err(Into::into)?).await
+        let response = self.inner.clone().oneshot(request).await;
+        receive(call, response.map_err(Into::into)?).await
     }
 }
 
-async fn receive(call: &OngoingCall, answer: Response<Body>) -> Answered {
+async fn receive(call: &OngoingCall, response: Response<Body>) -> CallResult {
     call.note(|attempt| {
-        attempt.status = Some(answer.status());
-        attempt.identity = answer.extensions().get::<CallReport>().cloned();
+        attempt.status = Some(response.status());
+        attempt.identity = response.extensions().get::<CallReport>().cloned();
     });
-    let (head, body) = answer.into_parts();
+    let (head, body) = response.into_parts();
     let success = head.status.is_success();
     let received = match call.reading {
         Reading::Streamed if success => Received::Stream(body),
-        Reading::Whole if success => match body.collect_within(call.max_answer_bytes).await {
+        Reading::Whole if success => match body.collect_within(call.max_response_bytes).await {
             Err(CollectError::TooLarge { limit }) => return Err(FeignError::TooLarge { limit }),
             collected => Received::Whole(sound(collected)?),
         },
         Reading::Discarded if success => {
-            ignoring_length(body.collect_within(call.max_answer_bytes).await)?;
+            ignoring_length(body.collect_within(call.max_response_bytes).await)?;
             Received::Whole(Bytes::new())
         }
         // The status matters more than a body that is too long to keep.

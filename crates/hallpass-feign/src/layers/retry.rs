@@ -6,7 +6,7 @@ use hallpass_upstream::{Body, NextStep, Upstream, next_step, try_clone_request};
 use http::Request;
 use tokio::time::Instant;
 
-use super::layer::{Answered, Layer};
+use super::{CallResult, Layer};
 use crate::metrics::FeignMetrics;
 use crate::ongoing_call::OngoingCall;
 
@@ -36,7 +36,7 @@ impl<L> Retry<L> {
 }
 
 impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> Answered {
+    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> CallResult {
         let rules = &self.rules;
         rules.upstream.retry_budget().deposit();
         let mut attempt = 1;

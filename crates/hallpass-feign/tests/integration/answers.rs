@@ -122,7 +122,7 @@ async fn an_answer_beyond_the_limit_is_not_read() {
 
 #[tokio::test]
 async fn a_refusal_with_a_body_beyond_the_limit_is_still_that_refusal() {
-    let page = "x".repeat(hallpass_feign::MAX_ERROR_BODY_BYTES + 1);
+    let page = "x".repeat(64 * 1024 + 1);
     let (_upstream, orders) =
         answering(move || (StatusCode::FORBIDDEN, page.clone()).into_response()).await;
     assert_eq!(

@@ -107,7 +107,7 @@ async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
 }
 
 #[tokio::test]
-async fn a_service_that_can_not_be_reached_is_answered_for() {
+async fn a_service_that_cannot_be_reached_is_answered_for() {
     let nowhere = network_of([closed_port().as_str()]);
     let stock = FeignStock::new(&Feign::builder(&nowhere).build()).unwrap();
     assert_eq!(

@@ -7,7 +7,7 @@ use hallpass_config::Percent;
 /// What one call was worth to the breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CallRecord {
-    /// No answer, or an answer that says the instance is not well.
+    /// No response, or a response that says the instance is not well.
     pub(super) failed: bool,
     /// Took at least the slow-call duration.
     pub(super) slow: bool,

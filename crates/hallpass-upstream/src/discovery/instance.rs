@@ -99,7 +99,7 @@ impl TryFrom<std::net::SocketAddr> for Instance {
 
 /// Text that names no instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no instance: expected host:port, http://host:port or https://host:port")]
+#[error("`{text}` is not an instance: expected host:port, http://host:port or https://host:port")]
 pub struct InvalidInstance {
     text: Box<str>,
 }

@@ -1,11 +1,31 @@
-//! How one instance of a service is doing.
+//! How one instance of a service is doing, and how that is shown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, OnBreakerChange};
 use crate::bulkhead::Bulkhead;
 use crate::discovery::Instance;
+
+/// Told which instances calls may go to, and how their breakers change; for metrics. `()` ignores both.
+///
+/// Both are called in the middle of a call, so they must be quick.
+pub trait InstanceObserver: Send + Sync + 'static {
+    /// An instance has come, its breaker closed. What is returned is told of each change of that breaker, for as long as
+    /// a call to the instance is under way, even when the instance has left.
+    fn instance_joined(&self, instance: &Instance) -> OnBreakerChange;
+
+    /// An instance is no longer among those of the service, or the [`Upstream`](crate::Upstream) is gone.
+    fn instance_left(&self, instance: &Instance);
+}
+
+impl InstanceObserver for () {
+    fn instance_joined(&self, _: &Instance) -> OnBreakerChange {
+        Box::new(|_| ())
+    }
+
+    fn instance_left(&self, _: &Instance) {}
+}
 
 /// An instance with its breaker, its bulkhead and the number of calls under way to it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use crate::random::random_below;
 
 /// The places of two different candidates, picked by chance in proportion to their weights; the same place twice when
-/// there is only one that counts, and none when there is nobody. When nobody has a weight, all have the same.
+/// only one has a weight, and `None` when there is no candidate. When no candidate has a weight, all are equally likely.
 pub(super) fn two(weights: impl Iterator<Item = u32> + Clone) -> Option<(usize, usize)> {
     let total: u64 = weights.clone().map(u64::from).sum();
     if total == 0 {

@@ -11,11 +11,11 @@ use hallpass_upstream::{
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{Answered, Layer, Retry, RetryRules};
-use crate::answer::{Reading, Received};
+use super::{CallResult, Layer, Retry, RetryRules};
 use crate::error::FeignError;
 use crate::metrics::FeignMetrics;
 use crate::ongoing_call::OngoingCall;
+use crate::response::{Reading, Received};
 
 /// How long a call took and how many attempts it made.
 #[derive(Debug, PartialEq)]
@@ -45,8 +45,8 @@ impl Default for Call {
 impl Call {
     async fn run(
         self,
-        answer: impl Fn() -> Answered + Clone + Send + Sync + 'static,
-    ) -> (Answered, Made) {
+        answer: impl Fn() -> CallResult + Clone + Send + Sync + 'static,
+    ) -> (CallResult, Made) {
         let rules = RetryRules {
             client: "service-a",
             upstream: Arc::new(upstream()),
@@ -81,8 +81,8 @@ struct Callee<F> {
     answer: F,
 }
 
-impl<F: Fn() -> Answered + Clone + Send + Sync + 'static> Layer<Request<Body>> for Callee<F> {
-    async fn send(&self, _: &Arc<OngoingCall>, _: Request<Body>) -> Answered {
+impl<F: Fn() -> CallResult + Clone + Send + Sync + 'static> Layer<Request<Body>> for Callee<F> {
+    async fn send(&self, _: &Arc<OngoingCall>, _: Request<Body>) -> CallResult {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         (self.answer)()
     }
@@ -104,7 +104,7 @@ fn upstream() -> Upstream {
     .with_settings(settings)
 }
 
-fn unavailable(retry_after: Option<&'static str>) -> Answered {
+fn unavailable(retry_after: Option<&'static str>) -> CallResult {
     let mut answer = Response::new(Received::Whole(Bytes::new()));
     *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     if let Some(seconds) = retry_after {
@@ -115,7 +115,7 @@ fn unavailable(retry_after: Option<&'static str>) -> Answered {
     Ok(answer)
 }
 
-fn broken(kind: TransportErrorKind) -> Answered {
+fn broken(kind: TransportErrorKind) -> CallResult {
     Err(FeignError::Transport(TransportError::new(kind, "test")))
 }
 
@@ -214,7 +214,7 @@ async fn a_call_that_may_have_been_carried_out_is_repeated_only_when_it_is_idemp
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_that_a_retry_can_not_mend_are_not_retried() {
+async fn faults_that_a_retry_cannot_mend_are_not_retried() {
     let service: Arc<str> = "service-a".into();
     let open = FeignError::BreakerOpen {
         service: service.clone(),

@@ -66,7 +66,7 @@ fn a_struct_or_a_map_is_a_pair_a_field() {
 }
 
 #[test]
-fn a_value_can_not_add_parameters_of_its_own() {
+fn a_value_cannot_add_parameters_of_its_own() {
     assert_eq!(
         query(&"a&admin=true#x").as_deref(),
         Ok("?q=a%26admin%3Dtrue%23x")

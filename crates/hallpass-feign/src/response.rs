@@ -1,4 +1,4 @@
-//! From the HTTP answer to the value that a method returns.
+//! From the HTTP response to the value that a method returns.
 
 use std::marker::PhantomData;
 
@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{DecodeError, ErrorBody, FeignError};
 
-/// What is left of an answer's body when it reaches the decoder.
+/// What is left of an response's body when it reaches the decoder.
 #[derive(Debug)]
 pub enum Received {
     /// All of it, within the limit.
     Whole(Bytes),
-    /// A successful answer that the method hands on as it comes.
+    /// A successful response that the method hands on as it comes.
     Stream(Body),
 }
 
-/// What to do with the body of a successful answer before it is decoded.
+/// What to do with the body of a successful response before it is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// Read it within the limit; longer is an error.
@@ -30,7 +30,7 @@ pub enum Reading {
 }
 
 /// How a kind of return type is read: implemented by the markers that the macro chooses from.
-pub trait Answer {
+pub trait FromResponse {
     /// What the method returns.
     type Value;
     /// How the body is read.
@@ -38,11 +38,11 @@ pub trait Answer {
     /// What the `Accept` header asks for.
     const ACCEPT: &'static str;
 
-    /// Reads the answer.
+    /// Reads the response.
     ///
     /// # Errors
-    /// A status that is no success, or a body that is no value.
-    fn read(answer: Response<Received>) -> Result<Self::Value, FeignError>;
+    /// A status that is not a success, or a body that is not a value of the type.
+    fn read(response: Response<Received>) -> Result<Self::Value, FeignError>;
 }
 
 /// `T` in JSON.
@@ -65,75 +65,75 @@ pub struct Whole;
 #[derive(Debug)]
 pub struct Streamed;
 
-impl<T: DeserializeOwned> Answer for Json<T> {
+impl<T: DeserializeOwned> FromResponse for Json<T> {
     type Value = T;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "application/json";
 
-    fn read(answer: Response<Received>) -> Result<T, FeignError> {
-        decode(&whole(successful(answer)?))
+    fn read(response: Response<Received>) -> Result<T, FeignError> {
+        decode(&whole(successful(response)?))
     }
 }
 
-impl<T: DeserializeOwned> Answer for Optional<T> {
+impl<T: DeserializeOwned> FromResponse for Optional<T> {
     type Value = Option<T>;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "application/json";
 
-    fn read(answer: Response<Received>) -> Result<Option<T>, FeignError> {
-        match answer.status() {
+    fn read(response: Response<Received>) -> Result<Option<T>, FeignError> {
+        match response.status() {
             StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
-            _ => decode(&whole(successful(answer)?)).map(Some),
+            _ => decode(&whole(successful(response)?)).map(Some),
         }
     }
 }
 
-impl Answer for Nothing {
+impl FromResponse for Nothing {
     type Value = ();
     const READING: Reading = Reading::Discarded;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(answer: Response<Received>) -> Result<(), FeignError> {
-        successful(answer).map(drop)
+    fn read(response: Response<Received>) -> Result<(), FeignError> {
+        successful(response).map(drop)
     }
 }
 
-impl Answer for Whole {
+impl FromResponse for Whole {
     type Value = Bytes;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(answer: Response<Received>) -> Result<Bytes, FeignError> {
-        successful(answer).map(whole)
+    fn read(response: Response<Received>) -> Result<Bytes, FeignError> {
+        successful(response).map(whole)
     }
 }
 
-impl Answer for Streamed {
+impl FromResponse for Streamed {
     type Value = Body;
     const READING: Reading = Reading::Streamed;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(answer: Response<Received>) -> Result<Body, FeignError> {
-        Ok(match successful(answer)? {
+    fn read(response: Response<Received>) -> Result<Body, FeignError> {
+        Ok(match successful(response)? {
             Received::Stream(body) => body,
             Received::Whole(bytes) => Body::from(bytes),
         })
     }
 }
 
-fn successful(answer: Response<Received>) -> Result<Received, FeignError> {
-    let status = answer.status();
+fn successful(response: Response<Received>) -> Result<Received, FeignError> {
+    let status = response.status();
     if status.is_success() {
-        return Ok(answer.into_body());
+        return Ok(response.into_body());
     }
-    let body = ErrorBody::from(whole(answer.into_body()));
+    let body = ErrorBody::from(whole(response.into_body()));
     Err(FeignError::Status { status, body })
 }
 
 fn whole(received: Received) -> Bytes {
     match received {
         Received::Whole(bytes) => bytes,
-        // Only successful answers of streaming methods are streams; see `receive`.
+        // Only successful responses of streaming methods are streams; see `receive`.
         Received::Stream(_) => Bytes::new(),
     }
 }

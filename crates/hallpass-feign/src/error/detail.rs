@@ -1,11 +1,38 @@
-//! What is kept of an answer that is no result.
+//! What errors say of an argument that cannot be sent, and of a response that is not a result.
 
 use std::fmt;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-/// The body of an answer that is no success. At most [`MAX_ERROR_BODY_BYTES`](crate::MAX_ERROR_BODY_BYTES) are kept:
+/// Longest path and query, in bytes: the usual limit of a request line in servers and proxies.
+pub(crate) const MAX_TARGET_BYTES: usize = 8 * 1024;
+
+/// Why a value cannot be sent. Never holds the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgumentProblem {
+    /// An empty path value would address another resource.
+    #[error("a path value is not empty")]
+    Empty,
+    /// A path value that a server may read as `.` or `..`, also after decoding.
+    #[error("a path value has no dot segment")]
+    DotSegment,
+    /// No number, text or sequence of these, so it has no form as a query parameter.
+    #[error("it has no form as a query parameter")]
+    NotPlain,
+    /// A header value with control or non-ASCII characters.
+    #[error("a header value is printable ASCII")]
+    HeaderText,
+    /// The value could not be written as JSON or as a form.
+    #[error("it could not be serialized")]
+    Unserializable,
+    /// Path and query together are longer than servers accept.
+    #[error("path and query are longer than {limit} bytes", limit = MAX_TARGET_BYTES)]
+    TooLong,
+}
+
+/// The body of a response that is not a success. At most 64 KiB are kept:
 /// a longer body is dropped whole. Hidden in `Debug`, because it may repeat what was sent.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ErrorBody(Bytes);
@@ -20,7 +47,7 @@ impl ErrorBody {
     /// The body as JSON, for services that say more about a refusal.
     ///
     /// # Errors
-    /// When it is no JSON of type `T`.
+    /// When it is not JSON of type `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         serde_json::from_slice(&self.0).map_err(|error| DecodeError::new::<T>(&error))
     }
@@ -50,9 +77,9 @@ impl From<&'static str> for ErrorBody {
     }
 }
 
-/// An answer that is no JSON of the expected type: says where, and not what stands there.
+/// A response that is not JSON of the expected type: says where it fails, and never repeats what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no JSON of type {expected}: {kind} at line {line}, column {column}")]
+#[error("the response is not JSON of type {expected}: {kind} at line {line}, column {column}")]
 pub struct DecodeError {
     expected: &'static str,
     kind: &'static str,
@@ -61,7 +88,7 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    /// From the parser's error, whose text is dropped: it quotes the answer.
+    /// From the parser's error, whose text is dropped: it quotes the response.
     #[must_use]
     pub fn new<T>(error: &serde_json::Error) -> Self {
         let kind = match error.classify() {
@@ -78,7 +105,7 @@ impl DecodeError {
         }
     }
 
-    /// Line in the answer, from 1.
+    /// Line in the response, from 1.
     #[must_use]
     pub const fn line(&self) -> usize {
         self.line
