@@ -34,9 +34,12 @@ pub fn router(hallpass: &Hallpass) -> Result<Router, BoxError> {
     let guard = hallpass
         .resource_server()
         .route(Method::GET, path, Rule::all_scopes("orders:read".parse()?))
+        .route(Method::GET, "/metrics", Rule::Anonymous)
         .build()?;
+    let metrics = hallpass.metrics();
     Ok(Router::new()
         .route(path, get(shipment))
+        .route("/metrics", get(async move || metrics.text()))
         .layer(guard.layer()))
 }
 

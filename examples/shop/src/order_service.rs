@@ -84,9 +84,12 @@ impl OrderService {
         let guard = hallpass
             .resource_server()
             .route(Method::GET, "/orders", rule)
+            .route(Method::GET, "/metrics", Rule::Anonymous)
             .build()?;
+        let metrics = hallpass.metrics();
         Ok(Router::new()
             .route("/orders", get(my_orders))
+            .route("/metrics", get(async move || metrics.text()))
             .layer(guard.layer())
             .with_state(self))
     }

@@ -1,7 +1,9 @@
 //! `service-system`: takes reports from other services. Its endpoint is internal-only, which is written
 //! in `config/shop.yaml`: no customer's token opens it, whatever scopes it has.
 
-use axum::{Json, Router, routing::post};
+use axum::http::Method;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use hallpass::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +24,15 @@ pub struct Receipt {
     pub received_from: String,
 }
 
-/// The one route; its rule comes from the configuration.
+/// The one route of its own, whose rule comes from the configuration, and its metrics.
 pub fn router(hallpass: &Hallpass) -> Result<Router, BoxError> {
-    let guard = hallpass.resource_server().build()?;
+    let guard = hallpass
+        .resource_server()
+        .route(Method::GET, "/metrics", Rule::Anonymous)
+        .build()?;
+    let metrics = hallpass.metrics();
     Ok(Router::new()
+        .route("/metrics", get(async move || metrics.text()))
         .route("/internal/daily-reports", post(receive))
         .layer(guard.layer()))
 }
