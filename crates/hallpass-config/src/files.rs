@@ -14,12 +14,12 @@ use crate::Secret;
 /// Largest file that holds a secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
 
-/// Why a file can not be read. Its name is not repeated: a secret may have been put in its place.
+/// Why a file cannot be read. Its name is not repeated: a secret may have been put in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileError {
     /// The operating system refuses.
-    #[error("the file can not be read: {0}")]
+    #[error("the file cannot be read: {0}")]
     Unreadable(io::ErrorKind),
     /// Larger than the caller wants to read.
     #[error("the file is larger than {max_bytes} bytes")]
@@ -40,7 +40,7 @@ pub enum FileError {
 /// It blocks the thread: in an async task use `spawn_blocking`, or read before serving begins.
 ///
 /// # Errors
-/// When the file can not be read or is larger.
+/// When the file cannot be read or is larger.
 pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = File::open(path).map_err(|error| FileError::Unreadable(error.kind()))?;
     let mut bytes = Zeroizing::new(Vec::new());

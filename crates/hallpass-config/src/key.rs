@@ -99,7 +99,7 @@ impl Key {
 
     /// The value when the key is absent, as it would be written in a file.
     ///
-    /// It is read like one from a file. A default that can not be read counts as absent, so that a test should load
+    /// It is read like one from a file. A default that cannot be read counts as absent, so that a test should load
     /// the section from nothing.
     #[must_use]
     pub const fn or(mut self, default: &'static str) -> Self {

@@ -115,7 +115,7 @@ impl Loader {
     /// Reads, merges and checks everything: a key that `T` does not know is a problem.
     ///
     /// # Errors
-    /// All problems of all sources at once, in the order of their lines. If a source can not be read at all, only
+    /// All problems of all sources at once, in the order of their lines. If a source cannot be read at all, only
     /// what is wrong with the reading is told: the rest would be guesswork.
     pub fn load<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
         self.load_with_sources().0
@@ -192,7 +192,7 @@ impl Loader {
 
 /// Which of the prefixes of Hallpass and of the estate it comes from stands in a YAML text: `hallpass` or `scccy`.
 ///
-/// `None` if neither does, or the text is no YAML. The first is meant if both are there.
+/// `None` if neither does, or the text is not YAML. If both are there, `hallpass` counts.
 #[must_use]
 pub fn detect_prefix(text: &str) -> Option<&'static str> {
     if text.len() > MAX_SOURCE_BYTES {

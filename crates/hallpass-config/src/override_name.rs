@@ -2,7 +2,7 @@
 //!
 //! Spring's relaxed names: dots become underscores, and dashes go away or become underscores too, so that
 //! `SCCCY_INTERNALTOKEN_CLIENTID` and `SCCCY_INTERNAL_TOKEN_CLIENT_ID` both mean `scccy.internal-token.client-id`.
-//! That can not be undone by looking at the name alone, so it is matched against the keys there are.
+//! That cannot be undone by looking at the name alone, so it is matched against the keys there are.
 
 use crate::key::{Key, Kind};
 use crate::key_path::Segment;

@@ -72,7 +72,7 @@ impl Page {
     }
 
     fn line(&mut self, line: &str) {
-        // Writing to a string can not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{line}");
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Section<'a> {
         self.production
     }
 
-    /// The same section, whose absent values come from `parent`, be they of a section within it.
+    /// The same section, whose absent values come from `parent`; those of a section within it come from the same section of `parent`.
     ///
     /// A value that is inherited and wrong is one problem, where it stands.
     #[must_use]
@@ -110,12 +110,12 @@ impl<'a> Section<'a> {
         self
     }
 
-    /// Whether anything of the section is given, be it inherited.
+    /// Whether anything of the section is given, here or where it inherits from.
     pub fn is_given(&self) -> bool {
         self.node.is_some() || self.parent.as_ref().is_some_and(|parent| parent.is_given())
     }
 
-    /// Whether `key` has a value, be it inherited. A default does not count.
+    /// Whether `key` has a value, its own or an inherited one. A default does not count.
     pub fn has(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
@@ -137,7 +137,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Says what is wrong with the value of `key`, or with the section for want of one. `message` goes on after the
+    /// Says what is wrong with the value of `key`, or with the section if there is none. `message` goes on after the
     /// key's path and never repeats a value: "must be below `window`".
     pub fn problem(&self, key: &str, message: impl Into<String>) {
         match self.find(key) {
@@ -148,13 +148,13 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// What `read` makes of this section. Should it make nothing and not say why, the section itself is a problem:
+    /// What `read` makes of this section. If it makes nothing and does not say why, the section itself is a problem:
     /// security must never fall back to defaults in silence.
     pub fn read_all<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {
         let value = read(self);
         if value.is_none() && self.report.is_empty() {
             self.report
-                .problem(&self.place, &self.path, "can not be read");
+                .problem(&self.place, &self.path, "cannot be read");
         }
         value
     }
@@ -328,7 +328,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Reports sections of a list that have the same value for `key`, be it inherited, by which they are told apart.
+/// Reports sections of a list that have the same value for `key`, by which they are told apart. An inherited value counts too.
 pub fn report_doubles(sections: &[Section<'_>], key: &str) {
     let mut seen = HashSet::new();
     for section in sections {

@@ -1,4 +1,4 @@
-//! Addresses, without the mercy of browsers.
+//! URLs, read more strictly than browsers do.
 
 use std::net::Ipv6Addr;
 
@@ -6,14 +6,14 @@ use url::{Host, Url};
 
 /// A URL as RFC 3986 has it, for addresses that secrets are sent to or that others trust.
 ///
-/// Browsers mend much before they call it wrong: they drop line ends, and take `https:/host`
-/// and `https:\\host` for `https://host`. What would be mended is refused here.
+/// Browsers repair much before they call it wrong: they drop line ends, and take `https:/host`
+/// and `https:\\host` for `https://host`. What would be repaired is refused here.
 /// Scheme, host, user name and fragment are not checked: that is up to whoever knows what the address is for.
 #[must_use]
 pub fn strict_url(text: &str) -> Option<Url> {
     let (_, rest) = text.split_once("://")?;
-    let is_mended = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
-    if rest.starts_with('/') || text.contains(is_mended) {
+    let is_repaired = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if rest.starts_with('/') || text.contains(is_repaired) {
         return None;
     }
     Url::parse(text).ok()

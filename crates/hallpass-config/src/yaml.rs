@@ -157,7 +157,7 @@ impl<'a> TreeBuilder<'a> {
         Ok(())
     }
 
-    /// What is copied is counted again, so that a few aliases of aliases can not become a thousand million values.
+    /// What is copied is counted again, so that a few aliases of aliases cannot become a thousand million values.
     fn count(&mut self, values: usize, place: &Place) -> Result<(), YamlError> {
         self.values += values;
         if self.values <= MAX_VALUES {
@@ -213,7 +213,7 @@ fn position(marker: granit_parser::Marker) -> Position {
 
 fn scan_error(source: &Arc<Source>, error: &ScanError) -> YamlError {
     let message = match error.kind() {
-        ErrorKind::UnexpectedCharacter { .. } => "a character that can not stand here".to_owned(),
+        ErrorKind::UnexpectedCharacter { .. } => "a character that cannot stand here".to_owned(),
         ErrorKind::RecursionLimitExceeded => format!("more than {MAX_DEPTH} levels deep"),
         kind => kind.to_string(),
     };

@@ -39,7 +39,7 @@ impl TestIssuer {
     /// operating system's clock.
     ///
     /// # Errors
-    /// When no port can be bound or the store can not be written.
+    /// When no port can be bound or the store cannot be written.
     pub async fn start() -> Result<Self, BoxError> {
         Self::builder().start().await
     }
@@ -111,7 +111,7 @@ impl TestIssuer {
     /// Starts it again at the same address with the same store, stopping it first if need be.
     ///
     /// # Errors
-    /// When the address was taken meanwhile or the store can not be read.
+    /// When the address was taken meanwhile or the store cannot be read.
     pub async fn restart(&mut self) -> Result<(), BoxError> {
         self.stop().await?;
         self.running = Some(IssuerServer::start(&self.settings, Arc::clone(&self.clock)).await?);

@@ -29,7 +29,7 @@ impl TestServer {
     /// Serves `router` at `address`: the one of a server that was stopped, for instance.
     ///
     /// # Errors
-    /// When the address can not be bound.
+    /// When the address cannot be bound.
     pub async fn start_at(address: SocketAddr, router: Router) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let running = HttpServer::new(listener).serve(move |_peer| router.clone())?;

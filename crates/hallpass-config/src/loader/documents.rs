@@ -22,7 +22,7 @@ pub(super) enum Document {
     Text { name: String, text: Secret },
 }
 
-/// All documents as one tree of what stands below the prefix; `None` if one can not be read.
+/// All documents as one tree of what stands below the prefix; `None` if one cannot be read.
 pub(super) fn read(prefix: &str, documents: &[Document], report: &Report) -> Option<Node> {
     let mut tree = Node::map(Place::whole(&Source::literal(
         "configuration".to_owned(),

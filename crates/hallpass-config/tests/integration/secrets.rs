@@ -131,9 +131,7 @@ fn a_file_that_holds_no_secret_is_a_problem_without_its_name() {
     let missing = Path::new("/nonexistent/file");
     assert_eq!(
         with_file(missing),
-        [format!(
-            "{place} the file can not be read: entity not found"
-        )]
+        [format!("{place} the file cannot be read: entity not found")]
     );
 
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -188,7 +186,7 @@ fn an_entry_with_a_secret_file_does_not_fall_back_to_the_inherited_secret() {
     assert!(
         problems
             .to_string()
-            .contains("clients[0].client-secret-file: the file can not be read")
+            .contains("clients[0].client-secret-file: the file cannot be read")
     );
 }
 
