@@ -31,8 +31,7 @@ impl Sources {
         max_bytes: usize,
     ) -> Result<Zeroizing<Vec<u8>>, FileError> {
         let content = files::read(path, max_bytes);
-        // A pipe can be read once only; another look would find it empty. What is not there may still appear.
-        if path.metadata().is_ok_and(|found| !found.is_file()) {
+        if !can_be_read_again(path) {
             return content;
         }
         let digest = self.digest(&content);
@@ -45,8 +44,8 @@ impl Sources {
     /// Reads all files again and compares.
     pub(crate) fn have_changed(&self) -> bool {
         self.files.iter().any(|(path, found)| {
-            let content = files::read(path, found.max_bytes);
-            self.digest(&content) != found.digest
+            let now = self.look(path, found.max_bytes);
+            now.is_some_and(|digest| digest != found.digest)
         })
     }
 
@@ -54,7 +53,7 @@ impl Sources {
     pub(crate) fn refreshed(&self) -> Self {
         let read = |(path, found): (&PathBuf, &Found)| {
             let max_bytes = found.max_bytes;
-            let digest = self.digest(&files::read(path, max_bytes));
+            let digest = self.look(path, max_bytes).unwrap_or(found.digest);
             (path.clone(), Found { max_bytes, digest })
         };
         Self {
@@ -63,10 +62,22 @@ impl Sources {
         }
     }
 
+    /// What a file holds now; `None` when that cannot be found out.
+    fn look(&self, path: &Path, max_bytes: usize) -> Option<Result<u64, FileError>> {
+        can_be_read_again(path).then(|| self.digest(&files::read(path, max_bytes)))
+    }
+
     fn digest(&self, content: &Result<Zeroizing<Vec<u8>>, FileError>) -> Result<u64, FileError> {
         let content = content.as_ref().map_err(|error| *error)?;
         Ok(self.hasher.hash_one(content.as_slice()))
     }
+}
+
+/// A pipe can be read once only: another look would find it empty, or wait for a writer without an end. What is not
+/// there may still appear, and a folder may give way to a file.
+fn can_be_read_again(path: &Path) -> bool {
+    let found = path.metadata();
+    found.map_or(true, |found| found.is_file() || found.is_dir())
 }
 
 impl fmt::Debug for Sources {

@@ -10,7 +10,8 @@ use crate::sources::Sources;
 /// Watched are the YAML files, and the files that `*-file` keys name for a secret. Their contents are compared, not
 /// their times: a mounted volume whose symbolic links are swapped counts as changed only when a content differs. A
 /// file that cannot be read is watched too, so that its return is noticed. The environment and the flags of a process
-/// do not change; what is no regular file, such as a pipe, can be read once only; files of another kind, such as a JWK set, belong to the code that uses them.
+/// do not change; what can be read once only, such as a pipe, is not watched, and one that takes the place of a file
+/// does not count as a change; files of another kind, such as a JWK set, belong to the code that uses them.
 ///
 /// It starts no thread and no timer: ask [`has_changed`](Self::has_changed) every few seconds.
 ///

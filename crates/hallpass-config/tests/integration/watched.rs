@@ -96,3 +96,43 @@ fn nothing_that_was_read_is_shown() {
     assert!(shown.contains("app.yaml"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
 }
+
+#[test]
+fn a_folder_in_the_place_of_a_file_is_seen_and_so_is_the_file_that_comes_back() {
+    let folder = folder();
+    let secret = folder.path().join("secret");
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    fs::remove_file(&secret).unwrap();
+    fs::create_dir(&secret).unwrap();
+    assert!(watched.has_changed());
+    watched.load::<Settings>().unwrap_err();
+    assert!(!watched.has_changed(), "it is as wrong as before");
+    fs::remove_dir(&secret).unwrap();
+    fs::write(&secret, "s3cret").unwrap();
+    assert!(watched.has_changed());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+    let folder = folder();
+    let secret = folder.path().join("secret");
+    let mut watched = watched(&folder);
+    watched.load::<Settings>().unwrap();
+    fs::remove_file(&secret).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&secret).status();
+    assert!(made.unwrap().success());
+    // Nobody ever writes to it: who opens it waits without an end.
+    let (sender, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let changed = watched.has_changed() || watched.refreshed().has_changed();
+        sender.send((changed, watched)).unwrap();
+    });
+    let seen = seen.recv_timeout(std::time::Duration::from_secs(20));
+    let (changed, watched) = seen.expect("it does not wait");
+    assert!(!changed, "there is nothing in it to compare");
+    fs::remove_file(&secret).unwrap();
+    fs::write(&secret, "other").unwrap();
+    assert!(watched.has_changed());
+}
