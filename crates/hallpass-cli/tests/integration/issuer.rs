@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStderr};
+use std::time::Duration;
 
+use hallpass::clock::{Clock, SystemClock};
 use hallpass::upstream::{Body, HttpTransport};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -196,6 +198,28 @@ fn a_changed_file_is_taken_without_a_signal_and_a_broken_one_keeps_the_last_good
     );
     fs::write(&file, listen).unwrap();
     issuer.wait_for_log("needs a restart");
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
+fn a_file_that_is_being_written_is_not_taken_before_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("issuer.yaml");
+    fs::write(&file, configuration(2)).unwrap();
+    let arguments = ["--config", "issuer.yaml", "--watch-seconds", "1"];
+    let mut issuer = Running::start(folder.path(), &arguments);
+    // A writer that makes a part of the file over and over, longer than the issuer waits for its next look.
+    let clock = SystemClock::new();
+    let until = clock.monotonic() + Duration::from_millis(2_500);
+    let mut part = 0;
+    while clock.monotonic() < until {
+        part += 1;
+        fs::write(&file, format!("{}# part {part}\n", configuration(1))).unwrap();
+        assert_eq!(issuer.metric("issuer_clients"), "2");
+    }
+    fs::write(&file, configuration(3)).unwrap();
+    issuer.wait_for_log("read again");
+    assert_eq!(issuer.metric("issuer_clients"), "3");
     assert_eq!(issuer.stop(), 0);
 }
 

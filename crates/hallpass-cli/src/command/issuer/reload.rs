@@ -14,10 +14,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::task::block_in_place;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use crate::output::Failure;
 use crate::settings::ConfigArguments;
+
+/// How long files must stay as they are before they are loaded: somebody may be writing them.
+const SETTLING: Duration = Duration::from_millis(200);
+/// How often a file may change within [`SETTLING`] before it is loaded nevertheless.
+const MAX_SETTLING_ROUNDS: u32 = 25;
 
 /// Where the issuer's settings come from: files, environment and flags.
 pub(super) struct IssuerConfiguration {
@@ -94,13 +99,14 @@ impl Reload {
         self.metrics.register(registry);
     }
 
-    /// Waits until a file differs from what was read of it. It may be dropped at any time.
+    /// Waits until a file differs from what was read of it, and nobody writes it any more. It may be dropped at any time.
     pub(super) async fn changed(&mut self) {
+        let watched = &self.configuration.watched;
         loop {
             self.ticks.tick().await;
             // Files of a few kilobytes, on a runtime with several threads.
-            if block_in_place(|| self.configuration.watched.has_changed()) {
-                return;
+            if block_in_place(|| watched.has_changed()) {
+                return settle(watched).await;
             }
         }
     }
@@ -127,6 +133,19 @@ impl Reload {
             }
             Err(()) => self.metrics.count("refused"),
         }
+    }
+}
+
+/// Waits until the files stay as they are, at most for [`MAX_SETTLING_ROUNDS`]: the first half of a list of clients is a
+/// configuration too.
+async fn settle(watched: &WatchedLoader) {
+    let mut seen = block_in_place(|| watched.refreshed());
+    for _round in 0..MAX_SETTLING_ROUNDS {
+        sleep(SETTLING).await;
+        if !block_in_place(|| seen.has_changed()) {
+            return;
+        }
+        seen = block_in_place(|| seen.refreshed());
     }
 }
 
