@@ -50,7 +50,7 @@ const MAX_SETTLING_ROUNDS: u32 = 25;
 /// and swapped symbolic links work; a file that changed is loaded when it has stayed the same for 200 ms.
 /// The environment and flags of a process do not change; they count again with each load.
 ///
-/// **Not watched**: files that are read later than the settings, such as a JWK set, and what is no regular file.
+/// **Not watched**: files that are read later than the settings, such as a JWK set, and what can be read once only, such as a pipe.
 #[derive(Debug)]
 pub struct Reloader {
     /// Shared with the threads that read files.
@@ -161,13 +161,15 @@ impl Reloader {
     }
 
     /// [`changed`](Self::changed) and [`reload`](Self::reload), for as long as the process runs. Spawn it, or wait for it
-    /// beside the server.
+    /// beside the server. A panic of `apply` ends it; the log then says that nothing is followed any more, and it counts as
+    /// refused.
     pub async fn run<T, E, F>(mut self, mut apply: impl FnMut(T) -> F)
     where
         T: Configuration + Send + 'static,
         E: Display,
         F: Future<Output = Result<(), E>>,
     {
+        let _said = PanicIsSaid(self.metrics.clone());
         loop {
             self.changed().await;
             self.reload(&mut apply).await;
@@ -221,5 +223,17 @@ impl Reloader {
         loaded
             .map(Loaded::into_settings)
             .map_err(|problems| problems.to_string())
+    }
+}
+
+/// Says that a reloader has ended in a panic: usually nobody waits for its task.
+struct PanicIsSaid(ReloadMetrics);
+
+impl Drop for PanicIsSaid {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.refused();
+            tracing::error!("a panic has ended the reloader: later configurations are not taken");
+        }
     }
 }

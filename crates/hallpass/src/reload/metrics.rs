@@ -30,6 +30,10 @@ struct ResultLabels {
 impl ReloadMetrics {
     /// Adds the metrics to a registry under their full names.
     pub fn register(&self, registry: &mut Registry) {
+        for result in ["ok", "refused"] {
+            // Shown from the start, so that the first refusal is an increase.
+            drop(self.reloads.get_or_create(&ResultLabels { result }));
+        }
         registry.register(
             "hallpass_config_reloads",
             "Times the configuration was loaded again while the process ran",

@@ -172,10 +172,26 @@ async fn files_that_do_not_change_are_left_alone() {
     let mut rig = Rig::start(&named("one"), Duration::from_secs(5));
     let nothing = tokio::time::timeout(Duration::from_secs(60), rig.taken.recv()).await;
     assert!(nothing.is_err());
-    assert!(!rig.metrics().contains("{result="));
+    assert!(rig.metrics().contains("{result=\"ok\"} 0\n"));
+    assert!(rig.metrics().contains("{result=\"refused\"} 0\n"));
 }
 
 #[test]
 fn outside_of_a_runtime_there_is_no_reloader() {
     assert!(Reloader::new(Loader::new("hallpass")).is_err());
+}
+
+#[tokio::test]
+async fn a_panic_while_settings_are_taken_is_counted_though_nobody_waits_for_the_task() {
+    let mut rig = Rig::start(&named("one"), INTERVAL);
+    // The other end of the channel is gone: the rig panics when it takes these.
+    rig.taken.close();
+    rig.write(&named("two"));
+    rig.refused(1).await;
+}
+
+#[tokio::test]
+async fn the_first_refusal_is_an_increase() {
+    let rig = Rig::start(&named("one"), INTERVAL);
+    rig.refused(0).await;
 }
