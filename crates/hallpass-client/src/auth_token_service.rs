@@ -12,7 +12,7 @@ mod backoff;
 pub(crate) mod builder;
 mod entries;
 mod entry;
-mod flight;
+pub(crate) mod flight;
 pub(crate) mod handle;
 pub(crate) mod issued;
 mod lifetime;
@@ -20,7 +20,7 @@ mod minting;
 mod obtain;
 mod snapshot;
 mod state;
-mod tiers;
+pub(crate) mod tiers;
 
 use handle::TokenHandle;
 use snapshot::SnapshotPlan;

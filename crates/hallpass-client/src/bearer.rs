@@ -18,9 +18,11 @@ use crate::identity::{Identity, WhenAbsent};
 use crate::metrics::ClientMetrics;
 
 pub(crate) mod future;
+pub(crate) mod metrics;
 pub(crate) mod report;
 
 use future::{BearerFuture, Stamped, set};
+use metrics::BearerMetrics;
 use report::CallReport;
 
 /// Puts the identity that a client asks for into the `Authorization` header of each request.
@@ -54,7 +56,7 @@ struct Plan {
     when_absent: WhenAbsent,
     tokens: Option<TokenHandle>,
     clock: Arc<dyn Clock>,
-    metrics: ClientMetrics,
+    metrics: BearerMetrics,
     reports: bool,
 }
 
@@ -70,7 +72,7 @@ impl BearerLayer {
             when_absent: WhenAbsent::Fail,
             tokens: None,
             clock,
-            metrics: ClientMetrics::new(),
+            metrics: BearerMetrics::default(),
             reports: false,
         };
         Self {
@@ -82,7 +84,7 @@ impl BearerLayer {
     /// that service's metrics from now on. Without it such calls fail with [`CallError::NoTokenService`].
     #[must_use]
     pub fn tokens(self, tokens: TokenHandle) -> Self {
-        let metrics = tokens.metrics().clone();
+        let metrics = tokens.metrics().bearer.clone();
         self.with(|plan| {
             plan.tokens = Some(tokens);
             plan.metrics = metrics;
@@ -98,7 +100,7 @@ impl BearerLayer {
     /// Where to count; default: nowhere, or with the token service.
     #[must_use]
     pub fn metrics(self, metrics: &ClientMetrics) -> Self {
-        self.with(|plan| plan.metrics = metrics.clone())
+        self.with(|plan| plan.metrics = metrics.bearer.clone())
     }
 
     /// Whether each response gets a [`CallReport`] in its extensions; default no, because it costs a few

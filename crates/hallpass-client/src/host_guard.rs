@@ -16,6 +16,10 @@ use tower_service::Service;
 use crate::error::{CallError, HostRefusal};
 use crate::metrics::ClientMetrics;
 
+pub(crate) mod metrics;
+
+use metrics::HostGuardMetrics;
+
 /// Stops requests that are about to leave for another host than the one chosen for them: an absolute URL
 /// or a `Host` header slipped in by a parameter, a layer that rewrites the URI, a client of another
 /// service. It stands below the bearer layer, as the last step before the transport.
@@ -42,7 +46,7 @@ use crate::metrics::ClientMetrics;
 #[derive(Clone)]
 pub struct HostGuardLayer {
     service: Arc<str>,
-    metrics: ClientMetrics,
+    metrics: HostGuardMetrics,
 }
 
 impl HostGuardLayer {
@@ -50,14 +54,14 @@ impl HostGuardLayer {
     pub fn new(service: impl Into<Arc<str>>) -> Self {
         Self {
             service: service.into(),
-            metrics: ClientMetrics::default(),
+            metrics: HostGuardMetrics::default(),
         }
     }
 
     /// Counts refusals in `metrics`.
     #[must_use]
     pub fn metrics(mut self, metrics: &ClientMetrics) -> Self {
-        self.metrics = metrics.clone();
+        self.metrics = metrics.host_guard.clone();
         self
     }
 }
@@ -117,7 +121,7 @@ where
                 future: self.inner.call(request),
             },
             Err(refusal) => {
-                self.guard.metrics.host_refused(&self.guard.service);
+                self.guard.metrics.refused(&self.guard.service);
                 tracing::error!(service = %self.guard.service, %refusal, "an outgoing call was stopped");
                 HostGuardFuture::Refused { refusal }
             }

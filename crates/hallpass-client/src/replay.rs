@@ -15,6 +15,7 @@ use crate::bearer::future::RejectedToken;
 use crate::error::CallError;
 
 mod challenge;
+pub(crate) mod metrics;
 
 /// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
@@ -89,7 +90,7 @@ where
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a rejected token could not be renewed");
-                    tokens.metrics().replay("not_renewed");
+                    tokens.metrics().replays.ended("not_renewed");
                     Ok(response)
                 }
             }
@@ -112,7 +113,8 @@ where
         .is_ok_and(|response| response.status() != StatusCode::UNAUTHORIZED);
     tokens
         .metrics()
-        .replay(if accepted { "accepted" } else { "rejected" });
+        .replays
+        .ended(if accepted { "accepted" } else { "rejected" });
     response
 }
 

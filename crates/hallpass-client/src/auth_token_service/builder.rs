@@ -172,13 +172,13 @@ impl AuthTokenServiceBuilder {
         let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
         let flights = Flights {
             mint: Mint::new(self.clock),
-            tiers: Tiers::new(self.shared, self.metrics.clone()),
-            metrics: self.metrics,
+            tiers: Tiers::new(self.shared, self.metrics.caches.clone()),
+            metrics: self.metrics.requests.clone(),
             min_forced_interval: self.min_forced_interval,
         };
         let snapshot = Snapshot::first(self.plan, &client);
         AuthTokenService {
-            state: Arc::new(TokenServiceState::new(snapshot, flights)),
+            state: Arc::new(TokenServiceState::new(snapshot, flights, self.metrics)),
         }
     }
 }

@@ -14,14 +14,17 @@ use super::lifetime::Phase;
 use super::minting::Mint;
 use super::tiers::Tiers;
 use crate::error::TokenError;
-use crate::metrics::{ClientMetrics, TokenRequested};
+
+pub(crate) mod metrics;
+
+use metrics::{RequestMetrics, TokenRequested};
 
 /// Makes the token requests of one service, whatever kind of token a key stands for: at most one a key at a time.
 #[derive(Debug)]
 pub(crate) struct Flights {
     pub(crate) mint: Mint,
     pub(crate) tiers: Tiers,
-    pub(crate) metrics: ClientMetrics,
+    pub(crate) metrics: RequestMetrics,
     pub(crate) min_forced_interval: Duration,
 }
 
@@ -290,14 +293,14 @@ mod tests {
 
     use super::*;
     use crate::auth_token_service::obtain::Scripted;
+    use crate::auth_token_service::tiers::CacheMetrics;
     use crate::internal_token_cache::TokenKey;
 
     fn flights() -> Arc<Flights> {
-        let metrics = ClientMetrics::new();
         Arc::new(Flights {
             mint: Mint::new(Arc::new(TokioClock::new())),
-            tiers: Tiers::new(Vec::new(), metrics.clone()),
-            metrics,
+            tiers: Tiers::new(Vec::new(), CacheMetrics::default()),
+            metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),
         })
     }

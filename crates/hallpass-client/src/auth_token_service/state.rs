@@ -28,14 +28,16 @@ pub(crate) struct TokenServiceState {
     snapshot: ArcSwap<Snapshot>,
     entries: Entries,
     flights: Arc<Flights>,
+    metrics: ClientMetrics,
 }
 
 impl TokenServiceState {
-    pub(crate) fn new(snapshot: Snapshot, flights: Flights) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, flights: Flights, metrics: ClientMetrics) -> Self {
         Self {
             entries: Entries::new(snapshot.max_entries),
             snapshot: ArcSwap::from_pointee(snapshot),
             flights: Arc::new(flights),
+            metrics,
         }
     }
 
@@ -44,7 +46,7 @@ impl TokenServiceState {
     }
 
     pub(crate) fn metrics(&self) -> &ClientMetrics {
-        &self.flights.metrics
+        &self.metrics
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -108,7 +110,7 @@ impl TokenServiceState {
         entry: &Arc<Entry>,
         take: impl FnOnce(&Arc<Minted>) -> R,
     ) -> Option<R> {
-        let counters = self.metrics().memory();
+        let counters = self.metrics.caches.memory();
         counters.requests.inc();
         let now = self.flights.mint.now();
         let (taken, due) = entry.with_current(|minted| match minted.lifetime.phase(now) {

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use crate::internal_token_cache::memory::MEMORY_TIER;
 use crate::internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
-use crate::metrics::{CacheCounters, ClientMetrics};
 
 /// Longest wait for one call to a tier: a cache that is slower than this costs more than it saves.
 const TIER_WAIT: Duration = Duration::from_millis(30);
@@ -13,7 +18,7 @@ const TIER_WAIT: Duration = Duration::from_millis(30);
 #[derive(Debug)]
 pub(crate) struct Tiers {
     tiers: Vec<Tier>,
-    metrics: ClientMetrics,
+    metrics: CacheMetrics,
 }
 
 #[derive(Debug)]
@@ -23,7 +28,7 @@ struct Tier {
 }
 
 impl Tiers {
-    pub(crate) fn new(caches: Vec<Arc<dyn InternalTokenCache>>, metrics: ClientMetrics) -> Self {
+    pub(crate) fn new(caches: Vec<Arc<dyn InternalTokenCache>>, metrics: CacheMetrics) -> Self {
         let tiers = caches.into_iter().map(|cache| Tier {
             counters: metrics.tier(cache.name()),
             cache,
@@ -80,7 +85,89 @@ impl Tiers {
             Ok(Err(error)) => tracing::debug!(tier = name, %error, "a token cache tier failed"),
             Err(_) => tracing::debug!(tier = name, "a token cache tier took too long"),
         }
-        self.metrics.tier_failed(name);
+        self.metrics.failed(name);
         None
+    }
+}
+
+/// Look-ups of service tokens by tier, the process's own memory included. Clones share the numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheMetrics {
+    requests: Family<TierLabel, Counter>,
+    hits: Family<TierLabel, Counter>,
+    errors: Family<TierLabel, Counter>,
+    /// Found once and held, because every call counts here.
+    memory: CacheCounters,
+}
+
+/// Look-ups in one tier, and how many of them it served.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheCounters {
+    pub(crate) requests: Counter,
+    pub(crate) hits: Counter,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TierLabel {
+    tier: &'static str,
+}
+
+impl Default for CacheMetrics {
+    fn default() -> Self {
+        let (requests, hits) = (Family::default(), Family::default());
+        Self {
+            memory: CacheCounters::of(MEMORY_TIER, &requests, &hits),
+            requests,
+            hits,
+            errors: Family::default(),
+        }
+    }
+}
+
+impl CacheMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_token_cache_requests",
+            "Look-ups of service tokens, by cache tier",
+            it.requests,
+        );
+        registry.register(
+            "hallpass_token_cache_hits",
+            "Look-ups of service tokens that the tier served",
+            it.hits,
+        );
+        registry.register(
+            "hallpass_token_cache_errors",
+            "Calls to a cache tier that failed or took too long",
+            it.errors,
+        );
+    }
+
+    /// The counters of the tokens that the service keeps in memory itself.
+    pub(crate) const fn memory(&self) -> &CacheCounters {
+        &self.memory
+    }
+
+    fn tier(&self, tier: &'static str) -> CacheCounters {
+        CacheCounters::of(tier, &self.requests, &self.hits)
+    }
+
+    fn failed(&self, tier: &'static str) {
+        self.errors.get_or_create(&TierLabel { tier }).inc();
+    }
+}
+
+impl CacheCounters {
+    fn of(
+        tier: &'static str,
+        requests: &Family<TierLabel, Counter>,
+        hits: &Family<TierLabel, Counter>,
+    ) -> Self {
+        let label = TierLabel { tier };
+        Self {
+            requests: requests.get_or_create_owned(&label),
+            hits: hits.get_or_create_owned(&label),
+        }
     }
 }

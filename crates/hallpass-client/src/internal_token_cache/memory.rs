@@ -7,7 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_core::future::BoxFuture;
 
 use super::{CacheError, InternalTokenCache, StoredToken, TokenKey};
-use crate::metrics::MEMORY_TIER;
+
+/// The tier's label in metrics, for tokens that a service keeps in memory itself too.
+pub(crate) const MEMORY_TIER: &str = "memory";
 
 /// Tokens in memory, at most a stated number; the least recently used one makes room.
 ///
