@@ -188,7 +188,7 @@ impl FeignBuilder {
     #[must_use]
     pub fn build(self) -> Feign {
         let shared = Shared {
-            upstreams: Upstreams::new(&self.network, &self.metrics),
+            upstreams: Upstreams::new(&self.network, &self.metrics.breakers),
             tokens: self.tokens,
             network: self.network,
             metrics: self.metrics,

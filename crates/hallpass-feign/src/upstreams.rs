@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hallpass_upstream::{Address, Network, Upstream, UpstreamSettings};
 
-use crate::metrics::{BreakerGauges, FeignMetrics};
 use crate::settings::{FeignClientSettings, FeignSettings};
+
+pub(crate) mod breaker_gauges;
+
+use breaker_gauges::{BreakerGauges, BreakerMetrics};
 
 /// All [`Upstream`]s of one [`Feign`](crate::Feign), by the name of the client.
 ///
@@ -15,7 +18,7 @@ use crate::settings::{FeignClientSettings, FeignSettings};
 /// remembers. There are as many as there are clients in the code with settings of their own.
 pub(crate) struct Upstreams {
     network: Network,
-    metrics: FeignMetrics,
+    metrics: BreakerMetrics,
     /// Locked while a client is built or settings are applied, never during a call.
     by_client: Mutex<HashMap<&'static str, Vec<Known>>>,
 }
@@ -28,7 +31,7 @@ struct Known {
 
 impl Upstreams {
     /// None yet.
-    pub(crate) fn new(network: &Network, metrics: &FeignMetrics) -> Self {
+    pub(crate) fn new(network: &Network, metrics: &BreakerMetrics) -> Self {
         Self {
             network: network.clone(),
             metrics: metrics.clone(),

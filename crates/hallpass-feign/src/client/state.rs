@@ -67,7 +67,7 @@ impl ClientState {
             client: spec.name,
             upstream: Arc::clone(&upstream),
             max_attempts: retry.max_attempts.max(1),
-            metrics: shared.metrics.clone(),
+            metrics: shared.metrics.retries.clone(),
         };
         let clock = &shared.network.clock;
         let methods = spec.methods.iter().map(|method| {

@@ -6,6 +6,8 @@ use crate::client::{Client, Method};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
 
+pub(crate) mod metrics;
+
 tokio::task_local! {
     static CAUSE: FeignError;
 }
@@ -63,7 +65,10 @@ where
     // Logged here because it is handled here: the caller will not see this error.
     let (name, path) = (client.name(), method.spec.template);
     tracing::warn!(client = name, path, code = cause.code(), error = %cause, "the fallback answers");
-    client.metrics().fallback(name, method.spec, cause.code());
+    client
+        .metrics()
+        .fallbacks
+        .asked(name, method.spec, cause.code());
     ongoing.note(|attempt| attempt.fallback = true);
     CAUSE
         .scope(cause.clone(), async move { fallback().await })

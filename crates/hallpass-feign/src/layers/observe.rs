@@ -7,6 +7,8 @@ use crate::error::FeignError;
 use crate::observer::FinishedCall;
 use crate::ongoing_call::OngoingCall;
 
+pub(crate) mod metrics;
+
 /// Runs `call` in its span and reports how it ended. A call that is dropped before its end is counted as `cancelled`,
 /// and no observer is told.
 pub(crate) async fn observed<T>(
@@ -84,6 +86,7 @@ impl Watch<'_> {
         let (client, spec) = (self.client.name(), self.method.spec);
         self.client
             .metrics()
+            .calls
             .finished(client, spec, outcome, elapsed);
         elapsed
     }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use hallpass_upstream::{Body, NextStep, Upstream, next_step, try_clone_request};
 use http::Request;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 use super::{CallResult, Layer};
-use crate::metrics::FeignMetrics;
 use crate::ongoing_call::OngoingCall;
 
 /// Makes the attempts of a call.
@@ -26,7 +29,7 @@ pub(crate) struct RetryRules {
     pub(crate) upstream: Arc<Upstream>,
     /// Attempts of a call, the first included.
     pub(crate) max_attempts: u32,
-    pub(crate) metrics: FeignMetrics,
+    pub(crate) metrics: RetryMetrics,
 }
 
 impl<L> Retry<L> {
@@ -70,6 +73,44 @@ impl RetryRules {
         } else {
             None
         }
+    }
+}
+
+/// Further attempts, and those that the budget did not allow. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RetryMetrics {
+    retries: Family<ClientLabels, Counter>,
+    budget_exhausted: Family<ClientLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClientLabels {
+    client: &'static str,
+}
+
+impl RetryMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_feign_retries",
+            "Attempts beyond the first of a call",
+            it.retries,
+        );
+        registry.register(
+            "hallpass_feign_retry_budget_exhausted",
+            "Retries that were not made because the service's budget was used up",
+            it.budget_exhausted,
+        );
+    }
+
+    fn retry(&self, client: &'static str) {
+        self.retries.get_or_create(&ClientLabels { client }).inc();
+    }
+
+    fn budget_exhausted(&self, client: &'static str) {
+        self.budget_exhausted
+            .get_or_create(&ClientLabels { client })
+            .inc();
     }
 }
 

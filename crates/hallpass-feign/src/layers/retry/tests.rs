@@ -11,9 +11,8 @@ use hallpass_upstream::{
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::{CallResult, Layer, Retry, RetryRules};
+use super::{CallResult, Layer, Retry, RetryMetrics, RetryRules};
 use crate::error::FeignError;
-use crate::metrics::FeignMetrics;
 use crate::ongoing_call::OngoingCall;
 use crate::response::{Reading, Received};
 
@@ -51,7 +50,7 @@ impl Call {
             client: "service-a",
             upstream: Arc::new(upstream()),
             max_attempts: self.max_attempts,
-            metrics: FeignMetrics::default(),
+            metrics: RetryMetrics::default(),
         };
         let call = OngoingCall::new(self.deadline, self.idempotent, Reading::Whole, 1);
         let attempts = Arc::new(AtomicU32::new(0));
