@@ -59,6 +59,12 @@ pub(crate) struct Failure {
     message: String,
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl Failure {
     /// The command line, or something it names, cannot be used (exit 64).
     pub(crate) fn usage(message: impl fmt::Display) -> Self {

@@ -13,5 +13,8 @@ use crate::output::Failure;
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(format_args!("no runtime: {error}")))?;
-    Ok(runtime.block_on(future))
+    let output = runtime.block_on(future);
+    // A thread that reads a file or hashes secrets for a future that is gone keeps no process alive.
+    runtime.shutdown_background();
+    Ok(output)
 }

@@ -69,16 +69,15 @@ impl ConfigArguments {
     /// # Errors
     /// A usage failure, also when the file has no such section.
     pub(crate) fn issuer(&self) -> Result<IssuerSettings, Failure> {
-        self.issuer_of(load(&self.loader())?)
+        self.issuer_of(load(&self.loader())?.into_settings())
     }
 
     /// The `issuer` section of what was loaded for these arguments.
     ///
     /// # Errors
     /// A usage failure when a file was given and has no such section.
-    pub(crate) fn issuer_of(&self, loaded: Loaded<Everything>) -> Result<IssuerSettings, Failure> {
-        let section = loaded.into_settings().issuer;
-        match (section, &self.config) {
+    pub(crate) fn issuer_of(&self, everything: Everything) -> Result<IssuerSettings, Failure> {
+        match (everything.issuer, &self.config) {
             (Some(section), _) => Ok(section),
             (None, None) => Ok(IssuerSettings::default()),
             (None, Some(file)) => Err(Failure::usage(format_args!(

@@ -18,6 +18,9 @@ use crate::token::metrics::TokenMetrics;
 /// The content type of `/metrics` (OpenMetrics 1.0 text, which Prometheus reads).
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What the names of the issuer's own metrics begin with.
+const PREFIX: &str = "hallpass";
+
 /// The counts of one issuer.
 pub(crate) struct Metrics {
     /// Locked while `/metrics` is written or something is added; no request for a token needs it.
@@ -31,8 +34,9 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let mut registry = Registry::with_prefix("hallpass");
-        registry.register(
+        let mut registry = Registry::default();
+        let ours = registry.sub_registry_with_prefix(PREFIX);
+        ours.register(
             "build",
             "Version of this program",
             Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
@@ -42,11 +46,11 @@ impl Metrics {
         let jwks = JwksMetrics::default();
         let keys = KeyMetrics::default();
         let connections = ConnectionMetrics::default();
-        tokens.register(&mut registry);
-        clients.register(&mut registry);
-        jwks.register(&mut registry);
-        keys.register(&mut registry);
-        connections.register(registry.sub_registry_with_prefix("issuer"));
+        tokens.register(ours);
+        clients.register(ours);
+        jwks.register(ours);
+        keys.register(ours);
+        connections.register(ours.sub_registry_with_prefix("issuer"));
         Self {
             registry: Mutex::new(registry),
             tokens,
@@ -57,8 +61,13 @@ impl Metrics {
         }
     }
 
-    /// Adds what another type counts.
+    /// Adds what another type of this crate counts, below the prefix.
     pub(crate) fn add(&self, register: impl FnOnce(&mut Registry)) {
+        self.add_named(|registry| register(registry.sub_registry_with_prefix(PREFIX)));
+    }
+
+    /// Adds what somebody else counts, under its full names.
+    pub(crate) fn add_named(&self, register: impl FnOnce(&mut Registry)) {
         register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
     }
 

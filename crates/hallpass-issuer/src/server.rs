@@ -189,9 +189,9 @@ impl RunningIssuer {
         self.core.metrics().text()
     }
 
-    /// Adds metrics of the program around the issuer to what `/metrics` serves, under the prefix `hallpass_`.
+    /// Adds metrics of the program around the issuer to what `/metrics` serves, under their full names.
     pub fn register_metrics(&self, register: impl FnOnce(&mut Registry)) {
-        self.core.metrics().add(register);
+        self.core.metrics().add_named(register);
     }
 
     /// Statements that the store was asked since the start; issuing tokens adds none.

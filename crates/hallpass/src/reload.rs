@@ -20,6 +20,7 @@
 //! ```
 
 mod metrics;
+mod retry;
 mod wake_up;
 
 use std::fmt::Display;
@@ -32,6 +33,7 @@ use hallpass_clock::{Clock, SystemClock};
 use hallpass_config::{Configuration, Loaded, Loader, Problems, WatchedLoader};
 use tokio::time::{Interval, MissedTickBehavior};
 
+use self::retry::Retry;
 use self::wake_up::{Hangup, WakeUp};
 
 pub use metrics::ReloadMetrics;
@@ -60,6 +62,8 @@ pub struct Reloader {
     ticks: Option<Interval>,
     hangup: Hangup,
     metrics: ReloadMetrics,
+    /// Settings that could be read and were not taken: what refused them may pass, such as a locked store.
+    refused: Option<Retry>,
 }
 
 impl Reloader {
@@ -76,6 +80,7 @@ impl Reloader {
             ticks: None,
             hangup: Hangup::install()?,
             metrics: ReloadMetrics::default(),
+            refused: None,
         })
     }
 
@@ -112,7 +117,8 @@ impl Reloader {
         loaded
     }
 
-    /// Waits until SIGHUP comes or a file has changed. Nothing is lost when the future is dropped before its end.
+    /// Waits until SIGHUP comes, a file has changed, or settings that were refused are to be tried once more: after the
+    /// next look, then after twice as many looks each time, at most 64. Nothing is lost when the future is dropped before its end.
     pub async fn changed(&mut self) {
         loop {
             match self.wake_up().await {
@@ -125,7 +131,12 @@ impl Reloader {
                     tracing::info!("a configuration file has changed: loading it again");
                     return;
                 }
-                WakeUp::Tick => {}
+                WakeUp::Tick => {
+                    if self.refused.as_mut().is_some_and(Retry::is_due) {
+                        tracing::debug!("trying settings again that were refused");
+                        return;
+                    }
+                }
             }
         }
     }
@@ -140,24 +151,43 @@ impl Reloader {
         E: Display,
         F: Future<Output = Result<(), E>>,
     {
-        let outcome = match self.load_again::<T>().await {
-            Ok(settings) => apply(settings).await.map_err(|error| error.to_string()),
-            Err(problems) => Err(problems),
+        let settings = match self.load_again::<T>().await {
+            Ok(settings) => settings,
+            Err(problems) => {
+                // Only another text can mend it.
+                self.refused = None;
+                self.refuse(&problems);
+                return false;
+            }
         };
-        match &outcome {
+        match apply(settings).await {
             Ok(()) => {
+                self.refused = None;
                 self.metrics.taken(self.clock.now());
                 tracing::info!("the configuration was loaded again");
+                true
             }
-            Err(problems) => {
-                self.metrics.refused();
-                tracing::error!(
-                    %problems,
-                    "the new configuration cannot be used; the last good one stays in effect"
-                );
+            Err(error) => {
+                let reason = error.to_string();
+                match &mut self.refused {
+                    // Said once, however often it is tried.
+                    Some(retry) if retry.reason == reason => retry.failed_again(),
+                    _ => {
+                        self.refuse(&reason);
+                        self.refused = Some(Retry::after(reason));
+                    }
+                }
+                false
             }
         }
-        outcome.is_ok()
+    }
+
+    fn refuse(&self, problems: &str) {
+        self.metrics.refused();
+        tracing::error!(
+            %problems,
+            "the new configuration cannot be used; the last good one stays in effect"
+        );
     }
 
     /// [`changed`](Self::changed) and [`reload`](Self::reload), for as long as the process runs. Spawn it, or wait for it

@@ -1,7 +1,5 @@
 //! `hallpass issuer`: the authorization server.
 
-mod reload;
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,14 +7,14 @@ use std::time::Duration;
 
 use clap::Args;
 use hallpass::clock::{Clock, SystemClock};
+use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
-use crate::settings::ConfigArguments;
-use reload::{IssuerConfiguration, Reload};
+use crate::settings::{ConfigArguments, Everything};
 
 /// Run the authorization server
 ///
@@ -42,61 +40,73 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let mut configuration =
-            IssuerConfiguration::new(&self.config, self.listen, self.store.clone());
-        let settings = configuration.load()?;
-        let watch_every = Duration::from_secs(self.watch_seconds);
-        runtime::block_on(serve(configuration, settings, watch_every))?
+        runtime::block_on(self.serve())?
     }
-}
 
-async fn serve(
-    configuration: IssuerConfiguration,
-    settings: IssuerSettings,
-    watch_every: Duration,
-) -> Result<Exit, Failure> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    // Handlers first: a signal that comes during the start must not be lost.
-    let mut signals = Signals::install()?;
-    // Before the store is touched: a second issuer must not create a client whose secret is never shown.
-    let listener = listen(settings.listen).await?;
-    let address = listener.local_addr().map_err(Failure::failed)?;
-    let created = first_client(&settings, &clock).await;
-    if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
-        output::print_line(&introduction(&created, address))?;
-    }
-    let started = IssuerServer::start_on(listener, &settings, Arc::clone(&clock)).await;
-    let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
-    let mut reload = Reload::new(configuration, watch_every, clock);
-    issuer.register_metrics(|registry| reload.register(registry));
-    output::print_line(&greeting(&issuer, &settings))?;
-    loop {
-        tokio::select! {
-            request = signals.next() => match request {
-                Request::Stop => break,
-                Request::Reload => reload.run(&issuer).await,
-            },
-            () = reload.changed() => reload.run(&issuer).await,
-            error = issuer.failed() => return Err(Failure::failed(error)),
+    async fn serve(&self) -> Result<Exit, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        // Handlers first: a signal that comes during the start must not be lost.
+        let mut stop = StopSignals::install()?;
+        let reloader = Reloader::new(self.config.loader()).map_err(Failure::failed)?;
+        let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
+        let loaded = reloader.load::<Everything>().map_err(Failure::usage)?;
+        let settings = self.settings(loaded.into_settings())?;
+        // Before the store is touched: a second issuer must not create a client whose secret is never shown.
+        let listener = listen(settings.listen).await?;
+        let address = listener.local_addr().map_err(Failure::failed)?;
+        let created = first_client(&settings, &clock).await;
+        if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
+            output::print_line(&introduction(&created, address))?;
         }
+        let started = IssuerServer::start_on(listener, &settings, clock).await;
+        let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
+        issuer.register_metrics(|registry| reloader.metrics().register(registry));
+        output::print_line(&greeting(&issuer, &settings))?;
+        loop {
+            tokio::select! {
+                () = stop.received() => break,
+                () = reloader.changed() => tokio::select! {
+                    // A stop is heard at once, in the middle of a reload too.
+                    () = stop.received() => break,
+                    () = self.reload(&mut reloader, &issuer) => {}
+                },
+                error = issuer.failed() => return Err(Failure::failed(error)),
+            }
+        }
+        issuer.shutdown().await.map_err(Failure::failed)?;
+        Ok(Exit::Ok)
     }
-    issuer.shutdown().await.map_err(Failure::failed)?;
-    Ok(Exit::Ok)
+
+    /// Hands the settings to the running issuer once more, and has clients and keys of the store read again.
+    async fn reload(&self, reloader: &mut Reloader, issuer: &RunningIssuer) {
+        let apply = async |everything| {
+            let settings = self.settings(everything)?;
+            let applied = issuer.apply(&settings).await;
+            applied.map_err(|error| Failure::issuer(&error))
+        };
+        reloader.reload(apply).await;
+    }
+
+    /// The issuer's settings; what the command line says wins over the configuration.
+    fn settings(&self, everything: Everything) -> Result<IssuerSettings, Failure> {
+        let mut settings = self.config.issuer_of(everything)?;
+        if let Some(listen) = self.listen {
+            settings.listen = listen;
+        }
+        if let Some(store) = &self.store {
+            settings.store.clone_from(store);
+        }
+        Ok(settings)
+    }
 }
 
-/// What a signal asks for.
-enum Request {
-    Stop,
-    Reload,
-}
-
-struct Signals {
+/// SIGINT and SIGTERM.
+struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
 }
 
-impl Signals {
+impl StopSignals {
     fn install() -> Result<Self, Failure> {
         let handler = |kind| {
             signal(kind)
@@ -105,15 +115,14 @@ impl Signals {
         Ok(Self {
             interrupt: handler(SignalKind::interrupt())?,
             terminate: handler(SignalKind::terminate())?,
-            hangup: handler(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> Request {
+    /// Waits for the first of them.
+    async fn received(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.hangup.recv() => Request::Reload,
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

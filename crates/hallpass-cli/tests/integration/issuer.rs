@@ -140,7 +140,7 @@ fn an_imported_key_is_published_after_a_hangup_without_a_restart() {
     assert!(!outcome.stdout.contains("nWGxne_9"), "no private part");
 
     signal(&issuer.child, "HUP");
-    issuer.wait_for_log("read again");
+    issuer.wait_for_log("loaded again");
     let keys = issuer.key_ids();
     assert!(
         keys.contains(&"moved".to_owned()) && keys.contains(&old[0]),
@@ -171,14 +171,14 @@ fn a_changed_file_is_taken_without_a_signal_and_a_broken_one_keeps_the_last_good
     assert_eq!(issuer.metric("issuer_clients"), "1");
 
     fs::write(&file, configuration(2)).unwrap();
-    issuer.wait_for_log("read again");
+    issuer.wait_for_log("loaded again");
     assert_eq!(issuer.metric("issuer_clients"), "2");
     let success = issuer.metric("config_last_reload_success_timestamp_seconds");
 
     let broken = configuration(3).replace("client-id: client-1", "client-id: client-0");
     fs::write(&file, broken).unwrap();
+    // One line says both: that the last good one stays in effect, and why.
     issuer.wait_for_log("client-id: is the same as in an entry before");
-    issuer.wait_for_log("the last good one stays in use");
     assert_eq!(issuer.metric("issuer_clients"), "2");
     let refused = issuer.metric("config_reloads_total{result=\"refused\"}");
     assert_eq!(refused, "1");
@@ -188,7 +188,7 @@ fn a_changed_file_is_taken_without_a_signal_and_a_broken_one_keeps_the_last_good
     );
 
     fs::write(&file, configuration(3)).unwrap();
-    issuer.wait_for_log("read again");
+    issuer.wait_for_log("loaded again");
     assert_eq!(issuer.metric("issuer_clients"), "3");
     assert_eq!(issuer.metric("config_reloads_total{result=\"ok\"}"), "2");
 
@@ -218,7 +218,7 @@ fn a_file_that_is_being_written_is_not_taken_before_its_end() {
         assert_eq!(issuer.metric("issuer_clients"), "2");
     }
     fs::write(&file, configuration(3)).unwrap();
-    issuer.wait_for_log("read again");
+    issuer.wait_for_log("loaded again");
     assert_eq!(issuer.metric("issuer_clients"), "3");
     assert_eq!(issuer.stop(), 0);
 }

@@ -195,3 +195,37 @@ async fn the_first_refusal_is_an_increase() {
     let rig = Rig::start(&named("one"), INTERVAL);
     rig.refused(0).await;
 }
+
+#[tokio::test]
+async fn settings_that_were_refused_are_tried_again_until_they_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hallpass.yaml");
+    fs::write(&file, named("before")).unwrap();
+    let loader = Loader::new("hallpass").file(&file);
+    let mut reloader = Reloader::new(loader).unwrap().every(INTERVAL);
+    reloader.load::<Settings>().unwrap();
+    let metrics = reloader.metrics().clone();
+    let (sender, mut taken) = unbounded_channel();
+    let mut tries = 0;
+    let running = tokio::spawn(reloader.run(move |settings: Settings| {
+        tries += 1;
+        if tries < 4 {
+            return std::future::ready(Err(BoxError::from("the store is locked")));
+        }
+        sender.send(settings).unwrap();
+        std::future::ready(Ok(()))
+    }));
+    fs::write(&file, named("after")).unwrap();
+    let settings = tokio::time::timeout(PATIENCE, taken.recv()).await.unwrap();
+    assert_eq!(settings.unwrap().service.name.as_deref(), Some("after"));
+    running.abort();
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    // Said and counted once, however often it was tried.
+    assert!(
+        text.contains("hallpass_config_reloads_total{result=\"refused\"} 1"),
+        "{text}"
+    );
+}
