@@ -44,6 +44,16 @@ use report::CallReport;
 /// [`HostGuardLayer`](crate::HostGuardLayer) below.
 ///
 /// With a token in memory it adds no allocation, provided the request has a header already or room for one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_client::{BearerLayer, Identity};
+/// use hallpass_clock::SystemClock;
+///
+/// // Calls to `order-service` carry the token of the user who is waiting.
+/// let relay = BearerLayer::new("order-service", Identity::Relay, Arc::new(SystemClock::new()));
+/// # let _ = relay;
+/// ```
 #[derive(Clone)]
 pub struct BearerLayer {
     plan: Arc<Plan>,

@@ -10,6 +10,18 @@ use crate::Clock;
 /// Starts at 2026-01-01T00:00:00Z unless told otherwise. Wall time and monotonic time move together;
 /// only [`ManualClock::set`] lets the wall clock jump while monotonic time stays, as an
 /// administrator's correction does. Clones show and move the same time.
+///
+/// ```
+/// # #[cfg(feature = "test-util")] {
+/// use hallpass_clock::{Clock, ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new();
+/// let before = clock.now();
+/// clock.advance(Duration::from_secs(600));
+/// assert_eq!(clock.now(), before + Duration::from_secs(600));
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     state: Arc<Mutex<ManualTime>>,

@@ -24,6 +24,20 @@ const ELSEWHERE: [Key; 3] = [
 /// Everything below the prefix that a service reads, checked.
 ///
 /// A service with sections of its own puts this beside them: see [`Configuration`].
+///
+/// ```
+/// use hallpass::{Settings, config::Loader};
+///
+/// let yaml = "hallpass: { service: { name: order-service } }";
+/// let loaded = Loader::new("hallpass").text("example", yaml).load::<Settings>()?;
+/// let name = loaded.settings().service.name.as_ref();
+/// assert_eq!(name.map(ToString::to_string).as_deref(), Some("order-service"));
+///
+/// let misspelt = Loader::new("hallpass").text("example", "hallpass: { servise: {} }");
+/// let problems = misspelt.load::<Settings>().unwrap_err();
+/// assert!(problems.to_string().contains("did you mean `service`?"));
+/// # Ok::<(), hallpass::config::Problems>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `service`: who this process is and where it listens.

@@ -9,6 +9,16 @@ use super::mode::Mode;
 use super::pattern::PathPattern;
 
 /// What a route asks of its caller.
+///
+/// ```
+/// use hallpass_resource::Rule;
+///
+/// let read = Rule::all_scopes("orders:read".parse()?);
+/// assert_eq!(read.to_string(), "scopes(all: orders:read)");
+/// let internal = Rule::InternalOnly("internal-service".parse()?);
+/// assert_eq!(internal.to_string(), "internal-only(internal-service)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rule {
@@ -73,6 +83,18 @@ impl fmt::Display for Rule {
 }
 
 /// One rule with the requests that it is for.
+///
+/// ```
+/// use hallpass_resource::{Mode, RouteRule, Rule};
+/// use http::Method;
+///
+/// // Only counted at first, not refused: for a roll-out.
+/// let rule = RouteRule::new("/orders/{id}".parse()?, Rule::Authenticated)
+///     .methods([Method::GET])
+///     .mode(Mode::Report);
+/// # let _ = rule;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRule {
     pub(super) pattern: PathPattern,
