@@ -1,4 +1,4 @@
-//! What is measured, how, and against whom: see `bench/README.md`.
+//! What is measured, how, and compared with what: see `bench/README.md`.
 //!
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 

@@ -64,7 +64,7 @@ fn measure(key: &SigningKey, what: &str, cached: bool) -> Outcome<Row> {
     Ok(Row::new(name, times))
 }
 
-/// The result of a future that waits for nothing: the keys are at hand.
+/// The result of a future that waits for nothing: the keys are there.
 fn at_once<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),

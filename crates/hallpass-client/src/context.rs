@@ -1,4 +1,4 @@
-//! The identity context: who the work at hand is done for.
+//! The identity context: for whom the current work is done.
 //!
 //! A [`SecurityContext`](hallpass_token::SecurityContext) travels in two places:
 //!

@@ -1,9 +1,9 @@
-//! Time, through one door.
+//! The one source of time.
 //!
-//! Everything in Hallpass that asks what time it is asks a [`Clock`], so that a test can hold time still or
-//! drive it on by hand. [`SystemClock`] is the single place in the workspace that reads the clocks of the
-//! operating system; `clippy.toml` forbids it everywhere else. Timers are another matter: they go through
-//! tokio, whose paused clock tests can drive as well.
+//! Everything in Hallpass that asks what time it is asks a [`Clock`], so that a test can stop time or
+//! move it by hand. [`SystemClock`] is the single place in the workspace that reads the clocks of the
+//! operating system; `clippy.toml` forbids it everywhere else. Timers are not read here: they are
+//! tokio's, and a test can pause and move them too.
 //!
 //! ```
 //! use hallpass_clock::{Clock, SystemClock};
@@ -14,7 +14,7 @@
 //! ```
 //!
 //! With the feature `test-util` there are two clocks for tests: `ManualClock`, which stands still until it is told
-//! to move, and `TokioClock`, which goes with tokio's timers.
+//! to move, and `TokioClock`, which follows tokio's timers.
 
 #[cfg(feature = "test-util")]
 mod manual_clock;
@@ -31,7 +31,7 @@ pub use tokio_clock::TokioClock;
 
 /// A source of wall-clock and monotonic time.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// Wall-clock time: what `iat`, `nbf` and `exp` are compared with. It may jump when a machine is set right.
+    /// Wall-clock time: what `iat`, `nbf` and `exp` are compared with. It may jump when somebody corrects the clock of the machine.
     fn now(&self) -> SystemTime;
 
     /// Time since some fixed moment of this clock; it never goes back. Ages, back-off and windows use it.

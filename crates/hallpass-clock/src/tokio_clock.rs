@@ -1,4 +1,4 @@
-//! A clock that goes with tokio's timers.
+//! A clock that follows tokio's timers.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

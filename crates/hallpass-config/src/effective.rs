@@ -140,7 +140,7 @@ a:
     }
 
     #[test]
-    fn a_value_can_not_forge_a_line() {
+    fn a_value_cannot_forge_a_line() {
         let shown = render(&[value("a", "x\nb: y\u{1b}[2J", "flag")]);
         assert_eq!(shown.lines().count(), 1);
         assert!(!shown.contains('\u{1b}'));

@@ -1,4 +1,4 @@
-//! What keys there are.
+//! The keys of a section.
 //!
 //! Each section has one table of [`Key`]s. Readers take defaults and bounds from it, unknown keys are found by it,
 //! environment names are matched against it, and the reference page is written from it.
@@ -23,7 +23,7 @@ pub struct Key {
     kind: Kind,
     /// As it would be written in a file; `None` if nothing stands in for an absent value.
     default: Option<&'static str>,
-    /// Told instead of a default where that is no fixed text.
+    /// Shown instead of a default that is not a fixed text.
     otherwise: &'static str,
     /// Meaning, as sentences.
     doc: &'static str,
@@ -88,10 +88,10 @@ impl Key {
         }
     }
 
-    /// A section below the prefix that is known but not read here: whatever stands in it is left alone, unset
-    /// placeholders included. It is no part of the reference.
+    /// A section below the prefix that is known but not read here: its content is not looked at, unset
+    /// placeholders included. It is not part of the reference.
     ///
-    /// Where the same name is among the keys of a [`Configuration`](crate::Configuration) in earnest too, it is read.
+    /// A [`Configuration`](crate::Configuration) that also has a key of this name with another kind reads it.
     #[must_use]
     pub const fn elsewhere(name: &'static str) -> Self {
         Self::new(name, Kind::Elsewhere, "")
@@ -114,7 +114,7 @@ impl Key {
         self
     }
 
-    /// Says in the reference that the key has to be there. That it is there is the business of
+    /// Says in the reference that the key has to be there. What checks it is
     /// [`Section::required`](crate::Section::required).
     #[must_use]
     pub const fn required(self) -> Self {
@@ -200,7 +200,7 @@ pub(crate) fn find<'k>(keys: &'k [Key], name: &str) -> Option<&'k Key> {
     keys.iter().find(|key| key.name == name)
 }
 
-/// Each name once: who reads a section wins over who only knows that there is one.
+/// Each name once: a section that is read wins over one that is only known.
 pub(crate) fn without_doubles(keys: Vec<Key>) -> Vec<Key> {
     let mut known: Vec<Key> = Vec::with_capacity(keys.len());
     for key in keys {

@@ -12,7 +12,7 @@ const SHOWN_KEY_BYTES: usize = 64;
 
 /// Takes a key apart as Spring does: `a.b` are two keys, `a[0]` is an element, `[a.b]` is one key with a dot in it.
 ///
-/// What cannot be taken apart is one key, and no known one.
+/// A text that cannot be taken apart is one key, which is not a known one.
 pub(crate) fn parse(key: &str) -> Vec<Segment> {
     split(key).unwrap_or_else(|| vec![Segment::Key(key.to_owned())])
 }

@@ -1,4 +1,4 @@
-//! YAML, environment and files into checked settings: every problem at once, no secret echoed.
+//! YAML, environment and files into checked settings: every problem at once, no secret repeated.
 //!
 //! A [`Loader`] takes the sources of a configuration and gives back what a [`Configuration`] makes of them, in which
 //! every value has been checked, or [`Problems`]: all that is wrong, each with its file, line, column and full key, and
@@ -13,7 +13,7 @@
 //! This is also the one crate that reads the environment ([`environment`]) and files of the user ([`files`]).
 //!
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
-//! by whoever uses the value. It starts no thread: [`WatchedLoader`] says when a source has changed, if it is asked.
+//! by the code that uses the value. It starts no thread: [`WatchedLoader`] says when a source has changed, if it is asked.
 
 mod configuration;
 mod effective;

@@ -116,7 +116,7 @@ impl Loader {
     ///
     /// # Errors
     /// All problems of all sources at once, in the order of their lines. If a source cannot be read at all, only
-    /// what is wrong with the reading is told: the rest would be guesswork.
+    /// the problems of reading are reported: all others would be guesses.
     pub fn load<T: Configuration>(&self) -> Result<Loaded<T>, Problems> {
         self.load_with_sources().0
     }
@@ -155,7 +155,7 @@ impl Loader {
         (loaded, sources)
     }
 
-    /// `None` when something is wrong; what that is stands in `report`.
+    /// `None` when something is wrong; `report` says what.
     fn read_keys<T: Configuration>(
         &self,
         is_read: impl Fn(Option<&Key>) -> bool,

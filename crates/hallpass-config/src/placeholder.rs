@@ -36,7 +36,7 @@ impl Fault {
             Self::Unset(name) => {
                 format!("needs the environment variable {name}, which is not set and has no default")
             }
-            Self::Name => "has a placeholder that is not set, or whose name is no name of an \
+            Self::Name => "has a placeholder that is not set, or whose name is not a name of an \
                 environment variable; write ${NAME} or ${NAME:default}, and \\${ for the characters themselves"
                 .to_owned(),
             Self::Open => "has a placeholder without its closing brace; write \\${ for the characters \
@@ -90,7 +90,7 @@ pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report
     }
 }
 
-/// Fills in one text. What comes out of the environment is taken literally, so nothing goes round in circles.
+/// Fills in one text. What comes out of the environment is taken literally, so that a value never refers to itself.
 pub(crate) fn expand(text: &str, variables: &Variables) -> Result<Secret, Vec<Fault>> {
     let mut expansion = Expansion {
         variables,

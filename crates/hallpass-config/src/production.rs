@@ -9,7 +9,7 @@ const STAGES: [&str; 4] = [
     "APP_ENV",
     "RUST_ENV",
 ];
-/// Names of the stage that nobody develops on.
+/// Names of the production stage.
 const PRODUCTION: [&str; 2] = ["production", "prod"];
 /// Set in every container that Kubernetes starts.
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";

@@ -18,7 +18,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The secret itself. Whoever calls this takes care that it reaches no log, error or metric.
+    /// The secret itself. The caller must keep it out of logs, errors and metrics.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

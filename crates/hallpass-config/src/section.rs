@@ -74,7 +74,7 @@ impl<'a> Section<'a> {
             place: mapping.map_or(place, |node| &node.place).clone(),
             node: mapping,
             parent: None,
-            // Where something else stands, it would be idle to list what is missing.
+            // Something that is not a mapping has no keys, so a list of missing ones would not help.
             is_in_use: node.is_none() || mapping.is_some(),
         };
         section.check_keys();
@@ -175,7 +175,7 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// The sections in the list `key`; none if it is absent or no list. They inherit nothing by themselves.
+    /// The sections in the list `key`; none if it is absent or not a list. They inherit nothing by themselves.
     pub fn sections(&self, key: &str) -> Vec<Self> {
         let Some(node) = self.own(key) else {
             return Vec::new();

@@ -6,9 +6,9 @@ use url::{Host, Url};
 
 /// A URL as RFC 3986 has it, for addresses that secrets are sent to or that others trust.
 ///
-/// Browsers repair much before they call it wrong: they drop line ends, and take `https:/host`
+/// Browsers repair many mistakes silently: they drop line ends, and take `https:/host`
 /// and `https:\\host` for `https://host`. What would be repaired is refused here.
-/// Scheme, host, user name and fragment are not checked: that is up to whoever knows what the address is for.
+/// Scheme, host, user name and fragment are not checked: the code that knows what the address is for does that.
 #[must_use]
 pub fn strict_url(text: &str) -> Option<Url> {
     let (_, rest) = text.split_once("://")?;

@@ -5,7 +5,7 @@ const MAX_BYTES: usize = 64;
 
 /// The nearest of `known`, if one is near enough to be worth a question.
 ///
-/// `clientId` and `client_id` are near to `client-id` whatever their distance; else one letter in three may differ.
+/// `clientId` and `client_id` are near to `client-id` at any distance; else one letter in three may differ.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_BYTES {
         return None;

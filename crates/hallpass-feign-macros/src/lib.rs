@@ -2,7 +2,7 @@
 //!
 //! **Promise**: a trait that compiles under this macro has every `{placeholder}` bound to exactly one argument,
 //! a body only where the verb allows one, no header that identity or framing owns, and futures that are `Send`.
-//! Whatever is wrong is reported at once, at the argument or the attribute that is to blame.
+//! All problems are reported at once, each at the argument or the attribute that has it.
 //!
 //! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body` and `Result` are known by
 //! their last path segment, so an alias for one of them is taken for a JSON type.
@@ -52,7 +52,7 @@ use proc_macro::TokenStream;
 /// An argument that is none of these is an error: a body is always marked.
 ///
 /// # The return type
-/// `Result<T, FeignError>`. `T` is read from JSON, except: `()` (the answer is thrown away), `Bytes` (as it came),
+/// `Result<T, FeignError>`. `T` is read from JSON, except: `()` (the body of the response is not read), `Bytes` (as it came),
 /// `Body` (streamed as it comes), `Option<U>` (404 and 204 are `None`, everything else as `U` in JSON).
 ///
 /// # What is made

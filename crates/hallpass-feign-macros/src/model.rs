@@ -26,7 +26,7 @@ pub(crate) struct ClientModel {
 }
 
 impl ClientModel {
-    /// Reads the trait; `None` when `problems` has grown so much that nothing sensible can be made.
+    /// Reads the trait; `None` when `problems` has grown so much that nothing useful can be made.
     pub(crate) fn read(
         attribute: TokenStream,
         item: &ItemTrait,

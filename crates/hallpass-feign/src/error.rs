@@ -18,6 +18,15 @@ pub use detail::{ArgumentProblem, DecodeError, ErrorBody};
 ///
 /// The text never holds a token, a header, an argument's value or a body, so it can be logged as it is. Every variant
 /// can be made in a test. [`FeignError::code`] is stable and listed in `docs/errors.md`.
+///
+/// ```
+/// use hallpass_feign::FeignError;
+///
+/// let error = FeignError::NoIdentity;
+/// assert_eq!(error.code(), "no_identity");
+/// assert!(!error.is_retryable(), "the same call fails again");
+/// assert!(!error.reaches_fallback(), "a fallback must not hide it");
+/// ```
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FeignError {

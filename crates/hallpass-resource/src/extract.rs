@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::challenge::Challenger;
 use crate::error::Denial;
 
-/// Whoever calls: a user, a service, or a service that acts for a user. Dereferences to the [`SecurityContext`].
+/// The caller: a user, a service, or a service that acts for a user. Dereferences to the [`SecurityContext`].
 ///
 /// ```
 /// use hallpass_resource::Caller;

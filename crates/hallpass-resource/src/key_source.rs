@@ -1,6 +1,6 @@
 //! Where an issuer's public keys come from, and how long they are believed.
 //!
-//! Requests read an immutable snapshot without a lock. Whoever finds it old starts a fetch in a task of its own, one
+//! Requests read an immutable snapshot without a lock. A request that finds it old starts a fetch in a task of its own, one
 //! at a time; a caller that goes away does not cancel the fetch of the others.
 //!
 //! | the snapshot is | a request |
@@ -202,7 +202,7 @@ impl KeySource {
                 }
                 FetchStart::Wait(fetch) => {
                     let joined = fetch.joined;
-                    // A failure was logged by the fetch; the token is judged by the keys at hand.
+                    // A failure was logged by the fetch; the token is judged by the keys that are here.
                     let _ = fetch.outcome().await;
                     let known = self
                         .shared

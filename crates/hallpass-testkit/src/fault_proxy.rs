@@ -18,7 +18,7 @@ pub enum Fault {
     Pass,
     /// Waits this long before each connection to the upstream, then passes bytes.
     Delay(Duration),
-    /// Accepts and swallows: nothing ever comes back. A new connection hangs, an open one goes silent.
+    /// Accepts and reads, and sends nothing back. A new connection hangs, an open one goes silent.
     BlackHole,
     /// Closes the listening socket, so that the system answers "connection refused"; open connections end.
     Refuse,
@@ -137,7 +137,7 @@ async fn accept(listener: Option<&TcpListener>) -> Option<TcpStream> {
     }
 }
 
-/// The port was ours a moment ago; tokio sets `SO_REUSEADDR`, so only another process could stand in the way.
+/// The port was ours a moment ago; tokio sets `SO_REUSEADDR`, so only another process could prevent it.
 async fn rebind(address: SocketAddr) -> Option<TcpListener> {
     TcpListener::bind(address).await.ok()
 }

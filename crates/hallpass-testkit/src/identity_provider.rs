@@ -41,7 +41,7 @@ impl TestIdentityProvider {
     /// A token for `user` with the scope `orders:read`, issued at `now` for an hour.
     ///
     /// # Errors
-    /// When `user` is no subject.
+    /// When `user` cannot be a subject.
     pub fn token(&self, user: &str, now: UnixTime) -> Result<AccessToken, BoxError> {
         let mut claims = TokenClaims::new(
             Self::ISSUER.parse()?,
@@ -54,10 +54,10 @@ impl TestIdentityProvider {
         self.sign(&claims, now)
     }
 
-    /// Signs whatever claims.
+    /// Signs these claims.
     ///
     /// # Errors
-    /// When they would make no token, as when they have expired at `now`.
+    /// When they cannot be a token, for example because they have expired at `now`.
     pub fn sign(&self, claims: &TokenClaims, now: UnixTime) -> Result<AccessToken, BoxError> {
         Ok(sign(claims, &self.key, now)?)
     }

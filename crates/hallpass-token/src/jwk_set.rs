@@ -94,7 +94,7 @@ impl JwkSet {
     /// Reads a set. An empty one is fine: it verifies nothing.
     ///
     /// # Errors
-    /// [`JwkSetError`] when the document is not a set at all. Unusable keys are no error.
+    /// [`JwkSetError`] when the document is not a set at all. Unusable keys are not an error.
     pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
         if json.len() > MAX_JWK_SET_BYTES {
             return Err(JwkSetError::TooLarge);

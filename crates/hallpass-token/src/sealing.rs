@@ -133,7 +133,7 @@ impl Sealer {
         Ok(Zeroizing::new(BASE64.encode(bytes.as_ref())))
     }
 
-    /// A fresh salt for [`derive`](Self::derive), 16 bytes. It is kept beside what is sealed and is no secret.
+    /// A fresh salt for [`derive`](Self::derive), 16 bytes. It is kept beside what is sealed and is not a secret.
     ///
     /// # Errors
     /// [`SealingError::Random`] when the operating system gives no random numbers.

@@ -1,4 +1,4 @@
-//! What a call needs from the world around it, in one value.
+//! Connections, addresses and time for outgoing calls, in one value.
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 
 use crate::discovery::DiscoverError;
 
-/// What came of one attempt at one instance: what the breaker and the retry go by, whatever the caller's own types are.
+/// How one attempt at one instance ended. Breaker and retry decide by this, so the caller may have types of its own.
 ///
 /// Implemented for the error of each kind of caller, for responses, and for a `Result` of two that implement it.
 pub trait Outcome {
@@ -28,7 +28,7 @@ pub enum RetryAdvice {
     Unsent,
     /// The callee may have acted on it, so it may be sent again only when doing it twice does no harm.
     MayHaveActed {
-        /// The callee's own wish for a pause; zero without one.
+        /// How long the callee asks to wait; zero when it does not say.
         after: Duration,
     },
 }

@@ -1,11 +1,11 @@
-//! Chance for jitter and for the choice of an instance. Not for secrets.
+//! Random numbers for jitter and for the choice of an instance. Not for secrets.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number below `limit`, each as likely as the others; 0 for a limit of 0. Anybody who has seen some can tell the next
-/// ones, so nothing secret may be made of them.
+/// A number below `limit`, each as likely as the others; 0 for a limit of 0. The next ones can be computed from some of
+/// them, so they must not be used for anything secret.
 ///
 /// It is SplitMix64 over a counter that the process shares, seeded once by the standard library's own random keys.
 #[must_use]

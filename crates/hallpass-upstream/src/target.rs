@@ -8,7 +8,7 @@ use crate::discovery::Instance;
 
 /// Where a request goes: the service that the caller means and the instance that was chosen for it.
 ///
-/// Whoever chooses an instance writes it into the request with [`Target::apply_to`]; the host guard of
+/// The code that chooses an instance writes it into the request with [`Target::apply_to`]; the host guard of
 /// `hallpass-client` compares it with what is about to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {

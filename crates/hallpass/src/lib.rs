@@ -14,7 +14,7 @@
 //! use axum::{Json, Router, http::Method, routing::get};
 //! use hallpass::prelude::*;
 //!
-//! // The remote service is a trait. `relay`: it sees the customer herself, not this service.
+//! // The remote service is a trait. `relay`: it sees the customer, not this service.
 //! #[feign_client(name = "logistics-service", path = "/logistics", identity = "relay")]
 //! trait Logistics {
 //!     #[get("/orders/{order_id}/status")]
@@ -43,7 +43,7 @@
 //!     .build()?;
 //!
 //! let order = async move |customer: CurrentUser| {
-//!     // The customer's token goes along by itself.
+//!     // The customer's token is sent with the call.
 //!     let status = logistics.status(1001).await.unwrap_or_default();
 //!     Json([customer.subject().to_string(), status])
 //! };

@@ -1,7 +1,7 @@
 //! Settings that change while the process runs.
 //!
 //! A [`Reloader`] loads settings again when the process gets SIGHUP, and when a file that they came from (a YAML file, or
-//! one that a `-file` key names) holds something else. What cannot be used is said once in the log, with all problems, and
+//! one that a `-file` key names) holds something else. A configuration that cannot be used is logged once, with all problems, and
 //! counted; the last good settings stay in effect.
 //!
 //! ```no_run

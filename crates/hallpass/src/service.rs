@@ -26,6 +26,16 @@ const UNNAMED: &str = "service";
 /// resource server over one transport, one discovery and one clock. Cheap to clone.
 ///
 /// A service that needs only one of them takes it from its own library instead.
+///
+/// ```
+/// use hallpass::{Hallpass, Settings, config::Loader};
+///
+/// let yaml = "hallpass: { discovery: { static: { order-service: ['127.0.0.1:8080'] } } }";
+/// let settings = Loader::new("hallpass").text("example", yaml).load::<Settings>()?.into_settings();
+/// let hallpass = Hallpass::from_settings(&settings)?;
+/// assert!(hallpass.metrics().text().ends_with("# EOF\n"));
+/// # Ok::<(), hallpass::BoxError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Hallpass {
     shared: Arc<Shared>,
@@ -89,7 +99,7 @@ impl Hallpass {
     /// `discovery.static` change. Settings that need a restart (the section `service`) are named in the log and stay.
     ///
     /// # Errors
-    /// What one of the parts says against its section. Then nothing has changed.
+    /// The error of the first part that cannot use its section. Then nothing has changed.
     pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
         let mut current = self.settings();
         self.check(settings)?;
@@ -157,7 +167,7 @@ impl Hallpass {
         &self.shared.network.clock
     }
 
-    /// Everything that can be said against settings before the first part takes them.
+    /// Lets every part check its settings before the first one takes them.
     fn check(&self, settings: &Settings) -> Result<(), Error> {
         AuthTokenService::from_settings(&settings.internal_token, &self.shared.network)?;
         #[cfg(feature = "resource")]

@@ -115,12 +115,18 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "whoever starts it reads the address")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the person who starts it reads the address"
+)]
 fn say(text: &str) {
     println!("{text}");
 }
 
-#[expect(clippy::print_stderr, reason = "whoever starts it reads what is wrong")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the person who starts it reads what is wrong"
+)]
 fn fail(problem: &impl std::fmt::Display, code: u8) -> ExitCode {
     eprintln!("{problem}");
     ExitCode::from(code)

@@ -34,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
 
 #[expect(
     clippy::print_stdout,
-    reason = "for whoever has started it in a terminal"
+    reason = "for the person who has started it in a terminal"
 )]
 fn print_curl(shop: &Shop) -> Result<(), BoxError> {
     let now = SystemClock::new().now().into();

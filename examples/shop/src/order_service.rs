@@ -94,7 +94,7 @@ impl OrderService {
             .with_state(self))
     }
 
-    /// Where the parcel of an order is, for whoever this is asked for.
+    /// Where the parcel of an order is, for the user who asks.
     pub async fn shipment(&self, order_id: u32) -> Result<Shipment, FeignError> {
         self.logistics.shipment(order_id).await
     }

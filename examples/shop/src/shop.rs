@@ -19,7 +19,7 @@ use crate::{Running, logistics_service, order_service, service_system};
 const INTERNAL_TOKEN_YAML: &str = include_str!("../config/internal-token.yaml");
 /// Where things are, and whose tokens count.
 const SHOP_YAML: &str = include_str!("../config/shop.yaml");
-/// The issuer's settings, for whoever starts one.
+/// The issuer's settings, for code that starts one.
 pub const SERVICE_AUTH_YAML: &str = include_str!("../config/service-auth.yaml");
 
 /// The listening sockets; bound before anything starts, so that each can be told of the others.

@@ -20,7 +20,7 @@ pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;
 /// The token is read without a lock; the rest is behind a mutex that is held for a few instructions and never across
 /// an await. `failing` and `quiet_until` copy what the mutex guards to where the hot path can see it without taking
 /// it. They are written under the mutex only, so the last writer is right, and read `Relaxed`, because they decide
-/// nothing: whoever acts on an old value takes the mutex and finds out there, or lets one renewal go to the next call.
+/// nothing: a reader of an old value takes the mutex and finds out there, or lets one renewal go to the next call.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) key: TokenKey,
@@ -29,7 +29,7 @@ pub(crate) struct Entry {
     slot: ArcSwapOption<Minted>,
     keeps: bool,
     /// Another entry has taken this one's place, or none: the settings have changed. Calls that hold it go on with it;
-    /// the next ones look for the new one. Read `Relaxed`: whoever sees it takes the lock of all entries next, and a
+    /// the next ones look for the new one. Read `Relaxed`: code that sees it takes the lock of all entries next, and a
     /// call that does not see it yet began while the settings changed.
     retired: AtomicBool,
     /// Whether what tiers hold for this key may be a token of the credential that another one has replaced. Until the

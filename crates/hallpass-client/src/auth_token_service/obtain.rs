@@ -22,7 +22,7 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
     /// How long a token is used at most, and when it is renewed.
     fn cache_life(&self) -> CacheLife;
 
-    /// Makes one request. It ends within a limit of its own: whoever waits for it has no other.
+    /// Makes one request. It ends within a limit of its own: those who wait for it have no other.
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>>;
 }
 

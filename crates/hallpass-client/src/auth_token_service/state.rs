@@ -23,7 +23,7 @@ use crate::metrics::ClientMetrics;
 const OVERDUE_WAIT: Duration = Duration::from_millis(100);
 
 pub(crate) struct TokenServiceState {
-    /// Swapped while the entries are locked, and read under that lock by whoever looks for an entry: so each entry that
+    /// Swapped while the entries are locked, and read under that lock by the code that looks for an entry: so each entry that
     /// is found belongs to the snapshot of that moment.
     snapshot: ArcSwap<Snapshot>,
     entries: Entries,

@@ -14,7 +14,7 @@ tokio::task_local! {
     static CURRENT: Option<SecurityContext>;
 }
 
-/// The identity of the work at hand, or `None` outside any [`scope`] (and inside a scope of `None`).
+/// The identity of the current work, or `None` outside any [`scope`] (and inside a scope of `None`).
 ///
 /// Costs one thread-local read and one reference count. Expiry is not checked here.
 #[must_use]
@@ -51,6 +51,17 @@ pub fn sync_scope<R>(context: impl Into<Option<SecurityContext>>, work: impl FnO
 }
 
 /// `tokio::spawn` that carries the [`current`] identity over to the new task.
+///
+/// ```
+/// use hallpass_client::context::{current, spawn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // In a handler this is the caller; outside a request it is `None`.
+/// let subject = spawn(async { current().map(|caller| caller.subject().to_string()) }).await?;
+/// assert_eq!(subject, None);
+/// # Ok(()) }
+/// ```
 ///
 /// # Panics
 /// As `tokio::spawn`: outside a tokio runtime.

@@ -30,7 +30,7 @@ fn user(name: &str) -> SecurityContext {
     )
 }
 
-/// The name of whoever the code at hand works for.
+/// The name of the user that the current code works for.
 fn who() -> Option<String> {
     current().map(|context| context.subject().to_string())
 }

@@ -168,7 +168,7 @@ async fn settings_become_a_service_that_authenticates_over_http_as_rfc_6749_says
 }
 
 #[tokio::test]
-async fn a_token_request_carries_no_identity_of_whoever_needed_the_token() {
+async fn a_token_request_carries_no_identity_of_the_caller_that_needed_the_token() {
     use hallpass_client::context;
     use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 

@@ -119,7 +119,7 @@ async fn an_expired_token_is_not_relayed_whatever_when_absent_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_can_not_stand_in_a_header_is_not_relayed() {
+async fn a_token_that_cannot_stand_in_a_header_is_not_relayed() {
     let setup = setup();
     let context = SecurityContext::new(
         setup.alice(60).claims().clone(),
@@ -152,7 +152,7 @@ async fn exchange_is_answered_with_a_clear_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_token_that_can_not_be_had_fails_the_call_before_anything_is_sent() {
+async fn a_service_token_that_cannot_be_had_fails_the_call_before_anything_is_sent() {
     let setup = setup();
     setup.issuer.set(Mode::Down);
     for when_absent in [WhenAbsent::Fail, WhenAbsent::None] {

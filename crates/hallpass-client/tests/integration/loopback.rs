@@ -42,7 +42,7 @@ where
             });
             tokio::spawn(async move {
                 let server = auto::Builder::new(TokioExecutor::new());
-                // A client that goes away is its own affair.
+                // A client may go away; that is not an error here.
                 _ = server.serve_connection(TokioIo::new(stream), service).await;
             });
         }
@@ -50,7 +50,7 @@ where
     address
 }
 
-/// Writes `answer` to whoever sends a request, byte for byte, and keeps the connection open.
+/// Writes `answer` to each client that sends a request, byte for byte, and keeps the connection open.
 async fn serve_bytes(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

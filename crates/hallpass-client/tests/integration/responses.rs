@@ -151,7 +151,7 @@ async fn an_absurd_life_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_not_stand_behind_bearer_is_no_token() {
+async fn what_cannot_stand_behind_bearer_is_no_token() {
     let long = "x".repeat(MAX_ACCESS_TOKEN_BYTES + 1);
     for token in [
         "",

@@ -99,7 +99,7 @@ impl<'a> Section<'a> {
         values
     }
 
-    /// The elements; `None` if one is no text.
+    /// The elements; `None` if one is not a text.
     fn items(&self, found: &Found<'a>) -> Option<Vec<Item<'a>>> {
         let item_path = |index| key_path::join_index(&found.path, index);
         match &found.node.value {
@@ -113,7 +113,7 @@ impl<'a> Section<'a> {
             }
             Value::List(items) => {
                 let items = items.iter().enumerate();
-                // All are looked at before the first that is no text makes the result `None`.
+                // All are looked at before the first that is not a text makes the result `None`.
                 let items: Vec<_> = items
                     .map(|(index, node)| self.item(item_path(index), node))
                     .collect();

@@ -1,4 +1,4 @@
-//! `MockX`: a closure per method, for the tests of whoever calls the service.
+//! `MockX`: a closure per method, for the tests of code that calls the service.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};

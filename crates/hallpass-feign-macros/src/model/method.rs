@@ -1,4 +1,4 @@
-//! A method of the trait: verb, path, arguments, answer.
+//! A method of the trait: verb, path, arguments, return type.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};

@@ -162,6 +162,9 @@ fn the_documentation_lists_every_code_and_where_it_goes() {
         }
     }
     for (code, ..) in documented {
-        assert!(table().iter().any(|row| row.1 == code), "{code} is no code");
+        assert!(
+            table().iter().any(|row| row.1 == code),
+            "{code} is not a code"
+        );
     }
 }

@@ -18,11 +18,11 @@ type Outcome = Result<(), KeysError>;
 /// Why a fetch is wanted.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FetchReason<'a> {
-    /// There are no keys that may be used; the token at hand names this key.
+    /// There are no keys that may be used; the current token names this key.
     Needed { kid: Option<&'a KeyId> },
     /// The keys are near or past their age.
     Renewal,
-    /// The token at hand names a key that is not in the set.
+    /// The current token names a key that is not in the set.
     UnknownKid { kid: &'a KeyId },
 }
 

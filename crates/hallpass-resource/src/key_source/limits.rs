@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longest time that a request waits for keys that are past their age while older ones are at hand.
+/// Longest time that a request waits for keys that are past their age while older ones are there.
 pub(super) const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
 /// Most bytes that a key set may have.
 pub(super) const MAX_KEY_SET_BYTES: usize = 256 * 1024;

@@ -118,7 +118,7 @@ const ROUTE_KEYS: &[Key] = &[
     Key::new(
         "rule",
         Kind::Choice(&["anonymous", "authenticated", "internal-only", "scopes"]),
-        "Who may call: anybody, whoever shows a valid token, services with `scope`, or tokens with the scopes in \
+        "Who may call: anybody, callers with a valid token, services with `scope`, or tokens with the scopes in \
         `all` and `any`.",
     )
     .required(),

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::support::app::key_source;
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
-/// Longest wait for new keys while older ones are at hand, as `KeySource` documents it.
+/// Longest wait for new keys while older ones are there, as `KeySource` documents it.
 const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
 
 const HTML: &str = "<!doctype html><title>Maintenance</title>";

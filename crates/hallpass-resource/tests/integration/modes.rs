@@ -230,7 +230,7 @@ async fn off_verifies_nothing_and_gives_no_identity() {
         app.metric("hallpass_verified_token_cache_requests_total"),
         0.0
     );
-    // The header is left to whatever older check stands behind; it is no identity.
+    // The header is left to an older check behind this one; it is not an identity.
     let response = get(app.address, "/headers", Some("old-token")).await;
     assert!(response.body.contains("old-token"), "{}", response.body);
 }
@@ -316,7 +316,7 @@ fn permit_all_does_not_start_beside_a_production_signal() {
         server.unwrap_err().problems,
         [SetupProblem::PermitAllInProduction { signal }]
     );
-    // The signal alone is no obstacle, nor is permit-all alone.
+    // The signal alone does not stop the start, and neither does permit-all alone.
     let builder = || ResourceServer::builder("shop", test_clock());
     assert!(
         builder()

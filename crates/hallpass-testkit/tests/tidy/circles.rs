@@ -1,4 +1,4 @@
-//! No two files import each other, be it over others: what can be read alone can be changed alone.
+//! No two files import each other, directly or over other files: what can be read alone can be changed alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 

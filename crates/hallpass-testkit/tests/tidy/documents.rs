@@ -75,7 +75,7 @@ fn a_broken_link_or_anchor_is_found() {
     let problems = broken_links(&document, |path| path != "docs/x.md");
     assert_eq!(problems, ["docs/a.md: x.md leads nowhere"]);
     let problems = broken_anchors(&document, &[SourceFile::new("docs/a.md", text)]);
-    assert_eq!(problems, ["docs/a.md: #gone is no heading there"]);
+    assert_eq!(problems, ["docs/a.md: #gone is not a heading there"]);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn broken_anchors(document: &SourceFile, all: &[SourceFile]) -> Vec<String> {
             continue;
         };
         if !headings(&target.text).contains(anchor) {
-            problems.push(format!("{}: {link} is no heading there", document.path));
+            problems.push(format!("{}: {link} is not a heading there", document.path));
         }
     }
     problems
@@ -257,7 +257,7 @@ fn changelog_problems(text: &str) -> Vec<String> {
     }
     for tag in text.lines().filter_map(|line| line.strip_prefix("### ")) {
         if !["Added", "Changed", "Fixed", "Removed", "Security"].contains(&tag) {
-            problems.push(format!("CHANGELOG.md: `{tag}` is no tag of ours"));
+            problems.push(format!("CHANGELOG.md: `{tag}` is not a tag of ours"));
         }
     }
     problems

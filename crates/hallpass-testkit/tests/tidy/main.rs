@@ -1,4 +1,4 @@
-//! The rules of the house that no compiler holds, each checked against the tree itself and against a
+//! The house rules that the compiler does not check, each checked against the tree itself and against a
 //! sample that breaks it, so that a check that checks nothing is noticed.
 //!
 //! The rules and their reasons are in `CONTRIBUTING.md`.

@@ -263,7 +263,7 @@ impl Module {
     }
 }
 
-/// Gathers the paths in code that is no test.
+/// Gathers the paths in code that is not a test.
 struct NamedPaths<'a> {
     module: &'a mut Module,
 }

@@ -1,5 +1,5 @@
-//! Every public name has exactly one path in its crate: who looks for it finds one place, and who imports it
-//! writes what everybody writes.
+//! Every public name has exactly one path in its crate: readers find it in one place, and all imports
+//! are the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 

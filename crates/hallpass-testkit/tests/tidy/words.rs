@@ -13,6 +13,9 @@ const UNFINISHED: [&str; 6] = [
     concat!("dbg", "!"),
 ];
 
+/// One word, written as two. In two halves, like the marks.
+const SPLIT_WORD: &str = concat!("can", " not");
+
 /// The type that holds a private key, and where code that is not a test may name it.
 const PRIVATE_KEY_TYPE: &str = "SigningKey";
 const MAY_NAME_THE_PRIVATE_KEY: [&str; 5] = [
@@ -34,6 +37,13 @@ fn no_work_is_left_half_done() {
 }
 
 #[test]
+fn cannot_is_one_word() {
+    let files = tree::files(&[".rs", ".md"]).unwrap();
+    let problems: Vec<String> = files.iter().flat_map(split_words).collect();
+    assert_tidy(&problems);
+}
+
+#[test]
 fn only_the_issuer_names_a_private_key() {
     let files = tree::files(&[".rs"]).unwrap();
     assert_tidy(&private_keys(&files));
@@ -48,6 +58,20 @@ fn each_mark_of_unfinished_work_is_found() {
     }
     let harmless = SourceFile::new("x.rs", "fn no_todos_left() {} // methodology, 0xXXXX");
     assert_eq!(unfinished(&harmless), Vec::<String>::new());
+}
+
+#[test]
+fn a_word_written_as_two_is_found() {
+    let prose = format!("a key\nthat {SPLIT_WORD} be read");
+    let name = format!("fn it_{}_be_read() {{}}", SPLIT_WORD.replace(' ', "_"));
+    let capital = SPLIT_WORD.replacen('c', "C", 1);
+    for (text, line) in [(prose, 2), (name, 1), (capital, 1)] {
+        let problems = split_words(&SourceFile::new("x.rs", &text));
+        assert_eq!(problems.len(), 1, "{text}");
+        assert!(problems[0].starts_with(&format!("x.rs:{line}:")), "{text}");
+    }
+    let harmless = SourceFile::new("x.md", "it cannot; as far as we can, nothing else");
+    assert_eq!(split_words(&harmless), Vec::<String>::new());
 }
 
 #[test]
@@ -78,6 +102,15 @@ fn unfinished(file: &SourceFile) -> Vec<String> {
         }
     }
     problems
+}
+
+/// In prose and in names: `_` stands for a space there.
+fn split_words(file: &SourceFile) -> Vec<String> {
+    let lines = file.text.lines().enumerate();
+    lines
+        .filter(|(_, line)| has_word(&line.replace('_', " ").to_lowercase(), SPLIT_WORD))
+        .map(|(number, _)| format!("{}:{}: write `cannot`", file.path, number + 1))
+        .collect()
 }
 
 fn private_keys(files: &[SourceFile]) -> Vec<String> {

@@ -131,7 +131,7 @@ fn a_set_is_written_so_that_it_reads_the_same() {
 }
 
 #[test]
-fn a_key_with_a_number_or_a_text_that_can_not_be_read_spoils_only_itself() {
+fn a_key_with_a_number_or_a_text_that_cannot_be_read_spoils_only_itself() {
     let good = SigningKey::generate(Algorithm::EdDsa).unwrap().public_jwk();
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let rows = [

@@ -43,7 +43,7 @@ pub struct DnsDiscovery {
 
 struct Known {
     instances: Instances,
-    /// When the last look-up began, whatever became of it.
+    /// When the last look-up began, failed or not.
     asked: Instant,
 }
 
@@ -98,7 +98,7 @@ impl DnsDiscovery {
                 let (discovery, service) = (self.clone(), service.to_owned());
                 tokio::spawn(async move {
                     if let Err(error) = discovery.look_up(&service, host).await {
-                        tracing::debug!(%error, "the last known addresses go on");
+                        tracing::debug!(%error, "the name could not be looked up; the last known addresses stay in use");
                     }
                 });
                 Ok(instances)

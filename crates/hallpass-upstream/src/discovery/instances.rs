@@ -14,7 +14,7 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// Weight of an instance of which nothing else was said.
+    /// Weight of an instance that was given none.
     pub const DEFAULT_WEIGHT: u32 = 1;
 
     /// No instance.

@@ -16,7 +16,7 @@ use crate::reload::ReloadMetrics;
 use crate::{Error, Settings};
 
 impl Hallpass {
-    /// As [`from_settings`](Self::from_settings), with parts of one's own.
+    /// As [`from_settings`](Self::from_settings), with parts that the caller brings.
     pub fn builder(settings: &Settings) -> HallpassBuilder<'_> {
         HallpassBuilder {
             settings,

@@ -197,7 +197,7 @@ fn internal_only_is_for_services_of_an_internal_issuer() {
         lacking
     );
 
-    // A service's token that somebody else acts with is no service's call.
+    // A service's token that somebody else acts with is not a call of a service.
     let service = caller("svc", Some("svc"), all, true);
     let mut claims = service.context().claims().clone().into_claims();
     claims.actor = Some(Actor::new("gateway".parse().unwrap()));

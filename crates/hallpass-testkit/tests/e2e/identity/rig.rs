@@ -15,14 +15,14 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 
-/// The upstream, called with the token of whoever is behind the work at hand.
+/// The upstream, called with the token of the current caller.
 #[feign_client(name = "upstream", identity = "relay")]
 pub(crate) trait Echo {
     #[get("/whoami")]
     async fn whoami(&self) -> Result<String, FeignError>;
 }
 
-/// What a handler under test has at hand.
+/// What a handler under test can use.
 #[derive(Clone)]
 pub(crate) struct Kit {
     pub(crate) hallpass: Hallpass,
