@@ -6,7 +6,7 @@ mod values;
 use std::collections::HashSet;
 use std::fmt::Display;
 
-use crate::key::{self, Key};
+use crate::key::{self, Key, Kind};
 use crate::key_path;
 use crate::name::check_service_name;
 use crate::node::{Node, Value};
@@ -265,13 +265,14 @@ impl<'a> Section<'a> {
         let Some(found) = self.find(key) else {
             let text = self.default(key)?;
             let value = parse(text).ok()?;
-            self.report.value(self.path_of(key), text, "default");
+            self.report
+                .value(self.path_of(key), self.shown(key, text), "default");
             return Some(value);
         };
         let text = self.text_of(found.node, &found.path)?;
         match parse(text.expose()) {
             Ok(value) => {
-                self.record(self.path_of(key), &found, text.expose());
+                self.record(key, &found, text.expose());
                 Some(value)
             }
             Err(Complaint {
@@ -285,15 +286,29 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes for the effective tree that an absent value of `key` comes from somewhere else, the key `from`. A secret
-    /// must not be shown.
-    pub fn record_derived(&self, key: &str, shown: &str, from: &str) {
+    /// Notes for the effective tree that an absent value of `key` comes from somewhere else, the key `from`. It shows
+    /// `value` unless `key` is a [`Kind::Secret`].
+    pub fn record_derived(&self, key: &str, value: &str, from: &str) {
         let origin = format!("inherited from {from}");
-        self.report.value(self.path_of(key), shown, origin);
+        self.report
+            .value(self.path_of(key), self.shown(key, value), origin);
     }
 
-    /// Notes a value in effect; `path` is where this section has it, not where it was found.
-    fn record(&self, path: String, found: &Found<'_>, shown: &str) {
+    /// What the effective tree shows of a value: nothing of a secret, whatever method has read it.
+    fn shown<'t>(&self, key: &str, value: &'t str) -> &'t str {
+        match self.key(key).map(Key::kind) {
+            Some(Kind::Secret) => "***",
+            _ => value,
+        }
+    }
+
+    /// Notes a value in effect, where this section has it and not where it was found.
+    fn record(&self, key: &str, found: &Found<'_>, value: &str) {
+        self.record_at(self.path_of(key), found, self.shown(key, value));
+    }
+
+    /// As [`record`](Self::record), for a path below a key.
+    fn record_at(&self, path: String, found: &Found<'_>, shown: &str) {
         let place = &found.node.place;
         let origin = match found.is_inherited {
             true => format!("inherited from {} ({place})", found.path),

@@ -24,13 +24,19 @@ impl<'a> Section<'a> {
         key: &str,
         check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
-        let path = self.path_of(key);
         match self.find(key) {
-            Some(found) => self.texts_of(path, &found, check),
+            Some(found) => {
+                let values = self.texts_of(&found, check)?;
+                let shown = self.shown_list(&found);
+                self.record(key, &found, &shown);
+                Some(values)
+            }
             None => {
                 let text = self.default(key)?;
                 let values = separate(text).map(|text| check(text).ok()).collect();
-                self.report.value(path, format!("[{text}]"), "default");
+                let shown = format!("[{text}]");
+                self.report
+                    .value(self.path_of(key), self.shown(key, &shown), "default");
                 values
             }
         }
@@ -71,13 +77,13 @@ impl<'a> Section<'a> {
             path: path.clone(),
             is_inherited: false,
         };
-        let texts = self.texts_of(path, &found, check);
-        Some((name.ok()?, texts?))
+        let texts = self.texts_of(&found, check)?;
+        self.record_at(path, &found, &self.shown_list(&found));
+        Some((name.ok()?, texts))
     }
 
     fn texts_of<T, E: Display>(
         &self,
-        path: String,
         found: &Found<'a>,
         check: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
@@ -92,9 +98,6 @@ impl<'a> Section<'a> {
                     values = None;
                 }
             }
-        }
-        if values.is_some() {
-            self.record_list(path, found);
         }
         values
     }
@@ -133,10 +136,10 @@ impl<'a> Section<'a> {
         Some(Item { text, place, path })
     }
 
-    fn record_list(&self, path: String, found: &Found<'a>) {
+    fn shown_list(&self, found: &Found<'a>) -> String {
         let texts = self.items(found).unwrap_or_default();
         let texts: Vec<_> = texts.into_iter().map(|item| item.text).collect();
-        self.record(path, found, &format!("[{}]", texts.join(", ")));
+        format!("[{}]", texts.join(", "))
     }
 }
 

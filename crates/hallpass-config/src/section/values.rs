@@ -169,7 +169,7 @@ impl Section<'_> {
             self.problem(key, "must not be empty");
             return None;
         }
-        self.record(self.path_of(key), &found, "***");
+        self.record(key, &found, "***");
         Some(secret.clone())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hallpass_config::Loader;
+use hallpass_config::{Configuration, Key, Kind, Loader, Section};
 use proptest::prelude::*;
 
 use crate::{Settings, TOKEN, lines, loader};
@@ -200,6 +200,58 @@ fn an_empty_secret_is_a_problem() {
         ),
         ["4:20: internal-token.client-secret: must not be empty"]
     );
+}
+
+/// Keys of a section that holds a secret, in the table of somebody who reads it without `Section::secret`.
+const CARELESS_KEYS: &[Key] = &[
+    Key::new("own", Kind::Secret, ""),
+    Key::new("default", Kind::Secret, "").or(PLANTED),
+    Key::new("list", Kind::Secret, ""),
+    Key::new("default-list", Kind::Secret, "").or(PLANTED),
+    Key::new("derived", Kind::Secret, ""),
+    Key::new(
+        "entries",
+        Kind::Sections(&[Key::new("own", Kind::Secret, "")]),
+        "",
+    ),
+];
+
+#[derive(Debug)]
+struct Careless;
+
+impl Configuration for Careless {
+    fn keys() -> Vec<Key> {
+        vec![Key::new("careless", Kind::Section(CARELESS_KEYS), "")]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let section = root.section("careless");
+        assert_eq!(section.name("own")?, PLANTED);
+        assert_eq!(section.name("default")?, PLANTED);
+        for list in ["list", "default-list"] {
+            let texts = section.texts(list, |text| Ok::<_, String>(text.to_owned()));
+            assert_eq!(texts?, [PLANTED]);
+        }
+        section.record_derived("derived", PLANTED, "careless.own");
+        for entry in section.sections("entries") {
+            assert_eq!(entry.inheriting(&section).name("own")?, PLANTED);
+        }
+        Some(Self)
+    }
+}
+
+#[test]
+fn a_secret_stays_hidden_whatever_method_reads_it() {
+    let text = format!(
+        "hallpass: {{ careless: {{ own: {PLANTED}, list: [{PLANTED}], entries: [{{}}] }} }}"
+    );
+    let effective = loader(&text)
+        .load::<Careless>()
+        .unwrap()
+        .effective()
+        .to_owned();
+    assert!(!effective.contains(PLANTED), "{effective}");
+    assert_eq!(effective.matches("***").count(), 6, "{effective}");
 }
 
 /// Pieces of configurations, so that chance gets past the parser.
