@@ -26,4 +26,10 @@ pub enum Error {
     #[cfg(feature = "resource")]
     #[error(transparent)]
     Security(#[from] SetupError),
+    /// A value has changed that a running service cannot change: other settings were made from it.
+    #[error("`{key}` has changed: it needs a restart")]
+    NeedsRestart {
+        /// Its path below the prefix.
+        key: &'static str,
+    },
 }

@@ -96,12 +96,19 @@ impl Hallpass {
     /// what they began with. The same settings again change nothing.
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
-    /// `discovery.static` change. Settings that need a restart (the section `service`) are named in the log and stay.
+    /// `discovery.static` change. `service.listen` needs a restart: a change is named in the log and has no effect.
     ///
     /// # Errors
-    /// The error of the first part that cannot use its section. Then nothing has changed.
+    /// [`Error::NeedsRestart`] when `service.name` has changed, or the error of the first part that cannot use its
+    /// section. Then nothing has changed.
     pub fn apply(&self, settings: &Settings) -> Result<(), Error> {
         let mut current = self.settings();
+        // `security` may have taken the audience of tokens from it: callers would still ask for the name of before.
+        if settings.service.name != current.service.name {
+            return Err(Error::NeedsRestart {
+                key: "service.name",
+            });
+        }
         self.check(settings)?;
         if let Err(error) = self.take(settings) {
             // What was in effect a moment ago can be taken; a part that refuses it says so with its next call.
@@ -109,7 +116,7 @@ impl Hallpass {
             return Err(error);
         }
         if settings.service != current.service {
-            tracing::warn!("the section `service` has changed: it needs a restart");
+            tracing::warn!("`service.listen` has changed: it needs a restart");
         }
         let service = std::mem::take(&mut current.service);
         *current = Settings {

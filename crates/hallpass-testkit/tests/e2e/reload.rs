@@ -163,3 +163,33 @@ async fn a_mode_flips_and_a_credential_rotates_under_load_without_a_failed_call(
     }
     assert!(caller.counted(r#"hallpass_config_reloads_total{result="ok"} 2"#));
 }
+
+#[tokio::test]
+async fn another_name_of_the_service_is_refused_while_it_runs() {
+    let issuer = TestIssuer::builder().start().await.unwrap();
+    let load = |yaml: &str| {
+        let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+        loader.load::<Settings>().unwrap().into_settings()
+    };
+    let yaml = callee_yaml(&issuer, "enforce");
+    let hallpass = Hallpass::from_settings(&load(&yaml)).unwrap();
+    let guard = hallpass.resource_server().build().unwrap();
+    let report = get(async |caller: Caller| axum::Json(caller.subject().to_string()));
+    let router = Router::new().route("/internal/report", report);
+    let server = TestServer::start(router.layer(guard.layer()))
+        .await
+        .unwrap();
+
+    // The audience of tokens comes from the name: with another one the callers' tokens would be refused.
+    let renamed = load(&yaml.replace("name: service-system", "name: other"));
+    let error = hallpass.apply(&renamed).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`service.name` has changed: it needs a restart"
+    );
+    let client = format!("client-secret: '{}'", TestIssuer::CLIENT_SECRET);
+    let caller = caller_yaml(&issuer, &server, TestIssuer::CLIENT_ID, &client);
+    let caller = Hallpass::from_settings(&load(&caller)).unwrap();
+    let system = FeignSystem::new(caller.feign()).unwrap();
+    assert_eq!(system.report().await.unwrap(), TestIssuer::CLIENT_ID);
+}
