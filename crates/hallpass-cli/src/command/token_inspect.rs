@@ -58,7 +58,7 @@ fn look_into(token: &str) -> Result<Unverified, &'static str> {
         segments.next(),
         segments.next(),
     ) else {
-        return Err("a compact JWS has three segments with dots between them");
+        return Err("a compact JWS has three parts with dots between them");
     };
     Ok(Unverified {
         unverified_header: json(header).ok_or("the header is not JSON in base64url")?,

@@ -64,7 +64,9 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     .or("strip"),
     Key::new(
         "resource",
-        Kind::Text { what: "https URL" },
+        Kind::Text {
+            what: "https URL, or http to loopback; no query, no fragment",
+        },
         "The address of this service as a protected resource; with it the metadata of RFC 9728 are served.",
     ),
 ];

@@ -108,11 +108,33 @@ fn no_service_is_built_with_what_only_tests_may_do() {
         .iter()
         .filter(|manifest| manifest.name != "hallpass-testkit");
     assert_tidy(&services.flat_map(test_feature_problems).collect::<Vec<_>>());
-    let careless = parse(
-        "[package]\nname = \"hallpass-token\"\n[features]\ndefault = [\"test-util\"]\n\
-         [target.'cfg(unix)'.dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+    let root = tree::files(&["Cargo.toml"]).unwrap_or_default();
+    let root = root.iter().find(|file| file.path == "Cargo.toml");
+    let root = root.and_then(|file| file.text.parse().ok()).unwrap();
+    assert_tidy(&test_features_in("Cargo.toml", &root));
+}
+
+#[test]
+fn a_test_feature_is_found_wherever_a_manifest_hides_it() {
+    for careless in [
+        "[features]\ndefault = [\"test-util\"]",
+        "[features]\nfeign = [\"hallpass-token/test-util\"]",
+        "[features]\nfeign = [\"hallpass-token?/test-util\"]",
+        "[features]\nfeign = [\"other\"]\nother = [\"test-util\"]",
+        "[dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+        "[build-dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+        "[target.'cfg(unix)'.dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+        "[workspace.dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }",
+    ] {
+        let table = careless.parse().unwrap();
+        assert_eq!(test_features_in("sample", &table).len(), 1, "{careless}");
+    }
+    let careful = "[features]\ntest-util = [\"hallpass-token/test-util\"]\n\
+                   [dev-dependencies]\ntokio = { version = \"1\", features = [\"test-util\"] }";
+    assert_eq!(
+        test_features_in("sample", &careful.parse().unwrap()),
+        [""; 0]
     );
-    assert_eq!(test_feature_problems(&careless).len(), 2);
 }
 
 #[test]
@@ -244,27 +266,34 @@ fn form_problems(manifests: &[Manifest]) -> Vec<String> {
     problems
 }
 
-/// Where a manifest switches on, outside of tests, what is made for tests: `test-util`, of whatever crate.
 fn test_feature_problems(manifest: &Manifest) -> Vec<String> {
-    let name_it = |value: Option<&Value>| {
+    test_features_in(&manifest.path, &manifest.table)
+}
+
+/// Where a manifest switches on, outside of tests, what is made for tests: `test-util`, of whatever crate.
+fn test_features_in(path: &str, manifest: &Table) -> Vec<String> {
+    let names_it = |value: Option<&Value>| {
         let features = value.and_then(Value::as_array);
-        features.is_some_and(|all| {
-            let mut names = all.iter().filter_map(Value::as_str);
-            names.any(|name| name.ends_with("test-util"))
-        })
+        let mut names = features.into_iter().flatten().filter_map(Value::as_str);
+        names.any(|name| name.ends_with("test-util"))
     };
     let mut problems = Vec::new();
-    let defaults = manifest.table.get("features").and_then(Value::as_table);
-    if name_it(defaults.and_then(|features| features.get("default"))) {
-        problems.push(format!("{}: test-util by default", manifest.path));
+    let features = manifest.get("features").and_then(Value::as_table);
+    for (feature, value) in features.into_iter().flatten() {
+        if feature != "test-util" && names_it(Some(value)) {
+            problems.push(format!("{path}: test-util by the feature {feature}"));
+        }
     }
-    let systems = manifest.table.get("target").and_then(Value::as_table);
+    let systems = manifest.get("target").and_then(Value::as_table);
     let systems = systems.into_iter().flat_map(Table::values);
-    let tables = systems.filter_map(Value::as_table).chain([&manifest.table]);
-    for dependencies in tables.filter_map(|table| table.get("dependencies")?.as_table()) {
-        for (name, spec) in dependencies {
-            if name_it(spec.get("features")) {
-                problems.push(format!("{}: test-util of {name}", manifest.path));
+    let workspace = manifest.get("workspace");
+    let tables = systems.chain(workspace).filter_map(Value::as_table);
+    for table in tables.chain([manifest]) {
+        let sections = ["dependencies", "build-dependencies"].map(|name| table.get(name));
+        let named = sections.into_iter().flatten().filter_map(Value::as_table);
+        for (name, spec) in named.flatten() {
+            if names_it(spec.get("features")) {
+                problems.push(format!("{path}: test-util of {name}"));
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::assert_tidy;
+use crate::dependencies::manifests;
 use crate::tree::{self, SourceFile};
 
 /// Lines that `ARCHITECTURE.md` may have: it is read in one sitting or not at all.
@@ -30,6 +31,27 @@ fn both_readmes_show_the_same_code() {
     let blocks = code_blocks(&english.text);
     assert!(blocks.len() >= 3, "the README shows too little code");
     assert_tidy(&different_blocks(&english, &chinese));
+}
+
+#[test]
+fn both_readmes_name_every_crate() {
+    let manifests = manifests();
+    let folders = manifests
+        .iter()
+        .map(|manifest| manifest.folder().trim_end_matches('/'));
+    let crates: Vec<_> = folders
+        .filter(|folder| folder.starts_with("crates/"))
+        .collect();
+    assert!(!crates.is_empty());
+    let mut problems = Vec::new();
+    for name in ["README.md", "README.zh-CN.md"] {
+        let text = tree::file(name).unwrap().text;
+        let missing = crates
+            .iter()
+            .filter(|folder| !text.contains(&format!("`{folder}`")));
+        problems.extend(missing.map(|folder| format!("{name}: `{folder}` is missing")));
+    }
+    assert_tidy(&problems);
 }
 
 #[test]
