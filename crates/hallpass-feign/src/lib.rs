@@ -103,6 +103,19 @@ mod spec;
 mod stack;
 mod upstreams;
 
+/// ```
+/// use hallpass_feign::{FeignError, feign_client};
+///
+/// #[feign_client(name = "order-service", path = "/orders", identity = "relay")]
+/// trait Orders {
+///     #[get("/{order_id}/status")]
+///     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+///
+///     #[post("/{order_id}/notes", idempotent = true)]
+///     async fn add_note(&self, order_id: u64, #[json] note: &str) -> Result<(), FeignError>;
+/// }
+/// ```
+///
 pub use hallpass_feign_macros::feign_client;
 
 pub use build_error::BuildError;

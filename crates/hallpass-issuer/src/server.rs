@@ -26,6 +26,26 @@ use crate::http::router::{Connection, router};
 const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// An issuer that is loaded and not yet listening.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_clock::SystemClock;
+/// use hallpass_issuer::{IssuerServer, IssuerSettings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let settings = IssuerSettings {
+///     listen: "127.0.0.1:0".parse()?,
+///     store: folder.path().join("issuer.db"),
+///     ..IssuerSettings::default()
+/// };
+/// let issuer = IssuerServer::start(&settings, Arc::new(SystemClock::new())).await?;
+/// assert!(issuer.url("/oauth2/jwks").starts_with("http://127.0.0.1:"));
+/// issuer.shutdown().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct IssuerServer {
     core: Arc<Core>,

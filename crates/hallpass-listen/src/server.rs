@@ -24,6 +24,24 @@ use crate::running::RunningServer;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket whose connections are not served yet.
+///
+/// ```
+/// use std::{convert::Infallible, time::Duration};
+/// use hallpass_listen::{ConnectionLimits, HttpServer};
+/// use http::Response;
+/// use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let limits = ConnectionLimits { connections: 100, ..ConnectionLimits::default() };
+/// let running = HttpServer::new(TcpListener::bind("127.0.0.1:0").await?)
+///     .limits(limits)
+///     .serve(|_peer| tower::service_fn(async |_request| Ok::<_, Infallible>(Response::new(String::from("hello")))))?;
+/// assert!(!running.has_ended());
+/// running.shutdown_within(Duration::from_secs(1)).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "no request is served before `serve`"]
 pub struct HttpServer {

@@ -29,6 +29,18 @@ pub struct Caller(pub SecurityContext);
 
 /// A user who calls, directly or through a service that relays or acts for her: 403 `user_required` for a service
 /// that calls in its own name. `Option<CurrentUser>` is `None` for such a service.
+///
+/// ```
+/// use hallpass_resource::CurrentUser;
+///
+/// async fn my_orders(user: CurrentUser) -> String {
+///     format!("the orders of {}", user.subject())
+/// }
+///
+/// async fn greeting(user: Option<CurrentUser>) -> String {
+///     user.map_or_else(|| "hello".to_owned(), |user| format!("hello, {}", user.subject()))
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CurrentUser(pub SecurityContext);
 

@@ -21,6 +21,23 @@ pub use group::ResourceServers;
 
 /// Verifies callers and decides per route. Cheap to clone; clones share keys, cache and metrics, and follow
 /// [`apply`](Self::apply) together.
+///
+/// ```
+/// use hallpass_clock::SystemClock;
+/// use hallpass_resource::{ResourceServer, Rule};
+///
+/// let server = ResourceServer::builder("order-service", std::sync::Arc::new(SystemClock::new()))
+///     .route_any("/health", Rule::Anonymous)
+///     .build()?;
+/// let app: axum::Router = axum::Router::new()
+///     .route("/health", axum::routing::get(async || "up"))
+///     // Of all other paths it answers 401: no rule opens them.
+///     .layer(server.layer());
+/// # let _ = app;
+/// # Ok::<(), hallpass_resource::SetupError>(())
+/// ```
+///
+/// The example of this crate has issuers and rules that demand an identity.
 #[derive(Clone, Debug)]
 pub struct ResourceServer {
     shared: Arc<Shared>,

@@ -11,6 +11,21 @@ use crate::key_source::{KeySnapshot, KeySource};
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
 ///
 /// Keys and policy belong together: a key of one issuer never verifies a token of another.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_clock::SystemClock;
+/// use hallpass_resource::{KeySource, TrustedIssuer};
+/// use hallpass_token::JwkSet;
+///
+/// let keys = KeySource::fixed(JwkSet::new([]), Arc::new(SystemClock::new()));
+/// let services = TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys.clone()).internal();
+/// // Its users may call, but its services open no internal-only route.
+/// let users = TrustedIssuer::new("https://login.example".parse()?, "order-service".parse()?, keys).named("login");
+/// assert_eq!(users.name(), "login");
+/// # let _ = services;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
     name: String,

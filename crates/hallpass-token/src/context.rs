@@ -15,6 +15,27 @@ use crate::verify::VerifiedClaims;
 /// Cheap to clone. It takes verified claims only, so nobody can be put into one without a token that proves it. Who
 /// makes one vouches that `token` is the one that the claims stood in.
 ///
+/// ```
+/// use hallpass_token::{AccessToken, JwkSet, SecurityContext, UnixTime, VerifyError, VerifyPolicy, verify};
+///
+/// fn context(token: &str, keys: &JwkSet, policy: &VerifyPolicy, now: UnixTime) -> Result<SecurityContext, VerifyError> {
+///     Ok(SecurityContext::new(verify(token, keys, policy, now)?, AccessToken::new(token)))
+/// }
+/// # use hallpass_token::{Algorithm, SigningKey, TokenClaims, sign};
+/// # use std::time::Duration;
+/// # let now = UnixTime::from_secs(1_700_000_000);
+/// # let end = now.saturating_add(Duration::from_secs(600));
+/// # let key = SigningKey::generate(Algorithm::Es256)?;
+/// # let claims = TokenClaims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
+/// # let (token, keys) = (sign(&claims, &key, now)?, JwkSet::new([key.public_jwk()]));
+/// # let policy = VerifyPolicy::new("internal".parse()?, "logistics-service".parse()?);
+/// let caller = context(token.expose(), &keys, &policy, now)?;
+/// assert_eq!(caller.subject().as_str(), "order-service");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Claims that nobody has verified make none:
+///
 /// ```compile_fail
 /// use hallpass_token::{AccessToken, SecurityContext, TokenClaims};
 ///

@@ -53,6 +53,21 @@ pub enum SignError {
 ///
 /// # Errors
 /// [`SignError`] when the claims would make no sound token.
+///
+/// ```
+/// use std::time::Duration;
+/// use hallpass_token::{Algorithm, SigningKey, TokenClaims, UnixTime, sign};
+///
+/// let key = SigningKey::generate(Algorithm::Es256)?;
+/// let now = UnixTime::from_secs(1_700_000_000);
+/// let end = now.saturating_add(Duration::from_secs(600));
+/// let mut claims = TokenClaims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
+/// claims.scope = "internal-service".parse()?;
+/// let token = sign(&claims, &key, now)?;
+/// assert_eq!(token.expose().split('.').count(), 3);
+/// assert!(!format!("{token:?}").contains(token.expose()), "it is not shown by accident");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn sign(
     claims: &TokenClaims,
     key: &SigningKey,

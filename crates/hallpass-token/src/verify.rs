@@ -70,6 +70,26 @@ impl Deref for VerifiedClaims {
 ///
 /// # Errors
 /// [`VerifyError`] with the first reason that was found.
+///
+/// ```
+/// # use hallpass_token::{Algorithm, SigningKey, TokenClaims, UnixTime, sign};
+/// use hallpass_token::{JwkSet, VerifyError, VerifyPolicy, verify};
+/// # use std::time::Duration;
+/// # let now = UnixTime::from_secs(1_700_000_000);
+/// # let end = now.saturating_add(Duration::from_secs(600));
+/// # let key = SigningKey::generate(Algorithm::Es256)?;
+/// # let claims = TokenClaims::new("internal".parse()?, "order-service".parse()?, "logistics-service".parse()?, end);
+/// # let token = sign(&claims, &key, now)?;
+/// let keys = JwkSet::new([key.public_jwk()]);
+/// let ours = VerifyPolicy::new("internal".parse()?, "logistics-service".parse()?);
+/// assert_eq!(verify(token.expose(), &keys, &ours, now)?.subject.as_str(), "order-service");
+///
+/// let for_others = VerifyPolicy::new("internal".parse()?, "billing-service".parse()?);
+/// assert_eq!(verify(token.expose(), &keys, &for_others, now), Err(VerifyError::Audience));
+/// let later = end.saturating_add(Duration::from_secs(60));
+/// assert_eq!(verify(token.expose(), &keys, &ours, later), Err(VerifyError::Expired));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn verify(
     token: &str,
     keys: &JwkSet,

@@ -38,6 +38,21 @@ const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 /// Redirects are not followed and proxy variables are not read: a service call goes where discovery
 /// says and nowhere else. There is no limit on the time of a whole call; the layers above set one.
 /// Cloning shares the connection pool.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use hallpass_upstream::{Body, BoxError, HttpTransport};
+/// use tower_service::Service;
+///
+/// # async fn example() -> Result<(), BoxError> {
+/// let mut transport = HttpTransport::builder().connect_timeout(Duration::from_millis(300)).build()?;
+/// let request = http::Request::get("https://login.example/.well-known/openid-configuration").body(Body::empty())?;
+/// let response = tokio::time::timeout(Duration::from_secs(2), transport.call(request)).await??;
+/// let metadata = response.into_body().collect_within(64 * 1024).await?;
+/// # let _ = metadata;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct HttpTransport {
     client: Client<HttpsConnector<HttpConnector>, Body>,

@@ -53,6 +53,24 @@ const MAX_SETTLING_ROUNDS: u32 = 25;
 /// The environment and flags of a process do not change; they count again with each load.
 ///
 /// **Not watched**: files that are read later than the settings, such as a JWK set, and what can be read once only, such as a pipe.
+///
+/// ```
+/// use std::time::Duration;
+/// use hallpass::{BoxError, Hallpass, Settings, config::Loader, reload::Reloader};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let loader = Loader::new("hallpass").text("example", "hallpass: { service: { name: order-service } }");
+/// let mut reloader = Reloader::new(loader)?.every(Duration::from_secs(30));
+/// let hallpass = Hallpass::from_settings(reloader.load::<Settings>()?.settings())?;
+/// let following = tokio::spawn(reloader.run(move |settings: Settings| {
+///     // What the service itself reads of its settings can be taken here too.
+///     std::future::ready(hallpass.apply(&settings))
+/// }));
+/// # following.abort();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Reloader {
     /// Shared with the threads that read files.
