@@ -54,6 +54,31 @@ fn both_readmes_name_every_crate() {
     assert_tidy(&problems);
 }
 
+/// A family without a value is not exported, so the names are taken from where they are registered. The issuer has a
+/// test of its own: it counts from its first request.
+#[test]
+fn every_metric_that_a_library_registers_is_in_the_documentation() {
+    let documented = tree::file("docs/metrics.md").unwrap().text;
+    let sources = tree::files(&[".rs"]).unwrap();
+    let registering = sources
+        .iter()
+        .filter(|file| file.path.contains("/src/") && file.text.contains(".register"));
+    let mut names = BTreeSet::new();
+    for file in registering {
+        let texts = file.text.split('"').skip(1).step_by(2);
+        names.extend(texts.filter(|text| text.starts_with("hallpass_")));
+    }
+    assert!(names.contains("hallpass_feign_calls"), "{names:?}");
+    let missing = names
+        .iter()
+        .filter(|name| !documented.contains(&format!("| `{name}")));
+    assert_tidy(
+        &missing
+            .map(|name| format!("docs/metrics.md: {name} is missing"))
+            .collect::<Vec<_>>(),
+    );
+}
+
 #[test]
 fn code_in_the_readme_is_cut_from_an_example_that_runs() {
     let examples = tree::files(&[".rs", ".yaml"]).unwrap();
