@@ -8,7 +8,7 @@ use hallpass::Settings;
 use hallpass::config::{Configuration, Key, Loaded, Loader, Section, detect_prefix};
 use hallpass_issuer::IssuerSettings;
 
-use crate::output::Failure;
+use crate::output::{self, Failure};
 
 /// The prefix when a file has none of the known ones.
 const DEFAULT_PREFIX: &str = "hallpass";
@@ -108,12 +108,16 @@ impl PrefixArgument {
     }
 }
 
-/// Loads everything, or reports everything that is wrong with it.
+/// Loads everything, or reports everything that is wrong with it. Warnings go to standard error.
 ///
 /// # Errors
 /// A usage failure with a line for each problem.
 pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
-    loader.load().map_err(Failure::usage)
+    let loaded: Loaded<Everything> = loader.load().map_err(Failure::usage)?;
+    for warning in loaded.warnings() {
+        output::complain(&format!("warning: {warning}"));
+    }
+    Ok(loaded)
 }
 
 /// The first known prefix that `file` has at its top.

@@ -197,7 +197,7 @@ impl CredentialSettings {
         let client_id = section.required("client-id", Section::parsed);
         let client_secret = section.required("client-secret", Section::secret);
         let token_url = section.required("token-url", Section::parsed);
-        let scope = section.checked("scope", |text| Scope::from_words(text.split_whitespace()));
+        let scope = read_scope(section);
         let audience = section.parsed("audience");
         let grant_type = section.choice("grant-type", GrantType::named);
         let issuer = section.parsed("issuer");
@@ -225,6 +225,13 @@ impl CredentialSettings {
             target_parameter: target_parameter?,
         })
     }
+}
+
+fn read_scope(section: &Section<'_>) -> Option<Scope> {
+    let words = section.words("scope", Scope::from_word)?;
+    Scope::from_words(words.iter().flat_map(Scope::iter))
+        .map_err(|error| section.problem("scope", error.to_string()))
+        .ok()
 }
 
 impl MemoryCacheSettings {

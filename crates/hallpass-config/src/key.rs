@@ -27,6 +27,10 @@ pub struct Key {
     otherwise: &'static str,
     /// Meaning, as sentences.
     doc: &'static str,
+    /// Of a section: the key in it that is meant when a single value stands in its place.
+    main_key: Option<&'static str>,
+    /// Of a section: whether other programs may have keys of their own in it.
+    is_shared: bool,
 }
 
 /// What a key holds.
@@ -85,6 +89,8 @@ impl Key {
             default: None,
             otherwise: "",
             doc,
+            main_key: None,
+            is_shared: false,
         }
     }
 
@@ -121,6 +127,21 @@ impl Key {
         self.otherwise("required")
     }
 
+    /// Of a section: a single value in its place is the value of its key `main_key`, as in `internal-jwt: true`.
+    #[must_use]
+    pub const fn or_value_of(mut self, main_key: &'static str) -> Self {
+        self.main_key = Some(main_key);
+        self
+    }
+
+    /// Of a section: other programs may have keys of their own in it, which are left alone unless they are nearly one
+    /// of ours. The root always is such a section.
+    #[must_use]
+    pub const fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
+    }
+
     /// The name in files.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -154,6 +175,15 @@ impl Key {
             Kind::Section(keys) | Kind::Sections(keys) | Kind::Named(keys) => keys,
             _ => &[],
         }
+    }
+
+    /// The key that a single value in place of the section stands for.
+    pub(crate) const fn main_key(&self) -> Option<&'static str> {
+        self.main_key
+    }
+
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     pub(crate) fn is_elsewhere(&self) -> bool {

@@ -15,6 +15,7 @@
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
 //! by the code that uses the value. It starts no thread: [`WatchedLoader`] says when a source has changed, if it is asked.
 
+mod canonical;
 mod configuration;
 mod effective;
 pub mod environment;
@@ -31,7 +32,9 @@ mod place;
 mod placeholder;
 mod problem;
 mod production;
+mod profiles;
 pub mod reference;
+mod relaxed;
 mod report;
 mod secret;
 mod section;

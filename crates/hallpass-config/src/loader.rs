@@ -11,16 +11,17 @@ use crate::key::{self, Key};
 use crate::key_path::{self, Segment};
 use crate::node::Node;
 use crate::place::Source;
-use crate::placeholder::{self, Variables};
+use crate::placeholder::{self, References, Variables};
 use crate::problem::Problems;
 use crate::production::{self, Production};
-use crate::report::{EffectiveValue, Report};
+use crate::profiles::Profiles;
+use crate::report::{EffectiveValue, Notes, Report};
 use crate::secret::Secret;
 use crate::section::Section;
 use crate::sources::Sources;
 use crate::yaml;
-use documents::Document;
 pub use documents::MAX_SOURCE_BYTES;
+use documents::{Document, Read, Reader};
 use overrides::Overrides;
 
 /// Gathers the sources of a configuration and loads it.
@@ -148,8 +149,13 @@ impl Loader {
         let report = Report::default();
         let settings = self.read_keys(is_read, &report);
         let sources = report.take_sources();
+        let notes = report.take_notes();
         let loaded = match settings {
-            Some(settings) => report.finish().map(|values| Loaded { settings, values }),
+            Some(settings) => report.finish().map(|values| Loaded {
+                settings,
+                values,
+                notes,
+            }),
             None => Err(report.into_problems()),
         };
         (loaded, sources)
@@ -161,10 +167,20 @@ impl Loader {
         is_read: impl Fn(Option<&Key>) -> bool,
         report: &Report,
     ) -> Option<T> {
-        let mut tree = documents::read(&self.prefix, &self.documents, report)?;
         let none = Variables::new();
         let variables = self.variables.as_ref().unwrap_or(&none);
         let keys = key::without_doubles(T::keys());
+        let reader = Reader {
+            prefix: &self.prefix,
+            keys: &keys,
+            variables,
+            report,
+        };
+        let Read {
+            mut tree,
+            properties,
+            profiles,
+        } = reader.read(&self.documents)?;
         let overrides = Overrides {
             prefix: &self.prefix,
             keys: &keys,
@@ -173,20 +189,29 @@ impl Loader {
         };
         overrides.lay_variables(&mut tree, variables);
         overrides.lay_flags(&mut tree, &self.flags);
+        let whole = tree.clone();
         tree.retain(|name| is_read(key::find(&keys, name)));
-        placeholder::fill_in(&mut tree, &self.prefix, variables, report);
+        let references = References::to_variables(variables)
+            .and(&self.prefix, &whole)
+            .and("", &properties);
+        placeholder::fill_in(&mut tree, &self.prefix, &references, report);
         let root = Section::open(report, &keys, self.prefix.clone(), &tree.place, Some(&tree))
-            .in_production(self.production());
+            .in_production(self.production(&profiles));
         root.read_all(T::read)
     }
 
-    fn production(&self) -> Production {
-        match &self.variables {
-            Some(variables) => {
-                production::signal(variables).map_or(Production::No, Production::Yes)
-            }
-            None => Production::Unknown,
-        }
+    fn production(&self, profiles: &Profiles) -> Production {
+        let Some(variables) = &self.variables else {
+            return Production::Unknown;
+        };
+        let by_profile = || {
+            profiles
+                .name_production()
+                .then_some("spring.profiles.active")
+        };
+        production::signal(variables)
+            .or_else(by_profile)
+            .map_or(Production::No, Production::Yes)
     }
 }
 
@@ -215,6 +240,7 @@ pub fn detect_prefix(text: &str) -> Option<&'static str> {
 pub struct Loaded<T> {
     settings: T,
     values: Vec<EffectiveValue>,
+    notes: Notes,
 }
 
 impl<T> Loaded<T> {
@@ -234,5 +260,19 @@ impl<T> Loaded<T> {
     #[must_use]
     pub fn effective(&self) -> String {
         effective::render(&self.values)
+    }
+
+    /// What probably does not do what it was written for, a sentence each: environment variables with the prefix whose
+    /// names are nearly those of keys. Worth a line in the log; holds no value.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.notes.warnings
+    }
+
+    /// What stands below the prefix and was not read, with its place and the reason, a sentence each: keys of other
+    /// programs, and documents of profiles that are not active.
+    #[must_use]
+    pub fn left_alone(&self) -> &[String] {
+        &self.notes.left_alone
     }
 }

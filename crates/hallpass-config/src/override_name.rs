@@ -5,8 +5,14 @@
 //! That cannot be undone by looking at the name alone, so it is matched against the keys there are.
 
 use crate::key::{Key, Kind};
-use crate::key_path::Segment;
+use crate::key_path::{self, Segment};
 use crate::node::{Node, Value};
+use crate::relaxed::letters;
+
+/// Letters that may be wrong in a name that is nearly that of a key.
+const MAX_SLIPS: usize = 2;
+/// Longest name that is compared, in bytes.
+const MAX_COMPARED_BYTES: usize = 128;
 
 /// The path below the prefix that `variable` overrides, if it is the name of any.
 ///
@@ -32,13 +38,59 @@ pub(crate) fn name_of(path: &str) -> String {
     path.chars().filter(|c| *c != ']').map(letter).collect()
 }
 
+/// The variable that `name`, which is none, was probably meant to be.
+pub(crate) fn nearly(name: &str, prefix: &str, keys: &[Key]) -> Option<String> {
+    if name.len() > MAX_COMPARED_BYTES || !letters(name).starts_with(&letters(prefix)) {
+        return None;
+    }
+    let mut known = Vec::new();
+    leaves(prefix, keys, &mut known);
+    let spelled = with_first_element(name);
+    let spelled = letters(&spelled);
+    let near = known.iter().filter_map(|path| {
+        let distance = strsim::damerau_levenshtein(&spelled, &letters(&name_of(path)));
+        (distance <= MAX_SLIPS).then_some((distance, path))
+    });
+    let (_, path) = near.min_by_key(|(distance, _)| *distance)?;
+    Some(name_of(path))
+}
+
+/// The paths of all values below `path` whose names are not the user's choice.
+fn leaves(path: &str, keys: &[Key], known: &mut Vec<String>) {
+    for key in keys {
+        let path = key_path::join(path, key.name());
+        match key.kind() {
+            Kind::Section(keys) => {
+                known.extend(key.main_key().map(|_| path.clone()));
+                leaves(&path, keys, known);
+            }
+            Kind::Sections(keys) => leaves(&key_path::join_index(&path, 0), keys, known),
+            kind if is_value(kind) => known.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// The same name for the first element of its lists, whatever element it is for.
+fn with_first_element(name: &str) -> String {
+    let words = name.split('_');
+    let word = |word| match str::parse::<usize>(word) {
+        Ok(_) => "0",
+        Err(_) => word,
+    };
+    words.map(word).collect::<Vec<_>>().join("_")
+}
+
 fn in_section(rest: &str, keys: &[Key], node: Option<&Node>) -> Option<Vec<Segment>> {
     keys.iter().find_map(|key| {
         let node = node.and_then(|node| node.get(key.name()));
         let path = spellings(key.name())
             .into_iter()
             .find_map(|spelling| match key.kind() {
-                _ if rest == spelling => is_value(key.kind()).then(Vec::new),
+                _ if rest == spelling => match key.main_key() {
+                    Some(main) => Some(vec![Segment::Key(main.to_owned())]),
+                    None => is_value(key.kind()).then(Vec::new),
+                },
                 kind => in_value(after(rest, &spelling)?, kind, node),
             })?;
         Some(prepend(Segment::Key(key.name().to_owned()), path))

@@ -1,14 +1,18 @@
-//! `${NAME}` and `${NAME:default}` in values, as Spring has them.
+//! `${NAME}` and `${NAME:default}` in values, as Spring has them: `NAME` is an environment variable, or else a key of the
+//! configuration, also of a section that nobody here reads.
 
 use std::collections::BTreeMap;
 
-use crate::key_path;
+use crate::key_path::{self, Segment};
 use crate::node::{Node, Value};
+use crate::relaxed;
 use crate::report::Report;
 use crate::secret::Secret;
 
-/// Defaults within defaults.
+/// Defaults within defaults, and keys that refer to keys.
 const MAX_DEPTH: usize = 8;
+/// Placeholders in one value, those of the keys that it refers to included.
+const MAX_PLACEHOLDERS: usize = 1_000;
 /// Longest value after all placeholders are filled in, in bytes.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
 
@@ -24,9 +28,11 @@ pub(crate) enum Fault {
     Name,
     /// `${` without `}`.
     Open,
-    /// More than [`MAX_DEPTH`] defaults within each other.
+    /// `${random.uuid}` and its like, which Spring makes up.
+    Random,
+    /// More than [`MAX_DEPTH`] defaults within each other, or keys that refer to each other.
     Deep,
-    /// More than [`MAX_VALUE_BYTES`].
+    /// More than [`MAX_VALUE_BYTES`], or than [`MAX_PLACEHOLDERS`].
     Long,
 }
 
@@ -36,23 +42,65 @@ impl Fault {
             Self::Unset(name) => {
                 format!("needs the environment variable {name}, which is not set and has no default")
             }
-            Self::Name => "has a placeholder that is not set, or whose name is not a name of an \
-                environment variable; write ${NAME} or ${NAME:default}, and \\${ for the characters themselves"
+            Self::Name => "has a placeholder that names neither an environment variable nor a key of the configuration; \
+                write ${NAME}, ${some.key} or ${NAME:default}, and \\${ for the characters themselves"
                 .to_owned(),
+            Self::Random => "has a placeholder for a random value, which is not made here; write the value".to_owned(),
             Self::Open => "has a placeholder without its closing brace; write \\${ for the characters \
                 themselves"
                 .to_owned(),
-            Self::Deep => format!("has placeholders more than {MAX_DEPTH} levels deep"),
-            Self::Long => format!("is longer than {MAX_VALUE_BYTES} bytes"),
+            Self::Deep => format!("has placeholders more than {MAX_DEPTH} levels deep, or in a circle"),
+            Self::Long => format!("is longer than {MAX_VALUE_BYTES} bytes, or has more than {MAX_PLACEHOLDERS} placeholders"),
         }
     }
 }
 
+/// Where the values of placeholders come from: the environment, then the trees in this order.
+#[derive(Debug)]
+pub(crate) struct References<'a> {
+    variables: &'a Variables,
+    /// Each with the path of its root.
+    trees: Vec<(Vec<Segment>, &'a Node)>,
+}
+
+impl<'a> References<'a> {
+    /// To the environment alone.
+    pub(crate) fn to_variables(variables: &'a Variables) -> Self {
+        Self {
+            variables,
+            trees: Vec::new(),
+        }
+    }
+
+    /// Also to the keys of `tree`, whose root stands at `path`.
+    pub(crate) fn and(mut self, path: &str, tree: &'a Node) -> Self {
+        let path = match path {
+            "" => Vec::new(),
+            path => key_path::parse(path),
+        };
+        self.trees.push((path, tree));
+        self
+    }
+
+    /// The value of a key, and whether it may have placeholders itself.
+    fn key(&self, name: &str) -> Option<(&'a Secret, bool)> {
+        let path = key_path::parse(name);
+        self.trees.iter().find_map(|(root, tree)| {
+            let path = path.strip_prefix(root.as_slice())?;
+            let node = relaxed::find(tree, path)?;
+            match &node.value {
+                Value::Scalar(text) => Some((text, node.place.has_placeholders())),
+                _ => None,
+            }
+        })
+    }
+}
+
 /// Fills in the placeholders of all values that come from YAML. A value that is then empty counts as absent.
-pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report: &Report) {
+pub(crate) fn fill_in(node: &mut Node, path: &str, references: &References<'_>, report: &Report) {
     match &mut node.value {
         Value::Scalar(text) if node.place.has_placeholders() && text.expose().contains("${") => {
-            node.value = match expand(text.expose(), variables) {
+            node.value = match expand(text.expose(), references) {
                 Ok(text) if text.expose().is_empty() => Value::Null,
                 Ok(text) => Value::Scalar(text),
                 Err(faults) => {
@@ -65,7 +113,7 @@ pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report
         }
         Value::List(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                fill_in(item, &key_path::join_index(path, index), variables, report);
+                fill_in(item, &key_path::join_index(path, index), references, report);
             }
         }
         Value::Map(entries) => {
@@ -73,7 +121,7 @@ pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report
                 fill_in(
                     &mut entry.node,
                     &key_path::join(path, &entry.key),
-                    variables,
+                    references,
                     report,
                 );
             }
@@ -91,9 +139,10 @@ pub(crate) fn fill_in(node: &mut Node, path: &str, variables: &Variables, report
 }
 
 /// Fills in one text. What comes out of the environment is taken literally, so that a value never refers to itself.
-pub(crate) fn expand(text: &str, variables: &Variables) -> Result<Secret, Vec<Fault>> {
+pub(crate) fn expand(text: &str, references: &References<'_>) -> Result<Secret, Vec<Fault>> {
     let mut expansion = Expansion {
-        variables,
+        references,
+        placeholders: 0,
         filled: Secret::new(String::with_capacity(text.len())),
         faults: Vec::new(),
     };
@@ -110,7 +159,8 @@ pub(crate) fn expand(text: &str, variables: &Variables) -> Result<Secret, Vec<Fa
 }
 
 struct Expansion<'a> {
-    variables: &'a Variables,
+    references: &'a References<'a>,
+    placeholders: usize,
     filled: Secret,
     faults: Vec<Fault>,
 }
@@ -141,14 +191,27 @@ impl Expansion<'_> {
             self.faults.push(Fault::Deep);
             return;
         }
+        self.placeholders += 1;
+        if self.placeholders > MAX_PLACEHOLDERS {
+            self.faults.push(Fault::Long);
+            return;
+        }
         let (name, default) = match inner.split_once(':') {
             Some((name, default)) => (name, Some(default)),
             None => (inner, None),
         };
-        let value = find(self.variables, name).cloned();
-        match (value, default) {
-            _ if !is_name(name) => self.faults.push(Fault::Name),
-            (Some(value), _) => self.push(value.expose()),
+        if !is_name(name) {
+            self.faults.push(Fault::Name);
+            return;
+        }
+        if let Some(value) = find(self.references.variables, name) {
+            self.push(value.expose());
+            return;
+        }
+        match (self.references.key(name), default) {
+            (Some((value, true)), _) => self.text(value.expose(), depth + 1),
+            (Some((value, false)), _) => self.push(value.expose()),
+            (None, _) if name.starts_with("random.") => self.faults.push(Fault::Random),
             (None, Some(default)) => self.text(default, depth + 1),
             (None, None) if is_showable(name) => self.faults.push(Fault::Unset(name.to_owned())),
             (None, None) => self.faults.push(Fault::Name),
@@ -164,7 +227,7 @@ impl Expansion<'_> {
 }
 
 /// A variable by its exact name, or as Spring looks for properties: `my-app.name` finds `MY_APP_NAME` and `MYAPP_NAME`.
-fn find<'a>(variables: &'a Variables, name: &str) -> Option<&'a Secret> {
+pub(crate) fn find<'a>(variables: &'a Variables, name: &str) -> Option<&'a Secret> {
     let upper = name.to_ascii_uppercase().replace('.', "_");
     variables
         .get(name)
@@ -173,7 +236,7 @@ fn find<'a>(variables: &'a Variables, name: &str) -> Option<&'a Secret> {
 }
 
 fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(allowed)
 }
 

@@ -15,12 +15,13 @@ const PRODUCTION: [&str; 2] = ["production", "prod"];
 const KUBERNETES: &str = "KUBERNETES_SERVICE_HOST";
 
 /// What the environment says about the stage: `HALLPASS_ENV`, `SPRING_PROFILES_ACTIVE`, `APP_ENV` and `RUST_ENV`, which
-/// may be `production` or `prod`, and `KUBERNETES_SERVICE_HOST`, which may be set.
+/// may be `production` or `prod`, and `KUBERNETES_SERVICE_HOST`, which may be set. A file may say it too, by
+/// `spring.profiles.active`.
 ///
 /// For settings that must not be used in production: refuse them unless it is [`No`](Self::No).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Production {
-    /// This variable says that it is production.
+    /// This variable, or this key of a file, says that it is production.
     Yes(&'static str),
     /// Nothing says so.
     No,
@@ -32,18 +33,22 @@ pub enum Production {
 pub(crate) fn signal(variables: &Variables) -> Option<&'static str> {
     let names_production = |name: &&str| {
         let stages = variables.get(*name).map_or("", |value| value.expose());
-        let is_production = |stage: &str| {
-            PRODUCTION
-                .iter()
-                .any(|name| name.eq_ignore_ascii_case(stage.trim()))
-        };
-        stages.split(',').any(is_production)
+        stages.split(',').any(is_name)
     };
-    let in_cluster = variables
-        .get(KUBERNETES)
-        .is_some_and(|host| !host.expose().is_empty());
     let stage = STAGES.iter().copied().find(names_production);
-    stage.or(in_cluster.then_some(KUBERNETES))
+    stage.or(in_kubernetes(variables).then_some(KUBERNETES))
+}
+
+/// Whether a stage or profile of this name is production.
+pub(crate) fn is_name(name: &str) -> bool {
+    let mut names = PRODUCTION.iter();
+    names.any(|production| production.eq_ignore_ascii_case(name.trim()))
+}
+
+/// Whether Kubernetes has started this process.
+pub(crate) fn in_kubernetes(variables: &Variables) -> bool {
+    let host = variables.get(KUBERNETES);
+    host.is_some_and(|host| !host.expose().is_empty())
 }
 
 #[cfg(test)]

@@ -17,7 +17,17 @@ pub(crate) struct Report {
     problems: RefCell<Vec<Located>>,
     known: RefCell<HashSet<Problem>>,
     values: RefCell<Vec<EffectiveValue>>,
+    notes: RefCell<Notes>,
     sources: RefCell<Sources>,
+}
+
+/// What is worth saying of a configuration that can be used.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// What probably does not do what it was written for.
+    pub(crate) warnings: Vec<String>,
+    /// What was not read, and why.
+    pub(crate) left_alone: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -75,6 +85,22 @@ impl Report {
             shown: shown.into(),
             origin: origin.into(),
         });
+    }
+
+    /// Notes what probably does not do what it was written for. `text` must not hold a value.
+    pub(crate) fn warn(&self, text: String) {
+        self.notes.borrow_mut().warnings.push(text);
+    }
+
+    /// Notes that what stands at `path` was not read.
+    pub(crate) fn left_alone(&self, place: &Place, path: &str, why: &str) {
+        let text = format!("{place}: {path}: {why}");
+        self.notes.borrow_mut().left_alone.push(text);
+    }
+
+    /// What was noted so far; it is forgotten here.
+    pub(crate) fn take_notes(&self) -> Notes {
+        self.notes.take()
     }
 
     /// Reads a file of at most `max_bytes` as a source of the configuration.

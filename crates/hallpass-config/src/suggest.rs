@@ -1,5 +1,7 @@
 //! The known name that a mistyped one was meant to be.
 
+use crate::relaxed::letters;
+
 /// Longest name that is compared with the known ones, in bytes.
 const MAX_BYTES: usize = 64;
 
@@ -10,9 +12,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     if name.len() > MAX_BYTES {
         return None;
     }
-    let bare_name = bare(name);
+    let bare_name = letters(name);
     let candidates = known.into_iter().filter_map(|candidate| {
-        let bare_candidate = bare(candidate);
+        let bare_candidate = letters(candidate);
         let distance = strsim::damerau_levenshtein(&bare_name, &bare_candidate);
         let allowed = bare_name.len().max(bare_candidate.len()) / 3;
         (distance <= allowed).then_some((distance, candidate))
@@ -20,11 +22,6 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     candidates
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
-}
-
-fn bare(name: &str) -> String {
-    let letters = name.chars().filter(|c| !matches!(c, '-' | '_' | '.'));
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -106,11 +106,14 @@ impl FeignClientSettings {
 
 impl Configuration for FeignSettings {
     fn keys() -> Vec<Key> {
-        vec![Key::new(
-            "feign",
-            Kind::Section(KEYS),
-            "Deadlines, retries and circuit breakers of outgoing calls.",
-        )]
+        vec![
+            Key::new(
+                "feign",
+                Kind::Section(KEYS),
+                "Deadlines, retries and circuit breakers of outgoing calls.",
+            )
+            .shared(),
+        ]
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {

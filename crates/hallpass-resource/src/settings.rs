@@ -31,11 +31,14 @@ pub struct SecuritySettings {
 /// [`SecuritySettings::read_for`].
 impl Configuration for SecuritySettings {
     fn keys() -> Vec<Key> {
-        vec![Key::new(
-            "security",
-            Kind::Section(KEYS),
-            "What this service demands of its own callers.",
-        )]
+        vec![
+            Key::new(
+                "security",
+                Kind::Section(KEYS),
+                "What this service demands of its own callers.",
+            )
+            .shared(),
+        ]
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {

@@ -29,11 +29,7 @@ pub struct DiscoverySettings {
 
 impl Configuration for DiscoverySettings {
     fn keys() -> Vec<Key> {
-        vec![Key::new(
-            "discovery",
-            Kind::Section(KEYS),
-            "Where the services live.",
-        )]
+        vec![Key::new("discovery", Kind::Section(KEYS), "Where the services live.").shared()]
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {

@@ -123,14 +123,16 @@ impl Reloader {
         &self.metrics
     }
 
-    /// The first load, at the start of the process. Blocks the thread while files are read.
+    /// The first load, at the start of the process. Blocks the thread while files are read. What has no effect is a
+    /// warning in the log.
     ///
     /// # Errors
     /// As [`Loader::load`].
     pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
         let loaded = Arc::make_mut(&mut self.loader).load();
-        if loaded.is_ok() {
+        if let Ok(loaded) = &loaded {
             self.metrics.succeeded_at(self.clock.now());
+            warn_of(loaded);
         }
         loaded
     }
@@ -268,9 +270,16 @@ impl Reloader {
         });
         let (loaded, loader) = load.await.map_err(|error| error.to_string())?;
         self.loader = loader;
-        loaded
-            .map(Loaded::into_settings)
-            .map_err(|problems| problems.to_string())
+        let loaded = loaded.map_err(|problems| problems.to_string())?;
+        warn_of(&loaded);
+        Ok(loaded.into_settings())
+    }
+}
+
+/// Says what can be used and is probably not meant.
+fn warn_of<T>(loaded: &Loaded<T>) {
+    for warning in loaded.warnings() {
+        tracing::warn!(%warning, "something in the configuration has no effect");
     }
 }
 

@@ -11,11 +11,14 @@ use crate::settings::{self, PrefixArgument};
 ///
 /// Reads the file and the environment of this process as a service would, opens no connection, and
 /// prints the settings as a tree with the origin of each value; secrets show as `***`. Problems go
-/// to standard error, all of them at once, with exit 64.
+/// to standard error, all of them at once, with exit 64; so do warnings, with exit 0.
 #[derive(Args, Debug)]
 pub(crate) struct ConfigCheck {
     /// The YAML file.
     file: PathBuf,
+    /// Also say on standard error what stands below the prefix and was not read, and why.
+    #[arg(long)]
+    explain: bool,
     #[command(flatten)]
     prefix: PrefixArgument,
 }
@@ -29,6 +32,11 @@ impl ConfigCheck {
                 "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another",
                 self.file.display()
             )));
+        }
+        if self.explain {
+            for note in loaded.left_alone() {
+                output::complain(&format!("not read: {note}"));
+            }
         }
         output::print_line(loaded.effective().trim_end())?;
         Ok(Exit::Ok)

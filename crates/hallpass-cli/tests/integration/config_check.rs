@@ -117,3 +117,31 @@ fn the_section_of_the_issuer_is_checked_with_the_others() {
         assert!(outcome.stderr.contains(key), "{outcome:?}");
     }
 }
+
+#[test]
+fn what_has_no_effect_is_a_warning_and_what_is_not_read_is_explained_on_demand() {
+    let files = Keys::new(Algorithm::EdDsa);
+    let yaml = b"scccy:\n  service.name: a\n  redis-cache: { host: x }\n---\n\
+                 spring.config.activate.on-profile: dev\nscccy.security.permit-all: true\n";
+    let path = files.beside("estate.yaml", yaml);
+    let check = |arguments: &[&str]| {
+        let mut command = command(&[&["config", "check", &path], arguments].concat());
+        command.env("SCCCY_SERVICE_NAMES", "x").output().unwrap()
+    };
+    let said = |arguments: &[&str]| String::from_utf8(check(arguments).stderr).unwrap();
+    let warning = "hallpass: warning: environment SCCCY_SERVICE_NAMES: names no key and has no effect; \
+                   did you mean SCCCY_SERVICE_NAME?\n";
+    assert_eq!(said(&[]), warning);
+    let shown = String::from_utf8(check(&[]).stdout).unwrap();
+    assert!(shown.contains("permit-all: false"), "{shown}");
+    let explained = said(&["--explain"]);
+    assert!(explained.starts_with(warning));
+    assert!(
+        explained.contains("estate.yaml:3: scccy.redis-cache: is not a key of Hallpass"),
+        "{explained}"
+    );
+    assert!(
+        explained.contains(": scccy: stands in a document for another profile or platform"),
+        "{explained}"
+    );
+}

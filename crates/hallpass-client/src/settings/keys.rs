@@ -76,8 +76,8 @@ const TOKEN_URL: Key = Key::new(
 );
 const SCOPE: Key = Key::new(
     "scope",
-    Kind::Text {
-        what: "scopes with spaces between them",
+    Kind::Texts {
+        what: "scopes, also with spaces between them",
     },
     "What to ask for. Empty asks for what the issuer gives by default.",
 );

@@ -141,3 +141,38 @@ fn clients_to_skip_are_known_where_tokens_are_switched_off() {
     assert!(settings.token_service.is_none());
     assert_eq!(settings.feign.skip_clients, ["weather"]);
 }
+
+#[test]
+fn scopes_are_words_or_a_list_and_a_comma_parts_them_as_in_spring() {
+    let scope = |value: &str| {
+        let text = format!(
+            "hallpass: {{ internal-token: {{ client-id: a, client-secret: b, token-url: 'lb://c/d', scope: {value} }} }}"
+        );
+        let settings = loader(&text).load::<InternalTokenSettings>();
+        settings.map(|loaded| {
+            loaded
+                .into_settings()
+                .token_service
+                .unwrap()
+                .credential
+                .scope
+        })
+    };
+    for value in [
+        "'orders internal'",
+        "'orders,internal'",
+        "'orders, internal'",
+        "[orders, internal]",
+    ] {
+        assert_eq!(scope(value).unwrap().as_str(), "internal orders", "{value}");
+    }
+    for value in ["''", "[]", "' , '"] {
+        assert!(scope(value).unwrap().is_empty(), "{value}");
+    }
+    assert_eq!(
+        lines(&scope("['orders,internal']").unwrap_err()),
+        [
+            "1:94: internal-token.scope[0]: must not hold a comma: write each word as an element of its own"
+        ]
+    );
+}

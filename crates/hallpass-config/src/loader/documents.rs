@@ -3,17 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::canonical::{Canonical, Strangers};
 use crate::files;
+use crate::key::Key;
 use crate::key_path;
 use crate::merge::Merge;
 use crate::node::{Node, Value};
 use crate::place::{Place, Source};
+use crate::placeholder::Variables;
+use crate::profiles::{Profiles, Standing};
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::yaml;
 
 /// Largest YAML source, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+
+/// The root that no estate but ours has.
+const OWN_PREFIX: &str = "hallpass";
 
 /// A source in YAML.
 #[derive(Clone, Debug)]
@@ -22,43 +29,138 @@ pub(super) enum Document {
     Text { name: String, text: Secret },
 }
 
-/// All documents as one tree of what stands below the prefix; `None` if one cannot be read.
-pub(super) fn read(prefix: &str, documents: &[Document], report: &Report) -> Option<Node> {
-    let mut tree = Node::map(Place::whole(&Source::literal(
-        "configuration".to_owned(),
-        0,
-    )));
-    let mut all_read = true;
-    for (rank, document) in documents.iter().enumerate() {
-        let source = document.source(rank);
-        if rank == 0 {
-            tree.place = Place::whole(&source);
-        }
-        match document.read(&source, report) {
-            Ok(nodes) => merge_document(prefix, &mut tree, nodes, report),
-            Err((place, message)) => {
-                report.problem(&place, "", message);
-                all_read = false;
-            }
-        }
-    }
-    all_read.then_some(tree)
+/// What the sources say.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// What stands below the prefix.
+    pub(super) tree: Node,
+    /// Everything that stands in documents which count, for placeholders that refer to it.
+    pub(super) properties: Node,
+    pub(super) profiles: Profiles,
 }
 
-/// Merges what one source holds below the prefix into `tree`.
-fn merge_document(prefix: &str, tree: &mut Node, nodes: Vec<Node>, report: &Report) {
-    let sections = nodes
-        .into_iter()
-        .filter_map(|node| below_prefix(prefix, node, report));
-    for (index, section) in sections.enumerate() {
-        if index > 0 {
-            let message = "stands in a second YAML document of the same file; write it into one";
-            report.problem(&section.place, prefix, message);
+/// One YAML document.
+struct Part {
+    node: Node,
+    /// The same with its dotted keys taken apart.
+    properties: Node,
+    /// Which source it stands in.
+    rank: usize,
+}
+
+/// How documents are read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) prefix: &'a str,
+    /// Those below it.
+    pub(super) keys: &'a [Key],
+    pub(super) variables: &'a Variables,
+    pub(super) report: &'a Report,
+}
+
+impl Reader<'_> {
+    /// All documents as one tree of what stands below the prefix; `None` if one cannot be read.
+    pub(super) fn read(self, documents: &[Document]) -> Option<Read> {
+        let mut whole = Place::whole(&Source::literal("configuration".to_owned(), 0));
+        let mut parts = Vec::new();
+        let mut all_read = true;
+        for (rank, document) in documents.iter().enumerate() {
+            let source = document.source(rank);
+            if rank == 0 {
+                whole = Place::whole(&source);
+            }
+            match document.read(&source, self.report) {
+                Ok(nodes) => parts.extend(nodes.into_iter().map(|node| Part::new(node, rank))),
+                Err((place, message)) => {
+                    self.report.problem(&place, "", message);
+                    all_read = false;
+                }
+            }
         }
-        if tree.entries().is_empty() {
-            tree.place = section.place.clone();
+        all_read.then(|| self.merge(whole, parts))
+    }
+
+    /// Merges the documents that count. A document of a profile goes over those without one in its source.
+    fn merge(self, whole: Place, parts: Vec<Part>) -> Read {
+        let properties: Vec<_> = parts.iter().map(|part| &part.properties).collect();
+        let mut read = Read {
+            tree: Node::map(whole.clone()),
+            profiles: Profiles::find(&properties, self.variables),
+            properties: Node::map(whole),
+        };
+        let mut last_always = None;
+        for part in parts {
+            let standing = read.profiles.standing(&part.properties);
+            let section = self.below_prefix(part.node);
+            if let Some(section) = section.as_ref() {
+                self.tell(standing, section);
+                if standing == Standing::Always && last_always.replace(part.rank) == Some(part.rank)
+                {
+                    let message = "stands in a second YAML document of the same file; write it into one, or \
+                        under a profile (spring.config.activate.on-profile)";
+                    self.report.problem(&section.place, self.prefix, message);
+                }
+            }
+            if !matches!(standing, Standing::Always | Standing::Holds) {
+                continue;
+            }
+            // Others' sections may hold what they like.
+            Merge::between_sources(&Report::default()).merge(
+                "",
+                &mut read.properties,
+                part.properties,
+            );
+            if let Some(section) = section {
+                if read.tree.entries().is_empty() {
+                    read.tree.place = section.place.clone();
+                }
+                Merge::between_sources(self.report).merge(self.prefix, &mut read.tree, section);
+            }
         }
-        Merge::between_sources(report).merge(prefix, tree, section);
+        read
+    }
+
+    /// Says what becomes of our section in a document with a condition.
+    fn tell(self, standing: Standing, section: &Node) {
+        match standing {
+            Standing::Always | Standing::Holds => {}
+            Standing::Waits => self.report.left_alone(
+                &section.place,
+                self.prefix,
+                "stands in a document for another profile or platform",
+            ),
+            Standing::Unclear => self.report.problem(
+                &section.place,
+                self.prefix,
+                "stands in a document whose condition (spring.config.activate) is not understood",
+            ),
+        }
+    }
+
+    /// What a document holds below the prefix, under the names that readers know.
+    fn below_prefix(self, document: Node) -> Option<Node> {
+        let section = below_prefix(self.prefix, document, self.report)?;
+        let strangers = match self.prefix {
+            OWN_PREFIX => Strangers::LeaveSections,
+            _ => Strangers::LeaveAll,
+        };
+        let canonical = Canonical {
+            report: self.report,
+            strangers,
+        };
+        Some(canonical.section(self.prefix, section, self.keys, true))
+    }
+}
+
+impl Part {
+    fn new(node: Node, rank: usize) -> Self {
+        // What is wrong with it is told where it is read.
+        let properties = Merge::between_sources(&Report::default()).expand("", node.clone());
+        Self {
+            node,
+            properties,
+            rank,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Environment variables and flags, laid over the files.
 
+use crate::canonical::{Canonical, Strangers};
 use crate::key::Key;
 use crate::key_path::{self, Segment};
 use crate::merge::Merge;
@@ -25,8 +26,10 @@ impl Overrides<'_> {
     pub(super) fn lay_variables(&self, tree: &mut Node, variables: &Variables) {
         let mut overrides = Vec::new();
         for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
-            let path = override_name::path_of(name, self.prefix, self.keys, Some(tree));
-            overrides.extend(path.map(|path| (path, name, value)));
+            match override_name::path_of(name, self.prefix, self.keys, Some(tree)) {
+                Some(path) => overrides.push((path, name, value)),
+                None => self.look_for_slip(name),
+            }
         }
         // By number, so that element 10 of a list comes after element 9.
         overrides.sort_by(|(path, ..), (other, ..)| path.cmp(other));
@@ -40,6 +43,16 @@ impl Overrides<'_> {
             }
             self.lay(tree, &path, value, &place);
             previous = Some(path);
+        }
+    }
+
+    /// Warns of a variable that was probably meant for a key.
+    fn look_for_slip(&self, name: &str) {
+        if let Some(meant) = override_name::nearly(name, self.prefix, self.keys) {
+            let text = format!(
+                "environment {name}: names no key and has no effect; did you mean {meant}?"
+            );
+            self.report.warn(text);
         }
     }
 
@@ -57,6 +70,11 @@ impl Overrides<'_> {
             place: place.clone(),
         };
         let node = Node::nest(path, place, node);
+        let canonical = Canonical {
+            report: self.report,
+            strangers: Strangers::Refuse,
+        };
+        let node = canonical.section(self.prefix, node, self.keys, false);
         Merge::between_sources(self.report).merge(self.prefix, tree, node);
     }
 }

@@ -12,7 +12,8 @@ fn variables() -> Variables {
 }
 
 fn filled(text: &str) -> Result<String, Vec<Fault>> {
-    expand(text, &variables()).map(|secret| secret.expose().to_owned())
+    let variables = variables();
+    expand(text, &References::to_variables(&variables)).map(|secret| secret.expose().to_owned())
 }
 
 #[test]

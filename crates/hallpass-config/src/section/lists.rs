@@ -42,6 +42,27 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The words of `key`, such as scopes, each turned into a value by `check`: one text with spaces or commas between
+    /// them, or a YAML list of them. A comma within an element of a list is a problem: it would be part of the word.
+    /// `check` complains without repeating the word.
+    pub fn words<T, E: Display>(
+        &self,
+        key: &str,
+        check: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let found = self.find(key);
+        let is_list = found.is_some_and(|found| matches!(found.node.value, Value::List(_)));
+        let check = |word: &str| check(word).map_err(|error| error.to_string());
+        let words = self.texts(key, |text| match is_list {
+            true if text.contains(',') => {
+                Err("must not hold a comma: write each word as an element of its own".to_owned())
+            }
+            true => check(text).map(|word| vec![word]),
+            false => text.split_whitespace().map(check).collect(),
+        })?;
+        Some(words.into_iter().flatten().collect())
+    }
+
     /// The lists of texts in the mapping `key`, by the names the user gave them, which
     /// [`check_service_name`](crate::check_service_name) allows.
     pub fn named_texts<T, E: Display>(

@@ -47,7 +47,7 @@ const GRANT_TYPE: Key = Key::new("grant-type", Kind::Choice(&["client_credential
 const CACHE_EXPIRE: Key = Key::new("cache-expire-seconds", Kind::seconds(1, 86_400), "");
 const SECURITY: &[Key] = &[
     Key::new("permit-all", Kind::Flag, "").or("false"),
-    Key::new("internal-jwt", Kind::Section(INTERNAL_JWT), ""),
+    Key::new("internal-jwt", Kind::Section(INTERNAL_JWT), "").or_value_of("mode"),
 ];
 const INTERNAL_JWT: &[Key] =
     &[Key::new("mode", Kind::Choice(&["off", "enforce"]), "").or("enforce")];
@@ -171,7 +171,7 @@ impl Configuration for Settings {
         vec![
             Key::new("service", Kind::Section(SERVICE), ""),
             Key::new("internal-token", Kind::Section(TOKEN), ""),
-            Key::new("security", Kind::Section(SECURITY), ""),
+            Key::new("security", Kind::Section(SECURITY), "").shared(),
             Key::new("feign", Kind::Section(FEIGN), ""),
             Key::new("discovery", Kind::Section(DISCOVERY), ""),
             Key::new("issuer", Kind::Section(ISSUER), ""),

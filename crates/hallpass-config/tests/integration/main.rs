@@ -7,7 +7,9 @@ mod limits;
 mod origins;
 mod parts;
 mod problems;
+mod profiles;
 mod secrets;
+mod spring;
 mod watched;
 mod yaml;
 

@@ -4,13 +4,13 @@ use crate::{Settings, loader, problems};
 
 #[test]
 fn a_problem_has_parts_for_programs() {
-    let problems = loader("hallpass:\n  internal-token:\n    clientId: x\n    enabled: false")
+    let problems = loader("hallpass:\n  internal-token:\n    clientIdd: x\n    enabled: false")
         .load::<Settings>();
     let problems = problems.unwrap_err();
     let problem = problems.iter().next().unwrap();
     assert_eq!(problem.origin, "test.yaml");
     assert_eq!((problem.line, problem.column), (Some(3), Some(5)));
-    assert_eq!(problem.key_path, "hallpass.internal-token.clientId");
+    assert_eq!(problem.key_path, "hallpass.internal-token.clientIdd");
     assert_eq!(problem.message, "is not a known key");
     assert_eq!(problem.suggestion.as_deref(), Some("client-id"));
     assert_eq!(problems.len(), 1);

@@ -76,7 +76,10 @@ fn two_documents_in_a_file_may_not_both_be_ours() {
     );
     assert_eq!(
         problems(&format!("{ours}---\n{ours}")),
-        ["3:1: hallpass: stands in a second YAML document of the same file; write it into one"]
+        [
+            "3:1: hallpass: stands in a second YAML document of the same file; write it into one, or under a profile \
+             (spring.config.activate.on-profile)"
+        ]
     );
 }
 

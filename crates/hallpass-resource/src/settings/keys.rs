@@ -11,7 +11,8 @@ pub(crate) const KEYS: &[Key] = &[
         is `production` or `prod`, or `KUBERNETES_SERVICE_HOST` is set).",
     )
     .or("false"),
-    Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands."),
+    Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands. `true` or `false` in its place is its `mode`.")
+        .or_value_of("mode"),
 ];
 
 const MODES: &[&str] = &["off", "report", "enforce"];

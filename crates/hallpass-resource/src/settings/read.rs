@@ -45,7 +45,7 @@ fn refuse_in_production(section: &Section<'_>) {
     match section.production() {
         Production::Yes(name) => section.problem(
             "permit-all",
-            format!("is refused: {name} in the environment says that this is production"),
+            format!("is refused: {name} says that this is production"),
         ),
         Production::Unknown => section.problem(
             "permit-all",
@@ -57,7 +57,7 @@ fn refuse_in_production(section: &Section<'_>) {
 
 impl InternalJwtSettings {
     fn read(section: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
-        let mode = section.choice("mode", Mode::named);
+        let mode = section.choice("mode", mode_or_switch);
         let audience = match (service, section.has("audience")) {
             (Some(name), false) => {
                 section.record_derived("audience", name.as_str(), "service.name");
@@ -87,6 +87,15 @@ impl InternalJwtSettings {
             identity_headers: identity_headers?,
             resource,
         })
+    }
+}
+
+/// A mode by its name, or the switch that it once was.
+fn mode_or_switch(name: &str) -> Option<Mode> {
+    match name.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(Mode::Enforce),
+        "false" | "no" => Some(Mode::Off),
+        _ => Mode::named(name),
     }
 }
 
@@ -197,7 +206,7 @@ impl JwksLocation {
 impl InternalOnlySettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let paths = section.texts("paths", str::parse);
-        let scope = section.checked("scope", Scope::from_word);
+        let scope = section.checked("scope", check_scope);
         Some(Self {
             paths: paths?,
             scope: scope?,
@@ -250,7 +259,7 @@ impl RuleName {
 
 fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rule> {
     let rule = section.required("rule", |section, key| section.choice(key, RuleName::named));
-    let scope = section.checked("scope", Scope::from_word);
+    let scope = section.checked("scope", check_scope);
     let all = read_scopes(section, "all");
     let any = read_scopes(section, "any");
     let rule = rule?;
@@ -277,7 +286,7 @@ fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rul
 
 /// The scopes of a list, one an element.
 fn read_scopes(section: &Section<'_>, key: &str) -> Option<Scope> {
-    let words = section.texts(key, Scope::from_word)?;
+    let words = section.words(key, Scope::from_word)?;
     Scope::from_words(words.iter().flat_map(Scope::iter))
         .map_err(|error| section.problem(key, error.to_string()))
         .ok()
@@ -290,6 +299,14 @@ impl IdentityHeaders {
             "set" => Some(Self::Set),
             _ => None,
         }
+    }
+}
+
+/// One scope. A comma may be part of one by RFC 6749, and here is a slip: Spring reads a list in it.
+fn check_scope(text: &str) -> Result<Scope, String> {
+    match text.contains(',') {
+        true => Err("must be one scope, without a comma".to_owned()),
+        false => Scope::from_word(text).map_err(|error| error.to_string()),
     }
 }
 

@@ -272,9 +272,8 @@ fn permit_all_is_refused_beside_any_sign_of_production() {
             .environment([(name, value)])
             .load::<Settings>()
             .unwrap_err();
-        let expected = format!(
-            "1:37: security.permit-all: is refused: {name} in the environment says that this is production"
-        );
+        let expected =
+            format!("1:37: security.permit-all: is refused: {name} says that this is production");
         assert_eq!(lines(&problems), [expected]);
     }
 }
@@ -302,4 +301,42 @@ fn the_production_signal_is_kept_for_those_who_switch_off_checks_in_code() {
         settings.security.production_signal.as_deref(),
         Some("APP_ENV")
     );
+}
+
+#[test]
+fn the_switch_of_the_first_design_is_a_mode() {
+    for (switch, mode) in [
+        ("true", Mode::Enforce),
+        ("false", Mode::Off),
+        ("'off'", Mode::Off),
+        ("report", Mode::Report),
+        ("{ mode: on }", Mode::Enforce),
+    ] {
+        let text = format!("hallpass: {{ security: {{ internal-jwt: {switch} }} }}");
+        assert_eq!(load(&text).security.internal_jwt.mode, mode, "{switch}");
+    }
+    assert_eq!(
+        problems("hallpass: { security: { internal-jwt: maybe } }"),
+        ["1:39: security.internal-jwt.mode: must be one of `off`, `report`, `enforce`"]
+    );
+}
+
+#[test]
+fn a_comma_does_not_become_part_of_a_scope() {
+    let routes = |scope: &str| {
+        problems(&format!(
+            "hallpass: {{ security.internal-jwt: {{ internal-only: {{ {scope} }}, routes: [{{ path: /a, rule: internal-only, {scope} }}] }} }}"
+        ))
+    };
+    assert_eq!(routes("scope: 'a,b'").len(), 2);
+    let scopes = |all: &str| {
+        load(&format!(
+            "hallpass: {{ security.internal-jwt: {{ routes: [{{ path: /a, rule: scopes, all: {all} }}] }} }}"
+        ))
+    };
+    for all in ["'a,b'", "'a b'", "[a, b]"] {
+        let rule = Rule::all_scopes("a b".parse().unwrap());
+        let route = RouteRule::new("/a".parse().unwrap(), rule);
+        assert_eq!(scopes(all).security.internal_jwt.routes, [route], "{all}");
+    }
 }

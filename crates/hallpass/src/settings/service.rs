@@ -34,11 +34,7 @@ pub struct ServiceSettings {
 
 impl Configuration for ServiceSettings {
     fn keys() -> Vec<Key> {
-        vec![Key::new(
-            "service",
-            Kind::Section(KEYS),
-            "Who this process is.",
-        )]
+        vec![Key::new("service", Kind::Section(KEYS), "Who this process is.").shared()]
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
