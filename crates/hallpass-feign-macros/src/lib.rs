@@ -57,7 +57,8 @@ use proc_macro::TokenStream;
 ///
 /// # What is made
 /// For a trait `X`: the trait itself, `Send + Sync` and with `Send` futures, `FeignX` (the client), `BoxX` (any implementation behind a
-/// pointer, `Clone`) and `MockX` (a closure a method, for tests).
+/// pointer, `Clone`) and `MockX` (for tests: `on_method(closure)` answers a method, `method_calls()` counts; where that name is taken,
+/// by a method of the trait or otherwise, they are `when_method` and `method_call_count`).
 #[proc_macro_attribute]
 pub fn feign_client(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::feign_client(attribute.into(), &item.into()).into()

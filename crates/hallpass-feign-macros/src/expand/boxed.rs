@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Lifetime, parse_quote};
 
-use super::names::{Names, names_of, parameters};
+use super::names::{Names, names_of, old, parameters};
 use crate::lifetimes;
 use crate::model::ClientModel;
 use crate::model::method::MethodModel;
@@ -26,6 +26,7 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
         .iter()
         .map(|method| erased_method(model, method, names));
     let boxed_methods = methods.iter().map(boxed_method);
+    let (implementation, old) = (implementation(), old());
     quote! {
         // Dyn-compatible twin of the trait: its futures are boxed, so it can stand behind a pointer.
         #[doc(hidden)]
@@ -33,14 +34,16 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
             #(#declared;)*
         }
 
-        impl<Implementation: #ident> #erased for Implementation {
+        #old
+        impl<#implementation: #ident> #erased for #implementation {
             #(#erased_methods)*
         }
 
         #[doc = #doc]
-        #[derive(Clone)]
+        #[derive(::core::clone::Clone)]
         #visibility struct #boxed(::std::sync::Arc<dyn #erased>);
 
+        #old
         impl #boxed {
             /// Puts `implementation` behind a pointer.
             #visibility fn new(implementation: impl #ident + 'static) -> Self {
@@ -54,10 +57,16 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
             }
         }
 
+        #old
         impl #ident for #boxed {
             #(#boxed_methods)*
         }
     }
+}
+
+/// A type parameter that no type of the user is called like.
+fn implementation() -> proc_macro2::Ident {
+    format_ident!("__FeignImplementation")
 }
 
 fn erased_name(method: &MethodModel) -> proc_macro2::Ident {
@@ -67,7 +76,7 @@ fn erased_name(method: &MethodModel) -> proc_macro2::Ident {
 
 fn signature(method: &MethodModel, names: &Names) -> TokenStream {
     let runtime = &names.runtime;
-    let lifetime: Lifetime = parse_quote!('call);
+    let lifetime: Lifetime = parse_quote!('__feign_call);
     let name = erased_name(method);
     let output = &method.output;
     let parameters = method.arguments.iter().map(|argument| {
@@ -84,9 +93,10 @@ fn signature(method: &MethodModel, names: &Names) -> TokenStream {
 fn erased_method(model: &ClientModel, method: &MethodModel, names: &Names) -> TokenStream {
     let signature = signature(method, names);
     let (ident, trait_ident, arguments) = (&method.ident, &model.ident, names_of(method));
+    let implementation = implementation();
     quote! {
         #signature {
-            ::std::boxed::Box::pin(<Implementation as #trait_ident>::#ident(self, #arguments))
+            ::std::boxed::Box::pin(<#implementation as #trait_ident>::#ident(self, #arguments))
         }
     }
 }

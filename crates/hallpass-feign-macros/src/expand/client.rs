@@ -6,7 +6,7 @@ use syn::LitStr;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
-use super::names::{Names, names_of, parameters};
+use super::names::{Names, names_of, old, parameters};
 use crate::model::ClientModel;
 use crate::model::argument::{ArgumentModel, Binding};
 use crate::model::method::MethodModel;
@@ -43,7 +43,7 @@ fn item(model: &ClientModel, names: &Names) -> TokenStream {
         format!("Begins a client with settings of its own; a fallback goes in as [`{boxed}`].");
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Debug)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #visibility struct #client {
             client: #runtime::__private::Client,
             fallback: ::core::option::Option<#boxed>,
@@ -90,7 +90,9 @@ fn generated(model: &ClientModel, names: &Names) -> TokenStream {
         quote_spanned! {fallback.span()=> #boxed::new(<#fallback as ::core::default::Default>::default()) }
     });
     let fallback = option(fallback);
+    let old = old();
     quote! {
+        #old
         impl #runtime::GeneratedClient for #client {
             type Fallback = #boxed;
 
@@ -167,20 +169,21 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
 }
 
 fn calls(model: &ClientModel, names: &Names) -> TokenStream {
-    let (ident, client) = (&model.ident, &names.client);
+    let (ident, client, old) = (&model.ident, &names.client, old());
     let methods = model
         .methods
         .iter()
         .enumerate()
-        .map(|(index, method)| call(index, method, names));
+        .map(|(index, method)| call(index, method, model, names));
     quote! {
+        #old
         impl #ident for #client {
             #(#methods)*
         }
     }
 }
 
-fn call(index: usize, method: &MethodModel, names: &Names) -> TokenStream {
+fn call(index: usize, method: &MethodModel, model: &ClientModel, names: &Names) -> TokenStream {
     let runtime = &names.runtime;
     let private = quote!(#runtime::__private);
     let MethodModel { ident, output, .. } = method;
@@ -199,13 +202,16 @@ fn call(index: usize, method: &MethodModel, names: &Names) -> TokenStream {
         .filter_map(|argument| argument_step(argument, &call));
     let marker = method.success.marker(&private);
     // At the return type: what it lacks, or an error type that is not ours, shows there.
+    // By the trait's name: what stands in may have a method of this name by another trait, such as `clone`.
+    let (boxed, trait_ident) = (&names.boxed, &model.ident);
+    let answer = quote!(<#boxed as #trait_ident>::#ident(#fallback, #arguments));
     let send = quote_spanned!(output.span()=> #call.send::<#marker, _, _>(#fallback).await);
     quote! {
         async fn #ident(&self, #parameters) -> #output {
             let mut #call = #private::Call::begin(&self.client, #index);
             #(#path)*
             #(#rest)*
-            let #fallback = self.fallback.as_ref().map(|#fallback| move || #fallback.#ident(#arguments));
+            let #fallback = self.fallback.as_ref().map(|#fallback| move || #answer);
             #send
         }
     }

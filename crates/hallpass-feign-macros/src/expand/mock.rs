@@ -1,10 +1,12 @@
 //! `MockX`: a closure per method, for the tests of code that calls the service.
 
-use proc_macro2::TokenStream;
+use std::collections::HashSet;
+
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 
-use super::names::{Names, names_of, parameters};
+use super::names::{Names, names_of, old, parameters};
 use crate::model::ClientModel;
 use crate::model::method::MethodModel;
 
@@ -21,13 +23,18 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
          A method without a closure returns `FeignError::MockUnset`."
     );
     let fields = methods.iter().map(|method| field(method, names));
-    let setters = methods.iter().map(|method| setters(model, method));
+    let names_of_mock = MockNames::of(methods);
+    let setters = methods
+        .iter()
+        .zip(names_of_mock)
+        .map(|(method, names)| setters(model, method, &names));
+    let old = old();
     let implementations = methods
         .iter()
         .map(|method| implementation(model, method, runtime));
     quote! {
         #[doc = #doc]
-        #[derive(Clone, Debug, Default)]
+        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
         #visibility struct #mock {
             #(#fields),*
         }
@@ -42,6 +49,7 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
             #(#setters)*
         }
 
+        #old
         impl #ident for #mock {
             #(#implementations)*
         }
@@ -60,10 +68,40 @@ fn field(method: &MethodModel, names: &Names) -> TokenStream {
     quote!(#ident: #runtime::__private::MockMethod<dyn #closure>)
 }
 
-fn setters(model: &ClientModel, method: &MethodModel) -> TokenStream {
+/// What the two methods of a mock are called that belong to one of the trait.
+struct MockNames {
+    setter: Ident,
+    counter: Ident,
+}
+
+impl MockNames {
+    /// `on_x` and `x_calls`, unless the trait has a method of that name: then `when_x` and `x_call_count`, in the end with
+    /// underscores.
+    fn of(methods: &[MethodModel]) -> Vec<Self> {
+        let plain = |method: &MethodModel| method.ident.unraw().to_string();
+        let mut taken: HashSet<String> = methods.iter().map(plain).collect();
+        taken.insert("new".to_owned());
+        let mut free = |first: String, mut then: String| {
+            if taken.insert(first.clone()) {
+                return format_ident!("{first}");
+            }
+            while !taken.insert(then.clone()) {
+                then.push('_');
+            }
+            format_ident!("{then}")
+        };
+        let names = methods.iter().map(plain).map(|name| Self {
+            setter: free(format!("on_{name}"), format!("when_{name}")),
+            counter: free(format!("{name}_calls"), format!("{name}_call_count")),
+        });
+        names.collect()
+    }
+}
+
+fn setters(model: &ClientModel, method: &MethodModel, names: &MockNames) -> TokenStream {
     let (ident, visibility, closure) = (&method.ident, &model.visibility, closure(method));
     let plain = ident.unraw();
-    let (setter, counter) = (format_ident!("on_{plain}"), format_ident!("{plain}_calls"));
+    let MockNames { setter, counter } = names;
     let setter_doc =
         format!("Answers `{plain}` by `answer`, which gets the arguments of the call.");
     let counter_doc = format!("How often `{plain}` was called, with or without a closure.");

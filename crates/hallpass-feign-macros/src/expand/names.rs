@@ -49,3 +49,8 @@ pub(super) fn names_of(method: &MethodModel) -> TokenStream {
     let names = method.arguments.iter().map(|argument| &argument.ident);
     quote!(#(#names),*)
 }
+
+/// For code that names a trait or a method which its user may have deprecated: only the user's own uses are reported.
+pub(super) fn old() -> TokenStream {
+    quote!(#[allow(deprecated, reason = "the macro names what it was given")])
+}
