@@ -126,7 +126,7 @@ pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
 pub use observer::FinishedCall;
-pub use settings::{FeignClientSettings, FeignSettings};
+pub use settings::{FeignClientSettings, FeignSettings, PathValues};
 
 /// What generated code uses. No part of the public interface: it changes without notice.
 #[doc(hidden)]

@@ -64,7 +64,9 @@ impl<'a> Call<'a> {
     /// Appends a value to the path.
     pub fn path(&mut self, argument: &'static str, value: &impl Display) {
         let value = value.to_string();
-        self.check(argument, |call| path::push(&mut call.target, &value));
+        self.check(argument, |call| {
+            path::push(&mut call.target, &value, call.state.path_values)
+        });
     }
 
     /// Appends query parameters.

@@ -53,6 +53,14 @@ const CLIENT_KEYS: &[Key] = &[
         "Longest time of a call, with all its attempts.",
     )
     .otherwise("as the code declares, else 5000"),
+    Key::new(
+        "path-values",
+        Kind::Choice(&["safe", "any"]),
+        "Which values may stand in a path: `safe` refuses, before anything is sent, those with a slash, backslash, semicolon, \
+        control character or escape (`%41`), as Hallpass and Spring's firewall do when they arrive; `any` sends them \
+        percent-encoded, for servers that read them. Dot segments are always refused.",
+    )
+    .or("safe"),
     Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
     Key::new(
         "breaker",
@@ -93,10 +101,33 @@ pub struct FeignClientSettings {
     /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
     /// which by default is [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE).
     pub deadline: Option<Duration>,
+    /// `path-values`: which values may stand in a path.
+    pub path_values: PathValues,
     /// `retry`.
     pub retry: RetrySettings,
     /// `breaker`.
     pub breaker: BreakerSettings,
+}
+
+/// Which values may stand in a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum PathValues {
+    /// `safe`: none with a slash, backslash, semicolon, control character or escape (`%41`). Servers that read a path in
+    /// one way only refuse these, also percent-encoded; Hallpass's resource server and Spring's firewall do.
+    #[default]
+    Safe,
+    /// `any`: all but dot segments, percent-encoded, for servers that take them.
+    Any,
+}
+
+impl PathValues {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "safe" => Some(Self::Safe),
+            "any" => Some(Self::Any),
+            _ => None,
+        }
+    }
 }
 
 impl FeignClientSettings {
@@ -144,6 +175,7 @@ impl FeignClientSettings {
         let audience = section.name("audience");
         let when_absent = section.choice("when-absent", WhenAbsent::named);
         let deadline = section.millis("deadline-ms");
+        let path_values = section.choice("path-values", PathValues::named);
         let retry = RetrySettings::read(&section.section("retry"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
         Some(Self {
@@ -152,6 +184,7 @@ impl FeignClientSettings {
             audience,
             when_absent,
             deadline,
+            path_values: path_values?,
             retry: retry?,
             breaker: breaker?,
         })

@@ -12,7 +12,7 @@ use crate::build_error::BuildError;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::layers::retry::RetryRules;
 use crate::method_stack::{self, MethodStack, Transport};
-use crate::settings::FeignClientSettings;
+use crate::settings::{FeignClientSettings, PathValues};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec};
 
@@ -21,6 +21,7 @@ pub(crate) struct ClientState {
     pub(crate) methods: Vec<Method>,
     /// The path that goes before every other.
     pub(crate) base_path: String,
+    pub(crate) path_values: PathValues,
 }
 
 /// One method of a client.
@@ -82,6 +83,7 @@ impl ClientState {
         Ok(Self {
             methods: methods.collect::<Result<_, BuildError>>()?,
             base_path,
+            path_values: settings.path_values,
         })
     }
 }

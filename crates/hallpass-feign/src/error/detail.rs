@@ -18,6 +18,12 @@ pub enum ArgumentProblem {
     /// A path value that a server may read as `.` or `..`, also after decoding.
     #[error("a path value has no dot segment")]
     DotSegment,
+    /// A path value with `/`, `\`, `;`, a control character or an escape such as `%41`: servers that read a path in one
+    /// way only refuse it, also percent-encoded. See [`PathValues`](crate::PathValues).
+    #[error(
+        "a path value has no slash, backslash, semicolon, control character or escape (feign.clients.NAME.path-values)"
+    )]
+    UnsafePath,
     /// No number, text or sequence of these, so it has no form as a query parameter.
     #[error("it has no form as a query parameter")]
     NotPlain,

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::ArgumentProblem;
+use crate::settings::PathValues;
 
 /// RFC 3986 section 2.3: what is not unreserved is encoded, so a value stays inside its segment.
 pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -14,16 +15,32 @@ pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// Appends `value` to `path` as text inside one segment.
 ///
 /// Refused are an empty value, which would make another path of the template, and a value that a server reads as a
-/// dot segment once it has decoded it (RFC 3986 section 5.2.4): `..`, `a/../b`, `..\`, `%2e%2e`.
-pub(super) fn push(path: &mut String, value: &str) -> Result<(), ArgumentProblem> {
+/// dot segment once it has decoded it (RFC 3986 section 5.2.4): `..`, `a/../b`, `..\`, `%2e%2e`. With
+/// [`PathValues::Safe`] so is what servers refuse by themselves when they find it in a path, decoded or not.
+pub(super) fn push(
+    path: &mut String,
+    value: &str,
+    allowed: PathValues,
+) -> Result<(), ArgumentProblem> {
     if value.is_empty() {
         return Err(ArgumentProblem::Empty);
     }
     if has_dot_segment(value) || has_dot_segment(&percent_decode_str(value).decode_utf8_lossy()) {
         return Err(ArgumentProblem::DotSegment);
     }
+    if allowed == PathValues::Safe && !is_safe(value) {
+        return Err(ArgumentProblem::UnsafePath);
+    }
     path.extend(utf8_percent_encode(value, ENCODED));
     Ok(())
+}
+
+/// Whether a server that reads each path in one way only takes this in a segment: no separator, no path parameter, no
+/// control character, and nothing that is an escape once more after it was decoded.
+fn is_safe(value: &str) -> bool {
+    let is_escape = |window: &[u8]| matches!(window, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    let is_separator = |byte: u8| matches!(byte, b'/' | b'\\' | b';') || byte.is_ascii_control();
+    !value.bytes().any(is_separator) && !value.as_bytes().windows(3).any(is_escape)
 }
 
 fn has_dot_segment(text: &str) -> bool {
@@ -38,10 +55,27 @@ mod tests {
 
     use super::push;
     use crate::error::ArgumentProblem;
+    use crate::settings::PathValues;
 
     fn encoded(value: &str) -> Result<String, ArgumentProblem> {
         let mut path = String::new();
-        push(&mut path, value).map(|()| path)
+        push(&mut path, value, PathValues::Any).map(|()| path)
+    }
+
+    #[test]
+    fn a_value_that_servers_refuse_in_a_path_is_refused_here() {
+        let safe = |value: &str| push(&mut String::new(), value, PathValues::Safe);
+        for value in [
+            "2024/001", "a\\b", "a;b", "%41", "a%2fb", "a\r\nb", "\u{0}", "\u{7f}",
+        ] {
+            assert_eq!(safe(value), Err(ArgumentProblem::UnsafePath), "{value}");
+        }
+        for value in [
+            "2024-001", "100%", "5%x1", "a b", "a+b", "a:b@c", "a?b#c", "\u{8ba2}",
+        ] {
+            assert_eq!(safe(value), Ok(()), "{value}");
+        }
+        assert_eq!(safe(".."), Err(ArgumentProblem::DotSegment));
     }
 
     #[test]

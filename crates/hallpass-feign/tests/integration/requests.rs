@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_feign::{ArgumentProblem, FeignError};
+use hallpass_client::TokenFeignSettings;
+use hallpass_feign::{ArgumentProblem, FeignError, FeignSettings, PathValues};
 use hallpass_upstream::EndpointUrl;
 
 use crate::clients::{FeignOrders, Filter, Order, Orders};
 use crate::support::{Upstream, runtime};
 
 async fn echo() -> (Upstream, FeignOrders) {
+    echo_of(PathValues::Safe).await
+}
+
+async fn echo_of(path_values: PathValues) -> (Upstream, FeignOrders) {
     let order = r#"{"id":1,"note":"x"}"#;
     let upstream = Upstream::answering(move |_, _| order).await;
-    let feign = runtime(&[&upstream]).build();
+    let mut settings = FeignSettings::default();
+    settings.defaults.path_values = path_values;
+    let feign = runtime(&[&upstream]).settings(&settings, &TokenFeignSettings::default());
+    let feign = feign.build();
     let orders = FeignOrders::new(&feign).unwrap();
     (upstream, orders)
 }
@@ -118,7 +126,7 @@ async fn bodies_are_json_or_a_form() {
 
 #[tokio::test]
 async fn a_path_value_stays_one_segment_of_the_path_on_the_wire() {
-    let (upstream, orders) = echo().await;
+    let (upstream, orders) = echo_of(PathValues::Any).await;
     for (value, target) in [
         ("a/b", "/api/orders/a%2Fb"),
         ("x?admin=1#y", "/api/orders/x%3Fadmin%3D1%23y"),
@@ -167,6 +175,20 @@ async fn a_path_value_that_would_leave_its_segment_is_refused_before_anything_is
             problem: ArgumentProblem::Empty
         }
     );
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_path_value_that_servers_refuse_is_refused_before_anything_is_sent() {
+    let (upstream, orders) = echo().await;
+    for value in ["2024/001", "a;b", "%41", "a\\b", "a\nb"] {
+        let problem = ArgumentProblem::UnsafePath;
+        let expected = FeignError::InvalidArgument {
+            argument: "id",
+            problem,
+        };
+        assert_eq!(orders.find(value).await.unwrap_err(), expected, "{value}");
+    }
     assert!(upstream.seen().is_empty());
 }
 

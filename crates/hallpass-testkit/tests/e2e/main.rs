@@ -14,6 +14,8 @@ mod identity;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod path_values;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rotation;
