@@ -5,6 +5,7 @@
 mod bearer;
 mod feign_call;
 mod measure;
+mod soak;
 mod token_endpoint;
 mod verify;
 mod verify_cached;
@@ -17,10 +18,14 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 7] = [
+const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("all", all),
     ("bearer", |_| bearer::run()),
     ("feign-call", |_| feign_call::run()),
+    // Not among `all`: it takes half an hour.
+    ("soak", soak::run),
+    // Not for people: a process that soak starts.
+    ("soak-shop", soak::shop),
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
     ("token-endpoint-server", token_endpoint::serve),
