@@ -38,3 +38,27 @@ pub(super) fn is_weak(key: &[u8; 32]) -> bool {
     let too_large = *lowest >= 0xed && *highest == 0x7f && between.iter().all(|byte| *byte == 0xff);
     too_large || SMALL_ORDER.contains(&y)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{is_weak, with_ends};
+
+    #[test]
+    fn numbers_from_the_fields_prime_up_are_weak_and_those_beside_them_are_not() {
+        for weak in [0xed, 0xee, 0xff] {
+            assert!(is_weak(&with_ends(weak, 0xff, 0x7f)));
+            assert!(
+                is_weak(&with_ends(weak, 0xff, 0xff)),
+                "whatever the sign of x"
+            );
+        }
+        for sound in [
+            with_ends(0xeb, 0xff, 0x7f),
+            with_ends(0xed, 0xff, 0x7e),
+            with_ends(0xed, 0xfe, 0x7f),
+            with_ends(0x05, 0x00, 0x7f),
+        ] {
+            assert!(!is_weak(&sound), "{sound:02x?}");
+        }
+    }
+}

@@ -7,6 +7,7 @@
 )]
 
 mod attacks;
+mod boundaries;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod forge;
