@@ -1,0 +1,235 @@
+//! A value that is made of files, and made again when they change.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use hallpass_clock::Clock;
+use tokio::runtime::Handle;
+
+use crate::error::TlsError;
+use crate::files::Contents;
+use crate::metrics::{Expiry, TlsMetrics};
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Settings that name files, and what is made of what they hold.
+pub(crate) trait Source: Clone + PartialEq + Debug + Send + Sync + 'static {
+    /// What is made.
+    type Config: Send + Sync + 'static;
+    /// What the own certificate is used for, in the log and among the metrics.
+    const USED_FOR: &'static str;
+    /// All that the certificates are used for.
+    const ALL_USES: &'static [&'static str];
+
+    /// The files, each once.
+    fn files(&self) -> Vec<&Path>;
+
+    /// Makes it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is not what it should be, or does not fit another.
+    fn build(
+        &self,
+        files: &Contents,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Built<Self::Config>, TlsError>;
+}
+
+/// What a [`Source`] has made.
+pub(crate) struct Built<C> {
+    pub(crate) config: C,
+    pub(crate) expiries: Vec<Expiry>,
+    /// The file of the own certificate, and when it ends.
+    pub(crate) own: Option<(PathBuf, SystemTime)>,
+}
+
+/// The config in use. It is replaced as a whole: a connection that has begun goes on with the one it began with.
+pub(crate) struct Followed<S: Source> {
+    current: ArcSwap<S::Config>,
+    /// Locked while files are read and a config is made, never by who only uses it.
+    state: Mutex<State<S>>,
+    watching: AtomicBool,
+    clock: Arc<dyn Clock>,
+    metrics: TlsMetrics,
+}
+
+struct State<S> {
+    source: S,
+    /// What was last looked at, usable or not: each content is complained of once.
+    seen: Contents,
+    own_ends: Option<SystemTime>,
+}
+
+impl<S: Source> Followed<S> {
+    /// Reads the files for the first time. Blocks the thread.
+    ///
+    /// # Errors
+    /// As [`Source::build`].
+    pub(crate) fn load(
+        source: S,
+        clock: Arc<dyn Clock>,
+        metrics: TlsMetrics,
+    ) -> Result<Self, TlsError> {
+        let seen = Contents::read(source.files());
+        let built = source.build(&seen, &clock)?;
+        metrics.show(S::ALL_USES, &built.expiries);
+        say_when_expired(S::USED_FOR, built.own.as_ref(), clock.now());
+        Ok(Self {
+            current: ArcSwap::from_pointee(built.config),
+            state: Mutex::new(State {
+                source,
+                seen,
+                own_ends: built.own.map(|(_, at)| at),
+            }),
+            watching: AtomicBool::new(false),
+            clock,
+            metrics,
+        })
+    }
+
+    /// The config for a connection that begins now. Inside a tokio runtime, the files are followed from the first call
+    /// on, for as long as somebody holds this.
+    pub(crate) fn current(self: &Arc<Self>) -> Arc<S::Config> {
+        self.watch();
+        self.current.load_full()
+    }
+
+    /// Looks at the files at once: takes what has changed and can be used, complains of what cannot. Blocks the thread.
+    pub(crate) fn look(&self) {
+        let mut state = self.lock();
+        let contents = Contents::read(state.source.files());
+        if contents == state.seen {
+            return;
+        }
+        let source = state.source.clone();
+        if let Err(error) = self.take(&mut state, source, contents) {
+            tracing::error!(
+                used_for = S::USED_FOR,
+                %error,
+                "changed TLS files cannot be used; what they held before stays in effect"
+            );
+        }
+    }
+
+    /// Takes other settings, and what the files hold now. The same ones with the same content change nothing. Blocks the
+    /// thread.
+    ///
+    /// # Errors
+    /// As [`Source::build`]; then nothing has changed.
+    pub(crate) fn apply(&self, source: &S) -> Result<(), TlsError> {
+        let mut state = self.lock();
+        let contents = Contents::read(source.files());
+        if *source == state.source && contents == state.seen {
+            return Ok(());
+        }
+        self.take(&mut state, source.clone(), contents)
+    }
+
+    /// Whether [`apply`](Self::apply) would take `source` now. Blocks the thread.
+    ///
+    /// # Errors
+    /// As [`Source::build`].
+    pub(crate) fn check(&self, source: &S) -> Result<(), TlsError> {
+        let contents = Contents::read(source.files());
+        source.build(&contents, &self.clock).map(|_| ())
+    }
+
+    fn take(&self, state: &mut State<S>, source: S, contents: Contents) -> Result<(), TlsError> {
+        let built = source.build(&contents, &self.clock);
+        let built = built.and_then(|built| self.not_worse(built, state.own_ends));
+        // Of files that are named anew nothing is remembered before they are taken.
+        if built.is_ok() || source == state.source {
+            state.seen = contents;
+        }
+        let built = built.inspect_err(|_| self.metrics.reloaded(S::USED_FOR, "refused"))?;
+        self.current.store(Arc::new(built.config));
+        self.metrics.show(S::ALL_USES, &built.expiries);
+        self.metrics.reloaded(S::USED_FOR, "taken");
+        say_when_expired(S::USED_FOR, built.own.as_ref(), self.clock.now());
+        tracing::info!(
+            used_for = S::USED_FOR,
+            "changed TLS files are in use for new connections"
+        );
+        state.source = source;
+        state.own_ends = built.own.map(|(_, at)| at);
+        Ok(())
+    }
+
+    /// An expired certificate does not replace a valid one.
+    fn not_worse(
+        &self,
+        built: Built<S::Config>,
+        current_ends: Option<SystemTime>,
+    ) -> Result<Built<S::Config>, TlsError> {
+        let now = self.clock.now();
+        match (&built.own, current_ends) {
+            (Some((path, at)), Some(current)) if *at < now && current >= now => {
+                Err(TlsError::Expired { path: path.clone() })
+            }
+            _ => Ok(built),
+        }
+    }
+
+    fn watch(self: &Arc<Self>) {
+        if self.watching.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if !self.watching.swap(true, Ordering::Relaxed) {
+            let watching = Watching(Arc::downgrade(self));
+            runtime.spawn(watching.run());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
+        // A panic leaves the state of before: it is replaced last.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task that looks at the files. When its runtime ends, the next use in another one starts a new one.
+struct Watching<S: Source>(Weak<Followed<S>>);
+
+impl<S: Source> Watching<S> {
+    async fn run(self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(followed) = self.0.upgrade() else {
+                return;
+            };
+            let look = tokio::task::spawn_blocking(move || followed.look());
+            if let Err(error) = look.await
+                && error.is_panic()
+            {
+                tracing::error!(used_for = S::USED_FOR, %error, "looking at TLS files ended in a panic");
+            }
+        }
+    }
+}
+
+impl<S: Source> Drop for Watching<S> {
+    fn drop(&mut self) {
+        if let Some(followed) = self.0.upgrade() {
+            followed.watching.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+fn say_when_expired(used_for: &str, own: Option<&(PathBuf, SystemTime)>, now: SystemTime) {
+    if let Some((path, at)) = own
+        && *at < now
+    {
+        tracing::error!(
+            used_for,
+            file = %path.display(),
+            "the certificate has expired: peers will refuse it; renew the file, which is taken without a restart"
+        );
+    }
+}

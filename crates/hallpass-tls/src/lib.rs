@@ -1,0 +1,55 @@
+//! Certificates, private keys and authorities of both directions.
+//!
+//! What it promises:
+//! * **Both directions read the same kinds of files by the same rules**: PEM, one certificate chain, one private key, a
+//!   bundle of authorities. An error names the file and says what to do.
+//! * **What changes on disk is used without a restart**, for new connections; what cannot be used changes nothing, is logged
+//!   and counted. See [`ServerTls`] and [`ClientTls`].
+//! * **No part of a key stands in a log, an error or a `Debug` text.**
+//! * **One provider**, aws-lc-rs, named where it is used: nothing is installed for the process, nothing is left to features.
+//! * When certificates end is a metric: [`TlsMetrics`].
+//!
+//! What it does not do: sockets (`hallpass-listen` accepts, `hallpass-upstream` connects), keystores (PKCS#12, JKS),
+//! encrypted keys, revocation, certificates by ACME.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use hallpass_clock::SystemClock;
+//! use hallpass_tls::{ClientAuth, KeyPairSettings, ServerTls, ServerTlsSettings, TlsMetrics};
+//!
+//! let settings = ServerTlsSettings {
+//!     key_pair: KeyPairSettings {
+//!         certificate_file: "/etc/tls/tls.crt".into(),
+//!         private_key_file: "/etc/tls/tls.key".into(),
+//!     },
+//!     client_auth: ClientAuth::None,
+//! };
+//! let tls = ServerTls::load(&settings, Arc::new(SystemClock::new()), &TlsMetrics::default())?;
+//! // Then `hallpass_listen::HttpServer::tls(tls)`.
+//! # Ok::<(), hallpass_tls::TlsError>(())
+//! ```
+
+mod client;
+mod error;
+mod files;
+mod followed;
+mod key_pair;
+mod metrics;
+mod peer;
+mod pem;
+mod server;
+mod settings;
+#[cfg(any(test, feature = "test-util"))]
+mod test_authority;
+#[cfg(test)]
+mod test_rig;
+mod validity;
+
+pub use client::ClientTls;
+pub use error::TlsError;
+pub use metrics::TlsMetrics;
+pub use peer::PeerCertificates;
+pub use server::ServerTls;
+pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
+#[cfg(any(test, feature = "test-util"))]
+pub use test_authority::{TestAuthority, TestCertificate};

@@ -1,0 +1,222 @@
+//! What a listener shows.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::{ClientAuth, ServerTlsSettings, TestAuthority, TlsError};
+
+use crate::test_rig::Rig;
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_with_what_to_do_and_nothing_of_its_content() {
+    let key = TestAuthority::new("Other")
+        .certificate(&["b.example"])
+        .private_key_pem;
+    let certificate = TestAuthority::new("Other").pem().to_owned();
+    let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
+    let half = &key[..key.len() / 2];
+    let cases: [(&str, &[u8], &str); 8] = [
+        ("server.crt", b"", "server.crt: holds no certificate"),
+        (
+            "server.crt",
+            key.as_bytes(),
+            "server.crt: holds no certificate",
+        ),
+        (
+            "server.crt",
+            b"\x30\x82\x09\x0a",
+            "server.crt: is a keystore",
+        ),
+        (
+            "server.crt",
+            &certificate.as_bytes()[..99],
+            "server.crt: is not whole PEM",
+        ),
+        (
+            "server.key",
+            certificate.as_bytes(),
+            "server.key: holds no private key",
+        ),
+        (
+            "server.key",
+            encrypted.as_bytes(),
+            "server.key: holds an encrypted private key",
+        ),
+        (
+            "server.key",
+            half.as_bytes(),
+            "server.key: is not whole PEM",
+        ),
+        (
+            "server.key",
+            key.as_bytes(),
+            "server.key do not belong together",
+        ),
+    ];
+    for (name, content, expected) in cases {
+        let rig = Rig::new();
+        rig.write(name, content);
+        let error = rig.server().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        for line in key
+            .lines()
+            .chain(certificate.lines())
+            .filter(|line| !line.starts_with("-----"))
+        {
+            assert!(!error.contains(line), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_cannot_be_read_is_named() {
+    for name in ["server.crt", "server.key", "ca.crt"] {
+        let rig = Rig::new();
+        std::fs::remove_file(rig.path(name)).unwrap();
+        let settings = ServerTlsSettings {
+            client_auth: ClientAuth::Need {
+                ca_file: rig.path("ca.crt"),
+            },
+            ..rig.server_settings()
+        };
+        let error = crate::ServerTls::load(&settings, rig.clock.clone(), &rig.metrics);
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, TlsError::File { path, .. } if *path == rig.path(name)),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("must be readable by the user that runs this process")
+        );
+    }
+}
+
+#[test]
+fn a_pair_that_is_half_written_changes_nothing_until_it_is_whole() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    let other = rig.authority.certificate(&["a.example"]);
+    rig.write("server.crt", &other.certificate_pem);
+    for _again in 0..3 {
+        tls.look();
+        assert!(Arc::ptr_eq(&tls.config(), &before));
+    }
+    // Each content counts once, however often it is looked at.
+    let refused = r#"tls_reloads_total{used_for="server",result="refused"} 1"#;
+    assert_eq!(rig.shown("tls_reloads_total"), [refused]);
+    std::fs::remove_file(rig.path("server.key")).unwrap();
+    tls.look();
+    assert!(Arc::ptr_eq(&tls.config(), &before));
+    rig.write("server.key", &other.private_key_pem);
+    tls.look();
+    assert!(!Arc::ptr_eq(&tls.config(), &before));
+    let taken = r#"tls_reloads_total{used_for="server",result="taken"} 1"#;
+    assert!(rig.shown("tls_reloads_total").contains(&taken.to_owned()));
+}
+
+#[test]
+fn a_look_at_files_that_did_not_change_keeps_the_same_config() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    tls.look();
+    tls.apply(&rig.server_settings()).unwrap();
+    assert!(Arc::ptr_eq(&tls.config(), &before));
+    assert!(rig.shown("tls_reloads_total").is_empty());
+}
+
+#[tokio::test]
+async fn files_that_change_are_taken_within_seconds_although_nobody_asks() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    rig.renew();
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!Arc::ptr_eq(&tls.config(), &before));
+}
+
+#[test]
+fn files_are_followed_again_in_another_runtime_after_the_first_has_ended() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    for _runtime in 0..2 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let before = tls.config();
+            rig.renew();
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            assert!(!Arc::ptr_eq(&tls.config(), &before));
+        });
+    }
+}
+
+#[test]
+fn an_expired_certificate_does_not_replace_a_valid_one_but_a_start_takes_it() {
+    let rig = Rig::new();
+    rig.renew_until(rig.in_days(10));
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    rig.clock.advance(Duration::from_secs(2 * 86_400));
+    rig.renew_until(rig.in_days(0) - Duration::from_secs(86_400));
+    tls.look();
+    assert!(Arc::ptr_eq(&tls.config(), &before));
+    let expired = TlsError::Expired {
+        path: rig.path("server.crt"),
+    };
+    // An operator who asks for it is told.
+    let other = ServerTlsSettings {
+        client_auth: ClientAuth::Want {
+            ca_file: rig.path("ca.crt"),
+        },
+        ..rig.server_settings()
+    };
+    assert_eq!(tls.apply(&other), Err(expired));
+    assert!(rig.server().is_ok(), "a process must come up, to be mended");
+}
+
+#[test]
+fn the_end_of_each_certificate_is_a_metric_that_follows_the_files() {
+    let rig = Rig::new();
+    let first = rig.in_days(10);
+    rig.renew_until(first);
+    let with_authority = ServerTlsSettings {
+        client_auth: ClientAuth::Need {
+            ca_file: rig.path("ca.crt"),
+        },
+        ..rig.server_settings()
+    };
+    let tls = crate::ServerTls::load(&with_authority, rig.clock.clone(), &rig.metrics);
+    let tls = tls.unwrap();
+    let shown = rig.shown("tls_certificate_expiry_timestamp_seconds");
+    let line = |at: std::time::SystemTime| {
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        format!(r#"tls_certificate_expiry_timestamp_seconds{{used_for="server"}} {seconds}"#)
+    };
+    assert_eq!(shown.len(), 2);
+    assert!(
+        shown[0].contains(r#"used_for="client_authority""#),
+        "{shown:?}"
+    );
+    assert_eq!(shown[1], line(first));
+    let second = rig.in_days(90);
+    rig.renew_until(second);
+    tls.apply(&rig.server_settings()).unwrap();
+    let shown = rig.shown("tls_certificate_expiry_timestamp_seconds");
+    assert_eq!(shown, [line(second)]);
+}
+
+#[test]
+fn no_debug_text_shows_a_key() {
+    let rig = Rig::new();
+    let shown = format!("{:?} {:?}", rig.server().unwrap(), rig.server_settings());
+    let key = std::fs::read_to_string(rig.path("server.key")).unwrap();
+    assert!(!shown.contains(key.lines().nth(1).unwrap()));
+}

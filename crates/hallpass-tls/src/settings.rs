@@ -1,0 +1,178 @@
+//! Which files a listener or the outgoing connections of a process use.
+
+use std::path::PathBuf;
+
+use hallpass_config::{Key, Kind, Section};
+
+/// The certificate that a process shows, and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPairSettings {
+    /// `certificate-file`: PEM, the own certificate first, then those of the authorities between it and the root.
+    pub certificate_file: PathBuf,
+    /// `private-key-file`: PEM, not encrypted.
+    pub private_key_file: PathBuf,
+}
+
+/// What a listener shows and what it demands; the section `tls` of `issuer` and of `service`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTlsSettings {
+    /// `certificate-file` and `private-key-file`.
+    pub key_pair: KeyPairSettings,
+    /// `client-auth`, with `client-ca-file`.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether a listener asks callers for a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `none`: it does not ask.
+    #[default]
+    None,
+    /// `want`: who shows none is served; a certificate that is shown must be good.
+    Want {
+        /// `client-ca-file`: PEM, the authorities that callers' certificates come from.
+        ca_file: PathBuf,
+    },
+    /// `need`: who shows none gets no connection.
+    Need {
+        /// `client-ca-file`: PEM, the authorities that callers' certificates come from.
+        ca_file: PathBuf,
+    },
+}
+
+/// Whom outgoing connections trust, and what they show; most of the section `tls` at the root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTlsSettings {
+    /// `system-roots`: whether the authorities of the operating system are trusted.
+    pub system_roots: bool,
+    /// `ca-file`: PEM, authorities that are trusted too.
+    pub ca_file: Option<PathBuf>,
+    /// `certificate-file` and `private-key-file`, for servers that ask.
+    pub key_pair: Option<KeyPairSettings>,
+}
+
+impl ClientAuth {
+    /// The authorities, unless callers are not asked.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::None => None,
+            Self::Want { ca_file } | Self::Need { ca_file } => Some(ca_file),
+        }
+    }
+}
+
+impl Default for ClientTlsSettings {
+    fn default() -> Self {
+        Self {
+            system_roots: true,
+            ca_file: None,
+            key_pair: None,
+        }
+    }
+}
+
+impl ServerTlsSettings {
+    /// The keys of the section.
+    pub const KEYS: &[Key] = &[
+        Key::new(
+            "certificate-file",
+            Kind::File,
+            "PEM: the certificate of this listener first, then those of the authorities between it and the root. The \
+             files of this section are looked at every 5 seconds; what they hold then is used for new connections.",
+        )
+        .otherwise("required in this section"),
+        Key::new(
+            "private-key-file",
+            Kind::File,
+            "PEM, not encrypted: the private key of that certificate.",
+        )
+        .otherwise("required in this section"),
+        Key::new(
+            "client-auth",
+            Kind::Choice(&["none", "want", "need"]),
+            "Whether callers are asked for a certificate. `want`: who shows none is served, and one that is shown must \
+             be good; `need`: no connection without one.",
+        )
+        .or("none"),
+        Key::new(
+            "client-ca-file",
+            Kind::File,
+            "PEM: the authorities that callers' certificates come from; no others are trusted.",
+        )
+        .otherwise("required with `client-auth`"),
+    ];
+
+    /// Reads the section, if it is there.
+    pub fn read(section: &Section<'_>) -> Option<Self> {
+        if !section.is_given() {
+            return None;
+        }
+        let certificate_file = section.required("certificate-file", Section::file);
+        let private_key_file = section.required("private-key-file", Section::file);
+        let client_auth = section.choice("client-auth", |name| {
+            ["none", "want", "need"]
+                .into_iter()
+                .find(|known| *known == name)
+        });
+        let ca_file = section.file("client-ca-file");
+        let client_auth = match (client_auth?, ca_file) {
+            ("want", Some(ca_file)) => ClientAuth::Want { ca_file },
+            ("need", Some(ca_file)) => ClientAuth::Need { ca_file },
+            ("none", None) => ClientAuth::None,
+            ("none", Some(_)) => {
+                let message =
+                    "has no effect without `client-auth: need` or `want`; say which is meant";
+                section.problem("client-ca-file", message);
+                return None;
+            }
+            _ => {
+                section.missing("client-ca-file", "is required with `client-auth`");
+                return None;
+            }
+        };
+        Some(Self {
+            key_pair: KeyPairSettings {
+                certificate_file: certificate_file?,
+                private_key_file: private_key_file?,
+            },
+            client_auth,
+        })
+    }
+}
+
+impl ClientTlsSettings {
+    /// Reads the keys `system-roots`, `ca-file`, `certificate-file` and `private-key-file` of a section that has them.
+    pub fn read(section: &Section<'_>) -> Option<Self> {
+        let system_roots = section.flag("system-roots");
+        let ca_file = section.file("ca-file");
+        let certificate_file = section.file("certificate-file");
+        let private_key_file = section.file("private-key-file");
+        let key_pair = match (certificate_file, private_key_file) {
+            (Some(certificate_file), Some(private_key_file)) => Some(KeyPairSettings {
+                certificate_file,
+                private_key_file,
+            }),
+            (Some(_), None) => {
+                section.missing("private-key-file", "is required with `certificate-file`");
+                return None;
+            }
+            (None, Some(_)) => {
+                section.missing("certificate-file", "is required with `private-key-file`");
+                return None;
+            }
+            (None, None) => None,
+        };
+        if system_roots == Some(false) && ca_file.is_none() {
+            section.missing(
+                "ca-file",
+                "is required with `system-roots: false`: nobody would be trusted",
+            );
+            return None;
+        }
+        Some(Self {
+            system_roots: system_roots?,
+            ca_file,
+            key_pair,
+        })
+    }
+}
