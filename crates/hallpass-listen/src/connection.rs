@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hallpass_tls::PeerCertificates;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -12,9 +15,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
+
+use crate::handshake::Handshake;
 
 /// Limits of a listener. The defaults suit a service with small requests and quick responses.
 ///
@@ -31,6 +37,8 @@ use tower_service::Service;
 pub struct ConnectionLimits {
     /// Connections open at once; one more is closed as it comes. Default 4096.
     pub connections: usize,
+    /// How long a TLS handshake may take; it holds a place meanwhile. Default 10 s.
+    pub handshake_timeout: Duration,
     /// How long the head of a request may take, and how long a connection may idle between requests. Default 60 s.
     pub head_timeout: Duration,
     /// Most bytes of a request's head; beyond, the response is 431 (RFC 6585 section 5). Default 16 KiB.
@@ -43,6 +51,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 4_096,
+            handshake_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(60),
             head_bytes: 16 * 1024,
             buffer_bytes: 64 * 1024,
@@ -72,14 +81,52 @@ impl Drop for Place {
     }
 }
 
-/// Serves HTTP on `stream` until the peer, a limit or `watcher` ends it. Runs in the connection's own task.
-pub(crate) async fn serve<S, B>(
-    stream: TcpStream,
-    service: S,
-    limits: ConnectionLimits,
-    watcher: Watcher,
-    place: Place,
-) where
+/// A connection that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// `None` where plain HTTP is spoken.
+    pub(crate) handshake: Option<Handshake>,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) watcher: Watcher,
+    pub(crate) place: Place,
+}
+
+/// Serves HTTP until the peer, a limit or a stop ends it. Runs in the connection's own task, the TLS handshake too: a slow
+/// one delays no other connection.
+pub(crate) async fn serve<S, B>(accepted: Accepted, service: S)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let Accepted {
+        stream,
+        peer,
+        handshake,
+        limits,
+        watcher,
+        place,
+    } = accepted;
+    // Small responses must not wait for the peer's delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    match handshake {
+        None => speak(stream, WithPeer::new(service, None), limits, watcher).await,
+        Some(handshake) => {
+            if let Some(stream) = handshake.accept(stream, peer).await {
+                let shown = PeerCertificates::new(stream.get_ref().1.peer_certificates());
+                speak(stream, WithPeer::new(service, shown), limits, watcher).await;
+            }
+        }
+    }
+    drop(place);
+}
+
+async fn speak<T, S, B>(stream: T, service: WithPeer<S>, limits: ConnectionLimits, watcher: Watcher)
+where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -89,23 +136,37 @@ pub(crate) async fn serve<S, B>(
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes)
         .max_buf_size(limits.buffer_bytes)
-        .serve_connection(
-            TokioIo::new(accept(stream)),
-            TowerToHyperService::new(service),
-        );
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     // A peer may end its connection early at any time: that is not an event for the log.
     let _ended = watcher.watch(connection).await;
-    drop(place);
 }
 
-/// The acceptor step: turns a socket into the stream that HTTP is spoken on.
-///
-/// It runs in the connection's task and counts as an open connection, so that a slow step delays no other connection.
-/// A TLS handshake would be done here, with a time limit of its own.
-fn accept(stream: TcpStream) -> TcpStream {
-    // Small responses must not wait for the peer's delayed acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+/// Puts what the peer has shown of itself into each request of its connection.
+#[derive(Clone)]
+struct WithPeer<S> {
+    service: S,
+    shown: Option<PeerCertificates>,
+}
+
+impl<S> WithPeer<S> {
+    const fn new(service: S, shown: Option<PeerCertificates>) -> Self {
+        Self { service, shown }
     }
-    stream
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for WithPeer<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
+        if let Some(shown) = &self.shown {
+            request.extensions_mut().insert(shown.clone());
+        }
+        self.service.call(request)
+    }
 }

@@ -7,8 +7,10 @@
 //!   dropped, or the drain limit is over, they end, and with them the requests on them.
 //! * **An orderly end**: [`RunningServer::shutdown_within`] closes the listening socket and idle connections, and
 //!   lets requests in flight finish.
+//! * **TLS where it is asked for**, with [`HttpServer::tls`]: the handshake has a limit, runs in the connection's own task,
+//!   counts as an open connection and ends at a stop.
 //!
-//! What it does not do: TLS (put it behind a proxy, or on loopback), HTTP/2, upgrades. It limits neither the size of a
+//! What it does not do: HTTP/2, upgrades. It limits neither the size of a
 //! body nor the time that one takes: the handler that reads the body must do that.
 //!
 //! ```no_run
@@ -37,6 +39,7 @@
 //! ```
 
 mod connection;
+mod handshake;
 mod metrics;
 mod running;
 mod server;

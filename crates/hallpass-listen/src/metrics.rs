@@ -1,6 +1,10 @@
 //! What a listener counts.
 
+use std::fmt;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -20,10 +24,38 @@ use prometheus_client::registry::Registry;
 pub struct ConnectionMetrics {
     pub(crate) open: Gauge,
     pub(crate) refused: Counter,
+    handshakes_failed: Family<FailedHandshake, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailedHandshake {
+    reason: HandshakeFailure,
+}
+
+/// Why a TLS handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum HandshakeFailure {
+    /// It took too long.
+    Timeout,
+    /// The caller's certificate was refused, or missing.
+    Certificate,
+    /// Anything else: no TLS, no common version, a caller that does not trust this server.
+    Other,
+}
+
+impl EncodeLabelValue for HandshakeFailure {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Timeout => "timeout",
+            Self::Certificate => "certificate",
+            Self::Other => "other",
+        };
+        text.encode(encoder)
+    }
 }
 
 impl ConnectionMetrics {
-    /// Adds `connections` and `connections_refused` to `registry`, whose prefix says whose connections they are.
+    /// Adds `connections`, `connections_refused` and `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.open.clone());
         registry.register(
@@ -31,6 +63,17 @@ impl ConnectionMetrics {
             "Connections closed at once because too many were open",
             self.refused.clone(),
         );
+        registry.register(
+            "tls_handshakes_failed",
+            "TLS handshakes that failed, by reason",
+            self.handshakes_failed.clone(),
+        );
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: HandshakeFailure) {
+        self.handshakes_failed
+            .get_or_create(&FailedHandshake { reason })
+            .inc();
     }
 
     /// Connections that are open now.
@@ -43,5 +86,21 @@ impl ConnectionMetrics {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.get()
+    }
+
+    /// TLS handshakes that failed, for whatever reason.
+    #[must_use]
+    pub fn handshakes_failed(&self) -> u64 {
+        let reasons = [
+            HandshakeFailure::Timeout,
+            HandshakeFailure::Certificate,
+            HandshakeFailure::Other,
+        ];
+        let of = |reason| {
+            self.handshakes_failed
+                .get_or_create(&FailedHandshake { reason })
+                .get()
+        };
+        reasons.map(of).iter().sum()
     }
 }

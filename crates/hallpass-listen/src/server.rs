@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_tls::ServerTls;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -16,7 +17,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tower_service::Service;
 
-use crate::connection::{self, ConnectionLimits, Place};
+use crate::connection::{self, Accepted, ConnectionLimits, Place};
+use crate::handshake::Handshake;
 use crate::metrics::ConnectionMetrics;
 use crate::running::RunningServer;
 
@@ -48,6 +50,7 @@ pub struct HttpServer {
     listener: TcpListener,
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
+    tls: Option<ServerTls>,
 }
 
 impl HttpServer {
@@ -57,6 +60,7 @@ impl HttpServer {
             listener,
             limits: ConnectionLimits::default(),
             metrics: ConnectionMetrics::default(),
+            tls: None,
         }
     }
 
@@ -69,6 +73,13 @@ impl HttpServer {
     /// Counts in `metrics`; by default the counts are not visible.
     pub fn metrics(mut self, metrics: ConnectionMetrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Speaks TLS, and nothing else, on each connection. What a caller has shown of itself is then among the extensions of
+    /// its requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -90,7 +101,12 @@ impl HttpServer {
     {
         let local_addr = self.listener.local_addr()?;
         let (drain, mut draining) = watch::channel(false);
+        let limit = self.limits.handshake_timeout;
+        let handshake = self
+            .tls
+            .map(|tls| Handshake::new(tls, limit, draining.clone(), self.metrics.clone()));
         let accepting = Accepting {
+            handshake,
             places: Arc::new(Semaphore::new(self.limits.connections)),
             limits: self.limits,
             metrics: self.metrics,
@@ -107,6 +123,7 @@ impl HttpServer {
 }
 
 struct Accepting<M> {
+    handshake: Option<Handshake>,
     places: Arc<Semaphore>,
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
@@ -156,13 +173,16 @@ where
             self.metrics.refused.inc();
             return;
         };
-        self.connections.spawn(connection::serve(
+        let accepted = Accepted {
             stream,
-            (self.service)(peer),
-            self.limits,
-            self.graceful.watcher(),
-            Place::new(self.metrics.open.clone(), permit),
-        ));
+            peer,
+            handshake: self.handshake.clone(),
+            limits: self.limits,
+            watcher: self.graceful.watcher(),
+            place: Place::new(self.metrics.open.clone(), permit),
+        };
+        let serving = connection::serve(accepted, (self.service)(peer));
+        self.connections.spawn(serving);
     }
 }
 

@@ -1,7 +1,9 @@
-//! A real server on loopback: its limits, its drain, and who ends a connection.
+//! A real server on loopback: its limits, its drain, its TLS, and who ends a connection.
 
 mod drain;
 mod limits;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod tls;
