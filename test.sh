@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds Hallpass and runs every test; the last lines are the test runner's own.
+# Builds Hallpass and runs every test; the last lines are the test runner's own. Some run beside real Spring programs: for
+# them a JDK and Maven are installed where that is possible, and their packages are fetched once.
 # Arguments are passed on to `cargo test`.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -7,5 +8,6 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$root/scripts/setup.sh"
 need_c_compiler
 need_cargo
+want_java
 cd "$root"
 exec cargo test --locked --workspace --no-fail-fast "$@"

@@ -2,7 +2,8 @@
 # embedded store are partly C). Sourced by demo.sh and test.sh, POSIX sh.
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
-# so; otherwise it says what to type, and fails. It changes nothing else.
+# so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
+# Maven where it may; without them these tests are skipped, with a line each. It changes nothing else.
 # shellcheck shell=sh
 
 say() { printf '%s\n' "setup: $*" >&2; }
@@ -73,5 +74,21 @@ need_cargo() {
     if ! command -v cargo >/dev/null 2>&1; then
         say 'cargo is not installed: get the Rust toolchain from https://rustup.rs, then run this again.'
         return 1
+    fi
+}
+
+# A JDK and Maven, for the tests against real Spring programs. Never a reason to fail.
+want_java() {
+    if command -v javac >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1; then
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say 'no JDK or no Maven: the tests against real Spring programs are skipped.'
+        return 0
+    fi
+    say 'no JDK or no Maven: now running apt-get install default-jdk-headless maven'
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        default-jdk-headless maven; } >&2; then
+        say 'that failed: the tests against real Spring programs are skipped.'
     fi
 }

@@ -1,0 +1,149 @@
+//! Spring Boot programs of `tests/spring`, built with Maven and run by the JVM.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Longer than the slowest start on a busy machine.
+const START: Duration = Duration::from_secs(240);
+/// What Maven says when it cannot get a package.
+const WITHOUT_PACKAGES: [&str; 3] = [
+    "Could not transfer",
+    "Could not find artifact",
+    "Non-resolvable parent POM",
+];
+
+/// One program at a time is built: Maven does not share its folder of packages well.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// A running Spring Boot program; killed when dropped.
+pub(crate) struct SpringBoot {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl SpringBoot {
+    /// Builds and starts the program `name` of `tests/spring` with these properties, on `127.0.0.1` and this port; 0 is a
+    /// free one. `None`, with a line that says so, where there is no JDK, no Maven or no way to get packages.
+    pub(crate) fn start(name: &str, port: u16, properties: &[String]) -> Option<Self> {
+        let program = build(name)?;
+        let mut child = Command::new("java")
+            .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-jar"])
+            .arg(program)
+            .args([
+                "--server.address=127.0.0.1",
+                &format!("--server.port={port}"),
+            ])
+            .args(properties.iter().map(|property| format!("--{property}")))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, started) = mpsc::channel();
+        // It reads to the end, so that the program never waits for its reader.
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("Tomcat started on port ") {
+                    let port = rest
+                        .split_whitespace()
+                        .next()
+                        .and_then(|port| port.parse().ok());
+                    let _nobody_waits_any_more = sender.send(port);
+                }
+            }
+        });
+        let port: Option<u16> = started.recv_timeout(START).unwrap_or_default();
+        let mut program = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_default())),
+        };
+        if port.is_none() {
+            let _killed = program.child.kill();
+            panic!("{name} did not start; its standard error has more");
+        }
+        Some(program)
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for SpringBoot {
+    fn drop(&mut self) {
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// The program as a file, built anew when one of its sources is newer.
+fn build(name: &str) -> Option<PathBuf> {
+    let _one_at_a_time = BUILDING
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (tool, version) in [("java", "-version"), ("mvn", "--version")] {
+        let found = Command::new(tool).arg(version).output();
+        if !found.is_ok_and(|found| found.status.success()) {
+            return skip(&format!("{tool} is not installed"));
+        }
+    }
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/spring")
+        .join(name);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("spring")
+        .join(name);
+    let program = target.join(format!("{name}.jar"));
+    if is_newer(&program, &sources) {
+        return Some(program);
+    }
+    let built = Command::new("mvn")
+        .args([OsStr::new("-q"), OsStr::new("-B"), OsStr::new("-f")])
+        .arg(sources.join("pom.xml"))
+        .arg(format!("-Dhallpass.target={}", target.display()))
+        .arg("package")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stdout);
+    if !built.status.success()
+        && WITHOUT_PACKAGES
+            .iter()
+            .any(|problem| said.contains(problem))
+    {
+        return skip("Maven cannot get the packages of Spring Boot here");
+    }
+    assert!(built.status.success(), "{name} does not build:\n{said}");
+    Some(program)
+}
+
+/// Whether `program` is there and newer than everything in `folder`.
+fn is_newer(program: &Path, folder: &Path) -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|it| it.modified()).ok();
+    let Some(built) = changed(program) else {
+        return false;
+    };
+    let mut waiting = vec![folder.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap();
+            waiting.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if changed(&path).is_none_or(|changed| changed > built) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Says on the standard error of the test run itself, which no test runner keeps back, that nothing was tested.
+fn skip<T>(reason: &str) -> Option<T> {
+    let line = format!("\n!! SKIPPED, the tests against real Spring programs: {reason}\n");
+    let _unheard = std::io::stderr().write_all(line.as_bytes());
+    None
+}

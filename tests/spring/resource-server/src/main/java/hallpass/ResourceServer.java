@@ -1,0 +1,28 @@
+package hallpass;
+
+import java.util.List;
+import java.util.Map;
+import org.springframework.boot.SpringApplication;
+import org.springframework.boot.autoconfigure.SpringBootApplication;
+import org.springframework.security.core.GrantedAuthority;
+import org.springframework.security.oauth2.server.resource.authentication.JwtAuthenticationToken;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/**
+ * A stock resource server: Spring Boot's own security, which a property for the issuer or for its keys switches on. No bean and
+ * no line of code here says how a token is checked.
+ */
+@SpringBootApplication
+@RestController
+public class ResourceServer {
+    public static void main(String[] arguments) {
+        SpringApplication.run(ResourceServer.class, arguments);
+    }
+
+    @GetMapping("/whoami")
+    Map<String, Object> whoami(JwtAuthenticationToken caller) {
+        List<String> authorities = caller.getAuthorities().stream().map(GrantedAuthority::getAuthority).sorted().toList();
+        return Map.of("name", caller.getName(), "authorities", authorities);
+    }
+}
