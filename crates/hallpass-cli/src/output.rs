@@ -88,6 +88,7 @@ impl Failure {
         match error {
             Error::IssuerName { .. }
             | Error::Registration { .. }
+            | Error::Tls(_)
             | Error::SealingKeyTooShort { .. }
             | Error::SealingKeyMissing { .. }
             | Error::WrongSealingKey { .. }

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use hallpass_tls::TlsError;
 use hallpass_token::SealingError;
 
 /// Why the issuer could not start, import, or take new settings.
@@ -41,6 +42,10 @@ pub enum Error {
         /// Bytes it needs.
         minimum: usize,
     },
+
+    /// Certificate, private key or authorities of the listener cannot be used.
+    #[error("issuer.tls: {0}")]
+    Tls(#[from] TlsError),
 
     // --- the store and its sealing key
     /// The store exists, but the generated sealing key that belongs beside it does not.

@@ -12,7 +12,7 @@
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
-//! What it does not do: TLS (put it behind a proxy, or on loopback), user logins, tokens that can be revoked one by
+//! What it does not do: user logins, tokens that can be revoked one by
 //! one, grants other than `client_credentials`.
 //!
 //! ```no_run

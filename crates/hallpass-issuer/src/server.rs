@@ -11,6 +11,7 @@ use axum::Router;
 use bytes::Bytes;
 use hallpass_clock::Clock;
 use hallpass_listen::{Drain, HttpServer, RunningServer};
+use hallpass_tls::{ServerTls, ServerTlsSettings, TlsError, TlsMetrics};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,6 +25,10 @@ use crate::http::router::{Connection, router};
 
 /// How long [`RunningIssuer::shutdown`] waits for requests in flight.
 const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// The runtime ends, or a thread has panicked.
+const READING_FILES: Error = Error::Internal {
+    operation: "reading the files of TLS",
+};
 
 /// An issuer that is loaded and not yet listening.
 ///
@@ -50,6 +55,7 @@ const DEFAULT_DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub struct IssuerServer {
     core: Arc<Core>,
     audit: AuditWriter,
+    tls: Option<ServerTls>,
 }
 
 impl IssuerServer {
@@ -96,22 +102,39 @@ impl IssuerServer {
     /// `listening` is what the metadata shows when neither `base-url` nor a URL as the issuer's name is set.
     ///
     /// # Errors
-    /// [`Error::IssuerName`], [`Error::Registration`], the errors of the store, [`Error::Internal`].
+    /// [`Error::IssuerName`], [`Error::Registration`], [`Error::Tls`], the errors of the store, [`Error::Internal`].
     pub async fn load(
         settings: &IssuerSettings,
         listening: SocketAddr,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let urls = PublicUrls::new(&settings.name, settings.base_url.as_ref(), listening)?;
+        let scheme = match settings.tls {
+            Some(_) => "https",
+            None => "http",
+        };
+        let base_url = settings.base_url.as_ref();
+        let urls = PublicUrls::new(&settings.name, base_url, scheme, listening)?;
+        // Before the store is touched: a first start that fails here can be repeated.
+        let tls_metrics = TlsMetrics::default();
+        let tls = match &settings.tls {
+            Some(settings) => Some(load_tls(settings, &clock, &tls_metrics).await?),
+            None => None,
+        };
         let (core, audit) = Core::open(settings, urls, clock).await?;
+        if tls.is_some() {
+            core.metrics()
+                .add(|registry| tls_metrics.register(registry));
+        }
         Ok(Self {
             core: Arc::new(core),
             audit,
+            tls,
         })
     }
 
     /// All endpoints as an axum router, for a server of your own; the audit writer ends with the router.
     ///
+    /// `tls` of the settings is not used: it is about the issuer's own listener.
     /// Serve it with connect info (`SocketAddr`), else the buckets per source address are not used. Must be called
     /// inside a tokio runtime.
     ///
@@ -134,27 +157,30 @@ impl IssuerServer {
     /// # }
     /// ```
     pub fn router(self) -> Router {
-        let Self { core, audit } = self;
+        let Self { core, audit, .. } = self;
         tokio::spawn(audit.run(std::future::pending()));
         router(core)
     }
 
     fn serve(self, listener: TcpListener) -> io::Result<RunningIssuer> {
-        let Self { core, audit } = self;
+        let Self { core, audit, tls } = self;
         let metrics = core.metrics().connections.clone();
         let (shared, router) = (Arc::clone(&core), router(Arc::clone(&core)));
-        let serving = HttpServer::new(listener)
-            .metrics(metrics)
-            .serve(move |peer| {
-                let connection = Connection::new(Arc::clone(&shared), router.clone(), peer.ip());
-                tower::service_fn(move |request| {
-                    let connection = connection.clone();
-                    async move { Ok::<_, Infallible>(connection.respond(request).await) }
-                })
-            })?;
+        let mut server = HttpServer::new(listener).metrics(metrics);
+        if let Some(tls) = &tls {
+            server = server.tls(tls.clone());
+        }
+        let serving = server.serve(move |peer| {
+            let connection = Connection::new(Arc::clone(&shared), router.clone(), peer.ip());
+            tower::service_fn(move |request| {
+                let connection = connection.clone();
+                async move { Ok::<_, Infallible>(connection.respond(request).await) }
+            })
+        })?;
         let (stop, stopped) = watch::channel(false);
         Ok(RunningIssuer {
             core,
+            tls,
             serving,
             stop,
             audit: tokio::spawn(audit.run(when_true(stopped))),
@@ -166,6 +192,7 @@ impl IssuerServer {
 #[derive(Debug)]
 pub struct RunningIssuer {
     core: Arc<Core>,
+    tls: Option<ServerTls>,
     serving: RunningServer,
     /// Ends the audit writer, after the last request.
     stop: watch::Sender<bool>,
@@ -222,11 +249,11 @@ impl RunningIssuer {
 
     /// Reads keys and clients again, from `settings` and from the store, and swaps them in between two requests.
     ///
-    /// Takes `clients`, `token_life` and `algorithm` from `settings`. The other settings need a restart: a changed one is
+    /// Takes `clients`, `token_life`, `algorithm` and the files of `tls` from `settings`. The other settings need a restart: a changed one is
     /// named in the log and has no effect. Requests in flight go on with the snapshots that they began with.
     ///
     /// # Errors
-    /// [`Error::Registration`] or an error of the store; the old snapshots then stay in use.
+    /// [`Error::Registration`], [`Error::Tls`] or an error of the store; the old snapshots then stay in use.
     ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
@@ -249,7 +276,16 @@ impl RunningIssuer {
     /// # }
     /// ```
     pub async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        self.core.apply(settings).await
+        let tls = self.tls.as_ref().zip(settings.tls.as_ref());
+        // Looked at first: what cannot be used must not be taken by half.
+        if let Some((tls, settings)) = tls {
+            blocking(tls, settings, ServerTls::check).await?;
+        }
+        self.core.apply(settings).await?;
+        if let Some((tls, settings)) = tls {
+            blocking(tls, settings, ServerTls::apply).await?;
+        }
+        Ok(())
     }
 
     /// Waits until the issuer stops by itself, which is a fault. Use it in a `select!` beside the signals.
@@ -306,6 +342,28 @@ impl RunningIssuer {
         self.core.store().close().await;
         ended.map_or(Ok(()), |task| Err(Error::TaskEnded { task }))
     }
+}
+
+/// Reads the files on a thread that may wait for them.
+async fn load_tls(
+    settings: &ServerTlsSettings,
+    clock: &Arc<dyn Clock>,
+    metrics: &TlsMetrics,
+) -> Result<ServerTls, Error> {
+    let (settings, clock, metrics) = (settings.clone(), Arc::clone(clock), metrics.clone());
+    let load = tokio::task::spawn_blocking(move || ServerTls::load(&settings, clock, &metrics));
+    Ok(load.await.map_err(|_| READING_FILES)??)
+}
+
+/// As [`load_tls`], for a listener that runs.
+async fn blocking(
+    tls: &ServerTls,
+    settings: &ServerTlsSettings,
+    work: fn(&ServerTls, &ServerTlsSettings) -> Result<(), TlsError>,
+) -> Result<(), Error> {
+    let (tls, settings) = (tls.clone(), settings.clone());
+    let work = tokio::task::spawn_blocking(move || work(&tls, &settings));
+    Ok(work.await.map_err(|_| READING_FILES)??)
 }
 
 /// Ready once `flag` is true, or its sender is gone.

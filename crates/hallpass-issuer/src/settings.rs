@@ -10,6 +10,7 @@ use url::Url;
 use hallpass_config::{
     Configuration, Key, Kind, Secret, Section, is_loopback, report_doubles, strict_url,
 };
+use hallpass_tls::ServerTlsSettings;
 use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
 
 use crate::clients::registration::GrantType;
@@ -42,6 +43,11 @@ const KEYS: &[Key] = &[
         "The address clients reach it at, for the metadata documents (RFC 8414).",
     )
     .otherwise("`name` if that is a URL, else the listening address"),
+    Key::new(
+        "tls",
+        Kind::Section(ServerTlsSettings::KEYS),
+        "TLS on the listening address: with this section it speaks nothing else.",
+    ),
     Key::new(
         "store",
         Kind::File,
@@ -113,6 +119,8 @@ pub struct IssuerSettings {
     /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
     /// `name` counts when that is a URL, else the listening address; the `Host` of a request is never trusted.
     pub base_url: Option<Url>,
+    /// `tls`: what the listener shows and demands; plain HTTP without it.
+    pub tls: Option<ServerTlsSettings>,
     /// `store`: file of the embedded database.
     pub store: PathBuf,
     /// `key-encryption-key` or `key-encryption-key-file`: seals private keys in the store.
@@ -133,6 +141,7 @@ impl Default for IssuerSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
             name: "internal".to_owned(),
             base_url: None,
+            tls: None,
             store: PathBuf::from("hallpass.db"),
             key_encryption_key: None,
             algorithm: Algorithm::Es256,
@@ -197,6 +206,8 @@ impl IssuerSettings {
         let listen = section.socket_address("listen");
         let name = section.checked("name", check_issuer_name);
         let base_url = section.checked("base-url", check_base_url);
+        let tls = read_tls(section);
+        report_plain_urls(section, tls.is_some(), name.as_deref(), base_url.as_ref());
         let store = section.file("store");
         let key_encryption_key = section.secret("key-encryption-key");
         let algorithm = section.choice("algorithm", |name| name.parse().ok());
@@ -209,6 +220,7 @@ impl IssuerSettings {
             listen: listen?,
             name: name?,
             base_url,
+            tls: tls?,
             store: store?,
             key_encryption_key,
             algorithm: algorithm?,
@@ -216,6 +228,33 @@ impl IssuerSettings {
             jwks_max_age: jwks_max_age?,
             clients: clients.into_iter().collect::<Option<_>>()?,
         })
+    }
+}
+
+/// `None` when the section cannot be used, `Some(None)` without one.
+fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings>> {
+    let section = section.section("tls");
+    match section.is_given() {
+        true => ServerTlsSettings::read(&section).map(Some),
+        false => Some(None),
+    }
+}
+
+/// Who follows a plain URL to a listener that speaks TLS only gets no response.
+fn report_plain_urls(
+    section: &Section<'_>,
+    has_tls: bool,
+    name: Option<&str>,
+    base_url: Option<&Url>,
+) {
+    if !has_tls || !section.section("tls").is_given() {
+        return;
+    }
+    let message = "must be an https URL, since the section `tls` is given";
+    if base_url.is_some_and(|url| url.scheme() == "http") {
+        section.problem("base-url", message);
+    } else if base_url.is_none() && name.is_some_and(|name| name.starts_with("http://")) {
+        section.problem("name", message);
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct StartSettings {
     listen: SocketAddr,
     name: String,
     base_url: Option<Url>,
+    /// Whether the listener speaks TLS; by which files may change.
+    has_tls: bool,
     store: PathBuf,
     jwks_max_age: Duration,
     /// HMAC of the key-encryption key: enough to see that it was changed.
@@ -27,6 +29,7 @@ impl StartSettings {
             listen: settings.listen,
             name: settings.name.clone(),
             base_url: settings.base_url.clone(),
+            has_tls: settings.tls.is_some(),
             store: settings.store.clone(),
             jwks_max_age: settings.jwks_max_age,
             sealing_key: settings
@@ -42,6 +45,7 @@ impl StartSettings {
             ("listen", self.listen != other.listen),
             ("name", self.name != other.name),
             ("base-url", self.base_url != other.base_url),
+            ("tls", self.has_tls != other.has_tls),
             ("store", self.store != other.store),
             (
                 "jwks-max-age-seconds",

@@ -53,6 +53,8 @@ pub(crate) struct Followed<S: Source> {
     current: ArcSwap<S::Config>,
     /// Locked while files are read and a config is made, never by who only uses it.
     state: Mutex<State<S>>,
+    /// Without files there is nothing to watch.
+    has_files: AtomicBool,
     watching: AtomicBool,
     clock: Arc<dyn Clock>,
     metrics: TlsMetrics,
@@ -75,6 +77,7 @@ impl<S: Source> Followed<S> {
         clock: Arc<dyn Clock>,
         metrics: TlsMetrics,
     ) -> Result<Self, TlsError> {
+        let has_files = AtomicBool::new(!source.files().is_empty());
         let seen = Contents::read(source.files());
         let built = source.build(&seen, &clock)?;
         metrics.show(S::ALL_USES, &built.expiries);
@@ -86,6 +89,7 @@ impl<S: Source> Followed<S> {
                 seen,
                 own_ends: built.own.map(|(_, at)| at),
             }),
+            has_files,
             watching: AtomicBool::new(false),
             clock,
             metrics,
@@ -155,6 +159,8 @@ impl<S: Source> Followed<S> {
             used_for = S::USED_FOR,
             "changed TLS files are in use for new connections"
         );
+        let has_files = !source.files().is_empty();
+        self.has_files.store(has_files, Ordering::Relaxed);
         state.source = source;
         state.own_ends = built.own.map(|(_, at)| at);
         Ok(())
@@ -176,7 +182,7 @@ impl<S: Source> Followed<S> {
     }
 
     fn watch(self: &Arc<Self>) {
-        if self.watching.load(Ordering::Relaxed) {
+        if self.watching.load(Ordering::Relaxed) || !self.has_files.load(Ordering::Relaxed) {
             return;
         }
         let Ok(runtime) = Handle::try_current() else {

@@ -56,7 +56,8 @@ impl Issuer {
         let address = listener.local_addr().map_err(Failure::failed)?;
         let created = first_client(&settings, &clock).await;
         if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
-            output::print_line(&introduction(&created, address))?;
+            let token_url = format!("{}://{address}/oauth2/token", scheme(&settings));
+            output::print_line(&introduction(&created, &token_url))?;
         }
         let started = IssuerServer::start_on(listener, &settings, clock).await;
         let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
@@ -133,11 +134,11 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 }
 
 fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
-    let address = issuer.local_addr();
+    let (address, scheme) = (issuer.local_addr(), scheme(settings));
     format!(
         "issuer   {}\n\
-         tokens   http://{address}/oauth2/token\n\
-         keys     http://{address}/oauth2/jwks\n\
+         tokens   {scheme}://{address}/oauth2/token\n\
+         keys     {scheme}://{address}/oauth2/jwks\n\
          store    {}\n\
          listening on {address}",
         issuer.issuer_name(),
@@ -145,7 +146,14 @@ fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
     )
 }
 
-fn introduction(client: &FirstClient, address: SocketAddr) -> String {
+fn scheme(settings: &IssuerSettings) -> &'static str {
+    match settings.tls {
+        Some(_) => "https",
+        None => "http",
+    }
+}
+
+fn introduction(client: &FirstClient, token_url: &str) -> String {
     let FirstClient {
         client_id,
         client_secret,
@@ -162,6 +170,6 @@ fn introduction(client: &FirstClient, address: SocketAddr) -> String {
          \x20 audience       {audience}\n\n\
          Get a token:\n\n\
          \x20 curl -u {client_id}:{secret} -d grant_type=client_credentials \\\n\
-         \x20   -d scope={scope} -d audience={audience} http://{address}/oauth2/token\n"
+         \x20   -d scope={scope} -d audience={audience} {token_url}\n"
     )
 }

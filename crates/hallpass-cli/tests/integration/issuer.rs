@@ -14,14 +14,14 @@ use tower::ServiceExt;
 use crate::process::{command, run, run_with, signal, spawn};
 
 /// An issuer in a folder of its own, killed at the end.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     said: Vec<String>,
     log: Lines<BufReader<ChildStderr>>,
 }
 
 impl Running {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let arguments = [&["issuer", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut child = spawn(command(&arguments).current_dir(folder));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -36,12 +36,9 @@ impl Running {
         Self { child, said, log }
     }
 
-    fn url(&self, path: &str) -> String {
-        let listening = self.said.last().unwrap();
-        format!(
-            "http://{}{path}",
-            listening.strip_prefix("listening on ").unwrap()
-        )
+    pub(crate) fn url(&self, path: &str) -> String {
+        let tokens = self.shown("tokens").unwrap();
+        format!("{}{path}", tokens.strip_suffix("/oauth2/token").unwrap())
     }
 
     /// The value that the introduction shows beside `label`.
@@ -69,11 +66,11 @@ impl Running {
         text.lines().find_map(line).expect(name)
     }
 
-    fn wait_for_log(&mut self, text: &str) {
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
         assert!(self.log.any(|line| line.unwrap().contains(text)), "{text}");
     }
 
-    fn stop(mut self) -> i32 {
+    pub(crate) fn stop(mut self) -> i32 {
         signal(&self.child, "TERM");
         self.child.wait().unwrap().code().unwrap()
     }

@@ -28,7 +28,7 @@ pub(crate) struct PublicUrls {
 }
 
 impl PublicUrls {
-    /// Endpoints are below `base_url`, else below the host of an issuer name that is a URL, else below `listening`.
+    /// Endpoints are below `base_url`, else below the host of an issuer name that is a URL, else below `listening`, where `scheme` is spoken.
     ///
     /// # Errors
     /// [`Error::IssuerName`] unless `name` is a plain name such as `internal`, an https URL, or an http URL of a
@@ -36,6 +36,7 @@ impl PublicUrls {
     pub(crate) fn new(
         name: &str,
         base_url: Option<&Url>,
+        scheme: &'static str,
         listening: SocketAddr,
     ) -> Result<Self, Error> {
         let problem = |problem| Error::IssuerName {
@@ -55,7 +56,7 @@ impl PublicUrls {
         let base = match (base_url, &url) {
             (Some(base), _) => base.as_str().trim_end_matches('/').to_owned(),
             (None, Some(url)) => url.origin().ascii_serialization(),
-            (None, None) => format!("http://{}", reachable(listening)),
+            (None, None) => format!("{scheme}://{}", reachable(listening)),
         };
         let issuer_path = url
             .map(|url| url.path().trim_end_matches('/').to_owned())
@@ -127,7 +128,8 @@ mod tests {
 
     fn urls(name: &str, base_url: Option<&str>) -> Result<PublicUrls, Error> {
         let base_url = base_url.map(|base| Url::parse(base).unwrap());
-        PublicUrls::new(name, base_url.as_ref(), "0.0.0.0:9000".parse().unwrap())
+        let listening = "0.0.0.0:9000".parse().unwrap();
+        PublicUrls::new(name, base_url.as_ref(), "http", listening)
     }
 
     fn endpoint(name: &str, base_url: Option<&str>) -> String {

@@ -13,7 +13,7 @@ use hallpass_token::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A secret of the generated shape, so that tests which are not about argon2 do not wait for it.
@@ -190,7 +190,7 @@ pub(crate) async fn send(address: SocketAddr, bytes: &[u8]) -> Response {
     read(&mut stream).await
 }
 
-pub(crate) async fn read(stream: &mut TcpStream) -> Response {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Response {
     let mut received = Vec::new();
     let mut buffer = [0; 4_096];
     loop {

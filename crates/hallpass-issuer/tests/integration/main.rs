@@ -17,4 +17,5 @@ mod keys;
 mod life_cycle;
 mod registry;
 mod settings;
+mod tls;
 mod token_endpoint;

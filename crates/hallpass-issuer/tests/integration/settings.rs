@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass_config::{Loader, Problems};
 use hallpass_issuer::{IssuerSettings, SecretKind};
+use hallpass_tls::ClientAuth;
 use hallpass_token::Algorithm;
 
 fn everything() -> IssuerSettings {
@@ -92,4 +93,49 @@ fn what_is_absent_has_its_default() {
         let default = IssuerSettings::default();
         assert_eq!(format!("{:?}", load(text)), format!("{default:?}"));
     }
+}
+
+#[test]
+fn a_listener_with_a_certificate_knows_its_files_and_whom_it_asks() {
+    let text = "hallpass: { issuer: { tls: { certificate-file: a.crt, private-key-file: a.key, client-auth: need, client-ca-file: ca.crt } } }";
+    let tls = load(text).tls.unwrap();
+    assert!(tls.key_pair.certificate_file.ends_with("a.crt"));
+    assert!(tls.key_pair.private_key_file.ends_with("a.key"));
+    assert!(matches!(tls.client_auth, ClientAuth::Need { ca_file } if ca_file.ends_with("ca.crt")));
+    assert!(load("hallpass: { issuer: {} }").tls.is_none());
+}
+
+#[test]
+fn a_tls_section_that_could_not_work_is_a_problem_and_never_plain_http() {
+    let of = |keys: &str| {
+        let problems = problems(&format!("hallpass: {{ issuer: {{ {keys} }} }}"));
+        let without_place = |line: &String| line.split_once(": ").unwrap().1.to_owned();
+        problems.iter().map(without_place).collect::<Vec<_>>()
+    };
+    let pair = "certificate-file: a, private-key-file: b";
+    assert_eq!(
+        of("tls: { private-key-file: b }"),
+        ["issuer.tls.certificate-file: is required"]
+    );
+    assert_eq!(
+        of(&format!("tls: {{ {pair}, client-auth: need }}")),
+        ["issuer.tls.client-ca-file: is required with `client-auth`"]
+    );
+    assert_eq!(
+        of(&format!("tls: {{ {pair}, client-ca-file: c }}")),
+        [
+            "issuer.tls.client-ca-file: has no effect without `client-auth: need` or `want`; say which is meant"
+        ]
+    );
+    let message = "must be an https URL, since the section `tls` is given";
+    assert_eq!(
+        of(&format!(
+            "base-url: 'http://127.0.0.1:1', tls: {{ {pair} }}"
+        )),
+        [format!("issuer.base-url: {message}")]
+    );
+    assert_eq!(
+        of(&format!("name: 'http://127.0.0.1:1', tls: {{ {pair} }}")),
+        [format!("issuer.name: {message}")]
+    );
 }
