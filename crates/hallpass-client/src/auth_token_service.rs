@@ -35,7 +35,8 @@ use state::TokenServiceState;
 ///   token in the background, at a moment that varies from process to process by up to a tenth of the way. A token
 ///   that nobody uses is not renewed. One that is overdue is used after the call has waited 100 ms for a new one.
 /// * **The issuer is down**: a token is used until it ends, renewals are tried at growing intervals
-///   (100 ms to 15 s), and after the end callers get a clear error at once. When the
+///   (100 ms to 15 s), and after the end callers get a clear error at once; while there is no token the next request is
+///   at most 2 s away. A `Retry-After` of 429 and 503 is waited for, up to 30 s. When the
 ///   issuer is back the next allowed request brings the tokens back; nothing needs a restart.
 /// * **Never** an expired token: its life is counted from before the request for it was sent, on the
 ///   monotonic clock, and checked against the wall clock too. In its last second it is not sent. No margin exceeds a
@@ -102,8 +103,14 @@ impl AuthTokenService {
     }
 
     /// Forgets the token, in memory and in every tier. The next use asks the issuer.
+    ///
+    /// What began before is not kept: a request under way serves those who wait for it already, and a call that comes
+    /// later waits for one of its own. A tier's token that was issued before is not taken by this process again, even when
+    /// the tier could not forget it, and also not while the issuer is down.
+    ///
+    /// Not done: other processes that have the token in memory go on with it until its end.
     pub async fn evict(&self, audience: &Audience, scope: &Scope) {
-        self.handle(audience, scope).evict().await;
+        self.state.evict(audience, scope).await;
     }
 
     /// The tokens for one audience and scope, for code that needs them on each call.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::identity::Identity;
 use hallpass_token::Audience;
-use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError};
+use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError, TransportErrorKind};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
 ///
@@ -73,6 +73,10 @@ pub enum TokenError {
         /// Time until the next forced renewal is allowed.
         retry_in: Duration,
     },
+    /// The token that a forced renewal brought was rejected too, so the fault is not the token's: no further renewal is forced
+    /// until a callee has accepted one, or it was renewed by its age.
+    #[error("the renewed token was rejected too; it is not renewed again for that")]
+    RenewedInVain,
     /// The task that fetched the token was stopped (its runtime shut down) or panicked.
     #[error("the token request was given up")]
     Lost,
@@ -85,13 +89,33 @@ impl TokenError {
         match self {
             Self::Disabled | Self::NoRuntime | Self::Response(_) => false,
             Self::Denied { code, .. } => code.is_temporary(),
-            Self::Status { status } => *status >= 500 || *status == 429,
+            Self::Status { status } => is_outage_status(*status),
             Self::NoInstance(_)
             | Self::Timeout { .. }
             | Self::RenewedJustNow { .. }
+            | Self::RenewedInVain
             | Self::Lost => true,
             Self::Unreachable(error) => error.is_retryable(),
             Self::BackingOff { cause, .. } => cause.is_retryable(),
+        }
+    }
+
+    /// Whether the issuer, or the way to it, does not work at the moment: it cannot be reached, takes too long, responds 5xx
+    /// or 429, says itself that it is out of order, or breaks off. A refusal is none, nor is a success that cannot be used.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Denied { code, status } => code.is_temporary() || is_outage_status(*status),
+            Self::Status { status } => is_outage_status(*status),
+            Self::Response(fault) => *fault == ResponseFault::Incomplete,
+            Self::NoInstance(_) | Self::Timeout { .. } | Self::Lost => true,
+            // Not a request that could not even be written: that is this side's configuration.
+            Self::Unreachable(error) => error.kind() != TransportErrorKind::Request,
+            Self::BackingOff { cause, .. } => cause.is_outage(),
+            Self::Disabled
+            | Self::NoRuntime
+            | Self::RenewedJustNow { .. }
+            | Self::RenewedInVain => false,
         }
     }
 
@@ -120,9 +144,14 @@ impl TokenError {
             Self::Timeout { .. } => "timeout",
             Self::BackingOff { .. } => "backing_off",
             Self::RenewedJustNow { .. } => "renewed_just_now",
+            Self::RenewedInVain => "renewed_in_vain",
             Self::Lost => "lost",
         }
     }
+}
+
+const fn is_outage_status(status: u16) -> bool {
+    status >= 500 || status == 429
 }
 
 /// Why a token service cannot work as its settings say. Nothing was changed.
@@ -176,6 +205,7 @@ impl Outcome for TokenError {
             | Self::NoInstance(_)
             | Self::BackingOff { .. }
             | Self::RenewedJustNow { .. }
+            | Self::RenewedInVain
             | Self::Lost => None,
         }
     }
@@ -382,7 +412,6 @@ pub enum HostRefusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hallpass_upstream::TransportErrorKind;
 
     #[test]
     fn every_code_is_in_the_documentation_with_its_answer_to_retryable() {
@@ -411,6 +440,7 @@ mod tests {
                 retry_in: after,
             },
             TokenError::RenewedJustNow { retry_in: after },
+            TokenError::RenewedInVain,
             TokenError::Lost,
         ];
         for error in errors {

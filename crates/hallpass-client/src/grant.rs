@@ -23,7 +23,7 @@ use crate::error::{TokenError, TokenSettingsError};
 
 pub(crate) mod response;
 
-use response::Granted;
+use response::{Granted, NotGranted};
 
 /// Attempts of one token request. A second one is made only when the first got no response at all, and goes
 /// to the next instance where there are several.
@@ -123,17 +123,18 @@ impl TokenClient {
         credential: &Credential,
         audience: &Audience,
         scope: &Scope,
-    ) -> Result<Granted, TokenError> {
+    ) -> Result<Granted, NotGranted> {
         let form = client_credentials_form(credential, audience, scope);
         let attempts = self.attempts(credential, &form);
         tokio::time::timeout(self.timeout, attempts)
             .await
-            .unwrap_or(Err(TokenError::Timeout {
-                after: self.timeout,
-            }))
+            .unwrap_or_else(|_| {
+                let after = self.timeout;
+                Err(TokenError::Timeout { after }.into())
+            })
     }
 
-    async fn attempts(&self, credential: &Credential, form: &str) -> Result<Granted, TokenError> {
+    async fn attempts(&self, credential: &Credential, form: &str) -> Result<Granted, NotGranted> {
         let (mut attempt, mut tried) = (0, Vec::new());
         loop {
             let (uri, chosen) = self.locate(&credential.endpoint, &tried).await?;
@@ -142,7 +143,7 @@ impl TokenClient {
             let result = self.send(token_request(credential, uri, form)?).await;
             match result {
                 // A token more does no harm, so the request is sent again also when the issuer may have seen it.
-                Err(error)
+                Err(NotGranted { error, .. })
                     if attempt < MAX_ATTEMPTS && error.retry_advice() != RetryAdvice::Stands =>
                 {
                     tracing::debug!(%error, "the token endpoint could not be reached, trying once more");
@@ -152,7 +153,7 @@ impl TokenClient {
         }
     }
 
-    async fn send(&self, request: Request<Body>) -> Result<Granted, TokenError> {
+    async fn send(&self, request: Request<Body>) -> Result<Granted, NotGranted> {
         let response = self
             .transport
             .clone()

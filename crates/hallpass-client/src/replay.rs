@@ -22,7 +22,8 @@ pub(crate) mod metrics;
 ///
 /// It stands right above [`BearerLayer`](crate::BearerLayer). Only calls that carried a service token and
 /// whose body can be sent again are repeated. However many calls are rejected at once, one token request is
-/// made; renewals of one key keep a minimum distance. A second 401, a 401 with another error, and 403 go to
+/// made; renewals of one key keep a minimum distance, and after one that did not help there is none until a callee has
+/// accepted a token: an issuer in trouble is not asked for a token by each call. A second 401, a 401 with another error, and 403 go to
 /// the caller as they are; so does the first 401 when no newer token can be had.
 ///
 /// Each call is copied beforehand, which costs a few allocations.
@@ -79,6 +80,9 @@ where
         let (service, tokens) = (self.inner.clone(), self.tokens.clone());
         Box::pin(async move {
             let response = first.await?;
+            if was_accepted(response.status()) {
+                tokens.accepted();
+            }
             let (Some(rejected), Some(spare)) = (rejected_token(&response), spare) else {
                 return Ok(response);
             };
@@ -108,14 +112,21 @@ where
 {
     std::future::poll_fn(|cx| service.poll_ready(cx)).await?;
     let response = service.call(request).await;
-    let accepted = response
-        .as_ref()
-        .is_ok_and(|response| response.status() != StatusCode::UNAUTHORIZED);
+    let status = response.as_ref().ok().map(Response::status);
+    let accepted = status.is_some_and(|status| status != StatusCode::UNAUTHORIZED);
+    if status.is_some_and(was_accepted) {
+        tokens.renewal_helped();
+    }
     tokens
         .metrics()
         .replays
         .ended(if accepted { "accepted" } else { "rejected" });
     response
+}
+
+/// Whether the callee has looked at the token and found it good. 503 and other failures do not say so.
+fn was_accepted(status: StatusCode) -> bool {
+    status.is_success() || status == StatusCode::FORBIDDEN
 }
 
 /// The token that the callee calls invalid, if that is what it says.

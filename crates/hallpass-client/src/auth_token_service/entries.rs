@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hallpass_token::UnixTime;
+
 use super::entry::Entry;
 use crate::internal_token_cache::TokenKey;
 
@@ -21,6 +23,9 @@ pub(crate) struct LockedEntries {
     limit: usize,
     by_key: HashMap<TokenKey, Arc<Entry>>,
     uses: u64,
+    /// The last eviction of an entry that is not here any more. It holds for each new one, so that it is not forgotten with
+    /// its entry; the price is one request more for a token that a tier may have.
+    evicted_at: Option<UnixTime>,
 }
 
 impl Entries {
@@ -29,6 +34,7 @@ impl Entries {
             limit: limit.max(1),
             by_key: HashMap::new(),
             uses: 0,
+            evicted_at: None,
         }))
     }
 
@@ -52,12 +58,18 @@ impl LockedEntries {
             None => {
                 self.make_room();
                 let entry = Arc::new(make());
+                entry.takes_nothing_until(self.evicted_at);
                 self.by_key.insert(key.clone(), Arc::clone(&entry));
                 entry
             }
         };
         entry.last_use.store(now, Ordering::Relaxed);
         entry
+    }
+
+    /// No entry that is made from now on takes a token out of a tier that was issued before `now`.
+    pub(crate) fn evicted_unknown(&mut self, now: UnixTime) {
+        self.evicted_at = self.evicted_at.max(Some(now));
     }
 
     /// Retires each entry that `successor` finds another one for, and those that it finds none for.
@@ -82,7 +94,10 @@ impl LockedEntries {
                     *entry = next;
                     true
                 }
-                None => false,
+                None => {
+                    self.evicted_at = self.evicted_at.max(entry.evicted_at());
+                    false
+                }
             }
         });
     }
@@ -109,7 +124,12 @@ impl LockedEntries {
         let goes = last_uses.len() - limit + limit / 4;
         let youngest_to_go = last_uses.get(goes).copied().unwrap_or_default();
         self.by_key.retain(|_, entry| {
-            Arc::strong_count(entry) > 1 || entry.last_use.load(Ordering::Relaxed) > youngest_to_go
+            let last_use = entry.last_use.load(Ordering::Relaxed);
+            let stays = Arc::strong_count(entry) > 1 || last_use > youngest_to_go;
+            if !stays {
+                self.evicted_at = self.evicted_at.max(entry.evicted_at());
+            }
+            stays
         });
     }
 }

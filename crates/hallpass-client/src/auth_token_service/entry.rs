@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use hallpass_token::UnixTime;
 use tokio::sync::watch;
 
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::obtain::Obtain;
 use crate::error::TokenError;
 use crate::internal_token_cache::TokenKey;
+
+/// After a forced renewal that was in vain, no other callee's acceptance allows the next one any sooner: of two instances
+/// behind one name, one may take every token and the other none.
+const IN_VAIN_WAIT: Duration = Duration::from_secs(30);
 
 /// What everybody who waits for a token request gets; `None` while it is under way.
 pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;
@@ -32,9 +37,11 @@ pub(crate) struct Entry {
     /// the next ones look for the new one. Read `Relaxed`: code that sees it takes the lock of all entries next, and a
     /// call that does not see it yet began while the settings changed.
     retired: AtomicBool,
-    /// Whether what tiers hold for this key may be a token of the credential that another one has replaced. Until the
-    /// issuer has given a token of the new one.
+    /// Whether what tiers hold for this key may be a token of the credential that another one has replaced, or one that
+    /// was evicted. Until the issuer has given a new one.
     distrusts_tiers: AtomicBool,
+    /// Copies whether `State::forced_token` is there.
+    doubted: AtomicBool,
     /// Whether the last request failed: then an overdue token is used without waiting for a new one first.
     failing: AtomicBool,
     /// Monotonic nanoseconds before which no renewal needs to be tried. Between the moment when a renewal is due and
@@ -48,12 +55,26 @@ pub(crate) struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The request that is under way.
-    pub(crate) flight: Option<watch::Receiver<Outcome>>,
+    pub(crate) flight: Option<UnderWay>,
+    /// How often the token was evicted. What began at another number is not kept.
+    evictions: u64,
+    /// When it was last evicted. A tier's token that is no younger is not taken, also when the tier could not forget it.
+    evicted_at: Option<UnixTime>,
     /// Requests that failed in a row.
     failures: u32,
     last_failure: Option<Failure>,
     /// When a callee's rejection last forced a renewal.
     last_forced: Option<Duration>,
+    /// The generation that it brought, until a callee has accepted a token. Rejected too, it was renewed in vain.
+    forced_token: Option<u64>,
+}
+
+/// A request that is under way.
+#[derive(Clone, Debug)]
+pub(crate) struct UnderWay {
+    pub(crate) outcome: watch::Receiver<Outcome>,
+    /// The evictions when it began.
+    evictions: u64,
 }
 
 /// A failure that is remembered for a moment.
@@ -73,6 +94,7 @@ impl Entry {
             keeps,
             retired: AtomicBool::new(false),
             distrusts_tiers: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             quiet_until: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
@@ -101,14 +123,47 @@ impl Entry {
         })
     }
 
+    /// Only with the state held, or while nobody else knows the entry: an eviction must not come between.
     pub(crate) fn keep(&self, token: &IssuedToken) {
         if self.keeps {
             self.slot.store(Some(Arc::clone(&token.minted)));
         }
     }
 
-    pub(crate) fn forget(&self) {
+    /// Forgets the token. What is under way now is not kept when it comes, and what tiers hold is not taken.
+    pub(crate) fn evict(&self, now: UnixTime) {
+        let mut state = self.state();
+        state.evictions += 1;
+        state.evicted_at = state.evicted_at.max(Some(now));
+        self.distrusts_tiers.store(true, Ordering::Relaxed);
         self.slot.store(None);
+    }
+
+    /// The number of evictions so far.
+    pub(crate) fn evictions(&self) -> u64 {
+        self.state().evictions
+    }
+
+    /// When the token was last evicted.
+    pub(crate) fn evicted_at(&self) -> Option<UnixTime> {
+        self.state().evicted_at
+    }
+
+    /// Before anybody else knows the entry: tokens of tiers that are no younger than this are not taken.
+    pub(crate) fn takes_nothing_until(&self, evicted_at: Option<UnixTime>) {
+        let mut state = self.state();
+        state.evicted_at = state.evicted_at.max(evicted_at);
+    }
+
+    /// Before anybody else knows the entry: what evictions and rejections have taught the one whose place it takes.
+    pub(crate) fn learns_from(&self, old: &Self) {
+        let known = old.state();
+        let mut state = self.state();
+        state.evicted_at = known.evicted_at;
+        state.last_forced = known.last_forced;
+        state.forced_token = known.forced_token;
+        self.doubted
+            .store(state.forced_token.is_some(), Ordering::Relaxed);
     }
 
     pub(crate) const fn keeps(&self) -> bool {
@@ -139,10 +194,31 @@ impl Entry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request starts. The caller holds the state, here and below.
-    pub(crate) fn started(&self, state: &mut State, flight: watch::Receiver<Outcome>) {
-        state.flight = Some(flight);
+    /// A request starts. The caller holds the state, here and below. Returns the evictions so far.
+    pub(crate) fn started(&self, state: &mut State, outcome: watch::Receiver<Outcome>) -> u64 {
+        let evictions = state.evictions;
+        state.flight = Some(UnderWay { outcome, evictions });
         self.quiet_until(Duration::MAX);
+        evictions
+    }
+
+    /// A forced renewal has brought this token.
+    pub(crate) fn was_forced(&self, state: &mut State, token: &IssuedToken) {
+        state.forced_token = Some(token.generation());
+        self.doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// A callee has accepted a token. `helped`: the very call that had forced the renewal.
+    pub(crate) fn accepted(&self, now: Duration, helped: bool) {
+        if !self.doubted.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.state();
+        let since = state.last_forced.map(|last| now.saturating_sub(last));
+        if helped || since.is_none_or(|since| since >= IN_VAIN_WAIT) {
+            state.forced_token = None;
+            self.doubted.store(false, Ordering::Relaxed);
+        }
     }
 
     /// The request has ended without asking the issuer: what is known of the issuer stays.
@@ -152,12 +228,15 @@ impl Entry {
         self.quiet_until(until.unwrap_or_default());
     }
 
-    /// The issuer gave a token. Returns how many requests had failed before, in a row.
-    pub(crate) fn ended_well(&self, state: &mut State) -> u32 {
+    /// The issuer gave a token. Returns how many requests had failed before, in a row. `is_current`: it was not evicted on
+    /// its way.
+    pub(crate) fn ended_well(&self, state: &mut State, is_current: bool) -> u32 {
         state.flight = None;
         state.last_failure = None;
         self.failing.store(false, Ordering::Relaxed);
-        self.distrusts_tiers.store(false, Ordering::Relaxed);
+        if is_current {
+            self.distrusts_tiers.store(false, Ordering::Relaxed);
+        }
         self.quiet_until(Duration::ZERO);
         std::mem::take(&mut state.failures)
     }
@@ -173,12 +252,13 @@ impl Entry {
         state.flight = None;
         state.failures = state.failures.saturating_add(1);
         let wait = wait(state.failures);
+        let until = now.saturating_add(wait);
         state.last_failure = Some(Failure {
-            until: now + wait,
+            until,
             cause: Arc::new(cause.clone()),
         });
         self.failing.store(true, Ordering::Relaxed);
-        self.quiet_until(now + wait);
+        self.quiet_until(until);
         wait
     }
 
@@ -189,22 +269,36 @@ impl Entry {
 }
 
 impl State {
+    /// Whether nothing was evicted since there were so many evictions.
+    pub(crate) const fn is_current(&self, evictions: u64) -> bool {
+        self.evictions == evictions
+    }
+
     /// The error for a caller that comes too early after a failure.
     pub(crate) fn backing_off(&self, now: Duration) -> Option<TokenError> {
         let failure = self.last_failure.as_ref()?;
         let failure = Some(failure).filter(|failure| now < failure.until)?;
         Some(TokenError::BackingOff {
             cause: Arc::clone(&failure.cause),
-            retry_in: failure.until - now,
+            retry_in: failure.until.saturating_sub(now),
         })
     }
 
-    /// Notes a renewal that a callee's rejection forces.
+    /// Notes a renewal that a callee's rejection of the token `rejected` forces.
     ///
     /// # Errors
-    /// Within `interval` of the last one: a callee that rejects every token would cost a request a call.
-    pub(crate) fn force(&mut self, now: Duration, interval: Duration) -> Result<(), TokenError> {
-        let next = self.last_forced.map(|last| last + interval);
+    /// When `rejected` came of the last one: the fault is not the token's, and an issuer in trouble is spared. And within
+    /// `interval` of the last one.
+    pub(crate) fn force(
+        &mut self,
+        rejected: u64,
+        now: Duration,
+        interval: Duration,
+    ) -> Result<(), TokenError> {
+        if self.forced_token == Some(rejected) {
+            return Err(TokenError::RenewedInVain);
+        }
+        let next = self.last_forced.map(|last| last.saturating_add(interval));
         if let Some(retry_in) = next.and_then(|next| next.checked_sub(now))
             && !retry_in.is_zero()
         {
@@ -212,6 +306,13 @@ impl State {
         }
         self.last_forced = Some(now);
         Ok(())
+    }
+}
+
+impl UnderWay {
+    /// Whether the token was evicted since it began: then it serves those who waited for it before, and nobody else.
+    pub(crate) const fn is_outdated(&self, state: &State) -> bool {
+        !state.is_current(self.evictions)
     }
 }
 

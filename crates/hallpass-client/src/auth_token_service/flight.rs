@@ -10,10 +10,12 @@ use tokio::sync::watch;
 use super::backoff;
 use super::entry::{Entry, Outcome};
 use super::issued::IssuedToken;
-use super::lifetime::Phase;
+use super::lifetime::{Now, Phase};
 use super::minting::Mint;
 use super::tiers::Tiers;
 use crate::error::TokenError;
+use crate::grant::response::NotGranted;
+use crate::internal_token_cache::StoredToken;
 
 pub(crate) mod metrics;
 
@@ -45,13 +47,35 @@ pub(crate) enum Joined {
     Current(IssuedToken),
     /// The request that is under way now.
     Waiting(Waiter),
+    /// One that began before the token was evicted: what it brings is for those who waited for it before.
+    Outdated(Waiter),
 }
+
+/// How often a caller waits for an outdated request to end before it gives up: more evictions in a row than that leave no
+/// token to anybody.
+const MAX_OUTDATED: u32 = 4;
 
 /// A place among those who wait for the end of a request. It may be given up at any time.
 #[derive(Clone)]
 pub(crate) struct Waiter(watch::Receiver<Outcome>);
 
 impl Flights {
+    /// [`Self::join`] for a caller that waits: one that comes after an eviction waits for a request that began after it.
+    /// So there is still one request at a time, however often callers evict and ask again.
+    pub(crate) async fn join_current(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        reason: Reason,
+    ) -> Result<Joined, TokenError> {
+        for _ in 0..MAX_OUTDATED {
+            match self.join(entry, reason)? {
+                Joined::Outdated(waiter) => _ = waiter.end().await,
+                joined => return Ok(joined),
+            }
+        }
+        Err(TokenError::Lost)
+    }
+
     /// Joins the request under way for this key, or starts one in a task of its own: a caller that goes
     /// away cancels nobody, and no caller's identity reaches it.
     pub(crate) fn join(
@@ -61,7 +85,7 @@ impl Flights {
     ) -> Result<Joined, TokenError> {
         let runtime = Handle::try_current().map_err(|_| TokenError::NoRuntime)?;
         let (outcome, waiting) = watch::channel(None);
-        {
+        let evictions = {
             let now = self.mint.now();
             let mut state = entry.state();
             // Once more under the lock: a request may have ended since the caller looked.
@@ -72,7 +96,12 @@ impl Flights {
                 return Ok(Joined::Current(token));
             }
             if let Some(flight) = &state.flight {
-                return Ok(Joined::Waiting(Waiter(flight.clone())));
+                let waiter = Waiter(flight.outcome.clone());
+                return Ok(if flight.is_outdated(&state) {
+                    Joined::Outdated(waiter)
+                } else {
+                    Joined::Waiting(waiter)
+                });
             }
             let tiers_may_help =
                 !entry.keeps() && !self.tiers.is_empty() && !entry.distrusts_tiers();
@@ -81,16 +110,17 @@ impl Flights {
             {
                 return Err(error);
             }
-            if matches!(reason, Reason::Rejected { .. }) {
-                state.force(now.monotonic, self.min_forced_interval)?;
+            if let Reason::Rejected { generation } = reason {
+                state.force(generation, now.monotonic, self.min_forced_interval)?;
             }
-            entry.started(&mut state, waiting.clone());
-        }
+            entry.started(&mut state, waiting.clone())
+        };
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         let flight = Flight {
             flights: Arc::clone(self),
             entry: Arc::clone(entry),
             reason,
+            evictions,
             outcome,
             ended: false,
         };
@@ -134,6 +164,8 @@ struct Flight {
     flights: Arc<Flights>,
     entry: Arc<Entry>,
     reason: Reason,
+    /// The evictions when it began.
+    evictions: u64,
     outcome: watch::Sender<Outcome>,
     ended: bool,
 }
@@ -149,7 +181,7 @@ struct FlightEnd {
 enum Contact {
     NotAsked,
     Responded,
-    Failed(TokenError),
+    Failed(NotGranted),
 }
 
 impl Flight {
@@ -168,7 +200,9 @@ impl Flight {
         let mut spare = None;
         if matches!(self.reason, Reason::Rejected { .. }) || self.entry.distrusts_tiers() {
             self.flights.tiers.evict(&self.entry.key).await;
-        } else if let Some(found) = self.find_in_tiers().await {
+        } else if let Some(found) = self.find_in_tiers().await
+            && self.is_current()
+        {
             if backing_off.is_some() || self.is_good_enough(&found) {
                 return unasked(Ok(found));
             }
@@ -182,11 +216,18 @@ impl Flight {
                 outcome: Ok(token),
                 issuer: Contact::Responded,
             },
-            Err(error) => FlightEnd {
-                outcome: spare.ok_or_else(|| error.clone()),
-                issuer: Contact::Failed(error),
+            Err(failure) => FlightEnd {
+                outcome: spare
+                    .filter(|_| self.is_current())
+                    .ok_or_else(|| failure.error.clone()),
+                issuer: Contact::Failed(failure),
             },
         }
+    }
+
+    /// Whether the token was not evicted since this began.
+    fn is_current(&self) -> bool {
+        self.entry.evictions() == self.evictions
     }
 
     /// The first token in a tier that is alive and ends later than the one the process has.
@@ -199,8 +240,12 @@ impl Flight {
             let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
             is_newer && token.phase(now) != Phase::Ended
         };
-        let adopt = |stored| mint.adopted(stored, entry.source.cache_life());
-        let accept = |stored| adopt(stored).filter(is_better);
+        let accept = |stored: StoredToken| {
+            let is_evicted = entry.evicted_at().is_some_and(|at| stored.issued_at <= at);
+            let life = entry.source.cache_life();
+            let adopted = (!is_evicted).then(|| mint.adopted(stored, life));
+            adopted.flatten().filter(is_better)
+        };
         self.flights.tiers.find(&entry.key, accept).await
     }
 
@@ -214,18 +259,20 @@ impl Flight {
         }
     }
 
-    async fn obtain(&self) -> Result<IssuedToken, TokenError> {
+    async fn obtain(&self) -> Result<IssuedToken, NotGranted> {
         let Flights { mint, metrics, .. } = &*self.flights;
         let (key, source) = (&self.entry.key, &self.entry.source);
         metrics.renewal(self.reason.label());
         let asked = mint.now();
         let granted = source.obtain(key).await;
         let took = mint.now().monotonic.saturating_sub(asked.monotonic);
-        let token = granted.and_then(|granted| mint.granted(granted, asked, source.cache_life()));
+        let token =
+            granted.and_then(|granted| Ok(mint.granted(granted, asked, source.cache_life())?));
+        let error = token.as_ref().err().map(|failure| &failure.error);
         metrics.token_requested(&TokenRequested {
             audience: key.audience(),
             grant: source.grant(),
-            result: token.as_ref().map_or_else(TokenError::code, |_| "ok"),
+            result: error.map_or("ok", TokenError::code),
             took,
         });
         let token = token?;
@@ -234,13 +281,14 @@ impl Flight {
         Ok(token)
     }
 
-    /// A token of a credential that is no longer in use serves those who wait for it, and nobody after them. The tiers are
-    /// asked to forget it where the credential changed while it was on its way to them.
+    /// A token of a credential that is no longer in use, or one that was asked for before an eviction, serves those who wait
+    /// for it, and nobody after them. The tiers are asked to forget it where that came while it was on its way to them.
     async fn put_into_tiers(&self, token: &IssuedToken) {
         let (tiers, key) = (&self.flights.tiers, &self.entry.key);
-        if !self.entry.is_retired() {
+        let is_wanted = || !self.entry.is_retired() && self.is_current();
+        if is_wanted() {
             tiers.put(key, &token.stored()).await;
-            if self.entry.is_retired() {
+            if !is_wanted() {
                 tiers.evict(key).await;
             }
         }
@@ -249,22 +297,35 @@ impl Flight {
     fn end(&mut self, end: FlightEnd) {
         self.ended = true;
         let (entry, mint) = (&self.entry, &self.flights.mint);
-        let now = mint.now().monotonic;
+        let now = mint.now();
         let mut state = entry.state();
+        let is_current = state.is_current(self.evictions);
         // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
-        if let Ok(token) = &end.outcome {
+        if let Ok(token) = &end.outcome
+            && is_current
+        {
             entry.keep(token);
+            if matches!(self.reason, Reason::Rejected { .. }) {
+                entry.was_forced(&mut state, token);
+            }
         }
         match &end.issuer {
             Contact::NotAsked => entry.ended_unasked(&mut state),
             Contact::Responded => {
-                let failures = entry.ended_well(&mut state);
+                let failures = entry.ended_well(&mut state, is_current);
                 if failures > 0 {
                     tracing::info!(key = ?entry.key, failures, "tokens are issued again");
                 }
             }
-            Contact::Failed(error) => {
-                let wait = |failures| backoff::wait(failures, random_fraction());
+            Contact::Failed(failure) => {
+                let error = &failure.error;
+                let ceiling = backoff::ceiling(self.left(&end, now), error.is_outage());
+                let wait = |failures| {
+                    let jitter = random_fraction();
+                    let asked_for = backoff::asked_for(failure.retry_after, jitter);
+                    backoff::wait(failures, ceiling, jitter).max(asked_for)
+                };
+                let now = now.monotonic;
                 let retry_in = entry.ended_in_failure(&mut state, now, error, wait);
                 tracing::warn!(key = ?entry.key, code = error.code(), %error, ?retry_in, "no new token");
             }
@@ -274,12 +335,22 @@ impl Flight {
     }
 }
 
+impl Flight {
+    /// How long there still is a token: the one in memory, or the one that a tier gave.
+    fn left(&self, end: &FlightEnd, now: Now) -> Duration {
+        let kept = self.entry.with_current(|token| token.lifetime.left(now));
+        let found = end.outcome.as_ref().ok();
+        let found = found.map(|token| token.minted.lifetime.left(now));
+        kept.max(found).unwrap_or_default()
+    }
+}
+
 impl Drop for Flight {
     fn drop(&mut self) {
         if !self.ended {
             self.end(FlightEnd {
                 outcome: Err(TokenError::Lost),
-                issuer: Contact::Failed(TokenError::Lost),
+                issuer: Contact::Failed(TokenError::Lost.into()),
             });
         }
     }
@@ -319,7 +390,7 @@ mod tests {
     async fn end(joined: Result<Joined, TokenError>) -> Result<IssuedToken, TokenError> {
         match joined? {
             Joined::Current(token) => Ok(token),
-            Joined::Waiting(waiter) => waiter.end().await,
+            Joined::Waiting(waiter) | Joined::Outdated(waiter) => waiter.end().await,
         }
     }
 
@@ -350,7 +421,7 @@ mod tests {
         ));
         assert!(entry.is_failing() && entry.is_quiet(flights.mint.clock().monotonic()));
         source.fails.store(false, Relaxed);
-        tokio::time::sleep(backoff::BACKOFF_MAX).await;
+        tokio::time::sleep(backoff::WITHOUT_TOKEN_MAX).await;
         assert_eq!(join().await.unwrap().access_token().expose(), "orders-2");
         assert!(!entry.is_failing());
     }

@@ -75,10 +75,12 @@ impl TokenHandle {
     /// A token newer than the one of `generation`, which a callee has rejected as invalid.
     ///
     /// Makes one request however many calls were rejected with that token: who comes later gets the token
-    /// that the first one fetched. The rejected token stays in use when no newer one can be had, since the
+    /// that the first one fetched. When a callee rejects the new token too, the fault is not the token's, and no further
+    /// renewal is forced until a callee has [accepted](Self::accepted) one or it was renewed by its age. The rejected token stays in use when no newer one can be had, since the
     /// fault may be the callee's.
     ///
     /// # Errors
+    /// [`TokenError::RenewedInVain`] when the token came of a forced renewal and no callee has accepted it since,
     /// [`TokenError::RenewedJustNow`] within the minimum interval of the last forced renewal; else as
     /// [`TokenHandle::token`].
     pub async fn renew_rejected(&self, generation: u64) -> Result<IssuedToken, TokenError> {
@@ -88,10 +90,33 @@ impl TokenHandle {
             .await
     }
 
-    /// Forgets the token, in memory and in every tier. The next use asks the issuer.
+    /// Forgets the token, in memory and in every tier. The next use asks the issuer; see
+    /// [`AuthTokenService::evict`](crate::AuthTokenService::evict).
     pub async fn evict(&self) {
-        if let Some(entry) = self.0.entry() {
-            self.0.service.evict(&entry).await;
+        let HandleState {
+            service,
+            audience,
+            scope,
+            ..
+        } = &*self.0;
+        service.evict(audience, scope).await;
+    }
+
+    /// A callee has accepted the token: if the last forced renewal was in vain, a further one may come, at the earliest
+    /// 30 s after it. [`ReplayLayer`](crate::ReplayLayer) says so by itself; this is for code that renews by
+    /// [`renew_rejected`](Self::renew_rejected).
+    pub fn accepted(&self) {
+        self.note_accepted(false);
+    }
+
+    /// The call that had forced the renewal was accepted with the new token.
+    pub(crate) fn renewal_helped(&self) {
+        self.note_accepted(true);
+    }
+
+    fn note_accepted(&self, helped: bool) {
+        if let Some(entry) = &*self.0.entry.load() {
+            entry.accepted(self.clock().monotonic(), helped);
         }
     }
 

@@ -94,6 +94,13 @@ impl Lifetime {
         }
     }
 
+    /// How long the token may still be used; zero after its end.
+    pub(crate) fn left(&self, now: Now) -> Duration {
+        let wall = self.ends_at_wall.duration_since(now.wall);
+        let left = self.ends_at.saturating_sub(now.monotonic);
+        left.min(wall.unwrap_or_default())
+    }
+
     pub(crate) fn phase(&self, now: Now) -> Phase {
         if now.monotonic >= self.ends_at || now.wall >= self.ends_at_wall {
             Phase::Ended

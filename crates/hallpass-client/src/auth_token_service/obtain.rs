@@ -9,9 +9,8 @@ use futures_core::future::BoxFuture;
 use hallpass_token::AccessToken;
 
 use crate::credential::Credential;
-use crate::error::TokenError;
 use crate::grant::TokenClient;
-use crate::grant::response::Granted;
+use crate::grant::response::{Granted, NotGranted};
 use crate::internal_token_cache::TokenKey;
 
 /// How tokens are obtained from an issuer, and for how long they are used: all that a flight has to know of a grant.
@@ -23,7 +22,7 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
     fn cache_life(&self) -> CacheLife;
 
     /// Makes one request. It ends within a limit of its own: those who wait for it have no other.
-    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>>;
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>>;
 }
 
 /// A service's own tokens (`client_credentials`, RFC 6749 section 4.4).
@@ -69,7 +68,7 @@ impl Obtain for ClientCredentials {
         self.credential.life
     }
 
-    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>> {
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
         Box::pin(
             self.client
                 .client_credentials(&self.credential, key.audience(), key.scope()),
@@ -95,7 +94,7 @@ impl Obtain for Scripted {
         CacheLife::DEFAULT
     }
 
-    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, TokenError>> {
+    fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
         use std::sync::atomic::Ordering::Relaxed;
         use std::time::Duration;
 
@@ -103,7 +102,8 @@ impl Obtain for Scripted {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let number = self.requests.fetch_add(1, Relaxed) + 1;
             if self.fails.load(Relaxed) {
-                return Err(TokenError::Status { status: 503 });
+                let failed = crate::error::TokenError::Status { status: 503 };
+                return Err(failed.into());
             }
             Ok(Granted {
                 access_token: AccessToken::new(format!("{}-{number}", key.audience())),

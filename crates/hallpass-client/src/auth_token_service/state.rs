@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
-use hallpass_token::{Audience, Scope};
+use hallpass_token::{Audience, Scope, UnixTime};
 
-use super::entries::Entries;
+use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
 use super::flight::{Flights, Joined, Reason, Waiter};
 use super::issued::{IssuedToken, Minted, TokenSource};
@@ -55,7 +55,15 @@ impl TokenServiceState {
 
     /// The entry of `audience` and `scope`; an empty scope stands for the credential's own. `None` when switched off.
     pub(crate) fn entry(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
-        let mut entries = self.entries.lock();
+        self.entry_among(&mut self.entries.lock(), audience, scope)
+    }
+
+    fn entry_among(
+        &self,
+        entries: &mut LockedEntries,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Option<Arc<Entry>> {
         let snapshot = self.snapshot.load();
         let source = snapshot.source(audience)?;
         let credential = &source.credential;
@@ -95,6 +103,8 @@ impl TokenServiceState {
 
     fn successor(&self, entry: &Entry, source: &Arc<ClientCredentials>, keeps: bool) -> Arc<Entry> {
         let next = new_entry(&entry.key, source, keeps);
+        let next = next.distrusting_tiers(source.distrusts_tiers || entry.distrusts_tiers());
+        next.learns_from(entry);
         if let Some(token) = entry.current() {
             let life = source.credential.life;
             next.keep(&self.flights.mint.with_cache_life(&token, life));
@@ -144,19 +154,21 @@ impl TokenServiceState {
         &self,
         entry: &Arc<Entry>,
     ) -> Result<IssuedToken, TokenError> {
-        let old = entry.current().filter(|token| self.is_alive(token));
-        let waiter = match (self.flights.join(entry, Reason::Miss), &old) {
+        let evictions = entry.evictions();
+        let is_usable = |old: &IssuedToken| self.is_alive(old) && entry.evictions() == evictions;
+        let old = entry.current().filter(is_usable);
+        let waiter = match (self.flights.join_current(entry, Reason::Miss).await, &old) {
             (Ok(Joined::Current(token)), _) => return Ok(token),
-            (Ok(Joined::Waiting(waiter)), _) => waiter,
-            (Err(_), Some(old)) => return Ok(old.clone()),
-            (Err(error), None) => return Err(error),
+            (Ok(Joined::Waiting(waiter) | Joined::Outdated(waiter)), _) => waiter,
+            (Err(_), Some(old)) if is_usable(old) => return Ok(old.clone()),
+            (Err(error), _) => return Err(error),
         };
         let Some(old) = old else {
             return self.settle(waiter).await;
         };
         match tokio::time::timeout(OVERDUE_WAIT, self.settle(waiter.clone())).await {
             Ok(Ok(token)) => Ok(token),
-            _ if self.is_alive(&old) => Ok(old),
+            _ if is_usable(&old) => Ok(old),
             Ok(Err(error)) => Err(error),
             // The old one has ended meanwhile: from now on this is a call like any other that has none.
             Err(_) => self.settle(waiter).await,
@@ -164,9 +176,11 @@ impl TokenServiceState {
     }
 
     pub(crate) async fn refresh_if_needed(&self, entry: &Arc<Entry>) -> Result<bool, TokenError> {
-        match self.flights.join(entry, Reason::Age)? {
+        match self.flights.join_current(entry, Reason::Age).await? {
             Joined::Current(_) => Ok(false),
-            Joined::Waiting(waiter) => self.settle(waiter).await.map(|_| true),
+            Joined::Waiting(waiter) | Joined::Outdated(waiter) => {
+                self.settle(waiter).await.map(|_| true)
+            }
         }
     }
 
@@ -175,17 +189,30 @@ impl TokenServiceState {
         entry: &Arc<Entry>,
         generation: u64,
     ) -> Result<IssuedToken, TokenError> {
-        match self.flights.join(entry, Reason::Rejected { generation })? {
+        let reason = Reason::Rejected { generation };
+        match self.flights.join_current(entry, reason).await? {
             Joined::Current(token) => Ok(token),
-            Joined::Waiting(waiter) => self.settle(waiter).await,
+            Joined::Waiting(waiter) | Joined::Outdated(waiter) => self.settle(waiter).await,
         }
     }
 
-    pub(crate) async fn evict(&self, entry: &Entry) {
-        entry.forget();
-        self.flights.tiers.evict(&entry.key).await;
-        // Once more: meanwhile a call may have found the token in a tier that had not forgotten it yet.
-        entry.forget();
+    pub(crate) async fn evict(&self, audience: &Audience, scope: &Scope) {
+        if let Some(entry) = self.forget(audience, scope) {
+            self.flights.tiers.evict(&entry.key).await;
+        }
+    }
+
+    /// Under the lock that a change of settings holds too: so the token cannot move to the next entry meanwhile.
+    fn forget(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
+        let now = UnixTime::from(self.clock().now());
+        let mut entries = self.entries.lock();
+        let entry = self.entry_among(&mut entries, audience, scope);
+        match &entry {
+            Some(entry) => entry.evict(now),
+            // Switched off: under which key is not known, and the tiers may have it.
+            None => entries.evicted_unknown(now),
+        }
+        entry
     }
 
     fn is_alive(&self, token: &IssuedToken) -> bool {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hallpass_token::AccessToken;
 use hallpass_upstream::{Body, CollectError};
-use http::header::CONTENT_TYPE;
-use http::{Response, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,6 +25,22 @@ pub(crate) struct Granted {
     pub(crate) expires_in: Duration,
 }
 
+/// Why there is no token, and for how long the issuer asks to be left alone (`Retry-After` of 429 and 503).
+#[derive(Debug)]
+pub(crate) struct NotGranted {
+    pub(crate) error: TokenError,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<TokenError> for NotGranted {
+    fn from(error: TokenError) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
+}
+
 /// Any JSON value, so that a member of the wrong type is told from one that is missing, and neither is
 /// quoted in an error. Doubled members are refused by serde.
 #[derive(Deserialize)]
@@ -39,7 +55,7 @@ struct Refusal {
     error: String,
 }
 
-pub(crate) async fn read(response: Response<Body>) -> Result<Granted, TokenError> {
+pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted> {
     let (head, body) = response.into_parts();
     let is_json = head
         .headers
@@ -52,13 +68,15 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, TokenError
         } else {
             None
         };
-        return Err(match refusal {
+        let error = match refusal {
             Some(code) => TokenError::Denied { code, status },
             None => TokenError::Status { status },
-        });
+        };
+        let retry_after = retry_after(head.status, &head.headers);
+        return Err(NotGranted { error, retry_after });
     }
     if !is_json {
-        return Err(TokenError::Response(ResponseFault::NotJson));
+        return Err(TokenError::Response(ResponseFault::NotJson).into());
     }
     let bytes = body
         .collect_within(MAX_RESPONSE_BYTES)
@@ -67,7 +85,20 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, TokenError
             CollectError::TooLarge { .. } => TokenError::Response(ResponseFault::TooLarge),
             CollectError::Broken(_) => TokenError::Response(ResponseFault::Incomplete),
         })?;
-    success(&bytes).map_err(TokenError::Response)
+    Ok(success(&bytes).map_err(TokenError::Response)?)
+}
+
+/// In its form with seconds (RFC 9110 section 10.2.3). A number too large to be one is a very long time.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) {
+        return None;
+    }
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 async fn refusal(body: Body) -> Option<DenialCode> {

@@ -17,7 +17,7 @@ use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 const LIFE: Duration = Duration::from_secs(600);
 
 /// What `scripted_issuer::credential` is, as settings; `post` lets the issuer see id and secret.
-fn own(secret: &str) -> CredentialSettings {
+pub(crate) fn own(secret: &str) -> CredentialSettings {
     CredentialSettings {
         client_id: "internal-service-client".parse().unwrap(),
         client_secret: Secret::from(secret),
@@ -43,7 +43,7 @@ fn billing(secret: &str) -> NamedCredentialSettings {
     }
 }
 
-fn settings(
+pub(crate) fn settings(
     credential: CredentialSettings,
     clients: impl IntoIterator<Item = NamedCredentialSettings>,
 ) -> InternalTokenSettings {

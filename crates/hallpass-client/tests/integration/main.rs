@@ -9,6 +9,7 @@
 mod apply;
 mod cache_tiers;
 mod credentials;
+mod eviction;
 mod host_guard;
 mod identity;
 mod loopback;

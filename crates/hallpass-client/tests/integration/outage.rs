@@ -10,6 +10,7 @@ use crate::scripted_issuer::{Mode, ScriptedIssuer};
 
 /// What the documentation says of the limits.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
+const WITHOUT_TOKEN_MAX: Duration = Duration::from_secs(2);
 const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 const OVERDUE_WAIT: Duration = Duration::from_millis(100);
 
@@ -145,9 +146,9 @@ async fn a_failing_issuer_is_asked_at_growing_intervals_and_callers_get_an_error
         sleep(Duration::from_millis(10)).await;
     }
     assert!(calls > 20_000);
-    // About 7.5 s apart on average once the interval has grown: 40 times, with a wide margin for chance.
+    // About a second apart on average once the interval has grown: 300 times, with a wide margin for chance.
     assert!(
-        (15..=120).contains(&asked.len()),
+        (150..=450).contains(&asked.len()),
         "asked {} times in 5 minutes",
         asked.len()
     );
@@ -157,7 +158,7 @@ async fn a_failing_issuer_is_asked_at_growing_intervals_and_callers_get_an_error
         .max()
         .unwrap();
     assert!(
-        longest <= BACKOFF_MAX + Duration::from_millis(20),
+        longest <= WITHOUT_TOKEN_MAX + Duration::from_millis(20),
         "{longest:?}"
     );
 }
@@ -199,5 +200,85 @@ async fn no_kind_of_error_stops_renewal_for_good() {
         issuer.set(Mode::Issue);
         sleep(BACKOFF_MAX).await;
         tokens.token().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_without_a_token_calls_get_one_within_two_seconds() {
+    for mode in [
+        Mode::Down,
+        Mode::Respond(503, "text/html", String::new()),
+        Mode::Respond(502, "text/html", String::new()),
+    ] {
+        for had_a_token in [false, true] {
+            let issuer = ScriptedIssuer::new(Duration::from_secs(60));
+            let tokens = issuer.handle();
+            if had_a_token {
+                tokens.token().await.unwrap();
+            }
+            issuer.set(mode.clone());
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_secs(180) {
+                _ = tokens.token().await;
+                sleep(Duration::from_millis(50)).await;
+            }
+            issuer.set(Mode::Issue);
+            let back = Instant::now();
+            while tokens.token().await.is_err() {
+                sleep(Duration::from_millis(50)).await;
+            }
+            let took = back.elapsed();
+            assert!(took <= Duration::from_millis(2_100), "{mode:?}: {took:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_last_token_ends_in_an_outage_no_wait_of_before_holds_the_next_request_back() {
+    for _ in 0..20 {
+        let issuer = ScriptedIssuer::new(Duration::from_secs(60));
+        let tokens = issuer.handle();
+        tokens.token().await.unwrap();
+        issuer.set(Mode::Down);
+        while tokens.token().await.is_ok() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        issuer.set(Mode::Issue);
+        let back = Instant::now();
+        while tokens.token().await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        assert!(
+            back.elapsed() <= Duration::from_millis(2_100),
+            "{:?}",
+            back.elapsed()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_says_when_to_come_again_is_left_alone_for_that_long_and_no_longer_than_30_seconds()
+ {
+    for (status, says, waits) in [
+        (429, "7", 7),
+        (503, "7", 7),
+        (503, "3600", 30),
+        (429, "99999999999999999999", 30),
+    ] {
+        let issuer = ScriptedIssuer::new(LIFE);
+        issuer.set(Mode::Busy(status, says));
+        let tokens = issuer.handle();
+        tokens.token().await.unwrap_err();
+        let (start, asked) = (Instant::now(), issuer.requests());
+        issuer.set(Mode::Issue);
+        while tokens.token().await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(issuer.requests(), asked + 1);
+        let waits = Duration::from_secs(waits);
+        let waited = start.elapsed();
+        assert!(waited >= waits, "{status} {says}: {waited:?}");
+        let most = waits + waits / 10 + Duration::from_millis(300);
+        assert!(waited <= most, "{status} {says}: {waited:?}");
     }
 }

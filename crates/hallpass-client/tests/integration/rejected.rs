@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hallpass_client::{BearerLayer, CallError, Identity, ReplayLayer, TokenError, TokenHandle};
+use hallpass_client::{
+    BearerLayer, CacheLife, CallError, Identity, ReplayLayer, TokenError, TokenHandle,
+};
 use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response, StatusCode};
 use tokio::task::JoinSet;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
-use crate::scripted_issuer::{Mode, ScriptedIssuer};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 
 const INVALID: &str = r#"Bearer realm="shop", error="invalid_token""#;
 
@@ -121,20 +123,56 @@ async fn many_calls_rejected_at_once_make_one_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callee_that_rejects_every_token_costs_one_replay_a_call_and_one_renewal_a_second() {
+async fn a_callee_that_rejects_every_token_costs_one_renewal_for_all_the_time_it_does() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(3_600));
+    let life = CacheLife::new(Duration::from_secs(3_000), Duration::from_secs(60)).unwrap();
+    let client = issuer.client_with(credential().with_cache_life(life));
+    let (tokens, callee) = (handle(&client.build()), Callee::default());
+    for outage in 1..4 {
+        callee.always(StatusCode::UNAUTHORIZED, INVALID);
+        let start = tokio::time::Instant::now();
+        while start.elapsed() < Duration::from_secs(300) {
+            let response = callee.client(&tokens).oneshot(request()).await.unwrap();
+            assert_eq!(response.status(), 401);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(
+            issuer.requests(),
+            1 + outage,
+            "one for the first token, one an outage"
+        );
+        callee.always(StatusCode::OK, "");
+        callee.client(&tokens).oneshot(request()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_instance_that_rejects_every_token_beside_a_good_one_costs_two_renewals_a_minute() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let tokens = issuer.handle();
+    let (good, bad) = (Callee::default(), Callee::default());
+    bad.always(StatusCode::UNAUTHORIZED, INVALID);
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        for callee in [&good, &bad] {
+            callee.client(&tokens).oneshot(request()).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(issuer.requests() <= 4, "{} requests", issuer.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_helped_does_not_hold_the_next_one_back() {
     let issuer = ScriptedIssuer::new(Duration::from_secs(600));
     let (tokens, callee) = (issuer.handle(), Callee::default());
-    callee.always(StatusCode::UNAUTHORIZED, INVALID);
-    let start = tokio::time::Instant::now();
-    while start.elapsed() < Duration::from_secs(10) {
+    for renewals in 1..4 {
+        callee.reject(tokens.token().await.unwrap().access_token().expose());
         let response = callee.client(&tokens).oneshot(request()).await.unwrap();
-        assert_eq!(response.status(), 401);
+        assert_eq!(response.status(), 200);
+        assert_eq!(issuer.requests(), 1 + renewals);
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    assert!(
-        issuer.requests() <= 12,
-        "{} requests in 10 s",
-        issuer.requests()
-    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,12 +192,13 @@ async fn no_other_answer_renews_a_token_or_repeats_a_call() {
         ),
         (StatusCode::BAD_REQUEST, r#"Bearer error="invalid_request""#),
         (StatusCode::INTERNAL_SERVER_ERROR, INVALID),
+        (StatusCode::SERVICE_UNAVAILABLE, INVALID),
     ] {
         callee.always(status, challenge);
         let response = callee.client(&tokens).oneshot(request()).await.unwrap();
         assert_eq!(response.status(), status);
     }
-    assert_eq!((callee.calls(), issuer.requests()), (6, 1));
+    assert_eq!((callee.calls(), issuer.requests()), (7, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,12 +232,17 @@ async fn a_rejection_of_an_older_token_gets_the_newer_one_without_a_request() {
     assert_ne!(old, new);
     assert_eq!(tokens.renew_rejected(old.generation()).await.unwrap(), new);
     assert_eq!(issuer.requests(), 2);
-    let too_soon = tokens.renew_rejected(new.generation()).await.unwrap_err();
-    assert!(
-        matches!(too_soon, TokenError::RenewedJustNow { .. }),
-        "{too_soon:?}"
+    let in_vain = tokens.renew_rejected(new.generation()).await.unwrap_err();
+    assert_eq!(in_vain, TokenError::RenewedInVain);
+    tokens.accepted();
+    let in_vain = tokens.renew_rejected(new.generation()).await.unwrap_err();
+    assert_eq!(
+        in_vain,
+        TokenError::RenewedInVain,
+        "another instance may have accepted it"
     );
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    tokens.accepted();
     tokens.renew_rejected(new.generation()).await.unwrap();
 }
 
@@ -211,4 +255,25 @@ async fn a_rejection_after_an_eviction_does_not_take_an_old_generation_for_a_new
     let new = tokens.token().await.unwrap();
     assert!(new.generation() > old.generation());
     assert_eq!(tokens.renew_rejected(old.generation()).await.unwrap(), new);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_forced_renewals_keep_their_minimum_distance() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let always = Duration::MAX;
+    for (interval, waits) in [(Duration::from_secs(5), true), (always, false)] {
+        let tokens = handle(&issuer.client().min_forced_interval(interval).build());
+        let first = tokens.token().await.unwrap();
+        tokens.renew_rejected(first.generation()).await.unwrap();
+        tokens.evict().await;
+        let third = tokens.token().await.unwrap();
+        let too_soon = tokens.renew_rejected(third.generation()).await.unwrap_err();
+        assert!(
+            matches!(too_soon, TokenError::RenewedJustNow { .. }),
+            "{too_soon:?}"
+        );
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let later = tokens.renew_rejected(third.generation()).await;
+        assert_eq!(later.is_ok(), waits);
+    }
 }

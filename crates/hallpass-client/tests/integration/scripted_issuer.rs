@@ -32,6 +32,8 @@ pub(crate) enum Mode {
     Hang,
     /// Responds with this status, content type and body.
     Respond(u16, &'static str, String),
+    /// Responds with this status and `Retry-After`.
+    Busy(u16, &'static str),
     /// Panics inside the request.
     Panic,
 }
@@ -82,6 +84,11 @@ impl ScriptedIssuer {
 
     pub(crate) fn requests(&self) -> usize {
         self.state.lock().unwrap().requests
+    }
+
+    /// How many tokens it has issued.
+    pub(crate) fn issued(&self) -> u64 {
+        self.state.lock().unwrap().issued
     }
 
     pub(crate) fn forms(&self) -> Vec<HashMap<String, String>> {
@@ -172,6 +179,12 @@ impl Service<Request<Body>> for ScriptedIssuer {
                     .await
                     .map_err(|never| match never {}),
                 Mode::Respond(status, kind, body) => Ok(response(status, kind, body)),
+                Mode::Busy(status, retry_after) => {
+                    let mut busy = response(status, "text/plain", String::new());
+                    busy.headers_mut()
+                        .insert("retry-after", retry_after.parse().unwrap());
+                    Ok(busy)
+                }
                 Mode::Panic => panic!("the issuer's transport panics, as the test wants"),
             };
             under_way.end();
