@@ -46,7 +46,7 @@ pub enum FeignError {
         method: &'static str,
     },
 
-    // Identity. Nothing was sent to the callee; never hidden by a fallback.
+    // Identity. Nothing was sent to the callee; never hidden by a fallback, except that the issuer is out of order.
     /// The call carries the caller's identity, and there is no caller: it was made outside a request, in a detached
     /// task, or from a raw `tokio::spawn`.
     #[error("no caller is known whose identity this call could carry")]
@@ -211,7 +211,8 @@ impl FeignError {
         }
     }
 
-    /// Whether the fallback answers instead: yes when the service cannot be reached, is spared or fails (5xx); no
+    /// Whether the fallback answers instead: yes when the service cannot be reached, is spared or fails (5xx), and when there
+    /// is no token because the issuer does not work ([`TokenError::is_outage`]); no
     /// when the call itself, its identity or the agreement between the two sides is at fault, because a fallback would
     /// hide that. 401, 403 and 404 are responses, not outages.
     #[must_use]
@@ -224,13 +225,14 @@ impl FeignError {
             | Self::Transport(_)
             | Self::Interrupted => true,
             Self::Status { status, .. } => status.is_server_error(),
+            // A refusal (`invalid_client`, `invalid_scope`) goes to the caller: it does not pass by itself.
+            Self::Token(error) => error.is_outage(),
             Self::InvalidArgument { .. }
             | Self::MockUnset { .. }
             | Self::NoIdentity
             | Self::IdentityExpired
             | Self::ExchangeNotOffered
             | Self::NoTokenService
-            | Self::Token(_)
             | Self::HostRefused(_)
             | Self::Stopped(_)
             | Self::TooLarge { .. }

@@ -94,15 +94,45 @@ async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
         stock.as_service("pen").await.unwrap_err(),
         FeignError::NoTokenService
     );
-    let issuer = Issuer::default();
-    issuer.go_down();
-    let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
-    let error = FeignStock::new(&feign)
-        .unwrap()
-        .as_service("pen")
-        .await
-        .unwrap_err();
-    assert_eq!(error.code(), "token");
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_without_a_token_is_answered_for_when_the_issuer_is_out_of_order_and_not_when_it_refuses()
+ {
+    let upstream = Upstream::answering(|_, _| "\"12\"").await;
+    let temporarily = r#"{"error":"temporarily_unavailable"}"#;
+    for (status, body, is_outage) in [
+        (0, "", true),
+        (500, "", true),
+        (502, "", true),
+        (503, "", true),
+        (429, temporarily, true),
+        (400, temporarily, true),
+        (429, "", true),
+        (401, r#"{"error":"invalid_client"}"#, false),
+        (400, r#"{"error":"invalid_scope"}"#, false),
+        (400, r#"{"error":"invalid_target"}"#, false),
+        (403, "", false),
+        (302, "", false),
+        (200, "<html>", false),
+    ] {
+        let issuer = Issuer::default();
+        issuer.fails_with(status, body);
+        let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
+        let stock = FeignStock::new(&feign).unwrap();
+        // The first call is told by the issuer, the second one by the token service that leaves it alone.
+        for _ in 0..2 {
+            let answer = stock.as_service("pen").await;
+            let answer = answer.map_err(|error| error.code());
+            let expected = if is_outage {
+                Ok("pen None for nobody because of token".to_owned())
+            } else {
+                Err("token")
+            };
+            assert_eq!(answer, expected, "{status} {body}");
+        }
+    }
     assert!(upstream.seen().is_empty());
 }
 

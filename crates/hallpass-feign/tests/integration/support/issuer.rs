@@ -1,17 +1,18 @@
 //! A token endpoint that numbers its tokens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hallpass_client::{AuthTokenService, Credential};
-use hallpass_upstream::{Body, TransportError};
+use hallpass_upstream::{Body, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 
 /// Answers the n-th token request with `service-token-n`, unless it is down.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Issuer {
     issued: Arc<AtomicUsize>,
-    down: Arc<AtomicBool>,
+    fails: Arc<Mutex<Option<(u16, &'static str)>>>,
 }
 
 impl Issuer {
@@ -20,7 +21,12 @@ impl Issuer {
     }
 
     pub(crate) fn go_down(&self) {
-        self.down.store(true, Ordering::SeqCst);
+        self.fails_with(503, "");
+    }
+
+    /// Responds so to each request from now on; status 0 stands for no connection.
+    pub(crate) fn fails_with(&self, status: u16, body: &'static str) {
+        *self.fails.lock().unwrap() = Some((status, body));
     }
 
     /// A token service that asks this issuer as `order-service`.
@@ -39,8 +45,12 @@ impl Issuer {
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         drop(request.into_body().collect_within(64 * 1024).await);
         let mut answer = Response::builder().header("content-type", "application/json");
-        if self.down.load(Ordering::SeqCst) {
-            answer = answer.status(StatusCode::SERVICE_UNAVAILABLE);
+        let fails = *self.fails.lock().unwrap();
+        if let Some((status, body)) = fails {
+            let refused = || TransportError::new(TransportErrorKind::Connect, "refused");
+            let status = StatusCode::from_u16(status).map_err(|_| refused())?;
+            answer = answer.status(status);
+            return Ok(answer.body(Body::from(body)).unwrap());
         }
         let number = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
         let body = format!(
