@@ -1,11 +1,15 @@
 //! Everything that can go wrong between a call and the identity it should carry.
 
+mod response;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Identity;
 use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError, TransportErrorKind};
+
+pub use response::{DenialCode, ResponseFault};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
 ///
@@ -216,100 +220,6 @@ impl Outcome for TokenError {
             _ => RetryAdvice::Stands,
         }
     }
-}
-
-/// The `error` member of a refusal (RFC 6749 section 5.2, RFC 8707). A closed set, so that nothing a peer
-/// writes reaches a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum DenialCode {
-    /// Malformed request.
-    #[error("invalid_request")]
-    InvalidRequest,
-    /// Unknown client or wrong secret.
-    #[error("invalid_client")]
-    InvalidClient,
-    /// The grant itself is not accepted.
-    #[error("invalid_grant")]
-    InvalidGrant,
-    /// The client may not use this grant.
-    #[error("unauthorized_client")]
-    UnauthorizedClient,
-    /// The issuer does not know this grant.
-    #[error("unsupported_grant_type")]
-    UnsupportedGrantType,
-    /// The client may not have this scope.
-    #[error("invalid_scope")]
-    InvalidScope,
-    /// The client may not call this audience.
-    #[error("invalid_target")]
-    InvalidTarget,
-    /// The issuer cannot respond now.
-    #[error("temporarily_unavailable")]
-    TemporarilyUnavailable,
-    /// The issuer failed.
-    #[error("server_error")]
-    ServerError,
-    /// A code that no standard names.
-    #[error("an error code that is not a standard one")]
-    Other,
-}
-
-impl DenialCode {
-    pub(crate) fn from_wire(code: &str) -> Self {
-        match code {
-            "invalid_request" => Self::InvalidRequest,
-            "invalid_client" => Self::InvalidClient,
-            "invalid_grant" => Self::InvalidGrant,
-            "unauthorized_client" => Self::UnauthorizedClient,
-            "unsupported_grant_type" => Self::UnsupportedGrantType,
-            "invalid_scope" => Self::InvalidScope,
-            "invalid_target" => Self::InvalidTarget,
-            "temporarily_unavailable" => Self::TemporarilyUnavailable,
-            "server_error" => Self::ServerError,
-            _ => Self::Other,
-        }
-    }
-
-    const fn is_temporary(self) -> bool {
-        matches!(self, Self::TemporarilyUnavailable | Self::ServerError)
-    }
-}
-
-/// What is wrong with a token endpoint's success (RFC 6749 section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResponseFault {
-    /// `Content-Type` is not `application/json`: often a login page or a proxy's error page.
-    #[error("it is not JSON (Content-Type is not application/json)")]
-    NotJson,
-    /// Malformed JSON, not an object, or a member that comes twice.
-    #[error("it is not a JSON object with each member once")]
-    Malformed,
-    /// Larger than 64 KiB.
-    #[error("it is too large")]
-    TooLarge,
-    /// The connection ended within the response.
-    #[error("it ended early")]
-    Incomplete,
-    /// A member that is demanded is missing.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// A member has the wrong JSON type.
-    #[error("`{0}` has the wrong type")]
-    WrongType(&'static str),
-    /// `token_type` is not `Bearer`.
-    #[error("`token_type` is not Bearer")]
-    TokenType,
-    /// `access_token` is empty, too long, or holds characters that a bearer token cannot have.
-    #[error("`access_token` is not a bearer token")]
-    AccessToken,
-    /// `expires_in` is zero or beyond a year.
-    #[error("`expires_in` is out of range")]
-    ExpiresIn,
-    /// The token had ended by the time it came.
-    #[error("the token had expired when it came")]
-    Expired,
 }
 
 /// Why a call was not made, or got no response: the error of the layers in this crate.
