@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use hallpass_clock::Clock;
 use hallpass_token::{SecurityContext, UnixTime};
+use hallpass_upstream::CarriesNoSecret;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_layer::Layer;
@@ -32,7 +33,7 @@ use report::CallReport;
 /// | [`Identity::Service`] | this service's own token | the [`TokenHandle`] |
 /// | [`Identity::Relay`] | the caller's token, unchanged | the [`SecurityContext`] in the request's extensions |
 /// | [`Identity::Exchange`] | nothing: it is refused until an issuer offers RFC 8693 | |
-/// | [`Identity::None`] | nothing | |
+/// | [`Identity::None`] | nothing; the request is marked as one that [`CarriesNoSecret`] | |
 ///
 /// Whatever `Authorization` the request has already, once or several times, is removed. A missing identity
 /// fails the call before anything is sent, unless [`WhenAbsent`] says otherwise; an identity that has
@@ -257,6 +258,7 @@ impl Plan {
 
     fn stamp_nobody<B>(&self, request: &mut Request<B>) -> Stamp {
         request.headers_mut().remove(AUTHORIZATION);
+        request.extensions_mut().insert(CarriesNoSecret);
         let report = self.reports.then(|| Box::new(CallReport::nobody()));
         Stamp::Done(Stamped {
             generation: None,

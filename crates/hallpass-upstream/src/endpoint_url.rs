@@ -10,7 +10,8 @@ use url::Url;
 ///
 /// Plain `http` is accepted to the loopback interface only: anywhere else, others on the way would read
 /// the client's secret or put in keys of their own (RFC 6749 section 3.2 demands TLS). `lb://` names a service
-/// instead of a host; whether that runs over TLS is for discovery to say, not for this address.
+/// instead of a host; whether its instances speak TLS is for discovery to say, and
+/// [`HttpTransport`](crate::HttpTransport) refuses those elsewhere that do not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointUrl {
     /// `https://host/path`.
@@ -37,7 +38,7 @@ pub enum EndpointUrlError {
     #[error("has a scheme that is not allowed; write https, lb, or http to a loopback address")]
     Scheme,
     /// Plain `http` to somewhere else.
-    #[error("is plain http to a host that is not loopback; write https or lb")]
+    #[error("is plain http to a host that is not loopback; write https")]
     PlainHttp,
     /// `user:password@` in the address.
     #[error("must not hold a user name or password")]

@@ -10,7 +10,7 @@
 //! * [`Network`] is transport, discovery and clock in one value, for every part of a service that calls others.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
-//! variables are not read. Bodies are read within a limit that the reader states.
+//! variables are not read. It leaves this machine over TLS only, unless it says that it [`CarriesNoSecret`]. Bodies are read within a limit that the reader states.
 //!
 //! **What it does not do**: it knows no identity and no token. `hallpass-client` adds them.
 //!
@@ -42,6 +42,7 @@ mod endpoint_url;
 mod network;
 mod outcome;
 mod random;
+mod resolver;
 mod retry;
 mod settings;
 mod target;
@@ -59,9 +60,10 @@ pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{NextStep, RetryBudget, next_step};
-pub use settings::{BreakerSettings, DiscoverySettings, RetrySettings};
+pub use settings::{BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings};
 pub use target::Target;
 pub use transport::{
-    HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind, TransportFuture,
+    CarriesNoSecret, HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind,
+    TransportFuture,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod retry;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use crate::discovery::{Instance, StaticDiscovery};
 
 pub use breaker::BreakerSettings;
 pub use retry::RetrySettings;
+pub use tls::TlsSettings;
 
 const KEYS: &[Key] = &[Key::new(
     "static",

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, Request, Response};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use pin_project_lite::pin_project;
@@ -21,6 +20,10 @@ use tower_service::Service;
 
 use crate::body::{Body, BoxError};
 use crate::outcome::{Outcome, RetryAdvice};
+use crate::resolver::Resolver;
+use connector::{Connector, PlainHttp};
+
+mod connector;
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,7 +32,6 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default number of unused connections kept per instance.
 const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const MAX_RESPONSE_HEADERS: usize = 128;
 const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 
@@ -37,6 +39,12 @@ const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 ///
 /// Redirects are not followed and proxy variables are not read: a service call goes where discovery
 /// says and nowhere else. There is no limit on the time of a whole call; the layers above set one.
+///
+/// **Plain http** goes to the loopback interface only, judged by the address that a connection is made to, whatever the
+/// name of the host is: everything that is sent may be secret. Two things lift that: a request says that it
+/// [`CarriesNoSecret`], or [`HttpTransportBuilder::dangerous_plain_http`] is set. The two kinds of requests share no
+/// connection.
+///
 /// Cloning shares the connection pool.
 ///
 /// ```no_run
@@ -55,8 +63,21 @@ const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct HttpTransport {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    /// For what may be secret.
+    guarded: HttpClient,
+    /// For what says that it is not.
+    open: HttpClient,
 }
+
+type HttpClient = Client<HttpsConnector<Connector>, Body>;
+
+/// In the extensions of a request: nothing of it is secret, so it may leave over plain http. The bearer layer of
+/// `hallpass-client` puts it there when a call is made in nobody's name (`identity = "none"`).
+///
+/// It does not count for a request with an `Authorization`, `Proxy-Authorization` or `Cookie` header. Other headers and
+/// the body are not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarriesNoSecret;
 
 impl HttpTransport {
     /// A transport with the defaults of [`HttpTransportBuilder`].
@@ -87,6 +108,8 @@ pub struct HttpTransportBuilder {
     idle_timeout: Duration,
     max_idle_per_host: usize,
     tls: Option<ClientConfig>,
+    plain_http: bool,
+    resolver: Resolver,
 }
 
 impl Default for HttpTransportBuilder {
@@ -96,6 +119,8 @@ impl Default for HttpTransportBuilder {
             idle_timeout: DEFAULT_IDLE_TIMEOUT,
             max_idle_per_host: DEFAULT_MAX_IDLE_PER_HOST,
             tls: None,
+            plain_http: false,
+            resolver: Resolver::system(),
         }
     }
 }
@@ -130,6 +155,14 @@ impl HttpTransportBuilder {
         self
     }
 
+    /// Whether client secrets, tokens and keys that are trusted may go over plain http to other hosts, where everybody on
+    /// the way reads and changes them; default no. For networks that encrypt by themselves (a service mesh).
+    #[must_use]
+    pub fn dangerous_plain_http(mut self, is_allowed: bool) -> Self {
+        self.plain_http = is_allowed;
+        self
+    }
+
     /// Trusts the certificates in `pem` and no others; for a private certificate authority.
     ///
     /// # Errors
@@ -158,29 +191,33 @@ impl HttpTransportBuilder {
     /// # Errors
     /// [`TransportErrorKind::Tls`] when the TLS library refuses its own defaults.
     pub fn build(self) -> Result<HttpTransport, TransportError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(self.connect_timeout));
-        tcp.set_keepalive(Some(TCP_KEEPALIVE));
         let mut tls = match self.tls {
             Some(config) => config,
             None => system_roots()?,
         };
         tls.alpn_protocols.clear();
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(self.idle_timeout)
-            .pool_max_idle_per_host(self.max_idle_per_host)
-            .http1_max_headers(MAX_RESPONSE_HEADERS)
-            .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
-            .build(connector);
-        Ok(HttpTransport { client })
+        let client = |connector: Connector| {
+            let connector = HttpsConnectorBuilder::new()
+                .with_tls_config(tls.clone())
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(connector);
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(self.idle_timeout)
+                .pool_max_idle_per_host(self.max_idle_per_host)
+                .http1_max_headers(MAX_RESPONSE_HEADERS)
+                .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+                .build(connector)
+        };
+        let guarded = Connector::new(&self.resolver, self.connect_timeout);
+        let open = client(guarded.clone().plain_http_anywhere());
+        let guarded = if self.plain_http {
+            open.clone()
+        } else {
+            client(guarded)
+        };
+        Ok(HttpTransport { guarded, open })
     }
 }
 
@@ -218,10 +255,20 @@ impl Service<Request<Body>> for HttpTransport {
     }
 
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
+        let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
+            && !has_credentials(request.headers());
+        let client = if is_open { &self.open } else { &self.guarded };
         TransportFuture {
-            response: self.client.request(request),
+            response: client.request(request),
         }
     }
+}
+
+/// Whoever marked the request: what these headers are for is secret.
+fn has_credentials(headers: &HeaderMap) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE]
+        .iter()
+        .any(|name| headers.contains_key(name))
 }
 
 pin_project! {
@@ -265,6 +312,11 @@ pub enum TransportErrorKind {
     /// No connection within the connect timeout. Nothing was sent.
     #[error("connecting took too long")]
     ConnectTimeout,
+    /// Plain http to another host, for a request that may hold a secret. Nothing was sent.
+    #[error(
+        "the address is plain http and not on loopback: a secret must not go there; use https (`https://` in the address of the instance)"
+    )]
+    PlainHttp,
     /// TLS settings that cannot be used.
     #[error("the TLS settings cannot be used")]
     Tls,
@@ -300,6 +352,7 @@ impl TransportError {
         match self.kind {
             TransportErrorKind::Connect
             | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::PlainHttp
             | TransportErrorKind::Tls
             | TransportErrorKind::Request => true,
             TransportErrorKind::Broken | TransportErrorKind::Protocol => false,
@@ -313,7 +366,8 @@ impl TransportError {
             TransportErrorKind::Connect
             | TransportErrorKind::ConnectTimeout
             | TransportErrorKind::Broken => true,
-            TransportErrorKind::Tls
+            TransportErrorKind::PlainHttp
+            | TransportErrorKind::Tls
             | TransportErrorKind::Protocol
             | TransportErrorKind::Request => false,
         }
@@ -331,7 +385,9 @@ impl TransportError {
 
     fn from_client(error: hyper_util::client::legacy::Error) -> Self {
         let kind = if error.is_connect() {
-            if timed_out(&error) {
+            if find::<PlainHttp>(&error).is_some() {
+                TransportErrorKind::PlainHttp
+            } else if connector::is_timeout(&error) {
                 TransportErrorKind::ConnectTimeout
             } else {
                 TransportErrorKind::Connect
@@ -349,10 +405,10 @@ impl TransportError {
     }
 }
 
-/// Whatever it was, the instance is at fault.
+/// Whatever it was, the instance is at fault; but for what is refused on this side.
 impl Outcome for TransportError {
     fn instance_failed(&self) -> Option<bool> {
-        Some(true)
+        (self.kind != TransportErrorKind::PlainHttp).then_some(true)
     }
 
     fn retry_advice(&self) -> RetryAdvice {
@@ -374,10 +430,6 @@ impl PartialEq for TransportError {
     }
 }
 
-fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
-    find::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
-}
-
 /// The first error of type `E` in the chain of sources.
 fn find<'a, E: std::error::Error + 'static>(
     error: &'a (dyn std::error::Error + 'static),
@@ -385,3 +437,6 @@ fn find<'a, E: std::error::Error + 'static>(
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_client::{
-    AuthTokenService, AuthTokenServiceBuilder, Credential, ResponseFault, TokenError,
+    AuthTokenService, AuthTokenServiceBuilder, BearerLayer, CallError, Credential, Identity,
+    ResponseFault, TokenError,
 };
+use hallpass_clock::SystemClock;
 use hallpass_config::Secret;
 use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{Body, HttpTransport, StaticDiscovery, TransportErrorKind};
@@ -21,6 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tower::ServiceExt;
+use tower_layer::Layer;
 
 use crate::scripted_issuer::handle;
 
@@ -302,4 +305,32 @@ async fn https_to_a_server_without_tls_is_a_connection_error() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), TransportErrorKind::Connect);
+}
+
+/// On Linux the address 0.0.0.0 reaches this machine and is not a loopback address.
+#[tokio::test]
+async fn over_plain_http_a_token_stays_on_this_machine_and_a_call_in_nobodys_name_may_leave() {
+    let echo = serve(|request: Request<Incoming>| async move {
+        let carried = request.headers().contains_key("authorization");
+        Response::new(Body::from(carried.to_string()))
+    });
+    let port = echo.await.port();
+    let issuer = TokenServer::start().await;
+    let service = issuer.client().build();
+    let clock = || Arc::new(SystemClock::new());
+    let call = async |layer: BearerLayer, host: &str| {
+        let uri = format!("http://{host}:{port}/");
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        let sending = layer.layer(HttpTransport::new().unwrap()).oneshot(request);
+        sending.await.map(|response| response.status())
+    };
+    let own = || BearerLayer::new("orders", Identity::Service, clock()).tokens(handle(&service));
+    assert!(call(own(), "127.0.0.1").await.is_ok());
+    let error = call(own(), "0.0.0.0").await.unwrap_err();
+    let CallError::Transport(error) = error else {
+        panic!("{error}");
+    };
+    assert_eq!(error.kind(), TransportErrorKind::PlainHttp);
+    let nobody = BearerLayer::new("orders", Identity::None, clock());
+    assert!(call(nobody, "0.0.0.0").await.is_ok());
 }

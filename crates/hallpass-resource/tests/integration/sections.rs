@@ -138,7 +138,7 @@ fn an_issuer_has_keys_in_one_place_and_is_named_once() {
         ),
         [
             "1:97: security.internal-jwt.issuers[0].jwks-url: is plain http to a host that is not loopback; \
-             write https or lb",
+             write https",
             "1:130: security.internal-jwt.issuers[0].algorithms[0]: must be `ES256`, `EdDSA` or `RS256`",
         ]
     );

@@ -1,7 +1,7 @@
 //! One address of a service.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use http::uri::{Authority, Scheme};
@@ -37,6 +37,30 @@ impl Instance {
     pub fn port(&self) -> u16 {
         let default = if self.is_https() { 443 } else { 80 };
         self.authority.port_u16().unwrap_or(default)
+    }
+
+    /// Whether its host is an address, so that no name is looked up.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.address().is_some()
+    }
+
+    /// Whether its host is a loopback address or `localhost`. What `localhost` resolves to is not looked at here; the
+    /// transport does when it connects.
+    #[must_use]
+    pub fn is_named_loopback(&self) -> bool {
+        match self.address() {
+            Some(address) => address.to_canonical().is_loopback(),
+            None => self.host().eq_ignore_ascii_case("localhost"),
+        }
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        let host = self.host();
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
+        bare.unwrap_or(host).parse().ok()
     }
 
     /// Whether calls to it use TLS.

@@ -1,0 +1,111 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::resolver::tests::{Reply, Scripted};
+
+/// Answers every request with 200 and counts connections.
+async fn server() -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
+                    let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                    stream.write_all(response).await.unwrap();
+                }
+            });
+        }
+    });
+    (port, connections)
+}
+
+fn get(uri: String) -> Request<Body> {
+    Request::get(uri).body(Body::empty()).unwrap()
+}
+
+async fn send(
+    transport: &HttpTransport,
+    request: Request<Body>,
+) -> Result<http::StatusCode, TransportErrorKind> {
+    let result = transport.clone().call(request).await;
+    result
+        .map(|response| response.status())
+        .map_err(|error| error.kind())
+}
+
+const REFUSED: Result<http::StatusCode, TransportErrorKind> = Err(TransportErrorKind::PlainHttp);
+const OK: Result<http::StatusCode, TransportErrorKind> = Ok(http::StatusCode::OK);
+
+#[tokio::test]
+async fn plain_http_leaves_for_loopback_addresses_only() {
+    let (port, connections) = server().await;
+    let transport = HttpTransport::new().unwrap();
+    // Linux takes 0.0.0.0 for this machine, so the connection would be made.
+    for elsewhere in ["0.0.0.0", "[::ffff:0.0.0.0]", "192.0.2.1", "0"] {
+        let uri = format!("http://{elsewhere}:{port}/oauth2/token");
+        assert_eq!(send(&transport, get(uri)).await, REFUSED, "{elsewhere}");
+    }
+    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 0);
+    for here in ["127.0.0.1", "localhost", "127.8.8.8", "[::ffff:127.0.0.1]"] {
+        let uri = format!("http://{here}:{port}/oauth2/token");
+        assert_eq!(send(&transport, get(uri)).await, OK, "{here}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_what_it_resolves_to_whatever_it_is_called() {
+    let (port, connections) = server().await;
+    let names = Scripted::default();
+    names.set("localhost", Reply::Addresses(&["0.0.0.0"]));
+    names.set("issuer", Reply::Addresses(&["0.0.0.0", "127.0.0.1"]));
+    let mut builder = HttpTransport::builder();
+    builder.resolver = names.resolver();
+    let transport = builder.build().unwrap();
+    let localhost = get(format!("http://localhost:{port}/"));
+    assert_eq!(send(&transport, localhost).await, REFUSED);
+    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 0);
+    let issuer = get(format!("http://issuer:{port}/"));
+    assert_eq!(
+        send(&transport, issuer).await,
+        OK,
+        "by its loopback address"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_carries_no_secret_may_leave_and_opens_no_way_for_others() {
+    let (port, _) = server().await;
+    let transport = HttpTransport::new().unwrap();
+    let uri = format!("http://0.0.0.0:{port}/");
+    let marked = || {
+        let mut request = get(uri.clone());
+        request.extensions_mut().insert(CarriesNoSecret);
+        request
+    };
+    assert_eq!(send(&transport, marked()).await, OK);
+    // The connection is in the pool now, and not for this one.
+    assert_eq!(send(&transport, get(uri.clone())).await, REFUSED);
+    for secret in ["authorization", "proxy-authorization", "cookie"] {
+        let mut request = marked();
+        let value = "Bearer x".parse().unwrap();
+        request.headers_mut().insert(secret, value);
+        assert_eq!(send(&transport, request).await, REFUSED, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn the_dangerous_setting_lets_everything_leave() {
+    let (port, _) = server().await;
+    let transport = HttpTransport::builder().dangerous_plain_http(true);
+    let transport = transport.build().unwrap();
+    let mut request = get(format!("http://0.0.0.0:{port}/"));
+    let value = "Bearer x".parse().unwrap();
+    request.headers_mut().insert("authorization", value);
+    assert_eq!(send(&transport, request).await, OK);
+}
