@@ -148,6 +148,19 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Says what probably does not do what `key` was written for; the configuration can be used all the same. `message`
+    /// never repeats a value.
+    pub fn warn(&self, key: &str, message: &str) {
+        let found = self.find(key);
+        let place = found
+            .as_ref()
+            .map_or(&self.place, |found| &found.node.place);
+        let path = found
+            .as_ref()
+            .map_or_else(|| self.path_of(key), |found| found.path.clone());
+        self.report.warn(format!("{place}: {path}: {message}"));
+    }
+
     /// What `read` makes of this section. If it makes nothing and does not say why, the section itself is a problem:
     /// security must never fall back to defaults in silence.
     pub fn read_all<T>(&self, read: impl FnOnce(&Self) -> Option<T>) -> Option<T> {

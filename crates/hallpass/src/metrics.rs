@@ -6,6 +6,7 @@ use hallpass_feign::FeignMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceMetrics;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::reload::ReloadMetrics;
@@ -32,6 +33,27 @@ pub struct Metrics {
     #[cfg(feature = "resource")]
     pub(crate) resource: ResourceMetrics,
     pub(crate) reloads: ReloadMetrics,
+    pub(crate) plain_http: PlainHttpMetric,
+}
+
+/// `hallpass_dangerous_plain_http`, a gauge: 1 while secrets may leave without TLS, else 0.
+#[derive(Clone, Debug)]
+pub(crate) struct PlainHttpMetric(Gauge);
+
+impl PlainHttpMetric {
+    pub(crate) fn new(is_allowed: bool) -> Self {
+        let gauge = Gauge::default();
+        gauge.set(i64::from(is_allowed));
+        Self(gauge)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "hallpass_dangerous_plain_http",
+            "Whether client secrets, tokens and keys may go over plain http to other hosts",
+            self.0.clone(),
+        );
+    }
 }
 
 impl Metrics {
@@ -46,6 +68,7 @@ impl Metrics {
         #[cfg(feature = "resource")]
         self.resource.register(registry);
         self.reloads.register(registry);
+        self.plain_http.register(registry);
     }
 
     /// What they show now, as OpenMetrics text.

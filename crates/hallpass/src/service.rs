@@ -12,7 +12,7 @@ use hallpass_feign::Feign;
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PlainHttpMetric};
 use crate::reload::{ReloadMetrics, Reloader};
 use crate::{Error, Settings};
 
@@ -54,6 +54,7 @@ struct Shared {
     #[cfg(feature = "resource")]
     resource_servers: ResourceServers,
     reloads: ReloadMetrics,
+    plain_http: PlainHttpMetric,
 }
 
 impl Hallpass {
@@ -96,7 +97,8 @@ impl Hallpass {
     /// what they began with. The same settings again change nothing.
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
-    /// `discovery.static` change. `service.listen` needs a restart: a change is named in the log and has no effect.
+    /// `discovery.static` change. `service.listen` and `tls` need a restart: a change is named in
+    /// the log and has no effect.
     ///
     /// # Errors
     /// [`Error::NeedsRestart`] when `service.name` has changed, or the error of the first part that cannot use its
@@ -118,9 +120,14 @@ impl Hallpass {
         if settings.service != current.service {
             tracing::warn!("`service.listen` has changed: it needs a restart");
         }
+        if settings.tls != current.tls {
+            tracing::warn!("the section `tls` has changed: it needs a restart");
+        }
         let service = std::mem::take(&mut current.service);
+        let tls = std::mem::take(&mut current.tls);
         *current = Settings {
             service,
+            tls,
             ..settings.clone()
         };
         Ok(())
@@ -147,6 +154,7 @@ impl Hallpass {
             #[cfg(feature = "resource")]
             resource: self.shared.resource_servers.metrics().clone(),
             reloads: self.shared.reloads.clone(),
+            plain_http: self.shared.plain_http.clone(),
         }
     }
 

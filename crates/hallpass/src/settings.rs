@@ -1,5 +1,6 @@
 //! Everything that a service reads of its configuration.
 
+mod plain_http;
 mod service;
 
 use hallpass_client::InternalTokenSettings;
@@ -10,7 +11,7 @@ use hallpass_feign::FeignSettings;
 use hallpass_resource::SecuritySettings;
 #[cfg(feature = "resource")]
 use hallpass_token::Audience;
-use hallpass_upstream::DiscoverySettings;
+use hallpass_upstream::{DiscoverySettings, TlsSettings};
 
 pub use service::ServiceSettings;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub feign: FeignSettings,
     /// `discovery`: where the services live.
     pub discovery: DiscoverySettings,
+    /// `tls`: how connections to others are protected.
+    pub tls: TlsSettings,
 }
 
 impl Configuration for Settings {
@@ -64,6 +67,7 @@ impl Configuration for Settings {
             #[cfg(feature = "feign")]
             &FeignSettings::keys(),
             &DiscoverySettings::keys(),
+            &TlsSettings::keys(),
             &ELSEWHERE,
         ]
         .concat()
@@ -83,7 +87,8 @@ impl Configuration for Settings {
         #[cfg(feature = "feign")]
         let feign = FeignSettings::read(root);
         let discovery = DiscoverySettings::read(root);
-        Some(Self {
+        let tls = TlsSettings::read(root);
+        let settings = Self {
             service: service?,
             internal_token: internal_token?,
             #[cfg(feature = "resource")]
@@ -91,6 +96,9 @@ impl Configuration for Settings {
             #[cfg(feature = "feign")]
             feign: feign?,
             discovery: discovery?,
-        })
+            tls: tls?,
+        };
+        plain_http::check(root, &settings);
+        Some(settings)
     }
 }

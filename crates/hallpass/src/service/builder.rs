@@ -9,9 +9,12 @@ use hallpass_clock::{Clock, SystemClock};
 use hallpass_feign::{Feign, FinishedCall};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
-use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
+use hallpass_upstream::{
+    Discover, HttpTransport, Network, StaticDiscovery, TlsSettings, TransportError,
+};
 
 use super::{Hallpass, Shared};
+use crate::metrics::PlainHttpMetric;
 use crate::reload::ReloadMetrics;
 use crate::{Error, Settings};
 
@@ -56,7 +59,8 @@ impl HallpassBuilder<'_> {
         self
     }
 
-    /// Another transport: with a private certificate authority, or with a client certificate.
+    /// Another transport: with a private certificate authority, or with a client certificate. The section `tls` then
+    /// counts for nothing.
     pub fn transport(mut self, transport: HttpTransport) -> Self {
         self.transport = Some(transport);
         self
@@ -76,7 +80,11 @@ impl HallpassBuilder<'_> {
     pub fn build(self) -> Result<Hallpass, Error> {
         let settings = self.settings;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let transport = self.transport.map_or_else(HttpTransport::new, Ok)?;
+        let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => transport(&settings.tls)?,
+        };
         let listed = Arc::new(StaticDiscovery::from_settings(&settings.discovery));
         let (discovery, listed) = match self.discovery {
             Some(discovery) => (discovery, None),
@@ -96,11 +104,24 @@ impl HallpassBuilder<'_> {
             listed,
             tokens,
             reloads,
+            plain_http: PlainHttpMetric::new(plain_http),
         };
         Ok(Hallpass {
             shared: Arc::new(shared),
         })
     }
+}
+
+fn transport(settings: &TlsSettings) -> Result<HttpTransport, TransportError> {
+    if settings.dangerous_plain_http {
+        tracing::warn!(
+            "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
+        );
+    }
+    let transport = HttpTransport::builder();
+    transport
+        .dangerous_plain_http(settings.dangerous_plain_http)
+        .build()
 }
 
 #[cfg(feature = "feign")]
