@@ -1,5 +1,6 @@
 //! Reads one section of the tree, each value through a method for its type.
 
+mod complaints;
 mod lists;
 mod values;
 
@@ -126,39 +127,6 @@ impl<'a> Section<'a> {
             self.missing(key, "is required");
         }
         read(self, key)
-    }
-
-    /// Says that `key` is absent and must not be. Nothing is said where the section is [switched
-    /// off](Self::not_in_use).
-    pub fn missing(&self, key: &str, message: &str) {
-        if self.is_in_use {
-            self.report
-                .problem(&self.place, &self.path_of(key), message);
-        }
-    }
-
-    /// Says what is wrong with the value of `key`, or with the section if there is none. `message` goes on after the
-    /// key's path and never repeats a value: "must be below `window`".
-    pub fn problem(&self, key: &str, message: impl Into<String>) {
-        match self.find(key) {
-            Some(found) => self.report.problem(&found.node.place, &found.path, message),
-            None => self
-                .report
-                .problem(&self.place, &self.path_of(key), message),
-        }
-    }
-
-    /// Says what probably does not do what `key` was written for; the configuration can be used all the same. `message`
-    /// never repeats a value.
-    pub fn warn(&self, key: &str, message: &str) {
-        let found = self.find(key);
-        let place = found
-            .as_ref()
-            .map_or(&self.place, |found| &found.node.place);
-        let path = found
-            .as_ref()
-            .map_or_else(|| self.path_of(key), |found| found.path.clone());
-        self.report.warn(format!("{place}: {path}: {message}"));
     }
 
     /// What `read` makes of this section. If it makes nothing and does not say why, the section itself is a problem:

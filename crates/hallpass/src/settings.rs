@@ -11,7 +11,7 @@ use hallpass_feign::FeignSettings;
 use hallpass_resource::SecuritySettings;
 #[cfg(feature = "resource")]
 use hallpass_token::Audience;
-use hallpass_upstream::{DiscoverySettings, TlsSettings};
+use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings};
 
 pub use service::ServiceSettings;
 
@@ -98,7 +98,26 @@ impl Configuration for Settings {
             discovery: discovery?,
             tls: tls?,
         };
-        plain_http::check(root, &settings);
+        if !settings.tls.dangerous_plain_http {
+            plain_http::check(root, &settings.discovery, &endpoints(&settings));
+        }
         Some(settings)
     }
+}
+
+/// Where secrets are sent to and keys come from.
+fn endpoints(settings: &Settings) -> Vec<(&'static str, &EndpointUrl)> {
+    let mut endpoints = Vec::new();
+    if let Some(tokens) = &settings.internal_token.token_service {
+        let further = tokens.clients.iter().map(|client| &client.credential);
+        let all = std::iter::once(&tokens.credential).chain(further);
+        endpoints.extend(all.map(|credential| ("token-url", &credential.token_url)));
+    }
+    #[cfg(feature = "resource")]
+    for issuer in &settings.security.internal_jwt.issuers {
+        if let hallpass_resource::JwksLocation::Url(url) = &issuer.jwks {
+            endpoints.push(("jwks-url", url));
+        }
+    }
+    endpoints
 }

@@ -1,0 +1,153 @@
+//! Why no response came.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::connector::{PlainHttp, is_timeout};
+use crate::body::BoxError;
+use crate::outcome::{Outcome, RetryAdvice};
+
+/// Why no response came. Cheap to clone; equality looks at the kind only.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct TransportError {
+    kind: TransportErrorKind,
+    #[source]
+    source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// The kinds of [`TransportError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportErrorKind {
+    /// No connection: refused, unreachable, name not found, TLS handshake failed. Nothing was sent.
+    #[error("could not connect")]
+    Connect,
+    /// No connection within the connect timeout. Nothing was sent.
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    /// Plain http to another host, for a request that may hold a secret. Nothing was sent.
+    #[error(
+        "the address is plain http and not on loopback: a secret must not go there; use https (`https://` in the address of the instance)"
+    )]
+    PlainHttp,
+    /// TLS settings that cannot be used.
+    #[error("the TLS settings cannot be used")]
+    Tls,
+    /// The connection ended before the response did; the request may have been carried out.
+    #[error("the connection broke before the response was complete")]
+    Broken,
+    /// The peer does not speak HTTP/1.1 as it should, or exceeds a limit.
+    #[error("the peer's response is not valid HTTP")]
+    Protocol,
+    /// The request cannot be sent at all (no scheme or host in its URI).
+    #[error("the request cannot be sent: its URI needs http or https and a host")]
+    Request,
+}
+
+impl TransportError {
+    /// An error of the given kind; for tests and for transports of one's own.
+    pub fn new(kind: TransportErrorKind, source: impl Into<BoxError>) -> Self {
+        Self {
+            kind,
+            source: Arc::from(source.into()),
+        }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> TransportErrorKind {
+        self.kind
+    }
+
+    /// Whether it is certain that the peer has seen nothing of the request.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        match self.kind {
+            TransportErrorKind::Connect
+            | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::PlainHttp
+            | TransportErrorKind::Tls
+            | TransportErrorKind::Request => true,
+            TransportErrorKind::Broken | TransportErrorKind::Protocol => false,
+        }
+    }
+
+    /// Whether another instance, or the same one later, may answer.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self.kind {
+            TransportErrorKind::Connect
+            | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::Broken => true,
+            TransportErrorKind::PlainHttp
+            | TransportErrorKind::Tls
+            | TransportErrorKind::Protocol
+            | TransportErrorKind::Request => false,
+        }
+    }
+
+    /// Whether a wait ran out.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self.kind, TransportErrorKind::ConnectTimeout)
+    }
+
+    pub(super) fn tls(source: impl Into<BoxError>) -> Self {
+        Self::new(TransportErrorKind::Tls, source)
+    }
+
+    pub(super) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
+        let kind = if error.is_connect() {
+            if find::<PlainHttp>(&error).is_some() {
+                TransportErrorKind::PlainHttp
+            } else if is_timeout(&error) {
+                TransportErrorKind::ConnectTimeout
+            } else {
+                TransportErrorKind::Connect
+            }
+        } else {
+            match find::<hyper::Error>(&error) {
+                Some(cause) if cause.is_parse() || cause.is_parse_too_large() => {
+                    TransportErrorKind::Protocol
+                }
+                Some(_) => TransportErrorKind::Broken,
+                None => TransportErrorKind::Request,
+            }
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Whatever it was, the instance is at fault; but for what is refused on this side.
+impl Outcome for TransportError {
+    fn instance_failed(&self) -> Option<bool> {
+        (self.kind != TransportErrorKind::PlainHttp).then_some(true)
+    }
+
+    fn retry_advice(&self) -> RetryAdvice {
+        if !self.is_retryable() {
+            RetryAdvice::Stands
+        } else if self.is_unsent() {
+            RetryAdvice::Unsent
+        } else {
+            RetryAdvice::MayHaveActed {
+                after: Duration::ZERO,
+            }
+        }
+    }
+}
+
+impl PartialEq for TransportError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+}
+
+/// The first error of type `E` in the chain of sources.
+fn find<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
+}
