@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hallpass_tls::ClientTls;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Request, Response};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, ResponseFuture};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_rustls::ConfigBuilderExt;
+use hyper_util::client::legacy::ResponseFuture;
 use pin_project_lite::pin_project;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -21,11 +21,13 @@ use tower_service::Service;
 use crate::body::Body;
 use crate::resolver::Resolver;
 use connector::Connector;
+use pools::{PoolSettings, Pools, Tls};
 
 pub use error::{TransportError, TransportErrorKind};
 
 mod connector;
 mod error;
+mod pools;
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,8 +36,6 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const DEFAULT_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Default number of unused connections kept per instance.
 const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
-const MAX_RESPONSE_HEADERS: usize = 128;
-const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 
 /// Sends requests over pooled HTTP/1.1 connections, with TLS by rustls on aws-lc-rs.
 ///
@@ -65,13 +65,8 @@ const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct HttpTransport {
-    /// For what may be secret.
-    guarded: HttpClient,
-    /// For what says that it is not.
-    open: HttpClient,
+    pools: Arc<Pools>,
 }
-
-type HttpClient = Client<HttpsConnector<Connector>, Body>;
 
 /// In the extensions of a request: nothing of it is secret, so it may leave over plain http. The bearer layer of
 /// `hallpass-client` puts it there when a call is made in nobody's name (`identity = "none"`).
@@ -109,7 +104,7 @@ pub struct HttpTransportBuilder {
     connect_timeout: Duration,
     idle_timeout: Duration,
     max_idle_per_host: usize,
-    tls: Option<ClientConfig>,
+    tls: Option<Tls>,
     plain_http: bool,
     resolver: Resolver,
 }
@@ -153,7 +148,15 @@ impl HttpTransportBuilder {
     /// cleared, the transport speaks HTTP/1.1.
     #[must_use]
     pub fn tls(mut self, config: ClientConfig) -> Self {
-        self.tls = Some(config);
+        self.tls = Some(Tls::fixed(config));
+        self
+    }
+
+    /// TLS by files that are followed. When they change, requests that begin later go over new connections: none is used
+    /// that was made while another authority was trusted, or that shows another certificate.
+    #[must_use]
+    pub fn followed_tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(Tls::Followed(tls));
         self
     }
 
@@ -193,33 +196,19 @@ impl HttpTransportBuilder {
     /// # Errors
     /// [`TransportErrorKind::Tls`] when the TLS library refuses its own defaults.
     pub fn build(self) -> Result<HttpTransport, TransportError> {
-        let mut tls = match self.tls {
-            Some(config) => config,
-            None => system_roots()?,
+        let tls = match self.tls {
+            Some(tls) => tls,
+            None => Tls::fixed(system_roots()?),
         };
-        tls.alpn_protocols.clear();
-        let client = |connector: Connector| {
-            let connector = HttpsConnectorBuilder::new()
-                .with_tls_config(tls.clone())
-                .https_or_http()
-                .enable_http1()
-                .wrap_connector(connector);
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(self.idle_timeout)
-                .pool_max_idle_per_host(self.max_idle_per_host)
-                .http1_max_headers(MAX_RESPONSE_HEADERS)
-                .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
-                .build(connector)
+        let settings = PoolSettings {
+            connector: Connector::new(&self.resolver, self.connect_timeout),
+            idle_timeout: self.idle_timeout,
+            max_idle_per_host: self.max_idle_per_host,
+            plain_http: self.plain_http,
         };
-        let guarded = Connector::new(&self.resolver, self.connect_timeout);
-        let open = client(guarded.clone().plain_http_anywhere());
-        let guarded = if self.plain_http {
-            open.clone()
-        } else {
-            client(guarded)
-        };
-        Ok(HttpTransport { guarded, open })
+        Ok(HttpTransport {
+            pools: Arc::new(Pools::new(settings, tls)),
+        })
     }
 }
 
@@ -259,7 +248,8 @@ impl Service<Request<Body>> for HttpTransport {
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
-        let client = if is_open { &self.open } else { &self.guarded };
+        let pools = self.pools.current();
+        let client = if is_open { &pools.open } else { &pools.guarded };
         TransportFuture {
             response: client.request(request),
         }

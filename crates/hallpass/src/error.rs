@@ -5,6 +5,7 @@ use hallpass_client::TokenSettingsError;
 use hallpass_feign::BuildError;
 #[cfg(feature = "resource")]
 use hallpass_resource::SetupError;
+use hallpass_tls::TlsError;
 use hallpass_upstream::TransportError;
 
 /// Why [`Hallpass`](crate::Hallpass) cannot be made from the settings, or cannot take them while it runs. Nothing was
@@ -15,6 +16,14 @@ pub enum Error {
     /// The HTTP transport cannot be made.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// A file of a TLS section cannot be used.
+    #[error("{key}: {source}")]
+    Tls {
+        /// The path of the section below the prefix.
+        key: &'static str,
+        /// Which file, and what is wrong with it.
+        source: TlsError,
+    },
     /// The token service cannot work as `internal-token` says.
     #[error(transparent)]
     InternalToken(#[from] TokenSettingsError),

@@ -7,7 +7,7 @@
 //! when the rule of its route allows the caller; the identity that [`current`] shows is verified, stays
 //! with the request wherever its work runs, and is seen by no other request.
 //!
-//! **What it does not do.** It issues no tokens (`hallpass issuer` does), opens no listening socket and
+//! **What it does not do.** It issues no tokens (`hallpass issuer` does), opens no listening socket by itself and
 //! reads nothing but what [`config::Loader`] is told to read.
 //!
 //! ```
@@ -70,8 +70,10 @@
 //! | [`config`] | settings from YAML, environment and flags |
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer |
+//! | [`listen`] | a server for the listening socket: limits, TLS, an orderly end |
 //! | [`reload`] | settings that change while the process runs |
 //! | [`resource`] | verification, route rules, extractors |
+//! | [`tls`] | certificates, keys and authorities from files, followed while they change |
 //! | [`token`] | claims, keys, `verify` |
 //! | [`upstream`] | discovery, choice of an instance, breaker, bulkhead, retry, transport, bodies |
 
@@ -89,8 +91,10 @@ pub use hallpass_clock as clock;
 pub use hallpass_config as config;
 #[cfg(feature = "feign")]
 pub use hallpass_feign as feign;
+pub use hallpass_listen as listen;
 #[cfg(feature = "resource")]
 pub use hallpass_resource as resource;
+pub use hallpass_tls as tls;
 pub use hallpass_token as token;
 pub use hallpass_upstream as upstream;
 

@@ -5,6 +5,7 @@ use hallpass_client::ClientMetrics;
 use hallpass_feign::FeignMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceMetrics;
+use hallpass_tls::TlsMetrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -34,6 +35,7 @@ pub struct Metrics {
     pub(crate) resource: ResourceMetrics,
     pub(crate) reloads: ReloadMetrics,
     pub(crate) plain_http: PlainHttpMetric,
+    pub(crate) tls: TlsMetrics,
 }
 
 /// `hallpass_dangerous_plain_http`, a gauge: 1 while secrets may leave without TLS, else 0.
@@ -69,6 +71,8 @@ impl Metrics {
         self.resource.register(registry);
         self.reloads.register(registry);
         self.plain_http.register(registry);
+        self.tls
+            .register(registry.sub_registry_with_prefix("hallpass"));
     }
 
     /// What they show now, as OpenMetrics text.

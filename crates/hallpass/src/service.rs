@@ -1,6 +1,7 @@
 //! What one service needs, put together once.
 
 mod builder;
+mod tls;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,13 +9,18 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 #[cfg(feature = "feign")]
 use hallpass_feign::Feign;
+use hallpass_listen::HttpServer;
 #[cfg(feature = "resource")]
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
 
+use tokio::net::TcpListener;
+
 use crate::metrics::{Metrics, PlainHttpMetric};
 use crate::reload::{ReloadMetrics, Reloader};
 use crate::{Error, Settings};
+
+use tls::ServiceTls;
 
 pub use builder::HallpassBuilder;
 
@@ -55,6 +61,7 @@ struct Shared {
     resource_servers: ResourceServers,
     reloads: ReloadMetrics,
     plain_http: PlainHttpMetric,
+    tls: ServiceTls,
 }
 
 impl Hallpass {
@@ -97,8 +104,9 @@ impl Hallpass {
     /// what they began with. The same settings again change nothing.
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
-    /// `discovery.static` change. `service.listen` and `tls` need a restart: a change is named in
-    /// the log and has no effect.
+    /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
+    /// `tls.dangerous-plain-http`, and `service.tls` as a whole (to have it or not) need a restart: a change is named in the
+    /// log and has no effect.
     ///
     /// # Errors
     /// [`Error::NeedsRestart`] when `service.name` has changed, or the error of the first part that cannot use its
@@ -117,19 +125,9 @@ impl Hallpass {
             let _restored = self.take(&current);
             return Err(error);
         }
-        if settings.service != current.service {
-            tracing::warn!("`service.listen` has changed: it needs a restart");
-        }
-        if settings.tls != current.tls {
-            tracing::warn!("the section `tls` has changed: it needs a restart");
-        }
-        let service = std::mem::take(&mut current.service);
-        let tls = std::mem::take(&mut current.tls);
-        *current = Settings {
-            service,
-            tls,
-            ..settings.clone()
-        };
+        let mut taken = settings.clone();
+        keep_until_restart(&current, &mut taken);
+        *current = taken;
         Ok(())
     }
 
@@ -144,6 +142,30 @@ impl Hallpass {
         reloader.run(apply).await;
     }
 
+    /// A server for `listener`, with TLS as `service.tls` says. Give it limits and serve a router by it. Callers'
+    /// certificates are among the extensions of their requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).
+    ///
+    /// ```
+    /// # use hallpass::{Hallpass, Settings, config::Loader};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hallpass::BoxError> {
+    /// # let settings = Loader::new("hallpass").text("example", "hallpass: {}").load::<Settings>()?.into_settings();
+    /// let hallpass = Hallpass::from_settings(&settings)?;
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let router: axum::Router = axum::Router::new();
+    /// let running = hallpass.http_server(listener).serve(move |_peer| router.clone())?;
+    /// # drop(running);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http_server(&self, listener: TcpListener) -> HttpServer {
+        let server = HttpServer::new(listener);
+        match self.shared.tls.listener() {
+            Some(tls) => server.tls(tls.clone()),
+            None => server,
+        }
+    }
+
     /// Everything that this service counts, for its `/metrics`.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -155,6 +177,7 @@ impl Hallpass {
             resource: self.shared.resource_servers.metrics().clone(),
             reloads: self.shared.reloads.clone(),
             plain_http: self.shared.plain_http.clone(),
+            tls: self.shared.tls.metrics().clone(),
         }
     }
 
@@ -185,6 +208,7 @@ impl Hallpass {
     /// Lets every part check its settings before the first one takes them.
     fn check(&self, settings: &Settings) -> Result<(), Error> {
         AuthTokenService::from_settings(&settings.internal_token, &self.shared.network)?;
+        self.shared.tls.check(settings)?;
         #[cfg(feature = "resource")]
         self.shared.resource_servers.check(&settings.security)?;
         Ok(())
@@ -199,6 +223,7 @@ impl Hallpass {
             .apply(&settings.feign, &settings.internal_token.feign)?;
         #[cfg(feature = "resource")]
         shared.resource_servers.apply(&settings.security)?;
+        shared.tls.apply(settings)?;
         shared.tokens.apply(&settings.internal_token)?;
         if let Some(listed) = &shared.listed {
             listed.apply(&settings.discovery);
@@ -210,5 +235,21 @@ impl Hallpass {
         // A panic leaves the settings of before: they are replaced as a whole.
         let settings = self.shared.settings.lock();
         settings.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts back into `settings` what only a restart can change, and names it in the log.
+fn keep_until_restart(current: &Settings, settings: &mut Settings) {
+    if settings.service.listen != current.service.listen {
+        tracing::warn!("`service.listen` has changed: it needs a restart");
+        settings.service.listen = current.service.listen;
+    }
+    if settings.service.tls.is_some() != current.service.tls.is_some() {
+        tracing::warn!("`service.tls` was added or removed: it needs a restart");
+        settings.service.tls.clone_from(&current.service.tls);
+    }
+    if settings.tls.dangerous_plain_http != current.tls.dangerous_plain_http {
+        tracing::warn!("`tls.dangerous-plain-http` has changed: it needs a restart");
+        settings.tls.dangerous_plain_http = current.tls.dangerous_plain_http;
     }
 }

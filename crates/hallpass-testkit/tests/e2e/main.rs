@@ -21,3 +21,5 @@ mod reload;
 mod rotation;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod tls;

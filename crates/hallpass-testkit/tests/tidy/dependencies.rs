@@ -12,7 +12,10 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 20] = [
     ("hallpass-clock", &[]),
     ("hallpass-config", &[]),
     ("hallpass-feign-macros", &[]),
-    ("hallpass-upstream", &["hallpass-clock", "hallpass-config"]),
+    (
+        "hallpass-upstream",
+        &["hallpass-clock", "hallpass-config", "hallpass-tls"],
+    ),
     ("hallpass-tls", &["hallpass-clock", "hallpass-config"]),
     ("hallpass-listen", &["hallpass-clock", "hallpass-tls"]),
     (
@@ -64,7 +67,9 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 20] = [
             "hallpass-config",
             "hallpass-client",
             "hallpass-feign",
+            "hallpass-listen",
             "hallpass-resource",
+            "hallpass-tls",
             "hallpass-upstream",
         ],
     ),

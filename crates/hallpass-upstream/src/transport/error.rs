@@ -1,5 +1,6 @@
 //! Why no response came.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use crate::body::BoxError;
 use crate::outcome::{Outcome, RetryAdvice};
 
 /// Why no response came. Cheap to clone; equality looks at the kind only.
+///
+/// Where TLS is the reason, the text says which: an expired certificate, another name, an unknown authority.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{kind}")]
+#[error("{kind}{}", tls_reason(source.as_ref()))]
 pub struct TransportError {
     kind: TransportErrorKind,
     #[source]
@@ -141,6 +144,23 @@ impl Outcome for TransportError {
 impl PartialEq for TransportError {
     fn eq(&self, other: &Self) -> bool {
         self.kind == other.kind
+    }
+}
+
+/// What the TLS library says, as far as it has a say in it.
+fn tls_reason(error: &(dyn std::error::Error + 'static)) -> String {
+    let reason = std::iter::successors(Some(error), |error| below(*error))
+        .find_map(|error| error.downcast_ref::<rustls::Error>());
+    reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+/// The next error in the chain. An I/O error does not count what it carries among its sources.
+fn below<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref().and_then(io::Error::get_ref) {
+        Some(carried) => Some(carried),
+        None => error.source(),
     }
 }
 

@@ -9,10 +9,9 @@ use hallpass_clock::{Clock, SystemClock};
 use hallpass_feign::{Feign, FinishedCall};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
-use hallpass_upstream::{
-    Discover, HttpTransport, Network, StaticDiscovery, TlsSettings, TransportError,
-};
+use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
 
+use super::tls::ServiceTls;
 use super::{Hallpass, Shared};
 use crate::metrics::PlainHttpMetric;
 use crate::reload::ReloadMetrics;
@@ -60,7 +59,7 @@ impl HallpassBuilder<'_> {
     }
 
     /// Another transport: with a private certificate authority, or with a client certificate. The section `tls` then
-    /// counts for nothing.
+    /// counts for nothing; `service.tls` still does.
     pub fn transport(mut self, transport: HttpTransport) -> Self {
         self.transport = Some(transport);
         self
@@ -81,10 +80,7 @@ impl HallpassBuilder<'_> {
         let settings = self.settings;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => transport(&settings.tls)?,
-        };
+        let (tls, transport) = ServiceTls::load(settings, self.transport, &clock)?;
         let listed = Arc::new(StaticDiscovery::from_settings(&settings.discovery));
         let (discovery, listed) = match self.discovery {
             Some(discovery) => (discovery, None),
@@ -105,23 +101,12 @@ impl HallpassBuilder<'_> {
             tokens,
             reloads,
             plain_http: PlainHttpMetric::new(plain_http),
+            tls,
         };
         Ok(Hallpass {
             shared: Arc::new(shared),
         })
     }
-}
-
-fn transport(settings: &TlsSettings) -> Result<HttpTransport, TransportError> {
-    if settings.dangerous_plain_http {
-        tracing::warn!(
-            "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
-        );
-    }
-    let transport = HttpTransport::builder();
-    transport
-        .dangerous_plain_http(settings.dangerous_plain_http)
-        .build()
 }
 
 #[cfg(feature = "feign")]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_tls::ServerTlsSettings;
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -20,6 +21,12 @@ const KEYS: &[Key] = &[
         "Where it listens.",
     )
     .otherwise("up to the program"),
+    Key::new(
+        "tls",
+        Kind::Section(ServerTlsSettings::KEYS),
+        "TLS on the listening address, for services that serve by `Hallpass::http_server`: with this section it speaks \
+        nothing else.",
+    ),
 ];
 
 /// `service`: who this process is and where it listens.
@@ -30,6 +37,8 @@ pub struct ServiceSettings {
     pub name: Option<String>,
     /// `listen`: address and port to listen on.
     pub listen: Option<SocketAddr>,
+    /// `tls`: what [`Hallpass::http_server`](crate::Hallpass::http_server) shows and demands; plain HTTP without it.
+    pub tls: Option<ServerTlsSettings>,
 }
 
 impl Configuration for ServiceSettings {
@@ -39,9 +48,16 @@ impl Configuration for ServiceSettings {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         let section = root.section("service");
-        Some(Self {
-            name: section.service_name("name"),
-            listen: section.socket_address("listen"),
-        })
+        let (name, listen) = (
+            section.service_name("name"),
+            section.socket_address("listen"),
+        );
+        let tls = section.section("tls");
+        // A section that cannot be used must not become plain HTTP.
+        let tls = match tls.is_given() {
+            true => Some(ServerTlsSettings::read(&tls)?),
+            false => None,
+        };
+        Some(Self { name, listen, tls })
     }
 }

@@ -1,0 +1,200 @@
+//! Every hop over TLS, with a private authority and client certificates that YAML names.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+use hallpass::Settings;
+use hallpass::clock::SystemClock;
+use hallpass::config::{Configuration, Loader};
+use hallpass::listen::RunningServer;
+use hallpass::prelude::*;
+use hallpass::tls::{PeerCertificates, TestAuthority};
+use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use crate::service::{BoxSystem, FeignSystem, System};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// Issuer, callee and the files of all; each listener demands a client certificate.
+struct Estate {
+    folder: TempDir,
+    authority: TestAuthority,
+    issuer: RunningIssuer,
+    callee: SocketAddr,
+    _callee: RunningServer,
+}
+
+impl Estate {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = TestAuthority::new("Estate CA");
+        std::fs::write(folder.path().join("ca.crt"), authority.pem()).unwrap();
+        for name in ["issuer", "callee", "caller"] {
+            let certificate = authority.certificate(&["127.0.0.1"]);
+            let _settings = certificate.write(folder.path(), name);
+        }
+        let issuer: IssuerSettings = load(
+            folder.path(),
+            &format!(
+                r#"
+hallpass:
+  issuer:
+    listen: 127.0.0.1:0
+    store: issuer.db
+    tls: {{ certificate-file: issuer.crt, private-key-file: issuer.key, client-auth: need, client-ca-file: ca.crt }}
+    clients:
+      - {{ client-id: order-service, client-secret: {SECRET}, secret-kind: generated, scopes: [internal-service], audiences: [service-system] }}
+"#
+            ),
+        );
+        let clock = Arc::new(SystemClock::new());
+        let issuer = IssuerServer::start(&issuer, clock).await.unwrap();
+        let (callee, running) = serve(folder.path(), &issuer).await;
+        Self {
+            folder,
+            authority,
+            issuer,
+            callee,
+            _callee: running,
+        }
+    }
+
+    /// A caller whose section `tls` is this.
+    fn caller(&self, tls: &str) -> (Hallpass, BoxSystem) {
+        let settings: Settings = load(self.folder.path(), &self.caller_yaml(tls));
+        let hallpass = Hallpass::from_settings(&settings).unwrap();
+        let system = BoxSystem::new(FeignSystem::new(hallpass.feign()).unwrap());
+        (hallpass, system)
+    }
+
+    fn caller_yaml(&self, tls: &str) -> String {
+        format!(
+            r#"
+hallpass:
+  service: {{ name: order-service }}
+  tls: {tls}
+  discovery: {{ static: {{ service-system: ["https://{}"] }} }}
+  internal-token: {{ client-id: order-service, client-secret: {SECRET}, scope: internal-service, token-url: "{}" }}
+"#,
+            self.callee,
+            self.issuer.url("/oauth2/token"),
+        )
+    }
+}
+
+/// The callee: it fetches keys over TLS, and shows who called and whether by a certificate.
+async fn serve(folder: &Path, issuer: &RunningIssuer) -> (SocketAddr, RunningServer) {
+    let settings: Settings = load(
+        folder,
+        &format!(
+            r#"
+hallpass:
+  service:
+    name: service-system
+    tls: {{ certificate-file: callee.crt, private-key-file: callee.key, client-auth: need, client-ca-file: ca.crt }}
+  tls: {{ ca-file: ca.crt, certificate-file: callee.crt, private-key-file: callee.key }}
+  security:
+    internal-jwt:
+      issuer: internal
+      jwks-url: "{}"
+      internal-only: {{ paths: [/internal/**] }}
+"#,
+            issuer.url("/oauth2/jwks")
+        ),
+    );
+    let hallpass = Hallpass::from_settings(&settings).unwrap();
+    let guard = hallpass.resource_server().build().unwrap();
+    let report = async |caller: Caller, request: axum::extract::Request| {
+        let shown = request.extensions().get::<PeerCertificates>();
+        let shown = if shown.is_some() { "shown" } else { "none" };
+        axum::Json(format!("{} {shown}", caller.subject()))
+    };
+    let router = Router::new()
+        .route("/internal/report", get(report))
+        .layer(guard.layer());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let running = hallpass
+        .http_server(listener)
+        .serve(move |_peer| router.clone())
+        .unwrap();
+    (running.local_addr(), running)
+}
+
+/// Settings in a file of `folder`, so that names of files are seen from there.
+fn load<T: Configuration>(folder: &Path, yaml: &str) -> T {
+    let file = folder.join("settings.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let loaded = Loader::new("hallpass").file(file).load();
+    loaded.unwrap().into_settings()
+}
+
+const MUTUAL: &str =
+    "{ ca-file: ca.crt, certificate-file: caller.crt, private-key-file: caller.key }";
+
+#[tokio::test]
+async fn token_keys_and_call_go_over_mutual_tls_with_a_private_authority_named_in_yaml() {
+    let estate = Estate::start().await;
+    let (hallpass, system) = estate.caller(MUTUAL);
+    assert_eq!(system.report().await.unwrap(), "order-service shown");
+    let metrics = hallpass.metrics().text();
+    let ends = "hallpass_tls_certificate_expiry_timestamp_seconds{used_for=\"client\"}";
+    assert!(metrics.contains(ends), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_caller_without_a_certificate_or_without_the_authority_gets_no_token_and_is_told_why() {
+    let estate = Estate::start().await;
+    let stranger = TestAuthority::new("Another CA");
+    let _settings = stranger
+        .certificate(&["127.0.0.1"])
+        .write(estate.folder.path(), "stranger");
+    let cases = [
+        ("{ ca-file: ca.crt }", "CertificateRequired"),
+        (
+            "{ ca-file: ca.crt, certificate-file: stranger.crt, private-key-file: stranger.key }",
+            "received fatal alert",
+        ),
+        ("{}", "UnknownIssuer"),
+    ];
+    for (tls, reason) in cases {
+        let (_hallpass, system) = estate.caller(tls);
+        let error = system.report().await.unwrap_err();
+        let texts = std::iter::successors(Some(&error as &dyn std::error::Error), |it| it.source());
+        let text: Vec<_> = texts.map(ToString::to_string).collect();
+        let text = text.join(" <- ");
+        assert!(text.contains(reason), "{text}");
+    }
+    assert_eq!(estate.issuer.tokens_issued(), 0);
+}
+
+#[tokio::test]
+async fn a_service_takes_other_tls_files_while_it_runs_and_none_that_cannot_be_used() {
+    let estate = Estate::start().await;
+    let (hallpass, system) = estate.caller("{ ca-file: ca.crt }");
+    assert!(system.report().await.is_err());
+    let broken = "{ ca-file: ca.crt, certificate-file: caller.crt, private-key-file: issuer.key }";
+    let broken = load(estate.folder.path(), &estate.caller_yaml(broken));
+    let error = hallpass.apply(&broken).unwrap_err().to_string();
+    assert!(
+        error.starts_with("tls: ") && error.contains("do not belong together"),
+        "{error}"
+    );
+    hallpass
+        .apply(&load(estate.folder.path(), &estate.caller_yaml(MUTUAL)))
+        .unwrap();
+    // The issuer was unreachable a moment ago: the token service asks again when its pause is over.
+    let system = &system;
+    let served = async {
+        let mut looks = tokio::time::interval(std::time::Duration::from_millis(50));
+        while system.report().await.is_err() {
+            looks.tick().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    tokio::time::timeout(limit, served).await.unwrap();
+    drop(estate.authority);
+}

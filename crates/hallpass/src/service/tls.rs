@@ -1,0 +1,104 @@
+//! The TLS of one service: what it shows to its callers, and what it uses as a caller.
+
+use std::sync::Arc;
+
+use hallpass_clock::Clock;
+use hallpass_tls::{ClientTls, ServerTls, TlsError, TlsMetrics};
+use hallpass_upstream::{HttpTransport, TlsSettings};
+
+use crate::{Error, Settings};
+
+/// Both directions, with the files they came from.
+#[derive(Debug)]
+pub(crate) struct ServiceTls {
+    /// `tls`; `None` when the service brings a transport of its own.
+    outgoing: Option<ClientTls>,
+    /// `service.tls`.
+    listener: Option<ServerTls>,
+    metrics: TlsMetrics,
+}
+
+impl ServiceTls {
+    /// Reads the files, and makes the transport unless there is one already.
+    pub(crate) fn load(
+        settings: &Settings,
+        transport: Option<HttpTransport>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Self, HttpTransport), Error> {
+        let metrics = TlsMetrics::default();
+        let (transport, outgoing) = match transport {
+            Some(transport) => (transport, None),
+            None => {
+                let tls = ClientTls::load(&settings.tls.client, Arc::clone(clock), &metrics);
+                let tls = tls.map_err(of_outgoing)?;
+                (connect_by(&settings.tls, tls.clone())?, Some(tls))
+            }
+        };
+        let listener = match &settings.service.tls {
+            Some(settings) => {
+                let tls = ServerTls::load(settings, Arc::clone(clock), &metrics);
+                Some(tls.map_err(of_listener)?)
+            }
+            None => None,
+        };
+        let tls = Self {
+            outgoing,
+            listener,
+            metrics,
+        };
+        Ok((tls, transport))
+    }
+
+    pub(crate) const fn listener(&self) -> Option<&ServerTls> {
+        self.listener.as_ref()
+    }
+
+    pub(crate) const fn metrics(&self) -> &TlsMetrics {
+        &self.metrics
+    }
+
+    /// Whether [`apply`](Self::apply) would take `settings` now.
+    pub(crate) fn check(&self, settings: &Settings) -> Result<(), Error> {
+        if let Some(tls) = &self.outgoing {
+            tls.check(&settings.tls.client).map_err(of_outgoing)?;
+        }
+        if let Some((tls, settings)) = self.listener.as_ref().zip(settings.service.tls.as_ref()) {
+            tls.check(settings).map_err(of_listener)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the files that `settings` name, and what they hold now.
+    pub(crate) fn apply(&self, settings: &Settings) -> Result<(), Error> {
+        if let Some(tls) = &self.outgoing {
+            tls.apply(&settings.tls.client).map_err(of_outgoing)?;
+        }
+        if let Some((tls, settings)) = self.listener.as_ref().zip(settings.service.tls.as_ref()) {
+            tls.apply(settings).map_err(of_listener)?;
+        }
+        Ok(())
+    }
+}
+
+fn connect_by(settings: &TlsSettings, tls: ClientTls) -> Result<HttpTransport, Error> {
+    if settings.dangerous_plain_http {
+        tracing::warn!(
+            "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
+        );
+    }
+    let transport = HttpTransport::builder()
+        .followed_tls(tls)
+        .dangerous_plain_http(settings.dangerous_plain_http);
+    Ok(transport.build()?)
+}
+
+fn of_outgoing(source: TlsError) -> Error {
+    Error::Tls { key: "tls", source }
+}
+
+fn of_listener(source: TlsError) -> Error {
+    Error::Tls {
+        key: "service.tls",
+        source,
+    }
+}
