@@ -49,13 +49,43 @@ pub struct SecurityContext(Arc<Inner>);
 struct Inner {
     claims: VerifiedClaims,
     token: AccessToken,
+    placeholder: bool,
 }
 
 impl SecurityContext {
     /// A context of verified claims and the token that they stood in.
     #[must_use]
     pub fn new(claims: VerifiedClaims, token: AccessToken) -> Self {
-        Self(Arc::new(Inner { claims, token }))
+        Self(Arc::new(Inner {
+            claims,
+            token,
+            placeholder: false,
+        }))
+    }
+
+    /// Nobody, for code that must be given somebody although no identity was proven: what the resource server hands to
+    /// a handler that asks for a caller while calls without one still pass (the modes `report` and `off`).
+    ///
+    /// Its subject is `anonymousUser`, as Spring Security calls it; it has no scope, no client and an empty token, and
+    /// ended in 1970, so that no call can be made in its name. It is the same whatever a caller sends.
+    ///
+    /// ```
+    /// let nobody = hallpass_token::SecurityContext::placeholder();
+    /// assert!(nobody.is_placeholder() && nobody.scope().is_empty() && !nobody.is_service());
+    /// ```
+    #[must_use]
+    pub fn placeholder() -> Self {
+        Self(Arc::new(Inner {
+            claims: VerifiedClaims::of_nobody(),
+            token: AccessToken::new(""),
+            placeholder: true,
+        }))
+    }
+
+    /// Whether this is [`placeholder`](Self::placeholder), that is: nobody has proven who calls.
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        self.0.placeholder
     }
 
     /// Whom the call is made for (`sub`).

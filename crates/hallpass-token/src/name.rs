@@ -163,6 +163,16 @@ name! {
     TokenId, 512
 }
 
+/// The names of nobody: they stand in no token, and nothing can be asked of them.
+pub(crate) fn of_nobody() -> (Issuer, Subject, Audience) {
+    let name = || Arc::from("hallpass:nobody");
+    (
+        Issuer(name()),
+        Subject(Arc::from("anonymousUser")),
+        Audience(name()),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Audience, InvalidName, KeyId};

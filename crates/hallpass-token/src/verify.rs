@@ -9,6 +9,7 @@ use crate::claims::TokenClaims;
 use crate::error::VerifyError;
 use crate::header::Typ;
 use crate::jwk_set::JwkSet;
+use crate::name;
 use crate::policy::VerifyPolicy;
 use crate::time::UnixTime;
 use crate::unverified::UnverifiedToken;
@@ -43,6 +44,14 @@ impl VerifiedClaims {
     #[must_use]
     pub fn into_claims(self) -> TokenClaims {
         self.0
+    }
+
+    /// The claims of nobody, for [`SecurityContext::placeholder`](crate::SecurityContext::placeholder): a fixed text, no
+    /// scope, over since 1970.
+    pub(crate) fn of_nobody() -> Self {
+        let (issuer, subject, audience) = name::of_nobody();
+        let end = UnixTime::from_secs(0);
+        Self(TokenClaims::new(issuer, subject, audience, end))
     }
 
     /// Calls claims verified that nobody has verified. For tests of what comes after verification; in a service this
