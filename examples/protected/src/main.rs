@@ -19,6 +19,10 @@ use hallpass::resource::{
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
 use hallpass::upstream::{EndpointUrl, Network, StaticDiscovery};
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise: warnings, and one line a call with the decision and its reason.
+const DEFAULT_LOG: &str = "warn,hallpass::audit=info";
 
 /// What the environment says; the names and defaults are in `README.md`.
 struct Settings {
@@ -28,7 +32,9 @@ struct Settings {
     required_scope: Option<Scope>,
     leeway: Duration,
     jwks_cooldown: Duration,
+    accepts_untyped: bool,
     listen: SocketAddr,
+    log: EnvFilter,
 }
 
 impl Settings {
@@ -48,6 +54,9 @@ impl Settings {
         let required_scope = environment.or("REQUIRED_SCOPE", Scope::empty(), "scopes");
         let leeway = environment.seconds_or("LEEWAY", Duration::from_secs(10));
         let jwks_cooldown = environment.seconds_or("JWKS_COOLDOWN", Duration::from_secs(10));
+        let accepts_untyped = environment.or("ACCEPT_UNTYPED", false, "true or false");
+        let log = DEFAULT_LOG.parse().unwrap_or_default();
+        let log = environment.or("RUST_LOG", log, "a filter such as `warn,hallpass=debug`");
         let listen = SocketAddr::from(([127, 0, 0, 1], 9410));
         let listen = environment.or("LISTEN", listen, "an address and a port");
         Some(Self {
@@ -57,7 +66,9 @@ impl Settings {
             required_scope: Some(required_scope?).filter(|scope| !scope.is_empty()),
             leeway: leeway?,
             jwks_cooldown: jwks_cooldown?,
+            accepts_untyped: accepts_untyped?,
             listen: listen?,
+            log: log?,
         })
     }
 
@@ -73,6 +84,11 @@ impl Settings {
             JwksLocation::Url(url) => KeySource::http(url, &network, limits),
         };
         let policy = VerifyPolicy::new(self.issuer, self.audience).with_leeway(self.leeway);
+        let policy = if self.accepts_untyped {
+            policy.dangerous_accept_untyped()
+        } else {
+            policy
+        };
         let rule = self
             .required_scope
             .map_or(Rule::Authenticated, Rule::all_scopes);
@@ -100,15 +116,15 @@ async fn serve(settings: Settings) -> Result<(), BoxError> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
-        .init();
-    let settings = match Environment::process().read(Settings::read) {
+    let mut settings = match Environment::process().read(Settings::read) {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems, 64),
     };
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(std::mem::take(&mut settings.log))
+        .init();
     match serve(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
