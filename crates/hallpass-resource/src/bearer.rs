@@ -15,7 +15,7 @@ const SCHEME_BYTES: usize = 16;
 /// The bearer token of a request, or `None` when it carries no bearer credentials.
 ///
 /// Another scheme, such as `Basic`, counts as no bearer credentials: a handler on an anonymous route may have its
-/// own use for it. The length is checked before anything is parsed.
+/// own use for it, however long they are. The length of a token is checked before it is parsed.
 ///
 /// # Errors
 /// [`Denial::SeveralAuthorizationHeaders`] for more than one header, whatever is in them;
@@ -32,13 +32,23 @@ pub(crate) fn bearer_token(
         return Err(Denial::SeveralAuthorizationHeaders);
     }
     if value.len() > max_token_bytes.saturating_add(SCHEME_BYTES) {
-        return Err(VerifyError::TooLarge.into());
+        return if is_bearer(value.as_bytes()) {
+            Err(VerifyError::TooLarge.into())
+        } else {
+            Ok(None)
+        };
     }
     match parse_bearer(value.as_bytes()) {
         Ok(token) => Ok(Some(token)),
         Err(BearerSyntaxError::Scheme) => Ok(None),
         Err(fault) => Err(Denial::Bearer(fault)),
     }
+}
+
+/// Whether the scheme is `Bearer`, whatever follows.
+fn is_bearer(value: &[u8]) -> bool {
+    let scheme = value.split(|byte| *byte == b' ').next();
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
 }
 
 #[cfg(test)]
@@ -93,9 +103,11 @@ mod tests {
     fn a_long_header_is_refused_before_it_is_parsed() {
         let long = format!("Bearer {}", "a".repeat(200));
         assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
-        // Not even the scheme is read then.
-        let long = format!("Basic {}", "a".repeat(200));
+        let long = format!("bEARER  {}", "a".repeat(200));
         assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
+        // Credentials of another scheme, such as tickets of Kerberos, may be as long as they like.
+        let long = format!("Negotiate {}", "a".repeat(200));
+        assert_eq!(read(&[&long]), Ok(None));
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl Denial {
                 challenge: true,
                 title: "A bearer token is needed.",
             },
+            // Not 401: another token would be as long, and nobody should ask the issuer for one.
+            Self::Token(VerifyError::TooLarge) => DenialResponse {
+                status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                code: "token_too_large",
+                bearer_error: None,
+                challenge: false,
+                title: "The token is longer than this service reads.",
+            },
             Self::Token(_) | Self::SenderConstrained => DenialResponse {
                 status: StatusCode::UNAUTHORIZED,
                 code: "invalid_token",

@@ -1,10 +1,14 @@
 //! axum extractors for who calls.
 //!
-//! They hand out what the layer has verified, and nothing else. On a route that lets calls without identity pass
-//! (anonymous, `report`, `off`) the plain forms give a 401, and the `Option` forms give `None`. Without the layer there
-//! is never an identity.
+//! They hand out what the layer has verified, and nothing else. On an anonymous route the plain forms give a 401 to calls
+//! without identity, and the `Option` forms give `None`. Without the layer there is never an identity.
+//!
+//! A call that passes for its mode (`report`, `off`) or with `permit-all` is not refused here either: [`Caller`] and
+//! [`CurrentUser`] then are [`SecurityContext::placeholder`], and `Option` forms are `None`. [`Claims`] of a form that a
+//! placeholder does not fit still refuses, as there is nothing to give; take `Option<Claims<T>>` during a roll-out.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::challenge::Challenger;
 use crate::error::Denial;
+use crate::judge::{Judge, Pass};
 
 /// The caller: a user, a service, or a service that acts for a user. Dereferences to the [`SecurityContext`].
 ///
@@ -63,6 +68,38 @@ pub struct CurrentUser(pub SecurityContext);
 #[derive(Clone, Copy, Debug)]
 pub struct Claims<T>(pub T);
 
+/// What the layer leaves for the extractors of a call that has passed.
+#[derive(Clone, Debug)]
+pub(crate) struct Passed {
+    judge: Arc<Judge>,
+    /// Why the credentials that were sent give no identity.
+    fault: Option<Denial>,
+    is_lenient: bool,
+    route: Arc<str>,
+}
+
+impl Passed {
+    /// The identity of a call that passes, and the rest for the extractors.
+    pub(crate) fn new(judge: &Arc<Judge>, pass: Pass) -> (Option<SecurityContext>, Self) {
+        let (context, fault) = match pass.identity {
+            Ok(context) => (context, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let passed = Self {
+            judge: Arc::clone(judge),
+            fault,
+            is_lenient: pass.is_lenient,
+            route: pass.route,
+        };
+        (context, passed)
+    }
+
+    fn count(&self, denial: &Denial, is_lenient: bool) {
+        let decisions = &self.judge.decisions;
+        decisions.refused_by_extractor(denial, is_lenient, &self.route);
+    }
+}
+
 /// What an extractor returns that has nothing to give; its response is that of the denial.
 #[derive(Debug)]
 pub struct Rejection {
@@ -73,9 +110,13 @@ pub struct Rejection {
 impl Rejection {
     fn new(parts: &Parts, denial: Denial) -> Self {
         tracing::info!(code = denial.log_code(), "an extractor refused the call");
+        let passed = parts.extensions.get::<Passed>();
+        if let Some(passed) = passed {
+            passed.count(&denial, false);
+        }
         Self {
             denial,
-            challenger: parts.extensions.get::<Challenger>().cloned(),
+            challenger: passed.map(|it| it.judge.challenger.clone()),
         }
     }
 
@@ -101,6 +142,31 @@ fn context(parts: &Parts) -> Option<SecurityContext> {
     parts.extensions.get::<SecurityContext>().cloned()
 }
 
+/// The identity, or else a placeholder where calls without one pass.
+fn somebody(parts: &Parts) -> Result<SecurityContext, Rejection> {
+    match context(parts) {
+        Some(context) => Ok(context),
+        None => {
+            // A caller whose token could not be judged must not be told that it sent none.
+            let fault = parts
+                .extensions
+                .get::<Passed>()
+                .and_then(|it| it.fault.clone());
+            placeholder_or(parts, fault.unwrap_or(Denial::MissingToken))
+        }
+    }
+}
+
+fn placeholder_or(parts: &Parts, denial: Denial) -> Result<SecurityContext, Rejection> {
+    match parts.extensions.get::<Passed>() {
+        Some(passed) if passed.is_lenient => {
+            passed.count(&denial, true);
+            Ok(SecurityContext::placeholder())
+        }
+        _ => Err(Rejection::new(parts, denial)),
+    }
+}
+
 fn claims<T: DeserializeOwned>(
     parts: &Parts,
     context: &SecurityContext,
@@ -116,9 +182,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        context(parts)
-            .map(Self)
-            .ok_or_else(|| Rejection::new(parts, Denial::MissingToken))
+        somebody(parts).map(Self)
     }
 }
 
@@ -134,13 +198,11 @@ impl<S: Send + Sync> FromRequestParts<S> for CurrentUser {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        match context(parts) {
-            None => Err(Rejection::new(parts, Denial::MissingToken)),
-            Some(context) if context.is_service() => {
-                Err(Rejection::new(parts, Denial::UserRequired))
-            }
-            Some(context) => Ok(Self(context)),
+        let context = somebody(parts)?;
+        if context.is_service() {
+            return placeholder_or(parts, Denial::UserRequired).map(Self);
         }
+        Ok(Self(context))
     }
 }
 
@@ -158,10 +220,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        match context(parts) {
-            None => Err(Rejection::new(parts, Denial::MissingToken)),
-            Some(context) => claims(parts, &context),
-        }
+        claims(parts, &somebody(parts)?)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What calls are judged by at one moment, and how: once per request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::extract::OriginalUri;
 use bytes::Bytes;
 use hallpass_token::SecurityContext;
 use http::Response;
@@ -12,7 +12,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::time::timeout;
 
 use crate::audit::Decision;
 use crate::bearer::bearer_token;
@@ -20,13 +19,11 @@ use crate::challenge::Challenger;
 use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
-use crate::path::NormalPath;
-use crate::policy::{Mode, Policy};
+use crate::path::{EncodedCharacters, PathFault, RequestPath};
+use crate::patience::Patience;
+use crate::policy::{Access, Mode, Policy, Ruling};
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
-
-/// Longest time that a call waits for its verification where it passes in any case (`report`, `permit-all`).
-const MAX_REPORT_WAIT: Duration = Duration::from_millis(500);
 
 /// Everything that a call is judged by. Never changes: a change of settings makes a new one, and a call goes on with
 /// the one that it began with, so that its rules and its issuers always belong together.
@@ -38,6 +35,10 @@ pub(crate) struct Judge {
     pub(crate) metadata: Option<Metadata>,
     pub(crate) permit_all: bool,
     pub(crate) writes_identity_headers: bool,
+    pub(crate) keeps_identity_headers: bool,
+    pub(crate) max_token_bytes: usize,
+    pub(crate) encoded: EncodedCharacters,
+    pub(crate) patience: Patience,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) decisions: DecisionMetrics,
     pub(crate) headers: HeaderMetrics,
@@ -46,10 +47,56 @@ pub(crate) struct Judge {
 /// What becomes of a request.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// The handler runs, with the verified identity if there is one.
-    Pass(Option<SecurityContext>),
+    /// The handler runs.
+    Pass(Pass),
     /// The handler does not run.
     Respond(Response<Bytes>),
+}
+
+/// How a request passes.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// The verified identity, none, or why the credentials that were sent give none.
+    pub(crate) identity: Result<Option<SecurityContext>, Denial>,
+    /// Whether it passes for its mode, or with `permit-all`: then extractors refuse nothing.
+    pub(crate) is_lenient: bool,
+    /// Whether identity headers from outside stay.
+    pub(crate) keeps_identity_headers: bool,
+    /// The route, as metrics have it.
+    pub(crate) route: Arc<str>,
+}
+
+type Identity = Result<Option<Verified>, Denial>;
+
+/// All that is known of a request that was judged.
+#[derive(Debug)]
+struct Judged {
+    outcome: Outcome,
+    ruling: Ruling,
+    /// The strictest mode of its rules.
+    strictest: Mode,
+    identity: Identity,
+    route: Arc<str>,
+}
+
+impl Judged {
+    /// Why it does not pass, or why it passes without the identity that was sent.
+    fn reason(&self) -> Option<&Denial> {
+        match &self.ruling.denial {
+            None if self.is_off() => None,
+            None => self.identity.as_ref().err(),
+            denial => denial.as_ref(),
+        }
+    }
+
+    fn caller(&self) -> Option<&Verified> {
+        self.identity.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// Whether nobody wants to know what would have become of it.
+    fn is_off(&self) -> bool {
+        self.strictest == Mode::Off && self.ruling.denial.is_none()
+    }
 }
 
 /// How the verdict was reached, in the words of metrics and audit.
@@ -76,10 +123,23 @@ impl Judge {
     /// Says what is open and what is not, as far as it is not as before.
     pub(crate) fn announce(&self, previous: Option<&Self>) {
         let rules = self.policy.lines();
-        if previous.is_none_or(|it| it.policy.lines() != rules) {
+        let mode = self.policy.mode();
+        if previous.is_none_or(|it| it.policy.lines() != rules || it.policy.mode() != mode) {
             for rule in rules {
                 tracing::info!(%rule, "route rule");
             }
+            tracing::info!(
+                mode = mode.name(),
+                path_without_meaning = self.policy.mode_without_path().name(),
+                "every other request is refused, in this mode; where rules meet, all must allow the call, and the \
+                 strictest mode that one of them names holds for all"
+            );
+        }
+        if self.keeps_identity_headers && previous.is_none_or(|it| !it.keeps_identity_headers) {
+            tracing::warn!(
+                "dangerous-keep-identity-headers: who reaches this service without the gateway is whom he says, \
+                 wherever the mode is off or report"
+            );
         }
         for trust in self.issuers.iter() {
             let is_new = previous.is_none_or(|it| !it.issuers.contains(trust));
@@ -101,85 +161,108 @@ impl Judge {
 
     /// Decides about a request. Only a verified identity ever leaves this function.
     pub(crate) async fn judge(&self, parts: &Parts) -> Verdict {
-        let path = parts.uri.path();
-        if let Some(response) = self
-            .metadata
-            .as_ref()
-            .and_then(|it| it.response(&parts.method, path))
-        {
+        let original = parts.extensions.get::<OriginalUri>();
+        let original = original.map(|OriginalUri(uri)| uri.path());
+        let seen = parts.uri.path();
+        let path = original.unwrap_or(seen);
+        let metadata = self.metadata.as_ref();
+        if let Some(response) = metadata.and_then(|it| it.response(&parts.method, path)) {
             return Verdict::Respond(response);
         }
-        let access =
-            NormalPath::parse(path).and_then(|path| self.policy.resolve(&parts.method, &path));
-        let (mode, route) = match &access {
-            Ok(access) => (access.mode(), access.label()),
-            Err(_) => (self.policy.mode(), self.policy.no_rule()),
+        let access = RequestPath::parse(original, seen, self.encoded)
+            .and_then(|path| self.policy.resolve(&parts.method, &path));
+        let judged = match access {
+            Ok(access) => self.judge_access(parts, &access).await,
+            Err(fault) => self.judge_fault(parts, fault).await,
         };
-        let enforced = mode == Mode::Enforce && !self.permit_all;
-        if mode == Mode::Off && !self.permit_all {
-            self.decisions
-                .count(Outcome::Bypass.as_str(), "none", mode.name(), route);
-            return Verdict::Pass(None);
-        }
-        let (caller, judgement) = match access {
-            // An ambiguous path costs no signature check when it is refused anyway.
-            Err(fault) if enforced => (None, Err(fault.into())),
-            Err(fault) => (
-                self.identify(parts, enforced).await.unwrap_or_default(),
-                Err(fault.into()),
-            ),
-            Ok(ref access) => match self.identify(parts, enforced).await {
-                Err(denial) => (None, Err(denial)),
-                Ok(caller) => {
-                    let judgement = access.decide(caller.as_ref());
-                    (caller, judgement)
-                }
-            },
-        };
-        let outcome = match &judgement {
-            _ if self.permit_all => Outcome::Bypass,
-            Ok(()) => Outcome::Allow,
-            Err(_) if enforced => Outcome::Deny,
-            Err(_) => Outcome::WouldDeny,
-        };
-        let denial = judgement.err();
-        let reason = denial.as_ref().map_or("none", Denial::reason);
+        let (mode, reason) = (judged.ruling.mode.name(), judged.reason());
+        let code = reason.map_or("none", Denial::reason);
         self.decisions
-            .count(outcome.as_str(), reason, mode.name(), route);
-        Decision {
-            result: outcome.as_str(),
-            denial: denial.as_ref(),
-            mode: mode.name(),
-            route,
-            method: &parts.method,
-            caller: caller.as_ref(),
-            headers: &parts.headers,
+            .count(judged.outcome.as_str(), code, mode, &judged.route);
+        if !judged.is_off() {
+            Decision {
+                result: judged.outcome.as_str(),
+                denial: reason,
+                mode,
+                route: &judged.route,
+                method: &parts.method,
+                caller: judged.caller(),
+                headers: &parts.headers,
+            }
+            .record();
         }
-        .record();
-        match denial {
-            Some(denial) if outcome == Outcome::Deny => {
+        match judged.ruling.denial {
+            Some(denial) if judged.outcome == Outcome::Deny => {
                 Verdict::Respond(self.challenger.response(&denial))
             }
-            _ => Verdict::Pass(caller.map(|it| it.context().clone())),
+            _ => Verdict::Pass(Pass {
+                is_lenient: judged.outcome != Outcome::Allow || judged.strictest != Mode::Enforce,
+                keeps_identity_headers: self.keeps_identity_headers
+                    && judged.strictest != Mode::Enforce,
+                route: judged.route,
+                identity: judged
+                    .identity
+                    .map(|caller| caller.map(|it| it.context().clone())),
+            }),
+        }
+    }
+
+    async fn judge_access(&self, parts: &Parts, access: &Access<'_>) -> Judged {
+        let depends_on_it = access.depends_on_identity() && !self.permit_all;
+        let identity = self.identify(parts, depends_on_it).await;
+        let ruling = access.rule_on(identity.as_ref().map(Option::as_ref));
+        Judged {
+            outcome: self.outcome(&ruling, access.mode()),
+            strictest: access.mode(),
+            route: Arc::clone(access.label()),
+            identity,
+            ruling,
+        }
+    }
+
+    async fn judge_fault(&self, parts: &Parts, fault: PathFault) -> Judged {
+        let mode = self.policy.mode_without_path();
+        let ruling = Ruling {
+            denial: (mode != Mode::Off).then(|| fault.into()),
+            mode,
+        };
+        let outcome = self.outcome(&ruling, mode);
+        let identity = match outcome {
+            // What is refused anyway costs no signature check.
+            Outcome::Deny => Ok(None),
+            _ => self.identify(parts, false).await,
+        };
+        Judged {
+            outcome,
+            strictest: mode,
+            route: Arc::clone(self.policy.no_rule()),
+            identity,
+            ruling,
+        }
+    }
+
+    fn outcome(&self, ruling: &Ruling, strictest: Mode) -> Outcome {
+        match &ruling.denial {
+            _ if self.permit_all || strictest == Mode::Off => Outcome::Bypass,
+            None => Outcome::Allow,
+            Some(_) if ruling.mode == Mode::Enforce => Outcome::Deny,
+            Some(_) => Outcome::WouldDeny,
         }
     }
 
     /// The verified caller, or none when there are no bearer credentials. Bad ones are an error, never "none".
     ///
-    /// Where nothing is enforced, an issuer that hangs must not hold the call up: it passes anyway.
-    async fn identify(&self, parts: &Parts, enforced: bool) -> Result<Option<Verified>, Denial> {
-        if enforced {
+    /// Where nothing depends on it, an issuer that hangs must not hold the call up: it passes anyway.
+    async fn identify(&self, parts: &Parts, depends_on_it: bool) -> Identity {
+        if depends_on_it {
             return self.verify_bearer(parts).await;
         }
-        let limit = MAX_REPORT_WAIT;
-        let too_late = || Err(Denial::Unavailable(KeysError::Timeout { limit }));
-        timeout(limit, self.verify_bearer(parts))
-            .await
-            .unwrap_or_else(|_| too_late())
+        let in_time = self.patience.wait(self.verify_bearer(parts)).await;
+        in_time.unwrap_or_else(|limit| Err(Denial::Unavailable(KeysError::Timeout { limit })))
     }
 
-    async fn verify_bearer(&self, parts: &Parts) -> Result<Option<Verified>, Denial> {
-        match bearer_token(&parts.headers, self.verifier.max_token_bytes())? {
+    async fn verify_bearer(&self, parts: &Parts) -> Identity {
+        match bearer_token(&parts.headers, self.max_token_bytes)? {
             None => Ok(None),
             Some(token) => self.verify(token).await.map(Some),
         }
@@ -187,7 +270,8 @@ impl Judge {
 
     /// Verifies a token without its scheme.
     pub(crate) async fn verify(&self, token: &str) -> Result<Verified, Denial> {
-        self.verifier.verify(token, &self.issuers).await
+        let limit = self.max_token_bytes;
+        self.verifier.verify(token, limit, &self.issuers).await
     }
 
     /// Fetches the keys of all issuers.
@@ -209,10 +293,18 @@ struct DecisionLabels {
     route: Arc<str>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExtractorLabels {
+    result: &'static str,
+    reason: &'static str,
+    route: Arc<str>,
+}
+
 /// What was decided, and whether the decision counts. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DecisionMetrics {
     decisions: Family<DecisionLabels, Counter>,
+    extractors: Family<ExtractorLabels, Counter>,
     dev_bypass: Gauge,
 }
 
@@ -225,10 +317,30 @@ impl DecisionMetrics {
             it.decisions,
         );
         registry.register(
+            "hallpass_extractor_refusals",
+            "Calls that the rules let pass and an extractor of the handler refused, or would have",
+            it.extractors,
+        );
+        registry.register(
             "hallpass_dev_bypass_enabled",
             "1 while permit-all is on",
             it.dev_bypass,
         );
+    }
+
+    /// An extractor has refused a call, or given it a placeholder instead.
+    pub(crate) fn refused_by_extractor(&self, denial: &Denial, is_lenient: bool, route: &Arc<str>) {
+        let outcome = if is_lenient {
+            Outcome::WouldDeny
+        } else {
+            Outcome::Deny
+        };
+        let labels = ExtractorLabels {
+            result: outcome.as_str(),
+            reason: denial.reason(),
+            route: Arc::clone(route),
+        };
+        self.extractors.get_or_create(&labels).inc();
     }
 
     fn count(

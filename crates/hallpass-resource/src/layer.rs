@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hallpass_client::context::{ContextBody, body_scope, scope};
+use hallpass_client::context::{ContextBody, body_scope, scope, sync_scope};
 use hallpass_token::SecurityContext;
 use http::{Request, Response};
 use http_body::Body;
@@ -13,6 +13,7 @@ use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::extract::Passed;
 use crate::identity_headers;
 use crate::judge::Verdict;
 use crate::server::ResourceServer;
@@ -21,7 +22,13 @@ use crate::server::ResourceServer;
 ///
 /// With axum, add it after all routes (routes added later are not covered) and with `layer`, not `route_layer`, so
 /// that unknown paths are refused too. What must answer without a token to paths that need one (a CORS layer to its
-/// preflight requests) stands outside of it. Under `Router::nest` it judges the path that the nested router sees.
+/// preflight requests) stands outside of it.
+///
+/// Rules are for the whole path that the caller wrote, wherever the layer stands: below axum's `nest` and `nest_service`,
+/// which take their prefix away, it judges the path with the prefix (axum's `OriginalUri`, which the outermost router sets;
+/// no caller can). A rule that fits a request only without the prefix opens nothing, closes nevertheless, and is named in
+/// the log. A request whose path was rewritten between the router and this layer has no single meaning and is refused:
+/// rewrite outside of the router.
 #[derive(Clone, Debug)]
 pub struct ResourceLayer {
     server: ResourceServer,
@@ -75,7 +82,8 @@ where
     type Future = ResourceFuture<ResBody, S::Error>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+        // To be ready is nobody's request, so it happens in nobody's name.
+        sync_scope(None, || self.inner.poll_ready(cx))
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
@@ -88,26 +96,30 @@ where
             // Whatever an outer layer put there, only what this layer verifies counts from here on.
             parts.extensions.remove::<SecurityContext>();
             let judge = server.judge();
-            identity_headers::strip(&mut parts.headers, &judge.headers);
-            let context = match judge.judge(&parts).await {
+            let pass = match judge.judge(&parts).await {
                 Verdict::Respond(response) => {
                     return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
-                Verdict::Pass(context) => context,
+                Verdict::Pass(pass) => pass,
             };
-            parts.extensions.insert(judge.challenger.clone());
+            let keeps_headers = pass.keeps_identity_headers;
+            let (context, passed) = Passed::new(&judge, pass);
+            parts.extensions.insert(passed);
+            let writes_headers = judge.writes_identity_headers && context.is_some();
+            if writes_headers || !keeps_headers {
+                identity_headers::strip(&mut parts.headers, &judge.headers);
+            }
             if let Some(context) = &context {
-                if judge.writes_identity_headers {
+                if writes_headers {
                     identity_headers::write(&mut parts.headers, context);
                 }
                 parts.extensions.insert(context.clone());
             }
-            // Without identity the scope is entered too: it hides one that an outer scope may have.
-            let future = scope(
-                context.clone(),
-                inner.call(Request::from_parts(parts, body)),
-            );
-            let response = future.await?;
+            let request = Request::from_parts(parts, body);
+            // Entered before the service is called, which may look at the identity at once. Without identity the scope
+            // is entered too: it hides one that an outer scope may have.
+            let call = async move { inner.call(request).await };
+            let response = scope(context.clone(), call).await?;
             Ok(response.map(|body| Either::Left(body_scope(context, body))))
         })
     }

@@ -42,10 +42,21 @@
 //! ```
 //!
 //! # Roll-out
-//! [`Mode`] per service and per route. `off` verifies nothing and gives no identity. `report` verifies, lets every
-//! call pass and counts what it would have refused; a verified caller is there as an identity, an unverified one is
-//! not. `enforce` refuses. The `Authorization` header itself is left alone in `off` and `report`, so that an older
+//! [`Mode`] per service and per route. In every mode a good token gives its identity, and none other ever does.
+//! `enforce` refuses. `report` lets every call pass and counts what it would have refused. `off` lets every call pass
+//! and counts nothing but that. Where a handler asks for a [`Caller`] or [`CurrentUser`] and the call passes only for its
+//! mode, it gets a placeholder (`is_placeholder()`, subject `anonymousUser`, no scope, no token); `Option<Caller>` is
+//! `None`, and the identity context is empty, so that no call is made in a placeholder's name. What an extractor refuses
+//! is counted apart. The `Authorization` header itself is left alone in `off` and `report`, so that an older
 //! check behind can go on; it is not an identity. To go back, set the mode back.
+//!
+//! A mode belongs to its rule. A request may fall under one rule of each table (code, configuration, internal-only
+//! paths): all must allow it, and the strictest mode that one of them names holds for all. A request whose path has no
+//! single meaning is refused as soon as any rule is enforced.
+//!
+//! # Open routes
+//! A route that only [`Rule::Anonymous`] is for does not depend on the issuer: a token that cannot be judged (keys not
+//! available, or longer than is looked at) leaves the call without identity. One that is known to be bad is refused.
 //!
 //! # Before the keys are there
 //! Services start in any order. While an issuer's keys have never been fetched (or the last good ones are too old), a
@@ -65,6 +76,7 @@ mod layer;
 mod metadata;
 mod metrics;
 mod path;
+mod patience;
 mod policy;
 mod server;
 mod settings;
@@ -77,12 +89,12 @@ pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
-pub use path::{NormalPath, PathFault};
+pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::{
-    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
-    TrustedIssuerSettings,
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
+    SecuritySettings, TrustedIssuerSettings,
 };
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verified;

@@ -5,12 +5,20 @@
 //! allow it**. So configuration can open a route that code says nothing about, and can tighten what code allows,
 //! but never loosen it: a line in a file opens nothing that its author closed in code. (To let calls pass that a rule
 //! refuses, during a roll-out, there is [`Mode::Report`].) A request for which no table has a rule is refused.
+//!
+//! A mode belongs to the rule that it stands in, and never reaches into another table to loosen a rule there: where rules
+//! meet, the strictest mode that one of them names holds for all. The mode of the service is for rules that name none,
+//! and for requests that no rule is for. A request whose path has no single meaning could be any of them, so it is
+//! refused as soon as any rule of any table is enforced.
 
+mod access;
+mod entry;
 mod mode;
 mod pattern;
 mod rule;
 mod table;
 
+pub(crate) use self::access::{Access, Ruling};
 pub use self::mode::Mode;
 pub use self::pattern::{PathPattern, PatternFault};
 pub use self::rule::{RouteRule, Rule, RuleOrigin};

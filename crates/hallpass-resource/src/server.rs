@@ -54,13 +54,13 @@ struct Shared {
 
 impl ResourceServer {
     /// Takes other settings while calls are judged: rules of the configuration, modes, internal-only paths, trusted
-    /// issuers, identity headers, the address of the resource, permit-all. Every clone and every layer follows.
+    /// issuers, identity headers, the address of the resource, the longest token, encoded characters, permit-all. Every clone and every layer follows.
     ///
     /// A call that has begun goes on with what it began with. What was set in code stays as it is. An issuer whose
     /// entry did not change keeps its keys and its verified tokens; one with another cool-down or leeway keeps its
     /// keys. The list of rules is logged again if it changed. The same settings again do nothing.
     ///
-    /// **Not changed**: the name of the service, the limits of token and cache, and what the settings say of other
+    /// **Not changed**: the name of the service, the size of the cache, and what the settings say of other
     /// services. No key is fetched here: the first token of a new issuer waits for its keys.
     ///
     /// # Errors

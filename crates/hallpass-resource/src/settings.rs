@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
-use hallpass_token::{Algorithms, Audience, Issuer, Scope};
+use hallpass_token::{Algorithms, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, Scope};
 use hallpass_upstream::EndpointUrl;
 use url::Url;
 
+use crate::path::EncodedCharacters;
 use crate::policy::{Mode, PathPattern, RouteRule};
 use keys::KEYS;
 
 /// `security`: what this service demands of its callers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecuritySettings {
     /// `permit-all`: lets every request through unverified. For development alone.
     ///
@@ -23,8 +24,31 @@ pub struct SecuritySettings {
     pub permit_all: bool,
     /// The name of the variable in the environment that says that this is production; it has no key of its own.
     pub production_signal: Option<String>,
+    /// `max-token-bytes`: the longest token that is looked at.
+    pub max_token_bytes: usize,
+    /// `paths`: which paths are read.
+    pub paths: PathSettings,
     /// `internal-jwt`: how tokens are verified.
     pub internal_jwt: InternalJwtSettings,
+}
+
+impl Default for SecuritySettings {
+    fn default() -> Self {
+        Self {
+            permit_all: false,
+            production_signal: None,
+            max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
+            paths: PathSettings::default(),
+            internal_jwt: InternalJwtSettings::default(),
+        }
+    }
+}
+
+/// Which paths are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathSettings {
+    /// `allow-encoded`: what may stand in a path in percent encoding although other programs take it for structure.
+    pub allow_encoded: EncodedCharacters,
 }
 
 /// Without the section `service`, so that tokens have to have an audience of their own here; see
@@ -65,6 +89,8 @@ pub struct InternalJwtSettings {
     pub internal_only: InternalOnlySettings,
     /// `identity-headers`: what becomes of the headers that name the user.
     pub identity_headers: IdentityHeaders,
+    /// `dangerous-keep-identity-headers`: leaves those headers as they came while a request passes for its mode.
+    pub dangerous_keep_identity_headers: bool,
     /// `resource`: the address of this service as a protected resource (RFC 9728).
     pub resource: Option<Url>,
 }
@@ -80,6 +106,7 @@ impl Default for InternalJwtSettings {
             routes: Vec::new(),
             internal_only: InternalOnlySettings::default(),
             identity_headers: IdentityHeaders::default(),
+            dangerous_keep_identity_headers: false,
             resource: None,
         }
     }

@@ -105,11 +105,11 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// `max_token_bytes` is the server's limit; it replaces that of the policy.
-    pub(crate) fn new(issuer: TrustedIssuer, max_token_bytes: usize) -> Self {
+    /// The length of tokens is limited by the server, whatever the policy says.
+    pub(crate) fn new(issuer: TrustedIssuer) -> Self {
         Self {
             name: issuer.name.into(),
-            policy: issuer.policy.with_max_token_bytes(max_token_bytes),
+            policy: issuer.policy.with_max_token_bytes(usize::MAX),
             keys: issuer.keys,
             internal: issuer.internal,
             purged_epoch: AtomicU64::new(0),

@@ -4,16 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_token::{
-    AccessToken, DEFAULT_MAX_VERIFY_BYTES, SecurityContext, UnixTime, UnverifiedToken, VerifyError,
-};
+use hallpass_token::{AccessToken, SecurityContext, UnixTime, UnverifiedToken, VerifyError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cache::{CacheEntry, CacheKey, CacheMetrics, DEFAULT_CACHE_BYTES, VerifiedTokenCache};
+use crate::cache::{CacheEntry, CacheKey, CacheMetrics, VerifiedTokenCache};
 use crate::error::Denial;
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
@@ -62,56 +60,39 @@ impl Verified {
 pub(crate) struct Verifier {
     cache: VerifiedTokenCache,
     clock: Arc<dyn Clock>,
-    max_token_bytes: usize,
     metrics: VerifierMetrics,
-}
-
-/// Bounds of a verifier.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct VerifierLimits {
-    pub(crate) max_token_bytes: usize,
-    pub(crate) cache_bytes: u64,
-}
-
-impl Default for VerifierLimits {
-    fn default() -> Self {
-        Self {
-            max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
-            cache_bytes: DEFAULT_CACHE_BYTES,
-        }
-    }
 }
 
 impl Verifier {
     pub(crate) fn new(
-        limits: VerifierLimits,
+        cache_bytes: u64,
         clock: Arc<dyn Clock>,
         metrics: VerifierMetrics,
         cache: CacheMetrics,
     ) -> Self {
         Self {
-            cache: VerifiedTokenCache::new(limits.cache_bytes, cache),
+            cache: VerifiedTokenCache::new(cache_bytes, cache),
             clock,
-            max_token_bytes: limits.max_token_bytes,
             metrics,
         }
     }
 
-    /// Longest token that is looked at, in bytes.
-    pub(crate) fn max_token_bytes(&self) -> usize {
-        self.max_token_bytes
-    }
-
-    /// Verifies a token (without the scheme) of one of `issuers`, with a key fetch if one is due.
+    /// Verifies a token (without the scheme, and at most `max_token_bytes` long) of one of `issuers`, with a key fetch if
+    /// one is due.
     ///
     /// **Not checked**: what the caller may do (that is the route's rule), and revocation.
     ///
     /// # Errors
     /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys are not
     /// available.
-    pub(crate) async fn verify(&self, token: &str, issuers: &Issuers) -> Result<Verified, Denial> {
+    pub(crate) async fn verify(
+        &self,
+        token: &str,
+        max_token_bytes: usize,
+        issuers: &Issuers,
+    ) -> Result<Verified, Denial> {
         let started = self.clock.monotonic();
-        if token.len() > self.max_token_bytes {
+        if token.len() > max_token_bytes {
             return Err(VerifyError::TooLarge.into());
         }
         let key = CacheKey::new(token);
@@ -182,7 +163,7 @@ impl Verifier {
         token: &str,
         issuers: &Issuers,
     ) -> Result<Arc<CacheEntry>, Denial> {
-        let unverified = UnverifiedToken::parse(token, self.max_token_bytes)?;
+        let unverified = UnverifiedToken::parse(token, token.len())?;
         let claimed = unverified.unverified_issuer().ok_or(VerifyError::Issuer)?;
         let trust = issuers.find(claimed).ok_or(VerifyError::Issuer)?;
         let snapshot = trust

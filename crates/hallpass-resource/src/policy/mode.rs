@@ -1,9 +1,11 @@
 //! How far verification is rolled out.
 
-/// How far verification is rolled out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// How far verification is rolled out; the stricter is the greater.
+///
+/// In every mode a good token gives its identity, and none other ever does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// `off`: tokens are not looked at.
+    /// `off`: every request passes, and none is counted as one that would be denied.
     Off,
     /// `report`: a request that would be denied passes, and is counted.
     Report,

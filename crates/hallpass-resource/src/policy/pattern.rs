@@ -67,6 +67,8 @@ pub(super) enum Reading {
     AsWritten,
     /// After percent decoding, as proxies and servlet containers do.
     Decoded,
+    /// As a program reads it that takes every escape for structure; only where such escapes are allowed.
+    Loosest,
 }
 
 impl PathPattern {
@@ -86,6 +88,7 @@ impl PathPattern {
         let text = match reading {
             Reading::AsWritten => path.as_str(),
             Reading::Decoded => path.decoded(),
+            Reading::Loosest => path.loosest().unwrap_or_default(),
         };
         let mut found = text.split('/').skip(1);
         for segment in &self.segments {
@@ -96,7 +99,7 @@ impl PathPattern {
                 Segment::Literal { raw, decoded } => {
                     found.next().is_some_and(|text| match reading {
                         Reading::AsWritten => text == raw,
-                        Reading::Decoded => text == decoded,
+                        Reading::Decoded | Reading::Loosest => text == decoded,
                     })
                 }
             };
@@ -121,6 +124,12 @@ impl PathPattern {
             // with one that goes on with anything else.
             .chain([2])
             .collect()
+    }
+
+    /// Whether the pattern says something about each of the first `count` segments: it is no pattern for the end only.
+    pub(super) fn names_first(&self, count: usize) -> bool {
+        let named = |it: &&Segment| matches!(it, Segment::Literal { .. } | Segment::One);
+        self.segments.iter().take_while(named).count() >= count
     }
 
     /// Whether both match exactly the same paths (names of segments do not count).

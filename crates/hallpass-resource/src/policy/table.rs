@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::access::Access;
+use super::entry::Entry;
 use super::mode::Mode;
 use super::pattern::PathPattern;
 use super::pattern::Reading;
 use super::rule::{RouteRule, Rule, RuleOrigin};
-use crate::error::{Denial, SetupProblem};
-use crate::path::{NormalPath, PathFault};
-use crate::verifier::Verified;
+use crate::error::SetupProblem;
+use crate::path::{NormalPath, PathFault, RequestPath};
 
 /// Route label of requests that no rule is for.
 const NO_RULE: &str = "none";
@@ -25,8 +26,11 @@ pub struct RuleLine {
     pub pattern: PathPattern,
     /// What is asked.
     pub rule: Rule,
-    /// In which mode.
+    /// In which mode: its own, or that of the service. Where rules of several tables meet, the strictest mode that one
+    /// of them names holds for all of them.
     pub mode: Mode,
+    /// Whether the rule names its mode itself.
+    pub names_its_mode: bool,
     /// Where it was written.
     pub origin: RuleOrigin,
 }
@@ -65,15 +69,6 @@ struct Table {
     origin: RuleOrigin,
     /// The most specific first, so that the first match counts.
     entries: Vec<Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    method: Option<Method>,
-    pattern: PathPattern,
-    rule: Rule,
-    mode: Option<Mode>,
-    label: Arc<str>,
 }
 
 impl Policy {
@@ -121,6 +116,7 @@ impl Policy {
                 pattern: entry.pattern.clone(),
                 rule: entry.rule.clone(),
                 mode: entry.mode.unwrap_or(self.mode),
+                names_its_mode: entry.mode.is_some(),
                 origin,
             };
             table.entries.iter().map(line).collect::<Vec<_>>()
@@ -138,6 +134,13 @@ impl Policy {
         &self.no_rule
     }
 
+    /// The mode for a request whose path has no single meaning. It could be one of any rule, so the strictest counts.
+    pub(crate) fn mode_without_path(&self) -> Mode {
+        let entries = self.tables.iter().flat_map(|table| &table.entries);
+        let named = entries.filter_map(|entry| entry.mode).max();
+        named.map_or(self.mode, |named| named.max(self.mode))
+    }
+
     /// Finds the rules for a request.
     ///
     /// A path that has other rules decoded than as written is refused: the router behind this layer decides
@@ -145,31 +148,33 @@ impl Policy {
     pub(crate) fn resolve(
         &self,
         method: &Method,
-        path: &NormalPath<'_>,
+        path: &RequestPath<'_>,
     ) -> Result<Access<'_>, PathFault> {
-        let mut access = Access {
-            entries: [None; 3],
-            policy: self,
-        };
-        for (slot, table) in access.entries.iter_mut().zip(&self.tables) {
-            let found = table.find(method, path, Reading::Decoded);
-            if path.has_escapes() {
-                let as_written = table.find(method, path, Reading::AsWritten);
-                if !same_entry(found, as_written) {
-                    return Err(PathFault::TwoRules);
-                }
+        let mut access = Access::new(self.mode, &self.no_rule);
+        let mut is_below_nest = false;
+        for table in &self.tables {
+            if let Some(found) = table.find_one(method, path.whole())? {
+                access.add(found);
+                is_below_nest |= found.pattern.names_first(path.prefix_segments());
             }
-            *slot = found;
+        }
+        for table in &self.tables {
+            // What a service behind would do that reads allowed escapes as structure must be allowed too.
+            if path.whole().loosest().is_some()
+                && let Some(found) = table.find(method, path.whole(), Reading::Loosest)
+            {
+                access.add(found);
+            }
+            if !is_below_nest
+                && let Some(rest) = path.below_nest()
+                && let Some(found) = table.find_one(method, rest)?
+                && !found.is_for_path(path.whole())
+            {
+                found.warn_of_nest(path);
+                access.add(found);
+            }
         }
         Ok(access)
-    }
-}
-
-fn same_entry(one: Option<&Entry>, other: Option<&Entry>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => std::ptr::eq(one, other),
-        (None, None) => true,
-        _ => false,
     }
 }
 
@@ -195,124 +200,26 @@ impl Table {
         }
     }
 
+    /// The rule of a path that has the same rule as written and decoded.
+    fn find_one(
+        &self,
+        method: &Method,
+        path: &NormalPath<'_>,
+    ) -> Result<Option<&Entry>, PathFault> {
+        let found = self.find(method, path, Reading::Decoded);
+        if path.has_escapes() {
+            let as_written = self.find(method, path, Reading::AsWritten);
+            if found.map(std::ptr::from_ref) != as_written.map(std::ptr::from_ref) {
+                return Err(PathFault::TwoRules);
+            }
+        }
+        Ok(found)
+    }
+
     fn find(&self, method: &Method, path: &NormalPath<'_>, reading: Reading) -> Option<&Entry> {
         self.entries
             .iter()
             .find(|entry| entry.is_for(method) && entry.pattern.matches_reading(path, reading))
-    }
-}
-
-impl Entry {
-    fn new(rule: &RouteRule, method: Option<Method>) -> Self {
-        let label = match &method {
-            Some(method) => format!("{method} {}", rule.pattern),
-            None => rule.pattern.to_string(),
-        };
-        Self {
-            method,
-            pattern: rule.pattern.clone(),
-            rule: rule.rule.clone(),
-            mode: rule.mode,
-            label: label.into(),
-        }
-    }
-
-    fn is_for(&self, method: &Method) -> bool {
-        match &self.method {
-            None => true,
-            Some(mine) => mine == method || (mine == Method::GET && method == Method::HEAD),
-        }
-    }
-
-    /// With the same paths, HEAD stands before GET (which covers it), and both before "any method".
-    fn method_rank(&self) -> u8 {
-        match &self.method {
-            Some(method) if *method == Method::HEAD => 0,
-            Some(_) => 1,
-            None => 2,
-        }
-    }
-}
-
-/// What is asked of one request: the rules that it must all satisfy.
-#[derive(Debug)]
-pub(crate) struct Access<'p> {
-    entries: [Option<&'p Entry>; 3],
-    policy: &'p Policy,
-}
-
-impl Access<'_> {
-    /// The mode: the configured one of the route, else the one that code gave it, else the service's.
-    pub(crate) fn mode(&self) -> Mode {
-        let chosen = self
-            .entries
-            .iter()
-            .rev()
-            .flatten()
-            .find_map(|entry| entry.mode);
-        chosen.unwrap_or(self.policy.mode)
-    }
-
-    /// The route for metrics and the audit event: the pattern as its author wrote it, never the path.
-    pub(crate) fn label(&self) -> &Arc<str> {
-        self.entries
-            .iter()
-            .flatten()
-            .next()
-            .map_or(&self.policy.no_rule, |entry| &entry.label)
-    }
-
-    /// Decides for a verified identity, or for none.
-    pub(crate) fn decide(&self, caller: Option<&Verified>) -> Result<(), Denial> {
-        if self.entries.iter().all(Option::is_none) {
-            return Err(if caller.is_some() {
-                Denial::NoRule
-            } else {
-                Denial::MissingToken
-            });
-        }
-        self.entries
-            .iter()
-            .flatten()
-            .try_for_each(|entry| entry.rule.decide(caller))
-    }
-}
-
-impl Rule {
-    fn decide(&self, caller: Option<&Verified>) -> Result<(), Denial> {
-        if *self == Self::Anonymous {
-            return Ok(());
-        }
-        let caller = caller.ok_or(Denial::MissingToken)?;
-        let scope = caller.context().scope();
-        match self {
-            Self::Anonymous | Self::Authenticated => Ok(()),
-            Self::InternalOnly(required) => {
-                if !caller.is_internal_service() {
-                    return Err(Denial::NotInternal {
-                        required: required.clone(),
-                    });
-                }
-                if scope.contains_all(required) {
-                    Ok(())
-                } else {
-                    Err(insufficient(required))
-                }
-            }
-            Self::Scopes { all, .. } if !scope.contains_all(all) => Err(insufficient(all)),
-            Self::Scopes { any, .. } if !any.is_empty() && !scope.contains_any(any) => {
-                Err(insufficient(any))
-            }
-            // A rule with two empty lists is refused when it is set up; it would let no caller in.
-            Self::Scopes { all, any } if all.is_empty() && any.is_empty() => Err(insufficient(all)),
-            Self::Scopes { .. } => Ok(()),
-        }
-    }
-}
-
-fn insufficient(required: &hallpass_token::Scope) -> Denial {
-    Denial::InsufficientScope {
-        required: required.clone(),
     }
 }
 

@@ -11,13 +11,14 @@ use url::Url;
 use super::group::ResourceServers;
 use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
+use crate::cache::DEFAULT_CACHE_BYTES;
 use crate::challenge::fits_in_quotes;
 use crate::error::{SetupError, SetupProblem};
 use crate::metrics::ResourceMetrics;
 use crate::policy::{Mode, PathPattern, RouteRule, Rule};
 use crate::settings::SecuritySettings;
 use crate::trusted_issuer::{Trust, TrustedIssuer};
-use crate::verifier::{Verifier, VerifierLimits};
+use crate::verifier::Verifier;
 
 /// Collects what a [`ResourceServer`] needs; every problem is reported by [`build`](Self::build), all at once.
 ///
@@ -33,7 +34,8 @@ pub struct ResourceServerBuilder {
     issuers: Vec<TrustedIssuer>,
     rules: Vec<RouteRule>,
     mode: Option<Mode>,
-    limits: VerifierLimits,
+    max_token_bytes: Option<usize>,
+    cache_bytes: u64,
     permit_all: Option<bool>,
     production_signal: Option<String>,
     writes_identity_headers: Option<bool>,
@@ -98,7 +100,8 @@ impl ResourceServer {
             issuers: Vec::new(),
             rules: Vec::new(),
             mode: None,
-            limits: VerifierLimits::default(),
+            max_token_bytes: None,
+            cache_bytes: DEFAULT_CACHE_BYTES,
             permit_all: None,
             production_signal: None,
             writes_identity_headers: None,
@@ -141,15 +144,15 @@ impl ResourceServerBuilder {
         self
     }
 
-    /// Longest token that is looked at, in bytes. Default 8 KiB.
+    /// Longest token that is looked at, in bytes. Default: that of the settings, else 8 KiB.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
-        self.limits.max_token_bytes = bytes;
+        self.max_token_bytes = Some(bytes);
         self
     }
 
     /// Bound of the cache of verified tokens, in bytes (an estimate). Default 16 MiB; 0 switches it off.
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
-        self.limits.cache_bytes = bytes;
+        self.cache_bytes = bytes;
         self
     }
 
@@ -168,7 +171,8 @@ impl ResourceServerBuilder {
     }
 
     /// Writes `X-User-Id`, `X-Username` and `X-Authorities` from the verified token, for handlers that read headers.
-    /// Default: as the settings say, else off. What comes from outside under these names is removed in any case.
+    /// Default: as the settings say, else off. What comes from outside under these names is removed before, unless the
+    /// settings say `dangerous-keep-identity-headers`.
     pub fn write_identity_headers(mut self, write: bool) -> Self {
         self.writes_identity_headers = Some(write);
         self
@@ -214,14 +218,14 @@ impl ResourceServerBuilder {
             });
         }
         let verifier = Verifier::new(
-            self.limits,
+            self.cache_bytes,
             Arc::clone(&self.clock),
             metrics.verifier.clone(),
             metrics.cache.clone(),
         );
         let trust = |issuer: TrustedIssuer| {
             issuer.keys().attach(metrics.keys.of_issuer(issuer.name()));
-            Arc::new(Trust::new(issuer, self.limits.max_token_bytes))
+            Arc::new(Trust::new(issuer))
         };
         let code = FromCode {
             realm: self.realm,
@@ -230,6 +234,7 @@ impl ResourceServerBuilder {
             issuers: self.issuers.into_iter().map(trust).collect(),
             rules: self.rules,
             mode: self.mode,
+            max_token_bytes: self.max_token_bytes,
             permit_all: self.permit_all,
             production_signal: self.production_signal,
             writes_identity_headers: self.writes_identity_headers,

@@ -14,6 +14,7 @@ use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
+use crate::patience::Patience;
 use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
@@ -31,6 +32,7 @@ pub(super) struct FromCode {
     pub(super) issuers: Vec<Arc<Trust>>,
     pub(super) rules: Vec<RouteRule>,
     pub(super) mode: Option<Mode>,
+    pub(super) max_token_bytes: Option<usize>,
     pub(super) permit_all: Option<bool>,
     pub(super) production_signal: Option<String>,
     pub(super) writes_identity_headers: Option<bool>,
@@ -139,6 +141,10 @@ impl Setup {
             metadata,
             permit_all,
             writes_identity_headers,
+            keeps_identity_headers: jwt.dangerous_keep_identity_headers,
+            max_token_bytes: code.max_token_bytes.unwrap_or(settings.max_token_bytes),
+            encoded: settings.paths.allow_encoded,
+            patience: Patience::default(),
             verifier: Arc::clone(&code.verifier),
             decisions: code.metrics.decisions.clone(),
             headers: code.metrics.headers.clone(),
@@ -201,7 +207,7 @@ impl Setup {
         trusted
             .keys()
             .attach(self.code.metrics.keys.of_issuer(&settings.name));
-        let trust = Trust::new(trusted, self.code.verifier.max_token_bytes());
+        let trust = Trust::new(trusted);
         ConfiguredIssuer {
             entry,
             trust: Arc::new(trust),

@@ -11,9 +11,32 @@ pub(crate) const KEYS: &[Key] = &[
         is `production` or `prod`, or `KUBERNETES_SERVICE_HOST` is set).",
     )
     .or("false"),
+    Key::new(
+        "max-token-bytes",
+        Kind::Whole {
+            unit: "bytes",
+            min: 1_024,
+            max: 65_536,
+        },
+        "The longest token that is looked at. A longer one gets a 431 `token_too_large`; on open routes it counts as no \
+        token.",
+    )
+    .or("8192"),
+    Key::new("paths", Kind::Section(PATH_KEYS), "Which paths are read; see [paths.md](paths.md)."),
     Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands. `true` or `false` in its place is its `mode`.")
         .or_value_of("mode"),
 ];
+
+const PATH_KEYS: &[Key] = &[Key::new(
+    "allow-encoded",
+    Kind::Texts {
+        what: "`slash`, `backslash`, `semicolon`, `percent`",
+    },
+    "Characters that may stand in a path in percent encoding (`%2F`, `%5C`, `%3B`, and `%25` in front of two \
+    hexadecimal digits), as part of a value. Otherwise such a path is refused, because other programs take them for \
+    structure; where one is allowed, the rules of the path that such a program would read must allow the call too.",
+)
+.or("")];
 
 const MODES: &[&str] = &["off", "report", "enforce"];
 
@@ -21,8 +44,9 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     Key::new(
         "mode",
         Kind::Choice(MODES),
-        "Roll-out switch of the whole service: `off` looks at no token, `report` lets requests pass and counts what \
-        would have been denied, `enforce` denies.",
+        "Roll-out switch of the service, for rules that name no mode and for requests that no rule is for: `off` lets \
+        requests pass, `report` lets them pass and counts what would have been denied, `enforce` denies. A good token \
+        gives its identity in each of them. A path with more than one meaning is denied as soon as any rule is enforced.",
     )
     .or("enforce"),
     Key::new("audience", Kind::Text { what: "" }, "What tokens must bear in `aud`.").otherwise("`service.name`"),
@@ -59,10 +83,19 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     Key::new(
         "identity-headers",
         Kind::Choice(&["strip", "set"]),
-        "`X-User-Id`, `X-Username` and `X-Authorities` from outside are always removed; `set` writes them anew from \
+        "`X-User-Id`, `X-Username` and `X-Authorities` from outside are removed; `set` writes them anew from \
         the verified token.",
     )
     .or("strip"),
+    Key::new(
+        "dangerous-keep-identity-headers",
+        Kind::Flag,
+        "Leaves `X-User-Id`, `X-Username` and `X-Authorities` as they came to requests that pass in mode `off` or \
+        `report`, for code that still trusts them. Only for a service that nobody but a gateway which writes them can \
+        reach: whoever else reaches it is whom he says. With `set`, a verified token still writes them anew; in \
+        `enforce` they are removed in any case.",
+    )
+    .or("false"),
     Key::new(
         "resource",
         Kind::Text {
@@ -129,7 +162,8 @@ const ROUTE_KEYS: &[Key] = &[
         .otherwise("that of `internal-only`"),
     Key::new("all", Kind::Texts { what: "scopes" }, "For `scopes`: each of these.").or(""),
     Key::new("any", Kind::Texts { what: "scopes" }, "For `scopes`: at least one of these.").or(""),
-    Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this route.").otherwise("that of `internal-jwt`"),
+    Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this rule. Where it meets rules of the code or of \
+        `internal-only`, the strictest mode that one of them names holds for all.").otherwise("that of `internal-jwt`"),
 ];
 
 const INTERNAL_ONLY_KEYS: &[Key] = &[

@@ -6,10 +6,11 @@ use http::Method;
 use url::Url;
 
 use super::{
-    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, SecuritySettings,
-    TrustedIssuerSettings,
+    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
+    SecuritySettings, TrustedIssuerSettings,
 };
 use crate::metadata;
+use crate::path::EncodedCharacters;
 use crate::policy::{Mode, RouteRule, Rule};
 
 /// What the issuer of the short form is called.
@@ -32,10 +33,14 @@ impl SecuritySettings {
         if permit_all == Some(true) {
             refuse_in_production(section);
         }
+        let max_token_bytes = section.count("max-token-bytes");
+        let paths = PathSettings::read(&section.section("paths"));
         let internal_jwt = InternalJwtSettings::read(&section.section("internal-jwt"), service);
         Some(Self {
             permit_all: permit_all?,
             production_signal,
+            max_token_bytes: usize::try_from(max_token_bytes?).ok()?,
+            paths: paths?,
             internal_jwt: internal_jwt?,
         })
     }
@@ -75,6 +80,7 @@ impl InternalJwtSettings {
             .map(|internal_only| &internal_only.scope);
         let routes: Vec<_> = routes.iter().map(|it| read_route(it, scope)).collect();
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
+        let keeps_headers = section.flag("dangerous-keep-identity-headers");
         let resource = section.checked("resource", check_resource);
         Some(Self {
             mode: mode?,
@@ -85,6 +91,7 @@ impl InternalJwtSettings {
             routes: routes.into_iter().collect::<Option<_>>()?,
             internal_only: internal_only?,
             identity_headers: identity_headers?,
+            dangerous_keep_identity_headers: keeps_headers?,
             resource,
         })
     }
@@ -96,6 +103,27 @@ fn mode_or_switch(name: &str) -> Option<Mode> {
         "true" | "yes" | "on" => Some(Mode::Enforce),
         "false" | "no" => Some(Mode::Off),
         _ => Mode::named(name),
+    }
+}
+
+impl PathSettings {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let mut allow_encoded = EncodedCharacters::default();
+        for allow in section.texts("allow-encoded", encoded_character)? {
+            allow(&mut allow_encoded);
+        }
+        Some(Self { allow_encoded })
+    }
+}
+
+/// What allows the characters of this name.
+fn encoded_character(name: &str) -> Result<fn(&mut EncodedCharacters), &'static str> {
+    match name {
+        "slash" => Ok(|it| it.slash = true),
+        "backslash" => Ok(|it| it.backslash = true),
+        "semicolon" => Ok(|it| it.semicolon = true),
+        "percent" => Ok(|it| it.percent = true),
+        _ => Err("must be `slash`, `backslash`, `semicolon` or `percent`"),
     }
 }
 

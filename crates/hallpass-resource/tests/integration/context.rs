@@ -121,6 +121,63 @@ async fn an_unverified_token_gives_no_context_in_any_mode() {
     }
 }
 
+/// A layer's service that looks at the identity as soon as it is asked and as soon as it is called.
+#[derive(Clone)]
+struct Eager {
+    when_polled: String,
+}
+
+impl tower::Service<http::Request<Body>> for Eager {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<http::Response<Body>, Infallible>>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), Infallible>> {
+        self.when_polled = current();
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<Body>) -> Self::Future {
+        let seen = format!("polled: {}, called: {}", self.when_polled, current());
+        std::future::ready(Ok(http::Response::new(Body::from(seen))))
+    }
+}
+
+#[tokio::test]
+async fn a_layer_below_sees_the_new_identity_or_none_before_its_future_runs() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let server = AppBuilder::new(&clock)
+        .trusting_fixed(&forge)
+        .server
+        .build()
+        .unwrap();
+    let token = forge.changed(|_, claims| claims["sub"] = serde_json::json!("mallory"));
+    let outer = server.verify(&token).await.unwrap().context().clone();
+    for (token, seen) in [(None, "nobody"), (Some(forge.user("")), "alice")] {
+        let mut request = http::Request::get("/maybe");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let eager = Eager {
+            when_polled: String::new(),
+        };
+        let call = server
+            .layer()
+            .layer(eager)
+            .oneshot(request.body(Body::empty()).unwrap());
+        let response = context::scope(outer.clone(), call).await.unwrap();
+        let body = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
+        assert_eq!(body, format!("polled: nobody, called: {seen}"));
+    }
+}
+
 #[tokio::test]
 async fn an_identity_that_an_outer_layer_left_behind_does_not_pass_for_a_verified_one() {
     let clock = test_clock();

@@ -219,23 +219,6 @@ async fn report_lets_calls_pass_while_the_issuer_hangs_and_while_it_is_down() {
 }
 
 #[tokio::test]
-async fn off_verifies_nothing_and_gives_no_identity() {
-    let (app, forge) = start(Mode::Off).await;
-    for token in [None, Some("a.b.c".to_owned()), Some(forge.user(""))] {
-        let response = get(app.address, "/whoami", token.as_deref()).await;
-        assert_eq!((response.status, response.body.as_str()), (200, "nobody"));
-    }
-    assert_eq!(decisions(&app, "bypass", "none", "off", "/whoami"), 3.0);
-    assert_eq!(
-        app.metric("hallpass_verified_token_cache_requests_total"),
-        0.0
-    );
-    // The header is left to an older check behind this one; it is not an identity.
-    let response = get(app.address, "/headers", Some("old-token")).await;
-    assert!(response.body.contains("old-token"), "{}", response.body);
-}
-
-#[tokio::test]
 async fn each_route_can_have_its_own_mode() {
     let clock = test_clock();
     let forge = Forge::new("internal", &clock);

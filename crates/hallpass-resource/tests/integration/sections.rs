@@ -340,3 +340,27 @@ fn a_comma_does_not_become_part_of_a_scope() {
         assert_eq!(scopes(all).security.internal_jwt.routes, [route], "{all}");
     }
 }
+
+#[test]
+fn the_longest_token_encoded_characters_and_kept_headers_are_read() {
+    let absent = load("hallpass: {}").security;
+    assert_eq!(absent, SecuritySettings::default());
+    assert_eq!(absent.max_token_bytes, 8_192);
+    let settings = load(
+        "hallpass:\n  security:\n    max-token-bytes: 16384\n    paths: { allow-encoded: [slash, percent] }\n    \
+         internal-jwt: { dangerous-keep-identity-headers: true }\n",
+    );
+    assert_eq!(settings.security.max_token_bytes, 16_384);
+    assert!(
+        settings
+            .security
+            .internal_jwt
+            .dangerous_keep_identity_headers
+    );
+    let encoded = settings.security.paths.allow_encoded;
+    assert!(encoded.slash && encoded.percent && !encoded.semicolon && !encoded.backslash);
+    let problems = problems(
+        "hallpass:\n  security:\n    max-token-bytes: 100\n    paths: { allow-encoded: [dots] }\n",
+    );
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}

@@ -3,6 +3,14 @@ use hallpass_token::{
 };
 
 use super::*;
+use crate::error::Denial;
+use crate::path::EncodedCharacters;
+use crate::verifier::Verified;
+
+/// A request as it comes when no nest has taken anything away.
+fn request_path(path: &str) -> Result<RequestPath<'_>, PathFault> {
+    RequestPath::parse(None, path, EncodedCharacters::default())
+}
 
 fn scope(text: &str) -> Scope {
     text.parse().unwrap()
@@ -30,7 +38,7 @@ fn code(rules: impl IntoIterator<Item = RouteRule>) -> Policy {
 
 /// The label of the rule that is found, or the fault of the path.
 fn found(policy: &Policy, method: &Method, path: &str) -> Result<String, PathFault> {
-    let path = NormalPath::parse(path)?;
+    let path = request_path(path)?;
     policy
         .resolve(method, &path)
         .map(|access| access.label().to_string())
@@ -57,8 +65,9 @@ fn caller(subject: &str, client: Option<&str>, scopes: &str, internal: bool) -> 
 
 fn decide(rules: Vec<(RuleOrigin, RouteRule)>, caller: Option<&Verified>) -> Result<(), Denial> {
     let policy = policy(rules);
-    let path = NormalPath::parse("/x").unwrap();
-    policy.resolve(&Method::GET, &path).unwrap().decide(caller)
+    let path = request_path("/x").unwrap();
+    let access = policy.resolve(&Method::GET, &path).unwrap();
+    access.rule_on(Ok(caller)).denial.map_or(Ok(()), Err)
 }
 
 fn decide_one(asked: Rule, caller: Option<&Verified>) -> Result<(), Denial> {
@@ -273,25 +282,82 @@ fn a_rule_that_cannot_be_meant_is_a_problem() {
 }
 
 #[test]
-fn a_route_has_its_own_mode_and_configuration_has_the_last_word() {
+fn a_rule_has_its_own_mode_and_the_strictest_that_is_named_holds_where_rules_meet() {
+    let with = |pattern: &str, mode: Option<Mode>| {
+        let rule = rule(pattern, Rule::Authenticated);
+        match mode {
+            Some(mode) => rule.mode(mode),
+            None => rule,
+        }
+    };
     let policy = policy(vec![
-        (
-            RuleOrigin::Code,
-            rule("/x", Rule::Authenticated).mode(Mode::Off),
-        ),
-        (RuleOrigin::Code, rule("/y", Rule::Authenticated)),
-        (
-            RuleOrigin::Configuration,
-            rule("/x", Rule::Authenticated).mode(Mode::Report),
-        ),
+        (RuleOrigin::Code, with("/x", Some(Mode::Off))),
+        (RuleOrigin::Code, with("/y", None)),
+        (RuleOrigin::Code, with("/enforced", Some(Mode::Enforce))),
+        (RuleOrigin::Configuration, with("/**", Some(Mode::Report))),
     ]);
     let mode = |path| {
-        let path = NormalPath::parse(path).unwrap();
+        let path = request_path(path).unwrap();
         policy.resolve(&Method::GET, &path).unwrap().mode()
     };
     assert_eq!(mode("/x"), Mode::Report);
+    // The rule in code has the mode of the service, whatever a wider one says in another table.
     assert_eq!(mode("/y"), Mode::Enforce);
-    assert_eq!(mode("/z"), Mode::Enforce);
+    assert_eq!(mode("/enforced"), Mode::Enforce);
+    assert_eq!(mode("/z"), Mode::Report);
+}
+
+#[test]
+fn a_path_without_meaning_has_the_strictest_mode_of_all() {
+    let of = |service, named: Option<Mode>| {
+        let rule = rule("/x", Rule::Authenticated);
+        let rule = match named {
+            Some(mode) => rule.mode(mode),
+            None => rule,
+        };
+        let mut problems = Vec::new();
+        Policy::new(vec![(RuleOrigin::Code, rule)], service, &mut problems).mode_without_path()
+    };
+    assert_eq!(of(Mode::Report, Some(Mode::Enforce)), Mode::Enforce);
+    assert_eq!(of(Mode::Off, Some(Mode::Report)), Mode::Report);
+    assert_eq!(of(Mode::Enforce, Some(Mode::Off)), Mode::Enforce);
+    assert_eq!(of(Mode::Off, None), Mode::Off);
+}
+
+#[test]
+fn a_path_with_an_allowed_escape_must_satisfy_the_rules_of_every_reading() {
+    let policy = code([
+        rule("/items/{id}", Rule::Anonymous),
+        rule("/items/{id}/secret", Rule::Authenticated),
+        rule("/admin/**", Rule::Authenticated),
+    ]);
+    let allowed = EncodedCharacters {
+        slash: true,
+        backslash: true,
+        semicolon: true,
+        percent: true,
+    };
+    let is_open = |path| {
+        let path = RequestPath::parse(None, path, allowed)?;
+        let access = policy.resolve(&Method::GET, &path)?;
+        Ok(access.rule_on(Ok(None)).denial.is_none())
+    };
+    for path in [
+        "/items/2024%2F001",
+        "/items/a%3Bb",
+        "/items/%2541",
+        "/items/a%5Cb",
+    ] {
+        assert_eq!(is_open(path), Ok(true), "{path}");
+    }
+    for path in ["/items/7%2Fsecret", "/items/7%5Csecret"] {
+        assert_eq!(is_open(path), Ok(false), "{path}");
+    }
+    assert_eq!(
+        is_open("/items/..%2F..%2Fadmin%2Fx"),
+        Err(PathFault::DotSegment)
+    );
+    assert_eq!(is_open("/items/%2561%252fsecret"), Ok(false));
 }
 
 #[test]

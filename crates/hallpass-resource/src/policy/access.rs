@@ -1,0 +1,166 @@
+//! What is asked of one request, and what becomes of it.
+
+use std::sync::Arc;
+
+use hallpass_token::{Scope, VerifyError};
+
+use super::entry::Entry;
+use super::mode::Mode;
+use super::rule::Rule;
+use crate::error::Denial;
+use crate::verifier::Verified;
+
+/// Most rules that one request falls under: one for each of three tables and three readings of the path.
+const MAX_ENTRIES: usize = 9;
+
+/// What is asked of one request: the rules that it must all satisfy, and the mode of each.
+///
+/// A mode belongs to the rule that it stands in; a rule without one has that of the service. Where rules of several
+/// tables meet, the strictest mode that one of them names holds for all of them. So a rule that is added in another
+/// table never opens what a rule closes.
+#[derive(Debug)]
+pub(crate) struct Access<'p> {
+    entries: [Option<&'p Entry>; MAX_ENTRIES],
+    service: Mode,
+    no_rule: &'p Arc<str>,
+}
+
+/// What the rules say about one request.
+#[derive(Debug)]
+pub(crate) struct Ruling {
+    /// Why it should not pass, if so: what the strictest rule that refuses it says.
+    pub(crate) denial: Option<Denial>,
+    /// The mode in which that was decided; `enforce` refuses.
+    pub(crate) mode: Mode,
+}
+
+impl<'p> Access<'p> {
+    /// Nothing is asked yet.
+    pub(super) fn new(service: Mode, no_rule: &'p Arc<str>) -> Self {
+        Self {
+            entries: [None; MAX_ENTRIES],
+            service,
+            no_rule,
+        }
+    }
+
+    /// One rule more; the same twice is one.
+    pub(super) fn add(&mut self, entry: &'p Entry) {
+        let known = self.entries().any(|it| std::ptr::eq(it, entry));
+        if !known && let Some(free) = self.entries.iter_mut().find(|it| it.is_none()) {
+            *free = Some(entry);
+        }
+    }
+
+    /// The strictest mode of its rules.
+    pub(crate) fn mode(&self) -> Mode {
+        let modes = self.entries().map(|entry| self.mode_of(entry));
+        modes.max().unwrap_or(self.service)
+    }
+
+    /// The route for metrics and the audit event: the pattern as its author wrote it, never the path.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        self.entries()
+            .next()
+            .map_or(self.no_rule, |entry| &entry.label)
+    }
+
+    /// Whether a rule that is enforced asks who calls. Otherwise the call does not depend on its token.
+    pub(crate) fn depends_on_identity(&self) -> bool {
+        let closed =
+            |entry: &Entry| self.mode_of(entry) == Mode::Enforce && entry.rule != Rule::Anonymous;
+        match self.entries().next() {
+            Some(_) => self.entries().any(closed),
+            None => self.service == Mode::Enforce,
+        }
+    }
+
+    /// Decides for a verified identity, for none, or for credentials that are no good.
+    pub(crate) fn rule_on(&self, caller: Result<Option<&Verified>, &Denial>) -> Ruling {
+        let mut ruling = Ruling {
+            denial: None,
+            mode: self.mode(),
+        };
+        if ruling.mode == Mode::Off {
+            return ruling;
+        }
+        if self.entries().next().is_none() {
+            ruling.denial = Some(match caller {
+                Err(denial) => denial.clone(),
+                Ok(Some(_)) => Denial::NoRule,
+                Ok(None) => Denial::MissingToken,
+            });
+            return ruling;
+        }
+        for entry in self.entries() {
+            let mode = self.mode_of(entry);
+            let counts = mode != Mode::Off && (ruling.denial.is_none() || mode > ruling.mode);
+            if counts && let Err(denial) = entry.rule.decide(caller) {
+                ruling = Ruling {
+                    denial: Some(denial),
+                    mode,
+                };
+            }
+        }
+        ruling
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &'p Entry> {
+        self.entries.iter().flatten().copied()
+    }
+
+    fn mode_of(&self, entry: &Entry) -> Mode {
+        let named = self.entries().filter_map(|it| it.mode).max();
+        let own = entry.mode.unwrap_or(self.service);
+        named.map_or(own, |named| own.max(named))
+    }
+}
+
+impl Rule {
+    fn decide(&self, caller: Result<Option<&Verified>, &Denial>) -> Result<(), Denial> {
+        let caller = match (self, caller) {
+            (Self::Anonymous, Ok(_)) => return Ok(()),
+            (Self::Anonymous, Err(denial)) if is_nobodys_fault(denial) => return Ok(()),
+            (_, caller) => caller.map_err(Denial::clone)?,
+        };
+        let caller = caller.ok_or(Denial::MissingToken)?;
+        let scope = caller.context().scope();
+        match self {
+            Self::Anonymous | Self::Authenticated => Ok(()),
+            Self::InternalOnly(required) => {
+                if !caller.is_internal_service() {
+                    return Err(Denial::NotInternal {
+                        required: required.clone(),
+                    });
+                }
+                if scope.contains_all(required) {
+                    Ok(())
+                } else {
+                    Err(insufficient(required))
+                }
+            }
+            Self::Scopes { all, .. } if !scope.contains_all(all) => Err(insufficient(all)),
+            Self::Scopes { any, .. } if !any.is_empty() && !scope.contains_any(any) => {
+                Err(insufficient(any))
+            }
+            // A rule with two empty lists is refused when it is set up; it would let no caller in.
+            Self::Scopes { all, any } if all.is_empty() && any.is_empty() => Err(insufficient(all)),
+            Self::Scopes { .. } => Ok(()),
+        }
+    }
+}
+
+/// Whether a token could not be judged, which says nothing about the caller. An open route then passes without
+/// identity; a token that is known to be bad is refused there too.
+fn is_nobodys_fault(denial: &Denial) -> bool {
+    matches!(
+        denial,
+        Denial::Unavailable(_) | Denial::Token(VerifyError::TooLarge)
+    )
+}
+
+fn insufficient(required: &Scope) -> Denial {
+    Denial::InsufficientScope {
+        required: required.clone(),
+    }
+}
