@@ -94,6 +94,10 @@ impl Failure {
             | Error::WrongSealingKey { .. }
             | Error::Import { .. }
             | Error::KeyIdTaken { .. } => Self::usage(error),
+            Error::FirstClientNotShown { .. } => Self {
+                exit: Exit::Output,
+                message: error.to_string(),
+            },
             _ => Self::failed(error),
         }
     }
@@ -120,8 +124,17 @@ pub(crate) fn complain(message: &str) {
 /// # Errors
 /// A failure with exit 74; a reader that has gone away (`| head`) is not one.
 pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    settle(show(text))
+}
+
+/// Writes `text`, which must be seen, and a line feed to standard output.
+///
+/// # Errors
+/// What the operating system says; a reader that has gone away too.
+pub(crate) fn show(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    settle(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
+    writeln!(stdout, "{text}")?;
+    stdout.flush()
 }
 
 /// Writes one JSON object on one line.

@@ -113,6 +113,13 @@ pub enum Error {
         kid: String,
     },
 
+    /// The first client was not shown, so that it was not created.
+    #[error("no client was created, because its secret could not be shown: {source}")]
+    FirstClientNotShown {
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+
     // --- the machine
     /// The listening address could not be bound.
     #[error("cannot listen on {address}: {source}")]

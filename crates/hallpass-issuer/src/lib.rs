@@ -16,6 +16,7 @@
 //! one, grants other than `client_credentials`.
 //!
 //! ```no_run
+//! use std::io::{self, Write as _};
 //! use std::sync::Arc;
 //!
 //! use hallpass_clock::{Clock, SystemClock};
@@ -25,10 +26,11 @@
 //! # async fn run() -> Result<(), hallpass_issuer::Error> {
 //! let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
 //! let settings = IssuerSettings::default();
-//! if let Some(first) = first_client(&settings, &clock).await? {
-//!     // Shown once: the store keeps a digest of it only.
-//!     println!("{} {}", first.client_id, first.client_secret.expose());
-//! }
+//! // Shown once, before it is stored: the store keeps a digest of it only.
+//! first_client(&settings, &clock, |first| {
+//!     writeln!(io::stdout(), "{} {}", first.client_id, first.client_secret.expose())
+//! })
+//! .await?;
 //! let issuer = IssuerServer::start(&settings, clock).await?;
 //! println!("listening on {}", issuer.local_addr());
 //! issuer.shutdown().await?;

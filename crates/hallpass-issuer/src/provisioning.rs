@@ -13,13 +13,16 @@ use crate::keys::import::{self, Imported};
 
 /// Creates a client in the store when neither the settings nor the store know one; `None` when one exists.
 ///
-/// The store is created when there is none.
+/// `show` gets it, secret included, before it is stored: the store keeps a digest only, so a client whose secret
+/// nobody has seen would be of no use and in the way of another first client. The store is created when there is none.
 ///
 /// # Errors
-/// The errors of opening and writing the store.
+/// [`Error::FirstClientNotShown`] when `show` fails, and the errors of opening and writing the store; no client is
+/// stored then.
 pub async fn first_client(
     settings: &IssuerSettings,
     clock: &Arc<dyn Clock>,
+    show: impl FnOnce(&FirstClient) -> std::io::Result<()>,
 ) -> Result<Option<FirstClient>, Error> {
     if !settings.clients.is_empty() {
         return Ok(None);
@@ -30,6 +33,7 @@ pub async fn first_client(
         return Ok(None);
     }
     let (shown, registration) = first_client::create(settings.token_life)?;
+    show(&shown).map_err(|source| Error::FirstClientNotShown { source })?;
     store
         .add_client(&registration, UnixTime::from(clock.now()))
         .await?;

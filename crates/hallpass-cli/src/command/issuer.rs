@@ -54,11 +54,10 @@ impl Issuer {
         // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
-        let created = first_client(&settings, &clock).await;
-        if let Some(created) = created.map_err(|error| Failure::issuer(&error))? {
-            let token_url = format!("{}://{address}/oauth2/token", scheme(&settings));
-            output::print_line(&introduction(&created, &token_url))?;
-        }
+        let token_url = format!("{}://{address}/oauth2/token", scheme(&settings));
+        let show = |created: &_| output::show(&introduction(created, &token_url));
+        let created = first_client(&settings, &clock, show).await;
+        created.map_err(|error| Failure::issuer(&error))?;
         let started = IssuerServer::start_on(listener, &settings, clock).await;
         let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
         issuer.register_metrics(|registry| reloader.metrics().register(registry));

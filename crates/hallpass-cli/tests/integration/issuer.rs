@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStderr};
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use hallpass::clock::{Clock, SystemClock};
@@ -97,6 +97,24 @@ async fn get_bytes(url: &str) -> Vec<u8> {
         .unwrap();
     let body = response.into_body().collect_within(100_000).await.unwrap();
     body.to_vec()
+}
+
+#[test]
+fn a_start_whose_output_nobody_reads_creates_no_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut start = command(&["issuer", "--listen", "127.0.0.1:0"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = start
+        .current_dir(folder.path())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(74));
+    let next = Running::start(folder.path(), &[]);
+    assert!(next.shown("client secret").is_some(), "{:?}", next.said);
+    assert_eq!(next.stop(), 0);
 }
 
 #[test]

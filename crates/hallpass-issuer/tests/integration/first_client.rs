@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_issuer::{IssuerServer, first_client};
+use hallpass_issuer::{Error, IssuerServer, first_client};
 
 use crate::harness::{Harness, SECRET, client, settings, test_clock};
 
@@ -14,9 +14,15 @@ async fn the_first_client_is_created_once_and_works_after_each_restart() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(&folder);
     let clock: Arc<dyn Clock> = Arc::new(test_clock());
-    let first = first_client(&settings, &clock).await.unwrap().unwrap();
+    let first = first_client(&settings, &clock, |_| Ok(()))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(
-        first_client(&settings, &clock).await.unwrap().is_none(),
+        first_client(&settings, &clock, |_| Ok(()))
+            .await
+            .unwrap()
+            .is_none(),
         "it is shown once"
     );
     let secret = first.client_secret.expose();
@@ -57,7 +63,12 @@ async fn no_client_is_created_beside_configured_ones() {
     let mut settings = settings(&folder);
     settings.clients = vec![client("c", SECRET, &[], &["a"])];
     let clock: Arc<dyn Clock> = Arc::new(test_clock());
-    assert!(first_client(&settings, &clock).await.unwrap().is_none());
+    assert!(
+        first_client(&settings, &clock, |_| Ok(()))
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert!(!settings.store.exists());
 }
 
@@ -67,7 +78,10 @@ async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
     let mut settings = settings(&folder);
     let clock = Arc::new(test_clock());
     let dynamic: Arc<dyn Clock> = clock.clone();
-    let first = first_client(&settings, &dynamic).await.unwrap().unwrap();
+    let first = first_client(&settings, &dynamic, |_| Ok(()))
+        .await
+        .unwrap()
+        .unwrap();
     settings.clients = vec![client(&first.client_id, SECRET, &["other"], &["a"])];
     let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
     let harness = Harness {
@@ -91,4 +105,19 @@ async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
             .json()["scope"],
         "other"
     );
+}
+
+#[tokio::test]
+async fn no_client_is_created_whose_secret_nobody_has_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&folder);
+    let clock: Arc<dyn Clock> = Arc::new(test_clock());
+    let closed = |_: &_| Err(std::io::ErrorKind::BrokenPipe.into());
+    let error = first_client(&settings, &clock, closed).await.unwrap_err();
+    assert!(
+        matches!(error, Error::FirstClientNotShown { .. }),
+        "{error}"
+    );
+    let next = first_client(&settings, &clock, |_| Ok(())).await.unwrap();
+    assert!(next.is_some(), "the next start creates one that is seen");
 }
