@@ -91,6 +91,7 @@ impl Failure {
             | Error::Tls(_)
             | Error::SealingKeyTooShort { .. }
             | Error::SealingKeyMissing { .. }
+            | Error::SealingKeyFile { .. }
             | Error::WrongSealingKey { .. }
             | Error::Import { .. }
             | Error::KeyIdTaken { .. } => Self::usage(error),

@@ -60,11 +60,24 @@ pub enum Error {
         /// Where the generated sealing key was expected.
         key_file: PathBuf,
     },
+    /// The generated sealing key beside the store cannot be used.
+    #[error(
+        "the sealing key file {} {problem}: restore it, or configure key-encryption-key with what it held",
+        key_file.display()
+    )]
+    SealingKeyFile {
+        /// The file.
+        key_file: PathBuf,
+        /// What is wrong with it; never its content.
+        problem: String,
+    },
     /// The sealing key does not open this store.
-    #[error("the key-encryption key is not the one that sealed {store}; the store was not touched")]
+    #[error("the {key} is not the one that sealed {store}; the store was not touched")]
     WrongSealingKey {
         /// What the store is called: an embedded one by its file.
         store: String,
+        /// Which key was tried: `key-encryption-key`, or the one in the file beside the store.
+        key: String,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -90,7 +103,7 @@ pub enum Error {
         /// What the database said.
         source: sqlx::migrate::MigrateError,
     },
-    /// A row in the store cannot be read back.
+    /// A row in the store cannot be read back, or is not as this issuer wrote it.
     #[error("store {store}: {problem}")]
     StoreDamaged {
         /// What the store is called: an embedded one by its file.
@@ -141,6 +154,16 @@ pub enum Error {
         /// Which operation.
         operation: &'static str,
     },
+}
+
+impl Error {
+    /// What the database said of the store that is called `name`.
+    pub(crate) fn store(name: &str, source: sqlx::Error) -> Self {
+        Self::Store {
+            store: name.to_owned(),
+            source,
+        }
+    }
 }
 
 impl From<SealingError> for Error {

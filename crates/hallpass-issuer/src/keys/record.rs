@@ -1,6 +1,7 @@
 //! A signing key as it is stored.
 
-use hallpass_token::{Algorithm, KeyId, SigningKey, UnixTime};
+use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -73,6 +74,31 @@ impl KeyRecord {
         })
     }
 
+    /// The public half to be published: it says of itself what the row says, and is the one of the private half, if that
+    /// is known.
+    ///
+    /// # Errors
+    /// What is wrong, naming the key.
+    pub(crate) fn checked_public_half(&self) -> Result<String, String> {
+        let wrong = |what: &str| Err::<String, _>(format!("key {:?}: {what}", self.kid));
+        let json: Option<Value> = serde_json::from_str(&self.public_jwk).ok();
+        let Some(public) = json.and_then(|json| Jwk::from_value(&json).ok()) else {
+            return wrong("its public half cannot be used");
+        };
+        if public.key_id().map(KeyId::as_str) != Some(self.kid.as_str())
+            || public.algorithm() != self.algorithm
+        {
+            return wrong("its public half has another name or algorithm");
+        }
+        if self.private.is_some() && self.signing_key()?.public_jwk() != public {
+            return wrong(
+                "its public half is not the one of its private half: nobody could verify its tokens",
+            );
+        }
+        // Written anew: members that we do not know are not handed on.
+        Ok(public.to_json().to_string())
+    }
+
     /// Whether new tokens of `algorithm` are signed with this key.
     pub(crate) fn signs(&self, algorithm: Algorithm) -> bool {
         self.state == KeyState::Signing && self.algorithm == algorithm
@@ -93,6 +119,12 @@ impl KeyRecord {
 }
 
 impl KeyState {
+    const ALL: [Self; 2] = [Self::Signing, Self::Published];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Signing => "signing",
@@ -102,6 +134,12 @@ impl KeyState {
 }
 
 impl KeyOrigin {
+    const ALL: [Self; 2] = [Self::Generated, Self::Imported];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.as_str() == name)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Generated => "generated",

@@ -1,48 +1,44 @@
 //! Registered clients in the store.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use hallpass_token::UnixTime;
+use sqlx::sqlite::SqliteConnection;
 
-use super::Store;
-use crate::clients::registration::{GrantType, GrantTypes, Registration};
-use crate::clients::secret::LiveSecret;
+use super::client_rows::{self, ClientRow};
+use super::row_list::Table;
+use super::{Store, seal};
+use crate::clients::registration::{GrantType, Registration};
 use crate::error::Error;
-
-type SecretRow = (String, String, String, Option<i64>);
 
 const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
 const ADD_GRANT: &str = "insert into client_grants (client_id, grant_type) values ($1, $2)";
 
 impl Store {
-    /// Every client, in four statements whatever their number.
+    /// Every client, in five statements whatever their number.
+    ///
+    /// # Errors
+    /// [`Error::StoreDamaged`] when a client is not as this issuer wrote it.
     pub(crate) async fn clients(&self) -> Result<Vec<Registration>, Error> {
         let failed = |source| self.failed(source);
-        let clients: Vec<(String, String, i64)> = sqlx::query_as(
-            "select client_id, scope, token_life_seconds from clients order by client_id",
-        )
-        .fetch_all(self.counted())
-        .await
-        .map_err(failed)?;
-        let mut audiences = self
-            .lists("select client_id, audience from client_audiences order by client_id, audience")
-            .await?;
-        let mut grants = self
-            .lists("select client_id, grant_type from client_grants order by client_id, grant_type")
-            .await?;
-        let mut secrets = self.secrets().await?;
-        Ok(clients
-            .into_iter()
-            .map(|(client_id, scope, life)| Registration {
-                audiences: audiences.remove(&client_id).unwrap_or_default(),
-                grants: read_grants(&grants.remove(&client_id).unwrap_or_default()),
-                secrets: secrets.remove(&client_id).unwrap_or_default(),
-                token_life: Duration::from_secs(u64::try_from(life).unwrap_or_default()),
-                client_id,
-                scope,
-            })
-            .collect())
+        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let rows = self.checked_clients(&mut transaction).await?;
+        transaction.rollback().await.map_err(failed)?;
+        let read = |row: ClientRow| {
+            let damaged = self.damaged(format!("a secret of client {:?} cannot be read", row.id()));
+            row.into_registration().ok_or(damaged)
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    async fn checked_clients(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<ClientRow>, Error> {
+        let rows = client_rows::read(connection)
+            .await
+            .map_err(|source| self.failed(source))?;
+        let (table, found) = (Table::Clients, client_rows::list(&rows));
+        seal::check_list(&self.name, connection, &self.sealer, table, &found).await?;
+        Ok(rows)
     }
 
     /// Adds a client in one transaction.
@@ -53,7 +49,9 @@ impl Store {
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let mut transaction = self.begin_write().await?;
+        // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
+        self.checked_clients(&mut transaction).await?;
         sqlx::query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
             .bind(&client.client_id)
             .bind(&client.scope)
@@ -82,48 +80,9 @@ impl Store {
                 .await
                 .map_err(failed)?;
         }
+        let rows = client_rows::read(&mut transaction).await.map_err(failed)?;
+        let (table, rows) = (Table::Clients, client_rows::list(&rows));
+        seal::put_list(&self.name, &mut transaction, &self.sealer, table, &rows).await?;
         transaction.commit().await.map_err(failed)
     }
-
-    async fn lists(&self, sql: &'static str) -> Result<HashMap<String, Vec<String>>, Error> {
-        let rows: Vec<(String, String)> = sqlx::query_as(sql)
-            .fetch_all(self.counted())
-            .await
-            .map_err(|source| self.failed(source))?;
-        let mut lists: HashMap<String, Vec<String>> = HashMap::new();
-        for (client_id, value) in rows {
-            lists.entry(client_id).or_default().push(value);
-        }
-        Ok(lists)
-    }
-
-    async fn secrets(&self) -> Result<HashMap<String, Vec<LiveSecret>>, Error> {
-        let rows: Vec<SecretRow> = sqlx::query_as(
-            "select client_id, kind, verifier, not_after from client_secrets order by client_id, created_at desc",
-        )
-        .fetch_all(self.counted())
-        .await
-        .map_err(|source| self.failed(source))?;
-        let mut secrets: HashMap<String, Vec<LiveSecret>> = HashMap::new();
-        for (client_id, kind, verifier, not_after) in rows {
-            let secret = LiveSecret::from_stored(&kind, &verifier).ok_or_else(|| {
-                self.damaged(format!("a secret of client {client_id:?} cannot be read"))
-            })?;
-            let end =
-                not_after.map(|end| UnixTime::from_secs(u64::try_from(end).unwrap_or_default()));
-            secrets
-                .entry(client_id)
-                .or_default()
-                .push(secret.until(end));
-        }
-        Ok(secrets)
-    }
-}
-
-/// A grant that this version does not offer is nothing that a client can use: it is left out.
-fn read_grants(names: &[String]) -> GrantTypes {
-    names
-        .iter()
-        .filter_map(|name| GrantType::named(name))
-        .collect()
 }

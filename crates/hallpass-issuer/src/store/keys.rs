@@ -1,33 +1,57 @@
 //! Signing keys in the store.
 
-use hallpass_token::Algorithm;
+use sqlx::sqlite::SqliteConnection;
 
-use super::Store;
+use super::key_rows::{self, KeyRow, row_name};
+use super::row_list::Table;
+use super::{Store, seal};
 use crate::error::Error;
-use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
-
-type KeyRow = (String, String, String, String, String, Option<String>, i64);
+use crate::keys::record::{KeyRecord, KeyState};
 
 impl Store {
     /// Every key, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it.
     pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Error> {
-        let rows: Vec<KeyRow> = sqlx::query_as(
-            "select kid, algorithm, state, origin, public_jwk, sealed_private, created_at \
-             from signing_keys order by created_at, kid",
-        )
-        .fetch_all(self.counted())
-        .await
-        .map_err(|source| self.failed(source))?;
-        rows.into_iter().map(|row| self.key(row)).collect()
+        let failed = |source| self.failed(source);
+        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let rows = self.checked_keys(&mut transaction).await?;
+        transaction.rollback().await.map_err(failed)?;
+        rows.iter()
+            .map(|row| key_rows::record(&self.name, &self.sealer, row))
+            .collect()
+    }
+
+    async fn checked_keys(&self, connection: &mut SqliteConnection) -> Result<Vec<KeyRow>, Error> {
+        let rows = key_rows::read(connection)
+            .await
+            .map_err(|source| self.failed(source))?;
+        let (table, found) = (Table::SigningKeys, key_rows::list(&rows));
+        seal::check_list(&self.name, connection, &self.sealer, table, &found).await?;
+        Ok(rows)
     }
 
     /// Adds `keys` in one transaction; one that signs turns the signing key of its algorithm into a published one.
     ///
     /// A key that is in the store already only takes the new state.
+    ///
+    /// # Errors
+    /// [`Error::KeyIdTaken`] when the store has another key under the same name, [`Error::StoreDamaged`] when a row is
+    /// not as this issuer wrote it; nothing is added then.
     pub(crate) async fn add_keys(&self, keys: &[KeyRecord]) -> Result<(), Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let mut transaction = self.begin_write().await?;
+        // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
+        let known = self.checked_keys(&mut transaction).await?;
         for key in keys {
+            let taken = known
+                .iter()
+                .any(|(kid, _, _, _, public, ..)| *kid == key.kid && *public != key.public_jwk);
+            if taken {
+                let kid = key.kid.clone();
+                return Err(Error::KeyIdTaken { kid });
+            }
             let sealed = match &key.private {
                 Some(private) => Some(
                     self.sealer
@@ -58,45 +82,9 @@ impl Store {
             .await
             .map_err(failed)?;
         }
+        let rows = key_rows::read(&mut transaction).await.map_err(failed)?;
+        let (table, rows) = (Table::SigningKeys, key_rows::list(&rows));
+        seal::put_list(&self.name, &mut transaction, &self.sealer, table, &rows).await?;
         transaction.commit().await.map_err(failed)
     }
-
-    fn key(&self, row: KeyRow) -> Result<KeyRecord, Error> {
-        let (kid, algorithm, state, origin, public_jwk, sealed, created_at) = row;
-        let algorithm: Algorithm = algorithm
-            .parse()
-            .map_err(|_| self.damaged(format!("key {kid:?} has an unknown algorithm")))?;
-        let private = match sealed {
-            Some(sealed) => Some(
-                self.sealer
-                    .open(&sealed, row_name(&kid, algorithm).as_bytes())
-                    .ok_or_else(|| {
-                        self.damaged(format!("the private key {kid:?} does not open"))
-                    })?,
-            ),
-            None => None,
-        };
-        Ok(KeyRecord {
-            state: if state == KeyState::Signing.as_str() {
-                KeyState::Signing
-            } else {
-                KeyState::Published
-            },
-            origin: if origin == KeyOrigin::Imported.as_str() {
-                KeyOrigin::Imported
-            } else {
-                KeyOrigin::Generated
-            },
-            created_at: u64::try_from(created_at).unwrap_or_default(),
-            kid,
-            algorithm,
-            public_jwk,
-            private,
-        })
-    }
-}
-
-/// Ties a sealed key to its row: moved to another row, it does not open.
-fn row_name(kid: &str, algorithm: Algorithm) -> String {
-    format!("signing key {algorithm} {kid}")
 }

@@ -2,22 +2,15 @@ use super::*;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::LiveSecret;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
-use hallpass_token::{Algorithm, UnixTime};
-use zeroize::Zeroizing;
+use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
 fn key(kid: &str, state: KeyState) -> KeyRecord {
-    KeyRecord {
-        kid: kid.to_owned(),
-        algorithm: Algorithm::Es256,
-        state,
-        origin: KeyOrigin::Generated,
-        public_jwk: format!("{{\"kid\":\"{kid}\"}}"),
-        private: Some(Zeroizing::new(kid.as_bytes().to_vec())),
-        created_at: 7,
-    }
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let key = key.with_key_id(kid.parse().unwrap());
+    KeyRecord::of(&key, state, KeyOrigin::Generated, UnixTime::from_secs(7)).unwrap()
 }
 
 async fn states(store: &Store) -> Vec<(String, &'static str)> {
@@ -35,10 +28,8 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
-    store
-        .add_keys(&[key("a", KeyState::Signing)])
-        .await
-        .unwrap();
+    let key_a = key("a", KeyState::Signing);
+    store.add_keys(std::slice::from_ref(&key_a)).await.unwrap();
     let client = Registration {
         client_id: "c".into(),
         scope: "x y".into(),
@@ -56,7 +47,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     let keys = store.keys().await.unwrap();
     assert_eq!(keys.len(), 1);
-    assert_eq!(keys[0].private.as_ref().unwrap().as_slice(), b"a");
+    assert_eq!(keys[0].private, key_a.private);
     assert_eq!(
         (keys[0].state, keys[0].origin, keys[0].created_at),
         (KeyState::Signing, KeyOrigin::Generated, 7)
@@ -77,10 +68,8 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
     let store = Store::open(&folder.path().join("issuer.db"), Some(KEY))
         .await
         .unwrap();
-    store
-        .add_keys(&[key("a", KeyState::Signing)])
-        .await
-        .unwrap();
+    let a = key("a", KeyState::Signing);
+    store.add_keys(std::slice::from_ref(&a)).await.unwrap();
     store
         .add_keys(&[key("b", KeyState::Signing), key("c", KeyState::Published)])
         .await
@@ -94,10 +83,7 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
             ("c".into(), "published")
         ]
     );
-    store
-        .add_keys(&[key("a", KeyState::Signing)])
-        .await
-        .unwrap();
+    store.add_keys(&[a]).await.unwrap();
     let back = states(&store).await;
     assert_eq!(
         back,
@@ -107,6 +93,9 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
             ("c".into(), "published")
         ]
     );
+    let other = store.add_keys(&[key("a", KeyState::Signing)]).await;
+    let error = other.unwrap_err();
+    assert!(matches!(error, Error::KeyIdTaken { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -182,16 +171,19 @@ async fn a_short_key_leaves_nothing_behind_and_no_private_key_stands_in_the_file
     assert!(!path.exists());
 
     let store = Store::open(&path, Some(KEY)).await.unwrap();
-    let mut secret = key("a", KeyState::Signing);
-    secret.private = Some(Zeroizing::new(b"this is the private key".to_vec()));
-    store.add_keys(&[secret]).await.unwrap();
+    let secret = key("a", KeyState::Signing);
+    store.add_keys(std::slice::from_ref(&secret)).await.unwrap();
     store.close().await;
     let file = std::fs::read(&path).unwrap();
-    assert!(
-        !file
-            .windows(23)
-            .any(|window| window == b"this is the private key")
-    );
+    // The last bytes of the scalar, which PKCS #8 has before the public half.
+    let private = secret.private.unwrap();
+    assert!(!file.windows(16).any(|window| {
+        private
+            .windows(16)
+            .skip(36)
+            .take(16)
+            .any(|part| part == window)
+    }));
 }
 
 #[tokio::test]
@@ -200,14 +192,104 @@ async fn a_sealed_key_that_was_moved_to_another_row_is_damage() {
     let store = Store::open(&folder.path().join("issuer.db"), Some(KEY))
         .await
         .unwrap();
+    let [a, b] = ["a", "b"].map(|kid| key(kid, KeyState::Published));
+    store.add_keys(&[a, b]).await.unwrap();
+    let moved = "update signing_keys set sealed_private = (select sealed_private from signing_keys where kid = 'a')";
+    sqlx::query(moved).execute(&store.pool).await.unwrap();
+    let error = store.keys().await.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("\"b\""), "{error}");
+    // The seal of the row itself says so too, whatever the list of rows says.
+    let mut connection = store.pool.acquire().await.unwrap();
+    let rows = key_rows::read(&mut connection).await.unwrap();
+    let error = key_rows::record("store", &store.sealer, &rows[1])
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.to_string().contains("does not open"), "{error}");
+}
+
+/// As the version before the list of rows left its stores.
+async fn make_old(path: &Path, more: &[&'static str]) {
+    let store = Store::open(path, Some(KEY)).await.unwrap();
     store
-        .add_keys(&[key("a", KeyState::Published), key("b", KeyState::Published)])
+        .add_keys(&[key("a", KeyState::Signing)])
         .await
         .unwrap();
-    sqlx::query("update signing_keys set sealed_private = (select sealed_private from signing_keys where kid = 'a')")
+    let old_check = store
+        .sealer
+        .seal(b"hallpass issuer store", b"store check")
+        .unwrap();
+    sqlx::query("update store_meta set value = $1 where name = 'seal_check'")
+        .bind(old_check)
         .execute(&store.pool)
         .await
         .unwrap();
-    let error = store.keys().await.map(|_| ()).unwrap_err();
-    assert!(error.to_string().contains("\"b\""), "{error}");
+    let forget = "delete from store_meta where name like 'rows_of_%'";
+    for sql in [forget].iter().chain(more) {
+        sqlx::query(*sql).execute(&store.pool).await.unwrap();
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_of_an_older_version_opens_and_its_rows_are_held_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let client = "insert into clients (client_id, scope, token_life_seconds, created_at) values ('c', 'x', 60, 1)";
+    make_old(&path, &[client]).await;
+    for _ in 0..2 {
+        let store = Store::open(&path, Some(KEY)).await.unwrap();
+        assert_eq!(states(&store).await, [("a".into(), "signing")]);
+        assert_eq!(store.clients().await.unwrap().len(), 1);
+        store.close().await;
+    }
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    sqlx::query("update clients set scope = 'x y'")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    let error = store.clients().await.unwrap_err();
+    assert!(error.to_string().contains("\"c\""), "{error}");
+    assert!(store.keys().await.is_ok(), "keys have a list of their own");
+}
+
+#[tokio::test]
+async fn a_wrong_public_half_in_a_store_of_an_older_version_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let other = "update signing_keys set public_jwk = '{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":\"a\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}'";
+    make_old(&path, &[other]).await;
+    let error = Store::open(&path, Some(KEY)).await.unwrap_err();
+    assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_file_that_a_crash_left_empty_is_replaced_while_there_is_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let key_path = folder.path().join("issuer.db.key");
+    std::fs::write(&key_path, "").unwrap();
+    Store::open(&path, None).await.unwrap().close().await;
+    assert!(std::fs::read_to_string(&key_path).unwrap().len() >= 32);
+    Store::open(&path, None).await.unwrap().close().await;
+    let names = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(names, 2, "nothing unfinished is left");
+}
+
+#[tokio::test]
+async fn a_key_file_that_cannot_be_used_is_named_and_no_other_setting_is_blamed() {
+    for content in ["", " \n", "too short"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("issuer.db");
+        let key_path = folder.path().join("issuer.db.key");
+        Store::open(&path, None).await.unwrap().close().await;
+        std::fs::write(&key_path, content).unwrap();
+        let error = Store::open(&path, None).await.unwrap_err();
+        assert!(matches!(error, Error::SealingKeyFile { .. }), "{error}");
+        assert!(error.to_string().contains("issuer.db.key"), "{error}");
+        assert!(!error.to_string().contains("openssl"), "{error}");
+
+        std::fs::write(&key_path, OTHER_KEY).unwrap();
+        let error = Store::open(&path, None).await.unwrap_err();
+        assert!(error.to_string().contains("issuer.db.key"), "{error}");
+    }
 }

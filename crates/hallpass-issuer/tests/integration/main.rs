@@ -17,5 +17,6 @@ mod keys;
 mod life_cycle;
 mod registry;
 mod settings;
+mod tampered_store;
 mod tls;
 mod token_endpoint;

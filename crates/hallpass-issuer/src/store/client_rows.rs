@@ -1,0 +1,145 @@
+//! Rows of `clients` and of the tables below it: how they are read, listed, and made into registrations.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hallpass_token::UnixTime;
+use serde::Serialize;
+use sqlx::sqlite::SqliteConnection;
+
+use super::row_list::{RowList, json};
+use crate::clients::registration::{GrantType, GrantTypes, Registration};
+use crate::clients::secret::LiveSecret;
+
+/// A client and all that belongs to it, as it stands in the tables; in JSON it is what its digest is made of.
+#[derive(Serialize)]
+pub(super) struct ClientRow {
+    client_id: String,
+    scope: String,
+    token_life_seconds: i64,
+    created_at: i64,
+    audiences: Vec<String>,
+    grants: Vec<String>,
+    secrets: Vec<SecretRow>,
+}
+
+#[derive(Serialize)]
+struct SecretRow {
+    kind: String,
+    verifier: String,
+    not_after: Option<i64>,
+    created_at: i64,
+}
+
+impl ClientRow {
+    /// `None` when a secret cannot be read.
+    pub(super) fn into_registration(self) -> Option<Registration> {
+        let secret = |secret: &SecretRow| {
+            let end = secret
+                .not_after
+                .map(|end| u64::try_from(end).unwrap_or_default());
+            let live = LiveSecret::from_stored(&secret.kind, &secret.verifier)?;
+            Some(live.until(end.map(UnixTime::from_secs)))
+        };
+        let secrets: Option<Vec<_>> = self.secrets.iter().map(secret).collect();
+        Some(Registration {
+            secrets: secrets?,
+            client_id: self.client_id,
+            scope: self.scope,
+            audiences: self.audiences,
+            grants: read_grants(&self.grants),
+            token_life: Duration::from_secs(
+                u64::try_from(self.token_life_seconds).unwrap_or_default(),
+            ),
+        })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// What it may do, for a person to compare; no secret.
+    pub(super) fn shown(&self) -> String {
+        format!(
+            "scope {:?}, audiences {:?}, {} secrets",
+            self.scope,
+            self.audiences,
+            self.secrets.len()
+        )
+    }
+}
+
+pub(super) fn list(rows: &[ClientRow]) -> RowList {
+    RowList::of(rows, ClientRow::id, json)
+}
+
+/// Every client with all that belongs to it.
+pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<ClientRow>, sqlx::Error> {
+    let clients: Vec<(String, String, i64, i64)> = sqlx::query_as(
+        "select client_id, scope, token_life_seconds, created_at from clients order by client_id",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut audiences = lists(
+        connection,
+        "select client_id, audience from client_audiences order by client_id, audience",
+    )
+    .await?;
+    let mut grants = lists(
+        connection,
+        "select client_id, grant_type from client_grants order by client_id, grant_type",
+    )
+    .await?;
+    let mut secrets = secrets(connection).await?;
+    let row = |(client_id, scope, token_life_seconds, created_at): (String, _, _, _)| ClientRow {
+        audiences: audiences.remove(&client_id).unwrap_or_default(),
+        grants: grants.remove(&client_id).unwrap_or_default(),
+        secrets: secrets.remove(&client_id).unwrap_or_default(),
+        client_id,
+        scope,
+        token_life_seconds,
+        created_at,
+    };
+    Ok(clients.into_iter().map(row).collect())
+}
+
+async fn lists(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+) -> Result<HashMap<String, Vec<String>>, sqlx::Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    let mut lists: HashMap<String, Vec<String>> = HashMap::new();
+    for (client_id, value) in rows {
+        lists.entry(client_id).or_default().push(value);
+    }
+    Ok(lists)
+}
+
+async fn secrets(
+    connection: &mut SqliteConnection,
+) -> Result<HashMap<String, Vec<SecretRow>>, sqlx::Error> {
+    let rows: Vec<(String, String, String, Option<i64>, i64)> = sqlx::query_as(
+        "select client_id, kind, verifier, not_after, created_at from client_secrets \
+         order by client_id, created_at desc, verifier",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut secrets: HashMap<String, Vec<SecretRow>> = HashMap::new();
+    for (client_id, kind, verifier, not_after, created_at) in rows {
+        secrets.entry(client_id).or_default().push(SecretRow {
+            kind,
+            verifier,
+            not_after,
+            created_at,
+        });
+    }
+    Ok(secrets)
+}
+
+/// A grant that this version does not offer is nothing that a client can use: it is left out.
+fn read_grants(names: &[String]) -> GrantTypes {
+    names
+        .iter()
+        .filter_map(|name| GrantType::named(name))
+        .collect()
+}

@@ -1,0 +1,185 @@
+//! The values by which a store recognises its sealing key, and the sealed lists of its rows.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use hallpass_token::Sealer;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::row_list::{RowList, Table};
+use crate::error::Error;
+
+/// The purpose that the sealing key is derived for.
+pub(super) const LABEL: &str = "hallpass issuer store v1";
+/// The text of the sealed check value. If it opens, the sealing key is the right one.
+const CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed";
+/// The same in a store whose rows were never listed: an older version made it.
+const UNLISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store";
+const CHECK_ROW: &[u8] = b"store check";
+
+/// What was found in `store_meta`.
+pub(super) struct Seal {
+    salt: Vec<u8>,
+    check: String,
+}
+
+/// A proven sealing key.
+pub(super) struct Proven {
+    pub(super) sealer: Sealer,
+    /// Whether the rows are listed; those of an older store are not.
+    pub(super) is_listed: bool,
+}
+
+impl Seal {
+    /// The seal of an initialised store; `None` for an empty file or one whose creation was cut off.
+    pub(super) async fn read(name: &str, pool: &SqlitePool) -> Result<Option<Self>, Error> {
+        let read = |source| Error::store(name, source);
+        let tables: i64 =
+            sqlx::query_scalar("select count(*) from sqlite_master where name = 'store_meta'")
+                .fetch_one(pool)
+                .await
+                .map_err(read)?;
+        if tables == 0 {
+            return Ok(None);
+        }
+        let rows: Vec<(String, String)> = sqlx::query_as("select name, value from store_meta")
+            .fetch_all(pool)
+            .await
+            .map_err(read)?;
+        let value = |wanted: &str| {
+            rows.iter()
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| value.clone())
+        };
+        let damaged = |problem: &str| Error::StoreDamaged {
+            store: name.to_owned(),
+            problem: problem.into(),
+        };
+        match (value("seal_salt"), value("seal_check")) {
+            (None, None) => Ok(None),
+            (Some(salt), Some(check)) => {
+                let salt = BASE64
+                    .decode(salt)
+                    .map_err(|_| damaged("store_meta.seal_salt is not base64"))?;
+                Ok(Some(Self { salt, check }))
+            }
+            _ => Err(damaged("one half of its seal was taken away")),
+        }
+    }
+
+    /// `key` says in an error which sealing key was tried.
+    pub(super) fn prove(&self, name: &str, material: &str, key: String) -> Result<Proven, Error> {
+        let sealer = Sealer::derive(material, &self.salt, LABEL)?;
+        let text = sealer.open(&self.check, CHECK_ROW);
+        let is_listed = match text.as_ref().map(|text| text.as_slice()) {
+            Some(CHECK_TEXT) => true,
+            Some(UNLISTED_CHECK_TEXT) => false,
+            _ => {
+                return Err(Error::WrongSealingKey {
+                    store: name.to_owned(),
+                    key,
+                });
+            }
+        };
+        Ok(Proven { sealer, is_listed })
+    }
+}
+
+/// Makes the seal of a new store, with empty lists: rows that stand there already were not written by us.
+pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Result<Proven, Error> {
+    let salt = Sealer::generate_salt()?;
+    let sealer = Sealer::derive(material, &salt, LABEL)?;
+    let mut transaction = pool
+        .begin_with("begin immediate")
+        .await
+        .map_err(|source| Error::store(name, source))?;
+    for table in [Table::SigningKeys, Table::Clients] {
+        let sealed = RowList::default().seal(&sealer, table)?;
+        put(name, &mut transaction, table.list_name(), &sealed).await?;
+    }
+    let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
+    // Fails when another process has just made one.
+    sqlx::query(
+        "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",
+    )
+    .bind(BASE64.encode(salt))
+    .bind(check)
+    .execute(&mut *transaction)
+    .await
+    .map_err(|source| Error::store(name, source))?;
+    transaction
+        .commit()
+        .await
+        .map_err(|source| Error::store(name, source))?;
+    Ok(Proven {
+        sealer,
+        is_listed: true,
+    })
+}
+
+/// Holds the rows `found` against their sealed list.
+///
+/// # Errors
+/// [`Error::StoreDamaged`] when somebody else wrote, changed or took away a row, or the list.
+pub(super) async fn check_list(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+    table: Table,
+    found: &RowList,
+) -> Result<(), Error> {
+    let sealed: Option<String> = sqlx::query_scalar("select value from store_meta where name = $1")
+        .bind(table.list_name())
+        .fetch_optional(connection)
+        .await
+        .map_err(|source| Error::store(name, source))?;
+    let damaged = |problem| Error::StoreDamaged {
+        store: name.to_owned(),
+        problem,
+    };
+    let listed = sealed
+        .and_then(|sealed| RowList::open(sealer, table, &sealed))
+        .ok_or_else(|| damaged(format!("{} does not open", table.list_name())))?;
+    listed
+        .problem(found, table)
+        .map_or(Ok(()), |problem| Err(damaged(problem)))
+}
+
+/// Says that the rows are listed from now on.
+pub(super) async fn put_check(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<(), Error> {
+    let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
+    put(name, connection, "seal_check", &check).await
+}
+
+/// Seals the list of the rows as they are now; only after [`check_list`] in the same transaction.
+pub(super) async fn put_list(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+    table: Table,
+    rows: &RowList,
+) -> Result<(), Error> {
+    let sealed = rows.seal(sealer, table)?;
+    put(name, connection, table.list_name(), &sealed).await
+}
+
+async fn put(
+    name: &str,
+    connection: &mut SqliteConnection,
+    key: &str,
+    value: &str,
+) -> Result<(), Error> {
+    sqlx::query(
+        "insert into store_meta (name, value) values ($1, $2) \
+         on conflict (name) do update set value = excluded.value",
+    )
+    .bind(key)
+    .bind(value)
+    .execute(connection)
+    .await
+    .map(|_| ())
+    .map_err(|source| Error::store(name, source))
+}

@@ -1,0 +1,182 @@
+//! A store file that somebody else has written to: nothing in it is believed.
+
+use hallpass_issuer::{Error, IssuerServer, IssuerSettings, import_keys};
+use hallpass_token::{Algorithm, SigningKey};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::harness::{Harness, client, settings, test_clock};
+
+/// Opens the file as anybody can who may write it.
+async fn intruder(settings: &IssuerSettings) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(&settings.store);
+    options.connect().await.unwrap()
+}
+
+/// Starts an issuer, stops it, lets `sql` loose on its store, and says how the next start ends.
+async fn start_after(sql: &[String]) -> Result<(), Error> {
+    let harness = Harness::start().await;
+    let Harness {
+        issuer,
+        clock,
+        settings,
+        folder: _folder,
+    } = harness;
+    let pem = include_str!("data/ec-p256.pem");
+    import_keys(&settings, &(clock.clone() as _), pem)
+        .await
+        .unwrap();
+    issuer.shutdown().await.unwrap();
+    let mut file = intruder(&settings).await;
+    for statement in sql {
+        let statement = sqlx::AssertSqlSafe(statement.clone());
+        sqlx::query(statement).execute(&mut file).await.unwrap();
+    }
+    sqlx::Connection::close(file).await.unwrap();
+    let started = IssuerServer::start(&settings, clock).await;
+    match started {
+        Ok(issuer) => {
+            issuer.shutdown().await.unwrap();
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn insert_foreign_key() -> String {
+    let foreign = SigningKey::generate(Algorithm::Es256).unwrap();
+    format!(
+        "insert into signing_keys (kid, algorithm, state, origin, public_jwk, created_at) \
+         values ('foreign', 'ES256', 'published', 'imported', '{}', 7)",
+        foreign
+            .with_key_id("foreign".parse().unwrap())
+            .public_jwk()
+            .to_json()
+    )
+}
+
+fn insert_client(id: &str) -> String {
+    format!(
+        "insert into clients (client_id, scope, token_life_seconds, created_at) values ('{id}', 'admin', 600, 7)"
+    )
+}
+
+#[tokio::test]
+async fn an_untouched_store_starts() {
+    start_after(&[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_foreign_public_key_in_the_store_is_never_published() {
+    let error = start_after(&[insert_foreign_key()]).await.unwrap_err();
+    assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
+    assert!(error.to_string().contains("\"foreign\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_public_half_of_the_signing_key_stops_the_start() {
+    let other = SigningKey::generate(Algorithm::Es256).unwrap();
+    let mut wrong = other.public_jwk().to_json();
+    wrong["kid"] = "KID".into();
+    let update = format!(
+        "update signing_keys set public_jwk = replace('{wrong}', 'KID', kid) where state = 'signing'"
+    );
+    let error = start_after(&[update]).await.unwrap_err();
+    assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn no_column_of_a_key_can_be_changed_and_no_row_taken_away() {
+    for change in [
+        "update signing_keys set created_at = created_at + 1",
+        "update signing_keys set origin = 'imported' where origin = 'generated'",
+        "update signing_keys set state = 'published'",
+        "update signing_keys set kid = 'renamed' where state = 'published'",
+        "update signing_keys set sealed_private = null where state = 'published'",
+        "delete from signing_keys where state = 'published'",
+        "delete from signing_keys",
+    ] {
+        let error = start_after(&[change.to_owned()]).await.unwrap_err();
+        assert!(
+            matches!(error, Error::StoreDamaged { .. }),
+            "{change}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_was_written_into_the_store_gets_nothing() {
+    let error = start_after(&[insert_client("intruder")]).await.unwrap_err();
+    assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
+    assert!(error.to_string().contains("\"intruder\""), "{error}");
+}
+
+#[tokio::test]
+async fn a_seal_that_was_taken_away_does_not_make_the_rows_trusted() {
+    for removal in [
+        "delete from store_meta",
+        "delete from store_meta where name <> 'seal_salt' and name <> 'seal_check'",
+        "delete from store_meta where name = 'seal_check'",
+    ] {
+        let error = start_after(&[insert_foreign_key(), removal.to_owned()])
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::StoreDamaged { .. }),
+            "{removal}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_stored_client_cannot_be_given_more() {
+    for change in [
+        "update clients set scope = 'internal-service admin'",
+        "update clients set token_life_seconds = 86400",
+        "insert into client_audiences values ('internal-service-client', 'another-service')",
+        "update client_audiences set audience = 'another-service'",
+        "insert into client_grants values ('internal-service-client', 'token-exchange')",
+        "insert into client_secrets values ('internal-service-client', 'generated', \
+         'sha256$47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU', null, 7)",
+        "update client_secrets set not_after = 1",
+        "delete from clients",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&folder);
+        let clock = std::sync::Arc::new(test_clock());
+        hallpass_issuer::first_client(&settings, &(clock.clone() as _), |_| Ok(()))
+            .await
+            .unwrap();
+        let mut file = intruder(&settings).await;
+        sqlx::query(change).execute(&mut file).await.unwrap();
+        sqlx::Connection::close(file).await.unwrap();
+        let error = IssuerServer::start(&settings, clock).await.unwrap_err();
+        assert!(
+            matches!(error, Error::StoreDamaged { .. }),
+            "{change}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_running_issuer_keeps_what_it_has_and_an_import_does_not_bless_what_was_written() {
+    let harness = Harness::start().await;
+    let mut file = intruder(&harness.settings).await;
+    let statement = sqlx::AssertSqlSafe(insert_foreign_key());
+    sqlx::query(statement).execute(&mut file).await.unwrap();
+    sqlx::Connection::close(file).await.unwrap();
+    let before = harness.get("/oauth2/jwks", &[]).await.body;
+    let mut changed = harness.settings.clone();
+    changed
+        .clients
+        .push(client("d", crate::harness::SECRET, &[], &["a"]));
+    harness.issuer.apply(&changed).await.unwrap_err();
+    assert_eq!(harness.get("/oauth2/jwks", &[]).await.body, before);
+    let clock: std::sync::Arc<dyn hallpass_clock::Clock> = harness.clock.clone();
+    let pem = include_str!("data/ec-p256.pem");
+    let error = import_keys(&harness.settings, &clock, pem)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
+    harness.issuer.apply(&harness.settings).await.unwrap_err();
+}
