@@ -32,6 +32,27 @@ pub(crate) enum Typ {
     Other,
 }
 
+/// The `typ` header that a token is written with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum TokenType {
+    /// `at+jwt` (RFC 9068 section 2.1): a verifier cannot take an ID token for it.
+    #[default]
+    AccessToken,
+    /// `JWT` (RFC 7519 section 5.1), for verifiers that refuse `at+jwt`, such as a stock Spring Security resource server.
+    Jwt,
+}
+
+impl TokenType {
+    /// The value of `typ`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
+}
+
 impl Typ {
     fn parse(text: &str) -> Self {
         let text = match text.split_at_checked("application/".len()) {

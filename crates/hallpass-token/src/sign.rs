@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::access_token::AccessToken;
 use crate::base64url;
 use crate::claims::{MAX_ACTOR_DEPTH, TokenClaims};
+use crate::header::TokenType;
 use crate::json::MAX_JSON_DEPTH;
 use crate::signing_key::SigningKey;
 use crate::time::UnixTime;
@@ -73,7 +74,20 @@ pub fn sign(
     key: &SigningKey,
     now: UnixTime,
 ) -> Result<AccessToken, SignError> {
-    sign_within(claims, key, now, DEFAULT_MAX_TOKEN_BYTES)
+    sign_as(claims, key, TokenType::AccessToken, now)
+}
+
+/// [`sign`] with another `typ` in the header, for verifiers that refuse `at+jwt`.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_as(
+    claims: &TokenClaims,
+    key: &SigningKey,
+    token_type: TokenType,
+    now: UnixTime,
+) -> Result<AccessToken, SignError> {
+    write(claims, key, token_type, now, DEFAULT_MAX_TOKEN_BYTES)
 }
 
 /// [`sign`] with another size budget, in bytes.
@@ -86,10 +100,20 @@ pub fn sign_within(
     now: UnixTime,
     limit: usize,
 ) -> Result<AccessToken, SignError> {
+    write(claims, key, TokenType::AccessToken, now, limit)
+}
+
+fn write(
+    claims: &TokenClaims,
+    key: &SigningKey,
+    token_type: TokenType,
+    now: UnixTime,
+    limit: usize,
+) -> Result<AccessToken, SignError> {
     check(claims, now)?;
     // A member that is not JSON cannot occur: keys are strings and numbers finite.
     let json = serde_json::to_vec(claims).map_err(|_| SignError::Signing)?;
-    let header = key.encoded_header();
+    let header = key.encoded_header(token_type);
     let bytes = header.len()
         + base64url::encoded_len(json.len())
         + base64url::encoded_len(key.signature_len())

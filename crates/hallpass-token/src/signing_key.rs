@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::algorithm::Algorithm;
 use crate::base64url;
+use crate::header::TokenType;
 use crate::jwk::Jwk;
 use crate::name::KeyId;
 
@@ -33,8 +34,8 @@ pub struct SigningKey {
     pair: Arc<KeyPair>,
     public: Jwk,
     key_id: KeyId,
-    /// The header of every token of this key, encoded.
-    header: Arc<str>,
+    /// The headers of the tokens of this key, encoded: with `typ: at+jwt`, and with `typ: JWT`.
+    headers: Arc<[String; 2]>,
 }
 
 impl SigningKey {
@@ -152,8 +153,12 @@ impl SigningKey {
         }
     }
 
-    pub(crate) fn encoded_header(&self) -> &str {
-        &self.header
+    pub(crate) fn encoded_header(&self, token_type: TokenType) -> &str {
+        let [access_token, jwt] = &*self.headers;
+        match token_type {
+            TokenType::AccessToken => access_token,
+            TokenType::Jwt => jwt,
+        }
     }
 
     fn from_pair(pair: KeyPair, key_id: Option<KeyId>) -> Result<Self, KeyError> {
@@ -174,14 +179,17 @@ impl SigningKey {
     }
 
     fn assemble(pair: Arc<KeyPair>, public: Jwk, key_id: KeyId) -> Self {
-        let header =
-            json!({"typ": "at+jwt", "alg": public.algorithm().as_str(), "kid": key_id.as_str()});
-        let header = base64url::encode(header.to_string().as_bytes()).into();
+        let algorithm = public.algorithm();
+        let header = |token_type: TokenType| {
+            let header = json!({"typ": token_type.as_str(), "alg": algorithm.as_str(), "kid": key_id.as_str()});
+            base64url::encode(header.to_string().as_bytes())
+        };
+        let headers = Arc::new([header(TokenType::AccessToken), header(TokenType::Jwt)]);
         Self {
             pair,
             public,
             key_id,
-            header,
+            headers,
         }
     }
 }

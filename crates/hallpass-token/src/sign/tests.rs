@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{SignError, sign, sign_within};
+use super::{SignError, sign, sign_as, sign_within};
 use crate::{
-    Actor, Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifiedClaims, VerifyPolicy,
-    verify,
+    Actor, Algorithm, JwkSet, SigningKey, TokenClaims, TokenType, UnixTime, VerifiedClaims,
+    VerifyPolicy, verify,
 };
 
 fn claims() -> TokenClaims {
@@ -33,6 +33,20 @@ fn what_is_signed_verifies_with_every_algorithm() {
             Ok(claims()),
             "{algorithm}"
         );
+    }
+}
+
+#[test]
+fn the_type_of_the_token_is_the_one_that_was_asked_for() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    for token_type in [TokenType::AccessToken, TokenType::Jwt] {
+        let token = sign_as(&claims(), &key, token_type, UnixTime::from_secs(0)).unwrap();
+        let header = token.expose().split('.').next().unwrap();
+        let header = crate::base64url::decode(header).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        let expected =
+            json!({"typ": token_type.as_str(), "alg": "EdDSA", "kid": key.key_id().as_str()});
+        assert_eq!(header, expected);
     }
 }
 

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{KeyError, SigningKey};
-use crate::{Algorithm, JwkError};
+use crate::{Algorithm, JwkError, TokenType};
 
 macro_rules! pem {
     ($name:literal) => {
@@ -191,7 +191,7 @@ fn a_renamed_key_carries_its_name_everywhere() {
         .with_key_id("2026-11".parse().unwrap());
     assert_eq!(key.key_id(), &"2026-11");
     assert_eq!(key.public_jwk().key_id(), Some(key.key_id()));
-    let header = crate::base64url::decode(key.encoded_header()).unwrap();
+    let header = crate::base64url::decode(key.encoded_header(TokenType::AccessToken)).unwrap();
     assert_eq!(
         serde_json::from_slice::<Value>(&header).unwrap(),
         json!({"typ": "at+jwt", "alg": "EdDSA", "kid": "2026-11"})
