@@ -30,9 +30,11 @@ struct Document<'a> {
     jwks_uri: String,
     grant_types_supported: [&'a str; 1],
     token_endpoint_auth_methods_supported: [&'a str; 2],
+    /// Left out when there is none: RFC 8414 section 3.2 forbids empty lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
-    /// Demanded by RFC 8414 section 2; empty because there is no authorization endpoint.
-    response_types_supported: [&'a str; 0],
+    /// Demanded by RFC 8414 section 2, and not empty by its section 3.2. There is no authorization endpoint to use it at.
+    response_types_supported: [&'a str; 1],
     #[serde(flatten)]
     oidc: Option<OidcOnly<'a>>,
 }
@@ -118,7 +120,7 @@ fn render(
         grant_types_supported: GrantType::ALL.map(GrantType::as_str),
         token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         scopes_supported: registry.scopes_supported().collect(),
-        response_types_supported: [],
+        response_types_supported: ["none"],
         oidc,
     };
     let json = serde_json::to_vec(&document).map_err(|_| Error::Internal {

@@ -195,3 +195,21 @@ async fn every_metric_is_in_the_documentation() {
     }
     assert!(count > 8);
 }
+
+#[tokio::test]
+async fn no_list_of_the_metadata_is_empty_and_none_that_is_demanded_is_missing() {
+    let harness = Harness::with(|settings| settings.clients.clear()).await;
+    for path in ["oauth-authorization-server", "openid-configuration"] {
+        let document = harness
+            .get(&format!("/.well-known/{path}"), &[])
+            .await
+            .json();
+        let members = document.as_object().unwrap();
+        let empty = members
+            .iter()
+            .find(|(_, value)| value.as_array().is_some_and(Vec::is_empty));
+        assert_eq!(empty, None, "RFC 8414 section 3.2");
+        assert_eq!(document["response_types_supported"][0], "none");
+        assert!(!members.contains_key("scopes_supported"), "nobody has one");
+    }
+}
