@@ -63,7 +63,7 @@ impl Issuer {
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let configuration = folder.join("service-auth.yaml");
         let yaml = format!(
-            "scccy:\n  issuer:\n    listen: {address}\n    name: internal\n    store: service-auth.db\n    clients:\n{CLIENTS}"
+            "scccy:\n  issuer:\n    listen: {address}\n    name: internal\n    store: service-auth.db\n    key-announce-seconds: 10\n    clients:\n{CLIENTS}"
         );
         std::fs::write(&configuration, yaml)?;
         let (child, log) = spawn(&program, &configuration)?;

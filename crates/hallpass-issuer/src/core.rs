@@ -8,7 +8,7 @@ use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
-use hallpass_token::{Algorithm, Issuer, UnixTime};
+use hallpass_token::{Issuer, UnixTime};
 use http::HeaderValue;
 
 use crate::audit::{self, Audit, AuditWriter};
@@ -18,12 +18,14 @@ use crate::clients::secret::process_key;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
-use crate::keys::record::KeyRecord;
+use crate::keys::record::{KeyRecord, KeyState};
 use crate::keys::ring::{KeyMetrics, KeyRing};
+use crate::keys::rotation;
 use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::token::client_auth::{Attempt, Authenticator};
+use crate::token_shapes::TokenShapes;
 
 /// One issuer, without its sockets.
 #[derive(Debug)]
@@ -208,21 +210,50 @@ fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
     })
 }
 
-/// The keys of the store, with a new one in it when none signs with the algorithm of the settings.
+/// The keys of the store, with new ones in it for the algorithms that have none.
+///
+/// At the first start keys sign at once, since no verifier knows any; later a new key is announced first.
 async fn load_keys(
     settings: &IssuerSettings,
     store: &Store,
     clock: &dyn Clock,
     metrics: &KeyMetrics,
 ) -> Result<KeyRing, Error> {
-    let algorithm: Algorithm = settings.algorithm;
+    let now = UnixTime::from(clock.now());
+    let shapes = TokenShapes::new(&settings.audiences);
     let mut records = store.keys().await?;
-    if !records.iter().any(|record| record.signs(algorithm)) {
-        let created = KeyRecord::generate(algorithm, UnixTime::from(clock.now())).await?;
-        tracing::info!(kid = %created.kid, algorithm = algorithm.as_str(), "created a signing key");
-        store.add_keys(std::slice::from_ref(&created)).await?;
-        records.push(created);
+    let is_first = !records.iter().any(|key| key.state == KeyState::Signing);
+    let state = if is_first {
+        KeyState::Signing
+    } else {
+        KeyState::Announced
+    };
+    let mut changed = Vec::new();
+    for algorithm in std::iter::once(settings.algorithm).chain(shapes.algorithms()) {
+        let has_key =
+            |key: &KeyRecord| key.algorithm == algorithm && key.state != KeyState::Published;
+        if !records.iter().any(has_key) {
+            let created = KeyRecord::generate(algorithm, state, now).await?;
+            tracing::info!(kid = %created.kid, algorithm = algorithm.as_str(), state = state.as_str(), "created a signing key");
+            changed.push(created.kid.clone());
+            records.push(created);
+        }
+    }
+    changed.extend(rotation::advance(
+        &mut records,
+        now,
+        settings.key_announce(),
+    ));
+    if !changed.is_empty() {
+        let changed = records.iter().filter(|key| changed.contains(&key.kid));
+        store.add_keys(changed).await?;
     }
     metrics.set(&records);
-    KeyRing::new(records, algorithm).map_err(|problem| store.damaged(problem))
+    KeyRing::new(
+        &records,
+        settings.algorithm,
+        settings.key_announce(),
+        shapes,
+    )
+    .map_err(|problem| store.damaged(problem))
 }

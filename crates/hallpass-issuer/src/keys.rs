@@ -3,3 +3,4 @@
 pub(crate) mod import;
 pub(crate) mod record;
 pub(crate) mod ring;
+pub(crate) mod rotation;

@@ -51,6 +51,7 @@ mod settings;
 mod start_settings;
 mod store;
 mod token;
+mod token_shapes;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::first_client::FirstClient;
@@ -59,5 +60,6 @@ pub use crate::error::Error;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::server::{IssuerServer, RunningIssuer};
+pub use crate::settings::audience::AudienceSettings;
 pub use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
 pub use crate::token::refusal::{Refusal, WireError};

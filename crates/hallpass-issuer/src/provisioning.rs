@@ -43,8 +43,10 @@ pub async fn first_client(
 
 /// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
 ///
-/// The first private key of each algorithm signs from the issuer's next start or reload on; the one that signed
-/// before stays published, so tokens it signed stay valid. Further private keys and public keys are published.
+/// In a store without keys the first private key of each algorithm signs from the issuer's first start on. Beside other
+/// keys it is announced from the next start or reload on, and signs after
+/// [`key_announce`](IssuerSettings::key_announce); the one that signed before stays published, so tokens it signed stay
+/// valid. Further private keys and public keys are published.
 /// The store is created when there is none. All or nothing: on an error the store keeps what it had.
 ///
 /// Not checked: whether a key was used elsewhere, its age, certificates beside it.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hallpass_clock::Clock;
 use hallpass_listen::{Drain, HttpServer, RunningServer};
 use hallpass_tls::{ServerTls, ServerTlsSettings, TlsError, TlsMetrics};
+use hallpass_token::UnixTime;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -221,7 +222,8 @@ impl RunningIssuer {
     /// The key set as it is served.
     #[must_use]
     pub fn jwks(&self) -> Bytes {
-        self.core.keys().jwks().clone()
+        let now = UnixTime::from(self.core.clock().now());
+        self.core.keys().at(now).jwks().clone()
     }
 
     /// Tokens issued since the start.
@@ -249,7 +251,7 @@ impl RunningIssuer {
 
     /// Reads keys and clients again, from `settings` and from the store, and swaps them in between two requests.
     ///
-    /// Takes `clients`, `token_life`, `algorithm` and the files of `tls` from `settings`. The other settings need a restart: a changed one is
+    /// Takes `clients`, `audiences`, `token_life`, `algorithm`, `key_announce` and the files of `tls` from `settings`. The other settings need a restart: a changed one is
     /// named in the log and has no effect. Requests in flight go on with the snapshots that they began with.
     ///
     /// # Errors

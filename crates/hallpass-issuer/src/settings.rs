@@ -14,6 +14,9 @@ use hallpass_tls::ServerTlsSettings;
 use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
 
 use crate::clients::registration::GrantType;
+use crate::settings::audience::AudienceSettings;
+
+pub(crate) mod audience;
 
 /// Shortest secret that may be called generated, in bytes.
 const MIN_GENERATED_BYTES: usize = 32;
@@ -83,6 +86,18 @@ const KEYS: &[Key] = &[
     )
     .or("300"),
     Key::new(
+        "key-announce-seconds",
+        Kind::seconds(0, 604_800),
+        "How long a new or imported key is published before it signs, so that verifiers know it by then; until then the \
+        key before it signs on. At least as long as verifiers keep the key set. At the first start nothing waits.",
+    )
+    .otherwise("`jwks-max-age-seconds`"),
+    Key::new(
+        "audiences",
+        Kind::Sections(audience::KEYS),
+        "Services whose tokens look different, because their verifiers are not Hallpass.",
+    ),
+    Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
         "Who may ask for tokens.",
@@ -131,6 +146,10 @@ pub struct IssuerSettings {
     pub token_life: Duration,
     /// `jwks-max-age-seconds`: how long verifiers may keep the public keys.
     pub jwks_max_age: Duration,
+    /// `key-announce-seconds`: how long a key is published before it signs; by default `jwks_max_age`.
+    pub key_announce: Option<Duration>,
+    /// `audiences`: services whose tokens look different. Of two entries for one service the first counts.
+    pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
     pub clients: Vec<ClientSettings>,
 }
@@ -147,6 +166,8 @@ impl Default for IssuerSettings {
             algorithm: Algorithm::Es256,
             token_life: Duration::from_secs(600),
             jwks_max_age: Duration::from_secs(300),
+            key_announce: None,
+            audiences: Vec::new(),
             clients: Vec::new(),
         }
     }
@@ -202,6 +223,11 @@ impl IssuerSettings {
         self.key_encryption_key.as_ref().map(Secret::expose)
     }
 
+    /// How long a key is published before it signs.
+    pub(crate) fn key_announce(&self) -> Duration {
+        self.key_announce.unwrap_or(self.jwks_max_age)
+    }
+
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let listen = section.socket_address("listen");
         let name = section.checked("name", check_issuer_name);
@@ -213,6 +239,10 @@ impl IssuerSettings {
         let algorithm = section.choice("algorithm", |name| name.parse().ok());
         let token_life = section.seconds("token-life-seconds");
         let jwks_max_age = section.seconds("jwks-max-age-seconds");
+        let key_announce = section.seconds("key-announce-seconds");
+        let audiences = section.sections("audiences");
+        report_doubles(&audiences, "name");
+        let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
         let clients = section.sections("clients");
         report_doubles(&clients, "client-id");
         let clients: Vec<_> = clients.iter().map(ClientSettings::read).collect();
@@ -226,6 +256,8 @@ impl IssuerSettings {
             algorithm: algorithm?,
             token_life: token_life?,
             jwks_max_age: jwks_max_age?,
+            key_announce,
+            audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
         })
     }

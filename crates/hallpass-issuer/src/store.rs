@@ -164,11 +164,18 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             false,
         )
     };
-    let all = vec![migration(
-        1,
-        "first store",
-        include_str!("../migrations/0001_first_store.sql"),
-    )];
+    let all = vec![
+        migration(
+            1,
+            "first store",
+            include_str!("../migrations/0001_first_store.sql"),
+        ),
+        migration(
+            2,
+            "announced keys",
+            include_str!("../migrations/0002_announced_keys.sql"),
+        ),
+    ];
     Migrator::with_migrations(all)
         .run(pool)
         .await

@@ -8,9 +8,10 @@ use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::Algorithm;
-use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
+use hallpass_issuer::{AudienceSettings, ClientSettings, GrantType, IssuerSettings, SecretKind};
 use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// An issuer with a store of its own, which can be stopped and started again at the same address.
 ///
@@ -54,11 +55,14 @@ impl TestIssuer {
         );
         let settings = IssuerSettings {
             clients: vec![first],
+            // A test does not wait for verifiers that may not have seen a new key yet.
+            key_announce: Some(Duration::ZERO),
             ..IssuerSettings::default()
         };
         TestIssuerBuilder {
             settings,
             clock: Arc::new(SystemClock::new()),
+            is_named_by_its_address: false,
         }
     }
 
@@ -137,6 +141,7 @@ impl TestIssuer {
 pub struct TestIssuerBuilder {
     settings: IssuerSettings,
     clock: Arc<dyn Clock>,
+    is_named_by_its_address: bool,
 }
 
 impl TestIssuerBuilder {
@@ -151,6 +156,18 @@ impl TestIssuerBuilder {
     /// The name in `iss`.
     pub fn name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.settings.name);
+        self
+    }
+
+    /// Names it by its own address, as clients that ask for its metadata expect.
+    pub fn named_by_its_address(mut self) -> Self {
+        self.is_named_by_its_address = true;
+        self
+    }
+
+    /// A service whose tokens look different from the usual ones.
+    pub fn audience(mut self, audience: AudienceSettings) -> Self {
+        self.settings.audiences.push(audience);
         self
     }
 
@@ -178,11 +195,17 @@ impl TestIssuerBuilder {
     /// As [`TestIssuer::start`].
     pub async fn start(mut self) -> Result<TestIssuer, BoxError> {
         let folder = tempfile::tempdir()?;
-        self.settings.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        self.settings.listen = listener.local_addr()?;
+        if self.is_named_by_its_address {
+            self.settings.name = format!("http://{}", self.settings.listen);
+        }
         self.settings.store = folder.path().join("issuer.db");
-        let running = IssuerServer::start(&self.settings, Arc::clone(&self.clock)).await?;
-        self.settings.listen = running.local_addr();
-        let Self { settings, clock } = self;
+        let running =
+            IssuerServer::start_on(listener, &self.settings, Arc::clone(&self.clock)).await?;
+        let Self {
+            settings, clock, ..
+        } = self;
         let running = Some(running);
         Ok(TestIssuer {
             settings,

@@ -55,6 +55,7 @@ fn report(imported: &Imported) -> String {
     let mut lines = Vec::new();
     let line = |word: &str, key: &ImportedKey| format!("{word}  {}  {}", key.algorithm, key.key_id);
     lines.extend(imported.signing.iter().map(|key| line("signs    ", key)));
+    lines.extend(imported.announced.iter().map(|key| line("announced", key)));
     lines.extend(imported.published.iter().map(|key| line("published", key)));
     for key in &imported.skipped {
         lines.push(format!(
@@ -67,9 +68,16 @@ fn report(imported: &Imported) -> String {
         && !imported
             .signing
             .iter()
+            .chain(&imported.announced)
             .any(|key| key.algorithm == algorithm)
     {
         lines.push(format!("The issuer is set to sign with {algorithm}; none of these keys signs until `issuer.algorithm` is changed."));
+    }
+    if !imported.announced.is_empty() {
+        lines.push(
+            "An announced key is published first, and signs after `issuer.key-announce-seconds`."
+                .to_owned(),
+        );
     }
     lines.push("Restart the issuer, or send it SIGHUP, to use them.".to_owned());
     lines.join("\n")

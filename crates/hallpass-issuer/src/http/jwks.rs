@@ -10,13 +10,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::http::respond;
-use crate::keys::ring::KeyRing;
+use crate::keys::ring::Stage;
 
 const JWK_SET: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
 
 /// The response from the snapshot; counts whether it was sent in full.
 pub(crate) fn response(
-    keys: &KeyRing,
+    keys: &Stage,
     cache_control: &HeaderValue,
     headers: &HeaderMap,
     metrics: &JwksMetrics,

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::routing::{any, get};
 use bytes::Bytes;
+use hallpass_token::UnixTime;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -83,7 +84,8 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
 
 async fn key_set(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
     let (keys, cache_control) = (core.keys(), core.jwks_cache_control());
-    jwks::response(&keys, cache_control, &headers, &core.metrics().jwks)
+    let keys = keys.at(UnixTime::from(core.clock().now()));
+    jwks::response(keys, cache_control, &headers, &core.metrics().jwks)
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {

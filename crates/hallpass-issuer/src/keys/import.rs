@@ -17,13 +17,16 @@ const MAX_IMPORT_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Imported {
-    /// Keys that sign from now on, one per algorithm.
+    /// Keys that sign as soon as the issuer has them, one per algorithm: the store had no key before.
     pub signing: Vec<ImportedKey>,
+    /// Keys that the issuer publishes first and signs with when verifiers know them (setting `key-announce-seconds`), one
+    /// per algorithm.
+    pub announced: Vec<ImportedKey>,
     /// Keys that are published only: further private keys of an algorithm, and public ones.
     pub published: Vec<ImportedKey>,
     /// Keys of the set that were left out, and why.
     pub skipped: Vec<SkippedKey>,
-    /// The algorithm that the issuer signs with (setting `algorithm`). When no key in `signing` has it,
+    /// The algorithm that the issuer signs with (setting `algorithm`). When no key in `signing` or `announced` has it,
     /// tokens are not signed by an imported key until the setting is changed.
     pub issuer_algorithm: Option<Algorithm>,
 }
@@ -55,7 +58,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Compares with the keys that the store knows already, and leaves out public ones that it has.
+    /// Compares with the keys that the store knows already, and leaves out public ones that it has. Beside keys that
+    /// verifiers know, a key is announced before it signs; one that signs already goes on.
     ///
     /// # Errors
     /// [`Error::KeyIdTaken`] when two different keys have one name.
@@ -66,11 +70,20 @@ impl Found {
             let mut same_name = known.iter().filter(|old| old.kid == key.kid);
             same_name.any(|old| !same_key(old, key))
         });
-        taken.map_or(Ok(()), |key| {
-            Err(Error::KeyIdTaken {
-                kid: key.kid.clone(),
-            })
-        })
+        if let Some(key) = taken {
+            let kid = key.kid.clone();
+            return Err(Error::KeyIdTaken { kid });
+        }
+        let signs_already = |kid: &str| {
+            let mut signing = known.iter().filter(|old| old.state == KeyState::Signing);
+            signing.any(|old| old.kid == kid)
+        };
+        for key in &mut self.keys {
+            if key.state == KeyState::Signing && !known.is_empty() && !signs_already(&key.kid) {
+                key.state = KeyState::Announced;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn keys(&self) -> &[KeyRecord] {
@@ -95,6 +108,7 @@ impl Found {
                 algorithm: key.algorithm,
             };
             match key.state {
+                KeyState::Announced => imported.announced.push(key_and_algorithm),
                 KeyState::Signing => imported.signing.push(key_and_algorithm),
                 KeyState::Published => imported.published.push(key_and_algorithm),
             }
@@ -208,6 +222,7 @@ fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<KeyRecord, String> {
         public_jwk: json.to_string(),
         private: None,
         created_at: now.as_secs(),
+        announced_at: None,
         kid,
     })
 }

@@ -17,11 +17,15 @@ pub(crate) struct KeyRecord {
     /// PKCS #8; `None` when only the public half is known.
     pub(crate) private: Option<Zeroizing<Vec<u8>>>,
     pub(crate) created_at: u64,
+    /// When an issuer began to publish it; only of an announced key.
+    pub(crate) announced_at: Option<u64>,
 }
 
 /// What a key is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyState {
+    /// Published, and will sign when verifiers know it.
+    Announced,
     /// Signs new tokens of its algorithm, and is published.
     Signing,
     /// Published only, so that verifiers accept what it signed.
@@ -36,11 +40,15 @@ pub(crate) enum KeyOrigin {
 }
 
 impl KeyRecord {
-    /// A new key that signs. RSA takes long enough to find its primes that it must not hold an async thread.
+    /// A new key. RSA takes long enough to find its primes that it must not hold an async thread.
     ///
     /// # Errors
     /// [`Error::Internal`] when the machine cannot make one.
-    pub(crate) async fn generate(algorithm: Algorithm, now: UnixTime) -> Result<Self, Error> {
+    pub(crate) async fn generate(
+        algorithm: Algorithm,
+        state: KeyState,
+        now: UnixTime,
+    ) -> Result<Self, Error> {
         let crypto = Error::Internal {
             operation: "creating a signing key",
         };
@@ -48,7 +56,7 @@ impl KeyRecord {
         let Ok(Ok(key)) = made else {
             return Err(crypto);
         };
-        Self::of(&key, KeyState::Signing, KeyOrigin::Generated, now)
+        Self::of(&key, state, KeyOrigin::Generated, now)
     }
 
     /// A key to be kept: its private half as PKCS #8, its public half as JSON.
@@ -71,6 +79,7 @@ impl KeyRecord {
                 operation: "writing a private key",
             })?),
             created_at: now.as_secs(),
+            announced_at: None,
         })
     }
 
@@ -119,7 +128,7 @@ impl KeyRecord {
 }
 
 impl KeyState {
-    const ALL: [Self; 2] = [Self::Signing, Self::Published];
+    const ALL: [Self; 3] = [Self::Announced, Self::Signing, Self::Published];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
@@ -127,6 +136,7 @@ impl KeyState {
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::Announced => "announced",
             Self::Signing => "signing",
             Self::Published => "published",
         }

@@ -1,25 +1,42 @@
-//! The keys of the issuer in memory: which one signs, and the key set that verifiers fetch.
+//! The keys of the issuer in memory: which one signs when, and the key set that verifiers fetch.
 //!
-//! Private keys are parsed once, when a snapshot is built; the JWK set is rendered once, with its ETag.
+//! Private keys are parsed once, when a snapshot is built; the JWK set is rendered once a stage, with its ETag. A snapshot
+//! knows the moments at which announced keys begin to sign, so that no task has to wake up for them.
+
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
-use hallpass_token::{Algorithm, JwkSet, SigningKey};
+use hallpass_token::{Algorithm, Audience, JwkSet, SigningKey, UnixTime};
 use http::HeaderValue;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::keys::record::KeyRecord;
+use crate::keys::record::{KeyRecord, KeyState};
+use crate::keys::rotation::{first_announced, signer, signs_from};
+use crate::token_shapes::{TokenShape, TokenShapes};
 
 /// An immutable snapshot of the keys.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    /// Signs every token.
+    /// What holds now.
+    first: Stage,
+    /// What holds later, each from its moment on, in the order of time.
+    later: Vec<(UnixTime, Stage)>,
+    shapes: TokenShapes,
+}
+
+/// What holds until the next key begins to sign.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    /// Signs tokens for services that demand no algorithm.
     signing: SigningKey,
+    /// One for each further algorithm.
+    others: Vec<SigningKey>,
     /// Algorithms of the published keys, without repetition, the signing one first.
     algorithms: Vec<Algorithm>,
     /// The key set as it is served.
@@ -28,22 +45,80 @@ pub(crate) struct KeyRing {
 }
 
 impl KeyRing {
-    /// A ring of `records`, of which one signs with `algorithm`.
+    /// A ring of `records`, of which one signs with `algorithm` when no service demands another one.
     ///
     /// # Errors
     /// What is wrong with the records: none signs, or one cannot be read back.
-    pub(crate) fn new(mut records: Vec<KeyRecord>, algorithm: Algorithm) -> Result<Self, String> {
-        // The key that signs comes first: a verifier that looks at one key only looks at this one.
-        records.sort_by_key(|record| !record.signs(algorithm));
-        Self::of(&records)
+    pub(crate) fn new(
+        records: &[KeyRecord],
+        algorithm: Algorithm,
+        announce: Duration,
+        shapes: TokenShapes,
+    ) -> Result<Self, String> {
+        let mut moments: Vec<UnixTime> = records
+            .iter()
+            .filter_map(|record| signs_from(record, announce))
+            .collect();
+        moments.sort_unstable();
+        moments.dedup();
+        let later: Result<_, String> = moments
+            .into_iter()
+            .map(|moment| Ok((moment, Stage::at(records, algorithm, moment, announce)?)))
+            .collect();
+        Ok(Self {
+            first: Stage::at(records, algorithm, UnixTime::from_secs(0), announce)?,
+            later: later?,
+            shapes,
+        })
     }
 
-    fn of(records: &[KeyRecord]) -> Result<Self, String> {
-        let signing = records
-            .first()
-            .ok_or("there is no signing key")?
-            .signing_key()?;
-        let rendered: Vec<&str> = records
+    /// What holds at `now`.
+    pub(crate) fn at(&self, now: UnixTime) -> &Stage {
+        let begun = self.later.iter().rev().find(|(from, _)| *from <= now);
+        begun.map_or(&self.first, |(_, stage)| stage)
+    }
+
+    /// What the tokens for a service look like.
+    pub(crate) fn shape_for(&self, audience: &Audience) -> &TokenShape {
+        self.shapes.of(audience)
+    }
+
+    /// Algorithms of the published keys, without repetition.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.first.algorithms
+    }
+}
+
+impl Stage {
+    fn at(
+        records: &[KeyRecord],
+        algorithm: Algorithm,
+        moment: UnixTime,
+        announce: Duration,
+    ) -> Result<Self, String> {
+        let usual =
+            usual_signer(records, algorithm, moment, announce).ok_or("there is no signing key")?;
+        // A service that demands an algorithm has no use for a token of another one: the first key of that algorithm
+        // signs for it before its time.
+        let others: Vec<&KeyRecord> = Algorithm::EVERY
+            .into_iter()
+            .filter_map(|algorithm| {
+                signer(records, algorithm, moment, announce)
+                    .or_else(|| first_announced(records, algorithm))
+            })
+            .filter(|record| record.kid != usual.kid)
+            .collect();
+        let mut set: Vec<&KeyRecord> = records.iter().collect();
+        // The key that signs comes first: a verifier that looks at one key only looks at this one.
+        set.sort_by_key(|record| {
+            let is_other = others.iter().any(|other| other.kid == record.kid);
+            (record.kid != usual.kid, !is_other)
+        });
+        Self::of(usual, &others, &set)
+    }
+
+    fn of(usual: &KeyRecord, others: &[&KeyRecord], set: &[&KeyRecord]) -> Result<Self, String> {
+        let rendered: Vec<&str> = set
             .iter()
             .map(|record| record.public_jwk.as_str())
             .collect();
@@ -61,20 +136,25 @@ impl KeyRing {
             }
         }
         let etag = etag(jwks.as_bytes()).ok_or("the key set has no ETag")?;
+        let others: Result<_, String> = others.iter().map(|record| record.signing_key()).collect();
         Ok(Self {
-            signing,
+            signing: usual.signing_key()?,
+            others: others?,
             algorithms,
             jwks: jwks.into(),
             etag,
         })
     }
 
-    pub(crate) const fn signing(&self) -> &SigningKey {
-        &self.signing
-    }
-
-    pub(crate) fn algorithms(&self) -> &[Algorithm] {
-        &self.algorithms
+    /// The key for a service that demands `algorithm`, or demands none.
+    pub(crate) fn signing(&self, algorithm: Option<Algorithm>) -> &SigningKey {
+        let demanded = algorithm.filter(|algorithm| *algorithm != self.signing.algorithm());
+        let of_another = demanded.and_then(|algorithm| {
+            let mut others = self.others.iter();
+            others.find(|key| key.algorithm() == algorithm)
+        });
+        // Each algorithm that a service demands has a key: they were made when the snapshot was.
+        of_another.unwrap_or(&self.signing)
     }
 
     /// The JWK set as JSON (RFC 7517 section 5).
@@ -85,6 +165,21 @@ impl KeyRing {
     pub(crate) const fn etag(&self) -> &HeaderValue {
         &self.etag
     }
+}
+
+/// The key of the issuer's own algorithm; while that is only announced, the newest key that signed before goes on.
+fn usual_signer(
+    records: &[KeyRecord],
+    algorithm: Algorithm,
+    moment: UnixTime,
+    announce: Duration,
+) -> Option<&KeyRecord> {
+    signer(records, algorithm, moment, announce)
+        .or_else(|| {
+            let before = records.iter().filter(|key| key.state == KeyState::Signing);
+            before.max_by_key(|key| key.created_at)
+        })
+        .or_else(|| first_announced(records, algorithm))
 }
 
 /// A strong validator (RFC 9110 section 8.8.3): half of the SHA-256 of the document.

@@ -7,11 +7,21 @@ use super::row_list::{RowList, json};
 use crate::error::Error;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
-pub(super) type KeyRow = (String, String, String, String, String, Option<String>, i64);
+/// `kid`, `algorithm`, `state`, `origin`, `public_jwk`, `sealed_private`, `created_at`, `announced_at`.
+pub(super) type KeyRow = (
+    String,
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    i64,
+    Option<i64>,
+);
 
 pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<KeyRow>, sqlx::Error> {
     sqlx::query_as(
-        "select kid, algorithm, state, origin, public_jwk, sealed_private, created_at \
+        "select kid, algorithm, state, origin, public_jwk, sealed_private, created_at, announced_at \
          from signing_keys order by created_at, kid",
     )
     .fetch_all(connection)
@@ -28,7 +38,7 @@ pub(super) fn record(store: &str, sealer: &Sealer, row: &KeyRow) -> Result<KeyRe
         store: store.to_owned(),
         problem,
     };
-    let (kid, algorithm, state, origin, public_jwk, sealed, created_at) = row;
+    let (kid, algorithm, state, origin, public_jwk, sealed, created_at, announced_at) = row;
     let algorithm: Algorithm = algorithm
         .parse()
         .map_err(|_| damaged(format!("key {kid:?} has an unknown algorithm")))?;
@@ -46,6 +56,7 @@ pub(super) fn record(store: &str, sealer: &Sealer, row: &KeyRow) -> Result<KeyRe
         origin: KeyOrigin::named(origin)
             .ok_or_else(|| damaged(format!("key {kid:?} has an unknown origin")))?,
         created_at: u64::try_from(*created_at).unwrap_or_default(),
+        announced_at: announced_at.map(|begun| u64::try_from(begun).unwrap_or_default()),
         kid: kid.clone(),
         algorithm,
         public_jwk: public_jwk.clone(),

@@ -39,7 +39,10 @@ impl Store {
     /// # Errors
     /// [`Error::KeyIdTaken`] when the store has another key under the same name, [`Error::StoreDamaged`] when a row is
     /// not as this issuer wrote it; nothing is added then.
-    pub(crate) async fn add_keys(&self, keys: &[KeyRecord]) -> Result<(), Error> {
+    pub(crate) async fn add_keys(
+        &self,
+        keys: impl IntoIterator<Item = &KeyRecord>,
+    ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.begin_write().await?;
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
@@ -67,8 +70,9 @@ impl Store {
                     .map_err(failed)?;
             }
             sqlx::query(
-                "insert into signing_keys (kid, algorithm, state, origin, public_jwk, sealed_private, created_at) \
-                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (kid) do update set state = excluded.state, \
+                "insert into signing_keys (kid, algorithm, state, origin, public_jwk, sealed_private, created_at, announced_at) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (kid) do update set state = excluded.state, \
+                 announced_at = excluded.announced_at, \
                  sealed_private = coalesce(excluded.sealed_private, signing_keys.sealed_private)",
             )
             .bind(&key.kid)
@@ -78,6 +82,7 @@ impl Store {
             .bind(&key.public_jwk)
             .bind(sealed)
             .bind(i64::try_from(key.created_at).unwrap_or(i64::MAX))
+            .bind(key.announced_at.map(|begun| i64::try_from(begun).unwrap_or(i64::MAX)))
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;

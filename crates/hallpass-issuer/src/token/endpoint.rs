@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, SignError, TokenClaims, sign};
+use hallpass_token::{AccessToken, SignError, TokenClaims, sign_as};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -127,8 +127,13 @@ fn issue<'c>(
     let entitlement = grant(client, request)?;
     let target = entitlement.target;
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
-    let claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
-    let token = sign(&claims, core.keys().signing(), attempt.now).map_err(|error| match error {
+    let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
+    let keys = core.keys();
+    let shape = keys.shape_for(&target.audience);
+    claims.extra = shape.claims.clone();
+    let key = keys.at(attempt.now).signing(shape.algorithm);
+    let signed = sign_as(&claims, key, shape.token_type, attempt.now);
+    let token = signed.map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,
         error => {
             tracing::error!(%error, client_id = client.id.as_str(), "a token could not be signed");

@@ -20,3 +20,4 @@ mod settings;
 mod tampered_store;
 mod tls;
 mod token_endpoint;
+mod token_shapes;

@@ -139,3 +139,42 @@ fn a_tls_section_that_could_not_work_is_a_problem_and_never_plain_http() {
         [format!("issuer.name: {message}")]
     );
 }
+
+#[test]
+fn an_audience_has_the_shape_of_its_profile_unless_it_says_otherwise() {
+    use hallpass_issuer::AudienceSettings;
+    use hallpass_token::TokenType;
+    let text = "\
+hallpass:
+  issuer:
+    audiences:
+      - { name: a, profile: spring }
+      - { name: b, profile: spring, algorithm: ES256 }
+      - name: c
+        typ: JWT
+        claims: [{ name: tenant, value: 'acme, inc' }, { name: roles, values: [x] }, { name: none, values: [] }]
+";
+    let audiences = load(text).audiences;
+    let mut c = AudienceSettings::new("c");
+    c.token_type = TokenType::Jwt;
+    c.claims.insert("tenant".to_owned(), "acme, inc".into());
+    c.claims.insert("roles".to_owned(), ["x"].as_slice().into());
+    c.claims
+        .insert("none".to_owned(), serde_json::Value::Array(Vec::new()));
+    let mut b = AudienceSettings::spring("b");
+    b.algorithm = Some(Algorithm::Es256);
+    assert_eq!(audiences, [AudienceSettings::spring("a"), b, c]);
+}
+
+#[test]
+fn an_audience_that_could_not_work_is_a_problem() {
+    let text = "\
+hallpass:
+  issuer:
+    audiences:
+      - { name: a, typ: jose, algorithm: HS256, profile: old }
+      - { name: a, claims: [{ name: sub, value: x }, { name: y }, { name: z, value: x, values: [x] }] }
+      - {}
+";
+    insta::assert_debug_snapshot!(problems(text));
+}
