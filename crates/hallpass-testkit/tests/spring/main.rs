@@ -8,6 +8,7 @@
 
 mod authorization_server;
 mod java;
+mod resource_server;
 
 use hallpass::upstream::{Body, HttpTransport};
 use http::{Request, StatusCode, header};
