@@ -96,3 +96,30 @@ fn der_value(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     };
     rest.split_at_checked(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::der_value;
+
+    #[test]
+    fn a_value_of_der_is_found_by_its_tag_with_lengths_of_each_form() {
+        assert_eq!(
+            der_value(&[0x02, 1, 7, 9], 0x02),
+            Some((&[7][..], &[9][..]))
+        );
+        assert_eq!(der_value(&[0x30, 1, 7], 0x02), None);
+        for length in [0x7f_usize, 0x80, 0xff, 0x0101, 0x0301] {
+            let head: &[u8] = match length {
+                ..0x80 => &[0x02, 0x7f],
+                0x80 => &[0x02, 0x81, 0x80],
+                0xff => &[0x02, 0x81, 0xff],
+                0x0101 => &[0x02, 0x82, 0x01, 0x01],
+                _ => &[0x02, 0x82, 0x03, 0x01],
+            };
+            let value = vec![5; length];
+            let der = [head, &value, &[9]].concat();
+            assert_eq!(der_value(&der, 0x02), Some((&*value, &[9][..])), "{length}");
+            assert_eq!(der_value(&der[..der.len() - 2], 0x02), None, "cut off");
+        }
+    }
+}

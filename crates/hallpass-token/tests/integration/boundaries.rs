@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hallpass_token::{
-    AccessToken, Algorithm, Algorithms, JwkError, JwkSet, JwkSetError, MAX_JWK_SET_BYTES, Scope,
-    Sealer, SecurityContext, SignError, SigningKey, TokenClaims, UnixTime, UnverifiedToken,
+    AccessToken, Algorithm, Algorithms, JwkError, JwkSet, JwkSetError, KeyError, MAX_JWK_SET_BYTES,
+    Scope, Sealer, SecurityContext, SignError, SigningKey, TokenClaims, UnixTime, UnverifiedToken,
     VerifyError, VerifyPolicy, sign, sign_within, verify,
 };
 use serde_json::{Value, json};
@@ -117,6 +117,13 @@ fn an_rsa_exponent_has_at_most_four_bytes_and_numbers_no_leading_zero() {
         skipped(key(&modulus, &[1, 0, 1])),
         JwkError::BadMember { member: "n" }
     );
+}
+
+#[test]
+fn a_key_file_may_have_64_kibibytes() {
+    let pem = |bytes: usize| SigningKey::from_pem(&"x".repeat(bytes)).map(|_| ());
+    assert_eq!(pem(65_536), Err(KeyError::NoPrivateKey));
+    assert_eq!(pem(65_537), Err(KeyError::TooLarge));
 }
 
 #[test]
