@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hallpass_token::{
-    AccessToken, Algorithm, Algorithms, JwkError, JwkSet, JwkSetError, KeyError, MAX_JWK_SET_BYTES,
-    Scope, Sealer, SecurityContext, SignError, SigningKey, TokenClaims, UnixTime, UnverifiedToken,
-    VerifyError, VerifyPolicy, sign, sign_within, verify,
+    AccessToken, Actor, Algorithm, Algorithms, JwkError, JwkSet, JwkSetError, KeyError,
+    MAX_JWK_SET_BYTES, Scope, Sealer, SecurityContext, SignError, SigningKey, TokenClaims,
+    UnixTime, UnverifiedToken, VerifyError, VerifyPolicy, sign, sign_within, verify,
 };
 use serde_json::{Value, json};
 
@@ -224,6 +224,22 @@ fn what_is_signed_nests_as_deep_as_what_is_verified() {
         );
         assert_eq!(signed(16), Err(SignError::OutOfRange), "object: {object}");
     }
+}
+
+#[test]
+fn four_actors_may_stand_behind_each_other() {
+    let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let signed = |actors: usize| {
+        let mut claims = claims();
+        claims.actor = (0..actors).fold(None, |inner: Option<Actor>, _| {
+            let mut actor = Actor::new("gateway".parse().unwrap());
+            actor.actor = inner.map(Box::new);
+            Some(actor)
+        });
+        sign(&claims, &key, now()).map(|_| ())
+    };
+    assert_eq!(signed(4), Ok(()));
+    assert_eq!(signed(5), Err(SignError::ActorDepth));
 }
 
 #[test]
