@@ -47,5 +47,9 @@ async fn main() -> Result<(), BoxError> {
         .layer(guard.layer());
     let listen = settings.service.listen.ok_or("service.listen is not set")?;
     let listener = tokio::net::TcpListener::bind(listen).await?;
-    Ok(axum::serve(listener, app).await?)
+    let mut running = hallpass
+        .http_server(listener)
+        .serve(move |_peer| app.clone())?;
+    running.ended().await;
+    Ok(())
 }

@@ -2,47 +2,34 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use hallpass::listen::{HttpServer, RunningServer};
 
-/// A service that listens on its address. When this is dropped, the service goes on until its runtime ends.
+/// How long [`Running::stop`] waits for what is under way.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// A service that listens on its address, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
+    server: RunningServer,
 }
 
 impl Running {
-    /// Serves `router` on `listener`.
-    pub fn start(listener: TcpListener, router: Router) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-            // A sender that is dropped stops nothing.
-            if stopped.await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        });
-        Ok(Self {
-            address,
-            stop,
-            serving: tokio::spawn(serving.into_future()),
-        })
+    /// Serves `router` by `server`, over TLS if that was made from settings that say so.
+    pub fn start(server: HttpServer, router: Router) -> io::Result<Self> {
+        let server = server.serve(move |_peer| router.clone())?;
+        Ok(Self { server })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.local_addr()
     }
 
     /// Finishes what is under way, then refuses connections.
     pub async fn stop(self) {
-        // An error means that it has ended already.
-        let _ended = self.stop.send(());
-        let _result = self.serving.await;
+        self.server.shutdown_within(DRAIN_LIMIT).await;
     }
 }

@@ -8,6 +8,7 @@ use hallpass::BoxError;
 use hallpass::Settings;
 use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
+use hallpass::listen::HttpServer;
 use hallpass::prelude::*;
 use tokio::net::TcpListener;
 
@@ -75,12 +76,15 @@ impl Sockets {
 pub struct Shop {
     /// Signs customers' tokens.
     pub identity_provider: IdentityProvider,
+    /// It ends with the shop.
+    _identity_provider: Running,
     /// For its background job, which no request starts.
     pub orders: Arc<OrderService>,
     /// Where customers call.
     pub order_service: Running,
     /// Where services report.
     pub service_system: Running,
+    logistics: Hallpass,
     carrier: Option<Running>,
     carrier_address: SocketAddr,
     carrier_router: Router,
@@ -97,26 +101,30 @@ impl Shop {
         let settings = |service| settings(service, &discovery);
 
         let identity_provider = IdentityProvider::new()?;
-        Running::start(sockets.identity_provider, identity_provider.router())?;
+        let server = HttpServer::new(sockets.identity_provider);
+        let identity_provider_running = Running::start(server, identity_provider.router())?;
 
         let system = Hallpass::from_settings(&settings(service_system::NAME)?)?;
-        let service_system =
-            Running::start(sockets.service_system, service_system::router(&system)?)?;
+        let server = system.http_server(sockets.service_system);
+        let service_system = Running::start(server, service_system::router(&system)?)?;
 
         let logistics = Hallpass::from_settings(&settings(logistics_service::NAME)?)?;
         let carrier_router = logistics_service::router(&logistics)?;
-        let carrier = Running::start(sockets.logistics_service, carrier_router.clone())?;
+        let server = logistics.http_server(sockets.logistics_service);
+        let carrier = Running::start(server, carrier_router.clone())?;
 
         let order = Hallpass::builder(&settings(order_service::NAME)?)
             .observe(observer)
             .build()?;
         let orders = OrderService::new(&order)?;
-        let order_service =
-            Running::start(sockets.order_service, Arc::clone(&orders).router(&order)?)?;
+        let server = order.http_server(sockets.order_service);
+        let order_service = Running::start(server, Arc::clone(&orders).router(&order)?)?;
 
         let carrier_address = carrier.address();
         Ok(Self {
             identity_provider,
+            _identity_provider: identity_provider_running,
+            logistics,
             orders,
             order_service,
             service_system,
@@ -136,7 +144,8 @@ impl Shop {
     /// The carrier comes back at its old address.
     pub async fn start_carrier(&mut self) -> Result<(), BoxError> {
         let listener = TcpListener::bind(self.carrier_address).await?;
-        self.carrier = Some(Running::start(listener, self.carrier_router.clone())?);
+        let server = self.logistics.http_server(listener);
+        self.carrier = Some(Running::start(server, self.carrier_router.clone())?);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use hallpass::tls::TestAuthority;
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::TestIssuer;
 use http::{Request, StatusCode};
@@ -38,6 +39,41 @@ async fn the_service_of_the_first_page_answers_callers_that_have_an_identity() {
         get(&service.url("/elsewhere"), None).await.status,
         StatusCode::UNAUTHORIZED
     );
+}
+
+#[tokio::test]
+async fn the_service_of_the_first_page_speaks_tls_once_its_file_names_a_certificate() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap().to_string();
+    drop(reserved);
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new("Test CA");
+    std::fs::write(folder.path().join("ca.crt"), authority.pem()).unwrap();
+    let certificate = authority.certificate(&["127.0.0.1"]);
+    let _settings = certificate.write(folder.path(), "tls");
+    // It calls itself: so it trusts the authority too.
+    let files = "    tls: { certificate-file: tls.crt, private-key-file: tls.key }";
+    let configuration = CONFIGURATION
+        .replace("127.0.0.1:9000", &issuer.address().to_string())
+        .replace(
+            "listen: 127.0.0.1:8080",
+            &format!("listen: {address}\n{files}"),
+        )
+        .replace("127.0.0.1:8080", &format!("https://{address}"))
+        .replace("hallpass:\n", "hallpass:\n  tls: { ca-file: ca.crt }\n");
+    std::fs::write(folder.path().join("hallpass.yaml"), configuration).unwrap();
+    let secret = [("CLIENT_SECRET", TestIssuer::CLIENT_SECRET)];
+    let _service = Example::start_in(folder.path(), "getting-started", &address, &secret);
+    listening(&address).await;
+    let transport = HttpTransport::builder().trust_only_pem(authority.pem().as_bytes());
+    let transport = transport.unwrap().build().unwrap();
+    let request = Request::get(format!("https://{address}/ask/tea"));
+    let response = transport
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await;
+    let body = response.unwrap().into_body().collect_within(4096).await;
+    assert_eq!(body.unwrap(), "3 x tea, for internal-service-client");
 }
 
 async fn listening(address: &str) {
