@@ -8,8 +8,8 @@ use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
-    Address, Body, Chosen, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice,
-    Target, TransportError, TransportErrorKind, Upstream, UpstreamSettings,
+    Address, Body, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice, Target,
+    TransportError, TransportErrorKind, Upstream, UpstreamSettings, Walk, WalkError,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -25,9 +25,10 @@ pub(crate) mod response;
 
 use response::{Granted, NotGranted};
 
-/// Attempts of one token request. A second one is made only when the first got no response at all, and goes
-/// to the next instance where there are several.
+/// Attempts of one token request at one address. The second one is made only when the first got no response at all.
 const MAX_ATTEMPTS: usize = 2;
+/// The same where there may be several instances: each attempt goes to another one as long as there is one.
+const MAX_ATTEMPTS_IN_TURN: usize = 3;
 
 /// A transport as the token request needs it. It must not add an identity of its own.
 pub(crate) type TokenTransport = BoxCloneSyncService<Request<Body>, Response<Body>, TransportError>;
@@ -125,32 +126,54 @@ impl TokenClient {
         scope: &Scope,
     ) -> Result<Granted, NotGranted> {
         let form = client_credentials_form(credential, audience, scope);
-        let attempts = self.attempts(credential, &form);
-        tokio::time::timeout(self.timeout, attempts)
-            .await
-            .unwrap_or_else(|_| {
-                let after = self.timeout;
-                Err(TokenError::Timeout { after }.into())
-            })
+        let timeout = TokenError::Timeout {
+            after: self.timeout,
+        };
+        match &credential.endpoint {
+            EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
+                let uri: Uri = url.as_str().parse().map_err(unusable_address)?;
+                let attempts = self.attempts_at(&uri, credential, &form);
+                let granted = tokio::time::timeout(self.timeout, attempts).await;
+                granted.unwrap_or_else(|_| Err(timeout.into()))
+            }
+            EndpointUrl::LoadBalanced { service, path } => {
+                let walk = Walk {
+                    within: self.timeout,
+                    attempts: MAX_ATTEMPTS_IN_TURN,
+                    again: true,
+                };
+                let form = form.as_str();
+                let ask = |instance: Instance| async move {
+                    let uri = uri_at(service, path, instance)?;
+                    self.send(token_request(credential, uri, form)?).await
+                };
+                let granted = self.issuer(service)?.ask_in_turn(walk, ask, goes_on).await;
+                granted.map_err(|error| match error {
+                    WalkError::Failed(error) => error,
+                    WalkError::TooLong => timeout.into(),
+                    WalkError::Refused(refusal) => no_instance(refusal).into(),
+                })
+            }
+        }
     }
 
-    async fn attempts(&self, credential: &Credential, form: &str) -> Result<Granted, NotGranted> {
-        let (mut attempt, mut tried) = (0, Vec::new());
-        loop {
-            let (uri, chosen) = self.locate(&credential.endpoint, &tried).await?;
-            tried.extend(chosen.as_ref().map(|chosen| chosen.instance().clone()));
-            attempt += 1;
-            let result = self.send(token_request(credential, uri, form)?).await;
-            match result {
-                // A token more does no harm, so the request is sent again also when the issuer may have seen it.
-                Err(NotGranted { error, .. })
-                    if attempt < MAX_ATTEMPTS && error.retry_advice() != RetryAdvice::Stands =>
-                {
-                    tracing::debug!(%error, "the token endpoint could not be reached, trying once more");
-                }
+    async fn attempts_at(
+        &self,
+        uri: &Uri,
+        credential: &Credential,
+        form: &str,
+    ) -> Result<Granted, NotGranted> {
+        for _ in 1..MAX_ATTEMPTS {
+            match self
+                .send(token_request(credential, uri.clone(), form)?)
+                .await
+            {
+                Err(error) if goes_on(&error) => {}
                 outcome => return outcome,
             }
         }
+        self.send(token_request(credential, uri.clone(), form)?)
+            .await
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Granted, NotGranted> {
@@ -163,38 +186,39 @@ impl TokenClient {
         response::read(response).await
     }
 
-    /// The address of the endpoint, and the instance when there are several: none of `tried` where there is another.
-    async fn locate(
-        &self,
-        endpoint: &EndpointUrl,
-        tried: &[Instance],
-    ) -> Result<(Uri, Option<Chosen>), TokenError> {
-        let (service, path) = match endpoint {
-            EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
-                let uri = url.as_str().parse().map_err(unusable_address)?;
-                return Ok((uri, None));
-            }
-            EndpointUrl::LoadBalanced { service, path } => (service.as_str(), path),
-        };
+    fn issuer(&self, service: &str) -> Result<&Upstream, TokenError> {
         let issuer = self.issuers.by_name.get(service);
-        let issuer =
-            issuer.ok_or_else(|| TokenError::NoInstance(DiscoverError::no_instance(service)))?;
-        let chosen = issuer
-            .choose(tried)
-            .await
-            .map_err(|refusal| match refusal {
-                Refusal::NoInstance(error) => TokenError::NoInstance(error),
-                // Without breakers and without entering the bulkhead there is no other refusal.
-                Refusal::BreakerOpen { service, .. } | Refusal::BulkheadFull { service } => {
-                    TokenError::NoInstance(DiscoverError::no_instance(&service))
-                }
-            })?;
-        let mut request = Request::new(());
-        *request.uri_mut() = path.parse().map_err(unusable_address)?;
-        Target::new(service, chosen.instance().clone())
-            .apply_to(&mut request)
-            .map_err(unusable_address)?;
-        Ok((request.uri().clone(), Some(chosen)))
+        issuer
+            .map(|issuer| &**issuer)
+            .ok_or_else(|| TokenError::NoInstance(DiscoverError::no_instance(service)))
+    }
+}
+
+/// Whether to ask once more, another instance where there is one. A token more does no harm, so the request is sent again
+/// also when the issuer may have seen it.
+fn goes_on(NotGranted { error, .. }: &NotGranted) -> bool {
+    let goes_on = error.retry_advice() != RetryAdvice::Stands;
+    if goes_on {
+        tracing::debug!(%error, "the token endpoint could not be reached");
+    }
+    goes_on
+}
+
+fn uri_at(service: &str, path: &str, instance: Instance) -> Result<Uri, TokenError> {
+    let mut request = Request::new(());
+    *request.uri_mut() = path.parse().map_err(unusable_address)?;
+    let target = Target::new(service, instance);
+    target.apply_to(&mut request).map_err(unusable_address)?;
+    Ok(request.into_parts().0.uri)
+}
+
+fn no_instance(refusal: Refusal) -> TokenError {
+    match refusal {
+        Refusal::NoInstance(error) => TokenError::NoInstance(error),
+        // Without breakers and without entering the bulkhead there is no other refusal.
+        Refusal::BreakerOpen { service, .. } | Refusal::BulkheadFull { service } => {
+            TokenError::NoInstance(DiscoverError::no_instance(&service))
+        }
     }
 }
 

@@ -5,12 +5,15 @@ mod dns;
 mod fixed;
 mod instance;
 mod instances;
+mod outage_memory;
 
+pub(crate) use discover::DEFAULT_OUTAGE_MEMORY;
 pub use discover::{Discover, DiscoverError};
 pub use dns::DnsDiscovery;
 pub use fixed::StaticDiscovery;
 pub use instance::{Instance, InvalidInstance};
 pub use instances::Instances;
+pub use outage_memory::OutageMemory;
 
 #[cfg(test)]
 mod tests;

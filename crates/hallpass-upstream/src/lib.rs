@@ -2,7 +2,7 @@
 //!
 //! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] and [`DnsDiscovery`] are two sources.
 //! * [`Upstream`] is one service: it chooses an instance for each attempt, with a circuit breaker and a bulkhead each,
-//!   and goes on with the instances that it knew while discovery is down.
+//!   and goes on for some minutes with the instances that it knew while discovery is down.
 //! * [`next_step`] says whether a request is sent again, and when, within a [`RetryBudget`]; it goes by the [`Outcome`]
 //!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
@@ -48,12 +48,14 @@ mod settings;
 mod target;
 mod transport;
 mod upstream;
+mod walk;
 
 pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;
 pub use discovery::{
-    Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, StaticDiscovery,
+    Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, OutageMemory,
+    StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
@@ -67,3 +69,4 @@ pub use transport::{
     TransportFuture,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};
+pub use walk::{Walk, WalkError};

@@ -5,28 +5,50 @@ mod retry;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
 
-use crate::discovery::{Instance, StaticDiscovery};
+use crate::discovery::{DEFAULT_OUTAGE_MEMORY, Instance, StaticDiscovery};
 
 pub use breaker::BreakerSettings;
 pub use retry::RetrySettings;
 pub use tls::TlsSettings;
 
-const KEYS: &[Key] = &[Key::new(
-    "static",
-    Kind::NamedTexts {
-        what: "`host:port`, or `https://host:port` where the instance speaks TLS",
-    },
-    "Instances of each service, by its name. A name with dots stands in brackets: `\"[a.b]\"`.",
-)];
+const KEYS: &[Key] = &[
+    Key::new(
+        "static",
+        Kind::NamedTexts {
+            what: "`host:port`, or `https://host:port` where the instance speaks TLS",
+        },
+        "Instances of each service, by its name, whose case does not count. A name with dots stands in brackets: \
+        `\"[a.b]\"`.",
+    ),
+    Key::new(
+        "outage-memory-seconds",
+        Kind::seconds(0, 3_600),
+        "For how long the last known instances of a service go on while a discovery that the code brings (DNS) does not \
+        answer. That it answers `no instance` counts at once.",
+    )
+    .or("300"),
+];
 
 /// `discovery`: where the services live.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoverySettings {
-    /// `static`: service name to its instances.
+    /// `static`: service name, in lower case, to its instances.
     pub instances: BTreeMap<String, Vec<Instance>>,
+    /// `outage-memory-seconds`: for how long the last known instances go on while discovery does not answer.
+    pub outage_memory: Duration,
+}
+
+impl Default for DiscoverySettings {
+    fn default() -> Self {
+        Self {
+            instances: BTreeMap::new(),
+            outage_memory: DEFAULT_OUTAGE_MEMORY,
+        }
+    }
 }
 
 impl Configuration for DiscoverySettings {
@@ -43,9 +65,21 @@ impl DiscoverySettings {
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let message = "is not an address of an instance; write host:port or https://host:port";
         let parse = |text: &str| text.parse::<Instance>().map_err(|_| message);
-        let instances = section.named_texts("static", parse);
+        let listed = section.named_texts("static", parse);
+        let outage_memory = section.seconds("outage-memory-seconds");
+        let mut instances = BTreeMap::new();
+        for (service, addresses) in listed? {
+            let message = "names a service twice: the case of letters does not count";
+            if instances
+                .insert(service.to_ascii_lowercase(), addresses)
+                .is_some()
+            {
+                section.problem("static", message);
+            }
+        }
         Some(Self {
-            instances: instances?,
+            instances,
+            outage_memory: outage_memory?,
         })
     }
 }
@@ -122,7 +156,19 @@ mod tests {
         });
         DiscoverySettings {
             instances: listed.collect(),
+            ..DiscoverySettings::default()
         }
+    }
+
+    #[test]
+    fn names_of_services_that_differ_by_case_alone_are_one_service() {
+        let upper = load("hallpass: { discovery: { static: { SERVICE-AUTH: ['a:1'] } } }").unwrap();
+        assert!(upper.instances.contains_key("service-auth"));
+        let twice = "hallpass: { discovery: { static: { Orders: ['a:1'], orders: ['b:1'] } } }";
+        assert_eq!(
+            load(twice).unwrap_err(),
+            ["1:26: discovery.static: names a service twice: the case of letters does not count"]
+        );
     }
 
     #[tokio::test]

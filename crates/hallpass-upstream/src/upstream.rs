@@ -73,9 +73,9 @@ impl Default for UpstreamSettings {
 ///
 /// One value per service and process, shared by all that call it, so that a breaker knows of all their calls.
 ///
-/// The last instances that discovery gave go on while it is down or says that there are none: calls to those that are
-/// really gone fail with a connection error, which retry and breaker handle, and calls to those that live go on. They
-/// have no end.
+/// While discovery does not answer, the instances that it gave last go on, for [`Discover::outage_memory`] (5 minutes):
+/// calls to those that are gone fail with a connection error, which retry and breaker handle. That discovery knows no
+/// instance is an answer, and then there is none: somebody else may have the address by now.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -110,6 +110,10 @@ pub struct Upstream {
 struct Known {
     instances: Instances,
     candidates: Arc<[Candidate]>,
+    /// When discovery last answered.
+    confirmed_at: Duration,
+    /// Who answered the last [walk](Upstream::ask_in_turn).
+    begin_with: Option<Instance>,
 }
 
 /// An instance that may be chosen.
@@ -140,6 +144,8 @@ impl Upstream {
             known: Mutex::new(Known {
                 instances: Instances::none(),
                 candidates: Arc::new([]),
+                confirmed_at: Duration::ZERO,
+                begin_with: None,
             }),
         }
     }
@@ -185,7 +191,7 @@ impl Upstream {
 
     /// Chooses an instance for an attempt: the less busy one of two picked by chance in proportion to their weights,
     /// among those whose breaker lets a call in. Those in `avoid`, where attempts have failed, are chosen only when there
-    /// is no other.
+    /// is no other, and the last of them only when there is nothing else at all.
     ///
     /// # Errors
     /// [`Refusal::NoInstance`] or [`Refusal::BreakerOpen`].
@@ -197,14 +203,42 @@ impl Upstream {
         }
     }
 
-    /// Whether there are other instances than `tried`, among those that were known at the last choice.
+    /// For the first attempt the one to [begin with](Self::begin_with); after that another one, as ever.
+    pub(crate) async fn choose_in_turn(&self, tried: &[Instance]) -> Result<Chosen, Refusal> {
+        if tried.is_empty() {
+            let candidates = self.candidates().await.map_err(Refusal::NoInstance)?;
+            let first = self.known().begin_with.clone();
+            let first = candidates
+                .iter()
+                .find(|candidate| Some(&candidate.state.instance) == first.as_ref());
+            if let Some(state) = first.map(|candidate| &candidate.state)
+                && let Ok(permit) = state.breaker.admit()
+            {
+                return Ok(Chosen::new(&self.name, state, permit));
+            }
+        }
+        self.choose(tried).await
+    }
+
+    /// The next [walk](Self::ask_in_turn) begins with `instance`, which has answered.
+    pub(crate) fn begin_with(&self, instance: Instance) {
+        self.known().begin_with = Some(instance);
+    }
+
+    /// The next walk does not begin with `instance`, which has failed.
+    pub(crate) fn begin_elsewhere(&self, instance: &Instance) {
+        let mut known = self.known();
+        if known.begin_with.as_ref() == Some(instance) {
+            known.begin_with = None;
+        }
+    }
+
+    /// How many instances there are beside those in `tried`, among those that were known at the last choice.
     #[must_use]
-    pub fn knows_others_than(&self, tried: &[Instance]) -> bool {
+    pub fn others_than(&self, tried: &[Instance]) -> usize {
         let known = self.known();
-        known
-            .instances
-            .iter()
-            .any(|instance| !tried.contains(instance))
+        let others = known.instances.iter();
+        others.filter(|instance| !tried.contains(instance)).count()
     }
 
     /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
@@ -233,16 +267,20 @@ impl Upstream {
         let mut refused = |wait: Duration| {
             retry_after = Some(retry_after.map_or(wait, |shortest| shortest.min(wait)));
         };
-        let (mut fit, mut last_resort) = (Vec::with_capacity(candidates.len()), Vec::new());
+        let mut fit = Vec::with_capacity(candidates.len());
+        let (mut tried, mut just_tried) = (Vec::new(), Vec::new());
         for candidate in candidates {
+            let instance = &candidate.state.instance;
             match candidate.state.breaker.refuses() {
                 Some(wait) => refused(wait),
-                None if avoid.contains(&candidate.state.instance) => last_resort.push(candidate),
+                None if avoid.last() == Some(instance) => just_tried.push(candidate),
+                None if avoid.contains(instance) => tried.push(candidate),
                 None => fit.push(candidate),
             }
         }
-        while let Some(candidate) =
-            take_less_busy(&mut fit).or_else(|| take_less_busy(&mut last_resort))
+        while let Some(candidate) = take_less_busy(&mut fit)
+            .or_else(|| take_less_busy(&mut tried))
+            .or_else(|| take_less_busy(&mut just_tried))
         {
             let state = &candidate.state;
             // Between the look above and this, another call may have taken the last permit.
@@ -260,10 +298,9 @@ impl Upstream {
     async fn candidates(&self) -> Result<Arc<[Candidate]>, DiscoverError> {
         let instances = match &self.address {
             Address::LoadBalanced(service) => match self.discovery.instances(service).await {
-                Ok(instances) if !instances.is_empty() => instances,
-                // Down, or for the moment it knows nobody: the last known instances go on, and their breakers say
-                // which of them are really gone.
-                answer => return self.last_known(answer),
+                Ok(instances) => instances,
+                Err(DiscoverError::NoInstance { .. }) => Instances::none(),
+                Err(error @ DiscoverError::Unavailable { .. }) => return self.last_known(error),
             },
             Address::Fixed(instance) => {
                 let mut known = self.known();
@@ -274,22 +311,34 @@ impl Upstream {
             }
         };
         let mut known = self.known();
+        known.confirmed_at = self.clock.monotonic();
         if known.instances != instances {
             self.replace(&mut known, instances);
+        }
+        if known.candidates.is_empty() {
+            return Err(self.no_instance());
         }
         Ok(Arc::clone(&known.candidates))
     }
 
-    fn last_known(
-        &self,
-        answer: Result<Instances, DiscoverError>,
-    ) -> Result<Arc<[Candidate]>, DiscoverError> {
-        let candidates = Arc::clone(&self.known().candidates);
-        if candidates.is_empty() {
-            answer?;
-            return Err(DiscoverError::no_instance(&self.name));
+    /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
+    fn last_known(&self, error: DiscoverError) -> Result<Arc<[Candidate]>, DiscoverError> {
+        let mut known = self.known();
+        let silent = self.clock.monotonic().saturating_sub(known.confirmed_at);
+        if silent > self.discovery.outage_memory() && !known.candidates.is_empty() {
+            self.replace(&mut known, Instances::none());
         }
-        Ok(candidates)
+        if known.candidates.is_empty() {
+            return Err(error);
+        }
+        Ok(Arc::clone(&known.candidates))
+    }
+
+    fn no_instance(&self) -> DiscoverError {
+        match &self.address {
+            Address::LoadBalanced(service) => DiscoverError::no_instance(service),
+            Address::Fixed(_) => DiscoverError::no_instance(&self.name),
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -312,10 +361,8 @@ impl Upstream {
                 self.observer.instance_left(gone);
             }
         }
-        *known = Known {
-            instances,
-            candidates,
-        };
+        known.instances = instances;
+        known.candidates = candidates;
     }
 
     fn new_state(&self, instance: &Instance) -> Arc<InstanceState> {

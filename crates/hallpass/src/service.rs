@@ -12,7 +12,7 @@ use hallpass_feign::Feign;
 use hallpass_listen::HttpServer;
 #[cfg(feature = "resource")]
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
-use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
+use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
 
 use tokio::net::TcpListener;
 
@@ -52,8 +52,7 @@ struct Shared {
     /// Those in effect. Locked while others are taken, so that two at once do not mix.
     settings: Mutex<Settings>,
     network: Network,
-    /// The addresses of `discovery.static`, unless the service brings a discovery of its own.
-    listed: Option<Arc<StaticDiscovery>>,
+    addresses: Addresses,
     tokens: AuthTokenService,
     #[cfg(feature = "feign")]
     feign: Feign,
@@ -62,6 +61,15 @@ struct Shared {
     reloads: ReloadMetrics,
     plain_http: PlainHttpMetric,
     tls: ServiceTls,
+}
+
+/// What of the section `discovery` counts.
+#[derive(Debug)]
+enum Addresses {
+    /// `static`.
+    Listed(Arc<StaticDiscovery>),
+    /// `outage-memory-seconds`: the service brings a discovery of its own.
+    Found(Arc<OutageMemory>),
 }
 
 impl Hallpass {
@@ -225,8 +233,9 @@ impl Hallpass {
         shared.resource_servers.apply(&settings.security)?;
         shared.tls.apply(settings)?;
         shared.tokens.apply(&settings.internal_token)?;
-        if let Some(listed) = &shared.listed {
-            listed.apply(&settings.discovery);
+        match &shared.addresses {
+            Addresses::Listed(listed) => listed.apply(&settings.discovery),
+            Addresses::Found(found) => found.set(settings.discovery.outage_memory),
         }
         Ok(())
     }

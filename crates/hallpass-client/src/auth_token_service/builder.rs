@@ -105,7 +105,8 @@ impl AuthTokenServiceBuilder {
         self
     }
 
-    /// Finds the instances of `lb://` token endpoints; the last known ones go on while it fails.
+    /// Finds the instances of `lb://` token endpoints; the last known ones go on for some minutes while it fails. One that
+    /// answers is asked again the next time.
     /// Default: none, `lb://` endpoints have no address.
     #[must_use]
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {

@@ -179,6 +179,34 @@ async fn a_token_comes_from_an_instance_behind_a_service_name() {
     assert_eq!(server.requests(), 4);
 }
 
+/// Takes connections and never answers.
+async fn serve_silence() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_issuer_instance_that_never_answers_keeps_no_token_away() {
+    let server = TokenServer::start().await;
+    for _ in 0..6 {
+        let both = [serve_silence().await, server.address];
+        let instances = both.map(|address| address.try_into().unwrap());
+        let known = StaticDiscovery::new().with("service-auth", instances);
+        let service = client("lb://SERVICE-AUTH/oauth2/token")
+            .discovery(Arc::new(known))
+            .fetch_timeout(Duration::from_secs(1))
+            .build();
+        assert!(handle(&service).token().await.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn a_service_name_that_nobody_knows_is_a_clear_error() {
     let service = client("lb://service-auth/oauth2/token")

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
-    Address, Body, CollectError, EndpointUrl, HttpTransport, Network, Upstream, UpstreamSettings,
+    Address, Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream,
+    UpstreamSettings, Walk, WalkError,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -143,26 +144,31 @@ impl HttpKeys {
         &self.url
     }
 
-    /// Asks the issuer; behind `lb://`, up to three instances. The caller limits the time of it all.
-    pub(super) async fn fetch(&self, etag: Option<&HeaderValue>) -> Result<Fetched, KeysError> {
+    /// Asks the issuer; behind `lb://`, up to three instances, which share the time `limit`.
+    pub(super) async fn fetch(
+        &self,
+        etag: Option<&HeaderValue>,
+        limit: Duration,
+    ) -> Result<Fetched, KeysError> {
         let (upstream, path) = match (&self.url, &self.upstream) {
             (EndpointUrl::LoadBalanced { path, .. }, Some(upstream)) => (upstream, path),
             (url, _) => return self.fetch_from(&url.to_string(), etag).await,
         };
-        let mut tried = Vec::with_capacity(MAX_INSTANCES_TRIED);
-        loop {
-            let chosen = upstream.choose(&tried).await;
-            let chosen = chosen.map_err(|error| KeysError::Discovery(error.to_string()))?;
-            tried.push(chosen.instance().clone());
-            let address = format!("{}{path}", chosen.instance());
-            let error = match self.fetch_from(&address, etag).await {
-                Ok(fetched) => return Ok(fetched),
-                Err(error) => error,
-            };
-            if tried.len() == MAX_INSTANCES_TRIED || !upstream.knows_others_than(&tried) {
-                return Err(error);
-            }
-        }
+        let walk = Walk {
+            within: limit,
+            attempts: MAX_INSTANCES_TRIED,
+            again: false,
+        };
+        let ask = |instance: Instance| async move {
+            self.fetch_from(&format!("{instance}{path}"), etag).await
+        };
+        // Whatever is wrong with what one instance serves, another one may serve it right.
+        let fetched = upstream.ask_in_turn(walk, ask, |_| true).await;
+        fetched.map_err(|error| match error {
+            WalkError::Failed(error) => error,
+            WalkError::TooLong => KeysError::Timeout { limit },
+            WalkError::Refused(refusal) => KeysError::Discovery(refusal.to_string()),
+        })
     }
 
     async fn fetch_from(

@@ -70,7 +70,10 @@ impl Shared {
 
     async fn fetch(&self, previous: Option<&KeySnapshot>) -> Result<Fetched, KeysError> {
         match &self.origin {
-            Origin::Http(keys) => keys.fetch(previous.and_then(|it| it.etag.as_ref())).await,
+            Origin::Http(keys) => {
+                let etag = previous.and_then(|it| it.etag.as_ref());
+                keys.fetch(etag, self.limits.fetch_timeout).await
+            }
             Origin::File(path) => read_file(path.clone()).await,
             Origin::Fixed => Ok(Fetched::unchanged(None)),
         }

@@ -41,6 +41,30 @@ async fn keys_behind_a_service_name_come_from_an_instance_that_answers() {
     );
 }
 
+/// The first instance takes connections and never answers.
+#[tokio::test]
+async fn an_instance_that_never_answers_takes_no_keys_away() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let (silent, alive) = (
+        FakeIssuer::start(Behaviour::Hang).await,
+        FakeIssuer::start(Behaviour::keys(forge.keys())).await,
+    );
+    for _ in 0..8 {
+        let instances: [Instance; 2] =
+            [silent.address, alive.address].map(|it| it.to_string().parse().unwrap());
+        let discover = Arc::new(StaticDiscovery::new().with("service-auth", instances));
+        let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
+        let network = Network::new(HttpTransport::new().unwrap(), discover, clock.clone());
+        let limits = KeyLimits {
+            fetch_timeout: Duration::from_secs(1),
+            ..KeyLimits::default()
+        };
+        let keys = KeySource::http(url, &network, limits);
+        assert!(keys.load().await.is_ok());
+    }
+}
+
 /// Gives an response once and is down from then on.
 #[derive(Debug)]
 struct DownAfterOne {

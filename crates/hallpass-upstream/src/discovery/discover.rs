@@ -2,20 +2,32 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 
 use super::instances::Instances;
 
+/// Default of [`Discover::outage_memory`].
+pub(crate) const DEFAULT_OUTAGE_MEMORY: Duration = Duration::from_secs(300);
+
 /// Finds the instances of a service.
 pub trait Discover: fmt::Debug + Send + Sync + 'static {
-    /// The instances of `service` that should answer now, in no particular order. Never empty when `Ok`.
+    /// The instances of `service` that should answer now, in no particular order. The case of letters in a name does not
+    /// count.
     ///
-    /// Called once per call, so an implementation answers from memory and watches its source in the
-    /// background. What it says is not final: [`Upstream`](crate::Upstream) goes on with the last instances that it was
-    /// told while an implementation fails or knows none.
+    /// Called once per call, so an implementation answers from memory and watches its source in the background. It must
+    /// not answer from memory when its source has been silent for long: that is [`DiscoverError::Unavailable`], upon
+    /// which [`Upstream`](crate::Upstream) goes on for [`outage_memory`](Self::outage_memory) with what it was told
+    /// last. An empty list and [`DiscoverError::NoInstance`] are final: nobody is called any more.
     fn instances<'a>(&'a self, service: &'a str)
     -> BoxFuture<'a, Result<Instances, DiscoverError>>;
+
+    /// For how long after its last answer the instances go on while it is unavailable: long enough for a restart of the
+    /// source, short enough that an address does not belong to somebody else by then. Default 5 minutes.
+    fn outage_memory(&self) -> Duration {
+        DEFAULT_OUTAGE_MEMORY
+    }
 }
 
 /// Why a service has no address.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use tokio::time::Instant;
 use super::discover::{Discover, DiscoverError};
 use super::instance::Instance;
 use super::instances::Instances;
+use crate::resolver::{LookUpError, Resolver};
 
 /// Longest wait for one look-up.
 const DNS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for which the answer of a look-up is used before the next one is made.
 const DNS_AGE: Duration = Duration::from_secs(5);
-/// More addresses than this are ignored.
-const MAX_ADDRESSES: usize = 256;
+/// Time after which nobody is given the last answer any more while the next one is waited for.
+const DNS_MAX_AGE: Duration = Duration::from_secs(30);
 /// Most services remembered; further ones are looked up for each call.
 const MAX_REMEMBERED_SERVICES: usize = 4096;
 
@@ -28,16 +30,20 @@ const MAX_REMEMBERED_SERVICES: usize = 4096;
 /// Over http every address of the name is an instance of its own (a headless service of Kubernetes gives
 /// one per pod). Over https the name itself is the one instance, because certificates are made for names.
 ///
-/// An answer older than 5 s still serves while one look-up in the background replaces it, so only
-/// the first calls to a service wait for the resolver, and a resolver that is down goes unnoticed
-/// afterwards. The records' own time to live is not seen here.
+/// An answer older than 5 s still serves while one look-up in the background replaces it, so the first calls to a service
+/// wait for the resolver, and then only those after a pause of 30 s. The records' own time to live is not seen here. That
+/// a name has no address is an answer as well: [`DiscoverError::NoInstance`]. A resolver that does not answer is
+/// [`DiscoverError::Unavailable`].
 ///
-/// A look-up takes at most 1 s. At most 256 addresses of a name are used, and the answers for at most 4096 names are kept.
+/// Each name is looked up once at a time, with at most 16 names at a time; a caller waits for at most 1 s, and what came of
+/// a look-up, be it nothing, is not asked again within 2 s. At most 256 addresses of a name are used, and the answers for
+/// at most 4096 names are kept.
 #[derive(Clone)]
 pub struct DnsDiscovery {
     scheme: Scheme,
     port: u16,
     suffix: Option<Box<str>>,
+    resolver: Resolver,
     known: Arc<Mutex<HashMap<Box<str>, Known>>>,
 }
 
@@ -45,6 +51,8 @@ struct Known {
     instances: Instances,
     /// When the last look-up began, failed or not.
     asked: Instant,
+    /// When the last one brought these.
+    answered: Instant,
 }
 
 impl DnsDiscovery {
@@ -72,6 +80,7 @@ impl DnsDiscovery {
             scheme,
             port,
             suffix: None,
+            resolver: Resolver::system(),
             known: Arc::default(),
         }
     }
@@ -84,6 +93,7 @@ impl DnsDiscovery {
     }
 
     async fn find(&self, service: &str) -> Result<Instances, DiscoverError> {
+        let service = &*service.to_ascii_lowercase();
         let host = self.host(service);
         if self.scheme == Scheme::HTTPS {
             let named = format!("https://{host}:{}", self.port).parse::<Instance>();
@@ -111,6 +121,9 @@ impl DnsDiscovery {
     fn recall(&self, service: &str) -> Option<(Instances, bool)> {
         let mut known = self.known();
         let entry = known.get_mut(service)?;
+        if entry.answered.elapsed() >= DNS_MAX_AGE {
+            return None;
+        }
         let is_due = entry.asked.elapsed() >= DNS_AGE;
         if is_due {
             entry.asked = Instant::now();
@@ -120,27 +133,32 @@ impl DnsDiscovery {
 
     async fn look_up(&self, service: &str, host: String) -> Result<Instances, DiscoverError> {
         let asked = Instant::now();
-        let answer =
-            tokio::time::timeout(DNS_TIMEOUT, tokio::net::lookup_host((host, self.port))).await;
-        let addresses = match answer {
-            Err(_) => {
-                let reason = "the name server took too long";
-                return Err(DiscoverError::unavailable(service, reason));
+        let addresses = match self.resolver.resolve(&host, DNS_TIMEOUT).await {
+            Ok(addresses) => addresses,
+            Err(LookUpError::NoSuchName) => {
+                self.known().remove(service);
+                return Err(DiscoverError::no_instance(service));
             }
-            Ok(Err(error)) => return Err(DiscoverError::unavailable(service, error)),
-            Ok(Ok(addresses)) => addresses,
+            Err(error) => return Err(DiscoverError::unavailable(service, error)),
         };
         let instances: Instances = addresses
-            .filter_map(|address| Instance::try_from(address).ok())
-            .take(MAX_ADDRESSES)
+            .iter()
+            .filter_map(|address| SocketAddr::new(*address, self.port).try_into().ok())
+            .collect::<Vec<Instance>>()
+            .into_iter()
             .collect();
-        if instances.is_empty() {
-            return Err(DiscoverError::no_instance(service));
-        }
         let mut known = self.known();
+        if known.len() >= MAX_REMEMBERED_SERVICES {
+            known.retain(|_, known| known.answered.elapsed() < DNS_MAX_AGE);
+        }
         if known.len() < MAX_REMEMBERED_SERVICES || known.contains_key(service) {
-            let instances = instances.clone();
-            known.insert(service.into(), Known { instances, asked });
+            let (instances, answered) = (instances.clone(), Instant::now());
+            let entry = Known {
+                instances,
+                asked,
+                answered,
+            };
+            known.insert(service.into(), entry);
         }
         drop(known);
         Ok(instances)
@@ -173,6 +191,7 @@ impl Discover for DnsDiscovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::resolver::tests::{Reply, Scripted};
 
     fn service() -> &'static str {
         "localhost"
@@ -208,10 +227,44 @@ mod tests {
         assert_eq!(discovery.instances(service()).await.unwrap(), found);
     }
 
-    #[tokio::test]
-    async fn a_name_that_does_not_resolve_is_an_error_and_is_not_remembered() {
-        let discovery = DnsDiscovery::http(80).with_suffix("invalid");
-        assert!(discovery.instances("orders").await.is_err());
-        assert!(discovery.known().is_empty());
+    fn scripted() -> (Scripted, DnsDiscovery) {
+        let names = Scripted::default();
+        let discovery = DnsDiscovery {
+            resolver: names.resolver(),
+            ..DnsDiscovery::http(80)
+        };
+        (names, discovery)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_has_asked_for_lately_is_not_given_out_again() {
+        let (names, discovery) = scripted();
+        names.set("orders", Reply::Addresses(&["10.0.0.1"]));
+        let old = discovery.instances("ORDERS").await.unwrap();
+        names.set("orders", Reply::Addresses(&["10.0.0.2"]));
+        tokio::time::advance(Duration::from_secs(24 * 60 * 60)).await;
+        assert_ne!(discovery.instances("orders").await.unwrap(), old);
+        names.set("orders", Reply::Hangs);
+        tokio::time::advance(DNS_MAX_AGE).await;
+        let error = discovery.instances("orders").await.unwrap_err();
+        assert!(
+            matches!(error, DiscoverError::Unavailable { .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_a_name_has_no_address_any_more_is_an_answer() {
+        let (names, discovery) = scripted();
+        names.set("orders", Reply::Addresses(&["10.0.0.1"]));
+        discovery.instances("orders").await.unwrap();
+        names.set("orders", Reply::Fails("Name or service not known"));
+        tokio::time::advance(DNS_AGE).await;
+        // The first that asks has the last answer and starts a look-up.
+        discovery.instances("orders").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let nobody = DiscoverError::no_instance("orders");
+        assert_eq!(discovery.instances("orders").await, Err(nobody));
+        assert_eq!(names.asked(), 2, "it is remembered for a moment");
     }
 }

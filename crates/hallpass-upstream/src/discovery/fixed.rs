@@ -60,7 +60,7 @@ impl StaticDiscovery {
 
     fn with_list(self, service: &str, instances: Instances) -> Self {
         let mut services = self.services.into_inner();
-        Arc::make_mut(&mut services).insert(service.into(), instances);
+        Arc::make_mut(&mut services).insert(service.to_ascii_lowercase().into(), instances);
         Self {
             services: ArcSwap::new(services),
         }
@@ -72,7 +72,11 @@ impl Discover for StaticDiscovery {
         &'a self,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let found = match self.services.load().get(service) {
+        let services = self.services.load();
+        let found = services.get(service);
+        // Names compare without case, and most are written in lower case.
+        let found = found.or_else(|| services.get(service.to_ascii_lowercase().as_str()));
+        let found = match found {
             Some(instances) if !instances.is_empty() => Ok(instances.clone()),
             _ => Err(DiscoverError::no_instance(service)),
         };

@@ -7,7 +7,7 @@ use futures_core::future::BoxFuture;
 use hallpass_clock::ManualClock;
 
 use super::{Address, Chosen, Upstream, UpstreamSettings};
-use crate::discovery::{Discover, DiscoverError, Instance, Instances};
+use crate::discovery::{Discover, DiscoverError, Instance, Instances, OutageMemory};
 use crate::outcome::Refusal;
 
 /// `None`: it is down.
@@ -216,15 +216,62 @@ async fn instances_come_and_go_and_those_that_stay_keep_their_breaker() {
 }
 
 #[tokio::test]
-async fn the_last_known_instances_go_on_while_discovery_is_down_or_knows_none() {
+async fn that_there_is_no_instance_is_an_answer_and_nobody_is_called() {
+    let fixture = upstream(&[1]);
+    fixture.choose().await;
+    fixture.registry.set(&[]);
+    let nobody = Refusal::NoInstance(DiscoverError::no_instance("logistics-service"));
+    assert_eq!(fixture.upstream.choose(&[]).await.unwrap_err(), nobody);
+    // Nor is the withdrawn one called when discovery goes down after that.
+    fixture.registry.fail();
+    assert!(fixture.upstream.choose(&[]).await.is_err());
+    fixture.registry.set(&[2]);
+    assert_eq!(*fixture.choose().await.instance(), instance(2));
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_discovery_that_is_down_has_an_end() {
     let fixture = upstream(&[1]);
     fixture.choose().await;
     fixture.registry.fail();
+    fixture.clock.advance(Duration::from_secs(300));
     assert_eq!(*fixture.choose().await.instance(), instance(1));
-    fixture.registry.set(&[]);
-    assert_eq!(*fixture.choose().await.instance(), instance(1));
+    fixture.clock.advance(Duration::from_secs(1));
+    let error = fixture.upstream.choose(&[]).await.unwrap_err();
+    assert!(matches!(
+        error,
+        Refusal::NoInstance(DiscoverError::Unavailable { .. })
+    ));
     fixture.registry.set(&[2]);
     assert_eq!(*fixture.choose().await.instance(), instance(2));
+}
+
+#[tokio::test]
+async fn how_long_an_outage_of_discovery_is_bridged_can_be_set() {
+    let registry = Registry::default();
+    registry.set(&[1]);
+    let clock = Arc::new(ManualClock::default());
+    let short = OutageMemory::new(Arc::new(registry.clone()), Duration::from_secs(10));
+    let discovery = Arc::new(short);
+    let address = Address::LoadBalanced("logistics-service".into());
+    let upstream = Upstream::new("it", address, discovery.clone(), clock.clone());
+    upstream.choose(&[]).await.unwrap();
+    registry.fail();
+    clock.advance(Duration::from_secs(11));
+    discovery.set(Duration::from_secs(60));
+    assert!(upstream.choose(&[]).await.is_ok());
+    discovery.set(Duration::from_secs(10));
+    assert!(upstream.choose(&[]).await.is_err());
+}
+
+#[tokio::test]
+async fn when_all_have_failed_the_last_one_is_the_last_to_be_tried_again() {
+    let fixture = upstream(&[1, 2]);
+    for _ in 0..50 {
+        let tried = [instance(1), instance(2)];
+        let chosen = fixture.upstream.choose(&tried).await.unwrap();
+        assert_eq!(*chosen.instance(), instance(1));
+    }
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@ use hallpass_clock::{Clock, SystemClock};
 use hallpass_feign::{Feign, FinishedCall};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
-use hallpass_upstream::{Discover, HttpTransport, Network, StaticDiscovery};
+use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
 
 use super::tls::ServiceTls;
-use super::{Hallpass, Shared};
+use super::{Addresses, Hallpass, Shared};
 use crate::metrics::PlainHttpMetric;
 use crate::reload::ReloadMetrics;
 use crate::{Error, Settings};
@@ -52,7 +52,8 @@ impl HallpassBuilder<'_> {
         self
     }
 
-    /// Finds instances in place of `discovery.static`.
+    /// Finds instances in place of `discovery.static`. While it does not answer, those it gave last go on for
+    /// `discovery.outage-memory-seconds`.
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
         self.discovery = Some(discovery);
         self
@@ -82,9 +83,13 @@ impl HallpassBuilder<'_> {
         let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
         let (tls, transport) = ServiceTls::load(settings, self.transport, &clock)?;
         let listed = Arc::new(StaticDiscovery::from_settings(&settings.discovery));
-        let (discovery, listed) = match self.discovery {
-            Some(discovery) => (discovery, None),
-            None => (Arc::clone(&listed) as Arc<dyn Discover>, Some(listed)),
+        let memory = settings.discovery.outage_memory;
+        let (discovery, addresses): (Arc<dyn Discover>, _) = match self.discovery {
+            Some(discovery) => {
+                let discovery = Arc::new(OutageMemory::new(discovery, memory));
+                (Arc::clone(&discovery) as _, Addresses::Found(discovery))
+            }
+            None => (Arc::clone(&listed) as _, Addresses::Listed(listed)),
         };
         let network = Network::new(transport, discovery, clock);
         let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
@@ -97,7 +102,7 @@ impl HallpassBuilder<'_> {
             resource_servers: ResourceServers::default(),
             settings: Mutex::new(settings.clone()),
             network,
-            listed,
+            addresses,
             tokens,
             reloads,
             plain_http: PlainHttpMetric::new(plain_http),
