@@ -29,6 +29,8 @@ pub(crate) struct OngoingCall {
     /// Longest response, in bytes.
     pub(crate) max_response_bytes: usize,
     attempts: AtomicU32,
+    /// The instances of all attempts, each once, the last one last. As many as there are attempts at most.
+    tried: Mutex<Vec<Instance>>,
     last_attempt: Mutex<LastAttempt>,
 }
 
@@ -62,6 +64,7 @@ impl OngoingCall {
             reading,
             max_response_bytes,
             attempts: AtomicU32::new(0),
+            tried: Mutex::default(),
             last_attempt: Mutex::default(),
         }
     }
@@ -69,6 +72,10 @@ impl OngoingCall {
     /// Notes that an attempt begins, and forgets the one before.
     pub(crate) fn begin_attempt(&self, instance: &Instance) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
+        let mut tried = self.locked_tried();
+        tried.retain(|before| before != instance);
+        tried.push(instance.clone());
+        drop(tried);
         self.note(|attempt| {
             *attempt = LastAttempt {
                 instance: Some(instance.clone()),
@@ -108,14 +115,18 @@ impl OngoingCall {
         self.locked().clone()
     }
 
-    /// Where the last attempt went.
-    pub(crate) fn last_instance(&self) -> Option<Instance> {
-        self.locked().instance.clone()
+    /// Where the attempts so far went, the last one last.
+    pub(crate) fn tried(&self) -> Vec<Instance> {
+        self.locked_tried().clone()
     }
 
     /// When the last attempt was handed to the transport.
     pub(crate) fn sent_at(&self) -> Option<Duration> {
         self.locked().sent_at
+    }
+
+    fn locked_tried(&self) -> MutexGuard<'_, Vec<Instance>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn locked(&self) -> MutexGuard<'_, LastAttempt> {

@@ -5,8 +5,11 @@
 //! what comes of them.
 //!
 //! What counts: no response, a broken response, a deadline that ran out and 5xx are failures; every other response is a
-//! success. A call that never reached the instance (no token, host refused) and a call whose caller went away before
-//! its deadline count for nothing and give their permit back.
+//! success. A call that never reached the instance (no token, host refused) counts for nothing and gives its permit back.
+//!
+//! So does a call whose caller went away before its deadline: a caller in a hurry says nothing about the instance. Only
+//! many of them in a row open it, without a good response between them, because an instance that hangs looks like that
+//! when all its callers are in a hurry. Of calls that are under way together one counts.
 
 mod circuit;
 mod window;
@@ -46,6 +49,7 @@ impl Breaker {
         let settings = BreakerSettings {
             window: settings.window.max(1),
             half_open_calls: settings.half_open_calls.max(1),
+            abandoned_calls: settings.abandoned_calls.max(1),
             ..settings
         };
         Self {
@@ -127,6 +131,14 @@ impl Permit {
             };
             let now = breaker.clock.monotonic();
             breaker.with(|circuit| circuit.settle(admitted, outcome, now));
+        }
+    }
+
+    /// Ends a call, sent at `sent_at` of the clock, whose caller has gone before a response came.
+    pub(crate) fn abandon(mut self, sent_at: Duration) {
+        if let Some(Open { breaker, admitted }) = self.0.take() {
+            let now = breaker.clock.monotonic();
+            breaker.with(|circuit| circuit.abandon(admitted, sent_at, now));
         }
     }
 }

@@ -61,7 +61,7 @@ pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
-pub use retry::{NextStep, RetryBudget, next_step};
+pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
 pub use settings::{BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings};
 pub use target::Target;
 pub use transport::{

@@ -20,26 +20,40 @@ pub enum NextStep {
     BudgetExhausted,
 }
 
-/// What follows attempt number `attempt` (the first is 1) whose `outcome` is known.
+/// What is known of an attempt beside its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttemptMade {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// Whether making the call twice does no harm.
+    pub idempotent: bool,
+    /// Whether there is an instance that the call has not tried.
+    pub elsewhere: bool,
+}
+
+/// What follows an attempt whose `outcome` is known.
 ///
 /// What never reached the callee may be sent again whatever the verb is; what may have reached it only when the call is
-/// `idempotent`. The wait is random below a ceiling that doubles from 25 ms to 1 s, at least as long as the callee wishes, and shorter than
+/// `idempotent`. What never reached one instance goes to the next one, while there is one `elsewhere` that the call has not
+/// tried, at once and without the budget: it is no more work for anybody. Otherwise the wait is random below a ceiling that doubles from 25 ms to 1 s, at least as long as the callee wishes, and shorter than
 /// `left`, the time that the whole call still has. Whether there is a further attempt at all (their number, a body that
 /// can be sent twice) is the caller's to check.
 pub fn next_step(
     outcome: &impl Outcome,
-    idempotent: bool,
-    attempt: u32,
+    made: AttemptMade,
     left: Duration,
     budget: &RetryBudget,
 ) -> NextStep {
     let least = match outcome.retry_advice() {
         RetryAdvice::Stands => return NextStep::Stand,
-        RetryAdvice::MayHaveActed { .. } if !idempotent => return NextStep::Stand,
+        RetryAdvice::MayHaveActed { .. } if !made.idempotent => return NextStep::Stand,
         RetryAdvice::MayHaveActed { after } => after,
+        RetryAdvice::Unsent if made.elsewhere && !left.is_zero() => {
+            return NextStep::RetryAfter(Duration::ZERO);
+        }
         RetryAdvice::Unsent => Duration::ZERO,
     };
-    let wait = backoff::wait(attempt.saturating_sub(1)).max(least);
+    let wait = backoff::wait(made.number.saturating_sub(1)).max(least);
     if wait >= left {
         return NextStep::Stand;
     }
@@ -64,8 +78,16 @@ mod tests {
         RetryBudget::new(Percent::TENTH)
     }
 
+    fn first(idempotent: bool, elsewhere: bool) -> AttemptMade {
+        AttemptMade {
+            number: 1,
+            idempotent,
+            elsewhere,
+        }
+    }
+
     fn is_sent_again(outcome: &impl Outcome, idempotent: bool) -> bool {
-        let next = next_step(outcome, idempotent, 1, LEFT, &budget());
+        let next = next_step(outcome, first(idempotent, false), LEFT, &budget());
         matches!(next, NextStep::RetryAfter(_))
     }
 
@@ -105,7 +127,7 @@ mod tests {
             .headers_mut()
             .insert("retry-after", "7".parse().unwrap());
         let wished = Duration::from_secs(7);
-        let with = |left| next_step(&response, true, 1, left, &budget());
+        let with = |left| next_step(&response, first(true, false), left, &budget());
         assert_eq!(with(LEFT), NextStep::RetryAfter(wished));
         assert_eq!(with(wished), NextStep::Stand);
     }
@@ -114,7 +136,10 @@ mod tests {
     fn without_budget_there_is_no_further_attempt() {
         let unsent = TransportError::new(TransportErrorKind::Connect, "test");
         let nothing = RetryBudget::new(Percent::new(0).unwrap());
-        let next = next_step(&unsent, true, 1, LEFT, &nothing);
+        let next = next_step(&unsent, first(true, false), LEFT, &nothing);
         assert_eq!(next, NextStep::BudgetExhausted);
+        // Going on to another instance is no retry of anybody's work.
+        let elsewhere = next_step(&unsent, first(false, true), LEFT, &nothing);
+        assert_eq!(elsewhere, NextStep::RetryAfter(Duration::ZERO));
     }
 }

@@ -103,9 +103,12 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost
-        // interest, which is not the instance's fault.
+        // interest, which is not the instance's fault unless it happens all the time.
         if self.call.is_over() {
             self.end(true);
+        } else if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.call.sent_at())
+        {
+            admitted.abandon(sent_at);
         }
     }
 }

@@ -33,9 +33,8 @@ impl<L> Choice<L> {
         call: &OngoingCall,
         mut request: Request<Body>,
     ) -> Result<Directed, FeignError> {
-        // The instance of the failed attempt, when this is a retry.
-        let avoid = call.last_instance();
-        let chosen = self.upstream.choose(avoid.as_slice()).await?;
+        // Where the attempts before this one failed.
+        let chosen = self.upstream.choose(&call.tried()).await?;
         call.begin_attempt(chosen.instance());
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())

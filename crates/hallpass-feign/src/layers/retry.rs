@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_upstream::{Body, NextStep, Upstream, next_step, try_clone_request};
+use hallpass_upstream::{AttemptMade, Body, NextStep, Upstream, next_step, try_clone_request};
 use http::Request;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -48,7 +48,12 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
         while let Some(next) = copy.take() {
             let left = call.deadline.saturating_duration_since(Instant::now());
             let budget = rules.upstream.retry_budget();
-            match next_step(&result, call.idempotent, attempt, left, budget) {
+            let made = AttemptMade {
+                number: attempt,
+                idempotent: call.idempotent,
+                elsewhere: rules.upstream.others_than(&call.tried()) > 0,
+            };
+            match next_step(&result, made, left, budget) {
                 NextStep::Stand => return result,
                 NextStep::BudgetExhausted => {
                     rules.metrics.budget_exhausted(rules.client);

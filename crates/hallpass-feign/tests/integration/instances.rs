@@ -154,3 +154,80 @@ async fn an_observer_sees_the_instance_that_answered_in_the_end() {
     assert_eq!(call.instance.as_ref().unwrap().port(), upstream.port());
     assert!(call.elapsed > Duration::ZERO && call.error.is_none() && !call.fallback);
 }
+
+#[tokio::test]
+async fn a_call_goes_on_until_it_finds_the_instance_that_lives() {
+    let well = Upstream::answering(|_, _| r#"{"id":1,"note":""}"#).await;
+    for _ in 0..5 {
+        let dead = [closed_port(), closed_port()];
+        let network = network_of([dead[0].as_str(), dead[1].as_str(), well.address()]);
+        let orders = FeignOrders::new(&Feign::builder(&network).build()).unwrap();
+        for _ in 0..60 {
+            let order = Order {
+                id: 1,
+                note: String::new(),
+            };
+            orders.create(&order).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_avoids_all_instances_that_failed_in_this_call() {
+    let sick = [
+        with_status(StatusCode::SERVICE_UNAVAILABLE).await,
+        with_status(StatusCode::SERVICE_UNAVAILABLE).await,
+    ];
+    let well = with_status(StatusCode::OK).await;
+    let feign = runtime(&[&sick[0], &sick[1], &well]).build();
+    let off = BreakerSettings {
+        enabled: false,
+        ..BreakerSettings::default()
+    };
+    let retry = RetrySettings {
+        max_attempts: 3,
+        budget: Percent::ALL,
+    };
+    let orders = FeignOrders::builder(&feign).breaker(off).retry(retry);
+    let orders = orders.build().unwrap();
+    for _ in 0..8 {
+        orders.remove(1).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_hangs_is_left_alone_though_all_callers_give_up_before_their_deadline() {
+    let silent = Upstream::scripted(|_, _| Box::pin(std::future::pending())).await;
+    let well = with_status(StatusCode::OK).await;
+    let orders = FeignOrders::new(&runtime(&[&silent, &well]).build()).unwrap();
+    let give_up = Duration::from_millis(20);
+    for _ in 0..100 {
+        // Some of these find the one that hangs.
+        let _ = tokio::time::timeout(give_up, orders.remove(1)).await;
+    }
+    let asked = silent.seen().len();
+    assert!((1..=20).contains(&asked), "{asked}");
+    for _ in 0..20 {
+        orders.remove(1).await.unwrap();
+    }
+    assert_eq!(silent.seen().len(), asked);
+}
+
+#[tokio::test]
+async fn callers_in_a_hurry_do_not_eject_an_instance_that_answers_others() {
+    let slow = Upstream::scripted(|_, _| {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            StatusCode::OK.into_response()
+        })
+    })
+    .await;
+    let orders = FeignOrders::new(&runtime(&[&slow]).build()).unwrap();
+    for _ in 0..4 {
+        for _ in 0..10 {
+            let hurried = tokio::time::timeout(Duration::from_millis(2), orders.remove(1));
+            assert!(hurried.await.is_err());
+        }
+        orders.remove(1).await.unwrap();
+    }
+}

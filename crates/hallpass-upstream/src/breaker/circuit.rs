@@ -25,6 +25,15 @@ pub(super) struct Circuit {
     /// Counts the changes of state. A call that was let in before the last change says nothing about
     /// the state after it, so its outcome is dropped.
     generation: u64,
+    abandoned: Abandoned,
+}
+
+/// Calls in a row that were given up before a response came.
+#[derive(Debug, Default)]
+struct Abandoned {
+    calls: u32,
+    /// When the last one of them was given up.
+    at: Duration,
 }
 
 #[derive(Debug)]
@@ -54,6 +63,7 @@ impl Circuit {
             settings,
             state: State::Closed { window },
             generation: 0,
+            abandoned: Abandoned::default(),
         }
     }
 
@@ -98,6 +108,9 @@ impl Circuit {
         if admitted.generation != self.generation {
             return;
         }
+        if !outcome.failed {
+            self.abandoned.calls = 0;
+        }
         match &mut self.state {
             State::Closed { window } => {
                 window.record(outcome);
@@ -121,7 +134,21 @@ impl Circuit {
         }
     }
 
-    /// Gives the permit back without an outcome: the call never reached the instance, or nobody waited for it.
+    /// Gives the permit back of a call that was sent at `sent_at` and whose caller has gone. Of those that were under way
+    /// together only the first one counts: they tell one and the same thing.
+    pub(super) fn abandon(&mut self, admitted: Admitted, sent_at: Duration, now: Duration) {
+        self.release(admitted);
+        if admitted.generation != self.generation || sent_at < self.abandoned.at {
+            return;
+        }
+        self.abandoned.calls = self.abandoned.calls.saturating_add(1);
+        self.abandoned.at = now;
+        if self.abandoned.calls >= self.settings.abandoned_calls {
+            self.open(now);
+        }
+    }
+
+    /// Gives the permit back without an outcome: the call never reached the instance.
     pub(super) fn release(&mut self, admitted: Admitted) {
         if admitted.generation != self.generation {
             return;
@@ -140,6 +167,7 @@ impl Circuit {
     }
 
     fn open(&mut self, now: Duration) {
+        self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Open {
             until: now.saturating_add(self.settings.open),
@@ -147,6 +175,7 @@ impl Circuit {
     }
 
     fn half_open(&mut self) {
+        self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
         self.state = State::HalfOpen {
             permits_left: self.settings.half_open_calls,
@@ -155,6 +184,7 @@ impl Circuit {
     }
 
     fn close(&mut self) {
+        self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
         self.state = State::Closed {
             window: Window::new(self.settings.window),

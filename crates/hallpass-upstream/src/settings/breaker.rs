@@ -25,6 +25,8 @@ pub struct BreakerSettings {
     pub open: Duration,
     /// `half-open-calls`: how many are tried then.
     pub half_open_calls: u32,
+    /// `abandoned-calls`: so many calls in a row that were given up by their callers before any response came open it.
+    pub abandoned_calls: u32,
 }
 
 impl Default for BreakerSettings {
@@ -38,6 +40,7 @@ impl Default for BreakerSettings {
             minimum_calls: 10,
             open: Duration::from_secs(60),
             half_open_calls: 10,
+            abandoned_calls: 20,
         }
     }
 }
@@ -88,6 +91,13 @@ impl BreakerSettings {
             "How many are tried then.",
         )
         .or("10"),
+        Key::new(
+            "abandoned-calls",
+            Kind::count(1, 10_000),
+            "So many calls in a row whose callers gave up before a response came, each sent after the one before was given \
+            up and no good response between them, open it. What callers give up counts for nothing else.",
+        )
+        .or("20"),
     ];
 
     /// Reads such a section.
@@ -100,6 +110,7 @@ impl BreakerSettings {
         let minimum_calls = section.count("minimum-calls");
         let open = section.millis("open-ms");
         let half_open_calls = section.count("half-open-calls");
+        let abandoned_calls = section.count("abandoned-calls");
         if minimum_calls > window && window.is_some() {
             section.problem(
                 "minimum-calls",
@@ -115,6 +126,7 @@ impl BreakerSettings {
             minimum_calls: minimum_calls?,
             open: open?,
             half_open_calls: half_open_calls?,
+            abandoned_calls: abandoned_calls?,
         })
     }
 }

@@ -64,4 +64,11 @@ impl Admitted {
     pub fn settle(self, failed: bool, took: Duration) {
         self.permit.settle(failed, took);
     }
+
+    /// Ends an attempt that went out at `sent_at`, by the upstream's clock, and whose caller has gone before a response
+    /// came. Many of those in a row count against the instance; see
+    /// [`BreakerSettings::abandoned_calls`](crate::BreakerSettings::abandoned_calls).
+    pub fn abandon(self, sent_at: Duration) {
+        self.permit.abandon(sent_at);
+    }
 }

@@ -29,6 +29,7 @@ fn settings() -> BreakerSettings {
         minimum_calls: 4,
         open: Duration::from_secs(30),
         half_open_calls: 3,
+        abandoned_calls: 5,
         enabled: true,
     }
 }
@@ -49,6 +50,54 @@ fn opened() -> Circuit {
     }
     assert_eq!(circuit.state(), BreakerState::Open);
     circuit
+}
+
+fn abandon(circuit: &mut Circuit, from: u64, until: u64) {
+    let admitted = circuit.admit(seconds(from)).unwrap();
+    circuit.abandon(admitted, seconds(from), seconds(until));
+}
+
+#[test]
+fn opens_when_callers_gave_up_many_times_in_a_row_and_nothing_ever_came() {
+    let mut circuit = Circuit::new(settings());
+    for number in 0..5 {
+        assert_eq!(circuit.state(), BreakerState::Closed);
+        abandon(&mut circuit, number, number + 1);
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
+    // And again from half-open.
+    for number in 40..45 {
+        abandon(&mut circuit, number, number + 1);
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn callers_that_gave_up_count_for_nothing_once_a_good_response_has_come() {
+    let mut circuit = Circuit::new(settings());
+    for number in 0..100 {
+        abandon(&mut circuit, number, number + 1);
+        if number % 4 == 3 {
+            call(&mut circuit, GOOD, seconds(number + 1));
+        }
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+}
+
+#[test]
+fn of_calls_that_were_given_up_together_one_counts() {
+    let mut circuit = Circuit::new(settings());
+    let burst: Vec<Admitted> = (0..100)
+        .map(|_| circuit.admit(seconds(0)).unwrap())
+        .collect();
+    for admitted in burst {
+        circuit.abandon(admitted, seconds(0), seconds(1));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    for number in 1..5 {
+        abandon(&mut circuit, number, number + 1);
+    }
+    assert_eq!(circuit.state(), BreakerState::Open);
 }
 
 #[test]
