@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
 
-use crate::discovery::{DEFAULT_OUTAGE_MEMORY, Instance, StaticDiscovery};
+use crate::discovery::{DEFAULT_OUTAGE_MEMORY, Instance, Instances, StaticDiscovery};
 
 pub use breaker::BreakerSettings;
 pub use retry::RetrySettings;
@@ -19,10 +19,11 @@ const KEYS: &[Key] = &[
     Key::new(
         "static",
         Kind::NamedTexts {
-            what: "`host:port`, or `https://host:port` where the instance speaks TLS",
+            what: "`host:port`, or `https://host:port` where the instance speaks TLS; ` weight=3` may follow",
         },
         "Instances of each service, by its name, whose case does not count. A name with dots stands in brackets: \
-        `\"[a.b]\"`.",
+        `\"[a.b]\"`. `10.0.0.1:8080 weight=3` gets three times the calls of an instance without a weight, and one of weight \
+        0 only those that nobody else can take.",
     ),
     Key::new(
         "outage-memory-seconds",
@@ -33,11 +34,14 @@ const KEYS: &[Key] = &[
     .or("300"),
 ];
 
+/// Greatest weight of an instance.
+const MAX_WEIGHT: u32 = 10_000;
+
 /// `discovery`: where the services live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiscoverySettings {
-    /// `static`: service name, in lower case, to its instances.
-    pub instances: BTreeMap<String, Vec<Instance>>,
+    /// `static`: service name, in lower case, to its instances with their weights.
+    pub instances: BTreeMap<String, Instances>,
     /// `outage-memory-seconds`: for how long the last known instances go on while discovery does not answer.
     pub outage_memory: Duration,
 }
@@ -63,15 +67,13 @@ impl Configuration for DiscoverySettings {
 
 impl DiscoverySettings {
     fn read_section(section: &Section<'_>) -> Option<Self> {
-        let message = "is not an address of an instance; write host:port or https://host:port";
-        let parse = |text: &str| text.parse::<Instance>().map_err(|_| message);
-        let listed = section.named_texts("static", parse);
+        let listed = section.named_texts("static", weighted_instance);
         let outage_memory = section.seconds("outage-memory-seconds");
         let mut instances = BTreeMap::new();
         for (service, addresses) in listed? {
             let message = "names a service twice: the case of letters does not count";
             if instances
-                .insert(service.to_ascii_lowercase(), addresses)
+                .insert(service.to_ascii_lowercase(), addresses.into_iter().collect())
                 .is_some()
             {
                 section.problem("static", message);
@@ -84,13 +86,35 @@ impl DiscoverySettings {
     }
 }
 
+/// `host:port`, or `host:port weight=3`.
+fn weighted_instance(text: &str) -> Result<(Instance, u32), &'static str> {
+    let (address, weight) = match text.split_once(char::is_whitespace) {
+        Some((address, weight)) => (address, Some(weight.trim())),
+        None => (text, None),
+    };
+    let address = address.parse().map_err(|_| {
+        "is not an address of an instance; write host:port or https://host:port"
+    })?;
+    let Some(weight) = weight else {
+        return Ok((address, Instances::DEFAULT_WEIGHT));
+    };
+    let weight = weight
+        .strip_prefix("weight=")
+        .and_then(|weight| weight.parse().ok())
+        .filter(|weight| *weight <= MAX_WEIGHT);
+    let weight = weight.ok_or("has more than an address; write host:port weight=3, with a weight up to 10000")?;
+    Ok((address, weight))
+}
+
 impl StaticDiscovery {
     /// The list in the section `discovery` of the configuration.
     #[must_use]
     pub fn from_settings(settings: &DiscoverySettings) -> Self {
         let services = settings.instances.iter();
         services.fold(Self::new(), |known, (service, instances)| {
-            known.with(service, instances.iter().cloned())
+            let weighted = instances.weighted();
+            let owned = weighted.map(|(instance, weight)| (instance.clone(), weight));
+            known.with_weights(service, owned)
         })
     }
 
@@ -151,12 +175,25 @@ mod tests {
 
     fn listing(services: &[(&str, u16)]) -> DiscoverySettings {
         let listed = services.iter().map(|(service, port)| {
-            let instance = format!("127.0.0.1:{port}").parse().unwrap();
-            ((*service).to_owned(), vec![instance])
+            let instance: Instance = format!("127.0.0.1:{port}").parse().unwrap();
+            ((*service).to_owned(), Instances::from_iter([instance]))
         });
         DiscoverySettings {
             instances: listed.collect(),
             ..DiscoverySettings::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_instance_may_be_listed_with_a_weight() {
+        let text = "hallpass: { discovery: { static: { a: ['h:1', 'https://h:2 weight=3', 'h:3  weight=0'] } } }";
+        let discovery = StaticDiscovery::from_settings(&load(text).unwrap());
+        let instances = discovery.instances("a").await.unwrap();
+        let weights: Vec<_> = instances.weighted().map(|(_, weight)| weight).collect();
+        assert_eq!(weights, [1, 3, 0]);
+        for wrong in ["h:1 3", "h:1 weight=-1", "h:1 weight=10001", "h:1 weight=3 x"] {
+            let text = format!("hallpass: {{ discovery: {{ static: {{ a: ['{wrong}'] }} }} }}");
+            assert!(load(&text).unwrap_err()[0].contains("weight=3, with"), "{wrong}");
         }
     }
 
