@@ -73,7 +73,10 @@ impl DiscoverySettings {
         for (service, addresses) in listed? {
             let message = "names a service twice: the case of letters does not count";
             if instances
-                .insert(service.to_ascii_lowercase(), addresses.into_iter().collect())
+                .insert(
+                    service.to_ascii_lowercase(),
+                    addresses.into_iter().collect(),
+                )
                 .is_some()
             {
                 section.problem("static", message);
@@ -92,9 +95,9 @@ fn weighted_instance(text: &str) -> Result<(Instance, u32), &'static str> {
         Some((address, weight)) => (address, Some(weight.trim())),
         None => (text, None),
     };
-    let address = address.parse().map_err(|_| {
-        "is not an address of an instance; write host:port or https://host:port"
-    })?;
+    let address = address
+        .parse()
+        .map_err(|_| "is not an address of an instance; write host:port or https://host:port")?;
     let Some(weight) = weight else {
         return Ok((address, Instances::DEFAULT_WEIGHT));
     };
@@ -102,7 +105,8 @@ fn weighted_instance(text: &str) -> Result<(Instance, u32), &'static str> {
         .strip_prefix("weight=")
         .and_then(|weight| weight.parse().ok())
         .filter(|weight| *weight <= MAX_WEIGHT);
-    let weight = weight.ok_or("has more than an address; write host:port weight=3, with a weight up to 10000")?;
+    let weight = weight
+        .ok_or("has more than an address; write host:port weight=3, with a weight up to 10000")?;
     Ok((address, weight))
 }
 
@@ -191,9 +195,17 @@ mod tests {
         let instances = discovery.instances("a").await.unwrap();
         let weights: Vec<_> = instances.weighted().map(|(_, weight)| weight).collect();
         assert_eq!(weights, [1, 3, 0]);
-        for wrong in ["h:1 3", "h:1 weight=-1", "h:1 weight=10001", "h:1 weight=3 x"] {
+        for wrong in [
+            "h:1 3",
+            "h:1 weight=-1",
+            "h:1 weight=10001",
+            "h:1 weight=3 x",
+        ] {
             let text = format!("hallpass: {{ discovery: {{ static: {{ a: ['{wrong}'] }} }} }}");
-            assert!(load(&text).unwrap_err()[0].contains("weight=3, with"), "{wrong}");
+            assert!(
+                load(&text).unwrap_err()[0].contains("weight=3, with"),
+                "{wrong}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! One service as this process sees it: where its instances are and how each of them is doing.
 
+mod candidate;
 mod chosen;
 mod instance_state;
 mod pick;
@@ -17,6 +18,7 @@ use crate::bulkhead::{Bulkhead, BulkheadSettings};
 use crate::discovery::{Discover, DiscoverError, Instance, Instances};
 use crate::outcome::Refusal;
 use crate::retry::RetryBudget;
+use candidate::{Candidate, less_busy, take_less_busy};
 use instance_state::InstanceState;
 
 pub use chosen::{Admitted, Chosen};
@@ -114,13 +116,6 @@ struct Known {
     confirmed_at: Duration,
     /// Who answered the last [walk](Upstream::ask_in_turn).
     begin_with: Option<Instance>,
-}
-
-/// An instance that may be chosen.
-#[derive(Debug)]
-struct Candidate {
-    state: Arc<InstanceState>,
-    weight: u32,
 }
 
 impl Upstream {
@@ -387,31 +382,6 @@ impl fmt::Debug for Upstream {
             .field("name", &self.name)
             .field("address", &self.address)
             .finish_non_exhaustive()
-    }
-}
-
-/// Takes the less busy one of two candidates picked by chance out of the list.
-fn take_less_busy<'a>(candidates: &mut Vec<&'a Candidate>) -> Option<&'a Candidate> {
-    let (one, other) = pick::two(candidates.iter().map(|candidate| candidate.weight))?;
-    let chosen = less_busy(candidates.get(one)?, candidates.get(other)?);
-    let place = if std::ptr::eq(chosen, *candidates.get(one)?) {
-        one
-    } else {
-        other
-    };
-    Some(candidates.swap_remove(place))
-}
-
-/// The one with fewer calls under way for its weight; the first when they are alike.
-fn less_busy<'a>(one: &'a Candidate, other: &'a Candidate) -> &'a Candidate {
-    // As products: a/b < c/d without fractions. Weight 0 is only compared with weight 0.
-    let load = |candidate: &Candidate, weight: u32| {
-        (candidate.state.in_flight() as u64).saturating_mul(u64::from(weight.max(1)))
-    };
-    if load(other, one.weight) < load(one, other.weight) {
-        other
-    } else {
-        one
     }
 }
 
