@@ -178,3 +178,23 @@ hallpass:
 ";
     insta::assert_debug_snapshot!(problems(text));
 }
+
+#[test]
+fn the_block_of_the_guide_for_spring_resource_servers_is_what_the_real_one_was_tried_with() {
+    use hallpass_issuer::AudienceSettings;
+    let guide = include_str!("../../../../docs/migration-from-spring.md");
+    let heading = "## A Spring resource server that accepts tokens of `hallpass issuer`";
+    let (_, section) = guide.split_once(heading).unwrap();
+    let (_, block) = section.split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let loader = Loader::new("hallpass").text("guide", block);
+    let loaded = loader
+        .environment([("ORDER_SERVICE_SECRET", "s")])
+        .load::<IssuerSettings>();
+    let settings = loaded.unwrap().into_settings();
+    let mut es256 = AudienceSettings::spring("service-billing");
+    es256.algorithm = Some(Algorithm::Es256);
+    let rs256 = AudienceSettings::spring("service-system");
+    assert_eq!(settings.audiences, [rs256, es256]);
+    assert_eq!(settings.clients[0].audiences.len(), 2);
+}
