@@ -18,6 +18,9 @@ use crate::settings::audience::AudienceSettings;
 
 pub(crate) mod audience;
 
+/// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.
+const MIN_USUAL_ANNOUNCE: Duration = Duration::from_secs(60);
+
 /// Shortest secret that may be called generated, in bytes.
 const MIN_GENERATED_BYTES: usize = 32;
 
@@ -91,7 +94,7 @@ const KEYS: &[Key] = &[
         "How long a new or imported key is published before it signs, so that verifiers know it by then; until then the \
         key before it signs on. At least as long as verifiers keep the key set. At the first start nothing waits.",
     )
-    .otherwise("`jwks-max-age-seconds`"),
+    .otherwise("`jwks-max-age-seconds`, 60 at least"),
     Key::new(
         "audiences",
         Kind::Sections(audience::KEYS),
@@ -146,7 +149,7 @@ pub struct IssuerSettings {
     pub token_life: Duration,
     /// `jwks-max-age-seconds`: how long verifiers may keep the public keys.
     pub jwks_max_age: Duration,
-    /// `key-announce-seconds`: how long a key is published before it signs; by default `jwks_max_age`.
+    /// `key-announce-seconds`: how long a key is published before it signs; by default `jwks_max_age`, a minute at least.
     pub key_announce: Option<Duration>,
     /// `audiences`: services whose tokens look different. Of two entries for one service the first counts.
     pub audiences: Vec<AudienceSettings>,
@@ -225,7 +228,8 @@ impl IssuerSettings {
 
     /// How long a key is published before it signs.
     pub(crate) fn key_announce(&self) -> Duration {
-        self.key_announce.unwrap_or(self.jwks_max_age)
+        let usual = self.jwks_max_age.max(MIN_USUAL_ANNOUNCE);
+        self.key_announce.unwrap_or(usual)
     }
 
     fn read_section(section: &Section<'_>) -> Option<Self> {

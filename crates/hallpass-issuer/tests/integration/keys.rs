@@ -136,6 +136,17 @@ async fn a_new_key_is_published_for_as_long_as_verifiers_may_keep_the_set_before
 }
 
 #[tokio::test]
+async fn a_key_set_that_may_not_be_kept_does_not_switch_the_announcement_off() {
+    let harness = Harness::with(|settings| settings.jwks_max_age = Duration::ZERO).await;
+    let old = signer(&harness).await;
+    let new = import_and_reload(&harness).await;
+    harness.clock.advance(Duration::from_secs(59));
+    assert_eq!(signer(&harness).await, old);
+    harness.clock.advance(Duration::from_secs(1));
+    assert_eq!(signer(&harness).await, new);
+}
+
+#[tokio::test]
 async fn the_time_of_an_announced_key_goes_on_over_a_restart_and_a_reload() {
     let harness = Harness::start().await;
     let old = signer(&harness).await;
