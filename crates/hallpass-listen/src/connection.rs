@@ -17,10 +17,13 @@ use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tower_service::Service;
 
 use crate::handshake::Handshake;
+use crate::metrics::ConnectionMetrics;
+use crate::progress::Watched;
+use crate::share::ShareHeld;
 
 /// Limits of a listener. The defaults suit a service with small requests and quick responses.
 ///
@@ -39,8 +42,14 @@ pub struct ConnectionLimits {
     pub connections: usize,
     /// How long a TLS handshake may take; it holds a place meanwhile. Default 10 s.
     pub handshake_timeout: Duration,
+    /// Connections open at once from one address, an IPv6 address being its /64 network; one more is closed as it comes.
+    /// Behind a proxy all come from the proxy's address. Default 1024.
+    pub connections_per_address: usize,
     /// How long the head of a request may take, and how long a connection may idle between requests. Default 60 s.
     pub head_timeout: Duration,
+    /// How long a peer may read nothing of what is written to it; after this time, and at most twice of it, its
+    /// connection is closed. While the server stops it is one second. Default 30 s.
+    pub write_timeout: Duration,
     /// Most bytes of a request's head; beyond, the response is 431 (RFC 6585 section 5). Default 16 KiB.
     pub head_bytes: usize,
     /// Most bytes of a connection's read buffer; at least 8 KiB, and not less than `head_bytes`. Default 64 KiB.
@@ -52,7 +61,9 @@ impl Default for ConnectionLimits {
         Self {
             connections: 4_096,
             handshake_timeout: Duration::from_secs(10),
+            connections_per_address: 1_024,
             head_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
             head_bytes: 16 * 1024,
             buffer_bytes: 64 * 1024,
         }
@@ -63,14 +74,16 @@ impl Default for ConnectionLimits {
 pub(crate) struct Place {
     open: Gauge,
     _permit: OwnedSemaphorePermit,
+    _share: ShareHeld,
 }
 
 impl Place {
-    pub(crate) fn new(open: Gauge, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(open: Gauge, permit: OwnedSemaphorePermit, share: ShareHeld) -> Self {
         open.inc();
         Self {
             open,
             _permit: permit,
+            _share: share,
         }
     }
 }
@@ -88,6 +101,8 @@ pub(crate) struct Accepted {
     /// `None` where plain HTTP is spoken.
     pub(crate) handshake: Option<Handshake>,
     pub(crate) limits: ConnectionLimits,
+    pub(crate) metrics: ConnectionMetrics,
+    pub(crate) draining: watch::Receiver<bool>,
     pub(crate) watcher: Watcher,
     pub(crate) place: Place,
 }
@@ -105,32 +120,55 @@ where
         peer,
         handshake,
         limits,
+        metrics,
+        draining,
         watcher,
         place,
     } = accepted;
+    let held = Held {
+        limits,
+        metrics,
+        draining,
+        watcher,
+    };
     // Small responses must not wait for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match handshake {
-        None => speak(stream, WithPeer::new(service, None), limits, watcher).await,
+        None => speak(stream, WithPeer::new(service, None), held).await,
         Some(handshake) => {
             if let Some(stream) = handshake.accept(stream, peer).await {
                 let shown = PeerCertificates::new(stream.get_ref().1.peer_certificates());
-                speak(stream, WithPeer::new(service, shown), limits, watcher).await;
+                speak(stream, WithPeer::new(service, shown), held).await;
             }
         }
     }
     drop(place);
 }
 
-async fn speak<T, S, B>(stream: T, service: WithPeer<S>, limits: ConnectionLimits, watcher: Watcher)
+/// What limits a connection, and what ends it.
+struct Held {
+    limits: ConnectionLimits,
+    metrics: ConnectionMetrics,
+    draining: watch::Receiver<bool>,
+    watcher: Watcher,
+}
+
+async fn speak<T, S, B>(stream: T, service: WithPeer<S>, held: Held)
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let Held {
+        limits,
+        metrics,
+        draining,
+        watcher,
+    } = held;
+    let (stream, writes) = Watched::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
@@ -138,7 +176,12 @@ where
         .max_buf_size(limits.buffer_bytes)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     // A peer may end its connection early at any time: that is not an event for the log.
-    let _ended = watcher.watch(connection).await;
+    tokio::select! {
+        _ended = watcher.watch(connection) => {}
+        () = writes.without_progress(limits.write_timeout, draining) => {
+            metrics.stalled.inc();
+        }
+    }
 }
 
 /// Puts what the peer has shown of itself into each request of its connection.

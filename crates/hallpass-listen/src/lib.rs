@@ -1,8 +1,8 @@
 //! An HTTP server's sockets: an accept loop with limits, connections that have an owner, and an orderly end.
 //!
 //! What it promises:
-//! * **Everything has a limit**: connections at once, the time that a request's head may take and a connection may
-//!   idle, the size of a head, the buffer of a connection. See [`ConnectionLimits`].
+//! * **Everything has a limit**: connections at once and from one address, the time that a request's head may take and a connection may
+//!   idle, the time that a peer may read nothing, the size of a head, the buffer of a connection. See [`ConnectionLimits`].
 //! * **Each connection has an owner.** They belong to the accept loop and that to its [`RunningServer`]: when it is
 //!   dropped, or the drain limit is over, they end, and with them the requests on them.
 //! * **An orderly end**: [`RunningServer::shutdown_within`] closes the listening socket and idle connections, and
@@ -41,8 +41,11 @@
 mod connection;
 mod handshake;
 mod metrics;
+mod progress;
 mod running;
+mod seldom;
 mod server;
+mod share;
 
 pub use connection::ConnectionLimits;
 pub use metrics::ConnectionMetrics;

@@ -24,6 +24,8 @@ use prometheus_client::registry::Registry;
 pub struct ConnectionMetrics {
     pub(crate) open: Gauge,
     pub(crate) refused: Counter,
+    pub(crate) over_share: Counter,
+    pub(crate) stalled: Counter,
     handshakes_failed: Family<FailedHandshake, Counter>,
 }
 
@@ -55,13 +57,24 @@ impl EncodeLabelValue for HandshakeFailure {
 }
 
 impl ConnectionMetrics {
-    /// Adds `connections`, `connections_refused` and `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
+    /// Adds `connections`, `connections_refused`, `connections_over_share`, `connections_stalled` and
+    /// `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.open.clone());
         registry.register(
             "connections_refused",
             "Connections closed at once because too many were open",
             self.refused.clone(),
+        );
+        registry.register(
+            "connections_over_share",
+            "Connections closed at once because too many of their address were open",
+            self.over_share.clone(),
+        );
+        registry.register(
+            "connections_stalled",
+            "Connections closed because the peer did not read",
+            self.stalled.clone(),
         );
         registry.register(
             "tls_handshakes_failed",
@@ -86,6 +99,18 @@ impl ConnectionMetrics {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.get()
+    }
+
+    /// Connections closed as they came, because too many of their address were open.
+    #[must_use]
+    pub fn over_share(&self) -> u64 {
+        self.over_share.get()
+    }
+
+    /// Connections closed because the peer did not read what was written to it.
+    #[must_use]
+    pub fn stalled(&self) -> u64 {
+        self.stalled.get()
     }
 
     /// TLS handshakes that failed, for whatever reason.

@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// How long connections that are cut off may take to be gone: one that holds its thread cannot be ended.
+const CUT_LIMIT: Duration = Duration::from_secs(1);
+
 /// A server that serves requests.
 ///
 /// Dropped, it ends at once, with its connections and the requests on them; [`shutdown_within`](Self::shutdown_within)
@@ -15,6 +18,7 @@ use tokio::task::JoinHandle;
 pub struct RunningServer {
     local_addr: SocketAddr,
     drain: watch::Sender<bool>,
+    cut: watch::Sender<bool>,
     /// The accept loop, which owns the connections.
     accepting: JoinHandle<()>,
 }
@@ -32,11 +36,13 @@ impl RunningServer {
     pub(crate) const fn new(
         local_addr: SocketAddr,
         drain: watch::Sender<bool>,
+        cut: watch::Sender<bool>,
         accepting: JoinHandle<()>,
     ) -> Self {
         Self {
             local_addr,
             drain,
+            cut,
             accepting,
         }
     }
@@ -67,7 +73,7 @@ impl RunningServer {
     }
 
     /// Closes the listening socket and idle connections, lets requests in flight finish, and cuts off what still runs
-    /// after `limit`.
+    /// after `limit`. When it returns, no request goes on; one that blocks its thread is waited for one more second.
     ///
     /// ```
     /// # use std::{convert::Infallible, time::Duration};
@@ -90,9 +96,14 @@ impl RunningServer {
         if tokio::time::timeout(limit, self.ended()).await.is_ok() {
             return Drain::Complete;
         }
-        self.abort();
-        // The connections are gone when the accept loop is: it owns them.
-        self.ended().await;
+        // The accept loop owns the connections: it ends them, and ends when they are gone.
+        let _ended = self.cut.send(true);
+        if tokio::time::timeout(CUT_LIMIT, self.ended()).await.is_err() {
+            tracing::error!(
+                "a request does not let go of its thread; its connection could not be ended"
+            );
+            self.abort();
+        }
         Drain::CutOff
     }
 }

@@ -21,6 +21,8 @@ use crate::connection::{self, Accepted, ConnectionLimits, Place};
 use crate::handshake::Handshake;
 use crate::metrics::ConnectionMetrics;
 use crate::running::RunningServer;
+use crate::seldom::Seldom;
+use crate::share::Shares;
 
 /// How long the accept loop pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -89,7 +91,7 @@ impl HttpServer {
     /// When the system does not say where the socket listens.
     pub fn serve<M, S, B>(self, service: M) -> io::Result<RunningServer>
     where
-        M: Fn(SocketAddr) -> S + Send + 'static,
+        M: Fn(SocketAddr) -> S + Send + Sync + 'static,
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Clone
             + Send
@@ -100,7 +102,8 @@ impl HttpServer {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let local_addr = self.listener.local_addr()?;
-        let (drain, mut draining) = watch::channel(false);
+        let (drain, draining) = watch::channel(false);
+        let (cut, cut_off) = watch::channel(false);
         let limit = self.limits.handshake_timeout;
         let handshake = self
             .tls
@@ -110,15 +113,15 @@ impl HttpServer {
             places: Arc::new(Semaphore::new(self.limits.connections)),
             limits: self.limits,
             metrics: self.metrics,
-            service,
+            service: Arc::new(service),
+            draining,
+            shares: Shares::default(),
+            said: Said::default(),
             graceful: GracefulShutdown::new(),
             connections: JoinSet::new(),
         };
-        let accepting = tokio::spawn(accepting.run(self.listener, async move {
-            // An error means that the sender is gone: then the server is dropped and must end too.
-            let _asked = draining.wait_for(|drain| *drain).await;
-        }));
-        Ok(RunningServer::new(local_addr, drain, accepting))
+        let accepting = tokio::spawn(accepting.run(self.listener, cut_off));
+        Ok(RunningServer::new(local_addr, drain, cut, accepting))
     }
 }
 
@@ -127,7 +130,11 @@ struct Accepting<M> {
     places: Arc<Semaphore>,
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
-    service: M,
+    service: Arc<M>,
+    /// True once no new connection is taken.
+    draining: watch::Receiver<bool>,
+    shares: Shares,
+    said: Said,
     graceful: GracefulShutdown,
     /// Dropped with this, and all connections with it.
     connections: JoinSet<()>,
@@ -135,7 +142,7 @@ struct Accepting<M> {
 
 impl<M, S, B> Accepting<M>
 where
-    M: Fn(SocketAddr) -> S,
+    M: Fn(SocketAddr) -> S + Send + Sync + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
@@ -145,15 +152,18 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    /// Accepts until `drain` is ready, then waits for the open connections to finish what they do.
-    async fn run(mut self, listener: TcpListener, drain: impl Future<Output = ()>) {
-        let mut drain = std::pin::pin!(drain);
+    /// Accepts until `draining` is true, then waits for the open connections to finish what they do, or ends them and waits
+    /// until they are gone when `cut_off` is true.
+    async fn run(mut self, listener: TcpListener, cut_off: watch::Receiver<bool>) {
+        let mut drain = std::pin::pin!(when_true(self.draining.clone()));
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => self.open(stream, peer),
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        if let Some(times) = self.said.not_accepted.happened() {
+                            tracing::warn!(%error, times, "connections could not be accepted");
+                        }
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -162,15 +172,35 @@ where
             }
         }
         drop(listener);
-        self.graceful.shutdown().await;
-        while let Some(ended) = self.connections.join_next().await {
-            note(ended);
+        let (graceful, connections) = (self.graceful, &mut self.connections);
+        tokio::select! {
+            () = async {
+                graceful.shutdown().await;
+                while let Some(ended) = connections.join_next().await {
+                    note(ended);
+                }
+            } => {}
+            // Ended, and gone: an aborted task may still be in the middle of its work on another thread.
+            () = when_true(cut_off) => self.connections.shutdown().await,
         }
     }
 
     fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             self.metrics.refused.inc();
+            if let Some(times) = self.said.refused.happened() {
+                let limit = self.limits.connections;
+                tracing::warn!(times, limit, "connections refused: too many are open");
+            }
+            return;
+        };
+        let share = self.limits.connections_per_address;
+        let Some(share) = self.shares.take(peer.ip(), share) else {
+            self.metrics.over_share.inc();
+            if let Some(times) = self.said.over_share.happened() {
+                let address = peer.ip();
+                tracing::warn!(times, %address, limit = share, "connections refused: too many of one address are open");
+            }
             return;
         };
         let accepted = Accepted {
@@ -178,12 +208,29 @@ where
             peer,
             handshake: self.handshake.clone(),
             limits: self.limits,
+            metrics: self.metrics.clone(),
+            draining: self.draining.clone(),
             watcher: self.graceful.watcher(),
-            place: Place::new(self.metrics.open.clone(), permit),
+            place: Place::new(self.metrics.open.clone(), permit, share),
         };
-        let serving = connection::serve(accepted, (self.service)(peer));
-        self.connections.spawn(serving);
+        let service = Arc::clone(&self.service);
+        // The service is made in the connection's task: a panic there ends this connection and not the accept loop.
+        self.connections
+            .spawn(async move { connection::serve(accepted, service(peer)).await });
     }
+}
+
+/// What the accept loop has to say, and must not say for each connection.
+#[derive(Debug, Default)]
+struct Said {
+    not_accepted: Seldom,
+    refused: Seldom,
+    over_share: Seldom,
+}
+
+/// Ready once `flag` is true, or its sender is gone: then the server is dropped and must end too.
+async fn when_true(mut flag: watch::Receiver<bool>) {
+    let _set = flag.wait_for(|set| *set).await;
 }
 
 /// A panic ends one connection and no other; the log must show it.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use hallpass_listen::{ConnectionLimits, Drain};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::rig::{rest, start};
+use crate::rig::{rest, send, start};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -62,4 +63,25 @@ async fn an_end_that_nobody_asked_for_is_noticed() {
     }
     assert!(rig.server.has_ended());
     assert_eq!(rig.server.shutdown_within(LIMIT).await, Drain::Complete);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_goes_on_behind_a_shutdown_that_has_returned() {
+    let rig = start(ConnectionLimits::default()).await;
+    let mut busy = rig.connect().await;
+    send(&mut busy, "GET /blocks HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    rig.arrived.acquire().await.unwrap().forget();
+    let drain = rig.server.shutdown_within(Duration::from_millis(20)).await;
+    assert_eq!((drain, rig.metrics.open()), (Drain::CutOff, 0));
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_peer_that_never_reads() {
+    let rig = start(ConnectionLimits::default()).await;
+    let _unread = rig.unread().await;
+    let began = Instant::now();
+    let drain = rig.server.shutdown_within(Duration::from_secs(60)).await;
+    let took = began.elapsed();
+    assert_eq!((drain, rig.metrics.stalled()), (Drain::Complete, 1));
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

@@ -1,7 +1,14 @@
 //! What a connection may take.
 
-use hallpass_listen::ConnectionLimits;
-use tokio::net::TcpStream;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hallpass_listen::{ConnectionLimits, HttpServer};
+use http::Response;
+use http_body_util::Full;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::Instant;
 
 use crate::rig::{rest, send, start};
@@ -24,6 +31,79 @@ async fn a_connection_too_many_is_closed_as_it_comes_and_its_place_is_free_again
         tokio::task::yield_now().await;
     }
     rig.idle().await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_places() {
+    let limits = ConnectionLimits {
+        connections_per_address: 2,
+        ..ConnectionLimits::default()
+    };
+    let rig = start(limits).await;
+    let held = (rig.idle().await, rig.idle().await);
+    assert_eq!(rest(&mut rig.connect().await).await, "");
+    assert_eq!((rig.metrics.over_share(), rig.metrics.refused()), (1, 0));
+    // Another address of the loopback network.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let other = socket.connect(rig.server.local_addr()).await.unwrap();
+    other.writable().await.unwrap();
+    while rig.metrics.open() < 3 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    while rig.metrics.open() > 1 {
+        tokio::task::yield_now().await;
+    }
+    rig.idle().await;
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_loses_its_place() {
+    let limits = ConnectionLimits {
+        write_timeout: Duration::from_millis(50),
+        ..ConnectionLimits::default()
+    };
+    let rig = start(limits).await;
+    let _unread = rig.unread().await;
+    while rig.metrics.open() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.metrics.stalled(), 1);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_not_one_that_does_not_read() {
+    let limits = ConnectionLimits {
+        write_timeout: Duration::from_millis(10),
+        ..ConnectionLimits::default()
+    };
+    let rig = start(limits).await;
+    let mut slow = rig.in_flight().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.go.add_permits(1);
+    send(&mut slow, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(rest(&mut slow).await.matches("fine").count(), 2);
+    assert_eq!(rig.metrics.stalled(), 0);
+}
+
+#[tokio::test]
+async fn a_panic_while_a_service_is_made_ends_that_connection_alone() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let calls = AtomicUsize::new(0);
+    let server = HttpServer::new(listener)
+        .serve(move |_peer| {
+            assert!(calls.fetch_add(1, Ordering::Relaxed) > 0, "the first one");
+            tower::service_fn(|_request| async {
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"fine"))))
+            })
+        })
+        .unwrap();
+    let mut first = TcpStream::connect(server.local_addr()).await.unwrap();
+    assert_eq!(rest(&mut first).await, "");
+    let mut second = TcpStream::connect(server.local_addr()).await.unwrap();
+    send(&mut second, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    assert!(rest(&mut second).await.ends_with("fine"));
 }
 
 #[tokio::test]

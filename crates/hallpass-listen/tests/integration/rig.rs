@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_listen::{ConnectionLimits, ConnectionMetrics, HttpServer, RunningServer};
@@ -10,6 +11,11 @@ use http_body_util::Full;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+
+/// More than the buffers of two sockets take.
+const LARGE: usize = 32 * 1024 * 1024;
+/// How long `/blocks` keeps its thread.
+const BLOCKS: Duration = Duration::from_millis(300);
 
 pub(crate) struct Rig {
     pub(crate) server: RunningServer,
@@ -37,7 +43,16 @@ pub(crate) async fn start(limits: ConnectionLimits) -> Rig {
                         arrived.add_permits(1);
                         go.acquire().await.unwrap().forget();
                     }
-                    Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"fine"))))
+                    if request.uri().path() == "/blocks" {
+                        arrived.add_permits(1);
+                        let (_held, never) = std::sync::mpsc::channel::<()>();
+                        let _late = never.recv_timeout(BLOCKS);
+                    }
+                    let body = match request.uri().path() {
+                        "/large" => Bytes::from(vec![b'x'; LARGE]),
+                        _ => Bytes::from_static(b"fine"),
+                    };
+                    Ok::<_, Infallible>(Response::new(Full::new(body)))
                 }
             })
         })
@@ -60,6 +75,15 @@ impl Rig {
         let mut stream = self.connect().await;
         send(&mut stream, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
         self.arrived.acquire().await.unwrap().forget();
+        stream
+    }
+
+    /// A connection whose response is large, and which never reads.
+    pub(crate) async fn unread(&self) -> TcpStream {
+        let mut stream = self.connect().await;
+        send(&mut stream, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        // The response has begun when there is something to read.
+        stream.readable().await.unwrap();
         stream
     }
 
