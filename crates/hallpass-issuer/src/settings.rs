@@ -2,21 +2,20 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
 
-use hallpass_config::{
-    Configuration, Key, Kind, Secret, Section, is_loopback, report_doubles, strict_url,
-};
+use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
 use hallpass_tls::ServerTlsSettings;
-use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
+use hallpass_token::{Algorithm, Audience, ClientId, Scope};
 
 use crate::clients::registration::GrantType;
 use crate::settings::audience::AudienceSettings;
+use crate::settings::names::{check_base_url, check_issuer_name, named};
 
 pub(crate) mod audience;
+mod names;
 
 /// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.
 const MIN_USUAL_ANNOUNCE: Duration = Duration::from_secs(60);
@@ -33,6 +32,25 @@ const KEYS: &[Key] = &[
         "Where it listens.",
     )
     .or("127.0.0.1:9000"),
+    Key::new(
+        "management",
+        Kind::Section(MANAGEMENT_KEYS),
+        "An address of its own for health and metrics.",
+    ),
+    Key::new(
+        "connections-per-address",
+        Kind::count(1, 4_096),
+        "Most connections open at once from one address, an IPv6 address being its /64 network; 4096 is the limit for all \
+        addresses together. Behind a proxy all connections come from the proxy's address.",
+    )
+    .or("1024"),
+    Key::new(
+        "drain-delay-seconds",
+        Kind::seconds(0, 300),
+        "How long it goes on serving after SIGTERM, while readiness says 503, so that a load balancer can look elsewhere; \
+        only then does it take no new connections. Ctrl-C, or a second signal, ends the wait.",
+    )
+    .or("2"),
     Key::new(
         "name",
         Kind::Text {
@@ -107,6 +125,16 @@ const KEYS: &[Key] = &[
     ),
 ];
 
+const MANAGEMENT_KEYS: &[Key] = &[Key::new(
+    "listen",
+    Kind::Text {
+        what: "IP address and port",
+    },
+    "Where `/health/live`, `/health/ready` and `/metrics` are served; they are then no longer on `issuer.listen`, as \
+    with Spring's `management.server.port`.",
+)
+.otherwise("they are on `issuer.listen`")];
+
 const CLIENT_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens.").required(),
     Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
@@ -132,6 +160,13 @@ const CLIENT_KEYS: &[Key] = &[
 pub struct IssuerSettings {
     /// `listen`: address and port to listen on.
     pub listen: SocketAddr,
+    /// `management.listen`: address and port for health and metrics, which are then not on `listen`.
+    pub management_listen: Option<SocketAddr>,
+    /// `connections-per-address`: most connections open at once from one address.
+    pub connections_per_address: u32,
+    /// `drain-delay-seconds`: how long the program around the issuer goes on serving after
+    /// [`RunningIssuer::begin_stopping`](crate::RunningIssuer::begin_stopping).
+    pub drain_delay: Duration,
     /// `name`: the `iss` of its tokens.
     pub name: String,
     /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
@@ -161,6 +196,9 @@ impl Default for IssuerSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            management_listen: None,
+            connections_per_address: 1_024,
+            drain_delay: Duration::from_secs(2),
             name: "internal".to_owned(),
             base_url: None,
             tls: None,
@@ -234,6 +272,9 @@ impl IssuerSettings {
 
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let listen = section.socket_address("listen");
+        let management_listen = section.section("management").socket_address("listen");
+        let connections_per_address = section.count("connections-per-address");
+        let drain_delay = section.seconds("drain-delay-seconds");
         let name = section.checked("name", check_issuer_name);
         let base_url = section.checked("base-url", check_base_url);
         let tls = read_tls(section);
@@ -252,6 +293,9 @@ impl IssuerSettings {
         let clients: Vec<_> = clients.iter().map(ClientSettings::read).collect();
         Some(Self {
             listen: listen?,
+            management_listen,
+            connections_per_address: connections_per_address?,
+            drain_delay: drain_delay?,
             name: name?,
             base_url,
             tls: tls?,
@@ -343,35 +387,4 @@ impl SecretKind {
 
 fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
     GrantType::named(text).ok_or("must be `client_credentials`")
-}
-
-/// The text, if it is a `T`.
-fn named<T: FromStr>(text: &str) -> Result<String, T::Err> {
-    text.parse::<T>().map(|_| text.to_owned())
-}
-
-fn check_issuer_name(text: &str) -> Result<String, String> {
-    if text.contains("://") {
-        check_base_url(text)?;
-    }
-    named::<Issuer>(text).map_err(|error| error.to_string())
-}
-
-fn check_base_url(text: &str) -> Result<Url, &'static str> {
-    let url = strict_url(text).ok_or("is not a URL")?;
-    let is_safe = match url.scheme() {
-        "https" => url.has_host(),
-        "http" => is_loopback(&url),
-        _ => false,
-    };
-    if !is_safe {
-        return Err("must be an https URL, or http to a loopback address");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not hold a query or a fragment (RFC 8414 section 2)");
-    }
-    Ok(url)
 }

@@ -13,6 +13,9 @@ use crate::settings::IssuerSettings;
 #[derive(Debug)]
 pub(crate) struct StartSettings {
     listen: SocketAddr,
+    management_listen: Option<SocketAddr>,
+    connections_per_address: u32,
+    drain_delay: Duration,
     name: String,
     base_url: Option<Url>,
     /// Whether the listener speaks TLS; by which files may change.
@@ -27,6 +30,9 @@ impl StartSettings {
     pub(crate) fn new(settings: &IssuerSettings, process_key: &hmac::Key) -> Self {
         Self {
             listen: settings.listen,
+            management_listen: settings.management_listen,
+            connections_per_address: settings.connections_per_address,
+            drain_delay: settings.drain_delay,
             name: settings.name.clone(),
             base_url: settings.base_url.clone(),
             has_tls: settings.tls.is_some(),
@@ -43,6 +49,15 @@ impl StartSettings {
         let tag = |settings: &Self| settings.sealing_key.map(|tag| tag.as_ref().to_vec());
         let changes = [
             ("listen", self.listen != other.listen),
+            (
+                "management.listen",
+                self.management_listen != other.management_listen,
+            ),
+            (
+                "connections-per-address",
+                self.connections_per_address != other.connections_per_address,
+            ),
+            ("drain-delay-seconds", self.drain_delay != other.drain_delay),
             ("name", self.name != other.name),
             ("base-url", self.base_url != other.base_url),
             ("tls", self.has_tls != other.has_tls),

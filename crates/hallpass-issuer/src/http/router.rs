@@ -21,14 +21,25 @@ use crate::token::endpoint;
 
 /// Every endpoint of the issuer.
 pub(crate) fn router(core: Arc<Core>) -> Router {
+    public(core.clone()).merge(management(core))
+}
+
+/// What clients and verifiers ask for.
+pub(crate) fn public(core: Arc<Core>) -> Router {
     Router::new()
         .route(TOKEN_PATH, any(token_endpoint))
         .route(JWKS_PATH, get(key_set))
+        // The place of the metadata depends on the issuer's name, so it has no fixed route.
+        .fallback(metadata_or_not_found)
+        .with_state(core)
+}
+
+/// What monitoring asks for.
+pub(crate) fn management(core: Arc<Core>) -> Router {
+    Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
-        // The place of the metadata depends on the issuer's name, so it has no fixed route.
-        .fallback(metadata_or_not_found)
         .with_state(core)
 }
 

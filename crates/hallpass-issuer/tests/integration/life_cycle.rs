@@ -116,3 +116,52 @@ async fn many_requests_go_over_one_connection() {
     assert_eq!(all.matches("HTTP/1.1 200 OK").count(), 10);
     assert_eq!(harness.issuer.tokens_issued(), 10);
 }
+
+#[tokio::test]
+async fn health_and_metrics_move_to_an_address_of_their_own() {
+    let harness = Harness::with(|settings| {
+        settings.management_listen = Some("127.0.0.1:0".parse().unwrap());
+    })
+    .await;
+    let elsewhere = harness.issuer.management_addr().unwrap();
+    for path in ["/metrics", "/health/live", "/health/ready"] {
+        assert_eq!(harness.get(path, &[]).await.status, 404, "{path}");
+        let get = crate::harness::request(&format!("GET {path}"), &[], b"");
+        assert_eq!(send(elsewhere, &get).await.status, 200, "{path}");
+    }
+    assert_eq!(harness.get("/oauth2/jwks", &[]).await.status, 200);
+    for path in ["/oauth2/jwks", "/oauth2/token"] {
+        let get = crate::harness::request(&format!("GET {path}"), &[], b"");
+        assert_eq!(send(elsewhere, &get).await.status, 404, "{path}");
+    }
+    harness.issuer.begin_stopping();
+    let get = crate::harness::request("GET /health/ready", &[], b"");
+    assert_eq!(send(elsewhere, &get).await.status, 503);
+    harness.issuer.shutdown().await.unwrap();
+    assert!(TcpStream::connect(elsewhere).await.is_err());
+}
+
+#[tokio::test]
+async fn a_taken_management_address_is_told_before_the_store_is_touched() {
+    let harness = Harness::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder);
+    settings.management_listen = Some(harness.address());
+    let error = IssuerServer::start(&settings, Arc::new(test_clock()))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Listen { .. }), "{error}");
+    assert!(!settings.store.exists());
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections() {
+    let harness = Harness::with(|settings| settings.connections_per_address = 1).await;
+    let _held = half_sent(&harness).await;
+    let mut second = TcpStream::connect(harness.address()).await.unwrap();
+    assert_eq!(second.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    assert_eq!(
+        harness.metric("hallpass_issuer_connections_over_share_total"),
+        1
+    );
+}

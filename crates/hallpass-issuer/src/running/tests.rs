@@ -3,6 +3,7 @@ use std::sync::Arc;
 use hallpass_clock::SystemClock;
 
 use super::*;
+use crate::IssuerServer;
 
 async fn running(folder: &tempfile::TempDir) -> RunningIssuer {
     let settings = IssuerSettings {

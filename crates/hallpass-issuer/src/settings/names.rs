@@ -1,0 +1,38 @@
+//! Names and addresses that the settings may have.
+
+use std::str::FromStr;
+
+use hallpass_config::{is_loopback, strict_url};
+use hallpass_token::Issuer;
+use url::Url;
+
+/// The text, if it is a `T`.
+pub(super) fn named<T: FromStr>(text: &str) -> Result<String, T::Err> {
+    text.parse::<T>().map(|_| text.to_owned())
+}
+
+pub(super) fn check_issuer_name(text: &str) -> Result<String, String> {
+    if text.contains("://") {
+        check_base_url(text)?;
+    }
+    named::<Issuer>(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {
+    let url = strict_url(text).ok_or("is not a URL")?;
+    let is_safe = match url.scheme() {
+        "https" => url.has_host(),
+        "http" => is_loopback(&url),
+        _ => false,
+    };
+    if !is_safe {
+        return Err("must be an https URL, or http to a loopback address");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not hold a query or a fragment (RFC 8414 section 2)");
+    }
+    Ok(url)
+}
