@@ -12,6 +12,7 @@ mod token_verify;
 
 use clap::Subcommand;
 
+use crate::log_writer::LogGuard;
 use crate::output::{Exit, Failure};
 
 /// What `hallpass` can do. The help of each command is the documentation of its arguments.
@@ -57,10 +58,15 @@ pub(crate) enum ConfigCommand {
 }
 
 impl Command {
-    /// Runs the command to its end. `whole` describes the whole command line, for completions.
-    pub(crate) fn run(&self, whole: fn() -> clap::Command) -> Result<Exit, Failure> {
+    /// Runs the command to its end. `whole` describes the whole command line, for completions; `log` is
+    /// what a server counts the lines of.
+    pub(crate) fn run(
+        &self,
+        whole: fn() -> clap::Command,
+        log: &LogGuard,
+    ) -> Result<Exit, Failure> {
         match self {
-            Self::Issuer(command) => command.run(),
+            Self::Issuer(command) => command.run(log),
             Self::Key(KeyCommand::Import(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),

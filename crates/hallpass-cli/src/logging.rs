@@ -1,14 +1,11 @@
 //! Logging to standard error, for people or as JSON lines.
-//!
-//! A thread of its own writes, and what has come up since its last write in one go: the issuer logs every token
-//! that it issues, and neither a system call for each nor a slow reader of the log may hold up its requests.
 
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+use crate::log_writer::{self, LogGuard};
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
@@ -36,21 +33,10 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Lines that may wait for the writing thread. When the queue is full, the thread that logs waits. For the issuer's
-/// audit events this is a task with a bounded queue of its own, which counts what it drops.
-const MAX_WAITING_LINES: usize = 8_192;
-
-/// Writes what is left when it is dropped, at the end of the process.
-#[derive(Debug)]
-#[must_use = "without it the log ends at once"]
-pub(crate) struct LogGuard {
-    _writer: WorkerGuard,
-}
-
 /// Installs the process-wide subscriber; `default` is the filter when the caller names none.
 ///
 /// # Errors
-/// A usage failure when the filter cannot be read.
+/// A usage failure when the filter cannot be read; a failure when the system gives no thread.
 pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<LogGuard, Failure> {
     // An empty variable counts as absent.
     let directives = arguments
@@ -60,11 +46,7 @@ pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<Log
         .unwrap_or(default);
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| Failure::usage(format_args!("--log {directives}: {error}")))?;
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(MAX_WAITING_LINES)
-        .lossy(false)
-        .thread_name("log")
-        .finish(BufWriter::new(io::stderr()));
+    let (writer, guard) = log_writer::start(io::stderr()).map_err(Failure::failed)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer);
@@ -76,5 +58,5 @@ pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<Log
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     installed.map_err(Failure::failed)?;
-    Ok(LogGuard { _writer: guard })
+    Ok(guard)
 }

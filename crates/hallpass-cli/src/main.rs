@@ -5,6 +5,7 @@
 mod command;
 mod input;
 mod key_set;
+mod log_writer;
 mod logging;
 mod output;
 mod runtime;
@@ -35,11 +36,11 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error).into(),
     };
-    let _log = match logging::install(&arguments.logging, arguments.command.default_log()) {
+    let log = match logging::install(&arguments.logging, arguments.command.default_log()) {
         Ok(log) => log,
         Err(failure) => return failure.report().into(),
     };
-    match arguments.command.run(Arguments::command) {
+    match arguments.command.run(Arguments::command, &log) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
     }

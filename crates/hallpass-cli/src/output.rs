@@ -11,10 +11,19 @@
 //! | 74 | standard output could not be written (a full disk; a reader that has gone away is not a fault) |
 
 use std::fmt;
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
+
+/// How long the last message may take to be written.
+const REPORT_LIMIT: Duration = Duration::from_secs(2);
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +114,13 @@ impl Failure {
 
     /// Writes the message to standard error and returns the exit code.
     pub(crate) fn report(&self) -> Exit {
-        complain(&self.message);
+        // Whoever reads standard error may have stalled: that must not keep a server from ending.
+        let (message, (said, heard)) = (self.message.clone(), mpsc::channel());
+        thread::spawn(move || {
+            complain(&message);
+            let _gone = said.send(());
+        });
+        let _late = heard.recv_timeout(REPORT_LIMIT);
         self.exit
     }
 }
@@ -136,6 +151,31 @@ pub(crate) fn show(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{text}")?;
     stdout.flush()
+}
+
+/// [`show`] for what is shown this once.
+///
+/// # Errors
+/// As [`show`], and when standard output is closed or goes to the null device: nobody would see it.
+pub(crate) fn show_secret(text: &str) -> io::Result<()> {
+    if is_null(Path::new("/dev/fd/1")) {
+        return Err(io::Error::other(
+            "standard output is closed, or goes to /dev/null",
+        ));
+    }
+    show(text)
+}
+
+/// Whether `file` is the null device, which also stands for a descriptor that was closed at the start of this process.
+fn is_null(file: &Path) -> bool {
+    let device = |file: &Path| {
+        let metadata = fs::metadata(file).ok()?;
+        metadata
+            .file_type()
+            .is_char_device()
+            .then(|| metadata.rdev())
+    };
+    device(file).is_some_and(|found| Some(found) == device(Path::new("/dev/null")))
 }
 
 /// Writes one JSON object on one line.

@@ -12,6 +12,7 @@ use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::log_writer::LogGuard;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{ConfigArguments, Everything};
@@ -21,8 +22,9 @@ use crate::settings::{ConfigArguments, Everything};
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
 /// at its first start creates a client whose secret it prints once. Clients, token life and
 /// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
-/// store at once; a file that cannot be used changes nothing. SIGTERM and Ctrl-C finish the requests
-/// in flight and stop.
+/// store at once; a file that cannot be used changes nothing. SIGTERM makes readiness say 503, waits
+/// `drain-delay-seconds`, finishes the requests in flight and stops; Ctrl-C does not wait, and a second
+/// signal ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
     #[command(flatten)]
@@ -39,14 +41,63 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        runtime::block_on(self.serve())?
+    pub(crate) fn run(&self, log: &LogGuard) -> Result<Exit, Failure> {
+        runtime::block_on(self.serve(log))?
     }
 
-    async fn serve(&self) -> Result<Exit, Failure> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    async fn serve(&self, log: &LogGuard) -> Result<Exit, Failure> {
         // Handlers first: a signal that comes during the start must not be lost.
         let mut stop = StopSignals::install()?;
+        let started = tokio::select! {
+            // A start may take long, with many secrets to hash: a stop is heard at once.
+            _ = stop.received() => return Ok(Exit::Ok),
+            started = self.start() => started?,
+        };
+        let Started {
+            mut reloader,
+            mut issuer,
+            settings,
+        } = started;
+        issuer.register_metrics(|registry| {
+            reloader.metrics().register(registry);
+            log.register(registry);
+        });
+        // On a thread of its own: the reader of standard output may have stalled.
+        let text = greeting(&issuer, &settings);
+        let mut greeted = tokio::task::spawn_blocking(move || output::print_line(&text));
+        let mut is_greeted = false;
+        let stopped_by = loop {
+            tokio::select! {
+                signal = stop.received() => break signal,
+                written = &mut greeted, if !is_greeted => {
+                    is_greeted = true;
+                    written.map_err(Failure::failed)??;
+                }
+                () = reloader.changed() => tokio::select! {
+                    // A stop is heard at once, in the middle of a reload too.
+                    signal = stop.received() => break signal,
+                    () = self.reload(&mut reloader, &issuer) => {}
+                },
+                error = issuer.failed() => return Err(Failure::failed(error)),
+            }
+        };
+        issuer.begin_stopping();
+        if stopped_by == StopSignal::Terminate {
+            tokio::select! {
+                () = tokio::time::sleep(settings.drain_delay) => {}
+                _ = stop.received() => {}
+            }
+        }
+        tokio::select! {
+            ended = issuer.shutdown() => ended.map_err(Failure::failed)?,
+            // Who asks twice does not want to wait.
+            _ = stop.received() => {}
+        }
+        Ok(Exit::Ok)
+    }
+
+    async fn start(&self) -> Result<Started, Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let reloader = Reloader::new(self.config.loader()).map_err(Failure::failed)?;
         let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
         let loaded = reloader.load::<Everything>().map_err(Failure::usage)?;
@@ -55,26 +106,21 @@ impl Issuer {
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         let token_url = format!("{}://{address}/oauth2/token", scheme(&settings));
-        let show = |created: &_| output::show(&introduction(created, &token_url));
-        let created = first_client(&settings, &clock, show).await;
+        let (for_show, for_clock) = (settings.clone(), Arc::clone(&clock));
+        // In a task of its own: the reader of standard output may have stalled, and a stop is heard meanwhile.
+        let created = tokio::spawn(async move {
+            let show = |created: &_| output::show_secret(&introduction(created, &token_url));
+            first_client(&for_show, &for_clock, show).await
+        });
+        let created = created.await.map_err(Failure::failed)?;
         created.map_err(|error| Failure::issuer(&error))?;
-        let started = IssuerServer::start_on(listener, &settings, clock).await;
-        let mut issuer = started.map_err(|error| Failure::issuer(&error))?;
-        issuer.register_metrics(|registry| reloader.metrics().register(registry));
-        output::print_line(&greeting(&issuer, &settings))?;
-        loop {
-            tokio::select! {
-                () = stop.received() => break,
-                () = reloader.changed() => tokio::select! {
-                    // A stop is heard at once, in the middle of a reload too.
-                    () = stop.received() => break,
-                    () = self.reload(&mut reloader, &issuer) => {}
-                },
-                error = issuer.failed() => return Err(Failure::failed(error)),
-            }
-        }
-        issuer.shutdown().await.map_err(Failure::failed)?;
-        Ok(Exit::Ok)
+        let issuer = IssuerServer::start_on(listener, &settings, clock).await;
+        let issuer = issuer.map_err(|error| Failure::issuer(&error))?;
+        Ok(Started {
+            reloader,
+            issuer,
+            settings,
+        })
     }
 
     /// Hands the settings to the running issuer once more, and has clients and keys of the store read again.
@@ -100,6 +146,20 @@ impl Issuer {
     }
 }
 
+/// What runs after the start.
+struct Started {
+    reloader: Reloader,
+    issuer: RunningIssuer,
+    settings: IssuerSettings,
+}
+
+/// Who asks for the end: a person at the terminal, or the system.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StopSignal {
+    Interrupt,
+    Terminate,
+}
+
 /// SIGINT and SIGTERM.
 struct StopSignals {
     interrupt: Signal,
@@ -119,10 +179,10 @@ impl StopSignals {
     }
 
     /// Waits for the first of them.
-    async fn received(&mut self) {
+    async fn received(&mut self) -> StopSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
+            _ = self.terminate.recv() => StopSignal::Terminate,
         }
     }
 }
@@ -134,12 +194,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
     let (address, scheme) = (issuer.local_addr(), scheme(settings));
+    let health = issuer.management_addr();
+    let health = health.map_or_else(String::new, |at| {
+        format!("health   http://{at}/health/ready\n")
+    });
     format!(
         "issuer   {}\n\
          tokens   {scheme}://{address}/oauth2/token\n\
          keys     {scheme}://{address}/oauth2/jwks\n\
          store    {}\n\
-         listening on {address}",
+         {health}listening on {address}",
         issuer.issuer_name(),
         settings.store.display(),
     )

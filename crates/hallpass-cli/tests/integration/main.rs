@@ -9,6 +9,8 @@ mod jws_verify;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod stop;
 mod token_inspect;
 #[cfg(test)]
 mod token_verify;

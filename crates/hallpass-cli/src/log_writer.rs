@@ -1,0 +1,201 @@
+//! Writes the log on a thread of its own, so that nobody waits for whoever reads it.
+//!
+//! The issuer logs every token that it issues: neither a system call for each nor a reader that has stalled may hold up
+//! its requests, or its end. Lines wait in a queue with a limit; what does not fit is dropped and counted.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Lines that may wait for the writing thread.
+const MAX_WAITING_LINES: usize = 8_192;
+/// How long the end of the process waits for the last lines to be written.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// The end that log lines go into. A clone is the same queue.
+#[derive(Clone, Debug)]
+pub(crate) struct LogWriter {
+    queue: Arc<Queue>,
+}
+
+/// Waits for what is left when it is dropped, for a second at most.
+#[derive(Debug)]
+#[must_use = "without it the log ends at once"]
+pub(crate) struct LogGuard {
+    queue: Arc<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    dropped: Counter,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: VecDeque<Vec<u8>>,
+    /// Nothing more will come.
+    ending: bool,
+    /// Everything was written.
+    ended: bool,
+}
+
+/// Starts the thread that writes to `output`.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn start(output: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
+    let queue = Arc::new(Queue::default());
+    let writing = Arc::clone(&queue);
+    thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || writing.write_to(output))?;
+    let writer = LogWriter {
+        queue: Arc::clone(&queue),
+    };
+    Ok((writer, LogGuard { queue }))
+}
+
+impl LogGuard {
+    /// Counts in `registry` what was lost.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "hallpass_log_dropped",
+            "Log lines lost because the reader of the log could not keep up",
+            self.queue.dropped.clone(),
+        );
+    }
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        state.ending = true;
+        self.queue.changed.notify_all();
+        let ended = self
+            .queue
+            .changed
+            .wait_timeout_while(state, END_LIMIT, |state| !state.ended);
+        // There is nobody left to tell that something was not written.
+        drop(ended);
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut state = self.lock();
+        if state.lines.len() >= MAX_WAITING_LINES {
+            self.dropped.inc();
+            return;
+        }
+        state.lines.push_back(line.to_vec());
+        if state.lines.len() == 1 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Writes what has come up since the last write in one go, until the end.
+    fn write_to(&self, mut output: impl Write) {
+        loop {
+            let waiting = self.lock();
+            let mut state = self
+                .changed
+                .wait_while(waiting, |state| state.lines.is_empty() && !state.ending)
+                .unwrap_or_else(PoisonError::into_inner);
+            let lines = std::mem::take(&mut state.lines);
+            if lines.is_empty() {
+                state.ended = true;
+                self.changed.notify_all();
+                return;
+            }
+            drop(state);
+            let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+            let text = lines.into_iter().flatten().collect::<Vec<u8>>();
+            if output
+                .write_all(&text)
+                .and_then(|()| output.flush())
+                .is_err()
+            {
+                self.dropped.inc_by(count);
+            }
+        }
+    }
+}
+
+impl Write for LogWriter {
+    /// Takes one event, whole.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.queue.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A reader that takes nothing until it is told to.
+    struct Stalled(mpsc::Receiver<()>, mpsc::Sender<Vec<u8>>);
+
+    impl Write for Stalled {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let _gone = self.0.recv();
+            let _gone = self.1.send(text.to_vec());
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stalled_reader_costs_lines_that_are_counted_and_neither_a_writer_nor_the_end_waits() {
+        let ((go, stalled), (written, all)) = (mpsc::channel(), mpsc::channel());
+        let (mut writer, guard) = start(Stalled(stalled, written)).unwrap();
+        for _ in 0..3 * MAX_WAITING_LINES {
+            writer.write_all(b"line\n").unwrap();
+        }
+        assert!(guard.queue.dropped.get() >= u64::try_from(MAX_WAITING_LINES).unwrap());
+        let dropped = usize::try_from(guard.queue.dropped.get()).unwrap();
+        drop(guard);
+        drop(go);
+        let text: Vec<u8> = all.iter().flatten().collect();
+        assert_eq!(text.len() / 5 + dropped, 3 * MAX_WAITING_LINES);
+    }
+
+    #[test]
+    fn the_last_lines_are_written_before_the_end() {
+        let ((go, stalled), (written, all)) = (mpsc::channel(), mpsc::channel());
+        drop(go);
+        let (mut writer, guard) = start(Stalled(stalled, written)).unwrap();
+        writer.write_all(b"last\n").unwrap();
+        drop(guard);
+        assert_eq!(all.try_iter().flatten().collect::<Vec<_>>(), b"last\n");
+    }
+}
