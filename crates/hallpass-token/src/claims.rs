@@ -9,6 +9,7 @@ use crate::name::{Audience, ClientId, Issuer, Subject, TokenId};
 use crate::scope::Scope;
 use crate::time::UnixTime;
 
+mod numeric_date;
 pub(crate) mod read;
 mod reader;
 mod values;
@@ -36,11 +37,11 @@ pub struct TokenClaims {
     pub client_id: Option<ClientId>,
     /// What it allows (`scope`; read from `scp` too when there is no `scope`, and from arrays of words).
     pub scope: Scope,
-    /// When it was issued (`iat`). Never compared with the clock.
+    /// When it was issued (`iat`; a fraction of a second is rounded up). Never compared with the clock.
     pub issued_at: Option<UnixTime>,
-    /// From when on it is valid (`nbf`).
+    /// From when on it is valid (`nbf`; a fraction of a second is rounded up).
     pub not_before: Option<UnixTime>,
-    /// Until when it is valid, exclusively (`exp`).
+    /// Until when it is valid, exclusively (`exp`; a fraction of a second is cut off).
     pub expires_at: UnixTime,
     /// Its own name (`jti`).
     pub token_id: Option<TokenId>,

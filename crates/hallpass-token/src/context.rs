@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::access_token::AccessToken;
+use crate::caller_kind::{CallerKind, UnknownCaller};
 use crate::claims::Actor;
 use crate::name::{ClientId, Issuer, Subject};
 use crate::scope::Scope;
@@ -50,16 +51,32 @@ struct Inner {
     claims: VerifiedClaims,
     token: AccessToken,
     placeholder: bool,
+    caller: CallerKind,
+    client_id: Option<ClientId>,
 }
 
 impl SecurityContext {
-    /// A context of verified claims and the token that they stood in.
+    /// A context of verified claims and the token that they stood in; who calls is read as [`CallerKind::of`] reads it.
     #[must_use]
     pub fn new(claims: VerifiedClaims, token: AccessToken) -> Self {
+        let (caller, client_id) = (CallerKind::of(&claims), claims.client_id.clone());
+        Self::of_caller(claims, token, caller, client_id)
+    }
+
+    /// The same for an issuer that says in its own way who calls and for which client.
+    #[must_use]
+    pub fn of_caller(
+        claims: VerifiedClaims,
+        token: AccessToken,
+        caller: CallerKind,
+        client_id: Option<ClientId>,
+    ) -> Self {
         Self(Arc::new(Inner {
             claims,
             token,
             placeholder: false,
+            caller,
+            client_id,
         }))
     }
 
@@ -79,6 +96,9 @@ impl SecurityContext {
             claims: VerifiedClaims::of_nobody(),
             token: AccessToken::new(""),
             placeholder: true,
+            // Whoever wants a user or a service does not want nobody.
+            caller: CallerKind::Unknown(UnknownCaller::NoClient),
+            client_id: None,
         }))
     }
 
@@ -94,10 +114,16 @@ impl SecurityContext {
         &self.0.claims.subject
     }
 
-    /// The client that got the token (`client_id`).
+    /// The client that got the token: `client_id`, or the claim that its issuer names the client in.
     #[must_use]
     pub fn client_id(&self) -> Option<&ClientId> {
-        self.0.claims.client_id.as_ref()
+        self.0.client_id.as_ref()
+    }
+
+    /// For whom the token speaks.
+    #[must_use]
+    pub fn caller(&self) -> CallerKind {
+        self.0.caller
     }
 
     /// What the token allows.
@@ -136,17 +162,19 @@ impl SecurityContext {
         &self.0.token
     }
 
-    /// Whether a service calls in its own name: the subject is the client, and nobody acts for anybody.
+    /// Whether a service calls in its own name.
     ///
     /// That the *issuer* is one whose services are ours is for the caller to check.
     #[must_use]
     pub fn is_service(&self) -> bool {
-        let claims = &self.0.claims;
-        claims.actor.is_none()
-            && claims
-                .client_id
-                .as_ref()
-                .is_some_and(|client| client.as_str() == claims.subject.as_str())
+        self.0.caller == CallerKind::Service
+    }
+
+    /// Whether the token speaks for a user. Not the opposite of [`is_service`](Self::is_service): both are false when
+    /// it is not known.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        self.0.caller == CallerKind::User
     }
 }
 
@@ -184,6 +212,29 @@ mod tests {
             VerifiedClaims::dangerous_unverified(claims),
             AccessToken::new("secret.secret.secret"),
         )
+    }
+
+    #[test]
+    fn a_token_that_names_no_client_is_neither_a_services_nor_a_users() {
+        for subject in ["alice", "order-service"] {
+            let found = context(|claims| {
+                claims.client_id = None;
+                claims.subject = subject.parse().unwrap();
+            });
+            assert!(!found.is_service() && !found.is_user(), "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_service_for_which_another_acts_is_neither() {
+        let actor = Actor::new("gateway".parse().unwrap());
+        let found = context(|claims| claims.actor = Some(actor.clone()));
+        assert!(!found.is_service() && !found.is_user());
+        let user = context(|claims| {
+            claims.subject = "alice".parse().unwrap();
+            claims.actor = Some(actor);
+        });
+        assert!(user.is_user() && !user.is_service());
     }
 
     #[test]

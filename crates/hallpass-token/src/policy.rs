@@ -35,6 +35,7 @@ pub struct VerifyPolicy {
     leeway: Duration,
     max_token_bytes: usize,
     untyped: bool,
+    subject_claims: Vec<Box<str>>,
 }
 
 impl VerifyPolicy {
@@ -49,6 +50,7 @@ impl VerifyPolicy {
             leeway: DEFAULT_LEEWAY,
             max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
             untyped: false,
+            subject_claims: Vec::new(),
         }
     }
 
@@ -90,6 +92,15 @@ impl VerifyPolicy {
         self
     }
 
+    /// Takes tokens without `sub` too, and takes the first of these claims that such a token has (as a text) for its
+    /// subject. Some issuers leave `sub` out of the tokens of services. RFC 9068 section 2.2 demands it, so by default
+    /// such a token is refused.
+    #[must_use]
+    pub fn with_subject_claims<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.subject_claims = names.into_iter().map(Box::from).collect();
+        self
+    }
+
     /// The issuer whose tokens these are.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
@@ -124,6 +135,11 @@ impl VerifyPolicy {
     #[must_use]
     pub fn accepts_untyped(&self) -> bool {
         self.untyped
+    }
+
+    /// The claims that name the subject of a token without `sub`.
+    pub(crate) fn subject_claims(&self) -> &[Box<str>] {
+        &self.subject_claims
     }
 
     /// Holds claims against this policy: `iss`, `aud`, `exp`, `nbf`. Their signature is for the caller to check.

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 
 use crate::algorithm::{Algorithm, Algorithms};
 use crate::base64url;
-use crate::claims::{TokenClaims, read};
+use crate::claims::TokenClaims;
+use crate::claims::read::{self, ReadClaims};
 use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
 use crate::jwk_set::JwkSet;
-use crate::name::KeyId;
+use crate::name::{Audience, KeyId};
 
 /// A JWS in compact form (RFC 7515 section 7.1) whose signature nobody has checked.
 ///
@@ -86,6 +87,20 @@ impl<'a> UnverifiedToken<'a> {
     /// As [`verify`](Self::verify) for claims that cannot be read.
     pub fn unverified_claims(&self) -> Result<TokenClaims, VerifyError> {
         read::parse(&self.payload)
+    }
+
+    pub(crate) fn unverified_claims_naming(
+        &self,
+        subject_claims: &[Box<str>],
+    ) -> Result<ReadClaims, VerifyError> {
+        read::parse_naming(&self.payload, subject_claims)
+    }
+
+    /// The audiences that the claims name, to choose among several policies of one issuer. Empty when there is none,
+    /// or no readable claims.
+    #[must_use]
+    pub fn unverified_audiences(&self) -> Vec<Audience> {
+        read::parse_audiences(&self.payload)
     }
 
     /// The payload as it is.

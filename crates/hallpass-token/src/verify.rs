@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use serde::Serialize;
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
 
 use crate::algorithm::Algorithms;
 use crate::claims::TokenClaims;
@@ -25,9 +26,13 @@ const MAX_JWS_BYTES: usize = 64 * 1024;
 ///
 /// Code that comes after verification is tested with `VerifiedClaims::dangerous_unverified`, behind the feature
 /// `test-util`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct VerifiedClaims(TokenClaims);
+///
+/// `Serialize` gives the claims as they were: without `sub` where the token had none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifiedClaims {
+    claims: TokenClaims,
+    states_subject: bool,
+}
 
 impl VerifiedClaims {
     /// Holds the claims against `policy` once more: `iss`, `aud`, `exp`, `nbf`. For claims that were kept after they
@@ -37,13 +42,20 @@ impl VerifiedClaims {
     /// [`VerifyError::Issuer`], [`Audience`](VerifyError::Audience), [`Expired`](VerifyError::Expired) or
     /// [`NotYetValid`](VerifyError::NotYetValid).
     pub fn check(&self, policy: &VerifyPolicy, now: UnixTime) -> Result<(), VerifyError> {
-        policy.check(&self.0, now)
+        policy.check(&self.claims, now)
     }
 
     /// The claims as plain data, such as to make another token of them. They are not verified any more.
     #[must_use]
     pub fn into_claims(self) -> TokenClaims {
-        self.0
+        self.claims
+    }
+
+    /// Whether the subject stands in `sub`, and not in another claim
+    /// ([`VerifyPolicy::with_subject_claims`]).
+    #[must_use]
+    pub fn states_subject(&self) -> bool {
+        self.states_subject
     }
 
     /// The claims of nobody, for [`SecurityContext::placeholder`](crate::SecurityContext::placeholder): a fixed text, no
@@ -51,7 +63,10 @@ impl VerifiedClaims {
     pub(crate) fn of_nobody() -> Self {
         let (issuer, subject, audience) = name::of_nobody();
         let end = UnixTime::from_secs(0);
-        Self(TokenClaims::new(issuer, subject, audience, end))
+        Self {
+            claims: TokenClaims::new(issuer, subject, audience, end),
+            states_subject: true,
+        }
     }
 
     /// Calls claims verified that nobody has verified. For tests of what comes after verification; in a service this
@@ -59,7 +74,10 @@ impl VerifiedClaims {
     #[cfg(any(test, feature = "test-util"))]
     #[must_use]
     pub fn dangerous_unverified(claims: TokenClaims) -> Self {
-        Self(claims)
+        Self {
+            claims,
+            states_subject: true,
+        }
     }
 }
 
@@ -67,7 +85,20 @@ impl Deref for VerifiedClaims {
     type Target = TokenClaims;
 
     fn deref(&self) -> &TokenClaims {
-        &self.0
+        &self.claims
+    }
+}
+
+impl Serialize for VerifiedClaims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.states_subject {
+            return self.claims.serialize(serializer);
+        }
+        let mut claims = serde_json::to_value(&self.claims).map_err(S::Error::custom)?;
+        if let Some(members) = claims.as_object_mut() {
+            members.remove("sub");
+        }
+        claims.serialize(serializer)
     }
 }
 
@@ -143,8 +174,11 @@ impl UnverifiedToken<'_> {
             Typ::Jwt | Typ::Absent | Typ::Other => return Err(VerifyError::Type),
         }
         self.verify_signature(keys, policy.algorithms())?;
-        let unverified = self.unverified_claims()?;
-        policy.check(&unverified, now)?;
-        Ok(VerifiedClaims(unverified))
+        let unverified = self.unverified_claims_naming(policy.subject_claims())?;
+        policy.check(&unverified.claims, now)?;
+        Ok(VerifiedClaims {
+            claims: unverified.claims,
+            states_subject: unverified.states_subject,
+        })
     }
 }

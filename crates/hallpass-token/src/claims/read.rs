@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::numeric_date::Round;
 use super::reader::Reader;
 use super::values::{ActorAt, Audiences, Bound, Words};
 use super::{Actor, Confirmation, TokenClaims};
@@ -17,11 +18,30 @@ use crate::time::UnixTime;
 
 /// Reads the decoded claims set. `iss`, `sub`, `aud` and `exp` must be there; nothing is compared with anything.
 pub(crate) fn parse(json: &[u8]) -> Result<TokenClaims, VerifyError> {
+    parse_naming(json, &[]).map(|read| read.claims)
+}
+
+/// A claims set that was read.
+#[derive(Debug)]
+pub(crate) struct ReadClaims {
+    pub(crate) claims: TokenClaims,
+    /// Whether the subject stands in `sub`.
+    pub(crate) states_subject: bool,
+}
+
+/// As [`parse`]; where `sub` is absent, the first of `subject_claims` that is there is the subject.
+pub(crate) fn parse_naming(
+    json: &[u8],
+    subject_claims: &[Box<str>],
+) -> Result<ReadClaims, VerifyError> {
     let text = std::str::from_utf8(json).map_err(|_| VerifyError::Malformed(Part::Claims))?;
     let reader = Reader::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let claims = deserializer
-        .deserialize_map(Whole(&reader))
+        .deserialize_map(Whole {
+            reader: &reader,
+            subject_claims,
+        })
         .and_then(|claims| deserializer.end().map(|()| claims));
     if reader.notes.duplicate.get() {
         return Err(VerifyError::DuplicateMember);
@@ -65,6 +85,35 @@ pub(crate) fn parse_issuer(json: &[u8]) -> Option<String> {
         .ok()?
 }
 
+/// Reads `aud` alone, to choose among the policies of one issuer. Of several, the last; [`parse`] refuses them.
+pub(crate) fn parse_audiences(json: &[u8]) -> Vec<Audience> {
+    struct AudiencesOnly;
+
+    impl<'de> Visitor<'de> for AudiencesOnly {
+        type Value = Vec<Audience>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("claims")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let (reader, mut audiences) = (Reader::default(), Vec::new());
+            while let Some(name) = members.next_key_seed(Text)? {
+                if name == "aud" {
+                    audiences = members.next_value_seed(Audiences(&reader))?;
+                } else {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(audiences)
+        }
+    }
+
+    serde_json::Deserializer::from_slice(json)
+        .deserialize_map(AudiencesOnly)
+        .unwrap_or_default()
+}
+
 /// The claims as far as they have been read.
 #[derive(Default)]
 struct Partial {
@@ -83,17 +132,20 @@ struct Partial {
 }
 
 /// The claims set as a whole.
-struct Whole<'r>(&'r Reader);
+struct Whole<'r> {
+    reader: &'r Reader,
+    subject_claims: &'r [Box<str>],
+}
 
 impl<'de> Visitor<'de> for Whole<'_> {
-    type Value = TokenClaims;
+    type Value = ReadClaims;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("claims")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<TokenClaims, A::Error> {
-        let own = self.0;
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<ReadClaims, A::Error> {
+        let own = self.reader;
         let mut claims = Partial::default();
         while let Some(name) = members.next_key_seed(Text)? {
             let from = &mut members;
@@ -109,9 +161,15 @@ impl<'de> Visitor<'de> for Whole<'_> {
                 "scope" => own.once("scope", &mut claims.scope, |reader| {
                     from.next_value_seed(Words(reader))
                 })?,
-                "iat" => own.once("iat", &mut claims.issued_at, |reader| reader.time(from))?,
-                "nbf" => own.once("nbf", &mut claims.not_before, |reader| reader.time(from))?,
-                "exp" => own.once("exp", &mut claims.expires_at, |reader| reader.time(from))?,
+                "iat" => own.once("iat", &mut claims.issued_at, |reader| {
+                    reader.time(from, Round::Up)
+                })?,
+                "nbf" => own.once("nbf", &mut claims.not_before, |reader| {
+                    reader.time(from, Round::Up)
+                })?,
+                "exp" => own.once("exp", &mut claims.expires_at, |reader| {
+                    reader.time(from, Round::Down)
+                })?,
                 "jti" => own.once("jti", &mut claims.token_id, |reader| reader.name(from))?,
                 "act" => own.once("act", &mut claims.actor, |reader| {
                     from.next_value_seed(ActorAt { reader, depth: 1 })
@@ -132,15 +190,20 @@ impl<'de> Visitor<'de> for Whole<'_> {
 }
 
 impl Whole<'_> {
-    fn finish<E: Error>(&self, mut claims: Partial) -> Result<TokenClaims, E> {
-        let missing = |claim| self.0.fail::<E>(VerifyError::MissingClaim { claim });
+    fn finish<E: Error>(&self, mut claims: Partial) -> Result<ReadClaims, E> {
+        let missing = |claim| self.reader.fail::<E>(VerifyError::MissingClaim { claim });
         if claims.scope.is_none()
             && let Some(scp) = claims.extra.remove("scp")
         {
-            self.0.claim.set(Some("scp"));
+            self.reader.claim.set(Some("scp"));
             claims.scope = Some(self.scope_of(&scp)?);
         }
-        Ok(TokenClaims {
+        let states_subject = claims.subject.is_some();
+        if !states_subject {
+            self.reader.claim.set(Some("sub"));
+            claims.subject = self.subject_of(&claims)?;
+        }
+        let claims = TokenClaims {
             issuer: claims.issuer.ok_or_else(|| missing("iss"))?,
             subject: claims.subject.ok_or_else(|| missing("sub"))?,
             audience: claims.audience.ok_or_else(|| missing("aud"))?,
@@ -153,12 +216,28 @@ impl Whole<'_> {
             actor: claims.actor,
             confirmation: claims.confirmation,
             extra: claims.extra,
+        };
+        Ok(ReadClaims {
+            claims,
+            states_subject,
         })
+    }
+
+    /// The subject of a token without `sub`.
+    fn subject_of<E: Error>(&self, claims: &Partial) -> Result<Option<Subject>, E> {
+        let text = |name: &str| match name {
+            "client_id" => claims.client_id.as_ref().map(ClientId::as_str),
+            _ => claims.extra.get(name).and_then(Value::as_str),
+        };
+        let named = self.subject_claims.iter().find_map(|name| text(name));
+        named
+            .map(|name| Subject::try_from(name).map_err(|_| self.reader.bad_value()))
+            .transpose()
     }
 
     /// The scope in a claim of a foreign issuer (`scp`): a text or an array of words.
     fn scope_of<E: Error>(&self, value: &Value) -> Result<Scope, E> {
-        let wrong_type = || self.0.fail(VerifyError::ClaimType { claim: "scp" });
+        let wrong_type = || self.reader.fail(VerifyError::ClaimType { claim: "scp" });
         let scope = match value {
             Value::String(text) => text.parse(),
             Value::Array(words) => {
@@ -167,6 +246,6 @@ impl Whole<'_> {
             }
             _ => return Err(wrong_type()),
         };
-        scope.map_err(|_| self.0.bad_value())
+        scope.map_err(|_| self.reader.bad_value())
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 
 use serde::de::{Error, MapAccess};
+use serde_json::value::RawValue;
 
+use super::numeric_date::{self, Fault, Round};
 use crate::error::VerifyError;
 use crate::json::{Notes, Text};
 use crate::name::InvalidName;
@@ -53,16 +55,18 @@ impl Reader {
         T::try_from(&members.next_value_seed(Text)?).map_err(|_| self.bad_value())
     }
 
-    /// Whole seconds. A negative number or one with a fraction or an exponent is not a `u64`, so it has the wrong type.
+    /// Seconds; a fraction of one is rounded so that the token is good for less time.
     pub(super) fn time<'de, A: MapAccess<'de>>(
         &self,
         members: &mut A,
+        round: Round,
     ) -> Result<UnixTime, A::Error> {
-        let time = UnixTime::from_secs(members.next_value()?);
-        if time > UnixTime::MAX {
-            Err(self.bad_value())
-        } else {
-            Ok(time)
-        }
+        let number: &RawValue = members.next_value()?;
+        numeric_date::parse(number.get(), round).map_err(|fault| match fault {
+            Fault::Type => self.fail(VerifyError::ClaimType {
+                claim: self.claim.get().unwrap_or_default(),
+            }),
+            Fault::Range => self.bad_value(),
+        })
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::read::{parse, parse_issuer};
+use super::read::{parse, parse_issuer, parse_naming};
 use super::{Actor, Confirmation, Thumbprint, TokenClaims};
 use crate::{Scope, UnixTime, VerifyError};
 
@@ -120,6 +120,46 @@ fn an_error_names_its_claim() {
     assert_eq!(
         parse(br#"{"iss":"a","sub":"b","exp":1}"#),
         Err(VerifyError::MissingClaim { claim: "aud" })
+    );
+}
+
+#[test]
+fn a_moment_may_have_a_fraction_and_an_exponent() {
+    let text =
+        br#"{"iss":"a","sub":"b","aud":"c","exp":1.7000000005e9,"nbf":1600000000.25,"iat":1.6e9}"#;
+    let claims = parse(text).unwrap();
+    assert_eq!(claims.expires_at.as_secs(), 1_700_000_000);
+    assert_eq!(claims.not_before, Some(UnixTime::from_secs(1_600_000_001)));
+    assert_eq!(claims.issued_at, Some(UnixTime::from_secs(1_600_000_000)));
+    let absurd = br#"{"iss":"a","sub":"b","aud":"c","exp":1e400}"#;
+    assert_eq!(parse(absurd), Err(VerifyError::ClaimValue { claim: "exp" }));
+}
+
+#[test]
+fn a_token_without_sub_is_read_where_another_claim_is_to_name_its_subject() {
+    let text = br#"{"iss":"a","aud":"c","exp":9,"azp":"svc","client_id":"own"}"#;
+    let missing = Err(VerifyError::MissingClaim { claim: "sub" });
+    assert_eq!(parse(text), missing);
+    let subject = |names: &[&str]| {
+        let names: Vec<Box<str>> = names.iter().map(|name| Box::from(*name)).collect();
+        parse_naming(text, &names)
+            .map(|read| (read.claims.subject.to_string(), read.states_subject))
+    };
+    assert_eq!(subject(&["absent", "azp"]), Ok(("svc".to_owned(), false)));
+    assert_eq!(subject(&["client_id"]), Ok(("own".to_owned(), false)));
+    assert_eq!(subject(&["absent", "exp"]).map(drop), missing.map(drop));
+    let stated = parse_naming(
+        br#"{"iss":"a","sub":"b","aud":"c","exp":9,"azp":"svc"}"#,
+        &["azp".into()],
+    );
+    assert!(stated.is_ok_and(|read| read.states_subject && read.claims.subject == "b"));
+    let empty = parse_naming(
+        br#"{"iss":"a","aud":"c","exp":9,"azp":""}"#,
+        &["azp".into()],
+    );
+    assert_eq!(
+        empty.map(drop),
+        Err(VerifyError::ClaimValue { claim: "sub" })
     );
 }
 

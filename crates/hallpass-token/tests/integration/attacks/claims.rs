@@ -62,14 +62,12 @@ fn what_must_be_there_must_be_there() {
 }
 
 #[test]
-fn times_are_whole_numbers_of_seconds() {
+fn times_are_numbers_that_a_person_may_live_to_see() {
     for name in ["exp", "nbf", "iat"] {
         let raw = |value: &str| with_raw(name, value);
         let rows: Vec<Row<'_>> = vec![
             ("a text", with(name, &json!("1700000600")), "claim_type"),
-            ("a fraction", raw("1700000600.5"), "claim_type"),
-            ("a fraction of zero", raw("1700000600.0"), "claim_type"),
-            ("an exponent", raw("1e12"), "claim_type"),
+            ("an exponent", raw("1e12"), "claim_value"),
             ("a negative number", raw("-1"), "claim_type"),
             ("negative zero", raw("-0"), "claim_type"),
             ("milliseconds", raw("1700000600000"), "claim_value"),
@@ -78,8 +76,12 @@ fn times_are_whole_numbers_of_seconds() {
                 raw("18446744073709551615"),
                 "claim_value",
             ),
-            ("a larger number", raw("18446744073709551616"), "claim_type"),
-            ("an endless number", raw("1e999"), "malformed_claims"),
+            (
+                "a larger number",
+                raw("18446744073709551616"),
+                "claim_value",
+            ),
+            ("an endless number", raw("1e999"), "claim_value"),
             ("no number", raw("NaN"), "malformed_claims"),
             ("a leading zero", raw("01700000600"), "malformed_claims"),
             ("a list", with(name, &json!([1_700_000_600])), "claim_type"),

@@ -1,0 +1,63 @@
+//! Whether a token speaks for a service or for a user, as far as that is known.
+
+use std::fmt;
+
+use crate::claims::TokenClaims;
+
+/// For whom a token speaks.
+///
+/// Issuers differ in how they say it, so who verifies a token decides by what is known of its issuer. What is not known
+/// is neither: code that wants a service, and code that wants a user, both refuse it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CallerKind {
+    /// A service that calls in its own name.
+    Service,
+    /// A user, directly or through a service that relays or acts for her.
+    User,
+    /// Neither is certain.
+    Unknown(UnknownCaller),
+}
+
+/// Why it is not known for whom a token speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UnknownCaller {
+    /// The token names no client, so nothing tells a service's subject from a user's.
+    NoClient,
+    /// Nothing that marks a service's token of this issuer is in it, and nothing that marks a user's.
+    NoMark,
+    /// It bears marks of both.
+    BothMarks,
+}
+
+impl CallerKind {
+    /// What a token says that is written as RFC 9068 and the Hallpass issuer have it: a service is a subject that is
+    /// the client (`client_id`) and for which nobody acts; a user is a subject that is not the client.
+    #[must_use]
+    pub fn of(claims: &TokenClaims) -> Self {
+        match &claims.client_id {
+            None => Self::Unknown(UnknownCaller::NoClient),
+            Some(client) if client.as_str() != claims.subject.as_str() => Self::User,
+            Some(_) if claims.actor.is_none() => Self::Service,
+            Some(_) => Self::Unknown(UnknownCaller::NoMark),
+        }
+    }
+}
+
+impl fmt::Display for CallerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Service => "a service",
+            Self::User => "a user",
+            Self::Unknown(UnknownCaller::NoClient) => {
+                "neither a service nor a user for certain: the token names no client"
+            }
+            Self::Unknown(UnknownCaller::NoMark) => {
+                "neither a service nor a user for certain: the token has no mark of either"
+            }
+            Self::Unknown(UnknownCaller::BothMarks) => {
+                "neither a service nor a user for certain: the token has marks of both"
+            }
+        })
+    }
+}
