@@ -36,7 +36,7 @@ impl Decision<'_> {
             method = self.method.as_str(),
             issuer = self.caller.map(Verified::issuer_name),
             subject = claims.map(|it| it.subject.as_str()),
-            client_id = claims.and_then(|it| it.client_id.as_ref()).map(AsRef::<str>::as_ref),
+            client_id = context.and_then(|it| it.client_id()).map(AsRef::<str>::as_ref),
             actor = claims.and_then(|it| it.actor.as_ref()).map(|it| it.subject.as_str()),
             scope = claims.map(|it| it.scope.as_str()),
             token_id = claims.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),

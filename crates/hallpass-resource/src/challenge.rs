@@ -10,9 +10,6 @@ use serde_json::json;
 
 use crate::error::Denial;
 
-/// Seconds after which a caller may try again when keys are not available.
-const RETRY_AFTER_SECONDS: &str = "1";
-
 /// How this service introduces itself in its challenges. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Challenger {
@@ -46,8 +43,8 @@ impl Challenger {
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Denial::Unavailable(_) = denial {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = denial.retry_after_seconds() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if told.challenge
             && let Ok(challenge) = HeaderValue::try_from(self.challenge(denial))

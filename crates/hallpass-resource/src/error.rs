@@ -1,14 +1,16 @@
 //! What can go wrong: at start and when settings change ([`SetupError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
+mod setup;
+
 use std::time::Duration;
 
-use hallpass_token::{BearerError, BearerSyntaxError, Scope, VerifyError};
+use hallpass_token::{BearerError, BearerSyntaxError, CallerKind, Scope, VerifyError};
 use http::StatusCode;
 use thiserror::Error;
 
+pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
-use crate::policy::RuleOrigin;
 
 /// Why a request was not let through.
 ///
@@ -46,18 +48,28 @@ pub enum Denial {
         /// What the route asks for.
         required: Scope,
     },
-    /// The route is for services only, and the token is a user's, an exchanged one, or of a foreign issuer.
-    #[error("the route is internal-only and the caller is not a service of an internal issuer")]
+    /// The route is for services of internal issuers only, and the caller is none.
+    #[error(
+        "the route is internal-only, and the caller is {caller}, of an issuer that is {}internal",
+        if *.internal { "" } else { "not " }
+    )]
     NotInternal {
-        /// What the route asks for.
-        required: Scope,
+        /// The scope that the route asks for, if the token lacks it.
+        missing: Scope,
+        /// Who calls.
+        caller: CallerKind,
+        /// Whether the issuer is internal.
+        internal: bool,
     },
     /// No rule is for this route, so nobody may call it.
     #[error("no rule is for this route")]
     NoRule,
-    /// A handler asked for a user, and the caller is a service.
-    #[error("the handler needs a user and the caller is a service")]
-    UserRequired,
+    /// A handler asked for a user, and the caller is none, or not for certain.
+    #[error("the handler needs a user, and the caller is {caller}")]
+    UserRequired {
+        /// Who calls.
+        caller: CallerKind,
+    },
     /// A handler asked for claims that the token does not have.
     #[error("the token lacks claims that the handler needs")]
     ClaimsMismatch,
@@ -125,29 +137,16 @@ impl Denial {
                 challenge: true,
                 title: "The token is not valid here.",
             },
-            Self::InsufficientScope { .. } | Self::NotInternal { .. } | Self::NoRule => {
-                DenialResponse {
-                    status: StatusCode::FORBIDDEN,
-                    code: "insufficient_scope",
-                    bearer_error: Some(BearerError::InsufficientScope),
-                    challenge: true,
-                    title: "The token does not allow this.",
-                }
+            Self::InsufficientScope { .. } | Self::NoRule => {
+                forbidden("insufficient_scope", "The token does not allow this.")
             }
-            Self::UserRequired => DenialResponse {
-                status: StatusCode::FORBIDDEN,
-                code: "user_required",
-                bearer_error: Some(BearerError::InsufficientScope),
-                challenge: true,
-                title: "This needs a user's token.",
-            },
-            Self::ClaimsMismatch => DenialResponse {
-                status: StatusCode::FORBIDDEN,
-                code: "claims_mismatch",
-                bearer_error: Some(BearerError::InsufficientScope),
-                challenge: true,
-                title: "The token lacks claims that this needs.",
-            },
+            Self::NotInternal {
+                caller, internal, ..
+            } => forbidden("service_required", service_required(*caller, *internal)),
+            Self::UserRequired { .. } => forbidden("user_required", "This needs a user's token."),
+            Self::ClaimsMismatch => {
+                forbidden("claims_mismatch", "The token lacks claims that this needs.")
+            }
             Self::Unavailable(_) => DenialResponse {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 code: "unavailable",
@@ -170,7 +169,7 @@ impl Denial {
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
             | Self::NoRule
-            | Self::UserRequired
+            | Self::UserRequired { .. }
             | Self::ClaimsMismatch => "scope",
             Self::Unavailable(_) => "unavailable",
         }
@@ -187,9 +186,16 @@ impl Denial {
             Self::Token(error) => error.code(),
             Self::SenderConstrained => "sender_constrained",
             Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::NotInternal {
+                caller: CallerKind::Unknown(_),
+                ..
+            }
+            | Self::UserRequired {
+                caller: CallerKind::Unknown(_),
+            } => "caller_unknown",
             Self::NotInternal { .. } => "not_internal",
             Self::NoRule => "no_rule",
-            Self::UserRequired => "user_required",
+            Self::UserRequired { .. } => "user_required",
             Self::ClaimsMismatch => "claims_mismatch",
             Self::Unavailable(error) => error.code(),
         }
@@ -198,7 +204,8 @@ impl Denial {
     /// The scopes that would have helped, for the challenge.
     pub(crate) fn required_scope(&self) -> Option<&Scope> {
         match self {
-            Self::InsufficientScope { required } | Self::NotInternal { required } => Some(required),
+            Self::InsufficientScope { required } => Some(required),
+            Self::NotInternal { missing, .. } => Some(missing),
             Self::Path(_)
             | Self::SeveralAuthorizationHeaders
             | Self::Bearer(_)
@@ -206,10 +213,48 @@ impl Denial {
             | Self::Token(_)
             | Self::SenderConstrained
             | Self::NoRule
-            | Self::UserRequired
+            | Self::UserRequired { .. }
             | Self::ClaimsMismatch
             | Self::Unavailable(_) => None,
         }
+    }
+
+    /// When the caller may try again, where it is only a matter of time; in seconds, at least 1.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        let Self::Unavailable(error) = self else {
+            return None;
+        };
+        let wait = match error {
+            KeysError::TooEarly { retry_in, .. } => *retry_in,
+            _ => Duration::ZERO,
+        };
+        let whole = wait.as_secs();
+        let begun = u64::from(wait.subsec_nanos() > 0);
+        Some(whole.saturating_add(begun).max(1))
+    }
+}
+
+/// The caller is known and may not (RFC 6750 section 3.1).
+fn forbidden(code: &'static str, title: &'static str) -> DenialResponse {
+    DenialResponse {
+        status: StatusCode::FORBIDDEN,
+        code,
+        bearer_error: Some(BearerError::InsufficientScope),
+        challenge: true,
+        title,
+    }
+}
+
+/// What an internal-only route misses in a caller, as far as the caller may know.
+fn service_required(caller: CallerKind, internal: bool) -> &'static str {
+    match (caller, internal) {
+        (CallerKind::Service, false) => {
+            "This needs a service's token of an internal issuer, and the issuer is another."
+        }
+        (CallerKind::Unknown(_), _) => {
+            "This needs a service's own token, and this token does not say that it is one."
+        }
+        (CallerKind::User | CallerKind::Service, _) => "This needs a service's own token.",
     }
 }
 
@@ -222,6 +267,8 @@ pub enum KeysError {
     TooEarly {
         /// Why the last attempt failed.
         last: String,
+        /// How long until the next attempt.
+        retry_in: Duration,
     },
     /// The whole fetch took longer than its limit.
     #[error("no response within {} ms", limit.as_millis())]
@@ -283,81 +330,6 @@ impl KeysError {
             Self::Cancelled => "keys_cancelled",
         }
     }
-}
-
-/// Why a resource server cannot be set up, or cannot take other settings: every problem at once.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the resource server cannot be set up: {}", list(.problems))]
-pub struct SetupError {
-    /// All problems that were found, in no particular order.
-    pub problems: Vec<SetupProblem>,
-}
-
-fn list(problems: &[SetupProblem]) -> String {
-    problems
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-/// One reason why a resource server cannot be set up.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SetupProblem {
-    /// `permit-all` and a sign of production stand side by side.
-    #[error(
-        "security.permit-all is on although this is production ({signal}): nothing would be protected"
-    )]
-    PermitAllInProduction {
-        /// The production signal that was found.
-        signal: String,
-    },
-    /// Two issuers have the same `iss`.
-    #[error("the issuer {issuer} is trusted twice")]
-    IssuerTwice {
-        /// The `iss`.
-        issuer: String,
-    },
-    /// No issuer, although tokens are asked for.
-    #[error("no issuer is trusted, so nobody could ever be let in (security.internal-jwt.issuers)")]
-    NoIssuer,
-    /// The keys of an issuer are at a URL, and the server was built without a network to fetch them by.
-    #[error("the keys of the issuer {issuer} are at a URL, and there is no way to fetch them")]
-    NoNetwork {
-        /// The configured name of the issuer.
-        issuer: String,
-    },
-    /// A value does not have the form that is needed.
-    #[error("{key}: {message}")]
-    BadValue {
-        /// Where it stands.
-        key: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A path pattern cannot be read.
-    #[error("the path pattern {pattern:?} is wrong: {message}")]
-    BadPattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// Two rules of one table are for exactly the same requests.
-    #[error("two rules of the same table ({origin}) are for {route}")]
-    TwoRules {
-        /// Method and pattern.
-        route: String,
-        /// The table.
-        origin: RuleOrigin,
-    },
-    /// A scope rule that names no scope.
-    #[error("the rule for {pattern} asks for scopes and names none; use authenticated instead")]
-    EmptyScopes {
-        /// The pattern.
-        pattern: String,
-    },
 }
 
 #[cfg(test)]

@@ -33,7 +33,8 @@ use crate::judge::{Judge, Pass};
 pub struct Caller(pub SecurityContext);
 
 /// A user who calls, directly or through a service that relays or acts for her: 403 `user_required` for a service
-/// that calls in its own name. `Option<CurrentUser>` is `None` for such a service.
+/// that calls in its own name, and for a token that does not tell whether it is a user's
+/// ([`CallerMapping`](crate::CallerMapping)). `Option<CurrentUser>` is `None` for these.
 ///
 /// ```
 /// use hallpass_resource::CurrentUser;
@@ -109,7 +110,7 @@ pub struct Rejection {
 
 impl Rejection {
     fn new(parts: &Parts, denial: Denial) -> Self {
-        tracing::info!(code = denial.log_code(), "an extractor refused the call");
+        tracing::info!(code = denial.log_code(), %denial, "an extractor refused the call");
         let passed = parts.extensions.get::<Passed>();
         if let Some(passed) = passed {
             passed.count(&denial, false);
@@ -199,8 +200,10 @@ impl<S: Send + Sync> FromRequestParts<S> for CurrentUser {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
         let context = somebody(parts)?;
-        if context.is_service() {
-            return placeholder_or(parts, Denial::UserRequired).map(Self);
+        // The placeholder was counted where it was handed out.
+        if !context.is_user() && !context.is_placeholder() {
+            let caller = context.caller();
+            return placeholder_or(parts, Denial::UserRequired { caller }).map(Self);
         }
         Ok(Self(context))
     }
@@ -210,9 +213,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for CurrentUser {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
-        Ok(context(parts)
-            .filter(|context| !context.is_service())
-            .map(Self))
+        Ok(context(parts).filter(SecurityContext::is_user).map(Self))
     }
 }
 

@@ -9,10 +9,12 @@
 //! | near its end (the last quarter of its age, with jitter) | uses it and starts a fetch in the background |
 //! | past its end | waits for the fetch, at most 500 ms, then goes on with the last good keys |
 //! | past its end by [`KeyLimits::last_good_for`], or not there yet | waits for the fetch; without result: unavailable |
-//! | lacking the token's `kid` | waits for one fetch, unless one was just spent on such a `kid` or has just failed |
+//! | lacking the token's `kid` | waits for one fetch, if the budget for such allows it; unavailable when that fetch fails |
+//! | not fitting the signature of a token | waits for one fetch, if the budget for such allows it: a key may have been replaced under its name |
 //!
 //! Nothing is fetched while no request comes, so an idle service bothers no issuer.
 
+mod budget;
 mod fetch;
 mod flight;
 mod freshness;
@@ -25,6 +27,7 @@ mod unknown_kids;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
@@ -37,6 +40,7 @@ use self::fetch::HttpKeys;
 use self::flight::{FetchReason, FetchStart, Flight};
 use self::freshness::Freshness;
 pub use self::limits::KeyLimits;
+use self::limits::MIN_COOLDOWN;
 use self::metrics::IssuerKeyMetrics;
 pub(crate) use self::metrics::KeyMetrics;
 use self::shared::{Origin, Shared};
@@ -104,6 +108,10 @@ impl KeySource {
     }
 
     fn new(origin: Origin, clock: Arc<dyn Clock>, limits: KeyLimits) -> Self {
+        let limits = KeyLimits {
+            cooldown: limits.cooldown.max(MIN_COOLDOWN),
+            ..limits
+        };
         let (current, metrics) = (ArcSwapOption::empty(), OnceLock::new());
         let flight = Mutex::new(Flight::new(limits.cooldown));
         Self {
@@ -145,15 +153,17 @@ impl KeySource {
         (now < snapshot.freshness.renew_at).then(|| Arc::clone(snapshot))
     }
 
-    /// The keys to judge a token with this `kid` by. The `kid` may still be missing in them.
+    /// The keys to judge a token with this `kid` by. The `kid` may still be missing in them: then a fetch succeeded
+    /// without bringing it, or too many such fetches were made of late.
     ///
     /// # Errors
-    /// Why there are no keys that may be used.
+    /// Why there are no keys that may be used, or why the fetch failed that could have brought this `kid`.
     pub async fn keys_for(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
         let snapshot = self.usable(kid).await?;
         match kid {
             Some(kid) if self.shared.origin.changes() && !snapshot.keys.contains(kid) => {
-                Ok(self.newer_for(kid).await.unwrap_or(snapshot))
+                self.look_for(kid).await?;
+                Ok(self.shared.current.load_full().unwrap_or(snapshot))
             }
             _ => Ok(snapshot),
         }
@@ -190,40 +200,65 @@ impl KeySource {
         Ok(snapshot)
     }
 
+    /// Other keys than those of `snapshot`, by one fetch if one may be made now: for a token whose signature these do
+    /// not fit. None when there are no others.
+    pub(crate) async fn newer_than(&self, snapshot: &KeySnapshot) -> Option<Arc<KeySnapshot>> {
+        let newer = || {
+            let current = self.shared.current.load_full();
+            current.filter(|it| it.keys != snapshot.keys)
+        };
+        if !self.shared.origin.changes() {
+            return None;
+        }
+        // Somebody else may have fetched since.
+        if let Some(newer) = newer() {
+            return Some(newer);
+        }
+        match self.begin(FetchReason::BadSignature) {
+            FetchStart::TooEarly(_) => self.shared.count(IssuerKeyMetrics::suppressed),
+            // A failure was logged by the fetch; the token is judged by the keys that are here.
+            FetchStart::Wait(fetch) => drop(fetch.outcome().await),
+        }
+        newer()
+    }
+
     /// One fetch for a `kid` that is not in the set, if one may be made now.
-    async fn newer_for(&self, kid: &KeyId) -> Option<Arc<KeySnapshot>> {
+    ///
+    /// It is an error that it failed, or that the last one failed just now: then nobody knows whether the issuer has
+    /// such a key. A `kid` that a fetch did not bring, or for which none may be made, is no error.
+    async fn look_for(&self, kid: &KeyId) -> Result<(), KeysError> {
         self.shared.count(IssuerKeyMetrics::unknown_kid);
+        let is_known = || {
+            let current = self.shared.current.load();
+            current.as_ref().is_some_and(|it| it.keys.contains(kid))
+        };
         // A fetch that was already under way may have asked before the key was there: after such a one, a second try.
         for _ in 0..2 {
             match self.begin(FetchReason::UnknownKid { kid }) {
-                FetchStart::TooEarly(_) => {
+                FetchStart::TooEarly(failed) => {
                     self.shared.count(IssuerKeyMetrics::suppressed);
-                    break;
+                    return failed.map_or(Ok(()), Err);
                 }
                 FetchStart::Wait(fetch) => {
                     let joined = fetch.joined;
-                    // A failure was logged by the fetch; the token is judged by the keys that are here.
-                    let _ = fetch.outcome().await;
-                    let known = self
-                        .shared
-                        .current
-                        .load()
-                        .as_ref()
-                        .is_some_and(|it| it.keys.contains(kid));
-                    if known || !joined {
-                        break;
+                    let outcome = fetch.outcome().await;
+                    if is_known() || !joined {
+                        return if is_known() { Ok(()) } else { outcome };
                     }
                 }
             }
         }
-        self.shared.current.load_full()
+        Ok(())
     }
 
     /// Joins the fetch under way, or starts one if it is time.
     fn begin(&self, start: FetchReason<'_>) -> FetchStart {
         // Outside tokio there is nothing to run a fetch on; spawning would panic.
         let Ok(runtime) = Handle::try_current() else {
-            return FetchStart::TooEarly(Some(KeysError::Cancelled));
+            return FetchStart::TooEarly(Some(KeysError::TooEarly {
+                last: KeysError::Cancelled.to_string(),
+                retry_in: Duration::ZERO,
+            }));
         };
         let now = self.shared.clock.monotonic();
         let mut flight = self

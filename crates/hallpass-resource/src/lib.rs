@@ -66,6 +66,7 @@
 mod audit;
 mod bearer;
 mod cache;
+mod caller_mapping;
 mod challenge;
 mod error;
 mod extract;
@@ -84,6 +85,7 @@ mod trusted_issuer;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
+pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{Denial, DenialResponse, KeysError, SetupError, SetupProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeySnapshot, KeySource};

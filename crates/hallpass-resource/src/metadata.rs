@@ -60,13 +60,20 @@ impl Metadata {
         } else {
             resource.as_str()
         };
+        let mut servers = Vec::new();
+        // An issuer may be there several times, with other audiences.
+        for issuer in issuers.filter(|it| it.starts_with("https://")) {
+            if !servers.contains(&issuer) {
+                servers.push(issuer);
+            }
+        }
         let mut scopes: Vec<_> = scopes.collect();
         scopes.sort_unstable();
         scopes.dedup();
         let document = json!({
             "resource": identifier,
             // An issuer's identifier is an https URL (RFC 8414); one that is merely a name is left out.
-            "authorization_servers": issuers.filter(|it| it.starts_with("https://")).collect::<Vec<_>>(),
+            "authorization_servers": servers,
             "scopes_supported": scopes,
             "bearer_methods_supported": ["header"],
         });

@@ -1,5 +1,6 @@
 //! `security`: what this service demands of its callers.
 
+mod callers;
 mod keys;
 mod read;
 
@@ -11,6 +12,7 @@ use hallpass_token::{Algorithms, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, Sco
 use hallpass_upstream::EndpointUrl;
 use url::Url;
 
+use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Mode, PathPattern, RouteRule};
 use keys::KEYS;
@@ -75,11 +77,11 @@ impl Configuration for SecuritySettings {
 pub struct InternalJwtSettings {
     /// `mode`: roll-out switch of the whole service.
     pub mode: Mode,
-    /// `audience`: what tokens must bear in `aud`; by default `service.name`.
-    pub audience: Option<Audience>,
+    /// `audience`: one of these must stand in the `aud` of tokens; by default `service.name`.
+    pub audiences: Vec<Audience>,
     /// `leeway-seconds`: how far clocks may differ.
     pub leeway: Duration,
-    /// `jwks-cooldown-seconds`: shortest time between two key fetches caused by an unknown `kid`.
+    /// `jwks-cooldown-seconds`: how long it takes until one more key fetch may be caused by an unknown `kid`.
     pub jwks_cooldown: Duration,
     /// `issuers`, or the one issuer of the short form.
     pub issuers: Vec<TrustedIssuerSettings>,
@@ -99,7 +101,7 @@ impl Default for InternalJwtSettings {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
-            audience: None,
+            audiences: Vec::new(),
             leeway: Duration::from_secs(10),
             jwks_cooldown: Duration::from_secs(10),
             issuers: Vec::new(),
@@ -129,14 +131,16 @@ pub struct TrustedIssuerSettings {
     pub name: String,
     /// `issuer`: the exact value of `iss`.
     pub issuer: Issuer,
-    /// `audience`: the value that `aud` must hold; by default that of `internal-jwt`.
-    pub audience: Audience,
+    /// `audience`: one of these must stand in `aud`; by default that of `internal-jwt`.
+    pub audiences: Vec<Audience>,
     /// `jwks-url` or `jwks-file`: where its public keys are.
     pub jwks: JwksLocation,
     /// `algorithms`: signature algorithms accepted from it.
     pub algorithms: Algorithms,
     /// `internal`: whether its service tokens open internal-only routes.
     pub internal: bool,
+    /// `preset`, `client-claims`, `service-when` and `user-when`: how its tokens say who calls.
+    pub callers: CallerMapping,
     /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and
     /// Keycloak write them. An ID token of that issuer then passes as an access token if its audience fits.
     pub dangerous_accept_untyped: bool,

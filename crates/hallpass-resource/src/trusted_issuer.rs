@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hallpass_token::{Audience, Issuer, VerifyPolicy};
+use hallpass_token::{Audience, Issuer, UnverifiedToken, VerifyPolicy};
 
+use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
 use crate::key_source::{KeySnapshot, KeySource};
 
@@ -32,13 +33,14 @@ pub struct TrustedIssuer {
     policy: VerifyPolicy,
     keys: KeySource,
     internal: bool,
+    callers: CallerMapping,
 }
 
 impl TrustedIssuer {
     /// Tokens of `issuer` (`iss`, compared byte for byte) for `audience`, signed with one of `keys`.
     ///
     /// Defaults: every algorithm of `Algorithms::ALL`, `typ` must be `at+jwt`, clocks may be 10 s apart, not internal,
-    /// and the issuer's own name in metrics.
+    /// services and users told apart as by `IssuerPreset::Hallpass`, and the issuer's own name in metrics.
     #[must_use]
     pub fn new(issuer: Issuer, audience: Audience, keys: KeySource) -> Self {
         Self::with_policy(VerifyPolicy::new(issuer, audience), keys)
@@ -53,7 +55,15 @@ impl TrustedIssuer {
             policy,
             keys,
             internal: false,
+            callers: CallerMapping::default(),
         }
+    }
+
+    /// Tells services from users in another way: an [`IssuerPreset`](crate::IssuerPreset), or a mapping of one's own.
+    #[must_use]
+    pub fn with_callers(mut self, callers: impl Into<CallerMapping>) -> Self {
+        self.callers = callers.into();
+        self
     }
 
     /// The name of the issuer in metrics and in the audit event.
@@ -100,6 +110,7 @@ pub(crate) struct Trust {
     pub(crate) policy: VerifyPolicy,
     pub(crate) keys: KeySource,
     pub(crate) internal: bool,
+    pub(crate) callers: CallerMapping,
     /// The last epoch of its keys that the cache was purged for.
     purged_epoch: AtomicU64,
 }
@@ -107,11 +118,16 @@ pub(crate) struct Trust {
 impl Trust {
     /// The length of tokens is limited by the server, whatever the policy says.
     pub(crate) fn new(issuer: TrustedIssuer) -> Self {
+        let policy = issuer
+            .policy
+            .with_max_token_bytes(usize::MAX)
+            .with_subject_claims(issuer.callers.subject_claims());
         Self {
             name: issuer.name.into(),
-            policy: issuer.policy.with_max_token_bytes(usize::MAX),
+            policy,
             keys: issuer.keys,
             internal: issuer.internal,
+            callers: issuer.callers,
             purged_epoch: AtomicU64::new(0),
         }
     }
@@ -138,17 +154,16 @@ pub(crate) struct Issuers {
 }
 
 impl Issuers {
-    /// Two issuers with the same `iss` are added to `problems`.
+    /// Two entries for the same `iss` and audience are added to `problems`: nothing would tell their tokens apart.
     pub(crate) fn new(trusted: Vec<Arc<Trust>>, problems: &mut Vec<SetupProblem>) -> Self {
         for (index, trust) in trusted.iter().enumerate() {
-            let issuer = trust.policy.issuer();
             if trusted
                 .iter()
                 .take(index)
-                .any(|it| it.policy.issuer() == issuer)
+                .any(|it| are_alike(&it.policy, &trust.policy))
             {
                 problems.push(SetupProblem::IssuerTwice {
-                    issuer: issuer.to_string(),
+                    issuer: trust.policy.issuer().to_string(),
                 });
             }
         }
@@ -163,9 +178,29 @@ impl Issuers {
         self.trusted.iter()
     }
 
-    /// The issuer with this `iss`.
-    pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<Trust>> {
-        self.iter().find(|it| it.policy.issuer().as_str() == issuer)
+    /// The entry that a token is judged by, chosen by what it claims: by `iss`, and among several entries of one issuer
+    /// by `aud`. Where two of these fit, one that is not internal goes first, so that a token for both does not open
+    /// more than it must.
+    pub(crate) fn find(&self, token: &UnverifiedToken<'_>) -> Option<&Arc<Trust>> {
+        let claimed = token.unverified_issuer()?;
+        let of_issuer = || {
+            self.iter()
+                .filter(|it| it.policy.issuer().as_str() == claimed)
+        };
+        let first = of_issuer().next()?;
+        if of_issuer().nth(1).is_none() {
+            return Some(first);
+        }
+        let audiences = token.unverified_audiences();
+        let fits = |trust: &&Arc<Trust>| {
+            let mine = trust.policy.audiences();
+            mine.iter().any(|it| audiences.contains(it))
+        };
+        // When none fits, any of them says so.
+        of_issuer()
+            .filter(fits)
+            .min_by_key(|trust| trust.internal)
+            .or(Some(first))
     }
 
     /// Whether an issuer of this name is among them.
@@ -177,4 +212,10 @@ impl Issuers {
     pub(crate) fn contains(&self, trust: &Arc<Trust>) -> bool {
         self.iter().any(|it| Arc::ptr_eq(it, trust))
     }
+}
+
+/// Whether a token could be for both.
+fn are_alike(one: &VerifyPolicy, other: &VerifyPolicy) -> bool {
+    let audiences = other.audiences();
+    one.issuer() == other.issuer() && one.audiences().iter().any(|it| audiences.contains(it))
 }

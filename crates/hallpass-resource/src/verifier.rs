@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_token::{AccessToken, SecurityContext, UnixTime, UnverifiedToken, VerifyError};
+use hallpass_token::{
+    AccessToken, CallerKind, SecurityContext, UnixTime, UnverifiedToken, VerifiedClaims,
+    VerifyError,
+};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -47,7 +50,14 @@ impl Verified {
         &self.issuer_name
     }
 
-    /// Whether this is a service that an internal issuer vouches for: neither a user, nor a service that acts for one.
+    /// Whether the issuer is one of the estate's own.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.internal
+    }
+
+    /// Whether this is a service that an internal issuer vouches for: neither a user, nor a service that acts for one,
+    /// nor somebody of whom that is not known.
     #[must_use]
     pub fn is_internal_service(&self) -> bool {
         self.internal && self.context.is_service()
@@ -164,26 +174,53 @@ impl Verifier {
         issuers: &Issuers,
     ) -> Result<Arc<CacheEntry>, Denial> {
         let unverified = UnverifiedToken::parse(token, token.len())?;
-        let claimed = unverified.unverified_issuer().ok_or(VerifyError::Issuer)?;
-        let trust = issuers.find(claimed).ok_or(VerifyError::Issuer)?;
-        let snapshot = trust
-            .keys
-            .keys_for(unverified.key_id())
-            .await
-            .map_err(Denial::Unavailable)?;
-        self.purge_if_keys_left(trust, &snapshot);
-        let claims = unverified.verify(snapshot.keys(), &trust.policy, self.now())?;
+        let trust = issuers.find(&unverified).ok_or(VerifyError::Issuer)?;
+        let (claims, snapshot) = self.verify_by_keys(&unverified, trust).await?;
         if claims.confirmation.is_some() {
             return Err(Denial::SenderConstrained);
         }
+        let (caller, client) = trust.callers.judge(&claims);
+        if !claims.states_subject() && caller != CallerKind::Service {
+            return Err(VerifyError::MissingClaim { claim: "sub" }.into());
+        }
+        let token = AccessToken::new(token);
         let entry = Arc::new(CacheEntry {
-            context: SecurityContext::new(claims, AccessToken::new(token)),
+            context: SecurityContext::of_caller(claims, token, caller, client),
             trust: Arc::clone(trust),
             epoch: snapshot.epoch(),
             algorithm: unverified.algorithm(),
         });
         self.cache.insert(key, Arc::clone(&entry));
         Ok(entry)
+    }
+
+    /// Verifies by the keys that are here, and once more by newer ones when the issuer may have replaced a key without
+    /// giving it another name.
+    async fn verify_by_keys(
+        &self,
+        token: &UnverifiedToken<'_>,
+        trust: &Arc<Trust>,
+    ) -> Result<(VerifiedClaims, Arc<KeySnapshot>), Denial> {
+        let keys = &trust.keys;
+        let snapshot = keys.keys_for(token.key_id()).await;
+        let snapshot = snapshot.map_err(Denial::Unavailable)?;
+        self.purge_if_keys_left(trust, &snapshot);
+        let error = match token.verify(snapshot.keys(), &trust.policy, self.now()) {
+            Ok(claims) => return Ok((claims, snapshot)),
+            Err(error) => error,
+        };
+        let may_be_replaced = match error {
+            VerifyError::Signature | VerifyError::AlgorithmMismatch => true,
+            VerifyError::UnknownKey => token.key_id().is_none(),
+            _ => false,
+        };
+        if !may_be_replaced {
+            return Err(error.into());
+        }
+        let newer = keys.newer_than(&snapshot).await.ok_or(error)?;
+        self.purge_if_keys_left(trust, &newer);
+        let claims = token.verify(newer.keys(), &trust.policy, self.now())?;
+        Ok((claims, newer))
     }
 
     /// Forgets what was verified by keys that have left the set. Walks through the whole cache; this is rare.

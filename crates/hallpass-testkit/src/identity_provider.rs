@@ -49,6 +49,7 @@ impl TestIdentityProvider {
             Self::AUDIENCE.parse()?,
             now.saturating_add(Duration::from_secs(3600)),
         );
+        claims.client_id = Some("web-shop".parse()?);
         claims.scope = "orders:read".parse()?;
         claims.issued_at = Some(now);
         self.sign(&claims, now)

@@ -43,9 +43,15 @@ impl VerifyPolicy {
     /// 10 s and at most 8 KiB ([`DEFAULT_MAX_VERIFY_BYTES`]) long.
     #[must_use]
     pub fn new(issuer: Issuer, audience: Audience) -> Self {
+        Self::for_audiences(issuer, vec![audience])
+    }
+
+    /// The same for several audiences, one of which a token must name. Without any, it takes no token.
+    #[must_use]
+    pub fn for_audiences(issuer: Issuer, audiences: Vec<Audience>) -> Self {
         Self {
             issuer,
-            audiences: vec![audience],
+            audiences,
             algorithms: Algorithms::ALL,
             leeway: DEFAULT_LEEWAY,
             max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,

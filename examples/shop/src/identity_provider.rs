@@ -44,6 +44,8 @@ impl IdentityProvider {
         let end = now.saturating_add(life);
         let mut claims =
             TokenClaims::new(ISSUER.parse()?, customer.parse()?, AUDIENCE.parse()?, end);
+        // Without the client that the customer has logged in by, nothing tells a customer from a service.
+        claims.client_id = Some("web-shop".parse()?);
         claims.scope = "orders:read".parse()?;
         claims.issued_at = Some(now);
         Ok(sign(&claims, &self.key, now)?)

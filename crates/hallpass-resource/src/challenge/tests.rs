@@ -1,4 +1,6 @@
-use hallpass_token::{BearerSyntaxError, VerifyError};
+use std::time::Duration;
+
+use hallpass_token::{BearerSyntaxError, CallerKind, VerifyError};
 
 use super::*;
 use crate::error::KeysError;
@@ -60,14 +62,23 @@ fn each_denial_has_its_answer_of_rfc_6750() {
             "invalid_request",
         ),
         (insufficient, 403, lacking, "insufficient_scope"),
+        (not_internal(scope()), 403, lacking, "service_required"),
+        // A scope that the token has is not what it lacks.
         (
-            Denial::NotInternal { required: scope() },
+            not_internal(hallpass_token::Scope::empty()),
             403,
-            lacking,
-            "insufficient_scope",
+            forbidden,
+            "service_required",
         ),
         (Denial::NoRule, 403, forbidden, "insufficient_scope"),
-        (Denial::UserRequired, 403, forbidden, "user_required"),
+        (
+            Denial::UserRequired {
+                caller: CallerKind::Service,
+            },
+            403,
+            forbidden,
+            "user_required",
+        ),
         (Denial::ClaimsMismatch, 403, forbidden, "claims_mismatch"),
     ];
     for (denial, status, parameters, code) in rows {
@@ -124,4 +135,28 @@ fn what_would_break_the_header_does_not_fit() {
     for text in ["", "a\"b", "a\\b", "a\r\nb", "é"] {
         assert!(!fits_in_quotes(text), "{text:?}");
     }
+}
+
+fn not_internal(missing: hallpass_token::Scope) -> Denial {
+    Denial::NotInternal {
+        missing,
+        caller: CallerKind::User,
+        internal: true,
+    }
+}
+
+#[test]
+fn a_caller_that_may_come_again_is_told_when() {
+    let after = |wait| {
+        let error = KeysError::TooEarly {
+            last: String::new(),
+            retry_in: wait,
+        };
+        let response = Challenger::new("shop", None).response(&Denial::Unavailable(error));
+        response.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
+    };
+    for (milliseconds, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (9500, "10")] {
+        assert_eq!(after(Duration::from_millis(milliseconds)), seconds);
+    }
+    assert_eq!(after(Duration::MAX), u64::MAX.to_string());
 }

@@ -11,9 +11,15 @@ fn every_denial() -> Vec<Denial> {
         Denial::InsufficientScope {
             required: required.clone(),
         },
-        Denial::NotInternal { required },
+        Denial::NotInternal {
+            missing: required,
+            caller: CallerKind::User,
+            internal: true,
+        },
         Denial::NoRule,
-        Denial::UserRequired,
+        Denial::UserRequired {
+            caller: CallerKind::Service,
+        },
         Denial::ClaimsMismatch,
         Denial::Unavailable(KeysError::Status(500)),
     ];

@@ -5,12 +5,13 @@ use std::time::Duration;
 use hallpass_token::KeyId;
 use tokio::sync::watch;
 
+use super::budget::Budget;
 use super::limits::MAX_STALE_WAIT;
 use super::unknown_kids::UnknownKids;
 use crate::error::KeysError;
 
-/// First wait after a failed fetch while there are no keys at all; doubles up to the cool-down. Short, because
-/// nothing works until the issuer answers, and issuers often start a moment later than their services.
+/// First wait after a failed fetch; doubles up to the cool-down. Short, because calls wait until the issuer answers,
+/// and issuers often start a moment later than their services.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
 type Outcome = Result<(), KeysError>;
@@ -24,6 +25,8 @@ pub(super) enum FetchReason<'a> {
     Renewal,
     /// The current token names a key that is not in the set.
     UnknownKid { kid: &'a KeyId },
+    /// The signature of the current token fits no key, or it names none and none fits.
+    BadSignature,
 }
 
 impl<'a> FetchReason<'a> {
@@ -31,7 +34,7 @@ impl<'a> FetchReason<'a> {
         match self {
             Self::Needed { kid } => kid,
             Self::UnknownKid { kid } => Some(kid),
-            Self::Renewal => None,
+            Self::Renewal | Self::BadSignature => None,
         }
     }
 }
@@ -41,7 +44,8 @@ impl<'a> FetchReason<'a> {
 pub(super) enum FetchStart {
     /// A fetch is under way.
     Wait(RunningFetch),
-    /// None is, and it is too early for one; the last one failed for this reason (if it failed).
+    /// None is, and it is too early for one: with an error because the last one has failed just now, without because
+    /// too many were made for the like of this.
     TooEarly(Option<KeysError>),
 }
 
@@ -50,10 +54,7 @@ impl FetchStart {
     pub(super) async fn wait(self) -> Outcome {
         match self {
             Self::Wait(fetch) => fetch.outcome().await,
-            Self::TooEarly(last) => {
-                let last = last.map_or_else(|| "unknown".to_owned(), |error| error.to_string());
-                Err(KeysError::TooEarly { last })
-            }
+            Self::TooEarly(failed) => Err(failed.unwrap_or(KeysError::Cancelled)),
         }
     }
 }
@@ -85,8 +86,11 @@ pub(super) struct Flight {
     started: Duration,
     /// No fetch at all before this, set by a failed one.
     not_before: Duration,
-    /// No fetch for an unknown `kid` before this, set by one that did not bring it.
-    unknown_not_before: Duration,
+    /// Fetches for `kid`s that are not in the set.
+    for_kids: Budget,
+    /// Fetches for signatures that do not fit. An allowance of its own, so that forged signatures take none from keys
+    /// with new names.
+    for_signatures: Budget,
     unknown: UnknownKids,
     last_error: Option<KeysError>,
     backoff: Duration,
@@ -99,7 +103,8 @@ impl Flight {
             running: None,
             started: Duration::ZERO,
             not_before: Duration::ZERO,
-            unknown_not_before: Duration::ZERO,
+            for_kids: Budget::new(cooldown),
+            for_signatures: Budget::new(cooldown),
             unknown: UnknownKids::default(),
             last_error: None,
             backoff: FIRST_BACKOFF.min(cooldown),
@@ -125,11 +130,28 @@ impl Flight {
             };
             return (FetchStart::Wait(fetch), None);
         }
-        let too_early = now < self.not_before
-            || matches!(start, FetchReason::UnknownKid { kid }
-                if now < self.unknown_not_before || self.unknown.contains(kid, now));
-        if too_early {
-            return (FetchStart::TooEarly(self.last_error.clone()), None);
+        // A `kid` that the issuer did not know a moment ago is unknown, and not unavailable, whatever happened since.
+        if start
+            .kid()
+            .is_some_and(|kid| self.unknown.contains(kid, now))
+            && matches!(start, FetchReason::UnknownKid { .. })
+        {
+            return (FetchStart::TooEarly(None), None);
+        }
+        if let Some(last) = self.last_error.as_ref().filter(|_| now < self.not_before) {
+            let failed = KeysError::TooEarly {
+                last: last.to_string(),
+                retry_in: self.not_before.saturating_sub(now),
+            };
+            return (FetchStart::TooEarly(Some(failed)), None);
+        }
+        let is_allowed = match start {
+            FetchReason::Needed { .. } | FetchReason::Renewal => true,
+            FetchReason::UnknownKid { .. } => self.for_kids.take(now),
+            FetchReason::BadSignature => self.for_signatures.take(now),
+        };
+        if !is_allowed {
+            return (FetchStart::TooEarly(None), None);
         }
         let (sender, result) = watch::channel(None);
         self.running = Some(result.clone());
@@ -153,22 +175,11 @@ impl Flight {
     }
 
     /// Notes how a fetch ended. `missed` is the `kid` that it was made for, if it is still not in the set.
-    pub(super) fn finish(
-        &mut self,
-        outcome: &Outcome,
-        now: Duration,
-        have_keys: bool,
-        missed: Option<&KeyId>,
-    ) {
+    pub(super) fn finish(&mut self, outcome: &Outcome, now: Duration, missed: Option<&KeyId>) {
         self.running = None;
         if let Err(error) = outcome {
             self.last_error = Some(error.clone());
-            let wait = if have_keys {
-                self.cooldown
-            } else {
-                self.backoff
-            };
-            self.not_before = now.saturating_add(wait);
+            self.not_before = now.saturating_add(self.backoff);
             self.backoff = self.backoff.saturating_mul(2).min(self.cooldown);
         } else {
             self.last_error = None;
@@ -177,7 +188,6 @@ impl Flight {
         }
         // A fetch that failed says nothing about the `kid`; `not_before` alone holds the next one back.
         if let (Ok(()), Some(kid)) = (outcome, missed) {
-            self.unknown_not_before = now.saturating_add(self.cooldown);
             self.unknown.remember(kid, now, self.cooldown);
         }
     }

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 /// Longest time that a request waits for keys that are past their age while older ones are there.
 pub(super) const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
+/// Shortest cool-down: without one, anybody's tokens would be turned into a flood of fetches.
+pub(super) const MIN_COOLDOWN: Duration = Duration::from_secs(1);
 /// Most bytes that a key set may have.
 pub(super) const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
 /// How keys are fetched and how long they are believed.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyLimits {
-    /// Least time between two fetches for unknown `kid`s, and after a failed fetch. Default 10 s. For a file: the time
-    /// within which a change is noticed.
+    /// How long it takes until an unknown `kid` may cause one more fetch, and a bad signature as well; four of each may
+    /// follow one another at once. Also the longest wait after a failed fetch. Default 10 s; less than 1 s counts as
+    /// 1 s. For a file: the time within which a change is noticed.
     pub cooldown: Duration,
     /// Longest time of one fetch, name look-up and body included. Default 5 s.
     pub fetch_timeout: Duration,

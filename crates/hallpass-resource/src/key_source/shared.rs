@@ -93,7 +93,7 @@ impl Shared {
             }
         }
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
-        flight.finish(outcome, now, have_keys, missed);
+        flight.finish(outcome, now, missed);
     }
 
     pub(super) fn count(&self, what: fn(&IssuerKeyMetrics)) {

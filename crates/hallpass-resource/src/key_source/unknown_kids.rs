@@ -7,8 +7,9 @@ use hallpass_token::KeyId;
 
 /// Most `kid`s that are remembered. A caller who invents more only costs others' entries: the cool-down still holds.
 const MAX_UNKNOWN_KIDS: usize = 256;
-/// How many cool-downs long one is remembered at most: one after the first such fetch, for a key may be used
-/// moments before it is published, and one more after each further fetch.
+/// How long one is remembered after the first such fetch: a key may be used moments before it is published.
+const FIRST_REMEMBERED: Duration = Duration::from_secs(1);
+/// How many cool-downs long one is remembered at most: one after the second such fetch, and one more after each further.
 const MAX_REMEMBERED_COOLDOWNS: u32 = 3;
 
 /// Bounded memory of unknown `kid`s.
@@ -34,7 +35,7 @@ impl UnknownKids {
 
     pub(super) fn remember(&mut self, kid: &KeyId, now: Duration, cooldown: Duration) {
         let before = self.misses.remove(kid).map_or(0, |miss| miss.fetches);
-        let fetches = before.saturating_add(1).min(MAX_REMEMBERED_COOLDOWNS);
+        let fetches = before.saturating_add(1).min(MAX_REMEMBERED_COOLDOWNS + 1);
         if self.misses.len() >= MAX_UNKNOWN_KIDS {
             self.misses.retain(|_, miss| now < miss.until);
         }
@@ -47,7 +48,11 @@ impl UnknownKids {
         {
             self.misses.remove(&first);
         }
-        let until = now.saturating_add(cooldown.saturating_mul(fetches));
+        let remembered = match fetches {
+            1 => FIRST_REMEMBERED.min(cooldown),
+            more => cooldown.saturating_mul(more.saturating_sub(1)),
+        };
+        let until = now.saturating_add(remembered);
         self.misses.insert(kid.clone(), Miss { fetches, until });
     }
 
@@ -63,12 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_ends_after_one_cooldown_and_later_after_up_to_three() {
+    fn an_entry_ends_after_a_second_then_after_one_cooldown_and_later_after_up_to_three() {
         let (kid, cooldown) = ("a".parse().unwrap(), Duration::from_secs(10));
         let mut unknown = UnknownKids::default();
-        for (now, until) in [(100, 110), (110, 130), (130, 160), (160, 190)] {
+        for (now, until) in [(100, 101), (101, 111), (111, 131), (131, 161), (161, 191)] {
             unknown.remember(&kid, Duration::from_secs(now), cooldown);
-            assert!(unknown.contains(&kid, Duration::from_secs(until - 1)));
+            let just_before = Duration::from_millis(until * 1000 - 1);
+            assert!(unknown.contains(&kid, just_before));
             assert!(!unknown.contains(&kid, Duration::from_secs(until)));
         }
     }

@@ -129,8 +129,16 @@ impl Rule {
             Self::Anonymous | Self::Authenticated => Ok(()),
             Self::InternalOnly(required) => {
                 if !caller.is_internal_service() {
+                    // A scope that the token has is not what is missing.
+                    let missing = if scope.contains_all(required) {
+                        Scope::empty()
+                    } else {
+                        required.clone()
+                    };
                     return Err(Denial::NotInternal {
-                        required: required.clone(),
+                        missing,
+                        caller: caller.context().caller(),
+                        internal: caller.is_internal(),
                     });
                 }
                 if scope.contains_all(required) {

@@ -190,7 +190,8 @@ impl Setup {
 
     fn trust(&self, entry: IssuerEntry, keys: KeySource) -> ConfiguredIssuer {
         let settings = &entry.settings;
-        let policy = VerifyPolicy::new(settings.issuer.clone(), settings.audience.clone())
+        let (issuer, audiences) = (settings.issuer.clone(), settings.audiences.clone());
+        let policy = VerifyPolicy::for_audiences(issuer, audiences)
             .with_leeway(entry.leeway)
             .with_algorithms(settings.algorithms);
         let policy = if settings.dangerous_accept_untyped {
@@ -198,7 +199,9 @@ impl Setup {
         } else {
             policy
         };
-        let trusted = TrustedIssuer::with_policy(policy, keys).named(&settings.name);
+        let trusted = TrustedIssuer::with_policy(policy, keys)
+            .named(&settings.name)
+            .with_callers(settings.callers.clone());
         let trusted = if settings.internal {
             trusted.internal()
         } else {
@@ -218,10 +221,12 @@ impl Setup {
     /// they are of the same issuer and place. None without a way to fetch them.
     fn keys(&self, entry: &IssuerEntry) -> Option<KeySource> {
         let settings = &entry.settings;
-        let before = self.configured.iter().find(|it| {
+        let same_place = self.configured.iter().filter(|it| {
             let before = &it.entry.settings;
             before.issuer == settings.issuer && before.jwks == settings.jwks
         });
+        // Of several entries of one issuer, rather the one of this name.
+        let before = same_place.min_by_key(|it| it.entry.settings.name != settings.name);
         if let Some(before) = before
             && before.entry.settings.name == settings.name
             && before.entry.cooldown == entry.cooldown

@@ -2,6 +2,8 @@
 
 use hallpass_config::{Key, Kind};
 
+use crate::caller_mapping::IssuerPreset;
+
 pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "permit-all",
@@ -49,13 +51,20 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         gives its identity in each of them. A path with more than one meaning is denied as soon as any rule is enforced.",
     )
     .or("enforce"),
-    Key::new("audience", Kind::Text { what: "" }, "What tokens must bear in `aud`.").otherwise("`service.name`"),
+    Key::new(
+        "audience",
+        Kind::Texts { what: "audiences" },
+        "What tokens must bear in `aud`: one of these.",
+    )
+    .otherwise("`service.name`"),
     Key::new("leeway-seconds", Kind::seconds(0, 300), "How far the clocks of issuer and service may differ.")
         .or("10"),
     Key::new(
         "jwks-cooldown-seconds",
-        Kind::seconds(0, 3_600),
-        "Shortest time between two key fetches that an unknown `kid` causes.",
+        Kind::seconds(1, 3_600),
+        "How long it takes until a token with an unknown `kid` may cause one more key fetch. Four such fetches may \
+        follow one another at once, so that a stranger's tokens do not keep a rotation away. After a failed fetch, the \
+        longest wait until the next.",
     )
     .or("10"),
     Key::new(
@@ -126,13 +135,42 @@ const ISSUER_KEYS: &[Key] = &[
     )
     .required(),
     Key::new("issuer", Kind::Text { what: "" }, "The exact value of `iss`.").required(),
-    Key::new("audience", Kind::Text { what: "" }, "What its tokens must bear in `aud`.")
-        .otherwise("that of `internal-jwt`"),
+    Key::new(
+        "audience",
+        Kind::Texts { what: "audiences" },
+        "What its tokens must bear in `aud`: one of these. Several entries may name the same `issuer` when they have no \
+        audience in common; a token for two of them is judged by one that is not `internal`.",
+    )
+    .otherwise("that of `internal-jwt`"),
     JWKS_URL.otherwise("required, or `jwks-file`"),
     JWKS_FILE,
     Key::new("algorithms", Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`" }, "Signature algorithms accepted from it.")
         .or("ES256, EdDSA, RS256"),
     Key::new("internal", Kind::Flag, "Whether its service tokens open internal-only routes.").or("false"),
+    Key::new(
+        "preset",
+        Kind::Choice(IssuerPreset::NAMES),
+        "Which product writes the tokens, and so how a service's token is told from a user's. What is neither for \
+        certain passes neither internal-only routes nor handlers that want a user. See `docs/interop.md`.",
+    )
+    .or("hallpass"),
+    Key::new(
+        "client-claims",
+        Kind::Texts { what: "claims" },
+        "The claims that name the client, the first that is there counts. `aud` counts when it is one name, and not \
+        that of `internal-jwt.audience`.",
+    )
+    .otherwise("that of `preset`"),
+    Key::new(
+        "service-when",
+        Kind::Texts { what: "marks" },
+        "Marks of a service's token; one is enough. A mark is one or more of `claim`, `!claim`, `claim=text` and \
+        `claim!=text`, joined by ` and `; in a text, `*` stands for anything, `{client}` for the client and `{name}` \
+        for another claim.",
+    )
+    .otherwise("that of `preset`"),
+    Key::new("user-when", Kind::Texts { what: "marks" }, "Marks of a user's token, written likewise.")
+        .otherwise("that of `preset`"),
     Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,

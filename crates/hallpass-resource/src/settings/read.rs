@@ -5,10 +5,12 @@ use hallpass_token::{Algorithm, Algorithms, Audience, Scope};
 use http::Method;
 use url::Url;
 
+use super::callers::read_callers;
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
+use crate::caller_mapping::CallerMapping;
 use crate::metadata;
 use crate::path::EncodedCharacters;
 use crate::policy::{Mode, RouteRule, Rule};
@@ -63,16 +65,18 @@ fn refuse_in_production(section: &Section<'_>) {
 impl InternalJwtSettings {
     fn read(section: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
         let mode = section.choice("mode", mode_or_switch);
-        let audience = match (service, section.has("audience")) {
+        let audiences = match (service, section.has("audience")) {
             (Some(name), false) => {
                 section.record_derived("audience", name.as_str(), "service.name");
-                Some(name.clone())
+                Some(vec![name.clone()])
             }
-            _ => section.parsed("audience"),
+            (_, true) => read_audiences(section),
+            (None, false) => Some(Vec::new()),
         };
         let leeway = section.seconds("leeway-seconds");
         let jwks_cooldown = section.seconds("jwks-cooldown-seconds");
-        let issuers = TrustedIssuerSettings::read_all(section, audience.as_ref());
+        let issuers =
+            TrustedIssuerSettings::read_all(section, audiences.as_deref().unwrap_or_default());
         let internal_only = InternalOnlySettings::read(&section.section("internal-only"));
         let routes = section.sections("routes");
         let scope = internal_only
@@ -84,7 +88,7 @@ impl InternalJwtSettings {
         let resource = section.checked("resource", check_resource);
         Some(Self {
             mode: mode?,
-            audience,
+            audiences: audiences?,
             leeway: leeway?,
             jwks_cooldown: jwks_cooldown?,
             issuers: issuers?,
@@ -129,57 +133,73 @@ fn encoded_character(name: &str) -> Result<fn(&mut EncodedCharacters), &'static 
 
 impl TrustedIssuerSettings {
     /// The issuers of the list and the one of the short form.
-    fn read_all(section: &Section<'_>, audience: Option<&Audience>) -> Option<Vec<Self>> {
+    fn read_all(section: &Section<'_>, own: &[Audience]) -> Option<Vec<Self>> {
         let listed = section.sections("issuers");
         report_doubles(&listed, "name");
-        report_doubles(&listed, "issuer");
-        let mut issuers: Vec<_> = listed
-            .iter()
-            .map(|issuer| Self::read(issuer, audience))
-            .collect();
+        let mut issuers: Vec<_> = Vec::with_capacity(listed.len());
+        for entry in &listed {
+            let issuer = Self::read(entry, own);
+            if let Some(issuer) = &issuer
+                && issuers.iter().flatten().any(|it| issuer.is_like(it))
+            {
+                let message = "is the same as in an entry before, for the same `audience`";
+                entry.problem("issuer", message);
+            }
+            issuers.push(issuer);
+        }
         let has_short_form = ["issuer", "jwks-url", "jwks-file"]
             .iter()
             .any(|key| section.has(key));
         if has_short_form {
-            let short_form = Self::read_short_form(section, audience);
+            let short_form = Self::read_short_form(section, own);
             report_clashes(section, &issuers, &short_form);
             issuers.push(short_form);
         }
         issuers.into_iter().collect()
     }
 
-    fn read(section: &Section<'_>, audience: Option<&Audience>) -> Option<Self> {
+    /// Whether a token could be for both.
+    fn is_like(&self, other: &Self) -> bool {
+        let in_common = self.audiences.iter().any(|it| other.audiences.contains(it));
+        self.issuer == other.issuer && in_common
+    }
+
+    /// `own` are the audiences that `internal-jwt` has for all.
+    fn read(section: &Section<'_>, own: &[Audience]) -> Option<Self> {
         let name = section.required("name", Section::service_name);
         let issuer = section.required("issuer", Section::parsed);
-        let audience = read_audience(section, audience);
+        let audiences = inherit_audiences(section, own);
         let jwks = JwksLocation::read(section);
         let algorithms = section.texts("algorithms", check_algorithm);
         let internal = section.flag("internal");
+        let callers = read_callers(section, own);
         let dangerous_accept_untyped = section.flag("dangerous-accept-untyped");
         Some(Self {
             name: name?,
             issuer: issuer?,
-            audience: audience?,
+            audiences: audiences?,
             jwks: jwks?,
             algorithms: algorithms?.into_iter().collect(),
             internal: internal?,
+            callers: callers?,
             dangerous_accept_untyped: dangerous_accept_untyped?,
         })
     }
 
-    fn read_short_form(section: &Section<'_>, audience: Option<&Audience>) -> Option<Self> {
+    fn read_short_form(section: &Section<'_>, own: &[Audience]) -> Option<Self> {
         let issuer = section.parsed("issuer");
-        if audience.is_none() {
+        if own.is_empty() && !section.has("audience") {
             section.missing("audience", "is required, here or as service.name");
         }
         let jwks = JwksLocation::read(section);
         Some(Self {
             name: SHORT_FORM_NAME.to_owned(),
             issuer: issuer?,
-            audience: audience?.clone(),
+            audiences: (!own.is_empty()).then(|| own.to_vec())?,
             jwks: jwks?,
             algorithms: Algorithms::ALL,
             internal: true,
+            callers: CallerMapping::default(),
             dangerous_accept_untyped: false,
         })
     }
@@ -195,28 +215,36 @@ fn report_clashes(
         return;
     };
     for issuer in listed.iter().flatten() {
-        if issuer.name == short_form.name || issuer.issuer == short_form.issuer {
+        if issuer.name == short_form.name || issuer.is_like(short_form) {
             section.problem("issuer", "of the short form stands among `issuers` already");
         }
     }
 }
 
-/// The audience of an issuer is its own, or else that of the whole section.
-fn read_audience(section: &Section<'_>, inherited: Option<&Audience>) -> Option<Audience> {
-    match (section.has("audience"), inherited) {
-        (true, _) => section.parsed("audience"),
-        (false, Some(audience)) => {
-            section.record_derived("audience", audience.as_str(), "internal-jwt.audience");
-            Some(audience.clone())
-        }
-        (false, None) => {
-            section.missing(
-                "audience",
-                "is required, here, in internal-jwt, or as service.name",
-            );
-            None
-        }
+/// The audiences of an issuer are its own, or else those of the whole section.
+fn inherit_audiences(section: &Section<'_>, inherited: &[Audience]) -> Option<Vec<Audience>> {
+    if section.has("audience") {
+        return read_audiences(section);
     }
+    if inherited.is_empty() {
+        section.missing(
+            "audience",
+            "is required, here, in internal-jwt, or as service.name",
+        );
+        return None;
+    }
+    let shown: Vec<_> = inherited.iter().map(Audience::as_str).collect();
+    section.record_derived("audience", &shown.join(", "), "internal-jwt.audience");
+    Some(inherited.to_vec())
+}
+
+fn read_audiences(section: &Section<'_>) -> Option<Vec<Audience>> {
+    let audiences = section.texts("audience", str::parse)?;
+    if audiences.is_empty() {
+        section.problem("audience", "must name at least one audience");
+        return None;
+    }
+    Some(audiences)
 }
 
 impl JwksLocation {

@@ -205,7 +205,7 @@ async fn a_token_is_not_remembered_for_a_policy_that_it_does_not_fit() {
     let user = setting.forge.user("");
     assert_eq!(setting.status("/whoami", &user).await, 200);
     setting.apply(|settings| {
-        settings.internal_jwt.issuers[0].audience = "other".parse().unwrap();
+        settings.internal_jwt.issuers[0].audiences = vec!["other".parse().unwrap()];
     });
     assert_eq!(
         setting.app.metric("hallpass_verified_token_cache_entries"),

@@ -9,14 +9,17 @@ use crate::support::app::trusted;
 use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 use std::sync::Arc;
 
-struct Setting {
-    clock: Arc<ManualClock>,
-    forge: Forge,
-    issuer: FakeIssuer,
+/// Fetches that unknown `kid`s may cause one after the other at once.
+pub(crate) const BURST: usize = 4;
+
+pub(crate) struct Setting {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) forge: Forge,
+    pub(crate) issuer: FakeIssuer,
     app: App,
 }
 
-async fn start() -> Setting {
+pub(crate) async fn start() -> Setting {
     let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
@@ -33,12 +36,12 @@ async fn start() -> Setting {
 }
 
 impl Setting {
-    async fn status(&self, token: &str) -> u16 {
+    pub(crate) async fn status(&self, token: &str) -> u16 {
         get(self.app.address, "/whoami", Some(token)).await.status
     }
 
     /// A token of the issuer that names a key which does not exist.
-    fn bogus(&self, kid: &str) -> String {
+    pub(crate) fn bogus(&self, kid: &str) -> String {
         self.forge.changed(|header, _| header["kid"] = json!(kid))
     }
 }
@@ -78,7 +81,7 @@ async fn a_caller_that_goes_away_cancels_nobody_elses_fetch() {
 }
 
 #[tokio::test]
-async fn a_thousand_bogus_kids_cost_one_fetch() {
+async fn a_thousand_bogus_kids_cost_a_few_fetches() {
     let setting = start().await;
     assert_eq!(setting.status(&setting.forge.user("")).await, 200);
     assert_eq!(setting.issuer.requests(), 1);
@@ -90,21 +93,21 @@ async fn a_thousand_bogus_kids_cost_one_fetch() {
             401
         );
     }
-    assert_eq!(setting.issuer.requests(), 2);
+    assert_eq!(setting.issuer.requests(), 1 + BURST);
     let unknown = setting
         .app
         .metric("hallpass_jwks_unknown_kid_total{issuer=\"internal\"}");
     let suppressed = setting
         .app
         .metric("hallpass_jwks_refresh_suppressed_total{issuer=\"internal\"}");
-    assert_eq!((unknown, suppressed), (1000.0, 999.0));
+    assert_eq!((unknown, suppressed), (1000.0, 996.0));
     // Good tokens did not notice.
     assert_eq!(setting.status(&setting.forge.user("x")).await, 200);
-    assert_eq!(setting.issuer.requests(), 2);
+    assert_eq!(setting.issuer.requests(), 1 + BURST);
 }
 
 #[tokio::test]
-async fn a_thousand_bogus_kids_at_once_cost_one_fetch() {
+async fn a_thousand_bogus_kids_at_once_cost_a_few_fetches() {
     let setting = start().await;
     setting.app.server.load_keys().await.unwrap();
     setting.issuer.set(Behaviour::Hang);
@@ -122,11 +125,12 @@ async fn a_thousand_bogus_kids_at_once_cost_one_fetch() {
     for verification in verifications {
         assert!(verification.await.unwrap());
     }
-    assert_eq!(setting.issuer.requests(), 2);
+    let requests = setting.issuer.requests();
+    assert!((2..=1 + BURST).contains(&requests), "{requests}");
 }
 
 #[tokio::test]
-async fn bogus_kids_at_a_cold_start_cost_one_fetch_as_well() {
+async fn bogus_kids_at_a_cold_start_cost_a_few_fetches_as_well() {
     let setting = start().await;
     for number in 0..100 {
         assert_eq!(
@@ -136,14 +140,14 @@ async fn bogus_kids_at_a_cold_start_cost_one_fetch_as_well() {
             401
         );
     }
-    assert_eq!(setting.issuer.requests(), 1);
+    assert_eq!(setting.issuer.requests(), 1 + BURST);
 }
 
 #[tokio::test]
 async fn one_bogus_kid_again_and_again_is_remembered_beyond_the_cooldown() {
     let setting = start().await;
     let bogus = setting.bogus("bogus");
-    for (seconds, fetches) in [(0, 1), (11, 2), (11, 2), (10, 3)] {
+    for (seconds, fetches) in [(0, 1), (1, 2), (9, 2), (1, 3), (19, 3), (1, 4)] {
         setting.clock.advance_seconds(seconds);
         assert_eq!(setting.status(&bogus).await, 401);
         assert_eq!(setting.issuer.requests(), fetches);
@@ -151,13 +155,12 @@ async fn one_bogus_kid_again_and_again_is_remembered_beyond_the_cooldown() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_used_before_it_is_published_is_found_after_one_cooldown() {
+async fn a_key_that_is_used_before_it_is_published_is_found_after_a_second() {
     let setting = start().await;
     let next = Forge::new("internal", &setting.clock);
     let early = next.user("");
     assert_eq!(setting.status(&early).await, 401);
     setting.issuer.set(Behaviour::keys(next.keys()));
-    setting.clock.advance_seconds(9);
     assert_eq!(setting.status(&early).await, 401);
     setting.clock.advance_seconds(1);
     assert_eq!(setting.status(&early).await, 200);
@@ -180,17 +183,6 @@ async fn a_rotated_key_is_found_at_its_first_token_and_no_call_fails() {
         assert_eq!(setting.status(&old).await, 200);
     }
     assert_eq!(setting.issuer.requests(), 2);
-}
-
-#[tokio::test]
-async fn an_attacker_with_bogus_kids_delays_a_rotated_key_by_the_cooldown_at_most() {
-    let setting = start().await;
-    assert_eq!(setting.status(&setting.bogus("bogus")).await, 401);
-    let next = Forge::new("internal", &setting.clock);
-    setting.issuer.set(Behaviour::keys(next.keys()));
-    assert_eq!(setting.status(&next.user("")).await, 401);
-    setting.clock.advance_seconds(10);
-    assert_eq!(setting.status(&next.user("")).await, 200);
 }
 
 #[tokio::test]

@@ -16,13 +16,13 @@ const MAX_STALE_WAIT: Duration = Duration::from_millis(500);
 
 const HTML: &str = "<!doctype html><title>Maintenance</title>";
 
-struct Setting {
-    clock: Arc<ManualClock>,
-    forge: Forge,
-    issuer: FakeIssuer,
+pub(crate) struct Setting {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) forge: Forge,
+    pub(crate) issuer: FakeIssuer,
 }
 
-async fn start() -> Setting {
+pub(crate) async fn start() -> Setting {
     let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
@@ -307,7 +307,7 @@ async fn a_fetch_has_its_own_end() {
     // The next one is not tried at once, and the reason is not lost.
     let error = source.load().await.unwrap_err();
     assert!(
-        matches!(&error, KeysError::TooEarly { last } if last.contains("50 ms")),
+        matches!(&error, KeysError::TooEarly { last, .. } if last.contains("50 ms")),
         "{error}"
     );
 }

@@ -9,8 +9,8 @@ use http::Method;
 
 /// The section, of a service that has a name.
 #[derive(Debug)]
-struct Settings {
-    security: SecuritySettings,
+pub(crate) struct Settings {
+    pub(crate) security: SecuritySettings,
 }
 
 const SERVICE_KEYS: &[Key] = &[Key::new("name", Kind::Text { what: "" }, "")];
@@ -44,7 +44,7 @@ fn loader(text: &str) -> Loader {
         .environment(nothing)
 }
 
-fn load(text: &str) -> Settings {
+pub(crate) fn load(text: &str) -> Settings {
     loader(text).load().unwrap().into_settings()
 }
 
@@ -73,14 +73,14 @@ fn issuers_come_from_the_list_and_from_the_short_form() {
         panic!("three issuers")
     };
     assert_eq!(
-        (customers.audience.as_str(), customers.internal),
+        (customers.audiences[0].as_str(), customers.internal),
         ("shop", false)
     );
     let two: Algorithms = [Algorithm::Rs256, Algorithm::EdDsa].into_iter().collect();
     assert_eq!(customers.algorithms, two);
     assert!(customers.dangerous_accept_untyped);
     assert_eq!(
-        (partners.audience.as_str(), partners.algorithms),
+        (partners.audiences[0].as_str(), partners.algorithms),
         ("service-order", Algorithms::ALL)
     );
     let JwksLocation::File(path) = &partners.jwks else {
@@ -106,7 +106,7 @@ fn the_audience_is_the_services_name_unless_said_otherwise() {
     let jwt = load(
         "hallpass: { service.name: a, security.internal-jwt: { jwks-url: 'lb://auth/jwks' } }",
     );
-    assert_eq!(jwt.security.internal_jwt.issuers[0].audience, "a");
+    assert_eq!(jwt.security.internal_jwt.issuers[0].audiences, ["a"]);
     assert_eq!(
         problems("hallpass: { security.internal-jwt: { jwks-url: 'lb://auth/jwks' } }"),
         ["1:13: security.internal-jwt.audience: is required, here or as service.name"]
@@ -192,7 +192,7 @@ hallpass:
         problems(text),
         [
             "4:28: security.internal-jwt.issuers[0].issuer: must be 1 to 2048 bytes without control characters",
-            "4:42: security.internal-jwt.issuers[0].audience: must be 1 to 2048 bytes without control characters",
+            "4:42: security.internal-jwt.issuers[0].audience[0]: must be 1 to 2048 bytes without control characters",
             "6:17: security.internal-jwt.routes[0].path: no request can have this path: the path does not begin \
              with a slash",
             "7:49: security.internal-jwt.routes[1].scope: not a scope: words of printable ASCII without quote and \

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hallpass_clock::ManualClock;
 use hallpass_resource::{
-    IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, Mode, ResourceServer,
-    ResourceServerBuilder, RouteRule, Rule, SecuritySettings, SetupProblem, TrustedIssuerSettings,
+    CallerMapping, IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, Mode,
+    ResourceServer, ResourceServerBuilder, RouteRule, Rule, SecuritySettings, SetupProblem,
+    TrustedIssuerSettings,
 };
 use hallpass_token::{Algorithm, Algorithms};
 use http::Method;
@@ -24,10 +25,11 @@ pub(crate) fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings
     TrustedIssuerSettings {
         name: "ours".to_owned(),
         issuer: issuer.parse().unwrap(),
-        audience: "shop".parse().unwrap(),
+        audiences: vec!["shop".parse().unwrap()],
         jwks,
         algorithms: Algorithms::ALL,
         internal: true,
+        callers: CallerMapping::default(),
         dangerous_accept_untyped: false,
     }
 }
@@ -141,7 +143,7 @@ async fn an_issuers_own_audience_algorithms_and_types_hold() {
         ),
         (
             TrustedIssuerSettings {
-                audience: "other".parse().unwrap(),
+                audiences: vec!["other".parse().unwrap()],
                 ..base()
             },
             forge.user(""),

@@ -23,7 +23,7 @@ fn only_one_fetch_is_under_way() {
         joined,
         FetchStart::Wait(RunningFetch { joined: true, .. })
     ));
-    flight.finish(&Ok(()), seconds(3), true, None);
+    flight.finish(&Ok(()), seconds(3), None);
     assert!(flight.begin(FetchReason::Renewal, seconds(3)).1.is_some());
 }
 
@@ -54,42 +54,54 @@ fn patience_ends_half_a_second_after_the_start() {
 fn nobody_waits_for_an_issuer_that_has_just_failed() {
     let mut flight = Flight::new(COOLDOWN);
     let _ = flight.begin(FetchReason::Renewal, seconds(1));
-    flight.finish(&Err(KeysError::Status(500)), seconds(1), true, None);
-    assert_eq!(
-        patience(&flight.begin(FetchReason::Renewal, seconds(10)).0),
-        None
-    );
-    let (begin, _result) = flight.begin(FetchReason::Renewal, seconds(11));
+    flight.finish(&Err(KeysError::Status(500)), seconds(1), None);
+    let (begin, _) = flight.begin(FetchReason::Renewal, seconds(1) + FIRST_BACKOFF / 2);
+    let FetchStart::TooEarly(Some(KeysError::TooEarly { retry_in, .. })) = begin else {
+        panic!("{begin:?}")
+    };
+    assert_eq!(retry_in, FIRST_BACKOFF / 2);
+    let (begin, _result) = flight.begin(FetchReason::Renewal, seconds(1) + FIRST_BACKOFF);
     assert_eq!(patience(&begin), Some(Duration::ZERO));
 }
 
 #[test]
-fn a_fetch_in_vain_starts_the_cooldown_for_unknown_kids_only() {
+fn the_waits_after_failures_double_up_to_the_cooldown() {
     let mut flight = Flight::new(COOLDOWN);
-    let kid: KeyId = "bogus".parse().unwrap();
-    let other: KeyId = "other".parse().unwrap();
-    assert!(
-        flight
-            .begin(FetchReason::UnknownKid { kid: &kid }, seconds(1))
-            .1
-            .is_some()
-    );
-    flight.finish(&Ok(()), seconds(1), true, Some(&kid));
+    let mut now = seconds(1);
+    for wait in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
+        assert!(flight.begin(FetchReason::Renewal, now).1.is_some());
+        flight.finish(&Err(KeysError::Status(500)), now, None);
+        now += Duration::from_millis(wait);
+        let just_before = now - Duration::from_millis(1);
+        assert!(flight.begin(FetchReason::Renewal, just_before).1.is_none());
+    }
+}
+
+#[test]
+fn fetches_in_vain_use_up_the_allowance_of_unknown_kids_only() {
+    let mut flight = Flight::new(COOLDOWN);
+    let kid = |number: u32| -> KeyId { format!("bogus-{number}").parse().unwrap() };
+    let mut fetches = 0;
+    for number in 0..100 {
+        let kid = kid(number);
+        let start = FetchReason::UnknownKid { kid: &kid };
+        if flight.begin(start, seconds(1)).1.is_some() {
+            flight.finish(&Ok(()), seconds(1), Some(&kid));
+            fetches += 1;
+        }
+    }
+    assert_eq!(fetches, 4);
+    let other = kid(100);
+    let unknown = FetchReason::UnknownKid { kid: &other };
     assert!(matches!(
-        flight
-            .begin(FetchReason::UnknownKid { kid: &other }, seconds(10))
-            .0,
+        flight.begin(unknown, seconds(10)).0,
         FetchStart::TooEarly(None)
     ));
-    let (renewal, result) = flight.begin(FetchReason::Renewal, seconds(10));
-    assert!(matches!(renewal, FetchStart::Wait(_)) && result.is_some());
-    flight.finish(&Ok(()), seconds(10), true, None);
-    assert!(
-        flight
-            .begin(FetchReason::UnknownKid { kid: &other }, seconds(11))
-            .1
-            .is_some()
-    );
+    for reason in [FetchReason::Renewal, FetchReason::BadSignature] {
+        assert!(flight.begin(reason, seconds(10)).1.is_some());
+        flight.finish(&Ok(()), seconds(10), None);
+    }
+    assert!(flight.begin(unknown, seconds(11)).1.is_some());
 }
 
 #[test]
@@ -97,23 +109,19 @@ fn a_fetch_that_failed_says_nothing_about_the_kid_it_was_made_for() {
     let mut flight = Flight::new(COOLDOWN);
     let rotated: KeyId = "rotated".parse().unwrap();
     let _ = flight.begin(FetchReason::UnknownKid { kid: &rotated }, seconds(1));
-    flight.finish(
-        &Err(KeysError::Status(500)),
-        seconds(1),
-        true,
-        Some(&rotated),
-    );
+    flight.finish(&Err(KeysError::Status(500)), seconds(1), Some(&rotated));
     let again = |flight: &mut Flight, now| {
         flight
             .begin(FetchReason::UnknownKid { kid: &rotated }, now)
             .1
     };
-    assert!(again(&mut flight, seconds(10)).is_none());
-    assert!(again(&mut flight, seconds(11)).is_some());
+    let next = seconds(1) + FIRST_BACKOFF;
+    assert!(again(&mut flight, next - Duration::from_millis(1)).is_none());
+    assert!(again(&mut flight, next).is_some());
 }
 
 #[test]
-fn a_kid_is_asked_for_again_after_one_cooldown_and_then_less_and_less_often() {
+fn a_kid_is_asked_for_again_after_a_second_and_then_less_and_less_often() {
     let mut flight = Flight::new(COOLDOWN);
     let kid: KeyId = "kid".parse().unwrap();
     let mut fetches = Vec::new();
@@ -123,9 +131,9 @@ fn a_kid_is_asked_for_again_after_one_cooldown_and_then_less_and_less_often() {
             .1
             .is_some()
         {
-            flight.finish(&Ok(()), seconds(now), true, Some(&kid));
+            flight.finish(&Ok(()), seconds(now), Some(&kid));
             fetches.push(now);
         }
     }
-    assert_eq!(fetches, [0, 10, 30, 60, 90, 120, 150, 180]);
+    assert_eq!(fetches, [0, 1, 11, 31, 61, 91, 121, 151, 181]);
 }

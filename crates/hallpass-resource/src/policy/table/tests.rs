@@ -1,5 +1,6 @@
 use hallpass_token::{
-    AccessToken, Actor, Scope, SecurityContext, TokenClaims, UnixTime, VerifiedClaims,
+    AccessToken, Actor, CallerKind, Scope, SecurityContext, TokenClaims, UnixTime, UnknownCaller,
+    VerifiedClaims,
 };
 
 use super::*;
@@ -182,20 +183,26 @@ fn internal_only_is_for_services_of_an_internal_issuer() {
         Ok(())
     );
 
-    let refused = Err(Denial::NotInternal {
-        required: required.clone(),
-    });
+    // What is missing is not the scope.
+    let refused = |caller, internal| {
+        let missing = Scope::empty();
+        Err(Denial::NotInternal {
+            missing,
+            caller,
+            internal,
+        })
+    };
     assert_eq!(
         decide_one(only(), Some(&caller("alice", Some("svc"), all, true))),
-        refused
+        refused(CallerKind::User, true)
     );
     assert_eq!(
         decide_one(only(), Some(&caller("svc", None, all, true))),
-        refused
+        refused(CallerKind::Unknown(UnknownCaller::NoClient), true)
     );
     assert_eq!(
         decide_one(only(), Some(&caller("svc", Some("svc"), all, false))),
-        refused
+        refused(CallerKind::Service, false)
     );
     assert_eq!(decide_one(only(), None), Err(Denial::MissingToken));
     let lacking = Err(Denial::InsufficientScope {
@@ -217,7 +224,10 @@ fn internal_only_is_for_services_of_an_internal_issuer() {
         ),
         true,
     );
-    assert_eq!(decide_one(only(), Some(&acted)), refused);
+    assert_eq!(
+        decide_one(only(), Some(&acted)),
+        refused(CallerKind::Unknown(UnknownCaller::NoMark), true)
+    );
 }
 
 #[test]

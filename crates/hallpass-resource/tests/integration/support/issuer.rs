@@ -183,13 +183,9 @@ fn response(
     keys: &JwkSet,
     cache_control: &str,
 ) -> Response<Body> {
-    let kids: Vec<_> = keys
-        .keys()
-        .iter()
-        .filter_map(|key| key.key_id())
-        .map(ToString::to_string)
-        .collect();
-    let etag = format!("\"{}\"", kids.join("+"));
+    let body = keys.to_json().to_string();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body.as_bytes());
+    let etag = format!("\"{digest:?}\"").replace(char::is_whitespace, "");
     let builder = Response::builder()
         .header(header::ETAG, &etag)
         .header(header::CACHE_CONTROL, cache_control);
@@ -205,5 +201,5 @@ fn response(
             .unwrap();
     }
     let builder = builder.header(header::CONTENT_TYPE, "application/jwk-set+json");
-    builder.body(keys.to_json().to_string().into()).unwrap()
+    builder.body(body.into()).unwrap()
 }

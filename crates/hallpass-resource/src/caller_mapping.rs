@@ -1,0 +1,110 @@
+//! Whether a token of an issuer speaks for a service or for a user: no two products write it the same way.
+
+mod claims;
+mod mark;
+mod preset;
+
+use hallpass_token::{Audience, CallerKind, ClientId, UnknownCaller, VerifiedClaims};
+
+use self::claims::ClaimsOf;
+pub use self::mark::{Mark, MarkFault};
+pub use self::preset::IssuerPreset;
+
+/// How an issuer's tokens say who calls.
+///
+/// A token is a service's when one of the marks of a service is in it, it names its client, and nobody acts for
+/// anybody (`act`). It is a user's when one of the marks of a user is in it. With marks of both or of neither it is
+/// [unknown](CallerKind::Unknown): then neither internal-only routes nor handlers that want a user take it.
+///
+/// ```
+/// use hallpass_resource::{CallerMapping, IssuerPreset};
+///
+/// // Keycloak, with a mapper of our own that writes `kind: batch` into the tokens of batch jobs.
+/// let mapping = CallerMapping::from(IssuerPreset::Keycloak)
+///     .with_service_marks(["kind=batch".parse()?])
+///     .with_client_claims(["azp"]);
+/// # let _ = mapping;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerMapping {
+    client_claims: Vec<Box<str>>,
+    service_when: Vec<Mark>,
+    user_when: Vec<Mark>,
+    /// Audiences that are services, where `aud` otherwise names the client.
+    not_clients: Vec<Audience>,
+    demands_subject: bool,
+}
+
+impl CallerMapping {
+    /// Reads the client from the first of these claims that is there with one text.
+    #[must_use]
+    pub fn with_client_claims<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.client_claims = names.into_iter().map(Box::from).collect();
+        self
+    }
+
+    /// Takes a token that bears one of these marks for a service's, and no other.
+    #[must_use]
+    pub fn with_service_marks(mut self, marks: impl IntoIterator<Item = Mark>) -> Self {
+        self.service_when = marks.into_iter().collect();
+        self
+    }
+
+    /// Takes a token that bears one of these marks for a user's, and no other.
+    #[must_use]
+    pub fn with_user_marks(mut self, marks: impl IntoIterator<Item = Mark>) -> Self {
+        self.user_when = marks.into_iter().collect();
+        self
+    }
+
+    /// Never reads these audiences as the name of a client: they are services, so an issuer that writes them does not
+    /// write its clients into `aud`.
+    #[must_use]
+    pub fn without_clients(mut self, audiences: impl IntoIterator<Item = Audience>) -> Self {
+        self.not_clients.extend(audiences);
+        self
+    }
+
+    /// The claims that stand for an absent `sub`. Who verifies must still refuse such a token unless it is a service's:
+    /// its client is its subject, but no user is.
+    pub(crate) fn subject_claims(&self) -> impl Iterator<Item = &str> {
+        let names = self.client_claims.iter().map(AsRef::as_ref);
+        names.filter(|name| !self.demands_subject && *name != "aud")
+    }
+
+    /// Who calls, and which client got the token.
+    pub(crate) fn judge(&self, claims: &VerifiedClaims) -> (CallerKind, Option<ClientId>) {
+        let client = self.client(claims);
+        let token = ClaimsOf {
+            claims,
+            client: client.as_ref().map(ClientId::as_str),
+        };
+        let bears = |marks: &[Mark]| marks.iter().any(|mark| mark.is_in(&token));
+        let is_service = client.is_some() && claims.actor.is_none() && bears(&self.service_when);
+        let caller = match (is_service, bears(&self.user_when)) {
+            (true, false) => CallerKind::Service,
+            (false, true) => CallerKind::User,
+            (true, true) => CallerKind::Unknown(UnknownCaller::BothMarks),
+            (false, false) if client.is_none() => CallerKind::Unknown(UnknownCaller::NoClient),
+            (false, false) => CallerKind::Unknown(UnknownCaller::NoMark),
+        };
+        (caller, client)
+    }
+
+    fn client(&self, claims: &VerifiedClaims) -> Option<ClientId> {
+        let token = ClaimsOf {
+            claims,
+            client: None,
+        };
+        self.client_claims.iter().find_map(|name| {
+            let is_service = |text: &str| {
+                **name == *"aud" && self.not_clients.iter().any(|it| it.as_str() == text)
+            };
+            match token.texts(name)?.as_slice() {
+                [one] if !is_service(one) => ClientId::try_from(&**one).ok(),
+                _ => None,
+            }
+        })
+    }
+}

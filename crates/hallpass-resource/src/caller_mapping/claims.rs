@@ -1,0 +1,60 @@
+//! The claims of a token as texts under their names on the wire.
+
+use std::borrow::Cow;
+
+use hallpass_token::VerifiedClaims;
+use serde_json::Value;
+
+/// A token whose marks are looked for.
+pub(super) struct ClaimsOf<'t> {
+    pub(super) claims: &'t VerifiedClaims,
+    /// Its client, as far as that is known already.
+    pub(super) client: Option<&'t str>,
+}
+
+impl<'t> ClaimsOf<'t> {
+    /// The texts of a claim: of a list each of its texts, of a number or a truth value its JSON; `None` when the claim
+    /// is absent (or null). An object is there, and has no text.
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<Cow<'t, str>>> {
+        let claims = self.claims;
+        let one = |text: &'t str| Some(vec![Cow::Borrowed(text)]);
+        match name {
+            "iss" => one(claims.issuer.as_str()),
+            "sub" if !claims.states_subject() => None,
+            "sub" => one(claims.subject.as_str()),
+            "aud" => Some(
+                claims
+                    .audience
+                    .iter()
+                    .map(|it| it.as_str().into())
+                    .collect(),
+            ),
+            "client_id" => one(claims.client_id.as_ref()?.as_str()),
+            "jti" => one(claims.token_id.as_ref()?.as_str()),
+            "act" => claims.actor.is_some().then(Vec::new),
+            "cnf" => claims.confirmation.is_some().then(Vec::new),
+            // `scp` is read as the scope where there is no `scope`, so the two are one here.
+            "scope" | "scp" => {
+                let words: Vec<_> = claims.scope.iter().map(Cow::Borrowed).collect();
+                (!words.is_empty()).then_some(words)
+            }
+            _ => texts_of(claims.extra.get(name)?),
+        }
+    }
+}
+
+fn texts_of(value: &Value) -> Option<Vec<Cow<'_, str>>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(vec![text.into()]),
+        Value::Bool(_) | Value::Number(_) => Some(vec![value.to_string().into()]),
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .filter_map(Value::as_str)
+                .map(Cow::Borrowed)
+                .collect(),
+        ),
+        Value::Object(_) => Some(Vec::new()),
+    }
+}

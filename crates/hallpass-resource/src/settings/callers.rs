@@ -1,0 +1,41 @@
+//! Reads how the tokens of an issuer say who calls.
+
+use std::str::FromStr;
+
+use hallpass_config::Section;
+use hallpass_token::Audience;
+
+use crate::caller_mapping::{CallerMapping, IssuerPreset, Mark};
+
+/// How tokens say who calls: the preset, with what is set beside it. `own` are audiences of this service, which are no
+/// clients.
+pub(super) fn read_callers(section: &Section<'_>, own: &[Audience]) -> Option<CallerMapping> {
+    let preset = section.choice("preset", IssuerPreset::named);
+    let list = |key| match section.has(key) {
+        true => section.texts(key, Mark::from_str).map(Some),
+        false => Some(None),
+    };
+    let (service_when, user_when) = (list("service-when"), list("user-when"));
+    let client_claims = match section.has("client-claims") {
+        true => section.texts("client-claims", check_claim).map(Some),
+        false => Some(None),
+    };
+    let mut mapping = CallerMapping::from(preset?).without_clients(own.iter().cloned());
+    if let Some(names) = client_claims? {
+        mapping = mapping.with_client_claims(names.iter().map(String::as_str));
+    }
+    if let Some(marks) = service_when? {
+        mapping = mapping.with_service_marks(marks);
+    }
+    if let Some(marks) = user_when? {
+        mapping = mapping.with_user_marks(marks);
+    }
+    Some(mapping)
+}
+
+fn check_claim(text: &str) -> Result<String, &'static str> {
+    let is_name = !text.is_empty() && !text.contains(char::is_whitespace);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or("must be the name of a claim")
+}

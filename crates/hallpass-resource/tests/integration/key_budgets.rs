@@ -1,0 +1,109 @@
+//! How many fetches tokens of strangers cause, and that a rotation is found all the same.
+
+use std::time::Duration;
+
+use hallpass_resource::KeyLimits;
+use hallpass_token::JwkSet;
+use serde_json::json;
+
+use crate::keys::{BURST, start};
+use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, test_clock};
+
+#[tokio::test]
+async fn a_stranger_with_a_bogus_kid_now_and_then_does_not_delay_a_rotated_key() {
+    let setting = start().await;
+    for number in 0..20 {
+        let bogus = setting.bogus(&format!("bogus-{number}"));
+        assert_eq!(setting.status(&bogus).await, 401);
+        setting.clock.advance_seconds(10);
+    }
+    assert_eq!(setting.status(&setting.bogus("last")).await, 401);
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    assert_eq!(setting.status(&next.user("")).await, 200);
+}
+
+#[tokio::test]
+async fn a_stranger_with_many_bogus_kids_delays_a_rotated_key_by_the_cooldown_at_most() {
+    let setting = start().await;
+    for number in 0..100 {
+        let bogus = setting.bogus(&format!("bogus-{number}"));
+        assert_eq!(setting.status(&bogus).await, 401);
+    }
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    assert_eq!(setting.status(&next.user("")).await, 401);
+    setting.clock.advance_seconds(10);
+    assert_eq!(setting.status(&next.user("")).await, 200);
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_under_its_name_is_found_at_its_first_token() {
+    let setting = start().await;
+    let first = Forge::new("internal", &setting.clock).with_key_id("the-key");
+    setting.issuer.set(Behaviour::keys(first.keys()));
+    let old = first.user("");
+    assert_eq!(setting.status(&old).await, 200);
+    let next = Forge::new("internal", &setting.clock).with_key_id("the-key");
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    assert_eq!(setting.status(&next.user("")).await, 200);
+    // The old key has left, and what it had signed with it.
+    assert_eq!(setting.status(&old).await, 401);
+    assert!(setting.issuer.requests() <= 3);
+}
+
+#[tokio::test]
+async fn a_key_without_a_name_may_be_replaced() {
+    let setting = start().await;
+    let nameless = |forge: &Forge| {
+        let mut set = forge.keys().to_json();
+        set["keys"][0].as_object_mut().unwrap().remove("kid");
+        JwkSet::parse(set.to_string().as_bytes()).unwrap()
+    };
+    let token = |forge: &Forge| {
+        forge.changed(|header, _| drop(header.as_object_mut().unwrap().remove("kid")))
+    };
+    setting
+        .issuer
+        .set(Behaviour::keys(nameless(&setting.forge)));
+    assert_eq!(setting.status(&token(&setting.forge)).await, 200);
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(nameless(&next)));
+    assert_eq!(setting.status(&token(&next)).await, 200);
+}
+
+#[tokio::test]
+async fn forged_signatures_cost_a_few_fetches_and_take_none_from_a_rotation() {
+    let setting = start().await;
+    assert_eq!(setting.status(&setting.forge.user("")).await, 200);
+    let kid = setting.forge.key.key_id().to_string();
+    let forger = Forge::new("internal", &setting.clock).with_key_id(&kid);
+    for number in 0..100 {
+        let forged = forger.user(&format!("s{number}"));
+        assert_eq!(setting.status(&forged).await, 401);
+    }
+    assert_eq!(setting.issuer.requests(), 1 + BURST);
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    assert_eq!(setting.status(&next.user("")).await, 200);
+}
+
+#[tokio::test]
+async fn no_cooldown_at_all_is_one_of_a_second() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let limits = KeyLimits {
+        cooldown: Duration::ZERO,
+        ..KeyLimits::default()
+    };
+    let app = AppBuilder::new(&clock)
+        .trusting_within(&issuer, &forge, limits)
+        .start()
+        .await;
+    for number in 0..100 {
+        let token = forge.changed(|header, _| header["kid"] = json!(format!("bogus-{number}")));
+        assert!(app.server.verify(&token).await.is_err());
+    }
+    assert_eq!(issuer.requests(), 1 + BURST);
+}
