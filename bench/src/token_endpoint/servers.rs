@@ -90,12 +90,12 @@ async fn issuer() -> Result<(), Failure> {
         listen: "127.0.0.1:0".parse()?,
         store: folder.path().join("issuer.db"),
         clients: vec![ClientSettings {
-            client_id: CLIENT_ID.to_owned(),
+            client_id: CLIENT_ID.parse()?,
             client_secret: Secret::new(SECRET),
             secret_kind: SecretKind::Chosen,
-            scopes: vec!["internal-service".to_owned()],
-            audiences: vec!["service-system".to_owned()],
-            grant_types: vec![GrantType::ClientCredentials],
+            scope: "internal-service".parse()?,
+            audiences: vec!["service-system".parse()?],
+            grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
         }],
         ..IssuerSettings::default()

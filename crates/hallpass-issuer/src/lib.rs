@@ -57,7 +57,7 @@ mod token_shapes;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::first_client::FirstClient;
-pub use crate::clients::registration::GrantType;
+pub use crate::clients::registration::{GrantType, GrantTypes};
 pub use crate::error::Error;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::provisioning::{first_client, import_keys};

@@ -8,11 +8,11 @@ use url::Url;
 
 use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
 use hallpass_tls::ServerTlsSettings;
-use hallpass_token::{Algorithm, Audience, ClientId, Scope};
+use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
 
-use crate::clients::registration::GrantType;
+use crate::clients::registration::{GrantType, GrantTypes};
 use crate::settings::audience::AudienceSettings;
-use crate::settings::names::{check_base_url, check_issuer_name, named};
+use crate::settings::names::{check_base_url, check_issuer_name};
 
 pub(crate) mod audience;
 mod names;
@@ -168,7 +168,7 @@ pub struct IssuerSettings {
     /// [`RunningIssuer::begin_stopping`](crate::RunningIssuer::begin_stopping).
     pub drain_delay: Duration,
     /// `name`: the `iss` of its tokens.
-    pub name: String,
+    pub name: Issuer,
     /// `base-url`: the address clients reach it at, for the metadata document (RFC 8414). Without it the origin of
     /// `name` counts when that is a URL, else the listening address; the `Host` of a request is never trusted.
     pub base_url: Option<Url>,
@@ -199,7 +199,7 @@ impl Default for IssuerSettings {
             management_listen: None,
             connections_per_address: 1_024,
             drain_delay: Duration::from_secs(2),
-            name: "internal".to_owned(),
+            name: Issuer::internal(),
             base_url: None,
             tls: None,
             store: PathBuf::from("hallpass.db"),
@@ -218,17 +218,17 @@ impl Default for IssuerSettings {
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// `client-id`: unique in the list.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// `client-secret` or `client-secret-file`.
     pub client_secret: Secret,
     /// `secret-kind`: how the secret is hashed in memory.
     pub secret_kind: SecretKind,
     /// `scopes`: what it may ask for; nothing by default.
-    pub scopes: Vec<String>,
+    pub scope: Scope,
     /// `audiences`: which services it may call; none by default.
-    pub audiences: Vec<String>,
+    pub audiences: Vec<Audience>,
     /// `grant-types`.
-    pub grant_types: Vec<GrantType>,
+    pub grant_types: GrantTypes,
     /// `token-life-seconds`: by default that of the issuer.
     pub token_life: Option<Duration>,
 }
@@ -278,7 +278,7 @@ impl IssuerSettings {
         let name = section.checked("name", check_issuer_name);
         let base_url = section.checked("base-url", check_base_url);
         let tls = read_tls(section);
-        report_plain_urls(section, tls.is_some(), name.as_deref(), base_url.as_ref());
+        report_plain_urls(section, tls.is_some(), name.as_ref(), base_url.as_ref());
         let store = section.file("store");
         let key_encryption_key = section.secret("key-encryption-key");
         let algorithm = section.choice("algorithm", |name| name.parse().ok());
@@ -324,7 +324,7 @@ fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings>> {
 fn report_plain_urls(
     section: &Section<'_>,
     has_tls: bool,
-    name: Option<&str>,
+    name: Option<&Issuer>,
     base_url: Option<&Url>,
 ) {
     if !has_tls || !section.section("tls").is_given() {
@@ -333,7 +333,7 @@ fn report_plain_urls(
     let message = "must be an https URL, since the section `tls` is given";
     if base_url.is_some_and(|url| url.scheme() == "http") {
         section.problem("base-url", message);
-    } else if base_url.is_none() && name.is_some_and(|name| name.starts_with("http://")) {
+    } else if base_url.is_none() && name.is_some_and(|name| name.as_str().starts_with("http://")) {
         section.problem("name", message);
     }
 }
@@ -341,14 +341,13 @@ fn report_plain_urls(
 impl ClientSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id = section.required("client-id", |section, key| {
-            section.checked(key, named::<ClientId>)
+            section.checked(key, str::parse::<ClientId>)
         });
         let client_secret = section.required("client-secret", Section::secret);
         let secret_kind = section.choice("secret-kind", SecretKind::named);
-        let scopes = section.texts("scopes", |text| {
-            Scope::from_word(text).map(|_| text.to_owned())
-        });
-        let audiences = section.texts("audiences", named::<Audience>);
+        let scopes = section.words("scopes", Scope::from_word);
+        let scope = scopes.and_then(|scopes| all_of(section, &scopes));
+        let audiences = section.texts("audiences", str::parse::<Audience>);
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         report_weak_secret(section, client_secret.as_ref(), secret_kind);
@@ -356,9 +355,9 @@ impl ClientSettings {
             client_id: client_id?,
             client_secret: client_secret?,
             secret_kind: secret_kind?,
-            scopes: scopes?,
+            scope: scope?,
             audiences: audiences?,
-            grant_types: grant_types?,
+            grant_types: grant_types?.into_iter().collect(),
             token_life,
         })
     }
@@ -387,4 +386,13 @@ impl SecretKind {
 
 fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
     GrantType::named(text).ok_or("must be `client_credentials`")
+}
+
+/// The scopes of a list as one; a problem when they are too long together.
+fn all_of(section: &Section<'_>, scopes: &[Scope]) -> Option<Scope> {
+    let all = Scope::from_words(scopes.iter().map(Scope::as_str));
+    if let Err(error) = &all {
+        section.problem("scopes", error.to_string());
+    }
+    all.ok()
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use hallpass_token::Issuer;
 use url::Url;
 
 use crate::settings::IssuerSettings;
@@ -16,7 +17,7 @@ pub(crate) struct StartSettings {
     management_listen: Option<SocketAddr>,
     connections_per_address: u32,
     drain_delay: Duration,
-    name: String,
+    name: Issuer,
     base_url: Option<Url>,
     /// Whether the listener speaks TLS; by which files may change.
     has_tls: bool,
@@ -86,7 +87,7 @@ mod tests {
         assert!(of(&before).changed_in(&of(&before)).is_empty());
         let after = IssuerSettings {
             listen: "127.0.0.1:1".parse().unwrap(),
-            name: "other".to_owned(),
+            name: "other".parse().unwrap(),
             key_encryption_key: Some(hallpass_config::Secret::new("other")),
             token_life: Duration::from_secs(60),
             ..IssuerSettings::default()

@@ -47,23 +47,22 @@ impl TestIssuer {
 
     /// Settings first; see [`TestIssuerBuilder`].
     pub fn builder() -> TestIssuerBuilder {
-        let first = client(
-            Self::CLIENT_ID,
-            Self::CLIENT_SECRET,
-            Self::SCOPE,
-            Self::AUDIENCE,
-        );
         let settings = IssuerSettings {
-            clients: vec![first],
             // A test does not wait for verifiers that may not have seen a new key yet.
             key_announce: Some(Duration::ZERO),
             ..IssuerSettings::default()
         };
-        TestIssuerBuilder {
-            settings,
+        let builder = TestIssuerBuilder {
+            settings: Ok(settings),
             clock: Arc::new(SystemClock::new()),
             is_named_by_its_address: false,
-        }
+        };
+        builder.client(
+            Self::CLIENT_ID,
+            Self::CLIENT_SECRET,
+            Self::SCOPE,
+            Self::AUDIENCE,
+        )
     }
 
     /// Where it listens, or listened before it was stopped.
@@ -139,24 +138,29 @@ impl TestIssuer {
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct TestIssuerBuilder {
-    settings: IssuerSettings,
+    /// What could not be read on the way is told at the start.
+    settings: Result<IssuerSettings, BoxError>,
     clock: Arc<dyn Clock>,
     is_named_by_its_address: bool,
 }
 
 impl TestIssuerBuilder {
     /// A further client with space-separated scopes, for one audience.
-    pub fn client(mut self, id: &str, secret: &str, scopes: &str, audience: &str) -> Self {
-        self.settings
-            .clients
-            .push(client(id, secret, scopes, audience));
-        self
+    pub fn client(self, id: &str, secret: &str, scopes: &str, audience: &str) -> Self {
+        let added = client(id, secret, scopes, audience);
+        self.change(|settings| {
+            settings.clients.push(added?);
+            Ok(())
+        })
     }
 
     /// The name in `iss`.
-    pub fn name(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.settings.name);
-        self
+    pub fn name(self, name: &str) -> Self {
+        let name = name.parse();
+        self.change(|settings| {
+            settings.name = name?;
+            Ok(())
+        })
     }
 
     /// Names it by its own address, as clients that ask for its metadata expect.
@@ -166,21 +170,27 @@ impl TestIssuerBuilder {
     }
 
     /// A service whose tokens look different from the usual ones.
-    pub fn audience(mut self, audience: AudienceSettings) -> Self {
-        self.settings.audiences.push(audience);
-        self
+    pub fn audience(self, audience: AudienceSettings) -> Self {
+        self.change(|settings| {
+            settings.audiences.push(audience);
+            Ok(())
+        })
     }
 
     /// How long tokens live.
-    pub fn token_life(mut self, life: Duration) -> Self {
-        self.settings.token_life = life;
-        self
+    pub fn token_life(self, life: Duration) -> Self {
+        self.change(|settings| {
+            settings.token_life = life;
+            Ok(())
+        })
     }
 
     /// What keys are made for.
-    pub fn algorithm(mut self, algorithm: Algorithm) -> Self {
-        self.settings.algorithm = algorithm;
-        self
+    pub fn algorithm(self, algorithm: Algorithm) -> Self {
+        self.change(|settings| {
+            settings.algorithm = algorithm;
+            Ok(())
+        })
     }
 
     /// A clock that the test drives.
@@ -192,20 +202,22 @@ impl TestIssuerBuilder {
     /// Starts the issuer on a free port.
     ///
     /// # Errors
-    /// As [`TestIssuer::start`].
-    pub async fn start(mut self) -> Result<TestIssuer, BoxError> {
+    /// As [`TestIssuer::start`], and what the settings could not take.
+    pub async fn start(self) -> Result<TestIssuer, BoxError> {
+        let Self {
+            settings,
+            clock,
+            is_named_by_its_address,
+        } = self;
+        let mut settings = settings?;
         let folder = tempfile::tempdir()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        self.settings.listen = listener.local_addr()?;
-        if self.is_named_by_its_address {
-            self.settings.name = format!("http://{}", self.settings.listen);
+        settings.listen = listener.local_addr()?;
+        if is_named_by_its_address {
+            settings.name = format!("http://{}", settings.listen).parse()?;
         }
-        self.settings.store = folder.path().join("issuer.db");
-        let running =
-            IssuerServer::start_on(listener, &self.settings, Arc::clone(&self.clock)).await?;
-        let Self {
-            settings, clock, ..
-        } = self;
+        settings.store = folder.path().join("issuer.db");
+        let running = IssuerServer::start_on(listener, &settings, Arc::clone(&clock)).await?;
         let running = Some(running);
         Ok(TestIssuer {
             settings,
@@ -215,16 +227,29 @@ impl TestIssuerBuilder {
             _folder: folder,
         })
     }
+
+    /// Changes the settings, unless an earlier change has failed.
+    fn change(mut self, change: impl FnOnce(&mut IssuerSettings) -> Result<(), BoxError>) -> Self {
+        self.settings = self
+            .settings
+            .and_then(|mut settings| change(&mut settings).map(|()| settings));
+        self
+    }
 }
 
-fn client(id: &str, secret: &str, scopes: &str, audience: &str) -> ClientSettings {
-    ClientSettings {
-        client_id: id.to_owned(),
+fn client(
+    id: &str,
+    secret: &str,
+    scopes: &str,
+    audience: &str,
+) -> Result<ClientSettings, BoxError> {
+    Ok(ClientSettings {
+        client_id: id.parse()?,
         client_secret: Secret::new(secret),
         secret_kind: SecretKind::Chosen,
-        scopes: scopes.split(' ').map(str::to_owned).collect(),
-        audiences: vec![audience.to_owned()],
-        grant_types: vec![GrantType::ClientCredentials],
+        scope: scopes.parse()?,
+        audiences: vec![audience.parse()?],
+        grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
-    }
+    })
 }

@@ -173,6 +173,22 @@ pub(crate) fn of_nobody() -> (Issuer, Subject, Audience) {
     )
 }
 
+/// A service that acts for itself: its tokens are about the client.
+impl From<&ClientId> for Subject {
+    fn from(client: &ClientId) -> Self {
+        const { assert!(ClientId::MAX_BYTES <= Self::MAX_BYTES) };
+        Self(Arc::clone(&client.0))
+    }
+}
+
+impl Issuer {
+    /// `internal`: the name of an issuer that was given none.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self(Arc::from("internal"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Audience, InvalidName, KeyId};

@@ -66,16 +66,16 @@ impl Hashing {
         let hashed = match client.secret_kind {
             SecretKind::Generated => {
                 LiveSecret::digest(&secret).ok_or_else(|| Error::Registration {
-                    client_id: client.client_id.clone(),
+                    client_id: client.client_id.to_string(),
                     problem: "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen".into(),
                 })?
             }
-            SecretKind::Chosen => self.chosen(&client.client_id, &secret)?,
+            SecretKind::Chosen => self.chosen(client.client_id.as_str(), &secret)?,
         };
         Ok(Registration {
-            scope: client.scopes.join(" "),
+            scope: client.scope,
             audiences: client.audiences,
-            grants: client.grant_types.into_iter().collect(),
+            grants: client.grant_types,
             token_life: client.token_life.unwrap_or(self.token_life),
             secrets: vec![hashed],
             client_id: client.client_id,
@@ -104,12 +104,12 @@ mod tests {
 
     fn settings(secrets: impl Iterator<Item = String>) -> IssuerSettings {
         let client = |(n, secret): (usize, String)| ClientSettings {
-            client_id: format!("client-{n}"),
+            client_id: format!("client-{n}").parse().unwrap(),
             client_secret: Secret::new(&secret),
             secret_kind: SecretKind::Chosen,
-            scopes: Vec::new(),
-            audiences: vec!["a".to_owned()],
-            grant_types: vec![GrantType::ClientCredentials],
+            scope: hallpass_token::Scope::empty(),
+            audiences: vec!["a".parse().unwrap()],
+            grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
         };
         IssuerSettings {

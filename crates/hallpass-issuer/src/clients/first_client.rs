@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hallpass_config::Secret;
+use hallpass_token::{Audience, ClientId, InvalidName, Scope};
 
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::{LiveSecret, generate};
@@ -18,31 +19,37 @@ const AUDIENCE: &str = "service-system";
 #[non_exhaustive]
 pub struct FirstClient {
     /// `internal-service-client`.
-    pub client_id: String,
+    pub client_id: ClientId,
     /// Its generated secret: `hallpass_` and 43 characters. The store keeps only a digest, so it cannot be read again.
     pub client_secret: Secret,
     /// The scope it is registered for: `internal-service`.
-    pub scope: String,
+    pub scope: Scope,
     /// The audience it is registered for: `service-system`.
-    pub audience: String,
+    pub audience: Audience,
 }
 
 /// A new first client: with its secret to be shown once, and as the store keeps it.
 pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration), Error> {
     let secret = generate()?;
+    let defect = |_: InvalidName| Error::Internal {
+        operation: "naming the first client",
+    };
+    let client_id: ClientId = CLIENT_ID.parse().map_err(defect)?;
+    let audience: Audience = AUDIENCE.parse().map_err(defect)?;
+    let scope = Scope::from_word(SCOPE).unwrap_or_default();
     let registration = Registration {
-        client_id: CLIENT_ID.to_owned(),
-        scope: SCOPE.to_owned(),
-        audiences: vec![AUDIENCE.to_owned()],
+        client_id: client_id.clone(),
+        scope: scope.clone(),
+        audiences: vec![audience.clone()],
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
         secrets: vec![LiveSecret::hash(&secret)?],
     };
     let shown = FirstClient {
-        client_id: CLIENT_ID.to_owned(),
+        client_id,
         client_secret: Secret::new(secret.as_str()),
-        scope: SCOPE.to_owned(),
-        audience: AUDIENCE.to_owned(),
+        scope,
+        audience,
     };
     Ok((shown, registration))
 }

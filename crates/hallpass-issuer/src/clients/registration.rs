@@ -1,16 +1,17 @@
-//! A client as it was registered: its secrets hashed, the rest not checked yet; and the grants that it may use.
+//! A client as it was registered, its secrets hashed; and the grants that it may use.
 
 use std::time::Duration;
+
+use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::secret::LiveSecret;
 
 /// What the settings or the store say of one client.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    pub(crate) client_id: String,
-    /// Scopes with single spaces between.
-    pub(crate) scope: String,
-    pub(crate) audiences: Vec<String>,
+    pub(crate) client_id: ClientId,
+    pub(crate) scope: Scope,
+    pub(crate) audiences: Vec<Audience>,
     pub(crate) grants: GrantTypes,
     pub(crate) token_life: Duration,
     /// The current secret first.
@@ -47,16 +48,19 @@ impl GrantType {
     }
 }
 
-/// A set of grants, in a byte: an issuer may have a million clients.
+/// A set of grants; collect [`GrantType`]s to make one. A byte, since an issuer may have a million clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GrantTypes(u8);
+pub struct GrantTypes(u8);
 
 impl GrantTypes {
-    pub(crate) const fn contains(self, grant: GrantType) -> bool {
+    /// Whether `grant` is one of them.
+    #[must_use]
+    pub const fn contains(self, grant: GrantType) -> bool {
         self.0 & grant.bit() != 0
     }
 
-    pub(crate) fn iter(self) -> impl Iterator<Item = GrantType> {
+    /// Each of them once.
+    pub fn iter(self) -> impl Iterator<Item = GrantType> {
         GrantType::ALL
             .into_iter()
             .filter(move |grant| self.contains(*grant))

@@ -79,7 +79,7 @@ impl Registry {
         let mut costly_runs = 0;
         for registration in registrations {
             let label = if labelled { None } else { Some(OTHER_CLIENTS) };
-            let before = known.and_then(|known| known.find(&registration.client_id));
+            let before = known.and_then(|known| known.find(registration.client_id.as_str()));
             let client = Client::parse(registration, before, label, metrics)?;
             if clients.contains_key(client.id.as_str()) {
                 tracing::warn!(
@@ -163,18 +163,9 @@ impl Client {
             secrets,
         } = registration;
         let problem = |problem: String| Error::Registration {
-            client_id: client_id.clone(),
+            client_id: client_id.to_string(),
             problem,
         };
-        let id: ClientId = client_id
-            .parse()
-            .map_err(|error| problem(format!("client id: {error}")))?;
-        let subject: Subject = client_id
-            .parse()
-            .map_err(|error| problem(format!("client id: {error}")))?;
-        let scope: Scope = scope
-            .parse()
-            .map_err(|error| problem(format!("scope: {error}")))?;
         if token_life.as_secs() == 0 || token_life > MAX_TOKEN_LIFE {
             return Err(problem(
                 "token life: at least a second, at most a day".into(),
@@ -185,25 +176,20 @@ impl Client {
                 "more than {MAX_LIVE_SECRETS} live secrets"
             )));
         }
-        let targets: Result<Box<[_]>, _> = audiences
-            .iter()
-            .map(|audience| {
-                audience.parse::<Audience>().map(|parsed| RegisteredTarget {
-                    issued: metrics.issued(
-                        GrantType::ClientCredentials.as_str(),
-                        label.unwrap_or(&client_id),
-                        label.unwrap_or(audience),
-                    ),
-                    audience: parsed,
-                })
-            })
-            .collect();
-        let targets = targets.map_err(|error| problem(format!("audience: {error}")))?;
+        let targets = audiences.into_iter().map(|audience| RegisteredTarget {
+            issued: metrics.issued(
+                GrantType::ClientCredentials.as_str(),
+                label.unwrap_or(client_id.as_str()),
+                label.unwrap_or(audience.as_str()),
+            ),
+            audience,
+        });
+        let targets = targets.collect();
         let known = before.map_or(&[][..], |client| &client.secrets);
         let secrets = secrets.into_iter().map(|secret| secret.or_known(known));
         Ok(Self {
-            id,
-            subject,
+            subject: Subject::from(&client_id),
+            id: client_id,
             token_life,
             grants,
             scope,

@@ -1,21 +1,14 @@
 //! Names and addresses that the settings may have.
 
-use std::str::FromStr;
-
 use hallpass_config::{is_loopback, strict_url};
 use hallpass_token::Issuer;
 use url::Url;
 
-/// The text, if it is a `T`.
-pub(super) fn named<T: FromStr>(text: &str) -> Result<String, T::Err> {
-    text.parse::<T>().map(|_| text.to_owned())
-}
-
-pub(super) fn check_issuer_name(text: &str) -> Result<String, String> {
+pub(super) fn check_issuer_name(text: &str) -> Result<Issuer, String> {
     if text.contains("://") {
         check_base_url(text)?;
     }
-    named::<Issuer>(text).map_err(|error| error.to_string())
+    text.parse::<Issuer>().map_err(|error| error.to_string())
 }
 
 pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {

@@ -32,7 +32,7 @@ struct SecretRow {
 }
 
 impl ClientRow {
-    /// `None` when a secret cannot be read.
+    /// `None` when a secret, the name, the scope or an audience cannot be read.
     pub(super) fn into_registration(self) -> Option<Registration> {
         let secret = |secret: &SecretRow| {
             let end = secret
@@ -42,11 +42,12 @@ impl ClientRow {
             Some(live.until(end.map(UnixTime::from_secs)))
         };
         let secrets: Option<Vec<_>> = self.secrets.iter().map(secret).collect();
+        let audiences = self.audiences.iter().map(|audience| audience.parse());
         Some(Registration {
             secrets: secrets?,
-            client_id: self.client_id,
-            scope: self.scope,
-            audiences: self.audiences,
+            client_id: self.client_id.parse().ok()?,
+            scope: self.scope.parse().ok()?,
+            audiences: audiences.collect::<Result<_, _>>().ok()?,
             grants: read_grants(&self.grants),
             token_life: Duration::from_secs(
                 u64::try_from(self.token_life_seconds).unwrap_or_default(),

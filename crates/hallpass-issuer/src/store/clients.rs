@@ -23,7 +23,7 @@ impl Store {
         let rows = self.checked_clients(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         let read = |row: ClientRow| {
-            let damaged = self.damaged(format!("a secret of client {:?} cannot be read", row.id()));
+            let damaged = self.damaged(format!("client {:?} cannot be read", row.id()));
             row.into_registration().ok_or(damaged)
         };
         rows.into_iter().map(read).collect()
@@ -53,26 +53,26 @@ impl Store {
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
         self.checked_clients(&mut transaction).await?;
         sqlx::query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
-            .bind(&client.client_id)
-            .bind(&client.scope)
+            .bind(client.client_id.as_str())
+            .bind(client.scope.as_str())
             .bind(i64::try_from(client.token_life.as_secs()).unwrap_or(i64::MAX))
             .bind(now)
             .execute(&mut *transaction)
             .await
             .map_err(failed)?;
-        let audiences = client.audiences.iter().map(String::as_str);
+        let audiences = client.audiences.iter().map(AsRef::as_ref);
         let grants = client.grants.iter().map(GrantType::as_str);
         let lists = audiences
             .map(|value| (ADD_AUDIENCE, value))
             .chain(grants.map(|value| (ADD_GRANT, value)));
         for (sql, value) in lists {
-            let insert = sqlx::query(sql).bind(&client.client_id).bind(value);
+            let insert = sqlx::query(sql).bind(client.client_id.as_str()).bind(value);
             insert.execute(&mut *transaction).await.map_err(failed)?;
         }
         for secret in &client.secrets {
             let (kind, verifier) = secret.to_stored();
             sqlx::query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
-                .bind(&client.client_id)
+                .bind(client.client_id.as_str())
                 .bind(kind)
                 .bind(verifier)
                 .bind(now)

@@ -31,9 +31,9 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     let key_a = key("a", KeyState::Signing);
     store.add_keys(std::slice::from_ref(&key_a)).await.unwrap();
     let client = Registration {
-        client_id: "c".into(),
-        scope: "x y".into(),
-        audiences: vec!["one".into(), "two".into()],
+        client_id: "c".parse().unwrap(),
+        scope: "x y".parse().unwrap(),
+        audiences: vec!["one".parse().unwrap(), "two".parse().unwrap()],
         grants: GrantType::ALL.into_iter().collect(),
         token_life: Duration::from_secs(60),
         secrets: vec![LiveSecret::hash("chosen").unwrap()],

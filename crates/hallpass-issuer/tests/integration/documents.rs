@@ -83,7 +83,8 @@ async fn the_metadata_of_an_internal_issuer_shows_its_listening_address() {
 #[tokio::test]
 async fn the_metadata_of_an_issuer_with_a_url_stands_between_its_host_and_its_path() {
     let harness =
-        Harness::with(|settings| settings.name = "https://auth.example/tenant".into()).await;
+        Harness::with(|settings| settings.name = "https://auth.example/tenant".parse().unwrap())
+            .await;
     let tenant = harness.get(&format!("{OAUTH}/tenant"), &[]).await.json();
     assert_eq!(tenant["issuer"], "https://auth.example/tenant");
     assert_eq!(

@@ -45,11 +45,13 @@ async fn the_first_client_is_created_once_and_works_after_each_restart() {
         folder,
     };
     for _ in 0..2 {
-        let response = harness.ask_as(&first.client_id, secret, GRANT).await;
+        let response = harness
+            .ask_as(first.client_id.as_str(), secret, GRANT)
+            .await;
         assert_eq!(response.json()["scope"], first.scope.as_str());
         assert!(
             harness
-                .verify(&response.token(), &first.audience)
+                .verify(&response.token(), first.audience.as_str())
                 .await
                 .is_ok()
         );
@@ -82,7 +84,7 @@ async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
         .await
         .unwrap()
         .unwrap();
-    settings.clients = vec![client(&first.client_id, SECRET, &["other"], &["a"])];
+    settings.clients = vec![client(first.client_id.as_str(), SECRET, &["other"], &["a"])];
     let issuer = IssuerServer::start(&settings, clock.clone()).await.unwrap();
     let harness = Harness {
         issuer,
@@ -91,13 +93,17 @@ async fn a_configured_client_replaces_the_stored_one_of_the_same_id() {
         folder,
     };
     let stored = harness
-        .ask_as(&first.client_id, first.client_secret.expose(), GRANT)
+        .ask_as(
+            first.client_id.as_str(),
+            first.client_secret.expose(),
+            GRANT,
+        )
         .await;
     assert_eq!(stored.status, 401);
     assert_eq!(
         harness
             .ask_as(
-                &first.client_id,
+                first.client_id.as_str(),
                 SECRET,
                 "grant_type=client_credentials&scope=other"
             )

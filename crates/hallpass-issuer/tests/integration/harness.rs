@@ -9,7 +9,7 @@ use hallpass_config::Secret;
 use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
-    Audience, Issuer, JwkSet, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
+    Audience, Issuer, JwkSet, Scope, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -149,14 +149,14 @@ pub(crate) fn client(
     scopes: &[&str],
     audiences: &[&str],
 ) -> ClientSettings {
-    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+    let audiences = audiences.iter().map(|audience| audience.parse().unwrap());
     ClientSettings {
-        client_id: id.to_owned(),
+        client_id: id.parse().unwrap(),
         client_secret: Secret::new(secret),
         secret_kind: SecretKind::Chosen,
-        scopes: list(scopes),
-        audiences: list(audiences),
-        grant_types: vec![GrantType::ClientCredentials],
+        scope: Scope::from_words(scopes.iter().copied()).unwrap(),
+        audiences: audiences.collect(),
+        grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
     }
 }

@@ -56,8 +56,8 @@ fn the_issuer_knows_its_clients() {
         (None, Some(Duration::from_secs(60)))
     );
     assert_eq!(
-        (batch.secret_kind, batch.scopes.len()),
-        (SecretKind::Generated, 0)
+        (batch.secret_kind, batch.scope.is_empty()),
+        (SecretKind::Generated, true)
     );
 }
 

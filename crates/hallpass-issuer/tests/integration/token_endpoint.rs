@@ -152,7 +152,7 @@ async fn audiences_are_denied_by_default_and_a_token_is_for_one() {
 async fn an_unknown_grant_and_one_that_is_not_registered_are_told_apart() {
     let harness = Harness::with(|settings| {
         let mut none = client("none", SECRET, &["read"], &["service-system"]);
-        none.grant_types = Vec::new();
+        none.grant_types = hallpass_issuer::GrantTypes::default();
         settings.clients.push(none);
     })
     .await;
