@@ -3,6 +3,7 @@
 //! A [`registration`] comes from the settings ([`configured`]) or from the store, and becomes a client of the
 //! [`registry`], the snapshot that requests read.
 
+pub(crate) mod argon2id;
 pub(crate) mod configured;
 pub(crate) mod first_client;
 pub(crate) mod registration;

@@ -87,8 +87,8 @@ impl Core {
 
     /// Reads keys and registry again and swaps them in; on an error everything stays as it was.
     ///
-    /// Of the secrets that people chose only those are hashed that the registry in use does not know. Changed settings
-    /// that need a restart are named in the log and have no effect.
+    /// Who was right from where, and what is remembered of secrets, outlives the change. Changed settings that need a
+    /// restart are named in the log and have no effect.
     pub(crate) async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
         let known = self.registry();
         let registry = load_registry(
@@ -190,7 +190,7 @@ async fn load_registry(
     process_key: &hmac::Key,
     metrics: &ClientMetrics,
 ) -> Result<Registry, Error> {
-    let mut registrations = configured::registrations(settings, known, process_key).await?;
+    let mut registrations = configured::registrations(settings, process_key)?;
     registrations.extend(store.clients().await?);
     let registry = Registry::build(registrations, known.map(Arc::as_ref), metrics)?;
     if registry.is_empty() {

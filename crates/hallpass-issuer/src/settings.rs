@@ -143,9 +143,9 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "secret-kind",
         Kind::Choice(&["chosen", "generated"]),
-        "How the secret is hashed in memory: one a person has chosen at a cost that makes guessing slow, a generated \
-        one (32 characters at least) by one digest. A secret of the shape that `hallpass` generates counts as \
-        generated either way.",
+        "Whether the secret can be guessed: for one that a person has chosen, failures are counted before anything is \
+        compared; a generated one (32 characters at least) is compared whatever others try. A secret of the shape \
+        that `hallpass` generates counts as generated either way.",
     )
     .or("chosen"),
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
@@ -221,7 +221,7 @@ pub struct ClientSettings {
     pub client_id: ClientId,
     /// `client-secret` or `client-secret-file`.
     pub client_secret: Secret,
-    /// `secret-kind`: how the secret is hashed in memory.
+    /// `secret-kind`: whether the secret can be guessed.
     pub secret_kind: SecretKind,
     /// `scopes`: what it may ask for; nothing by default.
     pub scope: Scope,
@@ -236,10 +236,10 @@ pub struct ClientSettings {
 /// Where a client's secret comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SecretKind {
-    /// `chosen`: by a person; it is kept as a costly hash, since it may be guessed.
+    /// `chosen`: by a person; it may be guessed, so failures are counted before it is compared.
     #[default]
     Chosen,
-    /// `generated`: 256 random bits; one digest is enough.
+    /// `generated`: random, 128 bits at least; it is compared whatever others try.
     Generated,
 }
 

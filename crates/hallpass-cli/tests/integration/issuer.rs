@@ -15,7 +15,7 @@ use crate::process::{command, run, run_with, signal, spawn};
 
 /// An issuer in a folder of its own, killed at the end.
 pub(crate) struct Running {
-    child: Child,
+    pub(crate) child: Child,
     said: Vec<String>,
     log: Lines<BufReader<ChildStderr>>,
 }
@@ -42,7 +42,7 @@ impl Running {
     }
 
     /// The value that the introduction shows beside `label`.
-    fn shown(&self, label: &str) -> Option<&str> {
+    pub(crate) fn shown(&self, label: &str) -> Option<&str> {
         self.said
             .iter()
             .find_map(|line| line.trim().strip_prefix(label))

@@ -4,6 +4,8 @@ mod config_check;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod issuer_secrets;
+#[cfg(test)]
 mod issuer_tls;
 mod jws_verify;
 // The lints that spare tests look for this attribute, also in a test binary.

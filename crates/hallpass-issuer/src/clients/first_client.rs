@@ -43,7 +43,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         audiences: vec![audience.clone()],
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
-        secrets: vec![LiveSecret::hash(&secret)?],
+        secrets: LiveSecret::generated(&secret).into_iter().collect(),
     };
     let shown = FirstClient {
         client_id,

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
-use crate::clients::secret::{self, Candidate, LiveSecret};
+use crate::clients::secret::{self, LiveSecret};
 use crate::error::Error;
 
 /// Clients that get a label of their own; the tokens of all others are counted under [`OTHER_CLIENTS`].
@@ -37,7 +37,7 @@ pub(crate) struct Registry {
     scopes_supported: BTreeSet<Box<str>>,
     /// Checked in place of the secret of a client that does not exist.
     decoy: LiveSecret,
-    /// Most chosen secrets that one client has.
+    /// Most chosen secrets of the store that one client has.
     costly_runs: usize,
 }
 
@@ -63,8 +63,7 @@ pub(crate) struct RegisteredTarget {
 impl Registry {
     /// Builds a snapshot from registrations; of two with one id the first one wins.
     ///
-    /// Hashes nothing unless a client has a secret that a person chose: then it makes a decoy of the same cost, or takes
-    /// the one of `known`, the snapshot before. What that one remembers of secrets is kept too.
+    /// What `known`, the snapshot before, remembers of secrets is kept.
     ///
     /// # Errors
     /// [`Error::Registration`] for a registration that cannot be used.
@@ -105,7 +104,7 @@ impl Registry {
         metrics
             .registered
             .set(i64::try_from(clients.len()).unwrap_or(i64::MAX));
-        let decoy = decoy(costly_runs > 0, known)?;
+        let decoy = secret::decoy(costly_runs > 0);
         Ok(Self {
             clients,
             scopes_supported,
@@ -118,12 +117,12 @@ impl Registry {
         self.clients.get(unverified_client_id)
     }
 
-    /// argon2id runs that every failed check costs: what the client with the most chosen secrets needs.
+    /// argon2id runs that every failed check costs: what the client with the most chosen secrets of the store needs.
     pub(crate) const fn costly_runs(&self) -> usize {
         self.costly_runs
     }
 
-    /// A secret that nothing matches.
+    /// What is compared in place of the secrets of a client that does not exist.
     pub(crate) const fn decoy(&self) -> &LiveSecret {
         &self.decoy
     }
@@ -135,15 +134,6 @@ impl Registry {
     /// Every scope that some client is registered for.
     pub(crate) fn scopes_supported(&self) -> impl Iterator<Item = &str> {
         self.scopes_supported.iter().map(AsRef::as_ref)
-    }
-}
-
-/// A secret that nothing matches; the one of the snapshot before when it costs the same.
-fn decoy(costly: bool, known: Option<&Registry>) -> Result<LiveSecret, Error> {
-    match known.map(Registry::decoy) {
-        Some(decoy) if decoy.is_costly() == costly => Ok(decoy.clone()),
-        _ if costly => secret::costly_decoy(),
-        _ => LiveSecret::hash(&secret::generate()?),
     }
 }
 
@@ -198,12 +188,6 @@ impl Client {
         })
     }
 
-    /// Whether a live secret matches without any costly hash.
-    pub(crate) fn matches_cheaply(&self, candidate: &Candidate<'_>, now: UnixTime) -> bool {
-        self.live_secrets(now)
-            .any(|secret| secret.matches_cheaply(candidate))
-    }
-
     /// Secrets that are not past their end.
     pub(crate) fn live_secrets(&self, now: UnixTime) -> impl Iterator<Item = &LiveSecret> {
         self.secrets
@@ -211,11 +195,9 @@ impl Client {
             .filter(move |secret| secret.is_live(now))
     }
 
-    /// The live secret that was hashed from `candidate` when the settings were read.
-    pub(crate) fn secret_hashed_from(&self, candidate: &Candidate<'_>) -> Option<&LiveSecret> {
-        self.secrets
-            .iter()
-            .find(|secret| secret.was_hashed_from(candidate))
+    /// Whether nothing cheap is known of any live secret, so that only a costly check compares anything.
+    pub(crate) fn is_unproven(&self, now: UnixTime) -> bool {
+        self.live_secrets(now).all(LiveSecret::is_unproven)
     }
 
     /// The scopes that it may ask for.

@@ -1,17 +1,16 @@
-//! Client secrets: how a generated and a chosen one are stored and checked.
+//! Client secrets: how each kind is kept and checked.
 //!
-//! A secret made by [`generate`] has 256 bits, so one SHA-256 digest protects it and a check costs a fraction
-//! of a microsecond. A secret that a person chose is stored with argon2id; since that costs milliseconds, the
-//! first positive check is remembered under a key that exists only in this process. An HMAC under the same key
-//! recognises a secret of the settings, so that a reload does not hash it again.
+//! A secret made by [`generate`] has 256 bits, so one SHA-256 digest protects it wherever it is kept. What a person chose
+//! can be guessed by whoever has its hash. In the store it is kept with argon2id; since that costs milliseconds, the first
+//! positive check is remembered under a key that exists only in this process. A chosen secret of the settings is never
+//! written, so it is kept as that HMAC from the start: whoever reads the memory of an issuer has its signing key and
+//! the key of the HMAC as well, and the file with the secret itself lies beside it. Argon2id would cost memory and time, at
+//! each start and for each wrong guess, and keep nothing from anybody. Online guesses are the throttle's business.
 
 use std::cell::OnceCell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -19,6 +18,7 @@ use hallpass_token::UnixTime;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
+use crate::clients::argon2id::{self, Buffers};
 use crate::error::Error;
 
 /// What a generated secret starts with, so that secret scanners and people recognise it.
@@ -27,7 +27,9 @@ const GENERATED_SECRET_PREFIX: &str = "hallpass_";
 const GENERATED_SECRET_BYTES: usize = 32;
 /// The shortest secret that may be configured as generated: 128 bits in hexadecimal.
 const MIN_GENERATED_CHARS: usize = 32;
-/// Length of a SHA-256 digest.
+/// An argon2id hash with a salt and a result that are made up.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$aGFsbHBhc3MtZGVjb3k$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Length of a SHA-256 digest and of a tag.
 const DIGEST_BYTES: usize = 32;
 
 /// A new client secret of 256 bits: [`GENERATED_SECRET_PREFIX`] and 43 base64url characters.
@@ -59,87 +61,49 @@ pub(crate) struct LiveSecret {
 /// What is kept instead of the secret.
 #[derive(Clone)]
 enum Verifier {
+    /// SHA-256 of a secret that cannot be guessed.
     Generated([u8; DIGEST_BYTES]),
-    /// Shared by all snapshots with this secret, so that a reload does not lose what was remembered.
-    Chosen(Arc<Chosen>),
+    /// HMAC under the process key of a chosen secret of the settings.
+    Configured(hmac::Tag),
+    /// A chosen secret of the store; shared by all snapshots that have it, so that a reload does not lose what was remembered.
+    Stored(Arc<Stored>),
 }
 
-struct Chosen {
+struct Stored {
     /// The argon2id hash in PHC form.
     phc: Box<str>,
-    /// HMAC under the process key of the configured secret that `phc` is the hash of; `None` for a secret of the store.
-    hashed_from: Option<hmac::Tag>,
     /// HMAC under the process key of a presented secret, once it was found right.
     remembered: OnceLock<hmac::Tag>,
 }
 
 impl LiveSecret {
-    /// Hashes `secret` for keeping: a digest when it has the generated shape, else argon2id.
-    ///
-    /// Costs some 16 ms of one core for a chosen secret: call it off the async threads.
-    pub(crate) fn hash(secret: &str) -> Result<Self, Error> {
-        if is_generated(secret) {
-            return Ok(Self::of_digest(sha256(secret)));
-        }
-        Ok(Self::of_phc(argon2id(secret)?.into(), None))
+    /// A secret of the settings that a person chose; with the shape that [`generate`] gives it counts as generated.
+    pub(crate) fn chosen(candidate: &Candidate<'_>) -> Self {
+        Self::from(if is_generated(candidate.secret) {
+            Verifier::Generated(*candidate.digest())
+        } else {
+            Verifier::Configured(*candidate.tag())
+        })
     }
 
-    /// [`Self::hash`] of a configured secret, which [`Self::was_hashed_from`] then recognises.
-    pub(crate) fn hash_configured(candidate: &Candidate<'_>) -> Result<Self, Error> {
-        if is_generated(candidate.secret) {
-            return Ok(Self::of_digest(sha256(candidate.secret)));
-        }
-        let phc = argon2id(candidate.secret)?.into();
-        Ok(Self::of_phc(phc, Some(*candidate.tag())))
-    }
-
-    /// Whether this is a chosen secret that [`Self::hash_configured`] from `candidate`, in this process.
-    pub(crate) fn was_hashed_from(&self, candidate: &Candidate<'_>) -> bool {
-        match &self.verifier {
-            Verifier::Generated(_) => false,
-            Verifier::Chosen(chosen) => chosen
-                .hashed_from
-                .is_some_and(|tag| tag.as_ref().ct_eq(candidate.tag().as_ref()).into()),
-        }
+    /// A secret that is said to be generated; `None` below [`MIN_GENERATED_CHARS`].
+    pub(crate) fn generated(secret: &str) -> Option<Self> {
+        (secret.len() >= MIN_GENERATED_CHARS).then(|| Verifier::Generated(sha256(secret)).into())
     }
 
     /// This secret; when it is one of `known`, with what the earlier snapshot remembers of it.
     pub(crate) fn or_known(mut self, known: &[Self]) -> Self {
-        let Verifier::Chosen(new) = &self.verifier else {
+        let Verifier::Stored(new) = &self.verifier else {
             return self;
         };
         let kept = known.iter().find_map(|known| match &known.verifier {
-            Verifier::Chosen(old) if old.phc == new.phc => Some(Arc::clone(old)),
-            Verifier::Chosen(_) | Verifier::Generated(_) => None,
+            Verifier::Stored(old) if old.phc == new.phc => Some(Arc::clone(old)),
+            Verifier::Stored(_) | Verifier::Configured(_) | Verifier::Generated(_) => None,
         });
         if let Some(kept) = kept {
-            self.verifier = Verifier::Chosen(kept);
+            self.verifier = Verifier::Stored(kept);
         }
         self
-    }
-
-    /// Hashes a secret that is configured as generated with one digest; `None` below [`MIN_GENERATED_CHARS`].
-    pub(crate) fn digest(secret: &str) -> Option<Self> {
-        (secret.len() >= MIN_GENERATED_CHARS).then(|| Self::of_digest(sha256(secret)))
-    }
-
-    const fn of_digest(digest: [u8; DIGEST_BYTES]) -> Self {
-        Self {
-            verifier: Verifier::Generated(digest),
-            not_after: None,
-        }
-    }
-
-    fn of_phc(phc: Box<str>, hashed_from: Option<hmac::Tag>) -> Self {
-        let chosen = Chosen {
-            phc,
-            hashed_from,
-            remembered: OnceLock::new(),
-        };
-        Self {
-            verifier: Verifier::Chosen(Arc::new(chosen)),
-            not_after: None,
-        }
     }
 
     /// The same secret, invalid from `not_after` on.
@@ -148,9 +112,17 @@ impl LiveSecret {
         self
     }
 
-    /// Whether a check of this secret costs an argon2id run.
+    /// Whether a check of this secret may cost an argon2id run.
     pub(crate) const fn is_costly(&self) -> bool {
-        matches!(self.verifier, Verifier::Chosen(_))
+        matches!(self.verifier, Verifier::Stored(_))
+    }
+
+    /// Whether this is a chosen secret of the store that was not found right yet in this process.
+    pub(crate) fn is_unproven(&self) -> bool {
+        match &self.verifier {
+            Verifier::Generated(_) | Verifier::Configured(_) => false,
+            Verifier::Stored(stored) => stored.remembered.get().is_none(),
+        }
     }
 
     /// Whether the secret is valid at `now`.
@@ -158,55 +130,90 @@ impl LiveSecret {
         self.not_after.is_none_or(|end| now < end)
     }
 
-    /// Kind and verifier as the store keeps them.
-    pub(crate) fn to_stored(&self) -> (&'static str, String) {
+    /// Kind and verifier as the store keeps them; `None` for a secret of the settings, which is never stored.
+    pub(crate) fn to_stored(&self) -> Option<(&'static str, String)> {
         match &self.verifier {
-            Verifier::Generated(digest) => ("generated", BASE64URL.encode(digest)),
-            Verifier::Chosen(chosen) => ("chosen", chosen.phc.to_string()),
+            Verifier::Generated(digest) => Some(("generated", BASE64URL.encode(digest))),
+            Verifier::Stored(stored) => Some(("chosen", stored.phc.to_string())),
+            Verifier::Configured(_) => None,
         }
     }
 
-    /// Reads back what [`Self::to_stored`] gave; `None` when it is damaged.
+    /// Reads back what [`Self::to_stored`] gave; `None` when it is damaged, or costs more than a check may.
     pub(crate) fn from_stored(kind: &str, verifier: &str) -> Option<Self> {
         match kind {
             "generated" => {
                 let digest = BASE64URL.decode(verifier).ok()?.try_into().ok()?;
-                Some(Self::of_digest(digest))
+                Some(Verifier::Generated(digest).into())
             }
-            "chosen" => {
-                PasswordHash::new(verifier).ok()?;
-                Some(Self::of_phc(verifier.into(), None))
-            }
+            "chosen" if argon2id::is_usable(verifier) => Some(Self::from_phc(verifier)),
             _ => None,
         }
     }
 
-    /// Compares with `candidate` in constant time, without any costly hash.
+    fn from_phc(phc: &str) -> Self {
+        let stored = Stored {
+            phc: phc.into(),
+            remembered: OnceLock::new(),
+        };
+        Verifier::Stored(Arc::new(stored)).into()
+    }
+
+    /// Whether this is a generated secret, and `candidate` is it. In constant time.
+    pub(crate) fn matches_generated(&self, candidate: &Candidate<'_>) -> bool {
+        let (own, is_generated) = match &self.verifier {
+            Verifier::Generated(digest) => (digest, true),
+            // The same work for every kind.
+            Verifier::Configured(_) | Verifier::Stored(_) => (&[0; DIGEST_BYTES], false),
+        };
+        let same = bool::from(own.ct_eq(candidate.digest()));
+        same && is_generated
+    }
+
+    /// Compares a chosen secret with `candidate` in constant time, without any costly hash.
     ///
-    /// `false` for a chosen secret that was not found right before in this process.
-    pub(crate) fn matches_cheaply(&self, candidate: &Candidate<'_>) -> bool {
-        match &self.verifier {
-            Verifier::Generated(digest) => digest.ct_eq(candidate.digest()).into(),
-            Verifier::Chosen(chosen) => chosen
-                .remembered
-                .get()
-                .is_some_and(|tag| tag.as_ref().ct_eq(candidate.tag().as_ref()).into()),
-        }
+    /// `false` for one of the store that was not found right before in this process.
+    pub(crate) fn matches_chosen(&self, candidate: &Candidate<'_>) -> bool {
+        let tag = match &self.verifier {
+            Verifier::Generated(_) => None,
+            Verifier::Configured(tag) => Some(tag),
+            Verifier::Stored(stored) => stored.remembered.get(),
+        };
+        let own = tag.map_or(&[0; DIGEST_BYTES][..], AsRef::as_ref);
+        let same = bool::from(own.ct_eq(candidate.tag().as_ref()));
+        same && tag.is_some()
     }
 
     /// Runs argon2id over `candidate`. Costs some 16 ms of one core: call it off the async threads.
-    pub(crate) fn matches_costly(&self, candidate: &Candidate<'_>) -> bool {
+    pub(crate) fn matches_costly(&self, candidate: &Candidate<'_>, buffers: &Buffers) -> bool {
         match &self.verifier {
-            Verifier::Generated(_) => false,
-            Verifier::Chosen(chosen) => verify_argon2id(candidate.secret, &chosen.phc),
+            Verifier::Generated(_) | Verifier::Configured(_) => false,
+            Verifier::Stored(stored) => buffers.verify(candidate.secret, &stored.phc),
         }
     }
 
     /// Remembers that `candidate` is right, so that the next check is cheap.
     pub(crate) fn remember(&self, candidate: &Candidate<'_>) {
-        if let Verifier::Chosen(chosen) = &self.verifier {
+        if let Verifier::Stored(stored) = &self.verifier {
             // A second positive check of the same hash gives the same tag: the first one may stay.
-            let _ = chosen.remembered.set(*candidate.tag());
+            let _ = stored.remembered.set(*candidate.tag());
+        }
+    }
+
+    /// A chosen secret as the store has it.
+    #[cfg(test)]
+    pub(crate) fn stored(secret: &str) -> Self {
+        use argon2::password_hash::PasswordHasher as _;
+        let hash = argon2::Argon2::default().hash_password(secret.as_bytes());
+        Self::from_phc(&hash.unwrap().to_string())
+    }
+}
+
+impl From<Verifier> for LiveSecret {
+    fn from(verifier: Verifier) -> Self {
+        Self {
+            verifier,
+            not_after: None,
         }
     }
 }
@@ -238,7 +245,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    fn digest(&self) -> &[u8] {
+    fn digest(&self) -> &[u8; DIGEST_BYTES] {
         self.digest.get_or_init(|| sha256(self.secret))
     }
 
@@ -255,12 +262,15 @@ pub(crate) fn process_key() -> Result<hmac::Key, Error> {
     Ok(hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()))
 }
 
-/// A chosen-kind secret that nothing matches, to spend the same time on clients that do not exist.
-pub(crate) fn costly_decoy() -> Result<LiveSecret, Error> {
-    let mut bytes = Zeroizing::new([0_u8; GENERATED_SECRET_BYTES]);
-    random(bytes.as_mut())?;
-    let unguessable = Zeroizing::new(BASE64URL.encode(bytes.as_ref()));
-    LiveSecret::hash(&unguessable)
+/// Stands in for the secrets of a client that does not exist; with `costly`, checked by argon2id.
+///
+/// It need not be secret: where there is no client, the result of a comparison is not looked at.
+pub(crate) fn decoy(costly: bool) -> LiveSecret {
+    if costly {
+        LiveSecret::from_phc(DECOY)
+    } else {
+        Verifier::Generated([0; DIGEST_BYTES]).into()
+    }
 }
 
 /// Fills `bytes` from the operating system's generator.
@@ -277,34 +287,24 @@ fn sha256(secret: &str) -> [u8; DIGEST_BYTES] {
     bytes
 }
 
-fn argon2id(secret: &str) -> Result<String, Error> {
-    // The crate's defaults are the OWASP minimum for argon2id: 19 MiB, two passes, one lane.
-    Argon2::default()
-        .hash_password(secret.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|_| Error::Internal {
-            operation: "hashing a client secret",
-        })
-}
-
-fn verify_argon2id(secret: &str, phc: &str) -> bool {
-    PasswordHash::new(phc).is_ok_and(|hash| {
-        Argon2::default()
-            .verify_password(secret.as_bytes(), &hash)
-            .is_ok()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn matches(live: &LiveSecret, secret: &str, key: &hmac::Key) -> bool {
-        live.matches_cheaply(&Candidate::new(secret, key))
+        let candidate = Candidate::new(secret, key);
+        live.matches_generated(&candidate) || live.matches_chosen(&candidate)
     }
 
     fn matches_after_argon2id(live: &LiveSecret, secret: &str) -> bool {
-        live.matches_costly(&Candidate::new(secret, &process_key().unwrap()))
+        let key = process_key().unwrap();
+        live.matches_costly(&Candidate::new(secret, &key), &Buffers::default())
+    }
+
+    fn new_generated() -> (Zeroizing<String>, LiveSecret) {
+        let secret = generate().unwrap();
+        let live = LiveSecret::generated(&secret).unwrap();
+        (secret, live)
     }
 
     #[test]
@@ -326,8 +326,7 @@ mod tests {
     #[test]
     fn a_generated_secret_is_kept_as_one_digest_and_checked_cheaply() {
         let key = process_key().unwrap();
-        let secret = generate().unwrap();
-        let live = LiveSecret::hash(&secret).unwrap();
+        let (secret, live) = new_generated();
         assert!(!live.is_costly());
         assert!(matches(&live, &secret, &key));
         assert!(!matches(&live, &generate().unwrap(), &key));
@@ -335,12 +334,13 @@ mod tests {
     }
 
     #[test]
-    fn a_chosen_secret_is_kept_with_argon2id_and_cheap_only_after_a_positive_check() {
+    fn a_chosen_secret_of_the_store_is_kept_with_argon2id_and_cheap_only_after_a_positive_check() {
         let key = process_key().unwrap();
-        let live = LiveSecret::hash("InternalSecret123!").unwrap();
+        let live = LiveSecret::stored("InternalSecret123!");
         assert!(live.is_costly());
         assert!(
             live.to_stored()
+                .unwrap()
                 .1
                 .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
         );
@@ -362,14 +362,14 @@ mod tests {
     #[test]
     fn what_is_stored_reads_back_and_damage_does_not() {
         let key = process_key().unwrap();
-        let secret = generate().unwrap();
-        let (kind, verifier) = LiveSecret::hash(&secret).unwrap().to_stored();
+        let (secret, live) = new_generated();
+        let (kind, verifier) = live.to_stored().unwrap();
         assert!(matches(
             &LiveSecret::from_stored(kind, &verifier).unwrap(),
             &secret,
             &key
         ));
-        let (kind, verifier) = LiveSecret::hash("chosen by me").unwrap().to_stored();
+        let (kind, verifier) = LiveSecret::stored("chosen by me").to_stored().unwrap();
         assert!(matches_after_argon2id(
             &LiveSecret::from_stored(kind, &verifier).unwrap(),
             "chosen by me"
@@ -384,39 +384,50 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_the_settings_is_known_again_and_one_read_back_keeps_what_was_remembered() {
+    fn a_chosen_secret_of_the_settings_costs_no_hash_is_never_stored_and_ends_with_the_process() {
+        let key = process_key().unwrap();
+        let live = LiveSecret::chosen(&Candidate::new("chosen by me", &key));
+        assert!(!live.is_costly());
+        assert!(matches(&live, "chosen by me", &key));
+        assert!(!matches(&live, "chosen by you", &key));
+        assert!(!matches(&live, "chosen by me", &process_key().unwrap()));
+        assert!(live.to_stored().is_none());
+    }
+
+    #[test]
+    fn one_read_back_keeps_what_was_remembered() {
         let key = process_key().unwrap();
         let candidate = Candidate::new("chosen by me", &key);
-        let configured = LiveSecret::hash_configured(&candidate).unwrap();
-        assert!(configured.was_hashed_from(&candidate));
-        assert!(!configured.was_hashed_from(&Candidate::new("chosen by you", &key)));
-        let other_process = process_key().unwrap();
-        assert!(!configured.was_hashed_from(&Candidate::new("chosen by me", &other_process)));
-        assert!(
-            !matches(&configured, "chosen by me", &key),
-            "to recognise a configured secret is not a check of the caller"
-        );
-
-        let (kind, verifier) = configured.to_stored();
+        let before = LiveSecret::stored("chosen by me");
+        let (kind, verifier) = before.to_stored().unwrap();
+        before.remember(&candidate);
         let read_back = LiveSecret::from_stored(kind, &verifier).unwrap();
-        assert!(!read_back.was_hashed_from(&candidate));
-        configured.remember(&candidate);
-        let kept = read_back.or_known(std::slice::from_ref(&configured));
+        assert!(!matches(&read_back, "chosen by me", &key));
+        let kept = read_back.or_known(std::slice::from_ref(&before));
         assert!(matches(&kept, "chosen by me", &key));
     }
 
     #[test]
+    fn the_decoys_match_nothing_and_the_costly_one_costs_a_run() {
+        let key = process_key().unwrap();
+        for costly in [false, true] {
+            assert_eq!(decoy(costly).is_costly(), costly);
+            assert!(!matches(&decoy(costly), "", &key));
+        }
+        assert!(argon2id::is_usable(DECOY));
+        assert!(!matches_after_argon2id(&decoy(true), ""));
+    }
+
+    #[test]
     fn a_previous_secret_dies_at_its_end() {
-        let live = LiveSecret::hash(&generate().unwrap())
-            .unwrap()
-            .until(Some(UnixTime::from_secs(100)));
+        let live = new_generated().1.until(Some(UnixTime::from_secs(100)));
         assert!(live.is_live(UnixTime::from_secs(99)));
         assert!(!live.is_live(UnixTime::from_secs(100)));
     }
 
     #[test]
     fn no_secret_and_no_verifier_is_printed() {
-        let live = LiveSecret::hash("InternalSecret123!").unwrap();
+        let live = LiveSecret::stored("InternalSecret123!");
         let printed = format!("{live:?}");
         assert!(
             !printed.contains("argon2") && !printed.contains("Internal"),

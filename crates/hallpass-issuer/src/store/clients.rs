@@ -70,7 +70,9 @@ impl Store {
             insert.execute(&mut *transaction).await.map_err(failed)?;
         }
         for secret in &client.secrets {
-            let (kind, verifier) = secret.to_stored();
+            let (kind, verifier) = secret.to_stored().ok_or(Error::Internal {
+                operation: "storing a secret of the settings",
+            })?;
             sqlx::query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
                 .bind(client.client_id.as_str())
                 .bind(kind)

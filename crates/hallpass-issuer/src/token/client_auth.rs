@@ -1,11 +1,14 @@
-//! Client authentication: cheap for a caller with the right secret, equally expensive for every other caller.
+//! Client authentication: nothing that can be guessed is compared before the throttle agrees.
 //!
-//! 1. A generated secret is compared by its digest, a chosen one by what this process remembers of it.
-//!    Steady traffic ends here, after a microsecond and without touching a bucket.
-//! 2. Everybody else takes from the buckets of their address and of the client id they claim.
-//! 3. As many argon2id runs follow as the registry's client with the most chosen secrets needs (none, one or,
-//!    during a change of secret, two), whether the client exists or not and whatever kind its secret is: the
-//!    time of a refusal reveals nothing.
+//! 1. A generated secret is compared by its digest. It has too many bits to guess, so it needs no bucket: its client is let
+//!    in whatever others try.
+//! 2. Everybody else needs leave of the throttle (`token/throttle.rs`): past its failures a client at an address is refused
+//!    without a comparison, also with the right secret.
+//! 3. A chosen secret is compared by its HMAC, which costs a microsecond.
+//! 4. Only when the store holds chosen secrets: as many argon2id runs as its client with the most of them needs (one or,
+//!    during a change of secret, two), whether the client exists or not and whatever kind its secret is.
+//!
+//! In each step a client that does not exist costs what another costs, so the time of a refusal reveals nothing.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,23 +21,26 @@ use prometheus_client::registry::Registry as MetricsRegistry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use crate::clients::argon2id::Buffers;
 use crate::clients::registry::{Client, Registry};
-use crate::clients::secret::Candidate;
+use crate::clients::secret::{Candidate, LiveSecret};
 use crate::token::refusal::Refusal;
 use crate::token::request::Credentials;
-use crate::token::throttle::Throttle;
+use crate::token::throttle::{Pass, Throttle};
 
 /// argon2id runs at once; each takes a core and 19 MiB for some 16 ms.
 const COSTLY_CHECKS_AT_ONCE: usize = 2;
 /// How long a request waits for its turn before it is told to come back.
 const COSTLY_CHECK_WAIT: Duration = Duration::from_secs(2);
 
-/// Checks client credentials against a registry.
+/// Checks client credentials against a registry. Outlives every reload.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     process_key: hmac::Key,
     throttle: Throttle,
     costly: Arc<Semaphore>,
+    buffers: Arc<Buffers>,
+    chosen_checks: Counter,
     costly_checks: Counter,
 }
 
@@ -54,14 +60,21 @@ impl Authenticator {
             process_key,
             throttle: Throttle::new(),
             costly: Arc::new(Semaphore::new(COSTLY_CHECKS_AT_ONCE)),
+            buffers: Arc::default(),
+            chosen_checks: Counter::default(),
             costly_checks: Counter::default(),
         }
     }
 
     pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
         registry.register(
+            "chosen_secret_checks",
+            "Attempts that were compared with a client secret that a person chose, or as if there were one",
+            self.chosen_checks.clone(),
+        );
+        registry.register(
             "costly_secret_checks",
-            "argon2id runs for client secrets that a person chose",
+            "argon2id runs for client secrets of the store that a person chose",
             self.costly_checks.clone(),
         );
     }
@@ -78,22 +91,66 @@ impl Authenticator {
     ) -> Result<Arc<Client>, Refusal> {
         let id = credentials.unverified_client_id.as_ref();
         let client = registry.find(id);
-        if let Some(client) = self.cheaply(registry, credentials, attempt.now) {
+        let check = |compare: Compare| self.compare(registry, credentials, attempt, compare);
+        if let Some(client) = check(LiveSecret::matches_generated) {
             return Ok(client);
         }
+        let pass = self.admit(id, attempt)?;
+        if let Some(client) = check(LiveSecret::matches_chosen) {
+            pass.was_right();
+            return Ok(client);
+        }
+        let unproven = client.is_some_and(|client| client.is_unproven(attempt.now));
+        let paid = (!unproven).then_some(pass);
+        if let Some(paid) = &paid {
+            paid.failed();
+        }
         if registry.costly_runs() == 0 {
-            self.throttle(id, attempt)?;
             return Err(Refusal::BadCredentials);
         }
+        self.costly(registry, credentials, attempt, paid).await
+    }
+
+    /// Leave of the throttle for one comparison.
+    fn admit(&self, client_id: &str, attempt: Attempt) -> Result<Pass<'_>, Refusal> {
+        let pass = self
+            .throttle
+            .admit(client_id, attempt.source, attempt.monotonic)
+            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })?;
+        self.chosen_checks.inc();
+        Ok(pass)
+    }
+
+    /// The last step. `paid` is absent while there was nothing to compare with: then it is paid when the turn comes, so that
+    /// the first callers after a restart, who all come at once, do not use up each other's bucket.
+    async fn costly(
+        &self,
+        registry: &Arc<Registry>,
+        credentials: &Credentials<'_>,
+        attempt: Attempt,
+        paid: Option<Pass<'_>>,
+    ) -> Result<Arc<Client>, Refusal> {
+        let id = credentials.unverified_client_id.as_ref();
+        let client = registry.find(id);
         let turn = Arc::clone(&self.costly).acquire_owned();
         let Ok(Ok(turn)) = tokio::time::timeout(COSTLY_CHECK_WAIT, turn).await else {
             return Err(Refusal::Busy);
         };
-        // After a restart all callers of a client come at once: the first has proven the secret for those behind it.
-        if let Some(client) = self.cheaply(registry, credentials, attempt.now) {
-            return Ok(client);
-        }
-        self.throttle(id, attempt)?;
+        let pass = match paid {
+            Some(pass) => pass,
+            None => {
+                let pass = self.admit(id, attempt)?;
+                let compare = LiveSecret::matches_chosen;
+                // The first has proven the secret for those behind it.
+                let right = self.compare(registry, credentials, attempt, compare);
+                if let Some(client) = right {
+                    pass.was_right();
+                    return Ok(client);
+                }
+                pass.failed();
+                pass
+            }
+        };
         let check = CostlyCheck {
             registry: Arc::clone(registry),
             client: client.cloned(),
@@ -102,50 +159,42 @@ impl Authenticator {
                 .map(|secret| Zeroizing::new(secret.to_owned()))
                 .collect(),
             process_key: self.process_key.clone(),
+            buffers: Arc::clone(&self.buffers),
             now: attempt.now,
             runs: self.costly_checks.clone(),
             _turn: turn,
         };
         let checked = tokio::task::spawn_blocking(move || check.run()).await;
-        checked.ok().flatten().ok_or(Refusal::BadCredentials)
+        let client = checked.ok().flatten().ok_or(Refusal::BadCredentials)?;
+        pass.was_right_after_all();
+        Ok(client)
     }
 
-    /// Takes one attempt from the buckets.
-    fn throttle(&self, client_id: &str, attempt: Attempt) -> Result<(), Refusal> {
-        self.throttle
-            .take(client_id, attempt.source, attempt.monotonic)
-            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
-    }
-
-    /// The client, when one reading of its secret is right and this shows without a costly hash.
-    fn cheaply(
+    /// The client, when one reading of its secret is right; without one, as much work as for another.
+    fn compare(
         &self,
         registry: &Registry,
         credentials: &Credentials<'_>,
-        now: UnixTime,
+        attempt: Attempt,
+        compare: Compare,
     ) -> Option<Arc<Client>> {
         let client = registry.find(credentials.unverified_client_id.as_ref());
-        let right = credentials
-            .secrets()
-            .any(|secret| self.is_right_cheaply(registry, client, secret, now));
+        let mut readings = credentials.secrets();
+        let right = readings.any(|secret| {
+            let candidate = Candidate::new(secret, &self.process_key);
+            match client {
+                Some(client) => client
+                    .live_secrets(attempt.now)
+                    .any(|secret| compare(secret, &candidate)),
+                None => std::hint::black_box(compare(registry.decoy(), &candidate)),
+            }
+        });
         client.filter(|_| right).cloned()
     }
-
-    /// Compares with the client's live secrets, or with the decoy when there is no such client.
-    fn is_right_cheaply(
-        &self,
-        registry: &Registry,
-        client: Option<&Arc<Client>>,
-        secret: &str,
-        now: UnixTime,
-    ) -> bool {
-        let candidate = Candidate::new(secret, &self.process_key);
-        client.map_or_else(
-            || registry.decoy().matches_cheaply(&candidate),
-            |client| client.matches_cheaply(&candidate, now),
-        )
-    }
 }
+
+/// A cheap way to compare.
+type Compare = fn(&LiveSecret, &Candidate<'_>) -> bool;
 
 /// What is needed to run argon2id off the async threads.
 struct CostlyCheck {
@@ -154,6 +203,7 @@ struct CostlyCheck {
     /// The readings of what was presented; their number depends on the caller alone, so it reveals nothing about the client.
     secrets: Vec<Zeroizing<String>>,
     process_key: hmac::Key,
+    buffers: Arc<Buffers>,
     now: UnixTime,
     runs: Counter,
     /// Held until the last run is over, also when the caller has gone away.
@@ -180,16 +230,20 @@ impl CostlyCheck {
         for chosen in live.filter(|secret| secret.is_costly()) {
             runs += 1;
             self.runs.inc();
-            if chosen.matches_costly(candidate) {
+            if chosen.matches_costly(candidate, &self.buffers) {
                 chosen.remember(candidate);
                 return true;
             }
         }
         for _ in runs..self.registry.costly_runs() {
             self.runs.inc();
+            let decoy = self.registry.decoy();
             // Only the time that the check takes matters here, not its result.
-            std::hint::black_box(self.registry.decoy().matches_costly(candidate));
+            std::hint::black_box(decoy.matches_costly(candidate, &self.buffers));
         }
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,75 +1,188 @@
-//! Token buckets before every costly secret check: one per client id, one per source address.
+//! Who may have a guessable secret compared: token buckets that stand before every comparison.
 //!
-//! Only failed or costly attempts take from a bucket, so a caller with the right secret is never slowed at a
-//! normal rate. Memory is fixed: a bucket is one slot of a table, found by a keyed hash; two names that meet in
-//! one slot share it. An attacker cannot choose such names, because the hash key is random.
+//! Nothing here looks at the secret: a limit that lets the right guess through is none. What tells a right client from
+//! somebody who guesses is where it was right before:
+//!
+//! * a **proven pair**, a client and an address from which it was right before, draws on a bucket of its own, so what
+//!   others try elsewhere, or from there in another name, does not touch it;
+//! * any other pair draws on a bucket of the pair, and on one of its client and one of its address. For these two there
+//!   are buckets for **newcomers**, pairs without a recent failure, apart from those for pairs that try again and again:
+//!   somebody who guesses without a pause cannot use up what a client needs that comes for the first time.
+//!
+//! Only a comparison that failed takes anything. Memory is fixed, about 2 MiB, whatever names come: an unproven bucket
+//! is the fuller one of two slots that a keyed hash finds, so a name shares its bucket only when both its slots are
+//! shared, and nobody can choose such names. Only a right secret makes a proven pair.
 
-use std::hash::{BuildHasher as _, Hash, RandomState};
+mod proven;
+mod table;
+
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Slots per table. Two tables of 8 bytes a slot: 256 KiB in all, however many names come.
-const SLOTS: usize = 16 * 1024;
+use crate::token::throttle::proven::{Proven, ProvenPairs};
+use crate::token::throttle::table::{Rate, Slots, Table};
 
-/// How many failed attempts, and how fast they come back.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    /// Attempts in a full bucket.
-    burst: u32,
-    /// Time after which one attempt has come back.
-    refill: Duration,
-}
+/// Slots for pairs: 512 KiB. More than for names, since whoever has many of both makes many pairs.
+const PAIR_SLOTS: usize = 64 * 1024;
+/// Slots for clients or addresses: 128 KiB each time.
+const NAME_SLOTS: usize = 16 * 1024;
+/// After a refusal a pair counts as a newcomer again when it was quiet for so long.
+const QUIET: Duration = Duration::from_secs(1);
 
-/// Per client id: 20 attempts at once, then 2 a second.
-const PER_CLIENT: Rate = Rate {
-    burst: 20,
-    refill: Duration::from_millis(500),
-};
-/// Per source address (an IPv6 source is its /64): 100 attempts at once, then 20 a second.
-const PER_SOURCE: Rate = Rate {
-    burst: 100,
-    refill: Duration::from_millis(50),
-};
+/// Per client and address, and per proven pair: 20 failures at once, then 2 a second.
+const PER_PAIR: Rate = Rate::new(20, Duration::from_millis(500));
+/// Per client, from all unproven addresses that failed before: 20 at once, then 2 a second.
+const PER_CLIENT: Rate = Rate::new(20, Duration::from_millis(500));
+/// Per client, from all addresses that come for the first time: 50 at once, then one a second.
+const NEWCOMERS_PER_CLIENT: Rate = Rate::new(50, Duration::from_secs(1));
+/// Per address (an IPv6 one is its /64), under all unproven names that failed before: 100 at once, then 20 a second.
+const PER_SOURCE: Rate = Rate::new(100, Duration::from_millis(50));
+/// Per address, under all names that it uses for the first time: 100 at once, then 2 a second.
+const NEWCOMERS_PER_SOURCE: Rate = Rate::new(100, Duration::from_millis(500));
 
-/// The buckets of one issuer.
+/// The buckets of one issuer. They outlive every reload.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     hasher: RandomState,
+    proven: ProvenPairs,
+    pairs: Table,
+    newcomers: Names,
+    others: Names,
+}
+
+/// The buckets of clients and of addresses.
+#[derive(Debug)]
+struct Names {
     clients: Table,
     sources: Table,
+}
+
+/// Leave to compare one secret. Say how it ended: by [`failed`](Self::failed) or [`was_right`](Self::was_right).
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Pass<'t> {
+    throttle: &'t Throttle,
+    pair: u64,
+    buckets: Buckets<'t>,
+    now: Duration,
+}
+
+#[derive(Debug)]
+enum Buckets<'t> {
+    Proven(Proven<'t>),
+    Unproven {
+        pair: Slots<'t>,
+        source: Option<Slots<'t>>,
+        client: Slots<'t>,
+    },
 }
 
 impl Throttle {
     pub(crate) fn new() -> Self {
         Self {
             hasher: RandomState::new(),
-            clients: Table::new(PER_CLIENT),
-            sources: Table::new(PER_SOURCE),
+            proven: ProvenPairs::new(PER_PAIR),
+            pairs: Table::new(PER_PAIR, PAIR_SLOTS),
+            newcomers: Names {
+                clients: Table::new(NEWCOMERS_PER_CLIENT, NAME_SLOTS),
+                sources: Table::new(NEWCOMERS_PER_SOURCE, NAME_SLOTS),
+            },
+            others: Names {
+                clients: Table::new(PER_CLIENT, NAME_SLOTS),
+                sources: Table::new(PER_SOURCE, NAME_SLOTS),
+            },
         }
     }
 
-    /// Takes one attempt from the bucket of `source` and then of `client_id`.
-    ///
-    /// A source whose bucket is empty takes nothing from the client's, so that one address with many failed
-    /// attempts cannot lock others out of that client.
+    /// Whether a secret of `client_id` that came from `source` may be compared now. Takes nothing.
     ///
     /// # Errors
     /// How long to wait until there is an attempt again.
-    pub(crate) fn take(
+    pub(crate) fn admit(
         &self,
         client_id: &str,
         source: Option<IpAddr>,
         now: Duration,
-    ) -> Result<(), Duration> {
-        if let Some(source) = source {
-            self.sources.take(self.slot(network(source)), now)?;
+    ) -> Result<Pass<'_>, Duration> {
+        let network = source.map(network);
+        let pair = self.hasher.hash_one((client_id, network));
+        let pass = |buckets| Pass {
+            throttle: self,
+            pair,
+            buckets,
+            now,
+        };
+        if let Some(proven) = self.proven.find(pair) {
+            proven.check(now)?;
+            return Ok(pass(Buckets::Proven(proven)));
         }
-        self.clients.take(self.slot(client_id), now)
+        let own = self.pairs.slots(pair);
+        own.check(now)?;
+        let names = if own.is_full(now) {
+            &self.newcomers
+        } else {
+            &self.others
+        };
+        let source = network.map(|network| names.sources.slots(self.hasher.hash_one(network)));
+        let client = names.clients.slots(self.hasher.hash_one(client_id));
+        let checked = source.as_ref().map_or(Ok(()), |source| source.check(now));
+        if let Err(wait) = checked.and_then(|()| client.check(now)) {
+            // Who goes on without a pause is no newcomer, also when nothing of it was compared.
+            own.occupy(now, QUIET);
+            return Err(wait);
+        }
+        Ok(pass(Buckets::Unproven {
+            pair: own,
+            source,
+            client,
+        }))
+    }
+}
+
+impl Pass<'_> {
+    /// The secret was wrong, or is about to be compared at a cost: takes one attempt.
+    pub(crate) fn failed(&self) {
+        match &self.buckets {
+            Buckets::Proven(proven) => proven.take(self.now),
+            Buckets::Unproven {
+                pair,
+                source,
+                client,
+            } => {
+                pair.take(self.now);
+                client.take(self.now);
+                if let Some(source) = source {
+                    source.take(self.now);
+                }
+            }
+        }
     }
 
-    fn slot(&self, name: impl Hash) -> u64 {
-        self.hasher.hash_one(name)
+    /// The secret was right after [`failed`](Self::failed) had been said: gives back what that took.
+    pub(crate) fn was_right_after_all(self) {
+        match &self.buckets {
+            Buckets::Proven(proven) => proven.give_back(),
+            Buckets::Unproven {
+                pair,
+                source,
+                client,
+            } => {
+                pair.give_back();
+                client.give_back();
+                if let Some(source) = source {
+                    source.give_back();
+                }
+            }
+        }
+        self.was_right();
+    }
+
+    /// The secret was right: from now on the pair is a proven one.
+    pub(crate) fn was_right(self) {
+        if matches!(self.buckets, Buckets::Unproven { .. }) {
+            self.throttle.proven.add(self.pair);
+        }
     }
 }
 
@@ -84,97 +197,5 @@ const fn network(source: IpAddr) -> u64 {
     }
 }
 
-/// Slots that each hold the theoretical arrival time of the generic cell rate algorithm, in nanoseconds.
-#[derive(Debug)]
-struct Table {
-    rate: Rate,
-    slots: Box<[AtomicU64]>,
-}
-
-impl Table {
-    fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-
-    fn take(&self, hash: u64, now: Duration) -> Result<(), Duration> {
-        let Some(slot) = self
-            .slots
-            .get(usize::try_from(hash).unwrap_or_default() % SLOTS)
-        else {
-            return Ok(());
-        };
-        let now = nanos(now);
-        let refill = nanos(self.rate.refill);
-        // A bucket is empty when its next attempt is due more than a burst of attempts ahead of now.
-        let furthest = now.saturating_add(refill.saturating_mul(u64::from(self.rate.burst)));
-        let taken = slot.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
-            let next = due.max(now).saturating_add(refill);
-            (next <= furthest).then_some(next)
-        });
-        taken.map(|_| ()).map_err(|due| {
-            Duration::from_nanos(due.max(now).saturating_add(refill).saturating_sub(furthest))
-        })
-    }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: Duration = Duration::from_secs(1_000);
-
-    fn attempts(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> usize {
-        (0..1_000)
-            .take_while(|_| throttle.take(client, source, now).is_ok())
-            .count()
-    }
-
-    #[test]
-    fn a_client_has_its_burst_and_then_waits_for_the_refill() {
-        let throttle = Throttle::new();
-        assert_eq!(attempts(&throttle, "a", None, START), 20);
-        let wait = throttle.take("a", None, START).unwrap_err();
-        assert_eq!(wait, Duration::from_millis(500));
-        assert_eq!(attempts(&throttle, "a", None, START + wait), 1);
-        assert_eq!(
-            attempts(&throttle, "a", None, START + Duration::from_secs(3_600)),
-            20,
-            "no more than a burst is saved up"
-        );
-    }
-
-    #[test]
-    fn one_source_cannot_use_up_every_client_and_an_empty_source_takes_nothing_from_a_client() {
-        let throttle = Throttle::new();
-        let loud = Some(IpAddr::from([10, 0, 0, 1]));
-        let tried = (0..1_000)
-            .filter(|n| throttle.take(&format!("client-{n}"), loud, START).is_ok())
-            .count();
-        assert_eq!(tried, 100);
-        assert!(throttle.take("victim", loud, START).is_err());
-        // Not quite 20: another name may share its slot.
-        assert!(
-            attempts(
-                &throttle,
-                "victim",
-                Some(IpAddr::from([10, 0, 0, 2])),
-                START
-            ) >= 15
-        );
-    }
-
-    #[test]
-    fn an_ipv6_party_is_its_64_and_a_mapped_address_is_its_ipv4_one() {
-        let party = |text: &str| network(text.parse().unwrap());
-        assert_eq!(party("2001:db8::1"), party("2001:db8::ffff:2"));
-        assert_ne!(party("2001:db8::1"), party("2001:db8:0:1::1"));
-        assert_eq!(party("::ffff:10.0.0.1"), party("10.0.0.1"));
-    }
-}
+mod tests;
