@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{SecurityContext, UnixTime};
@@ -69,9 +70,14 @@ struct Plan {
     clock: Arc<dyn Clock>,
     metrics: BearerMetrics,
     reports: bool,
+    leeway: Duration,
 }
 
 impl BearerLayer {
+    /// For how long after its end a caller's token is relayed unless [`leeway`](Self::leeway) says otherwise: that of a
+    /// receiver's `leeway-seconds`. Who has just been accepted within it can be passed on within it.
+    pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
+
     /// Calls to `service` (its name is a metric label) with `identity`; a missing one fails the call.
     ///
     /// `clock` tells whether a relayed token has expired.
@@ -85,6 +91,7 @@ impl BearerLayer {
             clock,
             metrics: BearerMetrics::default(),
             reports: false,
+            leeway: Self::DEFAULT_LEEWAY,
         };
         Self {
             plan: Arc::new(plan),
@@ -119,6 +126,13 @@ impl BearerLayer {
     #[must_use]
     pub fn reports(self, reports: bool) -> Self {
         self.with(|plan| plan.reports = reports)
+    }
+
+    /// For how long after its end a caller's token is still relayed: what the callees allow (`leeway-seconds`), default
+    /// [`Self::DEFAULT_LEEWAY`]. The callee decides by its own.
+    #[must_use]
+    pub fn leeway(self, leeway: Duration) -> Self {
+        self.with(|plan| plan.leeway = leeway)
     }
 
     fn with(self, change: impl FnOnce(&mut Plan)) -> Self {
@@ -230,7 +244,8 @@ impl Plan {
         request: &mut Request<B>,
         context: &SecurityContext,
     ) -> Result<Stamp, CallError> {
-        if context.expires_at() <= UnixTime::from(self.clock.now()) {
+        let ends = context.expires_at().saturating_add(self.leeway);
+        if ends <= UnixTime::from(self.clock.now()) {
             self.metrics.relay("expired");
             return Err(CallError::IdentityExpired);
         }

@@ -2,8 +2,10 @@
 
 pub(crate) mod cache_life;
 pub(crate) mod request;
+pub(crate) mod secret_source;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -37,6 +39,7 @@ use request::{ClientAuthentication, TargetParameter};
 pub struct Credential {
     pub(crate) client_id: ClientId,
     pub(crate) client_secret: Secret,
+    pub(crate) secret_file: Option<PathBuf>,
     pub(crate) endpoint: EndpointUrl,
     pub(crate) issuer: Box<str>,
     pub(crate) scope: Scope,
@@ -53,6 +56,7 @@ impl Credential {
         Self {
             client_id,
             client_secret,
+            secret_file: None,
             issuer: endpoint.to_string().into(),
             endpoint,
             scope: Scope::empty(),
@@ -61,6 +65,17 @@ impl Credential {
             authentication: ClientAuthentication::default(),
             target: TargetParameter::default(),
         }
+    }
+
+    /// The file that the secret came from, such as a mounted one: it is read again before each token request, and after the
+    /// issuer has refused the secret (`invalid_client`). A file that cannot be read or is empty leaves the last good secret in
+    /// use, and one whose secret is refused the one that was accepted last; the log says so. Default: none, the secret stays.
+    ///
+    /// It is read in a thread that may block. What can be read once only, such as a pipe, is not read again.
+    #[must_use]
+    pub fn with_secret_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.secret_file = Some(file.into());
+        self
     }
 
     /// The scope to ask for when a call names none; default: none, the issuer decides.
@@ -112,6 +127,7 @@ impl Credential {
         // Both secrets are this process's own: there is nobody who could learn from how long the comparison takes.
         let same_secret = self.client_secret.expose() == other.client_secret.expose();
         same_secret
+            && self.secret_file == other.secret_file
             && self.client_id == other.client_id
             && self.endpoint == other.endpoint
             && self.issuer == other.issuer
@@ -122,13 +138,13 @@ impl Credential {
 
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or
     /// a letter outside ASCII in either survives.
-    pub(crate) fn basic_header(&self) -> Option<HeaderValue> {
+    pub(crate) fn basic_header(&self, secret: &Secret) -> Option<HeaderValue> {
         let encode =
             |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!(
             "{}:{}",
             encode(self.client_id.as_str()),
-            encode(self.client_secret.expose())
+            encode(secret.expose())
         );
         let mut header = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
         header.set_sensitive(true);
@@ -158,7 +174,8 @@ mod tests {
 
     #[test]
     fn basic_credentials_are_form_encoded_before_base64() {
-        let header = credential("a:b c", "p%ä:1!").basic_header().unwrap();
+        let credential = credential("a:b c", "p%ä:1!");
+        let header = credential.basic_header(&credential.client_secret).unwrap();
         let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
         let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
         assert_eq!(pair, "a%3Ab+c:p%25%C3%A4%3A1%21");
@@ -167,7 +184,7 @@ mod tests {
     #[test]
     fn neither_header_nor_credential_shows_the_secret() {
         let credential = credential("id", "hunter2");
-        let header = credential.basic_header().unwrap();
+        let header = credential.basic_header(&credential.client_secret).unwrap();
         assert!(!format!("{credential:?} {header:?}").contains("hunter2"));
         assert_eq!(format!("{header:?}"), "Sensitive");
     }

@@ -13,7 +13,7 @@ pub use response::{DenialCode, ResponseFault};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
 ///
-/// No variant holds a token, a secret or text that an issuer sent.
+/// No variant holds a token, a secret or text that an issuer sent, but an `expires_in` that is a number or nearly one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -121,6 +121,17 @@ impl TokenError {
             | Self::RenewedJustNow { .. }
             | Self::RenewedInVain => false,
         }
+    }
+
+    /// Whether the issuer does not take the client's id and secret.
+    pub(crate) fn refuses_the_client(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied {
+                code: DenialCode::InvalidClient,
+                ..
+            } | Self::Status { status: 401 }
+        )
     }
 
     /// Whether a wait ran out.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
+use hallpass_config::Secret;
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
@@ -22,6 +23,7 @@ use crate::credential::request::{ClientAuthentication, TargetParameter};
 use crate::error::{TokenError, TokenSettingsError};
 
 pub(crate) mod response;
+pub(crate) mod unverified_end;
 
 use response::{Granted, NotGranted};
 
@@ -122,17 +124,18 @@ impl TokenClient {
     pub(crate) async fn client_credentials(
         &self,
         credential: &Credential,
+        secret: &Secret,
         audience: &Audience,
         scope: &Scope,
     ) -> Result<Granted, NotGranted> {
-        let form = client_credentials_form(credential, audience, scope);
+        let form = client_credentials_form(credential, secret, audience, scope);
         let timeout = TokenError::Timeout {
             after: self.timeout,
         };
         match &credential.endpoint {
             EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
                 let uri: Uri = url.as_str().parse().map_err(unusable_address)?;
-                let attempts = self.attempts_at(&uri, credential, &form);
+                let attempts = self.attempts_at(&uri, credential, secret, &form);
                 let granted = tokio::time::timeout(self.timeout, attempts).await;
                 granted.unwrap_or_else(|_| Err(timeout.into()))
             }
@@ -145,7 +148,8 @@ impl TokenClient {
                 let form = form.as_str();
                 let ask = |instance: Instance| async move {
                     let uri = uri_at(service, path, instance)?;
-                    self.send(token_request(credential, uri, form)?).await
+                    self.send(token_request(credential, secret, uri, form)?)
+                        .await
                 };
                 let granted = self.issuer(service)?.ask_in_turn(walk, ask, goes_on).await;
                 granted.map_err(|error| match error {
@@ -161,18 +165,19 @@ impl TokenClient {
         &self,
         uri: &Uri,
         credential: &Credential,
+        secret: &Secret,
         form: &str,
     ) -> Result<Granted, NotGranted> {
         for _ in 1..MAX_ATTEMPTS {
             match self
-                .send(token_request(credential, uri.clone(), form)?)
+                .send(token_request(credential, secret, uri.clone(), form)?)
                 .await
             {
                 Err(error) if goes_on(&error) => {}
                 outcome => return outcome,
             }
         }
-        self.send(token_request(credential, uri.clone(), form)?)
+        self.send(token_request(credential, secret, uri.clone(), form)?)
             .await
     }
 
@@ -222,7 +227,12 @@ fn no_instance(refusal: Refusal) -> TokenError {
     }
 }
 
-fn client_credentials_form(credential: &Credential, audience: &Audience, scope: &Scope) -> String {
+fn client_credentials_form(
+    credential: &Credential,
+    secret: &Secret,
+    audience: &Audience,
+    scope: &Scope,
+) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("grant_type", "client_credentials");
     if !scope.is_empty() {
@@ -234,13 +244,14 @@ fn client_credentials_form(credential: &Credential, audience: &Audience, scope: 
     }
     if credential.authentication == ClientAuthentication::Post {
         form.append_pair("client_id", credential.client_id.as_str());
-        form.append_pair("client_secret", credential.client_secret.expose());
+        form.append_pair("client_secret", secret.expose());
     }
     form.finish()
 }
 
 fn token_request(
     credential: &Credential,
+    secret: &Secret,
     uri: Uri,
     form: &str,
 ) -> Result<Request<Body>, TokenError> {
@@ -255,7 +266,7 @@ fn token_request(
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if credential.authentication == ClientAuthentication::Basic {
         let header = credential
-            .basic_header()
+            .basic_header(secret)
             .ok_or_else(|| unusable_address("client id or secret"))?;
         headers.insert(AUTHORIZATION, header);
     }

@@ -68,7 +68,7 @@ pub use identity::{Identity, WhenAbsent};
 pub use internal_token_cache::memory::MemoryTokenCache;
 pub use internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
 pub use metrics::ClientMetrics;
-pub use replay::{Replay, ReplayLayer};
+pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{
     CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
     TokenFeignSettings, TokenServiceSettings,

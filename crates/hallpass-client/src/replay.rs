@@ -20,6 +20,8 @@ pub(crate) mod metrics;
 /// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
 ///
+/// [`RenewOn`] says which other 401 counts, if any does.
+///
 /// It stands right above [`BearerLayer`](crate::BearerLayer). Only calls that carried a service token and
 /// whose body can be sent again are repeated. However many calls are rejected at once, one token request is
 /// made; renewals of one key keep a minimum distance, and after one that did not help there is none until a callee has
@@ -30,13 +32,50 @@ pub(crate) mod metrics;
 #[derive(Clone, Debug)]
 pub struct ReplayLayer {
     tokens: TokenHandle,
+    renew_on: RenewOn,
+}
+
+/// Which 401 makes a call renew its service token and repeat itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RenewOn {
+    /// `invalid-token`: one that says so in a `Bearer` challenge, as RFC 6750 section 3.1 wants it.
+    #[default]
+    InvalidToken,
+    /// `any-401`: every one, for callees that give no reason, or another one.
+    AnyUnauthorized,
+}
+
+impl RenewOn {
+    /// The names in configuration.
+    pub const NAMES: &'static [&'static str] = &["invalid-token", "any-401"];
+
+    /// The one with that name in configuration; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "invalid-token" => Some(Self::InvalidToken),
+            "any-401" => Some(Self::AnyUnauthorized),
+            _ => None,
+        }
+    }
 }
 
 impl ReplayLayer {
     /// Renews through `tokens`, which must be the handle of the bearer layer below.
     #[must_use]
     pub const fn new(tokens: TokenHandle) -> Self {
-        Self { tokens }
+        Self {
+            tokens,
+            renew_on: RenewOn::InvalidToken,
+        }
+    }
+
+    /// Default [`RenewOn::InvalidToken`].
+    #[must_use]
+    pub const fn renew_on(mut self, renew_on: RenewOn) -> Self {
+        self.renew_on = renew_on;
+        self
     }
 }
 
@@ -47,6 +86,7 @@ impl<S> Layer<S> for ReplayLayer {
         Replay {
             inner,
             tokens: self.tokens.clone(),
+            renew_on: self.renew_on,
         }
     }
 }
@@ -56,6 +96,7 @@ impl<S> Layer<S> for ReplayLayer {
 pub struct Replay<S> {
     inner: S,
     tokens: TokenHandle,
+    renew_on: RenewOn,
 }
 
 impl<S> Service<Request<Body>> for Replay<S>
@@ -78,12 +119,13 @@ where
         let spare = try_clone_request(&request);
         let first = self.inner.call(request);
         let (service, tokens) = (self.inner.clone(), self.tokens.clone());
+        let renew_on = self.renew_on;
         Box::pin(async move {
             let response = first.await?;
             if was_accepted(response.status()) {
                 tokens.accepted();
             }
-            let (Some(rejected), Some(spare)) = (rejected_token(&response), spare) else {
+            let (Some(rejected), Some(spare)) = (rejected_token(&response, renew_on), spare) else {
                 return Ok(response);
             };
             match tokens.renew_rejected(rejected.generation).await {
@@ -129,9 +171,12 @@ fn was_accepted(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::FORBIDDEN
 }
 
-/// The token that the callee calls invalid, if that is what it says.
-fn rejected_token(response: &Response<Body>) -> Option<RejectedToken> {
+/// The token that the callee calls invalid, if that is what it says, or need not say.
+fn rejected_token(response: &Response<Body>, renew_on: RenewOn) -> Option<RejectedToken> {
     let rejected = *response.extensions().get::<RejectedToken>()?;
+    if renew_on == RenewOn::AnyUnauthorized {
+        return Some(rejected);
+    }
     let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
     challenges
         .any(|value| challenge::says_invalid_token(value.as_bytes()))

@@ -2,7 +2,11 @@
 
 mod keys;
 
-use hallpass_config::{Configuration, Key, Kind, Secret, Section, check_name, report_doubles};
+use std::path::PathBuf;
+
+use hallpass_config::{
+    Configuration, Key, Kind, Preferred, Secret, Section, check_name, report_doubles,
+};
 use hallpass_token::{Audience, ClientId, Issuer, Scope};
 use hallpass_upstream::EndpointUrl;
 
@@ -47,6 +51,8 @@ pub struct CredentialSettings {
     pub client_id: ClientId,
     /// `client-secret` or `client-secret-file`.
     pub client_secret: Secret,
+    /// `client-secret-file`, where the secret stands in one: it is read again while the service runs.
+    pub client_secret_file: Option<PathBuf>,
     /// `token-url`: the issuer's token endpoint.
     pub token_url: EndpointUrl,
     /// `scope`: space separated, as in RFC 6749 section 3.3; empty asks for what the issuer gives by default.
@@ -168,6 +174,9 @@ impl From<&CredentialSettings> for Credential {
         .with_cache_life(settings.cache_life)
         .with_authentication(settings.client_authentication)
         .with_target_parameter(settings.target_parameter);
+        if let Some(file) = &settings.client_secret_file {
+            credential = credential.with_secret_file(file);
+        }
         if let Some(audience) = &settings.audience {
             credential = credential.with_audience(audience.clone());
         }
@@ -196,6 +205,7 @@ impl CredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id = section.required("client-id", Section::parsed);
         let client_secret = section.required("client-secret", Section::secret);
+        let client_secret_file = client_secret.as_ref().and_then(|_| secret_file(section));
         let token_url = section.required("token-url", Section::parsed);
         let scope = read_scope(section);
         let audience = section.parsed("audience");
@@ -215,6 +225,7 @@ impl CredentialSettings {
         Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
+            client_secret_file,
             token_url: token_url?,
             scope: scope?,
             audience,
@@ -258,6 +269,14 @@ impl TokenFeignSettings {
             enabled: enabled?,
             skip_clients: skip_clients?,
         })
+    }
+}
+
+/// The file that the secret was read from; only after it was, since problems with it are told then.
+fn secret_file(section: &Section<'_>) -> Option<PathBuf> {
+    match section.prefer("client-secret", "client-secret-file")? {
+        Preferred::First => None,
+        Preferred::Second => section.file("client-secret-file"),
     }
 }
 

@@ -71,6 +71,14 @@ pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
     secret_of(&read(path, MAX_SECRET_BYTES)?)
 }
 
+/// The same for a file that was read before and may hold another secret now. `None` for what can be read once only, such as
+/// a pipe: another look would find it empty, or wait for a writer without an end.
+#[must_use]
+pub fn read_secret_again(path: &Path) -> Option<Result<Secret, FileError>> {
+    let is_pipe = path.metadata().is_ok_and(|found| !found.is_file());
+    (!is_pipe).then(|| read_secret(path))
+}
+
 /// The text in a file that was read.
 pub(crate) fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>, FileError> {
     let text = std::str::from_utf8(bytes).map_err(|_| FileError::NotText)?;

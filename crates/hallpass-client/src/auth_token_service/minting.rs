@@ -13,6 +13,7 @@ use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
+use crate::grant::unverified_end::unverified_end;
 use crate::internal_token_cache::StoredToken;
 
 /// Makes the tokens of one service, and numbers them.
@@ -45,7 +46,8 @@ impl Mint {
     }
 
     /// The token of a response. Its life began at `asked`, before the request was sent: the issuer may have counted
-    /// from any moment since.
+    /// from any moment since. Where the issuer did not say how long it is, a JWT's own `exp` does, else it is the longest
+    /// time that a token is used for.
     ///
     /// # Errors
     /// When no header can hold it, or it has ended on its way.
@@ -56,15 +58,20 @@ impl Mint {
         cache: CacheLife,
     ) -> Result<IssuedToken, TokenError> {
         let issued_at = UnixTime::from(asked.wall);
+        let life = granted.expires_in.unwrap_or_else(|| {
+            let end = unverified_end(&granted.access_token);
+            let says = end.map(|end| end.duration_since(issued_at).min(MAX_EXPIRES_IN));
+            says.unwrap_or_else(|| cache.expire().min(MAX_EXPIRES_IN))
+        });
         let stored = StoredToken {
             access_token: granted.access_token,
             issued_at,
-            expires_at: issued_at.saturating_add(granted.expires_in),
+            expires_at: issued_at.saturating_add(life),
         };
         let age = Age {
             now: asked,
             age: Duration::ZERO,
-            life: granted.expires_in,
+            life,
         };
         self.mint(stored, age, cache, TokenSource::Issuer)
             .filter(|token| token.phase(self.now()) != Phase::Ended)

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::credential::cache_life::CacheLife;
 use futures_core::future::BoxFuture;
+use hallpass_config::Secret;
 #[cfg(test)]
 use hallpass_token::AccessToken;
 
 use crate::credential::Credential;
+use crate::credential::secret_source::SecretSource;
 use crate::grant::TokenClient;
 use crate::grant::response::{Granted, NotGranted};
 use crate::internal_token_cache::TokenKey;
@@ -29,6 +31,7 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct ClientCredentials {
     pub(crate) credential: Credential,
+    secrets: Arc<SecretSource>,
     client: Arc<TokenClient>,
     /// It came while the service ran, so the tiers may hold tokens of the credential whose place it took: a new secret
     /// has the same key.
@@ -36,12 +39,61 @@ pub(crate) struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    pub(crate) const fn new(credential: Credential, client: Arc<TokenClient>) -> Self {
+    pub(crate) fn new(credential: Credential, client: Arc<TokenClient>) -> Self {
+        let (secret, file) = (
+            credential.client_secret.clone(),
+            credential.secret_file.clone(),
+        );
         Self {
             credential,
+            secrets: Arc::new(SecretSource::new(secret, file)),
             client,
             distrusts_tiers: false,
         }
+    }
+
+    /// Whether both ask as the same client of the same endpoint.
+    pub(crate) fn is_client_of(&self, other: &Self) -> bool {
+        let (one, other) = (&self.credential, &other.credential);
+        one.client_id == other.client_id && one.endpoint == other.endpoint
+    }
+
+    /// In the place of `before`, which asked as the same client.
+    pub(crate) fn following(mut self, before: &Self) -> Self {
+        let (secret, file) = (
+            self.credential.client_secret.clone(),
+            self.credential.secret_file.clone(),
+        );
+        let secrets = SecretSource::new(secret, file).following(&before.secrets);
+        self.secrets = Arc::new(secrets);
+        self
+    }
+
+    /// One request, and one more with another secret where the issuer refuses the first.
+    async fn request(&self, key: &TokenKey) -> Result<Granted, NotGranted> {
+        let secret = self.secrets.current().await;
+        let first = self.ask(key, &secret).await;
+        let is_refused = first
+            .as_ref()
+            .is_err_and(|failure| failure.error.refuses_the_client());
+        if !is_refused {
+            return first;
+        }
+        let Some(other) = self.secrets.after_refusal(&secret).await else {
+            return first;
+        };
+        tracing::warn!(key = ?key, "the issuer refused the client secret, trying the other one once");
+        self.ask(key, &other).await
+    }
+
+    async fn ask(&self, key: &TokenKey, secret: &Secret) -> Result<Granted, NotGranted> {
+        let (audience, scope) = (key.audience(), key.scope());
+        let granted = self
+            .client
+            .client_credentials(&self.credential, secret, audience, scope)
+            .await?;
+        self.secrets.was_accepted(secret);
+        Ok(granted)
     }
 
     pub(crate) const fn distrusting_tiers(mut self) -> Self {
@@ -53,6 +105,7 @@ impl ClientCredentials {
     pub(crate) fn with_cache_life(&self, life: CacheLife) -> Self {
         Self {
             credential: self.credential.clone().with_cache_life(life),
+            secrets: Arc::clone(&self.secrets),
             client: Arc::clone(&self.client),
             distrusts_tiers: self.distrusts_tiers,
         }
@@ -69,10 +122,7 @@ impl Obtain for ClientCredentials {
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
-        Box::pin(
-            self.client
-                .client_credentials(&self.credential, key.audience(), key.scope()),
-        )
+        Box::pin(self.request(key))
     }
 }
 
@@ -107,7 +157,7 @@ impl Obtain for Scripted {
             }
             Ok(Granted {
                 access_token: AccessToken::new(format!("{}-{number}", key.audience())),
-                expires_in: Duration::from_secs(600),
+                expires_in: Some(Duration::from_secs(600)),
             })
         })
     }

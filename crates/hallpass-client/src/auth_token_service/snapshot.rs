@@ -105,9 +105,15 @@ impl Snapshot {
         }
         let before: Vec<&Arc<ClientCredentials>> = self.sources().collect();
         Ok(Self::build(plan, &self.client, |credential, client| {
-            let mut before = before.iter();
+            let known = &before;
+            let mut before = known.iter();
             let Some(same) = before.find(|known| known.credential.asks_like(&credential)) else {
-                return Arc::new(ClientCredentials::new(credential, client).distrusting_tiers());
+                let new = ClientCredentials::new(credential, client).distrusting_tiers();
+                let same_client = known.iter().find(|known| known.is_client_of(&new));
+                return Arc::new(match same_client {
+                    Some(before) => new.following(before),
+                    None => new,
+                });
             };
             if same.credential.life == credential.life {
                 Arc::clone(same)

@@ -59,7 +59,7 @@ impl DenialCode {
 }
 
 /// What is wrong with a token endpoint's success (RFC 6749 section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResponseFault {
     /// `Content-Type` is not `application/json`: often a login page or a proxy's error page.
@@ -86,9 +86,12 @@ pub enum ResponseFault {
     /// `access_token` is empty, too long, or holds characters that a bearer token cannot have.
     #[error("`access_token` is not a bearer token")]
     AccessToken,
-    /// `expires_in` is zero or beyond a year.
-    #[error("`expires_in` is out of range")]
-    ExpiresIn,
+    /// `expires_in` is there and no whole number of seconds, in digits or as a text, between 1 and a year.
+    #[error("`expires_in` is not a number of seconds between 1 and a year but {sent}")]
+    ExpiresIn {
+        /// What it is: a number, a short text that begins like one, or which kind of value.
+        sent: Box<str>,
+    },
     /// The token had ended by the time it came.
     #[error("the token had expired when it came")]
     Expired,

@@ -7,7 +7,7 @@ use hallpass_upstream::{Body, CollectError};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::error::{DenialCode, ResponseFault, TokenError};
 
@@ -15,6 +15,8 @@ use crate::error::{DenialCode, ResponseFault, TokenError};
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 /// Longest access token that is taken, in bytes. Servers commonly refuse headers beyond that.
 const MAX_ACCESS_TOKEN_BYTES: usize = 16 * 1024;
+/// Longest text that an error repeats, in bytes.
+const MAX_SHOWN_BYTES: usize = 12;
 /// Longest token life that is believed: a year.
 pub(crate) const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
@@ -22,7 +24,8 @@ pub(crate) const MAX_EXPIRES_IN: Duration = Duration::from_secs(366 * 24 * 60 * 
 #[derive(Debug)]
 pub(crate) struct Granted {
     pub(crate) access_token: AccessToken,
-    pub(crate) expires_in: Duration,
+    /// `None` when the issuer does not say.
+    pub(crate) expires_in: Option<Duration>,
 }
 
 /// Why there is no token, and for how long the issuer asks to be left alone (`Retry-After` of 429 and 503).
@@ -112,26 +115,67 @@ fn success(bytes: &[u8]) -> Result<Granted, ResponseFault> {
     let success: Success = serde_json::from_slice(bytes).map_err(|_| ResponseFault::Malformed)?;
     let token = text("access_token", success.access_token)?;
     let kind = text("token_type", success.token_type)?;
-    let seconds = match success.expires_in {
-        None | Some(Value::Null) => return Err(ResponseFault::Missing("expires_in")),
-        Some(value) => value
-            .as_u64()
-            .ok_or(ResponseFault::WrongType("expires_in"))?,
-    };
     if !kind.eq_ignore_ascii_case("bearer") {
         return Err(ResponseFault::TokenType);
     }
     if !is_bearer_token(token.as_bytes()) {
         return Err(ResponseFault::AccessToken);
     }
-    let expires_in = Duration::from_secs(seconds);
-    if expires_in.is_zero() || expires_in > MAX_EXPIRES_IN {
-        return Err(ResponseFault::ExpiresIn);
-    }
+    let expires_in = life(success.expires_in)?;
     Ok(Granted {
         access_token: AccessToken::new(token),
         expires_in,
     })
+}
+
+/// A whole number of seconds, also where it is written as `3600.0` or as a text.
+fn life(expires_in: Option<Value>) -> Result<Option<Duration>, ResponseFault> {
+    let Some(sent) = expires_in.filter(|sent| !sent.is_null()) else {
+        return Ok(None);
+    };
+    let life = match &sent {
+        Value::Number(number) => whole_seconds(number),
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .and_then(|number| whole_seconds(&number)),
+        _ => None,
+    };
+    let life = life.filter(|life| !life.is_zero() && *life <= MAX_EXPIRES_IN);
+    life.map(Some).ok_or_else(|| ResponseFault::ExpiresIn {
+        sent: described(&sent),
+    })
+}
+
+fn whole_seconds(number: &Number) -> Option<Duration> {
+    if let Some(seconds) = number.as_u64() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let exact = Duration::try_from_secs_f64(number.as_f64()?).ok()?;
+    (exact.subsec_nanos() == 0).then_some(exact)
+}
+
+/// What was sent, for people. A text is shown only where it is too short for a secret and begins like a number: an issuer
+/// that mixes its members up must not get a token into a log.
+fn described(sent: &Value) -> Box<str> {
+    match sent {
+        Value::Number(number) => number.to_string().into(),
+        Value::String(text) if is_short_number(text) => format!("the text \"{text}\"").into(),
+        Value::String(text) => format!("a text of {} bytes", text.len()).into(),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+        Value::Bool(_) | Value::Null => "true or false".into(),
+    }
+}
+
+fn is_short_number(text: &str) -> bool {
+    let begins = text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
+    begins
+        && text.len() <= MAX_SHOWN_BYTES
+        && text
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 fn text(member: &'static str, value: Option<Value>) -> Result<String, ResponseFault> {

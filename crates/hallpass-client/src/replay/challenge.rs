@@ -5,68 +5,72 @@ const MAX_CHALLENGE_BYTES: usize = 4096;
 
 /// Whether a `Bearer` challenge in this header value has `error="invalid_token"`.
 ///
-/// A value may hold several challenges, separated by commas like their parameters; a quoted string may hold
-/// anything, the word `invalid_token` too.
+/// A value may hold several challenges. Between them, and between their parameters, stand commas or, as gateways of AWS
+/// write them, spaces alone; a quoted string may hold anything, the word `invalid_token` too.
 pub(super) fn says_invalid_token(value: &[u8]) -> bool {
     if value.len() > MAX_CHALLENGE_BYTES {
         return false;
     }
-    let mut in_bearer = false;
-    for element in elements(value) {
-        let parameter = match split_scheme(element) {
-            Some((scheme, parameter)) => {
-                in_bearer = scheme.eq_ignore_ascii_case(b"bearer");
-                parameter
+    let (mut rest, mut in_bearer) = (value, false);
+    while let Some((item, behind)) = next_item(rest) {
+        match item {
+            Item::Scheme(name) => in_bearer = name.eq_ignore_ascii_case(b"bearer"),
+            Item::Parameter { name, value } => {
+                let is_error = name.eq_ignore_ascii_case(b"error");
+                if in_bearer && is_error && value == b"invalid_token" {
+                    return true;
+                }
             }
-            None => element,
-        };
-        if in_bearer && is_invalid_token(parameter) {
-            return true;
         }
+        rest = behind;
     }
     false
 }
 
-/// The parts between commas that stand outside quoted strings.
-fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let (mut quoted, mut escaped) = (false, false);
-    value
-        .split(move |byte| {
-            match (*byte, quoted, escaped) {
-                (_, true, true) => escaped = false,
-                (b'\\', true, false) => escaped = true,
-                (b'"', _, _) => quoted = !quoted,
-                _ => {}
-            }
-            *byte == b',' && !quoted
-        })
-        .map(<[u8]>::trim_ascii)
+/// A word with a `=` behind it, which may have spaces around it, is a parameter; any other word is a scheme (or the
+/// credentials of one, which then begin no `Bearer` challenge).
+enum Item<'a> {
+    Scheme(&'a [u8]),
+    Parameter {
+        name: &'a [u8],
+        /// Without its quotes.
+        value: &'a [u8],
+    },
 }
 
-/// `Bearer realm="x"` into scheme and first parameter; `None` for a bare parameter.
-fn split_scheme(element: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = element
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\t' | b'='));
-    let Some(end) = end else {
-        return Some((element, &[]));
+/// The next item, and what stands behind it.
+fn next_item(text: &[u8]) -> Option<(Item<'_>, &[u8])> {
+    let start = text.iter().position(|byte| !is_between(*byte))?;
+    let (_, text) = text.split_at_checked(start)?;
+    let (word, rest) = split_where(text, |byte| is_between(byte) || byte == b'=');
+    let Some(value) = rest.trim_ascii_start().strip_prefix(b"=") else {
+        return Some((Item::Scheme(word), rest));
     };
-    let (word, rest) = element.split_at_checked(end)?;
-    let rest = rest.trim_ascii_start();
-    // `error = "x"` is a parameter with spaces around its sign; `Bearer error="x"` is a scheme.
-    if rest.starts_with(b"=") {
-        None
-    } else {
-        Some((word, rest))
-    }
+    let (value, rest) = split_value(value.trim_ascii_start());
+    Some((Item::Parameter { name: word, value }, rest))
 }
 
-fn is_invalid_token(parameter: &[u8]) -> bool {
-    let mut halves = parameter.splitn(2, |byte| *byte == b'=');
-    let name = halves.next().unwrap_or_default().trim_ascii();
-    let value = halves.next().unwrap_or_default().trim_ascii();
-    name.eq_ignore_ascii_case(b"error")
-        && (value == b"\"invalid_token\"" || value == b"invalid_token")
+fn split_value(text: &[u8]) -> (&[u8], &[u8]) {
+    let Some(quoted) = text.strip_prefix(b"\"") else {
+        return split_where(text, is_between);
+    };
+    let mut escaped = false;
+    let (value, rest) = split_where(quoted, |byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    (value, rest.strip_prefix(b"\"").unwrap_or_default())
+}
+
+fn split_where(text: &[u8], mut ends: impl FnMut(u8) -> bool) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| ends(*byte));
+    text.split_at_checked(end.unwrap_or(text.len()))
+        .unwrap_or((text, &[]))
+}
+
+const fn is_between(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == b','
 }
 
 #[cfg(test)]
@@ -81,6 +85,11 @@ mod tests {
             r#"Basic realm="x", Bearer realm="y", error="invalid_token""#,
             r#"Bearer realm="a, b \" c", error = invalid_token"#,
             r#"Negotiate, Bearer error=invalid_token"#,
+            r#"Bearer scope="" error="invalid_token" error_description="unable to decode""#,
+            r#"Bearer realm="a b" error="invalid_token""#,
+            r#"Basic realm="x" Bearer error="invalid_token""#,
+            "Bearer\trealm=\"x\"\terror=\"invalid_token\"",
+            r#"Negotiate oRQwEg== , Bearer error = "invalid_token""#,
         ] {
             assert!(says_invalid_token(value.as_bytes()), "{value}");
         }
@@ -98,6 +107,15 @@ mod tests {
             r#"Bearer realm="x, error=invalid_token""#,
             r#"Bearer realm="x", Basic error="invalid_token""#,
             r#"DPoP error="invalid_token""#,
+            r#"Bearer realm="x" DPoP error="invalid_token""#,
+            r#"Bearer scope="a" error="insufficient_scope" error_description="invalid_token""#,
+            r#"Bearer realm="x error=invalid_token"#,
+            r#"Bearer realm="\\" error=invalid_token_or_not"#,
+            r#"Bearer "x error=invalid_token""#,
+            "=",
+            "Bearer error",
+            "Bearer error=",
+            "Bearer ,,, =invalid_token",
         ] {
             assert!(!says_invalid_token(value.as_bytes()), "{value}");
         }

@@ -65,7 +65,8 @@ const CLIENT_SECRET: Key = Key::new("client-secret", Kind::Secret, "What it prov
 const CLIENT_SECRET_FILE: Key = Key::new(
     "client-secret-file",
     Kind::File,
-    "The file that `client-secret` stands in.",
+    "The file that `client-secret` stands in. It is read again before each token request and when the issuer refuses the \
+    secret, so a mounted secret may change without a restart.",
 );
 const TOKEN_URL: Key = Key::new(
     "token-url",

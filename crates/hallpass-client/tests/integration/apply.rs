@@ -21,6 +21,7 @@ pub(crate) fn own(secret: &str) -> CredentialSettings {
     CredentialSettings {
         client_id: "internal-service-client".parse().unwrap(),
         client_secret: Secret::from(secret),
+        client_secret_file: None,
         token_url: "https://service-auth.example/oauth2/token".parse().unwrap(),
         scope: "internal-service".parse().unwrap(),
         audience: None,

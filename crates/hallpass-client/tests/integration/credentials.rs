@@ -101,6 +101,7 @@ fn settings(token_url: &str, audience: Option<&str>) -> CredentialSettings {
     CredentialSettings {
         client_id: "internal:service client".parse().unwrap(),
         client_secret: Secret::from("Internal%Secret:123!"),
+        client_secret_file: None,
         token_url: token_url.parse().unwrap(),
         scope: "internal-service".parse().unwrap(),
         audience: audience.map(|name| name.parse().unwrap()),

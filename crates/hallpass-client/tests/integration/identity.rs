@@ -1,11 +1,13 @@
 //! Which `Authorization` leaves with a call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_client::context::{self, CaptureContextLayer};
 use hallpass_client::{
     BearerLayer, CallError, CallReport, Identity, TokenError, TokenSource, WhenAbsent,
 };
+use hallpass_clock::Clock as _;
 use hallpass_token::{AccessToken, SecurityContext};
 use tower::{Layer, Service, ServiceExt};
 
@@ -101,11 +103,43 @@ async fn when_absent_service_or_none_takes_the_place_of_a_missing_identity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_is_relayed_as_long_as_receivers_take_it_and_no_longer() {
+    let setup = setup();
+    let default = setup.layer(Identity::Relay);
+    let strict = default.clone().leeway(Duration::ZERO);
+    let lenient = default.clone().leeway(Duration::from_secs(300));
+    let endless = default.clone().leeway(Duration::MAX);
+    let alice = setup.alice(0);
+    for (after, relayed) in [
+        (0, [true, false, true, true]),
+        (9, [true, false, true, true]),
+        (10, [false, false, true, true]),
+        (299, [false, false, true, true]),
+        (300, [false, false, false, true]),
+    ] {
+        let ends = std::time::SystemTime::from(alice.expires_at());
+        let past = setup.issuer.clock().now().duration_since(ends).unwrap();
+        tokio::time::sleep(Duration::from_secs(after) - past).await;
+        for (layer, relayed) in [&default, &strict, &lenient, &endless]
+            .into_iter()
+            .zip(relayed)
+        {
+            let mut request = plain();
+            request.extensions_mut().insert(alice.clone());
+            let sent = setup.send(layer.clone(), request).await;
+            assert_eq!(sent.is_ok(), relayed, "{after} s after its end: {layer:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_expired_token_is_not_relayed_whatever_when_absent_says() {
     let setup = setup();
+    let ended = setup.alice(0);
+    tokio::time::sleep(BearerLayer::DEFAULT_LEEWAY).await;
     for when_absent in [WhenAbsent::Fail, WhenAbsent::Service, WhenAbsent::None] {
         let mut request = plain();
-        request.extensions_mut().insert(setup.alice(0));
+        request.extensions_mut().insert(ended.clone());
         let error = setup
             .send(
                 setup.layer(Identity::Relay).when_absent(when_absent),

@@ -21,5 +21,6 @@ mod rejected;
 mod renewal;
 mod responses;
 mod scripted_issuer;
+mod secret_file;
 mod settings;
 mod single_flight;

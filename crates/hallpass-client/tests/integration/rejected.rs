@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hallpass_client::{
-    BearerLayer, CacheLife, CallError, Identity, ReplayLayer, TokenError, TokenHandle,
+    BearerLayer, CacheLife, CallError, Identity, RenewOn, ReplayLayer, TokenError, TokenHandle,
 };
 use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response, StatusCode};
@@ -69,9 +69,20 @@ impl Callee {
     + Clone
     + Send
     + 'static {
+        self.client_with(ReplayLayer::new(tokens.clone()), tokens)
+    }
+
+    fn client_with(
+        &self,
+        replay: ReplayLayer,
+        tokens: &TokenHandle,
+    ) -> impl Service<Request<Body>, Response = Response<Body>, Error = CallError, Future: Send>
+    + Clone
+    + Send
+    + 'static {
         let callee = self.clone();
         ServiceBuilder::new()
-            .layer(ReplayLayer::new(tokens.clone()))
+            .layer(replay)
             .layer(
                 BearerLayer::new("callee", Identity::Service, Arc::clone(tokens.clock()))
                     .tokens(tokens.clone()),
@@ -275,5 +286,49 @@ async fn two_forced_renewals_keep_their_minimum_distance() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         let later = tokens.renew_rejected(third.generation()).await;
         assert_eq!(later.is_ok(), waits);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_challenge_without_commas_renews_the_token() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let (tokens, callee) = (issuer.handle(), Callee::default());
+    let aws = r#"Bearer scope="" error="invalid_token" error_description="the token has expired""#;
+    callee.always(StatusCode::UNAUTHORIZED, aws);
+    let response = callee.client(&tokens).oneshot(request()).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!((callee.calls(), issuer.requests()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_client_says_so_a_401_without_a_reason_renews_the_token() {
+    for challenge in [
+        "",
+        "Bearer",
+        r#"Bearer realm="shop""#,
+        r#"Bearer error="invalid_request""#,
+    ] {
+        for (renew_on, calls) in [(RenewOn::InvalidToken, 1), (RenewOn::AnyUnauthorized, 2)] {
+            let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+            let (tokens, callee) = (issuer.handle(), Callee::default());
+            callee.always(StatusCode::UNAUTHORIZED, challenge);
+            let replay = ReplayLayer::new(tokens.clone()).renew_on(renew_on);
+            let response = callee
+                .client_with(replay, &tokens)
+                .oneshot(request())
+                .await
+                .unwrap();
+            assert_eq!(response.status(), 401);
+            let seen = (callee.calls(), issuer.requests());
+            assert_eq!(seen, (calls, calls), "{challenge}, {renew_on:?}");
+            callee.always(StatusCode::FORBIDDEN, challenge);
+            let replay = ReplayLayer::new(tokens.clone()).renew_on(renew_on);
+            callee
+                .client_with(replay, &tokens)
+                .oneshot(request())
+                .await
+                .unwrap();
+            assert_eq!(issuer.requests(), calls, "403 says nothing about the token");
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use hallpass_client::{DenialCode, ResponseFault, TokenError};
+use hallpass_client::{CacheLife, DenialCode, ResponseFault, TokenError};
+use hallpass_clock::Clock as _;
 use serde_json::{Value, json};
 
-use crate::scripted_issuer::{Mode, ScriptedIssuer};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 
 /// The limits of a response, as `docs/errors.md` and the crate tell them.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -98,7 +99,7 @@ async fn a_token_endpoint_that_answers_html_is_a_clear_error() {
 
 #[tokio::test(start_paused = true)]
 async fn missing_members_are_named() {
-    for member in ["access_token", "token_type", "expires_in"] {
+    for member in ["access_token", "token_type"] {
         assert_eq!(
             fault(response_with(member, Value::Null)).await,
             ResponseFault::Missing(member)
@@ -109,14 +110,7 @@ async fn missing_members_are_named() {
 
 #[tokio::test(start_paused = true)]
 async fn members_of_the_wrong_type_are_named() {
-    for (member, value) in [
-        ("access_token", json!([SECRET])),
-        ("token_type", json!(7)),
-        ("expires_in", json!("600")),
-        ("expires_in", json!(-1)),
-        ("expires_in", json!(600.5)),
-        ("expires_in", json!(1e300)),
-    ] {
+    for (member, value) in [("access_token", json!([SECRET])), ("token_type", json!(7))] {
         assert_eq!(
             fault(response_with(member, value)).await,
             ResponseFault::WrongType(member)
@@ -138,9 +132,10 @@ async fn another_token_type_is_refused() {
 async fn an_absurd_life_is_refused() {
     let year = MAX_EXPIRES_IN.as_secs();
     for seconds in [0, year + 1, u64::MAX] {
+        let sent = seconds.to_string().into();
         assert_eq!(
             fault(response_with("expires_in", json!(seconds))).await,
-            ResponseFault::ExpiresIn
+            ResponseFault::ExpiresIn { sent }
         );
     }
     assert!(
@@ -240,5 +235,79 @@ async fn a_status_without_an_oauth_error_is_reported_as_it_is() {
         let error = outcome(status, kind, body).await.unwrap_err();
         assert_eq!(error, TokenError::Status { status });
         assert_eq!(error.is_retryable(), status >= 500);
+    }
+}
+
+/// How long a token is used that came with this `expires_in`; its own life is not limited by `cache-expire-seconds`.
+async fn used_for(expires_in: Value, token: &str) -> Duration {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let mut response = response_with("expires_in", expires_in);
+    response["access_token"] = json!(token);
+    issuer.set(Mode::Respond(200, JSON, response.to_string()));
+    let life = CacheLife::new(Duration::from_secs(5_000), Duration::from_secs(60)).unwrap();
+    let client = issuer.client_with(credential().with_cache_life(life));
+    let token = handle(&client.build()).token().await.unwrap();
+    let now = hallpass_token::UnixTime::from(issuer.clock().now());
+    // The request took 5 ms, and the wall clock counts in seconds here.
+    token.expires_at().duration_since(now)
+}
+
+fn jwt(claims: &Value) -> String {
+    use base64::Engine as _;
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(claims.to_string());
+    format!("e30.{payload}.c2ln")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_in_digits_of_any_form_is_taken() {
+    for sent in [
+        json!(3_599),
+        json!("3599"),
+        json!(3_599.0),
+        json!("3599.0"),
+        json!(3.599e3),
+        json!(" 3599 "),
+    ] {
+        let life = used_for(sent.clone(), SECRET).await;
+        assert_eq!(life, Duration::from_secs(3_599), "{sent}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_life_the_end_that_a_jwt_names_counts_else_cache_expire_seconds() {
+    let now = 1_767_225_600;
+    for absent in [Value::Null, json!(null)] {
+        let token = jwt(&json!({ "sub": "a", "exp": now + 900 }));
+        let life = used_for(absent.clone(), &token).await;
+        assert_eq!(life, Duration::from_secs(900));
+        for opaque in [SECRET.to_owned(), jwt(&json!({ "exp": "soon" }))] {
+            let life = used_for(absent.clone(), &opaque).await;
+            assert_eq!(life, Duration::from_secs(5_000), "{opaque}");
+        }
+    }
+    let ten_years = jwt(&json!({ "exp": now + 315_360_000 }));
+    assert_eq!(used_for(Value::Null, &ten_years).await, MAX_EXPIRES_IN);
+    let mut ended = response_with("expires_in", Value::Null);
+    ended["access_token"] = json!(jwt(&json!({ "exp": now - 1 })));
+    assert_eq!(fault(ended).await, ResponseFault::Expired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_cannot_be_read_is_told_as_it_was_sent_and_no_token_with_it() {
+    for (sent, told) in [
+        (json!(-1), "-1"),
+        (json!(600.5), "600.5"),
+        (json!(1e300), "1e+300"),
+        (json!("1h"), "the text \"1h\""),
+        (json!(""), "a text of 0 bytes"),
+        (json!("eyJ-secret"), "a text of 10 bytes"),
+        (json!([600]), "a list"),
+        (json!({ "seconds": 600 }), "an object"),
+        (json!(true), "true or false"),
+    ] {
+        let fault = fault(response_with("expires_in", sent)).await;
+        let text = fault.to_string();
+        assert!(text.ends_with(&format!("but {told}")), "{text}");
+        assert!(matches!(fault, ResponseFault::ExpiresIn { .. }));
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct ScriptedIssuer {
 
 struct State {
     mode: Mode,
+    /// The only client secret that is right, where one was named.
+    secret: Option<&'static str>,
     life: Duration,
     delay: Duration,
     requests: usize,
@@ -60,6 +62,7 @@ impl ScriptedIssuer {
     pub(crate) fn new(life: Duration) -> Self {
         let state = State {
             mode: Mode::Issue,
+            secret: None,
             life,
             delay: Duration::from_millis(5),
             requests: 0,
@@ -76,6 +79,11 @@ impl ScriptedIssuer {
 
     pub(crate) fn set(&self, mode: Mode) {
         self.state.lock().unwrap().mode = mode;
+    }
+
+    /// Refuses each other client secret from now on.
+    pub(crate) fn takes_only(&self, secret: &'static str) {
+        self.state.lock().unwrap().secret = Some(secret);
     }
 
     pub(crate) fn set_delay(&self, delay: Duration) {
@@ -171,7 +179,14 @@ impl Service<Request<Body>> for ScriptedIssuer {
             let mut under_way = UnderWay::new(&issuer, &form);
             let delay = issuer.state.lock().unwrap().delay;
             tokio::time::sleep(delay).await;
-            let mode = issuer.state.lock().unwrap().mode.clone();
+            let right = issuer.state.lock().unwrap().secret;
+            let mode = match right {
+                Some(secret) if form["client_secret"] != secret => {
+                    let refusal = r#"{"error":"invalid_client"}"#.to_owned();
+                    Mode::Respond(401, "application/json", refusal)
+                }
+                _ => issuer.state.lock().unwrap().mode.clone(),
+            };
             let result = match mode {
                 Mode::Issue => Ok(issuer.issue(&form)),
                 Mode::Down => Err(TransportError::new(TransportErrorKind::Connect, "refused")),

@@ -1,0 +1,112 @@
+//! The secret of a credential, which may stand in a file that somebody changes while the service runs.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hallpass_config::{Secret, files};
+
+/// Where a secret comes from. Of a file it is read again before each token request, which is rare, so a mounted secret may
+/// change without a restart and without anybody who watches it. What cannot be read, and an empty file, leave the last good one.
+///
+/// Issuer and file do not change in the same moment, and a file may be half written: so when the issuer refuses what the
+/// file holds, the secret that it accepted last is tried once, and stays in use until that is refused or the file holds another one.
+#[derive(Debug)]
+pub(crate) struct SecretSource {
+    file: Option<PathBuf>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// What the settings or the file held last that was good to read.
+    newest: Secret,
+    /// What the issuer accepted last.
+    accepted: Option<Secret>,
+    /// Whether the issuer has refused `newest`.
+    is_refused: bool,
+}
+
+impl SecretSource {
+    /// `secret` was read from `file`, if there is one.
+    pub(crate) fn new(secret: Secret, file: Option<PathBuf>) -> Self {
+        Self {
+            file,
+            known: Mutex::new(Known {
+                newest: secret,
+                accepted: None,
+                is_refused: false,
+            }),
+        }
+    }
+
+    /// The same file, read again by whoever reads the settings: what the issuer accepted of `before` may still be needed.
+    pub(crate) fn following(self, before: &Self) -> Self {
+        if self.file.is_some() && self.file == before.file {
+            self.known().accepted = before.known().accepted.clone();
+        }
+        self
+    }
+
+    /// The secret to send now.
+    pub(crate) async fn current(&self) -> Secret {
+        self.read_again().await;
+        let known = self.known();
+        let accepted = known.accepted.as_ref().filter(|_| known.is_refused);
+        accepted.unwrap_or(&known.newest).clone()
+    }
+
+    /// The issuer has accepted `sent`.
+    pub(crate) fn was_accepted(&self, sent: &Secret) {
+        if self.file.is_some() {
+            let mut known = self.known();
+            if is_same(sent, &known.newest) {
+                known.is_refused = false;
+            }
+            known.accepted = Some(sent.clone());
+        }
+    }
+
+    /// The issuer has refused `sent` (`invalid_client`): the other secret to try, if there is one.
+    pub(crate) async fn after_refusal(&self, sent: &Secret) -> Option<Secret> {
+        self.file.as_ref()?;
+        self.read_again().await;
+        let mut known = self.known();
+        if !is_same(sent, &known.newest) {
+            return Some(known.newest.clone());
+        }
+        known.is_refused = true;
+        let accepted = known.accepted.clone();
+        accepted.filter(|accepted| !is_same(sent, accepted))
+    }
+
+    async fn read_again(&self) {
+        let Some(path) = self.file.clone() else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || files::read_secret_again(&path)).await;
+        match read {
+            Ok(Some(Ok(secret))) => {
+                let mut known = self.known();
+                if !is_same(&secret, &known.newest) {
+                    tracing::info!(file = ?self.file, "the file holds another client secret now");
+                    known.newest = secret;
+                    known.is_refused = false;
+                }
+            }
+            Ok(Some(Err(error))) => {
+                tracing::warn!(file = ?self.file, %error, "the client secret cannot be read again, the last good one stays");
+            }
+            // A pipe, or a runtime that is shutting down.
+            Ok(None) | Err(_) => {}
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Both are this process's own: there is nobody who could learn from how long the comparison takes.
+fn is_same(one: &Secret, other: &Secret) -> bool {
+    one.expose() == other.expose()
+}
