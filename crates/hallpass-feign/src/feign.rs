@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, TokenFeignSettings};
 use hallpass_upstream::Network;
@@ -13,7 +14,6 @@ use crate::observer::{FinishedCall, Observer};
 use crate::settings::FeignSettings;
 use crate::shared::{Configured, Shared};
 use crate::spec::ClientSpec;
-use crate::upstreams::Upstreams;
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the
 /// circuit breakers and the retry budget. Cheap to clone.
@@ -108,6 +108,14 @@ impl Feign {
     }
 
     /// A client by the settings in force, which follows later ones.
+    /// For how long after its end a caller's token is still relayed; default 10 s, as receivers accept it by default
+    /// (`security.internal-jwt.leeway-seconds`). A token that this service has just accepted can then be passed on.
+    ///
+    /// It counts for clients that are built from now on, and for all with the next [`apply`](Self::apply).
+    pub fn set_relay_leeway(&self, leeway: Duration) {
+        self.inner.shared.set_relay_leeway(leeway);
+    }
+
     pub(crate) fn client(
         &self,
         spec: &'static ClientSpec,
@@ -187,13 +195,8 @@ impl FeignBuilder {
     /// The runtime. Opens no connection and starts no task.
     #[must_use]
     pub fn build(self) -> Feign {
-        let shared = Shared {
-            upstreams: Upstreams::new(&self.network, &self.metrics.breakers),
-            tokens: self.tokens,
-            network: self.network,
-            metrics: self.metrics,
-            observers: self.observers.into(),
-        };
+        let observers = self.observers.into();
+        let shared = Shared::new(self.tokens, self.network, self.metrics, observers);
         Feign {
             inner: Arc::new(FeignInner {
                 shared: Arc::new(shared),

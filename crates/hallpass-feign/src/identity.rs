@@ -1,8 +1,9 @@
 //! Whose identity each method carries, decided once, and the layers that carry it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, BearerLayer, HostGuardLayer, ReplayLayer};
+use hallpass_client::{AuthTokenService, BearerLayer, HostGuardLayer, RenewOn, ReplayLayer};
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
 
@@ -147,6 +148,20 @@ impl IdentityLayers {
             bearer,
             host_guard,
         }
+    }
+}
+
+impl IdentityLayers {
+    /// Which 401 has the service token renewed.
+    pub(crate) fn renewing_on(mut self, renew_on: RenewOn) -> Self {
+        self.replay = self.replay.map(|replay| replay.renew_on(renew_on));
+        self
+    }
+
+    /// For how long after its end a caller's token is still relayed.
+    pub(crate) fn relaying_within(mut self, leeway: Duration) -> Self {
+        self.bearer = self.bearer.leeway(leeway);
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hallpass_client::{Identity, WhenAbsent};
+use hallpass_client::{Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
 
@@ -47,6 +47,13 @@ const CLIENT_KEYS: &[Key] = &[
         service, or goes out without an identity.",
     )
     .otherwise("as the code declares"),
+    Key::new(
+        "renew-on",
+        Kind::Choice(RenewOn::NAMES),
+        "Which response 401 to a call with a service token has the token renewed and the call repeated, once: `invalid-token`, \
+        one with `error=\"invalid_token\"` in a `Bearer` challenge (RFC 6750), or `any-401`, for services that give no reason.",
+    )
+    .or("invalid-token"),
     Key::new(
         "deadline-ms",
         Kind::millis(1, 3_600_000),
@@ -98,6 +105,8 @@ pub struct FeignClientSettings {
     pub audience: Option<String>,
     /// `when-absent`: what happens when that identity is missing; overrides what the code declares.
     pub when_absent: Option<WhenAbsent>,
+    /// `renew-on`: which 401 has the service token renewed and the call repeated.
+    pub renew_on: RenewOn,
     /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
     /// which by default is [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE).
     pub deadline: Option<Duration>,
@@ -174,6 +183,7 @@ impl FeignClientSettings {
         let identity = section.choice("identity", Identity::named);
         let audience = section.name("audience");
         let when_absent = section.choice("when-absent", WhenAbsent::named);
+        let renew_on = section.choice("renew-on", RenewOn::named);
         let deadline = section.millis("deadline-ms");
         let path_values = section.choice("path-values", PathValues::named);
         let retry = RetrySettings::read(&section.section("retry"));
@@ -183,6 +193,7 @@ impl FeignClientSettings {
             identity,
             audience,
             when_absent,
+            renew_on: renew_on?,
             deadline,
             path_values: path_values?,
             retry: retry?,

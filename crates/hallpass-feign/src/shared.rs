@@ -1,6 +1,9 @@
 //! What all clients of a process share.
 
-use hallpass_client::{AuthTokenService, TokenFeignSettings};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hallpass_client::{AuthTokenService, BearerLayer, TokenFeignSettings};
 use hallpass_upstream::Network;
 
 use crate::identity::SkippedTokens;
@@ -17,6 +20,39 @@ pub(crate) struct Shared {
     pub(crate) metrics: FeignMetrics,
     pub(crate) observers: Box<[Observer]>,
     pub(crate) upstreams: Upstreams,
+    /// In milliseconds. Relaxed: it is read when a client is built or takes settings, and decides nothing together with
+    /// other memory.
+    relay_leeway: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        tokens: Option<AuthTokenService>,
+        network: Network,
+        metrics: FeignMetrics,
+        observers: Box<[Observer]>,
+    ) -> Self {
+        let upstreams = Upstreams::new(&network, &metrics.breakers);
+        let shared = Self {
+            tokens,
+            network,
+            metrics,
+            observers,
+            upstreams,
+            relay_leeway: AtomicU64::new(0),
+        };
+        shared.set_relay_leeway(BearerLayer::DEFAULT_LEEWAY);
+        shared
+    }
+
+    pub(crate) fn relay_leeway(&self) -> Duration {
+        Duration::from_millis(self.relay_leeway.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_relay_leeway(&self, leeway: Duration) {
+        let milliseconds = u64::try_from(leeway.as_millis()).unwrap_or(u64::MAX);
+        self.relay_leeway.store(milliseconds, Ordering::Relaxed);
+    }
 }
 
 /// The sections of the configuration that all clients follow.

@@ -25,7 +25,7 @@ pub use chosen::{Admitted, Chosen};
 pub use instance_state::InstanceObserver;
 
 /// Where calls go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// `lb://service`: ask discovery.
     LoadBalanced(Arc<str>),

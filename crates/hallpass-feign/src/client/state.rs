@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_client::RenewOn;
 use hallpass_upstream::{
     Address, BreakerSettings, BulkheadSettings, EndpointUrl, RetrySettings, UpstreamSettings,
 };
@@ -15,6 +16,7 @@ use crate::method_stack::{self, MethodStack, Transport};
 use crate::settings::{FeignClientSettings, PathValues};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec};
+use crate::upstreams::Wanted;
 
 /// Where a client calls and how, with all that can be decided before a call.
 pub(crate) struct ClientState {
@@ -44,6 +46,16 @@ pub(crate) struct Overrides {
     pub(crate) max_response_bytes: Option<usize>,
 }
 
+impl Overrides {
+    /// Whether the code chose, for this one client, where and how it calls: then its state goes with it.
+    const fn change_upstream(&self) -> bool {
+        self.url.is_some()
+            || self.retry.is_some()
+            || self.breaker.is_some()
+            || self.bulkhead.is_some()
+    }
+}
+
 impl ClientState {
     /// Opens no connection and asks for no token.
     pub(crate) fn new(
@@ -60,9 +72,13 @@ impl ClientState {
             bulkhead: overrides.bulkhead.unwrap_or_default(),
             retry_budget: retry.budget,
         };
-        let upstream = shared
-            .upstreams
-            .get(spec.name, &address, &upstream_settings, settings);
+        let upstream = shared.upstreams.get(&Wanted {
+            client: spec.name,
+            address: &address,
+            settings: &upstream_settings,
+            configured: settings,
+            is_kept: !overrides.change_upstream(),
+        });
         let isolate = overrides.isolate.unwrap_or(spec.isolate);
         let rules = RetryRules {
             client: spec.name,
@@ -73,7 +89,7 @@ impl ClientState {
         let clock = &shared.network.clock;
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
-            let transport = transport(shared, &plan, upstream.name());
+            let transport = transport(shared, &plan, settings.renew_on, upstream.name());
             Ok(Method {
                 spec: method,
                 deadline: deadline(spec, method, overrides, settings),
@@ -160,9 +176,16 @@ fn identity(
     IdentityPlan::decide(spec, method, &overrides.identity, &says, skipped)
 }
 
-fn transport(shared: &Shared, plan: &IdentityPlan, service: &Arc<str>) -> Transport {
+fn transport(
+    shared: &Shared,
+    plan: &IdentityPlan,
+    renew_on: RenewOn,
+    service: &Arc<str>,
+) -> Transport {
     let clock = &shared.network.clock;
     let reports = !shared.observers.is_empty();
-    let layers = IdentityLayers::new(plan, service, shared.tokens.as_ref(), clock, reports);
+    let layers = IdentityLayers::new(plan, service, shared.tokens.as_ref(), clock, reports)
+        .renewing_on(renew_on)
+        .relaying_within(shared.relay_leeway());
     method_stack::transport(layers, clock, shared.network.transport.clone())
 }

@@ -145,3 +145,53 @@ async fn a_call_that_is_dropped_is_counted_as_cancelled() {
         "1"
     );
 }
+
+#[tokio::test]
+async fn what_a_client_with_an_address_of_its_own_leaves_behind_goes_with_it() {
+    let feign = runtime(&[]).build();
+    let series = || {
+        let text = scrape(&feign);
+        let gauges = text
+            .lines()
+            .filter(|line| line.starts_with("hallpass_feign_breaker_state{"));
+        gauges.count()
+    };
+    let to = |port: usize| {
+        let url = format!("http://127.0.0.1:{port}").parse().unwrap();
+        FeignOrders::builder(&feign).url(url).build().unwrap()
+    };
+    let stays = to(1);
+    let before = series();
+    let mut rounds = Vec::new();
+    for round in 0..8 {
+        let start = tokio::time::Instant::now();
+        for number in 0..1_000 {
+            drop(to(2 + round * 1_000 + number));
+        }
+        rounds.push(start.elapsed());
+    }
+    assert_eq!(
+        series(),
+        before,
+        "only that of the client that is still there"
+    );
+    let (first, last) = (rounds[0], rounds[7]);
+    // Ten times: the machine may be busy. Looking through all that ever were made the last one 30 times the first.
+    assert!(last < first * 10, "{rounds:?}");
+    stays.remove(1).await.unwrap_err();
+    assert_eq!(series(), 1);
+    drop(stays);
+    assert_eq!(series(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_is_built_anew_for_each_call_still_has_a_breaker_that_remembers() {
+    let upstream = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
+    let feign = runtime(&[&upstream]).build();
+    let mut codes = Vec::new();
+    for _ in 0..20 {
+        let orders = FeignOrders::new(&feign).unwrap();
+        codes.push(orders.remove(1).await.unwrap_err().code());
+    }
+    assert_eq!(codes.last(), Some(&"breaker_open"));
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_client::RenewOn;
 use hallpass_config::Loader;
 use hallpass_feign::{FeignSettings, Identity, WhenAbsent};
 
@@ -21,4 +22,31 @@ fn clients_of_the_call_layer_are_read_by_name() {
     assert_eq!(logistics.breaker, feign.defaults.breaker);
     assert_eq!(feign.client("mail.sender").identity, Some(Identity::None));
     assert_eq!(feign.client("unknown"), &feign.defaults);
+}
+
+#[test]
+fn which_401_renews_the_token_is_inherited_like_every_other_key() {
+    let yaml = "
+hallpass:
+  feign:
+    defaults: { renew-on: any-401 }
+    clients:
+      logistics-service: { renew-on: invalid-token }
+      system-service: { deadline-ms: 100 }
+";
+    let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+    let feign: FeignSettings = loader.load().unwrap().into_settings();
+    assert_eq!(feign.client("unknown").renew_on, RenewOn::AnyUnauthorized);
+    assert_eq!(
+        feign.client("system-service").renew_on,
+        RenewOn::AnyUnauthorized
+    );
+    assert_eq!(
+        feign.client("logistics-service").renew_on,
+        RenewOn::InvalidToken
+    );
+    assert_eq!(
+        FeignSettings::default().defaults.renew_on,
+        RenewOn::InvalidToken
+    );
 }

@@ -1,6 +1,7 @@
 //! The calling service's own identity.
 
 use axum::response::{IntoResponse, Response};
+use hallpass_client::RenewOn;
 use hallpass_client::TokenFeignSettings;
 use hallpass_client::context;
 use hallpass_feign::{FeignClientSettings, FeignError, FeignSettings, Identity};
@@ -154,4 +155,27 @@ async fn the_configuration_decides_over_the_trait_and_the_builder_over_both() {
         tokens(&upstream),
         ["Bearer token-of-anna", "Bearer service-token-1"]
     );
+}
+
+#[tokio::test]
+async fn the_configuration_says_whether_a_401_without_a_reason_renews_the_token() {
+    for (renew_on, expected) in [
+        (RenewOn::InvalidToken, vec!["Bearer service-token-1"]),
+        (
+            RenewOn::AnyUnauthorized,
+            vec!["Bearer service-token-1", "Bearer service-token-2"],
+        ),
+    ] {
+        let upstream = Upstream::answering(|_, _| StatusCode::UNAUTHORIZED).await;
+        let issuer = Issuer::default();
+        let mut settings = FeignSettings::default();
+        settings.defaults.renew_on = renew_on;
+        let feign = runtime(&[&upstream])
+            .tokens(issuer.tokens())
+            .settings(&settings, &TokenFeignSettings::default())
+            .build();
+        let client = FeignAsService::new(&feign).unwrap();
+        assert_eq!(client.job().await.unwrap_err().code(), "client_error");
+        assert_eq!(tokens(&upstream), expected);
+    }
 }
