@@ -71,7 +71,7 @@ async fn a_key_imported_under_load_costs_no_call() {
     for _rotation in 0..3 {
         after(&calls, 50).await;
         let imported = issuer.import_key(&pem()).await.unwrap();
-        signing.push(imported.signing[0].key_id.clone());
+        signing.push(imported.announced[0].key_id.clone());
         // Calls go on with the old token, and then with one that the new key has signed.
         after(&calls, 50).await;
         // The callee may ask for an unknown key again once its cool-down is over.

@@ -41,8 +41,8 @@ impl AuthorizationServer {
     }
 
     /// A token of the client, as any client gets one.
-    async fn token(&self) -> String {
-        let form = "grant_type=client_credentials&scope=internal-service";
+    async fn token(&self, scope: &str) -> String {
+        let form = format!("grant_type=client_credentials&scope={scope}");
         let request = Request::post(self.0.url("/oauth2/token"))
             .header("authorization", "Basic b3JkZXItc2VydmljZTpzZWNyZXQ=")
             .header("content-type", "application/x-www-form-urlencoded");
@@ -77,20 +77,34 @@ async fn the_guides_configuration_takes_tokens_of_spring_authorization_server() 
         .load::<Settings>()
         .unwrap();
     let hallpass = Hallpass::from_settings(settings.settings()).unwrap();
+    let rule = Rule::InternalOnly("internal-service".parse().unwrap());
     let guard = hallpass
         .resource_server()
         .route_any("/orders", Rule::Authenticated)
+        .route_any("/internal/report", rule)
         .build()
         .unwrap();
     let caller = get(async |caller: Caller| caller.subject().to_string());
-    let router = Router::new().route("/orders", caller).layer(guard.layer());
+    let router = Router::new()
+        .route("/orders", caller.clone())
+        .route("/internal/report", caller)
+        .layer(guard.layer());
     let server = TestServer::start(router).await.unwrap();
-    let token = spring.token().await;
-    let seen = crate::get(&server.url("/orders"), Some(&token)).await;
-    assert_eq!(
-        (seen.status, seen.body.as_str()),
-        (StatusCode::OK, "order-service")
+    let token = spring.token("internal-service").await;
+    for path in ["/orders", "/internal/report"] {
+        let seen = crate::get(&server.url(path), Some(&token)).await;
+        let expected = (StatusCode::OK, "order-service");
+        assert_eq!((seen.status, seen.body.as_str()), expected, "{path}");
+        let refused = crate::get(&server.url(path), None).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    // A service without the scope is a service, and lacks the scope.
+    let other = spring.token("orders:read").await;
+    let refused = crate::get(&server.url("/internal/report"), Some(&other)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(
+        refused.body.contains("insufficient_scope"),
+        "{}",
+        refused.body
     );
-    let refused = crate::get(&server.url("/orders"), None).await;
-    assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
 }
