@@ -53,5 +53,5 @@ pub use problem::{Problem, Problems};
 pub use production::Production;
 pub use secret::Secret;
 pub use section::{Preferred, Section, report_doubles};
-pub use strict_url::{is_loopback, strict_url};
+pub use strict_url::{has_credentials, is_loopback, strict_url};
 pub use watched::WatchedLoader;

@@ -19,6 +19,13 @@ pub fn strict_url(text: &str) -> Option<Url> {
     Url::parse(text).ok()
 }
 
+/// Whether a user name or a password stands in the URL. Such a URL must not be shown, nor asked: what it holds would stand
+/// in logs, documents and errors.
+#[must_use]
+pub fn has_credentials(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
 /// Whether the host is the machine itself: `localhost`, `127.0.0.0/8` or `::1`. No name is looked up.
 #[must_use]
 pub fn is_loopback(url: &Url) -> bool {

@@ -1,7 +1,7 @@
 //! The protected resource metadata document (RFC 9728).
 
 use bytes::Bytes;
-use hallpass_config::is_loopback;
+use hallpass_config::{has_credentials, is_loopback, strict_url};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 use serde_json::json;
@@ -29,15 +29,18 @@ pub(crate) fn check_resource(resource: &Url) -> Result<(), &'static str> {
         "http" => is_loopback(resource),
         _ => false,
     };
-    let plain = resource.query().is_none()
-        && resource.fragment().is_none()
-        && resource.username().is_empty()
-        && resource.password().is_none();
+    let plain =
+        resource.query().is_none() && resource.fragment().is_none() && !has_credentials(resource);
     if secure && plain {
         Ok(())
     } else {
         Err("must be an https URL without user, query and fragment (http only on loopback)")
     }
+}
+
+/// Whether an issuer's name is an address for others to see.
+fn is_shown(issuer: &str) -> bool {
+    issuer.starts_with("https://") && strict_url(issuer).is_some_and(|url| !has_credentials(&url))
 }
 
 impl Metadata {
@@ -62,7 +65,7 @@ impl Metadata {
         };
         let mut servers = Vec::new();
         // An issuer may be there several times, with other audiences.
-        for issuer in issuers.filter(|it| it.starts_with("https://")) {
+        for issuer in issuers.filter(|it| is_shown(it)) {
             if !servers.contains(&issuer) {
                 servers.push(issuer);
             }
@@ -109,7 +112,11 @@ mod tests {
     use super::*;
 
     fn metadata(resource: &str) -> Result<Metadata, SetupProblem> {
-        let issuers = ["internal", "https://issuer.example"];
+        let issuers = [
+            "internal",
+            "https://issuer.example",
+            "https://:secret@issuer.example",
+        ];
         Metadata::new(
             &resource.parse().unwrap(),
             issuers.into_iter(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use hallpass_config::{check_service_name, is_loopback, strict_url};
+use hallpass_config::{check_service_name, has_credentials, is_loopback, strict_url};
 use url::Url;
 
 /// The address of an endpoint that secrets are sent to or keys are trusted from.
@@ -56,7 +56,7 @@ impl FromStr for EndpointUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let url = strict_url(text).ok_or(EndpointUrlError::Syntax)?;
-        if !url.username().is_empty() || url.password().is_some() {
+        if has_credentials(&url) {
             return Err(EndpointUrlError::Credentials);
         }
         if url.fragment().is_some() {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use hallpass_config::has_credentials;
 use hallpass_token::Issuer;
 use url::{Host, Url};
 
@@ -51,6 +52,9 @@ impl PublicUrls {
         if let Some(url) = &url {
             check(url).map_err(problem)?;
         }
+        if base_url.is_some_and(has_credentials) {
+            return Err(problem("its base-url holds a user name or a password"));
+        }
         let base = match (base_url, &url) {
             (Some(base), _) => base.as_str().trim_end_matches('/').to_owned(),
             (None, Some(url)) => url.origin().ascii_serialization(),
@@ -93,7 +97,7 @@ fn check(url: &Url) -> Result<(), &'static str> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err("a URL with a query or a fragment (RFC 8414 section 2)");
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if has_credentials(url) {
         return Err("a URL with credentials in it");
     }
     match url.scheme() {
@@ -176,6 +180,17 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_credentials_is_never_published() {
+        for base in [
+            "https://u:p@a.example",
+            "https://:p@a.example",
+            "https://u@a.example",
+        ] {
+            assert!(urls("internal", Some(base)).is_err(), "{base}");
+        }
+    }
+
+    #[test]
     fn a_name_is_plain_or_an_https_url_or_http_to_a_loopback_host() {
         for good in [
             "internal",
@@ -192,6 +207,8 @@ mod tests {
             "https://a?x",
             "https://a#x",
             "https://u:p@a",
+            "https://u@a",
+            "https://:p@a",
             "urn:x",
         ];
         for bad in bad {

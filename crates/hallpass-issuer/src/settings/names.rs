@@ -1,6 +1,6 @@
 //! Names and addresses that the settings may have.
 
-use hallpass_config::{is_loopback, strict_url};
+use hallpass_config::{has_credentials, is_loopback, strict_url};
 use hallpass_token::Issuer;
 use url::Url;
 
@@ -21,7 +21,7 @@ pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {
     if !is_safe {
         return Err("must be an https URL, or http to a loopback address");
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if has_credentials(&url) {
         return Err("must not hold a user name or password");
     }
     if url.query().is_some() || url.fragment().is_some() {
