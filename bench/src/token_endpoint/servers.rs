@@ -92,6 +92,7 @@ async fn issuer() -> Result<(), Failure> {
         clients: vec![ClientSettings {
             client_id: CLIENT_ID.parse()?,
             client_secret: Secret::new(SECRET),
+            previous_secret: None,
             secret_kind: SecretKind::Chosen,
             scope: "internal-service".parse()?,
             audiences: vec!["service-system".parse()?],

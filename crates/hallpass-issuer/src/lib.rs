@@ -63,6 +63,7 @@ pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
+pub use crate::settings::IssuerSettings;
 pub use crate::settings::audience::AudienceSettings;
-pub use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
+pub use crate::settings::client::{ClientSettings, PreviousSecret, SecretKind};
 pub use crate::token::refusal::{Refusal, WireError};

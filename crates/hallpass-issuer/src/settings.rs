@@ -8,20 +8,19 @@ use url::Url;
 
 use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
 use hallpass_tls::ServerTlsSettings;
-use hallpass_token::{Algorithm, Audience, ClientId, Issuer, Scope};
+use hallpass_token::{Algorithm, Issuer};
 
-use crate::clients::registration::{GrantType, GrantTypes};
 use crate::settings::audience::AudienceSettings;
+use crate::settings::client::{CLIENT_KEYS, ClientSettings};
 use crate::settings::names::{check_base_url, check_issuer_name};
 
 pub(crate) mod audience;
+pub(crate) mod client;
+mod moment;
 mod names;
 
 /// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.
 const MIN_USUAL_ANNOUNCE: Duration = Duration::from_secs(60);
-
-/// Shortest secret that may be called generated, in bytes.
-const MIN_GENERATED_BYTES: usize = 32;
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -135,26 +134,6 @@ const MANAGEMENT_KEYS: &[Key] = &[Key::new(
 )
 .otherwise("they are on `issuer.listen`")];
 
-const CLIENT_KEYS: &[Key] = &[
-    Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens.").required(),
-    Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
-        .otherwise("required, here or in a file"),
-    Key::new("client-secret-file", Kind::File, "The file that contains `client-secret`."),
-    Key::new(
-        "secret-kind",
-        Kind::Choice(&["chosen", "generated"]),
-        "Whether the secret can be guessed: for one that a person has chosen, failures are counted before anything is \
-        compared; a generated one (32 characters at least) is compared whatever others try. A secret of the shape \
-        that `hallpass` generates counts as generated either way.",
-    )
-    .or("chosen"),
-    Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
-    Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
-        .or(""),
-    Key::new("grant-types", Kind::Texts { what: "`client_credentials`" }, "How it may ask.").or("client_credentials"),
-    Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
-];
-
 /// `issuer`: the authorization server.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
@@ -212,35 +191,6 @@ impl Default for IssuerSettings {
             clients: Vec::new(),
         }
     }
-}
-
-/// A client that may ask for tokens.
-#[derive(Clone, Debug)]
-pub struct ClientSettings {
-    /// `client-id`: unique in the list.
-    pub client_id: ClientId,
-    /// `client-secret` or `client-secret-file`.
-    pub client_secret: Secret,
-    /// `secret-kind`: whether the secret can be guessed.
-    pub secret_kind: SecretKind,
-    /// `scopes`: what it may ask for; nothing by default.
-    pub scope: Scope,
-    /// `audiences`: which services it may call; none by default.
-    pub audiences: Vec<Audience>,
-    /// `grant-types`.
-    pub grant_types: GrantTypes,
-    /// `token-life-seconds`: by default that of the issuer.
-    pub token_life: Option<Duration>,
-}
-
-/// Where a client's secret comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum SecretKind {
-    /// `chosen`: by a person; it may be guessed, so failures are counted before it is compared.
-    #[default]
-    Chosen,
-    /// `generated`: random, 128 bits at least; it is compared whatever others try.
-    Generated,
 }
 
 /// An absent section is read as one without keys: all have defaults.
@@ -336,63 +286,4 @@ fn report_plain_urls(
     } else if base_url.is_none() && name.is_some_and(|name| name.as_str().starts_with("http://")) {
         section.problem("name", message);
     }
-}
-
-impl ClientSettings {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let client_id = section.required("client-id", |section, key| {
-            section.checked(key, str::parse::<ClientId>)
-        });
-        let client_secret = section.required("client-secret", Section::secret);
-        let secret_kind = section.choice("secret-kind", SecretKind::named);
-        let scopes = section.words("scopes", Scope::from_word);
-        let scope = scopes.and_then(|scopes| all_of(section, &scopes));
-        let audiences = section.texts("audiences", str::parse::<Audience>);
-        let grant_types = section.texts("grant-types", check_grant_type);
-        let token_life = section.seconds("token-life-seconds");
-        report_weak_secret(section, client_secret.as_ref(), secret_kind);
-        Some(Self {
-            client_id: client_id?,
-            client_secret: client_secret?,
-            secret_kind: secret_kind?,
-            scope: scope?,
-            audiences: audiences?,
-            grant_types: grant_types?.into_iter().collect(),
-            token_life,
-        })
-    }
-}
-
-/// One digest protects only a secret that cannot be guessed.
-fn report_weak_secret(section: &Section<'_>, secret: Option<&Secret>, kind: Option<SecretKind>) {
-    let is_short = secret.is_some_and(|secret| secret.expose().len() < MIN_GENERATED_BYTES);
-    if is_short && kind == Some(SecretKind::Generated) {
-        let message = format!(
-            "is `generated`, but the secret has fewer than {MIN_GENERATED_BYTES} characters"
-        );
-        section.problem("secret-kind", message);
-    }
-}
-
-impl SecretKind {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "chosen" => Some(Self::Chosen),
-            "generated" => Some(Self::Generated),
-            _ => None,
-        }
-    }
-}
-
-fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
-    GrantType::named(text).ok_or("must be `client_credentials`")
-}
-
-/// The scopes of a list as one; a problem when they are too long together.
-fn all_of(section: &Section<'_>, scopes: &[Scope]) -> Option<Scope> {
-    let all = Scope::from_words(scopes.iter().map(Scope::as_str));
-    if let Err(error) = &all {
-        section.problem("scopes", error.to_string());
-    }
-    all.ok()
 }

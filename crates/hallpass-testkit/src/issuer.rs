@@ -246,6 +246,7 @@ fn client(
     Ok(ClientSettings {
         client_id: id.parse()?,
         client_secret: Secret::new(secret),
+        previous_secret: None,
         secret_kind: SecretKind::Chosen,
         scope: scopes.parse()?,
         audiences: vec![audience.parse()?],

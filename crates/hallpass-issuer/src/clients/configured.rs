@@ -5,13 +5,17 @@ use aws_lc_rs::hmac;
 use crate::clients::registration::Registration;
 use crate::clients::secret::{Candidate, LiveSecret};
 use crate::error::Error;
-use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
+use crate::settings::IssuerSettings;
+use crate::settings::client::{ClientSettings, SecretKind};
 use hallpass_config::Secret;
+
+const TOO_SHORT: &str =
+    "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen";
 
 /// The registrations of the clients in the settings. Costs some microseconds a client, whatever kind its secret is.
 ///
 /// # Errors
-/// [`Error::Registration`] for a secret called generated that is too short.
+/// [`Error::Registration`] for a secret that is empty, or called generated and too short.
 pub(crate) fn registrations(
     settings: &IssuerSettings,
     process_key: &hmac::Key,
@@ -32,18 +36,23 @@ pub(crate) fn registrations(
 }
 
 fn secrets(client: &ClientSettings, process_key: &hmac::Key) -> Result<Vec<LiveSecret>, Error> {
-    let live = |secret: &Secret| {
-        match client.secret_kind {
-        SecretKind::Generated => {
-            LiveSecret::generated(secret.expose()).ok_or_else(|| Error::Registration {
-                client_id: client.client_id.to_string(),
-                problem: "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen".into(),
-            })
-        }
-        SecretKind::Chosen => {
-            Ok(LiveSecret::chosen(&Candidate::new(secret.expose(), process_key)))
-        }
-    }
+    let problem = |problem: &str| Error::Registration {
+        client_id: client.client_id.to_string(),
+        problem: problem.to_owned(),
     };
-    Ok(vec![live(&client.client_secret)?])
+    let live = |secret: &Secret| match client.secret_kind {
+        _ if secret.expose().is_empty() => Err(problem("a secret must not be empty")),
+        SecretKind::Generated => {
+            LiveSecret::generated(secret.expose()).ok_or_else(|| problem(TOO_SHORT))
+        }
+        SecretKind::Chosen => Ok(LiveSecret::chosen(&Candidate::new(
+            secret.expose(),
+            process_key,
+        ))),
+    };
+    let mut secrets = vec![live(&client.client_secret)?];
+    if let Some(previous) = &client.previous_secret {
+        secrets.push(live(&previous.secret)?.until(Some(previous.until)));
+    }
+    Ok(secrets)
 }

@@ -18,6 +18,16 @@ pub(crate) struct Registration {
     pub(crate) secrets: Vec<LiveSecret>,
 }
 
+/// A client id of RFC 6749 appendix A.1: printable ASCII, the space included.
+///
+/// # Errors
+/// What it must be.
+pub(crate) fn check_client_id(text: &str) -> Result<ClientId, &'static str> {
+    let is_printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+    let id = text.parse().ok().filter(|_| is_printable);
+    id.ok_or("must be 1 to 512 printable ASCII characters (RFC 6749 appendix A.1)")
+}
+
 /// A grant (RFC 6749 section 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -76,6 +86,32 @@ impl FromIterator<GrantType> for GrantTypes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_id_is_printable_ascii_as_the_grammar_has_it() {
+        for good in [
+            "a",
+            " ",
+            "~",
+            "order service",
+            "https://a.example/x?y=%20",
+            "a:b",
+            &"x".repeat(512),
+        ] {
+            assert!(check_client_id(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "caf\u{e9}",
+            "服务",
+            "a\tb",
+            "a\u{7f}",
+            "a\u{a0}b",
+            &"x".repeat(513),
+        ] {
+            assert!(check_client_id(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_set_holds_what_was_put_in_and_names_read_back() {

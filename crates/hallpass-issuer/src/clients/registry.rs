@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
-use crate::clients::registration::{GrantType, GrantTypes, Registration};
+use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
 use crate::error::Error;
 
@@ -156,6 +156,8 @@ impl Client {
             client_id: client_id.to_string(),
             problem,
         };
+        check_client_id(client_id.as_str())
+            .map_err(|what| problem(format!("client id: {what}")))?;
         if token_life.as_secs() == 0 || token_life > MAX_TOKEN_LIFE {
             return Err(problem(
                 "token life: at least a second, at most a day".into(),

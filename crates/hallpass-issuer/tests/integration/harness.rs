@@ -153,6 +153,7 @@ pub(crate) fn client(
     ClientSettings {
         client_id: id.parse().unwrap(),
         client_secret: Secret::new(secret),
+        previous_secret: None,
         secret_kind: SecretKind::Chosen,
         scope: Scope::from_words(scopes.iter().copied()).unwrap(),
         audiences: audiences.collect(),

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hallpass_config::Secret;
 use hallpass_issuer::{Error, IssuerServer};
-use hallpass_issuer::{IssuerSettings, SecretKind};
+use hallpass_issuer::{IssuerSettings, PreviousSecret, SecretKind};
+use hallpass_token::UnixTime;
 
-use crate::harness::{Harness, SECRET, client, settings, test_clock};
+use crate::harness::{Harness, NOW, SECRET, client, settings, test_clock};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -41,6 +43,37 @@ async fn a_reload_swaps_clients_between_two_requests_and_an_unusable_one_changes
 }
 
 #[tokio::test]
+async fn a_secret_is_changed_without_a_gap_and_the_old_one_ends_at_its_moment() {
+    const OTHER: &str = "hallpass_IAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+    for (old, new) in [(SECRET, OTHER), ("old and chosen", "new and chosen")] {
+        let harness = Harness::with(|settings| {
+            settings.clients = vec![client("c", old, &[], &["service-system"])];
+        })
+        .await;
+        assert_eq!(harness.ask_as("c", old, GRANT).await.status, 200);
+        assert_eq!(harness.ask_as("c", new, GRANT).await.status, 401);
+        let mut changed = harness.settings.clone();
+        changed.clients = vec![client("c", new, &[], &["service-system"])];
+        changed.clients[0].previous_secret = Some(PreviousSecret {
+            secret: Secret::new(old),
+            until: UnixTime::from_secs(NOW + 3_600),
+        });
+        harness.issuer.apply(&changed).await.unwrap();
+        harness.clock.advance(Duration::from_secs(3_599));
+        for secret in [old, new] {
+            assert_eq!(
+                harness.ask_as("c", secret, GRANT).await.status,
+                200,
+                "{secret}"
+            );
+        }
+        harness.clock.advance(Duration::from_secs(1));
+        assert_eq!(harness.ask_as("c", old, GRANT).await.status, 401);
+        assert_eq!(harness.ask_as("c", new, GRANT).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn no_request_fails_while_clients_are_swapped() {
     let harness = Harness::start().await;
     let mut other = harness.settings.clone();
@@ -68,7 +101,15 @@ async fn registrations_that_cannot_be_used_stop_the_start_and_name_the_client() 
     long.token_life = Some(Duration::from_secs(8 * 24 * 3_600));
     let mut weak = client("weak", "too short for 128 bits", &[], &["a"]);
     weak.secret_kind = SecretKind::Generated;
-    for bad in [life, long, weak] {
+    let mut old = client("old", SECRET, &[], &["a"]);
+    old.secret_kind = SecretKind::Generated;
+    old.previous_secret = Some(PreviousSecret {
+        secret: Secret::new("short"),
+        until: UnixTime::from_secs(NOW),
+    });
+    let id = client("caf\u{e9}", SECRET, &[], &["a"]);
+    let empty = client("empty", "", &[], &["a"]);
+    for bad in [life, long, weak, old, id, empty] {
         let folder = tempfile::tempdir().unwrap();
         let id = bad.client_id.clone();
         let settings = IssuerSettings {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_config::{Loader, Problems};
 use hallpass_issuer::{IssuerSettings, SecretKind};
 use hallpass_tls::ClientAuth;
-use hallpass_token::Algorithm;
+use hallpass_token::{Algorithm, UnixTime};
 
 fn everything() -> IssuerSettings {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/issuer.yaml");
@@ -79,12 +79,74 @@ hallpass:
             "3:11: issuer.name: must be an https URL, or http to a loopback address",
             "4:15: issuer.base-url: must not hold a user name or password",
             "7:22: issuer.clients[1].client-id: is the same as in an entry before",
-            "7:56: issuer.clients[1].secret-kind: is `generated`, but the secret has fewer than 32 characters",
+            "7:56: issuer.clients[1].secret-kind: is `generated`, but a secret has fewer than 32 characters",
             "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials`",
             "8:9: issuer.clients[2].client-id: is required",
             "8:9: issuer.clients[2].client-secret: is required",
         ]
     );
+}
+
+#[test]
+fn a_client_has_a_previous_secret_with_an_end_or_none() {
+    let one = |keys: &str| {
+        format!(
+            "hallpass: {{ issuer: {{ clients: [{{ client-id: a, client-secret: x, {keys} }}] }} }}"
+        )
+    };
+    let until = "previous-client-secret-until: 2027-01-15T08:00:00Z";
+    let read = load(&one(&format!("previous-client-secret: old, {until}")));
+    let previous = read.clients[0].previous_secret.clone().unwrap();
+    assert_eq!(previous.secret.expose(), "old");
+    assert_eq!(previous.until, UnixTime::from_secs(1_800_000_000));
+    assert!(load(&one("")).clients[0].previous_secret.is_none());
+    for (keys, problem) in [
+        (
+            "previous-client-secret: old",
+            "is required with a previous secret",
+        ),
+        (until, "is the end of no secret"),
+        (
+            "previous-client-secret: old, previous-client-secret-until: tomorrow",
+            "must be a moment in UTC",
+        ),
+    ] {
+        let found = problems(&one(keys));
+        assert!(
+            found.len() == 1
+                && found[0].contains("previous-client-secret-until")
+                && found[0].contains(problem),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_id_outside_the_grammar_is_a_problem() {
+    for id in ["caf\u{e9}", "服务", "'a\u{a0}b'"] {
+        let text = format!(
+            "hallpass: {{ issuer: {{ clients: [{{ client-id: {id}, client-secret: x }}] }} }}"
+        );
+        let found = problems(&text);
+        assert!(
+            found.len() == 1 && found[0].contains("RFC 6749 appendix A.1"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn scopes_are_words_or_a_list_and_nothing_else() {
+    for scopes in ["read write", "'write, read'", "[read, write]"] {
+        let text = format!(
+            "hallpass: {{ issuer: {{ clients: [{{ client-id: a, client-secret: x, scopes: {scopes} }}] }} }}"
+        );
+        assert_eq!(
+            load(&text).clients[0].scope.as_str(),
+            "read write",
+            "{scopes}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crate::clients::configured;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::ClientMetrics;
 use crate::clients::secret::process_key;
-use crate::settings::{ClientSettings, IssuerSettings, SecretKind};
+use crate::settings::IssuerSettings;
+use crate::settings::client::{ClientSettings, SecretKind};
 
 const GENERATED: &str = "hallpass_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const START: Duration = Duration::from_secs(1_000);
@@ -24,6 +25,7 @@ impl Gate {
         let client = |id: String, secret: &str| ClientSettings {
             client_id: id.parse().unwrap(),
             client_secret: Secret::new(secret),
+            previous_secret: None,
             secret_kind: SecretKind::Chosen,
             scope: Scope::empty(),
             audiences: vec!["a".parse().unwrap()],
