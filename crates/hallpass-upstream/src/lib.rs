@@ -62,7 +62,9 @@ pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
-pub use settings::{BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings};
+pub use settings::{
+    BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings, TransportSettings,
+};
 pub use target::Target;
 pub use transport::{
     CarriesNoSecret, HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind,

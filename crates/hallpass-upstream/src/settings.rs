@@ -3,6 +3,7 @@
 mod breaker;
 mod retry;
 mod tls;
+mod transport;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::discovery::{DEFAULT_OUTAGE_MEMORY, Instance, Instances, StaticDiscove
 pub use breaker::BreakerSettings;
 pub use retry::RetrySettings;
 pub use tls::TlsSettings;
+pub use transport::TransportSettings;
 
 const KEYS: &[Key] = &[
     Key::new(

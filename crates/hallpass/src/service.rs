@@ -113,8 +113,8 @@ impl Hallpass {
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
     /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
-    /// `tls.dangerous-plain-http`, and `service.tls` as a whole (to have it or not) need a restart: a change is named in the
-    /// log and has no effect.
+    /// `tls.dangerous-plain-http`, `transport`, and `service.tls` as a whole (to have it or not) need a restart: a change is
+    /// named in the log and has no effect.
     ///
     /// # Errors
     /// [`Error::NeedsRestart`] when `service.name` has changed, or the error of the first part that cannot use its
@@ -264,5 +264,9 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
     if settings.tls.dangerous_plain_http != current.tls.dangerous_plain_http {
         tracing::warn!("`tls.dangerous-plain-http` has changed: it needs a restart");
         settings.tls.dangerous_plain_http = current.tls.dangerous_plain_http;
+    }
+    if settings.transport != current.transport {
+        tracing::warn!("the section `transport` has changed: it needs a restart");
+        settings.transport = current.transport.clone();
     }
 }

@@ -11,7 +11,7 @@ use hallpass_feign::FeignSettings;
 use hallpass_resource::SecuritySettings;
 #[cfg(feature = "resource")]
 use hallpass_token::Audience;
-use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings};
+use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings, TransportSettings};
 
 pub use service::ServiceSettings;
 
@@ -55,6 +55,8 @@ pub struct Settings {
     pub discovery: DiscoverySettings,
     /// `tls`: how connections to others are protected.
     pub tls: TlsSettings,
+    /// `transport`: the connections that all parts share.
+    pub transport: TransportSettings,
 }
 
 impl Configuration for Settings {
@@ -68,6 +70,7 @@ impl Configuration for Settings {
             &FeignSettings::keys(),
             &DiscoverySettings::keys(),
             &TlsSettings::keys(),
+            &TransportSettings::keys(),
             &ELSEWHERE,
         ]
         .concat()
@@ -88,6 +91,7 @@ impl Configuration for Settings {
         let feign = FeignSettings::read(root);
         let discovery = DiscoverySettings::read(root);
         let tls = TlsSettings::read(root);
+        let transport = TransportSettings::read(root);
         let settings = Self {
             service: service?,
             internal_token: internal_token?,
@@ -97,6 +101,7 @@ impl Configuration for Settings {
             feign: feign?,
             discovery: discovery?,
             tls: tls?,
+            transport: transport?,
         };
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));

@@ -37,6 +37,9 @@ pub enum TransportErrorKind {
     /// TLS settings that cannot be used.
     #[error("the TLS settings cannot be used")]
     Tls,
+    /// A connection that was open already was closed before the request went out. Nothing was sent.
+    #[error("the connection was closed before the request was sent")]
+    Closed,
     /// The connection ended before the response did; the request may have been carried out.
     #[error("the connection broke before the response was complete")]
     Broken,
@@ -69,6 +72,7 @@ impl TransportError {
         match self.kind {
             TransportErrorKind::Connect
             | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::Closed
             | TransportErrorKind::PlainHttp
             | TransportErrorKind::Tls
             | TransportErrorKind::Request => true,
@@ -82,6 +86,7 @@ impl TransportError {
         match self.kind {
             TransportErrorKind::Connect
             | TransportErrorKind::ConnectTimeout
+            | TransportErrorKind::Closed
             | TransportErrorKind::Broken => true,
             TransportErrorKind::PlainHttp
             | TransportErrorKind::Tls
@@ -110,13 +115,7 @@ impl TransportError {
                 TransportErrorKind::Connect
             }
         } else {
-            match find::<hyper::Error>(&error) {
-                Some(cause) if cause.is_parse() || cause.is_parse_too_large() => {
-                    TransportErrorKind::Protocol
-                }
-                Some(_) => TransportErrorKind::Broken,
-                None => TransportErrorKind::Request,
-            }
+            find::<hyper::Error>(&error).map_or(TransportErrorKind::Request, kind_of)
         };
         Self::new(kind, error)
     }
@@ -170,4 +169,38 @@ fn find<'a, E: std::error::Error + 'static>(
 ) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref())
+}
+
+/// What became of a request on a connection that was there.
+fn kind_of(error: &hyper::Error) -> TransportErrorKind {
+    if error.is_parse() || error.is_parse_too_large() {
+        TransportErrorKind::Protocol
+    } else if error.is_canceled() {
+        // It was still waiting for its turn.
+        TransportErrorKind::Closed
+    } else {
+        TransportErrorKind::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::rt::TokioIo;
+
+    use super::*;
+    use crate::body::Body;
+
+    #[tokio::test]
+    async fn a_request_that_met_a_closed_connection_was_never_sent() {
+        let (here, _there) = tokio::io::duplex(1024);
+        let io = TokioIo::new(here);
+        let (mut sender, connection) = hyper::client::conn::http1::handshake::<_, Body>(io)
+            .await
+            .unwrap();
+        drop(connection);
+        let error = sender.send_request(http::Request::new(Body::empty()));
+        let kind = kind_of(&error.await.unwrap_err());
+        assert_eq!(kind, TransportErrorKind::Closed);
+        assert!(TransportError::new(kind, "test").is_unsent());
+    }
 }

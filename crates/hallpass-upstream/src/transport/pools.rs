@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 
 use super::connector::Connector;
+use super::keep_alive::ByLimit;
 use crate::body::Body;
 
 const MAX_RESPONSE_HEADERS: usize = 128;
@@ -48,9 +49,9 @@ pub(super) struct Pools {
 pub(super) struct Current {
     config: Arc<ClientConfig>,
     /// For what may be secret.
-    pub(super) guarded: HttpClient,
+    pub(super) guarded: ByLimit<HttpClient>,
     /// For what says that it is not.
-    pub(super) open: HttpClient,
+    pub(super) open: ByLimit<HttpClient>,
 }
 
 impl Pools {
@@ -101,13 +102,16 @@ impl Tls {
 impl Current {
     fn new(settings: &PoolSettings, config: Arc<ClientConfig>) -> Self {
         let client = |connector: Connector| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(settings.idle_timeout)
-                .pool_max_idle_per_host(settings.max_idle_per_host)
-                .http1_max_headers(MAX_RESPONSE_HEADERS)
-                .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
-                .build(HttpsConnector::from((connector, Arc::clone(&config))))
+            let connector = HttpsConnector::from((connector, Arc::clone(&config)));
+            ByLimit::new(settings.idle_timeout, |idle_timeout| {
+                Client::builder(TokioExecutor::new())
+                    .pool_timer(TokioTimer::new())
+                    .pool_idle_timeout(idle_timeout)
+                    .pool_max_idle_per_host(settings.max_idle_per_host)
+                    .http1_max_headers(MAX_RESPONSE_HEADERS)
+                    .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+                    .build(connector.clone())
+            })
         };
         let open = client(settings.connector.clone().plain_http_anywhere());
         let guarded = if settings.plain_http {

@@ -4,8 +4,12 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::resolver::tests::{Reply, Scripted};
 
-/// Answers every request with 200 and counts connections.
 async fn server() -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+    server_that_says("").await
+}
+
+/// Answers every request with 200 and this header, and counts connections.
+async fn server_that_says(header: &'static str) -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let connections = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -16,8 +20,8 @@ async fn server() -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
                 while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {
-                    let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-                    stream.write_all(response).await.unwrap();
+                    let response = format!("HTTP/1.1 200 OK\r\n{header}content-length: 0\r\n\r\n");
+                    stream.write_all(response.as_bytes()).await.unwrap();
                 }
             });
         }
@@ -108,4 +112,50 @@ async fn the_dangerous_setting_lets_everything_leave() {
     let value = "Bearer x".parse().unwrap();
     request.headers_mut().insert("authorization", value);
     assert_eq!(send(&transport, request).await, OK);
+}
+
+/// How many connections two further requests take, this long after the first one and after each other.
+async fn connections_after(header: &'static str, idle_timeout: Duration, pause: Duration) -> usize {
+    let (port, connections) = server_that_says(header).await;
+    let transport = HttpTransport::builder()
+        .idle_timeout(idle_timeout)
+        .build()
+        .unwrap();
+    let request = || get(format!("http://127.0.0.1:{port}/"));
+    assert_eq!(send(&transport, request()).await, OK);
+    let before = connections.load(std::sync::atomic::Ordering::Relaxed);
+    for _ in 0..2 {
+        // The connection goes back to the pool in a task of its own.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::pause();
+        tokio::time::advance(pause).await;
+        tokio::time::resume();
+        assert_eq!(send(&transport, request()).await, OK);
+    }
+    connections.load(std::sync::atomic::Ordering::Relaxed) - before
+}
+
+#[tokio::test]
+async fn an_unused_connection_is_closed_before_the_server_does() {
+    let (long, pause) = (Duration::from_secs(60), Duration::from_millis(4_500));
+    assert_eq!(connections_after("", long, pause).await, 0);
+    let announced = "Keep-Alive: timeout=5\r\n";
+    // After the first response nothing is kept that the server may be closing.
+    assert_eq!(connections_after(announced, long, pause).await, 2);
+    let longer = "Keep-Alive: timeout=20\r\n";
+    assert_eq!(connections_after(longer, long, pause).await, 1);
+}
+
+#[tokio::test]
+async fn by_default_a_connection_is_kept_for_less_than_five_seconds() {
+    let pause = Duration::from_millis(4_500);
+    assert_eq!(connections_after("", DEFAULT_IDLE_TIMEOUT, pause).await, 2);
+}
+
+#[tokio::test]
+async fn a_limit_without_end_is_no_panic() {
+    let forever = Duration::MAX;
+    assert_eq!(connections_after("", forever, Duration::ZERO).await, 0);
 }

@@ -59,8 +59,8 @@ impl HallpassBuilder<'_> {
         self
     }
 
-    /// Another transport: with a private certificate authority, or with a client certificate. The section `tls` then
-    /// counts for nothing; `service.tls` still does.
+    /// Another transport: with a private certificate authority, or with a client certificate. The sections `tls` and
+    /// `transport` then count for nothing; `service.tls` still does.
     pub fn transport(mut self, transport: HttpTransport) -> Self {
         self.transport = Some(transport);
         self

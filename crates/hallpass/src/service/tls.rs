@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hallpass_clock::Clock;
 use hallpass_tls::{ClientTls, ServerTls, TlsError, TlsMetrics};
-use hallpass_upstream::{HttpTransport, TlsSettings};
+use hallpass_upstream::HttpTransport;
 
 use crate::{Error, Settings};
 
@@ -31,7 +31,7 @@ impl ServiceTls {
             None => {
                 let tls = ClientTls::load(&settings.tls.client, Arc::clone(clock), &metrics);
                 let tls = tls.map_err(of_outgoing)?;
-                (connect_by(&settings.tls, tls.clone())?, Some(tls))
+                (connect_by(settings, tls.clone())?, Some(tls))
             }
         };
         let listener = match &settings.service.tls {
@@ -80,15 +80,17 @@ impl ServiceTls {
     }
 }
 
-fn connect_by(settings: &TlsSettings, tls: ClientTls) -> Result<HttpTransport, Error> {
-    if settings.dangerous_plain_http {
+fn connect_by(settings: &Settings, tls: ClientTls) -> Result<HttpTransport, Error> {
+    let plain_http = settings.tls.dangerous_plain_http;
+    if plain_http {
         tracing::warn!(
             "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
         );
     }
     let transport = HttpTransport::builder()
         .followed_tls(tls)
-        .dangerous_plain_http(settings.dangerous_plain_http);
+        .dangerous_plain_http(plain_http)
+        .idle_timeout(settings.transport.pool_idle);
     Ok(transport.build()?)
 }
 
