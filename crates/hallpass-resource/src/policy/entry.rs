@@ -51,6 +51,14 @@ impl Entry {
         self.pattern.matches_reading(path, Reading::Decoded)
     }
 
+    /// Whether this rule, which names the `prefix` of a nest, says as much about the rest of a path as `relative`, which
+    /// does not: then its author tells both apart, and `relative` is about other paths.
+    pub(super) fn says_below(&self, prefix: usize, relative: &Self) -> bool {
+        self.pattern
+            .specificity_below(prefix)
+            .is_some_and(|own| own <= relative.pattern.specificity())
+    }
+
     /// Says once that the rule is for the path without the prefix that a nest has taken away: its author cannot have
     /// meant it so, as paths are judged with that prefix. It closes nevertheless.
     pub(super) fn warn_of_nest(&self, path: &RequestPath<'_>) {

@@ -126,10 +126,12 @@ impl PathPattern {
             .collect()
     }
 
-    /// Whether the pattern says something about each of the first `count` segments: it is no pattern for the end only.
-    pub(super) fn names_first(&self, count: usize) -> bool {
+    /// The specificity of what comes after the first `count` segments; `None` if the pattern does not say something about
+    /// each of these.
+    pub(super) fn specificity_below(&self, count: usize) -> Option<Vec<u8>> {
         let named = |it: &&Segment| matches!(it, Segment::Literal { .. } | Segment::One);
-        self.segments.iter().take_while(named).count() >= count
+        let names_them = self.segments.iter().take_while(named).count() >= count;
+        names_them.then(|| self.specificity().split_off(count))
     }
 
     /// Whether both match exactly the same paths (names of segments do not count).

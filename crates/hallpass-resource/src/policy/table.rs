@@ -151,27 +151,29 @@ impl Policy {
         path: &RequestPath<'_>,
     ) -> Result<Access<'_>, PathFault> {
         let mut access = Access::new(self.mode, &self.no_rule);
-        let mut is_below_nest = false;
         for table in &self.tables {
-            if let Some(found) = table.find_one(method, path.whole())? {
+            let whole = table.find_one(method, path.whole())?;
+            if let Some(found) = whole {
                 access.add(found);
-                is_below_nest |= found.pattern.names_first(path.prefix_segments());
             }
-        }
-        for table in &self.tables {
             // What a service behind would do that reads allowed escapes as structure must be allowed too.
             if path.whole().loosest().is_some()
                 && let Some(found) = table.find(method, path.whole(), Reading::Loosest)
             {
                 access.add(found);
             }
-            if !is_below_nest
-                && let Some(rest) = path.below_nest()
-                && let Some(found) = table.find_one(method, rest)?
-                && !found.is_for_path(path.whole())
-            {
-                found.warn_of_nest(path);
-                access.add(found);
+            let Some(rest) = path.below_nest() else {
+                continue;
+            };
+            let loosest = rest
+                .loosest()
+                .and_then(|_| table.find(method, rest, Reading::Loosest));
+            for found in table.find_one(method, rest)?.into_iter().chain(loosest) {
+                let is_said = whole.is_some_and(|it| it.says_below(path.prefix_segments(), found));
+                if !is_said && !found.is_for_path(path.whole()) {
+                    found.warn_of_nest(path);
+                    access.add(found);
+                }
             }
         }
         Ok(access)

@@ -185,3 +185,43 @@ async fn a_path_that_was_rewritten_after_routing_is_refused() {
     let response = get(address, "/open/x", None).await;
     assert_eq!(response.refusal(), (400, "ambiguous_path".to_owned()));
 }
+
+#[tokio::test]
+async fn a_rule_without_the_prefix_closes_also_beside_a_rule_that_names_the_prefix() {
+    let forge = Forge::new("internal", &test_clock());
+    for wide in ["/**", "/api/**", "/{nest}/**", "/api/{any}/**"] {
+        let server = server(
+            &forge,
+            &[
+                (wide, Rule::Authenticated),
+                ("/internal/**", internal_only()),
+            ],
+        );
+        let address = serve(Router::new().nest("/api", inner().layer(server.layer()))).await;
+        let user = forge.user("internal-service");
+        let response = get(address, "/api/internal/jobs", Some(&user)).await;
+        assert_eq!(response.status, 403, "beside {wide}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_names_the_prefix_and_says_as_much_stands_for_itself() {
+    let forge = Forge::new("internal", &test_clock());
+    for own in [
+        "/api/internal/**",
+        "/api/internal/{job}",
+        "/api/internal/jobs",
+    ] {
+        let server = server(
+            &forge,
+            &[
+                (own, Rule::Authenticated),
+                ("/internal/**", internal_only()),
+            ],
+        );
+        let address = serve(Router::new().nest("/api", inner().layer(server.layer()))).await;
+        let user = forge.user("internal-service");
+        let response = get(address, "/api/internal/jobs", Some(&user)).await;
+        assert_eq!(response.body, "ran", "beside {own}");
+    }
+}
