@@ -80,7 +80,7 @@ impl Reader<'_> {
         all_read.then(|| self.merge(whole, parts))
     }
 
-    /// Merges the documents that count. A document of a profile goes over those without one in its source.
+    /// Merges the documents that count: a later one goes over an earlier one, as in Spring.
     fn merge(self, whole: Place, parts: Vec<Part>) -> Read {
         let properties: Vec<_> = parts.iter().map(|part| &part.properties).collect();
         let mut read = Read {
