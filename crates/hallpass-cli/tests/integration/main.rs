@@ -12,6 +12,8 @@ mod jws_verify;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod stop;
 mod token_inspect;
 #[cfg(test)]
