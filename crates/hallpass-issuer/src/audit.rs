@@ -193,3 +193,38 @@ fn write(event: &AuditEvent) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    fn refused() -> AuditEvent {
+        AuditEvent {
+            at: UnixTime::from_secs(7),
+            source: None,
+            grant: "client_credentials",
+            decision: Decision::Refused {
+                refusal: Refusal::NotAForm,
+                caller: Caller::Unnamed,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_into_the_queue_is_counted_and_nobody_waits() {
+        let (audit, writer) = queue();
+        for _ in 0..QUEUE_EVENTS + 3 {
+            audit.record(refused());
+        }
+        let mut registry = Registry::default();
+        audit.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        assert!(text.contains("audit_dropped_total 3\n"), "{text}");
+        drop(writer);
+        audit.record(refused());
+        assert_eq!(audit.dropped.get(), 4, "and what comes after the writer");
+    }
+}

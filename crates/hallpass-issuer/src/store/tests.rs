@@ -162,6 +162,43 @@ async fn only_the_owner_can_read_a_new_store_and_its_key() {
     }
 }
 
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_sealing_key_that_others_can_read_is_named_in_the_log() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    Store::open(&path, None).await.unwrap().close().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    for (mode, warned) in [(0o600, false), (0o640, true), (0o604, true)] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.path().join("issuer.db.key"), permissions).unwrap();
+        log.0.lock().unwrap().clear();
+        Store::open(&path, None).await.unwrap().close().await;
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let is_named = said.contains("other users can read") && said.contains("issuer.db.key");
+        assert_eq!(is_named, warned, "{mode:o}: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_short_key_leaves_nothing_behind_and_no_private_key_stands_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
