@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::TlsError;
 use crate::files::Contents;
-use crate::followed::{Built, Followed, Source};
-use crate::key_pair::{ClockTime, KeyPair, add_authorities, library, refused};
-use crate::metrics::{Expiry, TlsMetrics};
+use crate::followed::{Built, Followed, Source, offer};
+use crate::key_pair::{KeyPair, add_authorities, library, provider_and_time, refused};
+use crate::metrics::TlsMetrics;
 use crate::settings::ClientTlsSettings;
 
 const CLIENT: &str = "client";
@@ -24,65 +23,16 @@ const SERVER_AUTHORITY: &str = "server_authority";
 /// The files are looked at every 5 seconds from the first [`config`](Self::config) in a tokio runtime on; what cannot be
 /// used changes nothing, is logged as an error, and is counted.
 ///
+/// Where the operating system has no authorities (a bare container) and no file names one, nobody is trusted, which a
+/// warning says: plain http to loopback still works.
+///
 /// **What it does not check**: revocation.
 #[derive(Clone)]
 pub struct ClientTls {
     followed: Arc<Followed<ClientTlsSettings>>,
 }
 
-impl ClientTls {
-    /// Reads the files; blocks the thread. Their expiry is shown among `metrics`.
-    ///
-    /// Where the operating system has no authorities (a bare container) and no file names one, nobody is trusted, which a
-    /// warning says: plain http to loopback still works.
-    ///
-    /// # Errors
-    /// [`TlsError`] when a file cannot be used. An expired certificate is an error line in the log only.
-    pub fn load(
-        settings: &ClientTlsSettings,
-        clock: Arc<dyn Clock>,
-        metrics: &TlsMetrics,
-    ) -> Result<Self, TlsError> {
-        let followed = Followed::load(settings.clone(), clock, metrics.clone())?;
-        Ok(Self {
-            followed: Arc::new(followed),
-        })
-    }
-
-    /// For a connection that begins now. It is another value, and not only an equal one, once something has changed: who
-    /// keeps connections must not use those that were made with another.
-    #[must_use]
-    pub fn config(&self) -> Arc<ClientConfig> {
-        self.followed.current()
-    }
-
-    /// Looks at the files at once. Blocks the thread for as long as they are read.
-    pub fn look(&self) {
-        self.followed.look();
-    }
-
-    /// Takes other settings for new connections. Blocks the thread for as long as files are read.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load); then nothing has changed.
-    pub fn apply(&self, settings: &ClientTlsSettings) -> Result<(), TlsError> {
-        self.followed.apply(settings)
-    }
-
-    /// Whether [`apply`](Self::apply) would take them now.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn check(&self, settings: &ClientTlsSettings) -> Result<(), TlsError> {
-        self.followed.check(settings)
-    }
-}
-
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").finish_non_exhaustive()
-    }
-}
+offer!(ClientTls, ClientTlsSettings, ClientConfig);
 
 impl Source for ClientTlsSettings {
     type Config = ClientConfig;
@@ -102,47 +52,27 @@ impl Source for ClientTlsSettings {
         clock: &Arc<dyn Clock>,
     ) -> Result<Built<ClientConfig>, TlsError> {
         let mut roots = RootCertStore::empty();
-        let mut expiries = Vec::new();
-        if let Some(path) = &self.ca_file {
-            let now = clock.now();
-            expiries.extend(add_authorities(
-                &mut roots,
-                path,
-                files,
-                SERVER_AUTHORITY,
-                now,
-            )?);
-        }
+        let authorities = match &self.ca_file {
+            Some(path) => add_authorities(&mut roots, path, files, SERVER_AUTHORITY, clock.now())?,
+            None => None,
+        };
         if self.system_roots {
             add_system_roots(&mut roots);
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let time = Arc::new(ClockTime(Arc::clone(clock)));
-        let builder = ClientConfig::builder_with_details(provider, time);
-        let builder = builder
+        let (provider, time) = provider_and_time(clock);
+        let builder = ClientConfig::builder_with_details(provider, time)
             .with_safe_default_protocol_versions()
-            .map_err(|error| library(&error))?;
-        let builder = builder.with_root_certificates(roots);
+            .map_err(|error| library(&error))?
+            .with_root_certificates(roots);
         let Some(settings) = &self.key_pair else {
-            return Ok(Built {
-                config: builder.with_no_client_auth(),
-                expiries,
-                own: None,
-            });
+            return Ok(Built::new(builder.with_no_client_auth(), authorities));
         };
         let pair = KeyPair::read(settings, files)?;
         let config = builder
             .with_client_auth_cert(pair.chain, pair.key)
             .map_err(|error| refused(settings, &error))?;
-        expiries.extend(pair.ends.map(|at| Expiry {
-            used_for: CLIENT,
-            at,
-        }));
-        Ok(Built {
-            config,
-            expiries,
-            own: pair.ends.map(|at| (settings.certificate_file.clone(), at)),
-        })
+        let built = Built::new(config, authorities);
+        Ok(built.with_own(CLIENT, &settings.certificate_file, pair.ends))
     }
 }
 

@@ -42,10 +42,33 @@ pub(crate) trait Source: Clone + PartialEq + Debug + Send + Sync + 'static {
 
 /// What a [`Source`] has made.
 pub(crate) struct Built<C> {
-    pub(crate) config: C,
-    pub(crate) expiries: Vec<Expiry>,
+    config: C,
+    expiries: Vec<Expiry>,
     /// The file of the own certificate, and when it ends.
-    pub(crate) own: Option<(PathBuf, SystemTime)>,
+    own: Option<(PathBuf, SystemTime)>,
+}
+
+impl<C> Built<C> {
+    /// Of authorities that end then.
+    pub(crate) fn new(config: C, authorities: Option<Expiry>) -> Self {
+        Self {
+            config,
+            expiries: authorities.into_iter().collect(),
+            own: None,
+        }
+    }
+
+    /// With a certificate of its own, used for that, from this file, which ends then.
+    pub(crate) fn with_own(
+        mut self,
+        used_for: &'static str,
+        file: &Path,
+        ends: Option<SystemTime>,
+    ) -> Self {
+        self.expiries.extend(ends.map(|at| Expiry { used_for, at }));
+        self.own = ends.map(|at| (file.to_owned(), at));
+        self
+    }
 }
 
 /// The config in use. It is replaced as a whole: a connection that has begun goes on with the one it began with.
@@ -199,6 +222,66 @@ impl<S: Source> Followed<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// What each direction offers of its [`Followed`]: `$name` is a newtype around it, `$settings` the [`Source`],
+/// `$config` what is made of it.
+///
+/// A macro, and not a generic type: then `Source` and all that it names would be public too.
+macro_rules! offer {
+    ($name:ident, $settings:ident, $config:ident) => {
+        impl $name {
+            /// Reads the files; blocks the thread. Their expiry is shown among `metrics`.
+            ///
+            /// # Errors
+            /// [`TlsError`] when one of them cannot be used. An expired certificate is an error line in the log only.
+            pub fn load(
+                settings: &$settings,
+                clock: Arc<dyn Clock>,
+                metrics: &TlsMetrics,
+            ) -> Result<Self, TlsError> {
+                let followed = Followed::load(settings.clone(), clock, metrics.clone())?;
+                Ok(Self {
+                    followed: Arc::new(followed),
+                })
+            }
+
+            /// For a connection that begins now. It is another value, and not only an equal one, once something has
+            /// changed: who keeps connections must not use those that were made with another.
+            #[must_use]
+            pub fn config(&self) -> Arc<$config> {
+                self.followed.current()
+            }
+
+            /// Looks at the files at once. Blocks the thread for as long as they are read.
+            pub fn look(&self) {
+                self.followed.look();
+            }
+
+            /// Takes other settings for new connections. Blocks the thread for as long as files are read.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load); then nothing has changed.
+            pub fn apply(&self, settings: &$settings) -> Result<(), TlsError> {
+                self.followed.apply(settings)
+            }
+
+            /// Whether [`apply`](Self::apply) would take them now.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load).
+            pub fn check(&self, settings: &$settings) -> Result<(), TlsError> {
+                self.followed.check(settings)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use offer;
 
 /// The task that looks at the files. When its runtime ends, the next use in another one starts a new one.
 struct Watching<S: Source>(Weak<Followed<S>>);

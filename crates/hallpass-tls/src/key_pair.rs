@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use hallpass_clock::Clock;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::{InconsistentKeys, RootCertStore, time_provider::TimeProvider};
 
@@ -67,9 +68,16 @@ pub(crate) fn add_authorities(
     Ok(at.map(|at| Expiry { used_for, at }))
 }
 
-/// The time by which the library judges peers' certificates.
+/// What both directions give to the library: the one provider, and the time by which it judges peers' certificates.
+pub(crate) fn provider_and_time(
+    clock: &Arc<dyn Clock>,
+) -> (Arc<CryptoProvider>, Arc<dyn TimeProvider>) {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    (provider, Arc::new(ClockTime(Arc::clone(clock))))
+}
+
 #[derive(Debug)]
-pub(crate) struct ClockTime(pub(crate) Arc<dyn Clock>);
+struct ClockTime(Arc<dyn Clock>);
 
 impl TimeProvider for ClockTime {
     fn current_time(&self) -> Option<UnixTime> {

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::error::TlsError;
 use crate::files::Contents;
-use crate::followed::{Built, Followed, Source};
-use crate::key_pair::{ClockTime, KeyPair, add_authorities, library, refused};
-use crate::metrics::{Expiry, TlsMetrics};
+use crate::followed::{Built, Followed, Source, offer};
+use crate::key_pair::{KeyPair, add_authorities, library, provider_and_time, refused};
+use crate::metrics::TlsMetrics;
 use crate::settings::{ClientAuth, ServerTlsSettings};
 
 const SERVER: &str = "server";
@@ -34,55 +33,7 @@ pub struct ServerTls {
     followed: Arc<Followed<ServerTlsSettings>>,
 }
 
-impl ServerTls {
-    /// Reads the files; blocks the thread. Their expiry is shown among `metrics`.
-    ///
-    /// # Errors
-    /// [`TlsError`] when one of them cannot be used. An expired certificate is an error line in the log only.
-    pub fn load(
-        settings: &ServerTlsSettings,
-        clock: Arc<dyn Clock>,
-        metrics: &TlsMetrics,
-    ) -> Result<Self, TlsError> {
-        let followed = Followed::load(settings.clone(), clock, metrics.clone())?;
-        Ok(Self {
-            followed: Arc::new(followed),
-        })
-    }
-
-    /// For a connection that begins now.
-    #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        self.followed.current()
-    }
-
-    /// Looks at the files at once. Blocks the thread for as long as they are read.
-    pub fn look(&self) {
-        self.followed.look();
-    }
-
-    /// Takes other settings for new connections. Blocks the thread for as long as files are read.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load); then nothing has changed.
-    pub fn apply(&self, settings: &ServerTlsSettings) -> Result<(), TlsError> {
-        self.followed.apply(settings)
-    }
-
-    /// Whether [`apply`](Self::apply) would take them now.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn check(&self, settings: &ServerTlsSettings) -> Result<(), TlsError> {
-        self.followed.check(settings)
-    }
-}
-
-impl fmt::Debug for ServerTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerTls").finish_non_exhaustive()
-    }
-}
+offer!(ServerTls, ServerTlsSettings, ServerConfig);
 
 impl Source for ServerTlsSettings {
     type Config = ServerConfig;
@@ -102,25 +53,17 @@ impl Source for ServerTlsSettings {
         clock: &Arc<dyn Clock>,
     ) -> Result<Built<ServerConfig>, TlsError> {
         let pair = KeyPair::read(&self.key_pair, files)?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let time = Arc::new(ClockTime(Arc::clone(clock)));
-        let builder = ServerConfig::builder_with_details(Arc::clone(&provider), time);
-        let builder = builder
+        let (provider, time) = provider_and_time(clock);
+        let builder = ServerConfig::builder_with_details(Arc::clone(&provider), time)
             .with_safe_default_protocol_versions()
             .map_err(|error| library(&error))?;
-        let mut expiries = Vec::new();
+        let mut authorities = None;
         let builder = match self.client_auth.ca_file() {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 let mut roots = RootCertStore::empty();
-                let now = clock.now();
-                expiries.extend(add_authorities(
-                    &mut roots,
-                    path,
-                    files,
-                    CLIENT_AUTHORITY,
-                    now,
-                )?);
+                authorities =
+                    add_authorities(&mut roots, path, files, CLIENT_AUTHORITY, clock.now())?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
                 let verifier = match self.client_auth {
@@ -138,18 +81,8 @@ impl Source for ServerTlsSettings {
         if self.client_auth.ca_file().is_some() {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
-        let own = pair
-            .ends
-            .map(|at| (self.key_pair.certificate_file.clone(), at));
-        expiries.extend(pair.ends.map(|at| Expiry {
-            used_for: SERVER,
-            at,
-        }));
-        Ok(Built {
-            config,
-            expiries,
-            own,
-        })
+        let built = Built::new(config, authorities);
+        Ok(built.with_own(SERVER, &self.key_pair.certificate_file, pair.ends))
     }
 }
 
