@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use crate::input;
 use crate::output::Failure;
 use crate::runtime;
+use crate::settings::CallerArguments;
 
 /// Longest wait for a key set from a URL, connecting included.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
@@ -20,10 +21,10 @@ const DOWNLOAD_LIMIT: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// A usage failure: no such file, no response, not a JWK set (an HTML page for instance).
-pub(crate) fn load(location: &OsStr) -> Result<JwkSet, Failure> {
+pub(crate) fn load(location: &OsStr, caller: &CallerArguments) -> Result<JwkSet, Failure> {
     let shown = location.to_string_lossy();
     let bytes = if shown.contains("://") {
-        download(&shown)?
+        download(&shown, caller)?
     } else {
         let input = input::read(Path::new(location), input::MAX_KEY_FILE_BYTES)?;
         if input.cut {
@@ -39,13 +40,13 @@ pub(crate) fn load(location: &OsStr) -> Result<JwkSet, Failure> {
 }
 
 /// Fetches the set; redirects are not followed.
-fn download(url: &str) -> Result<Vec<u8>, Failure> {
+fn download(url: &str, caller: &CallerArguments) -> Result<Vec<u8>, Failure> {
     // Keys decide which tokens are accepted, so they must not come over a connection that others can change.
     match url.parse::<EndpointUrl>() {
         Ok(EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_)) => {}
         Ok(EndpointUrl::LoadBalanced { .. }) => {
             return Err(Failure::usage(
-                "--jwks: lb:// needs a configuration; give the https URL",
+                "--jwks: services are not looked up for lb:// here; give the https URL",
             ));
         }
         Err(error) => return Err(Failure::usage(format_args!("--jwks {error}"))),
@@ -54,8 +55,9 @@ fn download(url: &str) -> Result<Vec<u8>, Failure> {
         .header(http::header::ACCEPT, "application/json")
         .body(Body::empty())
         .map_err(|error| Failure::usage(format_args!("--jwks: {error}")))?;
+    let transport = caller.transport()?;
     runtime::block_on(async {
-        match tokio::time::timeout(DOWNLOAD_LIMIT, fetch(request)).await {
+        match tokio::time::timeout(DOWNLOAD_LIMIT, fetch(transport, request)).await {
             Ok(outcome) => {
                 outcome.map_err(|reason| Failure::usage(format_args!("{url}: {reason}")))
             }
@@ -67,8 +69,7 @@ fn download(url: &str) -> Result<Vec<u8>, Failure> {
     })?
 }
 
-async fn fetch(request: http::Request<Body>) -> Result<Vec<u8>, String> {
-    let transport = HttpTransport::new().map_err(|error| error.to_string())?;
+async fn fetch(transport: HttpTransport, request: http::Request<Body>) -> Result<Vec<u8>, String> {
     let response = transport
         .oneshot(request)
         .await

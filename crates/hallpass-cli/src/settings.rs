@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hallpass::Settings;
 use hallpass::config::{Configuration, Key, Loaded, Loader, Section, detect_prefix};
+use hallpass::upstream::{HttpTransport, TlsSettings};
+use hallpass::{Hallpass, Settings};
 use hallpass_issuer::IssuerSettings;
 
 use crate::output::{self, Failure};
@@ -50,6 +51,16 @@ pub(crate) struct ConfigArguments {
     prefix: PrefixArgument,
 }
 
+/// The configuration of a command that calls an issuer, and what it says of the way there.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CallerArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// PEM: authorities that the issuer's certificate may come from, beside those of the operating system (`tls.ca-file`).
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
 /// The top-level key of a configuration.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PrefixArgument {
@@ -88,6 +99,31 @@ impl ConfigArguments {
     }
 }
 
+impl CallerArguments {
+    /// As [`ConfigArguments::loader`], and the options count.
+    pub(crate) fn loader(&self) -> Loader {
+        let loader = self.config.loader();
+        match &self.ca_file {
+            Some(file) => loader.flag("tls.ca-file", file.display().to_string()),
+            None => loader,
+        }
+    }
+
+    /// The way to an issuer, as the section `tls` says. No other section is read, so any service's file will do.
+    ///
+    /// # Errors
+    /// A usage failure: a file, or what it says of TLS, cannot be used.
+    pub(crate) fn transport(&self) -> Result<HttpTransport, Failure> {
+        let loaded: Loaded<TlsSettings> = self.loader().load_part().map_err(Failure::usage)?;
+        let settings = Settings {
+            tls: say_warnings(loaded).into_settings(),
+            ..Settings::default()
+        };
+        let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
+        Ok(hallpass.transport().clone())
+    }
+}
+
 impl PrefixArgument {
     /// Whether the command line gives it.
     pub(crate) const fn is_given(&self) -> bool {
@@ -113,11 +149,14 @@ impl PrefixArgument {
 /// # Errors
 /// A usage failure with a line for each problem.
 pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
-    let loaded: Loaded<Everything> = loader.load().map_err(Failure::usage)?;
+    Ok(say_warnings(loader.load().map_err(Failure::usage)?))
+}
+
+fn say_warnings<T>(loaded: Loaded<T>) -> Loaded<T> {
     for warning in loaded.warnings() {
         output::complain(&format!("warning: {warning}"));
     }
-    Ok(loaded)
+    loaded
 }
 
 /// The first known prefix that `file` has at its top.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::input;
 use crate::key_set;
 use crate::output::{self, Exit, Failure};
+use crate::settings::CallerArguments;
 
 /// Most bytes of one line of a batch; the result of a longer line is `line_too_long`.
 const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
@@ -20,11 +21,16 @@ const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 /// Checks the signature, the algorithm against the key, and the strictness of the header
 /// (`crit`, duplicate members). Claims are not checked.
 ///
+/// A key set at an https URL is fetched as the section `tls` of the configuration says: with a private authority
+/// (`--ca-file`), with a certificate of its own. No other section is read.
+///
 /// Alone: prints one JSON object (`valid`, `code`, `message`), exit 0 when valid and 65 when not.
 /// With `--batch`: reads lines `{"id", "jwks": {"keys": [...]}, "jws"}` from standard input and
 /// writes for each one line `{"id", "valid", "error"}` in the same order; exit 0.
 #[derive(Args, Debug)]
 pub(crate) struct JwsVerify {
+    #[command(flatten)]
+    caller: CallerArguments,
     /// The JWK set: a file, or an https URL (plain http on loopback only).
     #[arg(
         long,
@@ -81,7 +87,7 @@ impl JwsVerify {
         match (&self.jwks, &self.jws) {
             (Some(jwks), Some(jws)) => {
                 let input = input::read(jws, input::MAX_TOKEN_BYTES)?;
-                let keys = key_set::load(jwks)?;
+                let keys = key_set::load(jwks, &self.caller)?;
                 let verdict = check(input.trimmed_text(), &keys, algorithms);
                 verify_one(verdict)
             }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
-use crate::settings::{self, ConfigArguments};
+use crate::settings::{self, CallerArguments};
 
 /// Get a service token from the issuer
 ///
@@ -24,7 +24,7 @@ use crate::settings::{self, ConfigArguments};
 #[derive(Args, Debug)]
 pub(crate) struct TokenGet {
     #[command(flatten)]
-    config: ConfigArguments,
+    caller: CallerArguments,
     /// The token endpoint.
     #[arg(long, value_name = "URL")]
     token_url: Option<String>,
@@ -54,7 +54,7 @@ struct Output<'a> {
 
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let loader = self.config.loader();
+        let loader = self.caller.loader();
         let settings = settings::load(&self.flags(loader))?.into_settings().service;
         let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
         let audience = self.audience(&settings)?;

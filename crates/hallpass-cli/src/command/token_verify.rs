@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::input;
 use crate::key_set;
 use crate::output::{self, Exit, Failure};
+use crate::settings::CallerArguments;
 
 /// Check a token as a resource server would
 ///
@@ -21,11 +22,16 @@ use crate::output::{self, Exit, Failure};
 /// `exp` and `nbf`. One JSON object goes to standard output: `valid`, `code` (`ok`, or why not),
 /// `claims` (`null` unless valid), `message`. Not checked: revocation and scopes.
 ///
+/// A key set at an https URL is fetched as the section `tls` of the configuration says: with a private authority
+/// (`--ca-file`), with a certificate of its own. No other section is read.
+///
 /// Any argument that is not a known option is taken as the token, even with hyphens in front. Give
 /// a token from an untrusted source through standard input (`-`) or after `--`, so that it cannot be
 /// taken as an option.
 #[derive(Args, Debug)]
 pub(crate) struct TokenVerify {
+    #[command(flatten)]
+    caller: CallerArguments,
     /// The issuer's JWK set: a file, or an https URL (plain http on loopback only).
     #[arg(long, value_name = "FILE_OR_URL")]
     jwks: OsString,
@@ -64,7 +70,7 @@ struct Verdict {
 impl TokenVerify {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let unverified_token = self.unverified_token()?;
-        let keys = key_set::load(&self.jwks)?;
+        let keys = key_set::load(&self.jwks, &self.caller)?;
         let outcome = match unverified_token.as_deref() {
             Some(text) => token::verify(text, &keys, &self.policy(), self.now())
                 .map_err(|error| (error.code(), error.to_string())),

@@ -8,6 +8,8 @@ mod issuer_secrets;
 #[cfg(test)]
 mod issuer_tls;
 mod jws_verify;
+#[cfg(test)]
+mod private_authority;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod process;
