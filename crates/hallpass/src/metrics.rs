@@ -3,6 +3,7 @@
 use hallpass_client::ClientMetrics;
 #[cfg(feature = "feign")]
 use hallpass_feign::FeignMetrics;
+use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceMetrics;
 use hallpass_tls::TlsMetrics;
@@ -13,7 +14,7 @@ use prometheus_client::registry::Registry;
 use crate::reload::ReloadMetrics;
 
 /// Everything that one [`Hallpass`](crate::Hallpass) counts: tokens and identities of calls, calls, decisions about
-/// callers, reloads. Cheap to clone; clones show the same. `docs/metrics.md` lists every name and label.
+/// callers, connections, reloads. Cheap to clone; clones show the same. `docs/metrics.md` lists every name and label.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -36,6 +37,7 @@ pub struct Metrics {
     pub(crate) reloads: ReloadMetrics,
     pub(crate) plain_http: PlainHttpMetric,
     pub(crate) tls: TlsMetrics,
+    pub(crate) connections: ConnectionMetrics,
 }
 
 /// `hallpass_dangerous_plain_http`, a gauge: 1 while secrets may leave without TLS, else 0.
@@ -73,6 +75,8 @@ impl Metrics {
         self.plain_http.register(registry);
         self.tls
             .register(registry.sub_registry_with_prefix("hallpass"));
+        self.connections
+            .register(registry.sub_registry_with_prefix("hallpass_service"));
     }
 
     /// What they show now, as OpenMetrics text.

@@ -9,7 +9,7 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 #[cfg(feature = "feign")]
 use hallpass_feign::Feign;
-use hallpass_listen::HttpServer;
+use hallpass_listen::{ConnectionMetrics, HttpServer};
 #[cfg(feature = "resource")]
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
@@ -61,6 +61,7 @@ struct Shared {
     reloads: ReloadMetrics,
     plain_http: PlainHttpMetric,
     tls: ServiceTls,
+    connections: ConnectionMetrics,
 }
 
 /// What of the section `discovery` counts.
@@ -150,7 +151,8 @@ impl Hallpass {
         reloader.run(apply).await;
     }
 
-    /// A server for `listener`, with TLS as `service.tls` says. Give it limits and serve a router by it. Callers'
+    /// A server for `listener`, with TLS as `service.tls` says. Give it limits and serve a router by it. Its connections and
+    /// failed handshakes are counted among [`metrics`](Self::metrics), those of several listeners together. Callers'
     /// certificates are among the extensions of their requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).
     ///
     /// ```
@@ -167,7 +169,7 @@ impl Hallpass {
     /// # }
     /// ```
     pub fn http_server(&self, listener: TcpListener) -> HttpServer {
-        let server = HttpServer::new(listener);
+        let server = HttpServer::new(listener).metrics(self.shared.connections.clone());
         match self.shared.tls.listener() {
             Some(tls) => server.tls(tls.clone()),
             None => server,
@@ -186,6 +188,7 @@ impl Hallpass {
             reloads: self.shared.reloads.clone(),
             plain_http: self.shared.plain_http.clone(),
             tls: self.shared.tls.metrics().clone(),
+            connections: self.shared.connections.clone(),
         }
     }
 

@@ -5,15 +5,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
+use hallpass::Metrics;
 use hallpass::Settings;
 use hallpass::clock::SystemClock;
 use hallpass::config::{Configuration, Loader};
 use hallpass::listen::RunningServer;
 use hallpass::prelude::*;
-use hallpass::tls::{PeerCertificates, TestAuthority};
+use hallpass::tls::{ClientTls, ClientTlsSettings, PeerCertificates, TestAuthority, TlsMetrics};
+use hallpass::upstream::{Body, HttpTransport};
 use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 use crate::service::{BoxSystem, FeignSystem, System};
 
@@ -24,8 +27,14 @@ struct Estate {
     folder: TempDir,
     authority: TestAuthority,
     issuer: RunningIssuer,
-    callee: SocketAddr,
-    _callee: RunningServer,
+    callee: Callee,
+}
+
+/// The service that is called.
+struct Callee {
+    address: SocketAddr,
+    metrics: Metrics,
+    _running: RunningServer,
 }
 
 impl Estate {
@@ -53,13 +62,12 @@ hallpass:
         );
         let clock = Arc::new(SystemClock::new());
         let issuer = IssuerServer::start(&issuer, clock).await.unwrap();
-        let (callee, running) = serve(folder.path(), &issuer).await;
+        let callee = serve(folder.path(), &issuer).await;
         Self {
             folder,
             authority,
             issuer,
             callee,
-            _callee: running,
         }
     }
 
@@ -80,14 +88,14 @@ hallpass:
   discovery: {{ static: {{ service-system: ["https://{}"] }} }}
   internal-token: {{ client-id: order-service, client-secret: {SECRET}, scope: internal-service, token-url: "{}" }}
 "#,
-            self.callee,
+            self.callee.address,
             self.issuer.url("/oauth2/token"),
         )
     }
 }
 
 /// The callee: it fetches keys over TLS, and shows who called and whether by a certificate.
-async fn serve(folder: &Path, issuer: &RunningIssuer) -> (SocketAddr, RunningServer) {
+async fn serve(folder: &Path, issuer: &RunningIssuer) -> Callee {
     let settings: Settings = load(
         folder,
         &format!(
@@ -121,7 +129,11 @@ hallpass:
         .http_server(listener)
         .serve(move |_peer| router.clone())
         .unwrap();
-    (running.local_addr(), running)
+    Callee {
+        address: running.local_addr(),
+        metrics: hallpass.metrics(),
+        _running: running,
+    }
 }
 
 /// Settings in a file of `folder`, so that names of files are seen from there.
@@ -197,4 +209,48 @@ async fn a_service_takes_other_tls_files_while_it_runs_and_none_that_cannot_be_u
     let limit = std::time::Duration::from_secs(20);
     tokio::time::timeout(limit, served).await.unwrap();
     drop(estate.authority);
+}
+
+/// Asks the callee with what these files say; whether there was a response.
+async fn ask(estate: &Estate, client: &ClientTlsSettings) -> bool {
+    let clock = Arc::new(SystemClock::new());
+    let tls = ClientTls::load(client, clock, &TlsMetrics::default()).unwrap();
+    let transport = HttpTransport::builder().followed_tls(tls).build().unwrap();
+    let url = format!("https://{}/internal/report", estate.callee.address);
+    let request = http::Request::get(url).body(Body::empty()).unwrap();
+    transport.oneshot(request).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_service_counts_failed_handshakes_by_reason_as_the_issuer_does() {
+    let estate = Estate::start().await;
+    let failed = |reason: &str| {
+        let name = format!("hallpass_service_tls_handshakes_failed_total{{reason=\"{reason}\"}} ");
+        let text = estate.callee.metrics.text();
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.unwrap_or("0").to_owned()
+    };
+    let path = |name: &str| estate.folder.path().join(name);
+    let mut client = ClientTlsSettings {
+        ca_file: Some(path("ca.crt")),
+        ..ClientTlsSettings::default()
+    };
+    // A caller without a certificate, and one that does not trust the callee.
+    assert!(!ask(&estate, &client).await);
+    let stranger = TestAuthority::new("Another CA");
+    std::fs::write(path("another.crt"), stranger.pem()).unwrap();
+    client.ca_file = Some(path("another.crt"));
+    assert!(!ask(&estate, &client).await);
+    // The callee hears of it after the caller has given up.
+    let counted = async {
+        let mut looks = tokio::time::interval(std::time::Duration::from_millis(10));
+        while (failed("certificate"), failed("other")) != ("1".to_owned(), "1".to_owned()) {
+            looks.tick().await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(10);
+    let text = tokio::time::timeout(limit, counted).await;
+    assert!(text.is_ok(), "{}", estate.callee.metrics.text());
+    let text = estate.callee.metrics.text();
+    assert!(text.contains("\nhallpass_service_connections "), "{text}");
 }

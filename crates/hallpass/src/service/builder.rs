@@ -7,6 +7,7 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::{Clock, SystemClock};
 #[cfg(feature = "feign")]
 use hallpass_feign::{Feign, FinishedCall};
+use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
 use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
@@ -107,6 +108,7 @@ impl HallpassBuilder<'_> {
             reloads,
             plain_http: PlainHttpMetric::new(plain_http),
             tls,
+            connections: ConnectionMetrics::default(),
         };
         Ok(Hallpass {
             shared: Arc::new(shared),
