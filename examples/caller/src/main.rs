@@ -1,4 +1,4 @@
-//! A token client that is configured by its environment alone: point any issuer and any service at it.
+//! A token client that is configured by its environment: point any issuer and any service at it.
 //!
 //! `GET /` calls `RESOURCE_URL` with a service token and passes the response on. See `README.md`.
 
@@ -14,14 +14,12 @@ use axum::extract::State;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Router, routing::get};
-use hallpass::BoxError;
 use hallpass::client::{
     AuthTokenService, BearerLayer, CallError, HostGuardLayer, Identity, ReplayLayer,
 };
-use hallpass::clock::SystemClock;
 use hallpass::config::environment::Environment;
-use hallpass::upstream::EndpointUrl;
-use hallpass::upstream::{Body, HttpTransport, Instance, Target};
+use hallpass::upstream::{Body, EndpointUrl, Instance, Target};
+use hallpass::{BoxError, Hallpass};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower::util::BoxCloneSyncService;
@@ -43,14 +41,16 @@ struct Resource {
 }
 
 impl Resource {
-    fn new(settings: Settings) -> Result<Self, BoxError> {
+    fn new(settings: Settings, hallpass: &Hallpass) -> Result<Self, BoxError> {
         let (EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url)) = settings.resource else {
             return Err("RESOURCE_URL must be an address: there is no discovery for lb://".into());
         };
-        let transport = HttpTransport::new()?;
-        let tokens = AuthTokenService::builder(settings.credential, transport.clone()).build();
+        let transport = hallpass.transport().clone();
+        let tokens = AuthTokenService::builder(settings.credential, transport.clone())
+            .discovery(Arc::clone(hallpass.discovery()))
+            .build();
         let tokens = tokens.handle(&settings.audience, &settings.scope);
-        let clock = Arc::new(SystemClock::new());
+        let clock = Arc::clone(hallpass.clock());
         let bearer = BearerLayer::new(SERVICE, Identity::Service, clock).tokens(tokens.clone());
         let stack = ServiceBuilder::new()
             // A token that the service rejects is renewed, and the call repeated, once.
@@ -103,13 +103,16 @@ fn problem(error: &BoxError) -> Response<ResponseBody> {
     (StatusCode::BAD_GATEWAY, content_type, body.to_string()).into_response()
 }
 
-async fn serve(settings: Settings) -> Result<(), BoxError> {
+async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> {
     let listener = TcpListener::bind(settings.listen).await?;
     let router = Router::new()
         .route("/", get(pass_on))
-        .with_state(Resource::new(settings)?);
+        .with_state(Resource::new(settings, hallpass)?);
     say(&format!("listening on {}", listener.local_addr()?));
-    Ok(axum::serve(listener, router).await?)
+    let server = hallpass.http_server(listener);
+    let mut running = server.serve(move |_peer| router.clone())?;
+    running.ended().await;
+    Ok(())
 }
 
 #[tokio::main]
@@ -123,7 +126,11 @@ async fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems, 64),
     };
-    match serve(settings).await {
+    let hallpass = match settings.hallpass() {
+        Ok(hallpass) => hallpass,
+        Err(problems) => return fail(&problems, 64),
+    };
+    match serve(settings, &hallpass).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

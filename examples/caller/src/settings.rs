@@ -1,12 +1,15 @@
 //! What the environment says; the names and defaults are in `README.md`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use hallpass::client::{Credential, TargetParameter};
+use hallpass::config::Loader;
 use hallpass::config::environment::Environment;
 use hallpass::token::{Audience, Scope};
 use hallpass::upstream::EndpointUrl;
+use hallpass::{BoxError, Hallpass};
 
 /// Who asks whom for what.
 pub(crate) struct Settings {
@@ -15,6 +18,7 @@ pub(crate) struct Settings {
     pub(crate) scope: Scope,
     pub(crate) resource: EndpointUrl,
     pub(crate) listen: SocketAddr,
+    config: Option<PathBuf>,
 }
 
 impl Settings {
@@ -34,6 +38,7 @@ impl Settings {
         );
         let listen = SocketAddr::from(([127, 0, 0, 1], 9420));
         let listen = environment.or("LISTEN", listen, "an address and a port");
+        let config = environment.optional("CONFIG", "a path");
         let credential = Credential::new(client_id?, secret?, token_url?);
         Some(Self {
             credential: credential.with_target_parameter(parameter?.0),
@@ -41,7 +46,20 @@ impl Settings {
             scope: scope?,
             resource: resource?,
             listen: listen?,
+            config,
         })
+    }
+
+    /// TLS and addresses of services: the sections `tls`, `service.tls`, `transport` and `discovery` of the file, and
+    /// variables such as `HALLPASS_TLS_CA_FILE`.
+    pub(crate) fn hallpass(&self) -> Result<Hallpass, BoxError> {
+        let loader = Loader::new("hallpass").process_environment();
+        let loader = match &self.config {
+            Some(file) => loader.file(file),
+            None => loader,
+        };
+        let settings = loader.load::<hallpass::Settings>()?.into_settings();
+        Ok(Hallpass::from_settings(&settings)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A resource server that is configured by its environment alone: point any issuer at it.
+//! A resource server that is configured by its environment: point any issuer at it.
 //!
 //! `GET /orders` gives a 200 with the caller's claims, or a refusal as RFC 6750 says. See `README.md`.
 
@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use axum::http::Method;
 use axum::{Json, Router, routing::get};
-use hallpass::BoxError;
+use hallpass::config::Loader;
 use hallpass::config::environment::Environment;
 use hallpass::resource::{
     Caller, JwksLocation, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer,
 };
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
-use hallpass::upstream::{EndpointUrl, Network, StaticDiscovery};
+use hallpass::upstream::{EndpointUrl, Network};
+use hallpass::{BoxError, Hallpass};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -35,6 +36,7 @@ struct Settings {
     accepts_untyped: bool,
     listen: SocketAddr,
     log: EnvFilter,
+    config: Option<PathBuf>,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
         let log = environment.or("RUST_LOG", log, "a filter such as `warn,hallpass=debug`");
         let listen = SocketAddr::from(([127, 0, 0, 1], 9410));
         let listen = environment.or("LISTEN", listen, "an address and a port");
+        let config = environment.optional("CONFIG", "a path");
         Some(Self {
             issuer: issuer?,
             audience: audience?,
@@ -69,11 +72,23 @@ impl Settings {
             accepts_untyped: accepts_untyped?,
             listen: listen?,
             log: log?,
+            config,
         })
     }
 
-    fn guard(self) -> Result<ResourceServer, BoxError> {
-        let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+    /// TLS and addresses of services: the sections `tls`, `service.tls`, `transport` and `discovery` of the file, and
+    /// variables such as `HALLPASS_TLS_CA_FILE`.
+    fn hallpass(&self) -> Result<Hallpass, BoxError> {
+        let loader = Loader::new("hallpass").process_environment();
+        let loader = match &self.config {
+            Some(file) => loader.file(file),
+            None => loader,
+        };
+        let settings = loader.load::<hallpass::Settings>()?.into_settings();
+        Ok(Hallpass::from_settings(&settings)?)
+    }
+
+    fn guard(self, network: &Network) -> Result<ResourceServer, BoxError> {
         let clock = Arc::clone(&network.clock);
         let limits = KeyLimits {
             cooldown: self.jwks_cooldown,
@@ -81,7 +96,7 @@ impl Settings {
         };
         let keys = match self.jwks {
             JwksLocation::File(path) => KeySource::file(path, Arc::clone(&clock), limits),
-            JwksLocation::Url(url) => KeySource::http(url, &network, limits),
+            JwksLocation::Url(url) => KeySource::http(url, network, limits),
         };
         let policy = VerifyPolicy::new(self.issuer, self.audience).with_leeway(self.leeway);
         let policy = if self.accepts_untyped {
@@ -104,14 +119,17 @@ async fn orders(caller: Caller) -> Json<VerifiedClaims> {
     Json(caller.claims().clone())
 }
 
-async fn serve(settings: Settings) -> Result<(), BoxError> {
+async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> {
     let listener = TcpListener::bind(settings.listen).await?;
     let router = Router::new()
         .route("/orders", get(orders))
         .route("/health", get(async || "fine"))
-        .layer(settings.guard()?.layer());
+        .layer(settings.guard(hallpass.network())?.layer());
     say(&format!("listening on {}", listener.local_addr()?));
-    Ok(axum::serve(listener, router).await?)
+    let server = hallpass.http_server(listener);
+    let mut running = server.serve(move |_peer| router.clone())?;
+    running.ended().await;
+    Ok(())
 }
 
 #[tokio::main]
@@ -125,7 +143,11 @@ async fn main() -> ExitCode {
         .with_ansi(io::stderr().is_terminal())
         .with_env_filter(std::mem::take(&mut settings.log))
         .init();
-    match serve(settings).await {
+    let hallpass = match settings.hallpass() {
+        Ok(hallpass) => hallpass,
+        Err(problems) => return fail(&problems, 64),
+    };
+    match serve(settings, &hallpass).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-use hallpass::upstream::{Body, HttpTransport};
+use hallpass::upstream::{Body, HttpTransport, TransportError};
 use http::{Request, StatusCode};
 use tower::ServiceExt;
 
@@ -65,12 +65,46 @@ impl Example {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
+
+    /// As [`url`](Self::url), of an example with a certificate.
+    pub(crate) fn https_url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.address)
+    }
 }
 
 impl Drop for Example {
     fn drop(&mut self) {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+    }
+}
+
+/// How a start that fails ends.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// Its standard error.
+    pub(crate) said: String,
+}
+
+/// Runs an example that cannot start with these variables alone.
+pub(crate) fn run_to_the_end(name: &str, variables: &[(&str, &str)]) -> Ended {
+    let mut child = command(name, variables)
+        .env("LISTEN", "127.0.0.1:0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(line, "", "{name} has started");
+    Ended {
+        code: output.status.code(),
+        said: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
@@ -141,16 +175,22 @@ pub(crate) struct Answer {
 
 /// GET with or without a bearer token.
 pub(crate) async fn get(url: &str, token: Option<&str>) -> Answer {
+    let transport = HttpTransport::new().unwrap();
+    get_by(transport, url, token).await.unwrap()
+}
+
+/// As [`get`], over a transport of the test's own; an error when there is no response.
+pub(crate) async fn get_by(
+    transport: HttpTransport,
+    url: &str,
+    token: Option<&str>,
+) -> Result<Answer, TransportError> {
     let mut request = Request::get(url);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     let request = request.body(Body::empty()).unwrap();
-    let response = HttpTransport::new()
-        .unwrap()
-        .oneshot(request)
-        .await
-        .unwrap();
+    let response = transport.oneshot(request).await?;
     let content_type = response
         .headers()
         .get("content-type")
@@ -159,9 +199,9 @@ pub(crate) async fn get(url: &str, token: Option<&str>) -> Answer {
     let status = response.status();
     let body = response.into_body().collect_within(100_000).await.unwrap();
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    Answer {
+    Ok(Answer {
         status,
         content_type,
         body,
-    }
+    })
 }

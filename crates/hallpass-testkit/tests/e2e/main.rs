@@ -23,3 +23,5 @@ mod rotation;
 mod service;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod tls_examples;
