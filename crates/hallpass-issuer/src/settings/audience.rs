@@ -13,7 +13,8 @@ pub(super) const KEYS: &[Key] = &[
         "profile",
         Kind::Choice(&["hallpass", "spring"]),
         "What its verifier takes. `spring` is a resource server of Spring Security as it comes: `typ` is `JWT`, and the \
-        algorithm is RS256 (with `jws-algorithms: ES256` on its side, or with `issuer-uri`, set `algorithm: ES256`).",
+        algorithm is RS256 (with `jws-algorithms: ES256` on its side, or with `issuer-uri`, set `algorithm: ES256`; EdDSA it \
+        does not know).",
     )
     .or("hallpass"),
     Key::new(
@@ -106,6 +107,12 @@ impl AudienceSettings {
         });
         let claims: Vec<_> = section.sections("claims").iter().map(read_claim).collect();
         let (name, profile) = (name?, profile?);
+        if profile == Self::spring("") && algorithm == Some(Algorithm::EdDsa) {
+            let message = "Spring Security knows no EdDSA: its resource servers would refuse every token. Remove the key, or \
+                choose `RS256` or `ES256`";
+            section.problem("algorithm", message);
+            return None;
+        }
         Some(Self {
             name,
             algorithm: algorithm.or(profile.algorithm),

@@ -242,6 +242,32 @@ hallpass:
 }
 
 #[test]
+fn the_profile_spring_refuses_the_algorithm_that_spring_security_does_not_know() {
+    let of = |audience: &str| {
+        problems(&format!(
+            "hallpass:\n  issuer:\n    audiences:\n      - {audience}\n"
+        ))
+    };
+    for name in ["EdDSA", "Ed25519"] {
+        let found = of(&format!(
+            "{{ name: a, profile: spring, algorithm: {name} }}"
+        ));
+        let [problem] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert!(
+            problem.contains("issuer.audiences[0].algorithm: "),
+            "{problem}"
+        );
+        assert!(problem.contains("`RS256` or `ES256`"), "{problem}");
+    }
+    // Another verifier may know it.
+    let text = "{ name: a, typ: JWT, algorithm: EdDSA }";
+    let text = format!("hallpass:\n  issuer:\n    audiences:\n      - {text}\n");
+    assert_eq!(load(&text).audiences[0].algorithm, Some(Algorithm::EdDsa));
+}
+
+#[test]
 fn the_block_of_the_guide_for_spring_resource_servers_is_what_the_real_one_was_tried_with() {
     use hallpass_issuer::AudienceSettings;
     let guide = include_str!("../../../../docs/migration-from-spring.md");
