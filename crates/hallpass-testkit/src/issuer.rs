@@ -52,17 +52,21 @@ impl TestIssuer {
             key_announce: Some(Duration::ZERO),
             ..IssuerSettings::default()
         };
-        let builder = TestIssuerBuilder {
-            settings: Ok(settings),
-            clock: Arc::new(SystemClock::new()),
-            is_named_by_its_address: false,
-        };
-        builder.client(
+        Self::of(settings).client(
             Self::CLIENT_ID,
             Self::CLIENT_SECRET,
             Self::SCOPE,
             Self::AUDIENCE,
         )
+    }
+
+    /// As these settings say, but for the address and the store, which are its own. None of the usual clients.
+    pub fn of(settings: IssuerSettings) -> TestIssuerBuilder {
+        TestIssuerBuilder {
+            settings: Ok(settings),
+            clock: Arc::new(SystemClock::new()),
+            is_named_by_its_address: false,
+        }
     }
 
     /// Where it listens, or listened before it was stopped.

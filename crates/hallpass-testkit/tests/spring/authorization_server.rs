@@ -6,18 +6,21 @@ use axum::{Router, routing::get};
 use hallpass::Settings;
 use hallpass::config::Loader;
 use hallpass::prelude::*;
-use hallpass::upstream::Body;
 use hallpass_testkit::TestServer;
-use http::{Request, StatusCode};
-use serde_json::Value;
+use http::StatusCode;
 
+use crate::guide::{block, yaml_below};
 use crate::java::SpringBoot;
-use crate::send;
+use crate::service_token;
 
-/// The page whose blocks are tried.
-const GUIDE: &str = include_str!("../../../../docs/migration-from-spring.md");
+/// The page with a block for each product.
+const INTEROP: &str = include_str!("../../../../docs/interop.md");
 
-/// Spring Authorization Server with one client for `client_credentials`.
+/// Clients of the estate: one that the guide's block lists, one that the block of the other page lists, and one that no
+/// block lists.
+const CLIENTS: [&str; 3] = ["order-service", "billing", "stranger"];
+
+/// Spring Authorization Server with some clients for `client_credentials`.
 struct AuthorizationServer(SpringBoot);
 
 impl AuthorizationServer {
@@ -28,40 +31,61 @@ impl AuthorizationServer {
             .local_addr()
             .unwrap()
             .port();
-        let client = "spring.security.oauth2.authorizationserver.client.shop";
-        let properties = [
-            format!("spring.security.oauth2.authorizationserver.issuer=http://127.0.0.1:{port}"),
-            format!("{client}.registration.client-id=order-service"),
-            format!("{client}.registration.client-secret={{noop}}secret"),
-            format!("{client}.registration.client-authentication-methods=client_secret_basic"),
-            format!("{client}.registration.authorization-grant-types=client_credentials"),
-            format!("{client}.registration.scopes=internal-service,orders:read"),
-        ];
+        let below = "spring.security.oauth2.authorizationserver";
+        let mut properties = vec![format!("{below}.issuer=http://127.0.0.1:{port}")];
+        for client in CLIENTS {
+            let of = format!("{below}.client.{client}.registration");
+            properties.extend([
+                format!("{of}.client-id={client}"),
+                format!("{of}.client-secret={{noop}}{}", secret_of(client)),
+                format!("{of}.client-authentication-methods=client_secret_post"),
+                format!("{of}.authorization-grant-types=client_credentials"),
+                format!("{of}.scopes=internal-service,orders:read"),
+            ]);
+        }
         SpringBoot::start("authorization-server", port, &properties).map(Self)
     }
 
-    /// A token of the client, as any client gets one.
-    async fn token(&self, scope: &str) -> String {
-        let form = format!("grant_type=client_credentials&scope={scope}");
-        let request = Request::post(self.0.url("/oauth2/token"))
-            .header("authorization", "Basic b3JkZXItc2VydmljZTpzZWNyZXQ=")
-            .header("content-type", "application/x-www-form-urlencoded");
-        let seen = send(request.body(Body::from(form)).unwrap()).await;
-        assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
-        let body: Value = serde_json::from_str(&seen.body).unwrap();
-        body.get("access_token")
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .to_owned()
+    /// A token of a client, as any client gets one.
+    async fn token(&self, client: &str, scope: &str) -> String {
+        let scope = format!("scope={scope}");
+        service_token(
+            &self.0.url("/oauth2/token"),
+            client,
+            &secret_of(client),
+            &scope,
+        )
+        .await
+    }
+
+    /// A service with the configuration of a page, whose issuer is this one.
+    async fn service(&self, yaml: &str) -> TestServer {
+        assert!(yaml.contains("https://auth.example"), "{yaml}");
+        let yaml = yaml.replace("https://auth.example", &self.0.url(""));
+        let settings = Loader::new("hallpass")
+            .text("page", yaml)
+            .load::<Settings>()
+            .unwrap();
+        let hallpass = Hallpass::from_settings(settings.settings()).unwrap();
+        let rule = Rule::InternalOnly("internal-service".parse().unwrap());
+        let guard = hallpass
+            .resource_server()
+            .route_any("/orders", Rule::Authenticated)
+            .route_any("/internal/report", rule)
+            .build()
+            .unwrap();
+        let caller = get(async |caller: Caller| caller.subject().to_string());
+        let router = Router::new()
+            .route("/orders", caller.clone())
+            .route("/internal/report", caller)
+            .layer(guard.layer());
+        TestServer::start(router).await.unwrap()
     }
 }
 
-/// The block of the guide below the heading that begins like this.
-fn block(heading: &str) -> String {
-    let (_, section) = GUIDE.split_once(heading).unwrap();
-    let (_, block) = section.split_once("```yaml\n").unwrap();
-    block.split_once("```").unwrap().0.to_owned()
+/// Two clients with the same secret stop the start of Spring Authorization Server.
+fn secret_of(client: &str) -> String {
+    format!("secret-of-{client}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,42 +93,33 @@ async fn the_guides_configuration_takes_tokens_of_spring_authorization_server() 
     let Some(spring) = AuthorizationServer::start() else {
         return;
     };
-    let yaml = block("## A service here that accepts tokens of Spring Authorization Server");
-    assert!(yaml.contains("https://auth.example"), "{yaml}");
-    let yaml = yaml.replace("https://auth.example", &spring.0.url(""));
-    let settings = Loader::new("hallpass")
-        .text("guide", yaml)
-        .load::<Settings>()
-        .unwrap();
-    let hallpass = Hallpass::from_settings(settings.settings()).unwrap();
-    let rule = Rule::InternalOnly("internal-service".parse().unwrap());
-    let guard = hallpass
-        .resource_server()
-        .route_any("/orders", Rule::Authenticated)
-        .route_any("/internal/report", rule)
-        .build()
-        .unwrap();
-    let caller = get(async |caller: Caller| caller.subject().to_string());
-    let router = Router::new()
-        .route("/orders", caller.clone())
-        .route("/internal/report", caller)
-        .layer(guard.layer());
-    let server = TestServer::start(router).await.unwrap();
-    let token = spring.token("internal-service").await;
-    for path in ["/orders", "/internal/report"] {
-        let seen = crate::get(&server.url(path), Some(&token)).await;
-        let expected = (StatusCode::OK, "order-service");
-        assert_eq!((seen.status, seen.body.as_str()), expected, "{path}");
-        let refused = crate::get(&server.url(path), None).await;
-        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+    let guide = block("## A service here that accepts tokens of Spring Authorization Server");
+    let interop = yaml_below(INTEROP, "## Spring Authorization Server");
+    for (yaml, client) in [(guide, "order-service"), (interop, "billing")] {
+        let server = spring.service(&yaml).await;
+        let token = spring.token(client, "internal-service").await;
+        for path in ["/orders", "/internal/report"] {
+            let seen = crate::get(&server.url(path), Some(&token)).await;
+            let expected = (StatusCode::OK, client);
+            assert_eq!((seen.status, seen.body.as_str()), expected, "{path}");
+            let refused = crate::get(&server.url(path), None).await;
+            assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+        }
+        // A service without the scope is a service, and lacks the scope.
+        let other = spring.token(client, "orders:read").await;
+        let refused = crate::get(&server.url("/internal/report"), Some(&other)).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(
+            refused.body.contains("insufficient_scope"),
+            "{}",
+            refused.body
+        );
+        // A client that the page does not list gets nowhere, although the server gives it the scope.
+        let stranger = spring.token("stranger", "internal-service").await;
+        for path in ["/orders", "/internal/report"] {
+            let refused = crate::get(&server.url(path), Some(&stranger)).await;
+            assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert!(refused.body.contains("invalid_token"), "{}", refused.body);
+        }
     }
-    // A service without the scope is a service, and lacks the scope.
-    let other = spring.token("orders:read").await;
-    let refused = crate::get(&server.url("/internal/report"), Some(&other)).await;
-    assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    assert!(
-        refused.body.contains("insufficient_scope"),
-        "{}",
-        refused.body
-    );
 }

@@ -30,7 +30,7 @@ pub(crate) struct SpringBoot {
 
 impl SpringBoot {
     /// Builds and starts the program `name` of `tests/spring` with these properties, on `127.0.0.1` and this port; 0 is a
-    /// free one. `None`, with a line that says so, where there is no JDK, no Maven or no way to get packages.
+    /// free one. Its exceptions go to standard error. `None`, with a line that says so, where there is no JDK, no Maven or no way to get packages.
     pub(crate) fn start(name: &str, port: u16, properties: &[String]) -> Option<Self> {
         let program = build(name)?;
         let mut child = Command::new("java")
@@ -50,6 +50,9 @@ impl SpringBoot {
         // It reads to the end, so that the program never waits for its reader.
         std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
+                if line.contains("Exception: ") {
+                    let _unheard = writeln!(std::io::stderr(), "{line}");
+                }
                 if let Some((_, rest)) = line.split_once("Tomcat started on port ") {
                     let port = rest
                         .split_whitespace()

@@ -7,11 +7,15 @@
 )]
 
 mod authorization_server;
+mod client;
+mod guide;
 mod java;
 mod resource_server;
 
+use guide::block as guide_block;
 use hallpass::upstream::{Body, HttpTransport};
 use http::{Request, StatusCode, header};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 /// A response, for tests that look at both.
@@ -26,6 +30,19 @@ async fn get(url: &str, token: Option<&str>) -> Seen {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
     send(request.body(Body::empty()).unwrap()).await
+}
+
+/// A token of an issuer's client for these further parameters, as any client gets one.
+async fn service_token(url: &str, client: &str, secret: &str, parameters: &str) -> String {
+    let form = format!(
+        "grant_type=client_credentials&client_id={client}&client_secret={secret}&{parameters}"
+    );
+    let request = Request::post(url).header("content-type", "application/x-www-form-urlencoded");
+    let seen = send(request.body(Body::from(form)).unwrap()).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+    let body: Value = serde_json::from_str(&seen.body).unwrap();
+    let token = body.get("access_token").and_then(Value::as_str);
+    token.unwrap().to_owned()
 }
 
 async fn send(request: Request<Body>) -> Seen {

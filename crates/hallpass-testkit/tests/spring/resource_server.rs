@@ -1,78 +1,185 @@
 //! A stock Spring Boot resource server judges tokens of the issuer here.
 
-use hallpass::token::Algorithm;
-use hallpass_issuer::AudienceSettings;
+use hallpass::config::Loader;
+use hallpass::token::{Algorithm, TokenType};
+use hallpass_issuer::{AudienceSettings, IssuerSettings};
 use hallpass_testkit::TestIssuer;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::java::SpringBoot;
-use crate::{get, send};
+use crate::{get, guide_block, service_token};
 
-/// Resource servers and what they say of the issuer, below `spring.security.oauth2.resourceserver.jwt`.
-const AUDIENCES: [&str; 3] = ["spring", "spring-es256", "usual"];
+const SECRET: &str = "Secret123!";
+/// Services of the guide: one takes RS256, the other ES256.
+const SYSTEM: &str = "service-system";
+const BILLING: &str = "service-billing";
+/// Services whose tokens a stock resource server cannot take: as usual, and with the algorithm that it does not know.
+const USUAL: &str = "usual";
+const EDDSA: &str = "eddsa";
 
+/// An issuer with the configuration of the guide, and the services that are not in it.
 async fn issuer() -> TestIssuer {
-    let mut es256 = AudienceSettings::spring("spring-es256");
-    es256.algorithm = Some(Algorithm::Es256);
-    let mut builder = TestIssuer::builder()
+    let yaml = guide_block("## A Spring resource server that accepts tokens of `hallpass issuer`");
+    let settings = Loader::new("hallpass")
+        .text("guide", yaml)
+        .environment([("ORDER_SERVICE_SECRET", SECRET)])
+        .load::<IssuerSettings>()
+        .unwrap()
+        .into_settings();
+    let mut eddsa = AudienceSettings::new(EDDSA);
+    eddsa.algorithm = Some(Algorithm::EdDsa);
+    eddsa.token_type = TokenType::Jwt;
+    TestIssuer::of(settings)
         .named_by_its_address()
-        .audience(AudienceSettings::spring("spring"))
-        .audience(es256);
-    for audience in AUDIENCES {
-        builder = builder.client(audience, "Secret123!", "internal-service", audience);
-    }
-    builder.start().await.unwrap()
+        .audience(eddsa)
+        .client(USUAL, SECRET, "internal-service", USUAL)
+        .client(EDDSA, SECRET, "internal-service", EDDSA)
+        .start()
+        .await
+        .unwrap()
 }
 
-/// A token for `audience`, of the client that has its name.
+/// A token for `audience`: of the guide's client, which is registered for several, or of the client of that name.
 async fn token(issuer: &TestIssuer, audience: &str) -> String {
-    let form = format!(
-        "grant_type=client_credentials&client_id={audience}&client_secret=Secret123!&scope=internal-service"
-    );
-    let request = Request::post(issuer.token_url())
-        .header("content-type", "application/x-www-form-urlencoded");
-    let seen = send(request.body(form.into()).unwrap()).await;
-    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
-    let body: Value = serde_json::from_str(&seen.body).unwrap();
-    body.get("access_token")
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let client = match audience {
+        SYSTEM | BILLING => "order-service",
+        other => other,
+    };
+    let asked = format!("scope=internal-service&audience={audience}");
+    service_token(&issuer.token_url(), client, SECRET, &asked).await
+}
+
+/// Properties below those of a resource server that takes JWTs.
+fn properties(texts: &[&str]) -> Vec<String> {
+    let below = |text: &&str| format!("spring.security.oauth2.resourceserver.jwt.{text}");
+    texts.iter().map(below).collect()
+}
+
+/// What the program at `server` makes of a call with this token, or without one.
+async fn judged(server: &SpringBoot, token: Option<&str>) -> StatusCode {
+    get(&server.url("/whoami"), token).await.status
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_spring_resource_server_takes_the_tokens_of_its_profile_and_refuses_the_usual_ones()
 {
     let issuer = issuer().await;
-    let property = |text: String| format!("spring.security.oauth2.resourceserver.jwt.{text}");
-    let by_name = property(format!("issuer-uri={}", issuer.url("")));
-    let by_keys = property(format!("jwk-set-uri={}", issuer.jwks_url()));
-    let es256 = property("jws-algorithms=ES256".to_owned());
-    for (properties, taken) in [
-        (vec![by_name], &["spring", "spring-es256"][..]),
-        (vec![by_keys.clone()], &["spring"]),
-        (vec![by_keys, es256], &["spring-es256"]),
+    let by_name = format!("issuer-uri={}", issuer.url(""));
+    let by_keys = format!("jwk-set-uri={}", issuer.jwks_url());
+    for (texts, taken) in [
+        (vec![by_name.as_str()], &[SYSTEM, BILLING][..]),
+        (vec![by_keys.as_str()], &[SYSTEM]),
+        (vec![by_keys.as_str(), "jws-algorithms=ES256"], &[BILLING]),
     ] {
-        let Some(server) = SpringBoot::start("resource-server", 0, &properties) else {
+        let Some(server) = SpringBoot::start("resource-server", 0, &properties(&texts)) else {
             return;
         };
-        for audience in AUDIENCES {
+        assert_eq!(judged(&server, None).await, StatusCode::UNAUTHORIZED);
+        for audience in [SYSTEM, BILLING, USUAL, EDDSA] {
             let token = token(&issuer, audience).await;
             let seen = get(&server.url("/whoami"), Some(&token)).await;
             if !taken.contains(&audience) {
-                assert_eq!(
-                    seen.status,
-                    StatusCode::UNAUTHORIZED,
-                    "{properties:?} {audience}"
-                );
+                let refused = StatusCode::UNAUTHORIZED;
+                assert_eq!(seen.status, refused, "{texts:?} {audience}");
                 continue;
             }
-            assert_eq!(seen.status, StatusCode::OK, "{properties:?} {audience}");
+            assert_eq!(seen.status, StatusCode::OK, "{texts:?} {audience}");
             let body: Value = serde_json::from_str(&seen.body).unwrap();
-            let whole = json!({"name": audience, "authorities": ["SCOPE_internal-service"]});
+            let whole = json!({"name": "order-service", "authorities": ["SCOPE_internal-service"]});
             assert_eq!(body, whole);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spring_resource_server_with_audiences_refuses_tokens_for_other_services() {
+    let issuer = TestIssuer::builder()
+        .audience(AudienceSettings::spring(TestIssuer::AUDIENCE))
+        .audience(AudienceSettings::spring("other"))
+        .client("other", SECRET, "internal-service", "other")
+        .start()
+        .await
+        .unwrap();
+    let ours = service_token(
+        &issuer.token_url(),
+        TestIssuer::CLIENT_ID,
+        TestIssuer::CLIENT_SECRET,
+        "",
+    )
+    .await;
+    let others = service_token(&issuer.token_url(), "other", SECRET, "").await;
+    let by_keys = format!("jwk-set-uri={}", issuer.jwks_url());
+    let audiences = format!("audiences={}", TestIssuer::AUDIENCE);
+    // The name that Spring compares with `iss`, and whether it takes the token then: with the address of the keys beside
+    // it, it asks nothing at that name.
+    for (name, taken) in [
+        (None, true),
+        (Some("issuer-uri=internal"), true),
+        (Some("issuer-uri=https://auth.example"), false),
+    ] {
+        let texts: Vec<_> = [by_keys.as_str(), audiences.as_str()]
+            .into_iter()
+            .chain(name)
+            .collect();
+        let Some(server) = SpringBoot::start("resource-server", 0, &properties(&texts)) else {
+            return;
+        };
+        let expected = if taken {
+            StatusCode::OK
+        } else {
+            StatusCode::UNAUTHORIZED
+        };
+        assert_eq!(judged(&server, Some(&ours)).await, expected, "{texts:?}");
+        let refused = StatusCode::UNAUTHORIZED;
+        assert_eq!(judged(&server, Some(&others)).await, refused, "{texts:?}");
+        assert_eq!(judged(&server, None).await, refused, "{texts:?}");
+    }
+    // Without `audiences` the key alone decides: whoever has a token for another service gets in.
+    let Some(server) = SpringBoot::start("resource-server", 0, &properties(&[&by_keys])) else {
+        return;
+    };
+    assert_eq!(judged(&server, Some(&others)).await, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spring_resource_server_with_the_guides_decoder_takes_the_usual_tokens_and_no_others() {
+    let issuer = issuer().await;
+    let mut arguments = properties(&[
+        &format!("jwk-set-uri={}", issuer.jwks_url()),
+        &format!("issuer-uri={}", issuer.url("")),
+        "audiences=usual",
+    ]);
+    arguments.push("spring.profiles.active=at-jwt".to_owned());
+    let Some(server) = SpringBoot::start("resource-server", 0, &arguments) else {
+        return;
+    };
+    let usual = token(&issuer, USUAL).await;
+    assert_eq!(judged(&server, Some(&usual)).await, StatusCode::OK);
+    let refused = StatusCode::UNAUTHORIZED;
+    for audience in [SYSTEM, BILLING, EDDSA] {
+        let token = token(&issuer, audience).await;
+        assert_eq!(judged(&server, Some(&token)).await, refused, "{audience}");
+    }
+    assert_eq!(judged(&server, None).await, refused);
+    // The usual form, for another service, and by another name.
+    for (name, audience) in [(issuer.url(""), "other"), ("internal".to_owned(), USUAL)] {
+        let other = TestIssuer::builder()
+            .name(&name)
+            .client("other", SECRET, "internal-service", audience)
+            .start()
+            .await
+            .unwrap();
+        let mut arguments = properties(&[
+            &format!("jwk-set-uri={}", other.jwks_url()),
+            &format!("issuer-uri={}", issuer.url("")),
+            "audiences=usual",
+        ]);
+        arguments.push("spring.profiles.active=at-jwt".to_owned());
+        let Some(server) = SpringBoot::start("resource-server", 0, &arguments) else {
+            return;
+        };
+        let token = service_token(&other.token_url(), "other", SECRET, "").await;
+        assert_eq!(judged(&server, Some(&token)).await, refused, "{name}");
     }
 }
