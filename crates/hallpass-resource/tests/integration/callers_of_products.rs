@@ -124,6 +124,26 @@ async fn tokens_of_keycloak_are_told_apart() {
     check("keycloak", &rows).await;
 }
 
+/// Claims that Keycloak 26.7.3 wrote, as it is installed but for an audience mapper; ids, times and addresses are made up.
+#[tokio::test]
+async fn tokens_that_a_real_keycloak_wrote_are_told_apart() {
+    let written: Value = serde_json::from_str(include_str!("../data/keycloak-26.json")).unwrap();
+    let rows = written.as_array().unwrap().iter().map(|row| {
+        let statuses = match row["caller"].as_str().unwrap() {
+            "service" => SERVICE,
+            "user" => USER,
+            "neither" => NEITHER,
+            // Nobody is named.
+            "refused" => (401, 401),
+            other => panic!("{other}"),
+        };
+        let name = row["name"].as_str().unwrap();
+        (name, row["claims"].clone(), statuses)
+    });
+    let rows: Vec<_> = rows.collect();
+    check("keycloak", &rows).await;
+}
+
 #[tokio::test]
 async fn tokens_of_entra_are_told_apart() {
     let oid = "11111111-0000-0000-0000-000000000001";
