@@ -138,6 +138,26 @@ async fn the_small_examples_call_each_other_over_mutual_tls_that_their_yaml_desc
     let health = estate.get(&protected, "/health").await;
     assert_eq!(health.status, StatusCode::OK);
 
+    // The environment says the same as the file.
+    let path = |name: &str| estate.path(name).to_str().unwrap().to_owned();
+    let (authority, certificate, key) = (path("ca.crt"), path("caller.crt"), path("caller.key"));
+    let by_environment = Example::start(
+        "caller",
+        &[
+            ("TOKEN_URL", &estate.issuer.url("/oauth2/token")),
+            ("CLIENT_ID", "caller"),
+            ("CLIENT_SECRET", SECRET),
+            ("SCOPE", "orders"),
+            ("AUDIENCE", "protected"),
+            ("RESOURCE_URL", &orders),
+            ("HALLPASS_TLS_CA_FILE", &authority),
+            ("HALLPASS_TLS_CERTIFICATE_FILE", &certificate),
+            ("HALLPASS_TLS_PRIVATE_KEY_FILE", &key),
+        ],
+    );
+    let answer = crate::child::get(&by_environment.url("/"), None).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+
     // Both listeners demand a certificate, and speak nothing but TLS.
     for example in [&protected, &caller] {
         let nobody = estate.transport(&estate.authority, None);
