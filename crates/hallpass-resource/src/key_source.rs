@@ -294,3 +294,97 @@ impl fmt::Debug for KeySource {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::UNIX_EPOCH;
+
+    use hallpass_clock::ManualClock;
+    use hallpass_upstream::{HttpTransport, StaticDiscovery};
+
+    use super::*;
+
+    const RENEW_AT: Duration = Duration::from_secs(10);
+    const FRESH_UNTIL: Duration = Duration::from_secs(20);
+    const LAST_USE: Duration = Duration::from_secs(30);
+    const A_MOMENT: Duration = Duration::from_nanos(1);
+
+    /// A source that has keys at this moment, and whose issuer is down.
+    fn source(now: Duration) -> KeySource {
+        let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr();
+        let url = format!("http://{}/jwks", port.unwrap()).parse().unwrap();
+        let discovery = Arc::new(StaticDiscovery::new());
+        let network = Network::new(HttpTransport::new().unwrap(), discovery, clock.clone());
+        let source = KeySource::http(url, &network, KeyLimits::default());
+        let begun = clock.monotonic();
+        let snapshot = KeySnapshot {
+            keys: Arc::new(JwkSet::new([])),
+            etag: None,
+            freshness: Freshness {
+                renew_at: begun + RENEW_AT,
+                fresh_until: begun + FRESH_UNTIL,
+                last_use: begun + LAST_USE,
+            },
+            epoch: 0,
+        };
+        source.shared.current.store(Some(Arc::new(snapshot)));
+        clock.advance(now);
+        source
+    }
+
+    /// Whether a fetch is under way or has just failed.
+    fn has_fetched(source: &KeySource) -> bool {
+        let mut flight = source.shared.flight.lock().unwrap();
+        match flight.begin(FetchReason::Renewal, source.shared.clock.monotonic()) {
+            (FetchStart::Wait(fetch), _) => fetch.joined,
+            (FetchStart::TooEarly(error), _) => error.is_some(),
+        }
+    }
+
+    /// Whether a fetch has come to its end.
+    fn has_failed(source: &KeySource) -> bool {
+        let mut flight = source.shared.flight.lock().unwrap();
+        let begin = flight.begin(FetchReason::Renewal, source.shared.clock.monotonic());
+        matches!(begin.0, FetchStart::TooEarly(Some(_)))
+    }
+
+    #[test]
+    fn keys_are_fresh_until_just_before_their_renewal() {
+        assert!(source(RENEW_AT - A_MOMENT).fresh().is_some());
+        assert!(source(RENEW_AT).fresh().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_renewal_starts_at_its_moment_and_not_before() {
+        for (now, starts) in [(RENEW_AT - A_MOMENT, false), (RENEW_AT, true)] {
+            let source = source(now);
+            assert!(source.keys_for(None).await.is_ok());
+            assert_eq!(has_fetched(&source), starts, "at {now:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_the_renewal_from_the_end_of_the_age_on() {
+        for (now, waits) in [(FRESH_UNTIL - A_MOMENT, false), (FRESH_UNTIL, true)] {
+            let source = source(now);
+            assert!(source.keys_for(None).await.is_ok());
+            assert_eq!(has_failed(&source), waits, "at {now:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_good_keys_are_used_until_just_before_their_last_moment() {
+        assert!(source(LAST_USE - A_MOMENT).keys_for(None).await.is_ok());
+        assert!(source(LAST_USE).keys_for(None).await.is_err());
+    }
+
+    #[test]
+    fn a_source_is_named_by_its_place() {
+        let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let file = KeySource::file("/etc/keys.json".into(), clock, KeyLimits::default());
+        assert_eq!(file.to_string(), "/etc/keys.json");
+        assert!(format!("{file:?}").contains("/etc/keys.json"), "{file:?}");
+    }
+}

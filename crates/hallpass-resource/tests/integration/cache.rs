@@ -197,3 +197,36 @@ async fn without_a_cache_everything_is_verified_anew() {
     assert_eq!((hits(&app), entries(&app)), (0.0, 0.0));
     clock.advance(Duration::from_secs(1));
 }
+
+#[tokio::test]
+async fn keys_that_leave_one_issuer_make_tokens_of_no_other_forgotten() {
+    let clock = test_clock();
+    let forges = [Forge::new("first", &clock), Forge::new("second", &clock)];
+    let issuers = [
+        FakeIssuer::start(Behaviour::keys(forges[0].keys())).await,
+        FakeIssuer::start(Behaviour::keys(forges[1].keys())).await,
+    ];
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuers[0], &forges[0])
+        .trusting(&issuers[1], &forges[1])
+        .start()
+        .await;
+    let tokens = [forges[0].user(""), forges[1].user("")];
+    for token in &tokens {
+        assert_eq!(get(app.address, "/whoami", Some(token)).await.status, 200);
+    }
+    let next = Forge::new("first", &clock);
+    issuers[0].set(Behaviour::keys(next.keys()));
+    let rotated = get(app.address, "/whoami", Some(&next.user(""))).await;
+    assert_eq!(rotated.status, 200);
+    assert_eq!(
+        get(app.address, "/whoami", Some(&tokens[0])).await.status,
+        401
+    );
+    assert_eq!(hits(&app), 0.0);
+    assert_eq!(
+        get(app.address, "/whoami", Some(&tokens[1])).await.status,
+        200
+    );
+    assert_eq!(hits(&app), 1.0);
+}

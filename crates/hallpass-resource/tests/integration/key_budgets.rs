@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hallpass_resource::KeyLimits;
-use hallpass_token::JwkSet;
+use hallpass_token::{Algorithm, JwkSet, SigningKey};
 use serde_json::json;
 
 use crate::keys::{BURST, start};
@@ -70,6 +70,19 @@ async fn a_key_without_a_name_may_be_replaced() {
     let next = Forge::new("internal", &setting.clock);
     setting.issuer.set(Behaviour::keys(nameless(&next)));
     assert_eq!(setting.status(&token(&next)).await, 200);
+}
+
+#[tokio::test]
+async fn a_token_without_a_kid_finds_the_first_key_of_its_algorithm() {
+    let setting = start().await;
+    let ed25519 = SigningKey::generate(Algorithm::EdDsa).unwrap().public_jwk();
+    setting.issuer.set(Behaviour::keys(JwkSet::new([ed25519])));
+    let token = setting
+        .forge
+        .changed(|header, _| drop(header.as_object_mut().unwrap().remove("kid")));
+    assert_eq!(setting.status(&token).await, 401);
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    assert_eq!(setting.status(&token).await, 200);
 }
 
 #[tokio::test]

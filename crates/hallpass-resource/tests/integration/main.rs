@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod announced;
 mod apply;
 mod attacks;
 mod audit;

@@ -142,3 +142,76 @@ fn a_placeholder_is_no_identity_that_anybody_could_act_with() {
     assert_eq!(nobody.token().expose(), "");
     assert_eq!(nobody.expires_at().as_secs(), 0);
 }
+
+#[tokio::test]
+async fn a_token_of_just_the_longest_length_is_taken() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let token = forge.changed(|_, claims| claims["roles"] = serde_json::json!("r".repeat(1_024)));
+    for (bytes, status) in [(token.len(), 200), (token.len() - 1, 431)] {
+        let settings = SecuritySettings {
+            max_token_bytes: bytes,
+            ..SecuritySettings::default()
+        };
+        let server =
+            crate::settings::builder(&settings, &clock).route_any("/whoami", Rule::Authenticated);
+        let app = AppBuilder::new(&clock)
+            .with(|_| server)
+            .trusting_fixed(&forge)
+            .start()
+            .await;
+        let response = get(app.address, "/whoami", Some(&token)).await;
+        assert_eq!(response.status, status);
+    }
+}
+
+#[tokio::test]
+async fn only_a_route_that_depends_on_the_identity_waits_for_an_issuer_that_takes_long() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::Hang).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    let (address, token) = (app.address, forge.user(""));
+    let call = tokio::spawn(async move { get(address, "/whoami", Some(&token)).await.body });
+    issuer.wait_for_requests(1).await;
+    // Longer than calls wait that pass without an identity.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    issuer.set(Behaviour::keys(forge.keys()));
+    assert_eq!(call.await.unwrap(), "alice");
+}
+
+#[tokio::test]
+async fn with_permit_all_no_call_waits_for_an_issuer_that_hangs() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::Hang).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .with(|server| server.dangerous_permit_all(true))
+        .start()
+        .await;
+    let begun = tokio::time::Instant::now();
+    let response = get(app.address, "/whoami", Some(&forge.user(""))).await;
+    assert_eq!((response.status, response.body.as_str()), (200, "nobody"));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn what_is_refused_for_its_path_costs_no_look_at_its_token() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    let token = forge.user("");
+    let response = get(app.address, "/maybe/../whoami", Some(&token)).await;
+    assert_eq!(response.refusal(), (400, "ambiguous_path".to_owned()));
+    assert_eq!(issuer.requests(), 0);
+    assert_eq!(get(app.address, "/whoami", Some(&token)).await.status, 200);
+    assert_eq!(issuer.requests(), 1);
+}
