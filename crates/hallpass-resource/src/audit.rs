@@ -89,7 +89,17 @@ mod tests {
             of("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
             None
         );
-        assert_eq!(of("00-secret-00f067aa0ba902b7-01"), None);
         assert_eq!(of("nonsense"), None);
+        // Each of these breaks one rule only.
+        for text in [
+            "000-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0G-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e47361-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473G-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
     }
 }

@@ -111,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn a_header_is_long_when_it_is_longer_than_the_longest_token_and_its_scheme() {
+        let of_bytes = |bytes: usize| format!("Bearer {}", "a".repeat(bytes - 7));
+        let limit = 100 + SCHEME_BYTES;
+        assert!(read(&[&of_bytes(limit)]).is_ok());
+        let longer = read(&[&of_bytes(limit + 1)]);
+        assert_eq!(longer, Err(Denial::Token(VerifyError::TooLarge)));
+    }
+
+    #[test]
     fn the_largest_limit_there_is_means_no_limit() {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));

@@ -10,6 +10,7 @@ use hallpass_client::{
     TokenServiceSettings, TokenSettingsError, TokenSource,
 };
 use hallpass_config::Secret;
+use hallpass_upstream::StaticDiscovery;
 use tokio::time::sleep;
 
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
@@ -146,6 +147,18 @@ async fn a_service_is_switched_off_and_on_again() {
         made_while_off.token().await.unwrap()
     );
     assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_endpoint_behind_a_service_name_is_taken_where_there_is_a_discovery() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let service = issuer
+        .client()
+        .discovery(Arc::new(StaticDiscovery::new()))
+        .build();
+    let mut elsewhere = own("first");
+    elsewhere.token_url = "lb://service-auth/oauth2/token".parse().unwrap();
+    assert_eq!(service.apply(&settings(elsewhere, [])), Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

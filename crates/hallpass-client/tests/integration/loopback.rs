@@ -20,7 +20,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_layer::Layer;
@@ -251,6 +251,25 @@ async fn a_connection_refused_is_told_from_a_broken_one_and_from_nonsense() {
     assert_eq!(kind(error_of(nobody).await), TransportErrorKind::Connect);
     let nonsense = serve_bytes(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").await;
     assert_eq!(kind(error_of(nonsense).await), TransportErrorKind::Protocol);
+}
+
+/// An issuer that restarts closes a connection or two.
+#[tokio::test]
+async fn a_connection_that_breaks_once_costs_no_token() {
+    let server = TokenServer::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (first, _) = listener.accept().await.unwrap();
+        drop(first);
+        loop {
+            let (mut from, _) = listener.accept().await.unwrap();
+            let mut to = TcpStream::connect(server.address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut from, &mut to).await });
+        }
+    });
+    let service = client(&format!("http://{address}/oauth2/token")).build();
+    assert!(handle(&service).token().await.is_ok());
 }
 
 #[tokio::test]

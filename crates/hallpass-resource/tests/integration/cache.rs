@@ -55,6 +55,7 @@ async fn a_remembered_token_expires_like_any_other() {
     clock.advance_seconds(1);
     let response = get(app.address, "/whoami", Some(&token)).await;
     assert_eq!(response.refusal(), (401, "invalid_token".to_owned()));
+    assert_eq!(entries(&app), 0.0, "it takes no room any more");
 }
 
 #[tokio::test]
