@@ -1,18 +1,26 @@
 //! Who may have a guessable secret compared: token buckets that stand before every comparison.
 //!
 //! Nothing here looks at the secret: a limit that lets the right guess through is none. What tells a right client from
-//! somebody who guesses is where it was right before:
+//! somebody who guesses is where it was right before, and how often it failed from there:
 //!
 //! * a **proven pair**, a client and an address from which it was right before, draws on a bucket of its own, so what
 //!   others try elsewhere, or from there in another name, does not touch it;
-//! * any other pair draws on a bucket of the pair, and on one of its client and one of its address. For these two there
-//!   are buckets for **newcomers**, pairs without a recent failure, apart from those for pairs that try again and again:
-//!   somebody who guesses without a pause cannot use up what a client needs that comes for the first time.
+//! * the **first attempts** of any other pair, two in half a day, are paid from a reserve of the client that is for first
+//!   attempts alone. With pauses of whatever length, somebody who guesses from a few addresses takes two of the reserve's
+//!   thousands from each: to use it up, he needs thousands of addresses;
+//! * what such a pair tries **beyond**, or when the reserve is empty, it shares with all that failed before: a bucket of
+//!   the pair, one of its client and one of its site. That is where those who guess stand in each other's way.
 //!
-//! Only a comparison that failed takes anything. Memory is fixed, about 2 MiB, whatever names come: an unproven bucket
-//! is the fuller one of two slots that a keyed hash finds, so a name shares its bucket only when both its slots are
+//! Whatever number of addresses somebody has, the reserve and the bucket of the client bound his guesses at it: some
+//! 104,000 in a day, after 10,000 once. A bound on guesses from new addresses is one on right secrets from new addresses
+//! too, so 5,000 addresses (or 625 sites of IPv6) that guess at one client can still keep its new addresses waiting; a
+//! proven pair they cannot.
+//!
+//! Only a comparison that failed takes anything. Memory is fixed, about 4 MiB, whatever names come: a bucket of a name is
+//! the fuller one of two slots that a keyed hash finds, so a name shares its bucket only when both its slots are
 //! shared, and nobody can choose such names. Only a right secret makes a proven pair.
 
+mod first_attempts;
 mod proven;
 mod table;
 
@@ -20,26 +28,31 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::token::throttle::first_attempts::{FirstAttempt, FirstAttempts};
 use crate::token::throttle::proven::{Proven, ProvenPairs};
 use crate::token::throttle::table::{Rate, Slots, Table};
 
-/// Slots for pairs: 512 KiB. More than for names, since whoever has many of both makes many pairs.
-const PAIR_SLOTS: usize = 64 * 1024;
-/// Slots for clients or addresses: 128 KiB each time.
-const NAME_SLOTS: usize = 16 * 1024;
-/// After a refusal a pair counts as a newcomer again when it was quiet for so long.
-const QUIET: Duration = Duration::from_secs(1);
+/// Slots where many names come together: 512 KiB each time.
+const MANY_SLOTS: usize = 64 * 1024;
+/// Slots where few do, since each name costs its maker a failure that the other tables allow: 128 KiB each time.
+const FEW_SLOTS: usize = 16 * 1024;
+
+/// First attempts of one pair in half a day: who typed a secret wrong may try again, and two costly checks run at once.
+const FIRST_OF_PAIR: u8 = 2;
+/// First attempts at one client from one site of IPv6, which has 65,536 networks.
+const FIRST_OF_SITE: u8 = 16;
 
 /// Per client and address, and per proven pair: 20 failures at once, then 2 a second.
 const PER_PAIR: Rate = Rate::new(20, Duration::from_millis(500));
-/// Per client, from all unproven addresses that failed before: 20 at once, then 2 a second.
-const PER_CLIENT: Rate = Rate::new(20, Duration::from_millis(500));
-/// Per client, from all addresses that come for the first time: 50 at once, then one a second.
-const NEWCOMERS_PER_CLIENT: Rate = Rate::new(50, Duration::from_secs(1));
-/// Per address (an IPv6 one is its /64), under all unproven names that failed before: 100 at once, then 20 a second.
-const PER_SOURCE: Rate = Rate::new(100, Duration::from_millis(50));
-/// Per address, under all names that it uses for the first time: 100 at once, then 2 a second.
-const NEWCOMERS_PER_SOURCE: Rate = Rate::new(100, Duration::from_millis(500));
+/// The reserve of a client for first attempts: 10,000 at once, then one in 5 seconds, 17,280 in a day.
+const FIRST_PER_CLIENT: Rate = Rate::new(10_000, Duration::from_secs(5));
+/// Per site, first attempts under all names: 20 at once, then one an hour. Few, so that somebody who makes names up cannot
+/// fill what is remembered of first attempts.
+const FIRST_PER_SITE: Rate = Rate::new(20, Duration::from_secs(3_600));
+/// Per client, whatever else unproven addresses try: 20 at once, then one a second, 86,400 in a day.
+const PER_CLIENT: Rate = Rate::new(20, Duration::from_secs(1));
+/// Per site, whatever else it tries under unproven names: 100 at once, then 20 a second.
+const PER_SITE: Rate = Rate::new(100, Duration::from_millis(50));
 
 /// The buckets of one issuer. They outlive every reload.
 #[derive(Debug)]
@@ -47,15 +60,16 @@ pub(crate) struct Throttle {
     hasher: RandomState,
     proven: ProvenPairs,
     pairs: Table,
-    newcomers: Names,
-    others: Names,
+    remembered: FirstAttempts,
+    first: Names,
+    beyond: Names,
 }
 
-/// The buckets of clients and of addresses.
+/// The buckets of clients and of sites.
 #[derive(Debug)]
 struct Names {
     clients: Table,
-    sources: Table,
+    sites: Table,
 }
 
 /// Leave to compare one secret. Say how it ended: by [`failed`](Self::failed) or [`was_right`](Self::was_right).
@@ -63,6 +77,7 @@ struct Names {
 #[must_use]
 pub(crate) struct Pass<'t> {
     throttle: &'t Throttle,
+    client: u64,
     pair: u64,
     buckets: Buckets<'t>,
     now: Duration,
@@ -73,8 +88,8 @@ enum Buckets<'t> {
     Proven(Proven<'t>),
     Unproven {
         pair: Slots<'t>,
-        source: Option<Slots<'t>>,
-        client: Slots<'t>,
+        names: NameSlots<'t>,
+        first: Option<FirstAttempt<'t>>,
     },
 }
 
@@ -83,14 +98,15 @@ impl Throttle {
         Self {
             hasher: RandomState::new(),
             proven: ProvenPairs::new(PER_PAIR),
-            pairs: Table::new(PER_PAIR, PAIR_SLOTS),
-            newcomers: Names {
-                clients: Table::new(NEWCOMERS_PER_CLIENT, NAME_SLOTS),
-                sources: Table::new(NEWCOMERS_PER_SOURCE, NAME_SLOTS),
+            pairs: Table::new(PER_PAIR, MANY_SLOTS),
+            remembered: FirstAttempts::new(),
+            first: Names {
+                clients: Table::new(FIRST_PER_CLIENT, FEW_SLOTS),
+                sites: Table::new(FIRST_PER_SITE, MANY_SLOTS),
             },
-            others: Names {
-                clients: Table::new(PER_CLIENT, NAME_SLOTS),
-                sources: Table::new(PER_SOURCE, NAME_SLOTS),
+            beyond: Names {
+                clients: Table::new(PER_CLIENT, MANY_SLOTS),
+                sites: Table::new(PER_SITE, FEW_SLOTS),
             },
         }
     }
@@ -105,10 +121,11 @@ impl Throttle {
         source: Option<IpAddr>,
         now: Duration,
     ) -> Result<Pass<'_>, Duration> {
-        let network = source.map(network);
-        let pair = self.hasher.hash_one((client_id, network));
+        let client = self.hasher.hash_one(client_id);
+        let pair = self.hasher.hash_one((client_id, source.map(network)));
         let pass = |buckets| Pass {
             throttle: self,
+            client,
             pair,
             buckets,
             now,
@@ -119,24 +136,75 @@ impl Throttle {
         }
         let own = self.pairs.slots(pair);
         own.check(now)?;
-        let names = if own.is_full(now) {
-            &self.newcomers
-        } else {
-            &self.others
-        };
-        let source = network.map(|network| names.sources.slots(self.hasher.hash_one(network)));
-        let client = names.clients.slots(self.hasher.hash_one(client_id));
-        let checked = source.as_ref().map_or(Ok(()), |source| source.check(now));
-        if let Err(wait) = checked.and_then(|()| client.check(now)) {
-            // Who goes on without a pause is no newcomer, also when nothing of it was compared.
-            own.occupy(now, QUIET);
-            return Err(wait);
+        let site = source.map(|source| self.hasher.hash_one(site(source)));
+        if let Some(first) = self.first_attempt(client_id, source, pair, now) {
+            let reserve = self.first.slots(client, site);
+            if reserve.check(now).is_ok() {
+                return Ok(pass(Buckets::Unproven {
+                    pair: own,
+                    names: reserve,
+                    first: Some(first),
+                }));
+            }
         }
+        let names = self.beyond.slots(client, site);
+        names.check(now)?;
         Ok(pass(Buckets::Unproven {
             pair: own,
-            source,
-            client,
+            names,
+            first: None,
         }))
+    }
+
+    /// The next first attempt, when one is left to the pair, and to the client at an IPv6 site.
+    fn first_attempt(
+        &self,
+        client_id: &str,
+        source: Option<IpAddr>,
+        pair: u64,
+        now: Duration,
+    ) -> Option<FirstAttempt<'_>> {
+        let unspent = |counted: u64, limit: u8| {
+            let mut numbers = (0..limit).map(|number| self.hasher.hash_one((counted, number)));
+            numbers.find(|mark| !self.remembered.is_spent(*mark, now))
+        };
+        let of_pair = unspent(pair, FIRST_OF_PAIR)?;
+        let of_site = match source {
+            Some(source) if site(source) != network(source) => {
+                let at_site = self.hasher.hash_one((client_id, Some(site(source))));
+                Some(unspent(at_site, FIRST_OF_SITE)?)
+            }
+            _ => None,
+        };
+        Some(self.remembered.attempt(of_pair, of_site))
+    }
+}
+
+impl Names {
+    fn slots(&self, client: u64, site: Option<u64>) -> NameSlots<'_> {
+        NameSlots {
+            client: self.clients.slots(client),
+            site: site.map(|site| self.sites.slots(site)),
+        }
+    }
+}
+
+/// The buckets that a pair shares with others.
+#[derive(Debug)]
+struct NameSlots<'t> {
+    client: Slots<'t>,
+    site: Option<Slots<'t>>,
+}
+
+impl NameSlots<'_> {
+    fn each(&self) -> impl Iterator<Item = &Slots<'_>> {
+        self.site.iter().chain([&self.client])
+    }
+
+    /// # Errors
+    /// How long to wait until there is an attempt again.
+    fn check(&self, now: Duration) -> Result<(), Duration> {
+        self.each().try_for_each(|slots| slots.check(now))
     }
 }
 
@@ -145,34 +213,24 @@ impl Pass<'_> {
     pub(crate) fn failed(&self) {
         match &self.buckets {
             Buckets::Proven(proven) => proven.take(self.now),
-            Buckets::Unproven {
-                pair,
-                source,
-                client,
-            } => {
+            Buckets::Unproven { pair, names, first } => {
                 pair.take(self.now);
-                client.take(self.now);
-                if let Some(source) = source {
-                    source.take(self.now);
+                names.each().for_each(|slots| slots.take(self.now));
+                if let Some(first) = first {
+                    first.spend(self.now);
                 }
             }
         }
     }
 
-    /// The secret was right after [`failed`](Self::failed) had been said: gives back what that took.
+    /// The secret was right after [`failed`](Self::failed) had been said: gives back what that took. A first attempt stays
+    /// spent, since a proven pair needs none.
     pub(crate) fn was_right_after_all(self) {
         match &self.buckets {
             Buckets::Proven(proven) => proven.give_back(),
-            Buckets::Unproven {
-                pair,
-                source,
-                client,
-            } => {
+            Buckets::Unproven { pair, names, .. } => {
                 pair.give_back();
-                client.give_back();
-                if let Some(source) = source {
-                    source.give_back();
-                }
+                names.each().for_each(Slots::give_back);
             }
         }
         self.was_right();
@@ -181,19 +239,25 @@ impl Pass<'_> {
     /// The secret was right: from now on the pair is a proven one.
     pub(crate) fn was_right(self) {
         if matches!(self.buckets, Buckets::Unproven { .. }) {
-            self.throttle.proven.add(self.pair);
+            self.throttle.proven.add(self.pair, self.client);
         }
     }
 }
 
-/// The part of an address that belongs to one party: a whole IPv4 address, the /64 of an IPv6 one.
+/// What one caller has at least: a whole IPv4 address, the /64 of an IPv6 one.
 const fn network(source: IpAddr) -> u64 {
-    match source {
+    match source.to_canonical() {
         IpAddr::V4(address) => address.to_bits() as u64,
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.to_bits() as u64,
-            None => (address.to_bits() >> 64) as u64,
-        },
+        IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
+    }
+}
+
+/// What one party has at most, as far as one can tell: a whole IPv4 address, the /48 of an IPv6 one.
+const fn site(source: IpAddr) -> u64 {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.to_bits() as u64,
+        // The bit keeps it apart from networks and from IPv4 addresses.
+        IpAddr::V6(address) => (address.to_bits() >> 80) as u64 | 1 << 48,
     }
 }
 

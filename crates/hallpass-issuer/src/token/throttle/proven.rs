@@ -1,13 +1,17 @@
 //! The pairs of client and address that were right before, each with a bucket of its own.
+//!
+//! Only a right secret adds a pair, so only a client can push out others, by being right from very many addresses: a
+//! single IPv6 /48 has 65,536 networks. So a client that finds no free place takes one of its own pairs' places, unless
+//! another client has more places in the set: it gets its share, and never more by coming from more addresses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::token::throttle::table::{Bucket, Rate};
 
-/// Pairs that are remembered: 512 KiB. Only a right secret adds one.
+/// Pairs that are remembered: 768 KiB.
 const PAIRS: usize = 32 * 1024;
-/// A pair stands in one of so many places; the last comers replace one another.
+/// A pair stands in one of so many places, its set.
 const WAYS: usize = 8;
 
 /// A fixed number of proven pairs.
@@ -21,6 +25,8 @@ pub(super) struct ProvenPairs {
 struct Entry {
     /// The pair's hash; 0 for nobody.
     pair: AtomicU64,
+    /// The hash of its client.
+    client: AtomicU64,
     bucket: Bucket,
 }
 
@@ -48,8 +54,8 @@ impl ProvenPairs {
         })
     }
 
-    /// Adds a pair in a place that is free, else in one that the hash chooses.
-    pub(super) fn add(&self, pair: u64) {
+    /// Adds a pair in a place that is free, else in one of the client that has most in the set.
+    pub(super) fn add(&self, pair: u64, client: u64) {
         if self.find(pair).is_some() {
             return;
         }
@@ -60,12 +66,13 @@ impl ProvenPairs {
                 .compare_exchange(0, pair, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
         };
-        if places.iter().find(free).is_some() {
-            return;
-        }
-        let chosen = usize::try_from(pair >> 56).unwrap_or_default() % WAYS;
-        if let Some(entry) = places.get(chosen) {
+        let place = match places.iter().find(free) {
+            Some(free) => Some(free),
+            None => places.get(crowded(places, pair, client)),
+        };
+        if let Some(entry) = place {
             entry.bucket.refill();
+            entry.client.store(client, Ordering::Relaxed);
             entry.pair.store(pair, Ordering::Relaxed);
         }
     }
@@ -74,6 +81,23 @@ impl ProvenPairs {
         let first = usize::try_from(pair).unwrap_or_default() % (PAIRS / WAYS) * WAYS;
         self.entries.get(first..first + WAYS).unwrap_or_default()
     }
+}
+
+/// Which place of a full set is given to the next pair of `client`: one of whoever has most, of itself when it has as many.
+/// Among the places of one client, one that the pair's hash chooses.
+fn crowded(places: &[Entry], pair: u64, client: u64) -> usize {
+    let owners: Vec<u64> = places
+        .iter()
+        .map(|entry| entry.client.load(Ordering::Relaxed))
+        .collect();
+    let places_of = |owner: u64| owners.iter().filter(|it| **it == owner).count();
+    let chosen = usize::try_from(pair >> 56).unwrap_or_default() % WAYS;
+    let rank = |(place, owner): &(usize, &u64)| {
+        let distance = (place + WAYS - chosen) % WAYS;
+        (places_of(**owner), **owner == client, **owner, distance)
+    };
+    let crowded = owners.iter().enumerate().max_by_key(rank);
+    crowded.map(|(place, _)| place).unwrap_or_default()
 }
 
 impl Proven<'_> {

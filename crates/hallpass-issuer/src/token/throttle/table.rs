@@ -47,10 +47,6 @@ impl Bucket {
         self.change(|due| due.saturating_sub(nanos(rate.refill)));
     }
 
-    pub(super) fn empty_until(&self, moment: u64) {
-        self.0.fetch_max(moment, Ordering::Relaxed);
-    }
-
     pub(super) fn refill(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -123,11 +119,6 @@ impl Slots<'_> {
         check(self.due(), self.rate, now)
     }
 
-    /// Nothing was taken lately.
-    pub(super) fn is_full(&self, now: Duration) -> bool {
-        self.due() <= nanos(now)
-    }
-
     pub(super) fn take(&self, now: Duration) {
         self.buckets()
             .for_each(|bucket| bucket.take(self.rate, now));
@@ -136,12 +127,6 @@ impl Slots<'_> {
     pub(super) fn give_back(&self) {
         self.buckets()
             .for_each(|bucket| bucket.give_back(self.rate));
-    }
-
-    /// Not full again before `quiet` is over.
-    pub(super) fn occupy(&self, now: Duration, quiet: Duration) {
-        let end = nanos(now.saturating_add(quiet));
-        self.buckets().for_each(|bucket| bucket.empty_until(end));
     }
 }
 

@@ -6,6 +6,19 @@ fn address(n: u32) -> Option<IpAddr> {
     Some(IpAddr::from([10, 0, (n >> 8) as u8, n as u8]))
 }
 
+/// Of many more.
+fn any_address(n: u32) -> Option<IpAddr> {
+    let [_, high, middle, low] = n.to_be_bytes();
+    Some(IpAddr::from([100, high, middle, low]))
+}
+
+/// One of the 65,536 networks of an IPv6 site.
+fn network_of_site(site: u16, n: u32) -> Option<IpAddr> {
+    let [_, _, high, low] = n.to_be_bytes();
+    let network = u16::from_be_bytes([high, low]);
+    Some(IpAddr::from([0x2001, 0xdb8, site, network, 0, 0, 0, 1]))
+}
+
 /// Whether a wrong secret is compared.
 fn wrong(throttle: &Throttle, client: &str, source: Option<IpAddr>, now: Duration) -> bool {
     throttle
@@ -84,28 +97,197 @@ fn one_address_cannot_try_every_client() {
     let tried = (0..1_000)
         .filter(|n| wrong(&throttle, &format!("client-{n}"), address(1), START))
         .count();
-    // A few of the thousand pairs share both their slots with others, by chance, and count as no newcomers.
-    assert!((100..=110).contains(&tried), "{tried}");
+    assert_eq!(tried, 20 + 100, "first attempts, and those beyond");
     let again = (0..1_000)
         .filter(|n| wrong(&throttle, &format!("client-{n}"), address(1), START))
         .count();
-    assert!(again <= 110, "{again}");
+    assert_eq!(again, 0);
     assert!(!wrong(&throttle, "client-1", address(1), START));
     assert!(wrong(&throttle, "client-1", address(2), START));
 }
 
 #[test]
+fn an_address_gets_one_more_name_after_a_refill_and_not_before() {
+    let names = |throttle: &Throttle, now: Duration| {
+        let names = (0..1_000).filter(|n| {
+            let name = format!("client-{n}-{}", now.as_nanos());
+            wrong(throttle, &name, address(1), now)
+        });
+        names.count()
+    };
+    let moment = Duration::from_nanos(1);
+    for (refill, before, after) in [(50, 0, 1), (3_600_000, 100, 101)] {
+        let refilled = START + Duration::from_millis(refill);
+        for (now, expected) in [(refilled - moment, before), (refilled, after)] {
+            let throttle = Throttle::new();
+            assert_eq!(names(&throttle, START), 120);
+            assert_eq!(names(&throttle, now), expected, "{refill} ms");
+        }
+    }
+}
+
+#[test]
 fn many_addresses_cannot_try_one_client_without_end() {
     let throttle = Throttle::new();
-    let mut tried = 0;
-    for second in 0..60 {
+    let (mut tried, mut fresh) = (0, 0);
+    // In each second of a day until nothing is compared any more, each time from an address that never came before.
+    for second in 0..86_400 {
         let now = START + Duration::from_secs(second);
-        tried += (0..1_000)
-            .filter(|n| wrong(&throttle, "victim", address(*n), now))
-            .count();
+        while wrong(&throttle, "victim", any_address(fresh), now) {
+            (tried, fresh) = (tried + 1, fresh + 1);
+        }
     }
-    // The bursts of newcomers and of the others, then what comes back in a minute.
-    assert!(tried <= 50 + 20 + 60 + 120, "{tried}");
+    // The reserve and what the others share, and what came back of each until the last second.
+    assert_eq!(tried, (10_000 + 86_399 / 5) + (20 + 86_399));
+}
+
+#[test]
+fn a_client_that_comes_for_the_first_time_is_spared_until_five_thousand_addresses_guess_at_once() {
+    let throttle = Throttle::new();
+    for n in 0..4_999 {
+        wrong_ones(&throttle, "victim", any_address(n), START);
+    }
+    assert!(!wrong(&throttle, "victim", any_address(0), START));
+    assert_eq!(
+        wrong_ones(&throttle, "victim", address(1), START),
+        2,
+        "the last two of the reserve"
+    );
+    assert!(!right(&throttle, "victim", address(2), START));
+    let refilled = START + Duration::from_secs(5) - Duration::from_nanos(1);
+    wrong_ones(&throttle, "victim", any_address(0), refilled);
+    assert!(!right(&throttle, "victim", address(2), refilled));
+    let refilled = START + Duration::from_secs(5);
+    assert!(right(&throttle, "victim", address(2), refilled));
+    assert!(
+        right(&throttle, "other", address(2), START),
+        "the reserve is of one client"
+    );
+}
+
+#[test]
+fn a_client_that_comes_for_the_first_time_is_spared_by_thousands_of_addresses_for_days() {
+    let throttle = Throttle::new();
+    let mut refused = 0;
+    // Each address tries what it can twice an hour, for three days.
+    for step in 0..72 * 2_u32 {
+        let now = START + Duration::from_secs(1_800) * step;
+        for n in 0..4_900 {
+            wrong_ones(&throttle, "victim", any_address(n), now);
+        }
+        assert!(!wrong(&throttle, "victim", any_address(0), now));
+        refused += u32::from(!right(&throttle, "victim", address(step), now));
+    }
+    assert_eq!(refused, 0);
+}
+
+#[test]
+fn a_pair_has_two_first_attempts_and_none_again_for_half_a_day() {
+    let half = Duration::from_secs(12 * 60 * 60);
+    let left = |throttle: &Throttle, now| {
+        let first = || {
+            let pair = throttle.hasher.hash_one(("a", address(1).map(network)));
+            throttle.first_attempt("a", address(1), pair, now).is_some()
+        };
+        let attempts = (0..10).take_while(|_| first() && wrong(throttle, "a", address(1), now));
+        attempts.count()
+    };
+    for spent in [START, half - Duration::from_nanos(1)] {
+        let throttle = Throttle::new();
+        assert_eq!(left(&throttle, spent), 2);
+        assert_eq!(left(&throttle, spent), 0);
+        assert_eq!(left(&throttle, half), 0);
+        assert_eq!(left(&throttle, 2 * half - Duration::from_nanos(1)), 0);
+        assert_eq!(left(&throttle, 2 * half), 2);
+        assert_eq!(left(&throttle, 3 * half), 0, "the filter is used again");
+        assert_eq!(left(&throttle, 9 * half), 2, "and empty after a long quiet");
+    }
+    let throttle = Throttle::new();
+    assert_eq!(left(&throttle, half), 2);
+    assert_eq!(left(&throttle, 4 * half), 2, "a half that nobody saw");
+}
+
+#[test]
+fn what_is_remembered_of_a_hundred_thousand_addresses_takes_the_reserve_from_few_others() {
+    let throttle = Throttle::new();
+    // 10,000 addresses with all the first attempts that a site has: 200,000 in memory that does not grow.
+    for n in 0..10_000 {
+        for name in 0..20 {
+            assert!(wrong(
+                &throttle,
+                &format!("guess-{n}-{name}"),
+                any_address(n),
+                START
+            ));
+        }
+    }
+    let newcomer = |n: u32| {
+        let pair = throttle
+            .hasher
+            .hash_one(("victim", any_address(n).map(network)));
+        throttle.first_attempt("victim", any_address(n), pair, START)
+    };
+    let lost = (100_000..200_000).filter(|n| newcomer(*n).is_none());
+    assert!(lost.count() < 100, "of 100,000");
+}
+
+#[test]
+fn all_networks_of_an_ipv6_site_have_sixteen_first_attempts_at_a_client_together() {
+    let throttle = Throttle::new();
+    let taken = (0..65_536)
+        .filter(|n| wrong(&throttle, "victim", network_of_site(1, *n), START))
+        .count();
+    assert_eq!(taken, 16 + 20, "and what all others share");
+    assert!(right(&throttle, "victim", network_of_site(2, 0), START));
+    assert!(right(&throttle, "victim", address(1), START));
+    // In other names: what a site has, not each of its networks.
+    let spread = (0..65_536_u32)
+        .filter(|n| {
+            wrong(
+                &throttle,
+                &format!("guess-{n}"),
+                network_of_site(1, *n),
+                START,
+            )
+        })
+        .count();
+    assert_eq!(spread, (20 - 16) + (100 - 20));
+}
+
+#[test]
+fn a_client_that_is_right_from_every_network_of_a_site_pushes_out_no_pair_of_another_client() {
+    let throttle = Throttle::new();
+    for n in 0..1_000 {
+        assert!(right(
+            &throttle,
+            &format!("client-{}", n % 10),
+            any_address(n),
+            START
+        ));
+    }
+    for n in 0..65_536 {
+        assert!(right(&throttle, "roaming", network_of_site(1, n), START));
+    }
+    let proven = |client: &str, source: Option<IpAddr>| {
+        let pair = throttle.hasher.hash_one((client, source.map(network)));
+        throttle.proven.find(pair).is_some()
+    };
+    let kept = (0..1_000).filter(|n| proven(&format!("client-{}", n % 10), any_address(*n)));
+    assert_eq!(kept.count(), 1_000);
+    assert!(
+        proven("roaming", network_of_site(1, 65_535)),
+        "the last comer stands"
+    );
+    // Two that both come from very many share the memory.
+    for n in 0..65_536 {
+        assert!(right(&throttle, "second", network_of_site(2, n), START));
+    }
+    let places = |client: &str, site| {
+        let kept = (0..65_536).filter(|n| proven(client, network_of_site(site, *n)));
+        kept.count()
+    };
+    let (first, second) = (places("roaming", 1), places("second", 2));
+    assert!(first >= 15_000 && second >= 15_000, "{first} {second}");
 }
 
 #[test]
@@ -163,4 +345,26 @@ fn an_ipv6_party_is_its_64_and_a_mapped_address_is_its_ipv4_one() {
     assert_eq!(party("2001:db8::1"), party("2001:db8::ffff:2"));
     assert_ne!(party("2001:db8::1"), party("2001:db8:0:1::1"));
     assert_eq!(party("::ffff:10.0.0.1"), party("10.0.0.1"));
+    let party = |text: &str| site(text.parse().unwrap());
+    assert_eq!(party("2001:db8:7::1"), party("2001:db8:7:ffff::1"));
+    assert_ne!(party("2001:db8:7::1"), party("2001:db8:8::1"));
+    assert_eq!(party("::ffff:10.0.0.1"), party("10.0.0.1"));
+}
+
+#[test]
+fn a_client_that_comes_for_the_first_time_is_spared_by_those_who_guess_with_pauses() {
+    let throttle = Throttle::new();
+    let (mut refused, mut asked) = (0, 0);
+    // Four addresses, each with one wrong secret in 1.01 s, for five minutes: four requests a second in all.
+    for step in 0..1_200_u32 {
+        let now = START + Duration::from_micros(252_500) * step;
+        wrong(&throttle, "victim", address(100 + step % 4), now);
+        if step > 400 && step % 40 == 7 {
+            asked += 1;
+            let newcomer = address(1_000 + step);
+            let at = now + Duration::from_millis(100);
+            refused += u32::from(!right(&throttle, "victim", newcomer, at));
+        }
+    }
+    assert_eq!(refused, 0, "of {asked}");
 }
