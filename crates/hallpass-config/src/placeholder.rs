@@ -82,14 +82,16 @@ impl<'a> References<'a> {
         self
     }
 
-    /// The value of a key, and whether it may have placeholders itself.
-    fn key(&self, name: &str) -> Option<(&'a Secret, bool)> {
+    /// The value of a key, and whether it may have placeholders itself. A key that stands there without a value is empty
+    /// text, as in Spring, and not absent: the default of a placeholder is for keys that nobody wrote.
+    fn key(&self, name: &str) -> Option<(&'a str, bool)> {
         let path = key_path::parse(name);
         self.trees.iter().find_map(|(root, tree)| {
             let path = path.strip_prefix(root.as_slice())?;
             let node = relaxed::find(tree, path)?;
             match &node.value {
-                Value::Scalar(text) => Some((text, node.place.has_placeholders())),
+                Value::Scalar(text) => Some((text.expose(), node.place.has_placeholders())),
+                Value::Null => Some(("", false)),
                 _ => None,
             }
         })
@@ -209,8 +211,8 @@ impl Expansion<'_> {
             return;
         }
         match (self.references.key(name), default) {
-            (Some((value, true)), _) => self.text(value.expose(), depth + 1),
-            (Some((value, false)), _) => self.push(value.expose()),
+            (Some((value, true)), _) => self.text(value, depth + 1),
+            (Some((value, false)), _) => self.push(value),
             (None, _) if name.starts_with("random.") => self.faults.push(Fault::Random),
             (None, Some(default)) => self.text(default, depth + 1),
             (None, None) if is_showable(name) => self.faults.push(Fault::Unset(name.to_owned())),

@@ -55,6 +55,24 @@ fn a_placeholder_may_name_a_key_below_our_own_root_with_what_lies_over_it() {
     assert_eq!(value(&loader(&text).environment(variables), "name"), "b");
 }
 
+/// `value != null ? value : ""` is what Spring's reader of YAML makes of a key.
+#[test]
+fn a_key_without_a_value_is_empty_text_for_a_placeholder_and_takes_no_default() {
+    for empty in ["", "\"\"", "''", "~", "null"] {
+        let text = format!(
+            "other: {{ key: {empty} }}\nthird.key: '${{other.key:lost}}'\nhallpass: {{ app: {{ empty: {empty} }}, \
+             service: {{ name: 'a${{other.key:b}}${{third.key:c}}${{hallpass.app.empty:d}}' }} }}\n"
+        );
+        assert_eq!(value(&loader(&text), "name"), "a", "{empty:?}");
+        let absent = text.replace("other.key:", "other.no-key:");
+        assert_eq!(value(&loader(&absent), "name"), "ablost", "{empty:?}");
+    }
+    // Alone it makes its own key one without a value, which then has its default.
+    let text =
+        "other.key:\nhallpass: { service.name: a, security.permit-all: '${other.key:true}' }\n";
+    assert_eq!(value(&loader(text), "permit-all"), "false");
+}
+
 #[test]
 fn a_placeholder_without_an_answer_is_a_problem() {
     let name = |reference: &str| {
