@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
-use http::{Response, StatusCode};
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::discovery::DiscoverError;
 
@@ -66,8 +66,7 @@ impl Outcome for Refusal {
 }
 
 /// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
-/// and 501 would come again: the callee has looked at the request. `Retry-After` is read in its form with seconds (RFC
-/// 9110 section 10.2.3).
+/// and 501 would come again: the callee has looked at the request. `Retry-After` is read as [`retry_after`] does.
 impl<B> Outcome for Response<B> {
     fn instance_failed(&self) -> Option<bool> {
         Some(self.status().is_server_error())
@@ -77,14 +76,32 @@ impl<B> Outcome for Response<B> {
         if !is_transient(self.status()) {
             return RetryAdvice::Stands;
         }
-        let seconds = self
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok());
         RetryAdvice::MayHaveActed {
-            after: Duration::from_secs(seconds.unwrap_or(0)),
+            after: retry_after(self.headers()).unwrap_or_default(),
         }
     }
+}
+
+/// Longest wait that is read from `Retry-After`. Who waits has a limit of its own, which is far below.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a response asks to wait (`Retry-After`, RFC 9110 section 10.2.3), a day at most; `None` when it does not ask,
+/// or in a form that nobody knows.
+///
+/// A date is held against the `Date` of the same response, so clocks may differ; one that has passed is no wait. A date in a
+/// response without `Date` is not understood: servers with a clock send it.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number too large to be one is a very long time.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = httpdate::parse_http_date(text).ok()?;
+        let sent = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?.trim()).ok()?;
+        until.duration_since(sent).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
 }
 
 impl<T: Outcome, E: Outcome> Outcome for Result<T, E> {
@@ -110,4 +127,54 @@ pub fn is_transient(status: StatusCode) -> bool {
         status,
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(retry_after_text: &str, date: Option<&str>) -> Option<Duration> {
+        let response = Response::builder()
+            .status(StatusCode::SERVICE_UNAVAILABLE)
+            .header(RETRY_AFTER, retry_after_text);
+        let response = match date {
+            Some(date) => response.header(DATE, date),
+            None => response,
+        };
+        let response = response.body(()).unwrap();
+        let read = retry_after(response.headers());
+        let advised = RetryAdvice::MayHaveActed {
+            after: read.unwrap_or_default(),
+        };
+        assert_eq!(response.retry_advice(), advised);
+        read
+    }
+
+    #[test]
+    fn a_wait_is_read_in_seconds_or_as_a_date_and_is_a_day_at_most() {
+        let sent = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let rows = [
+            ("7", None, seconds(7)),
+            (" 7 ", sent, seconds(7)),
+            ("0", sent, seconds(0)),
+            ("86400", None, seconds(86_400)),
+            ("86401", None, seconds(86_400)),
+            ("99999999999999999999999", None, seconds(86_400)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", sent, seconds(20)),
+            ("Sunday, 06-Nov-94 08:49:57 GMT", sent, seconds(20)),
+            ("Sun Nov  6 08:49:57 1994", sent, seconds(20)),
+            ("Sun, 06 Nov 1994 08:49:17 GMT", sent, seconds(0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", sent, seconds(86_400)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", None, None),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", Some("yesterday"), None),
+            ("", sent, None),
+            ("-1", sent, None),
+            ("1.5", sent, None),
+            ("soon", sent, None),
+        ];
+        for (text, date, expected) in rows {
+            assert_eq!(read(text, date), expected, "{text:?} at {date:?}");
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use hallpass_token::AccessToken;
-use hallpass_upstream::{Body, CollectError};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use hallpass_upstream::{Body, CollectError, retry_after};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Number, Value};
@@ -75,7 +75,7 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted
             Some(code) => TokenError::Denied { code, status },
             None => TokenError::Status { status },
         };
-        let retry_after = retry_after(head.status, &head.headers);
+        let retry_after = asked_wait(head.status, &head.headers);
         return Err(NotGranted { error, retry_after });
     }
     if !is_json {
@@ -91,17 +91,13 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted
     Ok(success(&bytes).map_err(TokenError::Response)?)
 }
 
-/// In its form with seconds (RFC 9110 section 10.2.3). A number too large to be one is a very long time.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    if !matches!(
+/// What 429 and 503 ask for.
+fn asked_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let may_ask = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    ) {
-        return None;
-    }
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+    );
+    may_ask.then(|| retry_after(headers)).flatten()
 }
 
 async fn refusal(body: Body) -> Option<DenialCode> {

@@ -264,6 +264,9 @@ async fn an_issuer_that_says_when_to_come_again_is_left_alone_for_that_long_and_
         (503, "7", 7),
         (503, "3600", 30),
         (429, "99999999999999999999", 30),
+        // The scripted issuer sends them at 08:49:37.
+        (503, "Sun, 06 Nov 1994 08:49:44 GMT", 7),
+        (429, "Sun, 06 Nov 1994 09:49:37 GMT", 30),
     ] {
         let issuer = ScriptedIssuer::new(LIFE);
         issuer.set(Mode::Busy(status, says));

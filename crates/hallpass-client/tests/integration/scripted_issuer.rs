@@ -32,7 +32,7 @@ pub(crate) enum Mode {
     Hang,
     /// Responds with this status, content type and body.
     Respond(u16, &'static str, String),
-    /// Responds with this status and `Retry-After`.
+    /// Responds with this status and `Retry-After`, on 6 November 1994 at 08:49:37.
     Busy(u16, &'static str),
     /// Panics inside the request.
     Panic,
@@ -196,8 +196,10 @@ impl Service<Request<Body>> for ScriptedIssuer {
                 Mode::Respond(status, kind, body) => Ok(response(status, kind, body)),
                 Mode::Busy(status, retry_after) => {
                     let mut busy = response(status, "text/plain", String::new());
-                    busy.headers_mut()
-                        .insert("retry-after", retry_after.parse().unwrap());
+                    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+                    for (name, value) in [("retry-after", retry_after), ("date", date)] {
+                        busy.headers_mut().insert(name, value.parse().unwrap());
+                    }
                     Ok(busy)
                 }
                 Mode::Panic => panic!("the issuer's transport panics, as the test wants"),
