@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hallpass_tls::ClientTls;
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::header::HeaderName;
 use http::uri::Authority;
 use http::{HeaderMap, Request, Response};
 use hyper_rustls::ConfigBuilderExt;
@@ -77,8 +77,10 @@ pub struct HttpTransport {
 /// In the extensions of a request: nothing of it is secret, so it may leave over plain http. The bearer layer of
 /// `hallpass-client` puts it there when a call is made in nobody's name (`identity = "none"`).
 ///
-/// It does not count for a request with an `Authorization`, `Proxy-Authorization` or `Cookie` header. Other headers and
-/// the body are not looked at.
+/// It does not count for a request with a header that may be a secret all the same: whose value is marked
+/// [sensitive](http::HeaderValue::is_sensitive), or whose name says so (`Authorization`, `Proxy-Authorization`, `Cookie`,
+/// `X-Api-Key`, `X-Auth-Token`, `X-Session-Id` and whatever has such a word in it). A harmless header of such a name, `X-Cache-Key`
+/// say, keeps its request from leaving too, but `Idempotency-Key` does not. The address and the body are not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CarriesNoSecret;
 
@@ -270,9 +272,48 @@ impl Service<Request<Body>> for HttpTransport {
 
 /// Whoever marked the request: what these headers are for is secret.
 fn has_credentials(headers: &HeaderMap) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE]
+    headers
         .iter()
-        .any(|name| headers.contains_key(name))
+        .any(|(name, value)| value.is_sensitive() || is_for_a_secret(name))
+}
+
+/// Parts of names. Each stands for many products' headers; what is refused by mistake is told, what leaves by mistake is not.
+const SECRET_PARTS: [&str; 13] = [
+    "authenti",
+    "authoriz",
+    "apikey",
+    "assertion",
+    "bearer",
+    "cookie",
+    "credential",
+    "jwt",
+    "passphrase",
+    "passw",
+    "secret",
+    "session",
+    "token",
+];
+/// Whole words of names.
+const SECRET_WORDS: [&str; 10] = [
+    "auth",
+    "key",
+    "keys",
+    "otp",
+    "pin",
+    "pwd",
+    "sid",
+    "sig",
+    "signature",
+    "totp",
+];
+
+/// Whether a header of this name may bear a credential.
+fn is_for_a_secret(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let is_word = |word: &str| SECRET_WORDS.contains(&word);
+    name != "idempotency-key"
+        && (SECRET_PARTS.iter().any(|part| name.contains(part))
+            || name.split(['-', '_', '.']).any(is_word))
 }
 
 pin_project! {

@@ -36,7 +36,7 @@ const KEYS: &[Key] = &[
     "Lets client secrets, tokens and the fetch of keys go over plain `http` to other hosts. Everybody on the way can then \
     read the secrets and put in keys of their own. For networks that encrypt by themselves, such as a service mesh. \
     Without it, plain `http` goes to loopback addresses only, whatever the name of the host is; calls with `identity: \
-    none` are free.",
+    none` are free, unless a header of theirs may hold a secret (`Cookie`, `X-Api-Key`).",
 )
 .or("false"),
 ];

@@ -1,3 +1,4 @@
+use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -95,11 +96,74 @@ async fn a_request_that_carries_no_secret_may_leave_and_opens_no_way_for_others(
     assert_eq!(send(&transport, marked()).await, OK);
     // The connection is in the pool now, and not for this one.
     assert_eq!(send(&transport, get(uri.clone())).await, REFUSED);
-    for secret in ["authorization", "proxy-authorization", "cookie"] {
-        let mut request = marked();
-        let value = "Bearer x".parse().unwrap();
-        request.headers_mut().insert(secret, value);
-        assert_eq!(send(&transport, request).await, REFUSED, "{secret}");
+}
+
+#[tokio::test]
+async fn a_request_with_a_header_that_may_be_a_secret_does_not_leave_whatever_it_says_of_itself() {
+    let (port, connections) = server().await;
+    let transport = HttpTransport::new().unwrap();
+    let with = |name: &'static str, is_sensitive: bool| {
+        let mut request = get(format!("http://0.0.0.0:{port}/"));
+        request.extensions_mut().insert(CarriesNoSecret);
+        let mut value = HeaderValue::from_static("x");
+        value.set_sensitive(is_sensitive);
+        request.headers_mut().insert(name, value);
+        request
+    };
+    for secret in [
+        "authorization",
+        "proxy-authorization",
+        "x-forwarded-authorization",
+        "cookie",
+        "cookie2",
+        "x-api-key",
+        "api-key",
+        "apikey",
+        "x-apikey",
+        "x_api_key",
+        "ocp-apim-subscription-key",
+        "x-functions-key",
+        "x-auth",
+        "x-auth-token",
+        "private-token",
+        "x-vault-token",
+        "x-amz-security-token",
+        "x-csrf-token",
+        "x-client-secret",
+        "x-password",
+        "x-session-id",
+        "x-sid",
+        "x-jwt-assertion",
+        "x-hub-signature",
+        "x-hub-signature-256",
+        "x-credentials",
+    ] {
+        assert_eq!(
+            send(&transport, with(secret, false)).await,
+            REFUSED,
+            "{secret}"
+        );
+    }
+    assert_eq!(send(&transport, with("x-tenant", true)).await, REFUSED);
+    assert_eq!(connections.load(std::sync::atomic::Ordering::Relaxed), 0);
+    for harmless in [
+        "x-tenant",
+        "accept",
+        "content-type",
+        "traceparent",
+        "x-request-id",
+        "x-user-id",
+        "x-authorities",
+        "x-author",
+        "x-keyboard",
+        "idempotency-key",
+        "if-none-match",
+    ] {
+        assert_eq!(
+            send(&transport, with(harmless, false)).await,
+            OK,
+            "{harmless}"
+        );
     }
 }
 
