@@ -6,7 +6,7 @@ mod preset;
 
 use hallpass_token::{Audience, CallerKind, ClientId, UnknownCaller, VerifiedClaims};
 
-use self::claims::ClaimsOf;
+use self::claims::{ClaimsOf, NotOneText};
 pub use self::mark::{Mark, MarkFault};
 pub use self::preset::IssuerPreset;
 
@@ -37,7 +37,9 @@ pub struct CallerMapping {
 }
 
 impl CallerMapping {
-    /// Reads the client from the first of these claims that is there with one text.
+    /// Reads the client from the first of these claims that is there. When that is not one text that can name a client, the
+    /// token is neither a service's nor a user's, whatever else is in it: who wrote it has other tokens in mind than this
+    /// mapping. (`aud` alone is passed over when it is several, or a service of [`without_clients`](Self::without_clients).)
     #[must_use]
     pub fn with_client_claims<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         self.client_claims = names.into_iter().map(Box::from).collect();
@@ -75,7 +77,9 @@ impl CallerMapping {
 
     /// Who calls, and which client got the token.
     pub(crate) fn judge(&self, claims: &VerifiedClaims) -> (CallerKind, Option<ClientId>) {
-        let client = self.client(claims);
+        let Ok(client) = self.client(claims) else {
+            return (CallerKind::Unknown(UnknownCaller::NoClient), None);
+        };
         let token = ClaimsOf {
             claims,
             client: client.as_ref().map(ClientId::as_str),
@@ -92,19 +96,26 @@ impl CallerMapping {
         (caller, client)
     }
 
-    fn client(&self, claims: &VerifiedClaims) -> Option<ClientId> {
+    fn client(&self, claims: &VerifiedClaims) -> Result<Option<ClientId>, NotOneText> {
         let token = ClaimsOf {
             claims,
             client: None,
         };
-        self.client_claims.iter().find_map(|name| {
-            let is_service = |text: &str| {
-                **name == *"aud" && self.not_clients.iter().any(|it| it.as_str() == text)
+        for name in self.client_claims.iter().map(AsRef::as_ref) {
+            let text = match token.one_text(name) {
+                Ok(Some(text)) if name == "aud" && self.is_service(&text) => continue,
+                Err(NotOneText) if name == "aud" => continue,
+                Ok(None) => continue,
+                Ok(Some(text)) => text,
+                Err(fault) => return Err(fault),
             };
-            match token.texts(name)?.as_slice() {
-                [one] if !is_service(one) => ClientId::try_from(&**one).ok(),
-                _ => None,
-            }
-        })
+            let client = ClientId::try_from(&*text).map_err(|_| NotOneText)?;
+            return Ok(Some(client));
+        }
+        Ok(None)
+    }
+
+    fn is_service(&self, audience: &str) -> bool {
+        self.not_clients.iter().any(|it| it.as_str() == audience)
     }
 }

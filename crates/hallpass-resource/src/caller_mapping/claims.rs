@@ -12,7 +12,40 @@ pub(super) struct ClaimsOf<'t> {
     pub(super) client: Option<&'t str>,
 }
 
+/// A claim is there, but is not one text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotOneText;
+
 impl<'t> ClaimsOf<'t> {
+    /// The text of a claim that is one, or a list of one; `None` when the claim is absent (or null).
+    pub(super) fn one_text(&self, name: &str) -> Result<Option<Cow<'t, str>>, NotOneText> {
+        let is_text =
+            |value: &Value| matches!(value, Value::Null | Value::String(_) | Value::Array(_));
+        if self.is_odd(name) || !self.claims.extra.get(name).is_none_or(is_text) {
+            return Err(NotOneText);
+        }
+        match self.texts(name) {
+            None => Ok(None),
+            Some(texts) => match <[_; 1]>::try_from(texts) {
+                Ok([one]) => Ok(Some(one)),
+                Err(_) => Err(NotOneText),
+            },
+        }
+    }
+
+    /// Whether the claim is, or has in its list, what is no text: it cannot be compared with one.
+    pub(super) fn is_odd(&self, name: &str) -> bool {
+        match self.claims.extra.get(name) {
+            Some(Value::Array(items)) => !items.iter().all(Value::is_string),
+            Some(value) => value.is_object(),
+            None => {
+                let claims = self.claims;
+                (name == "act" && claims.actor.is_some())
+                    || (name == "cnf" && claims.confirmation.is_some())
+            }
+        }
+    }
+
     /// The texts of a claim: of a list each of its texts, of a number or a truth value its JSON; `None` when the claim
     /// is absent (or null). An object is there, and has no text.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<Cow<'t, str>>> {

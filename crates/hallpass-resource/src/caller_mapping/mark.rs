@@ -19,6 +19,8 @@ const MAX_MARK_BYTES: usize = 512;
 /// | `claim=text` | it is this text, or a list with this text in it |
 /// | `claim!=text` | it is not so, which includes that it is absent |
 ///
+/// An object, and a list of anything but texts, is there, but is neither a text nor another one.
+///
 /// In a text, `*` stands for anything, `{client}` for the client that the token names, and `{name}` for the claim
 /// `name`. A condition with a name in braces that the token does not have holds in no case. `scope` and `scp` are one
 /// claim; an empty one counts as absent.
@@ -75,7 +77,10 @@ impl Condition {
             Test::Is(pieces) => (pieces, true),
             Test::IsNot(pieces) => (pieces, false),
         };
-        // Something that is compared with nothing is neither equal nor different.
+        // What is no text, and what is compared with nothing, is neither equal nor different.
+        if token.is_odd(&self.claim) {
+            return false;
+        }
         let Some(pattern) = fill(pieces, token) else {
             return false;
         };
@@ -95,10 +100,7 @@ fn fill(pieces: &[Piece], token: &ClaimsOf<'_>) -> Option<Vec<String>> {
             }
             Piece::Text(text) => text.to_string(),
             Piece::Client => token.client?.to_owned(),
-            Piece::Claim(name) => match token.texts(name)?.as_slice() {
-                [one] => one.clone().into_owned(),
-                _ => return None,
-            },
+            Piece::Claim(name) => token.one_text(name).ok()??.into_owned(),
         };
         if let Some(last) = parts.last_mut() {
             last.push_str(&filled);

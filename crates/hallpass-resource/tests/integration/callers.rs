@@ -100,7 +100,7 @@ impl Issuer {
     }
 
     /// Statuses of the routes for users and for services.
-    async fn statuses(&self, claims: &Value) -> (u16, u16) {
+    pub(crate) async fn statuses(&self, claims: &Value) -> (u16, u16) {
         let token = self.token(claims);
         let status = async |path| get(self.app.address, path, Some(&token)).await.status;
         (status("/user").await, status("/internal").await)

@@ -6,7 +6,7 @@ use crate::callers::{Issuer, NEITHER, SERVICE, USER, block, check};
 use crate::support::test_clock;
 
 /// What Keycloak 26 writes for client_credentials.
-fn keycloak_service() -> Value {
+pub(crate) fn keycloak_service() -> Value {
     json!({
         "sub": "0f8fad5b-d9cb-469f-a165-70867728950e", "azp": "billing", "typ": "Bearer", "acr": "1",
         "client_id": "billing", "clientHost": "10.0.0.7", "clientAddress": "10.0.0.7",
@@ -16,7 +16,7 @@ fn keycloak_service() -> Value {
 }
 
 /// What it writes for a login.
-fn keycloak_user() -> Value {
+pub(crate) fn keycloak_user() -> Value {
     json!({
         "sub": "7c9e6679-7425-40de-944b-e07fc1f90ae7", "azp": "web", "typ": "Bearer", "auth_time": 1,
         "sid": "b1c8", "preferred_username": "alice", "scope": "openid internal-service",

@@ -23,6 +23,7 @@ mod keys;
 mod keys_trouble;
 mod modes;
 mod nested;
+mod odd_claims;
 mod open_routes;
 mod paths;
 mod properties;
