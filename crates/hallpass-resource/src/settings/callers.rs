@@ -7,6 +7,9 @@ use hallpass_token::Audience;
 
 use crate::caller_mapping::{CallerMapping, IssuerPreset, Mark};
 
+/// What [`read_callers`] reads.
+pub(super) const CALLER_KEYS: &[&str] = &["preset", "client-claims", "service-when", "user-when"];
+
 /// How tokens say who calls: the preset, with what is set beside it. `own` are audiences of this service, which are no
 /// clients.
 pub(super) fn read_callers(section: &Section<'_>, own: &[Audience]) -> Option<CallerMapping> {

@@ -76,6 +76,10 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     .or("internal"),
     JWKS_URL,
     JWKS_FILE,
+    PRESET,
+    CLIENT_CLAIMS,
+    SERVICE_WHEN,
+    USER_WHEN,
     Key::new("issuers", Kind::Sections(ISSUER_KEYS), "Issuers whose tokens are accepted."),
     Key::new(
         "routes",
@@ -127,6 +131,36 @@ const JWKS_FILE: Key = Key::new(
     "The file that the public keys are read from instead.",
 );
 
+const PRESET: Key = Key::new(
+    "preset",
+    Kind::Choice(IssuerPreset::NAMES),
+    "Which product writes the tokens, and so how a service's token is told from a user's. What is neither for \
+    certain passes neither internal-only routes nor handlers that want a user. See `docs/interop.md`. In the short form it \
+    is of the one issuer.",
+)
+.or("hallpass");
+const CLIENT_CLAIMS: Key = Key::new(
+    "client-claims",
+    Kind::Texts { what: "claims" },
+    "The claims that name the client. The first that is there counts: when it is not one text, the token is neither a \
+    service's nor a user's. `aud` is passed over unless it is one name, and not that of `internal-jwt.audience`.",
+)
+.otherwise("that of `preset`");
+const SERVICE_WHEN: Key = Key::new(
+    "service-when",
+    Kind::Texts { what: "marks" },
+    "Marks of a service's token; one is enough. A mark is one or more of `claim`, `!claim`, `claim=text` and \
+    `claim!=text`, joined by ` and `; in a text, `*` stands for anything, `{client}` for the client and `{name}` \
+    for another claim.",
+)
+.otherwise("that of `preset`");
+const USER_WHEN: Key = Key::new(
+    "user-when",
+    Kind::Texts { what: "marks" },
+    "Marks of a user's token, written likewise.",
+)
+.otherwise("that of `preset`");
+
 const ISSUER_KEYS: &[Key] = &[
     Key::new(
         "name",
@@ -147,30 +181,10 @@ const ISSUER_KEYS: &[Key] = &[
     Key::new("algorithms", Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`" }, "Signature algorithms accepted from it.")
         .or("ES256, EdDSA, RS256"),
     Key::new("internal", Kind::Flag, "Whether its service tokens open internal-only routes.").or("false"),
-    Key::new(
-        "preset",
-        Kind::Choice(IssuerPreset::NAMES),
-        "Which product writes the tokens, and so how a service's token is told from a user's. What is neither for \
-        certain passes neither internal-only routes nor handlers that want a user. See `docs/interop.md`.",
-    )
-    .or("hallpass"),
-    Key::new(
-        "client-claims",
-        Kind::Texts { what: "claims" },
-        "The claims that name the client, the first that is there counts. `aud` counts when it is one name, and not \
-        that of `internal-jwt.audience`.",
-    )
-    .otherwise("that of `preset`"),
-    Key::new(
-        "service-when",
-        Kind::Texts { what: "marks" },
-        "Marks of a service's token; one is enough. A mark is one or more of `claim`, `!claim`, `claim=text` and \
-        `claim!=text`, joined by ` and `; in a text, `*` stands for anything, `{client}` for the client and `{name}` \
-        for another claim.",
-    )
-    .otherwise("that of `preset`"),
-    Key::new("user-when", Kind::Texts { what: "marks" }, "Marks of a user's token, written likewise.")
-        .otherwise("that of `preset`"),
+    PRESET,
+    CLIENT_CLAIMS,
+    SERVICE_WHEN,
+    USER_WHEN,
     Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,

@@ -5,12 +5,11 @@ use hallpass_token::{Algorithm, Algorithms, Audience, Scope};
 use http::Method;
 use url::Url;
 
-use super::callers::read_callers;
+use super::callers::{CALLER_KEYS, read_callers};
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
-use crate::caller_mapping::CallerMapping;
 use crate::metadata;
 use crate::path::EncodedCharacters;
 use crate::policy::{Mode, RouteRule, Rule};
@@ -147,13 +146,16 @@ impl TrustedIssuerSettings {
             }
             issuers.push(issuer);
         }
-        let has_short_form = ["issuer", "jwks-url", "jwks-file"]
-            .iter()
-            .any(|key| section.has(key));
-        if has_short_form {
+        let has = |keys: &[&str]| keys.iter().any(|key| section.has(key));
+        if has(&["issuer", "jwks-url", "jwks-file"]) || (listed.is_empty() && has(CALLER_KEYS)) {
             let short_form = Self::read_short_form(section, own);
             report_clashes(section, &issuers, &short_form);
             issuers.push(short_form);
+        } else if let Some(key) = CALLER_KEYS.iter().find(|key| section.has(key)) {
+            section.problem(
+                key,
+                "is for the short form: write it in each entry of `issuers`",
+            );
         }
         issuers.into_iter().collect()
     }
@@ -192,6 +194,7 @@ impl TrustedIssuerSettings {
             section.missing("audience", "is required, here or as service.name");
         }
         let jwks = JwksLocation::read(section);
+        let callers = read_callers(section, own);
         Some(Self {
             name: SHORT_FORM_NAME.to_owned(),
             issuer: issuer?,
@@ -199,7 +202,7 @@ impl TrustedIssuerSettings {
             jwks: jwks?,
             algorithms: Algorithms::ALL,
             internal: true,
-            callers: CallerMapping::default(),
+            callers: callers?,
             dangerous_accept_untyped: false,
         })
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get as on_get;
 use hallpass_clock::ManualClock;
-use hallpass_resource::{Caller, CurrentUser, Rule};
+use hallpass_resource::{Caller, CallerMapping, CurrentUser, IssuerPreset, Rule};
 use hallpass_token::UnixTime;
 use serde_json::{Value, json};
 
-use crate::sections::load;
+use crate::sections::{load, problems};
 use crate::settings::builder;
 use crate::support::{App, AppBuilder, Forge, Log, get, test_clock};
 
@@ -266,4 +266,40 @@ fn every_block_loads() {
         let security = load(&block).security;
         assert!(!security.internal_jwt.issuers.is_empty(), "{block}");
     }
+}
+
+#[test]
+fn the_short_form_says_how_the_tokens_of_its_issuer_are_written() {
+    let load = |keys: &str| {
+        let text = format!(
+            "hallpass: {{ service.name: a, security.internal-jwt: {{ jwks-url: 'lb://auth/jwks', {keys} }} }}"
+        );
+        load(&text).security.internal_jwt.issuers.remove(0).callers
+    };
+    let spring = CallerMapping::from(IssuerPreset::Spring).without_clients(["a".parse().unwrap()]);
+    assert_eq!(load("preset: spring"), spring);
+    assert_eq!(
+        load("preset: spring, client-claims: cid, service-when: kind=batch, user-when: uid"),
+        spring
+            .with_client_claims(["cid"])
+            .with_service_marks(["kind=batch".parse().unwrap()])
+            .with_user_marks(["uid".parse().unwrap()])
+    );
+    let hallpass = CallerMapping::default().without_clients(["a".parse().unwrap()]);
+    assert_eq!(load(""), hallpass);
+    let problems = |keys: &str| {
+        problems(&format!(
+            "hallpass: {{ service.name: a, security.internal-jwt: {{ {keys} }} }}"
+        ))
+    };
+    assert_eq!(
+        problems("preset: spring, issuers: [{ name: b, issuer: b, jwks-file: x }]"),
+        [
+            "1:63: security.internal-jwt.preset: is for the short form: write it in each entry of `issuers`"
+        ]
+    );
+    assert_eq!(
+        problems("user-when: uid"),
+        ["1:30: security.internal-jwt.jwks-url: is required, or jwks-file"]
+    );
 }

@@ -49,7 +49,7 @@ pub(crate) fn load(text: &str) -> Settings {
 }
 
 /// What is wrong with `text`, one problem a line, without the file's name.
-fn problems(text: &str) -> Vec<String> {
+pub(crate) fn problems(text: &str) -> Vec<String> {
     lines(&loader(text).load::<Settings>().unwrap_err())
 }
 
