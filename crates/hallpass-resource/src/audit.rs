@@ -7,6 +7,8 @@ use crate::verifier::Verified;
 
 /// The target of all audit events, for filters: `hallpass::audit=info`.
 pub const AUDIT_TARGET: &str = "hallpass::audit";
+/// How much of a method is written: a caller may make one up, as long as a header.
+const MAX_METHOD_BYTES: usize = 32;
 
 /// A decision about one call.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Decision<'_> {
             detail = self.denial.map(tracing::field::display),
             mode = self.mode,
             route = self.route,
-            method = self.method.as_str(),
+            method = shortened(self.method.as_str()),
             issuer = self.caller.map(Verified::issuer_name),
             subject = claims.map(|it| it.subject.as_str()),
             client_id = context.and_then(|it| it.client_id()).map(AsRef::<str>::as_ref),
@@ -44,6 +46,11 @@ impl Decision<'_> {
             "call judged"
         );
     }
+}
+
+/// A method has ASCII characters only (RFC 9110 section 9.1).
+fn shortened(method: &str) -> &str {
+    method.get(..MAX_METHOD_BYTES).unwrap_or(method)
 }
 
 /// The trace id of a well-formed `traceparent` (W3C trace context, version 00 and later): 32 lower-case hex digits.

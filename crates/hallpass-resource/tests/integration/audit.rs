@@ -1,5 +1,6 @@
 //! Audit events and logs: one per decision, with the exact reason, and never with a token.
 
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, send, test_clock};
@@ -114,4 +115,74 @@ async fn permit_all_is_loud() {
     assert!(log.text().contains("SECURITY IS OFF"));
     get(app.address, "/internal/x", None).await;
     assert_eq!(log.audit()[0]["decision"], "bypass");
+}
+
+#[tokio::test]
+async fn nothing_that_a_caller_sends_becomes_a_label_of_the_service() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    let series = || {
+        let mut registry = Registry::default();
+        app.server.metrics().register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let names = lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        names.collect::<Vec<_>>()
+    };
+    let mut before = Vec::new();
+    for round in 0..5 {
+        let invented = format!("invented-{round}");
+        let said = json!(invented);
+        let tokens = [
+            forge.changed(|header, _| header["kid"] = said.clone()),
+            forge.changed(|header, _| header["alg"] = said.clone()),
+            forge.changed(|header, _| header["typ"] = said.clone()),
+            forge.changed(|_, claims| claims["iss"] = said.clone()),
+            forge.changed(|_, claims| claims["aud"] = said.clone()),
+            // These are good: whoever holds an issuer's key can name many.
+            forge.changed(|_, claims| claims["sub"] = said.clone()),
+            forge.changed(|_, claims| claims["client_id"] = said.clone()),
+            forge.changed(|_, claims| claims["scope"] = said.clone()),
+            invented.clone(),
+        ];
+        for token in &tokens {
+            let path = format!("/{invented}");
+            for path in ["/whoami", "/orders/7", "/internal/x", "/a//b", &path] {
+                get(app.address, path, Some(token)).await;
+            }
+        }
+        let order = format!("GET /orders/{invented}");
+        let method = format!("{invented} /whoami");
+        let headers = [("x-user-id", invented.as_bytes())];
+        for line in [order, method] {
+            send(app.address, line.as_bytes(), &headers).await;
+        }
+        if round == 0 {
+            before = series();
+        }
+    }
+    assert_eq!(series(), before);
+    assert!(before.len() > 20, "{before:?}");
+    let named = before.iter().find(|line| line.contains("invented"));
+    assert_eq!(named, None);
+}
+
+#[tokio::test]
+async fn a_method_that_a_caller_makes_up_is_cut_in_the_log() {
+    let log = Log::capture();
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let line = format!("{} /whoami", "METHOD".repeat(500));
+    let response = send(app.address, line.as_bytes(), &[]).await;
+    assert_eq!(response.status, 401);
+    let events = log.audit();
+    let shown = events[0]["method"].as_str().unwrap();
+    assert_eq!(shown, &"METHOD".repeat(6)[..32]);
 }
