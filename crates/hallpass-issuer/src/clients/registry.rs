@@ -246,3 +246,35 @@ impl ClientMetrics {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels_of(clients: usize) -> Vec<String> {
+        let registration = |n| Registration {
+            client_id: format!("client-{n}").parse().unwrap(),
+            scope: Scope::empty(),
+            audiences: vec![format!("audience-{n}").parse().unwrap()],
+            grants: Default::default(),
+            token_life: Duration::from_secs(60),
+            secrets: Vec::new(),
+        };
+        let metrics = ClientMetrics::default();
+        let registrations = (0..clients).map(registration).collect();
+        Registry::build(registrations, None, &metrics).unwrap();
+        let mut registry = MetricsRegistry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let lines = text.lines().filter(|line| line.contains('{'));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn of_more_than_a_thousand_clients_none_has_a_label_of_its_own() {
+        assert_eq!(labels_of(MAX_CLIENT_LABELS).len(), MAX_CLIENT_LABELS);
+        let others = r#"tokens_issued_total{grant="client_credentials",client="_other",audience="_other"} 0"#;
+        assert_eq!(labels_of(MAX_CLIENT_LABELS + 1), [others]);
+    }
+}

@@ -324,6 +324,54 @@ mod tests {
     }
 
     #[test]
+    fn every_bit_of_a_generated_secret_is_drawn() {
+        let draw = |_| {
+            let secret = generate().unwrap();
+            let text = secret.strip_prefix(GENERATED_SECRET_PREFIX).unwrap();
+            BASE64URL.decode(text).unwrap()
+        };
+        let draws: Vec<Vec<u8>> = (0..64).map(draw).collect();
+        for place in 0..GENERATED_SECRET_BYTES {
+            // A bit that is drawn is the same in all of them once in 2^63 runs.
+            let bytes = || draws.iter().map(|bytes| bytes[place]);
+            assert_eq!(bytes().fold(0, |all, byte| all | byte), u8::MAX);
+            assert_eq!(bytes().fold(u8::MAX, |all, byte| all & byte), 0);
+        }
+    }
+
+    #[test]
+    fn of_a_generated_secret_its_sha256_is_kept_and_nothing_else() {
+        let live = LiveSecret::generated("hallpass_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        assert_eq!(
+            live.unwrap().to_stored(),
+            Some((
+                "generated",
+                "d19WLl-yhtYfi3_YW4R5rpimc3JdJqrSdDd9dCEu4Tg".to_owned()
+            ))
+        );
+    }
+
+    #[test]
+    fn each_kind_of_secret_and_each_decoy_costs_the_same_hashes() {
+        let key = process_key().unwrap();
+        let chosen = LiveSecret::chosen(&Candidate::new("chosen by me", &key));
+        let kinds = [
+            new_generated().1,
+            chosen,
+            LiveSecret::stored("chosen by me"),
+            decoy(false),
+            decoy(true),
+        ];
+        for live in kinds {
+            let candidate = Candidate::new("wrong", &key);
+            assert!(!live.matches_generated(&candidate));
+            assert!(candidate.digest.get().is_some() && candidate.tag.get().is_none());
+            assert!(!live.matches_chosen(&candidate));
+            assert!(candidate.tag.get().is_some());
+        }
+    }
+
+    #[test]
     fn a_generated_secret_is_kept_as_one_digest_and_checked_cheaply() {
         let key = process_key().unwrap();
         let (secret, live) = new_generated();

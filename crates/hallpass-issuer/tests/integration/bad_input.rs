@@ -105,6 +105,10 @@ async fn refuses_a_body_over_the_limit_whether_its_length_is_told_or_not() {
     let body = vec![b'a'; 1024 * 1024];
     let told = harness.post(&[&basic("c", SECRET)], &body).await;
     assert_eq!(told.refusal(), (413, "invalid_request".into()));
+    for (bytes, status) in [(16 * 1024, 200), (16 * 1024 + 1, 413)] {
+        let form = format!("{:a<bytes$}", "grant_type=client_credentials&x=");
+        assert_eq!(harness.ask(&form).await.status, status, "{bytes}");
+    }
 
     let mut stream = TcpStream::connect(harness.address()).await.unwrap();
     let head = format!(
@@ -194,6 +198,51 @@ async fn a_connection_that_says_nothing_is_closed() {
         .await
         .unwrap();
     assert!(matches!(response.status, 0 | 408), "{response:?}");
+}
+
+#[tokio::test]
+async fn nothing_that_a_caller_sends_becomes_a_label_of_the_issuer() {
+    let harness = Harness::start().await;
+    let series = || {
+        let text = harness.issuer.metrics();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let names = lines.filter_map(|line| Some(line.rsplit_once(' ')?.0.to_owned()));
+        names.collect::<Vec<_>>()
+    };
+    let mut before = Vec::new();
+    for round in 0..5 {
+        let invented = format!("invented-{round}");
+        let grant = "grant_type=client_credentials";
+        harness.ask_as(&invented, "x", grant).await;
+        harness.ask_as("c", &invented, grant).await;
+        for form in [
+            format!("grant_type={invented}"),
+            format!("{grant}&scope={invented}"),
+            format!("{grant}&audience={invented}"),
+            format!("{grant}&resource={invented}"),
+            format!("{grant}&{invented}=1"),
+            format!("{grant}&client_id={invented}"),
+            invented.clone(),
+        ] {
+            harness.ask(&form).await;
+        }
+        let condition = format!("If-None-Match: \"{invented}\"");
+        harness.get("/oauth2/jwks", &[&condition]).await;
+        harness.get(&format!("/{invented}"), &[]).await;
+        for line in [
+            format!("{invented} /oauth2/token"),
+            format!("{invented} /{invented}"),
+        ] {
+            harness.send(&request(&line, &[], b"")).await;
+        }
+        if round == 0 {
+            before = series();
+        }
+    }
+    assert_eq!(series(), before);
+    assert!(before.len() > 20, "{before:?}");
+    let named = before.iter().find(|line| line.contains("invented"));
+    assert_eq!(named, None);
 }
 
 #[tokio::test]

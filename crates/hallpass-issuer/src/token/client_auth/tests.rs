@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use hallpass_config::Secret;
 use hallpass_token::Scope;
 
@@ -71,6 +73,99 @@ impl Gate {
 
     fn compared(&self) -> u64 {
         self.authenticator.chosen_checks.get()
+    }
+}
+
+thread_local! {
+    static COMPARISONS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn counted(_: &LiveSecret, _: &Candidate<'_>) -> bool {
+    COMPARISONS.set(COMPARISONS.get() + 1);
+    false
+}
+
+#[test]
+fn a_client_that_does_not_exist_costs_as_many_comparisons_as_one_that_does() {
+    let gate = Gate::new(1);
+    let attempt = Attempt {
+        source: None,
+        now: UnixTime::from_secs(1),
+        monotonic: START,
+    };
+    for readings in 1..=2 {
+        for id in ["chosen-0", "generated", "nobody"] {
+            let credentials = Credentials {
+                unverified_client_id: id.into(),
+                secret: "wrong".into(),
+                unencoded_secret: (readings == 2).then(|| "wr%6Fng".into()),
+            };
+            COMPARISONS.set(0);
+            let gate = &gate;
+            let found = gate
+                .authenticator
+                .compare(&gate.registry, &credentials, attempt, counted);
+            assert!(found.is_none());
+            assert_eq!(COMPARISONS.get(), readings, "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_exist_costs_a_run_of_argon2id_where_another_has_a_chosen_secret() {
+    let gate = Gate::of(vec![stored()], process_key().unwrap());
+    let refused = gate.ask("nobody", "wrong", 1, START).await;
+    assert_eq!(refused, Err(Refusal::BadCredentials));
+    assert_eq!(gate.authenticator.costly_checks.get(), 1);
+    assert_eq!(
+        gate.authenticator.buffers.idle(),
+        1,
+        "the run took a buffer, so it was one"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_costly_check_waits_for_its_turn_for_two_seconds_at_most() {
+    let gate = Gate::of(vec![stored()], process_key().unwrap());
+    let all = u32::try_from(COSTLY_CHECKS_AT_ONCE).unwrap();
+    let _others = gate.authenticator.costly.acquire_many(all).await.unwrap();
+    let began = tokio::time::Instant::now();
+    let refused = gate.ask("stored", "chosen", 1, START).await;
+    assert_eq!(refused, Err(Refusal::Busy));
+    let waited = began.elapsed();
+    let limit = Duration::from_secs(2)..Duration::from_secs(3);
+    assert!(limit.contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_used_up_the_bucket_while_waiting_for_a_turn_costs_no_hash() {
+    let gate = Gate::of(vec![stored()], process_key().unwrap());
+    let all = u32::try_from(COSTLY_CHECKS_AT_ONCE).unwrap();
+    let others = gate.authenticator.costly.acquire_many(all).await.unwrap();
+    let meanwhile = async {
+        let source = Some(IpAddr::from([10, 0, 0, 1]));
+        let throttle = &gate.authenticator.throttle;
+        while let Ok(pass) = throttle.admit("stored", source, START) {
+            pass.failed();
+        }
+        drop(others);
+    };
+    let (refused, ()) = tokio::join!(gate.ask("stored", "wrong", 1, START), meanwhile);
+    assert!(
+        matches!(refused, Err(Refusal::TooManyAttempts { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(gate.authenticator.costly_checks.get(), 0);
+}
+
+fn stored() -> Registration {
+    Registration {
+        client_id: "stored".parse().unwrap(),
+        scope: Scope::empty(),
+        audiences: Vec::new(),
+        grants: Default::default(),
+        token_life: Duration::from_secs(60),
+        secrets: vec![LiveSecret::stored("chosen")],
     }
 }
 
@@ -152,15 +247,7 @@ async fn a_new_snapshot_forgets_neither_who_was_right_nor_who_guessed() {
 
 #[tokio::test]
 async fn a_chosen_secret_of_the_store_is_hashed_once_and_its_wrong_ones_share_two_buffers() {
-    let stored = Registration {
-        client_id: "stored".parse().unwrap(),
-        scope: Scope::empty(),
-        audiences: Vec::new(),
-        grants: Default::default(),
-        token_life: Duration::from_secs(60),
-        secrets: vec![LiveSecret::stored("chosen")],
-    };
-    let gate = Gate::of(vec![stored], process_key().unwrap());
+    let gate = Gate::of(vec![stored()], process_key().unwrap());
     let runs = || gate.authenticator.costly_checks.get();
     for _ in 0..100 {
         gate.ask("stored", "chosen", 1, START).await.unwrap();
@@ -179,15 +266,7 @@ async fn a_chosen_secret_of_the_store_is_hashed_once_and_its_wrong_ones_share_tw
 
 #[tokio::test]
 async fn after_a_restart_a_hundred_right_callers_at_once_cost_two_hashes_and_none_is_refused() {
-    let stored = Registration {
-        client_id: "stored".parse().unwrap(),
-        scope: Scope::empty(),
-        audiences: Vec::new(),
-        grants: Default::default(),
-        token_life: Duration::from_secs(60),
-        secrets: vec![LiveSecret::stored("chosen")],
-    };
-    let gate = Gate::of(vec![stored], process_key().unwrap());
+    let gate = Gate::of(vec![stored()], process_key().unwrap());
     let asks = (0..100).map(|_| gate.ask("stored", "chosen", 1, START));
     for asked in futures_util::future::join_all(asks).await {
         asked.unwrap();
