@@ -2,6 +2,7 @@
 
 mod drain;
 mod limits;
+mod old_tls;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
 mod rig;

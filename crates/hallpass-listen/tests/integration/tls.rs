@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 const NAME: &str = "service-auth.example";
 
 /// A server whose certificate comes from an authority of its own, and the folder of its files.
-struct Rig {
+pub(crate) struct Rig {
     folder: TempDir,
     authority: TestAuthority,
     tls: ServerTls,
@@ -33,13 +33,13 @@ struct Rig {
 }
 
 #[derive(Clone, Copy)]
-enum Asks {
+pub(crate) enum Asks {
     Nobody,
     Want,
     Need,
 }
 
-async fn start(asks: Asks) -> Rig {
+pub(crate) async fn start(asks: Asks) -> Rig {
     let folder = tempfile::tempdir().unwrap();
     let authority = TestAuthority::new("Test CA");
     let ca_file = folder.path().join("ca.crt");
@@ -100,7 +100,7 @@ impl Rig {
         tls.unwrap().config()
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.server.local_addr()).await.unwrap()
     }
 
