@@ -113,11 +113,13 @@ fn every_fault_of_a_token_is_answered_alike() {
     let first = seen(&Denial::Token(VerifyError::Expired));
     let read = VerifyError::EVERY
         .into_iter()
-        .filter(|fault| *fault != VerifyError::TooLarge);
-    for fault in read {
-        assert_eq!(seen(&Denial::Token(fault)), first, "{fault:?}");
-        let response = Challenger::new("shop", None).response(&Denial::Token(fault));
+        .filter(|fault| *fault != VerifyError::TooLarge)
+        .map(Denial::Token);
+    for fault in read.chain([Denial::SenderConstrained]) {
+        assert_eq!(seen(&fault), first, "{fault:?}");
+        let response = Challenger::new("shop", None).response(&fault);
         let other = Challenger::new("shop", None).response(&Denial::Token(VerifyError::Expired));
+        assert_eq!(response.headers(), other.headers(), "{fault:?}");
         assert_eq!(response.body(), other.body());
     }
 }

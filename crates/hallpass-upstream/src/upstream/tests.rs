@@ -12,15 +12,28 @@ use crate::outcome::Refusal;
 
 /// `None`: it is down.
 #[derive(Clone, Debug, Default)]
-struct Registry(Arc<Mutex<Option<Instances>>>);
+struct Registry(Arc<Mutex<Answer>>);
+
+#[derive(Clone, Debug, Default)]
+enum Answer {
+    #[default]
+    Nothing,
+    NoSuchService,
+    These(Instances),
+}
 
 impl Registry {
     fn set(&self, ports: &[u16]) {
-        *self.0.lock().unwrap() = Some(ports.iter().map(|port| instance(*port)).collect());
+        let instances = ports.iter().map(|port| instance(*port)).collect();
+        *self.0.lock().unwrap() = Answer::These(instances);
+    }
+
+    fn knows_no_such_service(&self) {
+        *self.0.lock().unwrap() = Answer::NoSuchService;
     }
 
     fn fail(&self) {
-        *self.0.lock().unwrap() = None;
+        *self.0.lock().unwrap() = Answer::Nothing;
     }
 }
 
@@ -29,8 +42,11 @@ impl Discover for Registry {
         &'a self,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let instances = self.0.lock().unwrap().clone();
-        let answer = instances.ok_or_else(|| DiscoverError::unavailable(service, "down"));
+        let answer = match self.0.lock().unwrap().clone() {
+            Answer::These(instances) => Ok(instances),
+            Answer::NoSuchService => Err(DiscoverError::no_instance(service)),
+            Answer::Nothing => Err(DiscoverError::unavailable(service, "down")),
+        };
         Box::pin(async move { answer })
     }
 }
@@ -104,7 +120,8 @@ async fn every_instance_gets_calls() {
 async fn instances_get_calls_in_proportion_to_their_weights() {
     let fixture = upstream(&[]);
     let weighted = [(instance(1), 1), (instance(2), 3), (instance(3), 0)];
-    *fixture.registry.0.lock().unwrap() = Some(weighted.into_iter().collect());
+    let weighted = weighted.into_iter().collect();
+    *fixture.registry.0.lock().unwrap() = Answer::These(weighted);
     let mut calls = [0; 4];
     for _ in 0..4_000 {
         calls[usize::from(fixture.choose().await.instance().port())] += 1;
@@ -217,16 +234,21 @@ async fn instances_come_and_go_and_those_that_stay_keep_their_breaker() {
 
 #[tokio::test]
 async fn that_there_is_no_instance_is_an_answer_and_nobody_is_called() {
-    let fixture = upstream(&[1]);
-    fixture.choose().await;
-    fixture.registry.set(&[]);
-    let nobody = Refusal::NoInstance(DiscoverError::no_instance("logistics-service"));
-    assert_eq!(fixture.upstream.choose(&[]).await.unwrap_err(), nobody);
-    // Nor is the withdrawn one called when discovery goes down after that.
-    fixture.registry.fail();
-    assert!(fixture.upstream.choose(&[]).await.is_err());
-    fixture.registry.set(&[2]);
-    assert_eq!(*fixture.choose().await.instance(), instance(2));
+    let forms: [fn(&Registry); 2] = [Registry::knows_no_such_service, |registry| {
+        registry.set(&[]);
+    }];
+    for withdraw in forms {
+        let fixture = upstream(&[1]);
+        fixture.choose().await;
+        withdraw(&fixture.registry);
+        let nobody = Refusal::NoInstance(DiscoverError::no_instance("logistics-service"));
+        assert_eq!(fixture.upstream.choose(&[]).await.unwrap_err(), nobody);
+        // Nor is the withdrawn one called when discovery goes down after that.
+        fixture.registry.fail();
+        assert!(fixture.upstream.choose(&[]).await.is_err());
+        fixture.registry.set(&[2]);
+        assert_eq!(*fixture.choose().await.instance(), instance(2));
+    }
 }
 
 #[tokio::test]

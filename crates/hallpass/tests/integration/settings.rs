@@ -1,11 +1,14 @@
 //! All sections together.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
 use hallpass::client::{CacheLife, InternalTokenSettings, MemoryCacheSettings};
 use hallpass::config::Loader;
 use hallpass::feign::FeignSettings;
 use hallpass::resource::SecuritySettings;
 use hallpass::upstream::DiscoverySettings;
-use hallpass::{ServiceSettings, Settings};
+use hallpass::{Hallpass, ServiceSettings, Settings};
 
 /// A loader for `text`, with an empty environment.
 fn loader(text: &str) -> Loader {
@@ -82,4 +85,37 @@ fn the_section_of_the_issuer_is_left_alone_and_a_misspelt_one_is_not() {
             .to_string()
             .contains("issuers: is not a known key; did you mean `issuer`?")
     );
+}
+
+/// Log lines of one test.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn plain_http_that_a_setting_allows_is_said_at_the_start_and_shown_by_a_metric() {
+    for is_allowed in [false, true] {
+        let settings = load(&format!("hallpass.tls.dangerous-plain-http: {is_allowed}"));
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let service = tracing::subscriber::with_default(log.finish(), || {
+            Hallpass::builder(&settings).build().unwrap()
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let warned = text.contains("WARN") && text.contains("dangerous-plain-http is set");
+        assert_eq!(warned, is_allowed, "{text}");
+        let shown = format!("hallpass_dangerous_plain_http {}", u8::from(is_allowed));
+        let metrics = service.metrics().text();
+        assert!(metrics.lines().any(|line| line == shown), "{metrics}");
+    }
 }
