@@ -104,14 +104,15 @@ impl HttpServer {
         let local_addr = self.listener.local_addr()?;
         let (drain, draining) = watch::channel(false);
         let (cut, cut_off) = watch::channel(false);
-        let limit = self.limits.handshake_timeout;
+        let limits = self.limits.within_reach();
+        let limit = limits.handshake_timeout;
         let handshake = self
             .tls
             .map(|tls| Handshake::new(tls, limit, draining.clone(), self.metrics.clone()));
         let accepting = Accepting {
             handshake,
-            places: Arc::new(Semaphore::new(self.limits.connections)),
-            limits: self.limits,
+            places: Arc::new(Semaphore::new(limits.connections)),
+            limits,
             metrics: self.metrics,
             service: Arc::new(service),
             draining,

@@ -40,6 +40,9 @@ pub use metrics::ReloadMetrics;
 
 /// How often files are looked at unless the caller says otherwise.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// The shortest time between two looks, and the longest, which is added to the time of day.
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long files must stay as they are before they are loaded: somebody may be writing them.
 const SETTLING: Duration = Duration::from_millis(200);
 /// How often a file may change within [`SETTLING`] before it is loaded nevertheless.
@@ -102,10 +105,10 @@ impl Reloader {
         })
     }
 
-    /// Looks at the files this often, at least every millisecond. Default: 5 seconds.
+    /// Looks at the files this often, from every millisecond to once a day. Default: 5 seconds.
     #[must_use]
     pub fn every(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_millis(1));
+        self.interval = interval.clamp(MIN_INTERVAL, MAX_INTERVAL);
         self.ticks = None;
         self
     }

@@ -332,3 +332,18 @@ async fn where_the_client_says_so_a_401_without_a_reason_renews_the_token() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_setting_of_the_builder_is_too_large() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let service = issuer
+        .client()
+        .memory_cache(usize::MAX)
+        .fetch_timeout(Duration::MAX)
+        .min_forced_interval(Duration::MAX)
+        .build();
+    let tokens = handle(&service);
+    let first = tokens.token().await.unwrap();
+    tokens.renew_rejected(first.generation()).await.unwrap();
+    tokens.token().await.unwrap();
+}

@@ -247,11 +247,13 @@ async fn many_callers_at_once_in_half_open_send_no_more_than_the_permitted_calls
 }
 
 #[tokio::test]
-async fn a_deadline_of_any_size_is_no_panic() {
+async fn no_setting_of_the_builder_is_too_large() {
     let fixture = fixture().await;
     let feign = runtime(&[&fixture.upstream]).build();
     let patient = FeignOrders::builder(&feign)
         .deadline(Duration::MAX)
+        .max_response_bytes(usize::MAX)
+        .bulkhead(BulkheadSettings::new(usize::MAX, Duration::MAX))
         .build()
         .unwrap();
     patient.remove(1).await.unwrap();

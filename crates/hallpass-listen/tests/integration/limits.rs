@@ -143,3 +143,54 @@ async fn closed_by_the_clock(stream: &mut TcpStream, began: Instant) {
     tokio::time::resume();
     assert!(took >= ConnectionLimits::default().head_timeout, "{took:?}");
 }
+
+#[tokio::test]
+async fn no_limit_is_too_large_or_too_small_to_serve() {
+    let default = ConnectionLimits::default();
+    let (most, longest) = (usize::MAX, Duration::MAX);
+    let limits = [
+        ConnectionLimits {
+            connections: most,
+            ..default
+        },
+        ConnectionLimits {
+            connections_per_address: most,
+            ..default
+        },
+        ConnectionLimits {
+            handshake_timeout: longest,
+            ..default
+        },
+        ConnectionLimits {
+            head_timeout: longest,
+            ..default
+        },
+        ConnectionLimits {
+            write_timeout: longest,
+            ..default
+        },
+        ConnectionLimits {
+            head_bytes: most,
+            ..default
+        },
+        ConnectionLimits {
+            buffer_bytes: most,
+            ..default
+        },
+        ConnectionLimits {
+            buffer_bytes: 0,
+            ..default
+        },
+        ConnectionLimits {
+            write_timeout: Duration::ZERO,
+            ..default
+        },
+    ];
+    for limits in limits {
+        let rig = start(limits).await;
+        let mut caller = rig.connect().await;
+        send(&mut caller, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+        assert!(rest(&mut caller).await.ends_with("fine"), "{limits:?}");
+        rig.server.shutdown_within(Duration::MAX).await;
+    }
+}

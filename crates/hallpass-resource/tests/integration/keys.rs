@@ -1,13 +1,14 @@
 //! Fetching keys: when, how often, and what becomes of tokens when the keys change.
 
 use hallpass_clock::ManualClock;
-use hallpass_resource::KeySource;
+use hallpass_resource::{KeyLimits, KeySource};
 use hallpass_token::{Algorithm, JwkSet, SigningKey};
 use serde_json::json;
 
 use crate::support::app::trusted;
 use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Fetches that unknown `kid`s may cause one after the other at once.
 pub(crate) const BURST: usize = 4;
@@ -317,5 +318,64 @@ async fn all_three_algorithms_verify_side_by_side() {
                 .status,
             200
         );
+    }
+}
+
+#[tokio::test]
+async fn no_setting_of_the_builder_or_of_the_keys_is_too_large() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let default = KeyLimits::default();
+    let most = Duration::MAX;
+    let limits = [
+        KeyLimits {
+            cooldown: most,
+            ..default
+        },
+        KeyLimits {
+            fetch_timeout: most,
+            ..default
+        },
+        KeyLimits {
+            default_age: most,
+            ..default
+        },
+        KeyLimits {
+            min_age: most,
+            ..default
+        },
+        KeyLimits {
+            max_age: most,
+            ..default
+        },
+        KeyLimits {
+            last_good_for: most,
+            ..default
+        },
+        KeyLimits {
+            cooldown: most,
+            fetch_timeout: most,
+            default_age: most,
+            min_age: most,
+            max_age: most,
+            last_good_for: most,
+        },
+    ];
+    for limits in limits {
+        let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+        let app = AppBuilder::new(&clock)
+            .trusting_within(&issuer, &forge, limits)
+            .with(|server| server.cache_bytes(u64::MAX).max_token_bytes(usize::MAX))
+            .start()
+            .await;
+        let token = forge.user("");
+        let unknown = Forge::new("internal", &clock)
+            .with_key_id("unknown")
+            .user("");
+        for (token, status) in [(&token, 200), (&unknown, 401), (&token, 200)] {
+            let response = get(app.address, "/whoami", Some(token)).await;
+            assert_eq!(response.status, status, "{limits:?}");
+        }
+        clock.advance(Duration::from_secs(60));
     }
 }

@@ -168,6 +168,21 @@ async fn a_request_with_a_header_that_may_be_a_secret_does_not_leave_whatever_it
 }
 
 #[tokio::test]
+async fn no_setting_of_the_builder_is_too_large() {
+    let (port, _) = server().await;
+    let transport = HttpTransport::builder()
+        .connect_timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .max_idle_per_host(usize::MAX)
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        let request = get(format!("http://127.0.0.1:{port}/"));
+        assert_eq!(send(&transport, request).await, OK);
+    }
+}
+
+#[tokio::test]
 async fn the_dangerous_setting_lets_everything_leave() {
     let (port, _) = server().await;
     let transport = HttpTransport::builder().dangerous_plain_http(true);

@@ -229,3 +229,13 @@ async fn settings_that_were_refused_are_tried_again_until_they_are_taken() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn no_interval_between_two_looks_is_too_long() {
+    let mut rig = Rig::start("hallpass.service.name: a\n", Duration::MAX);
+    tokio::select! {
+        ended = &mut rig.running => panic!("{ended:?}"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => {}
+    }
+    rig.running.abort();
+}
