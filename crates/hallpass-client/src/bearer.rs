@@ -70,12 +70,12 @@ struct Plan {
     clock: Arc<dyn Clock>,
     metrics: BearerMetrics,
     reports: bool,
-    leeway: Duration,
+    leeway: Option<Duration>,
 }
 
 impl BearerLayer {
-    /// For how long after its end a caller's token is relayed unless [`leeway`](Self::leeway) says otherwise: that of a
-    /// receiver's `leeway-seconds`. Who has just been accepted within it can be passed on within it.
+    /// For how long after its end a caller's token is relayed that no policy verified, unless [`leeway`](Self::leeway) says
+    /// otherwise: that of a receiver's `leeway-seconds`.
     pub const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
 
     /// Calls to `service` (its name is a metric label) with `identity`; a missing one fails the call.
@@ -91,7 +91,7 @@ impl BearerLayer {
             clock,
             metrics: BearerMetrics::default(),
             reports: false,
-            leeway: Self::DEFAULT_LEEWAY,
+            leeway: None,
         };
         Self {
             plan: Arc::new(plan),
@@ -128,11 +128,15 @@ impl BearerLayer {
         self.with(|plan| plan.reports = reports)
     }
 
-    /// For how long after its end a caller's token is still relayed: what the callees allow (`leeway-seconds`), default
-    /// [`Self::DEFAULT_LEEWAY`]. The callee decides by its own.
+    /// For how long after its end a caller's token is still relayed, whoever issued it: what the callees allow. Default: as
+    /// long as this service accepts it, by the policy for its issuer ([`VerifiedClaims::leeway`]), so that what was just
+    /// accepted can be passed on, and [`Self::DEFAULT_LEEWAY`] for a token that no policy verified. The callee decides by
+    /// its own.
+    ///
+    /// [`VerifiedClaims::leeway`]: hallpass_token::VerifiedClaims::leeway
     #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
-        self.with(|plan| plan.leeway = leeway)
+        self.with(|plan| plan.leeway = Some(leeway))
     }
 
     fn with(self, change: impl FnOnce(&mut Plan)) -> Self {
@@ -244,7 +248,9 @@ impl Plan {
         request: &mut Request<B>,
         context: &SecurityContext,
     ) -> Result<Stamp, CallError> {
-        let ends = context.expires_at().saturating_add(self.leeway);
+        let leeway = self.leeway.or(context.claims().leeway());
+        let leeway = leeway.unwrap_or(BearerLayer::DEFAULT_LEEWAY);
+        let ends = context.expires_at().saturating_add(leeway);
         if ends <= UnixTime::from(self.clock.now()) {
             self.metrics.relay("expired");
             return Err(CallError::IdentityExpired);

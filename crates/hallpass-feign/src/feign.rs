@@ -108,8 +108,9 @@ impl Feign {
     }
 
     /// A client by the settings in force, which follows later ones.
-    /// For how long after its end a caller's token is still relayed; default 10 s, as receivers accept it by default
-    /// (`security.internal-jwt.leeway-seconds`). A token that this service has just accepted can then be passed on.
+    /// For how long after its end a caller's token is still relayed, whoever issued it. Default: as long as this service
+    /// accepts it (`security.internal-jwt.leeway-seconds`, or the policy of an issuer that code trusts), so that a token that
+    /// it has just accepted can be passed on; 10 s for one that no policy verified.
     ///
     /// It counts for clients that are built from now on, and for all with the next [`apply`](Self::apply).
     pub fn set_relay_leeway(&self, leeway: Duration) {

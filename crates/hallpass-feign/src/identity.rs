@@ -158,9 +158,11 @@ impl IdentityLayers {
         self
     }
 
-    /// For how long after its end a caller's token is still relayed.
-    pub(crate) fn relaying_within(mut self, leeway: Duration) -> Self {
-        self.bearer = self.bearer.leeway(leeway);
+    /// For how long after its end a caller's token is still relayed; as long as it is accepted when this is nothing.
+    pub(crate) fn relaying_within(mut self, leeway: Option<Duration>) -> Self {
+        if let Some(leeway) = leeway {
+            self.bearer = self.bearer.leeway(leeway);
+        }
         self
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, BearerLayer, TokenFeignSettings};
+use hallpass_client::{AuthTokenService, TokenFeignSettings};
 use hallpass_upstream::Network;
 
 use crate::identity::SkippedTokens;
@@ -11,6 +11,9 @@ use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
 use crate::settings::FeignSettings;
 use crate::upstreams::Upstreams;
+
+/// Stands for no leeway of its own.
+const NO_LEEWAY: u64 = u64::MAX;
 
 /// What stays the same for the life of a [`Feign`](crate::Feign).
 #[derive(Debug)]
@@ -33,24 +36,24 @@ impl Shared {
         observers: Box<[Observer]>,
     ) -> Self {
         let upstreams = Upstreams::new(&network, &metrics.breakers);
-        let shared = Self {
+        Self {
             tokens,
             network,
             metrics,
             observers,
             upstreams,
-            relay_leeway: AtomicU64::new(0),
-        };
-        shared.set_relay_leeway(BearerLayer::DEFAULT_LEEWAY);
-        shared
+            relay_leeway: AtomicU64::new(NO_LEEWAY),
+        }
     }
 
-    pub(crate) fn relay_leeway(&self) -> Duration {
-        Duration::from_millis(self.relay_leeway.load(Ordering::Relaxed))
+    pub(crate) fn relay_leeway(&self) -> Option<Duration> {
+        let milliseconds = self.relay_leeway.load(Ordering::Relaxed);
+        (milliseconds != NO_LEEWAY).then(|| Duration::from_millis(milliseconds))
     }
 
     pub(crate) fn set_relay_leeway(&self, leeway: Duration) {
         let milliseconds = u64::try_from(leeway.as_millis()).unwrap_or(u64::MAX);
+        let milliseconds = milliseconds.min(NO_LEEWAY - 1);
         self.relay_leeway.store(milliseconds, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! Verification: what must hold before a token is believed.
 
 use std::ops::Deref;
+use std::time::Duration;
 
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
@@ -32,6 +33,7 @@ const MAX_JWS_BYTES: usize = 64 * 1024;
 pub struct VerifiedClaims {
     claims: TokenClaims,
     states_subject: bool,
+    leeway: Option<Duration>,
 }
 
 impl VerifiedClaims {
@@ -58,6 +60,13 @@ impl VerifiedClaims {
         self.states_subject
     }
 
+    /// For how long after its end the policy that verified the token took it ([`VerifyPolicy::with_leeway`]). For code
+    /// that passes on what was accepted; `None` when no policy verified it.
+    #[must_use]
+    pub fn leeway(&self) -> Option<Duration> {
+        self.leeway
+    }
+
     /// The claims of nobody, for [`SecurityContext::placeholder`](crate::SecurityContext::placeholder): a fixed text, no
     /// scope, over since 1970.
     pub(crate) fn of_nobody() -> Self {
@@ -66,6 +75,7 @@ impl VerifiedClaims {
         Self {
             claims: TokenClaims::new(issuer, subject, audience, end),
             states_subject: true,
+            leeway: None,
         }
     }
 
@@ -77,6 +87,7 @@ impl VerifiedClaims {
         Self {
             claims,
             states_subject: true,
+            leeway: None,
         }
     }
 }
@@ -179,6 +190,7 @@ impl UnverifiedToken<'_> {
         Ok(VerifiedClaims {
             claims: unverified.claims,
             states_subject: unverified.states_subject,
+            leeway: Some(policy.leeway()),
         })
     }
 }

@@ -228,10 +228,6 @@ impl Hallpass {
     /// Hands each part its section; the call layer first, as it finds out only by trying.
     fn take(&self, settings: &Settings) -> Result<(), Error> {
         let shared = &self.shared;
-        #[cfg(all(feature = "feign", feature = "resource"))]
-        shared
-            .feign
-            .set_relay_leeway(settings.security.internal_jwt.leeway);
         #[cfg(feature = "feign")]
         shared
             .feign

@@ -8,7 +8,9 @@ use hallpass_client::{
     BearerLayer, CallError, CallReport, Identity, TokenError, TokenSource, WhenAbsent,
 };
 use hallpass_clock::Clock as _;
-use hallpass_token::{AccessToken, SecurityContext};
+use hallpass_token::{
+    AccessToken, Algorithm, JwkSet, SecurityContext, SigningKey, VerifyPolicy, sign, verify,
+};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::mirror::{LIFE, plain, setup, with_foreign_authorization};
@@ -350,4 +352,48 @@ async fn a_service_token_in_memory_is_added_without_an_allocation() {
         assert!(Future::poll(call, &mut context).is_ready());
     });
     assert_eq!(counted.count_total, 0);
+}
+
+/// Each issuer may have a policy of its own, so its tokens are relayed as long as that policy takes them.
+#[tokio::test(start_paused = true)]
+async fn a_verified_token_is_relayed_as_long_as_its_own_policy_takes_it_unless_code_says_otherwise()
+{
+    let setup = setup();
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let keys = JwkSet::new([key.public_jwk()]);
+    let default = setup.layer(Identity::Relay);
+    let said = default.clone().leeway(Duration::from_secs(20));
+    let verified = |leeway| {
+        let claims = setup.alice(0).claims().clone().into_claims();
+        let now = claims.expires_at.saturating_sub(Duration::from_secs(1));
+        let token = sign(&claims, &key, now).unwrap();
+        let audience = claims.audience[0].clone();
+        let policy = VerifyPolicy::new(claims.issuer.clone(), audience).with_leeway(leeway);
+        let claims = verify(token.expose(), &keys, &policy, now).unwrap();
+        assert_eq!(claims.leeway(), Some(leeway));
+        SecurityContext::new(claims, token)
+    };
+    let contexts = [0, 60].map(|seconds| verified(Duration::from_secs(seconds)));
+    for (after, relayed) in [
+        (0, [false, true, true, true]),
+        (19, [false, true, true, true]),
+        (20, [false, true, false, false]),
+        (59, [false, true, false, false]),
+        (60, [false, false, false, false]),
+    ] {
+        let ends = std::time::SystemTime::from(contexts[0].expires_at());
+        let past = setup.issuer.clock().now().duration_since(ends).unwrap();
+        tokio::time::sleep(Duration::from_secs(after) - past).await;
+        let pairs = [(&default, 0), (&default, 1), (&said, 0), (&said, 1)];
+        for ((layer, context), relayed) in pairs.into_iter().zip(relayed) {
+            let mut request = plain();
+            request.extensions_mut().insert(contexts[context].clone());
+            let sent = setup.send(layer.clone(), request).await;
+            assert_eq!(
+                sent.is_ok(),
+                relayed,
+                "{after} s after its end: {context}, {layer:?}"
+            );
+        }
+    }
 }

@@ -126,14 +126,10 @@ fn feign(
     let feign = Feign::builder(network)
         .tokens(tokens.clone())
         .settings(&settings.feign, &settings.internal_token.feign);
-    let feign = match observer {
+    match observer {
         Some(observer) => feign.observe(observer).build(),
         None => feign.build(),
-    };
-    // One leeway for what is received and what is relayed.
-    #[cfg(feature = "resource")]
-    feign.set_relay_leeway(settings.security.internal_jwt.leeway);
-    feign
+    }
 }
 
 impl fmt::Debug for HallpassBuilder<'_> {
