@@ -3,17 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, ClientAuthentication, TargetParameter, TokenError};
+use hallpass_client::{
+    AuthTokenService, ClientAuthentication, Credential, TargetParameter, TokenError,
+};
 use hallpass_client::{
     CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
     TokenServiceSettings,
 };
 use hallpass_config::Secret;
-use hallpass_upstream::{Body, Network, StaticDiscovery};
+use hallpass_upstream::{Body, HttpTransport, Instance, Network, StaticDiscovery};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 
-use crate::loopback::{json, serve};
+use crate::loopback::{TokenServer, json, serve};
 use crate::scripted_issuer::{ScriptedIssuer, credential, credential_of, handle, switched_off};
 
 #[tokio::test(start_paused = true)]
@@ -200,4 +202,28 @@ async fn a_token_request_carries_no_identity_of_the_caller_that_needed_the_token
     context::scope(alice, async { tokens.token().await })
         .await
         .unwrap();
+}
+
+/// On Linux the address 0.0.0.0 reaches this machine and is not a loopback address.
+#[tokio::test]
+async fn a_secret_goes_over_plain_http_to_an_instance_on_loopback_only() {
+    let server = TokenServer::start().await;
+    let port = server.address.port();
+    for (host, is_loopback) in [("127.0.0.1", true), ("0.0.0.0", false)] {
+        let instance: Instance = format!("{host}:{port}").parse().unwrap();
+        let known = StaticDiscovery::new().with("service-auth", [instance]);
+        // In the form, where no header says that there is a secret.
+        let credential = Credential::new(
+            "c".parse().unwrap(),
+            Secret::from("InternalSecret123!"),
+            "lb://service-auth/oauth2/token".parse().unwrap(),
+        )
+        .with_authentication(ClientAuthentication::Post);
+        let service = AuthTokenService::builder(credential, HttpTransport::new().unwrap())
+            .discovery(Arc::new(known))
+            .build();
+        let token = handle(&service).token().await;
+        assert_eq!(token.is_ok(), is_loopback, "{host}: {token:?}");
+    }
+    assert_eq!(server.requests(), 1);
 }

@@ -292,6 +292,13 @@ async fn a_huge_answer_is_not_read_to_its_end() {
         error_of(announced.await).await,
         TokenError::Response(ResponseFault::TooLarge)
     );
+    let refusal = serve_bytes(
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: 99999\r\n\r\n{",
+    );
+    assert_eq!(
+        error_of(refusal.await).await,
+        TokenError::Status { status: 400 }
+    );
     let chunked = serve(|_| async {
         let mut response = json(String::new());
         let frames = futures_util::stream::repeat_with(|| {

@@ -11,7 +11,7 @@ use hallpass_upstream::{
     StaticDiscovery,
 };
 
-use crate::support::app::trusted;
+use crate::support::app::{key_source, trusted};
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
 
 #[tokio::test]
@@ -63,6 +63,37 @@ async fn an_instance_that_never_answers_takes_no_keys_away() {
         let keys = KeySource::http(url, &network, limits);
         assert!(keys.load().await.is_ok());
     }
+}
+
+/// On Linux the address 0.0.0.0 reaches this machine and is not a loopback address.
+#[tokio::test]
+async fn keys_come_over_plain_http_from_an_instance_on_loopback_only() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let port = issuer.address.port();
+    for (host, is_loopback) in [("127.0.0.1", true), ("0.0.0.0", false)] {
+        let instance: Instance = format!("{host}:{port}").parse().unwrap();
+        let discover = Arc::new(StaticDiscovery::new().with("service-auth", [instance]));
+        let url: EndpointUrl = "lb://service-auth/oauth2/jwks".parse().unwrap();
+        let network = Network::new(HttpTransport::new().unwrap(), discover, clock.clone());
+        let keys = KeySource::http(url, &network, KeyLimits::default());
+        assert_eq!(keys.load().await.is_ok(), is_loopback, "{host}");
+    }
+    assert_eq!(issuer.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_fetch_from_an_issuer_that_never_answers_ends_at_its_limit() {
+    let clock = test_clock();
+    let issuer = FakeIssuer::start(Behaviour::Hang).await;
+    let limits = KeyLimits {
+        fetch_timeout: Duration::from_millis(100),
+        ..KeyLimits::default()
+    };
+    let keys = key_source(&issuer, &clock, limits);
+    let loaded = tokio::time::timeout(Duration::from_secs(20), keys.load()).await;
+    assert!(loaded.unwrap().is_err());
 }
 
 /// Gives an response once and is down from then on.
