@@ -1,10 +1,11 @@
 //! Configuration for the commands that take one.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hallpass::config::{Configuration, Key, Loaded, Loader, Section, detect_prefix};
+use hallpass::config::{
+    Configuration, Key, Loaded, Loader, MAX_SOURCE_BYTES, Section, detect_prefix, files,
+};
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
 use hallpass_issuer::IssuerSettings;
@@ -132,7 +133,7 @@ impl PrefixArgument {
 
     /// A loader for `file` with the environment of this process.
     ///
-    /// Unless given, the first known prefix at the top of `file` is used, or `hallpass` when it has none.
+    /// Unless given, the first known prefix at the top of `file` is used, or `hallpass` when it has none or is a pipe.
     pub(crate) fn loader(&self, file: Option<&Path>) -> Loader {
         let prefix = self.config_prefix.as_deref();
         let prefix = prefix.unwrap_or_else(|| file.and_then(detect).unwrap_or(DEFAULT_PREFIX));
@@ -161,9 +162,12 @@ fn say_warnings<T>(loaded: Loaded<T>) -> Loaded<T> {
 
 /// The first known prefix that `file` has at its top.
 pub(crate) fn detect(file: &Path) -> Option<&'static str> {
+    // What comes through a pipe comes once, and the loader needs it.
+    if !file.is_file() {
+        return None;
+    }
     // A file that cannot be read is reported by the loader.
-    let text = fs::read_to_string(file).unwrap_or_default();
-    detect_prefix(&text)
+    detect_prefix(&files::read_text(file, MAX_SOURCE_BYTES).ok()?)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! touches files" can be seen to hold.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::path::Path;
+#[cfg(unix)]
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -13,6 +15,12 @@ use crate::Secret;
 
 /// Largest file that holds a secret, in bytes.
 pub const MAX_SECRET_BYTES: usize = 64 * 1024;
+/// How long what comes through a pipe may take.
+#[cfg(unix)]
+const PIPE_LIMIT: Duration = Duration::from_secs(5);
+/// How often an open pipe is looked at.
+#[cfg(unix)]
+const PIPE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a file cannot be read. Its name is not repeated: a secret may have been put in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,26 +41,42 @@ pub enum FileError {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
+    /// A pipe that nobody has written to and closed in time.
+    #[error("it is a pipe, and within 5 seconds nobody has written to it and closed it")]
+    Silent,
+    /// The process has no descriptor left to open it with.
+    #[error(
+        "the file cannot be read: too many files and connections are open; raise the limit (`ulimit -n`, `LimitNOFILE`)"
+    )]
+    NoDescriptors,
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            #[cfg(unix)]
+            Some(libc::EMFILE | libc::ENFILE) => Self::NoDescriptors,
+            _ => Self::Unreadable(error.kind()),
+        }
+    }
 }
 
 /// Reads a whole file of at most `max_bytes`. The memory is overwritten when the result is dropped.
 ///
-/// It blocks the thread: in an async task use `spawn_blocking`, or read before serving begins.
+/// It blocks the thread: in an async task use `spawn_blocking`, or read before serving begins. What comes through a pipe
+/// must be complete within 5 seconds.
 ///
 /// # Errors
 /// When the file cannot be read or is larger.
 pub fn read(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let file = File::open(path).map_err(|error| FileError::Unreadable(error.kind()))?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(max_bytes)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    let read = file.take(limit).read_to_end(&mut bytes);
-    read.map_err(|error| FileError::Unreadable(error.kind()))?;
-    if bytes.len() > max_bytes {
-        return Err(FileError::TooLarge { max_bytes });
+    #[cfg(unix)]
+    if is_pipe(path) {
+        return read_pipe(path, max_bytes);
     }
-    Ok(bytes)
+    let file = File::open(path)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(one_above(max_bytes)).read_to_end(&mut bytes)?;
+    at_most(max_bytes, bytes)
 }
 
 /// Reads a whole text file of at most `max_bytes`.
@@ -77,6 +101,55 @@ pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
 pub fn read_secret_again(path: &Path) -> Option<Result<Secret, FileError>> {
     let is_pipe = path.metadata().is_ok_and(|found| !found.is_file());
     (!is_pipe).then(|| read_secret(path))
+}
+
+fn one_above(max_bytes: usize) -> u64 {
+    u64::try_from(max_bytes)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
+}
+
+fn at_most(max_bytes: usize, bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    if bytes.len() > max_bytes {
+        return Err(FileError::TooLarge { max_bytes });
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    path.metadata()
+        .is_ok_and(|found| found.file_type().is_fifo())
+}
+
+/// Reads what somebody writes into a pipe until he closes it. Who opens or reads one in the usual way waits for a writer
+/// without an end, on a thread that nothing can wake.
+#[cfg(unix)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it says that it blocks the thread, and this is a limit for that"
+)]
+fn read_pipe(path: &Path, max_bytes: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    let mut pipe = options.open(path)?.take(one_above(max_bytes));
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut was_written = false;
+    let mut waited = Duration::ZERO;
+    while waited < PIPE_LIMIT {
+        match pipe.read_to_end(&mut bytes) {
+            // Without a writer a pipe is at its end, before the first one too.
+            Ok(_) if was_written || !bytes.is_empty() => return at_most(max_bytes, bytes),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => was_written = true,
+            Err(error) => return Err(error.into()),
+        }
+        std::thread::sleep(PIPE_PAUSE);
+        waited = waited.saturating_add(PIPE_PAUSE);
+    }
+    Err(FileError::Silent)
 }
 
 /// The text in a file that was read.
@@ -117,6 +190,47 @@ mod tests {
             read(file.path(), 4).unwrap_err(),
             FileError::TooLarge { max_bytes: 4 }
         );
+    }
+
+    #[cfg(unix)]
+    fn pipe(folder: &tempfile::TempDir) -> std::path::PathBuf {
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        path
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_not_waited_for_without_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        let (said, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || said.send(read(&path, 10)));
+        let read = heard.recv_timeout(Duration::from_secs(30));
+        assert_eq!(read.expect("it ends").unwrap_err(), FileError::Silent);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_comes_through_a_pipe_is_read_to_its_end_and_within_the_limit() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = pipe(&folder);
+        for (max_bytes, result) in [
+            (10, Ok(b"12345".to_vec())),
+            (4, Err(FileError::TooLarge { max_bytes: 4 })),
+        ] {
+            let writer = path.clone();
+            let written = std::thread::spawn(move || {
+                let mut file = File::options().write(true).open(writer).unwrap();
+                file.write_all(b"12").unwrap();
+                // The reader has gone away where it has too much already.
+                let _broken = file.write_all(b"345");
+            });
+            assert_eq!(read(&path, max_bytes).map(|read| read.to_vec()), result);
+            written.join().unwrap();
+        }
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl Store {
     /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
     /// [`Error::Store`] and [`Error::Migration`] from the system.
     pub(crate) async fn open(path: &Path, key_encryption_key: Option<&str>) -> Result<Self, Error> {
+        private_file::check(path)?;
         let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
         let (key_material, key) = match key_encryption_key {
             Some(configured) => (

@@ -29,7 +29,7 @@ impl ConfigCheck {
         if !self.prefix.is_given() && settings::detect(&self.file).is_none() {
             // Often the key is mistyped. Other top-level keys are ignored, so nothing would be checked.
             return Err(Failure::usage(format_args!(
-                "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another",
+                "{}: has neither `hallpass` nor `scccy` at its top; give --config-prefix if it is another, or if this is a pipe",
                 self.file.display()
             )));
         }

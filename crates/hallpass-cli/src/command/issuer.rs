@@ -100,7 +100,11 @@ impl Issuer {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let reloader = Reloader::new(self.config.loader()).map_err(Failure::failed)?;
         let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
-        let loaded = reloader.load::<Everything>().map_err(Failure::usage)?;
+        // On a thread of its own: the disk may have stalled, or a pipe, and a stop is heard meanwhile.
+        let load = move || (reloader.load::<Everything>(), reloader);
+        let loading = tokio::task::spawn_blocking(load).await;
+        let (loaded, reloader) = loading.map_err(Failure::failed)?;
+        let loaded = loaded.map_err(Failure::usage)?;
         let settings = self.settings(loaded.into_settings())?;
         // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;

@@ -145,3 +145,26 @@ fn what_has_no_effect_is_a_warning_and_what_is_not_read_is_explained_on_demand()
         "{explained}"
     );
 }
+
+#[test]
+fn a_configuration_that_comes_through_a_pipe_is_read_once_and_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let writer = pipe.clone();
+    std::thread::spawn(move || std::fs::write(writer, "hallpass: { service: { name: orders } }"));
+    let checked = run(&[
+        "config",
+        "check",
+        pipe.to_str().unwrap(),
+        "--config-prefix",
+        "hallpass",
+    ]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+    assert!(
+        checked.stdout.contains("name: orders"),
+        "{}",
+        checked.stdout
+    );
+}

@@ -164,6 +164,59 @@ fn a_stop_is_heard_while_it_starts() {
     assert_eq!(code, Some(0));
 }
 
+/// An issuer that starts with a pipe in the place of `file` and, where that is another one, names it under `key`.
+fn start_with_pipe(folder: &Path, key: &str, file: &str) -> Child {
+    let named = format!("{key}: {}\n    clients:", file.trim_end_matches(".key"));
+    let text = configuration(1).replace("clients:", &named);
+    fs::write(folder.join("i.yaml"), text).unwrap();
+    let path = folder.join(file);
+    let _gone = fs::remove_file(&path);
+    let made = Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let mut command = command(&["issuer", "--config", "i.yaml", "--listen", "127.0.0.1:0"]);
+    spawn(command.current_dir(folder))
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_named_and_no_start_waits_for_it_without_an_end() {
+    for (key, file) in [
+        ("name", "i.yaml"),
+        ("key-encryption-key-file", "secret"),
+        ("store", "s.db"),
+        ("store", "s.db.key"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = start_with_pipe(folder.path(), key, file);
+        let code = ends_within(&mut child, LIMIT);
+        let _ended = child.kill();
+        let log = child.wait_with_output().unwrap().stderr;
+        let log = String::from_utf8(log).unwrap();
+        assert!(matches!(code, Some(1 | 64)), "{file}: {code:?} {log}");
+        let said = log.contains("it is not a file") || log.contains("it is a pipe");
+        assert!(
+            said && (log.contains(key) || log.contains(file)),
+            "{file}: {log}"
+        );
+    }
+}
+
+#[test]
+fn a_stop_is_heard_while_the_configuration_is_read() {
+    for (key, file) in [("name", "i.yaml"), ("key-encryption-key-file", "secret")] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = start_with_pipe(folder.path(), key, file);
+        // Once both ends are open the issuer reads, and gets nothing.
+        let path = folder.path().join(file);
+        let held = fs::File::options().write(true).open(path).unwrap();
+        signal(&child, "TERM");
+        let code = ends_within(&mut child, AT_ONCE);
+        let _ended = child.kill();
+        child.wait().unwrap();
+        drop(held);
+        assert_eq!(code, Some(0), "{file}");
+    }
+}
+
 #[test]
 fn a_stop_is_heard_in_every_state() {
     type Prepare = fn(&Issuer, &Path) -> Option<TcpStream>;

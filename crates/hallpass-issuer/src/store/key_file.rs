@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hallpass_token::Sealer;
 use zeroize::Zeroizing;
 
-use super::private_file::{io_error, options};
+use super::private_file::{self, io_error, options};
 use crate::error::Error;
 
 /// What follows the store's file name.
@@ -21,6 +21,7 @@ const SUFFIX: &str = ".key";
 /// [`Error::SealingKeyFile`] when the file holds no key.
 pub(super) fn read_or_create(store: &Path, store_exists: bool) -> Result<Zeroizing<String>, Error> {
     let path = beside(store);
+    private_file::check(&path)?;
     match std::fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(material) if material.trim().is_empty() && !store_exists => {
             tracing::warn!(path = %path.display(), "an empty sealing key file, left by a start that was cut off: a new key replaces it");

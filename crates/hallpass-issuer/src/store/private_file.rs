@@ -6,6 +6,18 @@ use std::path::Path;
 
 use crate::error::Error;
 
+/// Nothing, or a file, must be at `path`. Who opens a pipe waits for its other end, and a stop would wait with him.
+///
+/// # Errors
+/// [`Error::File`].
+pub(super) fn check(path: &Path) -> Result<(), Error> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(io_error(path)(io::Error::other("it is not a file"))),
+        // What else is wrong, the system says when the file is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// An empty file at `path` unless there is one, created before any secret goes in.
 ///
 /// # Errors
