@@ -119,3 +119,22 @@ impl CallerMapping {
         self.not_clients.iter().any(|it| it.as_str() == audience)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audience_stands_for_no_absent_subject_nor_anything_where_one_is_demanded() {
+        let names = |preset: IssuerPreset| {
+            let mapping = CallerMapping::from(preset);
+            let names: Vec<String> = mapping.subject_claims().map(str::to_owned).collect();
+            names
+        };
+        assert_eq!(names(IssuerPreset::Hallpass), Vec::<String>::new());
+        let of_spring = CallerMapping::from(IssuerPreset::Spring);
+        assert!(of_spring.client_claims.iter().any(|name| **name == *"aud"));
+        assert!(!names(IssuerPreset::Spring).contains(&"aud".to_owned()));
+        assert!(!names(IssuerPreset::Keycloak).is_empty());
+    }
+}

@@ -213,6 +213,18 @@ async fn a_refusal_names_what_is_missing_and_not_a_scope_that_is_there() {
     assert_eq!(events[0]["reason"], "caller_unknown");
     let detail = events[0]["detail"].as_str().unwrap();
     assert!(detail.contains("names no client"), "{detail}");
+    // It names a client, and has marks of neither.
+    let neither =
+        json!({"sub": "alice", "client_id": "web", "azp": "web", "scope": "internal-service"});
+    get(
+        issuer.app.address,
+        "/internal",
+        Some(&issuer.token(&neither)),
+    )
+    .await;
+    let events = log.audit();
+    let detail = events.last().unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("no mark of either"), "{detail}");
     // Without the scope, that is missing too.
     let token = issuer.token(&json!({"sub": "alice", "client_id": "web"}));
     let refused = get(issuer.app.address, "/internal", Some(&token)).await;
