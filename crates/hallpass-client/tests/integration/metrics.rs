@@ -3,20 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{BearerLayer, Identity, TokenHandle};
+use hallpass_client::{BearerLayer, ClientMetrics, Identity, TokenHandle};
 use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response};
 use prometheus_client::registry::Registry;
 use tower::{Layer, ServiceExt};
 
-use crate::scripted_issuer::{Mode, ScriptedIssuer};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};
 
 struct Exported(String);
 
 impl Exported {
     fn of(tokens: &TokenHandle) -> Self {
+        Self::of_metrics(tokens.metrics())
+    }
+
+    fn of_metrics(metrics: &ClientMetrics) -> Self {
         let mut registry = Registry::default();
-        tokens.metrics().register(&mut registry);
+        metrics.register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         Self(text)
@@ -49,6 +53,15 @@ async fn look_ups_hits_requests_and_expiry_are_exported_under_the_fixed_names() 
     exported.assert_line(
         r#"hallpass_token_expiry_timestamp_seconds{audience="service-system"} 1767226200"#,
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_and_its_handles_show_the_same_numbers() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let service = issuer.client().build();
+    handle(&service).token().await.unwrap();
+    let exported = Exported::of_metrics(service.metrics());
+    exported.assert_line(r#"hallpass_token_cache_requests_total{tier="memory"} 1"#);
 }
 
 #[tokio::test(start_paused = true)]
