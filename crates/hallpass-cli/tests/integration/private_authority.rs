@@ -144,3 +144,23 @@ fn an_authority_that_cannot_be_used_exits_64_and_is_named() {
         assert_eq!(outcome.code, 64, "{outcome:?}");
     }
 }
+
+#[test]
+fn without_system_roots_the_private_authority_is_trusted_alone() {
+    let estate = Estate::start("");
+    let another = TestAuthority::new("Another CA");
+    fs::write(estate.path("another.crt"), another.pem()).unwrap();
+    let url = estate.issuer.url("/oauth2/jwks");
+    // The issuer's authority is one of the system, and the file names another.
+    let verdict = |tls: &str| {
+        let configuration = estate.caller_yaml(tls);
+        let mut verify = command(&["token", "verify", "--jwks", &url, "--issuer=internal"]);
+        verify.args(["--audience=b", "--config", &configuration, "a.b.c"]);
+        let verify = verify.env("SSL_CERT_FILE", estate.path("ca.crt"));
+        String::from_utf8(verify.output().unwrap().stderr).unwrap()
+    };
+    let trusted = verdict("{ ca-file: another.crt }");
+    assert!(!trusted.contains("UnknownIssuer"), "{trusted}");
+    let refused = verdict("{ ca-file: another.crt, system-roots: false }");
+    assert!(refused.contains("UnknownIssuer"), "{refused}");
+}
