@@ -6,7 +6,7 @@
 //! * **Each connection has an owner.** They belong to the accept loop and that to its [`RunningServer`]: when it is
 //!   dropped, or the drain limit is over, they end, and with them the requests on them.
 //! * **An orderly end**: [`RunningServer::shutdown_within`] closes the listening socket and idle connections, and
-//!   lets requests in flight finish.
+//!   lets requests in flight finish; who was let in before is answered. [`RunningServer::serve_until_stopped`] does so on SIGTERM and Ctrl-C.
 //! * **TLS where it is asked for**, with [`HttpServer::tls`]: the handshake has a limit, runs in the connection's own task,
 //!   counts as an open connection and ends at a stop.
 //!
@@ -46,8 +46,10 @@ mod running;
 mod seldom;
 mod server;
 mod share;
+mod stop_signals;
 
 pub use connection::ConnectionLimits;
 pub use metrics::ConnectionMetrics;
 pub use running::{Drain, RunningServer};
 pub use server::HttpServer;
+pub use stop_signals::{StopSignal, StopSignals};

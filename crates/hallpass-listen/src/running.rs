@@ -1,10 +1,13 @@
 //! The handle of a running server, and its shutdown.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::stop_signals::StopSignals;
 
 /// How long connections that are cut off may take to be gone: one that holds its thread cannot be ended.
 const CUT_LIMIT: Duration = Duration::from_secs(1);
@@ -67,12 +70,48 @@ impl RunningServer {
         }
     }
 
+    /// Serves until the process is told to stop, then ends as [`shutdown_within`](Self::shutdown_within) does. A second
+    /// signal ends it at once.
+    ///
+    /// ```no_run
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # use hallpass_listen::{HttpServer, StopSignals};
+    /// # async fn run() -> std::io::Result<()> {
+    /// let mut stop = StopSignals::install()?;
+    /// # let service = tower::service_fn(|_request| async {
+    /// #     Ok::<_, Infallible>(http::Response::new(http_body_util::Empty::<&[u8]>::new()))
+    /// # });
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// let running = HttpServer::new(listener).serve(move |_peer| service)?;
+    /// running.serve_until_stopped(&mut stop, Duration::from_secs(10)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it has ended by itself, which is a fault.
+    pub async fn serve_until_stopped(
+        mut self,
+        stop: &mut StopSignals,
+        limit: Duration,
+    ) -> io::Result<Drain> {
+        tokio::select! {
+            _signal = stop.received() => {}
+            () = self.ended() => return Err(io::Error::other("the server has ended by itself")),
+        }
+        tokio::select! {
+            drain = self.shutdown_within(limit) => Ok(drain),
+            // Who asks twice does not want to wait.
+            _signal = stop.received() => Ok(Drain::CutOff),
+        }
+    }
+
     /// Ends it at once: the listening socket, the connections and the requests on them.
     pub fn abort(&self) {
         self.accepting.abort();
     }
 
-    /// Closes the listening socket and idle connections, lets requests in flight finish, and cuts off what still runs
+    /// Closes the listening socket and idle connections, answers who was let in before, lets requests in flight finish, and cuts off what still runs
     /// after `limit`. When it returns, no request goes on; one that blocks its thread is waited for one more second.
     ///
     /// ```

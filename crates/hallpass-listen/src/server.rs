@@ -24,6 +24,10 @@ use crate::running::RunningServer;
 use crate::seldom::Seldom;
 use crate::share::Shares;
 
+/// How long a stop waits before it closes connections on which nothing was read: a request may have come and be unread.
+const UNREAD: Duration = Duration::from_millis(50);
+/// How often a stop looks for connections that the system has let in; each look takes some hundred.
+const LAST_LOOKS: u32 = 8;
 /// How long the accept loop pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -172,10 +176,14 @@ where
                 () = &mut drain => break,
             }
         }
+        self.open_waiting(&listener).await;
         drop(listener);
         let (graceful, connections) = (self.graceful, &mut self.connections);
         tokio::select! {
             () = async {
+                if !connections.is_empty() {
+                    tokio::time::sleep(UNREAD).await;
+                }
                 graceful.shutdown().await;
                 while let Some(ended) = connections.join_next().await {
                     note(ended);
@@ -183,6 +191,22 @@ where
             } => {}
             // Ended, and gone: an aborted task may still be in the middle of its work on another thread.
             () = when_true(cut_off) => self.connections.shutdown().await,
+        }
+    }
+
+    /// Opens the connections that the system has let in already: closing the socket would reset them.
+    async fn open_waiting(&mut self, listener: &TcpListener) {
+        for _look in 0..LAST_LOOKS {
+            tokio::select! {
+                biased;
+                () = async {
+                    while let Ok((stream, peer)) = listener.accept().await {
+                        self.open(stream, peer);
+                    }
+                } => {}
+                () = std::future::ready(()) => {}
+            }
+            tokio::task::yield_now().await;
         }
     }
 

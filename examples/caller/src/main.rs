@@ -18,6 +18,7 @@ use hallpass::client::{
     AuthTokenService, BearerLayer, CallError, HostGuardLayer, Identity, ReplayLayer,
 };
 use hallpass::config::environment::Environment;
+use hallpass::listen::StopSignals;
 use hallpass::upstream::{Body, EndpointUrl, Instance, Target};
 use hallpass::{BoxError, Hallpass};
 use serde_json::json;
@@ -31,6 +32,8 @@ use crate::settings::Settings;
 const SERVICE: &str = "resource";
 /// Longest wait for the head of its response, token included.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// How long calls under way may take after SIGTERM or Ctrl-C.
+const DRAIN_LIMIT: Duration = CALL_LIMIT;
 
 /// The way to the service: each request that goes through gets its token.
 #[derive(Clone)]
@@ -104,14 +107,16 @@ fn problem(error: &BoxError) -> Response<ResponseBody> {
 }
 
 async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> {
+    // First, so that a signal during the start is not lost.
+    let mut stop = StopSignals::install()?;
     let listener = TcpListener::bind(settings.listen).await?;
     let router = Router::new()
         .route("/", get(pass_on))
         .with_state(Resource::new(settings, hallpass)?);
     say(&format!("listening on {}", listener.local_addr()?));
     let server = hallpass.http_server(listener);
-    let mut running = server.serve(move |_peer| router.clone())?;
-    running.ended().await;
+    let running = server.serve(move |_peer| router.clone())?;
+    running.serve_until_stopped(&mut stop, DRAIN_LIMIT).await?;
     Ok(())
 }
 

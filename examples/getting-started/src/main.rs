@@ -1,9 +1,12 @@
 //! A service with a route that only other services may call, and a route that calls it.
 
+use std::time::Duration;
+
 use axum::extract::Path;
 use axum::http::Method;
 use axum::{Json, Router, routing::get};
 use hallpass::config::Loader;
+use hallpass::listen::StopSignals;
 use hallpass::prelude::*;
 
 /// The service as its callers see it. Every call carries a token of the calling service.
@@ -21,6 +24,7 @@ async fn stock(Path(item): Path<String>, caller: Caller) -> Json<String> {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    let mut stop = StopSignals::install()?;
     let loader = Loader::new("hallpass")
         .file("hallpass.yaml")
         .process_environment();
@@ -47,9 +51,11 @@ async fn main() -> Result<(), BoxError> {
         .layer(guard.layer());
     let listen = settings.service.listen.ok_or("service.listen is not set")?;
     let listener = tokio::net::TcpListener::bind(listen).await?;
-    let mut running = hallpass
+    let running = hallpass
         .http_server(listener)
         .serve(move |_peer| app.clone())?;
-    running.ended().await;
+    // SIGTERM and Ctrl-C let requests in flight finish.
+    let limit = Duration::from_secs(10);
+    running.serve_until_stopped(&mut stop, limit).await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use axum::http::Method;
 use axum::{Json, Router, routing::get};
 use hallpass::config::Loader;
 use hallpass::config::environment::Environment;
+use hallpass::listen::StopSignals;
 use hallpass::resource::{
     Caller, JwksLocation, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer,
 };
@@ -24,6 +25,8 @@ use tracing_subscriber::EnvFilter;
 
 /// What is logged unless `RUST_LOG` says otherwise: warnings, and one line a call with the decision and its reason.
 const DEFAULT_LOG: &str = "warn,hallpass::audit=info";
+/// How long requests in flight may take after SIGTERM or Ctrl-C.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the environment says; the names and defaults are in `README.md`.
 struct Settings {
@@ -120,6 +123,8 @@ async fn orders(caller: Caller) -> Json<VerifiedClaims> {
 }
 
 async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> {
+    // First, so that a signal during the start is not lost.
+    let mut stop = StopSignals::install()?;
     let listener = TcpListener::bind(settings.listen).await?;
     let router = Router::new()
         .route("/orders", get(orders))
@@ -127,8 +132,8 @@ async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> 
         .layer(settings.guard(hallpass.network())?.layer());
     say(&format!("listening on {}", listener.local_addr()?));
     let server = hallpass.http_server(listener);
-    let mut running = server.serve(move |_peer| router.clone())?;
-    running.ended().await;
+    let running = server.serve(move |_peer| router.clone())?;
+    running.serve_until_stopped(&mut stop, DRAIN_LIMIT).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
+use hallpass::listen::StopSignals;
 use shop::{Shop, Sockets};
 
 /// How often `order-service` reports.
@@ -17,6 +18,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 async fn main() -> Result<(), BoxError> {
     let log = tracing_subscriber::fmt().with_writer(io::stderr);
     log.with_ansi(io::stderr().is_terminal()).init();
+    let mut stop = StopSignals::install()?;
     let issuer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));
     let shop = Shop::start(Sockets::configured().await?, issuer, |_call| {}).await?;
     print_curl(&shop)?;
@@ -27,9 +29,11 @@ async fn main() -> Result<(), BoxError> {
                 Ok(receipt) => tracing::info!(received_from = receipt.received_from, "reported"),
                 Err(error) => tracing::warn!(%error, "not reported"),
             },
-            stop = tokio::signal::ctrl_c() => return Ok(stop?),
+            _signal = stop.received() => break,
         }
     }
+    shop.stop().await;
+    Ok(())
 }
 
 #[expect(

@@ -134,6 +134,15 @@ impl Shop {
         })
     }
 
+    /// All of it ends, callers before whom they call; what is under way is finished.
+    pub async fn stop(self) {
+        self.order_service.stop().await;
+        if let Some(carrier) = self.carrier {
+            carrier.stop().await;
+        }
+        self.service_system.stop().await;
+    }
+
     /// The carrier goes away.
     pub async fn stop_carrier(&mut self) {
         if let Some(carrier) = self.carrier.take() {

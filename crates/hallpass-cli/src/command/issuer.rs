@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use hallpass::clock::{Clock, SystemClock};
+use hallpass::listen::{StopSignal, StopSignals};
 use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::log_writer::LogGuard;
 use crate::output::{self, Exit, Failure};
@@ -47,7 +47,8 @@ impl Issuer {
 
     async fn serve(&self, log: &LogGuard) -> Result<Exit, Failure> {
         // Handlers first: a signal that comes during the start must not be lost.
-        let mut stop = StopSignals::install()?;
+        let mut stop = StopSignals::install()
+            .map_err(|error| Failure::failed(format_args!("no signal handler: {error}")))?;
         let started = tokio::select! {
             // A start may take long, with many secrets to hash: a stop is heard at once.
             _ = stop.received() => return Ok(Exit::Ok),
@@ -155,40 +156,6 @@ struct Started {
     reloader: Reloader,
     issuer: RunningIssuer,
     settings: IssuerSettings,
-}
-
-/// Who asks for the end: a person at the terminal, or the system.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StopSignal {
-    Interrupt,
-    Terminate,
-}
-
-/// SIGINT and SIGTERM.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl StopSignals {
-    fn install() -> Result<Self, Failure> {
-        let handler = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::failed(format_args!("no signal handler: {error}")))
-        };
-        Ok(Self {
-            interrupt: handler(SignalKind::interrupt())?,
-            terminate: handler(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the first of them.
-    async fn received(&mut self) -> StopSignal {
-        tokio::select! {
-            _ = self.interrupt.recv() => StopSignal::Interrupt,
-            _ = self.terminate.recv() => StopSignal::Terminate,
-        }
-    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

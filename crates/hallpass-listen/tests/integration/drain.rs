@@ -1,5 +1,6 @@
 //! How a server ends.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use hallpass_listen::{ConnectionLimits, Drain};
@@ -23,6 +24,27 @@ async fn a_drain_finishes_requests_in_flight_closes_idle_connections_and_takes_n
     assert!(rest(&mut busy).await.ends_with("fine"));
     assert_eq!(stopping.await.unwrap(), Drain::Complete);
     assert_eq!(rig.metrics.open(), 0);
+}
+
+#[tokio::test]
+async fn who_was_let_in_before_the_stop_is_answered() {
+    let rig = start(ConnectionLimits::default()).await;
+    // Nothing is polled before the stop, so that the server has seen none of them.
+    let call = |_| {
+        let mut stream = std::net::TcpStream::connect(rig.server.local_addr()).unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let callers: Vec<_> = (0..50).map(call).collect();
+    let stopping = tokio::spawn(rig.server.shutdown_within(LIMIT));
+    for caller in callers {
+        let mut caller = TcpStream::from_std(caller).unwrap();
+        assert!(rest(&mut caller).await.ends_with("fine"));
+    }
+    assert_eq!(stopping.await.unwrap(), Drain::Complete);
 }
 
 #[tokio::test]

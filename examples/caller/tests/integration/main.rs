@@ -1,5 +1,9 @@
 //! The program as a child process. What it does with tokens is tested end to end, with a real issuer.
 
+// The lints that spare tests look for this attribute, also in a test binary.
+#[cfg(test)]
+mod stop;
+
 use std::process::Command;
 
 #[test]
