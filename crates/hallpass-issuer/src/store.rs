@@ -19,10 +19,12 @@ use std::time::Duration;
 use hallpass_token::Sealer;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
+use row_list::{RowList, Table};
 use seal::Seal;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
 
@@ -124,6 +126,21 @@ impl Store {
     async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
         let begun = self.counted().begin_with("begin immediate").await;
         begun.map_err(|source| self.failed(source))
+    }
+
+    /// Seals a new list, when the table is what was meant: a file can hold triggers and generated columns of somebody
+    /// else, which write more than they are told.
+    async fn list_what_was_meant(
+        &self,
+        connection: &mut SqliteConnection,
+        table: Table,
+        meant: &RowList,
+        written: &RowList,
+    ) -> Result<(), Error> {
+        if let Some(problem) = meant.problem(written, table) {
+            return Err(self.damaged(problem));
+        }
+        seal::put_list(&self.name, connection, &self.sealer, table, meant).await
     }
 
     fn failed(&self, source: sqlx::Error) -> Error {

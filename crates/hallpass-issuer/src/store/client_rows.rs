@@ -11,6 +11,9 @@ use super::row_list::{RowList, json};
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::LiveSecret;
 
+const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
+const ADD_GRANT: &str = "insert into client_grants (client_id, grant_type) values ($1, $2)";
+
 /// A client and all that belongs to it, as it stands in the tables; in JSON it is what its digest is made of.
 #[derive(Serialize)]
 pub(super) struct ClientRow {
@@ -32,6 +35,66 @@ struct SecretRow {
 }
 
 impl ClientRow {
+    /// The row of a new client; `None` when one of its secrets is not for a store.
+    pub(super) fn of(client: &Registration, now: i64) -> Option<Self> {
+        let secret = |secret: &LiveSecret| {
+            let (kind, verifier) = secret.to_stored()?;
+            Some(SecretRow {
+                kind: kind.to_owned(),
+                verifier,
+                not_after: None,
+                created_at: now,
+            })
+        };
+        let secrets: Option<Vec<_>> = client.secrets.iter().map(secret).collect();
+        let sorted = |mut names: Vec<String>| {
+            names.sort_unstable();
+            names
+        };
+        let mut secrets = secrets?;
+        secrets.sort_unstable_by(|one, other| one.verifier.cmp(&other.verifier));
+        let grants = client.grants.iter();
+        Some(Self {
+            client_id: client.client_id.to_string(),
+            scope: client.scope.as_str().to_owned(),
+            token_life_seconds: i64::try_from(client.token_life.as_secs()).unwrap_or(i64::MAX),
+            created_at: now,
+            audiences: sorted(client.audiences.iter().map(ToString::to_string).collect()),
+            grants: sorted(grants.map(|it| it.as_str().to_owned()).collect()),
+            secrets,
+        })
+    }
+
+    /// Writes a client that is not there.
+    pub(super) async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("insert into clients (client_id, scope, token_life_seconds, created_at) values ($1, $2, $3, $4)")
+            .bind(&self.client_id)
+            .bind(&self.scope)
+            .bind(self.token_life_seconds)
+            .bind(self.created_at)
+            .execute(&mut *connection)
+            .await?;
+        let audiences = self.audiences.iter().map(|value| (ADD_AUDIENCE, value));
+        let grants = self.grants.iter().map(|value| (ADD_GRANT, value));
+        for (sql, value) in audiences.chain(grants) {
+            let insert = sqlx::query(sql).bind(&self.client_id).bind(value);
+            insert.execute(&mut *connection).await?;
+        }
+        for secret in &self.secrets {
+            sqlx::query("insert into client_secrets (client_id, kind, verifier, created_at) values ($1, $2, $3, $4)")
+                .bind(&self.client_id)
+                .bind(&secret.kind)
+                .bind(&secret.verifier)
+                .bind(secret.created_at)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// `None` when a secret, the name, the scope or an audience cannot be read.
     pub(super) fn into_registration(self) -> Option<Registration> {
         let secret = |secret: &SecretRow| {

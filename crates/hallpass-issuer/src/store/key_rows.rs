@@ -28,6 +28,26 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<KeyRow
     .await
 }
 
+/// Lays a row over those that are there: one key an algorithm signs, and what is known of a key stays.
+pub(super) fn put(rows: &mut Vec<KeyRow>, new: KeyRow) {
+    let signing = KeyState::Signing.as_str();
+    if new.2 == signing {
+        for row in rows.iter_mut().filter(|row| row.1 == new.1) {
+            if row.2 == signing {
+                KeyState::Published.as_str().clone_into(&mut row.2);
+            }
+        }
+    }
+    match rows.iter_mut().find(|row| row.0 == new.0) {
+        Some(row) => {
+            row.2 = new.2;
+            row.5 = new.5.or_else(|| row.5.take());
+            row.7 = new.7;
+        }
+        None => rows.push(new),
+    }
+}
+
 pub(super) fn list(rows: &[KeyRow]) -> RowList {
     RowList::of(rows, |row| &row.0, json)
 }

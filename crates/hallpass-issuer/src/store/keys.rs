@@ -43,53 +43,71 @@ impl Store {
         &self,
         keys: impl IntoIterator<Item = &KeyRecord>,
     ) -> Result<(), Error> {
-        let failed = |source| self.failed(source);
         let mut transaction = self.begin_write().await?;
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
-        let known = self.checked_keys(&mut transaction).await?;
+        let mut rows = self.checked_keys(&mut transaction).await?;
         for key in keys {
-            let taken = known
-                .iter()
-                .any(|(kid, _, _, _, public, ..)| *kid == key.kid && *public != key.public_jwk);
-            if taken {
-                let kid = key.kid.clone();
-                return Err(Error::KeyIdTaken { kid });
+            let row = self.sealed_row(key)?;
+            if rows.iter().any(|it| it.0 == row.0 && it.4 != row.4) {
+                return Err(Error::KeyIdTaken { kid: row.0 });
             }
-            let sealed = match &key.private {
-                Some(private) => Some(
-                    self.sealer
-                        .seal(private, row_name(&key.kid, key.algorithm).as_bytes())?,
-                ),
-                None => None,
-            };
-            if key.state == KeyState::Signing {
-                sqlx::query("update signing_keys set state = 'published' where algorithm = $1 and state = 'signing'")
-                    .bind(key.algorithm.as_str())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed)?;
-            }
-            sqlx::query(
-                "insert into signing_keys (kid, algorithm, state, origin, public_jwk, sealed_private, created_at, announced_at) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (kid) do update set state = excluded.state, \
-                 announced_at = excluded.announced_at, \
-                 sealed_private = coalesce(excluded.sealed_private, signing_keys.sealed_private)",
-            )
-            .bind(&key.kid)
-            .bind(key.algorithm.as_str())
-            .bind(key.state.as_str())
-            .bind(key.origin.as_str())
-            .bind(&key.public_jwk)
-            .bind(sealed)
-            .bind(i64::try_from(key.created_at).unwrap_or(i64::MAX))
-            .bind(key.announced_at.map(|begun| i64::try_from(begun).unwrap_or(i64::MAX)))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
+            self.put_key(&mut transaction, &row).await?;
+            key_rows::put(&mut rows, row);
         }
-        let rows = key_rows::read(&mut transaction).await.map_err(failed)?;
-        let (table, rows) = (Table::SigningKeys, key_rows::list(&rows));
-        seal::put_list(&self.name, &mut transaction, &self.sealer, table, &rows).await?;
-        transaction.commit().await.map_err(failed)
+        let written = key_rows::read(&mut transaction).await;
+        let written = key_rows::list(&written.map_err(|source| self.failed(source))?);
+        let (table, meant) = (Table::SigningKeys, key_rows::list(&rows));
+        self.list_what_was_meant(&mut transaction, table, &meant, &written)
+            .await?;
+        let committed = transaction.commit().await;
+        committed.map_err(|source| self.failed(source))
+    }
+
+    fn sealed_row(&self, key: &KeyRecord) -> Result<KeyRow, Error> {
+        let name = row_name(&key.kid, key.algorithm);
+        let private = key.private.as_ref();
+        let sealed = private.map(|private| self.sealer.seal(private, name.as_bytes()));
+        let seconds = |at: u64| i64::try_from(at).unwrap_or(i64::MAX);
+        Ok((
+            key.kid.clone(),
+            key.algorithm.as_str().to_owned(),
+            key.state.as_str().to_owned(),
+            key.origin.as_str().to_owned(),
+            key.public_jwk.clone(),
+            sealed.transpose()?,
+            seconds(key.created_at),
+            key.announced_at.map(seconds),
+        ))
+    }
+
+    /// What [`key_rows::put`] does, in the file.
+    async fn put_key(&self, connection: &mut SqliteConnection, row: &KeyRow) -> Result<(), Error> {
+        let failed = |source| self.failed(source);
+        let (kid, algorithm, state, origin, public_jwk, sealed, created_at, announced_at) = row;
+        if state == KeyState::Signing.as_str() {
+            sqlx::query("update signing_keys set state = 'published' where algorithm = $1 and state = 'signing'")
+                .bind(algorithm)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed)?;
+        }
+        sqlx::query(
+            "insert into signing_keys (kid, algorithm, state, origin, public_jwk, sealed_private, created_at, announced_at) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (kid) do update set state = excluded.state, \
+             announced_at = excluded.announced_at, \
+             sealed_private = coalesce(excluded.sealed_private, signing_keys.sealed_private)",
+        )
+        .bind(kid)
+        .bind(algorithm)
+        .bind(state)
+        .bind(origin)
+        .bind(public_jwk)
+        .bind(sealed)
+        .bind(created_at)
+        .bind(announced_at)
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(failed)
     }
 }

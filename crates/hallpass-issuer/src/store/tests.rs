@@ -4,6 +4,8 @@ use crate::clients::secret::LiveSecret;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
+mod made_up_tables;
+
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
 
