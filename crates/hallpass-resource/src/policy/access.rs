@@ -10,8 +10,9 @@ use super::rule::Rule;
 use crate::error::Denial;
 use crate::verifier::Verified;
 
-/// Most rules that one request falls under: one for each of three tables and three readings of the path.
-const MAX_ENTRIES: usize = 9;
+/// Most rules that one request falls under: one for each of three tables and four readings of the path (the whole one and
+/// what a nest has left of it, each as it is decoded and as it would be read with every escape taken for structure).
+const MAX_ENTRIES: usize = 12;
 
 /// What is asked of one request: the rules that it must all satisfy, and the mode of each.
 ///

@@ -8,6 +8,8 @@ use crate::error::Denial;
 use crate::path::EncodedCharacters;
 use crate::verifier::Verified;
 
+mod readings;
+
 /// A request as it comes when no nest has taken anything away.
 fn request_path(path: &str) -> Result<RequestPath<'_>, PathFault> {
     RequestPath::parse(None, path, EncodedCharacters::default())
@@ -332,42 +334,6 @@ fn a_path_without_meaning_has_the_strictest_mode_of_all() {
     assert_eq!(of(Mode::Off, Some(Mode::Report)), Mode::Report);
     assert_eq!(of(Mode::Enforce, Some(Mode::Off)), Mode::Enforce);
     assert_eq!(of(Mode::Off, None), Mode::Off);
-}
-
-#[test]
-fn a_path_with_an_allowed_escape_must_satisfy_the_rules_of_every_reading() {
-    let policy = code([
-        rule("/items/{id}", Rule::Anonymous),
-        rule("/items/{id}/secret", Rule::Authenticated),
-        rule("/admin/**", Rule::Authenticated),
-    ]);
-    let allowed = EncodedCharacters {
-        slash: true,
-        backslash: true,
-        semicolon: true,
-        percent: true,
-    };
-    let is_open = |path| {
-        let path = RequestPath::parse(None, path, allowed)?;
-        let access = policy.resolve(&Method::GET, &path)?;
-        Ok(access.rule_on(Ok(None)).denial.is_none())
-    };
-    for path in [
-        "/items/2024%2F001",
-        "/items/a%3Bb",
-        "/items/%2541",
-        "/items/a%5Cb",
-    ] {
-        assert_eq!(is_open(path), Ok(true), "{path}");
-    }
-    for path in ["/items/7%2Fsecret", "/items/7%5Csecret"] {
-        assert_eq!(is_open(path), Ok(false), "{path}");
-    }
-    assert_eq!(
-        is_open("/items/..%2F..%2Fadmin%2Fx"),
-        Err(PathFault::DotSegment)
-    );
-    assert_eq!(is_open("/items/%2561%252fsecret"), Ok(false));
 }
 
 #[test]
