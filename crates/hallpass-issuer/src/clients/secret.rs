@@ -456,6 +456,17 @@ mod tests {
     }
 
     #[test]
+    fn one_that_was_replaced_lends_nothing_to_its_successor() {
+        let key = process_key().unwrap();
+        let before = LiveSecret::stored("chosen by me");
+        before.remember(&Candidate::new("chosen by me", &key));
+        let changed = LiveSecret::stored("chosen later").or_known(std::slice::from_ref(&before));
+        assert!(!matches(&changed, "chosen by me", &key));
+        assert!(!matches_after_argon2id(&changed, "chosen by me"));
+        assert!(matches_after_argon2id(&changed, "chosen later"));
+    }
+
+    #[test]
     fn the_decoys_match_nothing_and_the_costly_one_costs_a_run() {
         let key = process_key().unwrap();
         for costly in [false, true] {

@@ -222,12 +222,17 @@ fn refuse(
     }
     let mut response = error_response(refusal.wire());
     if let Some(wait) = refusal.retry_after() {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            .insert(RETRY_AFTER, retry_after(wait));
     }
     response
+}
+
+/// Whole seconds, rounded up: who comes back after them does not come too early.
+fn retry_after(wait: Duration) -> HeaderValue {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    HeaderValue::from(seconds.max(1))
 }
 
 /// A grant type on offer goes into the log; any other is text of the caller and does not.
@@ -274,5 +279,22 @@ where
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
         Ok(Err(_)) | Err(_) => Err(Refusal::BodyIncomplete),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_that_are_never_too_few() {
+        for (wait, told) in [
+            (Duration::ZERO, 1),
+            (Duration::from_nanos(1), 1),
+            (Duration::from_secs(5), 5),
+            (Duration::from_millis(5_001), 6),
+        ] {
+            assert_eq!(retry_after(wait), HeaderValue::from(told), "{wait:?}");
+        }
     }
 }
