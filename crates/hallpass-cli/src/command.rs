@@ -11,8 +11,8 @@ mod token_inspect;
 mod token_verify;
 
 use clap::Subcommand;
+use hallpass::LogGuard;
 
-use crate::log_writer::LogGuard;
 use crate::output::{Exit, Failure};
 
 /// What `hallpass` can do. The help of each command is the documentation of its arguments.

@@ -3,9 +3,9 @@
 use std::io::{self, IsTerminal};
 
 use clap::{Args, ValueEnum};
+use hallpass::{LogGuard, LogWriter};
 use tracing_subscriber::EnvFilter;
 
-use crate::log_writer::{self, LogGuard};
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
@@ -46,10 +46,10 @@ pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<Log
         .unwrap_or(default);
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| Failure::usage(format_args!("--log {directives}: {error}")))?;
-    let (writer, guard) = log_writer::start(io::stderr()).map_err(Failure::failed)?;
+    let (writer, guard) = LogWriter::start(io::stderr()).map_err(Failure::failed)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(writer);
+        .with_writer(move || writer.clone());
     let installed = match arguments.log_format {
         LogFormat::Human => builder
             .with_ansi(io::stderr().is_terminal())

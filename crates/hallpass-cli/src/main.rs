@@ -5,7 +5,6 @@
 mod command;
 mod input;
 mod key_set;
-mod log_writer;
 mod logging;
 mod output;
 mod runtime;

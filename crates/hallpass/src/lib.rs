@@ -81,6 +81,7 @@
 extern crate self as hallpass;
 
 mod error;
+mod log_writer;
 mod metrics;
 pub mod reload;
 mod service;
@@ -104,6 +105,7 @@ pub use client::context::{
 pub use error::Error;
 #[cfg(feature = "feign")]
 pub use feign::feign_client;
+pub use log_writer::{LogGuard, LogWriter};
 pub use metrics::Metrics;
 pub use service::{Hallpass, HallpassBuilder};
 pub use settings::{ServiceSettings, Settings};

@@ -20,7 +20,7 @@ use hallpass::client::{
 use hallpass::config::environment::Environment;
 use hallpass::listen::StopSignals;
 use hallpass::upstream::{Body, EndpointUrl, Instance, Target};
-use hallpass::{BoxError, Hallpass};
+use hallpass::{BoxError, Hallpass, LogWriter};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tower::util::BoxCloneSyncService;
@@ -30,8 +30,10 @@ use crate::settings::Settings;
 
 /// The name that logs and metrics have for the service behind `RESOURCE_URL`.
 const SERVICE: &str = "resource";
-/// Longest wait for the head of its response, token included.
+/// Longest wait for its whole response, token included.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// Longest response that is passed on, in bytes.
+const RESPONSE_LIMIT: usize = 1024 * 1024;
 /// How long calls under way may take after SIGTERM or Ctrl-C.
 const DRAIN_LIMIT: Duration = CALL_LIMIT;
 
@@ -71,11 +73,16 @@ impl Resource {
         })
     }
 
-    async fn call(self) -> Result<Response<Body>, BoxError> {
+    async fn call(self) -> Result<Response<ResponseBody>, BoxError> {
         let mut request = Request::get(self.target).body(Body::empty())?;
         Target::new(SERVICE, self.instance).apply_to(&mut request)?;
-        let response = tokio::time::timeout(CALL_LIMIT, self.stack.oneshot(request));
-        Ok(response.await??)
+        let whole = async {
+            let (parts, body) = self.stack.oneshot(request).await?.into_parts();
+            // Read here, so that the limit of time holds for a body that stops half-way too.
+            let body = body.collect_within(RESPONSE_LIMIT).await?;
+            Ok(Response::from_parts(parts, body.into()))
+        };
+        tokio::time::timeout(CALL_LIMIT, whole).await?
     }
 }
 
@@ -86,7 +93,7 @@ async fn pass_on(State(resource): State<Resource>) -> Response<ResponseBody> {
         Err(error) => return problem(&error),
     };
     let (parts, body) = response.into_parts();
-    let mut passed = Response::new(ResponseBody::new(body));
+    let mut passed = Response::new(body);
     *passed.status_mut() = parts.status;
     if let Some(content_type) = parts.headers.get(header::CONTENT_TYPE) {
         passed
@@ -122,8 +129,13 @@ async fn serve(settings: Settings, hallpass: &Hallpass) -> Result<(), BoxError> 
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Nobody waits for whoever reads the log; the guard writes the last lines at the end.
+    let (log, _guard) = match LogWriter::start(io::stderr()) {
+        Ok(started) => started,
+        Err(error) => return fail(&error, 1),
+    };
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(move || log.clone())
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();

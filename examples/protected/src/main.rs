@@ -19,7 +19,7 @@ use hallpass::resource::{
 };
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
 use hallpass::upstream::{EndpointUrl, Network};
-use hallpass::{BoxError, Hallpass};
+use hallpass::{BoxError, Hallpass, LogWriter};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
@@ -143,8 +143,13 @@ async fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(problems) => return fail(&problems, 64),
     };
+    // Each caller is logged: nobody waits for whoever reads that, and the guard writes the last lines at the end.
+    let (log, _guard) = match LogWriter::start(io::stderr()) {
+        Ok(started) => started,
+        Err(error) => return fail(&error, 1),
+    };
     tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(move || log.clone())
         .with_ansi(io::stderr().is_terminal())
         .with_env_filter(std::mem::take(&mut settings.log))
         .init();

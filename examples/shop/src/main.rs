@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::listen::StopSignals;
+use hallpass::{BoxError, LogWriter};
 use shop::{Shop, Sockets};
 
 /// How often `order-service` reports.
@@ -16,7 +16,9 @@ const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let log = tracing_subscriber::fmt().with_writer(io::stderr);
+    // Each caller is logged: nobody waits for whoever reads that, and the guard writes the last lines at the end.
+    let (log, _guard) = LogWriter::start(io::stderr())?;
+    let log = tracing_subscriber::fmt().with_writer(move || log.clone());
     log.with_ansi(io::stderr().is_terminal()).init();
     let mut stop = StopSignals::install()?;
     let issuer = SocketAddr::from((Ipv4Addr::LOCALHOST, 9000));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use hallpass::LogGuard;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::listen::{StopSignal, StopSignals};
 use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
 use tokio::net::TcpListener;
 
-use crate::log_writer::LogGuard;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{ConfigArguments, Everything};

@@ -24,14 +24,20 @@ impl Example {
         Self::start_at(name, "127.0.0.1:0", variables)
     }
 
+    /// As [`Example::start`]; its log goes into a pipe that nobody reads.
+    pub(crate) fn start_unread(name: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(name, variables);
+        Self::say_where(command.env("LISTEN", "127.0.0.1:0").stderr(Stdio::piped()))
+    }
+
     /// As [`Example::start`], at a chosen address.
     pub(crate) fn start_at(name: &str, listen: &str, variables: &[(&str, &str)]) -> Self {
-        let mut command = command(name, variables);
-        let mut child = command
-            .env("LISTEN", listen)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::say_where(command(name, variables).env("LISTEN", listen))
+    }
+
+    /// Starts it, and learns from it where it listens.
+    fn say_where(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
@@ -60,6 +66,11 @@ impl Example {
                 .unwrap(),
             address: address.to_owned(),
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -1,6 +1,7 @@
 //! `examples/protected` and `examples/caller` against a real issuer, each a process of its own.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use hallpass_testkit::TestIssuer;
@@ -121,4 +122,47 @@ async fn the_key_set_may_come_from_a_file() {
     let orders = protected.url("/orders");
     let caller = Example::start("caller", &caller(&issuer.token_url(), &orders));
     assert_eq!(get(&caller.url("/"), None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_no_service() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let protected = Example::start_unread("protected", &protected(&issuer.jwks_url()));
+    // A line a request: more than any pipe holds.
+    let refused = "GET /orders HTTP/1.1\r\nhost: p\r\n\r\n".repeat(4_000);
+    let last = "GET /health HTTP/1.1\r\nhost: p\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(protected.address()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let mut sending = stream.try_clone().unwrap();
+    let sent = std::thread::spawn(move || sending.write_all((refused + last).as_bytes()).is_ok());
+    let mut responses = String::new();
+    stream.read_to_string(&mut responses).unwrap();
+    assert_eq!(responses.matches("HTTP/1.1 401").count(), 4_000);
+    assert!(sent.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_response_that_stops_half_way_ends_as_a_failed_call() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let half = TcpListener::bind("127.0.0.1:0").unwrap();
+    let orders = format!("http://{}/orders", half.local_addr().unwrap());
+    // Says that a hundred bytes come, sends ten, and keeps the connection.
+    let held = std::thread::spawn(move || {
+        let (mut stream, _caller) = half.accept().unwrap();
+        let _head = stream.read(&mut [0; 8_192]).unwrap();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789"
+        )
+        .unwrap();
+        stream.read_to_end(&mut Vec::new()).is_ok()
+    });
+    let caller = Example::start("caller", &caller(&issuer.token_url(), &orders));
+    let url = caller.url("/");
+    let response = tokio::time::timeout(Duration::from_secs(30), get(&url, None)).await;
+    assert_eq!(response.unwrap().status, StatusCode::BAD_GATEWAY);
+    drop(caller);
+    held.join().unwrap();
 }

@@ -1,7 +1,8 @@
 //! Writes the log on a thread of its own, so that nobody waits for whoever reads it.
 //!
-//! The issuer logs every token that it issues: neither a system call for each nor a reader that has stalled may hold up
-//! its requests, or its end. Lines wait in a queue with a limit; what does not fit is dropped and counted.
+//! The issuer logs every token that it issues, and a service every caller that it judges: neither a system call for each nor a
+//! reader that has stalled may hold up their requests, or their end. Lines wait in a queue with a limit; what does not fit is
+//! dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -11,23 +12,38 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use tracing_subscriber::fmt::MakeWriter;
 
 /// Lines that may wait for the writing thread.
 const MAX_WAITING_LINES: usize = 8_192;
 /// How long the end of the process waits for the last lines to be written.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
-/// The end that log lines go into. A clone is the same queue.
+/// The end that log lines go into: whoever writes here never waits. A clone is the same queue.
+///
+/// A program that logs to standard error stands still as soon as nobody reads there: a full pipe blocks the thread that
+/// writes, and with it every request on that thread. Here a thread of its own writes, and 8,192 lines may wait for it; what
+/// comes after them is dropped and counted. Each call of [`write`](Write::write) is one line.
+///
+/// ```
+/// use std::io;
+/// use hallpass::LogWriter;
+///
+/// # fn main() -> io::Result<()> {
+/// // Kept until the end of `main`: it waits for the last lines.
+/// let (log, _guard) = LogWriter::start(io::stderr())?;
+/// tracing_subscriber::fmt().with_writer(move || log.clone()).init();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct LogWriter {
+pub struct LogWriter {
     queue: Arc<Queue>,
 }
 
-/// Waits for what is left when it is dropped, for a second at most.
+/// Waits, when it is dropped, until what was logged is written: for a second at most.
 #[derive(Debug)]
 #[must_use = "without it the log ends at once"]
-pub(crate) struct LogGuard {
+pub struct LogGuard {
     queue: Arc<Queue>,
 }
 
@@ -47,25 +63,27 @@ struct State {
     ended: bool,
 }
 
-/// Starts the thread that writes to `output`.
-///
-/// # Errors
-/// When the system gives no thread.
-pub(crate) fn start(output: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
-    let queue = Arc::new(Queue::default());
-    let writing = Arc::clone(&queue);
-    thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || writing.write_to(output))?;
-    let writer = LogWriter {
-        queue: Arc::clone(&queue),
-    };
-    Ok((writer, LogGuard { queue }))
+impl LogWriter {
+    /// Starts the thread that writes to `output`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(output: impl Write + Send + 'static) -> io::Result<(Self, LogGuard)> {
+        let queue = Arc::new(Queue::default());
+        let writing = Arc::clone(&queue);
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writing.write_to(output))?;
+        let writer = Self {
+            queue: Arc::clone(&queue),
+        };
+        Ok((writer, LogGuard { queue }))
+    }
 }
 
 impl LogGuard {
-    /// Counts in `registry` what was lost.
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Shows in `registry` how many lines were lost: `hallpass_log_dropped_total`.
+    pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "hallpass_log_dropped",
             "Log lines lost because the reader of the log could not keep up",
@@ -145,14 +163,6 @@ impl Write for LogWriter {
     }
 }
 
-impl MakeWriter<'_> for LogWriter {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -177,7 +187,7 @@ mod tests {
     #[test]
     fn a_stalled_reader_costs_lines_that_are_counted_and_neither_a_writer_nor_the_end_waits() {
         let ((go, stalled), (written, all)) = (mpsc::channel(), mpsc::channel());
-        let (mut writer, guard) = start(Stalled(stalled, written)).unwrap();
+        let (mut writer, guard) = LogWriter::start(Stalled(stalled, written)).unwrap();
         for _ in 0..3 * MAX_WAITING_LINES {
             writer.write_all(b"line\n").unwrap();
         }
@@ -193,7 +203,7 @@ mod tests {
     fn the_last_lines_are_written_before_the_end() {
         let ((go, stalled), (written, all)) = (mpsc::channel(), mpsc::channel());
         drop(go);
-        let (mut writer, guard) = start(Stalled(stalled, written)).unwrap();
+        let (mut writer, guard) = LogWriter::start(Stalled(stalled, written)).unwrap();
         writer.write_all(b"last\n").unwrap();
         drop(guard);
         assert_eq!(all.try_iter().flatten().collect::<Vec<_>>(), b"last\n");
