@@ -1,6 +1,7 @@
 //! Why a token was refused, and what the caller is told about it.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The reason why a token does not verify.
 ///
@@ -70,11 +71,17 @@ pub enum VerifyError {
     #[error("the token is for another audience")]
     Audience,
     /// The end of life (`exp`), leeway included, has passed.
-    #[error("the token has expired")]
-    Expired,
+    #[error("the token expired {} s ago", ago.as_secs())]
+    Expired {
+        /// How long ago `exp` was. A few seconds more than the leeway mean clocks that differ rather than an old token.
+        ago: Duration,
+    },
     /// The begin of life (`nbf`), leeway included, has not come.
-    #[error("the token is not valid yet")]
-    NotYetValid,
+    #[error("the token is not valid yet: it begins in {} s", ahead.as_secs())]
+    NotYetValid {
+        /// How far away `nbf` is. It is the difference of the clocks, unless tokens are made for later.
+        ahead: Duration,
+    },
 }
 
 /// The part of a token that is malformed.
@@ -127,8 +134,12 @@ impl VerifyError {
         Self::ClaimValue { claim: "exp" },
         Self::Issuer,
         Self::Audience,
-        Self::Expired,
-        Self::NotYetValid,
+        Self::Expired {
+            ago: Duration::ZERO,
+        },
+        Self::NotYetValid {
+            ahead: Duration::ZERO,
+        },
     ];
 
     /// The stable name of this reason, in snake case. The table is in `docs/tokens.md`.
@@ -176,8 +187,8 @@ impl VerifyError {
             Self::ClaimValue { .. } => ("claim_value", InvalidToken, "malformed"),
             Self::Issuer => ("issuer", InvalidToken, "issuer"),
             Self::Audience => ("audience", InvalidToken, "audience"),
-            Self::Expired => ("expired", InvalidToken, "expired"),
-            Self::NotYetValid => ("not_yet_valid", InvalidToken, "expired"),
+            Self::Expired { .. } => ("expired", InvalidToken, "expired"),
+            Self::NotYetValid { .. } => ("not_yet_valid", InvalidToken, "expired"),
         }
     }
 }

@@ -161,13 +161,15 @@ impl VerifyPolicy {
             return Err(VerifyError::Audience);
         }
         if now >= claims.expires_at.saturating_add(self.leeway) {
-            return Err(VerifyError::Expired);
+            let ago = now.duration_since(claims.expires_at);
+            return Err(VerifyError::Expired { ago });
         }
-        if claims
+        if let Some(begin) = claims
             .not_before
-            .is_some_and(|begin| now.saturating_add(self.leeway) < begin)
+            .filter(|begin| now.saturating_add(self.leeway) < *begin)
         {
-            return Err(VerifyError::NotYetValid);
+            let ahead = begin.duration_since(now);
+            return Err(VerifyError::NotYetValid { ahead });
         }
         Ok(())
     }

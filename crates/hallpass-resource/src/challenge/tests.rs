@@ -99,7 +99,10 @@ fn where_no_token_would_help_there_is_no_challenge() {
         none(400, "ambiguous_path")
     );
     assert_eq!(
-        seen(&Denial::Unavailable(KeysError::Status(500))),
+        seen(&Denial::Unavailable(KeysError::Status {
+            status: 500,
+            retry_after: None
+        })),
         none(503, "unavailable")
     );
     assert_eq!(
@@ -110,7 +113,9 @@ fn where_no_token_would_help_there_is_no_challenge() {
 
 #[test]
 fn every_fault_of_a_token_is_answered_alike() {
-    let first = seen(&Denial::Token(VerifyError::Expired));
+    let ago = Duration::from_secs(7);
+    let expired = Denial::Token(VerifyError::Expired { ago });
+    let first = seen(&expired);
     let read = VerifyError::EVERY
         .into_iter()
         .filter(|fault| *fault != VerifyError::TooLarge)
@@ -118,7 +123,7 @@ fn every_fault_of_a_token_is_answered_alike() {
     for fault in read.chain([Denial::SenderConstrained]) {
         assert_eq!(seen(&fault), first, "{fault:?}");
         let response = Challenger::new("shop", None).response(&fault);
-        let other = Challenger::new("shop", None).response(&Denial::Token(VerifyError::Expired));
+        let other = Challenger::new("shop", None).response(&expired);
         assert_eq!(response.headers(), other.headers(), "{fault:?}");
         assert_eq!(response.body(), other.body());
     }
@@ -127,7 +132,10 @@ fn every_fault_of_a_token_is_answered_alike() {
 #[test]
 fn an_unavailable_answer_says_when_to_come_back() {
     let response =
-        Challenger::new("shop", None).response(&Denial::Unavailable(KeysError::Status(500)));
+        Challenger::new("shop", None).response(&Denial::Unavailable(KeysError::Status {
+            status: 500,
+            retry_after: None,
+        }));
     assert_eq!(response.headers()[RETRY_AFTER], "1");
 }
 

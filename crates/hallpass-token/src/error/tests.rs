@@ -24,8 +24,8 @@ fn place(error: VerifyError) -> usize {
         VerifyError::ClaimValue { .. } => 16,
         VerifyError::Issuer => 17,
         VerifyError::Audience => 18,
-        VerifyError::Expired => 19,
-        VerifyError::NotYetValid => 20,
+        VerifyError::Expired { .. } => 19,
+        VerifyError::NotYetValid { .. } => 20,
     }
 }
 

@@ -296,7 +296,11 @@ fn a_context_shows_what_stood_in_the_token() {
 
     let later = UnixTime::from_secs(NOW + 700);
     assert_eq!(verified.check(&policy(), now()), Ok(()));
-    assert_eq!(verified.check(&policy(), later), Err(VerifyError::Expired));
+    let ago = Duration::from_secs(100);
+    assert_eq!(
+        verified.check(&policy(), later),
+        Err(VerifyError::Expired { ago })
+    );
 }
 
 #[test]

@@ -21,7 +21,10 @@ fn every_code_of_verification_is_documented_with_its_answer() {
         .iter()
         .map(|error| {
             let answer = error.bearer_error();
-            let meaning = error.to_string().replace("claim exp", "claim …");
+            let meaning = error
+                .to_string()
+                .replace("claim exp", "claim …")
+                .replace(" 0 s", " … s");
             format!(
                 "| `{}` | {meaning} | {} `{}` | `{}` |",
                 error.code(),
