@@ -283,8 +283,13 @@ pub enum KeysError {
     #[error("the connection failed: {0}")]
     Transport(String),
     /// A response with another status than 200 or 304. Redirects are not followed.
-    #[error("the response has the status {0}")]
-    Status(u16),
+    #[error("the response has the status {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// For how long the issuer asks to be left alone (`Retry-After` of 429 and 503, RFC 9110 section 10.2.3).
+        retry_after: Option<Duration>,
+    },
     /// More bytes than a JWK set may have.
     #[error("the key set is larger than {limit} bytes")]
     TooLarge {
@@ -314,6 +319,14 @@ pub enum KeysError {
 }
 
 impl KeysError {
+    /// For how long the issuer asks to be left alone, where it does.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// The stable name of this error for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -322,7 +335,7 @@ impl KeysError {
             Self::Timeout { .. } => "keys_timeout",
             Self::Discovery(_) => "keys_discovery",
             Self::Transport(_) => "keys_transport",
-            Self::Status(_) => "keys_status",
+            Self::Status { .. } => "keys_status",
             Self::TooLarge { .. } => "keys_too_large",
             Self::NotAKeySet { .. } => "keys_not_a_key_set",
             Self::NoUsableKey { .. } => "keys_none_usable",

@@ -66,7 +66,10 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted
         .is_some_and(|value| is_json(value.as_bytes()));
     if head.status != StatusCode::OK {
         let status = head.status.as_u16();
-        let refusal = if is_json && head.status.is_client_error() {
+        // 429 is no denial whatever its body says: gateways that limit rates write JSON of their own, with an `error` too.
+        let may_deny =
+            head.status.is_client_error() && head.status != StatusCode::TOO_MANY_REQUESTS;
+        let refusal = if is_json && may_deny {
             refusal(body).await
         } else {
             None

@@ -231,10 +231,13 @@ async fn a_status_without_an_oauth_error_is_reported_as_it_is() {
         (302, JSON, "{}"),
         (500, JSON, r#"{"error":"server_error"}"#),
         (503, "text/plain", "secret"),
+        // A gateway's JSON is no denial of the client.
+        (429, JSON, r#"{"error":"rate limit exceeded"}"#),
+        (429, JSON, r#"{"error":"invalid_client"}"#),
     ] {
         let error = outcome(status, kind, body).await.unwrap_err();
         assert_eq!(error, TokenError::Status { status });
-        assert_eq!(error.is_retryable(), status >= 500);
+        assert_eq!(error.is_retryable(), status >= 500 || status == 429);
     }
 }
 

@@ -21,7 +21,10 @@ fn every_denial() -> Vec<Denial> {
             caller: CallerKind::Service,
         },
         Denial::ClaimsMismatch,
-        Denial::Unavailable(KeysError::Status(500)),
+        Denial::Unavailable(KeysError::Status {
+            status: 500,
+            retry_after: None,
+        }),
     ];
     denials.extend(VerifyError::EVERY.map(Denial::Token));
     denials

@@ -14,6 +14,9 @@ use crate::error::KeysError;
 /// and issuers often start a moment later than their services.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
+/// Longest wait that an issuer may ask for.
+const ASKED_FOR_MAX: Duration = Duration::from_secs(30);
+
 type Outcome = Result<(), KeysError>;
 
 /// Why a fetch is wanted.
@@ -179,7 +182,8 @@ impl Flight {
         self.running = None;
         if let Err(error) = outcome {
             self.last_error = Some(error.clone());
-            self.not_before = now.saturating_add(self.backoff);
+            let asked = error.retry_after().unwrap_or_default().min(ASKED_FOR_MAX);
+            self.not_before = now.saturating_add(self.backoff.max(asked));
             self.backoff = self.backoff.saturating_mul(2).min(self.cooldown);
         } else {
             self.last_error = None;

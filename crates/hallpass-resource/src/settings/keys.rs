@@ -64,7 +64,7 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         Kind::seconds(1, 3_600),
         "How long it takes until a token with an unknown `kid` may cause one more key fetch. Four such fetches may \
         follow one another at once, so that a stranger's tokens do not keep a rotation away. After a failed fetch, the \
-        longest wait until the next.",
+        longest wait until the next, unless its `Retry-After` asks for more (30 s at most).",
     )
     .or("10"),
     Key::new(

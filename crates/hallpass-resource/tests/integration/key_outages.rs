@@ -60,3 +60,29 @@ async fn a_kid_that_the_issuer_did_not_know_is_no_outage_when_it_goes_down() {
     assert_eq!(response.status, 503);
     assert_eq!(status().await, 401);
 }
+
+#[tokio::test]
+async fn an_issuer_that_says_when_it_serves_keys_again_is_not_asked_before() {
+    let Setting {
+        clock,
+        forge,
+        issuer,
+    } = start().await;
+    issuer.set(Behaviour::Busy("20"));
+    let app = AppBuilder::new(&clock)
+        .trusting(&issuer, &forge)
+        .start()
+        .await;
+    let status = async || {
+        let response = get(app.address, "/whoami", Some(&forge.user(""))).await;
+        response.status
+    };
+    assert_eq!(status().await, 503);
+    let asked = issuer.requests();
+    issuer.set(Behaviour::keys(forge.keys()));
+    // The cool-down of 10 s alone would allow the next fetch after half a second.
+    clock.advance_seconds(19);
+    assert_eq!((status().await, issuer.requests()), (503, asked));
+    clock.advance_seconds(1);
+    assert_eq!((status().await, issuer.requests()), (200, asked + 1));
+}

@@ -54,7 +54,14 @@ fn patience_ends_half_a_second_after_the_start() {
 fn nobody_waits_for_an_issuer_that_has_just_failed() {
     let mut flight = Flight::new(COOLDOWN);
     let _ = flight.begin(FetchReason::Renewal, seconds(1));
-    flight.finish(&Err(KeysError::Status(500)), seconds(1), None);
+    flight.finish(
+        &Err(KeysError::Status {
+            status: 500,
+            retry_after: None,
+        }),
+        seconds(1),
+        None,
+    );
     let (begin, _) = flight.begin(FetchReason::Renewal, seconds(1) + FIRST_BACKOFF / 2);
     let FetchStart::TooEarly(Some(KeysError::TooEarly { retry_in, .. })) = begin else {
         panic!("{begin:?}")
@@ -70,7 +77,14 @@ fn the_waits_after_failures_double_up_to_the_cooldown() {
     let mut now = seconds(1);
     for wait in [500, 1000, 2000, 4000, 8000, 10_000, 10_000] {
         assert!(flight.begin(FetchReason::Renewal, now).1.is_some());
-        flight.finish(&Err(KeysError::Status(500)), now, None);
+        flight.finish(
+            &Err(KeysError::Status {
+                status: 500,
+                retry_after: None,
+            }),
+            now,
+            None,
+        );
         now += Duration::from_millis(wait);
         let just_before = now - Duration::from_millis(1);
         assert!(flight.begin(FetchReason::Renewal, just_before).1.is_none());
@@ -109,7 +123,14 @@ fn a_fetch_that_failed_says_nothing_about_the_kid_it_was_made_for() {
     let mut flight = Flight::new(COOLDOWN);
     let rotated: KeyId = "rotated".parse().unwrap();
     let _ = flight.begin(FetchReason::UnknownKid { kid: &rotated }, seconds(1));
-    flight.finish(&Err(KeysError::Status(500)), seconds(1), Some(&rotated));
+    flight.finish(
+        &Err(KeysError::Status {
+            status: 500,
+            retry_after: None,
+        }),
+        seconds(1),
+        Some(&rotated),
+    );
     let again = |flight: &mut Flight, now| {
         flight
             .begin(FetchReason::UnknownKid { kid: &rotated }, now)
@@ -136,4 +157,22 @@ fn a_kid_is_asked_for_again_after_a_second_and_then_less_and_less_often() {
         }
     }
     assert_eq!(fetches, [0, 1, 11, 31, 61, 91, 121, 151, 181]);
+}
+
+#[test]
+fn an_issuer_that_says_when_to_come_again_is_left_alone_for_that_long_and_no_longer_than_30_seconds()
+ {
+    for (says, waits) in [(0, 500), (7, 7_000), (3_600, 30_000)] {
+        let mut flight = Flight::new(COOLDOWN);
+        let _ = flight.begin(FetchReason::Renewal, seconds(1));
+        let busy = KeysError::Status {
+            status: 503,
+            retry_after: Some(seconds(says)),
+        };
+        flight.finish(&Err(busy), seconds(1), None);
+        let due = seconds(1) + Duration::from_millis(waits);
+        let just_before = due - Duration::from_millis(1);
+        assert!(flight.begin(FetchReason::Renewal, just_before).1.is_none());
+        assert!(flight.begin(FetchReason::Renewal, due).1.is_some());
+    }
 }

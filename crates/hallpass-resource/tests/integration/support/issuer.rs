@@ -27,6 +27,8 @@ pub(crate) enum Behaviour {
         content_type: &'static str,
         body: Vec<u8>,
     },
+    /// 503, with this `Retry-After`.
+    Busy(&'static str),
     /// Nothing, until the script changes; then as that says.
     Hang,
 }
@@ -157,6 +159,11 @@ async fn jwks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response
         let behaviour = shared.behaviour.lock().unwrap().clone();
         match behaviour {
             Behaviour::Hang => changed.await,
+            Behaviour::Busy(retry_after) => {
+                let builder = Response::builder().status(StatusCode::SERVICE_UNAVAILABLE);
+                let builder = builder.header(header::RETRY_AFTER, retry_after);
+                return builder.body(Body::empty()).unwrap();
+            }
             Behaviour::Raw {
                 status,
                 content_type,
