@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use hallpass_tls::TlsError;
 use hallpass_token::SealingError;
+use sqlx::migrate::MigrateError;
 
 /// Why the issuer could not start, import, or take new settings.
 ///
@@ -87,6 +88,14 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Another process holds the store's lock for longer than this one waits: five seconds.
+    #[error(
+        "store {store}: another process holds it: an import, a back-up or a second issuer; try again when that has ended (`fuser {store}` names it)"
+    )]
+    StoreBusy {
+        /// What the store is called: an embedded one by its file.
+        store: String,
+    },
     /// The store reported an error.
     #[error("store {store}: {source}")]
     Store {
@@ -101,7 +110,7 @@ pub enum Error {
         /// What the store is called: an embedded one by its file.
         store: String,
         /// What the database said.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// A row in the store cannot be read back, or is not as this issuer wrote it.
     #[error("store {store}: {problem}")]
@@ -159,11 +168,29 @@ pub enum Error {
 impl Error {
     /// What the database said of the store that is called `name`.
     pub(crate) fn store(name: &str, source: sqlx::Error) -> Self {
-        Self::Store {
-            store: name.to_owned(),
-            source,
+        let store = name.to_owned();
+        if is_busy(&source) {
+            return Self::StoreBusy { store };
+        }
+        Self::Store { store, source }
+    }
+
+    /// What stood in the way of bringing the tables of the store that is called `name` up to date.
+    pub(crate) fn migration(name: &str, source: MigrateError) -> Self {
+        let store = name.to_owned();
+        match source {
+            MigrateError::Execute(source) => Self::store(name, source),
+            source => Self::Migration { store, source },
         }
     }
+}
+
+/// Whether another process holds a lock of an SQLite file: `SQLITE_BUSY`, the lower byte of its extended forms.
+fn is_busy(error: &sqlx::Error) -> bool {
+    const SQLITE_BUSY: u32 = 5;
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == SQLITE_BUSY)
 }
 
 impl From<SealingError> for Error {

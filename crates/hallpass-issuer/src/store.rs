@@ -54,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
-    /// [`Error::Store`] and [`Error::Migration`] from the system.
+    /// [`Error::Store`], [`Error::StoreBusy`] and [`Error::Migration`] from the system.
     pub(crate) async fn open(path: &Path, key_encryption_key: Option<&str>) -> Result<Self, Error> {
         private_file::check(path)?;
         let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
@@ -197,10 +197,7 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
     Migrator::with_migrations(all)
         .run(pool)
         .await
-        .map_err(|source| Error::Migration {
-            store: name.to_owned(),
-            source,
-        })
+        .map_err(|source| Error::migration(name, source))
 }
 
 #[cfg(test)]
