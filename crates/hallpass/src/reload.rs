@@ -83,8 +83,11 @@ pub struct Reloader {
     ticks: Option<Interval>,
     hangup: Hangup,
     metrics: ReloadMetrics,
-    /// Settings that could be read and were not taken: what refused them may pass, such as a locked store.
+    /// Settings that were not taken: what stood in the way may pass, such as a locked store, or a file that could not be
+    /// read because too many were open.
     refused: Option<Retry>,
+    /// Whether the last wake-up was for another try alone.
+    is_retry: bool,
 }
 
 impl Reloader {
@@ -102,6 +105,7 @@ impl Reloader {
             hangup: Hangup::install()?,
             metrics: ReloadMetrics::default(),
             refused: None,
+            is_retry: false,
         })
     }
 
@@ -143,6 +147,7 @@ impl Reloader {
     /// Waits until SIGHUP comes, a file has changed, or settings that were refused are to be tried once more: after the
     /// next look, then after twice as many looks each time, at most 64. Nothing is lost when the future is dropped before its end.
     pub async fn changed(&mut self) {
+        self.is_retry = false;
         loop {
             match self.wake_up().await {
                 WakeUp::Hangup => {
@@ -157,6 +162,7 @@ impl Reloader {
                 WakeUp::Tick => {
                     if self.refused.as_mut().is_some_and(Retry::is_due) {
                         tracing::debug!("trying settings again that were refused");
+                        self.is_retry = true;
                         return;
                     }
                 }
@@ -177,9 +183,7 @@ impl Reloader {
         let settings = match self.load_again::<T>().await {
             Ok(settings) => settings,
             Err(problems) => {
-                // Only another text can mend it.
-                self.refused = None;
-                self.refuse(&problems);
+                self.refuse(problems);
                 return false;
             }
         };
@@ -191,26 +195,25 @@ impl Reloader {
                 true
             }
             Err(error) => {
-                let reason = error.to_string();
-                match &mut self.refused {
-                    // Said once, however often it is tried.
-                    Some(retry) if retry.reason == reason => retry.failed_again(),
-                    _ => {
-                        self.refuse(&reason);
-                        self.refused = Some(Retry::after(reason));
-                    }
-                }
+                self.refuse(error.to_string());
                 false
             }
         }
     }
 
-    fn refuse(&self, problems: &str) {
-        self.metrics.refused();
-        tracing::error!(
-            %problems,
-            "the new configuration cannot be used; the last good one stays in effect"
-        );
+    /// Says it once, however often it is tried.
+    fn refuse(&mut self, problems: String) {
+        match &mut self.refused {
+            Some(retry) if self.is_retry && retry.reason == problems => retry.failed_again(),
+            _ => {
+                self.metrics.refused();
+                tracing::error!(
+                    %problems,
+                    "the new configuration cannot be used; the last good one stays in effect"
+                );
+                self.refused = Some(Retry::after(problems));
+            }
+        }
     }
 
     /// [`changed`](Self::changed) and [`reload`](Self::reload), for as long as the process runs. Spawn it, or wait for it

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hallpass::config::Loader;
+use hallpass::config::{Configuration, Key, Loader, Section};
 use hallpass::reload::{ReloadMetrics, Reloader};
 use hallpass::{BoxError, Settings};
 use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -72,11 +73,7 @@ impl Rig {
     }
 
     fn metrics(&self) -> String {
-        let mut registry = Registry::default();
-        self.metrics.register(&mut registry);
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        text
+        text(&self.metrics)
     }
 
     /// Waits until so many reloads have been refused.
@@ -96,6 +93,14 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.running.abort();
     }
+}
+
+fn text(metrics: &ReloadMetrics) -> String {
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    text
 }
 
 fn named(name: &str) -> String {
@@ -219,15 +224,58 @@ async fn settings_that_were_refused_are_tried_again_until_they_are_taken() {
     let settings = tokio::time::timeout(PATIENCE, taken.recv()).await.unwrap();
     assert_eq!(settings.unwrap().service.name.as_deref(), Some("after"));
     running.abort();
-    let mut registry = Registry::default();
-    metrics.register(&mut registry);
-    let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
     // Said and counted once, however often it was tried.
-    assert!(
-        text.contains("hallpass_config_reloads_total{result=\"refused\"} 1"),
-        "{text}"
-    );
+    let text = text(&metrics);
+    assert!(text.contains("{result=\"refused\"} 1\n"), "{text}");
+}
+
+/// Whether [`Unreadable`] can be read.
+static READABLE: AtomicBool = AtomicBool::new(false);
+
+/// Settings that cannot be read for a while, as when too many files are open.
+struct Unreadable;
+
+impl Configuration for Unreadable {
+    fn keys() -> Vec<Key> {
+        Settings::keys()
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        if !READABLE.load(Ordering::Relaxed) {
+            root.problem("service", "too many files are open");
+            return None;
+        }
+        Settings::read(root).map(|_| Self)
+    }
+}
+
+#[tokio::test]
+async fn settings_that_could_not_be_read_are_read_again_without_another_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hallpass.yaml");
+    fs::write(&file, named("before")).unwrap();
+    let loader = Loader::new("hallpass").file(&file);
+    let mut reloader = Reloader::new(loader).unwrap().every(INTERVAL);
+    reloader.load::<Settings>().unwrap();
+    let metrics = reloader.metrics().clone();
+    let (sender, mut taken) = unbounded_channel();
+    let running = tokio::spawn(reloader.run(move |_settings: Unreadable| {
+        sender.send(()).unwrap();
+        std::future::ready(Ok::<_, BoxError>(()))
+    }));
+    fs::write(&file, named("after")).unwrap();
+    let refused = async {
+        while !text(&metrics).contains("{result=\"refused\"} 1\n") {
+            tokio::time::sleep(INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    READABLE.store(true, Ordering::Relaxed);
+    let taken = tokio::time::timeout(PATIENCE, taken.recv()).await;
+    assert_eq!(taken.unwrap(), Some(()));
+    running.abort();
+    // Said and counted once, however often it was tried.
+    assert!(text(&metrics).contains("{result=\"refused\"} 1\n"));
 }
 
 #[tokio::test]
