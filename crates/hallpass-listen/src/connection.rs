@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower_service::Service;
 
+use crate::descriptors;
 use crate::handshake::Handshake;
 use crate::metrics::ConnectionMetrics;
 use crate::progress::Watched;
@@ -45,7 +46,8 @@ const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections open at once; one more is closed as it comes. Default 4096.
+    /// Connections open at once; one more is closed as it comes. Default 4096, and never more than three quarters of what
+    /// the process may open (`ulimit -n`): the rest is for files and for calls to others.
     pub connections: usize,
     /// How long a TLS handshake may take; it holds a place meanwhile. Default 10 s.
     pub handshake_timeout: Duration,
@@ -79,11 +81,18 @@ impl Default for ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// The same, with what is beyond anybody's need brought to where the parts below can still count and add: they would
-    /// panic.
+    /// The same, with what is beyond anybody's need brought to where the parts below can still count and add (they would
+    /// panic), and with as many connections as this process can open.
     pub(crate) fn within_reach(self) -> Self {
+        let in_reach = descriptors::connections_in_reach();
+        if in_reach < self.connections {
+            tracing::warn!(
+                connections = in_reach,
+                "fewer connections than configured are served: this process may not open more; raise its limit (`ulimit -n`, `LimitNOFILE`)"
+            );
+        }
         Self {
-            connections: self.connections.min(Semaphore::MAX_PERMITS),
+            connections: self.connections.min(in_reach).min(Semaphore::MAX_PERMITS),
             head_timeout: self.head_timeout.min(MAX_HEAD_TIMEOUT),
             write_timeout: self.write_timeout.max(MIN_WRITE_TIMEOUT),
             buffer_bytes: self.buffer_bytes.max(MIN_BUFFER_BYTES),

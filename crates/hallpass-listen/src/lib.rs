@@ -39,6 +39,7 @@
 //! ```
 
 mod connection;
+mod descriptors;
 mod handshake;
 mod metrics;
 mod progress;
@@ -49,6 +50,7 @@ mod share;
 mod stop_signals;
 
 pub use connection::ConnectionLimits;
+pub use descriptors::raise_descriptor_limit;
 pub use metrics::ConnectionMetrics;
 pub use running::{Drain, RunningServer};
 pub use server::HttpServer;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use hallpass::LogGuard;
 use hallpass::clock::{Clock, SystemClock};
-use hallpass::listen::{StopSignal, StopSignals};
+use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
 use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
 use tokio::net::TcpListener;
@@ -46,7 +46,8 @@ impl Issuer {
     }
 
     async fn serve(&self, log: &LogGuard) -> Result<Exit, Failure> {
-        // Handlers first: a signal that comes during the start must not be lost.
+        raise_descriptor_limit();
+        // Handlers before the rest: a signal that comes during the start must not be lost.
         let mut stop = StopSignals::install()
             .map_err(|error| Failure::failed(format_args!("no signal handler: {error}")))?;
         let started = tokio::select! {

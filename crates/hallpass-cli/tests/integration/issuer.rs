@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use hallpass::clock::{Clock, SystemClock};
@@ -23,7 +23,12 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let arguments = [&["issuer", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child = spawn(command(&arguments).current_dir(folder));
+        Self::start_by(command(&arguments).current_dir(folder))
+    }
+
+    /// Starts what says on standard output where it listens.
+    pub(crate) fn start_by(command: &mut Command) -> Self {
+        let mut child = spawn(command);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut said = Vec::new();
         while !said

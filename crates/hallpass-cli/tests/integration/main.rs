@@ -2,6 +2,8 @@
 
 mod config_check;
 #[cfg(test)]
+mod descriptors;
+#[cfg(test)]
 mod issuer;
 #[cfg(test)]
 mod issuer_secrets;
