@@ -7,10 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hallpass_tls::PeerCertificates;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
+use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +25,7 @@ use tower_service::Service;
 
 use crate::descriptors;
 use crate::handshake::Handshake;
+use crate::host;
 use crate::metrics::ConnectionMetrics;
 use crate::progress::Watched;
 use crate::share::ShareHeld;
@@ -199,13 +203,23 @@ where
         draining,
         watcher,
     } = held;
+    let service = TowerToHyperService::new(service);
+    let checked = service_fn(move |request| {
+        let serving = host::is_named_once(&request).then(|| service.call(request));
+        async move {
+            match serving {
+                Some(serving) => Ok::<_, Infallible>(serving.await?.map(Either::Left)),
+                None => Ok(refused()),
+            }
+        }
+    });
     let (stream, writes) = Watched::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_timeout)
         .max_header_size(limits.head_bytes)
         .max_buf_size(limits.buffer_bytes)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .serve_connection(TokioIo::new(stream), checked);
     // A peer may end its connection early at any time: that is not an event for the log.
     tokio::select! {
         _ended = watcher.watch(connection) => {}
@@ -213,6 +227,18 @@ where
             metrics.stalled.inc();
         }
     }
+}
+
+/// The body of a service's response, or none where the request was refused before it.
+type OrRefused<B> = Either<B, Empty<<B as Body>::Data>>;
+
+/// Who names no host, or two, is not listened to any more.
+fn refused<B: Body>() -> Response<OrRefused<B>> {
+    let mut refused = Response::new(Either::Right(Empty::new()));
+    *refused.status_mut() = StatusCode::BAD_REQUEST;
+    let close = HeaderValue::from_static("close");
+    refused.headers_mut().insert(CONNECTION, close);
+    refused
 }
 
 /// Puts what the peer has shown of itself into each request of its connection.

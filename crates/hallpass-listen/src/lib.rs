@@ -9,6 +9,7 @@
 //!   lets requests in flight finish; who was let in before is answered. [`RunningServer::serve_until_stopped`] does so on SIGTERM and Ctrl-C.
 //! * **TLS where it is asked for**, with [`HttpServer::tls`]: the handshake has a limit, runs in the connection's own task,
 //!   counts as an open connection and ends at a stop.
+//! * **A host in each request**: one without, or with two, gets 400 (RFC 9112 section 3.2).
 //!
 //! What it does not do: HTTP/2, upgrades. It limits neither the size of a
 //! body nor the time that one takes: the handler that reads the body must do that.
@@ -41,6 +42,7 @@
 mod connection;
 mod descriptors;
 mod handshake;
+mod host;
 mod metrics;
 mod progress;
 mod running;

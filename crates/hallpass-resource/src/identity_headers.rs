@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use hallpass_token::SecurityContext;
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -25,7 +26,7 @@ pub(crate) fn strip(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
         .filter_map(|name| {
             IDENTITY_HEADERS
                 .iter()
-                .find(|it| same(name.as_str(), it))
+                .find(|it| same(name.as_str().as_bytes(), it))
                 .map(|it| (name.clone(), *it))
         })
         .collect();
@@ -33,15 +34,46 @@ pub(crate) fn strip(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
         headers.remove(&name);
         metrics.stripped(canonical);
     }
+    strip_options(headers, metrics);
 }
 
-/// Header names arrive in lower case.
-fn same(name: &str, canonical: &str) -> bool {
+/// Removes them, and `Authorization`, from the options of `Connection` too (RFC 9110 section 7.6.1): a proxy behind this
+/// service would drop what they name, and so lose the identity that is written here.
+fn strip_options(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
+    let mut kept = Vec::new();
+    let mut is_foreign = false;
+    for value in headers.get_all(CONNECTION) {
+        for option in value.as_bytes().split(|byte| *byte == b',') {
+            let name = option.trim_ascii().to_ascii_lowercase();
+            let named = IDENTITY_HEADERS.iter().find(|it| same(&name, it));
+            if let Some(canonical) = named {
+                metrics.stripped(canonical);
+            }
+            if named.is_some() || name == b"authorization" {
+                is_foreign = true;
+            } else {
+                kept.push(option.trim_ascii().to_vec());
+            }
+        }
+    }
+    if is_foreign {
+        headers.remove(CONNECTION);
+        // What was part of a header's value is one; none is left where nothing else was named.
+        if let Ok(kept) = HeaderValue::from_bytes(&kept.join(&b", "[..]))
+            && !kept.is_empty()
+        {
+            headers.insert(CONNECTION, kept);
+        }
+    }
+}
+
+/// `name` is in lower case, as header names arrive.
+fn same(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()
         && name
-            .bytes()
+            .iter()
             .zip(canonical.bytes())
-            .all(|(one, other)| one == other || (one == b'_' && other == b'-'))
+            .all(|(one, other)| *one == other || (*one == b'_' && other == b'-'))
 }
 
 /// Writes who calls, for handlers and older code that read headers. Values are percent-encoded where they are not
@@ -160,6 +192,29 @@ mod tests {
         strip(&mut headers, &HeaderMetrics::default());
         assert_eq!(headers.len(), 5);
         assert!(headers.values().all(|value| value == "kept"), "{headers:?}");
+    }
+
+    #[test]
+    fn no_identity_header_is_named_as_one_that_ends_at_the_next_hop() {
+        for (sent, kept) in [
+            (&["X-User-Id"][..], None),
+            (&["close, x_user_id"], Some("close")),
+            (
+                &["keep-alive , Authorization,X-AUTHORITIES"],
+                Some("keep-alive"),
+            ),
+            (&["close", "x-username", "upgrade"], Some("close, upgrade")),
+            (&["upgrade, x-request-id"], Some("upgrade, x-request-id")),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(CONNECTION, HeaderValue::from_static(value));
+            }
+            strip(&mut headers, &HeaderMetrics::default());
+            let left = headers.get_all(CONNECTION).iter().collect::<Vec<_>>();
+            assert_eq!(left, kept.as_slice(), "{sent:?}");
+        }
     }
 
     #[test]

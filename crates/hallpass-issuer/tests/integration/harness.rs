@@ -171,7 +171,10 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
 
 /// A whole request that asks for the connection to be closed.
 pub(crate) fn request(line: &str, headers: &[String], body: &[u8]) -> Vec<u8> {
-    let mut text = format!("{line} HTTP/1.1\r\nHost: issuer\r\nConnection: close\r\n");
+    let mut text = format!("{line} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        text.push_str("Host: issuer\r\n");
+    }
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");

@@ -25,7 +25,11 @@ async fn a_connection_too_many_is_closed_as_it_comes_and_its_place_is_free_again
     assert_eq!(rest(&mut rig.connect().await).await, "");
     assert_eq!((rig.metrics.open(), rig.metrics.refused()), (2, 1));
 
-    send(&mut first, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    send(
+        &mut first,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert!(rest(&mut first).await.ends_with("fine"));
     while rig.metrics.open() == 2 {
         tokio::task::yield_now().await;
@@ -82,7 +86,11 @@ async fn an_idle_connection_is_not_one_that_does_not_read() {
     let mut slow = rig.in_flight().await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     rig.go.add_permits(1);
-    send(&mut slow, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    send(
+        &mut slow,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert_eq!(rest(&mut slow).await.matches("fine").count(), 2);
     assert_eq!(rig.metrics.stalled(), 0);
 }
@@ -102,7 +110,11 @@ async fn a_panic_while_a_service_is_made_ends_that_connection_alone() {
     let mut first = TcpStream::connect(server.local_addr()).await.unwrap();
     assert_eq!(rest(&mut first).await, "");
     let mut second = TcpStream::connect(server.local_addr()).await.unwrap();
-    send(&mut second, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+    send(
+        &mut second,
+        "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert!(rest(&mut second).await.ends_with("fine"));
 }
 
@@ -189,8 +201,31 @@ async fn no_limit_is_too_large_or_too_small_to_serve() {
     for limits in limits {
         let rig = start(limits).await;
         let mut caller = rig.connect().await;
-        send(&mut caller, "GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await;
+        send(
+            &mut caller,
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        )
+        .await;
         assert!(rest(&mut caller).await.ends_with("fine"), "{limits:?}");
         rig.server.shutdown_within(Duration::MAX).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_refused_and_ends_its_connection() {
+    let rig = start(ConnectionLimits::default()).await;
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nhost: x\r\nconnection: close", 200),
+        ("GET / HTTP/1.0", 200),
+        ("GET / HTTP/1.1", 400),
+        ("GET / HTTP/1.1\r\nhost: x\r\nhost: y", 400),
+        ("GET http://x/ HTTP/1.1\r\nhost: x/y", 400),
+    ] {
+        let mut caller = rig.connect().await;
+        send(&mut caller, &format!("{head}\r\n\r\n")).await;
+        let response = rest(&mut caller).await;
+        let begins = response.split(' ').nth(1).unwrap();
+        assert_eq!(begins, status.to_string(), "{head}");
+        assert_eq!(response.ends_with("fine"), status == 200, "{head}");
     }
 }
