@@ -36,9 +36,7 @@ impl UnknownKids {
     pub(super) fn remember(&mut self, kid: &KeyId, now: Duration, cooldown: Duration) {
         let before = self.misses.remove(kid).map_or(0, |miss| miss.fetches);
         let fetches = before.saturating_add(1).min(MAX_REMEMBERED_COOLDOWNS + 1);
-        if self.misses.len() >= MAX_UNKNOWN_KIDS {
-            self.misses.retain(|_, miss| now < miss.until);
-        }
+        // What ends first makes room: what has ended, before what still holds.
         if self.misses.len() >= MAX_UNKNOWN_KIDS
             && let Some(first) = self
                 .misses
@@ -87,6 +85,35 @@ mod tests {
             unknown.remember(&kid, Duration::from_millis(number), Duration::from_secs(10));
             assert!(unknown.contains(&kid, Duration::from_millis(number)));
         }
-        assert!(unknown.len() <= MAX_UNKNOWN_KIDS);
+        assert_eq!(unknown.len(), MAX_UNKNOWN_KIDS);
+    }
+
+    #[test]
+    fn where_no_place_is_left_the_kid_that_ends_first_makes_room_and_no_other() {
+        let cooldown = Duration::from_secs(10);
+        let kid = |number: usize| format!("kid-{number}").parse().unwrap();
+        let at = |number: usize| Duration::from_millis(number.try_into().unwrap());
+        let mut unknown = UnknownKids::default();
+        for number in 0..MAX_UNKNOWN_KIDS {
+            unknown.remember(&kid(number), at(number), cooldown);
+        }
+        // The first one is missed again, so the second one ends first now.
+        unknown.remember(&kid(0), at(MAX_UNKNOWN_KIDS), cooldown);
+        unknown.remember(&kid(MAX_UNKNOWN_KIDS), at(MAX_UNKNOWN_KIDS + 1), cooldown);
+        let left = |number| !unknown.contains(&kid(number), at(MAX_UNKNOWN_KIDS + 1));
+        let gone: Vec<_> = (0..=MAX_UNKNOWN_KIDS).filter(|it| left(*it)).collect();
+        assert_eq!(gone, [1]);
+    }
+
+    #[test]
+    fn while_there_is_room_a_kid_that_was_missed_before_is_known_as_such() {
+        let (kid, other) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let cooldown = Duration::from_secs(10);
+        let mut unknown = UnknownKids::default();
+        unknown.remember(&kid, Duration::from_secs(100), cooldown);
+        unknown.remember(&other, Duration::from_secs(200), cooldown);
+        unknown.remember(&kid, Duration::from_secs(200), cooldown);
+        assert!(unknown.contains(&kid, Duration::from_secs(209)));
+        assert!(!unknown.contains(&other, Duration::from_secs(209)));
     }
 }
