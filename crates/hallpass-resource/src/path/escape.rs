@@ -54,7 +54,7 @@ pub(super) fn decode(path: &str, allowed: EncodedCharacters) -> Result<Decoded, 
         rest = match rest {
             [] => break,
             [b'%', high, low, tail @ ..] => {
-                let byte = (hex_value(*high)? << 4) | hex_value(*low)?;
+                let byte = hex_value(*high)? * 16 + hex_value(*low)?;
                 let mark = KEPT
                     .iter()
                     .find(|(it, ..)| *it == byte && allowed.allows(byte));

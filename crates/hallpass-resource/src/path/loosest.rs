@@ -46,7 +46,7 @@ fn decode_once(text: &[u8]) -> Vec<u8> {
     while let Some((first, tail)) = rest.split_first() {
         let escape = match rest {
             [b'%', high, low, tail @ ..] => hex_value(*high)
-                .and_then(|high| Ok(((high << 4) | hex_value(*low)?, tail)))
+                .and_then(|high| Ok((high * 16 + hex_value(*low)?, tail)))
                 .ok(),
             _ => None,
         };

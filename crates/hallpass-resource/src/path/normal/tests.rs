@@ -72,6 +72,25 @@ fn each_trick_is_refused_by_its_name() {
     assert!(NormalPath::parse(&format!("/{}", "a".repeat(MAX_PATH_BYTES - 1))).is_ok());
 }
 
+#[test]
+fn an_allowed_escape_stays_what_it_is() {
+    let allowed = EncodedCharacters {
+        slash: true,
+        backslash: true,
+        semicolon: true,
+        percent: true,
+    };
+    for (path, decoded) in [
+        ("/a%2fb", "/a%2Fb"),
+        ("/a%5cb", "/a%5Cb"),
+        ("/a%3bb", "/a%3Bb"),
+        ("/a%2541", "/a%41"),
+    ] {
+        let path = NormalPath::parse_allowing(path, allowed).unwrap();
+        assert_eq!(path.decoded(), decoded);
+    }
+}
+
 proptest! {
     #[test]
     fn no_input_panics_and_what_passes_has_one_meaning(path in "[/a.%25ef;\\\\\\x00é0-9]{0,40}|\\PC{0,40}") {
