@@ -72,12 +72,6 @@ pub(super) enum Reading {
 }
 
 impl PathPattern {
-    /// The pattern as it was written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
     /// Whether the pattern matches `path`, read decoded.
     #[must_use]
     pub fn matches(&self, path: &NormalPath<'_>) -> bool {

@@ -19,6 +19,7 @@ fn a_pattern_matches_exactly_what_the_table_says() {
         ("/orders/{id}", "/orders/7", true),
         ("/orders/{id}", "/orders/", false),
         ("/orders/{id}", "/orders/7/items", false),
+        ("/orders/{order_id7}", "/orders/7", true),
         ("/orders/*", "/orders/7", true),
         ("/orders/*/items", "/orders/7/items", true),
         ("/files/{*rest}", "/files", false),
@@ -47,6 +48,8 @@ fn a_text_that_cannot_match_is_refused() {
     assert_eq!(fault("/**/b"), PatternFault::TailNotLast);
     assert_eq!(fault("/{*rest}/b"), PatternFault::TailNotLast);
     assert_eq!(fault("/{}"), PatternFault::BadSegment);
+    assert_eq!(fault("/{order-id}"), PatternFault::BadSegment);
+    assert_eq!(fault("/{id:[0-9]+}"), PatternFault::BadSegment);
     assert_eq!(fault("/a{id}"), PatternFault::BadSegment);
     assert_eq!(fault("/*.html"), PatternFault::BadSegment);
 }
