@@ -122,6 +122,8 @@ impl CallerMapping {
 
 #[cfg(test)]
 mod tests {
+    use hallpass_token::{Actor, Confirmation, Thumbprint, TokenClaims, UnixTime};
+
     use super::*;
 
     #[test]
@@ -136,5 +138,70 @@ mod tests {
         assert!(of_spring.client_claims.iter().any(|name| **name == *"aud"));
         assert!(!names(IssuerPreset::Spring).contains(&"aud".to_owned()));
         assert!(!names(IssuerPreset::Keycloak).is_empty());
+    }
+    fn claims(change: impl FnOnce(&mut TokenClaims)) -> VerifiedClaims {
+        let mut claims = TokenClaims::new(
+            "https://login.example".parse().unwrap(),
+            "alice".parse().unwrap(),
+            "order-service".parse().unwrap(),
+            UnixTime::from_secs(9),
+        );
+        change(&mut claims);
+        VerifiedClaims::dangerous_unverified(claims)
+    }
+
+    #[test]
+    fn a_claim_with_a_meaning_of_its_own_can_be_a_mark_like_any_other() {
+        let plain = claims(|_| {});
+        let named = claims(|it| it.token_id = Some("7".parse().unwrap()));
+        let acted = claims(|it| it.actor = Some(Actor::new("gateway".parse().unwrap())));
+        let bound = claims(|it| {
+            it.confirmation = Some(Confirmation {
+                x5t_s256: None,
+                jkt: Some(Thumbprint([7; 32])),
+            });
+        });
+        let holds = |mark: &str, claims| {
+            let token = ClaimsOf {
+                claims,
+                client: None,
+            };
+            mark.parse::<Mark>().unwrap().is_in(&token)
+        };
+        for (mark, expected) in [
+            ("iss", [true; 4]),
+            ("iss=https://login.*", [true; 4]),
+            ("iss!=https://login.example", [false; 4]),
+            ("jti", [false, true, false, false]),
+            ("jti=7", [false, true, false, false]),
+            ("jti!=7", [true, false, true, true]),
+            ("act", [false, false, true, false]),
+            ("!act", [true, true, false, true]),
+            ("cnf", [false, false, false, true]),
+            ("!cnf", [true, true, true, false]),
+            // An object is neither a text nor another one.
+            ("act=x", [false; 4]),
+            ("act!=x", [true, true, false, true]),
+            ("cnf=x", [false; 4]),
+            ("cnf!=x", [true, true, true, false]),
+        ] {
+            let found = [&plain, &named, &acted, &bound].map(|claims| holds(mark, claims));
+            assert_eq!(found, expected, "{mark}");
+        }
+    }
+
+    #[test]
+    fn an_audience_of_several_names_no_client_and_the_next_claim_does() {
+        let mapping = CallerMapping::default().with_client_claims(["aud", "client_id"]);
+        let client = |audiences: &[&str]| {
+            let claims = claims(|it| {
+                it.audience = audiences.iter().map(|it| it.parse().unwrap()).collect();
+                it.client_id = Some("billing".parse().unwrap());
+            });
+            let (_, client) = mapping.judge(&claims);
+            client.map(|it| it.as_str().to_owned())
+        };
+        assert_eq!(client(&["web-shop"]).as_deref(), Some("web-shop"));
+        assert_eq!(client(&["web-shop", "web"]).as_deref(), Some("billing"));
     }
 }

@@ -230,6 +230,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Mark>(), Err(MarkFault), "{text:?}");
         }
+        let mark: Mark = "gty=text and !scope".parse().unwrap();
+        assert_eq!(mark.to_string(), "gty=text and !scope");
         assert!("x".repeat(512).parse::<Mark>().is_ok());
         assert_eq!("x".repeat(513).parse::<Mark>(), Err(MarkFault));
     }

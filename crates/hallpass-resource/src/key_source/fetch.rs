@@ -274,3 +274,18 @@ impl fmt::Debug for HttpKeys {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the upper\nreason")]
+    struct Upper(#[source] std::io::Error);
+
+    #[test]
+    fn a_failed_fetch_is_told_with_its_causes_in_one_line() {
+        let error = Upper(std::io::Error::other("the lower reason"));
+        assert_eq!(with_causes(&error), "the upperreason: the lower reason");
+    }
+}

@@ -29,7 +29,7 @@ pub(crate) struct Access<'p> {
 /// What the rules say about one request.
 #[derive(Debug)]
 pub(crate) struct Ruling {
-    /// Why it should not pass, if so: what the strictest rule that refuses it says.
+    /// Why it should not pass, if so: what the strictest rule that refuses it says, the first of several.
     pub(crate) denial: Option<Denial>,
     /// The mode in which that was decided; `enforce` refuses.
     pub(crate) mode: Mode,

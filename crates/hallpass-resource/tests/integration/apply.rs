@@ -172,6 +172,8 @@ async fn an_issuer_that_did_not_change_keeps_its_keys_and_its_verified_tokens() 
     });
     assert_eq!(setting.status("/whoami", &user).await, 200);
     assert_eq!(setting.hits(), 1.0);
+    let age = "hallpass_jwks_last_success_timestamp_seconds{issuer=\"ours\"}";
+    assert_ne!(setting.app.metric(age), 0.0);
     let other = setting.forge.user("more");
     assert_eq!(setting.status("/whoami", &other).await, 200);
     assert_eq!(setting.issuer.requests(), 1);

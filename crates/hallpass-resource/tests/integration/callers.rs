@@ -166,6 +166,18 @@ async fn a_service_without_sub_is_its_client_and_has_no_sub_among_its_claims() {
 }
 
 #[tokio::test]
+async fn a_token_without_sub_bears_the_mark_of_its_absence() {
+    let clock = test_clock();
+    let text = block("batch").replace("kind=batch and !sid", "!sub and kind=batch");
+    let issuer = Issuer::of_block(&text, &clock).await;
+    let claims = json!({"azp": "b", "kind": "batch", "scope": "internal-service"});
+    assert_eq!(issuer.statuses(&claims).await, SERVICE);
+    let mut named = claims;
+    named["sub"] = json!("b");
+    assert_eq!(issuer.statuses(&named).await, NEITHER);
+}
+
+#[tokio::test]
 async fn marks_of_ones_own_replace_those_of_the_preset() {
     let rows = [
         (

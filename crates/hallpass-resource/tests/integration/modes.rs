@@ -1,9 +1,9 @@
 //! Rules and modes: what is open, what is closed, and what `off`, `report` and `permit-all` let through.
 
-use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, SetupProblem};
+use hallpass_resource::{Mode, ResourceServer, RouteRule, Rule, SecuritySettings, SetupProblem};
 use serde_json::json;
 
-use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, send, test_clock};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, send, test_clock};
 
 async fn start(mode: Mode) -> (App, Forge) {
     let clock = test_clock();
@@ -324,4 +324,39 @@ fn all_problems_of_a_start_are_reported_at_once() {
         .route_any("/a", Rule::Authenticated)
         .build();
     assert_eq!(closed.unwrap_err().problems.len(), 2);
+}
+
+#[test]
+fn the_mode_of_requests_without_a_rule_is_logged_also_when_it_alone_changes() {
+    let log = Log::capture();
+    let server = ResourceServer::builder("shop", test_clock())
+        .build()
+        .unwrap();
+    assert!(server.rules().is_empty());
+    let modes = |mode: &str| log.text().matches(&format!("\"mode\":\"{mode}\"")).count();
+    assert_eq!(
+        (modes("enforce"), modes("report")),
+        (1, 0),
+        "{}",
+        log.text()
+    );
+    let mut settings = SecuritySettings::default();
+    settings.internal_jwt.mode = Mode::Report;
+    server.apply(&settings).unwrap();
+    assert_eq!((modes("enforce"), modes("report")), (1, 1));
+}
+
+#[test]
+fn only_a_rule_that_asks_who_calls_needs_an_issuer() {
+    let problems = |rule: Rule, mode: Mode| {
+        let server = ResourceServer::builder("shop", test_clock()).route_any("/x", rule);
+        let built = server.mode(mode).build();
+        built.map_or_else(|error| error.problems, |_| Vec::new())
+    };
+    assert_eq!(problems(Rule::Anonymous, Mode::Enforce), []);
+    assert_eq!(problems(Rule::Authenticated, Mode::Off), []);
+    for mode in [Mode::Report, Mode::Enforce] {
+        let found = problems(Rule::Authenticated, mode);
+        assert_eq!(found, [SetupProblem::NoIssuer]);
+    }
 }

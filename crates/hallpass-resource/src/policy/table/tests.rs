@@ -8,6 +8,7 @@ use crate::error::Denial;
 use crate::path::EncodedCharacters;
 use crate::verifier::Verified;
 
+mod modes;
 mod readings;
 
 /// A request as it comes when no nest has taken anything away.
@@ -169,6 +170,24 @@ fn every_table_with_a_rule_must_allow() {
 }
 
 #[test]
+fn of_two_rules_that_refuse_as_strictly_the_first_says_why() {
+    let user = caller("alice", None, "", false);
+    let rules = vec![
+        (
+            RuleOrigin::Configuration,
+            rule("/**", Rule::all_scopes(scope("b"))),
+        ),
+        (RuleOrigin::Code, rule("/x", Rule::all_scopes(scope("a")))),
+    ];
+    let required = scope("a");
+    assert_eq!(
+        decide(rules, Some(&user)),
+        Err(Denial::InsufficientScope { required }),
+        "code stands before configuration"
+    );
+}
+
+#[test]
 fn without_a_rule_nobody_passes() {
     assert_eq!(decide(vec![], None), Err(Denial::MissingToken));
     let service = caller("svc", Some("svc"), "internal-service", true);
@@ -278,7 +297,7 @@ fn a_rule_that_cannot_be_meant_is_a_problem() {
         .into_iter()
         .map(|rule| (RuleOrigin::Code, rule))
         .collect();
-    Policy::new(rules, Mode::Enforce, &mut problems);
+    let policy = Policy::new(rules, Mode::Enforce, &mut problems);
     assert_eq!(
         problems,
         [
@@ -291,49 +310,15 @@ fn a_rule_that_cannot_be_meant_is_a_problem() {
             },
         ]
     );
-}
-
-#[test]
-fn a_rule_has_its_own_mode_and_the_strictest_that_is_named_holds_where_rules_meet() {
-    let with = |pattern: &str, mode: Option<Mode>| {
-        let rule = rule(pattern, Rule::Authenticated);
-        match mode {
-            Some(mode) => rule.mode(mode),
-            None => rule,
-        }
-    };
-    let policy = policy(vec![
-        (RuleOrigin::Code, with("/x", Some(Mode::Off))),
-        (RuleOrigin::Code, with("/y", None)),
-        (RuleOrigin::Code, with("/enforced", Some(Mode::Enforce))),
-        (RuleOrigin::Configuration, with("/**", Some(Mode::Report))),
-    ]);
-    let mode = |path| {
-        let path = request_path(path).unwrap();
-        policy.resolve(&Method::GET, &path).unwrap().mode()
-    };
-    assert_eq!(mode("/x"), Mode::Report);
-    // The rule in code has the mode of the service, whatever a wider one says in another table.
-    assert_eq!(mode("/y"), Mode::Enforce);
-    assert_eq!(mode("/enforced"), Mode::Enforce);
-    assert_eq!(mode("/z"), Mode::Report);
-}
-
-#[test]
-fn a_path_without_meaning_has_the_strictest_mode_of_all() {
-    let of = |service, named: Option<Mode>| {
-        let rule = rule("/x", Rule::Authenticated);
-        let rule = match named {
-            Some(mode) => rule.mode(mode),
-            None => rule,
-        };
-        let mut problems = Vec::new();
-        Policy::new(vec![(RuleOrigin::Code, rule)], service, &mut problems).mode_without_path()
-    };
-    assert_eq!(of(Mode::Report, Some(Mode::Enforce)), Mode::Enforce);
-    assert_eq!(of(Mode::Off, Some(Mode::Report)), Mode::Report);
-    assert_eq!(of(Mode::Enforce, Some(Mode::Off)), Mode::Enforce);
-    assert_eq!(of(Mode::Off, None), Mode::Off);
+    // Were it taken nevertheless, it would let nobody in.
+    let path = request_path("/b").unwrap();
+    let access = policy.resolve(&Method::GET, &path).unwrap();
+    let user = caller("alice", None, "a", false);
+    let required = Scope::empty();
+    assert_eq!(
+        access.rule_on(Ok(Some(&user))).denial,
+        Some(Denial::InsufficientScope { required })
+    );
 }
 
 #[test]
@@ -351,12 +336,23 @@ fn rules_are_listed_with_origin_and_mode_in_the_order_of_trial() {
             RuleOrigin::Code,
             rule("/a", Rule::any_scope(scope("b c"))).methods([Method::GET]),
         ),
+        (
+            RuleOrigin::Code,
+            rule(
+                "/b",
+                Rule::Scopes {
+                    all: scope("a"),
+                    any: scope("b c"),
+                },
+            ),
+        ),
     ]);
     let lines: Vec<_> = policy.lines().iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
             "GET /a scopes(any: b c) [enforce, code]",
+            "* /b scopes(all: a; any: b c) [enforce, code]",
             "* /** anonymous [report, code]",
             "* /internal/** internal-only(s) [enforce, internal-only paths]",
         ]

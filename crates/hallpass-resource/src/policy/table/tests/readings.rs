@@ -68,3 +68,15 @@ fn no_rule_is_left_out_where_every_reading_of_a_path_has_its_own_in_every_table(
     let ruling = access.rule_on(Ok(None));
     assert_eq!(ruling.denial, Some(Denial::MissingToken));
 }
+
+#[test]
+fn a_rule_for_whole_paths_is_not_taken_for_one_without_the_prefix_of_a_nest() {
+    let policy = code([
+        rule("/{*rest}", Rule::Anonymous),
+        rule("/**", Rule::Authenticated),
+    ]);
+    // What the nest has left, `/`, fits only the second rule. The whole path has the first.
+    let path = RequestPath::parse(Some("/api/"), "/", EncodedCharacters::default()).unwrap();
+    let access = policy.resolve(&Method::GET, &path).unwrap();
+    assert_eq!(access.rule_on(Ok(None)).denial, None);
+}
