@@ -61,3 +61,22 @@ impl fmt::Display for CallerKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_caller_and_each_doubt_has_a_text_of_its_own() {
+        let kinds = [
+            CallerKind::Service,
+            CallerKind::User,
+            CallerKind::Unknown(UnknownCaller::NoClient),
+            CallerKind::Unknown(UnknownCaller::NoMark),
+            CallerKind::Unknown(UnknownCaller::BothMarks),
+        ];
+        let texts: std::collections::BTreeSet<_> = kinds.map(|it| it.to_string()).into();
+        assert_eq!(texts.len(), kinds.len());
+        assert!(!texts.contains(""));
+    }
+}

@@ -84,6 +84,7 @@ mod tests {
     fn arithmetic_stops_at_both_ends() {
         let time = UnixTime::from_secs(100);
         assert_eq!(time.saturating_add(Duration::from_secs(5)).as_secs(), 105);
+        assert_eq!(time.saturating_sub(Duration::from_secs(5)).as_secs(), 95);
         assert_eq!(time.saturating_sub(Duration::from_secs(101)).as_secs(), 0);
         assert_eq!(
             UnixTime::from_secs(u64::MAX)
