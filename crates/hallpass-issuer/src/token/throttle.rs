@@ -169,12 +169,13 @@ impl Throttle {
             numbers.find(|mark| !self.remembered.is_spent(*mark, now))
         };
         let of_pair = unspent(pair, FIRST_OF_PAIR)?;
-        let of_site = match source {
-            Some(source) if site(source) != network(source) => {
+        // An IPv4 address is a site of its own.
+        let of_site = match source.map(|source| source.to_canonical()) {
+            Some(source @ IpAddr::V6(_)) => {
                 let at_site = self.hasher.hash_one((client_id, Some(site(source))));
                 Some(unspent(at_site, FIRST_OF_SITE)?)
             }
-            _ => None,
+            Some(IpAddr::V4(_)) | None => None,
         };
         Some(self.remembered.attempt(of_pair, of_site))
     }
