@@ -49,7 +49,7 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'+' => b' ',
-            b'%' => (hex(bytes.next()?)? << 4) | hex(bytes.next()?)?,
+            b'%' => hex(bytes.next()?)? * 16 + hex(bytes.next()?)?,
             other => other,
         });
     }
