@@ -118,6 +118,8 @@ mod tests {
         assert!(!GrantTypes::default().contains(GrantType::ClientCredentials));
         let all: GrantTypes = GrantType::ALL.into_iter().collect();
         assert_eq!(all.iter().collect::<Vec<_>>(), GrantType::ALL);
+        let twice: GrantTypes = GrantType::ALL.into_iter().chain(all.iter()).collect();
+        assert_eq!(twice, all);
         for grant in GrantType::ALL {
             assert_eq!(GrantType::named(grant.as_str()), Some(grant));
         }

@@ -284,6 +284,9 @@ where
 
 #[cfg(test)]
 mod tests {
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
     use super::*;
 
     #[test]
@@ -295,6 +298,22 @@ mod tests {
             (Duration::from_millis(5_001), 6),
         ] {
             assert_eq!(retry_after(wait), HeaderValue::from(told), "{wait:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_told_from_one_that_is_too_long() {
+        let piece = || Ok(Frame::data(Bytes::from(vec![b'a'; MAX_BODY_BYTES / 2])));
+        let broken = || Err(std::io::ErrorKind::UnexpectedEof.into());
+        for (frames, expected) in [
+            (vec![piece(), piece()], None),
+            (vec![piece(), piece(), piece()], Some(Refusal::BodyTooLarge)),
+            (vec![piece(), broken()], Some(Refusal::BodyIncomplete)),
+        ] {
+            let frames: Vec<Result<_, std::io::Error>> = frames;
+            // Its length is not told beforehand.
+            let body = StreamBody::new(futures_util::stream::iter(frames));
+            assert_eq!(read(body).await.err(), expected);
         }
     }
 }

@@ -92,6 +92,21 @@ fn what_a_costly_check_took_in_advance_is_given_back_to_the_right_secret() {
 }
 
 #[test]
+fn nor_does_it_take_anything_from_the_others_who_come_with_a_wrong_secret_first() {
+    let throttle = Throttle::new();
+    // Both first attempts of each address are spent, so each draws on what all of the client share.
+    for n in 0..100 {
+        for _ in 0..2 {
+            assert!(wrong(&throttle, "a", address(n), START));
+        }
+        let pass = throttle.admit("a", address(n), START);
+        let pass = pass.unwrap_or_else(|wait| panic!("{n} waits {wait:?}"));
+        pass.failed();
+        pass.was_right_after_all();
+    }
+}
+
+#[test]
 fn one_address_cannot_try_every_client() {
     let throttle = Throttle::new();
     let tried = (0..1_000)
