@@ -6,7 +6,7 @@ use hallpass_token::{Algorithm, JwkSet, SigningKey};
 use serde_json::json;
 
 use crate::support::app::trusted;
-use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, get, test_clock};
+use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, test_clock};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,6 +184,23 @@ async fn a_rotated_key_is_found_at_its_first_token_and_no_call_fails() {
         assert_eq!(setting.status(&old).await, 200);
     }
     assert_eq!(setting.issuer.requests(), 2);
+}
+
+#[tokio::test]
+async fn the_keys_of_an_issuer_are_logged_once_per_change() {
+    let log = Log::capture();
+    let setting = start().await;
+    let lines = || log.text().matches("the issuer's keys are new").count();
+    setting.app.server.load_keys().await.unwrap();
+    assert_eq!(lines(), 1);
+    setting.clock.advance_seconds(400);
+    setting.app.server.load_keys().await.unwrap();
+    assert_eq!((setting.issuer.requests(), lines()), (2, 1), "as before");
+    let next = Forge::new("internal", &setting.clock);
+    setting.issuer.set(Behaviour::keys(next.keys()));
+    setting.clock.advance_seconds(400);
+    setting.app.server.load_keys().await.unwrap();
+    assert_eq!((setting.issuer.requests(), lines()), (3, 2));
 }
 
 #[tokio::test]
