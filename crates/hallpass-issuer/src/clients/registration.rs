@@ -54,7 +54,9 @@ impl GrantType {
     }
 
     const fn bit(self) -> u8 {
-        1 << self as u8
+        match self {
+            Self::ClientCredentials => 1,
+        }
     }
 }
 

@@ -251,18 +251,23 @@ impl ClientMetrics {
 mod tests {
     use super::*;
 
-    fn labels_of(clients: usize) -> Vec<String> {
+    /// So many clients, each with an audience and a scope of its own.
+    fn registry(clients: usize, metrics: &ClientMetrics) -> Registry {
         let registration = |n| Registration {
             client_id: format!("client-{n}").parse().unwrap(),
-            scope: Scope::empty(),
+            scope: format!("scope-{n}").parse().unwrap(),
             audiences: vec![format!("audience-{n}").parse().unwrap()],
             grants: Default::default(),
             token_life: Duration::from_secs(60),
             secrets: Vec::new(),
         };
-        let metrics = ClientMetrics::default();
         let registrations = (0..clients).map(registration).collect();
-        Registry::build(registrations, None, &metrics).unwrap();
+        Registry::build(registrations, None, metrics).unwrap()
+    }
+
+    fn labels_of(clients: usize) -> Vec<String> {
+        let metrics = ClientMetrics::default();
+        registry(clients, &metrics);
         let mut registry = MetricsRegistry::default();
         metrics.register(&mut registry);
         let mut text = String::new();
@@ -276,5 +281,15 @@ mod tests {
         assert_eq!(labels_of(MAX_CLIENT_LABELS).len(), MAX_CLIENT_LABELS);
         let others = r#"tokens_issued_total{grant="client_credentials",client="_other",audience="_other"} 0"#;
         assert_eq!(labels_of(MAX_CLIENT_LABELS + 1), [others]);
+    }
+
+    #[test]
+    fn of_more_than_a_thousand_scopes_the_metadata_lists_a_thousand() {
+        let listed = |clients| {
+            let registry = registry(clients, &ClientMetrics::default());
+            registry.scopes_supported().count()
+        };
+        assert_eq!(listed(MAX_SCOPES_SUPPORTED - 1), MAX_SCOPES_SUPPORTED - 1);
+        assert_eq!(listed(MAX_SCOPES_SUPPORTED + 1), MAX_SCOPES_SUPPORTED);
     }
 }

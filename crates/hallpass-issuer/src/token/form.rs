@@ -98,6 +98,22 @@ mod tests {
     }
 
     #[test]
+    fn the_digits_of_an_escape_are_read_in_either_case() {
+        for (digits, value) in [
+            ("5f", "_"),
+            ("5F", "_"),
+            ("7A", "z"),
+            ("7a", "z"),
+            ("39", "9"),
+            ("30", "0"),
+            ("e4%bd%a0", "你"),
+        ] {
+            let body = format!("a=%{digits}");
+            assert_eq!(parse(body.as_bytes()).unwrap(), pairs(&[("a", value)]));
+        }
+    }
+
+    #[test]
     fn a_parameter_without_value_is_absent_and_empty_pairs_are_nothing() {
         assert_eq!(
             parse(b"&&scope=&audience&a=b=c&").unwrap(),

@@ -258,7 +258,7 @@ const fn site(source: IpAddr) -> u64 {
     match source.to_canonical() {
         IpAddr::V4(address) => address.to_bits() as u64,
         // The bit keeps it apart from networks and from IPv4 addresses.
-        IpAddr::V6(address) => (address.to_bits() >> 80) as u64 | 1 << 48,
+        IpAddr::V6(address) => (address.to_bits() >> 80) as u64 + (1 << 48),
     }
 }
 

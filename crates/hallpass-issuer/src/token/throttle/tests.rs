@@ -364,6 +364,12 @@ fn an_ipv6_party_is_its_64_and_a_mapped_address_is_its_ipv4_one() {
     assert_eq!(party("2001:db8:7::1"), party("2001:db8:7:ffff::1"));
     assert_ne!(party("2001:db8:7::1"), party("2001:db8:8::1"));
     assert_eq!(party("::ffff:10.0.0.1"), party("10.0.0.1"));
+    // As numbers they would be one.
+    assert_ne!(party("0:a00:1::"), party("10.0.0.1"));
+    assert_ne!(
+        party("2001:db8:7::"),
+        network("0:2001:db8:7::".parse().unwrap())
+    );
 }
 
 #[test]
