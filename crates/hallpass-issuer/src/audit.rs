@@ -227,4 +227,15 @@ mod tests {
         audit.record(refused());
         assert_eq!(audit.dropped.get(), 4, "and what comes after the writer");
     }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_writer_although_somebody_could_still_record() {
+        let (audit, writer) = queue();
+        audit.record(refused());
+        let running = writer.run(std::future::ready(()));
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), running).await;
+        assert!(ended.is_ok(), "the queue is closed by the stop");
+        audit.record(refused());
+        assert_eq!(audit.dropped.get(), 1, "what comes after it");
+    }
 }

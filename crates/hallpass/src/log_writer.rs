@@ -199,6 +199,29 @@ mod tests {
         assert_eq!(text.len() / 5 + dropped, 3 * MAX_WAITING_LINES);
     }
 
+    /// A reader that has gone away.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _text: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_for_a_reader_that_has_gone_are_counted() {
+        let (mut writer, guard) = LogWriter::start(Closed).unwrap();
+        let queue = Arc::clone(&guard.queue);
+        writer.write_all(b"one\n").unwrap();
+        writer.write_all(b"two\n").unwrap();
+        drop(guard);
+        assert_eq!(queue.dropped.get(), 2);
+    }
+
     #[test]
     fn the_last_lines_are_written_before_the_end() {
         let ((go, stalled), (written, all)) = (mpsc::channel(), mpsc::channel());

@@ -45,6 +45,16 @@ async fn a_route_without_a_rule_is_closed_to_everybody() {
 }
 
 #[tokio::test]
+async fn a_path_without_a_meaning_that_passes_is_handled_as_the_callers() {
+    for mode in [Mode::Off, Mode::Report] {
+        let (app, forge) = start(mode).await;
+        let token = forge.service("internal-service");
+        let response = get(app.address, "/internal/jobs;x=1", Some(&token)).await;
+        assert_eq!((response.status, &*response.body), (200, "order-service"));
+    }
+}
+
+#[tokio::test]
 async fn head_is_judged_as_get() {
     let (app, forge) = start(Mode::Enforce).await;
     assert_eq!(send(app.address, b"HEAD /orders/7", &[]).await.status, 401);

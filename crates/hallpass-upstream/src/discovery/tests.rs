@@ -86,6 +86,16 @@ async fn a_service_that_is_not_listed_has_no_instance() {
     }
 }
 
+#[tokio::test]
+async fn a_service_is_found_in_any_case_of_its_name() {
+    let instance: Instance = "127.0.0.1:1".parse().unwrap();
+    let known = StaticDiscovery::new().with("Service-Auth", [instance.clone()]);
+    for asked in ["service-auth", "SERVICE-AUTH", "Service-Auth"] {
+        let found = known.instances(asked).await.unwrap();
+        assert_eq!(found.iter().collect::<Vec<_>>(), [&instance], "{asked}");
+    }
+}
+
 #[test]
 fn lists_are_equal_by_instances_weights_and_order() {
     let one: Instance = "127.0.0.1:1".parse().unwrap();
