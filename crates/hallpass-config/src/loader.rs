@@ -87,6 +87,22 @@ impl Loader {
         self
     }
 
+    /// Reads now what can be read once only, such as a pipe, and keeps it: for a loader that is asked more than once.
+    ///
+    /// It blocks the thread while it reads.
+    pub fn hold_pipes(mut self) -> Self {
+        self.documents = self.documents.into_iter().map(Document::held).collect();
+        self
+    }
+
+    /// As [`text`](Self::text), for several that may hold secrets.
+    pub(crate) fn texts(mut self, texts: impl IntoIterator<Item = (String, Secret)>) -> Self {
+        let texts = texts.into_iter();
+        let documents = texts.map(|(name, text)| Document::Text { name, text });
+        self.documents.extend(documents);
+        self
+    }
+
     /// Adds environment variables: they override keys, fill in `${NAME}`, and may be a sign of production.
     ///
     /// A variable that names no key, or is empty, overrides nothing.

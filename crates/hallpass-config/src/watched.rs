@@ -3,6 +3,7 @@
 use crate::configuration::Configuration;
 use crate::loader::{Loaded, Loader};
 use crate::problem::Problems;
+use crate::secret::Secret;
 use crate::sources::Sources;
 
 /// A [`Loader`] that remembers which files it has read, so that a process can load again when one has changed.
@@ -63,7 +64,20 @@ impl WatchedLoader {
     /// # Errors
     /// As [`Loader::load`].
     pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
-        let (loaded, sources) = self.loader.load_with_sources();
+        self.load_with([])
+    }
+
+    /// As [`load`](Self::load), with further texts in YAML that go over the files and texts of the loader, each with a name
+    /// for problems and origins: what comes from elsewhere, such as a configuration server. Environment and flags go over
+    /// them. They are not watched, and no later call knows of them.
+    ///
+    /// # Errors
+    /// As [`Loader::load`].
+    pub fn load_with<T: Configuration>(
+        &mut self,
+        texts: impl IntoIterator<Item = (String, Secret)>,
+    ) -> Result<Loaded<T>, Problems> {
+        let (loaded, sources) = self.loader.clone().texts(texts).load_with_sources();
         self.sources = sources;
         loaded
     }

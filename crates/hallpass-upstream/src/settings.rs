@@ -17,7 +17,7 @@ pub use retry::RetrySettings;
 pub use tls::TlsSettings;
 pub use transport::TransportSettings;
 
-const KEYS: &[Key] = &[
+const KEYS: [Key; 2] = [
     Key::new(
         "static",
         Kind::NamedTexts {
@@ -30,7 +30,7 @@ const KEYS: &[Key] = &[
     Key::new(
         "outage-memory-seconds",
         Kind::seconds(0, 3_600),
-        "For how long the last known instances of a service go on while a discovery that the code brings (DNS) does not \
+        "For how long the last known instances of a service go on while a discovery (Nacos, or one that the code brings) does not \
         answer. That it answers `no instance` counts at once.",
     )
     .or("300"),
@@ -59,7 +59,14 @@ impl Default for DiscoverySettings {
 
 impl Configuration for DiscoverySettings {
     fn keys() -> Vec<Key> {
-        vec![Key::new("discovery", Kind::Section(KEYS), "Where the services live.").shared()]
+        vec![
+            Key::new(
+                "discovery",
+                Kind::Section(&KEYS),
+                "Where the services live.",
+            )
+            .shared(),
+        ]
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
@@ -68,6 +75,9 @@ impl Configuration for DiscoverySettings {
 }
 
 impl DiscoverySettings {
+    /// The keys of the section, for a configuration that has more in it.
+    pub const KEYS: [Key; 2] = KEYS;
+
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let listed = section.named_texts("static", weighted_instance);
         let outage_memory = section.seconds("outage-memory-seconds");

@@ -26,7 +26,15 @@ const OWN_PREFIX: &str = "hallpass";
 #[derive(Clone, Debug)]
 pub(super) enum Document {
     File(PathBuf),
-    Text { name: String, text: Secret },
+    /// A file that was read already, and could be read once only.
+    Held {
+        path: PathBuf,
+        text: Secret,
+    },
+    Text {
+        name: String,
+        text: Secret,
+    },
 }
 
 /// What the sources say.
@@ -191,9 +199,27 @@ fn below_prefix(prefix: &str, document: Node, report: &Report) -> Option<Node> {
 }
 
 impl Document {
+    /// What can be read once only is read now. If that fails, the next reading says why.
+    pub(super) fn held(self) -> Self {
+        let Self::File(path) = self else {
+            return self;
+        };
+        let is_pipe = path
+            .metadata()
+            .is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let text = is_pipe.then(|| files::read_text(&path, MAX_SOURCE_BYTES));
+        match text {
+            Some(Ok(text)) => Self::Held {
+                text: Secret::new(text.as_str()),
+                path,
+            },
+            _ => Self::File(path),
+        }
+    }
+
     fn source(&self, rank: usize) -> Arc<Source> {
         match self {
-            Self::File(path) => {
+            Self::File(path) | Self::Held { path, .. } => {
                 let folder = path.parent().unwrap_or(Path::new(""));
                 Source::yaml(path.display().to_string(), rank, folder.to_owned())
             }
@@ -213,7 +239,7 @@ impl Document {
             Self::Text { text, .. } if text.expose().len() > MAX_SOURCE_BYTES => {
                 Err((whole(), format!("is larger than {MAX_SOURCE_BYTES} bytes")))
             }
-            Self::Text { text, .. } => yaml::parse(source, text.expose()),
+            Self::Text { text, .. } | Self::Held { text, .. } => yaml::parse(source, text.expose()),
         }
     }
 }

@@ -136,3 +136,37 @@ fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
     fs::write(&secret, "other").unwrap();
     assert!(watched.has_changed());
 }
+
+#[test]
+fn texts_from_elsewhere_go_over_the_files_and_below_the_environment_for_one_load() {
+    let folder = folder();
+    let loader = Loader::new("hallpass")
+        .file(folder.path().join("app.yaml"))
+        .environment([("HALLPASS_INTERNAL_TOKEN_SCOPE", "of-the-environment")]);
+    let mut watched = WatchedLoader::new(loader);
+    let text = "hallpass: { internal-token: { client-id: elsewhere, scope: elsewhere } }";
+    let texts = [("the server".to_owned(), text.into())];
+    let shown = watched.load_with::<Settings>(texts).unwrap().effective();
+    assert!(shown.contains("client-id: elsewhere"), "{shown}");
+    assert!(shown.contains("# the server:1"), "{shown}");
+    assert!(shown.contains("scope: of-the-environment"), "{shown}");
+    let shown = watched.load::<Settings>().unwrap().effective();
+    assert!(shown.contains("client-id: caller"), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_comes_through_a_pipe_is_held_for_a_loader_that_is_asked_twice() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let writer = pipe.clone();
+    let written = std::thread::spawn(move || fs::write(writer, YAML).unwrap());
+    let loader = Loader::new("hallpass").file(pipe).hold_pipes();
+    written.join().unwrap();
+    for _time in 0..2 {
+        // The file beside the pipe is found, so it still counts as a file.
+        loader.load::<Settings>().unwrap();
+    }
+}
