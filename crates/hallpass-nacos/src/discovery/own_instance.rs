@@ -1,0 +1,57 @@
+//! This process, as others reach it.
+
+use std::collections::BTreeMap;
+
+use crate::messages::Host;
+use crate::settings::RegisterSettings;
+
+/// What Spring Cloud Alibaba writes, and what tools of its estates look for.
+const SOURCE: (&str, &str) = ("preserved.register.source", "SPRING_CLOUD");
+
+/// This process, as others reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnInstance {
+    /// The name others call it by.
+    pub service: String,
+    /// The port of its listener.
+    pub port: u16,
+    /// Whether it speaks TLS there: `secure=true` among the metadata.
+    pub is_secure: bool,
+}
+
+impl OwnInstance {
+    /// A service that speaks plain http on `port`.
+    #[must_use]
+    pub fn new(service: impl Into<String>, port: u16) -> Self {
+        Self {
+            service: service.into(),
+            port,
+            is_secure: false,
+        }
+    }
+
+    /// The same, which speaks TLS there or not.
+    #[must_use]
+    pub fn secure(mut self, is_secure: bool) -> Self {
+        self.is_secure = is_secure;
+        self
+    }
+
+    /// As Nacos keeps it. What the settings say wins.
+    pub(super) fn host(&self, ip: String, cluster: &str, settings: &RegisterSettings) -> Host {
+        let mut metadata = BTreeMap::from([(SOURCE.0.to_owned(), SOURCE.1.to_owned())]);
+        if self.is_secure {
+            metadata.insert("secure".to_owned(), "true".to_owned());
+        }
+        metadata.extend(settings.metadata.clone());
+        Host {
+            ip,
+            port: settings.port.unwrap_or(self.port),
+            weight: f64::from(settings.weight),
+            cluster_name: cluster.to_owned(),
+            metadata,
+            ..Host::default()
+        }
+    }
+}

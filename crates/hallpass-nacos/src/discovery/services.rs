@@ -1,0 +1,277 @@
+//! What is known of each service.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hallpass_clock::Clock;
+use hallpass_upstream::{Instance, Instances};
+use serde::{Deserialize, Serialize};
+
+use crate::messages::{Host, ServiceInfo};
+use crate::settings::DiscoverySettings;
+use crate::snapshot::Snapshot;
+
+/// Most services that are remembered; further ones are asked for each time.
+const MAX_SERVICES: usize = 4096;
+/// Oldest snapshot that is used: later, an address probably belongs to somebody else.
+const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Weights are fractions in Nacos and whole numbers here.
+const WEIGHT_SCALE: f64 = 100.0;
+
+/// The services that were asked for, and what the server said of them.
+pub(super) struct Services {
+    cluster: Option<String>,
+    /// Locked for a few instructions and never across an await.
+    known: Mutex<HashMap<String, Entry>>,
+    snapshot: Option<Snapshot>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Entry {
+    instances: Instances,
+    hosts: Vec<Host>,
+    is_live: bool,
+}
+
+/// What is remembered of a service.
+pub(super) enum Known {
+    /// A server has said so to this process.
+    Live(Instances),
+    /// Another process left it behind.
+    FromDisk(Instances),
+    /// Nobody has asked for it yet.
+    Nothing,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Seconds since 1970.
+    at: u64,
+    services: BTreeMap<String, Vec<Host>>,
+}
+
+impl Services {
+    pub(super) fn new(
+        settings: &DiscoverySettings,
+        namespace: &str,
+        folder: Option<&Path>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let key = format!("{namespace}\n{}", settings.group);
+        let snapshot = folder.map(|folder| Snapshot::new(folder, "services", &key));
+        let own = settings
+            .prefer_own_cluster
+            .then(|| settings.cluster.clone());
+        let services = Self {
+            cluster: own,
+            known: Mutex::default(),
+            snapshot,
+            clock,
+        };
+        services.load();
+        services
+    }
+
+    fn load(&self) {
+        let Some(snapshot) = &self.snapshot else {
+            return;
+        };
+        let Ok(kept) = snapshot.read::<Kept>() else {
+            return;
+        };
+        let age = seconds(self.clock.now()).saturating_sub(kept.at);
+        if age > MAX_SNAPSHOT_AGE.as_secs() {
+            return;
+        }
+        let mut known = self.known();
+        for (service, hosts) in kept.services.into_iter().take(MAX_SERVICES) {
+            let instances = self.usable(&hosts);
+            let entry = Entry {
+                instances,
+                hosts,
+                is_live: false,
+            };
+            known.insert(service, entry);
+        }
+    }
+
+    pub(super) fn recall(&self, service: &str) -> Known {
+        match self.known().get(service) {
+            Some(entry) if entry.is_live => Known::Live(entry.instances.clone()),
+            Some(entry) => Known::FromDisk(entry.instances.clone()),
+            None => Known::Nothing,
+        }
+    }
+
+    /// Those that a server has been asked for.
+    pub(super) fn names(&self) -> Vec<String> {
+        let known = self.known();
+        let live = known.iter().filter(|(_, entry)| entry.is_live);
+        live.map(|(service, _)| service.clone()).collect()
+    }
+
+    pub(super) fn is_known(&self, service: &str) -> bool {
+        self.known().contains_key(service)
+    }
+
+    /// Takes what a server says.
+    pub(super) fn learn(&self, service: &str, info: &ServiceInfo) -> Instances {
+        let instances = self.usable(&info.hosts);
+        let mut known = self.known();
+        let before = known.get(service).map(|entry| &entry.instances);
+        let instances = match before {
+            // The same list: who compares two sees it at a glance.
+            Some(before) if *before == instances => before.clone(),
+            None if known.len() >= MAX_SERVICES => return instances,
+            _ => instances,
+        };
+        let entry = Entry {
+            instances: instances.clone(),
+            hosts: info.hosts.clone(),
+            is_live: true,
+        };
+        known.insert(service.to_owned(), entry);
+        instances
+    }
+
+    /// Writes what is known to the disk.
+    pub(super) async fn keep(&self) {
+        let Some(snapshot) = self.snapshot.clone() else {
+            return;
+        };
+        let services: BTreeMap<_, _> = {
+            let known = self.known();
+            let filled = known.iter().filter(|(_, entry)| !entry.hosts.is_empty());
+            filled
+                .map(|(service, entry)| (service.clone(), entry.hosts.clone()))
+                .collect()
+        };
+        if services.is_empty() {
+            return;
+        }
+        let at = seconds(self.clock.now());
+        let kept = Kept { at, services };
+        // A failed task is a runtime that is ending.
+        let _ended = tokio::task::spawn_blocking(move || snapshot.write(&kept)).await;
+    }
+
+    /// Those that may be called.
+    fn usable(&self, hosts: &[Host]) -> Instances {
+        let mut hosts: Vec<_> = hosts.iter().filter(|host| is_usable(host)).collect();
+        if let Some(own) = &self.cluster
+            && hosts.iter().any(|host| host.cluster_name == *own)
+        {
+            hosts.retain(|host| host.cluster_name == *own);
+        }
+        // The order of the server changes from answer to answer.
+        hosts.sort_by(|one, other| (&one.ip, one.port).cmp(&(&other.ip, other.port)));
+        hosts.into_iter().filter_map(instance).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn seconds(now: SystemTime) -> u64 {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn is_usable(host: &Host) -> bool {
+    host.healthy && host.enabled && host.weight > 0.0
+}
+
+/// `None` for what is no address, such as one that a person has mistyped in the console.
+fn instance(host: &Host) -> Option<(Instance, u32)> {
+    let is_secure = host
+        .metadata
+        .get("secure")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let scheme = if is_secure { "https" } else { "http" };
+    let address = match host.ip.parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]"),
+        _ => host.ip.clone(),
+    };
+    let instance = format!("{scheme}://{address}:{}", host.port).parse().ok()?;
+    let weight = (host.weight * WEIGHT_SCALE).clamp(1.0, 1e6);
+    Some((instance, weight as u32))
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.known().keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_clock::SystemClock;
+
+    use super::*;
+
+    fn services(cluster: &str) -> Services {
+        let settings = DiscoverySettings {
+            cluster: cluster.to_owned(),
+            ..DiscoverySettings::default()
+        };
+        Services::new(&settings, "", None, Arc::new(SystemClock::new()))
+    }
+
+    fn host(ip: &str, change: impl FnOnce(&mut Host)) -> Host {
+        let mut host = Host {
+            ip: ip.to_owned(),
+            port: 80,
+            ..Host::default()
+        };
+        change(&mut host);
+        host
+    }
+
+    fn shown(services: &Services, hosts: &[Host]) -> Vec<(String, u32)> {
+        let usable = services.usable(hosts);
+        usable
+            .weighted()
+            .map(|(it, weight)| (it.to_string(), weight))
+            .collect()
+    }
+
+    #[test]
+    fn healthy_and_enabled_instances_with_a_weight_count_by_it() {
+        let hosts = [
+            host("10.0.0.2", |it| it.weight = 0.5),
+            host("10.0.0.1", |_| {}),
+            host("10.0.0.3", |it| it.healthy = false),
+            host("10.0.0.4", |it| it.enabled = false),
+            host("10.0.0.5", |it| it.weight = 0.0),
+            host("10.0.0.6", |it| it.weight = 1e-9),
+            host("not an address", |_| {}),
+            host("::1", |it| {
+                it.metadata.insert("secure".to_owned(), "TRUE".to_owned());
+            }),
+        ];
+        let expected = [
+            ("http://10.0.0.1:80", 100),
+            ("http://10.0.0.2:80", 50),
+            ("http://10.0.0.6:80", 1),
+            ("https://[::1]:80", 100),
+        ];
+        let expected = expected.map(|(it, weight)| (it.to_owned(), weight));
+        assert_eq!(shown(&services("DEFAULT"), &hosts), expected);
+    }
+
+    #[test]
+    fn the_own_cluster_comes_first_while_somebody_is_there() {
+        let mut hosts = [
+            host("10.0.0.1", |it| it.cluster_name = "HZ".to_owned()),
+            host("10.0.0.2", |it| it.cluster_name = "SH".to_owned()),
+        ];
+        let in_hangzhou = services("HZ");
+        assert_eq!(shown(&in_hangzhou, &hosts).len(), 1);
+        hosts[0].healthy = false;
+        assert_eq!(shown(&in_hangzhou, &hosts)[0].0, "http://10.0.0.2:80");
+        assert_eq!(shown(&services("BJ"), &hosts).len(), 1);
+    }
+}

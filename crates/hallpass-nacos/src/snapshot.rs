@@ -1,0 +1,125 @@
+//! What was last good, on disk: readable for nobody else, and never half written.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use hallpass_config::files;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::SnapshotError;
+
+/// Largest snapshot, in bytes.
+const MAX_SNAPSHOT_BYTES: usize = 16 * 1024 * 1024;
+
+/// One file, which holds one value as JSON.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    path: PathBuf,
+}
+
+impl Snapshot {
+    /// The file for what `what` says, in `folder`. Others than that never meet in one file: `key` says what is asked for.
+    pub(crate) fn new(folder: &Path, what: &str, key: &str) -> Self {
+        let path = folder.join(format!("{what}-{:016x}.json", digest(key)));
+        Self { path }
+    }
+
+    /// Reads it. Blocks the thread.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, SnapshotError> {
+        let text = files::read(&self.path, MAX_SNAPSHOT_BYTES)?;
+        serde_json::from_slice(&text).map_err(|_| SnapshotError::Other)
+    }
+
+    /// Writes it in place of the one before, all or nothing. Blocks the thread. A failure is logged: a snapshot is a
+    /// help for another day.
+    pub(crate) fn write<T: Serialize>(&self, value: &T) {
+        if let Err(error) = self.try_write(value) {
+            let file = self.path.display();
+            tracing::warn!(%error, %file, "the snapshot for a start without Nacos cannot be written");
+        }
+    }
+
+    fn try_write<T: Serialize>(&self, value: &T) -> io::Result<()> {
+        let text = serde_json::to_vec(value)?;
+        if fs::read(&self.path).is_ok_and(|before| before == text) {
+            return Ok(());
+        }
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        make_folder(folder)?;
+        // Named by process: two of the same service on one machine do not write into each other's.
+        let partial = self
+            .path
+            .with_extension(format!("{}.partial", std::process::id()));
+        // What a process of the same number left behind when it was killed.
+        let _none = fs::remove_file(&partial);
+        let written = write_new(&partial, &text).and_then(|()| fs::rename(&partial, &self.path));
+        if written.is_err() {
+            let _none = fs::remove_file(&partial);
+        }
+        written
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+/// FNV-1a: it only has to be the same tomorrow.
+fn digest(text: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_snapshot_is_for_its_owner_alone_and_leaves_nothing_else_behind() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("made/here");
+        let snapshot = Snapshot::new(&folder, "config", "public");
+        for value in [vec!["one"], vec!["one", "two"]] {
+            snapshot.write(&value);
+            assert_eq!(snapshot.read::<Vec<String>>().unwrap(), value);
+        }
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&snapshot.path), 0o600);
+        assert_eq!(mode(&folder), 0o700);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_a_snapshot_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::new(folder.path(), "config", "a");
+        assert!(matches!(
+            snapshot.read::<Vec<String>>(),
+            Err(SnapshotError::File(_))
+        ));
+        fs::write(&snapshot.path, "[\"half").unwrap();
+        assert_eq!(snapshot.read::<Vec<String>>(), Err(SnapshotError::Other));
+        assert_ne!(
+            Snapshot::new(folder.path(), "config", "b").path,
+            snapshot.path
+        );
+    }
+}
