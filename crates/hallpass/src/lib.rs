@@ -54,11 +54,12 @@
 //! ```
 //!
 //! # Features
-//! Additive; both are on by default. A service that switches one off links less, and its section of a shared
+//! Additive; `feign` and `resource` are on by default. A service that switches one off links less, and its section of a shared
 //! configuration file is left alone.
 //!
 //! * `feign`: calls, [`feign`]; reads the section `feign`.
 //! * `resource`: verification of callers, [`resource`]; reads the section `security`.
+//! * `nacos`: configuration from Nacos and services in it, module `nacos`; reads the sections `nacos` and `discovery.nacos`.
 //! * `test-util`: clocks that a test drives and callers that no token proves. Never in a service.
 //!
 //! # Where things are
@@ -83,6 +84,8 @@ extern crate self as hallpass;
 mod error;
 mod log_writer;
 mod metrics;
+#[cfg(feature = "nacos")]
+pub mod nacos;
 pub mod reload;
 mod service;
 mod settings;

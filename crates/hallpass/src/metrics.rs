@@ -38,6 +38,8 @@ pub struct Metrics {
     pub(crate) plain_http: PlainHttpMetric,
     pub(crate) tls: TlsMetrics,
     pub(crate) connections: ConnectionMetrics,
+    #[cfg(feature = "nacos")]
+    pub(crate) nacos: Option<hallpass_nacos::NacosMetrics>,
 }
 
 /// `hallpass_dangerous_plain_http`, a gauge: 1 while secrets may leave without TLS, else 0.
@@ -73,6 +75,10 @@ impl Metrics {
         self.resource.register(registry);
         self.reloads.register(registry);
         self.plain_http.register(registry);
+        #[cfg(feature = "nacos")]
+        if let Some(nacos) = &self.nacos {
+            nacos.register(registry);
+        }
         self.tls
             .register(registry.sub_registry_with_prefix("hallpass"));
         self.connections

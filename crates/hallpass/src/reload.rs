@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod documents;
 mod metrics;
 mod retry;
 mod wake_up;
@@ -30,12 +31,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Configuration, Loaded, Loader, Problems, WatchedLoader};
+use hallpass_config::{Configuration, Loaded, Loader, Problems, Secret, WatchedLoader};
+use tokio::runtime::Handle;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use self::retry::Retry;
 use self::wake_up::{Hangup, WakeUp};
 
+pub use documents::Documents;
 pub use metrics::ReloadMetrics;
 
 /// How often files are looked at unless the caller says otherwise.
@@ -78,6 +81,7 @@ const MAX_SETTLING_ROUNDS: u32 = 25;
 pub struct Reloader {
     /// Shared with the threads that read files.
     loader: Arc<WatchedLoader>,
+    documents: Option<Box<dyn Documents>>,
     clock: Arc<dyn Clock>,
     interval: Duration,
     ticks: Option<Interval>,
@@ -99,6 +103,7 @@ impl Reloader {
     pub fn new(loader: Loader) -> io::Result<Self> {
         Ok(Self {
             loader: Arc::new(WatchedLoader::new(loader)),
+            documents: None,
             clock: Arc::new(SystemClock::new()),
             interval: INTERVAL,
             ticks: None,
@@ -114,6 +119,13 @@ impl Reloader {
     pub fn every(mut self, interval: Duration) -> Self {
         self.interval = interval.clamp(MIN_INTERVAL, MAX_INTERVAL);
         self.ticks = None;
+        self
+    }
+
+    /// Takes these documents as well, and follows them.
+    #[must_use]
+    pub fn documents(mut self, documents: impl Documents) -> Self {
+        self.documents = Some(Box::new(documents));
         self
     }
 
@@ -136,10 +148,14 @@ impl Reloader {
     /// # Errors
     /// As [`Loader::load`].
     pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
-        let loaded = Arc::make_mut(&mut self.loader).load();
+        let texts = self.texts();
+        let loaded = Arc::make_mut(&mut self.loader).load_with(texts);
         if let Ok(loaded) = &loaded {
             self.metrics.succeeded_at(self.clock.now());
             warn_of(loaded);
+            if let (Some(documents), Ok(runtime)) = (&self.documents, Handle::try_current()) {
+                runtime.spawn(documents.keep());
+            }
         }
         loaded
     }
@@ -154,6 +170,7 @@ impl Reloader {
                     tracing::info!("SIGHUP: loading the configuration again");
                     return;
                 }
+                WakeUp::Documents => return,
                 WakeUp::Tick if self.have_changed().await => {
                     self.settle().await;
                     tracing::info!("a configuration file has changed: loading it again");
@@ -191,6 +208,9 @@ impl Reloader {
             Ok(()) => {
                 self.refused = None;
                 self.metrics.taken(self.clock.now());
+                if let Some(documents) = &self.documents {
+                    documents.keep().await;
+                }
                 tracing::info!("the configuration was loaded again");
                 true
             }
@@ -232,6 +252,13 @@ impl Reloader {
         }
     }
 
+    fn texts(&mut self) -> Vec<(String, Secret)> {
+        let documents = self.documents.as_mut();
+        documents
+            .map(|documents| documents.texts())
+            .unwrap_or_default()
+    }
+
     async fn wake_up(&mut self) -> WakeUp {
         let ticks = self.ticks.get_or_insert_with(|| {
             let first = tokio::time::Instant::now() + self.interval;
@@ -239,8 +266,15 @@ impl Reloader {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks
         });
+        let documents = async {
+            match &mut self.documents {
+                Some(documents) => documents.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.hangup.received() => WakeUp::Hangup,
+            () = documents => WakeUp::Documents,
             _now = ticks.tick() => WakeUp::Tick,
         }
     }
@@ -270,8 +304,9 @@ impl Reloader {
 
     async fn load_again<T: Configuration + Send + 'static>(&mut self) -> Result<T, String> {
         let mut loader = Arc::clone(&self.loader);
+        let texts = self.texts();
         let load = tokio::task::spawn_blocking(move || {
-            let loaded = Arc::make_mut(&mut loader).load::<T>();
+            let loaded = Arc::make_mut(&mut loader).load_with::<T>(texts);
             (loaded, loader)
         });
         let (loaded, loader) = load.await.map_err(|error| error.to_string())?;

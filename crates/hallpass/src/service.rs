@@ -1,5 +1,6 @@
 //! What one service needs, put together once.
 
+mod addresses;
 mod builder;
 mod tls;
 
@@ -12,7 +13,7 @@ use hallpass_feign::Feign;
 use hallpass_listen::{ConnectionMetrics, HttpServer};
 #[cfg(feature = "resource")]
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
-use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
+use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use tokio::net::TcpListener;
 
@@ -20,6 +21,7 @@ use crate::metrics::{Metrics, PlainHttpMetric};
 use crate::reload::{ReloadMetrics, Reloader};
 use crate::{Error, Settings};
 
+use addresses::Addresses;
 use tls::ServiceTls;
 
 pub use builder::HallpassBuilder;
@@ -62,15 +64,8 @@ struct Shared {
     plain_http: PlainHttpMetric,
     tls: ServiceTls,
     connections: ConnectionMetrics,
-}
-
-/// What of the section `discovery` counts.
-#[derive(Debug)]
-enum Addresses {
-    /// `static`.
-    Listed(Arc<StaticDiscovery>),
-    /// `outage-memory-seconds`: the service brings a discovery of its own.
-    Found(Arc<OutageMemory>),
+    #[cfg(feature = "nacos")]
+    nacos: Option<hallpass_nacos::NacosMetrics>,
 }
 
 impl Hallpass {
@@ -114,7 +109,7 @@ impl Hallpass {
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
     /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
-    /// `tls.dangerous-plain-http`, `transport`, and `service.tls` as a whole (to have it or not) need a restart: a change is
+    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, and `service.tls` as a whole (to have it or not) need a restart: a change is
     /// named in the log and has no effect.
     ///
     /// # Errors
@@ -189,6 +184,8 @@ impl Hallpass {
             plain_http: self.shared.plain_http.clone(),
             tls: self.shared.tls.metrics().clone(),
             connections: self.shared.connections.clone(),
+            #[cfg(feature = "nacos")]
+            nacos: self.shared.nacos.clone(),
         }
     }
 
@@ -236,10 +233,7 @@ impl Hallpass {
         shared.resource_servers.apply(&settings.security)?;
         shared.tls.apply(settings)?;
         shared.tokens.apply(&settings.internal_token)?;
-        match &shared.addresses {
-            Addresses::Listed(listed) => listed.apply(&settings.discovery),
-            Addresses::Found(found) => found.set(settings.discovery.outage_memory),
-        }
+        shared.addresses.apply(&settings.discovery);
         Ok(())
     }
 
@@ -263,6 +257,14 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
     if settings.tls.dangerous_plain_http != current.tls.dangerous_plain_http {
         tracing::warn!("`tls.dangerous-plain-http` has changed: it needs a restart");
         settings.tls.dangerous_plain_http = current.tls.dangerous_plain_http;
+    }
+    #[cfg(feature = "nacos")]
+    if settings.nacos.differs_from(&current.nacos)
+        || settings.discovery_nacos != current.discovery_nacos
+    {
+        tracing::warn!("`nacos` or `discovery.nacos` has changed: it needs a restart");
+        settings.nacos = current.nacos.clone();
+        settings.discovery_nacos = current.discovery_nacos.clone();
     }
     if settings.transport != current.transport {
         tracing::warn!("the section `transport` has changed: it needs a restart");

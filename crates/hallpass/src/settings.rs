@@ -1,5 +1,7 @@
 //! Everything that a service reads of its configuration.
 
+#[cfg(feature = "nacos")]
+mod nacos;
 mod plain_http;
 mod service;
 
@@ -7,16 +9,21 @@ use hallpass_client::InternalTokenSettings;
 use hallpass_config::{Configuration, Key, Section};
 #[cfg(feature = "feign")]
 use hallpass_feign::FeignSettings;
+#[cfg(feature = "nacos")]
+use hallpass_nacos::{DiscoverySettings as NacosDiscoverySettings, NacosSettings};
 #[cfg(feature = "resource")]
 use hallpass_resource::SecuritySettings;
 #[cfg(feature = "resource")]
 use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings, TransportSettings};
 
+#[cfg(feature = "nacos")]
+pub(crate) use nacos::NacosStart;
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 3] = [
+const ELSEWHERE: [Key; 4] = [
+    Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
     Key::elsewhere("security"),
     Key::elsewhere("feign"),
@@ -53,6 +60,13 @@ pub struct Settings {
     pub feign: FeignSettings,
     /// `discovery`: where the services live.
     pub discovery: DiscoverySettings,
+    #[cfg(feature = "nacos")]
+    /// `nacos`: the servers, and the documents that are configuration. What counts is read before those documents are; see
+    /// [`Nacos::start`](crate::nacos::Nacos::start).
+    pub nacos: NacosSettings,
+    #[cfg(feature = "nacos")]
+    /// `discovery.nacos`: services in Nacos, this one among them.
+    pub discovery_nacos: NacosDiscoverySettings,
     /// `tls`: how connections to others are protected.
     pub tls: TlsSettings,
     /// `transport`: the connections that all parts share.
@@ -68,6 +82,11 @@ impl Configuration for Settings {
             &SecuritySettings::keys(),
             #[cfg(feature = "feign")]
             &FeignSettings::keys(),
+            #[cfg(feature = "nacos")]
+            &NacosSettings::keys(),
+            // Before that of the section without it, which then does not count.
+            #[cfg(feature = "nacos")]
+            &[nacos::DISCOVERY],
             &DiscoverySettings::keys(),
             &TlsSettings::keys(),
             &TransportSettings::keys(),
@@ -90,6 +109,8 @@ impl Configuration for Settings {
         #[cfg(feature = "feign")]
         let feign = FeignSettings::read(root);
         let discovery = DiscoverySettings::read(root);
+        #[cfg(feature = "nacos")]
+        let (nacos, discovery_nacos) = nacos::read(root);
         let tls = TlsSettings::read(root);
         let transport = TransportSettings::read(root);
         let settings = Self {
@@ -100,6 +121,10 @@ impl Configuration for Settings {
             #[cfg(feature = "feign")]
             feign: feign?,
             discovery: discovery?,
+            #[cfg(feature = "nacos")]
+            nacos: nacos?,
+            #[cfg(feature = "nacos")]
+            discovery_nacos: discovery_nacos?,
             tls: tls?,
             transport: transport?,
         };

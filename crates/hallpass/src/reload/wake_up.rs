@@ -6,6 +6,8 @@ use std::io;
 pub(super) enum WakeUp {
     /// Somebody sent SIGHUP.
     Hangup,
+    /// A document that is no file has changed.
+    Documents,
     /// It is time again.
     Tick,
 }

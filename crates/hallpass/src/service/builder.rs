@@ -10,10 +10,11 @@ use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
-use hallpass_upstream::{Discover, HttpTransport, Network, OutageMemory, StaticDiscovery};
+use hallpass_upstream::{Discover, HttpTransport, Network};
 
+use super::addresses::Addresses;
 use super::tls::ServiceTls;
-use super::{Addresses, Hallpass, Shared};
+use super::{Hallpass, Shared};
 use crate::metrics::PlainHttpMetric;
 use crate::reload::ReloadMetrics;
 use crate::{Error, Settings};
@@ -26,6 +27,8 @@ impl Hallpass {
             clock: None,
             discovery: None,
             transport: None,
+            #[cfg(feature = "nacos")]
+            nacos: None,
             #[cfg(feature = "feign")]
             observer: None,
         }
@@ -42,6 +45,8 @@ pub struct HallpassBuilder<'a> {
     clock: Option<Arc<dyn Clock>>,
     discovery: Option<Arc<dyn Discover>>,
     transport: Option<HttpTransport>,
+    #[cfg(feature = "nacos")]
+    nacos: Option<crate::nacos::Nacos>,
     #[cfg(feature = "feign")]
     observer: Option<Observer>,
 }
@@ -57,6 +62,15 @@ impl HallpassBuilder<'_> {
     /// `discovery.outage-memory-seconds`.
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
         self.discovery = Some(discovery);
+        self
+    }
+
+    /// Finds instances in Nacos that do not stand in `discovery.static`, if `nacos` has a discovery, and shows what it
+    /// counts. While no server answers, the last ones go on for `discovery.outage-memory-seconds`. A
+    /// [`discovery`](Self::discovery) that is given as well takes the place of both.
+    #[cfg(feature = "nacos")]
+    pub fn nacos(mut self, nacos: &crate::nacos::Nacos) -> Self {
+        self.nacos = Some(nacos.clone());
         self
     }
 
@@ -83,16 +97,18 @@ impl HallpassBuilder<'_> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
         let (tls, transport) = ServiceTls::load(settings, self.transport, &clock)?;
-        let listed = Arc::new(StaticDiscovery::from_settings(&settings.discovery));
-        let memory = settings.discovery.outage_memory;
-        let (discovery, addresses): (Arc<dyn Discover>, _) = match self.discovery {
-            Some(discovery) => {
-                let discovery = Arc::new(OutageMemory::new(discovery, memory));
-                (Arc::clone(&discovery) as _, Addresses::Found(discovery))
+        #[cfg(feature = "nacos")]
+        let found = self.nacos.as_ref().and_then(|nacos| nacos.discovery());
+        #[cfg(feature = "nacos")]
+        let addresses = match (self.discovery, found) {
+            (None, Some(found)) => {
+                Addresses::listed_first(&settings.discovery, Arc::new(found.clone()))
             }
-            None => (Arc::clone(&listed) as _, Addresses::Listed(listed)),
+            (given, _) => Addresses::new(&settings.discovery, given),
         };
-        let network = Network::new(transport, discovery, clock);
+        #[cfg(not(feature = "nacos"))]
+        let addresses = Addresses::new(&settings.discovery, self.discovery);
+        let network = Network::new(transport, addresses.discovery(), clock);
         let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
         let reloads = ReloadMetrics::default();
         reloads.succeeded_at(network.clock.now());
@@ -109,6 +125,8 @@ impl HallpassBuilder<'_> {
             plain_http: PlainHttpMetric::new(plain_http),
             tls,
             connections: ConnectionMetrics::default(),
+            #[cfg(feature = "nacos")]
+            nacos: self.nacos.map(|nacos| nacos.metrics().clone()),
         };
         Ok(Hallpass {
             shared: Arc::new(shared),

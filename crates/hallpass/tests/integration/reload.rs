@@ -287,3 +287,65 @@ async fn no_interval_between_two_looks_is_too_long() {
     }
     rig.running.abort();
 }
+
+/// A source of one document that the test changes.
+#[derive(Debug)]
+struct Elsewhere {
+    text: tokio::sync::watch::Receiver<String>,
+    kept: tokio::sync::mpsc::UnboundedSender<String>,
+}
+
+impl hallpass::reload::Documents for Elsewhere {
+    fn texts(&mut self) -> Vec<(String, hallpass::config::Secret)> {
+        let text = self.text.borrow_and_update().clone();
+        vec![("elsewhere".to_owned(), text.into())]
+    }
+
+    fn changed(&mut self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            if self.text.changed().await.is_err() {
+                std::future::pending().await
+            }
+        })
+    }
+
+    fn keep(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (kept, text) = (self.kept.clone(), self.text.borrow().clone());
+        Box::pin(async move { kept.send(text).unwrap() })
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_file_is_followed_and_kept_when_it_is_good() {
+    let (change, text) = tokio::sync::watch::channel(named("one"));
+    let (kept, mut keeps) = unbounded_channel();
+    let loader = Loader::new("hallpass").text("below", named("hidden"));
+    let mut reloader = Reloader::new(loader)
+        .unwrap()
+        .every(Duration::from_secs(3_600))
+        .documents(Elsewhere { text, kept });
+    let loaded = reloader.load::<Settings>().unwrap();
+    assert_eq!(loaded.settings().service.name.as_deref(), Some("one"));
+    assert_eq!(keeps.recv().await.unwrap(), named("one"));
+    let metrics = reloader.metrics().clone();
+    let (sender, mut taken) = unbounded_channel();
+    let running = tokio::spawn(reloader.run(move |settings: Settings| {
+        sender.send(settings.service.name.unwrap()).unwrap();
+        std::future::ready(Ok::<_, BoxError>(()))
+    }));
+    change.send("hallpass: { service: {".to_owned()).unwrap();
+    let refused = async {
+        while !self::text(&metrics).contains("{result=\"refused\"} 1") {
+            tokio::time::sleep(INTERVAL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
+    change.send(named("two")).unwrap();
+    assert_eq!(taken.recv().await.unwrap(), "two");
+    assert_eq!(
+        keeps.recv().await.unwrap(),
+        named("two"),
+        "never the broken one"
+    );
+    running.abort();
+}

@@ -1,0 +1,193 @@
+//! Nacos: configuration from it, services in it.
+//!
+//! ```no_run
+//! use hallpass::config::Loader;
+//! use hallpass::nacos::Nacos;
+//! use hallpass::{BoxError, Hallpass, Settings};
+//!
+//! # async fn example() -> Result<(), BoxError> {
+//! let loader = Loader::new("hallpass").file("hallpass.yaml").process_environment();
+//! // Where Nacos is, stands in the file; what it holds goes over the file, and the environment over that.
+//! let nacos = Nacos::start(loader).await?;
+//! let mut reloader = nacos.reloader()?;
+//! let settings = reloader.load::<Settings>()?.into_settings();
+//! let hallpass = Hallpass::builder(&settings).nacos(&nacos).build()?;
+//! tokio::spawn(hallpass.clone().follow(reloader));
+//!
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:8080").await?;
+//! let registration = nacos.register(&settings, listener.local_addr()?.port()).await?;
+//! let router: axum::Router = axum::Router::new();
+//! let running = hallpass.http_server(listener).serve(move |_peer| router.clone())?;
+//! # let stop = async {};
+//! stop.await;
+//! // First nobody is sent here any more, then the connections are drained.
+//! if let Some(registration) = registration {
+//!     registration.withdraw().await;
+//! }
+//! # drop(running);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hallpass_clock::{Clock, SystemClock};
+use hallpass_config::{Loader, Problems, Secret};
+use hallpass_tls::{ClientTls, TlsMetrics};
+
+use crate::Settings;
+use crate::reload::{Documents, Reloader};
+use crate::settings::NacosStart;
+
+pub use hallpass_nacos::*;
+
+/// What one process has of Nacos: documents, services, or both, as its settings say. Cheap to clone; clones share the
+/// connections.
+#[derive(Clone, Debug)]
+pub struct Nacos {
+    loader: Loader,
+    configuration: Option<NacosConfiguration>,
+    discovery: Option<NacosDiscovery>,
+    settings: DiscoverySettings,
+    metrics: NacosMetrics,
+}
+
+/// Why a process cannot begin with what it reads from Nacos.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NacosStartError {
+    /// The sections `nacos`, `discovery` or `tls` cannot be used.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// Nacos, or the files of `tls`.
+    #[error(transparent)]
+    Nacos(#[from] NacosError),
+    /// The runtime is ending.
+    #[error(transparent)]
+    Runtime(tokio::task::JoinError),
+}
+
+impl Nacos {
+    /// Reads the sections `nacos`, `discovery.nacos` and `tls` of `loader` and connects, if they say so. The documents are
+    /// there when it returns; services are asked for when they are needed.
+    ///
+    /// # Errors
+    /// [`NacosStartError`]. That no server answers is no error where the documents of the last time are on the disk.
+    pub async fn start(loader: Loader) -> Result<Self, NacosStartError> {
+        // On a thread of its own: a disk may have stalled, or a pipe.
+        let reading = tokio::task::spawn_blocking(move || {
+            let loader = loader.hold_pipes();
+            (loader.load_part::<NacosStart>(), loader)
+        });
+        let (start, loader) = reading.await.map_err(NacosStartError::Runtime)?;
+        let start = start?.into_settings();
+        if !start.nacos.is_used() {
+            return Ok(Self {
+                loader,
+                configuration: None,
+                discovery: None,
+                settings: start.discovery,
+                metrics: NacosMetrics::default(),
+            });
+        }
+        let (parts, discovery_settings) = parts(start)?;
+        let wants_documents = !parts.settings().config.documents.is_empty();
+        let configuration = match wants_documents {
+            true => Some(NacosConfiguration::start(&parts).await?),
+            false => None,
+        };
+        let discovery = match discovery_settings.enabled {
+            true => Some(NacosDiscovery::start(&parts, &discovery_settings)?),
+            false => None,
+        };
+        Ok(Self {
+            loader,
+            configuration,
+            discovery,
+            settings: discovery_settings,
+            metrics: parts.metrics().clone(),
+        })
+    }
+
+    /// A reloader for what the loader loads with the documents over it, which follows both.
+    ///
+    /// # Errors
+    /// As [`Reloader::new`].
+    pub fn reloader(&self) -> io::Result<Reloader> {
+        let reloader = Reloader::new(self.loader.clone())?;
+        Ok(match &self.configuration {
+            Some(configuration) => reloader.documents(configuration.clone()),
+            None => reloader,
+        })
+    }
+
+    /// Finds services, where `discovery.nacos` is there.
+    #[must_use]
+    pub fn discovery(&self) -> Option<&NacosDiscovery> {
+        self.discovery.as_ref()
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &NacosMetrics {
+        &self.metrics
+    }
+
+    /// Tells Nacos that `service.name` listens on `port`, with `secure=true` where `service.tls` is there. Nothing without
+    /// `discovery.nacos`, or when its `register.enabled` is false.
+    ///
+    /// # Errors
+    /// As [`NacosDiscovery::register`].
+    pub async fn register(
+        &self,
+        settings: &Settings,
+        port: u16,
+    ) -> Result<Option<Registration>, NacosError> {
+        let register = &self.settings.register;
+        let Some(discovery) = self.discovery.as_ref().filter(|_| register.enabled) else {
+            return Ok(None);
+        };
+        let name = settings.service.name.clone().unwrap_or_default();
+        let own = OwnInstance::new(name, port).secure(settings.service.tls.is_some());
+        discovery.register(&own, register).await.map(Some)
+    }
+}
+
+/// Single documents of the server that the sections `nacos` and `tls` of `loader` name; `None` when they name none. Needs a
+/// runtime.
+///
+/// # Errors
+/// When these sections cannot be used.
+pub fn documents(loader: &Loader) -> Result<Option<NacosDocuments>, NacosStartError> {
+    let start = loader.load_part::<NacosStart>()?.into_settings();
+    if !start.nacos.is_used() {
+        return Ok(None);
+    }
+    let (parts, _) = parts(start)?;
+    Ok(Some(NacosDocuments::connect(&parts)?))
+}
+
+fn parts(start: NacosStart) -> Result<(NacosParts, DiscoverySettings), NacosError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let trust = &start.tls.client;
+    let tls = ClientTls::load(trust, Arc::clone(&clock), &TlsMetrics::default());
+    let tls = tls.map_err(|error| NacosError::from(Arc::new(error)))?;
+    let parts = NacosParts::new(start.nacos, Some(tls), clock);
+    Ok((parts, start.discovery))
+}
+
+impl Documents for NacosConfiguration {
+    fn texts(&mut self) -> Vec<(String, Secret)> {
+        Self::texts(self)
+    }
+
+    fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Self::changed(self))
+    }
+
+    fn keep(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(Self::keep(self))
+    }
+}
