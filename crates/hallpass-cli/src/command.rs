@@ -2,6 +2,8 @@
 
 mod completions;
 mod config_check;
+#[cfg(feature = "nacos")]
+mod config_nacos;
 mod config_reference;
 mod issuer;
 mod jws_verify;
@@ -55,6 +57,12 @@ pub(crate) enum JwsCommand {
 pub(crate) enum ConfigCommand {
     Check(config_check::ConfigCheck),
     Reference(config_reference::ConfigReference),
+    #[cfg(feature = "nacos")]
+    Push(config_nacos::ConfigPush),
+    #[cfg(feature = "nacos")]
+    Pull(config_nacos::ConfigPull),
+    #[cfg(feature = "nacos")]
+    Diff(config_nacos::ConfigDiff),
 }
 
 impl Command {
@@ -74,6 +82,12 @@ impl Command {
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
             Self::Config(ConfigCommand::Check(command)) => command.run(),
             Self::Config(ConfigCommand::Reference(command)) => command.run(),
+            #[cfg(feature = "nacos")]
+            Self::Config(ConfigCommand::Push(command)) => command.run(),
+            #[cfg(feature = "nacos")]
+            Self::Config(ConfigCommand::Pull(command)) => command.run(),
+            #[cfg(feature = "nacos")]
+            Self::Config(ConfigCommand::Diff(command)) => command.run(),
             Self::Completions(command) => command.run(whole()),
         }
     }

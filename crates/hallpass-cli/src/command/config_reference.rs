@@ -30,6 +30,7 @@ fn page() -> String {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "nacos")]
     #[test]
     fn the_page_in_the_tree_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.md");

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use hallpass::LogGuard;
 use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::Loader;
 use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
 use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
@@ -100,7 +101,7 @@ impl Issuer {
 
     async fn start(&self) -> Result<Started, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let reloader = Reloader::new(self.config.loader()).map_err(Failure::failed)?;
+        let reloader = reloader(self.config.loader()).await?;
         let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
         // On a thread of its own: the disk may have stalled, or a pipe, and a stop is heard meanwhile.
         let load = move || (reloader.load::<Everything>(), reloader);
@@ -157,6 +158,22 @@ struct Started {
     reloader: Reloader,
     issuer: RunningIssuer,
     settings: IssuerSettings,
+}
+
+/// With the documents in Nacos, where the section `nacos` names some.
+#[cfg(feature = "nacos")]
+async fn reloader(loader: Loader) -> Result<Reloader, Failure> {
+    use hallpass::nacos::{Nacos, NacosStartError};
+    let nacos = Nacos::start(loader).await.map_err(|error| match error {
+        NacosStartError::Settings(problems) => Failure::usage(problems),
+        error => Failure::failed(error),
+    })?;
+    nacos.reloader().map_err(Failure::failed)
+}
+
+#[cfg(not(feature = "nacos"))]
+async fn reloader(loader: Loader) -> Result<Reloader, Failure> {
+    Reloader::new(loader).map_err(Failure::failed)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
