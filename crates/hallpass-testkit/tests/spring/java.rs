@@ -32,15 +32,28 @@ impl SpringBoot {
     /// Builds and starts the program `name` of `tests/spring` with these properties, on `127.0.0.1` and this port; 0 is a
     /// free one. Its exceptions go to standard error. `None`, with a line that says so, where there is no JDK, no Maven or no way to get packages.
     pub(crate) fn start(name: &str, port: u16, properties: &[String]) -> Option<Self> {
+        let here = [
+            "server.address=127.0.0.1".to_owned(),
+            format!("server.port={port}"),
+        ];
+        Self::start_by(
+            name,
+            &["-Xmx256m".to_owned()],
+            &[&here[..], properties].concat(),
+        )
+    }
+
+    /// The same with these options of the JVM, at the address that its properties say.
+    pub(crate) fn start_by(name: &str, jvm: &[String], properties: &[String]) -> Option<Self> {
         let program = build(name)?;
         let mut child = Command::new("java")
-            .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-jar"])
+            .arg("-XX:TieredStopAtLevel=1")
+            .args(jvm)
+            .arg("-jar")
             .arg(program)
-            .args([
-                "--server.address=127.0.0.1",
-                &format!("--server.port={port}"),
-            ])
             .args(properties.iter().map(|property| format!("--{property}")))
+            // Closed when this process ends, however it does.
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

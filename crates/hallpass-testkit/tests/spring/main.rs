@@ -10,6 +10,7 @@ mod authorization_server;
 mod client;
 mod guide;
 mod java;
+mod nacos;
 mod resource_server;
 
 use guide::block as guide_block;

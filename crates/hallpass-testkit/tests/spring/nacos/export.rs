@@ -1,0 +1,225 @@
+//! The documents of `deploy/nacos_config_export`, and the executable that moves them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use hallpass::Settings;
+use hallpass::config::Loader;
+use hallpass::nacos::{Nacos, NacosDocuments};
+use hallpass_issuer::IssuerSettings;
+
+use super::config::publish_in;
+use super::{NacosServer, until};
+
+const DOCUMENTS: [&str; 5] = [
+    "gateway.yaml",
+    "internal-token.yaml",
+    "service-auth.yaml",
+    "service-order.yaml",
+    "service-system.yaml",
+];
+
+fn export() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/nacos_config_export")
+}
+
+/// What a service that is started by this document reads, with the shared one below it.
+async fn started(server: &NacosServer, group: &str, data_id: &str) -> Nacos {
+    let text = format!(
+        "scccy:
+  nacos:
+    server-addr: {}
+    config:
+      group: {group}
+      data-ids: [{data_id}]
+      shared-configs: [{{ data-id: internal-token.yaml, group: {group} }}]
+",
+        server.address()
+    );
+    let loader = Loader::new("scccy").text("bootstrap", text).environment([
+        ("INTERNAL_SERVICE_SECRET", "InternalSecret123!"),
+        ("GATEWAY_SECRET", "another"),
+    ]);
+    Nacos::start(loader).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_document_of_the_export_is_read_back_byte_for_byte_and_is_a_configuration() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let documents = NacosDocuments::connect(&server.parts()).unwrap();
+    let folder = export().join("DEFAULT_GROUP");
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, DOCUMENTS);
+    for data_id in DOCUMENTS {
+        let text = std::fs::read_to_string(folder.join(data_id)).unwrap();
+        publish_in(&documents, "EXPORT", data_id, &text).await;
+    }
+    for (data_id, client) in [
+        ("service-order.yaml", "internal-service-client"),
+        ("service-system.yaml", "internal-service-client"),
+        ("gateway.yaml", "gateway"),
+    ] {
+        let nacos = started(server, "EXPORT", data_id).await;
+        let loaded = nacos.reloader().unwrap().load::<Settings>().unwrap();
+        let settings = loaded.settings();
+        assert_eq!(
+            settings.service.name.as_deref(),
+            data_id.strip_suffix(".yaml")
+        );
+        let tokens = settings.internal_token.token_service.as_ref().unwrap();
+        assert_eq!(tokens.credential.client_id.as_str(), client);
+    }
+    let nacos = started(server, "EXPORT", "service-auth.yaml").await;
+    let issuer = nacos.reloader().unwrap().load::<IssuerSettings>().unwrap();
+    assert_eq!(issuer.settings().clients.len(), 2);
+}
+
+fn hallpass(arguments: &[&str]) -> Output {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let this = std::env::current_exe().unwrap();
+        let cargo = option_env!("CARGO").unwrap_or("cargo");
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--package", "hallpass-cli"]);
+        assert!(
+            build
+                .current_dir(env!("CARGO_MANIFEST_DIR"))
+                .status()
+                .unwrap()
+                .success()
+        );
+        this.parent().unwrap().parent().unwrap().join("hallpass")
+    });
+    Command::new(built).args(arguments).output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_pushed_compared_and_pulled() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let group = folder.path().join("PUSHED");
+    std::fs::create_dir(&group).unwrap();
+    std::fs::write(group.join("a.yaml"), "a: InternalSecret123!\n").unwrap();
+    std::fs::write(group.join("b.properties"), "b=1\r\n").unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let address = server.address();
+    let run = |command: &str, more: &[&str]| {
+        let arguments = [&["config", command, "--nacos", &address, &path], more].concat();
+        let output = hallpass(&arguments);
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!said.contains("InternalSecret"), "{said}");
+        (output.status.code().unwrap(), said)
+    };
+    let (code, said) = run("diff", &[]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("PUSHED/a.yaml: only in the folder"), "{said}");
+    let (code, said) = run("push", &[]);
+    assert_eq!((code, said.matches("written").count()), (0, 2), "{said}");
+    until("all is the same", async || run("diff", &[]).0 == 0).await;
+    let (_, said) = run("push", &[]);
+    assert_eq!(said.matches("same").count(), 2, "{said}");
+
+    std::fs::write(group.join("a.yaml"), "a: changed here\n").unwrap();
+    let (code, said) = run("diff", &[]);
+    assert!(
+        code == 1 && said.contains("PUSHED/a.yaml: differs"),
+        "{said}"
+    );
+    std::fs::remove_file(group.join("b.properties")).unwrap();
+    let (code, said) = run("pull", &["--data-id", "PUSHED/b.properties"]);
+    assert_eq!(code, 0, "{said}");
+    let read = |name: &str| std::fs::read_to_string(group.join(name)).unwrap();
+    assert_eq!(read("a.yaml"), "a: InternalSecret123!\n");
+    assert_eq!(read("b.properties"), "b=1\r\n");
+    let (code, said) = run("pull", &["--data-id", "PUSHED/none.yaml"]);
+    assert!(code == 1 && said.contains("absent"), "{said}");
+    let (code, _) = run("pull", &["--data-id", "../../etc/passwd"]);
+    assert_eq!(code, 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_issuer_follows_its_clients_in_nacos() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let documents = NacosDocuments::connect(&server.parts()).unwrap();
+    let clients = |secret: &str| {
+        format!(
+            "hallpass: {{ issuer: {{ clients: [{{ client-id: a, client-secret: '{secret}', scopes: [s], audiences: [b] }}] }} }}\n"
+        )
+    };
+    publish_in(
+        &documents,
+        "ISSUER",
+        "clients.yaml",
+        &clients("TheFirstSecret123!"),
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let address = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap()
+    };
+    let file = folder.path().join("issuer.yaml");
+    let yaml = format!(
+        "hallpass:
+  issuer: {{ listen: '{address}', store: '{}' }}
+  nacos: {{ server-addr: '{}', config: {{ group: ISSUER, data-ids: [clients.yaml] }} }}
+",
+        folder.path().join("store.db").display(),
+        server.address()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    assert!(hallpass(&["--version"]).status.success());
+    let this = std::env::current_exe().unwrap();
+    let program = this.parent().unwrap().parent().unwrap().join("hallpass");
+    let issuer = Command::new(program)
+        .args(["issuer", "--config", file.to_str().unwrap()])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let _stopped = Stopped(issuer);
+    let works = async |secret: &str| {
+        let form = format!(
+            "grant_type=client_credentials&client_id=a&client_secret={secret}&audience=b&scope=s"
+        );
+        let request = http::Request::post(format!("http://{address}/oauth2/token"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(hallpass::upstream::Body::from(form))
+            .unwrap();
+        let mut transport = hallpass::upstream::HttpTransport::new().unwrap();
+        let response = tower::Service::call(&mut transport, request).await;
+        response.is_ok_and(|response| response.status().is_success())
+    };
+    until("it serves", async || works("TheFirstSecret123!").await).await;
+    publish_in(
+        &documents,
+        "ISSUER",
+        "clients.yaml",
+        &clients("TheSecondSecret456!"),
+    )
+    .await;
+    until("the new secret counts", async || {
+        works("TheSecondSecret456!").await
+    })
+    .await;
+    assert!(!works("TheFirstSecret123!").await);
+}
+
+struct Stopped(std::process::Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}

@@ -1,0 +1,105 @@
+//! Services of a real Nacos server.
+
+use std::time::Duration;
+
+use hallpass::nacos::{DiscoverySettings, NacosDiscovery, OwnInstance, RegisterSettings};
+use hallpass::upstream::{Discover, DiscoverError};
+
+use super::{NacosServer, parts, until};
+
+fn start(server: &NacosServer) -> NacosDiscovery {
+    NacosDiscovery::start(&server.parts(), &DiscoverySettings::default()).unwrap()
+}
+
+fn quick() -> RegisterSettings {
+    RegisterSettings {
+        deregister_wait: Duration::ZERO,
+        ..RegisterSettings::default()
+    }
+}
+
+async fn found(discovery: &NacosDiscovery, service: &str) -> Vec<String> {
+    match discovery.instances(service).await {
+        Ok(instances) => instances.iter().map(ToString::to_string).collect(),
+        Err(DiscoverError::NoInstance { .. }) => Vec::new(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_found_while_it_is_registered_and_no_longer() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let (caller, one, other) = (start(server), start(server), start(server));
+    assert_eq!(found(&caller, "come-and-go").await, [""; 0]);
+    let plain = OwnInstance::new("come-and-go", 8080);
+    let secure = OwnInstance::new("come-and-go", 8443).secure(true);
+    let registered = one.register(&plain, &quick()).await.unwrap();
+    let second = other.register(&secure, &quick()).await.unwrap();
+    assert!(
+        one.register(&plain, &quick()).await.is_err(),
+        "one a connection"
+    );
+    let both = ["http://127.0.0.1:8080", "https://127.0.0.1:8443"];
+    until("both are there", async || {
+        found(&caller, "come-and-go").await == both
+    })
+    .await;
+    registered.withdraw().await;
+    until("one is left", async || {
+        found(&caller, "come-and-go").await == both[1..]
+    })
+    .await;
+    // As if the process had been killed: nothing is said, the connection is gone.
+    drop((second, other));
+    until("nobody is left", async || {
+        found(&caller, "come-and-go").await.is_empty()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_is_told_everything_again() {
+    let Some(mut server) = NacosServer::start(&[]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = server.settings();
+    settings.snapshot_directory = Some(folder.path().to_owned());
+    let lively = DiscoverySettings {
+        pull: Duration::from_secs(1),
+        ..DiscoverySettings::default()
+    };
+    let with_snapshot = parts(settings);
+    let caller = NacosDiscovery::start(&with_snapshot, &lively).unwrap();
+    let provider = start(&server);
+    let own = OwnInstance::new("comes-back", 8080);
+    let _registration = provider.register(&own, &quick()).await.unwrap();
+    let expected = ["http://127.0.0.1:8080"];
+    until("it is found", async || {
+        found(&caller, "comes-back").await == expected
+    })
+    .await;
+    until("it is kept", async || {
+        std::fs::read_dir(folder.path()).unwrap().count() == 1
+    })
+    .await;
+
+    server.kill();
+    until("the outage is noticed", async || {
+        let found = caller.instances("comes-back").await;
+        matches!(found, Err(DiscoverError::Unavailable { .. }))
+    })
+    .await;
+    let later = NacosDiscovery::start(&with_snapshot, &lively).unwrap();
+    assert_eq!(found(&later, "comes-back").await, expected, "from the disk");
+
+    assert!(server.start_again());
+    for caller in [&caller, &later] {
+        until("it is found again", async || {
+            found(caller, "comes-back").await == expected
+        })
+        .await;
+    }
+}
