@@ -54,7 +54,8 @@ use crate::section::Section;
 ///     problems.to_string(),
 ///     "my-app.yaml:1:11: my-app.billing.currency: is required\n\
 ///      my-app.yaml:1:22: my-app.billing.curency: is not a known key; did you mean `currency`?\n\
-///      my-app.yaml:1:54: my-app.billing.timeout-seconds: must be a whole number of seconds from 1 to 60"
+///      my-app.yaml:1:54: my-app.billing.timeout-seconds: must be a whole number of seconds from 1 to 60, \
+///      or a duration such as 90s, 9m or PT9M"
 /// );
 /// # Ok::<(), hallpass_config::Problems>(())
 /// ```

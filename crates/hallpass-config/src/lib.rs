@@ -17,6 +17,7 @@
 
 mod canonical;
 mod configuration;
+mod duration;
 mod effective;
 pub mod environment;
 pub mod files;

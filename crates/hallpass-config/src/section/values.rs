@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Complaint, Section, file_key};
+use crate::duration;
 use crate::files;
 use crate::key::{Key, Kind};
 use crate::name::{check_name, check_service_name};
@@ -33,22 +34,31 @@ impl Section<'_> {
         })
     }
 
-    /// A whole number within the bounds of its key, a [`Kind::Whole`].
+    /// A whole number within the bounds of its key, a [`Kind::Whole`]. One of seconds or milliseconds may be written as a
+    /// duration of Spring too: `90s`, `9m`, `PT9M`.
     pub fn whole(&self, key: &str) -> Option<u64> {
         let Some(&Kind::Whole { unit, min, max }) = self.key(key).map(Key::kind) else {
             return None;
         };
+        // Where Spring counts time, it takes durations too.
+        let (short, example) = match unit {
+            "seconds" => (Some("s"), ", or a duration such as 90s, 9m or PT9M"),
+            "milliseconds" => (Some("ms"), ", or a duration such as 250ms, 3s or PT3S"),
+            _ => (None, ""),
+        };
         self.read(key, |text| {
-            let number = text
-                .parse()
-                .ok()
-                .filter(|number| (min..=max).contains(number));
+            let number = match short {
+                Some(short) => duration::whole_units(text, short),
+                None => text.parse().ok(),
+            };
+            let number = number.filter(|number| (min..=max).contains(number));
             let of_unit = if unit.is_empty() {
                 String::new()
             } else {
                 format!(" of {unit}")
             };
-            let message = || format!("must be a whole number{of_unit} from {min} to {max}");
+            let message =
+                || format!("must be a whole number{of_unit} from {min} to {max}{example}");
             number.ok_or_else(|| Complaint::new(message()))
         })
     }

@@ -78,7 +78,8 @@ fn a_wrong_type_is_told_with_the_type_that_was_expected() {
         ),
         (
             "issuer: {token-life-seconds: 1.5}",
-            "1:42: issuer.token-life-seconds: must be a whole number of seconds from 30 to 86400",
+            "1:42: issuer.token-life-seconds: must be a whole number of seconds from 30 to 86400, \
+             or a duration such as 90s, 9m or PT9M",
         ),
         (
             "security: {permit-all: maybe}",

@@ -1,5 +1,7 @@
 //! Files that were written for Spring Boot mean here what they mean there.
 
+use std::time::Duration;
+
 use hallpass_config::Loader;
 
 use crate::{Settings, TOKEN, load, loader, problems};
@@ -270,4 +272,18 @@ fn a_variable_that_is_nearly_a_key_is_a_warning() {
     ] {
         assert_eq!(warnings(right), "", "{right}");
     }
+}
+
+#[test]
+fn a_span_is_written_as_spring_writes_durations() {
+    let expiry = |text: &str| {
+        let yaml = format!("{TOKEN}    cache-expire-seconds: {text}\n");
+        let settings = loader(&yaml).load::<Settings>().unwrap().into_settings();
+        settings.internal_token.unwrap().credential.cache_expire
+    };
+    for text in ["540", "540s", "9m", "PT9M", "'540000ms'"] {
+        assert_eq!(expiry(text), Duration::from_secs(540), "{text}");
+    }
+    let said = problems("hallpass: { issuer: { token-life-seconds: 9x } }").concat();
+    assert!(said.contains("such as 90s, 9m or PT9M"), "{said}");
 }
