@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use crate::error::NacosError;
@@ -70,6 +70,7 @@ pub(crate) struct Connection {
     server: ServerAddress,
     base: String,
     timeout: Duration,
+    since: Instant,
     local_address: std::net::IpAddr,
     closed: watch::Receiver<bool>,
     tasks: [JoinHandle<()>; 2],
@@ -138,6 +139,7 @@ impl Connection {
             server: server.clone(),
             base,
             timeout: way.timeout,
+            since: Instant::now(),
             local_address,
             closed,
             tasks: [driver, reader],
@@ -206,6 +208,11 @@ impl Connection {
         let mut closed = self.closed.clone();
         // An error means that the reader is gone, which closes it as well.
         let _closed = closed.wait_for(|closed| *closed).await;
+    }
+
+    /// Since it was set up.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     /// The server at its other end.

@@ -23,6 +23,9 @@ use services::{Known, Services};
 
 pub use own_instance::OwnInstance;
 
+/// The id of the namespace that has none.
+const PUBLIC: &str = "public";
+
 /// Finds the instances of services in Nacos. Cheap to clone; clones share everything, and the last one that is dropped
 /// ends the connection, and with it the registrations.
 ///
@@ -55,7 +58,11 @@ impl NacosDiscovery {
     /// When the files of the section `tls` cannot be used.
     pub fn start(parts: &NacosParts, settings: &DiscoverySettings) -> Result<Self, NacosError> {
         let namespace = settings.namespace.as_ref();
-        let namespace = namespace.unwrap_or(&parts.settings.namespace).clone();
+        let namespace = match namespace.unwrap_or(&parts.settings.namespace).as_str() {
+            // To this half of Nacos an empty id is a namespace of its own, where nobody else looks.
+            "" => PUBLIC.to_owned(),
+            id => id.to_owned(),
+        };
         let (session, pushes) = Session::start(parts.session(Module::Naming, &namespace)?);
         let folder = parts.settings.snapshot_directory.as_deref();
         let services = Services::new(settings, &namespace, folder, Arc::clone(&parts.clock));

@@ -84,6 +84,12 @@ impl Session {
         self.shared.is_down.load(Ordering::Relaxed)
     }
 
+    /// For how long there has been a connection; nothing without one.
+    pub(crate) fn connected_for(&self) -> Option<Duration> {
+        let connected = self.shared.current.borrow();
+        connected.as_ref().map(|connection| connection.age())
+    }
+
     /// Whether there is a connection now.
     pub(crate) fn is_connected(&self) -> bool {
         self.shared.current.borrow().is_some()

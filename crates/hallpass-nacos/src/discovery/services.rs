@@ -117,10 +117,18 @@ impl Services {
         self.known().contains_key(service)
     }
 
-    /// Takes what a server says.
-    pub(super) fn learn(&self, service: &str, info: &ServiceInfo) -> Instances {
+    /// Takes what a server says, and returns what counts now: that there is nobody, only if that `is_certain` or nobody
+    /// was known.
+    pub(super) fn learn(&self, service: &str, info: &ServiceInfo, is_certain: bool) -> Instances {
         let instances = self.usable(&info.hosts);
         let mut known = self.known();
+        if let Some(before) = known.get_mut(service)
+            && instances.is_empty()
+            && !is_certain
+        {
+            before.is_live = true;
+            return before.instances.clone();
+        }
         let before = known.get(service).map(|entry| &entry.instances);
         let instances = match before {
             // The same list: who compares two sees it at a glance.
@@ -152,7 +160,8 @@ impl Services {
         if services.is_empty() {
             return;
         }
-        let at = seconds(self.clock.now());
+        // To the hour, so that what stays the same is not written over and over.
+        let at = seconds(self.clock.now()) / 3_600 * 3_600;
         let kept = Kept { at, services };
         // A failed task is a runtime that is ending.
         let _ended = tokio::task::spawn_blocking(move || snapshot.write(&kept)).await;
@@ -260,6 +269,22 @@ mod tests {
         ];
         let expected = expected.map(|(it, weight)| (it.to_owned(), weight));
         assert_eq!(shown(&services("DEFAULT"), &hosts), expected);
+    }
+
+    #[test]
+    fn that_there_is_nobody_does_not_count_before_it_is_certain() {
+        let services = services("DEFAULT");
+        let info = |hosts| ServiceInfo {
+            hosts,
+            ..ServiceInfo::default()
+        };
+        let nobody = info(Vec::new());
+        assert!(services.learn("a", &nobody, false).is_empty());
+        let one = info(vec![host("10.0.0.1", |_| {})]);
+        services.learn("a", &one, false);
+        assert_eq!(services.learn("a", &nobody, false).len(), 1);
+        assert!(matches!(services.recall("a"), Known::Live(it) if it.len() == 1));
+        assert!(services.learn("a", &nobody, true).is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod config;
 mod export;
 mod naming;
+mod neighbour;
 mod service;
 
 use std::net::TcpListener;

@@ -1,9 +1,12 @@
 //! Services of a real Nacos server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hallpass::clock::SystemClock;
 use hallpass::nacos::{DiscoverySettings, NacosDiscovery, OwnInstance, RegisterSettings};
-use hallpass::upstream::{Discover, DiscoverError};
+use hallpass::upstream::{Address, Discover, DiscoverError, Upstream};
 
 use super::{NacosServer, parts, until};
 
@@ -98,8 +101,57 @@ async fn a_server_that_comes_back_is_told_everything_again() {
     assert!(server.start_again());
     for caller in [&caller, &later] {
         until("it is found again", async || {
-            found(caller, "comes-back").await == expected
+            let found = found(caller, "comes-back").await;
+            assert_ne!(
+                found, [""; 0],
+                "a server that knows nobody yet is not believed"
+            );
+            found == expected
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_choice_of_an_instance_fails_while_the_server_is_killed_and_comes_back() {
+    let Some(mut server) = NacosServer::start(&[]) else {
+        return;
+    };
+    let caller = start(&server);
+    let provider = start(&server);
+    let own = OwnInstance::new("always-there", 8080);
+    let _registration = provider.register(&own, &quick()).await.unwrap();
+    until("it is found", async || {
+        !found(&caller, "always-there").await.is_empty()
+    })
+    .await;
+    let address = Address::LoadBalanced("always-there".into());
+    let clock = Arc::new(SystemClock::new());
+    let upstream = Upstream::new("always-there", address, Arc::new(caller), clock);
+    let end = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&end);
+    let choosing = tokio::spawn(async move {
+        let (mut chosen, mut failed) = (0u32, Vec::new());
+        while !ended.load(Ordering::Relaxed) {
+            match upstream.choose(&[]).await {
+                Ok(_) => chosen += 1,
+                Err(error) => failed.push(error.to_string()),
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        (chosen, failed)
+    });
+    server.kill();
+    assert!(server.start_again());
+    let fresh = start(&server);
+    until("the provider is back", async || {
+        !found(&fresh, "always-there").await.is_empty()
+    })
+    .await;
+    // One pull more of everybody.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    end.store(true, Ordering::Relaxed);
+    let (chosen, failed) = choosing.await.unwrap();
+    assert_eq!(failed, [""; 0], "of {chosen}");
+    assert!(chosen > 1_000, "{chosen}");
 }
