@@ -88,22 +88,14 @@ impl NacosDiscovery {
     /// server keeps one instance of it for each connection.
     ///
     /// # Errors
-    /// When a server answers and refuses; when the address is not known, because neither `ip` is set nor a server was
-    /// reached yet; when the service is registered already.
+    /// When a server answers and refuses; when the service has no name or no port, or is registered already.
     pub async fn register(
         &self,
         own: &OwnInstance,
         settings: &RegisterSettings,
     ) -> Result<Registration, NacosError> {
         let naming = &self.naming;
-        let ip = match &settings.ip {
-            Some(ip) => ip.clone(),
-            None => {
-                let connection = naming.session.connection().await?;
-                connection.local_address().to_canonical().to_string()
-            }
-        };
-        let host = own.host(ip, &naming.settings.cluster, settings);
+        let host = own.host(&naming.settings.cluster, settings);
         if own.service.is_empty() || host.port == 0 {
             let reason = "a name and a port are needed: see `service.name` and `service.listen`";
             return Err(NacosError::Registration { reason });

@@ -12,6 +12,7 @@ use hallpass::config::Loader;
 use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
 use hallpass::reload::Reloader;
 use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use crate::output::{self, Exit, Failure};
@@ -23,9 +24,9 @@ use crate::settings::{ConfigArguments, Everything};
 /// Without a configuration it listens on 127.0.0.1:9000, keeps its store in the current folder, and
 /// at its first start creates a client whose secret it prints once. Clients, token life and
 /// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
-/// store at once; a file that cannot be used changes nothing. SIGTERM makes readiness say 503, waits
-/// `drain-delay-seconds`, finishes the requests in flight and stops; Ctrl-C does not wait, and a second
-/// signal ends at once.
+/// store at once; a file that cannot be used changes nothing. Documents in Nacos that the section
+/// `nacos` names are followed alike. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
+/// finishes the requests in flight and stops; Ctrl-C does not wait, and a second signal ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
     #[command(flatten)]
@@ -58,11 +59,13 @@ impl Issuer {
         };
         let Started {
             mut reloader,
+            source_metrics,
             mut issuer,
             settings,
         } = started;
         issuer.register_metrics(|registry| {
             reloader.metrics().register(registry);
+            source_metrics(registry);
             log.register(registry);
         });
         // On a thread of its own: the reader of standard output may have stalled.
@@ -101,7 +104,7 @@ impl Issuer {
 
     async fn start(&self) -> Result<Started, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let reloader = reloader(self.config.loader()).await?;
+        let (reloader, source_metrics) = reloader(self.config.loader()).await?;
         let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
         // On a thread of its own: the disk may have stalled, or a pipe, and a stop is heard meanwhile.
         let load = move || (reloader.load::<Everything>(), reloader);
@@ -125,6 +128,7 @@ impl Issuer {
         let issuer = issuer.map_err(|error| Failure::issuer(&error))?;
         Ok(Started {
             reloader,
+            source_metrics,
             issuer,
             settings,
         })
@@ -153,27 +157,37 @@ impl Issuer {
     }
 }
 
+type RegisterMetrics = Box<dyn FnOnce(&mut Registry) + Send>;
+
 /// What runs after the start.
 struct Started {
     reloader: Reloader,
+    /// Of what the configuration comes from, beside files.
+    source_metrics: RegisterMetrics,
     issuer: RunningIssuer,
     settings: IssuerSettings,
 }
 
 /// With the documents in Nacos, where the section `nacos` names some.
 #[cfg(feature = "nacos")]
-async fn reloader(loader: Loader) -> Result<Reloader, Failure> {
+async fn reloader(loader: Loader) -> Result<(Reloader, RegisterMetrics), Failure> {
     use hallpass::nacos::{Nacos, NacosStartError};
     let nacos = Nacos::start(loader).await.map_err(|error| match error {
         NacosStartError::Settings(problems) => Failure::usage(problems),
         error => Failure::failed(error),
     })?;
-    nacos.reloader().map_err(Failure::failed)
+    let reloader = nacos.reloader().map_err(Failure::failed)?;
+    let metrics = nacos.metrics().clone();
+    Ok((
+        reloader,
+        Box::new(move |registry| metrics.register(registry)),
+    ))
 }
 
 #[cfg(not(feature = "nacos"))]
-async fn reloader(loader: Loader) -> Result<Reloader, Failure> {
-    Reloader::new(loader).map_err(Failure::failed)
+async fn reloader(loader: Loader) -> Result<(Reloader, RegisterMetrics), Failure> {
+    let reloader = Reloader::new(loader).map_err(Failure::failed)?;
+    Ok((reloader, Box::new(|_registry| {})))
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -102,8 +102,11 @@ impl Naming {
         }
         match self.tell("registerInstance", service, &host).await {
             Ok(()) => {
-                let (ip, port) = (&host.ip, host.port);
-                tracing::info!(service = &**service, ip, port, "registered with Nacos");
+                tracing::info!(
+                    service = &**service,
+                    port = host.port,
+                    "registered with Nacos"
+                );
                 Ok(true)
             }
             Err(error) if error.is_outage() => {
@@ -129,12 +132,17 @@ impl Naming {
     }
 
     async fn tell(&self, action: &str, service: &str, host: &Host) -> Result<(), NacosError> {
+        let mut host = host.clone();
+        if host.ip.is_empty() {
+            let connection = self.session.connection().await?;
+            host.ip = connection.local_address().to_canonical().to_string();
+        }
         let request = InstanceRequest {
             namespace: &self.namespace,
             service_name: service,
             group_name: &self.settings.group,
             action,
-            instance: host,
+            instance: &host,
         };
         let done = self.session.ask(&request, self.resource(service)).await;
         done.map(|_| ())

@@ -38,15 +38,15 @@ impl OwnInstance {
         self
     }
 
-    /// As Nacos keeps it. What the settings say wins.
-    pub(super) fn host(&self, ip: String, cluster: &str, settings: &RegisterSettings) -> Host {
+    /// As Nacos keeps it, without an address if none is set. What the settings say wins.
+    pub(super) fn host(&self, cluster: &str, settings: &RegisterSettings) -> Host {
         let mut metadata = BTreeMap::from([(SOURCE.0.to_owned(), SOURCE.1.to_owned())]);
         if self.is_secure {
             metadata.insert("secure".to_owned(), "true".to_owned());
         }
         metadata.extend(settings.metadata.clone());
         Host {
-            ip,
+            ip: settings.ip.clone().unwrap_or_default(),
             port: settings.port.unwrap_or(self.port),
             weight: f64::from(settings.weight),
             cluster_name: cluster.to_owned(),

@@ -71,6 +71,10 @@ impl NacosServer {
         self.running.is_some()
     }
 
+    const fn port(&self) -> u16 {
+        self.port
+    }
+
     fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

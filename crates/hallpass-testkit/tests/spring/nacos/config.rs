@@ -1,8 +1,13 @@
 //! Documents of a real Nacos server.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hallpass::clock::{Clock, SystemClock};
 use hallpass::nacos::{
-    DocumentSettings, NacosConfiguration, NacosDocuments, NacosError, NacosSettings,
+    DocumentSettings, NacosConfiguration, NacosDocuments, NacosError, NacosParts, NacosSettings,
 };
+use hallpass::tls::{ClientTls, ClientTlsSettings, TestAuthority, TlsMetrics};
 
 use super::{NacosServer, PATIENCE, parts, until};
 
@@ -174,7 +179,7 @@ async fn a_user_logs_in_and_a_wrong_password_is_said_to_be_one() {
     assert!(matches!(nobody, NacosError::Denied { .. }), "{nobody}");
 }
 
-fn count(parts: &hallpass::nacos::NacosParts, name: &str) -> u64 {
+fn count(parts: &NacosParts, name: &str) -> u64 {
     let mut registry = prometheus_client::registry::Registry::default();
     parts.metrics().register(&mut registry);
     let mut text = String::new();
@@ -203,4 +208,49 @@ async fn a_connection_on_which_nothing_happens_lasts() {
         "hallpass_nacos_connections_total{module=\"config\"}",
     );
     assert_eq!((began, now), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_only_the_server_that_is_trusted_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new("Estate CA");
+    let files = authority
+        .certificate(&["localhost"])
+        .write(folder.path(), "server");
+    let tls = "nacos.remote.server.rpc.tls";
+    let properties = [
+        format!("{tls}.enableTls=true"),
+        format!(
+            "{tls}.certChainFile=file:{}",
+            files.certificate_file.display()
+        ),
+        format!(
+            "{tls}.certPrivateKey=file:{}",
+            files.private_key_file.display()
+        ),
+    ];
+    let properties: Vec<_> = properties.iter().map(String::as_str).collect();
+    let Some(server) = NacosServer::start(&properties) else {
+        return;
+    };
+    let (port, ca_file) = (server.port(), folder.path().join("ca.pem"));
+    std::fs::write(&ca_file, authority.pem()).unwrap();
+    let connect = |host: &str, ca_file: Option<PathBuf>| {
+        let settings = NacosSettings::new([format!("https://{host}:{port}").parse().unwrap()]);
+        let trust = ClientTlsSettings {
+            ca_file,
+            ..ClientTlsSettings::default()
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let tls = ClientTls::load(&trust, Arc::clone(&clock), &TlsMetrics::default());
+        let parts = NacosParts::new(settings, Some(tls.unwrap()), clock);
+        NacosDocuments::connect(&parts).unwrap()
+    };
+    let trusted = connect("localhost", Some(ca_file.clone()));
+    publish(&trusted, "tls.yaml", "a: 1\n").await;
+    for (host, ca_file) in [("127.0.0.1", Some(ca_file)), ("localhost", None)] {
+        let error = connect(host, ca_file).get("tls.yaml", GROUP).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("certificate"), "{host}: {error}");
+    }
 }

@@ -97,6 +97,9 @@ async fn a_server_that_comes_back_is_told_everything_again() {
     .await;
     let later = NacosDiscovery::start(&with_snapshot, &lively).unwrap();
     assert_eq!(found(&later, "comes-back").await, expected, "from the disk");
+    // A service that starts in the outage is told of afterwards.
+    let own = OwnInstance::new("told-later", 8081);
+    let _told_later = later.register(&own, &quick()).await.unwrap();
 
     assert!(server.start_again());
     for caller in [&caller, &later] {
@@ -107,6 +110,51 @@ async fn a_server_that_comes_back_is_told_everything_again() {
                 "a server that knows nobody yet is not believed"
             );
             found == expected
+        })
+        .await;
+    }
+    let expected = ["http://127.0.0.1:8081"];
+    until("the later one is found", async || {
+        found(&caller, "told-later").await == expected
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_namespaces_and_clusters_keep_services_apart() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let place = |namespace: &str, group: &str, cluster: &str| DiscoverySettings {
+        namespace: Some(namespace.to_owned()),
+        group: group.to_owned(),
+        cluster: cluster.to_owned(),
+        ..DiscoverySettings::default()
+    };
+    let start = |settings: &DiscoverySettings| NacosDiscovery::start(&server.parts(), settings);
+    let mut running = Vec::new();
+    for (port, place) in [
+        (1, place("blue", "SHOP", "HZ")),
+        (2, place("blue", "SHOP", "SH")),
+        (3, place("blue", "OTHER", "HZ")),
+        (4, place("green", "SHOP", "HZ")),
+    ] {
+        let discovery = start(&place).unwrap();
+        let own = OwnInstance::new("apart", port);
+        running.push(discovery.register(&own, &quick()).await.unwrap());
+    }
+    let port = |port: u16| format!("http://127.0.0.1:{port}");
+    for (place, expected) in [
+        (place("blue", "SHOP", "HZ"), vec![port(1)]),
+        (place("blue", "SHOP", "SH"), vec![port(2)]),
+        (place("blue", "SHOP", "BJ"), vec![port(1), port(2)]),
+        (place("blue", "OTHER", "SH"), vec![port(3)]),
+        (place("green", "SHOP", "SH"), vec![port(4)]),
+        (place("green", "OTHER", "SH"), vec![]),
+    ] {
+        let caller = start(&place).unwrap();
+        until("each finds its own", async || {
+            found(&caller, "apart").await == expected
         })
         .await;
     }

@@ -38,7 +38,7 @@ async fn documents_go_over_the_file_and_the_environment_over_them_while_the_serv
     let documents = NacosDocuments::connect(&server.parts()).unwrap();
     let document = |port: u16| {
         format!(
-            "hallpass: {{ discovery: {{ static: {{ target: ['127.0.0.1:{port}'] }}, outage-memory-seconds: 7 }} }}\n"
+            "hallpass: {{ discovery: {{ static: {{ target: ['127.0.0.1:{port}'] }}, outage-memory-seconds: 7 }}, nacos: {{ server-addr: '127.0.0.1:1' }} }}\n"
         )
     };
     publish(&documents, "live.yaml", &document(2)).await;
