@@ -74,6 +74,26 @@ impl Sealer {
                 minimum: MIN_KEY_MATERIAL_BYTES,
             });
         }
+        Self::from_material(material, salt, label)
+    }
+
+    /// The same for the secret of a client, of any length, so that all who know the secret share a key that nobody had to
+    /// distribute. White space counts.
+    ///
+    /// What is sealed is as hard to open as the secret is to guess: whoever has a copy can try secrets without asking
+    /// anybody. A generated secret withstands that; one that a person chose may not.
+    ///
+    /// # Errors
+    /// [`SealingError::Derivation`] when the library could not.
+    pub fn derive_from_client_secret(
+        secret: &str,
+        salt: &[u8],
+        label: &str,
+    ) -> Result<Self, SealingError> {
+        Self::from_material(secret.as_bytes(), salt, label)
+    }
+
+    fn from_material(material: &[u8], salt: &[u8], label: &str) -> Result<Self, SealingError> {
         let mut key = Zeroizing::new([0_u8; 32]);
         hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
             .extract(material)
@@ -234,6 +254,17 @@ mod tests {
             format!("{:?}", Sealer::derive(MATERIAL, b"s", LABEL).unwrap()),
             "Sealer(***)"
         );
+    }
+
+    #[test]
+    fn a_client_secret_of_any_length_seals_and_each_character_of_it_counts() {
+        let derive = |secret| Sealer::derive_from_client_secret(secret, b"salt", LABEL).unwrap();
+        for secret in ["", "x", "InternalSecret123!", MATERIAL] {
+            let sealed = derive(secret).seal(b"private", b"key a").unwrap();
+            assert!(derive(secret).open(&sealed, b"key a").is_some());
+            let other = format!("{secret} ");
+            assert!(derive(&other).open(&sealed, b"key a").is_none());
+        }
     }
 
     #[test]
