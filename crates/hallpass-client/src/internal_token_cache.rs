@@ -2,11 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use hallpass_token::{AccessToken, Audience, ClientId, Scope, UnixTime};
+use futures_core::stream::BoxStream;
+use hallpass_token::{Audience, ClientId, Scope};
 
+pub(crate) mod eviction_notice;
+pub(crate) mod lease;
 pub(crate) mod memory;
+
+use eviction_notice::{EvictionNotice, TierEvent};
+use lease::{Lease, LeaseId};
 
 /// One tier of the token cache.
 ///
@@ -15,10 +22,10 @@ pub(crate) mod memory;
 /// 30 ms; a tier that fails or is slow is passed over and
 /// counted, never reported to a caller.
 ///
-/// A tier stores what it is given and need not check anything: the service checks every token that
-/// comes out of a tier for its remaining life. A tier outside the process seals its entries, with
-/// [`TokenKey::to_bytes`] as the associated data. (A lease, so that several processes make one request,
-/// becomes a provided method here, together with the first tier that has one.)
+/// A tier stores what it is given and need not check anything: it never sees a token, and the service checks every entry that
+/// comes out of a tier for its seal and its remaining life. A tier for one process's own use has only the first four
+/// methods to write; leases and notices are for what several processes share, and a tier that several *machines* share
+/// should have them.
 pub trait InternalTokenCache: fmt::Debug + Send + Sync + 'static {
     /// The tier's label in metrics, such as `redis`.
     fn name(&self) -> &'static str;
@@ -27,17 +34,63 @@ pub trait InternalTokenCache: fmt::Debug + Send + Sync + 'static {
     fn get_token<'a>(
         &'a self,
         key: &'a TokenKey,
-    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>>;
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>>;
 
-    /// Keeps `token` for `key`, in place of an older one, until `token.expires_at`.
+    /// Keeps `token` for `key`, in place of an older one, for `keep_for` at most: that is neither past the token's own end
+    /// nor longer than `cache-expire-seconds`.
     fn put_token<'a>(
         &'a self,
         key: &'a TokenKey,
-        token: &'a StoredToken,
+        token: &'a SealedToken,
+        keep_for: Duration,
     ) -> BoxFuture<'a, Result<(), CacheError>>;
 
     /// Forgets the token kept for `key`. It is not an error when there is none.
     fn evict<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>>;
+
+    /// Asks to be the one that requests a token for `key`. A lease ends after `keep_for` by itself, so a holder that dies holds
+    /// nobody up for longer. Provided: [`Lease::Unknown`], everybody asks.
+    fn lease<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<Lease, CacheError>> {
+        let _ = (key, keep_for);
+        Box::pin(std::future::ready(Ok(Lease::Unknown)))
+    }
+
+    /// Keeps a lease for `keep_for` from now on, if it is still held. Provided: nothing.
+    fn extend<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        let _ = (key, lease, keep_for);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Gives a lease back, if it is still held. Provided: nothing.
+    fn release<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        let _ = (key, lease);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Tells everybody who shares the tier, this process too, that tokens were evicted. Provided: nothing.
+    fn announce<'a>(&'a self, notice: &'a EvictionNotice) -> BoxFuture<'a, Result<(), CacheError>> {
+        let _ = notice;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// What is announced from now on. It is asked for inside a runtime. When it ends, the service asks for another one, and takes it that
+    /// something was missed meanwhile. Provided: `None`, this tier announces nothing.
+    fn events(&self) -> Option<BoxStream<'static, TierEvent>> {
+        None
+    }
 }
 
 /// A tier that could not do what it was asked. The text must not hold a token.
@@ -135,15 +188,33 @@ impl fmt::Debug for TokenKey {
     }
 }
 
-/// A token as a tier keeps it. Times are wall-clock, because tiers may be shared between machines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredToken {
-    /// The token.
-    pub access_token: AccessToken,
-    /// When it was requested.
-    pub issued_at: UnixTime,
-    /// When it ends.
-    pub expires_at: UnixTime,
+/// A token as a tier keeps it: sealed (AES-256-GCM) by the service, under a key that is made from the client's secret, with
+/// [`TokenKey::to_bytes`] as the associated data.
+///
+/// So who reads or copies a tier gets no token, and an entry that was moved to another key is refused. Plain text (base64),
+/// about 1.4 times as long as the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedToken(Box<str>);
+
+impl SealedToken {
+    /// The text to keep.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for SealedToken {
+    /// A text that was kept. Nothing is checked here: the service opens it.
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for SealedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedToken(***)")
+    }
 }
 
 #[cfg(test)]

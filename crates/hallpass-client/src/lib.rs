@@ -65,8 +65,10 @@ pub use error::{
 };
 pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
 pub use identity::{Identity, WhenAbsent};
+pub use internal_token_cache::eviction_notice::{EvictionNotice, TierEvent};
+pub use internal_token_cache::lease::{Lease, LeaseId};
 pub use internal_token_cache::memory::MemoryTokenCache;
-pub use internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
+pub use internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
 pub use metrics::ClientMetrics;
 pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hallpass_token::UnixTime;
-
 use super::entry::Entry;
+use super::moment::Moment;
 use crate::internal_token_cache::TokenKey;
 
 /// One entry per key, at most a stated number that nobody holds.
@@ -25,7 +24,7 @@ pub(crate) struct LockedEntries {
     uses: u64,
     /// The last eviction of an entry that is not here any more. It holds for each new one, so that it is not forgotten with
     /// its entry; the price is one request more for a token that a tier may have.
-    evicted_at: Option<UnixTime>,
+    evicted_at: Option<Moment>,
 }
 
 impl Entries {
@@ -68,7 +67,7 @@ impl LockedEntries {
     }
 
     /// No entry that is made from now on takes a token out of a tier that was issued before `now`.
-    pub(crate) fn evicted_unknown(&mut self, now: UnixTime) {
+    pub(crate) fn evicted_unknown(&mut self, now: Moment) {
         self.evicted_at = self.evicted_at.max(Some(now));
     }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use hallpass_token::UnixTime;
 use tokio::sync::watch;
 
 use super::issued::{IssuedToken, Minted, TokenSource};
+use super::moment::Moment;
 use super::obtain::Obtain;
 use crate::error::TokenError;
 use crate::internal_token_cache::TokenKey;
@@ -37,9 +37,6 @@ pub(crate) struct Entry {
     /// the next ones look for the new one. Read `Relaxed`: code that sees it takes the lock of all entries next, and a
     /// call that does not see it yet began while the settings changed.
     retired: AtomicBool,
-    /// Whether what tiers hold for this key may be a token of the credential that another one has replaced, or one that
-    /// was evicted. Until the issuer has given a new one.
-    distrusts_tiers: AtomicBool,
     /// Copies whether `State::forced_token` is there.
     doubted: AtomicBool,
     /// Whether the last request failed: then an overdue token is used without waiting for a new one first.
@@ -59,7 +56,9 @@ pub(crate) struct State {
     /// How often the token was evicted. What began at another number is not kept.
     evictions: u64,
     /// When it was last evicted. A tier's token that is no younger is not taken, also when the tier could not forget it.
-    evicted_at: Option<UnixTime>,
+    evicted_at: Option<Moment>,
+    /// The youngest token that anybody got here.
+    newest: Option<Moment>,
     /// Requests that failed in a row.
     failures: u32,
     last_failure: Option<Failure>,
@@ -93,20 +92,11 @@ impl Entry {
             slot: ArcSwapOption::const_empty(),
             keeps,
             retired: AtomicBool::new(false),
-            distrusts_tiers: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             quiet_until: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
             state: Mutex::default(),
-        }
-    }
-
-    /// The same, for a credential that has replaced another one: see `distrusts_tiers`.
-    pub(crate) fn distrusting_tiers(self, distrusts: bool) -> Self {
-        Self {
-            distrusts_tiers: AtomicBool::new(distrusts),
-            ..self
         }
     }
 
@@ -130,13 +120,16 @@ impl Entry {
         }
     }
 
-    /// Forgets the token. What is under way now is not kept when it comes, and what tiers hold is not taken.
-    pub(crate) fn evict(&self, now: UnixTime) {
+    /// Forgets the token. What is under way now is not kept when it comes, and what tiers hold is not taken. Returns the
+    /// moment of the eviction, which no token that is known here is younger than.
+    pub(crate) fn evict(&self, now: Moment) -> Moment {
         let mut state = self.state();
+        let newest = self.with_current(|token| token.moment);
+        let at = now.after(state.evicted_at).max(newest.unwrap_or(now));
         state.evictions += 1;
-        state.evicted_at = state.evicted_at.max(Some(now));
-        self.distrusts_tiers.store(true, Ordering::Relaxed);
+        state.evicted_at = Some(at);
         self.slot.store(None);
+        at
     }
 
     /// The number of evictions so far.
@@ -145,12 +138,17 @@ impl Entry {
     }
 
     /// When the token was last evicted.
-    pub(crate) fn evicted_at(&self) -> Option<UnixTime> {
+    pub(crate) fn evicted_at(&self) -> Option<Moment> {
         self.state().evicted_at
     }
 
+    /// The youngest token that anybody got here.
+    pub(crate) fn newest(&self) -> Option<Moment> {
+        self.state().newest
+    }
+
     /// Before anybody else knows the entry: tokens of tiers that are no younger than this are not taken.
-    pub(crate) fn takes_nothing_until(&self, evicted_at: Option<UnixTime>) {
+    pub(crate) fn takes_nothing_until(&self, evicted_at: Option<Moment>) {
         let mut state = self.state();
         state.evicted_at = state.evicted_at.max(evicted_at);
     }
@@ -159,7 +157,8 @@ impl Entry {
     pub(crate) fn learns_from(&self, old: &Self) {
         let known = old.state();
         let mut state = self.state();
-        state.evicted_at = known.evicted_at;
+        state.evicted_at = state.evicted_at.max(known.evicted_at);
+        state.newest = known.newest;
         state.last_forced = known.last_forced;
         state.forced_token = known.forced_token;
         self.doubted
@@ -176,10 +175,6 @@ impl Entry {
 
     pub(crate) fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn distrusts_tiers(&self) -> bool {
-        self.distrusts_tiers.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_failing(&self) -> bool {
@@ -202,10 +197,15 @@ impl Entry {
         evictions
     }
 
-    /// A forced renewal has brought this token.
+    /// A forced renewal has brought this token. One that another process had got before says nothing of the issuer: where the callee
+    /// rejects it too, the next renewal may follow at once.
     pub(crate) fn was_forced(&self, state: &mut State, token: &IssuedToken) {
-        state.forced_token = Some(token.generation());
-        self.doubted.store(true, Ordering::Relaxed);
+        if token.source() == TokenSource::Issuer {
+            state.forced_token = Some(token.generation());
+            self.doubted.store(true, Ordering::Relaxed);
+        } else {
+            state.last_forced = None;
+        }
     }
 
     /// A callee has accepted a token. `helped`: the very call that had forced the renewal.
@@ -228,15 +228,11 @@ impl Entry {
         self.quiet_until(until.unwrap_or_default());
     }
 
-    /// The issuer gave a token. Returns how many requests had failed before, in a row. `is_current`: it was not evicted on
-    /// its way.
-    pub(crate) fn ended_well(&self, state: &mut State, is_current: bool) -> u32 {
+    /// The issuer gave a token. Returns how many requests had failed before, in a row.
+    pub(crate) fn ended_well(&self, state: &mut State) -> u32 {
         state.flight = None;
         state.last_failure = None;
         self.failing.store(false, Ordering::Relaxed);
-        if is_current {
-            self.distrusts_tiers.store(false, Ordering::Relaxed);
-        }
         self.quiet_until(Duration::ZERO);
         std::mem::take(&mut state.failures)
     }
@@ -269,6 +265,11 @@ impl Entry {
 }
 
 impl State {
+    /// Somebody gets this token.
+    pub(crate) fn knows(&mut self, token: &IssuedToken) {
+        self.newest = self.newest.max(Some(token.minted.moment));
+    }
+
     /// Whether nothing was evicted since there were so many evictions.
     pub(crate) const fn is_current(&self, evictions: u64) -> bool {
         self.evictions == evictions

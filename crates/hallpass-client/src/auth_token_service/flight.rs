@@ -11,11 +11,12 @@ use super::backoff;
 use super::entry::{Entry, Outcome};
 use super::issued::IssuedToken;
 use super::lifetime::{Now, Phase};
-use super::minting::Mint;
+use super::minting::{Asked, Mint};
+use super::moment::Moment;
 use super::tiers::Tiers;
 use crate::error::TokenError;
 use crate::grant::response::NotGranted;
-use crate::internal_token_cache::StoredToken;
+use crate::internal_token_cache::SealedToken;
 
 pub(crate) mod metrics;
 
@@ -103,8 +104,7 @@ impl Flights {
                     Joined::Waiting(waiter)
                 });
             }
-            let tiers_may_help =
-                !entry.keeps() && !self.tiers.is_empty() && !entry.distrusts_tiers();
+            let tiers_may_help = !entry.keeps() && !self.tiers.is_empty();
             if let Some(error) = state.backing_off(now.monotonic)
                 && !tiers_may_help
             {
@@ -198,11 +198,7 @@ impl Flight {
             issuer: Contact::NotAsked,
         };
         let mut spare = None;
-        if matches!(self.reason, Reason::Rejected { .. }) || self.entry.distrusts_tiers() {
-            self.flights.tiers.evict(&self.entry.key).await;
-        } else if let Some(found) = self.find_in_tiers().await
-            && self.is_current()
-        {
+        if let Some(found) = self.find_in_tiers().await {
             if backing_off.is_some() || self.is_good_enough(&found) {
                 return unasked(Ok(found));
             }
@@ -218,7 +214,7 @@ impl Flight {
             },
             Err(failure) => FlightEnd {
                 outcome: spare
-                    .filter(|_| self.is_current())
+                    .filter(|spare| self.is_younger_than_evictions(spare.minted.moment))
                     .ok_or_else(|| failure.error.clone()),
                 issuer: Contact::Failed(failure),
             },
@@ -230,9 +226,19 @@ impl Flight {
         self.entry.evictions() == self.evictions
     }
 
-    /// The first token in a tier that is alive and ends later than the one the process has.
+    fn is_younger_than_evictions(&self, moment: Moment) -> bool {
+        self.entry.evicted_at().is_none_or(|at| moment > at)
+    }
+
+    /// The first token in a tier that is alive and ends later than the one the process has. After a rejection: one that is
+    /// younger than all that this process knew before.
     async fn find_in_tiers(&self) -> Option<IssuedToken> {
         let (mint, entry) = (&self.flights.mint, &self.entry);
+        let rejected = match self.reason {
+            Reason::Rejected { .. } => entry.newest(),
+            Reason::Miss | Reason::Age => None,
+        };
+        let seals = entry.source.seals();
         let is_better = |token: &IssuedToken| {
             let now = mint.now();
             let current = entry.current();
@@ -240,13 +246,17 @@ impl Flight {
             let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
             is_newer && token.phase(now) != Phase::Ended
         };
-        let accept = |stored: StoredToken| {
-            let is_evicted = entry.evicted_at().is_some_and(|at| stored.issued_at <= at);
-            let life = entry.source.cache_life();
-            let adopted = (!is_evicted).then(|| mint.adopted(stored, life));
-            adopted.flatten().filter(is_better)
+        let accept = |sealed: SealedToken| {
+            let stored = seals.open(&entry.key, &sealed)?;
+            if rejected.is_some_and(|rejected| stored.moment <= rejected) {
+                return None;
+            }
+            let adopted = mint.adopted(stored, entry.source.cache_life())?;
+            Some(adopted).filter(&is_better)
         };
-        self.flights.tiers.find(&entry.key, accept).await
+        let found = self.flights.tiers.find(&entry.key, accept).await?;
+        // Now, not when the tier responded: it may have been evicted meanwhile.
+        Some(found).filter(|found| self.is_younger_than_evictions(found.minted.moment))
     }
 
     /// A token that is due is taken where the process can keep it: its next use renews it in the
@@ -263,9 +273,13 @@ impl Flight {
         let Flights { mint, metrics, .. } = &*self.flights;
         let (key, source) = (&self.entry.key, &self.entry.source);
         metrics.renewal(self.reason.label());
-        let asked = mint.now();
+        let now = mint.now();
+        let asked = Asked {
+            now,
+            moment: Moment::from(now.wall).after(self.entry.evicted_at()),
+        };
         let granted = source.obtain(key).await;
-        let took = mint.now().monotonic.saturating_sub(asked.monotonic);
+        let took = mint.now().monotonic.saturating_sub(now.monotonic);
         let token =
             granted.and_then(|granted| Ok(mint.granted(granted, asked, source.cache_life())?));
         let error = token.as_ref().err().map(|failure| &failure.error);
@@ -277,17 +291,27 @@ impl Flight {
         });
         let token = token?;
         metrics.token_expires(key.audience(), token.expires_at());
-        self.put_into_tiers(&token).await;
+        self.put_into_tiers(&token, took).await;
         Ok(token)
     }
 
     /// A token of a credential that is no longer in use, or one that was asked for before an eviction, serves those who wait
     /// for it, and nobody after them. The tiers are asked to forget it where that came while it was on its way to them.
-    async fn put_into_tiers(&self, token: &IssuedToken) {
-        let (tiers, key) = (&self.flights.tiers, &self.entry.key);
+    async fn put_into_tiers(&self, token: &IssuedToken, age: Duration) {
+        let (tiers, key, source) = (&self.flights.tiers, &self.entry.key, &self.entry.source);
+        if tiers.is_empty() {
+            return;
+        }
+        let Some(sealed) = source.seals().seal(key, &token.stored()) else {
+            tracing::warn!(key = ?key, "the token cannot be sealed, so no tier gets it");
+            return;
+        };
+        let now = self.flights.mint.now();
+        let in_use = source.cache_life().expire().saturating_sub(age);
+        let keep_for = in_use.min(token.minted.lifetime.left(now));
         let is_wanted = || !self.entry.is_retired() && self.is_current();
         if is_wanted() {
-            tiers.put(key, &token.stored()).await;
+            tiers.put(key, &sealed, keep_for).await;
             if !is_wanted() {
                 tiers.evict(key).await;
             }
@@ -301,18 +325,19 @@ impl Flight {
         let mut state = entry.state();
         let is_current = state.is_current(self.evictions);
         // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
-        if let Ok(token) = &end.outcome
-            && is_current
-        {
-            entry.keep(token);
-            if matches!(self.reason, Reason::Rejected { .. }) {
+        if let Ok(token) = &end.outcome {
+            state.knows(token);
+            if is_current {
+                entry.keep(token);
+            }
+            if is_current && matches!(self.reason, Reason::Rejected { .. }) {
                 entry.was_forced(&mut state, token);
             }
         }
         match &end.issuer {
             Contact::NotAsked => entry.ended_unasked(&mut state),
             Contact::Responded => {
-                let failures = entry.ended_well(&mut state, is_current);
+                let failures = entry.ended_well(&mut state);
                 if failures > 0 {
                     tracing::info!(key = ?entry.key, failures, "tokens are issued again");
                 }

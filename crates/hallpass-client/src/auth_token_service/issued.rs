@@ -7,7 +7,8 @@ use hallpass_token::{AccessToken, UnixTime};
 use http::HeaderValue;
 
 use super::lifetime::{Lifetime, Now, Phase};
-use crate::internal_token_cache::StoredToken;
+use super::moment::Moment;
+use super::seals::StoredToken;
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +30,8 @@ pub struct IssuedToken {
 pub(crate) struct Minted {
     pub(crate) access_token: AccessToken,
     pub(crate) authorization: HeaderValue,
+    /// Where it stands among tokens and evictions.
+    pub(crate) moment: Moment,
     pub(crate) issued_at: UnixTime,
     pub(crate) expires_at: UnixTime,
     pub(crate) generation: u64,
@@ -71,6 +74,7 @@ impl IssuedToken {
     pub(crate) fn stored(&self) -> StoredToken {
         StoredToken {
             access_token: self.minted.access_token.clone(),
+            moment: self.minted.moment,
             issued_at: self.minted.issued_at,
             expires_at: self.minted.expires_at,
         }

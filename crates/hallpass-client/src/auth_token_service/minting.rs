@@ -11,10 +11,11 @@ use hallpass_upstream::random_fraction;
 
 use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
 use super::lifetime::{Age, Lifetime, Now, Phase};
+use super::moment::Moment;
+use super::seals::StoredToken;
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
 use crate::grant::unverified_end::unverified_end;
-use crate::internal_token_cache::StoredToken;
 
 /// Makes the tokens of one service, and numbers them.
 #[derive(Debug)]
@@ -24,6 +25,14 @@ pub(crate) struct Mint {
     /// still in use, or whether another call has renewed it since and this one needs no request of its own. Numbers
     /// only have to be different and to grow, and one atomic does that in any memory order.
     generations: AtomicU64,
+}
+
+/// When a token was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) now: Now,
+    /// Later than each eviction that came before.
+    pub(crate) moment: Moment,
 }
 
 impl Mint {
@@ -54,10 +63,10 @@ impl Mint {
     pub(crate) fn granted(
         &self,
         granted: Granted,
-        asked: Now,
+        asked: Asked,
         cache: CacheLife,
     ) -> Result<IssuedToken, TokenError> {
-        let issued_at = UnixTime::from(asked.wall);
+        let issued_at = UnixTime::from(asked.now.wall);
         let life = granted.expires_in.unwrap_or_else(|| {
             let end = unverified_end(&granted.access_token);
             let says = end.map(|end| end.duration_since(issued_at).min(MAX_EXPIRES_IN));
@@ -65,11 +74,12 @@ impl Mint {
         });
         let stored = StoredToken {
             access_token: granted.access_token,
+            moment: asked.moment,
             issued_at,
             expires_at: issued_at.saturating_add(life),
         };
         let age = Age {
-            now: asked,
+            now: asked.now,
             age: Duration::ZERO,
             life,
         };
@@ -128,6 +138,7 @@ impl Mint {
         let minted = Minted {
             authorization,
             access_token: stored.access_token,
+            moment: stored.moment,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
             generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::credential::cache_life::CacheLife;
 use futures_core::future::BoxFuture;
 use hallpass_config::Secret;
 #[cfg(test)]
 use hallpass_token::AccessToken;
 
+use super::moment::Moment;
+use super::seals::Seals;
 use crate::credential::Credential;
+use crate::credential::cache_life::CacheLife;
 use crate::credential::secret_source::SecretSource;
 use crate::grant::TokenClient;
 use crate::grant::response::{Granted, NotGranted};
@@ -23,6 +25,9 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
     /// How long a token is used at most, and when it is renewed.
     fn cache_life(&self) -> CacheLife;
 
+    /// How tokens are sealed for the tiers.
+    fn seals(&self) -> Seals;
+
     /// Makes one request. It ends within a limit of its own: those who wait for it have no other.
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>>;
 }
@@ -33,9 +38,9 @@ pub(crate) struct ClientCredentials {
     pub(crate) credential: Credential,
     secrets: Arc<SecretSource>,
     client: Arc<TokenClient>,
-    /// It came while the service ran, so the tiers may hold tokens of the credential whose place it took: a new secret
-    /// has the same key.
-    pub(crate) distrusts_tiers: bool,
+    /// It came while the service ran, in the place of another credential or of none, so the tiers may hold tokens that were asked for
+    /// otherwise: those up to this moment are not taken. `None` where another secret tells them apart.
+    pub(crate) trusts_tiers_from: Option<Moment>,
 }
 
 impl ClientCredentials {
@@ -48,7 +53,7 @@ impl ClientCredentials {
             credential,
             secrets: Arc::new(SecretSource::new(secret, file)),
             client,
-            distrusts_tiers: false,
+            trusts_tiers_from: None,
         }
     }
 
@@ -96,9 +101,13 @@ impl ClientCredentials {
         Ok(granted)
     }
 
-    pub(crate) const fn distrusting_tiers(mut self) -> Self {
-        self.distrusts_tiers = true;
+    pub(crate) const fn trusting_tiers_from(mut self, moment: Moment) -> Self {
+        self.trusts_tiers_from = Some(moment);
         self
+    }
+
+    pub(crate) fn has_secret_of(&self, other: &Self) -> bool {
+        self.secrets.seals_like(&other.secrets)
     }
 
     /// The same credential, whose tokens are used for another time.
@@ -107,7 +116,7 @@ impl ClientCredentials {
             credential: self.credential.clone().with_cache_life(life),
             secrets: Arc::clone(&self.secrets),
             client: Arc::clone(&self.client),
-            distrusts_tiers: self.distrusts_tiers,
+            trusts_tiers_from: self.trusts_tiers_from,
         }
     }
 }
@@ -119,6 +128,11 @@ impl Obtain for ClientCredentials {
 
     fn cache_life(&self) -> CacheLife {
         self.credential.life
+    }
+
+    fn seals(&self) -> Seals {
+        let (newest, older) = self.secrets.for_sealing();
+        Seals::new(newest, older)
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
@@ -142,6 +156,10 @@ impl Obtain for Scripted {
 
     fn cache_life(&self) -> CacheLife {
         CacheLife::DEFAULT
+    }
+
+    fn seals(&self) -> Seals {
+        Seals::new(Secret::from("scripted"), Vec::new())
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hallpass_token::Audience;
 
+use super::moment::Moment;
 use super::obtain::ClientCredentials;
 use crate::credential::Credential;
 use crate::error::TokenSettingsError;
@@ -94,12 +95,12 @@ impl Snapshot {
         })
     }
 
-    /// The one that takes the place of this one. A credential that is still the same stays the same value, and with it
-    /// its tokens.
+    /// The one that takes the place of this one, `now`. A credential that is still the same stays the same value, and with
+    /// it its tokens.
     ///
     /// # Errors
     /// When a token endpoint cannot be found: this service has no discovery.
-    pub(crate) fn next(&self, plan: SnapshotPlan) -> Result<Self, TokenSettingsError> {
+    pub(crate) fn next(&self, plan: SnapshotPlan, now: Moment) -> Result<Self, TokenSettingsError> {
         for credential in plan.credentials() {
             self.client.check_endpoint(&credential.endpoint)?;
         }
@@ -108,11 +109,16 @@ impl Snapshot {
             let known = &before;
             let mut before = known.iter();
             let Some(same) = before.find(|known| known.credential.asks_like(&credential)) else {
-                let new = ClientCredentials::new(credential, client).distrusting_tiers();
+                let new = ClientCredentials::new(credential, client);
                 let same_client = known.iter().find(|known| known.is_client_of(&new));
-                return Arc::new(match same_client {
-                    Some(before) => new.following(before),
-                    None => new,
+                let Some(before) = same_client else {
+                    return Arc::new(new.trusting_tiers_from(now));
+                };
+                let new = new.following(before);
+                return Arc::new(if new.has_secret_of(before) {
+                    new.trusting_tiers_from(now)
+                } else {
+                    new
                 });
             };
             if same.credential.life == credential.life {

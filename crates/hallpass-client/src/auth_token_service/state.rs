@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
-use hallpass_token::{Audience, Scope, UnixTime};
+use hallpass_token::{Audience, Scope};
 
 use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
 use super::flight::{Flights, Joined, Reason, Waiter};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::lifetime::Phase;
+use super::moment::Moment;
 use super::obtain::ClientCredentials;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use crate::error::{ResponseFault, TokenError, TokenSettingsError};
@@ -86,7 +87,7 @@ impl TokenServiceState {
     pub(crate) fn apply(&self, plan: SnapshotPlan) -> Result<(), TokenSettingsError> {
         let mut entries = self.entries.lock();
         let before = self.snapshot.load_full();
-        let next = Arc::new(before.next(plan)?);
+        let next = Arc::new(before.next(plan, self.now())?);
         self.snapshot.store(Arc::clone(&next));
         entries.replace(next.max_entries, |entry| {
             let audience = entry.key.audience();
@@ -103,7 +104,6 @@ impl TokenServiceState {
 
     fn successor(&self, entry: &Entry, source: &Arc<ClientCredentials>, keeps: bool) -> Arc<Entry> {
         let next = new_entry(&entry.key, source, keeps);
-        let next = next.distrusting_tiers(source.distrusts_tiers || entry.distrusts_tiers());
         next.learns_from(entry);
         if let Some(token) = entry.current() {
             let life = source.credential.life;
@@ -204,15 +204,19 @@ impl TokenServiceState {
 
     /// Under the lock that a change of settings holds too: so the token cannot move to the next entry meanwhile.
     fn forget(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
-        let now = UnixTime::from(self.clock().now());
+        let now = self.now();
         let mut entries = self.entries.lock();
         let entry = self.entry_among(&mut entries, audience, scope);
         match &entry {
-            Some(entry) => entry.evict(now),
+            Some(entry) => _ = entry.evict(now),
             // Switched off: under which key is not known, and the tiers may have it.
             None => entries.evicted_unknown(now),
         }
         entry
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from(self.clock().now())
     }
 
     fn is_alive(&self, token: &IssuedToken) -> bool {
@@ -239,7 +243,9 @@ impl fmt::Debug for TokenServiceState {
 }
 
 fn new_entry(key: &TokenKey, source: &Arc<ClientCredentials>, keeps: bool) -> Entry {
-    let distrusts_tiers = source.distrusts_tiers;
+    let from = source.trusts_tiers_from;
     let source = Arc::clone(source);
-    Entry::new(key.clone(), source, keeps).distrusting_tiers(distrusts_tiers)
+    let entry = Entry::new(key.clone(), source, keeps);
+    entry.takes_nothing_until(from);
+    entry
 }

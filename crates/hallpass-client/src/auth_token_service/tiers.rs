@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::internal_token_cache::memory::MEMORY_TIER;
-use crate::internal_token_cache::{CacheError, InternalTokenCache, StoredToken, TokenKey};
+use crate::internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
 
 /// Longest wait for one call to a tier: a cache that is slower than this costs more than it saves.
 const TIER_WAIT: Duration = Duration::from_millis(30);
@@ -47,7 +47,7 @@ impl Tiers {
     pub(crate) async fn find<T>(
         &self,
         key: &TokenKey,
-        mut accept: impl FnMut(StoredToken) -> Option<T> + Send,
+        mut accept: impl FnMut(SealedToken) -> Option<T> + Send,
     ) -> Option<T> {
         for tier in &self.tiers {
             tier.counters.requests.inc();
@@ -60,10 +60,10 @@ impl Tiers {
         None
     }
 
-    pub(crate) async fn put(&self, key: &TokenKey, token: &StoredToken) {
+    pub(crate) async fn put(&self, key: &TokenKey, token: &SealedToken, keep_for: Duration) {
         for tier in &self.tiers {
-            self.within_limit(tier, tier.cache.put_token(key, token))
-                .await;
+            let put = tier.cache.put_token(key, token, keep_for);
+            self.within_limit(tier, put).await;
         }
     }
 

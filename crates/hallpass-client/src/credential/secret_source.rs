@@ -22,6 +22,10 @@ struct Known {
     newest: Secret,
     /// What the issuer accepted last.
     accepted: Option<Secret>,
+    /// What it had accepted before that one: what was sealed with it is still read.
+    accepted_before: Option<Secret>,
+    /// Whether `accepted` is what it accepted of the settings before: it may be sent, but what was sealed with it is not read.
+    is_inherited: bool,
     /// Whether the issuer has refused `newest`.
     is_refused: bool,
 }
@@ -34,6 +38,8 @@ impl SecretSource {
             known: Mutex::new(Known {
                 newest: secret,
                 accepted: None,
+                accepted_before: None,
+                is_inherited: false,
                 is_refused: false,
             }),
         }
@@ -42,17 +48,40 @@ impl SecretSource {
     /// The same file, read again by whoever reads the settings: what the issuer accepted of `before` may still be needed.
     pub(crate) fn following(self, before: &Self) -> Self {
         if self.file.is_some() && self.file == before.file {
-            self.known().accepted = before.known().accepted.clone();
+            let accepted = before.known().accepted.clone();
+            let mut known = self.known();
+            known.accepted = accepted;
+            known.is_inherited = true;
+            drop(known);
         }
         self
+    }
+
+    /// The secret that is in use, and those whose seals are read as well.
+    pub(crate) fn for_sealing(&self) -> (Secret, Vec<Secret>) {
+        let known = self.known();
+        let in_use = known.in_use();
+        let accepted = known.accepted.as_ref().filter(|_| !known.is_inherited);
+        let others = [
+            Some(&known.newest),
+            accepted,
+            known.accepted_before.as_ref(),
+        ];
+        let others = others.into_iter().flatten();
+        let others = others.filter(|other| !is_same(other, in_use));
+        (in_use.clone(), others.cloned().collect())
+    }
+
+    /// Whether both seal with the same secret now.
+    pub(crate) fn seals_like(&self, other: &Self) -> bool {
+        let other = other.known().in_use().clone();
+        is_same(self.known().in_use(), &other)
     }
 
     /// The secret to send now.
     pub(crate) async fn current(&self) -> Secret {
         self.read_again().await;
-        let known = self.known();
-        let accepted = known.accepted.as_ref().filter(|_| known.is_refused);
-        accepted.unwrap_or(&known.newest).clone()
+        self.known().in_use().clone()
     }
 
     /// The issuer has accepted `sent`.
@@ -62,7 +91,15 @@ impl SecretSource {
             if is_same(sent, &known.newest) {
                 known.is_refused = false;
             }
-            known.accepted = Some(sent.clone());
+            if known
+                .accepted
+                .as_ref()
+                .is_none_or(|last| !is_same(last, sent))
+            {
+                let last = known.accepted.replace(sent.clone());
+                known.accepted_before = last.filter(|_| !known.is_inherited);
+            }
+            known.is_inherited = false;
         }
     }
 
@@ -103,6 +140,13 @@ impl SecretSource {
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn in_use(&self) -> &Secret {
+        let accepted = self.accepted.as_ref().filter(|_| self.is_refused);
+        accepted.unwrap_or(&self.newest)
     }
 }
 

@@ -2,34 +2,62 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use futures_core::Stream;
 use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{CacheError, InternalTokenCache, StoredToken, TokenKey};
+use super::eviction_notice::{EvictionNotice, TierEvent};
+use super::lease::{Lease, LeaseId};
+use super::{CacheError, InternalTokenCache, SealedToken, TokenKey};
 
 /// The tier's label in metrics, for tokens that a service keeps in memory itself too.
 pub(crate) const MEMORY_TIER: &str = "memory";
 
+/// Leases at a time; beyond it everybody asks. One is held only while a token is being requested.
+const MAX_LEASES: usize = 10_000;
+/// Notices that a service may leave unread; at the next one its stream ends, and it knows that it has missed some.
+const MAX_UNREAD: usize = 1_024;
+
 /// Tokens in memory, at most a stated number; the least recently used one makes room.
 ///
 /// A service needs none for itself: it keeps the tokens it uses. This is the tier for several
-/// [`AuthTokenService`](crate::AuthTokenService)s of one process, which then make one request together.
+/// [`AuthTokenService`](crate::AuthTokenService)s of one process, which then make one request together and hear of each
+/// other's evictions. What it keeps is sealed, as in every tier: the services must have the same client secret.
 pub struct MemoryTokenCache {
     max_entries: usize,
-    entries: Mutex<Entries>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Entries {
+struct State {
     by_key: HashMap<TokenKey, Entry>,
     uses: u64,
+    leases: HashMap<TokenKey, Leased>,
+    listeners: Vec<mpsc::Sender<TierEvent>>,
 }
 
 struct Entry {
-    token: StoredToken,
+    token: SealedToken,
+    ends: Deadline,
     last_use: u64,
 }
+
+#[derive(Clone, Copy)]
+struct Leased {
+    id: LeaseId,
+    ends: Deadline,
+}
+
+/// `None`: later than any clock will show.
+#[derive(Clone, Copy)]
+struct Deadline(Option<Instant>);
 
 impl MemoryTokenCache {
     /// Keeps at most `max_entries` tokens; zero keeps none.
@@ -37,14 +65,16 @@ impl MemoryTokenCache {
     pub fn new(max_entries: usize) -> Self {
         Self {
             max_entries,
-            entries: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
     /// How many tokens are kept now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries().by_key.len()
+        let state = self.state();
+        let kept = state.by_key.values();
+        kept.filter(|entry| !entry.ends.has_passed()).count()
     }
 
     /// Whether none is kept.
@@ -53,40 +83,121 @@ impl MemoryTokenCache {
         self.len() == 0
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For a few instructions, never across an await.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, key: &TokenKey) -> Option<StoredToken> {
-        let mut entries = self.entries();
-        entries.uses += 1;
-        let now = entries.uses;
-        let entry = entries.by_key.get_mut(key)?;
+    fn get(&self, key: &TokenKey) -> Option<SealedToken> {
+        let mut state = self.state();
+        state.uses += 1;
+        let now = state.uses;
+        let entry = state.by_key.get_mut(key)?;
         entry.last_use = now;
-        Some(entry.token.clone())
+        (!entry.ends.has_passed()).then(|| entry.token.clone())
     }
 
-    fn put(&self, key: &TokenKey, token: StoredToken) {
+    fn put(&self, key: &TokenKey, token: SealedToken, keep_for: Duration) {
         if self.max_entries == 0 {
             return;
         }
-        let mut entries = self.entries();
-        if entries.by_key.len() >= self.max_entries && !entries.by_key.contains_key(key) {
-            // A scan, because it runs only where a token has just been fetched over the network.
-            let oldest = entries
-                .by_key
-                .iter()
-                .min_by_key(|(_, entry)| entry.last_use);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                entries.by_key.remove(&oldest);
+        let mut state = self.state();
+        if state.by_key.len() >= self.max_entries && !state.by_key.contains_key(key) {
+            state.make_room(self.max_entries);
+        }
+        state.uses += 1;
+        let entry = Entry {
+            token,
+            ends: Deadline::after(keep_for),
+            last_use: state.uses,
+        };
+        state.by_key.insert(key.clone(), entry);
+    }
+
+    fn lease_for(&self, key: &TokenKey, keep_for: Duration) -> Lease {
+        // Where nothing is kept, no token would ever come for those who wait.
+        if self.max_entries == 0 {
+            return Lease::Unknown;
+        }
+        let leases = &mut self.state().leases;
+        if let Some(held) = leases.get(key)
+            && !held.ends.has_passed()
+        {
+            return Lease::Elsewhere;
+        }
+        if leases.len() >= MAX_LEASES {
+            leases.retain(|_, held| !held.ends.has_passed());
+            if leases.len() >= MAX_LEASES {
+                return Lease::Unknown;
             }
         }
-        entries.uses += 1;
-        let last_use = entries.uses;
-        entries
-            .by_key
-            .insert(key.clone(), Entry { token, last_use });
+        let id = LeaseId::random();
+        let ends = Deadline::after(keep_for);
+        leases.insert(key.clone(), Leased { id, ends });
+        Lease::Held(id)
     }
+
+    fn extend_lease(&self, key: &TokenKey, lease: &LeaseId, keep_for: Duration) {
+        let mut state = self.state();
+        let held = state.leases.get_mut(key);
+        let held = held.filter(|held| held.id == *lease && !held.ends.has_passed());
+        if let Some(held) = held {
+            held.ends = Deadline::after(keep_for);
+        }
+    }
+
+    fn end_lease(&self, key: &TokenKey, lease: &LeaseId) {
+        let leases = &mut self.state().leases;
+        if leases.get(key).is_some_and(|held| held.id == *lease) {
+            leases.remove(key);
+        }
+    }
+
+    fn tell(&self, notice: &EvictionNotice) {
+        let event = TierEvent::Evicted(notice.clone());
+        // Who is gone or does not read is dropped, and its stream ends with that.
+        let tell = |listener: &mpsc::Sender<_>| listener.try_send(event.clone()).is_ok();
+        self.state().listeners.retain(tell);
+    }
+}
+
+impl State {
+    /// A scan, because it runs only where a token has just been fetched over the network.
+    fn make_room(&mut self, limit: usize) {
+        self.by_key.retain(|_, entry| !entry.ends.has_passed());
+        if self.by_key.len() < limit {
+            return;
+        }
+        let oldest = self.by_key.iter().min_by_key(|(_, entry)| entry.last_use);
+        if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+            self.by_key.remove(&oldest);
+        }
+    }
+}
+
+impl Deadline {
+    fn after(time: Duration) -> Self {
+        Self(Instant::now().checked_add(time))
+    }
+
+    fn has_passed(self) -> bool {
+        self.0.is_some_and(|ends| Instant::now() >= ends)
+    }
+}
+
+/// Notices as they come.
+struct Notices(mpsc::Receiver<TierEvent>);
+
+impl Stream for Notices {
+    type Item = TierEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TierEvent>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+fn done<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, CacheError>> {
+    Box::pin(std::future::ready(Ok(value)))
 }
 
 impl InternalTokenCache for MemoryTokenCache {
@@ -97,22 +208,61 @@ impl InternalTokenCache for MemoryTokenCache {
     fn get_token<'a>(
         &'a self,
         key: &'a TokenKey,
-    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>> {
-        Box::pin(std::future::ready(Ok(self.get(key))))
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
+        done(self.get(key))
     }
 
     fn put_token<'a>(
         &'a self,
         key: &'a TokenKey,
-        token: &'a StoredToken,
+        token: &'a SealedToken,
+        keep_for: Duration,
     ) -> BoxFuture<'a, Result<(), CacheError>> {
-        self.put(key, token.clone());
-        Box::pin(std::future::ready(Ok(())))
+        self.put(key, token.clone(), keep_for);
+        done(())
     }
 
     fn evict<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>> {
-        self.entries().by_key.remove(key);
-        Box::pin(std::future::ready(Ok(())))
+        self.state().by_key.remove(key);
+        done(())
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<Lease, CacheError>> {
+        done(self.lease_for(key, keep_for))
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.extend_lease(key, lease, keep_for);
+        done(())
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.end_lease(key, lease);
+        done(())
+    }
+
+    fn announce<'a>(&'a self, notice: &'a EvictionNotice) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.tell(notice);
+        done(())
+    }
+
+    fn events(&self) -> Option<BoxStream<'static, TierEvent>> {
+        let (listener, notices) = mpsc::channel(MAX_UNREAD);
+        self.state().listeners.push(listener);
+        Some(Box::pin(Notices(notices)))
     }
 }
 
@@ -127,9 +277,10 @@ impl fmt::Debug for MemoryTokenCache {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_token::{AccessToken, UnixTime};
-
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+    const LEASE: Duration = Duration::from_secs(1);
 
     fn key(audience: &str) -> TokenKey {
         TokenKey::new(
@@ -140,46 +291,106 @@ mod tests {
         )
     }
 
-    fn token(text: &str) -> StoredToken {
-        StoredToken {
-            access_token: AccessToken::new(text),
-            issued_at: UnixTime::from_secs(1),
-            expires_at: UnixTime::from_secs(2),
-        }
+    fn token(text: &str) -> SealedToken {
+        SealedToken::from(text.to_owned())
+    }
+
+    async fn put(cache: &MemoryTokenCache, audience: &str) {
+        let token = token(audience);
+        let key = key(audience);
+        cache.put_token(&key, &token, LONG).await.unwrap();
+    }
+
+    async fn lease(cache: &MemoryTokenCache) -> Lease {
+        cache.lease(&key("a"), LEASE).await.unwrap()
     }
 
     #[tokio::test]
     async fn what_was_put_is_found_until_it_is_evicted() {
         let cache = MemoryTokenCache::new(2);
-        cache.put_token(&key("a"), &token("t")).await.unwrap();
-        assert_eq!(cache.get_token(&key("a")).await, Ok(Some(token("t"))));
+        put(&cache, "a").await;
+        assert_eq!(cache.get_token(&key("a")).await, Ok(Some(token("a"))));
         cache.evict(&key("a")).await.unwrap();
         assert_eq!(cache.get_token(&key("a")).await, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_put_is_kept_for_no_longer_than_was_said() {
+        let cache = MemoryTokenCache::new(2);
+        put(&cache, "a").await;
+        tokio::time::advance(LONG - Duration::from_millis(1)).await;
+        assert!(cache.get_token(&key("a")).await.unwrap().is_some());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(cache.get_token(&key("a")).await, Ok(None));
+        assert!(cache.is_empty());
+        let (key, token) = (key("a"), token("a"));
+        cache.put_token(&key, &token, Duration::MAX).await.unwrap();
+        assert_eq!(cache.len(), 1);
     }
 
     #[tokio::test]
     async fn the_least_recently_used_token_makes_room() {
         let cache = MemoryTokenCache::new(2);
-        for audience in ["a", "b"] {
-            cache
-                .put_token(&key(audience), &token(audience))
-                .await
-                .unwrap();
-        }
+        put(&cache, "a").await;
+        put(&cache, "b").await;
         cache.get_token(&key("a")).await.unwrap();
-        cache.put_token(&key("c"), &token("c")).await.unwrap();
+        put(&cache, "c").await;
         assert_eq!(cache.len(), 2);
         assert_eq!(cache.get_token(&key("b")).await, Ok(None));
         assert!(cache.get_token(&key("a")).await.unwrap().is_some());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn one_holds_a_lease_until_it_gives_it_back_or_the_time_is_over() {
+        let cache = MemoryTokenCache::new(2);
+        let Lease::Held(first) = lease(&cache).await else {
+            panic!("nobody has it")
+        };
+        assert_eq!(lease(&cache).await, Lease::Elsewhere);
+        cache.release(&key("a"), &LeaseId::random()).await.unwrap();
+        assert_eq!(lease(&cache).await, Lease::Elsewhere, "another's release");
+        cache.release(&key("a"), &first).await.unwrap();
+        assert!(matches!(lease(&cache).await, Lease::Held(_)));
+        tokio::time::advance(LEASE).await;
+        assert!(matches!(lease(&cache).await, Lease::Held(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_extended_by_its_holder_alone_and_only_while_it_is_held() {
+        let cache = MemoryTokenCache::new(2);
+        let Lease::Held(first) = lease(&cache).await else {
+            panic!("nobody has it")
+        };
+        tokio::time::advance(LEASE / 2).await;
+        cache.extend(&key("a"), &first, LEASE).await.unwrap();
+        tokio::time::advance(LEASE / 2).await;
+        assert_eq!(lease(&cache).await, Lease::Elsewhere);
+        let other = LeaseId::random();
+        cache.extend(&key("a"), &other, LONG).await.unwrap();
+        tokio::time::advance(LEASE / 2).await;
+        cache.extend(&key("a"), &first, LONG).await.unwrap();
+        assert!(matches!(lease(&cache).await, Lease::Held(_)));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_notices_learns_that_it_missed_some_and_holds_nobody_up() {
+        use futures_util::StreamExt as _;
+
+        let cache = MemoryTokenCache::new(2);
+        let (mut reads, sleeps) = (cache.events().unwrap(), cache.events().unwrap());
+        let notice = EvictionNotice::parse(&[1, 0, 0, 0, 0, b's']).unwrap();
+        for _ in 0..MAX_UNREAD + 1 {
+            cache.announce(&notice).await.unwrap();
+            assert_eq!(reads.next().await, Some(TierEvent::Evicted(notice.clone())));
+        }
+        assert_eq!(sleeps.count().await, MAX_UNREAD, "and then it ends");
+    }
+
     #[tokio::test]
     async fn debug_shows_no_token() {
         let cache = MemoryTokenCache::new(1);
-        cache
-            .put_token(&key("a"), &token("eyJ-secret"))
-            .await
-            .unwrap();
-        assert!(!format!("{cache:?} {:?}", cache.get(&key("a"))).contains("secret"));
+        put(&cache, "eyJ-secret").await;
+        let found = cache.get(&key("eyJ-secret"));
+        assert!(found.is_some() && !format!("{cache:?} {found:?}").contains("secret"));
     }
 }

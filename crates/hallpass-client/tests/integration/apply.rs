@@ -247,8 +247,12 @@ async fn a_shared_tier_does_not_bring_back_tokens_of_a_secret_that_was_replaced(
     assert_ne!(new, old);
     assert_eq!(new.source(), TokenSource::Issuer);
 
-    let other_process = handle(&issuer.client().shared_cache(tier).build());
+    // Sealed with the new secret: another process has to know it too, and then trusts what it finds.
+    let other_process = issuer.client().shared_cache(tier).build();
+    other_process.apply(&settings(own("second"), [])).unwrap();
+    let other_process = handle(&other_process);
     assert_eq!(other_process.token().await.unwrap(), new);
+    assert_eq!(issuer.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hallpass_client::{
-    CacheError, InternalTokenCache, MemoryTokenCache, StoredToken, TokenKey, TokenSource,
+    CacheError, CacheLife, InternalTokenCache, MemoryTokenCache, SealedToken, TokenKey, TokenSource,
 };
-use hallpass_token::{AccessToken, UnixTime};
+use hallpass_config::Secret;
 use tokio::time::{Instant, sleep};
 
-use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle, sealed};
 
 /// What one call to a tier may take.
 const TIER_WAIT: Duration = Duration::from_millis(30);
@@ -92,11 +92,14 @@ async fn without_memory_every_call_asks_the_shared_tier_and_the_issuer_only_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_memory_and_without_issuer_the_shared_token_serves_until_it_ends() {
+async fn without_memory_and_without_issuer_the_shared_token_serves_until_the_tier_may_keep_it_no_longer()
+ {
     let issuer = ScriptedIssuer::new(LIFE);
+    let kept = Duration::from_secs(580);
+    let life = CacheLife::new(kept, Duration::from_secs(60)).unwrap();
     let tokens = handle(
         &issuer
-            .client()
+            .client_with(credential().with_cache_life(life))
             .without_memory_cache()
             .shared_cache(shared())
             .build(),
@@ -109,7 +112,7 @@ async fn without_memory_and_without_issuer_the_shared_token_serves_until_it_ends
         sleep(Duration::from_millis(500)).await;
     }
     assert!(
-        start.elapsed() > LIFE - Duration::from_secs(3),
+        (kept - Duration::from_secs(3)..=kept + Duration::from_secs(1)).contains(&start.elapsed()),
         "{:?}",
         start.elapsed()
     );
@@ -126,12 +129,8 @@ async fn a_worse_token_in_a_tier_does_not_replace_the_one_in_memory_when_renewal
     let tier = shared();
     let tokens = handle(&issuer.client().shared_cache(tier.clone()).build());
     let good = tokens.token().await.unwrap();
-    let worse = StoredToken {
-        access_token: AccessToken::new("worse"),
-        issued_at: UnixTime::from_secs(EPOCH - 30),
-        expires_at: UnixTime::from_secs(EPOCH + 570),
-    };
-    tier.put_token(&key(), &worse).await.unwrap();
+    let worse = sealed(&key(), "worse", EPOCH - 30, EPOCH + 570);
+    tier.put_token(&key(), &worse, LIFE).await.unwrap();
     issuer.set(Mode::Down);
     for _ in 0..4 {
         sleep(Duration::from_secs(140)).await;
@@ -144,9 +143,11 @@ async fn a_worse_token_in_a_tier_does_not_replace_the_one_in_memory_when_renewal
 async fn an_overdue_token_in_a_shared_tier_is_taken_only_while_the_issuer_fails() {
     let issuer = ScriptedIssuer::new(LIFE);
     let tier = shared();
-    let process = || handle(&issuer.client().shared_cache(tier.clone()).build());
+    let life = CacheLife::new(LIFE, Duration::from_secs(60)).unwrap();
+    let client = || issuer.client_with(credential().with_cache_life(life));
+    let process = || handle(&client().shared_cache(tier.clone()).build());
     let old = process().token().await.unwrap();
-    sleep(Duration::from_secs(560)).await;
+    sleep(Duration::from_secs(575)).await;
     issuer.set(Mode::Down);
     assert_eq!(process().token().await.unwrap(), old);
     issuer.set(Mode::Issue);
@@ -172,6 +173,111 @@ async fn a_rejected_token_is_not_taken_from_a_tier_again() {
     assert_ne!(tokens.renew_rejected(old.generation()).await.unwrap(), old);
 }
 
+/// What a tier was given, and for how long it was to keep it.
+#[derive(Debug, Default)]
+struct Records(std::sync::Mutex<Vec<(SealedToken, Duration)>>);
+
+impl InternalTokenCache for Records {
+    fn name(&self) -> &'static str {
+        "records"
+    }
+
+    fn get_token<'a>(
+        &'a self,
+        _: &'a TokenKey,
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
+        let last = self
+            .0
+            .lock()
+            .unwrap()
+            .last()
+            .map(|(token, _)| token.clone());
+        Box::pin(std::future::ready(Ok(last)))
+    }
+
+    fn put_token<'a>(
+        &'a self,
+        _: &'a TokenKey,
+        token: &'a SealedToken,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.0.lock().unwrap().push((token.clone(), keep_for));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn evict<'a>(&'a self, _: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>> {
+        self.0.lock().unwrap().clear();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tier_never_sees_a_token_and_keeps_it_neither_past_its_end_nor_for_longer_than_it_is_used()
+ {
+    for (life, expire) in [(600, 540), (600, 7_200), (60, 540)] {
+        let issuer = ScriptedIssuer::new(Duration::from_secs(life));
+        let tier = Arc::new(Records::default());
+        let cache_life =
+            CacheLife::new(Duration::from_secs(expire), Duration::from_secs(10)).unwrap();
+        let client = issuer.client_with(credential().with_cache_life(cache_life));
+        let tokens = handle(&client.shared_cache(tier.clone()).build());
+        let token = tokens.token().await.unwrap();
+        let (sealed, keep_for) = tier.0.lock().unwrap().pop().unwrap();
+        assert!(!sealed.as_str().contains(token.access_token().expose()));
+        let most = Duration::from_secs(life.min(expire));
+        assert!(
+            keep_for <= most && keep_for > most - Duration::from_secs(2),
+            "{keep_for:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_another_client_secret_gets_nothing_out_of_a_tier() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = shared();
+    let process = |secret| {
+        let endpoint = "https://service-auth.example/oauth2/token".parse().unwrap();
+        let client = "internal-service-client".parse().unwrap();
+        let credential = hallpass_client::Credential::new(client, Secret::from(secret), endpoint);
+        let credential = credential.with_scope("internal-service".parse().unwrap());
+        handle(
+            &issuer
+                .client_with(credential)
+                .shared_cache(tier.clone())
+                .build(),
+        )
+    };
+    let first = process("one").token().await.unwrap();
+    assert_eq!(process("one").token().await.unwrap(), first);
+    let other = process("two").token().await.unwrap();
+    assert_eq!(
+        (other.source(), issuer.requests()),
+        (TokenSource::Issuer, 2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejected_token_is_replaced_by_the_one_that_another_process_has_got_since() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = shared();
+    let process = || handle(&issuer.client().shared_cache(tier.clone()).build());
+    let (one, other) = (process(), process());
+    let old = one.token().await.unwrap();
+    let same = other.token().await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    let new = one.renew_rejected(old.generation()).await.unwrap();
+    assert_eq!(other.renew_rejected(same.generation()).await.unwrap(), new);
+    assert_eq!(issuer.requests(), 2);
+    let adopted = other.try_current().unwrap();
+    let forced = other.renew_rejected(adopted.generation()).await.unwrap();
+    assert_ne!(
+        forced, new,
+        "rejected too: nobody has a newer one, and it is asked for at once"
+    );
+    assert_eq!(issuer.requests(), 3);
+}
+
 /// A tier that takes its time to forget.
 #[derive(Debug)]
 struct SlowToForget(MemoryTokenCache);
@@ -184,16 +290,17 @@ impl InternalTokenCache for SlowToForget {
     fn get_token<'a>(
         &'a self,
         key: &'a TokenKey,
-    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>> {
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
         self.0.get_token(key)
     }
 
     fn put_token<'a>(
         &'a self,
         key: &'a TokenKey,
-        token: &'a StoredToken,
+        token: &'a SealedToken,
+        keep_for: Duration,
     ) -> BoxFuture<'a, Result<(), CacheError>> {
-        self.0.put_token(key, token)
+        self.0.put_token(key, token, keep_for)
     }
 
     fn evict<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>> {
@@ -221,13 +328,16 @@ async fn a_call_during_an_eviction_does_not_bring_the_evicted_token_back() {
 
 #[tokio::test(start_paused = true)]
 async fn entries_that_have_ended_or_are_damaged_are_passed_over() {
-    let token = |issued_at, expires_at| StoredToken {
-        access_token: AccessToken::new("from-the-tier"),
-        issued_at: UnixTime::from_secs(issued_at),
-        expires_at: UnixTime::from_secs(expires_at),
-    };
-    let mut no_header = token(EPOCH, EPOCH + 600);
-    no_header.access_token = AccessToken::new("a\r\nx-injected: 1");
+    let token = |issued_at, expires_at| sealed(&key(), "from-the-tier", issued_at, expires_at);
+    let good = token(EPOCH - 10, EPOCH + 590);
+    let mut altered = good.as_str().to_owned();
+    altered.replace_range(40..41, if &altered[40..41] == "A" { "B" } else { "A" });
+    let of_another_key = TokenKey::new(
+        "i",
+        key().client().clone(),
+        key().audience().clone(),
+        key().scope().clone(),
+    );
     for damaged in [
         token(EPOCH - 600, EPOCH),
         token(EPOCH - 600, EPOCH - 1),
@@ -236,10 +346,14 @@ async fn entries_that_have_ended_or_are_damaged_are_passed_over() {
         token(0, u64::MAX),
         token(EPOCH, u64::MAX),
         token(0, 0),
-        no_header,
+        sealed(&key(), "a\r\nx-injected: 1", EPOCH, EPOCH + 600),
+        sealed(&of_another_key, "moved", EPOCH, EPOCH + 600),
+        SealedToken::from(altered),
+        SealedToken::from("from-the-tier".to_owned()),
+        SealedToken::from("A".repeat(1_000_000)),
     ] {
         let (issuer, tier) = (ScriptedIssuer::new(LIFE), shared());
-        tier.put_token(&key(), &damaged).await.unwrap();
+        tier.put_token(&key(), &damaged, LIFE).await.unwrap();
         let tokens = handle(&issuer.client().shared_cache(tier).build());
         assert_eq!(
             tokens.token().await.unwrap().source(),
@@ -248,9 +362,7 @@ async fn entries_that_have_ended_or_are_damaged_are_passed_over() {
         );
     }
     let (issuer, tier) = (ScriptedIssuer::new(LIFE), shared());
-    tier.put_token(&key(), &token(EPOCH - 10, EPOCH + 590))
-        .await
-        .unwrap();
+    tier.put_token(&key(), &good, LIFE).await.unwrap();
     let tokens = handle(&issuer.client().shared_cache(tier).build());
     assert_eq!(
         tokens.token().await.unwrap().access_token().expose(),
@@ -284,14 +396,15 @@ impl InternalTokenCache for Bad {
     fn get_token<'a>(
         &'a self,
         _: &'a TokenKey,
-    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>> {
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
         self.answer()
     }
 
     fn put_token<'a>(
         &'a self,
         _: &'a TokenKey,
-        _: &'a StoredToken,
+        _: &'a SealedToken,
+        _: Duration,
     ) -> BoxFuture<'a, Result<(), CacheError>> {
         self.answer()
     }

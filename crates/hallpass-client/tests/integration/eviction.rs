@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hallpass_client::{
-    AuthTokenService, CacheError, CacheLife, IssuedToken, MemoryTokenCache, StoredToken,
+    AuthTokenService, CacheError, CacheLife, IssuedToken, MemoryTokenCache, SealedToken,
     TokenError, TokenHandle, TokenKey,
 };
 use hallpass_client::{InternalTokenCache, InternalTokenSettings};
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::apply::{own, settings};
-use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle, sealed};
 
 const LIFE: Duration = Duration::from_secs(600);
 
@@ -47,7 +47,7 @@ impl InternalTokenCache for FarTier {
     fn get_token<'a>(
         &'a self,
         key: &'a TokenKey,
-    ) -> BoxFuture<'a, Result<Option<StoredToken>, CacheError>> {
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
         Box::pin(async move {
             let found = self.tokens.get_token(key).await;
             // The answer was true when it left the tier.
@@ -59,11 +59,12 @@ impl InternalTokenCache for FarTier {
     fn put_token<'a>(
         &'a self,
         key: &'a TokenKey,
-        token: &'a StoredToken,
+        token: &'a SealedToken,
+        keep_for: Duration,
     ) -> BoxFuture<'a, Result<(), CacheError>> {
         Box::pin(async move {
             sleep(self.put_takes).await;
-            self.tokens.put_token(key, token).await
+            self.tokens.put_token(key, token, keep_for).await
         })
     }
 
@@ -98,8 +99,9 @@ async fn a_request_under_way_when_the_token_is_evicted_serves_those_who_wait_and
     );
     assert_ne!(early, later, "what began before the eviction was kept");
     assert_eq!(issuer.requests(), 2);
-    let stored = tier.tokens.get_token(&tokens.key().unwrap()).await.unwrap();
-    assert_eq!(&stored.unwrap().access_token, later.access_token());
+    let other = handle(&issuer.client().shared_cache(tier).build());
+    assert_eq!(other.token().await.unwrap(), later, "the tier has it");
+    assert_eq!(issuer.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,13 +208,10 @@ async fn a_tier_that_cannot_forget_does_not_bring_an_evicted_token_back() {
         let service = client.build();
         let tokens = handle(&service);
         let stolen = tokens.token().await.unwrap();
-        let stored = StoredToken {
-            access_token: stolen.access_token().clone(),
-            issued_at: hallpass_token::UnixTime::from_secs(1_767_225_600),
-            expires_at: stolen.expires_at(),
-        };
         let key = tokens.key().unwrap();
-        tier.tokens.put_token(&key, &stored).await.unwrap();
+        let ends = stolen.expires_at().as_secs();
+        let stored = sealed(&key, stolen.access_token().expose(), 1_767_225_600, ends);
+        tier.tokens.put_token(&key, &stored, LIFE).await.unwrap();
         tier.forgets.store(false, Ordering::Relaxed);
         sleep(Duration::from_secs(5)).await;
         tokens.evict().await;

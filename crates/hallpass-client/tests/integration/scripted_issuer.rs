@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use hallpass_client::{
     AuthTokenService, AuthTokenServiceBuilder, CacheLife, Credential, InternalTokenSettings,
-    TokenHandle,
+    SealedToken, TokenHandle, TokenKey,
 };
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
+use hallpass_token::Sealer;
 use hallpass_upstream::{Body, Network, StaticDiscovery, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
@@ -152,6 +153,24 @@ pub(crate) fn credential_of(client: &str) -> Credential {
     )
     .with_scope("internal-service".parse().unwrap())
     .with_cache_life(CacheLife::DEFAULT)
+}
+
+/// A token as a service seals it for a tier, written down here once more: entries outlive the version that made them.
+pub(crate) fn sealed(key: &TokenKey, token: &str, issued_at: u64, expires_at: u64) -> SealedToken {
+    let mut salt = Vec::new();
+    for part in [key.issuer(), key.client().as_str()] {
+        salt.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
+        salt.extend_from_slice(part.as_bytes());
+    }
+    let secret = "InternalSecret123!";
+    let sealer =
+        Sealer::derive_from_client_secret(secret, &salt, "hallpass token cache v1").unwrap();
+    let mut plain = Vec::new();
+    for number in [issued_at.saturating_mul(1_000_000), issued_at, expires_at] {
+        plain.extend_from_slice(&number.to_be_bytes());
+    }
+    plain.extend_from_slice(token.as_bytes());
+    SealedToken::from(sealer.seal(&plain, &key.to_bytes()).unwrap())
 }
 
 pub(crate) fn handle(service: &AuthTokenService) -> TokenHandle {
