@@ -5,7 +5,7 @@ use std::fmt;
 use prometheus_client::registry::Registry;
 
 use crate::auth_token_service::flight::metrics::RequestMetrics;
-use crate::auth_token_service::tiers::CacheMetrics;
+use crate::auth_token_service::tiers::metrics::CacheMetrics;
 use crate::bearer::metrics::BearerMetrics;
 use crate::host_guard::metrics::HostGuardMetrics;
 use crate::replay::metrics::ReplayMetrics;

@@ -26,6 +26,9 @@ const DEFAULT_FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Default shortest time between two forced renewals of one key.
 const DEFAULT_MIN_FORCED_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How much longer than for a token request of its own a process waits for the one of another process.
+const LEASE_SLACK: Duration = Duration::from_secs(1);
+
 /// Settings of an [`AuthTokenService`]; made by [`AuthTokenService::builder`].
 #[derive(Debug)]
 pub struct AuthTokenServiceBuilder {
@@ -176,6 +179,7 @@ impl AuthTokenServiceBuilder {
             tiers: Tiers::new(self.shared, self.metrics.caches.clone()),
             metrics: self.metrics.requests.clone(),
             min_forced_interval: self.min_forced_interval,
+            patience: self.fetch_timeout.saturating_add(LEASE_SLACK),
         };
         let snapshot = Snapshot::first(self.plan, &client);
         AuthTokenService {

@@ -72,7 +72,7 @@ pub(crate) struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct UnderWay {
     pub(crate) outcome: watch::Receiver<Outcome>,
-    /// The evictions when it began.
+    /// The evictions when it began, or when the issuer was asked.
     evictions: u64,
 }
 
@@ -189,12 +189,21 @@ impl Entry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request starts. The caller holds the state, here and below. Returns the evictions so far.
-    pub(crate) fn started(&self, state: &mut State, outcome: watch::Receiver<Outcome>) -> u64 {
+    /// The issuer is asked now: what it gives is younger than each eviction so far. Returns the last one.
+    pub(crate) fn asks(&self) -> Option<Moment> {
+        let mut state = self.state();
+        let evictions = state.evictions;
+        if let Some(flight) = &mut state.flight {
+            flight.evictions = evictions;
+        }
+        state.evicted_at
+    }
+
+    /// A request starts. The caller holds the state, here and below.
+    pub(crate) fn started(&self, state: &mut State, outcome: watch::Receiver<Outcome>) {
         let evictions = state.evictions;
         state.flight = Some(UnderWay { outcome, evictions });
         self.quiet_until(Duration::MAX);
-        evictions
     }
 
     /// A forced renewal has brought this token. One that another process had got before says nothing of the issuer: where the callee
@@ -270,9 +279,11 @@ impl State {
         self.newest = self.newest.max(Some(token.minted.moment));
     }
 
-    /// Whether nothing was evicted since there were so many evictions.
-    pub(crate) const fn is_current(&self, evictions: u64) -> bool {
-        self.evictions == evictions
+    /// Whether nothing was evicted since the request under way asked the issuer, or since it began where it has not asked yet. Else
+    /// it serves those who waited for it before, and nobody else.
+    pub(crate) fn is_flight_current(&self) -> bool {
+        let flight = self.flight.as_ref();
+        flight.is_some_and(|flight| flight.evictions == self.evictions)
     }
 
     /// The error for a caller that comes too early after a failure.
@@ -307,13 +318,6 @@ impl State {
         }
         self.last_forced = Some(now);
         Ok(())
-    }
-}
-
-impl UnderWay {
-    /// Whether the token was evicted since it began: then it serves those who waited for it before, and nobody else.
-    pub(crate) const fn is_outdated(&self, state: &State) -> bool {
-        !state.is_current(self.evictions)
     }
 }
 

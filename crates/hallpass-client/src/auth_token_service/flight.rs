@@ -10,13 +10,14 @@ use tokio::sync::watch;
 use super::backoff;
 use super::entry::{Entry, Outcome};
 use super::issued::IssuedToken;
-use super::lifetime::{Now, Phase};
+use super::lifetime::Now;
 use super::minting::{Asked, Mint};
 use super::moment::Moment;
-use super::tiers::Tiers;
+use super::reason::Reason;
+use super::search::{Search, Turn};
+use super::tiers::{Leases, Tiers};
 use crate::error::TokenError;
 use crate::grant::response::NotGranted;
-use crate::internal_token_cache::SealedToken;
 
 pub(crate) mod metrics;
 
@@ -29,17 +30,8 @@ pub(crate) struct Flights {
     pub(crate) tiers: Tiers,
     pub(crate) metrics: RequestMetrics,
     pub(crate) min_forced_interval: Duration,
-}
-
-/// Why a token is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// There is none, or it is overdue.
-    Miss,
-    /// It is due for renewal.
-    Age,
-    /// The callee rejected the token of this generation.
-    Rejected { generation: u64 },
+    /// How long the request of another process is waited for.
+    pub(crate) patience: Duration,
 }
 
 /// What a caller gets who wants a token.
@@ -86,7 +78,7 @@ impl Flights {
     ) -> Result<Joined, TokenError> {
         let runtime = Handle::try_current().map_err(|_| TokenError::NoRuntime)?;
         let (outcome, waiting) = watch::channel(None);
-        let evictions = {
+        {
             let now = self.mint.now();
             let mut state = entry.state();
             // Once more under the lock: a request may have ended since the caller looked.
@@ -98,10 +90,10 @@ impl Flights {
             }
             if let Some(flight) = &state.flight {
                 let waiter = Waiter(flight.outcome.clone());
-                return Ok(if flight.is_outdated(&state) {
-                    Joined::Outdated(waiter)
-                } else {
+                return Ok(if state.is_flight_current() {
                     Joined::Waiting(waiter)
+                } else {
+                    Joined::Outdated(waiter)
                 });
             }
             let tiers_may_help = !entry.keeps() && !self.tiers.is_empty();
@@ -113,39 +105,18 @@ impl Flights {
             if let Reason::Rejected { generation } = reason {
                 state.force(generation, now.monotonic, self.min_forced_interval)?;
             }
-            entry.started(&mut state, waiting.clone())
-        };
+            entry.started(&mut state, waiting.clone());
+        }
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         let flight = Flight {
             flights: Arc::clone(self),
             entry: Arc::clone(entry),
             reason,
-            evictions,
             outcome,
             ended: false,
         };
         runtime.spawn(flight.run());
         Ok(Joined::Waiting(Waiter(waiting)))
-    }
-}
-
-impl Reason {
-    fn is_met_by(self, token: &IssuedToken, phase: Phase) -> bool {
-        match self {
-            Self::Miss => matches!(phase, Phase::Fresh | Phase::Due),
-            Self::Age => phase == Phase::Fresh,
-            Self::Rejected { generation } => {
-                token.generation() > generation && phase != Phase::Ended
-            }
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Miss => "miss",
-            Self::Age => "age",
-            Self::Rejected { .. } => "rejected",
-        }
     }
 }
 
@@ -164,8 +135,6 @@ struct Flight {
     flights: Arc<Flights>,
     entry: Arc<Entry>,
     reason: Reason,
-    /// The evictions when it began.
-    evictions: u64,
     outcome: watch::Sender<Outcome>,
     ended: bool,
 }
@@ -186,86 +155,55 @@ enum Contact {
 
 impl Flight {
     async fn run(mut self) {
-        let end = self.find_or_obtain().await;
+        let mut leases = Leases::default();
+        let end = self.find_or_obtain(&mut leases).await;
         self.end(end);
+        // Last, so that nobody waits for it.
+        self.flights.tiers.release(&self.entry.key, leases).await;
     }
 
-    async fn find_or_obtain(&self) -> FlightEnd {
+    async fn find_or_obtain(&self, leases: &mut Leases) -> FlightEnd {
         let now = self.flights.mint.now().monotonic;
         let backing_off = self.entry.state().backing_off(now);
         let unasked = |outcome| FlightEnd {
             outcome,
             issuer: Contact::NotAsked,
         };
-        let mut spare = None;
-        if let Some(found) = self.find_in_tiers().await {
-            if backing_off.is_some() || self.is_good_enough(&found) {
-                return unasked(Ok(found));
-            }
-            spare = Some(found);
+        let search = self.search();
+        let mut spare = search.find().await;
+        let serves =
+            |found: &mut IssuedToken| backing_off.is_some() || search.is_good_enough(found);
+        if let Some(found) = spare.take_if(serves) {
+            return unasked(Ok(found));
         }
         if let Some(error) = backing_off {
             return unasked(Err(error));
         }
-        match self.obtain().await {
+        match search.turn(&mut spare, self.flights.patience).await {
+            Turn::Mine(held) => *leases = held,
+            Turn::Found(token) => return unasked(Ok(token)),
+        }
+        let tiers = &self.flights.tiers;
+        match tiers.holding(&self.entry.key, leases, self.obtain()).await {
             Ok(token) => FlightEnd {
                 outcome: Ok(token),
                 issuer: Contact::Responded,
             },
             Err(failure) => FlightEnd {
                 outcome: spare
-                    .filter(|spare| self.is_younger_than_evictions(spare.minted.moment))
+                    .filter(|spare| search.is_younger_than_evictions(spare.minted.moment))
                     .ok_or_else(|| failure.error.clone()),
                 issuer: Contact::Failed(failure),
             },
         }
     }
 
-    /// Whether the token was not evicted since this began.
-    fn is_current(&self) -> bool {
-        self.entry.evictions() == self.evictions
-    }
-
-    fn is_younger_than_evictions(&self, moment: Moment) -> bool {
-        self.entry.evicted_at().is_none_or(|at| moment > at)
-    }
-
-    /// The first token in a tier that is alive and ends later than the one the process has. After a rejection: one that is
-    /// younger than all that this process knew before.
-    async fn find_in_tiers(&self) -> Option<IssuedToken> {
-        let (mint, entry) = (&self.flights.mint, &self.entry);
-        let rejected = match self.reason {
-            Reason::Rejected { .. } => entry.newest(),
-            Reason::Miss | Reason::Age => None,
-        };
-        let seals = entry.source.seals();
-        let is_better = |token: &IssuedToken| {
-            let now = mint.now();
-            let current = entry.current();
-            let current = current.filter(|current| current.phase(now) != Phase::Ended);
-            let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
-            is_newer && token.phase(now) != Phase::Ended
-        };
-        let accept = |sealed: SealedToken| {
-            let stored = seals.open(&entry.key, &sealed)?;
-            if rejected.is_some_and(|rejected| stored.moment <= rejected) {
-                return None;
-            }
-            let adopted = mint.adopted(stored, entry.source.cache_life())?;
-            Some(adopted).filter(&is_better)
-        };
-        let found = self.flights.tiers.find(&entry.key, accept).await?;
-        // Now, not when the tier responded: it may have been evicted meanwhile.
-        Some(found).filter(|found| self.is_younger_than_evictions(found.minted.moment))
-    }
-
-    /// A token that is due is taken where the process can keep it: its next use renews it in the
-    /// background. An overdue one serves only while the issuer cannot be asked.
-    fn is_good_enough(&self, token: &IssuedToken) -> bool {
-        match token.phase(self.flights.mint.now()) {
-            Phase::Fresh => true,
-            Phase::Due => self.entry.keeps() && self.reason == Reason::Miss,
-            Phase::Overdue | Phase::Ended => false,
+    fn search(&self) -> Search<'_> {
+        Search {
+            mint: &self.flights.mint,
+            tiers: &self.flights.tiers,
+            entry: &self.entry,
+            reason: self.reason,
         }
     }
 
@@ -276,7 +214,7 @@ impl Flight {
         let now = mint.now();
         let asked = Asked {
             now,
-            moment: Moment::from(now.wall).after(self.entry.evicted_at()),
+            moment: Moment::from(now.wall).after(self.entry.asks()),
         };
         let granted = source.obtain(key).await;
         let took = mint.now().monotonic.saturating_sub(now.monotonic);
@@ -309,7 +247,7 @@ impl Flight {
         let now = self.flights.mint.now();
         let in_use = source.cache_life().expire().saturating_sub(age);
         let keep_for = in_use.min(token.minted.lifetime.left(now));
-        let is_wanted = || !self.entry.is_retired() && self.is_current();
+        let is_wanted = || !self.entry.is_retired() && self.entry.state().is_flight_current();
         if is_wanted() {
             tiers.put(key, &sealed, keep_for).await;
             if !is_wanted() {
@@ -323,7 +261,7 @@ impl Flight {
         let (entry, mint) = (&self.entry, &self.flights.mint);
         let now = mint.now();
         let mut state = entry.state();
-        let is_current = state.is_current(self.evictions);
+        let is_current = state.is_flight_current();
         // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
         if let Ok(token) = &end.outcome {
             state.knows(token);
@@ -389,7 +327,7 @@ mod tests {
 
     use super::*;
     use crate::auth_token_service::obtain::Scripted;
-    use crate::auth_token_service::tiers::CacheMetrics;
+    use crate::auth_token_service::tiers::metrics::CacheMetrics;
     use crate::internal_token_cache::TokenKey;
 
     fn flights() -> Arc<Flights> {
@@ -398,6 +336,7 @@ mod tests {
             tiers: Tiers::new(Vec::new(), CacheMetrics::default()),
             metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),
+            patience: Duration::from_secs(4),
         })
     }
 

@@ -10,11 +10,12 @@ use hallpass_token::{Audience, Scope};
 
 use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
-use super::flight::{Flights, Joined, Reason, Waiter};
+use super::flight::{Flights, Joined, Waiter};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::lifetime::Phase;
 use super::moment::Moment;
 use super::obtain::ClientCredentials;
+use super::reason::Reason;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use crate::error::{ResponseFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
-
-use crate::internal_token_cache::memory::MEMORY_TIER;
+use crate::internal_token_cache::lease::{Lease, LeaseId};
 use crate::internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
+
+pub(crate) mod metrics;
+
+use metrics::{CacheCounters, CacheMetrics, LeaseResult};
 
 /// Longest wait for one call to a tier: a cache that is slower than this costs more than it saves.
 const TIER_WAIT: Duration = Duration::from_millis(30);
+/// How long a lease holds without being extended: what a holder that dies costs the others at most.
+const LEASE_LIFE: Duration = Duration::from_secs(1);
+/// How often it is extended while the issuer is being asked.
+const EXTEND_EVERY: Duration = Duration::from_millis(300);
 
 /// The tiers of one token service. None of them can make a call fail.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ struct Tier {
     cache: Arc<dyn InternalTokenCache>,
     counters: CacheCounters,
 }
+
+/// The leases that a process holds while it asks the issuer: at most one a tier, and none where no tier has any.
+#[derive(Debug, Default)]
+pub(crate) struct Leases(Vec<(usize, LeaseId)>);
 
 impl Tiers {
     pub(crate) fn new(caches: Vec<Arc<dyn InternalTokenCache>>, metrics: CacheMetrics) -> Self {
@@ -43,14 +50,29 @@ impl Tiers {
         self.tiers.is_empty()
     }
 
+    pub(crate) const fn metrics(&self) -> &CacheMetrics {
+        &self.metrics
+    }
+
     /// What `accept` makes of the first token that it takes. Later tiers are not asked then.
     pub(crate) async fn find<T>(
+        &self,
+        key: &TokenKey,
+        accept: impl FnMut(SealedToken) -> Option<T> + Send,
+    ) -> Option<T> {
+        for tier in &self.tiers {
+            tier.counters.requests.inc();
+        }
+        self.find_again(key, accept).await
+    }
+
+    /// The same for somebody who waits for a token that another process will put there: all its looks count as one look-up.
+    pub(crate) async fn find_again<T>(
         &self,
         key: &TokenKey,
         mut accept: impl FnMut(SealedToken) -> Option<T> + Send,
     ) -> Option<T> {
         for tier in &self.tiers {
-            tier.counters.requests.inc();
             let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
             if let Some(found) = stored.flatten().and_then(&mut accept) {
                 tier.counters.hits.inc();
@@ -73,6 +95,67 @@ impl Tiers {
         }
     }
 
+    /// Asks each tier to be the one who asks the issuer. `None`: another process is, and nothing is held. A tier that does
+    /// not say so in time, or has no leases, lets everybody ask.
+    pub(crate) async fn lease(&self, key: &TokenKey) -> Option<Leases> {
+        let mut leases = Leases::default();
+        for (number, tier) in self.tiers.iter().enumerate() {
+            match self
+                .within_limit(tier, tier.cache.lease(key, LEASE_LIFE))
+                .await
+            {
+                Some(Lease::Held(id)) => leases.0.push((number, id)),
+                Some(Lease::Unknown) => {}
+                Some(Lease::Elsewhere) => {
+                    self.release(key, leases).await;
+                    return None;
+                }
+                None => self.metrics.leased(LeaseResult::Error),
+            }
+        }
+        Some(leases)
+    }
+
+    /// Does `work`, and keeps the leases meanwhile.
+    pub(crate) async fn holding<T>(
+        &self,
+        key: &TokenKey,
+        leases: &Leases,
+        work: impl Future<Output = T>,
+    ) -> T {
+        if leases.is_empty() {
+            return work.await;
+        }
+        let extending = async {
+            loop {
+                tokio::time::sleep(EXTEND_EVERY).await;
+                self.extend(key, leases).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            never = extending => never,
+        }
+    }
+
+    async fn extend(&self, key: &TokenKey, leases: &Leases) {
+        for (tier, id) in self.held(leases) {
+            self.within_limit(tier, tier.cache.extend(key, id, LEASE_LIFE))
+                .await;
+        }
+    }
+
+    pub(crate) async fn release(&self, key: &TokenKey, leases: Leases) {
+        for (tier, id) in self.held(&leases) {
+            self.within_limit(tier, tier.cache.release(key, id)).await;
+        }
+    }
+
+    fn held<'a>(&'a self, leases: &'a Leases) -> impl Iterator<Item = (&'a Tier, &'a LeaseId)> {
+        let held = leases.0.iter();
+        held.filter_map(|(number, id)| Some((self.tiers.get(*number)?, id)))
+    }
+
     /// What a tier returned; `None` when it failed or took too long, which is counted.
     async fn within_limit<T>(
         &self,
@@ -90,84 +173,8 @@ impl Tiers {
     }
 }
 
-/// Look-ups of service tokens by tier, the process's own memory included. Clones share the numbers.
-#[derive(Clone, Debug)]
-pub(crate) struct CacheMetrics {
-    requests: Family<TierLabel, Counter>,
-    hits: Family<TierLabel, Counter>,
-    errors: Family<TierLabel, Counter>,
-    /// Found once and held, because every call counts here.
-    memory: CacheCounters,
-}
-
-/// Look-ups in one tier, and how many of them it served.
-#[derive(Clone, Debug)]
-pub(crate) struct CacheCounters {
-    pub(crate) requests: Counter,
-    pub(crate) hits: Counter,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct TierLabel {
-    tier: &'static str,
-}
-
-impl Default for CacheMetrics {
-    fn default() -> Self {
-        let (requests, hits) = (Family::default(), Family::default());
-        Self {
-            memory: CacheCounters::of(MEMORY_TIER, &requests, &hits),
-            requests,
-            hits,
-            errors: Family::default(),
-        }
-    }
-}
-
-impl CacheMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        let it = self.clone();
-        registry.register(
-            "hallpass_token_cache_requests",
-            "Look-ups of service tokens, by cache tier",
-            it.requests,
-        );
-        registry.register(
-            "hallpass_token_cache_hits",
-            "Look-ups of service tokens that the tier served",
-            it.hits,
-        );
-        registry.register(
-            "hallpass_token_cache_errors",
-            "Calls to a cache tier that failed or took too long",
-            it.errors,
-        );
-    }
-
-    /// The counters of the tokens that the service keeps in memory itself.
-    pub(crate) const fn memory(&self) -> &CacheCounters {
-        &self.memory
-    }
-
-    fn tier(&self, tier: &'static str) -> CacheCounters {
-        CacheCounters::of(tier, &self.requests, &self.hits)
-    }
-
-    fn failed(&self, tier: &'static str) {
-        self.errors.get_or_create(&TierLabel { tier }).inc();
-    }
-}
-
-impl CacheCounters {
-    fn of(
-        tier: &'static str,
-        requests: &Family<TierLabel, Counter>,
-        hits: &Family<TierLabel, Counter>,
-    ) -> Self {
-        let label = TierLabel { tier };
-        Self {
-            requests: requests.get_or_create_owned(&label),
-            hits: hits.get_or_create_owned(&label),
-        }
+impl Leases {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

@@ -12,6 +12,7 @@ mod credentials;
 mod eviction;
 mod host_guard;
 mod identity;
+mod lease;
 mod loopback;
 mod metrics;
 mod mirror;
