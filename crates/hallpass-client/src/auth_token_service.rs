@@ -12,6 +12,7 @@ mod backoff;
 pub(crate) mod builder;
 mod entries;
 mod entry;
+mod entry_state;
 pub(crate) mod flight;
 pub(crate) mod handle;
 pub(crate) mod issued;

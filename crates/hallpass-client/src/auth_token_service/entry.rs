@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
+use super::entry_state::{Failure, Outcome, State, UnderWay};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::moment::Moment;
 use super::obtain::Obtain;
@@ -16,9 +17,6 @@ use crate::internal_token_cache::TokenKey;
 /// After a forced renewal that was in vain, no other callee's acceptance allows the next one any sooner: of two instances
 /// behind one name, one may take every token and the other none.
 const IN_VAIN_WAIT: Duration = Duration::from_secs(30);
-
-/// What everybody who waits for a token request gets; `None` while it is under way.
-pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;
 
 /// The state of one key: its token, and the one request that may be under way.
 ///
@@ -47,40 +45,6 @@ pub(crate) struct Entry {
     quiet_until: AtomicU64,
     pub(crate) last_use: AtomicU64,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    /// The request that is under way.
-    pub(crate) flight: Option<UnderWay>,
-    /// How often the token was evicted. What began at another number is not kept.
-    evictions: u64,
-    /// When it was last evicted. A tier's token that is no younger is not taken, also when the tier could not forget it.
-    evicted_at: Option<Moment>,
-    /// The youngest token that anybody got here.
-    newest: Option<Moment>,
-    /// Requests that failed in a row.
-    failures: u32,
-    last_failure: Option<Failure>,
-    /// When a callee's rejection last forced a renewal.
-    last_forced: Option<Duration>,
-    /// The generation that it brought, until a callee has accepted a token. Rejected too, it was renewed in vain.
-    forced_token: Option<u64>,
-}
-
-/// A request that is under way.
-#[derive(Clone, Debug)]
-pub(crate) struct UnderWay {
-    pub(crate) outcome: watch::Receiver<Outcome>,
-    /// The evictions when it began, or when the issuer was asked.
-    evictions: u64,
-}
-
-/// A failure that is remembered for a moment.
-#[derive(Debug)]
-struct Failure {
-    until: Duration,
-    cause: Arc<TokenError>,
 }
 
 impl Entry {
@@ -270,54 +234,6 @@ impl Entry {
     fn quiet_until(&self, until: Duration) {
         self.quiet_until
             .store(nanoseconds(until), Ordering::Relaxed);
-    }
-}
-
-impl State {
-    /// Somebody gets this token.
-    pub(crate) fn knows(&mut self, token: &IssuedToken) {
-        self.newest = self.newest.max(Some(token.minted.moment));
-    }
-
-    /// Whether nothing was evicted since the request under way asked the issuer, or since it began where it has not asked yet. Else
-    /// it serves those who waited for it before, and nobody else.
-    pub(crate) fn is_flight_current(&self) -> bool {
-        let flight = self.flight.as_ref();
-        flight.is_some_and(|flight| flight.evictions == self.evictions)
-    }
-
-    /// The error for a caller that comes too early after a failure.
-    pub(crate) fn backing_off(&self, now: Duration) -> Option<TokenError> {
-        let failure = self.last_failure.as_ref()?;
-        let failure = Some(failure).filter(|failure| now < failure.until)?;
-        Some(TokenError::BackingOff {
-            cause: Arc::clone(&failure.cause),
-            retry_in: failure.until.saturating_sub(now),
-        })
-    }
-
-    /// Notes a renewal that a callee's rejection of the token `rejected` forces.
-    ///
-    /// # Errors
-    /// When `rejected` came of the last one: the fault is not the token's, and an issuer in trouble is spared. And within
-    /// `interval` of the last one.
-    pub(crate) fn force(
-        &mut self,
-        rejected: u64,
-        now: Duration,
-        interval: Duration,
-    ) -> Result<(), TokenError> {
-        if self.forced_token == Some(rejected) {
-            return Err(TokenError::RenewedInVain);
-        }
-        let next = self.last_forced.map(|last| last.saturating_add(interval));
-        if let Some(retry_in) = next.and_then(|next| next.checked_sub(now))
-            && !retry_in.is_zero()
-        {
-            return Err(TokenError::RenewedJustNow { retry_in });
-        }
-        self.last_forced = Some(now);
-        Ok(())
     }
 }
 

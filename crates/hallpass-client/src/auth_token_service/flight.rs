@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::backoff;
-use super::entry::{Entry, Outcome};
+use super::entry::Entry;
+use super::entry_state::Outcome;
 use super::issued::IssuedToken;
 use super::lifetime::Now;
 use super::minting::{Asked, Mint};
