@@ -7,6 +7,7 @@
 )]
 
 mod apply;
+mod bad_tiers;
 mod cache_tiers;
 mod credentials;
 mod eviction;
