@@ -19,6 +19,7 @@ pub(crate) mod issued;
 mod lifetime;
 mod minting;
 mod moment;
+mod notices;
 mod obtain;
 mod reason;
 mod seals;
@@ -113,7 +114,13 @@ impl AuthTokenService {
     /// later waits for one of its own. A tier's token that was issued before is not taken by this process again, even when
     /// the tier could not forget it, and also not while the issuer is down.
     ///
-    /// Not done: other processes that have the token in memory go on with it until its end.
+    /// Processes that share a tier with notices are told. They give the token up within a moment, and in doubt a younger one
+    /// that a tier gives them back; who could not be told compares its token with the tier as soon as it hears of the tier again. Clocks
+    /// of machines may differ by 5 s.
+    ///
+    /// Returns when the tiers were told, each within 30 ms a call. It goes on when the caller does not wait for that.
+    ///
+    /// Not done: processes that share no such tier go on with the token until its end, and so do callees that are given it.
     pub async fn evict(&self, audience: &Audience, scope: &Scope) {
         self.state.evict(audience, scope).await;
     }
@@ -131,7 +138,8 @@ impl AuthTokenService {
     ///
     /// A credential that did not change keeps its tokens, also when another time to use them is all that changed.
     /// Tokens of a credential that changed or is gone are not used any more, neither those in memory nor, while the
-    /// service has got none of the new one, those in a tier.
+    /// service has got none of the new one, those in a tier. Where the secret of a client is another one, processes that share
+    /// a tier are told so, if this is called inside a runtime: those that still have the old one ask for new tokens.
     ///
     /// Not checked: whether the issuer knows the credentials. The section's `feign` is the call layer's.
     ///

@@ -175,6 +175,29 @@ impl TokenKey {
         }
         bytes
     }
+
+    /// The key whose [`to_bytes`](Self::to_bytes) these are.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (issuer, bytes) = field(bytes)?;
+        let (client, bytes) = field(bytes)?;
+        let (audience, bytes) = field(bytes)?;
+        let (scope, bytes) = field(bytes)?;
+        let key = Self::new(
+            issuer,
+            client.parse().ok()?,
+            audience.parse().ok()?,
+            scope.parse().ok()?,
+        );
+        bytes.is_empty().then_some(key)
+    }
+}
+
+/// The text that `bytes` begin with, after its length, and the rest.
+fn field(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, bytes) = bytes.split_at_checked(size_of::<u32>())?;
+    let length = u32::from_be_bytes(length.try_into().ok()?);
+    let (field, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((std::str::from_utf8(field).ok()?, rest))
 }
 
 impl fmt::Debug for TokenKey {
@@ -247,5 +270,18 @@ mod tests {
         ];
         let bytes: std::collections::HashSet<_> = keys.iter().map(TokenKey::to_bytes).collect();
         assert_eq!(bytes.len(), keys.len());
+        for key in keys {
+            assert_eq!(TokenKey::from_bytes(&key.to_bytes()), Some(key));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_key_are_refused() {
+        let whole = key("i", "c", "a", "s").to_bytes();
+        for length in 0..whole.len() {
+            assert_eq!(TokenKey::from_bytes(&whole[..length]), None);
+        }
+        let longer = [whole.as_slice(), b"x"].concat();
+        assert_eq!(TokenKey::from_bytes(&longer), None);
     }
 }

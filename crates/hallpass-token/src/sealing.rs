@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_client_secret_of_any_length_seals_and_each_character_of_it_counts() {
-        let derive = |secret| Sealer::derive_from_client_secret(secret, b"salt", LABEL).unwrap();
+        let derive =
+            |secret: &str| Sealer::derive_from_client_secret(secret, b"salt", LABEL).unwrap();
         for secret in ["", "x", "InternalSecret123!", MATERIAL] {
             let sealed = derive(secret).seal(b"private", b"key a").unwrap();
             assert!(derive(secret).open(&sealed, b"key a").is_some());

@@ -9,8 +9,10 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::AuthTokenService;
+use super::entries::Entries;
 use super::flight::Flights;
 use super::minting::Mint;
+use super::notices::Notices;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use super::state::TokenServiceState;
 use super::tiers::Tiers;
@@ -174,16 +176,24 @@ impl AuthTokenServiceBuilder {
     pub fn build(self) -> AuthTokenService {
         let issuers = Issuers::new(self.discovery, Arc::clone(&self.clock));
         let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
+        let entries = Arc::new(Entries::new(self.plan.max_entries));
+        let caches = &self.metrics.caches;
         let flights = Flights {
-            mint: Mint::new(self.clock),
-            tiers: Tiers::new(self.shared, self.metrics.caches.clone()),
+            mint: Mint::new(Arc::clone(&self.clock)),
+            tiers: Tiers::new(self.shared, caches.clone()),
+            notices: Notices::new(Arc::clone(&entries), self.clock, caches.clone()),
             metrics: self.metrics.requests.clone(),
             min_forced_interval: self.min_forced_interval,
             patience: self.fetch_timeout.saturating_add(LEASE_SLACK),
         };
         let snapshot = Snapshot::first(self.plan, &client);
         AuthTokenService {
-            state: Arc::new(TokenServiceState::new(snapshot, flights, self.metrics)),
+            state: Arc::new(TokenServiceState::new(
+                snapshot,
+                entries,
+                flights,
+                self.metrics,
+            )),
         }
     }
 }

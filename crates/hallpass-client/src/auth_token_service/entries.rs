@@ -1,12 +1,17 @@
 //! All keys that the token service knows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Entry;
 use super::moment::Moment;
 use crate::internal_token_cache::TokenKey;
+use crate::internal_token_cache::eviction_notice::EvictionNotice;
+
+/// Notices for keys that are not known here which are remembered, in case one of them is asked for in the next moment: a tier may still hold its
+/// evicted token then.
+const MAX_UNCLAIMED: usize = 64;
 
 /// One entry per key, at most a stated number that nobody holds.
 ///
@@ -25,6 +30,8 @@ pub(crate) struct LockedEntries {
     /// The last eviction of an entry that is not here any more. It holds for each new one, so that it is not forgotten with
     /// its entry; the price is one request more for a token that a tier may have.
     evicted_at: Option<Moment>,
+    /// The last notices for keys that were not here, and when they came.
+    unclaimed: VecDeque<(TokenKey, EvictionNotice, Moment)>,
 }
 
 impl Entries {
@@ -34,6 +41,7 @@ impl Entries {
             by_key: HashMap::new(),
             uses: 0,
             evicted_at: None,
+            unclaimed: VecDeque::new(),
         }))
     }
 
@@ -58,6 +66,10 @@ impl LockedEntries {
                 self.make_room();
                 let entry = Arc::new(make());
                 entry.takes_nothing_until(self.evicted_at);
+                let notices = self.unclaimed.iter().filter(|(of, ..)| of == key);
+                for (_, notice, came) in notices {
+                    entry.heeds(notice, *came);
+                }
                 self.by_key.insert(key.clone(), Arc::clone(&entry));
                 entry
             }
@@ -69,6 +81,28 @@ impl LockedEntries {
     /// No entry that is made from now on takes a token out of a tier that was issued before `now`.
     pub(crate) fn evicted_unknown(&mut self, now: Moment) {
         self.evicted_at = self.evicted_at.max(Some(now));
+    }
+
+    /// The entry that a notice is for. Where there is none, the one that is made next will know of it.
+    pub(crate) fn noticed(
+        &mut self,
+        key: &TokenKey,
+        notice: &EvictionNotice,
+        now: Moment,
+    ) -> Option<Arc<Entry>> {
+        let entry = self.by_key.get(key).cloned();
+        if entry.is_none() {
+            if self.unclaimed.len() >= MAX_UNCLAIMED {
+                self.unclaimed.pop_front();
+            }
+            self.unclaimed.push_back((key.clone(), notice.clone(), now));
+        }
+        entry
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Entry>> {
+        self.by_key.values().cloned().collect()
     }
 
     /// Retires each entry that `successor` finds another one for, and those that it finds none for.

@@ -11,12 +11,20 @@ use super::entry_state::{Failure, Outcome, State, UnderWay};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::moment::Moment;
 use super::obtain::Obtain;
+use super::seals::Evicted;
 use crate::error::TokenError;
 use crate::internal_token_cache::TokenKey;
+use crate::internal_token_cache::eviction_notice::EvictionNotice;
 
 /// After a forced renewal that was in vain, no other callee's acceptance allows the next one any sooner: of two instances
 /// behind one name, one may take every token and the other none.
 const IN_VAIN_WAIT: Duration = Duration::from_secs(30);
+
+/// How far the clocks of machines may differ. A notice of a moment further ahead, from a clock that is wrong, counts as one of this
+/// time from now: tokens that are asked for later are kept at once. And what is in memory or on its way is given up where it is
+/// younger than a notice by no more than this, because the clock that named its moment may have been ahead of the other. A
+/// tier that still has such a token gives it back.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
 /// The state of one key: its token, and the one request that may be under way.
 ///
@@ -45,6 +53,17 @@ pub(crate) struct Entry {
     quiet_until: AtomicU64,
     pub(crate) last_use: AtomicU64,
     state: Mutex<State>,
+}
+
+/// What a notice of an eviction has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heeded {
+    /// Something: tokens up to its moment are not used any more.
+    Followed,
+    /// Nothing that was not known here already.
+    Known,
+    /// Nothing, because nobody who knows the secret has made it.
+    Refused,
 }
 
 impl Entry {
@@ -88,7 +107,7 @@ impl Entry {
     /// moment of the eviction, which no token that is known here is younger than.
     pub(crate) fn evict(&self, now: Moment) -> Moment {
         let mut state = self.state();
-        let newest = self.with_current(|token| token.moment);
+        let newest = state.newest.max(self.with_current(|token| token.moment));
         let at = now.after(state.evicted_at).max(newest.unwrap_or(now));
         state.evictions += 1;
         state.evicted_at = Some(at);
@@ -99,6 +118,68 @@ impl Entry {
     /// The number of evictions so far.
     pub(crate) fn evictions(&self) -> u64 {
         self.state().evictions
+    }
+
+    /// Does what another process says of this key.
+    pub(crate) fn heeds(&self, notice: &EvictionNotice, now: Moment) -> Heeded {
+        let Some(opened) = self.source.seals().open_notice(&self.key, notice) else {
+            return Heeded::Refused;
+        };
+        let moment = match opened.content {
+            // The credential here has the new secret already.
+            Evicted::OfOldSecret(_) if !opened.by_newest => return Heeded::Known,
+            Evicted::OfOldSecret(moment) | Evicted::UpTo(moment) => moment,
+        };
+        let mut state = self.state();
+        // A moment that lies ahead would be new again with each second that passes.
+        if state.last_notice == Some(moment) {
+            return Heeded::Known;
+        }
+        let believed = moment.min(now.saturating_add(CLOCK_DIFFERENCE));
+        if state.evicted_at >= Some(believed) {
+            return Heeded::Known;
+        }
+        state.last_notice = Some(moment);
+        self.gives_up(
+            &mut state,
+            believed,
+            moment.saturating_add(CLOCK_DIFFERENCE),
+        );
+        Heeded::Followed
+    }
+
+    /// As [`Self::evict`] once more, for a token of this moment that a tier held when all that this process knows was evicted: another
+    /// process put it there, whose clock may be ahead. Returns whether it is such a token, and not the one that came after the eviction.
+    pub(crate) fn evict_found(&self, moment: Moment) -> bool {
+        let mut state = self.state();
+        let is_new = state.evicted_at < Some(moment) && state.asked != Some(moment);
+        if is_new {
+            self.gives_up(&mut state, moment, moment);
+        }
+        is_new
+    }
+
+    /// Takes no token of `evicted_at` and before from now on, and keeps none in memory or under way up to `last`.
+    fn gives_up(&self, state: &mut State, evicted_at: Moment, last: Moment) {
+        state.evicted_at = Some(evicted_at);
+        let flight = state.flight.as_ref();
+        if flight.is_some_and(|flight| flight.moment.is_some_and(|asked| asked <= last)) {
+            state.evictions += 1;
+        }
+        if self.with_current(|token| token.moment <= last) == Some(true) {
+            self.slot.store(None);
+        }
+    }
+
+    /// Notices may have been missed: the next use of the token compares it with the tiers.
+    pub(crate) fn doubt(&self) {
+        let mut state = self.state();
+        if let Some(flight) = &mut state.flight {
+            flight.is_doubted = true;
+        }
+        if let Some(token) = self.current() {
+            self.keep(&token.doubted());
+        }
     }
 
     /// When the token was last evicted.
@@ -122,7 +203,9 @@ impl Entry {
         let known = old.state();
         let mut state = self.state();
         state.evicted_at = state.evicted_at.max(known.evicted_at);
+        state.last_notice = known.last_notice;
         state.newest = known.newest;
+        state.asked = known.asked;
         state.last_forced = known.last_forced;
         state.forced_token = known.forced_token;
         self.doubted
@@ -153,20 +236,29 @@ impl Entry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The issuer is asked now: what it gives is younger than each eviction so far. Returns the last one.
-    pub(crate) fn asks(&self) -> Option<Moment> {
+    /// The issuer is asked `now`. Returns the moment of the token that it will give, which is younger than each eviction and each token
+    /// so far.
+    pub(crate) fn asks(&self, now: Moment) -> Moment {
         let mut state = self.state();
         let evictions = state.evictions;
+        let moment = now.after(state.evicted_at.max(state.newest));
+        state.asked = Some(moment);
         if let Some(flight) = &mut state.flight {
             flight.evictions = evictions;
+            flight.moment = Some(moment);
         }
-        state.evicted_at
+        moment
     }
 
     /// A request starts. The caller holds the state, here and below.
     pub(crate) fn started(&self, state: &mut State, outcome: watch::Receiver<Outcome>) {
         let evictions = state.evictions;
-        state.flight = Some(UnderWay { outcome, evictions });
+        state.flight = Some(UnderWay {
+            outcome,
+            evictions,
+            moment: None,
+            is_doubted: false,
+        });
         self.quiet_until(Duration::MAX);
     }
 
@@ -199,6 +291,12 @@ impl Entry {
         state.flight = None;
         let until = state.last_failure.as_ref().map(|failure| failure.until);
         self.quiet_until(until.unwrap_or_default());
+    }
+
+    /// The request has ended because a tier did not say whether the token was evicted. It is asked again after a while.
+    pub(crate) fn ended_undecided(&self, state: &mut State, until: Duration) {
+        state.flight = None;
+        self.quiet_until(until);
     }
 
     /// The issuer gave a token. Returns how many requests had failed before, in a row.

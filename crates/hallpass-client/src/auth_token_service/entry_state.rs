@@ -20,8 +20,12 @@ pub(crate) struct State {
     pub(super) evictions: u64,
     /// When it was last evicted. A tier's token that is no younger is not taken, also when the tier could not forget it.
     pub(super) evicted_at: Option<Moment>,
+    /// The moment of the last notice that was followed, as it was named.
+    pub(super) last_notice: Option<Moment>,
     /// The youngest token that anybody got here.
     pub(super) newest: Option<Moment>,
+    /// The last token that this process asked the issuer for.
+    pub(super) asked: Option<Moment>,
     /// Requests that failed in a row.
     pub(super) failures: u32,
     pub(super) last_failure: Option<Failure>,
@@ -37,6 +41,10 @@ pub(crate) struct UnderWay {
     pub(crate) outcome: watch::Receiver<Outcome>,
     /// The evictions when it began, or when the issuer was asked.
     pub(super) evictions: u64,
+    /// Of the token that the issuer was asked for, if it was.
+    pub(super) moment: Option<Moment>,
+    /// Whether notices may have been missed since.
+    pub(super) is_doubted: bool,
 }
 
 /// A failure that is remembered for a moment.
@@ -50,6 +58,16 @@ impl State {
     /// Somebody gets this token.
     pub(crate) fn knows(&mut self, token: &IssuedToken) {
         self.newest = self.newest.max(Some(token.minted.moment));
+    }
+
+    /// Whether notices may have been missed since the request under way began.
+    pub(crate) fn is_flight_doubted(&self) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.is_doubted)
+    }
+
+    /// Whether `token` was asked for after the last eviction.
+    pub(crate) fn is_younger_than_evictions(&self, token: &IssuedToken) -> bool {
+        self.evicted_at.is_none_or(|at| token.minted.moment > at)
     }
 
     /// Whether nothing was evicted since the request under way asked the issuer, or since it began where it has not asked yet. Else

@@ -14,11 +14,14 @@ use super::issued::IssuedToken;
 use super::lifetime::Now;
 use super::minting::{Asked, Mint};
 use super::moment::Moment;
+use super::notices::Notices;
 use super::reason::Reason;
+use super::seals::Evicted;
 use super::search::{Search, Turn};
-use super::tiers::{Leases, Tiers};
+use super::tiers::{Leases, Tiers, Unanswered};
 use crate::error::TokenError;
 use crate::grant::response::NotGranted;
+use crate::internal_token_cache::SealedToken;
 
 pub(crate) mod metrics;
 
@@ -29,6 +32,7 @@ use metrics::{RequestMetrics, TokenRequested};
 pub(crate) struct Flights {
     pub(crate) mint: Mint,
     pub(crate) tiers: Tiers,
+    pub(crate) notices: Notices,
     pub(crate) metrics: RequestMetrics,
     pub(crate) min_forced_interval: Duration,
     /// How long the request of another process is waited for.
@@ -48,6 +52,9 @@ pub(crate) enum Joined {
 /// How often a caller waits for an outdated request to end before it gives up: more evictions in a row than that leave no
 /// token to anybody.
 const MAX_OUTDATED: u32 = 4;
+
+/// How long a token is used in doubt before a tier that does not respond is asked about it again.
+const DOUBT_WAIT: Duration = Duration::from_secs(1);
 
 /// A place among those who wait for the end of a request. It may be given up at any time.
 #[derive(Clone)]
@@ -108,6 +115,7 @@ impl Flights {
             }
             entry.started(&mut state, waiting.clone());
         }
+        self.notices.follow(&self.tiers, &runtime);
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         let flight = Flight {
             flights: Arc::clone(self),
@@ -118,6 +126,47 @@ impl Flights {
         };
         runtime.spawn(flight.run());
         Ok(Joined::Waiting(Waiter(waiting)))
+    }
+}
+
+impl Flights {
+    /// Has the tiers and all processes that share them forget tokens of `entry`. `evicted` is known here already.
+    pub(crate) async fn evict(&self, entry: &Entry, evicted: Evicted) {
+        let evicted = match evicted {
+            Evicted::UpTo(moment) => Evicted::UpTo(self.found_in_tiers(entry, moment).await),
+            old_secret @ Evicted::OfOldSecret(_) => old_secret,
+        };
+        // First, so that a process that is about to put an old token there learns that it must not.
+        if let Some(notice) = entry.source.seals().notice(&entry.key, evicted) {
+            self.tiers.announce(&notice).await;
+        }
+        self.forget(entry, evicted).await;
+    }
+
+    /// `moment`, or the later one of a token that a tier has: the clock of the process that put it there may be ahead.
+    async fn found_in_tiers(&self, entry: &Entry, moment: Moment) -> Moment {
+        let seals = entry.source.seals();
+        let mut found = moment;
+        let note = |sealed: SealedToken| {
+            let stored = seals.open(&entry.key, &sealed)?;
+            if entry.evict_found(stored.moment) {
+                found = found.max(stored.moment);
+            }
+            None::<()>
+        };
+        // A tier that does not say what it has is told to forget it in any case.
+        _ = self.tiers.find_again(&entry.key, note).await;
+        found
+    }
+
+    async fn forget(&self, entry: &Entry, evicted: Evicted) {
+        let seals = entry.source.seals();
+        let goes = |sealed: &SealedToken| match (seals.open(&entry.key, sealed), evicted) {
+            (Some(stored), Evicted::UpTo(moment)) => stored.moment <= moment,
+            (None, Evicted::UpTo(_)) => true,
+            (opened, Evicted::OfOldSecret(_)) => opened.is_some(),
+        };
+        self.tiers.evict(&entry.key, goes).await;
     }
 }
 
@@ -150,6 +199,8 @@ struct FlightEnd {
 /// failed.
 enum Contact {
     NotAsked,
+    /// Nor was it known whether the token in memory was evicted.
+    Undecided,
     Responded,
     Failed(NotGranted),
 }
@@ -171,7 +222,16 @@ impl Flight {
             issuer: Contact::NotAsked,
         };
         let search = self.search();
-        let mut spare = search.find().await;
+        let mut spare = match (search.find().await, search.doubted()) {
+            (Ok(found), _) => found,
+            (Err(Unanswered), None) => None,
+            (Err(Unanswered), Some(token)) => {
+                return FlightEnd {
+                    outcome: Ok(token),
+                    issuer: Contact::Undecided,
+                };
+            }
+        };
         let serves =
             |found: &mut IssuedToken| backing_off.is_some() || search.is_good_enough(found);
         if let Some(found) = spare.take_if(serves) {
@@ -215,7 +275,7 @@ impl Flight {
         let now = mint.now();
         let asked = Asked {
             now,
-            moment: Moment::from(now.wall).after(self.entry.asks()),
+            moment: self.entry.asks(now.wall.into()),
         };
         let granted = source.obtain(key).await;
         let took = mint.now().monotonic.saturating_sub(now.monotonic);
@@ -252,7 +312,9 @@ impl Flight {
         if is_wanted() {
             tiers.put(key, &sealed, keep_for).await;
             if !is_wanted() {
-                tiers.evict(key).await;
+                self.flights
+                    .forget(&self.entry, Evicted::UpTo(token.minted.moment))
+                    .await;
             }
         }
     }
@@ -262,19 +324,24 @@ impl Flight {
         let (entry, mint) = (&self.entry, &self.flights.mint);
         let now = mint.now();
         let mut state = entry.state();
-        let is_current = state.is_flight_current();
         // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
         if let Ok(token) = &end.outcome {
             state.knows(token);
-            if is_current {
+            if state.is_flight_current() && state.is_younger_than_evictions(token) {
                 entry.keep(token);
-            }
-            if is_current && matches!(self.reason, Reason::Rejected { .. }) {
-                entry.was_forced(&mut state, token);
+                if state.is_flight_doubted() {
+                    entry.keep(&token.doubted());
+                }
+                if matches!(self.reason, Reason::Rejected { .. }) {
+                    entry.was_forced(&mut state, token);
+                }
             }
         }
         match &end.issuer {
             Contact::NotAsked => entry.ended_unasked(&mut state),
+            Contact::Undecided => {
+                entry.ended_undecided(&mut state, now.monotonic.saturating_add(DOUBT_WAIT));
+            }
             Contact::Responded => {
                 let failures = entry.ended_well(&mut state);
                 if failures > 0 {
@@ -327,14 +394,18 @@ mod tests {
     use hallpass_clock::TokioClock;
 
     use super::*;
+    use crate::auth_token_service::entries::Entries;
     use crate::auth_token_service::obtain::Scripted;
     use crate::auth_token_service::tiers::metrics::CacheMetrics;
     use crate::internal_token_cache::TokenKey;
 
     fn flights() -> Arc<Flights> {
+        let clock = Arc::new(TokioClock::new());
+        let (entries, counted) = (Arc::new(Entries::new(1)), CacheMetrics::default());
         Arc::new(Flights {
-            mint: Mint::new(Arc::new(TokioClock::new())),
-            tiers: Tiers::new(Vec::new(), CacheMetrics::default()),
+            mint: Mint::new(clock.clone()),
+            tiers: Tiers::new(Vec::new(), counted.clone()),
+            notices: Notices::new(entries, clock, counted),
             metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),
             patience: Duration::from_secs(4),

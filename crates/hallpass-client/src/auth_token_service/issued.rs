@@ -36,6 +36,8 @@ pub(crate) struct Minted {
     pub(crate) expires_at: UnixTime,
     pub(crate) generation: u64,
     pub(crate) lifetime: Lifetime,
+    /// Whether it may have been evicted by another process, and this one did not hear of it.
+    pub(crate) is_doubted: bool,
 }
 
 impl IssuedToken {
@@ -77,6 +79,22 @@ impl IssuedToken {
             moment: self.minted.moment,
             issued_at: self.minted.issued_at,
             expires_at: self.minted.expires_at,
+        }
+    }
+
+    /// The same token, whose next use finds out whether it was evicted.
+    pub(crate) fn doubted(&self) -> Self {
+        let minted = &*self.minted;
+        let doubted = Minted {
+            access_token: minted.access_token.clone(),
+            authorization: minted.authorization.clone(),
+            lifetime: minted.lifetime.due_now(),
+            is_doubted: true,
+            ..*minted
+        };
+        Self {
+            minted: Arc::new(doubted),
+            source: self.source,
         }
     }
 

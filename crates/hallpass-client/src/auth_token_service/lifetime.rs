@@ -94,6 +94,14 @@ impl Lifetime {
         }
     }
 
+    /// The same life with its renewal due at once.
+    pub(crate) const fn due_now(self) -> Self {
+        Self {
+            renew_at: Duration::ZERO,
+            ..self
+        }
+    }
+
     /// How long the token may still be used; zero after its end.
     pub(crate) fn left(&self, now: Now) -> Duration {
         let wall = self.ends_at_wall.duration_since(now.wall);

@@ -108,7 +108,7 @@ impl Mint {
         self.mint(stored, age, cache, TokenSource::Cache)
     }
 
-    /// A token in use, for another cache life. It stays the same token, with its number.
+    /// A token in use, for another cache life, or no longer doubted. It stays the same token, with its number.
     pub(crate) fn with_cache_life(&self, token: &IssuedToken, cache: CacheLife) -> IssuedToken {
         let old = &token.minted;
         let life = old.expires_at.duration_since(old.issued_at);
@@ -119,6 +119,7 @@ impl Mint {
             lifetime: old
                 .lifetime
                 .with_cache_life(self.now(), life, cache, jitter),
+            is_doubted: false,
             ..**old
         };
         IssuedToken {
@@ -143,6 +144,7 @@ impl Mint {
             expires_at: stored.expires_at,
             generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
             lifetime: Lifetime::new(age, cache, random_fraction()),
+            is_doubted: false,
         };
         Some(IssuedToken {
             minted: Arc::new(minted),

@@ -12,7 +12,7 @@ use super::minting::Mint;
 use super::moment::Moment;
 use super::reason::Reason;
 use super::tiers::metrics::LeaseResult;
-use super::tiers::{Leases, Tiers};
+use super::tiers::{Leases, Tiers, Unanswered};
 use crate::internal_token_cache::SealedToken;
 
 /// First wait for another process's token; each further one is twice as long, up to [`LONGEST_WAIT`]. Of each a half or more is
@@ -47,8 +47,25 @@ enum Look {
 impl Search<'_> {
     /// The first token in a tier that is alive and ends later than the one the process has. After a rejection: one that is
     /// younger than all that this process knew before.
-    pub(crate) async fn find(&self) -> Option<IssuedToken> {
+    ///
+    /// # Errors
+    /// As [`Tiers::find`].
+    pub(crate) async fn find(&self) -> Result<Option<IssuedToken>, Unanswered> {
         self.look(Look::First).await
+    }
+
+    /// The token in memory, where the tiers were asked only whether it was evicted.
+    pub(crate) fn doubted(&self) -> Option<IssuedToken> {
+        let current = self.entry.current();
+        let doubted = current.filter(|token| token.minted.is_doubted)?;
+        let is_fresh = self.trusted(&doubted).phase(self.mint.now()) == Phase::Fresh;
+        (self.reason == Reason::Age && is_fresh).then_some(doubted)
+    }
+
+    /// A token in memory that a tier still has.
+    fn trusted(&self, token: &IssuedToken) -> IssuedToken {
+        self.mint
+            .with_cache_life(token, self.entry.source.cache_life())
     }
 
     /// A token that is due is taken where the process can keep it: its next use renews it in the
@@ -105,7 +122,7 @@ impl Search<'_> {
 
     /// A token that is good enough. One that is not becomes the spare one.
     async fn look_again(&self, spare: &mut Option<IssuedToken>) -> Option<IssuedToken> {
-        let found = self.look(Look::Again).await?;
+        let found = self.look(Look::Again).await.ok()??;
         if self.is_good_enough(&found) {
             return Some(found);
         }
@@ -113,9 +130,9 @@ impl Search<'_> {
         None
     }
 
-    async fn look(&self, look: Look) -> Option<IssuedToken> {
+    async fn look(&self, look: Look) -> Result<Option<IssuedToken>, Unanswered> {
         if self.tiers.is_empty() {
-            return None;
+            return Ok(None);
         }
         let entry = self.entry;
         let rejected = match self.reason {
@@ -128,24 +145,32 @@ impl Search<'_> {
             if rejected.is_some_and(|rejected| stored.moment <= rejected) {
                 return None;
             }
+            let doubted = entry.current().filter(|token| token.minted.is_doubted);
+            if let Some(doubted) =
+                doubted.filter(|token| *token.access_token() == stored.access_token)
+            {
+                return Some(self.trusted(&doubted));
+            }
             let adopted = self.mint.adopted(stored, entry.source.cache_life())?;
             Some(adopted).filter(|found| {
                 self.is_better(found) && self.is_younger_than_evictions(found.minted.moment)
             })
         };
         let found = match look {
-            Look::First => self.tiers.find(&entry.key, accept).await,
-            Look::Again => self.tiers.find_again(&entry.key, accept).await,
+            Look::First => self.tiers.find(&entry.key, accept).await?,
+            Look::Again => self.tiers.find_again(&entry.key, accept).await?,
         };
         // Once more: it may have been evicted meanwhile.
-        found.filter(|found| self.is_younger_than_evictions(found.minted.moment))
+        Ok(found.filter(|found| self.is_younger_than_evictions(found.minted.moment)))
     }
 
     fn is_better(&self, token: &IssuedToken) -> bool {
         let now = self.mint.now();
         let current = self.entry.current();
         let current = current.filter(|current| current.phase(now) != Phase::Ended);
-        let is_newer = current.is_none_or(|current| token.expires_at() > current.expires_at());
+        // Ends are whole seconds: of two that end in the same one the younger counts.
+        let rank = |token: &IssuedToken| (token.expires_at(), token.minted.moment);
+        let is_newer = current.is_none_or(|current| rank(token) > rank(&current));
         is_newer && token.phase(now) != Phase::Ended
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
+use tokio::runtime::Handle;
 
 use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
@@ -16,6 +17,7 @@ use super::lifetime::Phase;
 use super::moment::Moment;
 use super::obtain::ClientCredentials;
 use super::reason::Reason;
+use super::seals::Evicted;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use crate::error::{ResponseFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;
@@ -28,15 +30,20 @@ pub(crate) struct TokenServiceState {
     /// Swapped while the entries are locked, and read under that lock by the code that looks for an entry: so each entry that
     /// is found belongs to the snapshot of that moment.
     snapshot: ArcSwap<Snapshot>,
-    entries: Entries,
+    entries: Arc<Entries>,
     flights: Arc<Flights>,
     metrics: ClientMetrics,
 }
 
 impl TokenServiceState {
-    pub(crate) fn new(snapshot: Snapshot, flights: Flights, metrics: ClientMetrics) -> Self {
+    pub(crate) fn new(
+        snapshot: Snapshot,
+        entries: Arc<Entries>,
+        flights: Flights,
+        metrics: ClientMetrics,
+    ) -> Self {
         Self {
-            entries: Entries::new(snapshot.max_entries),
+            entries,
             snapshot: ArcSwap::from_pointee(snapshot),
             flights: Arc::new(flights),
             metrics,
@@ -84,11 +91,40 @@ impl TokenServiceState {
         Some(entries.get_or_make(&key, make))
     }
 
-    /// Puts the snapshot of `plan` in the place of the present one. Entries that it would make alike stay.
+    /// Puts the snapshot of `plan` in the place of the present one. Entries that it would make alike stay. Other processes
+    /// are told which tokens are of a secret that has been replaced.
     pub(crate) fn apply(&self, plan: SnapshotPlan) -> Result<(), TokenSettingsError> {
+        let now = self.now();
+        let replaced = self.apply_here(plan, now)?;
+        let Ok(runtime) = Handle::try_current() else {
+            return Ok(());
+        };
+        if !replaced.is_empty() && !self.flights.tiers.is_empty() {
+            let flights = Arc::clone(&self.flights);
+            runtime.spawn(async move {
+                for entry in replaced {
+                    flights.evict(&entry, Evicted::OfOldSecret(now)).await;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns the entries whose secret is another one now.
+    fn apply_here(
+        &self,
+        plan: SnapshotPlan,
+        now: Moment,
+    ) -> Result<Vec<Arc<Entry>>, TokenSettingsError> {
         let mut entries = self.entries.lock();
         let before = self.snapshot.load_full();
-        let next = Arc::new(before.next(plan, self.now())?);
+        let next = Arc::new(before.next(plan, now)?);
+        let mut replaced = entries.all();
+        replaced.retain(|entry| {
+            let audience = entry.key.audience();
+            let sources = before.source(audience).zip(next.source(audience));
+            sources.is_some_and(|(old, new)| new.is_client_of(old) && !new.has_secret_of(old))
+        });
         self.snapshot.store(Arc::clone(&next));
         entries.replace(next.max_entries, |entry| {
             let audience = entry.key.audience();
@@ -100,7 +136,7 @@ impl TokenServiceState {
             let same = old.credential.asks_like(&new.credential);
             same.then(|| self.successor(entry, new, next.keeps))
         });
-        Ok(())
+        Ok(replaced)
     }
 
     fn successor(&self, entry: &Entry, source: &Arc<ClientCredentials>, keeps: bool) -> Arc<Entry> {
@@ -198,22 +234,33 @@ impl TokenServiceState {
     }
 
     pub(crate) async fn evict(&self, audience: &Audience, scope: &Scope) {
-        if let Some(entry) = self.forget(audience, scope) {
-            self.flights.tiers.evict(&entry.key).await;
+        let Some((entry, moment)) = self.forget(audience, scope) else {
+            return;
+        };
+        if self.flights.tiers.is_empty() {
+            return;
+        }
+        let flights = Arc::clone(&self.flights);
+        let told = async move { flights.evict(&entry, Evicted::UpTo(moment)).await };
+        match Handle::try_current() {
+            // In a task of its own: a caller that goes away leaves no process untold.
+            Ok(runtime) => _ = runtime.spawn(told).await,
+            Err(_) => told.await,
         }
     }
 
     /// Under the lock that a change of settings holds too: so the token cannot move to the next entry meanwhile.
-    fn forget(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
+    fn forget(&self, audience: &Audience, scope: &Scope) -> Option<(Arc<Entry>, Moment)> {
         let now = self.now();
         let mut entries = self.entries.lock();
         let entry = self.entry_among(&mut entries, audience, scope);
-        match &entry {
-            Some(entry) => _ = entry.evict(now),
+        let Some(entry) = entry else {
             // Switched off: under which key is not known, and the tiers may have it.
-            None => entries.evicted_unknown(now),
-        }
-        entry
+            entries.evicted_unknown(now);
+            return None;
+        };
+        let moment = entry.evict(now);
+        Some((entry, moment))
     }
 
     fn now(&self) -> Moment {

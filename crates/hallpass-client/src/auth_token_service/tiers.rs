@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::internal_token_cache::eviction_notice::EvictionNotice;
 use crate::internal_token_cache::lease::{Lease, LeaseId};
 use crate::internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
 
@@ -34,6 +35,10 @@ struct Tier {
 #[derive(Debug, Default)]
 pub(crate) struct Leases(Vec<(usize, LeaseId)>);
 
+/// A tier failed, or took too long.
+#[derive(Debug)]
+pub(crate) struct Unanswered;
+
 impl Tiers {
     pub(crate) fn new(caches: Vec<Arc<dyn InternalTokenCache>>, metrics: CacheMetrics) -> Self {
         let tiers = caches.into_iter().map(|cache| Tier {
@@ -54,12 +59,19 @@ impl Tiers {
         &self.metrics
     }
 
+    pub(crate) fn caches(&self) -> impl Iterator<Item = &Arc<dyn InternalTokenCache>> {
+        self.tiers.iter().map(|tier| &tier.cache)
+    }
+
     /// What `accept` makes of the first token that it takes. Later tiers are not asked then.
+    ///
+    /// # Errors
+    /// When none was taken, and a tier did not say what it has.
     pub(crate) async fn find<T>(
         &self,
         key: &TokenKey,
         accept: impl FnMut(SealedToken) -> Option<T> + Send,
-    ) -> Option<T> {
+    ) -> Result<Option<T>, Unanswered> {
         for tier in &self.tiers {
             tier.counters.requests.inc();
         }
@@ -71,15 +83,20 @@ impl Tiers {
         &self,
         key: &TokenKey,
         mut accept: impl FnMut(SealedToken) -> Option<T> + Send,
-    ) -> Option<T> {
+    ) -> Result<Option<T>, Unanswered> {
+        let mut absent = Ok(None);
         for tier in &self.tiers {
-            let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
-            if let Some(found) = stored.flatten().and_then(&mut accept) {
-                tier.counters.hits.inc();
-                return Some(found);
+            match self.within_limit(tier, tier.cache.get_token(key)).await {
+                Some(stored) => {
+                    if let Some(found) = stored.and_then(&mut accept) {
+                        tier.counters.hits.inc();
+                        return Ok(Some(found));
+                    }
+                }
+                None => absent = Err(Unanswered),
             }
         }
-        None
+        absent
     }
 
     pub(crate) async fn put(&self, key: &TokenKey, token: &SealedToken, keep_for: Duration) {
@@ -89,9 +106,20 @@ impl Tiers {
         }
     }
 
-    pub(crate) async fn evict(&self, key: &TokenKey) {
+    /// Has each tier forget what it keeps for `key`, unless it can say that it keeps something else than what `goes`.
+    pub(crate) async fn evict(&self, key: &TokenKey, goes: impl Fn(&SealedToken) -> bool) {
         for tier in &self.tiers {
-            self.within_limit(tier, tier.cache.evict(key)).await;
+            let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
+            if !matches!(stored, Some(Some(kept)) if !goes(&kept)) {
+                self.within_limit(tier, tier.cache.evict(key)).await;
+            }
+        }
+    }
+
+    /// Tells everybody who shares a tier.
+    pub(crate) async fn announce(&self, notice: &EvictionNotice) {
+        for tier in &self.tiers {
+            self.within_limit(tier, tier.cache.announce(notice)).await;
         }
     }
 

@@ -261,7 +261,9 @@ impl InternalTokenCache for MemoryTokenCache {
 
     fn events(&self) -> Option<BoxStream<'static, TierEvent>> {
         let (listener, notices) = mpsc::channel(MAX_UNREAD);
-        self.state().listeners.push(listener);
+        let listeners = &mut self.state().listeners;
+        listeners.retain(|listener| !listener.is_closed());
+        listeners.push(listener);
         Some(Box::pin(Notices(notices)))
     }
 }
@@ -384,6 +386,15 @@ mod tests {
             assert_eq!(reads.next().await, Some(TierEvent::Evicted(notice.clone())));
         }
         assert_eq!(sleeps.count().await, MAX_UNREAD, "and then it ends");
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_is_no_listener_when_the_next_one_comes() {
+        let cache = MemoryTokenCache::new(2);
+        for _ in 0..100 {
+            drop(cache.events());
+        }
+        assert_eq!(cache.state().listeners.len(), 1);
     }
 
     #[tokio::test]

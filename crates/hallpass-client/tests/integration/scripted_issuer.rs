@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hallpass_client::{
-    AuthTokenService, AuthTokenServiceBuilder, CacheLife, Credential, InternalTokenSettings,
-    SealedToken, TokenHandle, TokenKey,
+    AuthTokenService, AuthTokenServiceBuilder, CacheLife, Credential, EvictionNotice,
+    InternalTokenSettings, SealedToken, TokenHandle, TokenKey,
 };
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
@@ -157,20 +157,34 @@ pub(crate) fn credential_of(client: &str) -> Credential {
 
 /// A token as a service seals it for a tier, written down here once more: entries outlive the version that made them.
 pub(crate) fn sealed(key: &TokenKey, token: &str, issued_at: u64, expires_at: u64) -> SealedToken {
-    let mut salt = Vec::new();
-    for part in [key.issuer(), key.client().as_str()] {
-        salt.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
-        salt.extend_from_slice(part.as_bytes());
-    }
-    let secret = "InternalSecret123!";
-    let sealer =
-        Sealer::derive_from_client_secret(secret, &salt, "hallpass token cache v1").unwrap();
+    let sealer = sealer(key, "InternalSecret123!", "hallpass token cache v1");
     let mut plain = Vec::new();
     for number in [issued_at.saturating_mul(1_000_000), issued_at, expires_at] {
         plain.extend_from_slice(&number.to_be_bytes());
     }
     plain.extend_from_slice(token.as_bytes());
     SealedToken::from(sealer.seal(&plain, &key.to_bytes()).unwrap())
+}
+
+/// A notice as a service makes it: of this moment, in microseconds.
+pub(crate) fn notice(key: &TokenKey, secret: &str, moment: u64, kind: u8) -> EvictionNotice {
+    let sealer = sealer(key, secret, "hallpass eviction notice v1");
+    let plain = [moment.to_be_bytes().as_slice(), &[kind]].concat();
+    let key = key.to_bytes();
+    let mut message = vec![1];
+    message.extend_from_slice(&u32::try_from(key.len()).unwrap().to_be_bytes());
+    message.extend_from_slice(&key);
+    message.extend_from_slice(sealer.seal(&plain, &key).unwrap().as_bytes());
+    EvictionNotice::parse(&message).unwrap()
+}
+
+fn sealer(key: &TokenKey, secret: &str, label: &str) -> Sealer {
+    let mut salt = Vec::new();
+    for part in [key.issuer(), key.client().as_str()] {
+        salt.extend_from_slice(&u32::try_from(part.len()).unwrap().to_be_bytes());
+        salt.extend_from_slice(part.as_bytes());
+    }
+    Sealer::derive_from_client_secret(secret, &salt, label).unwrap()
 }
 
 pub(crate) fn handle(service: &AuthTokenService) -> TokenHandle {

@@ -1,9 +1,12 @@
 //! A client secret in a file that changes while the service runs.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, ClientAuthentication, Credential, DenialCode, TokenError};
+use hallpass_client::{
+    AuthTokenService, ClientAuthentication, Credential, DenialCode, MemoryTokenCache, TokenError,
+};
 use hallpass_config::Secret;
 use tempfile::TempDir;
 
@@ -103,6 +106,23 @@ async fn a_file_that_changed_before_the_issuer_did_costs_one_refusal_and_no_call
         (Ok(()), vec!["first".to_owned(), "second".to_owned()])
     );
     assert_eq!(fixture.renew().await.1, ["second"]);
+}
+
+#[tokio::test]
+async fn what_was_sealed_for_a_tier_under_the_secret_before_still_opens() {
+    let fixture = fixture();
+    let client = fixture.issuer.client_with(in_file(fixture.folder.path()));
+    let tier = Arc::new(MemoryTokenCache::new(10));
+    // So that the tier alone has the tokens.
+    let service = client.without_memory_cache().shared_cache(tier).build();
+    let old = handle(&service).token().await.unwrap();
+    fixture.write("second");
+    fixture.issuer.takes_only("second");
+    let (audience, scope) = ("service-billing".parse().unwrap(), "s".parse().unwrap());
+    service.service_token(&audience, &scope).await.unwrap();
+    assert_eq!(fixture.issuer.forms()[1]["client_secret"], "second");
+    assert_eq!(handle(&service).token().await.unwrap(), old);
+    assert_eq!(fixture.issuer.requests(), 2);
 }
 
 #[tokio::test]

@@ -14,7 +14,8 @@ pub(crate) struct CacheMetrics {
     requests: Family<TierLabel, Counter>,
     hits: Family<TierLabel, Counter>,
     errors: Family<TierLabel, Counter>,
-    leases: Family<LeaseLabel, Counter>,
+    leases: Family<ResultLabel, Counter>,
+    notices: Family<ResultLabel, Counter>,
     /// Found once and held, because every call counts here.
     memory: CacheCounters,
 }
@@ -46,8 +47,21 @@ struct TierLabel {
     tier: &'static str,
 }
 
+/// What came of a notice of an eviction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NoticeResult {
+    /// Tokens are not used any more because of it.
+    Followed,
+    /// Nothing that was not known already.
+    Known,
+    /// Nobody who knows the client's secret has made it.
+    Refused,
+    /// Some may have been missed.
+    Missed,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct LeaseLabel {
+struct ResultLabel {
     result: &'static str,
 }
 
@@ -60,6 +74,7 @@ impl Default for CacheMetrics {
             hits,
             errors: Family::default(),
             leases: Family::default(),
+            notices: Family::default(),
         }
     }
 }
@@ -87,6 +102,11 @@ impl CacheMetrics {
             "Which process asks the issuer: held, elsewhere, waited, expired or error",
             it.leases,
         );
+        registry.register(
+            "hallpass_token_eviction_notice",
+            "Evictions that other processes announced: followed, known, refused or missed",
+            it.notices,
+        );
     }
 
     /// The counters of the tokens that the service keeps in memory itself.
@@ -110,7 +130,17 @@ impl CacheMetrics {
             LeaseResult::Expired => "expired",
             LeaseResult::Error => "error",
         };
-        self.leases.get_or_create(&LeaseLabel { result }).inc();
+        self.leases.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    pub(crate) fn noticed(&self, result: NoticeResult) {
+        let result = match result {
+            NoticeResult::Followed => "followed",
+            NoticeResult::Known => "known",
+            NoticeResult::Refused => "refused",
+            NoticeResult::Missed => "missed",
+        };
+        self.notices.get_or_create(&ResultLabel { result }).inc();
     }
 }
 
