@@ -1,0 +1,35 @@
+//! A tier of the token cache that the processes of an estate share, in Redis.
+//!
+//! * [`RedisTokenCache`] is the tier: it keeps sealed tokens, grants leases, so that many processes make one token request, and
+//!   carries eviction notices to all of them.
+//! * [`RedisTierSettings`] reads the section `redis`: one server, a primary behind Sentinel, or Redis Cluster, each with TLS, an
+//!   ACL user and a key prefix.
+//!
+//! **Promise.** Redis never makes a call fail or wait: it is asked within 30 ms, behind a breaker, over connections that a task
+//! of its own keeps and makes again. What is in Redis is of no use to a thief: the token service seals every entry.
+//!
+//! **What it does not do.** It opens no entry and judges none. It does not make Redis durable: an empty Redis costs one token
+//! request for each key. It needs Redis 6 or newer (RESP3), or a server that speaks like one.
+
+mod address;
+mod breaker;
+mod connection;
+mod error;
+mod link;
+mod metrics;
+mod notices;
+mod plan;
+mod redis_keys;
+mod response;
+mod routes;
+mod sentinel;
+mod settings;
+mod token_cache;
+
+pub use address::{InvalidNodeAddress, NodeAddress};
+pub use error::{ConnectionFault, RedisError};
+pub use metrics::RedisMetrics;
+pub use settings::{
+    RedisForm, RedisLoginSettings, RedisSettings, RedisTierSettings, SentinelSettings,
+};
+pub use token_cache::RedisTokenCache;

@@ -1,0 +1,131 @@
+//! What is counted of the way to Redis.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds in seconds: no call is waited for longer than 30 ms.
+const BUCKETS: [f64; 12] = [
+    0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03,
+];
+
+/// The metrics of one tier in Redis. Cloning shares them. `docs/metrics.md` lists them all.
+#[derive(Clone, Debug)]
+pub struct RedisMetrics {
+    connected: Gauge,
+    subscribed: Gauge,
+    connects: Family<ResultLabel, Counter>,
+    breaker_open: Gauge,
+    breaker_opened: Counter,
+    calls: Family<CallLabels, Counter>,
+    durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    command: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CommandLabel {
+    command: &'static str,
+}
+
+impl Default for RedisMetrics {
+    fn default() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        Self {
+            connected: Gauge::default(),
+            subscribed: Gauge::default(),
+            connects: Family::default(),
+            breaker_open: Gauge::default(),
+            breaker_opened: Counter::default(),
+            calls: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+        }
+    }
+}
+
+impl RedisMetrics {
+    /// Adds all of them to `registry`, which should have no prefix: the names begin with `hallpass_redis_`.
+    pub fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_redis_connected",
+            "Whether there is a connection to Redis",
+            it.connected,
+        );
+        registry.register(
+            "hallpass_redis_subscribed",
+            "Whether eviction notices of other processes are received",
+            it.subscribed,
+        );
+        registry.register(
+            "hallpass_redis_connects",
+            "Attempts to connect to Redis, by result",
+            it.connects,
+        );
+        registry.register(
+            "hallpass_redis_breaker_open",
+            "Whether calls to Redis are not tried because too many in a row have failed",
+            it.breaker_open,
+        );
+        registry.register(
+            "hallpass_redis_breaker_opened",
+            "How often the breaker of Redis has opened",
+            it.breaker_opened,
+        );
+        registry.register(
+            "hallpass_redis_calls",
+            "Calls to Redis, by command and result",
+            it.calls,
+        );
+        registry.register(
+            "hallpass_redis_call_duration_seconds",
+            "Time of calls to which Redis responded",
+            it.durations,
+        );
+    }
+
+    pub(crate) fn is_connected(&self, is: bool) {
+        self.connected.set(i64::from(is));
+    }
+
+    pub(crate) fn is_subscribed(&self, is: bool) {
+        self.subscribed.set(i64::from(is));
+    }
+
+    pub(crate) fn connect_ended(&self, is_connected: bool) {
+        let result = if is_connected { "connected" } else { "failed" };
+        self.connects.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    pub(crate) fn breaker_is_open(&self, is: bool) {
+        self.breaker_open.set(i64::from(is));
+        if is {
+            self.breaker_opened.inc();
+        }
+    }
+
+    pub(crate) fn call_ended(&self, command: &'static str, result: &'static str) {
+        self.calls
+            .get_or_create(&CallLabels { command, result })
+            .inc();
+    }
+
+    pub(crate) fn responded(&self, command: &'static str, after: Duration) {
+        let duration = self.durations.get_or_create(&CommandLabel { command });
+        duration.observe(after.as_secs_f64());
+    }
+}

@@ -1,0 +1,222 @@
+//! Eviction notices of other processes: a subscription of its own, which follows the connections that calls use.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_core::stream::BoxStream;
+use futures_util::stream::unfold;
+use hallpass_client::{EvictionNotice, TierEvent};
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::{mpsc, watch};
+
+use crate::connection::Connection;
+use crate::error::RedisError;
+use crate::link::{Core, LinkState};
+use crate::routes::Routes;
+
+/// Notices that wait to be looked at; what comes beyond is as if it was missed.
+const MAX_WAITING: usize = 256;
+/// A larger message is none of ours.
+const MAX_NOTICE_BYTES: usize = 8 * 1024;
+/// How often a quiet server is asked whether it is there, and for how long.
+const PING_EVERY: Duration = Duration::from_secs(1);
+const PING_LIMIT: Duration = Duration::from_millis(500);
+/// Shortest and longest pause between attempts to subscribe.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The pause after a server has said that this user may not subscribe.
+const DENIED_PAUSE: Duration = Duration::from_secs(10);
+
+/// What is published on `channel`, with [`TierEvent::Missed`] after each subscription, the first one too. It ends when the tier is
+/// dropped.
+pub(crate) fn follow(core: Arc<Core>, channel: String) -> BoxStream<'static, TierEvent> {
+    let listener = Listener {
+        state: core.watch(),
+        core,
+        channel,
+        line: None,
+        may_have_missed: true,
+        pause: FIRST_PAUSE,
+        is_told: false,
+    };
+    Box::pin(unfold(listener, async |mut listener| {
+        let event = listener.next().await?;
+        Some((event, listener))
+    }))
+}
+
+struct Listener {
+    core: Arc<Core>,
+    state: watch::Receiver<LinkState>,
+    channel: String,
+    line: Option<Line>,
+    /// Whether nothing was heard for a while: from the call that made this until the first subscription too, a time in which
+    /// tokens may have been taken.
+    may_have_missed: bool,
+    pause: Duration,
+    is_told: bool,
+}
+
+/// A subscription under way.
+struct Line {
+    connection: Connection,
+    messages: mpsc::Receiver<Vec<u8>>,
+    has_overflowed: Arc<AtomicBool>,
+}
+
+/// What happened on a line.
+enum Heard {
+    Message(Vec<u8>),
+    Overflow,
+    /// Another server should be asked from now on, or this one again.
+    Lost,
+    Nothing,
+    Ended,
+}
+
+impl Listener {
+    /// The next event; `None` at the end of the tier.
+    async fn next(&mut self) -> Option<TierEvent> {
+        loop {
+            let Some(line) = &mut self.line else {
+                let routes = self.connected().await?;
+                self.subscribe(&routes).await;
+                if self.line.is_some() && std::mem::take(&mut self.may_have_missed) {
+                    return Some(TierEvent::Missed);
+                }
+                continue;
+            };
+            match line.hear(&mut self.state).await {
+                Heard::Message(bytes) => {
+                    if let Some(notice) = EvictionNotice::parse(&bytes) {
+                        return Some(TierEvent::Evicted(notice));
+                    }
+                    tracing::debug!("a message that is no eviction notice was left alone");
+                }
+                Heard::Overflow => return Some(TierEvent::Missed),
+                Heard::Lost => {
+                    self.line = None;
+                    self.may_have_missed = true;
+                    self.core.metrics.is_subscribed(false);
+                }
+                Heard::Nothing => {}
+                Heard::Ended => return None,
+            }
+        }
+    }
+
+    /// Waits for connections.
+    async fn connected(&mut self) -> Option<Routes> {
+        loop {
+            match &*self.state.borrow_and_update() {
+                LinkState::Up(routes) => return Some(routes.clone()),
+                LinkState::Ended => return None,
+                LinkState::Starting | LinkState::Down => {}
+            }
+            self.state.changed().await.ok()?;
+        }
+    }
+
+    async fn subscribe(&mut self, routes: &Routes) {
+        let failure = match self.open(routes).await {
+            Ok(line) => {
+                self.line = Some(line);
+                self.pause = FIRST_PAUSE;
+                self.is_told = false;
+                self.core.metrics.is_subscribed(true);
+                return;
+            }
+            Err(failure) => failure,
+        };
+        if self.is_told {
+            tracing::debug!(error = %failure, "eviction notices cannot be received");
+        } else {
+            tracing::warn!(error = %failure, "eviction notices cannot be received: tokens that another process has evicted stay in use here");
+            self.is_told = true;
+        }
+        let pause = if failure.is_denied() {
+            DENIED_PAUSE
+        } else {
+            self.pause
+        };
+        self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+        tokio::time::sleep(pause).await;
+    }
+
+    async fn open(&self, routes: &Routes) -> Result<Line, RedisError> {
+        let address = routes.listen_at().ok_or(RedisError::NotConnected)?;
+        let (sender, messages) = mpsc::channel(MAX_WAITING);
+        let has_overflowed = Arc::new(AtomicBool::new(false));
+        let overflow = Arc::clone(&has_overflowed);
+        let pushes = move |push: PushInfo| {
+            let message = message_of(push);
+            if message.is_some_and(|message| sender.try_send(message).is_err()) {
+                overflow.store(true, Ordering::Relaxed);
+            }
+            Ok::<(), Infallible>(())
+        };
+        let plan = &self.core.plan;
+        let connection = plan
+            .dialer
+            .open_for_pushes(address, &plan.login, pushes)
+            .await?;
+        let mut command = redis::cmd("SUBSCRIBE");
+        command.arg(&self.channel);
+        let subscribed = tokio::time::timeout(PING_LIMIT, connection.call(&command)).await;
+        subscribed.map_err(|_| RedisError::TimedOut)??;
+        Ok(Line {
+            connection,
+            messages,
+            has_overflowed,
+        })
+    }
+}
+
+impl Line {
+    async fn hear(&mut self, state: &mut watch::Receiver<LinkState>) -> Heard {
+        if self.has_overflowed.swap(false, Ordering::Relaxed) {
+            return Heard::Overflow;
+        }
+        tokio::select! {
+            biased;
+            message = self.messages.recv() => message.map_or(Heard::Lost, Heard::Message),
+            () = self.connection.closed() => Heard::Lost,
+            changed = state.changed() => match (changed, &*state.borrow_and_update()) {
+                (Err(_), _) | (Ok(()), LinkState::Ended) => Heard::Ended,
+                (Ok(()), LinkState::Up(routes)) if !routes.lead_to(self.connection.address()) => Heard::Lost,
+                (Ok(()), _) => Heard::Nothing,
+            },
+            () = tokio::time::sleep(PING_EVERY) => match self.connection.responds(PING_LIMIT).await {
+                true => Heard::Nothing,
+                false => Heard::Lost,
+            },
+        }
+    }
+}
+
+fn message_of(push: PushInfo) -> Option<Vec<u8>> {
+    let [_channel, Value::BulkString(message)] = <[Value; 2]>::try_from(push.data).ok()? else {
+        return None;
+    };
+    let is_notice = push.kind == PushKind::Message && message.len() <= MAX_NOTICE_BYTES;
+    is_notice.then_some(message)
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.line.is_some() {
+            self.core.metrics.is_subscribed(false);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("channel", &self.channel)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,386 @@
+//! The tier itself: what each call of the token service is in Redis.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use hallpass_client::{
+    CacheError, EvictionNotice, InternalTokenCache, Lease, LeaseId, SealedToken, TierEvent,
+    TokenKey,
+};
+use hallpass_clock::Clock;
+use hallpass_tls::{ClientTls, TlsMetrics};
+use redis::{Cmd, Value};
+
+use crate::breaker::Breaker;
+use crate::connection::Dialer;
+use crate::error::RedisError;
+use crate::link::{Link, LinkState};
+use crate::metrics::RedisMetrics;
+use crate::notices;
+use crate::plan::Plan;
+use crate::redis_keys::RedisKeys;
+use crate::settings::RedisSettings;
+
+/// The tier's label in metrics.
+const NAME: &str = "redis";
+/// A larger entry is none of ours: a token has 16 KiB at most. Redis does not send more of it.
+const MAX_ENTRY_BYTES: usize = 64 * 1024;
+
+/// Extends a lease that is still the caller's own.
+const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0";
+/// Gives a lease back that is still the caller's own.
+const RELEASE: &str =
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
+
+/// The tier of the token cache that processes share, in Redis. Cheap to clone.
+///
+/// * **No call waits for a connection.** A task of its own makes and keeps them; a call without one fails at once. Only while
+///   the very first attempt is under way do calls wait for it, within their limit.
+/// * **No call takes longer than 30 ms.** After 5 calls in a row to which no response came, none is tried for a second.
+/// * **A failover is followed**: connections that end, do not respond or lead to a server that is no primary (any more) are
+///   replaced, at pauses of 100 ms to 1 s.
+/// * **A response is bounded**: no more than 64 KiB of an entry is read.
+///
+/// **What it does not check**: what entries hold. The token service seals and opens them. Who may write to Redis can take
+/// entries away or keep leases, which costs token requests and nothing else.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_clock::SystemClock;
+/// use hallpass_redis::{RedisSettings, RedisTokenCache};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = RedisSettings::standalone("127.0.0.1:6379".parse()?);
+/// let tier = RedisTokenCache::new(&settings, Arc::new(SystemClock::new()))?;
+/// // Then `AuthTokenService::builder(..).shared_cache(Arc::new(tier))`.
+/// # let _ = tier;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RedisTokenCache {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Link,
+    breaker: Breaker,
+    keys: RedisKeys,
+    limit: Duration,
+    metrics: RedisMetrics,
+    /// The server has refused a script.
+    are_scripts_denied: AtomicBool,
+    /// The server has refused to publish.
+    is_publishing_denied: AtomicBool,
+}
+
+impl RedisTokenCache {
+    /// A tier as `settings` say. Reads the files of `redis.ssl`, which blocks the thread. Inside a tokio runtime it begins to
+    /// connect in the background, else with the first call; it waits for nothing.
+    ///
+    /// # Errors
+    /// [`RedisError::Tls`] when a file cannot be used.
+    pub fn new(settings: &RedisSettings, clock: Arc<dyn Clock>) -> Result<Self, RedisError> {
+        let load = |files| ClientTls::load(files, Arc::clone(&clock), &TlsMetrics::default());
+        let tls = settings.tls.as_ref().map(load).transpose();
+        let tls = tls.map_err(|error| RedisError::Tls(Arc::new(error)))?;
+        if settings.dangerous_plain_tcp {
+            tracing::warn!(
+                "redis.dangerous-plain-tcp is set: the password of Redis may go over plain TCP, where everybody on the way reads it"
+            );
+        }
+        let dialer = Dialer::new(tls, settings.connect_timeout, settings.dangerous_plain_tcp);
+        let metrics = RedisMetrics::default();
+        let link = Link::new(Plan::new(settings, dialer), metrics.clone());
+        let core = Arc::clone(link.core());
+        let on_silence = Box::new(move || core.suspect());
+        link.start();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                link,
+                breaker: Breaker::new(clock, metrics.clone(), on_silence),
+                keys: RedisKeys::new(&settings.key_prefix),
+                limit: settings.timeout,
+                metrics,
+                are_scripts_denied: AtomicBool::new(false),
+                is_publishing_denied: AtomicBool::new(false),
+            }),
+        })
+    }
+
+    /// Waits for a connection, at most for `limit`: for warming up. Whether there is one then; if not, attempts go on in the
+    /// background.
+    pub async fn connect(&self, limit: Duration) -> bool {
+        self.shared.link.start();
+        let mut state = self.shared.link.core().watch();
+        let is_up = state.wait_for(|state| matches!(state, LinkState::Up(_)));
+        matches!(tokio::time::timeout(limit, is_up).await, Ok(Ok(_)))
+    }
+
+    /// What is counted; register it once per process.
+    #[must_use]
+    pub fn metrics(&self) -> &RedisMetrics {
+        &self.shared.metrics
+    }
+}
+
+impl InternalTokenCache for RedisTokenCache {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn get_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+    ) -> BoxFuture<'a, Result<Option<SealedToken>, CacheError>> {
+        Box::pin(async move { Ok(self.shared.get(key).await?) })
+    }
+
+    fn put_token<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        token: &'a SealedToken,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move { Ok(self.shared.put(key, token, keep_for).await?) })
+    }
+
+    fn evict<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move { Ok(self.shared.evict(key).await?) })
+    }
+
+    fn lease<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<Lease, CacheError>> {
+        Box::pin(async move { Ok(self.shared.lease(key, keep_for).await?) })
+    }
+
+    fn extend<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+        keep_for: Duration,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move { Ok(self.shared.extend(key, lease, keep_for).await?) })
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a TokenKey,
+        lease: &'a LeaseId,
+    ) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move { Ok(self.shared.release(key, lease).await?) })
+    }
+
+    fn announce<'a>(&'a self, notice: &'a EvictionNotice) -> BoxFuture<'a, Result<(), CacheError>> {
+        Box::pin(async move { Ok(self.shared.announce(notice).await?) })
+    }
+
+    fn events(&self) -> Option<BoxStream<'static, TierEvent>> {
+        self.shared.link.start();
+        let core = Arc::clone(self.shared.link.core());
+        Some(notices::follow(core, self.shared.keys.channel()))
+    }
+}
+
+impl Shared {
+    async fn get(&self, key: &TokenKey) -> Result<Option<SealedToken>, RedisError> {
+        let name = self.keys.token(key);
+        let mut command = redis::cmd("GETRANGE");
+        command.arg(&name).arg(0).arg(MAX_ENTRY_BYTES);
+        match self.call("get", &name, &command).await? {
+            // An entry that is not there is an empty one.
+            Value::BulkString(bytes) if bytes.is_empty() => Ok(None),
+            Value::BulkString(bytes) if bytes.len() <= MAX_ENTRY_BYTES => {
+                let text = String::from_utf8(bytes).map_err(|_| RedisError::Response)?;
+                Ok(Some(SealedToken::from(text)))
+            }
+            Value::Nil => Ok(None),
+            _ => Err(RedisError::Response),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: &TokenKey,
+        token: &SealedToken,
+        keep_for: Duration,
+    ) -> Result<(), RedisError> {
+        let Some(millis) = whole_millis(keep_for) else {
+            return Ok(());
+        };
+        let name = self.keys.token(key);
+        let mut command = redis::cmd("SET");
+        command.arg(&name).arg(token.as_str()).arg("PX").arg(millis);
+        self.call("put", &name, &command).await?;
+        Ok(())
+    }
+
+    async fn evict(&self, key: &TokenKey) -> Result<(), RedisError> {
+        let name = self.keys.token(key);
+        let mut command = redis::cmd("DEL");
+        command.arg(&name);
+        self.call("evict", &name, &command).await?;
+        Ok(())
+    }
+
+    async fn lease(&self, key: &TokenKey, keep_for: Duration) -> Result<Lease, RedisError> {
+        let Some(millis) = whole_millis(keep_for) else {
+            return Ok(Lease::Unknown);
+        };
+        let (name, id) = (self.keys.lease(key), LeaseId::random());
+        let mut command = redis::cmd("SET");
+        command
+            .arg(&name)
+            .arg(id.to_string())
+            .arg("NX")
+            .arg("PX")
+            .arg(millis);
+        match self.call("lease", &name, &command).await? {
+            Value::Nil => Ok(Lease::Elsewhere),
+            _ => Ok(Lease::Held(id)),
+        }
+    }
+
+    async fn extend(
+        &self,
+        key: &TokenKey,
+        lease: &LeaseId,
+        keep_for: Duration,
+    ) -> Result<(), RedisError> {
+        let Some(millis) = whole_millis(keep_for) else {
+            return Ok(());
+        };
+        let (name, id) = (self.keys.lease(key), lease.to_string());
+        if let Some(result) = self
+            .script("extend", EXTEND, &name, &[&id, &millis.to_string()])
+            .await
+        {
+            return result;
+        }
+        // In two steps: between them it may end and become another's, whose lease is then longer than it should be.
+        let mut get = redis::cmd("GET");
+        get.arg(&name);
+        if self.call("extend", &name, &get).await? != Value::BulkString(id.into_bytes()) {
+            return Ok(());
+        }
+        let mut expire = redis::cmd("PEXPIRE");
+        expire.arg(&name).arg(millis);
+        self.call("extend", &name, &expire).await?;
+        Ok(())
+    }
+
+    async fn release(&self, key: &TokenKey, lease: &LeaseId) -> Result<(), RedisError> {
+        let (name, id) = (self.keys.lease(key), lease.to_string());
+        // Without scripts it ends by itself: deleting in two steps could delete another's.
+        self.script("release", RELEASE, &name, &[&id])
+            .await
+            .unwrap_or(Ok(()))
+    }
+
+    /// `None` where the server does not let this user run scripts.
+    async fn script(
+        &self,
+        label: &'static str,
+        script: &str,
+        key: &str,
+        arguments: &[&str],
+    ) -> Option<Result<(), RedisError>> {
+        if self.are_scripts_denied.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut command = redis::cmd("EVAL");
+        command.arg(script).arg(1).arg(key).arg(arguments);
+        match self.call(label, key, &command).await {
+            Err(error) if error.is_denied() => {
+                self.are_scripts_denied.store(true, Ordering::Relaxed);
+                tracing::warn!(
+                    "the user of Redis may not run EVAL: leases are extended without it, and end by themselves"
+                );
+                None
+            }
+            result => Some(result.map(drop)),
+        }
+    }
+
+    async fn announce(&self, notice: &EvictionNotice) -> Result<(), RedisError> {
+        let channel = self.keys.channel();
+        let mut command = redis::cmd("PUBLISH");
+        command.arg(&channel).arg(notice.to_bytes());
+        let result = self.call("publish", &channel, &command).await;
+        let is_denied = result.as_ref().is_err_and(RedisError::is_denied);
+        if is_denied && !self.is_publishing_denied.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                channel,
+                "the user of Redis may not publish: other processes do not hear of evictions"
+            );
+        }
+        result.map(drop)
+    }
+
+    /// One command about one key, within the limit, counted.
+    async fn call(
+        &self,
+        label: &'static str,
+        key: &str,
+        command: &Cmd,
+    ) -> Result<Value, RedisError> {
+        let result = self.attempt(label, key, command).await;
+        let told = match &result {
+            Ok(_) => "success",
+            Err(RedisError::NotConnected | RedisError::NoNode) => "not_connected",
+            Err(RedisError::BreakerOpen) => "breaker_open",
+            Err(RedisError::TimedOut) => "timeout",
+            Err(error) if error.is_response() => "refused",
+            Err(_) => "connection",
+        };
+        self.metrics.call_ended(label, told);
+        result
+    }
+
+    async fn attempt(
+        &self,
+        label: &'static str,
+        key: &str,
+        command: &Cmd,
+    ) -> Result<Value, RedisError> {
+        let routes = tokio::time::timeout(self.limit, self.link.routes()).await;
+        let routes = routes.map_err(|_| RedisError::NotConnected)??;
+        let permit = self.breaker.admit().ok_or(RedisError::BreakerOpen)?;
+        let result = tokio::time::timeout(self.limit, routes.call(key.as_bytes(), command)).await;
+        let result = result.unwrap_or(Err(RedisError::TimedOut));
+        if result.is_ok() || result.as_ref().is_err_and(RedisError::is_response) {
+            self.metrics.responded(label, permit.elapsed());
+            permit.succeeded();
+        } else {
+            permit.failed();
+        }
+        if result.as_ref().is_err_and(RedisError::is_wrong_server) {
+            self.link.core().doubt();
+        }
+        result
+    }
+}
+
+/// What Redis takes as a time to live; `None` for less than one millisecond.
+fn whole_millis(time: Duration) -> Option<u64> {
+    // A century, which is more than anybody keeps anything and less than Redis refuses.
+    const MOST: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
+    let millis = u64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST);
+    (millis > 0).then_some(millis)
+}
+
+impl fmt::Debug for RedisTokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisTokenCache")
+            .field("link", &self.shared.link)
+            .field("breaker", &self.shared.breaker)
+            .finish_non_exhaustive()
+    }
+}
