@@ -3,7 +3,8 @@
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
 # so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
-# Maven where it may; without them these tests are skipped, with a line each. It changes nothing else.
+# Maven where it may, and for those with a real Redis its server; without them these tests are skipped, with a line each. It
+# changes nothing else.
 # shellcheck shell=sh
 
 say() { printf '%s\n' "setup: $*" >&2; }
@@ -91,4 +92,23 @@ want_java() {
         default-jdk-headless maven; } >&2; then
         say 'that failed: the tests against real Spring programs are skipped.'
     fi
+}
+
+# redis-server and redis-cli, for the tests of the shared token cache. Never a reason to fail; no service is left running.
+want_redis() {
+    if command -v redis-server >/dev/null 2>&1 && command -v redis-cli >/dev/null 2>&1; then
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say 'no redis-server: the tests with a real Redis are skipped.'
+        return 0
+    fi
+    say 'no redis-server: now running apt-get install redis-server'
+    if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        redis-server; } >&2; then
+        say 'that failed: the tests with a real Redis are skipped.'
+        return 0
+    fi
+    # Where the package starts a service all the same: the tests start their own servers, on other ports.
+    service redis-server stop >/dev/null 2>&1 || true
 }
