@@ -3,6 +3,8 @@
 use hallpass_client::TokenSettingsError;
 #[cfg(feature = "feign")]
 use hallpass_feign::BuildError;
+#[cfg(feature = "redis")]
+use hallpass_redis::RedisError;
 #[cfg(feature = "resource")]
 use hallpass_resource::SetupError;
 use hallpass_tls::TlsError;
@@ -27,6 +29,10 @@ pub enum Error {
     /// The token service cannot work as `internal-token` says.
     #[error(transparent)]
     InternalToken(#[from] TokenSettingsError),
+    /// The shared tier of the token cache cannot work as `redis` says.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] RedisError),
     /// A client cannot work as `feign` says.
     #[cfg(feature = "feign")]
     #[error(transparent)]

@@ -60,6 +60,7 @@
 //! * `feign`: calls, [`feign`]; reads the section `feign`.
 //! * `resource`: verification of callers, [`resource`]; reads the section `security`.
 //! * `nacos`: configuration from Nacos and services in it, module `nacos`; reads the sections `nacos` and `discovery.nacos`.
+//! * `redis`, not on by default: a tier of the token cache that processes share, [`redis`]; reads the section `redis`.
 //! * `test-util`: clocks that a test drives and callers that no token proves. Never in a service.
 //!
 //! # Where things are
@@ -72,6 +73,7 @@
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer |
 //! | [`listen`] | a server for the listening socket: limits, TLS, an orderly end |
+//! | [`redis`] | the shared tier of the token cache, for settings made in code |
 //! | [`reload`] | settings that change while the process runs |
 //! | [`resource`] | verification, route rules, extractors |
 //! | [`tls`] | certificates, keys and authorities from files, followed while they change |
@@ -96,6 +98,8 @@ pub use hallpass_config as config;
 #[cfg(feature = "feign")]
 pub use hallpass_feign as feign;
 pub use hallpass_listen as listen;
+#[cfg(feature = "redis")]
+pub use hallpass_redis as redis;
 #[cfg(feature = "resource")]
 pub use hallpass_resource as resource;
 pub use hallpass_tls as tls;

@@ -4,6 +4,8 @@ use hallpass_client::ClientMetrics;
 #[cfg(feature = "feign")]
 use hallpass_feign::FeignMetrics;
 use hallpass_listen::ConnectionMetrics;
+#[cfg(feature = "redis")]
+use hallpass_redis::RedisMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceMetrics;
 use hallpass_tls::TlsMetrics;
@@ -30,6 +32,9 @@ use crate::reload::ReloadMetrics;
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub(crate) tokens: ClientMetrics,
+    /// `None` without the section `redis`.
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<RedisMetrics>,
     #[cfg(feature = "feign")]
     pub(crate) feign: FeignMetrics,
     #[cfg(feature = "resource")]
@@ -69,6 +74,10 @@ impl Metrics {
     /// Adds all of them to a registry that has no prefix: for a service that counts something itself.
     pub fn register(&self, registry: &mut Registry) {
         self.tokens.register(registry);
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            redis.register(registry);
+        }
         #[cfg(feature = "feign")]
         self.feign.register(registry);
         #[cfg(feature = "resource")]

@@ -11,6 +11,8 @@ use hallpass_clock::Clock;
 #[cfg(feature = "feign")]
 use hallpass_feign::Feign;
 use hallpass_listen::{ConnectionMetrics, HttpServer};
+#[cfg(feature = "redis")]
+use hallpass_redis::RedisMetrics;
 #[cfg(feature = "resource")]
 use hallpass_resource::{ResourceServer, ResourceServerBuilder, ResourceServers};
 use hallpass_upstream::{Discover, HttpTransport, Network};
@@ -58,6 +60,9 @@ struct Shared {
     tokens: AuthTokenService,
     #[cfg(feature = "feign")]
     feign: Feign,
+    /// `None` without the section `redis`.
+    #[cfg(feature = "redis")]
+    redis: Option<RedisMetrics>,
     #[cfg(feature = "resource")]
     resource_servers: ResourceServers,
     reloads: ReloadMetrics,
@@ -70,7 +75,8 @@ struct Shared {
 
 impl Hallpass {
     /// All parts as `settings` say, with the operating system's clock and the addresses of
-    /// `discovery.static`. Opens no connection and asks for no token; needs no runtime yet.
+    /// `discovery.static`. Opens no connection and asks for no token; needs no runtime yet. Only with a section `redis`, and inside
+    /// a runtime, a connection to that is begun in the background.
     ///
     /// # Errors
     /// [`Error`] when a value cannot be used. [`config::Loader`](crate::config::Loader) has reported
@@ -109,7 +115,7 @@ impl Hallpass {
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
     /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
-    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, and `service.tls` as a whole (to have it or not) need a restart: a change is
+    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, `redis`, and `service.tls` as a whole (to have it or not) need a restart: a change is
     /// named in the log and has no effect.
     ///
     /// # Errors
@@ -176,6 +182,8 @@ impl Hallpass {
     pub fn metrics(&self) -> Metrics {
         Metrics {
             tokens: self.shared.tokens.metrics().clone(),
+            #[cfg(feature = "redis")]
+            redis: self.shared.redis.clone(),
             #[cfg(feature = "feign")]
             feign: self.shared.feign.metrics().clone(),
             #[cfg(feature = "resource")]
@@ -269,5 +277,10 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
     if settings.transport != current.transport {
         tracing::warn!("the section `transport` has changed: it needs a restart");
         settings.transport = current.transport.clone();
+    }
+    #[cfg(feature = "redis")]
+    if settings.redis != current.redis {
+        tracing::warn!("the section `redis` has changed: it needs a restart");
+        settings.redis = current.redis.clone();
     }
 }

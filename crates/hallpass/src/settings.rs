@@ -11,6 +11,8 @@ use hallpass_config::{Configuration, Key, Section};
 use hallpass_feign::FeignSettings;
 #[cfg(feature = "nacos")]
 use hallpass_nacos::{DiscoverySettings as NacosDiscoverySettings, NacosSettings};
+#[cfg(feature = "redis")]
+use hallpass_redis::RedisTierSettings;
 #[cfg(feature = "resource")]
 use hallpass_resource::SecuritySettings;
 #[cfg(feature = "resource")]
@@ -22,9 +24,10 @@ pub(crate) use nacos::NacosStart;
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 4] = [
+const ELSEWHERE: [Key; 5] = [
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
+    Key::elsewhere("redis"),
     Key::elsewhere("security"),
     Key::elsewhere("feign"),
 ];
@@ -52,6 +55,9 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// `internal-token`: the credentials of this service as a caller, and which outgoing calls get no token.
     pub internal_token: InternalTokenSettings,
+    #[cfg(feature = "redis")]
+    /// `redis`: the tier of the token cache that processes share.
+    pub redis: RedisTierSettings,
     #[cfg(feature = "resource")]
     /// `security`: what this service demands of its own callers.
     pub security: SecuritySettings,
@@ -78,6 +84,8 @@ impl Configuration for Settings {
         [
             &ServiceSettings::keys()[..],
             &InternalTokenSettings::keys(),
+            #[cfg(feature = "redis")]
+            &RedisTierSettings::keys(),
             #[cfg(feature = "resource")]
             &SecuritySettings::keys(),
             #[cfg(feature = "feign")]
@@ -99,6 +107,8 @@ impl Configuration for Settings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let service = ServiceSettings::read(root);
         let internal_token = InternalTokenSettings::read(root);
+        #[cfg(feature = "redis")]
+        let redis = RedisTierSettings::read(root);
         #[cfg(feature = "resource")]
         let name = service.as_ref().and_then(|it| it.name.as_deref());
         // What may name a service may be an audience: it is shorter and of fewer characters.
@@ -116,6 +126,8 @@ impl Configuration for Settings {
         let settings = Self {
             service: service?,
             internal_token: internal_token?,
+            #[cfg(feature = "redis")]
+            redis: redis?,
             #[cfg(feature = "resource")]
             security: security?,
             #[cfg(feature = "feign")]

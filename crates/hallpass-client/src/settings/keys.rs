@@ -128,7 +128,7 @@ const MEMORY_CACHE_KEYS: &[Key] = &[
     Key::new(
         "enabled",
         Kind::Flag,
-        "Without it each call asks the issuer.",
+        "Without it each call asks the shared tier (`redis`) or, where there is none, the issuer.",
     )
     .or("true"),
     Key::new(

@@ -16,6 +16,8 @@ mod outage;
 #[cfg(test)]
 mod path_values;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod rotation;

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+#[cfg(feature = "feign")]
 use hallpass_client::AuthTokenService;
+use hallpass_client::AuthTokenServiceBuilder;
 use hallpass_clock::{Clock, SystemClock};
 #[cfg(feature = "feign")]
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
+#[cfg(feature = "redis")]
+use hallpass_redis::{RedisMetrics, RedisTokenCache};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
 use hallpass_upstream::{Discover, HttpTransport, Network};
@@ -109,12 +113,17 @@ impl HallpassBuilder<'_> {
         #[cfg(not(feature = "nacos"))]
         let addresses = Addresses::new(&settings.discovery, self.discovery);
         let network = Network::new(transport, addresses.discovery(), clock);
-        let tokens = AuthTokenService::from_settings(&settings.internal_token, &network)?;
+        let tokens = AuthTokenServiceBuilder::from_settings(&settings.internal_token, &network)?;
+        #[cfg(feature = "redis")]
+        let (tokens, redis) = with_redis(tokens, settings, &network)?;
+        let tokens = tokens.build();
         let reloads = ReloadMetrics::default();
         reloads.succeeded_at(network.clock.now());
         let shared = Shared {
             #[cfg(feature = "feign")]
             feign: feign(settings, &network, &tokens, self.observer),
+            #[cfg(feature = "redis")]
+            redis,
             #[cfg(feature = "resource")]
             resource_servers: ResourceServers::default(),
             settings: Mutex::new(settings.clone()),
@@ -132,6 +141,21 @@ impl HallpassBuilder<'_> {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// With the shared tier behind the memory, if there is a section for it.
+#[cfg(feature = "redis")]
+fn with_redis(
+    tokens: AuthTokenServiceBuilder,
+    settings: &Settings,
+    network: &Network,
+) -> Result<(AuthTokenServiceBuilder, Option<RedisMetrics>), Error> {
+    let Some(redis) = &settings.redis.redis else {
+        return Ok((tokens, None));
+    };
+    let tier = RedisTokenCache::new(redis, Arc::clone(&network.clock))?;
+    let metrics = tier.metrics().clone();
+    Ok((tokens.shared_cache(Arc::new(tier)), Some(metrics)))
 }
 
 #[cfg(feature = "feign")]
