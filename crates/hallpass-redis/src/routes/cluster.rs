@@ -1,8 +1,8 @@
 //! Redis Cluster: which node has which slots, and a connection to each primary.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::slot::slot_of;
 use crate::address::NodeAddress;
@@ -21,6 +22,9 @@ use crate::response::{text_of, to_port};
 const RESPONSE_LIMIT: Duration = Duration::from_millis(300);
 /// Primaries beyond this number are not connected to.
 const MAX_NODES: usize = 512;
+/// A node that `ASK` has named, and that has no slots yet, stays connected for so long after it was named last. At most so many do.
+const IMPORTING_FOR: Duration = Duration::from_secs(60);
+const MAX_IMPORTING: usize = 16;
 
 /// What is known of a cluster at one moment. Cheap to clone; a change makes a new one.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub(crate) struct ClusterRoutes(Arc<Known>);
 struct Known {
     slots: Vec<SlotRange>,
     nodes: HashMap<NodeAddress, Connection>,
+    /// Nodes that `ASK` has named, and until when they are connected to although they have no slots.
+    importing: Mutex<HashMap<NodeAddress, Instant>>,
     /// Told when a node has named another one as the owner of a slot.
     stale: Notify,
 }
@@ -68,14 +74,18 @@ impl ClusterRoutes {
                 slots
             }
         };
-        connect_missing(dialer, login, &slots, &mut nodes).await;
-        nodes.retain(|address, _| slots.iter().any(|range| range.primary == *address));
+        let importing = before.map(Self::importing).unwrap_or_default();
+        let primaries = slots.iter().map(|range| &range.primary);
+        let wanted: HashSet<_> = primaries.chain(importing.keys()).collect();
+        connect_missing(dialer, login, &wanted, &mut nodes).await;
+        nodes.retain(|address, _| wanted.contains(address));
         if nodes.is_empty() {
             return Err(RedisError::NoNode);
         }
         Ok(Self(Arc::new(Known {
             slots,
             nodes,
+            importing: Mutex::new(importing),
             stale: Notify::new(),
         })))
     }
@@ -98,16 +108,47 @@ impl ClusterRoutes {
         let Some((named, _)) = refused.redirect_node() else {
             return Err(refused.into());
         };
-        let other = address_from(named, node.address()).and_then(|named| self.0.nodes.get(&named));
+        let Some(named) = address_from(named, node.address()) else {
+            return Err(refused.into());
+        };
         let is_ask = refused.kind() == ErrorKind::Server(ServerErrorKind::Ask);
-        match other {
+        if is_ask {
+            self.will_ask(&named);
+        }
+        match self.0.nodes.get(&named) {
             Some(other) if is_ask => Ok(other.call_asking(command).await?),
             Some(other) => {
                 self.0.stale.notify_one();
                 Ok(other.call(command).await?)
             }
-            None => Err(refused.into()),
+            // It is connected to in the background: no call waits for that.
+            None => {
+                self.0.stale.notify_one();
+                Err(refused.into())
+            }
         }
+    }
+
+    /// Notes a node that a slot moves to.
+    fn will_ask(&self, node: &NodeAddress) {
+        let importing = self.0.importing.lock();
+        let mut importing = importing.unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if !importing.contains_key(node) && importing.len() >= MAX_IMPORTING {
+            importing.retain(|_, until| *until > now);
+            if importing.len() >= MAX_IMPORTING {
+                return;
+            }
+        }
+        importing.insert(node.clone(), now + IMPORTING_FOR);
+    }
+
+    fn importing(&self) -> HashMap<NodeAddress, Instant> {
+        let importing = self.0.importing.lock();
+        let mut importing = importing.unwrap_or_else(PoisonError::into_inner).clone();
+        let now = Instant::now();
+        importing.retain(|_, until| *until > now);
+        importing
     }
 
     /// Ends when a connection has ended, or a slot has moved.
@@ -226,12 +267,10 @@ fn to_range(range: &Value, asked: &NodeAddress) -> Option<SlotRange> {
 async fn connect_missing(
     dialer: &Dialer,
     login: &Login,
-    slots: &[SlotRange],
+    wanted: &HashSet<&NodeAddress>,
     nodes: &mut HashMap<NodeAddress, Connection>,
 ) {
-    let mut missing: Vec<_> = slots.iter().map(|range| &range.primary).collect();
-    missing.sort();
-    missing.dedup();
+    let mut missing: Vec<_> = wanted.iter().copied().collect();
     missing.retain(|address| !nodes.contains_key(*address));
     missing.truncate(MAX_NODES);
     let opened = join_all(missing.iter().map(|address| dialer.open(address, login))).await;

@@ -122,6 +122,49 @@ async fn a_slot_that_moves_is_followed_while_it_moves_and_afterwards() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_to_a_new_node_is_followed_while_it_moves_and_afterwards() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    let mut estate = ClusterEstate::start().await;
+    let tier = tier(&settings(&estate, 1)).await;
+    let (moving, slot) = (key("service-0"), slot_of(&estate, 0));
+    let from = estate.owner_of(&slot);
+    let to = estate.add_empty().await;
+    let name = name_of(&moving);
+    let entry = sealed("entry");
+    tier.put_token(&moving, &entry, MINUTE).await.unwrap();
+
+    let [source, target] = [from, to].map(|at| estate.cli(at, &["CLUSTER", "MYID"]));
+    let set_slot = |at: usize, what: &str, node: &str| {
+        let said = estate.cli(at, &["CLUSTER", "SETSLOT", &slot, what, node]);
+        assert_eq!(said, "OK");
+    };
+    set_slot(to, "IMPORTING", &source);
+    set_slot(from, "MIGRATING", &target);
+    assert_eq!(tier.get_token(&moving).await, Ok(Some(entry.clone())));
+    let port = estate.servers[to].port.to_string();
+    let moved = estate.cli(from, &["MIGRATE", "127.0.0.1", &port, &name, "0", "5000"]);
+    assert_eq!(moved, "OK");
+    // The first call learns of the new node; no call waits for a connection to it.
+    let took = until("it is asked at the new node", async || {
+        tier.get_token(&moving).await == Ok(Some(entry.clone()))
+    })
+    .await;
+    println!("Cluster: a node without slots is asked {took:?} after ASK named it");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(works(&tier, &moving).await);
+
+    for at in [to, from] {
+        set_slot(at, "NODE", &target);
+    }
+    assert!(works(&tier, &moving).await, "moved");
+    for key in keys() {
+        assert!(works(&tier, &key).await, "{key:?}");
+    }
+}
+
 /// The slot of an entry, as a server computes it.
 fn slot_of(estate: &ClusterEstate, number: usize) -> String {
     let name = name_of(&key(&format!("service-{number}")));

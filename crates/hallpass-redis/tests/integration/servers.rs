@@ -239,19 +239,7 @@ impl ClusterEstate {
     pub(crate) async fn start() -> Self {
         let mut servers = Vec::new();
         for _ in 0..6 {
-            let arguments = [
-                "--cluster-enabled",
-                "yes",
-                "--cluster-config-file",
-                "nodes.conf",
-                "--cluster-node-timeout",
-                "2000",
-                "--cluster-require-full-coverage",
-                "no",
-                "--repl-diskless-sync-delay",
-                "0",
-            ];
-            servers.push(RedisServer::start(&arguments).await);
+            servers.push(Self::start_node().await);
         }
         let addresses: Vec<_> = servers
             .iter()
@@ -265,6 +253,42 @@ impl ClusterEstate {
         let estate = Self { servers };
         until("the cluster is complete", async || estate.is_ready()).await;
         estate
+    }
+
+    async fn start_node() -> RedisServer {
+        let arguments = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-config-file",
+            "nodes.conf",
+            "--cluster-node-timeout",
+            "2000",
+            "--cluster-require-full-coverage",
+            "no",
+            "--repl-diskless-sync-delay",
+            "0",
+        ];
+        RedisServer::start(&arguments).await
+    }
+
+    /// A further primary, which has no slots yet. Returns its number in the list.
+    pub(crate) async fn add_empty(&mut self) -> usize {
+        let node = Self::start_node().await;
+        let [new, known] =
+            [node.port, self.servers[0].port].map(|port| format!("127.0.0.1:{port}"));
+        let added = node.cli(&["--cluster", "add-node", &new, &known]);
+        assert!(added.contains("added correctly"), "{added}");
+        self.servers.push(node);
+        let knows_all = |server: &RedisServer| {
+            let nodes = server.cli(&["CLUSTER", "NODES"]);
+            let info = server.cli(&["CLUSTER", "INFO"]);
+            nodes.matches(" connected").count() == 7 && info.contains("cluster_state:ok")
+        };
+        until("all nodes know the new one", async || {
+            self.servers.iter().all(knows_all)
+        })
+        .await;
+        self.servers.len() - 1
     }
 
     fn is_ready(&self) -> bool {
