@@ -84,6 +84,63 @@ fn sentinels_and_nodes_of_a_cluster_are_lists_or_comma_texts() {
     );
 }
 
+/// What stands below `spring.data.redis` in a file of Spring Boot, moved to its place here.
+#[test]
+fn the_section_of_a_spring_file_is_read_as_it_stands() {
+    let standalone = settings(
+        r#"
+    host: redis.estate
+    port: 6380
+    username: app
+    password: "s3cret"
+    database: 2
+    timeout: 2s
+    ssl:
+      enabled: true
+"#,
+    );
+    let expected = RedisForm::Standalone(node("redis.estate:6380"));
+    assert_eq!(standalone.form, expected);
+    assert_eq!((standalone.database, standalone.timeout), (2, MAX_CALL));
+    assert!(standalone.tls.is_some() && standalone.login.password.is_some());
+
+    let sentinel = settings(
+        r"
+    password: of-the-server
+    timeout: 2000ms
+    ssl.enabled: true
+    sentinel:
+      master: mymaster
+      nodes: s1:26379,s2:26379,s3:26379
+      username: watcher
+      password: of-the-sentinels
+",
+    );
+    let RedisForm::Sentinel(found) = sentinel.form else {
+        panic!("{sentinel:?}");
+    };
+    let nodes: Vec<_> = ["s1:26379", "s2:26379", "s3:26379"].map(node).into();
+    assert_eq!((&*found.master, found.nodes), ("mymaster", nodes));
+    assert_eq!(found.login.username.as_deref(), Some("watcher"));
+    assert_eq!(found.login.password.unwrap().expose(), "of-the-sentinels");
+    assert_eq!(sentinel.login.password.unwrap().expose(), "of-the-server");
+    assert!(sentinel.tls.is_some());
+
+    let cluster = settings(
+        r"
+    cluster:
+      nodes:
+        - r1:6379
+        - r2:6379
+    ssl:
+      enabled: false
+",
+    );
+    let nodes = ["r1:6379", "r2:6379"].map(node).into();
+    assert_eq!(cluster.form, RedisForm::Cluster(nodes));
+    assert!(cluster.tls.is_none());
+}
+
 #[test]
 fn forms_that_exclude_each_other_are_told() {
     for (yaml, expected) in [

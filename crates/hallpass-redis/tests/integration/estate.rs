@@ -132,6 +132,14 @@ impl Process {
     fn go(&mut self) {
         writeln!(self.child.stdin.as_mut().unwrap(), "go").unwrap();
     }
+
+    /// The token that it has now, and how many calls to the tier have failed.
+    fn token(&mut self) -> (String, usize) {
+        self.go();
+        let line = self.line("token:");
+        let (token, errors) = line.split_once(' ').unwrap();
+        (token.to_owned(), errors.parse().unwrap())
+    }
 }
 
 impl Drop for Process {
@@ -149,9 +157,11 @@ async fn one_process_of_many() {
     let (redis, url) = line.trim().split_once(' ').unwrap();
     let service = service(redis.parse().unwrap(), url).await;
     println!("ready:");
-    std::io::stdin().read_line(&mut String::new()).unwrap();
-    let token = token_of(&service).await;
-    println!("token:{token} {}", errors_of(&service));
+    // Each further line asks for the token, until there is no more.
+    while std::io::stdin().read_line(&mut String::new()).unwrap() > 0 {
+        let token = token_of(&service).await;
+        println!("token:{token} {}", errors_of(&service));
+    }
 }
 
 /// Calls to the tier that failed or took more than their 30 ms.
@@ -264,6 +274,64 @@ async fn when_the_process_that_asks_dies_one_other_asks() {
         .await
     })
     .await;
+}
+
+/// Two processes that have the same token, and then one of them evicts it.
+async fn an_eviction() -> Round {
+    let server = RedisServer::start(&[]).await;
+    let endpoint = Endpoint::start().await;
+    endpoint.respond();
+    let evicts = service(server.port, &endpoint.url).await;
+    let stolen = token_of(&evicts).await;
+    let mut other = processes(1, &server, &endpoint).remove(0);
+    other.token();
+    until("both listen", async || {
+        let told = server.cli(&["PUBSUB", "NUMSUB", "hallpass:internal-token:evictions"]);
+        told.lines().last() == Some("2")
+    })
+    .await;
+    // What it has heard at the beginning of its subscription is done with.
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        other.token();
+    }
+    let used = other.token();
+    // A look into Redis alone would not tell it.
+    let entries = server.cli(&["--scan"]);
+    for name in entries.lines() {
+        server.cli(&["DEL", name]);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    if used.1 == 0 {
+        assert_eq!(other.token().0, stolen);
+    }
+    let (audience, scope) = (
+        "service-system".parse().unwrap(),
+        "internal-service".parse().unwrap(),
+    );
+    let before = errors_of(&evicts);
+    evicts.evict(&audience, &scope).await;
+    if errors_of(&evicts) == before {
+        let took = until("it is given up", async || other.token().0 != used.0).await;
+        println!("another process has given the token up {took:?} after the eviction");
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    let (token, errors) = other.token();
+    let own = token_of(&evicts).await;
+    let errors = errors + errors_of(&evicts);
+    assert!(token == own || errors > 0, "{token} and {own}");
+    Round {
+        requests: endpoint.seen(),
+        errors,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_eviction_in_one_process_is_followed_by_another_within_a_second() {
+    let Some(_turn) = alone().await else {
+        return;
+    };
+    Round::undisturbed(2, an_eviction).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use hallpass_client::{InternalTokenCache, TierEvent};
+use hallpass_config::Secret;
 use hallpass_redis::{RedisForm, RedisLoginSettings, RedisSettings, SentinelSettings};
 
 use crate::servers::{SentinelEstate, beside_others};
@@ -68,6 +69,51 @@ async fn a_failover_is_followed_by_calls_and_notices() {
     let (missed, evicted) = heard.await.unwrap();
     assert_eq!(missed, Some(TierEvent::Missed));
     assert_eq!(evicted, Some(TierEvent::Evicted(notice("k"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_and_servers_have_passwords_of_their_own() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    let estate = SentinelEstate::start().await;
+    for server in &estate.servers {
+        server.cli(&["CONFIG", "SET", "requirepass", "of-the-server"]);
+    }
+    let watcher = "on >of-the-sentinels -@all +auth +hello +ping +sentinel|get-master-addr-by-name";
+    for sentinel in &estate.sentinels {
+        let rule: Vec<_> = ["ACL", "SETUSER", "watcher"]
+            .into_iter()
+            .chain(watcher.split(' '))
+            .collect();
+        assert_eq!(sentinel.cli(&rule).trim(), "OK");
+        assert_eq!(
+            sentinel.cli(&["ACL", "SETUSER", "default", "off"]).trim(),
+            "OK"
+        );
+    }
+    let login = |username: Option<&str>, password: &str| RedisLoginSettings {
+        username: username.map(str::to_owned),
+        password: Some(Secret::from(password)),
+        password_file: None,
+    };
+    let of = |sentinel: &str, server: &str| {
+        let mut settings = settings(&estate, "mymaster");
+        if let RedisForm::Sentinel(sentinels) = &mut settings.form {
+            sentinels.login = login(Some("watcher"), sentinel);
+        }
+        settings.login = login(None, server);
+        settings
+    };
+    let right = tier(&of("of-the-sentinels", "of-the-server")).await;
+    assert!(works(&right, &key("a")).await);
+    for (sentinel, server) in [
+        ("of-the-server", "of-the-server"),
+        ("of-the-sentinels", "of-the-sentinels"),
+    ] {
+        let wrong = lazy(&of(sentinel, server));
+        assert!(!wrong.connect(Duration::from_millis(500)).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -58,8 +58,12 @@ impl Drop for Redis {
 }
 
 fn service(issuer: &TestIssuer, redis: u16) -> Hallpass {
+    service_with(issuer, redis, true)
+}
+
+fn service_with(issuer: &TestIssuer, redis: u16, memory: bool) -> Hallpass {
     let yaml = format!(
-        "hallpass:\n  internal-token: {{ client-id: {}, client-secret: '{}', token-url: '{}' }}\n  redis: {{ port: {redis} }}\n",
+        "hallpass:\n  internal-token: {{ client-id: {}, client-secret: '{}', token-url: '{}', memory-cache: {{ enabled: {memory} }} }}\n  redis: {{ port: {redis} }}\n",
         TestIssuer::CLIENT_ID,
         TestIssuer::CLIENT_SECRET,
         issuer.token_url(),
@@ -115,6 +119,41 @@ async fn a_service_with_a_section_redis_takes_the_token_that_another_one_got() {
         "{} tokens",
         issuer.tokens_issued()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_memory_every_call_is_served_by_redis_and_by_the_issuer_when_redis_has_gone() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let hallpass = service_with(&issuer, redis.port, false);
+    connected(&hallpass).await;
+    let tokens = hallpass.tokens().handle(
+        &TestIssuer::AUDIENCE.parse().unwrap(),
+        &TestIssuer::SCOPE.parse().unwrap(),
+    );
+    for _ in 0..20 {
+        tokens.token().await.unwrap();
+    }
+    assert!(tokens.try_current().is_none(), "it keeps none itself");
+    let counted = |name: &str| -> u64 {
+        let text = hallpass.metrics().text();
+        let name = format!("hallpass_token_cache_{name}_total{{tier=\"redis\"}} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&name));
+        value.map_or(0, |value| value.parse().unwrap())
+    };
+    // A call to Redis may take more than its time on a machine that does much else.
+    let (requests, hits, errors) = (counted("requests"), counted("hits"), counted("errors"));
+    assert_eq!(requests, 20);
+    assert!(hits + 1 + errors >= 20, "{hits} hits, {errors} errors");
+    let issued = issuer.tokens_issued();
+    assert!(issued <= 1 + errors, "{issued} tokens");
+    drop(redis);
+    for _ in 0..5 {
+        tokens.token().await.unwrap();
+    }
+    assert!(issuer.tokens_issued() >= issued + 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
