@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hallpass::client::{
-    AuthTokenService, BearerLayer, CallError, Credential, HostGuardLayer, Identity, ReplayLayer,
-    TokenHandle,
+    AuthTokenService, AuthTokenServiceBuilder, BearerLayer, CallError, Credential, HostGuardLayer,
+    Identity, ReplayLayer, TokenHandle,
 };
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
@@ -189,6 +189,11 @@ fn context(tokens: &TokenHandle) -> Outcome<SecurityContext> {
 
 /// Tokens for an hour and more, from an issuer that responds at once.
 pub(crate) fn token_service() -> Outcome<AuthTokenService> {
+    Ok(token_service_builder()?.build())
+}
+
+/// The same, not built yet.
+pub(crate) fn token_service_builder() -> Outcome<AuthTokenServiceBuilder> {
     let body = serde_json::json!({
         "access_token": "x".repeat(TOKEN_BYTES), "token_type": "Bearer", "expires_in": 86_400,
     });
@@ -207,7 +212,5 @@ pub(crate) fn token_service() -> Outcome<AuthTokenService> {
         endpoint,
     );
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Ok(AuthTokenService::builder(credential, issuer)
-        .clock(clock)
-        .build())
+    Ok(AuthTokenService::builder(credential, issuer).clock(clock))
 }

@@ -6,6 +6,7 @@ mod bearer;
 mod feign_call;
 mod measure;
 mod soak;
+mod token_cache;
 mod token_endpoint;
 mod verify;
 mod verify_cached;
@@ -18,7 +19,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 9] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("all", all),
     ("bearer", |_| bearer::run()),
     ("feign-call", |_| feign_call::run()),
@@ -26,6 +27,7 @@ const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("soak", soak::run),
     // Not for people: a process that soak starts.
     ("soak-shop", soak::shop),
+    ("token-cache", |_| token_cache::run()),
     ("token-endpoint", token_endpoint::run),
     // Not for people: the two servers that token-endpoint starts.
     ("token-endpoint-server", token_endpoint::serve),
@@ -39,6 +41,7 @@ fn all(_: &[String]) -> Outcome<()> {
     verify_cached::run()?;
     bearer::run()?;
     feign_call::run()?;
+    token_cache::run()?;
     token_endpoint::run(&[])
 }
 
