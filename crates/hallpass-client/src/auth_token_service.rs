@@ -21,6 +21,7 @@ mod minting;
 mod moment;
 mod notices;
 mod obtain;
+mod purge;
 mod reason;
 mod seals;
 mod search;
@@ -118,7 +119,8 @@ impl AuthTokenService {
     /// that a tier gives them back; who could not be told compares its token with the tier as soon as it hears of the tier again. Clocks
     /// of machines may differ by 5 s.
     ///
-    /// Returns when the tiers were told, each within 30 ms a call. It goes on when the caller does not wait for that.
+    /// Returns when the tiers were told, each within 30 ms a call. It goes on when the caller does not wait for that, and a tier that does
+    /// not take it now is told again in the background, for as long as a token is used (an hour at most).
     ///
     /// Not done: processes that share no such tier go on with the token until its end, and so do callees that are given it.
     pub async fn evict(&self, audience: &Audience, scope: &Scope) {

@@ -13,6 +13,7 @@ use super::entries::Entries;
 use super::flight::Flights;
 use super::minting::Mint;
 use super::notices::Notices;
+use super::purge::Purge;
 use super::snapshot::{Snapshot, SnapshotPlan};
 use super::state::TokenServiceState;
 use super::tiers::Tiers;
@@ -178,9 +179,11 @@ impl AuthTokenServiceBuilder {
         let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
         let entries = Arc::new(Entries::new(self.plan.max_entries));
         let caches = &self.metrics.caches;
+        let tiers = Arc::new(Tiers::new(self.shared, caches.clone()));
         let flights = Flights {
             mint: Mint::new(Arc::clone(&self.clock)),
-            tiers: Tiers::new(self.shared, caches.clone()),
+            purge: Purge::new(Arc::clone(&tiers)),
+            tiers,
             notices: Notices::new(Arc::clone(&entries), self.clock, caches.clone()),
             metrics: self.metrics.requests.clone(),
             min_forced_interval: self.min_forced_interval,

@@ -13,15 +13,14 @@ use super::entry_state::Outcome;
 use super::issued::IssuedToken;
 use super::lifetime::Now;
 use super::minting::{Asked, Mint};
-use super::moment::Moment;
 use super::notices::Notices;
+use super::purge::Purge;
 use super::reason::Reason;
 use super::seals::Evicted;
 use super::search::{Search, Turn};
 use super::tiers::{Leases, Tiers, Unanswered};
 use crate::error::TokenError;
 use crate::grant::response::NotGranted;
-use crate::internal_token_cache::SealedToken;
 
 pub(crate) mod metrics;
 
@@ -31,7 +30,8 @@ use metrics::{RequestMetrics, TokenRequested};
 #[derive(Debug)]
 pub(crate) struct Flights {
     pub(crate) mint: Mint,
-    pub(crate) tiers: Tiers,
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) purge: Purge,
     pub(crate) notices: Notices,
     pub(crate) metrics: RequestMetrics,
     pub(crate) min_forced_interval: Duration,
@@ -126,47 +126,6 @@ impl Flights {
         };
         runtime.spawn(flight.run());
         Ok(Joined::Waiting(Waiter(waiting)))
-    }
-}
-
-impl Flights {
-    /// Has the tiers and all processes that share them forget tokens of `entry`. `evicted` is known here already.
-    pub(crate) async fn evict(&self, entry: &Entry, evicted: Evicted) {
-        let evicted = match evicted {
-            Evicted::UpTo(moment) => Evicted::UpTo(self.found_in_tiers(entry, moment).await),
-            old_secret @ Evicted::OfOldSecret(_) => old_secret,
-        };
-        // First, so that a process that is about to put an old token there learns that it must not.
-        if let Some(notice) = entry.source.seals().notice(&entry.key, evicted) {
-            self.tiers.announce(&notice).await;
-        }
-        self.forget(entry, evicted).await;
-    }
-
-    /// `moment`, or the later one of a token that a tier has: the clock of the process that put it there may be ahead.
-    async fn found_in_tiers(&self, entry: &Entry, moment: Moment) -> Moment {
-        let seals = entry.source.seals();
-        let mut found = moment;
-        let note = |sealed: SealedToken| {
-            let stored = seals.open(&entry.key, &sealed)?;
-            if entry.evict_found(stored.moment) {
-                found = found.max(stored.moment);
-            }
-            None::<()>
-        };
-        // A tier that does not say what it has is told to forget it in any case.
-        _ = self.tiers.find_again(&entry.key, note).await;
-        found
-    }
-
-    async fn forget(&self, entry: &Entry, evicted: Evicted) {
-        let seals = entry.source.seals();
-        let goes = |sealed: &SealedToken| match (seals.open(&entry.key, sealed), evicted) {
-            (Some(stored), Evicted::UpTo(moment)) => stored.moment <= moment,
-            (None, Evicted::UpTo(_)) => true,
-            (opened, Evicted::OfOldSecret(_)) => opened.is_some(),
-        };
-        self.tiers.evict(&entry.key, goes).await;
     }
 }
 
@@ -312,9 +271,8 @@ impl Flight {
         if is_wanted() {
             tiers.put(key, &sealed, keep_for).await;
             if !is_wanted() {
-                self.flights
-                    .forget(&self.entry, Evicted::UpTo(token.minted.moment))
-                    .await;
+                let evicted = Evicted::UpTo(token.minted.moment);
+                self.flights.purge.forget(&self.entry, evicted).await;
             }
         }
     }
@@ -402,9 +360,11 @@ mod tests {
     fn flights() -> Arc<Flights> {
         let clock = Arc::new(TokioClock::new());
         let (entries, counted) = (Arc::new(Entries::new(1)), CacheMetrics::default());
+        let tiers = Arc::new(Tiers::new(Vec::new(), counted.clone()));
         Arc::new(Flights {
             mint: Mint::new(clock.clone()),
-            tiers: Tiers::new(Vec::new(), counted.clone()),
+            purge: Purge::new(Arc::clone(&tiers)),
+            tiers,
             notices: Notices::new(entries, clock, counted),
             metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),

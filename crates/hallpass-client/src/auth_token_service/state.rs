@@ -103,7 +103,7 @@ impl TokenServiceState {
             let flights = Arc::clone(&self.flights);
             runtime.spawn(async move {
                 for entry in replaced {
-                    flights.evict(&entry, Evicted::OfOldSecret(now)).await;
+                    flights.purge.evict(&entry, Evicted::OfOldSecret(now)).await;
                 }
             });
         }
@@ -241,7 +241,7 @@ impl TokenServiceState {
             return;
         }
         let flights = Arc::clone(&self.flights);
-        let told = async move { flights.evict(&entry, Evicted::UpTo(moment)).await };
+        let told = async move { flights.purge.evict(&entry, Evicted::UpTo(moment)).await };
         match Handle::try_current() {
             // In a task of its own: a caller that goes away leaves no process untold.
             Ok(runtime) => _ = runtime.spawn(told).await,

@@ -106,21 +106,27 @@ impl Tiers {
         }
     }
 
-    /// Has each tier forget what it keeps for `key`, unless it can say that it keeps something else than what `goes`.
-    pub(crate) async fn evict(&self, key: &TokenKey, goes: impl Fn(&SealedToken) -> bool) {
+    /// Has each tier forget what it keeps for `key`, unless it can say that it keeps something else than what `goes`. Whether all did.
+    pub(crate) async fn evict(&self, key: &TokenKey, goes: impl Fn(&SealedToken) -> bool) -> bool {
+        let mut is_done = true;
         for tier in &self.tiers {
             let stored = self.within_limit(tier, tier.cache.get_token(key)).await;
             if !matches!(stored, Some(Some(kept)) if !goes(&kept)) {
-                self.within_limit(tier, tier.cache.evict(key)).await;
+                let evicted = self.within_limit(tier, tier.cache.evict(key)).await;
+                is_done &= evicted.is_some();
             }
         }
+        is_done
     }
 
-    /// Tells everybody who shares a tier.
-    pub(crate) async fn announce(&self, notice: &EvictionNotice) {
+    /// Tells everybody who shares a tier. Whether all tiers took it.
+    pub(crate) async fn announce(&self, notice: &EvictionNotice) -> bool {
+        let mut is_done = true;
         for tier in &self.tiers {
-            self.within_limit(tier, tier.cache.announce(notice)).await;
+            let announced = self.within_limit(tier, tier.cache.announce(notice)).await;
+            is_done &= announced.is_some();
         }
+        is_done
     }
 
     /// Asks each tier to be the one who asks the issuer. `None`: another process is, and nothing is held. A tier that does

@@ -10,7 +10,7 @@ use hallpass_client::{
     TokenKey,
 };
 use hallpass_clock::{Clock, TokioClock};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::apply::{own, settings};
 use crate::scripted_issuer::{ScriptedIssuer, handle, notice};
@@ -66,6 +66,62 @@ async fn a_caller_that_goes_away_during_an_eviction_leaves_no_process_untold() {
     evicting.abort();
     sleep(Duration::from_millis(20)).await;
     assert_ne!(other.token().await.unwrap(), stolen);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_that_no_tier_takes_is_told_as_soon_as_one_does() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = Unreliable::new(Duration::ZERO);
+    let (one, other) = (process(&issuer, &tier), process(&issuer, &tier));
+    let stolen = all(&[one.clone(), other.clone()]).await.remove(0);
+    sleep(Duration::from_secs(5)).await;
+    let works = |works| {
+        for part in [&tier.announces, &tier.forgets, &tier.responds] {
+            part.store(works, Ordering::Relaxed);
+        }
+    };
+    works(false);
+    let start = Instant::now();
+    one.evict().await;
+    assert!(start.elapsed() < Duration::from_millis(100), "nobody waits");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(other.token().await.unwrap(), stolen, "who could tell it?");
+    let new = one.token().await.unwrap();
+    works(true);
+    sleep(Duration::from_secs(1)).await;
+    assert!(other.try_current().is_none());
+    assert_ne!(other.token().await.unwrap(), stolen);
+    assert_eq!(
+        one.try_current(),
+        Some(new),
+        "it is younger than the eviction"
+    );
+    let listener = tier.events().unwrap();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(listener.take_until(sleep(MOMENT)).count().await, 0, "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_eviction_is_told_no_longer_than_tokens_are_used_or_the_service_lives() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = Unreliable::new(Duration::ZERO);
+    let (one, other) = (process(&issuer, &tier), process(&issuer, &tier));
+    all(&[one.clone(), other.clone()]).await;
+    tier.announces.store(false, Ordering::Relaxed);
+    one.evict().await;
+    drop(one);
+    sleep(Duration::from_secs(2)).await;
+    tier.announces.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(2)).await;
+    assert!(other.try_current().is_some(), "nobody is left to tell it");
+
+    tier.announces.store(false, Ordering::Relaxed);
+    other.evict().await;
+    sleep(Duration::from_secs(541)).await;
+    tier.announces.store(true, Ordering::Relaxed);
+    let listener = tier.events().unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(listener.take_until(sleep(MOMENT)).count().await, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ pub(crate) struct Unreliable {
     pub(crate) tokens: MemoryTokenCache,
     pub(crate) forgets: AtomicBool,
     pub(crate) responds: AtomicBool,
+    pub(crate) announces: AtomicBool,
     announces_after: Duration,
     listeners: Mutex<Vec<mpsc::UnboundedSender<TierEvent>>>,
 }
@@ -35,6 +36,7 @@ impl Unreliable {
             tokens: MemoryTokenCache::new(100),
             forgets: AtomicBool::new(true),
             responds: AtomicBool::new(true),
+            announces: AtomicBool::new(true),
             announces_after,
             listeners: Mutex::default(),
         })
@@ -104,6 +106,9 @@ impl InternalTokenCache for Unreliable {
 
     fn announce<'a>(&'a self, notice: &'a EvictionNotice) -> BoxFuture<'a, Result<(), CacheError>> {
         Box::pin(async {
+            if !self.announces.load(Ordering::Relaxed) {
+                return Err(CacheError::new("reset"));
+            }
             sleep(self.announces_after).await;
             self.tell(&TierEvent::Evicted(notice.clone()));
             Ok(())

@@ -12,6 +12,7 @@
 
 mod cluster;
 mod estate;
+mod evictions;
 mod notices;
 mod outage;
 mod sentinel;
