@@ -11,8 +11,9 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::post;
-use hallpass_client::{AuthTokenService, Credential};
+use hallpass_client::{AuthTokenService, AuthTokenServiceBuilder, Credential};
 use hallpass_config::Secret;
+use hallpass_redis::RedisTokenCache;
 use hallpass_upstream::HttpTransport;
 use tokio::sync::Semaphore;
 
@@ -21,7 +22,7 @@ use crate::tiers::{at, tier, until};
 
 const PROCESSES: usize = 50;
 /// What every token of the tests begins with: it must not be found in Redis.
-const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.the-token";
+pub(crate) const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.the-token";
 
 /// A token endpoint that counts.
 #[derive(Clone)]
@@ -52,7 +53,7 @@ impl Endpoint {
     }
 
     pub(crate) fn respond(&self) {
-        self.permits.add_permits(1_000);
+        self.permits.add_permits(1_000_000);
     }
 }
 
@@ -66,15 +67,17 @@ async fn token(State(endpoint): State<Endpoint>) -> impl IntoResponse {
 
 /// A token service as a process of its own has it.
 pub(crate) async fn service(redis: u16, url: &str) -> AuthTokenService {
+    builder(tier(&at(redis)).await, url).build()
+}
+
+pub(crate) fn builder(tier: RedisTokenCache, url: &str) -> AuthTokenServiceBuilder {
     let credential = Credential::new(
         "order-service".parse().unwrap(),
         Secret::from("InternalSecret123!"),
         url.parse().unwrap(),
     );
-    let tier = tier(&at(redis)).await;
     AuthTokenService::builder(credential, HttpTransport::new().unwrap())
         .shared_cache(Arc::new(tier))
-        .build()
 }
 
 pub(crate) async fn token_of(service: &AuthTokenService) -> String {

@@ -1,10 +1,13 @@
 //! What callers notice of a server that is away or hangs: nothing but a short failure.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hallpass_client::InternalTokenCache;
 use hallpass_clock::{Clock, SystemClock};
 
+use crate::estate::{Endpoint, TOKEN, builder, token_of};
 use crate::servers::{RedisServer, alone, free_port};
 use crate::standalone::prometheus;
 use crate::tiers::{in_time, key, lazy, tier, until, works};
@@ -183,4 +186,65 @@ fn connections(server: &RedisServer) -> usize {
     list.lines()
         .filter(|line| !line.is_empty() && !line.contains("cmd=client"))
         .count()
+}
+
+/// Services without memory of their own ask Redis for each call, so each outage of it meets many calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_of_services_that_live_from_redis_fails_whatever_happens_to_it() {
+    let Some(_turn) = alone().await else {
+        return;
+    };
+    let mut server = RedisServer::start(&[]).await;
+    let endpoint = Endpoint::start().await;
+    endpoint.respond();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut callers = Vec::new();
+    for _ in 0..2 {
+        let tier = tier(&in_time(server.port)).await;
+        let service = builder(tier, &endpoint.url).without_memory_cache().build();
+        for _ in 0..4 {
+            let (service, is_over) = (service.clone(), Arc::clone(&is_over));
+            callers.push(tokio::spawn(async move {
+                let (mut calls, mut longest) = (0, Duration::ZERO);
+                while !is_over.load(Ordering::Relaxed) {
+                    let clock = SystemClock::new();
+                    let token = token_of(&service).await;
+                    assert!(token.starts_with(TOKEN), "{token}");
+                    calls += 1;
+                    longest = longest.max(clock.monotonic());
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                (calls, longest)
+            }));
+        }
+    }
+    let a_while = || tokio::time::sleep(Duration::from_secs(1));
+    a_while().await;
+    server.kill();
+    a_while().await;
+    server.start_again().await;
+    a_while().await;
+    server.hang();
+    a_while().await;
+    server.go_on();
+    a_while().await;
+    let before = endpoint.seen();
+    until("Redis serves again", async || {
+        let seen = endpoint.seen();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        endpoint.seen() == seen
+    })
+    .await;
+    is_over.store(true, Ordering::Relaxed);
+    let (mut calls, mut longest) = (0, Duration::ZERO);
+    for caller in callers {
+        let (of_this, longest_of_this) = caller.await.unwrap();
+        calls += of_this;
+        longest = longest.max(longest_of_this);
+    }
+    println!("{calls} calls, none failed, {before} token requests; the longest took {longest:?}");
+    assert!(
+        calls > 100 && longest < Duration::from_secs(1),
+        "{calls} {longest:?}"
+    );
 }
