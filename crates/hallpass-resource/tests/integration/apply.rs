@@ -15,16 +15,16 @@ use crate::settings::{builder, route, security, trusted};
 use crate::support::{App, AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, test_clock};
 
 /// A service whose issuer and rules come from settings, and the settings that it began with.
-struct Setting {
-    clock: Arc<ManualClock>,
-    forge: Forge,
-    issuer: FakeIssuer,
-    app: App,
+pub(crate) struct Setting {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) forge: Forge,
+    pub(crate) issuer: FakeIssuer,
+    pub(crate) app: App,
     settings: SecuritySettings,
 }
 
 impl Setting {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let clock = test_clock();
         let forge = Forge::new("internal", &clock);
         let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
@@ -47,7 +47,7 @@ impl Setting {
         }
     }
 
-    async fn status(&self, path: &str, token: &str) -> u16 {
+    pub(crate) async fn status(&self, path: &str, token: &str) -> u16 {
         get(self.app.address, path, Some(token)).await.status
     }
 
@@ -58,7 +58,7 @@ impl Setting {
         settings
     }
 
-    fn apply(&self, change: impl FnOnce(&mut SecuritySettings)) {
+    pub(crate) fn apply(&self, change: impl FnOnce(&mut SecuritySettings)) {
         self.app.server.apply(&self.changed(change)).unwrap();
     }
 

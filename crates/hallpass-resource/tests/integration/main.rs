@@ -8,6 +8,7 @@
 
 mod announced;
 mod apply;
+mod apply_keys;
 mod attacks;
 mod audit;
 mod cache;
