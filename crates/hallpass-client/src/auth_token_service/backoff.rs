@@ -38,6 +38,11 @@ pub(crate) fn asked_for(retry_after: Option<Duration>, jitter: f64) -> Duration 
     asked + (asked / JITTER_SHARE).mul_f64(jitter)
 }
 
+/// A half of `wait` or more, so that processes do not ask together. `chance` is where between half and whole, from 0 to 1.
+pub(crate) fn half_or_more(wait: Duration, chance: f64) -> Duration {
+    wait.mul_f64(0.5 + chance / 2.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +74,11 @@ mod tests {
         assert_eq!(asked_for(seconds(10), 0.0), Duration::from_secs(10));
         assert_eq!(asked_for(seconds(10), 1.0), Duration::from_secs(11));
         assert_eq!(asked_for(seconds(u64::MAX), 0.0), ASKED_FOR_MAX);
+    }
+
+    #[test]
+    fn a_wait_by_chance_is_a_half_of_it_or_more() {
+        let waited = [0.0, 0.5, 1.0].map(|chance| half_or_more(BACKOFF_MAX, chance));
+        assert_eq!(waited, [7_500, 11_250, 15_000].map(Duration::from_millis));
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hallpass_token::UnixTime;
-
 /// A moment on the wall clock, in microseconds since 1970, by which processes order tokens and evictions.
 ///
 /// Clocks of machines differ and are set back, so it is more than the time: a token that is asked for after an eviction has a later
@@ -36,13 +34,6 @@ impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(0).saturating_add(since)
-    }
-}
-
-impl From<Moment> for UnixTime {
-    /// The full seconds.
-    fn from(moment: Moment) -> Self {
-        Self::from_secs(moment.0 / 1_000_000)
     }
 }
 

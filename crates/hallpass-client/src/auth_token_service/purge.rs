@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::backoff;
 use super::entry::Entry;
 use super::moment::Moment;
 use super::seals::Evicted;
@@ -93,7 +94,7 @@ async fn tell_again(tiers: &Weak<Tiers>, entry: &Entry, evicted: Evicted) {
     let tell_for = entry.source.cache_life().expire().min(LONGEST_TELLING);
     let mut wait = FIRST_WAIT;
     while start.elapsed() < tell_for {
-        tokio::time::sleep(wait.mul_f64(0.5 + random_fraction() / 2.0)).await;
+        tokio::time::sleep(backoff::half_or_more(wait, random_fraction())).await;
         wait = wait.saturating_mul(2).min(LONGEST_WAIT);
         let Some(tiers) = tiers.upgrade() else { return };
         if let Evicted::UpTo(moment) = evicted

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallpass_upstream::random_fraction;
 use tokio::time::Instant;
 
+use super::backoff;
 use super::entry::Entry;
 use super::issued::IssuedToken;
 use super::lifetime::Phase;
@@ -111,7 +112,7 @@ impl Search<'_> {
                 metrics.leased(LeaseResult::Expired);
                 return Turn::Mine(Leases::default());
             }
-            tokio::time::sleep(wait.mul_f64(0.5 + random_fraction() / 2.0)).await;
+            tokio::time::sleep(backoff::half_or_more(wait, random_fraction())).await;
             wait = wait.saturating_mul(2).min(LONGEST_WAIT);
             if let Some(found) = self.look_again(spare).await {
                 metrics.leased(LeaseResult::Waited);

@@ -99,7 +99,7 @@ impl TokenServiceState {
         let Ok(runtime) = Handle::try_current() else {
             return Ok(());
         };
-        if !replaced.is_empty() && !self.flights.tiers.is_empty() {
+        if !replaced.is_empty() {
             let flights = Arc::clone(&self.flights);
             runtime.spawn(async move {
                 for entry in replaced {
