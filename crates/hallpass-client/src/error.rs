@@ -375,6 +375,153 @@ mod tests {
             }
         }
     }
+
+    fn denied(code: DenialCode, status: u16) -> TokenError {
+        TokenError::Denied { code, status }
+    }
+
+    fn unreachable(kind: TransportErrorKind) -> TokenError {
+        TokenError::Unreachable(TransportError::new(kind, "x"))
+    }
+
+    fn backing_off(cause: TokenError) -> TokenError {
+        TokenError::BackingOff {
+            cause: Arc::new(cause),
+            retry_in: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn an_outage_is_what_the_issuer_or_the_way_to_it_is_the_cause_of() {
+        let after = Duration::from_secs(3);
+        for outage in [
+            TokenError::Timeout { after },
+            TokenError::NoInstance(DiscoverError::no_instance("a")),
+            TokenError::Lost,
+            TokenError::Status { status: 500 },
+            TokenError::Status { status: 429 },
+            TokenError::Response(ResponseFault::Incomplete),
+            denied(DenialCode::ServerError, 400),
+            denied(DenialCode::Other, 503),
+            unreachable(TransportErrorKind::Connect),
+        ] {
+            assert!(outage.is_outage(), "{outage}");
+            assert!(backing_off(outage).is_outage());
+        }
+        for other in [
+            TokenError::Disabled,
+            TokenError::NoRuntime,
+            TokenError::RenewedInVain,
+            TokenError::RenewedJustNow { retry_in: after },
+            TokenError::Status { status: 404 },
+            TokenError::Status { status: 499 },
+            TokenError::Response(ResponseFault::NotJson),
+            denied(DenialCode::InvalidClient, 401),
+            unreachable(TransportErrorKind::Request),
+        ] {
+            assert!(!other.is_outage(), "{other}");
+            assert!(!backing_off(other).is_outage());
+        }
+    }
+
+    #[test]
+    fn a_secret_is_refused_by_invalid_client_or_a_bare_401() {
+        let by_code = denied(DenialCode::InvalidClient, 400);
+        let by_status = TokenError::Status { status: 401 };
+        assert!(by_code.refuses_the_client() && by_status.refuses_the_client());
+        let of_scope = denied(DenialCode::InvalidScope, 401);
+        let forbidden = TokenError::Status { status: 403 };
+        assert!(!of_scope.refuses_the_client() && !forbidden.refuses_the_client());
+    }
+
+    #[test]
+    fn a_wait_that_ran_out_is_told_from_other_errors_wherever_it_happened() {
+        let after = Duration::from_secs(3);
+        let slow = TransportErrorKind::ConnectTimeout;
+        for error in [TokenError::Timeout { after }, unreachable(slow)] {
+            assert!(error.is_timeout() && CallError::Token(error.clone()).is_timeout());
+            assert!(backing_off(error).is_timeout());
+        }
+        assert!(CallError::Transport(TransportError::new(slow, "x")).is_timeout());
+        let refused = TransportErrorKind::Connect;
+        for error in [TokenError::Lost, unreachable(refused)] {
+            assert!(!error.is_timeout() && !CallError::Token(error.clone()).is_timeout());
+            assert!(!backing_off(error).is_timeout());
+        }
+        assert!(!CallError::Transport(TransportError::new(refused, "x")).is_timeout());
+        assert!(!CallError::NoTokenService.is_timeout());
+    }
+
+    #[test]
+    fn an_instance_of_the_issuer_is_blamed_for_what_it_did_alone() {
+        let after = Duration::from_secs(3);
+        for (error, failed) in [
+            (TokenError::Timeout { after }, Some(true)),
+            (TokenError::Response(ResponseFault::NotJson), Some(true)),
+            (TokenError::Status { status: 500 }, Some(true)),
+            (TokenError::Status { status: 499 }, Some(false)),
+            (denied(DenialCode::ServerError, 400), Some(true)),
+            (denied(DenialCode::InvalidScope, 400), Some(false)),
+            (unreachable(TransportErrorKind::Connect), Some(true)),
+            (TokenError::Disabled, None),
+            (TokenError::Lost, None),
+        ] {
+            assert_eq!(error.instance_failed(), failed, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_call_says_its_code_whether_to_try_again_and_whether_it_was_sent() {
+        let transport = |kind| CallError::Transport(TransportError::new(kind, "x"));
+        let identity = Identity::Relay;
+        for (error, code, is_retryable, is_unsent) in [
+            (
+                CallError::NoIdentity { identity },
+                "no_identity",
+                false,
+                true,
+            ),
+            (CallError::IdentityExpired, "identity_expired", false, true),
+            (
+                CallError::ExchangeNotOffered,
+                "exchange_not_offered",
+                false,
+                true,
+            ),
+            (CallError::NoTokenService, "no_token_service", false, true),
+            (CallError::Token(TokenError::Lost), "token", true, true),
+            (CallError::Token(TokenError::Disabled), "token", false, true),
+            (
+                CallError::HostRefused(HostRefusal::NoTarget),
+                "host_refused",
+                false,
+                true,
+            ),
+            (
+                transport(TransportErrorKind::Connect),
+                "transport",
+                true,
+                true,
+            ),
+            (
+                transport(TransportErrorKind::Request),
+                "transport",
+                false,
+                true,
+            ),
+            (
+                transport(TransportErrorKind::Broken),
+                "transport",
+                true,
+                false,
+            ),
+        ] {
+            assert_eq!(error.code(), code);
+            assert_eq!(error.is_retryable(), is_retryable, "{error}");
+            assert_eq!(error.is_unsent(), is_unsent, "{error}");
+        }
+    }
+
     #[test]
     fn every_code_of_unusable_settings_is_in_the_documentation() {
         let page = include_str!("../../../docs/errors.md");

@@ -182,3 +182,16 @@ fn rejected_token(response: &Response<Body>, renew_on: RenewOn) -> Option<Reject
         .any(|value| challenge::says_invalid_token(value.as_bytes()))
         .then_some(rejected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_of_what_renews_a_token_is_known_and_no_other() {
+        let named = [RenewOn::InvalidToken, RenewOn::AnyUnauthorized].map(Some);
+        let found: Vec<_> = RenewOn::NAMES.iter().map(|it| RenewOn::named(it)).collect();
+        assert_eq!(found, named);
+        assert_eq!(RenewOn::named("any"), None);
+    }
+}

@@ -170,7 +170,8 @@ impl LockedEntries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth_token_service::obtain::Scripted;
+    use crate::auth_token_service::obtain::{Obtain as _, Scripted};
+    use crate::auth_token_service::seals::Evicted;
 
     fn key(audience: &str) -> TokenKey {
         TokenKey::new(
@@ -202,6 +203,71 @@ mod tests {
         }
         assert!(Arc::ptr_eq(&held, &entry(&entries, "held")));
     }
+
+    #[test]
+    fn the_least_recently_used_quarter_makes_room_when_the_map_is_full_and_not_before() {
+        let entries = Entries::new(8);
+        let audiences = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        for audience in audiences {
+            entry(&entries, audience);
+        }
+        assert_eq!(entries.lock().by_key.len(), 8);
+        entry(&entries, "a");
+        entry(&entries, "new");
+        let locked = entries.lock();
+        let left = |audience: &&str| locked.by_key.contains_key(&key(audience));
+        let left: Vec<_> = audiences.into_iter().filter(left).collect();
+        // Two, and the one whose place the new one takes.
+        assert_eq!(left, ["a", "e", "f", "g", "h"]);
+        assert_eq!(locked.by_key.len(), 6);
+    }
+
+    #[test]
+    fn an_eviction_is_known_after_its_entry_had_to_make_room() {
+        let entries = Entries::new(1);
+        let at = Moment::from_micros(7);
+        entry(&entries, "a").evict(at);
+        assert_eq!(entry(&entries, "b").evicted_at(), Some(at));
+        assert_eq!(entry(&entries, "a").evicted_at(), Some(at));
+    }
+
+    #[test]
+    fn an_eviction_of_an_entry_that_stays_is_no_other_entrys() {
+        let entries = Entries::new(4);
+        for audience in ["a", "b", "c", "d"] {
+            entry(&entries, audience);
+        }
+        entry(&entries, "d").evict(Moment::from_micros(7));
+        assert_eq!(entry(&entries, "e").evicted_at(), None);
+        assert_eq!(entries.lock().by_key.len(), 3);
+    }
+
+    #[test]
+    fn an_eviction_of_an_unknown_key_holds_for_each_entry_that_is_made_later() {
+        let entries = Entries::new(4);
+        let before = entry(&entries, "before");
+        let (early, late) = (Moment::from_micros(5), Moment::from_micros(7));
+        entries.lock().evicted_unknown(late);
+        entries.lock().evicted_unknown(early);
+        assert_eq!(entry(&entries, "after").evicted_at(), Some(late));
+        assert_eq!(before.evicted_at(), None);
+    }
+
+    #[test]
+    fn the_last_64_notices_for_unknown_keys_are_remembered_for_their_entries() {
+        let (entries, source) = (Entries::new(1_000), Scripted::default());
+        let at = Moment::from_micros(7);
+        let audiences: Vec<_> = (0..=64).map(|number| format!("a{number}")).collect();
+        for audience in &audiences {
+            let key = key(audience);
+            let notice = source.seals().notice(&key, Evicted::UpTo(at)).unwrap();
+            assert!(entries.lock().noticed(&key, &notice, at).is_none());
+        }
+        let knows = |audience: &&String| entry(&entries, audience).evicted_at() == Some(at);
+        let forgotten: Vec<_> = audiences.iter().filter(|it| !knows(it)).collect();
+        assert_eq!(forgotten, ["a0"]);
+    }
+
     #[test]
     fn a_smaller_limit_holds_from_the_next_new_key_on() {
         let entries = Entries::new(100);

@@ -338,3 +338,153 @@ impl Entry {
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use hallpass_clock::ManualClock;
+    use hallpass_config::Secret;
+    use hallpass_token::{AccessToken, UnixTime};
+
+    use super::*;
+    use crate::auth_token_service::minting::Mint;
+    use crate::auth_token_service::obtain::Scripted;
+    use crate::auth_token_service::seals::{Seals, StoredToken};
+    use crate::credential::cache_life::CacheLife;
+
+    fn at(micros: u64) -> Moment {
+        Moment::from_micros(micros)
+    }
+
+    fn entry() -> Entry {
+        let (client, audience) = ("c".parse().unwrap(), "orders".parse().unwrap());
+        let key = TokenKey::new("i", client, audience, "".parse().unwrap());
+        let source = Scripted {
+            older: vec![Secret::from("older")],
+            ..Scripted::default()
+        };
+        Entry::new(key, Arc::new(source), true)
+    }
+
+    fn token(micros: u64) -> IssuedToken {
+        let stored = StoredToken {
+            access_token: AccessToken::new("t"),
+            moment: at(micros),
+            issued_at: UnixTime::from_secs(0),
+            expires_at: UnixTime::from_secs(600),
+        };
+        let mint = Mint::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        mint.adopted(stored, CacheLife::DEFAULT).unwrap()
+    }
+
+    /// A request is under way. The sender keeps it so.
+    fn start(entry: &Entry) -> watch::Sender<Outcome> {
+        let (outcome, waiting) = watch::channel(None);
+        entry.started(&mut entry.state(), waiting);
+        outcome
+    }
+
+    #[test]
+    fn what_a_tier_held_after_an_eviction_goes_too_unless_this_process_has_asked_for_it_since() {
+        let entry = entry();
+        assert_eq!(entry.evict(at(100)), at(100));
+        for known in [99, 100] {
+            assert!(!entry.evict_found(at(known)));
+        }
+        assert!(entry.evict_found(at(150)));
+        assert_eq!(entry.evicted_at(), Some(at(150)));
+        assert!(!entry.evict_found(at(150)));
+        let asked = entry.asks(at(100));
+        assert!(asked > at(150));
+        assert!(!entry.evict_found(asked));
+        assert_eq!(entry.evicted_at(), Some(at(150)));
+    }
+
+    #[test]
+    fn an_eviction_of_before_stays_the_last_one_unless_a_later_one_comes() {
+        let entry = entry();
+        for (learned, known) in [(None, None), (Some(7), Some(7)), (Some(5), Some(7))] {
+            entry.takes_nothing_until(learned.map(at));
+            assert_eq!(entry.evicted_at(), known.map(at));
+        }
+    }
+
+    #[test]
+    fn a_notice_of_a_replaced_secret_is_for_those_who_still_have_it() {
+        let notice = |entry: &Entry, secret: &str| {
+            let seals = Seals::new(Secret::from(secret), Vec::new());
+            seals.notice(&entry.key, Evicted::OfOldSecret(at(100)))
+        };
+        let entry = entry();
+        entry.keep(&token(50));
+        let of_older = notice(&entry, "older").unwrap();
+        assert_eq!(entry.heeds(&of_older, at(100)), Heeded::Known);
+        assert!(entry.current().is_some());
+        let of_present = notice(&entry, "scripted").unwrap();
+        assert_eq!(entry.heeds(&of_present, at(100)), Heeded::Followed);
+        assert!(entry.current().is_none());
+    }
+
+    #[test]
+    fn a_notice_takes_what_is_at_most_five_seconds_younger_in_memory_and_under_way() {
+        let last = 100 + 5_000_000;
+        for (micros, goes) in [(last, true), (last + 1, false)] {
+            let entry = entry();
+            let seals = entry.source.seals();
+            let notice = seals.notice(&entry.key, Evicted::UpTo(at(100))).unwrap();
+            entry.keep(&token(micros));
+            let _under_way = start(&entry);
+            entry.asks(at(micros));
+            assert_eq!(entry.heeds(&notice, at(100)), Heeded::Followed);
+            assert_eq!(entry.current().is_none(), goes);
+            assert_eq!(!entry.state().is_flight_current(), goes);
+            assert_eq!(entry.evicted_at(), Some(at(100)));
+        }
+    }
+
+    #[test]
+    fn an_entry_is_quiet_until_a_moment_and_not_at_it() {
+        let entry = entry();
+        assert!(!entry.is_quiet(Duration::ZERO));
+        let until = Duration::from_secs(9);
+        entry.quiet_until(until);
+        assert!(entry.is_quiet(until.saturating_sub(Duration::from_nanos(1))));
+        assert!(!entry.is_quiet(until));
+    }
+
+    #[test]
+    fn a_doubt_reaches_the_token_in_memory_and_the_request_under_way() {
+        let entry = entry();
+        entry.keep(&token(50));
+        let _under_way = start(&entry);
+        assert!(!entry.state().is_flight_doubted());
+        entry.doubt();
+        assert!(entry.state().is_flight_doubted());
+        assert!(entry.with_current(|token| token.is_doubted).unwrap());
+    }
+
+    #[test]
+    fn a_token_is_younger_than_an_eviction_only_when_it_was_asked_for_after_it() {
+        let entry = entry();
+        assert!(entry.state().is_younger_than_evictions(&token(1)));
+        entry.evict(at(100));
+        for (micros, is_younger) in [(99, false), (100, false), (101, true)] {
+            let state = entry.state();
+            assert_eq!(state.is_younger_than_evictions(&token(micros)), is_younger);
+        }
+    }
+
+    #[test]
+    fn an_issuer_that_failed_is_left_alone_until_the_wait_is_over_and_not_longer() {
+        let entry = entry();
+        let (now, wait) = (Duration::from_secs(10), Duration::from_secs(3));
+        entry.ended_in_failure(&mut entry.state(), now, &TokenError::Lost, |_| wait);
+        let state = entry.state();
+        let left = |after: u64| match state.backing_off(now + Duration::from_secs(after)) {
+            Some(TokenError::BackingOff { retry_in, .. }) => Some(retry_in.as_secs()),
+            _ => None,
+        };
+        assert_eq!([0, 2, 3].map(left), [Some(3), Some(1), None]);
+    }
+}

@@ -209,6 +209,29 @@ mod tests {
         assert_eq!(back, before);
     }
 
+    #[test]
+    fn another_cache_life_moves_no_end_where_the_wall_clock_was_set_meanwhile() {
+        let before = Lifetime::new(aged(0, 600), CacheLife::DEFAULT, 0.0);
+        let set = Now {
+            monotonic: START.monotonic + seconds(100),
+            wall: START.wall + seconds(150),
+        };
+        let life = before.with_cache_life(set, seconds(600), CacheLife::DEFAULT, 0.0);
+        assert_eq!(life.ends_at, before.ends_at);
+        assert_eq!(life.ends_at_wall, before.ends_at_wall);
+    }
+
+    #[test]
+    fn a_token_of_a_few_seconds_keeps_its_age_when_its_cache_life_changes() {
+        let before = Lifetime::new(aged(0, 5), CacheLife::DEFAULT, 0.0);
+        let later = Now {
+            monotonic: START.monotonic + seconds(1),
+            wall: START.wall + seconds(1),
+        };
+        let life = before.with_cache_life(later, seconds(5), CacheLife::DEFAULT, 0.0);
+        assert_eq!(life, before);
+    }
+
     proptest! {
         #[test]
         fn the_moments_come_in_order_and_margins_stay_below_a_tenth(

@@ -21,7 +21,7 @@ use crate::grant::unverified_end::unverified_end;
 #[derive(Debug)]
 pub(crate) struct Mint {
     clock: Arc<dyn Clock>,
-    /// The number of the newest token. A callee rejects *a* token: by its number it is known whether that one is
+    /// The number of the next token. A callee rejects *a* token: by its number it is known whether that one is
     /// still in use, or whether another call has renewed it since and this one needs no request of its own. Numbers
     /// only have to be different and to grow, and one atomic does that in any memory order.
     generations: AtomicU64,
@@ -39,7 +39,7 @@ impl Mint {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            generations: AtomicU64::new(0),
+            generations: AtomicU64::new(1),
         }
     }
 
@@ -142,7 +142,7 @@ impl Mint {
             moment: stored.moment,
             issued_at: stored.issued_at,
             expires_at: stored.expires_at,
-            generation: self.generations.fetch_add(1, Ordering::Relaxed) + 1,
+            generation: self.generations.fetch_add(1, Ordering::Relaxed),
             lifetime: Lifetime::new(age, cache, random_fraction()),
             is_doubted: false,
         };
@@ -150,5 +150,31 @@ impl Mint {
             minted: Arc::new(minted),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use hallpass_clock::ManualClock;
+    use hallpass_token::AccessToken;
+
+    use super::*;
+
+    #[test]
+    fn a_tier_is_believed_the_longest_life_and_no_longer_one() {
+        let mint = Mint::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        let adopted = |life: Duration| {
+            let stored = StoredToken {
+                access_token: AccessToken::new("t"),
+                moment: Moment::from_micros(0),
+                issued_at: UnixTime::from_secs(0),
+                expires_at: UnixTime::from_secs(life.as_secs()),
+            };
+            mint.adopted(stored, CacheLife::DEFAULT)
+        };
+        assert!(adopted(MAX_EXPIRES_IN).is_some());
+        assert!(adopted(MAX_EXPIRES_IN + Duration::from_secs(1)).is_none());
     }
 }

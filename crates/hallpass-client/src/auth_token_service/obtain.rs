@@ -146,6 +146,8 @@ impl Obtain for ClientCredentials {
 pub(crate) struct Scripted {
     pub(crate) requests: std::sync::atomic::AtomicUsize,
     pub(crate) fails: std::sync::atomic::AtomicBool,
+    /// The secrets before the present one.
+    pub(crate) older: Vec<Secret>,
 }
 
 #[cfg(test)]
@@ -159,7 +161,7 @@ impl Obtain for Scripted {
     }
 
     fn seals(&self) -> Seals {
-        Seals::new(Secret::from("scripted"), Vec::new())
+        Seals::new(Secret::from("scripted"), self.older.clone())
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {

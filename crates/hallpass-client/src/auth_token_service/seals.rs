@@ -250,6 +250,27 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_text_is_opened_and_no_longer_one() {
+        let (key, seals) = (key("c", "orders"), seals("one", None));
+        let sealed = |bytes: usize| {
+            let access_token = AccessToken::new("x".repeat(bytes));
+            let stored = StoredToken {
+                access_token,
+                ..token()
+            };
+            seals.seal(&key, &stored).unwrap()
+        };
+        let overhead = sealed(18_000).as_str().len() - 24_000;
+        let about = (MAX_SEALED_BYTES - overhead) * 3 / 4;
+        let mut longest = (about - 4..about + 4).map(sealed);
+        let longest = longest.rfind(|sealed| sealed.as_str().len() == MAX_SEALED_BYTES);
+        assert!(seals.open(&key, &longest.unwrap()).is_some());
+        let mut longer = (about..about + 8).map(sealed);
+        let longer = longer.find(|sealed| sealed.as_str().len() > MAX_SEALED_BYTES);
+        assert_eq!(seals.open(&key, &longer.unwrap()), None);
+    }
+
+    #[test]
     fn texts_of_any_other_kind_are_refused() {
         let (key, seals) = (key("c", "orders"), seals("one", None));
         for text in ["", "AQ", "not base64!", &"A".repeat(MAX_SEALED_BYTES + 1)] {

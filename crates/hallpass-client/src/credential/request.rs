@@ -48,3 +48,15 @@ impl GrantType {
         (name == Self::ClientCredentials.as_str()).then_some(Self::ClientCredentials)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_is_known_by_its_name_on_the_wire_alone() {
+        let grant = GrantType::ClientCredentials;
+        assert_eq!(GrantType::named(grant.as_str()), Some(grant));
+        assert_eq!(GrantType::named("password"), None);
+    }
+}

@@ -154,3 +154,54 @@ impl Known {
 fn is_same(one: &Secret, other: &Secret) -> bool {
     one.expose() == other.expose()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_file(secret: &str, file: &str) -> SecretSource {
+        SecretSource::new(Secret::from(secret), Some(PathBuf::from(file)))
+    }
+
+    /// The secret that seals, and those that open as well.
+    fn seals(source: &SecretSource) -> Vec<String> {
+        let (newest, older) = source.for_sealing();
+        let all = std::iter::once(newest).chain(older);
+        all.map(|secret| secret.expose().to_owned()).collect()
+    }
+
+    #[test]
+    fn what_was_sealed_with_the_two_accepted_before_is_still_read() {
+        let source = in_file("one", "absent/secret");
+        source.was_accepted(&Secret::from("one"));
+        assert_eq!(seals(&source), ["one"]);
+        source.known().newest = Secret::from("two");
+        assert_eq!(seals(&source), ["two", "one"]);
+        for _ in 0..2 {
+            source.was_accepted(&Secret::from("two"));
+            assert_eq!(seals(&source), ["two", "one"]);
+        }
+        source.known().newest = Secret::from("three");
+        assert_eq!(seals(&source), ["three", "two", "one"]);
+    }
+
+    #[tokio::test]
+    async fn other_settings_of_the_same_file_may_send_what_was_accepted_before_and_read_nothing_of_it()
+     {
+        let before = in_file("one", "absent/secret");
+        before.was_accepted(&Secret::from("one"));
+        let next = in_file("two", "absent/secret").following(&before);
+        assert_eq!(seals(&next), ["two"]);
+        let other = next.after_refusal(&Secret::from("two")).await;
+        assert_eq!(other.unwrap().expose(), "one");
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_another_file_is_never_sent() {
+        let before = in_file("one", "absent/secret");
+        before.was_accepted(&Secret::from("one"));
+        let next = in_file("two", "absent/other").following(&before);
+        let other = next.after_refusal(&Secret::from("two")).await;
+        assert!(other.is_none());
+    }
+}

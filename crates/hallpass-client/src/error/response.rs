@@ -96,3 +96,30 @@ pub enum ResponseFault {
     #[error("the token had expired when it came")]
     Expired,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_read_as_it_is_written_and_two_of_them_pass() {
+        let standard = [
+            (DenialCode::InvalidRequest, false),
+            (DenialCode::InvalidClient, false),
+            (DenialCode::InvalidGrant, false),
+            (DenialCode::UnauthorizedClient, false),
+            (DenialCode::UnsupportedGrantType, false),
+            (DenialCode::InvalidScope, false),
+            (DenialCode::InvalidTarget, false),
+            (DenialCode::TemporarilyUnavailable, true),
+            (DenialCode::ServerError, true),
+        ];
+        for (code, is_temporary) in standard {
+            assert_eq!(DenialCode::from_wire(&code.to_string()), code);
+            assert_eq!(code.is_temporary(), is_temporary, "{code}");
+        }
+        let other = DenialCode::from_wire("login_required");
+        assert_eq!(other, DenialCode::Other);
+        assert!(!other.is_temporary());
+    }
+}

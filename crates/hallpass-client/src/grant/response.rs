@@ -203,3 +203,30 @@ fn is_json(content_type: &[u8]) -> bool {
         .trim_ascii()
         .eq_ignore_ascii_case(b"application/json")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_short_text_on_one_line_that_begins_like_a_number_is_shown() {
+        for shown in ["3600", "1 h", "+1e3", ".5", "123456789012"] {
+            assert!(is_short_number(shown), "{shown}");
+        }
+        for hidden in ["", "h", " 1", "1\n2", "1234567890123", "1\u{fc}"] {
+            assert!(!is_short_number(hidden), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn a_bearer_token_may_end_in_padding_and_is_more_than_that() {
+        let longest = [b'x'; MAX_ACCESS_TOKEN_BYTES];
+        for good in [b"YWJj".as_slice(), b"YWI=", b"YQ==", b"-._~+/", &longest] {
+            assert!(is_bearer_token(good), "{good:?}");
+        }
+        let long = [b'x'; MAX_ACCESS_TOKEN_BYTES + 1];
+        for bad in [b"".as_slice(), b"==", b"a=b", b"a b", &long] {
+            assert!(!is_bearer_token(bad), "{bad:?}");
+        }
+    }
+}

@@ -114,7 +114,9 @@ mod tests {
         let mut cut = notice.to_bytes();
         cut.truncate(20);
         let mut long = notice.to_bytes();
-        long.resize(MAX_NOTICE_BYTES + 1, b'A');
+        long.resize(MAX_NOTICE_BYTES, b'A');
+        assert!(EvictionNotice::parse(&long).is_some());
+        long.push(b'A');
         for message in [other, cut, long, Vec::new()] {
             assert_eq!(EvictionNotice::parse(&message), None);
         }

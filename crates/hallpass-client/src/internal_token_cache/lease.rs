@@ -51,5 +51,10 @@ mod tests {
             (0..1_000).map(|_| LeaseId::random().to_string()).collect();
         assert_eq!(texts.len(), 1_000);
         assert!(texts.iter().all(|text| text.len() == 32));
+        for half in [0..16, 16..32] {
+            let halves: std::collections::HashSet<_> =
+                texts.iter().map(|text| &text[half.clone()]).collect();
+            assert_eq!(halves.len(), 1_000);
+        }
     }
 }

@@ -325,9 +325,11 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(cache.get_token(&key("a")).await, Ok(None));
         assert!(cache.is_empty());
+        assert_eq!(cache.name(), "memory", "as metrics call it");
         let (key, token) = (key("a"), token("a"));
         cache.put_token(&key, &token, Duration::MAX).await.unwrap();
         assert_eq!(cache.len(), 1);
+        assert!(!cache.is_empty());
     }
 
     #[tokio::test]
@@ -340,6 +342,46 @@ mod tests {
         assert_eq!(cache.len(), 2);
         assert_eq!(cache.get_token(&key("b")).await, Ok(None));
         assert!(cache.get_token(&key("a")).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn tokens_that_nobody_asks_for_make_room_in_the_order_in_which_they_came() {
+        let cache = MemoryTokenCache::new(8);
+        let audience = |number: usize| format!("audience-{number}");
+        for number in 0..14 {
+            put(&cache, &audience(number)).await;
+        }
+        let is_kept = |number: &usize| cache.state().by_key.contains_key(&key(&audience(*number)));
+        let kept: Vec<_> = (0..14).filter(is_kept).collect();
+        assert_eq!(kept, Vec::from_iter(6..14));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_token_makes_room_for_one_that_has_a_place_or_finds_that_of_an_ended_one() {
+        let cache = MemoryTokenCache::new(2);
+        put(&cache, "a").await;
+        put(&cache, "b").await;
+        put(&cache, "b").await;
+        assert!(cache.get_token(&key("a")).await.unwrap().is_some());
+        let short = Duration::from_secs(1);
+        cache.put(&key("b"), token("b"), short);
+        tokio::time::advance(short).await;
+        put(&cache, "c").await;
+        assert!(cache.get_token(&key("a")).await.unwrap().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_too_many_leases_are_held_everybody_asks_until_some_have_ended() {
+        let cache = MemoryTokenCache::new(2);
+        let lease_of = |number: usize| cache.lease_for(&key(&format!("a{number}")), LEASE);
+        for number in 0..MAX_LEASES {
+            assert!(matches!(lease_of(number), Lease::Held(_)));
+        }
+        assert_eq!(lease_of(MAX_LEASES), Lease::Unknown);
+        assert_eq!(lease_of(0), Lease::Elsewhere, "it is still held");
+        tokio::time::advance(LEASE).await;
+        assert!(matches!(lease_of(MAX_LEASES), Lease::Held(_)));
+        assert_eq!(cache.state().leases.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,15 +21,15 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// A tier on the other side of a network: it takes its time, and may neither forget nor answer.
 #[derive(Debug)]
-struct FarTier {
-    tokens: MemoryTokenCache,
+pub(crate) struct FarTier {
+    pub(crate) tokens: MemoryTokenCache,
     get_takes: Duration,
     put_takes: Duration,
     forgets: AtomicBool,
 }
 
 impl FarTier {
-    fn new(get_takes: u64, put_takes: u64) -> Arc<Self> {
+    pub(crate) fn new(get_takes: u64, put_takes: u64) -> Arc<Self> {
         Arc::new(Self {
             tokens: MemoryTokenCache::new(10),
             get_takes: Duration::from_millis(get_takes),
@@ -79,7 +79,7 @@ impl InternalTokenCache for FarTier {
     }
 }
 
-fn call(tokens: &TokenHandle) -> JoinHandle<Result<IssuedToken, TokenError>> {
+pub(crate) fn call(tokens: &TokenHandle) -> JoinHandle<Result<IssuedToken, TokenError>> {
     let tokens = tokens.clone();
     tokio::spawn(async move { tokens.token().await })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::FutureExt as _;
 use hallpass_client::{CallError, ClientMetrics, HostGuardLayer, HostRefusal};
 use hallpass_upstream::{Body, Instance, Target, TransportError};
 use http::header::{AUTHORIZATION, HOST};
@@ -73,6 +74,32 @@ async fn an_absolute_url_to_another_host_port_or_scheme_is_refused() {
             "{elsewhere}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_host_header_that_names_the_chosen_instance_passes_and_no_other_one() {
+    let with_host = |host: &'static str| {
+        let mut request = request();
+        request.headers_mut().insert(HOST, host.parse().unwrap());
+        request
+    };
+    assert_eq!(send(with_host("10.0.0.1:8080")).await, (Ok(()), true));
+    for other in ["evil.example", "10.0.0.1", "10.0.0.1:8081"] {
+        assert_eq!(
+            refusal(with_host(other)).await,
+            HostRefusal::OtherHostHeader
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_waits_until_the_transport_is_ready() {
+    let transport = tower::service_fn(|_: Request<Body>| async {
+        Ok::<_, TransportError>(Response::new(Body::empty()))
+    });
+    let busy = tower::limit::ConcurrencyLimit::new(transport, 0);
+    let mut guarded = HostGuardLayer::new("orders").layer(busy);
+    assert!(guarded.ready().now_or_never().is_none());
 }
 
 #[tokio::test]

@@ -29,4 +29,5 @@ mod scripted_issuer;
 mod secret_file;
 mod settings;
 mod single_flight;
+mod tiers_told;
 mod unreliable_tier;

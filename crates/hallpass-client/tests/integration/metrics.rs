@@ -1,20 +1,23 @@
 //! What is counted, under which names.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hallpass_client::{BearerLayer, ClientMetrics, Identity, TokenHandle};
+use hallpass_client::{BearerLayer, ClientMetrics, Identity, TierEvent, TokenError, TokenHandle};
 use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response};
 use prometheus_client::registry::Registry;
+use tokio::time::sleep;
 use tower::{Layer, ServiceExt};
 
-use crate::scripted_issuer::{Mode, ScriptedIssuer, handle};
+use crate::scripted_issuer::{Mode, ScriptedIssuer, handle, notice};
+use crate::unreliable_tier::{MOMENT, Unreliable, process};
 
-struct Exported(String);
+pub(crate) struct Exported(String);
 
 impl Exported {
-    fn of(tokens: &TokenHandle) -> Self {
+    pub(crate) fn of(tokens: &TokenHandle) -> Self {
         Self::of_metrics(tokens.metrics())
     }
 
@@ -26,7 +29,7 @@ impl Exported {
         Self(text)
     }
 
-    fn assert_line(&self, line: &str) {
+    pub(crate) fn assert_line(&self, line: &str) {
         assert!(
             self.0.lines().any(|found| found == line),
             "no line {line:?} in\n{}",
@@ -126,6 +129,56 @@ async fn the_number_of_audience_labels_is_bounded() {
         .filter(|line| line.starts_with("hallpass_token_expiry_timestamp_seconds{"));
     assert_eq!(lines.count(), MAX_AUDIENCE_LABELS + 1);
     exported.assert_line(r#"hallpass_token_request_total{audience="other",grant="client_credentials",result="ok"} 20"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_a_tier_and_what_came_of_its_notices_are_counted() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let tier = Unreliable::new(Duration::ZERO);
+    let tokens = process(&issuer, &tier);
+    tier.responds.store(false, Ordering::Relaxed);
+    tokens.token().await.unwrap();
+    // Before the lease, and once more with it.
+    Exported::of(&tokens).assert_line(r#"hallpass_token_cache_errors_total{tier="unreliable"} 2"#);
+    let key = tokens.key().unwrap();
+    let good = notice(&key, "InternalSecret123!", 1_767_225_600_000_000, b'e');
+    let forged = notice(&key, "guessed", 1_767_225_600_000_000, b'e');
+    for heard in [forged, good.clone(), good.clone(), good] {
+        tier.tell(&TierEvent::Evicted(heard));
+    }
+    tier.tell(&TierEvent::Missed);
+    sleep(MOMENT).await;
+    let exported = Exported::of(&tokens);
+    for (result, count) in [("refused", 1), ("followed", 1), ("known", 2), ("missed", 1)] {
+        exported.assert_line(&format!(
+            r#"hallpass_token_eviction_notice_total{{result="{result}"}} {count}"#
+        ));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_a_tier_is_asked_by_those_alone_who_keep_nothing_in_memory() {
+    for (memory, look_ups) in [(true, 1), (false, 2)] {
+        let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+        issuer.set(Mode::Down);
+        let client = issuer
+            .client()
+            .shared_cache(Unreliable::new(Duration::ZERO));
+        let client = if memory {
+            client
+        } else {
+            client.without_memory_cache()
+        };
+        let tokens = handle(&client.build());
+        tokens.token().await.unwrap_err();
+        let requests = issuer.requests();
+        let error = tokens.token().await.unwrap_err();
+        assert!(matches!(error, TokenError::BackingOff { .. }));
+        assert_eq!(issuer.requests(), requests);
+        Exported::of(&tokens).assert_line(&format!(
+            r#"hallpass_token_cache_requests_total{{tier="unreliable"}} {look_ups}"#
+        ));
+    }
 }
 
 /// A family without a value is not exported, so the names are taken from where they are registered.

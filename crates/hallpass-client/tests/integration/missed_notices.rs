@@ -73,6 +73,22 @@ async fn while_the_tier_does_not_respond_a_doubted_token_is_used_and_the_issuer_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_doubted_token_that_is_due_is_renewed_while_the_tier_does_not_respond() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = Unreliable::new(Duration::ZERO);
+    let tokens = process(&issuer, &tier);
+    let old = tokens.token().await.unwrap();
+    tier.responds.store(false, Ordering::Relaxed);
+    sleep(Duration::from_secs(500)).await;
+    tier.tell(&TierEvent::Missed);
+    sleep(MOMENT).await;
+    assert_eq!(tokens.token().await.unwrap(), old, "nobody waits");
+    sleep(Duration::from_secs(1)).await;
+    assert_ne!(tokens.token().await.unwrap(), old);
+    assert_eq!(issuer.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn notices_that_end_are_asked_for_again_and_count_as_missed() {
     let issuer = ScriptedIssuer::new(LIFE);
     let tier = Unreliable::new(Duration::ZERO);

@@ -29,6 +29,7 @@ async fn an_eviction_reaches_every_process_and_costs_one_request() {
     let stolen = all(&processes).await.remove(0);
     sleep(Duration::from_secs(5)).await;
     processes[7].evict().await;
+    assert!(tier.is_empty());
     sleep(MOMENT).await;
     assert!(
         processes

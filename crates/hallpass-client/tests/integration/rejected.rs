@@ -2,16 +2,19 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use hallpass_client::{
     BearerLayer, CacheLife, CallError, Identity, RenewOn, ReplayLayer, TokenError, TokenHandle,
 };
 use hallpass_upstream::{Body, TransportError};
 use http::{Request, Response, StatusCode};
 use tokio::task::JoinSet;
-use tower::{Service, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
+use crate::metrics::Exported;
 use crate::scripted_issuer::{Mode, ScriptedIssuer, credential, handle};
 
 const INVALID: &str = r#"Bearer realm="shop", error="invalid_token""#;
@@ -331,6 +334,47 @@ async fn where_the_client_says_so_a_401_without_a_reason_renews_the_token() {
             assert_eq!(issuer.requests(), calls, "403 says nothing about the token");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_repeated_call_is_counted() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let (tokens, callee) = (issuer.handle(), Callee::default());
+    callee.reject(tokens.token().await.unwrap().access_token().expose());
+    let client = callee.client(&tokens);
+    client.clone().oneshot(request()).await.unwrap();
+    let accepted = r#"hallpass_token_replay_total{result="accepted"} 1"#;
+    Exported::of(&tokens).assert_line(accepted);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    callee.always(StatusCode::UNAUTHORIZED, INVALID);
+    client.oneshot(request()).await.unwrap();
+    let rejected = r#"hallpass_token_replay_total{result="rejected"} 1"#;
+    Exported::of(&tokens).assert_line(rejected);
+    Exported::of(&tokens).assert_line(accepted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_waits_until_the_service_below_is_ready() {
+    #[derive(Clone)]
+    struct Busy;
+
+    impl Service<Request<Body>> for Busy {
+        type Response = Response<Body>;
+        type Error = CallError;
+        type Future = std::future::Ready<Result<Response<Body>, CallError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            panic!("it was not ready")
+        }
+    }
+
+    let tokens = ScriptedIssuer::new(Duration::from_secs(600)).handle();
+    let mut client = ReplayLayer::new(tokens).layer(Busy);
+    assert!(client.ready().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,10 @@
 //! However many callers, one request.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hallpass_client::{ResponseFault, TokenError, TokenSource};
+use hallpass_clock::ManualClock;
 use tokio::task::JoinSet;
 
 use crate::loopback::TokenServer;
@@ -159,4 +161,19 @@ fn outside_a_runtime_the_hot_path_finds_nothing_and_does_not_panic() {
     assert!(tokens.try_current().is_none());
     let error = futures_util::FutureExt::now_or_never(tokens.token()).unwrap();
     assert_eq!(error.unwrap_err(), TokenError::NoRuntime);
+}
+
+#[test]
+fn outside_a_runtime_an_overdue_token_is_used_while_it_is_alive() {
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+    let tokens = handle(&issuer.client().clock(clock.clone()).build());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let old = runtime.block_on(tokens.token()).unwrap();
+    drop(runtime);
+    clock.advance_seconds(560);
+    let outside = || futures_util::FutureExt::now_or_never(tokens.token()).unwrap();
+    assert_eq!(outside(), Ok(old));
+    clock.advance_seconds(40);
+    assert_eq!(outside(), Err(TokenError::NoRuntime));
 }
