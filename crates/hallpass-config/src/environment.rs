@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::files;
 use crate::place::{Place, Source};
-use crate::placeholder::Variables;
+use crate::placeholder::{NOT_TEXT, Variables, is_text};
 use crate::problem::Problems;
 use crate::report::Report;
 use crate::secret::Secret;
@@ -43,7 +43,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process. Variables that are not UTF-8 are passed over.
+    /// The environment of this process. A variable that is asked for and is not UTF-8 is a problem.
     #[must_use]
     pub fn process() -> Self {
         Self::of(process_variables())
@@ -136,7 +136,12 @@ impl Environment {
     }
 
     fn get(&self, name: &str) -> Option<&Secret> {
-        self.variables.get(name).filter(|value| !value.is_empty())
+        let value = self.variables.get(name).filter(|value| !value.is_empty())?;
+        if !is_text(value) {
+            self.problem(name, NOT_TEXT);
+            return None;
+        }
+        Some(value)
     }
 
     fn problem(&self, name: &str, message: &str) {
@@ -144,15 +149,26 @@ impl Environment {
     }
 }
 
-/// What the process was started with: the one place that reads it.
+/// What the process was started with: the one place that reads it. A value that is not UTF-8 comes with replacement
+/// characters in it, by which [`is_text`] knows it: passed over, it would let a file or a default decide in silence.
 pub(crate) fn process_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os().filter_map(|(name, value)| {
+        let value = value.to_string_lossy().into_owned();
+        Some((name.into_string().ok()?, value))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_that_is_not_utf_8_is_a_problem_and_not_absent() {
+        let environment = Environment::of([("NAME", "a\u{fffd}b")]);
+        let problems = environment.read(|variables| variables.or("NAME", String::new(), "a text"));
+        let problems = problems.unwrap_err().to_string();
+        assert_eq!(problems, "environment: NAME: is not UTF-8 text");
+    }
 
     #[test]
     fn all_problems_are_told_and_no_value_is() {

@@ -41,6 +41,9 @@ pub enum FileError {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
+    /// A secret with something in it that no secret has, and that an editor may not show.
+    #[error("the secret in it is not one line: it has a line break, a NUL or a byte order mark")]
+    NotOneLine,
     /// A pipe that nobody has written to and closed in time.
     #[error("it is a pipe, and within 5 seconds nobody has written to it and closed it")]
     Silent,
@@ -50,6 +53,9 @@ pub enum FileError {
     )]
     NoDescriptors,
 }
+
+/// What some editors write at the begin of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
@@ -90,7 +96,7 @@ pub fn read_text(path: &Path, max_bytes: usize) -> Result<Zeroizing<String>, Fil
 /// Reads a secret of at most [`MAX_SECRET_BYTES`], without the line ends that editors put after it.
 ///
 /// # Errors
-/// As [`read_text`], and when nothing is left.
+/// As [`read_text`], and when nothing is left, or more than one line.
 pub fn read_secret(path: &Path) -> Result<Secret, FileError> {
     secret_of(&read(path, MAX_SECRET_BYTES)?)
 }
@@ -162,6 +168,9 @@ pub(crate) fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>, FileError> {
 pub(crate) fn secret_of(bytes: &[u8]) -> Result<Secret, FileError> {
     match text_of(bytes)?.trim_end_matches(['\r', '\n']) {
         "" => Err(FileError::Empty),
+        secret if secret.contains(['\r', '\n', '\0', BYTE_ORDER_MARK]) => {
+            Err(FileError::NotOneLine)
+        }
         secret => Ok(Secret::new(secret)),
     }
 }
@@ -243,6 +252,10 @@ mod tests {
             read_secret(file(b"\xff").path()).unwrap_err(),
             FileError::NotText
         );
+        for odd in ["one\ntwo", "one\0", "\u{feff}one", "one\rtwo\n"] {
+            let refused = read_secret(file(odd.as_bytes()).path());
+            assert_eq!(refused.unwrap_err(), FileError::NotOneLine, "{odd:?}");
+        }
         let missing = read_secret(Path::new("/nonexistent/InternalSecret123!")).unwrap_err();
         assert_eq!(missing, FileError::Unreadable(io::ErrorKind::NotFound));
         assert!(!missing.to_string().contains("InternalSecret123!"));

@@ -118,7 +118,7 @@ impl Loader {
         self
     }
 
-    /// Adds the environment of this process. Variables that are not UTF-8 are passed over.
+    /// Adds the environment of this process. A variable that is used and is not UTF-8 is a problem.
     pub fn process_environment(self) -> Self {
         self.environment(crate::environment::process_variables())
     }

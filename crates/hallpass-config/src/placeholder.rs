@@ -19,11 +19,21 @@ const MAX_VALUE_BYTES: usize = 64 * 1024;
 /// Names of environment variables and their values.
 pub(crate) type Variables = BTreeMap<String, Secret>;
 
+/// What is said of a variable that is no text.
+pub(crate) const NOT_TEXT: &str = "is not UTF-8 text";
+
+/// Whether the value of a variable was UTF-8.
+pub(crate) fn is_text(value: &Secret) -> bool {
+    !value.expose().contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// What is wrong with a placeholder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// No such variable, and no default.
     Unset(String),
+    /// The variable is not UTF-8.
+    NotText(String),
     /// What stands where a name belongs does not look like one, and may be a secret.
     Name,
     /// `${` without `}`.
@@ -41,6 +51,9 @@ impl Fault {
         match self {
             Self::Unset(name) => {
                 format!("needs the environment variable {name}, which is not set and has no default")
+            }
+            Self::NotText(name) => {
+                format!("needs the environment variable {name}, which {NOT_TEXT}")
             }
             Self::Name => "has a placeholder that names neither an environment variable nor a key of the configuration; \
                 write ${NAME}, ${some.key} or ${NAME:default}, and \\${ for the characters themselves"
@@ -207,7 +220,10 @@ impl Expansion<'_> {
             return;
         }
         if let Some(value) = find(self.references.variables, name) {
-            self.push(value.expose());
+            match is_text(value) {
+                true => self.push(value.expose()),
+                false => self.faults.push(Fault::NotText(name.to_owned())),
+            }
             return;
         }
         match (self.references.key(name), default) {

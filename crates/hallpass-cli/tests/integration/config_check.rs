@@ -52,6 +52,27 @@ fn the_environment_wins_and_the_origin_is_shown() {
     assert!(line.contains("SCCCY_INTERNALTOKEN_SCOPE"), "{line}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf_8_is_a_problem_and_leaves_nothing_to_the_default() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let value = OsStr::from_bytes(b"st\xe9.db");
+    for (name, yaml) in [
+        ("HALLPASS_ISSUER_STORE", "hallpass: { issuer: { } }"),
+        ("STORE", "hallpass: { issuer: { store: '${STORE:a.db}' } }"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("issuer.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let mut command = command(&["config", "check", file.to_str().unwrap()]);
+        let output = command.env(name, value).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{name}: {said}");
+        assert!(said.contains("is not UTF-8 text"), "{name}: {said}");
+    }
+}
+
 #[test]
 fn a_file_without_a_known_key_at_its_top_is_a_problem_and_not_checked_in_silence() {
     let files = Keys::new(Algorithm::EdDsa);

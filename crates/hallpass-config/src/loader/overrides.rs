@@ -7,7 +7,7 @@ use crate::merge::Merge;
 use crate::node::{Node, Value};
 use crate::override_name;
 use crate::place::{Place, Source};
-use crate::placeholder::Variables;
+use crate::placeholder::{NOT_TEXT, Variables, is_text};
 use crate::report::Report;
 use crate::secret::Secret;
 
@@ -36,6 +36,10 @@ impl Overrides<'_> {
         let mut previous: Option<Vec<Segment>> = None;
         for (path, name, value) in overrides {
             let place = Place::whole(&Source::literal(format!("environment {name}"), self.rank));
+            if !is_text(value) {
+                let path = key_path::join_all(self.prefix, &path);
+                self.report.problem(&place, &path, NOT_TEXT);
+            }
             if previous.as_ref() == Some(&path) {
                 let path = key_path::join_all(self.prefix, &path);
                 self.report
