@@ -7,24 +7,60 @@ use http::{Request, Version};
 /// Whether the request names its host as RFC 9112 section 3.2 demands: once, and by a name that can be read. Two parties
 /// that take different ones of two hosts, or each another default for none, apply the rules of different sites.
 ///
-/// HTTP/1.0 knows requests without a host. An empty one is allowed: the target has none then.
+/// HTTP/1.0 knows requests without a host. An empty one is allowed: the target has none then. A target that is a whole
+/// address names the same host, though a server may go by that alone: again two would be taken for different sites.
 pub(crate) fn is_named_once<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
+    let target = request.uri().authority().map(Authority::as_str);
     match (hosts.next(), hosts.next()) {
-        (None, _) => request.version() <= Version::HTTP_10,
-        (Some(host), None) => is_host(host.as_bytes()),
+        (None, _) => request.version() <= Version::HTTP_10 && target.is_none_or(is_plain),
+        (Some(host), None) => {
+            let host = host.as_bytes();
+            let is_same = |target: &str| target.as_bytes().eq_ignore_ascii_case(host);
+            is_host(host) && target.is_none_or(is_same)
+        }
         (Some(_), Some(_)) => false,
     }
 }
 
+/// Without a user's name.
+fn is_plain(host: &str) -> bool {
+    !host.contains('@')
+}
+
 fn is_host(value: &[u8]) -> bool {
-    let named = |host: Authority| !host.as_str().contains('@');
+    let named = |host: Authority| is_plain(host.as_str());
     value.is_empty() || Authority::try_from(value).is_ok_and(named)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_that_is_an_address_names_the_same_host() {
+        for (target, host, named) in [
+            ("http://shop.example/a", Some("shop.example"), true),
+            ("http://Shop.example:80/a", Some("shop.example:80"), true),
+            ("http://evil.example/a", Some("shop.example"), false),
+            ("http://shop.example:81/a", Some("shop.example"), false),
+            ("http://user@shop.example/a", Some("shop.example"), false),
+            (
+                "http://user@shop.example/a",
+                Some("user@shop.example"),
+                false,
+            ),
+            ("http://shop.example/a", None, false),
+            ("/a", Some("shop.example"), true),
+        ] {
+            let mut request = Request::get(target);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            let request = request.body(()).unwrap();
+            assert_eq!(is_named_once(&request), named, "{target} {host:?}");
+        }
+    }
 
     #[test]
     fn a_host_is_named_once_and_can_be_read() {
