@@ -21,6 +21,9 @@ use crate::http::router::{Connection, management, public, router};
 use crate::running::RunningIssuer;
 use crate::tls_files::load_tls;
 
+/// Connections of the listener for health and metrics.
+const MANAGEMENT_CONNECTIONS: usize = 64;
+
 /// An issuer that is loaded and not yet listening.
 ///
 /// ```
@@ -180,7 +183,14 @@ impl IssuerServer {
         };
         let management = elsewhere.map(|listener| {
             let router = management(Arc::clone(&core));
-            HttpServer::new(listener).serve(move |_peer| router.clone())
+            // The platform needs few, and both listeners share what the process may open.
+            let limits = ConnectionLimits {
+                connections: MANAGEMENT_CONNECTIONS,
+                ..ConnectionLimits::default()
+            };
+            HttpServer::new(listener)
+                .limits(limits)
+                .serve(move |_peer| router.clone())
         });
         let limits = ConnectionLimits {
             connections_per_address,

@@ -29,6 +29,7 @@ use crate::host;
 use crate::metrics::ConnectionMetrics;
 use crate::progress::Watched;
 use crate::share::ShareHeld;
+use crate::under_way::{LastPart, UnderWay};
 
 /// Longest time for a head: a day. It is added to the time of day.
 const MAX_HEAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -204,13 +205,17 @@ where
         watcher,
     } = held;
     let service = TowerToHyperService::new(service);
+    let under_way = UnderWay::default();
+    let begun = under_way.clone();
     let checked = service_fn(move |request| {
+        let one = begun.begin();
         let serving = host::is_named_once(&request).then(|| service.call(request));
         async move {
-            match serving {
-                Some(serving) => Ok::<_, Infallible>(serving.await?.map(Either::Left)),
-                None => Ok(refused()),
-            }
+            let Some(serving) = serving else {
+                return Ok(refused());
+            };
+            let response = serving.await?;
+            Ok::<_, Infallible>(response.map(|body| Either::Left(LastPart::new(body, one))))
         }
     });
     let (stream, writes) = Watched::new(stream);
@@ -223,14 +228,15 @@ where
     // A peer may end its connection early at any time: that is not an event for the log.
     tokio::select! {
         _ended = watcher.watch(connection) => {}
-        () = writes.without_progress(limits.write_timeout, draining) => {
+        () = writes.without_progress(limits.write_timeout, draining.clone()) => {
             metrics.stalled.inc();
         }
+        () = under_way.none_at_stop(draining, || writes.are_waiting()) => {}
     }
 }
 
 /// The body of a service's response, or none where the request was refused before it.
-type OrRefused<B> = Either<B, Empty<<B as Body>::Data>>;
+type OrRefused<B> = Either<LastPart<B>, Empty<<B as Body>::Data>>;
 
 /// Who names no host, or two, is not listened to any more.
 fn refused<B: Body>() -> Response<OrRefused<B>> {

@@ -50,6 +50,7 @@ mod seldom;
 mod server;
 mod share;
 mod stop_signals;
+mod under_way;
 
 pub use connection::ConnectionLimits;
 pub use descriptors::raise_descriptor_limit;

@@ -37,6 +37,11 @@ impl Writes {
         waits.then(|| self.done.load(Ordering::Relaxed))
     }
 
+    /// Whether something is written that the peer has not made room for.
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
     /// Ready when the peer has read nothing for `limit`, or for a shorter time once `draining` is true.
     ///
     /// It looks once in that time, and not at each write: a busy connection pays for no timer.

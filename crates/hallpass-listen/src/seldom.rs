@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long the same thing is not said again.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 
 /// When one kind of thing was said, and how often it has happened since.
 #[derive(Debug, Default)]
@@ -24,6 +24,15 @@ impl Seldom {
         self.said = Some(Instant::now());
         Some(std::mem::take(&mut self.unsaid))
     }
+
+    /// How often it has happened since it was last said, if that was long ago: a burst is not kept for the next one.
+    pub(crate) fn overdue(&mut self) -> Option<u64> {
+        let is_due = self.unsaid > 0 && self.said.is_some_and(|said| said.elapsed() >= INTERVAL);
+        is_due.then(|| {
+            self.said = Some(Instant::now());
+            std::mem::take(&mut self.unsaid)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +47,10 @@ mod tests {
         tokio::time::advance(INTERVAL).await;
         assert_eq!(seldom.happened(), Some(5));
         assert_eq!(seldom.happened(), None);
+        assert_eq!(seldom.overdue(), None, "said a moment ago");
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(seldom.overdue(), Some(1), "without another one");
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(seldom.overdue(), None, "all is said");
     }
 }

@@ -15,13 +15,14 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
 use crate::connection::{self, Accepted, ConnectionLimits, Place};
 use crate::handshake::Handshake;
 use crate::metrics::ConnectionMetrics;
 use crate::running::RunningServer;
-use crate::seldom::Seldom;
+use crate::seldom::{self, Seldom};
 use crate::share::Shares;
 
 /// How long a stop waits before it closes connections on which nothing was read: a request may have come and be unread.
@@ -161,6 +162,8 @@ where
     /// until they are gone when `cut_off` is true.
     async fn run(mut self, listener: TcpListener, cut_off: watch::Receiver<bool>) {
         let mut drain = std::pin::pin!(when_true(self.draining.clone()));
+        let mut looks = tokio::time::interval(seldom::INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -172,6 +175,7 @@ where
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                _look = looks.tick() => self.said.say_the_rest(),
                 Some(ended) = self.connections.join_next() => note(ended),
                 () = &mut drain => break,
             }
@@ -251,6 +255,24 @@ struct Said {
     not_accepted: Seldom,
     refused: Seldom,
     over_share: Seldom,
+}
+
+impl Said {
+    /// What a burst has left unsaid.
+    fn say_the_rest(&mut self) {
+        if let Some(times) = self.not_accepted.overdue() {
+            tracing::warn!(times, "connections could not be accepted");
+        }
+        if let Some(times) = self.refused.overdue() {
+            tracing::warn!(times, "connections refused: too many are open");
+        }
+        if let Some(times) = self.over_share.overdue() {
+            tracing::warn!(
+                times,
+                "connections refused: too many of one address are open"
+            );
+        }
+    }
 }
 
 /// Ready once `flag` is true, or its sender is gone: then the server is dropped and must end too.

@@ -151,17 +151,11 @@ impl Discover for NacosDiscovery {
             if naming.session.is_down() {
                 return Err(DiscoverError::unavailable(service, "no server"));
             }
-            if let Some(reason) = naming.services.recent_failure(service) {
-                return Err(DiscoverError::unavailable(service, reason));
-            }
             match naming.subscribe(service).await {
                 Ok(instances) => found(service, instances),
                 Err(error) => match naming.services.recall(service) {
                     Known::FromDisk(instances) => found(service, instances),
-                    _ => {
-                        naming.services.remember_failure(service, &error);
-                        Err(DiscoverError::unavailable(service, error))
-                    }
+                    _ => Err(DiscoverError::unavailable(service, error)),
                 },
             }
         })
@@ -175,13 +169,6 @@ fn found(service: &str, instances: Instances) -> Result<Instances, DiscoverError
     }
 }
 
-/// Why it is time to do something.
-enum Reason {
-    Push(Push),
-    Connected,
-    Time,
-}
-
 async fn follow(naming: Weak<Naming>, mut pushes: mpsc::Receiver<Push>, every: Duration) {
     let Some(mut connections) = naming.upgrade().map(|naming| naming.session.watch()) else {
         return;
@@ -189,26 +176,25 @@ async fn follow(naming: Weak<Naming>, mut pushes: mpsc::Receiver<Push>, every: D
     loop {
         let jitter = random_below(u64::try_from(every.as_millis() / 5).unwrap_or(0).max(1));
         let pause = every.mul_f64(0.9) + Duration::from_millis(jitter);
-        let reason = tokio::select! {
+        let push = tokio::select! {
             push = pushes.recv() => match push {
-                Some(push) => Reason::Push(push),
+                Some(push) => Some(push),
                 None => return,
             },
             changed = connections.changed() => match changed {
-                Ok(()) if connections.borrow_and_update().is_some() => Reason::Connected,
+                Ok(()) if connections.borrow_and_update().is_some() => None,
                 Ok(()) => continue,
                 Err(_) => return,
             },
-            () = sleep(pause) => Reason::Time,
+            () = sleep(pause) => None,
         };
         let Some(naming) = naming.upgrade() else {
             return;
         };
-        match reason {
-            Reason::Push(Push::Instances(info)) => naming.take(&info),
-            Reason::Push(Push::ConfigChanged) => {}
-            Reason::Connected => naming.begin().await,
-            Reason::Time => naming.look().await,
+        match push {
+            Some(Push::Instances(info)) => naming.take(&info),
+            Some(Push::ConfigChanged) => {}
+            None => naming.redo().await,
         }
     }
 }

@@ -180,18 +180,6 @@ pub(crate) struct SubscribeServiceResponse {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ServiceQueryRequest<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) service_name: &'a str,
-    pub(crate) group_name: &'a str,
-    pub(crate) cluster: &'a str,
-    pub(crate) healthy_only: bool,
-    pub(crate) udp_port: u16,
-}
-request!(ServiceQueryRequest -> SubscribeServiceResponse);
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct InstanceRequest<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) service_name: &'a str,

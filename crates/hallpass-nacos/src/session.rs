@@ -21,8 +21,6 @@ use crate::server_address::ServerAddress;
 /// Pause after all servers were tried in vain: it doubles from the first to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// What the attempts take beside waiting for servers.
-const MARGIN: Duration = Duration::from_millis(500);
 /// How often a server is asked for a sign of life; the answer may take as long as any other.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
 /// Messages of the server that may wait to be read.
@@ -97,14 +95,11 @@ impl Session {
         self.shared.current.borrow().is_some()
     }
 
-    /// The connection; waits for one until each server has had its time.
+    /// The connection; waits for one as long as for an answer.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, NacosError> {
-        let parts = &self.shared.parts;
-        let servers = u32::try_from(parts.servers.len()).unwrap_or(u32::MAX);
-        let limit = parts.way.timeout.saturating_mul(servers);
         let mut watch = self.watch();
         let connected = timeout(
-            limit.saturating_add(MARGIN),
+            self.shared.parts.way.timeout,
             watch.wait_for(Option::is_some),
         );
         let connection = match connected.await {

@@ -107,3 +107,21 @@ async fn a_shutdown_does_not_wait_for_a_peer_that_never_reads() {
     assert_eq!((drain, rig.metrics.stalled()), (Drain::Complete, 1));
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_the_rest_of_a_head() {
+    let rig = start(ConnectionLimits::default()).await;
+    let mut half = rig.connect().await;
+    send(&mut half, "GET / HTTP/1.1\r\nhost: x\r\n").await;
+    // One that was whole, and still runs after a second.
+    let mut slow = rig.in_flight().await;
+    let go = rig.go.clone();
+    let begun = Instant::now();
+    let shutdown = tokio::spawn(rig.server.shutdown_within(Duration::from_secs(60)));
+    assert_eq!(rest(&mut half).await, "");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    go.add_permits(1);
+    assert!(rest(&mut slow).await.ends_with("fine"));
+    assert_eq!(shutdown.await.unwrap(), Drain::Complete);
+}

@@ -9,9 +9,7 @@ use hallpass_upstream::Instances;
 use super::services::Services;
 use crate::credential::Resource;
 use crate::error::NacosError;
-use crate::messages::{
-    Host, InstanceRequest, ServiceInfo, ServiceQueryRequest, SubscribeServiceRequest,
-};
+use crate::messages::{Host, InstanceRequest, ServiceInfo, SubscribeServiceRequest};
 use crate::metrics::NacosMetrics;
 use crate::session::Session;
 use crate::settings::DiscoverySettings;
@@ -30,16 +28,7 @@ pub(super) struct Naming {
     pub(super) services: Services,
     pub(super) metrics: NacosMetrics,
     /// What the server has to be told again over a new connection. Locked for a few instructions.
-    pub(super) registered: Mutex<BTreeMap<Arc<str>, Registered>>,
-}
-
-/// An instance of ours.
-#[derive(Clone, Debug)]
-pub(super) struct Registered {
-    host: Host,
-    /// Whether the server at the other end of this connection knows it. It is not told again without need: it would tell
-    /// all who follow the service.
-    is_told: bool,
+    pub(super) registered: Mutex<BTreeMap<Arc<str>, Host>>,
 }
 
 impl Naming {
@@ -52,32 +41,16 @@ impl Naming {
             subscribe: true,
             clusters: "",
         };
-        let answer = self.session.ask(&request, self.resource(service)).await?;
-        let instances = self.learn(service, &answer.service_info);
-        self.metrics.subscribed(self.services.names().len());
-        Ok(instances)
-    }
-
-    async fn query(&self, service: &str) -> Result<(), NacosError> {
-        let request = ServiceQueryRequest {
-            namespace: &self.namespace,
-            service_name: service,
-            group_name: &self.settings.group,
-            cluster: "",
-            healthy_only: false,
-            udp_port: 0,
-        };
-        let answer = self.session.ask(&request, self.resource(service)).await?;
-        self.learn(service, &answer.service_info);
-        Ok(())
-    }
-
-    /// Takes an answer.
-    fn learn(&self, service: &str, info: &ServiceInfo) -> Instances {
+        let resource = self.resource(service);
+        let answer = self.session.ask(&request, resource).await?;
         // A server that has just come back knows nobody before everybody has told it again.
         let age = self.session.connected_for();
         let is_settled = age.is_some_and(|age| age >= SETTLING);
-        self.services.learn(service, info, is_settled)
+        let instances = self
+            .services
+            .learn(service, &answer.service_info, is_settled);
+        self.metrics.subscribed(self.services.names().len());
+        Ok(instances)
     }
 
     /// Takes what the server says by itself.
@@ -91,41 +64,9 @@ impl Naming {
     }
 
     /// Everything anew: over a new connection the server knows nothing of us.
-    pub(super) async fn begin(&self) {
-        for registered in self.registered().values_mut() {
-            registered.is_told = false;
-        }
-        self.tell_untold().await;
-        for service in self.services.names() {
-            if let Err(error) = self.subscribe(&service).await {
-                tracing::debug!(%error, service, "the instances could not be asked for");
-                return;
-            }
-        }
-        self.services.keep().await;
-    }
-
-    /// What may have been missed: asked for without the server telling anybody else.
-    pub(super) async fn look(&self) {
-        self.tell_untold().await;
-        for service in self.services.names() {
-            if let Err(error) = self.query(&service).await {
-                tracing::debug!(%error, service, "the instances could not be asked for");
-                return;
-            }
-        }
-        self.services.keep().await;
-    }
-
-    async fn tell_untold(&self) {
-        let untold: Vec<_> = {
-            let registered = self.registered();
-            let untold = registered.iter().filter(|(_, it)| !it.is_told);
-            untold
-                .map(|(service, it)| (Arc::clone(service), it.host.clone()))
-                .collect()
-        };
-        for (service, host) in untold {
+    pub(super) async fn redo(&self) {
+        let hosts = self.registered().clone();
+        for (service, host) in hosts {
             // One that is withdrawn meanwhile must not come back.
             if !self.registered().contains_key(&service) {
                 continue;
@@ -134,14 +75,14 @@ impl Naming {
                 tracing::warn!(%error, service = &*service, "could not be registered with Nacos; trying on");
                 return;
             }
-            self.mark_told(&service);
         }
-    }
-
-    fn mark_told(&self, service: &str) {
-        if let Some(registered) = self.registered().get_mut(service) {
-            registered.is_told = true;
+        for service in self.services.names() {
+            if let Err(error) = self.subscribe(&service).await {
+                tracing::debug!(%error, service, "the instances could not be asked for");
+                return;
+            }
         }
+        self.services.keep().await;
     }
 
     /// Notes an instance of ours, and tells the server; `false` when it is noted already or there are too many. A server
@@ -156,13 +97,11 @@ impl Naming {
             if registered.contains_key(service) || registered.len() >= MAX_REGISTERED {
                 return Ok(false);
             }
-            let (host, is_told) = (host.clone(), false);
-            registered.insert(Arc::clone(service), Registered { host, is_told });
+            registered.insert(Arc::clone(service), host.clone());
             self.metrics.registered(registered.len());
         }
         match self.tell("registerInstance", service, &host).await {
             Ok(()) => {
-                self.mark_told(service);
                 tracing::info!(
                     service = &**service,
                     port = host.port,
@@ -213,7 +152,7 @@ impl Naming {
         let mut registered = self.registered();
         let host = registered.remove(service);
         self.metrics.registered(registered.len());
-        host.map(|registered| registered.host)
+        host
     }
 
     fn resource<'a>(&'a self, service: &'a str) -> Resource<'a> {
@@ -221,7 +160,7 @@ impl Naming {
         Resource::Naming { group, service }
     }
 
-    fn registered(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Registered>> {
+    fn registered(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Host>> {
         self.registered
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -10,7 +10,6 @@ use hallpass_clock::Clock;
 use hallpass_upstream::{Instance, Instances};
 use serde::{Deserialize, Serialize};
 
-use crate::error::NacosError;
 use crate::messages::{Host, ServiceInfo};
 use crate::settings::DiscoverySettings;
 use crate::snapshot::Snapshot;
@@ -19,8 +18,6 @@ use crate::snapshot::Snapshot;
 const MAX_SERVICES: usize = 4096;
 /// Oldest snapshot that is used: later, an address probably belongs to somebody else.
 const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
-/// For so long a service that could not be asked for is left alone.
-const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// Weights are fractions in Nacos and whole numbers here.
 const WEIGHT_SCALE: f64 = 100.0;
 
@@ -29,8 +26,6 @@ pub(super) struct Services {
     cluster: Option<String>,
     /// Locked for a few instructions and never across an await.
     known: Mutex<HashMap<String, Entry>>,
-    /// Services that could not be asked for, until when they are left alone, and why. Locked alike.
-    failures: Mutex<HashMap<String, (Duration, Arc<str>)>>,
     snapshot: Option<Snapshot>,
     clock: Arc<dyn Clock>,
 }
@@ -73,7 +68,6 @@ impl Services {
         let services = Self {
             cluster: own,
             known: Mutex::default(),
-            failures: Mutex::default(),
             snapshot,
             clock,
         };
@@ -110,29 +104,6 @@ impl Services {
             Some(entry) => Known::FromDisk(entry.instances.clone()),
             None => Known::Nothing,
         }
-    }
-
-    /// Why the service could not be asked for a moment ago: each call asking again would only make things worse.
-    pub(super) fn recent_failure(&self, service: &str) -> Option<Arc<str>> {
-        let now = self.clock.monotonic();
-        let mut failures = self.failures();
-        match failures.get(service) {
-            Some((until, reason)) if now < *until => Some(Arc::clone(reason)),
-            Some(_) => {
-                failures.remove(service);
-                None
-            }
-            None => None,
-        }
-    }
-
-    pub(super) fn remember_failure(&self, service: &str, error: &NacosError) {
-        let until = self.clock.monotonic().saturating_add(FAILURE_AGE);
-        let mut failures = self.failures();
-        if failures.len() >= MAX_SERVICES {
-            failures.clear();
-        }
-        failures.insert(service.to_owned(), (until, error.to_string().into()));
     }
 
     /// Those that a server has been asked for.
@@ -207,10 +178,6 @@ impl Services {
         // The order of the server changes from answer to answer.
         hosts.sort_by(|one, other| (&one.ip, one.port).cmp(&(&other.ip, other.port)));
         hosts.into_iter().filter_map(instance).collect()
-    }
-
-    fn failures(&self) -> MutexGuard<'_, HashMap<String, (Duration, Arc<str>)>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -318,22 +285,6 @@ mod tests {
         assert_eq!(services.learn("a", &nobody, false).len(), 1);
         assert!(matches!(services.recall("a"), Known::Live(it) if it.len() == 1));
         assert!(services.learn("a", &nobody, true).is_empty());
-    }
-
-    #[test]
-    fn a_service_that_could_not_be_asked_for_is_left_alone_for_a_moment() {
-        let clock = Arc::new(hallpass_clock::ManualClock::new());
-        let settings = DiscoverySettings::default();
-        let services = Services::new(&settings, "", None, Arc::clone(&clock) as _);
-        services.remember_failure("a", &NacosError::unavailable("down"));
-        assert!(
-            services
-                .recent_failure("a")
-                .is_some_and(|it| it.contains("down"))
-        );
-        assert!(services.recent_failure("b").is_none());
-        clock.advance(FAILURE_AGE);
-        assert!(services.recent_failure("a").is_none());
     }
 
     #[test]

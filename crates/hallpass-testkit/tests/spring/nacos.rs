@@ -59,8 +59,6 @@ impl NacosServer {
         let jvm = [
             "-Xmx512m".to_owned(),
             format!("-Dnacos.home={}", self.home.display()),
-            // Its logs go below the home of the user.
-            format!("-Duser.home={}", self.home.display()),
             format!(
                 "-Dderby.stream.error.file={}",
                 self.home.join("derby.log").display()

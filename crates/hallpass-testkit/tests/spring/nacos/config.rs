@@ -254,26 +254,3 @@ async fn over_tls_only_the_server_that_is_trusted_is_asked() {
         assert!(error.contains("certificate"), "{host}: {error}");
     }
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs_or_is_gone_does_not_keep_the_next_one_from_being_asked() {
-    let Some(server) = NacosServer::shared() else {
-        return;
-    };
-    let documents = NacosDocuments::connect(&server.parts()).unwrap();
-    publish(&documents, "next.yaml", "a: 1\n").await;
-    // It takes connections, as its queue of them does, and says nothing.
-    let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    // gRPC is expected above the port that is written down.
-    let port = hangs.local_addr().unwrap().port() - 1_000;
-    for address in [format!("127.0.0.1:{port}"), "127.0.0.1:1".to_owned()] {
-        // Which one is tried first is left to chance.
-        for _start in 0..6 {
-            let mut settings = following(server.settings(), &["next.yaml"]);
-            settings.servers.push(address.parse().unwrap());
-            settings.timeout = std::time::Duration::from_millis(700);
-            let started = NacosConfiguration::start(&parts(settings)).await;
-            assert_eq!(texts(&mut started.unwrap()), ["a: 1\n"], "{address}");
-        }
-    }
-}
