@@ -66,7 +66,7 @@ impl Running {
         }
     }
 
-    /// What it logs while it refuses a call without a token.
+    /// What it logs while it refuses a call without a token, to the last line: those are written at an orderly end.
     fn log_of_a_refusal(mut self) -> String {
         let mut connection = TcpStream::connect(&self.address).unwrap();
         let request = b"GET /orders HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n";
@@ -74,7 +74,11 @@ impl Running {
         let mut response = String::new();
         connection.read_to_string(&mut response).unwrap();
         assert!(response.starts_with("HTTP/1.1 401"), "{response}");
-        self.child.kill().unwrap();
+        let id = self.child.id().to_string();
+        let stop = Command::new("sh")
+            .args(["-c", r#"kill -s TERM "$0""#, &id])
+            .status();
+        assert!(stop.unwrap().success());
         let mut log = String::new();
         let logged = self.child.stderr.take().unwrap();
         BufReader::new(logged).read_to_string(&mut log).unwrap();
