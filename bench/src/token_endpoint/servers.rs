@@ -91,7 +91,7 @@ async fn issuer() -> Result<(), Failure> {
         store: folder.path().join("issuer.db"),
         clients: vec![ClientSettings {
             client_id: CLIENT_ID.parse()?,
-            client_secret: Secret::new(SECRET),
+            client_secret: Secret::new(SECRET).into(),
             previous_secret: None,
             secret_kind: SecretKind::Chosen,
             scope: "internal-service".parse()?,

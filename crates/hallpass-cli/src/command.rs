@@ -1,5 +1,6 @@
 //! The subcommands: one file each.
 
+mod client_hash;
 mod completions;
 mod config_check;
 #[cfg(feature = "nacos")]
@@ -24,6 +25,9 @@ pub(crate) enum Command {
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Prepare the registration of clients.
+    #[command(subcommand)]
+    Client(ClientCommand),
     /// Get, inspect and check tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -39,6 +43,11 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     Import(key_import::KeyImport),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    Hash(client_hash::ClientHash),
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,6 +85,7 @@ impl Command {
         match self {
             Self::Issuer(command) => command.run(log),
             Self::Key(KeyCommand::Import(command)) => command.run(),
+            Self::Client(ClientCommand::Hash(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),
@@ -97,6 +107,7 @@ impl Command {
         match self {
             Self::Issuer(_) => "info",
             Self::Key(_)
+            | Self::Client(_)
             | Self::Token(_)
             | Self::Jws(_)
             | Self::Config(_)

@@ -9,3 +9,4 @@ pub(crate) mod first_client;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;
+pub(crate) mod secret_digest;

@@ -249,7 +249,7 @@ fn client(
 ) -> Result<ClientSettings, BoxError> {
     Ok(ClientSettings {
         client_id: id.parse()?,
-        client_secret: Secret::new(secret),
+        client_secret: Secret::new(secret).into(),
         previous_secret: None,
         secret_kind: SecretKind::Chosen,
         scope: scopes.parse()?,

@@ -21,7 +21,7 @@ fn chosen_secrets(clients: usize) -> String {
 }
 
 /// The status of a request for a token.
-fn ask_for_token(url: &str, id: &str, secret: &str) -> String {
+pub(crate) fn ask_for_token(url: &str, id: &str, secret: &str) -> String {
     let host = url.strip_prefix("http://").unwrap();
     let (host, path) = host.split_once('/').unwrap();
     let form = format!(

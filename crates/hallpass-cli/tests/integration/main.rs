@@ -1,5 +1,7 @@
 //! The executable as a child process: what goes in, what comes out, and the exit code.
 
+#[cfg(test)]
+mod client_hash;
 mod config_check;
 #[cfg(test)]
 mod descriptors;

@@ -6,8 +6,7 @@ use crate::clients::registration::Registration;
 use crate::clients::secret::{Candidate, LiveSecret};
 use crate::error::Error;
 use crate::settings::IssuerSettings;
-use crate::settings::client::{ClientSettings, SecretKind};
-use hallpass_config::Secret;
+use crate::settings::client::{ClientSecret, ClientSettings, SecretKind};
 
 const TOO_SHORT: &str =
     "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen";
@@ -40,15 +39,17 @@ fn secrets(client: &ClientSettings, process_key: &hmac::Key) -> Result<Vec<LiveS
         client_id: client.client_id.to_string(),
         problem: problem.to_owned(),
     };
-    let live = |secret: &Secret| match client.secret_kind {
-        _ if secret.expose().is_empty() => Err(problem("a secret must not be empty")),
-        SecretKind::Generated => {
+    let live = |secret: &ClientSecret| match (secret, client.secret_kind) {
+        (ClientSecret::Digest(digest), _) => Ok(digest.to_live()),
+        (ClientSecret::Clear(secret), _) if secret.expose().is_empty() => {
+            Err(problem("a secret must not be empty"))
+        }
+        (ClientSecret::Clear(secret), SecretKind::Generated) => {
             LiveSecret::generated(secret.expose()).ok_or_else(|| problem(TOO_SHORT))
         }
-        SecretKind::Chosen => Ok(LiveSecret::chosen(&Candidate::new(
-            secret.expose(),
-            process_key,
-        ))),
+        (ClientSecret::Clear(secret), SecretKind::Chosen) => Ok(LiveSecret::chosen(
+            &Candidate::new(secret.expose(), process_key),
+        )),
     };
     let mut secrets = vec![live(&client.client_secret)?];
     if let Some(previous) = &client.previous_secret {

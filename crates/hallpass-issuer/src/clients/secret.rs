@@ -1,8 +1,8 @@
 //! Client secrets: how each kind is kept and checked.
 //!
 //! A secret made by [`generate`] has 256 bits, so one SHA-256 digest protects it wherever it is kept. What a person chose
-//! can be guessed by whoever has its hash. In the store it is kept with argon2id; since that costs milliseconds, the first
-//! positive check is remembered under a key that exists only in this process. A chosen secret of the settings is never
+//! can be guessed by whoever has its hash. In the store, and as a digest of the settings, it is kept with argon2id; since that costs milliseconds, the first
+//! positive check is remembered under a key that exists only in this process. A chosen secret that the settings have in clear is never
 //! written, so it is kept as that HMAC from the start: whoever reads the memory of an issuer has its signing key and
 //! the key of the HMAC as well, and the file with the secret itself lies beside it. Argon2id would cost memory and time, at
 //! each start and for each wrong guess, and keep nothing from anybody. Online guesses are the throttle's business.

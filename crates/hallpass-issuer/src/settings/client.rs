@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use hallpass_config::{Key, Kind, Secret, Section};
+use hallpass_config::{Key, Kind, Preferred, Secret, Section};
 use hallpass_token::{Audience, ClientId, Scope, UnixTime};
 
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
+use crate::clients::secret_digest::SecretDigest;
 use crate::settings::moment;
 
 /// Shortest secret that may be called generated, in bytes.
@@ -15,8 +16,14 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
     Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
-        .otherwise("required, here or in a file"),
+        .otherwise("required, here, in a file or as a digest"),
     Key::new("client-secret-file", Kind::File, "The file that contains `client-secret`."),
+    Key::new(
+        "client-secret-digest",
+        Kind::Secret,
+        "In place of `client-secret`: its digest, as `hallpass client hash` prints it, so that who reads the configuration has no \
+        secret. `$sha256$...` is of a generated secret, `$argon2id$...` (at most 19 MiB and 10 passes) of a chosen one.",
+    ),
     Key::new(
         "previous-client-secret",
         Kind::Secret,
@@ -29,6 +36,11 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         "The file that contains `previous-client-secret`.",
     ),
     Key::new(
+        "previous-client-secret-digest",
+        Kind::Secret,
+        "In place of `previous-client-secret`: its digest, as `hallpass client hash` prints it.",
+    ),
+    Key::new(
         "previous-client-secret-until",
         Kind::Text { what: "a moment such as 2026-12-31T18:00:00Z" },
         "From when on the previous secret is refused.",
@@ -39,7 +51,7 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         Kind::Choice(&["chosen", "generated"]),
         "Whether the secret can be guessed: for one that a person has chosen, failures are counted before anything is \
         compared; a generated one (32 characters at least) is compared whatever others try. A secret of the shape \
-        that `hallpass` generates counts as generated either way.",
+        that `hallpass` generates counts as generated either way, and a digest says itself of which kind it is.",
     )
     .or("chosen"),
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
@@ -54,11 +66,11 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
 pub struct ClientSettings {
     /// `client-id`: unique in the list.
     pub client_id: ClientId,
-    /// `client-secret` or `client-secret-file`.
-    pub client_secret: Secret,
-    /// `previous-client-secret` or `previous-client-secret-file`, and `previous-client-secret-until`.
+    /// `client-secret`, `client-secret-file` or `client-secret-digest`.
+    pub client_secret: ClientSecret,
+    /// `previous-client-secret` (or `-file`, or `-digest`), and `previous-client-secret-until`.
     pub previous_secret: Option<PreviousSecret>,
-    /// `secret-kind`: whether the secret can be guessed.
+    /// `secret-kind`: whether secrets that are given in clear can be guessed; a digest says it itself.
     pub secret_kind: SecretKind,
     /// `scopes`: what it may ask for; nothing by default.
     pub scope: Scope,
@@ -70,11 +82,21 @@ pub struct ClientSettings {
     pub token_life: Option<Duration>,
 }
 
+/// What the settings know of a client's secret.
+#[derive(Clone, Debug)]
+pub enum ClientSecret {
+    /// The secret itself.
+    Clear(Secret),
+    /// What a presented secret is compared with. One that a person chose is checked as those of the store are: by
+    /// argon2id until it was right once, two checks at a time.
+    Digest(SecretDigest),
+}
+
 /// A secret that is being replaced.
 #[derive(Clone, Debug)]
 pub struct PreviousSecret {
     /// The old secret; of the same kind as the new one.
-    pub secret: Secret,
+    pub secret: ClientSecret,
     /// From when on it is refused.
     pub until: UnixTime,
 }
@@ -94,7 +116,10 @@ impl ClientSettings {
         let client_id = section.required("client-id", |section, key| {
             section.checked(key, check_client_id)
         });
-        let client_secret = section.required("client-secret", Section::secret);
+        let client_secret = match section.has("client-secret-digest") {
+            true => ClientSecret::read(section, "client-secret"),
+            false => section.required("client-secret", ClientSecret::read),
+        };
         let previous_secret = PreviousSecret::read(section);
         let secret_kind = section.choice("secret-kind", SecretKind::named);
         let scopes = section.words("scopes", Scope::from_word);
@@ -119,11 +144,41 @@ impl ClientSettings {
     }
 }
 
+impl From<Secret> for ClientSecret {
+    fn from(secret: Secret) -> Self {
+        Self::Clear(secret)
+    }
+}
+
+impl ClientSecret {
+    /// The value of `key`, of `key` with `-file` or of `key` with `-digest`: of those in one source one, else that of
+    /// the uppermost.
+    fn read(section: &Section<'_>, key: &str) -> Option<Self> {
+        let (file_key, digest_key) = (format!("{key}-file"), format!("{key}-digest"));
+        let in_clear = || section.secret(key).map(Self::Clear);
+        let digest = || section.checked(&digest_key, str::parse).map(Self::Digest);
+        let clear_key = match (section.has(key), section.has(&file_key)) {
+            _ if !section.has(&digest_key) => return in_clear(),
+            (false, false) => return digest(),
+            (true, false) => key,
+            (false, true) => &file_key,
+            (true, true) => match section.prefer(key, &file_key)? {
+                Preferred::First => key,
+                Preferred::Second => &file_key,
+            },
+        };
+        match section.prefer(clear_key, &digest_key)? {
+            Preferred::First => in_clear(),
+            Preferred::Second => digest(),
+        }
+    }
+}
+
 impl PreviousSecret {
     /// `None` when it cannot be used, `Some(None)` without one.
     fn read(section: &Section<'_>) -> Option<Option<Self>> {
         const UNTIL: &str = "previous-client-secret-until";
-        let secret = section.secret("previous-client-secret");
+        let secret = ClientSecret::read(section, "previous-client-secret");
         let until = section.checked(UNTIL, moment::parse);
         match (secret, until, section.has(UNTIL)) {
             (Some(secret), Some(until), _) => Some(Some(Self { secret, until })),
@@ -145,12 +200,24 @@ impl PreviousSecret {
 }
 
 /// One digest protects only a secret that cannot be guessed.
-fn report_weak_secret(section: &Section<'_>, secret: &Secret, kind: Option<SecretKind>) {
-    let is_short = secret.expose().len() < MIN_GENERATED_BYTES;
-    if is_short && kind == Some(SecretKind::Generated) {
-        let message =
-            format!("is `generated`, but a secret has fewer than {MIN_GENERATED_BYTES} characters");
-        section.problem("secret-kind", message);
+fn report_weak_secret(section: &Section<'_>, secret: &ClientSecret, kind: Option<SecretKind>) {
+    if kind != Some(SecretKind::Generated) {
+        return;
+    }
+    match secret {
+        ClientSecret::Clear(secret) if secret.expose().len() < MIN_GENERATED_BYTES => {
+            let message = format!(
+                "is `generated`, but a secret has fewer than {MIN_GENERATED_BYTES} characters"
+            );
+            section.problem("secret-kind", message);
+        }
+        ClientSecret::Digest(digest) if digest.is_of_chosen() => {
+            section.problem(
+                "secret-kind",
+                "is `generated`, but a digest is of a chosen secret",
+            );
+        }
+        ClientSecret::Clear(_) | ClientSecret::Digest(_) => {}
     }
 }
 

@@ -74,7 +74,7 @@ impl Authenticator {
         );
         registry.register(
             "costly_secret_checks",
-            "argon2id runs for client secrets of the store that a person chose",
+            "argon2id runs for client secrets that a person chose and of which only the hash is known",
             self.costly_checks.clone(),
         );
     }

@@ -152,7 +152,7 @@ pub(crate) fn client(
     let audiences = audiences.iter().map(|audience| audience.parse().unwrap());
     ClientSettings {
         client_id: id.parse().unwrap(),
-        client_secret: Secret::new(secret),
+        client_secret: Secret::new(secret).into(),
         previous_secret: None,
         secret_kind: SecretKind::Chosen,
         scope: Scope::from_words(scopes.iter().copied()).unwrap(),

@@ -55,7 +55,7 @@ async fn a_secret_is_changed_without_a_gap_and_the_old_one_ends_at_its_moment() 
         let mut changed = harness.settings.clone();
         changed.clients = vec![client("c", new, &[], &["service-system"])];
         changed.clients[0].previous_secret = Some(PreviousSecret {
-            secret: Secret::new(old),
+            secret: Secret::new(old).into(),
             until: UnixTime::from_secs(NOW + 3_600),
         });
         harness.issuer.apply(&changed).await.unwrap();
@@ -104,7 +104,7 @@ async fn registrations_that_cannot_be_used_stop_the_start_and_name_the_client() 
     let mut old = client("old", SECRET, &[], &["a"]);
     old.secret_kind = SecretKind::Generated;
     old.previous_secret = Some(PreviousSecret {
-        secret: Secret::new("short"),
+        secret: Secret::new("short").into(),
         until: UnixTime::from_secs(NOW),
     });
     let id = client("caf\u{e9}", SECRET, &[], &["a"]);

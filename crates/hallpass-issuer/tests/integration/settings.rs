@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hallpass_config::{Loader, Problems};
-use hallpass_issuer::{IssuerSettings, SecretKind};
+use hallpass_issuer::{ClientSecret, IssuerSettings, SecretKind};
 use hallpass_tls::ClientAuth;
 use hallpass_token::{Algorithm, UnixTime};
 
@@ -97,7 +97,7 @@ fn a_client_has_a_previous_secret_with_an_end_or_none() {
     let until = "previous-client-secret-until: 2027-01-15T08:00:00Z";
     let read = load(&one(&format!("previous-client-secret: old, {until}")));
     let previous = read.clients[0].previous_secret.clone().unwrap();
-    assert_eq!(previous.secret.expose(), "old");
+    assert!(matches!(previous.secret, ClientSecret::Clear(old) if old.expose() == "old"));
     assert_eq!(previous.until, UnixTime::from_secs(1_800_000_000));
     assert!(load(&one("")).clients[0].previous_secret.is_none());
     for (keys, problem) in [
@@ -115,6 +115,91 @@ fn a_client_has_a_previous_secret_with_an_end_or_none() {
         assert!(
             found.len() == 1
                 && found[0].contains("previous-client-secret-until")
+                && found[0].contains(problem),
+            "{found:?}"
+        );
+    }
+}
+
+const SHA256: &str = "$sha256$d19WLl-yhtYfi3_YW4R5rpimc3JdJqrSdDd9dCEu4Tg";
+const ARGON2ID: &str = "$argon2id$v=19$m=19456,t=2,p=1$aGFsbHBhc3MtZGVjb3k$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+#[test]
+fn a_digest_stands_in_for_a_secret_and_for_the_one_before_it() {
+    let text = format!(
+        "hallpass:
+  issuer:
+    clients:
+      - client-id: a
+        client-secret-digest: {SHA256}
+        previous-client-secret-digest: {ARGON2ID}
+        previous-client-secret-until: 2027-01-15T08:00:00Z
+"
+    );
+    let client = &load(&text).clients[0];
+    let previous = client.previous_secret.clone().unwrap().secret;
+    let (ClientSecret::Digest(now), ClientSecret::Digest(before)) =
+        (&client.client_secret, &previous)
+    else {
+        panic!("two digests")
+    };
+    assert_eq!(
+        (now.to_string(), before.to_string()),
+        (SHA256.into(), ARGON2ID.into())
+    );
+    let effective = loader(&text).load::<IssuerSettings>().unwrap();
+    let effective = effective.effective().to_string();
+    assert!(
+        effective.contains("client-secret-digest: ***"),
+        "{effective}"
+    );
+    assert!(!effective.contains("argon2id$") && !effective.contains("sha256$"));
+}
+
+#[test]
+fn a_client_has_its_secret_or_a_digest_that_can_be_checked_and_not_both() {
+    let one =
+        |keys: &str| format!("hallpass: {{ issuer: {{ clients: [{{ client-id: a, {keys} }}] }} }}");
+    let digest = |digest: &str| format!("client-secret-digest: '{digest}'");
+    let bomb = ARGON2ID.replace("m=19456", "m=4194304");
+    for (keys, key, problem) in [
+        (
+            digest("plain"),
+            "client-secret-digest",
+            "must be what `hallpass client hash` prints",
+        ),
+        (
+            digest("$sha256$AAAA"),
+            "client-secret-digest",
+            "must be what",
+        ),
+        (digest(&bomb), "client-secret-digest", "m=19456"),
+        (
+            digest(&ARGON2ID.replace("t=2", "t=4000")),
+            "client-secret-digest",
+            "t=10",
+        ),
+        (
+            format!("client-secret: x, {}", digest(SHA256)),
+            "client-secret-digest",
+            "contradicts `client-secret`",
+        ),
+        (
+            format!("client-secret-file: x, {}", digest(SHA256)),
+            "client-secret-digest",
+            "contradicts `client-secret-file`",
+        ),
+        (
+            format!("secret-kind: generated, {}", digest(ARGON2ID)),
+            "secret-kind",
+            "a digest is of a chosen secret",
+        ),
+    ] {
+        let found = problems(&one(&keys));
+        assert!(
+            found.len() == 1
+                && found[0].starts_with("1:")
+                && found[0].contains(&format!("clients[0].{key}: "))
                 && found[0].contains(problem),
             "{found:?}"
         );

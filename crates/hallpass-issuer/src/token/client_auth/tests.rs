@@ -26,7 +26,7 @@ impl Gate {
         let key = process_key().unwrap();
         let client = |id: String, secret: &str| ClientSettings {
             client_id: id.parse().unwrap(),
-            client_secret: Secret::new(secret),
+            client_secret: Secret::new(secret).into(),
             previous_secret: None,
             secret_kind: SecretKind::Chosen,
             scope: Scope::empty(),
