@@ -24,6 +24,7 @@ use crate::keys::rotation;
 use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
+use crate::store::keys::{MAX_WRITES, StoredKeys};
 use crate::token::client_auth::{Attempt, Authenticator};
 use crate::token_shapes::TokenShapes;
 
@@ -90,6 +91,7 @@ impl Core {
     /// Who was right from where, and what is remembered of secrets, outlives the change. Changed settings that need a
     /// restart are named in the log and have no effect.
     pub(crate) async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        self.store.check_not_replaced()?;
         let known = self.registry();
         let registry = load_registry(
             settings,
@@ -212,48 +214,66 @@ fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
 
 /// The keys of the store, with new ones in it for the algorithms that have none.
 ///
-/// At the first start keys sign at once, since no verifier knows any; later a new key is announced first.
+/// Another process may change the keys between reading and writing: then its keys are read first.
 async fn load_keys(
     settings: &IssuerSettings,
     store: &Store,
     clock: &dyn Clock,
     metrics: &KeyMetrics,
 ) -> Result<KeyRing, Error> {
+    for _ in 0..MAX_WRITES {
+        let stored = store.keys().await?;
+        if let Some(ring) = complete_keys(settings, store, stored, clock, metrics).await? {
+            return Ok(ring);
+        }
+    }
+    Err(store.busy())
+}
+
+/// `None` when the store does not have the keys of `stored` any more. Nothing is written that could not be published.
+///
+/// At the first start keys sign at once, since no verifier knows any; later a new key is announced first.
+async fn complete_keys(
+    settings: &IssuerSettings,
+    store: &Store,
+    mut stored: StoredKeys,
+    clock: &dyn Clock,
+    metrics: &KeyMetrics,
+) -> Result<Option<KeyRing>, Error> {
     let now = UnixTime::from(clock.now());
     let shapes = TokenShapes::new(&settings.audiences);
-    let mut records = store.keys().await?;
+    let records = &mut stored.records;
     let is_first = !records.iter().any(|key| key.state == KeyState::Signing);
     let state = if is_first {
         KeyState::Signing
     } else {
         KeyState::Announced
     };
-    let mut changed = Vec::new();
+    let mut created = Vec::new();
     for algorithm in std::iter::once(settings.algorithm).chain(shapes.algorithms()) {
         let has_key =
             |key: &KeyRecord| key.algorithm == algorithm && key.state != KeyState::Published;
         if !records.iter().any(has_key) {
-            let created = KeyRecord::generate(algorithm, state, now).await?;
-            tracing::info!(kid = %created.kid, algorithm = algorithm.as_str(), state = state.as_str(), "created a signing key");
-            changed.push(created.kid.clone());
-            records.push(created);
+            let key = KeyRecord::generate(algorithm, state, now).await?;
+            created.push((key.kid.clone(), algorithm));
+            records.push(key);
         }
     }
-    changed.extend(rotation::advance(
-        &mut records,
-        now,
-        settings.key_announce(),
-    ));
+    let mut changed = rotation::advance(records, now, settings.key_announce());
+    changed.extend(created.iter().map(|(kid, _)| kid.clone()));
+    let (algorithm, announce) = (settings.algorithm, settings.key_announce());
+    let ring = KeyRing::new(records, algorithm, announce, shapes)
+        .map_err(|problem| store.damaged(problem))?;
     if !changed.is_empty() {
-        let changed = records.iter().filter(|key| changed.contains(&key.kid));
-        store.add_keys(changed).await?;
+        let keys = stored.records.iter();
+        let keys: Vec<_> = keys.filter(|key| changed.contains(&key.kid)).collect();
+        if !store.add_keys(&stored, keys).await? {
+            return Ok(None);
+        }
     }
-    metrics.set(&records);
-    KeyRing::new(
-        &records,
-        settings.algorithm,
-        settings.key_announce(),
-        shapes,
-    )
-    .map_err(|problem| store.damaged(problem))
+    for (kid, algorithm) in created {
+        tracing::info!(%kid, algorithm = algorithm.as_str(), state = state.as_str(), "created a signing key");
+    }
+    metrics.set(&stored.records);
+    Ok(Some(ring))
 }

@@ -88,11 +88,17 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Another process holds the store's lock for longer than this one waits: five seconds.
+    /// Another process holds the store's lock for longer than this one waits: five seconds, ten while it opens the store.
     #[error(
         "store {store}: another process holds it: an import, a back-up or a second issuer; try again when that has ended (`fuser {store}` names it)"
     )]
     StoreBusy {
+        /// What the store is called: an embedded one by its file.
+        store: String,
+    },
+    /// At a reload: the file at the store's path is not the one that was opened.
+    #[error("store {store}: the file was replaced or is gone since the start: restart to use it")]
+    StoreReplaced {
         /// What the store is called: an embedded one by its file.
         store: String,
     },

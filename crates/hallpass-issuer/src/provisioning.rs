@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::settings::IssuerSettings;
-use crate::store::Store;
+use crate::store::{Store, keys};
 use hallpass_clock::Clock;
 use hallpass_token::UnixTime;
 
@@ -52,7 +52,7 @@ pub async fn first_client(
 /// Not checked: whether a key was used elsewhere, its age, certificates beside it.
 ///
 /// # Errors
-/// [`Error::Import`] when `text` holds no usable private key, [`Error::KeyIdTaken`] when the store knows another
+/// [`Error::Import`] when `text` holds no usable private key, or more keys than can be published; [`Error::KeyIdTaken`] when the store knows another
 /// key by the same name, and the errors of opening the store.
 ///
 /// ```
@@ -83,8 +83,14 @@ pub async fn import_keys(
 ) -> Result<Imported, Error> {
     let mut found = import::parse(text, UnixTime::from(clock.now()))?;
     let store = Store::open(&settings.store, settings.sealing_key()).await?;
-    found.reconcile(&store.keys().await?)?;
-    store.add_keys(found.keys()).await?;
-    store.close().await;
-    found.report(settings.algorithm)
+    for _ in 0..keys::MAX_WRITES {
+        let stored = store.keys().await?;
+        found.reconcile(&stored.records)?;
+        found.check_room(&stored.records)?;
+        if store.add_keys(&stored, found.keys()).await? {
+            store.close().await;
+            return found.report(settings.algorithm);
+        }
+    }
+    Err(store.busy())
 }

@@ -7,13 +7,14 @@ mod client_rows;
 mod clients;
 mod key_file;
 mod key_rows;
-mod keys;
+pub(crate) mod keys;
 mod old_rows;
 mod private_file;
 mod row_list;
 mod seal;
+mod start_lock;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hallpass_token::Sealer;
@@ -40,6 +41,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Store {
     /// How errors call it.
     name: String,
+    path: PathBuf,
+    /// Which file was opened.
+    file: (u64, u64),
     pool: SqlitePool,
     sealer: Sealer,
     queries: Counter,
@@ -57,6 +61,7 @@ impl Store {
     /// [`Error::Store`], [`Error::StoreBusy`] and [`Error::Migration`] from the system.
     pub(crate) async fn open(path: &Path, key_encryption_key: Option<&str>) -> Result<Self, Error> {
         private_file::check(path)?;
+        let _alone = start_lock::take(path).await?;
         let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
         let (key_material, key) = match key_encryption_key {
             Some(configured) => (
@@ -92,6 +97,8 @@ impl Store {
         }
         Ok(Self {
             name,
+            file: private_file::identity(path).map_err(private_file::io_error(path))?,
+            path: path.to_owned(),
             pool,
             sealer,
             queries: Counter::default(),
@@ -109,6 +116,19 @@ impl Store {
             "Statements that the store was asked; none of them for a token",
             self.queries.clone(),
         );
+    }
+
+    /// Whether the path still means the file that was opened: what others write, or restore, goes to that of the path.
+    ///
+    /// # Errors
+    /// [`Error::StoreReplaced`].
+    pub(crate) fn check_not_replaced(&self) -> Result<(), Error> {
+        match private_file::identity(&self.path) {
+            Ok(file) if file == self.file => Ok(()),
+            _ => Err(Error::StoreReplaced {
+                store: self.name.clone(),
+            }),
+        }
     }
 
     /// Closes the file; later statements fail.
@@ -143,6 +163,12 @@ impl Store {
         seal::put_list(&self.name, connection, &self.sealer, table, meant).await
     }
 
+    pub(crate) fn busy(&self) -> Error {
+        Error::StoreBusy {
+            store: self.name.clone(),
+        }
+    }
+
     fn failed(&self, source: sqlx::Error) -> Error {
         Error::store(&self.name, source)
     }
@@ -166,6 +192,9 @@ async fn connect(path: &Path, name: &str) -> Result<SqlitePool, Error> {
         .busy_timeout(BUSY_TIMEOUT);
     SqlitePoolOptions::new()
         .max_connections(1)
+        // The file that was opened stays the one in use, whatever its path means later.
+        .idle_timeout(None)
+        .max_lifetime(None)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await

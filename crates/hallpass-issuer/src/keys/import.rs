@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
+use hallpass_token::{Algorithm, Jwk, JwkSet, KeyId, SigningKey, UnixTime};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -12,6 +12,10 @@ use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
 /// The largest text that is read, in bytes.
 const MAX_IMPORT_BYTES: usize = 1024 * 1024;
+/// The largest key set that the services read, in bytes.
+const MAX_PUBLISHED_BYTES: usize = 256 * 1024;
+/// More than a public key takes, in bytes.
+const ROOM_BYTES: usize = 1024;
 
 /// What [`import_keys`](crate::import_keys) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +88,32 @@ impl Found {
             }
         }
         Ok(())
+    }
+
+    /// Whether the issuer can still publish all keys of the store, and make one more of each algorithm.
+    ///
+    /// # Errors
+    /// [`Error::Import`].
+    pub(crate) fn check_room(&self, known: &[KeyRecord]) -> Result<(), Error> {
+        let is_new = |key: &&KeyRecord| !known.iter().any(|old| old.kid == key.kid);
+        let new = self.keys.iter().filter(is_new);
+        let keys = known.iter().chain(new).map(|key| key.public_jwk.as_str());
+        let room = format!("{{\"room\":\"{}\"}}", "-".repeat(ROOM_BYTES));
+        let room = Algorithm::EVERY.iter().map(|_| room.as_str());
+        let set = format!(
+            "{{\"keys\":[{}]}}",
+            keys.chain(room).collect::<Vec<_>>().join(",")
+        );
+        let problem = match JwkSet::parse(set.as_bytes()) {
+            Ok(_) if set.len() <= MAX_PUBLISHED_BYTES => return Ok(()),
+            Ok(_) => format!(
+                "the JWK set is larger than {MAX_PUBLISHED_BYTES} bytes, which services do not read"
+            ),
+            Err(error) => error.to_string(),
+        };
+        Err(import_error(format!(
+            "with the keys of the store, and room for a new one of each algorithm, {problem}"
+        )))
     }
 
     pub(crate) fn keys(&self) -> &[KeyRecord] {

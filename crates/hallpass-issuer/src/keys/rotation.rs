@@ -7,12 +7,18 @@ use hallpass_token::{Algorithm, UnixTime};
 
 use crate::keys::record::{KeyRecord, KeyState};
 
-/// Begins the time of keys that were never published, and lets those sign whose time has come. Gives the names of the
-/// keys that it changed, which are to be stored.
+/// Begins the time of keys that were never published, or in the future as a wrong clock has it, and lets those sign whose
+/// time has come. Gives the names of the keys that it changed, which are to be stored.
 pub(crate) fn advance(records: &mut [KeyRecord], now: UnixTime, announce: Duration) -> Vec<String> {
     let mut changed = Vec::new();
     for record in records.iter_mut() {
-        if record.state == KeyState::Announced && record.announced_at.is_none() {
+        let has_begun = record
+            .announced_at
+            .is_some_and(|begun| begun <= now.as_secs());
+        if record.state == KeyState::Announced && !has_begun {
+            if record.announced_at.is_some() {
+                tracing::warn!(kid = %record.kid, "a key was announced by a clock that was ahead: its time begins again now");
+            }
             record.announced_at = Some(now.as_secs());
             changed.push(record.kid.clone());
         }
@@ -121,6 +127,17 @@ mod tests {
         assert_eq!(advance(&mut records, at(1_300), WAIT), ["new", "old"]);
         assert_eq!(states(&records), [Published, Signing]);
         assert_eq!(advance(&mut records, at(9_000), WAIT), [""; 0]);
+    }
+
+    #[test]
+    fn a_key_that_was_announced_while_the_clock_was_ahead_begins_again_now() {
+        let mut records = [key("new", KeyState::Announced)];
+        advance(&mut records, UnixTime::from_secs(9_000_000), WAIT);
+        assert_eq!(
+            advance(&mut records, UnixTime::from_secs(1_000), WAIT),
+            ["new"]
+        );
+        assert_eq!(records[0].announced_at, Some(1_000));
     }
 
     #[test]

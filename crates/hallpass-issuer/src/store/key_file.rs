@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hallpass_token::Sealer;
 use zeroize::Zeroizing;
 
-use super::private_file::{self, io_error, options};
+use super::private_file::{self, io_error, options, with_suffix};
 use crate::error::Error;
 
 /// What follows the store's file name.
@@ -131,12 +131,6 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(unix)]

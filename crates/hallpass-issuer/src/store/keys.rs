@@ -3,24 +3,39 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::key_rows::{self, KeyRow, row_name};
-use super::row_list::Table;
+use super::row_list::{RowList, Table};
 use super::{Store, seal};
 use crate::error::Error;
 use crate::keys::record::{KeyRecord, KeyState};
+
+/// How often keys are read again because another process wrote some meanwhile.
+pub(crate) const MAX_WRITES: usize = 10;
+
+/// The keys of the store at one moment.
+pub(crate) struct StoredKeys {
+    /// Oldest first.
+    pub(crate) records: Vec<KeyRecord>,
+    /// What the rows were; the records may be changed meanwhile.
+    rows: RowList,
+}
 
 impl Store {
     /// Every key, oldest first.
     ///
     /// # Errors
     /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it.
-    pub(crate) async fn keys(&self) -> Result<Vec<KeyRecord>, Error> {
+    pub(crate) async fn keys(&self) -> Result<StoredKeys, Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.counted().begin().await.map_err(failed)?;
         let rows = self.checked_keys(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
-        rows.iter()
-            .map(|row| key_rows::record(&self.name, &self.sealer, row))
-            .collect()
+        let records = rows
+            .iter()
+            .map(|row| key_rows::record(&self.name, &self.sealer, row));
+        Ok(StoredKeys {
+            records: records.collect::<Result<_, _>>()?,
+            rows: key_rows::list(&rows),
+        })
     }
 
     async fn checked_keys(&self, connection: &mut SqliteConnection) -> Result<Vec<KeyRow>, Error> {
@@ -34,18 +49,23 @@ impl Store {
 
     /// Adds `keys` in one transaction; one that signs turns the signing key of its algorithm into a published one.
     ///
-    /// A key that is in the store already only takes the new state.
+    /// A key that is in the store already only takes the new state. Gives `false`, with nothing added, when the store
+    /// does not have the keys of `known` any more: another process was faster, and what it did must be read first.
     ///
     /// # Errors
     /// [`Error::KeyIdTaken`] when the store has another key under the same name, [`Error::StoreDamaged`] when a row is
     /// not as this issuer wrote it; nothing is added then.
     pub(crate) async fn add_keys(
         &self,
+        known: &StoredKeys,
         keys: impl IntoIterator<Item = &KeyRecord>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut transaction = self.begin_write().await?;
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
         let mut rows = self.checked_keys(&mut transaction).await?;
+        if key_rows::list(&rows) != known.rows {
+            return Ok(false);
+        }
         for key in keys {
             let row = self.sealed_row(key)?;
             if rows.iter().any(|it| it.0 == row.0 && it.4 != row.4) {
@@ -60,7 +80,8 @@ impl Store {
         self.list_what_was_meant(&mut transaction, table, &meant, &written)
             .await?;
         let committed = transaction.commit().await;
-        committed.map_err(|source| self.failed(source))
+        committed.map_err(|source| self.failed(source))?;
+        Ok(true)
     }
 
     fn sealed_row(&self, key: &KeyRecord) -> Result<KeyRow, Error> {

@@ -15,11 +15,18 @@ fn key(kid: &str, state: KeyState) -> KeyRecord {
     KeyRecord::of(&key, state, KeyOrigin::Generated, UnixTime::from_secs(7)).unwrap()
 }
 
+async fn add(store: &Store, keys: &[KeyRecord]) -> Result<(), Error> {
+    let known = store.keys().await?;
+    assert!(store.add_keys(&known, keys).await?, "nobody else writes");
+    Ok(())
+}
+
 async fn states(store: &Store) -> Vec<(String, &'static str)> {
     store
         .keys()
         .await
         .unwrap()
+        .records
         .into_iter()
         .map(|key| (key.kid, key.state.as_str()))
         .collect()
@@ -31,7 +38,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     let key_a = key("a", KeyState::Signing);
-    store.add_keys(std::slice::from_ref(&key_a)).await.unwrap();
+    add(&store, std::slice::from_ref(&key_a)).await.unwrap();
     let client = Registration {
         client_id: "c".parse().unwrap(),
         scope: "x y".parse().unwrap(),
@@ -47,7 +54,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     store.close().await;
 
     let store = Store::open(&path, Some(KEY)).await.unwrap();
-    let keys = store.keys().await.unwrap();
+    let keys = store.keys().await.unwrap().records;
     assert_eq!(keys.len(), 1);
     assert_eq!(keys[0].private, key_a.private);
     assert_eq!(
@@ -71,11 +78,13 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
         .await
         .unwrap();
     let a = key("a", KeyState::Signing);
-    store.add_keys(std::slice::from_ref(&a)).await.unwrap();
-    store
-        .add_keys(&[key("b", KeyState::Signing), key("c", KeyState::Published)])
-        .await
-        .unwrap();
+    add(&store, std::slice::from_ref(&a)).await.unwrap();
+    add(
+        &store,
+        &[key("b", KeyState::Signing), key("c", KeyState::Published)],
+    )
+    .await
+    .unwrap();
     let now = states(&store).await;
     assert_eq!(
         now,
@@ -85,7 +94,7 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
             ("c".into(), "published")
         ]
     );
-    store.add_keys(&[a]).await.unwrap();
+    add(&store, &[a]).await.unwrap();
     let back = states(&store).await;
     assert_eq!(
         back,
@@ -95,7 +104,7 @@ async fn a_new_signing_key_leaves_the_old_one_published() {
             ("c".into(), "published")
         ]
     );
-    let other = store.add_keys(&[key("a", KeyState::Signing)]).await;
+    let other = add(&store, &[key("a", KeyState::Signing)]).await;
     let error = other.unwrap_err();
     assert!(matches!(error, Error::KeyIdTaken { .. }), "{error}");
 }
@@ -105,10 +114,7 @@ async fn a_wrong_sealing_key_is_a_clear_error_and_leaves_the_store_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
-    store
-        .add_keys(&[key("a", KeyState::Signing)])
-        .await
-        .unwrap();
+    add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
     store.close().await;
     let before = std::fs::read(&path).unwrap();
 
@@ -116,13 +122,14 @@ async fn a_wrong_sealing_key_is_a_clear_error_and_leaves_the_store_untouched() {
     assert!(matches!(error, Error::WrongSealingKey { .. }), "{error}");
     assert!(!error.to_string().contains(OTHER_KEY));
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    let names: Vec<_> = std::fs::read_dir(folder.path())
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
+    names.sort();
     assert_eq!(
         names,
-        ["issuer.db"],
+        ["issuer.db", "issuer.db.lock"],
         "no key file and no journal is left behind"
     );
     Store::open(&path, Some(KEY)).await.unwrap();
@@ -224,7 +231,7 @@ async fn a_short_key_leaves_nothing_behind_and_no_private_key_stands_in_the_file
 
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     let secret = key("a", KeyState::Signing);
-    store.add_keys(std::slice::from_ref(&secret)).await.unwrap();
+    add(&store, std::slice::from_ref(&secret)).await.unwrap();
     store.close().await;
     let file = std::fs::read(&path).unwrap();
     // The last bytes of the scalar, which PKCS #8 has before the public half.
@@ -245,7 +252,7 @@ async fn a_sealed_key_that_was_moved_to_another_row_is_damage() {
         .await
         .unwrap();
     let [a, b] = ["a", "b"].map(|kid| key(kid, KeyState::Published));
-    store.add_keys(&[a, b]).await.unwrap();
+    add(&store, &[a, b]).await.unwrap();
     let moved = "update signing_keys set sealed_private = (select sealed_private from signing_keys where kid = 'a')";
     sqlx::query(moved).execute(&store.pool).await.unwrap();
     let error = store.keys().await.map(|_| ()).unwrap_err();
@@ -262,10 +269,7 @@ async fn a_sealed_key_that_was_moved_to_another_row_is_damage() {
 /// As the version before the list of rows left its stores.
 async fn make_old(path: &Path, more: &[&'static str]) {
     let store = Store::open(path, Some(KEY)).await.unwrap();
-    store
-        .add_keys(&[key("a", KeyState::Signing)])
-        .await
-        .unwrap();
+    add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
     let old_check = store
         .sealer
         .seal(b"hallpass issuer store", b"store check")
@@ -324,7 +328,7 @@ async fn a_key_file_that_a_crash_left_empty_is_replaced_while_there_is_no_store(
     assert!(std::fs::read_to_string(&key_path).unwrap().len() >= 32);
     Store::open(&path, None).await.unwrap().close().await;
     let names = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(names, 2, "nothing unfinished is left");
+    assert_eq!(names, 3, "store, key and lock: nothing unfinished is left");
 }
 
 #[tokio::test]

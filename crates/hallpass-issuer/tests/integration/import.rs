@@ -148,3 +148,23 @@ async fn files_without_a_usable_private_key_are_refused_without_showing_them() {
         );
     }
 }
+
+#[tokio::test]
+async fn more_keys_than_can_be_published_are_refused_and_none_is_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&folder);
+    let mut keys: Vec<Value> = serde_json::from_str::<Value>(PRIVATE_SET).unwrap()["keys"]
+        .as_array()
+        .unwrap()
+        .clone();
+    for _ in 0..256 {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        keys.push(key.public_jwk().to_json());
+    }
+    let error = import(&settings, &json!({ "keys": keys }).to_string()).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Import { .. }), "{error}");
+    assert!(error.to_string().contains("256 keys"), "{error}");
+    let harness = Harness::with(|new| new.store = settings.store.clone()).await;
+    assert_eq!(kids(&harness).await.len(), 1, "only the issuer's own");
+}

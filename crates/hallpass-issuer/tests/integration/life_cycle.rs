@@ -165,3 +165,37 @@ async fn one_address_has_its_share_of_the_connections() {
         1
     );
 }
+
+#[tokio::test]
+async fn issuers_that_start_first_at_the_same_time_on_one_store_have_the_same_key() {
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(&folder);
+        settings.algorithm = hallpass_token::Algorithm::Rs256;
+        let starts = (0..4).map(|_| IssuerServer::start(&settings, Arc::new(test_clock())));
+        let started = futures_util::future::join_all(starts).await;
+        let mut key_sets: Vec<_> = started
+            .into_iter()
+            .map(|issuer| issuer.unwrap().jwks())
+            .collect();
+        key_sets.dedup();
+        assert_eq!(key_sets.len(), 1, "{key_sets:?}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_that_was_replaced_or_is_gone_stops_a_reload_and_the_issuer_goes_on() {
+    let harness = Harness::start().await;
+    let store = &harness.settings.store;
+    let aside = store.with_extension("aside");
+    std::fs::copy(store, &aside).unwrap();
+    std::fs::remove_file(store).unwrap();
+    for _ in 0..2 {
+        let error = harness.issuer.apply(&harness.settings).await.unwrap_err();
+        assert!(error.to_string().contains("restart to use it"), "{error}");
+        harness.token().await;
+        let _replaced = std::fs::rename(&aside, store);
+    }
+    harness.restart().await.token().await;
+}

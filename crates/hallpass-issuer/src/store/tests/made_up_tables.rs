@@ -24,7 +24,7 @@ async fn a_foreign_key_under_the_name_of_a_good_one_is_damage() {
         .await
         .unwrap();
     let good = key("a", KeyState::Published);
-    store.add_keys(std::slice::from_ref(&good)).await.unwrap();
+    add(&store, std::slice::from_ref(&good)).await.unwrap();
     let without_a_primary_key = [
         "create table twin as select * from signing_keys".to_owned(),
         "drop table signing_keys".to_owned(),
@@ -49,7 +49,7 @@ async fn a_trigger_in_the_file_brings_no_key_onto_the_list() {
         foreign_row("foreign")
     );
     write(&store, [trigger]).await;
-    let added = store.add_keys(&[key("a", KeyState::Signing)]).await;
+    let added = add(&store, &[key("a", KeyState::Signing)]).await;
     let error = added.unwrap_err();
     assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
     assert!(error.to_string().contains("\"foreign\""), "{error}");
