@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use hallpass_upstream::Instances;
 
@@ -14,8 +13,6 @@ use crate::metrics::NacosMetrics;
 use crate::session::Session;
 use crate::settings::DiscoverySettings;
 
-/// After a connection has begun, an answer that there is nobody does not count for so long, where somebody was known.
-const SETTLING: Duration = Duration::from_secs(30);
 /// Most services that one process is an instance of.
 const MAX_REGISTERED: usize = 64;
 
@@ -43,12 +40,8 @@ impl Naming {
         };
         let resource = self.resource(service);
         let answer = self.session.ask(&request, resource).await?;
-        // A server that has just come back knows nobody before everybody has told it again.
         let age = self.session.connected_for();
-        let is_settled = age.is_some_and(|age| age >= SETTLING);
-        let instances = self
-            .services
-            .learn(service, &answer.service_info, is_settled);
+        let instances = self.services.learn(service, &answer.service_info, age);
         self.metrics.subscribed(self.services.names().len());
         Ok(instances)
     }
@@ -58,8 +51,8 @@ impl Naming {
         // `group@@service` where an older server writes both into one.
         let name = info.name.rsplit("@@").next().unwrap_or(&info.name);
         if self.services.is_known(name) && info.group_name == self.settings.group {
-            // What a server says by itself has happened.
-            self.services.learn(name, info, true);
+            let age = self.session.connected_for();
+            self.services.learn(name, info, age);
         }
     }
 

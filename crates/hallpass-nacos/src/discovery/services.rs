@@ -18,6 +18,9 @@ use crate::snapshot::Snapshot;
 const MAX_SERVICES: usize = 4096;
 /// Oldest snapshot that is used: later, an address probably belongs to somebody else.
 const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+/// After a connection has begun, that there is nobody does not count for so long, where somebody was known: a server that has
+/// just come back knows nobody before everybody has told it again, and says so by itself too.
+const SETTLING: Duration = Duration::from_secs(30);
 /// Weights are fractions in Nacos and whole numbers here.
 const WEIGHT_SCALE: f64 = 100.0;
 
@@ -34,6 +37,8 @@ struct Entry {
     instances: Instances,
     hosts: Vec<Host>,
     is_live: bool,
+    /// When a server said last that there is somebody, on the monotonic clock.
+    somebody_at: Option<Duration>,
 }
 
 /// What is remembered of a service.
@@ -93,6 +98,7 @@ impl Services {
                 instances,
                 hosts,
                 is_live: false,
+                somebody_at: None,
             };
             known.insert(service, entry);
         }
@@ -117,19 +123,33 @@ impl Services {
         self.known().contains_key(service)
     }
 
-    /// Takes what a server says, and returns what counts now: that there is nobody, only if that `is_certain` or nobody
-    /// was known.
-    pub(super) fn learn(&self, service: &str, info: &ServiceInfo, is_certain: bool) -> Instances {
+    /// Takes what a server says over a connection of this `age`, and returns what counts now: that there is nobody, only
+    /// where nobody was known, over a settled connection, or over one that has named somebody before.
+    pub(super) fn learn(
+        &self,
+        service: &str,
+        info: &ServiceInfo,
+        age: Option<Duration>,
+    ) -> Instances {
         let instances = self.usable(&info.hosts);
+        let (now, age) = (self.clock.monotonic(), age.unwrap_or_default());
         let mut known = self.known();
         if let Some(before) = known.get_mut(service)
             && instances.is_empty()
-            && !is_certain
+            && age < SETTLING
+            && before
+                .somebody_at
+                .is_none_or(|at| now.saturating_sub(at) > age)
         {
             before.is_live = true;
             return before.instances.clone();
         }
-        let before = known.get(service).map(|entry| &entry.instances);
+        let before = known.get(service);
+        let somebody_at = match instances.is_empty() {
+            true => before.and_then(|entry| entry.somebody_at),
+            false => Some(now),
+        };
+        let before = before.map(|entry| &entry.instances);
         let instances = match before {
             // The same list: who compares two sees it at a glance.
             Some(before) if *before == instances => before.clone(),
@@ -140,6 +160,7 @@ impl Services {
             instances: instances.clone(),
             hosts: info.hosts.clone(),
             is_live: true,
+            somebody_at,
         };
         known.insert(service.to_owned(), entry);
         instances
@@ -217,9 +238,11 @@ impl std::fmt::Debug for Services {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_clock::SystemClock;
+    use hallpass_clock::{ManualClock, SystemClock};
 
     use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn services(cluster: &str) -> Services {
         let settings = DiscoverySettings {
@@ -273,18 +296,29 @@ mod tests {
 
     #[test]
     fn that_there_is_nobody_does_not_count_before_it_is_certain() {
-        let services = services("DEFAULT");
+        let clock = Arc::new(ManualClock::new());
+        let settings = DiscoverySettings::default();
+        let services = Services::new(&settings, "", None, Arc::clone(&clock) as Arc<dyn Clock>);
         let info = |hosts| ServiceInfo {
             hosts,
             ..ServiceInfo::default()
         };
         let nobody = info(Vec::new());
-        assert!(services.learn("a", &nobody, false).is_empty());
+        let [new, young, settled] = [Duration::ZERO, SETTLING - SECOND, SETTLING].map(Some);
+        assert!(services.learn("a", &nobody, new).is_empty());
         let one = info(vec![host("10.0.0.1", |_| {})]);
-        services.learn("a", &one, false);
-        assert_eq!(services.learn("a", &nobody, false).len(), 1);
-        assert!(matches!(services.recall("a"), Known::Live(it) if it.len() == 1));
-        assert!(services.learn("a", &nobody, true).is_empty());
+        services.learn("a", &one, new);
+        clock.advance(SECOND);
+        // Over another connection than the one that has named somebody.
+        for age in [None, new] {
+            assert_eq!(services.learn("a", &nobody, age).len(), 1);
+            assert!(matches!(services.recall("a"), Known::Live(it) if it.len() == 1));
+        }
+        // Over the same one: he has gone.
+        assert!(services.learn("a", &nobody, young).is_empty());
+        services.learn("a", &one, new);
+        clock.advance(SETTLING * 2);
+        assert!(services.learn("a", &nobody, settled).is_empty());
     }
 
     #[test]
