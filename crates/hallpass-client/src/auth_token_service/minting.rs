@@ -177,4 +177,20 @@ mod tests {
         assert!(adopted(MAX_EXPIRES_IN).is_some());
         assert!(adopted(MAX_EXPIRES_IN + Duration::from_secs(1)).is_none());
     }
+
+    #[test]
+    fn a_token_that_a_tier_still_has_is_doubted_no_more() {
+        let mint = Mint::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        let stored = StoredToken {
+            access_token: AccessToken::new("t"),
+            moment: Moment::from_micros(0),
+            issued_at: UnixTime::from_secs(0),
+            expires_at: UnixTime::from_secs(600),
+        };
+        let adopted = mint.adopted(stored, CacheLife::DEFAULT).unwrap();
+        let doubted = adopted.doubted();
+        assert!(doubted.minted.is_doubted);
+        let trusted = mint.with_cache_life(&doubted, CacheLife::DEFAULT);
+        assert!(!trusted.minted.is_doubted);
+    }
 }
