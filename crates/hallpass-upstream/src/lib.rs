@@ -59,7 +59,7 @@ pub use discovery::{
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
-pub use outcome::{Outcome, Refusal, RetryAdvice, is_transient, retry_after};
+pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
 pub use settings::{

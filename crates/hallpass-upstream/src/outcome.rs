@@ -66,7 +66,7 @@ impl Outcome for Refusal {
 }
 
 /// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
-/// and 501 would come again: the callee has looked at the request. `Retry-After` is read as [`retry_after`] does.
+/// and 501 would come again: the callee has looked at the request. `Retry-After` is read as [`asked_wait`] does.
 impl<B> Outcome for Response<B> {
     fn instance_failed(&self) -> Option<bool> {
         Some(self.status().is_server_error())
@@ -85,13 +85,25 @@ impl<B> Outcome for Response<B> {
 /// Longest wait that is read from `Retry-After`. Who waits has a limit of its own, which is far below.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a response of 429 or 503 asks to be left alone; `None` for any other status, on which `Retry-After` means something
+/// else or nothing. A day at most.
+///
+/// A date is held against the `Date` of the same response, so clocks may differ (RFC 9110 section 10.2.3).
+#[must_use]
+pub fn asked_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let may_ask = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    may_ask.then(|| retry_after(headers)).flatten()
+}
+
 /// How long a response asks to wait (`Retry-After`, RFC 9110 section 10.2.3), a day at most; `None` when it does not ask,
 /// or in a form that nobody knows.
 ///
 /// A date is held against the `Date` of the same response, so clocks may differ; one that has passed is no wait. A date in a
 /// response without `Date` is not understood: servers with a clock send it.
-#[must_use]
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number too large to be one is a very long time.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use hallpass_token::AccessToken;
-use hallpass_upstream::{Body, CollectError, retry_after};
+use hallpass_upstream::{Body, CollectError, asked_wait};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
@@ -92,15 +92,6 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted
             CollectError::Broken(_) => TokenError::Response(ResponseFault::Incomplete),
         })?;
     Ok(success(&bytes).map_err(TokenError::Response)?)
-}
-
-/// What 429 and 503 ask for.
-fn asked_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    let may_ask = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    may_ask.then(|| retry_after(headers)).flatten()
 }
 
 async fn refusal(body: Body) -> Option<DenialCode> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
     Address, Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream,
-    UpstreamSettings, Walk, WalkError, retry_after,
+    UpstreamSettings, Walk, WalkError, asked_wait,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
@@ -218,15 +218,6 @@ impl HttpKeys {
             max_age,
         })
     }
-}
-
-/// What 429 and 503 ask for.
-fn asked_wait(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
-    let may_ask = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    may_ask.then(|| retry_after(headers)).flatten()
 }
 
 /// Reads a JWK set and refuses one that nothing could be verified with: better the last good keys than none.
