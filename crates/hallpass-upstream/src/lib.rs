@@ -7,6 +7,7 @@
 //!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
+//! * [`Reminders`] say of trouble that goes on when it is to be logged.
 //! * [`Network`] is transport, discovery and clock in one value, for every part of a service that calls others.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
@@ -42,6 +43,7 @@ mod endpoint_url;
 mod network;
 mod outcome;
 mod random;
+mod reminders;
 mod resolver;
 mod retry;
 mod settings;
@@ -61,6 +63,7 @@ pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
+pub use reminders::Reminders;
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
 pub use settings::{
     BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings, TransportSettings,
