@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::entry::Entry;
+use super::entry::{CLOCK_DIFFERENCE, Entry};
 use super::moment::Moment;
 use crate::internal_token_cache::TokenKey;
 use crate::internal_token_cache::eviction_notice::EvictionNotice;
@@ -92,8 +92,12 @@ impl LockedEntries {
     ) -> Option<Arc<Entry>> {
         let entry = self.by_key.get(key).cloned();
         if entry.is_none() {
-            if self.unclaimed.len() >= MAX_UNCLAIMED {
-                self.unclaimed.pop_front();
+            if self.unclaimed.len() >= MAX_UNCLAIMED
+                && let Some((.., came)) = self.unclaimed.pop_front()
+            {
+                // It may have been the one true notice in a flood of others: no entry that is made from now on takes what it may
+                // have been about.
+                self.evicted_unknown(came.saturating_add(CLOCK_DIFFERENCE));
             }
             self.unclaimed.push_back((key.clone(), notice.clone(), now));
         }
@@ -254,18 +258,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_64_notices_for_unknown_keys_are_remembered_for_their_entries() {
+    fn the_last_64_notices_for_unknown_keys_are_remembered_and_one_before_them_counts_for_all() {
         let (entries, source) = (Entries::new(1_000), Scripted::default());
         let at = Moment::from_micros(7);
-        let audiences: Vec<_> = (0..=64).map(|number| format!("a{number}")).collect();
-        for audience in &audiences {
+        let hears = |audience: &str| {
             let key = key(audience);
             let notice = source.seals().notice(&key, Evicted::UpTo(at)).unwrap();
             assert!(entries.lock().noticed(&key, &notice, at).is_none());
+        };
+        for number in 0..64 {
+            hears(&format!("a{number}"));
         }
-        let knows = |audience: &&String| entry(&entries, audience).evicted_at() == Some(at);
-        let forgotten: Vec<_> = audiences.iter().filter(|it| !knows(it)).collect();
-        assert_eq!(forgotten, ["a0"]);
+        assert_eq!(entry(&entries, "other").evicted_at(), None);
+        assert_eq!(entry(&entries, "a0").evicted_at(), Some(at));
+        hears("a64");
+        let latest = Some(at.saturating_add(CLOCK_DIFFERENCE));
+        assert_eq!(entry(&entries, "a1").evicted_at(), latest);
+        assert_eq!(entry(&entries, "another").evicted_at(), latest);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const IN_VAIN_WAIT: Duration = Duration::from_secs(30);
 /// time from now: tokens that are asked for later are kept at once. And what is in memory or on its way is given up where it is
 /// younger than a notice by no more than this, because the clock that named its moment may have been ahead of the other. A
 /// tier that still has such a token gives it back.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
+pub(crate) const CLOCK_DIFFERENCE: Duration = Duration::from_secs(5);
 
 /// The state of one key: its token, and the one request that may be under way.
 ///

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hallpass_client::{InternalTokenCache, IssuedToken, MemoryTokenCache, TierEvent};
+use hallpass_client::{InternalTokenCache, IssuedToken, MemoryTokenCache, TierEvent, TokenKey};
 use tokio::time::sleep;
 
-use crate::scripted_issuer::ScriptedIssuer;
+use crate::scripted_issuer::{ScriptedIssuer, handle, notice};
 use crate::unreliable_tier::{MOMENT, Unreliable, all, process};
 
 const LIFE: Duration = Duration::from_secs(600);
@@ -134,4 +134,32 @@ fn notices_are_followed_again_when_the_runtime_that_did_has_ended() {
         assert_ne!(one.token().await.unwrap(), seen);
     });
     assert_eq!(issuer.requests(), 3);
+}
+
+/// Somebody who may write to the tier puts the evicted entry back, and sends notices that nobody can open so that the true one is
+/// forgotten before its key is asked for.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_notices_for_unknown_keys_brings_no_evicted_token_back() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let tier = Unreliable::new(Duration::ZERO);
+    let one = process(&issuer, &tier);
+    let stolen = one.token().await.unwrap();
+    let key = one.key().unwrap();
+    let sealed = tier.tokens.get_token(&key).await.unwrap().unwrap();
+    let other = issuer.client().shared_cache(tier.clone()).build();
+    let (audience, scope) = ("another".parse().unwrap(), "s".parse().unwrap());
+    // From here on it hears notices.
+    other.service_token(&audience, &scope).await.unwrap();
+    one.evict().await;
+    sleep(MOMENT).await;
+    for number in 0..1_000 {
+        let audience = format!("made-up-{number}").parse().unwrap();
+        let made_up = TokenKey::new("issuer", key.client().clone(), audience, scope.clone());
+        let notice = notice(&made_up, "a guess", 0, b'e');
+        tier.tell(&TierEvent::Evicted(notice));
+    }
+    sleep(MOMENT).await;
+    tier.tokens.put_token(&key, &sealed, LIFE).await.unwrap();
+    let token = handle(&other).token().await.unwrap();
+    assert!(token != stolen, "the evicted token is back");
 }
