@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hallpass_config::{Secret, files};
 use hallpass_tls::ClientTls;
+use hallpass_upstream::Reminders;
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, Value};
 use rustls::pki_types::ServerName;
@@ -16,11 +17,16 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
 use crate::address::NodeAddress;
+use crate::bounded::{Bounded, Bounds};
 use crate::error::RedisError;
-use crate::settings::RedisLoginSettings;
+use crate::settings::{RedisForm, RedisLoginSettings, RedisSettings};
 
 /// Commands that wait for their turn on one connection.
 const MAX_WAITING: usize = 256;
+/// A longer response is none of Redis, of which no more than 64 KiB of an entry are asked for: the connection ends before it is kept.
+const MAX_RESPONSE_BYTES: usize = 128 * 1024;
+/// In a cluster, where a response says which of thousands of nodes has which slots.
+const MAX_SLOTS_BYTES: usize = 2 * 1024 * 1024;
 
 /// Opens connections. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +35,8 @@ pub(crate) struct Dialer {
     limit: Duration,
     /// Whether a password may leave this machine over plain TCP.
     plain_passwords: bool,
+    /// The longest response that a server may send, in bytes.
+    response_bytes: usize,
 }
 
 /// Who somebody is to a server. The file of its password is read again before each connection.
@@ -37,6 +45,7 @@ pub(crate) struct Login {
     password: Mutex<Option<Secret>>,
     settings: RedisLoginSettings,
     database: u16,
+    said: Reminders,
 }
 
 /// An open connection. Cheap to clone; it is closed when the last clone is dropped.
@@ -51,15 +60,15 @@ struct Shared {
 }
 
 impl Dialer {
-    pub(crate) const fn new(
-        tls: Option<ClientTls>,
-        limit: Duration,
-        plain_passwords: bool,
-    ) -> Self {
+    pub(crate) fn new(settings: &RedisSettings, tls: Option<ClientTls>) -> Self {
         Self {
             tls,
-            limit,
-            plain_passwords,
+            limit: settings.connect_timeout,
+            plain_passwords: settings.dangerous_plain_tcp,
+            response_bytes: match settings.form {
+                RedisForm::Cluster(_) => MAX_SLOTS_BYTES,
+                RedisForm::Standalone(_) | RedisForm::Sentinel(_) => MAX_RESPONSE_BYTES,
+            },
         }
     }
 
@@ -69,7 +78,7 @@ impl Dialer {
         address: &NodeAddress,
         login: &Login,
     ) -> Result<Connection, RedisError> {
-        self.open_with(address, login, AsyncConnectionConfig::new())
+        self.open_with(address, login, AsyncConnectionConfig::new(), false)
             .await
     }
 
@@ -81,7 +90,7 @@ impl Dialer {
         pushes: impl AsyncPushSender,
     ) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new().set_push_sender(pushes);
-        self.open_with(address, login, config).await
+        self.open_with(address, login, config, true).await
     }
 
     async fn open_with(
@@ -89,12 +98,18 @@ impl Dialer {
         address: &NodeAddress,
         login: &Login,
         config: AsyncConnectionConfig,
+        pushes: bool,
     ) -> Result<Connection, RedisError> {
+        let bounds = Bounds {
+            response_bytes: self.response_bytes,
+            pushes,
+        };
         let config = config
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(MAX_WAITING);
-        let opened = tokio::time::timeout(self.limit, self.connect(address, login, config)).await;
+        let opened =
+            tokio::time::timeout(self.limit, self.connect(address, login, config, bounds)).await;
         opened.map_err(|_| RedisError::connecting(address, &RedisError::TimedOut))?
     }
 
@@ -103,6 +118,7 @@ impl Dialer {
         address: &NodeAddress,
         login: &Login,
         config: AsyncConnectionConfig,
+        bounds: Bounds,
     ) -> Result<Connection, RedisError> {
         let info = login.info().await;
         let failed = |error: std::io::Error| RedisError::connecting(address, &error);
@@ -115,6 +131,7 @@ impl Dialer {
             if info.password().is_some() && !is_here && !self.plain_passwords {
                 return Err(RedisError::PlainPassword(address.clone()));
             }
+            let stream = Bounded::new(stream, bounds);
             return Connection::over(stream, address, &info, config).await;
         };
         let name = ServerName::try_from(address.host().to_owned());
@@ -123,6 +140,7 @@ impl Dialer {
             .connect(name, stream)
             .await
             .map_err(failed)?;
+        let stream = Bounded::new(stream, bounds);
         Connection::over(stream, address, &info, config).await
     }
 }
@@ -134,6 +152,7 @@ impl Login {
             password: Mutex::new(settings.password.clone()),
             settings: settings.clone(),
             database,
+            said: Reminders::default(),
         }
     }
 
@@ -162,13 +181,15 @@ impl Login {
         match read {
             Ok(Some(Ok(secret))) => {
                 *self.password.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+                self.said.over();
             }
-            Ok(Some(Err(error))) => {
+            // Connections are tried every second at least.
+            Ok(Some(Err(error))) if self.said.is_due("unreadable") => {
                 let file = &self.settings.password_file;
                 tracing::warn!(?file, %error, "the password of Redis cannot be read again, the last good one stays");
             }
             // A pipe, or a runtime that is shutting down.
-            Ok(None) | Err(_) => {}
+            Ok(Some(Err(_)) | None) | Err(_) => {}
         }
     }
 }

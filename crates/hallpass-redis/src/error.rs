@@ -98,6 +98,30 @@ impl RedisError {
         matches!(self, Self::Refused { code } if &**code == "NOPERM")
     }
 
+    /// Whether the server does not take who we are.
+    pub(crate) fn is_login(&self) -> bool {
+        const CODES: [&str; 2] = ["NOAUTH", "WRONGPASS"];
+        matches!(self, Self::Refused { code } if CODES.contains(&&**code))
+    }
+
+    /// What tells one trouble from another in the log.
+    pub(crate) fn kind(&self) -> &str {
+        match self {
+            Self::Refused { code } => code,
+            Self::Tls(_) => "tls",
+            Self::NotConnected => "not connected",
+            Self::BreakerOpen => "breaker",
+            Self::NoRuntime => "runtime",
+            Self::TimedOut => "time",
+            Self::Connection(_) => "connection",
+            Self::PlainPassword(_) => "plain",
+            Self::Response => "response",
+            Self::NoPrimary => "no primary",
+            Self::NotPrimary(_) => "not primary",
+            Self::NoNode => "no node",
+        }
+    }
+
     /// Whether another server than this one should be asked now.
     pub(crate) fn is_wrong_server(&self) -> bool {
         const CODES: [&str; 6] = [

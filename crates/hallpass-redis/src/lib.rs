@@ -12,6 +12,7 @@
 //! request for each key. It needs Redis 6 or newer (RESP3), or a server that speaks like one.
 
 mod address;
+mod bounded;
 mod breaker;
 mod connection;
 mod error;

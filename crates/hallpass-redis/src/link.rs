@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_upstream::random_fraction;
+use hallpass_upstream::{Reminders, random_fraction};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -37,6 +37,7 @@ pub(crate) struct Core {
     state: watch::Sender<LinkState>,
     suspicion: Notify,
     is_doubted: AtomicBool,
+    said: Reminders,
 }
 
 /// Whether there are connections.
@@ -59,6 +60,7 @@ impl Link {
                 state: watch::Sender::new(LinkState::Starting),
                 suspicion: Notify::new(),
                 is_doubted: AtomicBool::new(false),
+                said: Reminders::default(),
             }),
             task: Mutex::default(),
         }
@@ -120,35 +122,47 @@ impl Core {
     async fn run(self: Arc<Self>) {
         let mut pause = FIRST_PAUSE;
         let mut last: Option<Routes> = None;
-        let mut is_told = false;
         loop {
             match self.plan.connect(last.as_ref()).await {
                 Ok(routes) => {
-                    tracing::info!(routes = ?routes, "connected to Redis");
                     self.metrics.connect_ended(true);
+                    if self.said.is_due("connected") {
+                        tracing::info!(routes = ?routes, "connected to Redis");
+                    }
                     let began = Instant::now();
                     last = Some(self.keep(routes).await);
-                    tracing::warn!(
-                        "the connection to Redis is lost: tokens are asked of the issuer until it is back"
-                    );
-                    is_told = true;
                     if began.elapsed() >= STEADY_AFTER {
                         pause = FIRST_PAUSE;
+                        self.said.over();
+                    }
+                    if self.said.is_due("lost") {
+                        tracing::warn!(
+                            "the connection to Redis is lost: tokens are asked of the issuer until it is back"
+                        );
                     }
                 }
                 Err(error) => {
                     self.metrics.connect_ended(false);
-                    if is_told {
-                        tracing::debug!(%error, "Redis cannot be reached");
-                    } else {
-                        tracing::warn!(%error, "Redis cannot be reached: tokens are asked of the issuer until it can");
-                        is_told = true;
-                    }
+                    self.say_failed(&error);
                 }
             }
             self.publish(LinkState::Down);
             tokio::time::sleep(jittered(pause)).await;
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// What is wrong, once in an outage; that it is something else now, once more.
+    fn say_failed(&self, error: &RedisError) {
+        let is_due = self.said.is_due(error.kind());
+        match (is_due, error.is_login()) {
+            (false, _) => tracing::debug!(%error, "Redis cannot be reached"),
+            (true, false) => {
+                tracing::warn!(%error, "Redis cannot be reached: tokens are asked of the issuer until it can");
+            }
+            (true, true) => {
+                tracing::error!(%error, "Redis does not let us in: tokens are asked of the issuer until it does; see `username` and `password` of the section `redis`");
+            }
         }
     }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use futures_core::stream::BoxStream;
 use futures_util::stream::unfold;
 use hallpass_client::{EvictionNotice, TierEvent};
+use hallpass_upstream::Reminders;
 use redis::{PushInfo, PushKind, Value};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::error::RedisError;
@@ -27,6 +29,10 @@ const PING_LIMIT: Duration = Duration::from_millis(500);
 /// Shortest and longest pause between attempts to subscribe.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A subscription that was good for so long was a good one: the next pause is the first again.
+const STEADY_AFTER: Duration = Duration::from_secs(5);
+/// Floods of messages are told at this distance at least: each time all tokens in memory are compared with the tier.
+const FLOOD_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after a server has said that this user may not subscribe.
 const DENIED_PAUSE: Duration = Duration::from_secs(10);
 
@@ -40,7 +46,7 @@ pub(crate) fn follow(core: Arc<Core>, channel: String) -> BoxStream<'static, Tie
         line: None,
         may_have_missed: true,
         pause: FIRST_PAUSE,
-        is_told: false,
+        said: Reminders::default(),
     };
     Box::pin(unfold(listener, async |mut listener| {
         let event = listener.next().await?;
@@ -57,7 +63,7 @@ struct Listener {
     /// tokens may have been taken.
     may_have_missed: bool,
     pause: Duration,
-    is_told: bool,
+    said: Reminders,
 }
 
 /// A subscription under way.
@@ -65,6 +71,11 @@ struct Line {
     connection: Connection,
     messages: mpsc::Receiver<Vec<u8>>,
     has_overflowed: Arc<AtomicBool>,
+    /// Told when the server says what only an impostor does.
+    foreign: Arc<Notify>,
+    since: Instant,
+    /// When a flood may be told again.
+    flood_from: Instant,
 }
 
 /// What happened on a line.
@@ -98,9 +109,16 @@ impl Listener {
                 }
                 Heard::Overflow => return Some(TierEvent::Missed),
                 Heard::Lost => {
+                    let was_steady = line.since.elapsed() >= STEADY_AFTER;
                     self.line = None;
                     self.may_have_missed = true;
                     self.core.metrics.is_subscribed(false);
+                    if was_steady {
+                        self.pause = FIRST_PAUSE;
+                        self.said.over();
+                    } else {
+                        self.pause(None).await;
+                    }
                 }
                 Heard::Nothing => {}
                 Heard::Ended => return None,
@@ -124,24 +142,23 @@ impl Listener {
         let failure = match self.open(routes).await {
             Ok(line) => {
                 self.line = Some(line);
-                self.pause = FIRST_PAUSE;
-                self.is_told = false;
                 self.core.metrics.is_subscribed(true);
                 return;
             }
             Err(failure) => failure,
         };
-        if self.is_told {
-            tracing::debug!(error = %failure, "eviction notices cannot be received");
-        } else {
+        if self.said.is_due(failure.kind()) {
             tracing::warn!(error = %failure, "eviction notices cannot be received: tokens that another process has evicted stay in use here");
-            self.is_told = true;
-        }
-        let pause = if failure.is_denied() {
-            DENIED_PAUSE
         } else {
-            self.pause
-        };
+            tracing::debug!(error = %failure, "eviction notices cannot be received");
+        }
+        self.pause(failure.is_denied().then_some(DENIED_PAUSE))
+            .await;
+    }
+
+    /// Before the next attempt: `longer`, or longer each time.
+    async fn pause(&mut self, longer: Option<Duration>) {
+        let pause = longer.unwrap_or(self.pause);
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         tokio::time::sleep(pause).await;
     }
@@ -151,7 +168,18 @@ impl Listener {
         let (sender, messages) = mpsc::channel(MAX_WAITING);
         let has_overflowed = Arc::new(AtomicBool::new(false));
         let overflow = Arc::clone(&has_overflowed);
+        let foreign = Arc::new(Notify::new());
+        let (stranger, is_confirmed) = (Arc::clone(&foreign), AtomicBool::new(false));
         let pushes = move |push: PushInfo| {
+            let is_usual = match push.kind {
+                PushKind::Message | PushKind::Disconnection => true,
+                // One channel was asked for. Of each that is confirmed the connection keeps the name.
+                PushKind::Subscribe => !is_confirmed.swap(true, Ordering::Relaxed),
+                _ => false,
+            };
+            if !is_usual {
+                stranger.notify_one();
+            }
             let message = message_of(push);
             if message.is_some_and(|message| sender.try_send(message).is_err()) {
                 overflow.store(true, Ordering::Relaxed);
@@ -171,17 +199,25 @@ impl Listener {
             connection,
             messages,
             has_overflowed,
+            foreign,
+            since: Instant::now(),
+            flood_from: Instant::now(),
         })
     }
 }
 
 impl Line {
     async fn hear(&mut self, state: &mut watch::Receiver<LinkState>) -> Heard {
-        if self.has_overflowed.swap(false, Ordering::Relaxed) {
+        let is_flooded = self.has_overflowed.load(Ordering::Relaxed);
+        if is_flooded && self.flood_from <= Instant::now() {
+            self.has_overflowed.store(false, Ordering::Relaxed);
+            self.flood_from = Instant::now() + FLOOD_PAUSE;
             return Heard::Overflow;
         }
         tokio::select! {
             biased;
+            () = self.foreign.notified() => Heard::Lost,
+            () = tokio::time::sleep_until(self.flood_from), if is_flooded => Heard::Nothing,
             message = self.messages.recv() => message.map_or(Heard::Lost, Heard::Message),
             () = self.connection.closed() => Heard::Lost,
             changed = state.changed() => match (changed, &*state.borrow_and_update()) {

@@ -13,6 +13,7 @@ use hallpass_client::{
 };
 use hallpass_clock::Clock;
 use hallpass_tls::{ClientTls, TlsMetrics};
+use hallpass_upstream::Reminders;
 use redis::{Cmd, Value};
 
 use crate::breaker::Breaker;
@@ -72,6 +73,7 @@ struct Shared {
     keys: RedisKeys,
     limit: Duration,
     metrics: RedisMetrics,
+    said: Reminders,
     /// The server has refused a script.
     are_scripts_denied: AtomicBool,
     /// The server has refused to publish.
@@ -89,11 +91,11 @@ impl RedisTokenCache {
         let tls = settings.tls.as_ref().map(load).transpose();
         let tls = tls.map_err(|error| RedisError::Tls(Arc::new(error)))?;
         if settings.dangerous_plain_tcp {
-            tracing::warn!(
-                "redis.dangerous-plain-tcp is set: the password of Redis may go over plain TCP, where everybody on the way reads it"
-            );
+            const TEXT: &str =
+                "the password of Redis may go over plain TCP, where everybody on the way reads it";
+            tracing::warn!("redis.dangerous-plain-tcp is set: {TEXT}");
         }
-        let dialer = Dialer::new(tls, settings.connect_timeout, settings.dangerous_plain_tcp);
+        let dialer = Dialer::new(settings, tls);
         let metrics = RedisMetrics::default();
         let link = Link::new(Plan::new(settings, dialer), metrics.clone());
         let core = Arc::clone(link.core());
@@ -106,6 +108,7 @@ impl RedisTokenCache {
                 keys: RedisKeys::new(&settings.key_prefix),
                 limit: settings.timeout,
                 metrics,
+                said: Reminders::default(),
                 are_scripts_denied: AtomicBool::new(false),
                 is_publishing_denied: AtomicBool::new(false),
             }),
@@ -316,10 +319,9 @@ impl Shared {
         let result = self.call("publish", &channel, &command).await;
         let is_denied = result.as_ref().is_err_and(RedisError::is_denied);
         if is_denied && !self.is_publishing_denied.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                channel,
-                "the user of Redis may not publish: other processes do not hear of evictions"
-            );
+            const TEXT: &str =
+                "the user of Redis may not publish: other processes do not hear of evictions";
+            tracing::warn!(channel, "{TEXT}");
         }
         result.map(drop)
     }
@@ -341,7 +343,19 @@ impl Shared {
             Err(_) => "connection",
         };
         self.metrics.call_ended(label, told);
+        if let Err(error @ RedisError::Refused { .. }) = &result {
+            self.say_refused(label, error);
+        }
         result
+    }
+
+    /// A server that is full, that only reads, or that is still loading: callers do not notice, so the log has to say it.
+    fn say_refused(&self, command: &str, error: &RedisError) {
+        // Redirections are a cluster's ordinary way; of rights it is said where they are used.
+        let kind = error.kind();
+        if !matches!(kind, "MOVED" | "ASK" | "TRYAGAIN" | "NOPERM") && self.said.is_due(kind) {
+            tracing::warn!(command, %error, "Redis refuses what it is asked for: tokens are asked of the issuer in its place");
+        }
     }
 
     async fn attempt(

@@ -12,7 +12,7 @@ use redis::{Cmd, ErrorKind, ServerErrorKind, Value};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::slot::slot_of;
+use super::slot::{SLOTS, slot_of};
 use crate::address::NodeAddress;
 use crate::connection::{Connection, Dialer, Login};
 use crate::error::RedisError;
@@ -20,8 +20,10 @@ use crate::response::{text_of, to_port};
 
 /// How long a node may take to say that it lives, or which slots there are.
 const RESPONSE_LIMIT: Duration = Duration::from_millis(300);
-/// Primaries beyond this number are not connected to.
+/// Primaries beyond this number are not connected to, nor asked which slots there are.
 const MAX_NODES: usize = 512;
+/// Connected nodes that are asked, one after the other, which slots there are, before others are.
+const MAX_ASKED: usize = 4;
 /// A node that `ASK` has named, and that has no slots yet, stays connected for so long after it was named last. At most so many do.
 const IMPORTING_FOR: Duration = Duration::from_secs(60);
 const MAX_IMPORTING: usize = 16;
@@ -67,6 +69,7 @@ impl ClusterRoutes {
             None => {
                 let known = before.iter().flat_map(|before| before.primaries());
                 let mut addresses: Vec<_> = seeds.iter().chain(known).collect();
+                addresses.truncate(MAX_NODES);
                 addresses.sort();
                 addresses.dedup();
                 let (node, slots) = slots_by_new(dialer, login, &addresses).await?;
@@ -77,8 +80,8 @@ impl ClusterRoutes {
         let importing = before.map(Self::importing).unwrap_or_default();
         let primaries = slots.iter().map(|range| &range.primary);
         let wanted: HashSet<_> = primaries.chain(importing.keys()).collect();
-        connect_missing(dialer, login, &wanted, &mut nodes).await;
         nodes.retain(|address, _| wanted.contains(address));
+        connect_missing(dialer, login, &wanted, &mut nodes).await;
         if nodes.is_empty() {
             return Err(RedisError::NoNode);
         }
@@ -192,7 +195,7 @@ impl ClusterRoutes {
 
 /// What the first of them says that says anything.
 async fn slots_by_any(nodes: impl Iterator<Item = &Connection>) -> Option<Vec<SlotRange>> {
-    for node in nodes {
+    for node in nodes.take(MAX_ASKED) {
         if let Ok(slots) = slots_by(node).await {
             return Some(slots);
         }
@@ -226,8 +229,9 @@ async fn slots_by(node: &Connection) -> Result<Vec<SlotRange>, RedisError> {
     let mut command = redis::cmd("CLUSTER");
     command.arg("SLOTS");
     let response = tokio::time::timeout(RESPONSE_LIMIT, node.call(&command)).await;
-    let Value::Array(ranges) = response.map_err(|_| RedisError::TimedOut)?? else {
-        return Err(RedisError::Response);
+    let ranges = match response.map_err(|_| RedisError::TimedOut)?? {
+        Value::Array(ranges) if ranges.len() <= usize::from(SLOTS) => ranges,
+        _ => return Err(RedisError::Response),
     };
     let ranges = ranges.iter().map(|range| to_range(range, node.address()));
     let ranges: Vec<_> = ranges.collect::<Option<_>>().ok_or(RedisError::Response)?;
@@ -272,7 +276,7 @@ async fn connect_missing(
 ) {
     let mut missing: Vec<_> = wanted.iter().copied().collect();
     missing.retain(|address| !nodes.contains_key(*address));
-    missing.truncate(MAX_NODES);
+    missing.truncate(MAX_NODES.saturating_sub(nodes.len()));
     let opened = join_all(missing.iter().map(|address| dialer.open(address, login))).await;
     for (address, opened) in missing.into_iter().zip(opened) {
         match opened {

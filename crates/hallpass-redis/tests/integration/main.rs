@@ -13,6 +13,8 @@
 mod cluster;
 mod estate;
 mod evictions;
+mod hostile;
+mod log;
 mod notices;
 mod outage;
 mod sentinel;
