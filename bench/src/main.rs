@@ -3,8 +3,10 @@
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 
 mod bearer;
+mod children;
 mod feign_call;
 mod measure;
+mod redis_server;
 mod soak;
 mod token_cache;
 mod token_endpoint;

@@ -4,10 +4,10 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The result of anything that a measurement needs; it is shown to the user.
-pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+/// The result of anything that a measurement needs.
+pub(crate) type Outcome<T> = Result<T, Failure>;
 
-/// What goes wrong on a task; the measurement as a whole fails with less.
+/// What goes wrong; it is shown to the user.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// The time of one call of the one and of the other, in each round.

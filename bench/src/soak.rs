@@ -4,9 +4,9 @@
 //!
 //! Three processes, so that each one's memory is its own: `hallpass issuer` (the executable), the shop, and this one with the load.
 
-mod children;
 mod hostile;
 mod load;
+mod shop;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,10 @@ use std::time::Duration;
 use hallpass::token::{Algorithm, SigningKey};
 use tokio::time::Instant;
 
+use crate::children::{Issuer, Said};
 use crate::measure::{Failure, Outcome};
-use children::{Issuer, Said, Shop};
 use load::Counts;
+use shop::Shop;
 
 /// How long, unless asked for another time.
 const MINUTES: u64 = 30;
@@ -28,6 +29,10 @@ const LOOK: Duration = Duration::from_secs(15);
 const ROTATE: Duration = Duration::from_secs(45);
 /// How often the issuer is stopped and started again.
 const RESTART: Duration = Duration::from_secs(150);
+/// The identity of the shop at the issuer, with a secret that a person chose, as the estate's file has it.
+const KEYS: &str = "    key-announce-seconds: 10\n    clients:\n      - client-id: internal-service-client\n        \
+                    client-secret: InternalSecret123!\n        scopes: [internal-service]\n        audiences: [service-system]\n        \
+                    token-life-seconds: 60\n";
 
 /// `soak [MINUTES]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
@@ -36,8 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let ran = runtime.block_on(soak(Duration::from_secs(minutes * 60)));
-    ran.map_err(|failure| failure as Box<dyn std::error::Error>)
+    runtime.block_on(soak(Duration::from_secs(minutes * 60)))
 }
 
 /// `soak-shop ISSUER`: the shop as a process of its own, until its standard input ends.
@@ -45,12 +49,12 @@ pub(crate) fn shop(arguments: &[String]) -> Outcome<()> {
     let issuer = arguments
         .first()
         .ok_or("soak-shop needs the issuer's address")?;
-    children::run_shop(issuer.parse()?).map_err(|failure| failure as Box<dyn std::error::Error>)
+    shop::run_shop(issuer.parse()?)
 }
 
 async fn soak(length: Duration) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let mut issuer = Issuer::start(folder.path()).await?;
+    let mut issuer = Issuer::start(folder.path(), KEYS, "").await?;
     let shop = Shop::start(issuer.address())?;
     let counts = Arc::new(Counts::default());
     let mut work = load::start(&shop, &counts)?;

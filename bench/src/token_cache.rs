@@ -6,9 +6,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::hint::black_box;
-use std::net::{Ipv4Addr, TcpListener};
 use std::pin::pin;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -21,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::bearer::token_service_builder;
 use crate::measure::Outcome;
+use crate::redis_server::RedisServer;
 
 /// How many tokens are in memory.
 const SIZES: [usize; 3] = [10, 10_000, 100_000];
@@ -132,7 +131,7 @@ fn nanos(call: impl Fn() -> bool) -> (f64, f64) {
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]
 fn in_redis(runtime: &Runtime) -> Outcome<()> {
-    let server = RedisServer::start()?;
+    let server = runtime.block_on(RedisServer::start(&[]))?;
     let _inside = runtime.enter();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let settings = RedisSettings::standalone(format!("127.0.0.1:{}", server.port).parse()?);
@@ -143,9 +142,9 @@ fn in_redis(runtime: &Runtime) -> Outcome<()> {
     let service = token_service_builder()?.without_memory_cache();
     let service = service.shared_cache(Arc::new(tier.clone())).build();
     let (scope, audiences) = ("internal-service".parse()?, audiences(IN_REDIS)?);
-    let before = server.used_memory()?;
+    let before = used_memory(&server)?;
     runtime.block_on(get_all(&service, &audiences, &scope))?;
-    let bytes = server.used_memory()?.saturating_sub(before);
+    let bytes = used_memory(&server)?.saturating_sub(before);
     let keys: usize = server.cli(&["DBSIZE"])?.trim().parse()?;
 
     let handles: Vec<_> = audiences
@@ -206,59 +205,13 @@ async fn look_ups(
     Ok((raw, opened))
 }
 
-/// A server on a free port of loopback, killed at the end.
-struct RedisServer {
-    child: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
-}
-
-impl RedisServer {
-    fn start() -> Outcome<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = free.local_addr()?.port();
-        drop(free);
-        let folder = tempfile::tempdir()?;
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-        ]);
-        command.arg("--dir").arg(folder.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let child = child.map_err(|error| format!("redis-server: {error}"))?;
-        Ok(Self {
-            child,
-            port,
-            _folder: folder,
-        })
-    }
-
-    fn cli(&self, arguments: &[&str]) -> Outcome<String> {
-        let mut command = Command::new("redis-cli");
-        command.args(["-p", &self.port.to_string()]).args(arguments);
-        Ok(String::from_utf8(command.output()?.stdout)?)
-    }
-
-    fn used_memory(&self) -> Outcome<usize> {
-        let info = self.cli(&["INFO", "memory"])?;
-        let used = info
-            .lines()
-            .find_map(|line| line.strip_prefix("used_memory:"));
-        Ok(used
-            .ok_or("redis-cli says nothing of memory")?
-            .trim()
-            .parse()?)
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
+fn used_memory(server: &RedisServer) -> Outcome<usize> {
+    let info = server.cli(&["INFO", "memory"])?;
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
+    Ok(used
+        .ok_or("redis-cli says nothing of memory")?
+        .trim()
+        .parse()?)
 }

@@ -9,7 +9,6 @@ mod load;
 mod servers;
 
 use crate::measure::{Failure, Outcome};
-use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -37,13 +36,13 @@ struct Round {
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     let rounds = arguments.first().map_or(Ok(ROUNDS), |text| text.parse())?;
     let seconds = arguments.get(1).map_or(Ok(SECONDS), |text| text.parse())?;
-    measure(rounds, seconds).map_err(|failure| failure as Box<dyn Error>)
+    measure(rounds, seconds)
 }
 
 /// `token-endpoint-server bare|issuer`: prints its address and serves until it is killed.
 pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
     let kind = arguments.first().map_or("", String::as_str);
-    servers::serve(kind).map_err(|failure| failure as Box<dyn Error>)
+    servers::serve(kind)
 }
 
 #[expect(clippy::print_stdout, reason = "a measurement prints its table")]

@@ -10,7 +10,7 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use super::children::Shop;
+use super::shop::Shop;
 use crate::measure::Failure;
 
 /// Customers at once.

@@ -1,15 +1,14 @@
-//! The processes of the estate.
+//! Processes that a measurement starts, and what it does to them; `hallpass issuer` among them.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::token::SigningKey;
 use hallpass::upstream::{Body, HttpTransport};
 use tokio::time::Instant;
@@ -18,28 +17,21 @@ use tower::ServiceExt as _;
 use crate::measure::Failure;
 
 /// Longer than any start or stop may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the shop's background job reports with a token of the service.
-const REPORT_EVERY: Duration = Duration::from_millis(5);
-/// How long a customer's token is good for.
-const CUSTOMER_TOKEN_LIFE: Duration = Duration::from_secs(6 * 3600);
-/// The identity of the shop at the issuer, with a secret that a person chose, as the estate's file has it.
-const CLIENTS: &str = "      - client-id: internal-service-client\n        client-secret: InternalSecret123!\n        \
-                       scopes: [internal-service]\n        audiences: [service-system]\n        token-life-seconds: 60\n";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was said by a process in its log.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(crate) struct Said {
     /// Lines that tell of a decision about a token request.
-    pub(super) decisions: u64,
+    pub(crate) decisions: u64,
     /// Decisions that the issuer counted, those whose event was dropped, both summed over its restarts.
-    pub(super) counted: u64,
-    pub(super) dropped: u64,
-    pub(super) panics: u64,
+    pub(crate) counted: u64,
+    pub(crate) dropped: u64,
+    pub(crate) panics: u64,
 }
 
 /// `hallpass issuer`, which is stopped and started again.
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     program: PathBuf,
     configuration: PathBuf,
     address: SocketAddr,
@@ -49,7 +41,8 @@ pub(super) struct Issuer {
 }
 
 impl Issuer {
-    pub(super) async fn start(folder: &Path) -> Result<Self, Failure> {
+    /// With a configuration of these keys of `issuer`, each indented by four, and these other sections, indented by two.
+    pub(crate) async fn start(folder: &Path, keys: &str, more: &str) -> Result<Self, Failure> {
         let own = std::env::current_exe()?;
         let program = own.with_file_name("hallpass");
         if !program.exists() {
@@ -59,11 +52,10 @@ impl Issuer {
             )
             .into());
         }
-        // Free at this moment; nobody else here looks for one.
-        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let configuration = folder.join("service-auth.yaml");
         let yaml = format!(
-            "scccy:\n  issuer:\n    listen: {address}\n    name: internal\n    store: service-auth.db\n    key-announce-seconds: 10\n    clients:\n{CLIENTS}"
+            "scccy:\n  issuer:\n    listen: {address}\n    name: internal\n    store: service-auth.db\n{keys}{more}"
         );
         std::fs::write(&configuration, yaml)?;
         let (child, log) = spawn(&program, &configuration)?;
@@ -79,17 +71,17 @@ impl Issuer {
         Ok(issuer)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Kibibytes in memory.
-    pub(super) fn resident(&self) -> Result<u64, Failure> {
+    pub(crate) fn resident(&self) -> Result<u64, Failure> {
         resident(&self.child)
     }
 
     /// Brings a key into the store, as an operator does.
-    pub(super) fn import(&self, key: &SigningKey, folder: &Path) -> Result<(), Failure> {
+    pub(crate) fn import(&self, key: &SigningKey, folder: &Path) -> Result<(), Failure> {
         let file = folder.join("next.pem");
         let body = STANDARD.encode(&*key.to_pkcs8()?);
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
@@ -108,18 +100,30 @@ impl Issuer {
         }
     }
 
-    pub(super) fn hang_up(&self) -> Result<(), Failure> {
+    pub(crate) fn hang_up(&self) -> Result<(), Failure> {
         signal(&self.child, "HUP")
     }
 
-    pub(super) async fn restart(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn restart(&mut self) -> Result<(), Failure> {
         self.end().await?;
+        self.start_again().await
+    }
+
+    /// Ends it as a crash does; what it has counted is lost.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// After it has ended.
+    pub(crate) async fn start_again(&mut self) -> Result<(), Failure> {
         let (child, log) = spawn(&self.program, &self.configuration)?;
         (self.child, self.log) = (child, Some(log));
         self.ready().await
     }
 
-    pub(super) async fn stop(mut self) -> Result<Said, Failure> {
+    pub(crate) async fn stop(mut self) -> Result<Said, Failure> {
         self.end().await?;
         Ok(std::mem::take(&mut self.said))
     }
@@ -165,105 +169,33 @@ impl Issuer {
     }
 }
 
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        let _ended_already = self.kill();
+    }
+}
+
 /// Decisions about token requests, and events dropped.
 fn counted(metrics: &str) -> (u64, u64) {
-    let sum = |name: &str| {
-        let lines = metrics.lines().filter(|line| line.starts_with(name));
-        let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
-        values.sum::<u64>()
+    let decided = sum(metrics, "hallpass_tokens_issued_total", "")
+        + sum(metrics, "hallpass_token_requests_refused_total", "");
+    (decided, sum(metrics, "hallpass_audit_dropped_total", ""))
+}
+
+/// The sum of a counter over those of its series whose labels contain `label`.
+pub(crate) fn sum(metrics: &str, name: &str, label: &str) -> u64 {
+    let is_it = |line: &&str| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']) && rest.contains(label))
     };
-    let decided =
-        sum("hallpass_tokens_issued_total") + sum("hallpass_token_requests_refused_total");
-    (decided, sum("hallpass_audit_dropped_total"))
+    let values = metrics.lines().filter(is_it);
+    let values = values.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
+    values.sum()
 }
 
-/// The shop in a process of its own.
-pub(super) struct Shop {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    pub(super) orders: SocketAddr,
-    pub(super) customer: String,
-    log: JoinHandle<Said>,
-}
-
-impl Shop {
-    pub(super) fn start(issuer: SocketAddr) -> Result<Self, Failure> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["soak-shop", &issuer.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("the shop has no output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let (orders, customer) = line
-            .trim()
-            .split_once(' ')
-            .ok_or("the shop did not start")?;
-        let (orders, customer) = (orders.parse()?, customer.to_owned());
-        let errors = child
-            .stderr
-            .take()
-            .ok_or("the shop has no standard error")?;
-        let log = std::thread::spawn(move || listen(errors));
-        let stdin = child.stdin.take();
-        Ok(Self {
-            child,
-            stdin,
-            orders,
-            customer,
-            log,
-        })
-    }
-
-    pub(super) fn resident(&self) -> Result<u64, Failure> {
-        resident(&self.child)
-    }
-
-    pub(super) async fn stop(mut self) -> Result<Said, Failure> {
-        drop(self.stdin.take());
-        if !wait(&mut self.child).await? {
-            return Err("the shop did not end".into());
-        }
-        self.log
-            .join()
-            .map_err(|_| "the reader of the log has failed".into())
-    }
-}
-
-/// The shop's own process: prints where customers call and a customer's token, reports all the time, and ends with its standard
-/// input.
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the parent process reads them"
-)]
-pub(super) fn run_shop(issuer: SocketAddr) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let ended = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    runtime.block_on(async {
-        let shop = shop::Shop::start(shop::Sockets::free().await?, issuer, |_call| {}).await?;
-        let now = SystemClock::new().now().into();
-        let token = shop
-            .identity_provider
-            .token("alice", now, CUSTOMER_TOKEN_LIFE)?;
-        println!("{} {}", shop.order_service.address(), token.expose());
-        std::io::stdout().flush()?;
-        let mut ticks = tokio::time::interval(REPORT_EVERY);
-        let mut failed = 0_u64;
-        while !ended.is_finished() {
-            ticks.tick().await;
-            if let Err(error) = shop.orders.report_the_day().await {
-                failed += 1;
-                eprintln!("report failed ({failed}): {error}");
-            }
-        }
-        Ok(())
-    })
+/// An address that is free at this moment; nobody else here looks for one.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
 fn spawn(program: &Path, configuration: &Path) -> Result<(Child, JoinHandle<Said>), Failure> {
@@ -281,7 +213,7 @@ fn spawn(program: &Path, configuration: &Path) -> Result<(Child, JoinHandle<Said
 }
 
 /// Reads a log to its end.
-fn listen(log: impl std::io::Read) -> Said {
+pub(crate) fn listen(log: impl std::io::Read) -> Said {
     let mut said = Said::default();
     for line in BufReader::new(log).lines().map_while(Result::ok) {
         said.decisions +=
@@ -291,9 +223,14 @@ fn listen(log: impl std::io::Read) -> Said {
     said
 }
 
-async fn get(url: &str) -> Result<String, Failure> {
+pub(crate) async fn get(url: &str) -> Result<String, Failure> {
+    get_by(&HttpTransport::new()?, url).await
+}
+
+/// For those who ask often: over connections that are kept.
+pub(crate) async fn get_by(transport: &HttpTransport, url: &str) -> Result<String, Failure> {
     let request = http::Request::get(url).body(Body::empty())?;
-    let response = HttpTransport::new()?.oneshot(request);
+    let response = transport.clone().oneshot(request);
     let response = tokio::time::timeout(PATIENCE, response).await??;
     if !response.status().is_success() {
         return Err(format!("{url}: {}", response.status()).into());
@@ -302,7 +239,7 @@ async fn get(url: &str) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&body).into_owned())
 }
 
-fn resident(child: &Child) -> Result<u64, Failure> {
+pub(crate) fn resident(child: &Child) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
     let line = status
         .lines()
@@ -312,7 +249,7 @@ fn resident(child: &Child) -> Result<u64, Failure> {
     Ok(number.parse()?)
 }
 
-fn signal(child: &Child, name: &str) -> Result<(), Failure> {
+pub(crate) fn signal(child: &Child, name: &str) -> Result<(), Failure> {
     let sent = Command::new("kill")
         .arg(format!("-{name}"))
         .arg(child.id().to_string())
@@ -324,7 +261,7 @@ fn signal(child: &Child, name: &str) -> Result<(), Failure> {
 }
 
 /// Whether it ended in time.
-async fn wait(child: &mut Child) -> Result<bool, Failure> {
+pub(crate) async fn wait(child: &mut Child) -> Result<bool, Failure> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if child.try_wait()?.is_some() {
