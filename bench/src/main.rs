@@ -6,6 +6,7 @@ mod bearer;
 mod children;
 mod feign_call;
 mod measure;
+mod outages;
 mod redis_server;
 mod soak;
 mod token_cache;
@@ -21,10 +22,14 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("all", all),
     ("bearer", |_| bearer::run()),
     ("feign-call", |_| feign_call::run()),
+    // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
+    ("outages", outages::run),
+    // Not for people: a service that outages starts.
+    ("outages-service", outages::serve),
     // Not among `all`: it takes half an hour.
     ("soak", soak::run),
     // Not for people: a process that soak starts.

@@ -1,0 +1,262 @@
+//! All processes of a row, and the caller in this one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hallpass::config::Loader;
+use hallpass::{Hallpass, Settings};
+use tempfile::TempDir;
+
+use super::nacos::Nacos;
+use super::proxy::Proxy;
+use super::redis::RedisEstate;
+use super::row::{Fault, Row};
+use super::service::{FeignOrders, Service};
+use crate::children::{Issuer, free_address};
+use crate::measure::Failure;
+
+/// The secrets of the two clients, as a person chose them.
+const CALLER_SECRET: &str = "CallerSecret123!";
+pub(super) const ORDER_SECRET: &str = "OrderSecret123!";
+/// Renewed twice in a row's third: every 15 seconds.
+const LIFE: &str = "    cache-expire-seconds: 20\n    refresh-ahead-seconds: 5\n";
+/// So early that what is left of a token is always longer than the outage.
+const LIFE_OVER_AN_OUTAGE: &str = "    cache-expire-seconds: 29\n    refresh-ahead-seconds: 25\n";
+/// The shortest that an issuer gives.
+pub(super) const TOKEN_LIFE_SECONDS: u64 = 30;
+
+/// What a row runs in.
+pub(super) struct Estate {
+    pub(super) issuer: Issuer,
+    pub(super) redis: Option<RedisEstate>,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) order: Service,
+    pub(super) systems: Vec<Service>,
+    pub(super) caller: Hallpass,
+    pub(super) orders: Arc<FeignOrders>,
+    /// Where the documents and services of this row are in Nacos.
+    pub(super) group: String,
+    caller_yaml: String,
+    system_yaml: String,
+    folder: TempDir,
+}
+
+impl Estate {
+    pub(super) async fn start(row: &Row, nacos: Option<&Nacos>) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir()?;
+        let group = format!("OUTAGES-{}", row.name);
+        let redis = match row.redis {
+            Some(form) => Some(RedisEstate::start(form).await?),
+            None => None,
+        };
+        let proxy = proxy(row.fault, redis.as_ref(), nacos).await?;
+        let rotates = nacos.filter(|_| row.fault == Fault::SecretRotated);
+        let issuer = start_issuer(&folder, rotates, &group).await?;
+        let way = Way {
+            row,
+            issuer: issuer.address(),
+            redis: redis
+                .as_ref()
+                .map(|redis| redis.yaml(proxy.as_ref().map(|proxy| proxy.address))),
+            nacos: nacos.map(|nacos| match &proxy {
+                Some(proxy) if row.redis.is_none() => proxy.address.port(),
+                _ => nacos.grpc_port(),
+            }),
+            group: &group,
+            order: free_address()?,
+            system: free_address()?,
+        };
+        let (caller_yaml, system_yaml) = (way.caller(), way.system());
+        let mut systems = vec![Service::start(
+            folder.path(),
+            "service-system",
+            &system_yaml,
+        )?];
+        if row.fault == Fault::InstanceWithdrawn {
+            systems.push(Service::start(
+                folder.path(),
+                "service-system",
+                &system_yaml,
+            )?);
+        }
+        if let Some(nacos) = rotates {
+            nacos
+                .publish(&group, "order.yaml", &order_document(ORDER_SECRET))
+                .await?;
+        }
+        let order = Service::start(folder.path(), "service-order", &way.order())?;
+        let caller = caller(&caller_yaml).await?;
+        let orders = Arc::new(FeignOrders::new(caller.feign())?);
+        Ok(Self {
+            issuer,
+            redis,
+            proxy,
+            order,
+            systems,
+            caller,
+            orders,
+            group: group.clone(),
+            caller_yaml,
+            system_yaml,
+            folder,
+        })
+    }
+
+    /// How many instances of a service stand in Nacos now, as somebody sees it who has not asked before.
+    pub(super) async fn ask_anew(&self, service: &str) -> Result<usize, Failure> {
+        let newcomer = caller(&self.caller_yaml).await?;
+        let found = newcomer.discovery().instances(service).await;
+        Ok(found.map_or(0, |found| found.len()))
+    }
+
+    /// One more instance of `service-system`.
+    pub(super) fn start_system(&self) -> Result<Service, Failure> {
+        Service::start(self.folder.path(), "service-system", &self.system_yaml)
+    }
+}
+
+/// In front of what misbehaves by its network.
+async fn proxy(
+    fault: Fault,
+    redis: Option<&RedisEstate>,
+    nacos: Option<&Nacos>,
+) -> Result<Option<Proxy>, Failure> {
+    let port = match fault {
+        Fault::RedisSilent => redis
+            .and_then(|redis| redis.servers.first())
+            .map(|it| it.port),
+        Fault::NacosHalfAnswers => nacos.map(Nacos::grpc_port),
+        _ => None,
+    };
+    Ok(match port {
+        Some(port) => Some(Proxy::start(SocketAddr::from(([127, 0, 0, 1], port))).await?),
+        None => None,
+    })
+}
+
+async fn start_issuer(
+    folder: &TempDir,
+    nacos: Option<&Nacos>,
+    group: &str,
+) -> Result<Issuer, Failure> {
+    let life = format!("    token-life-seconds: {TOKEN_LIFE_SECONDS}\n");
+    let Some(nacos) = nacos else {
+        let keys = format!("{life}{}", clients(ORDER_SECRET, "", "    "));
+        return Issuer::start(folder.path(), &keys, "").await;
+    };
+    let document = issuer_document(ORDER_SECRET, "");
+    nacos.publish(group, "clients.yaml", &document).await?;
+    let port = nacos.grpc_port();
+    let more = format!(
+        "  nacos:\n    server-addr: 127.0.0.1:{port}\n    grpc-port-offset: 0\n    config: {{ group: {group}, data-ids: [clients.yaml] }}\n"
+    );
+    Issuer::start(folder.path(), &life, &more).await
+}
+
+/// The clients as the issuer has them, with `more` keys for that of `service-order`.
+fn clients(order_secret: &str, more: &str, indent: &str) -> String {
+    format!(
+        "{indent}clients:\n{indent}  - {{ client-id: caller, client-secret: {CALLER_SECRET}, scopes: [internal-service], audiences: [service-order] }}\n\
+         {indent}  - {{ client-id: order, client-secret: {order_secret}{more}, scopes: [internal-service], audiences: [service-system] }}\n"
+    )
+}
+
+/// The issuer's document in Nacos.
+pub(super) fn issuer_document(order_secret: &str, more: &str) -> String {
+    format!("scccy:\n  issuer:\n{}", clients(order_secret, more, "    "))
+}
+
+/// The document of `service-order` in Nacos.
+pub(super) fn order_document(secret: &str) -> String {
+    format!("hallpass:\n  internal-token:\n    client-secret: {secret}\n")
+}
+
+/// The caller, in this process.
+async fn caller(yaml: &str) -> Result<Hallpass, Failure> {
+    let loader = Loader::new("hallpass").text("caller", yaml);
+    let nacos = hallpass::nacos::Nacos::start(loader).await?;
+    let settings = nacos.reloader()?.load::<Settings>()?.into_settings();
+    Ok(Hallpass::builder(&settings).nacos(&nacos).build()?)
+}
+
+/// Who finds whom, and where.
+struct Way<'a> {
+    row: &'a Row,
+    issuer: SocketAddr,
+    redis: Option<String>,
+    /// The port for gRPC.
+    nacos: Option<u16>,
+    group: &'a str,
+    order: SocketAddr,
+    system: SocketAddr,
+}
+
+impl Way<'_> {
+    fn caller(&self) -> String {
+        let tokens = self.tokens("caller", CALLER_SECRET, "");
+        let nacos = self.nacos("false", "");
+        let redis = self.redis.as_deref().unwrap_or_default();
+        format!("hallpass:\n  service: {{ name: caller }}\n{tokens}{nacos}{redis}")
+    }
+
+    fn order(&self) -> String {
+        let memory = match self.redis {
+            Some(_) => "    memory-cache: { enabled: false }\n",
+            None => "",
+        };
+        let (secret, documents) = match self.row.fault {
+            Fault::SecretRotated => ("in-the-document", ", data-ids: [order.yaml]"),
+            _ => (ORDER_SECRET, ""),
+        };
+        let tokens = self.tokens("order", secret, memory);
+        let nacos = self.nacos("{ ip: 127.0.0.1 }", documents);
+        let redis = self.redis.as_deref().unwrap_or_default();
+        let service = self.service("service-order", self.order);
+        format!("{service}{tokens}{nacos}{redis}")
+    }
+
+    fn system(&self) -> String {
+        // Several instances share a configuration, so each looks for a port.
+        let listen = match self.nacos {
+            Some(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
+            None => self.system,
+        };
+        let nacos = self.nacos("{ ip: 127.0.0.1 }", "");
+        format!("{}{nacos}", self.service("service-system", listen))
+    }
+
+    fn service(&self, name: &str, listen: SocketAddr) -> String {
+        format!(
+            "hallpass:\n  service: {{ name: {name}, listen: '{listen}' }}\n  security:\n    internal-jwt:\n      issuers:\n        \
+             - {{ name: service-auth, issuer: internal, internal: true, jwks-url: 'http://{}/oauth2/jwks' }}\n",
+            self.issuer
+        )
+    }
+
+    fn tokens(&self, client: &str, secret: &str, more: &str) -> String {
+        let life = match self.row.fault {
+            Fault::IssuerDown => LIFE_OVER_AN_OUTAGE,
+            _ => LIFE,
+        };
+        format!(
+            "  internal-token:\n    client-id: {client}\n    client-secret: {secret}\n    scope: internal-service\n{life}    \
+             token-url: http://{}/oauth2/token\n{more}",
+            self.issuer
+        )
+    }
+
+    /// Where others are found.
+    fn nacos(&self, register: &str, documents: &str) -> String {
+        let group = self.group;
+        match self.nacos {
+            Some(port) => format!(
+                "  discovery: {{ nacos: {{ group: {group}, register: {register} }} }}\n  nacos:\n    server-addr: 127.0.0.1:{port}\n    \
+                 grpc-port-offset: 0\n    config: {{ group: {group}{documents} }}\n"
+            ),
+            None => format!(
+                "  discovery: {{ static: {{ service-order: ['{}'], service-system: ['{}'] }} }}\n",
+                self.order, self.system
+            ),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What is done to an estate while it is called.
+
+use std::time::Duration;
+
+use hallpass::upstream::random_below;
+use tokio::time::Instant;
+
+use super::estate::{Estate, ORDER_SECRET, issuer_document, order_document};
+use super::nacos::Nacos;
+use super::proxy::{Mode, Proxy};
+use super::row::Fault;
+use super::service::Service;
+use crate::children::sum;
+use crate::measure::Failure;
+
+/// How much later each piece of an answer of a slow Nacos comes.
+const SLOW: Duration = Duration::from_millis(1_500);
+/// How often something is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+/// What every row of ours is over within.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// When the fault begins and ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) begun: Instant,
+    pub(super) fault: Duration,
+    pub(super) end: Duration,
+}
+
+impl Times {
+    async fn fault(&self) {
+        tokio::time::sleep_until(self.begun + self.fault).await;
+    }
+
+    async fn end(&self) {
+        tokio::time::sleep_until(self.begun + self.end).await;
+    }
+
+    /// At this part of the fault, in percent.
+    async fn percent(&self, percent: u32) {
+        let part = (self.end - self.fault) * percent / 100;
+        tokio::time::sleep_until(self.begun + self.fault + part).await;
+    }
+}
+
+/// Makes the fault and ends it; what was seen besides.
+pub(super) async fn make(
+    fault: Fault,
+    estate: &mut Estate,
+    nacos: Option<&mut Nacos>,
+    times: Times,
+) -> Result<Vec<String>, Failure> {
+    times.fault().await;
+    let seen = match fault {
+        Fault::Calm => Vec::new(),
+        Fault::RedisKilled | Fault::RedisEmpty | Fault::RedisHangs => {
+            to_redis(fault, estate, times).await?
+        }
+        Fault::RedisSilent => {
+            proxy(estate)?.set(Mode::Silent);
+            times.end().await;
+            proxy(estate)?.set(Mode::Pass);
+            Vec::new()
+        }
+        Fault::NacosKilled => {
+            let nacos = nacos.ok_or("the row has no Nacos")?;
+            kill_nacos(estate, nacos, times).await?
+        }
+        Fault::NacosHalfAnswers => {
+            half_answers(proxy(estate)?, times).await;
+            let back = connected(&estate.order, "naming").await?;
+            vec![format!(
+                "connected within {:.1} s after it",
+                back.as_secs_f64()
+            )]
+        }
+        Fault::IssuerDown => {
+            estate.issuer.kill()?;
+            times.end().await;
+            estate.issuer.start_again().await?;
+            let down = times.begun.elapsed() - times.fault;
+            vec![format!("down for {:.1} s", down.as_secs_f64())]
+        }
+        Fault::SecretRotated => {
+            let nacos = nacos.ok_or("the row has no Nacos")?;
+            rotate(estate, nacos, times).await?
+        }
+        Fault::InstanceWithdrawn => withdraw(estate, times).await?,
+    };
+    Ok(seen)
+}
+
+fn proxy(estate: &Estate) -> Result<&Proxy, Failure> {
+    Ok(estate.proxy.as_ref().ok_or("the row has no proxy")?)
+}
+
+async fn to_redis(fault: Fault, estate: &mut Estate, times: Times) -> Result<Vec<String>, Failure> {
+    let redis = estate.redis.as_mut().ok_or("the row has no Redis")?;
+    let is_alone = redis.servers.len() == 1;
+    let primary = redis.primary_of("service-system")?;
+    match fault {
+        Fault::RedisHangs => {
+            primary.hang()?;
+            times.end().await;
+            primary.go_on()?;
+        }
+        Fault::RedisEmpty => primary.start_again().await?,
+        _ => {
+            primary.kill();
+            if is_alone {
+                times.end().await;
+                primary.start_again().await?;
+            }
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Killed, and started again soon after, which takes a while.
+async fn kill_nacos(
+    estate: &Estate,
+    nacos: &mut Nacos,
+    times: Times,
+) -> Result<Vec<String>, Failure> {
+    nacos.kill();
+    times.percent(20).await;
+    nacos.start_again().await?;
+    let down = times.begun.elapsed() - times.fault;
+    let back = connected(&estate.order, "naming").await?;
+    let found = again_found(estate).await?;
+    Ok(vec![format!(
+        "down for {:.1} s; then connected within {:.1} s, and newcomers find the services {:.1} s later",
+        down.as_secs_f64(),
+        back.as_secs_f64(),
+        found.as_secs_f64()
+    )])
+}
+
+/// How long it takes until the services stand in Nacos again: somebody who has never asked finds them.
+async fn again_found(estate: &Estate) -> Result<Duration, Failure> {
+    let begun = Instant::now();
+    loop {
+        let found = estate.ask_anew("service-system").await?;
+        if found > 0 {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err("the services do not register again".into());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn half_answers(proxy: &Proxy, times: Times) {
+    for (mode, until) in [
+        (Mode::Slow(SLOW), 35),
+        (Mode::Half, 70),
+        (Mode::Silent, 100),
+    ] {
+        proxy.set(mode);
+        times.percent(until).await;
+    }
+    proxy.set(Mode::Pass);
+}
+
+/// How long it takes until the service has a connection to Nacos.
+async fn connected(service: &Service, module: &str) -> Result<Duration, Failure> {
+    let begun = Instant::now();
+    let label = format!("module=\"{module}\"");
+    while begun.elapsed() < PATIENCE {
+        if sum(
+            &service.metrics().await?,
+            "hallpass_nacos_connected",
+            &label,
+        ) > 0
+        {
+            return Ok(begun.elapsed());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err("the service does not connect to Nacos again".into())
+}
+
+/// First the issuer learns the new secret, then the service, then the old one ends.
+async fn rotate(estate: &Estate, nacos: &Nacos, times: Times) -> Result<Vec<String>, Failure> {
+    let secret = format!("NewOrderSecret{}!", 1_000 + random_below(9_000));
+    let previous = format!(
+        ", previous-client-secret: {ORDER_SECRET}, previous-client-secret-until: 2099-01-01T00:00:00Z"
+    );
+    let group = &estate.group;
+    let both = issuer_document(&secret, &previous);
+    nacos.publish(group, "clients.yaml", &both).await?;
+    times.percent(50).await;
+    nacos
+        .publish(group, "order.yaml", &order_document(&secret))
+        .await?;
+    times.end().await;
+    let one = issuer_document(&secret, "");
+    nacos.publish(group, "clients.yaml", &one).await?;
+    let taken = sum(
+        &estate.order.metrics().await?,
+        "hallpass_config_reloads_total",
+        "result=\"ok\"",
+    );
+    match taken {
+        0 => Err("the service has not taken its new secret".into()),
+        _ => Ok(vec![format!("documents taken by the service: {taken}")]),
+    }
+}
+
+/// One of two instances goes, in an orderly way; at the end another one comes.
+async fn withdraw(estate: &mut Estate, times: Times) -> Result<Vec<String>, Failure> {
+    let mut leaves = estate.systems.pop().ok_or("the row has no instance")?;
+    let served = served(&leaves).await?;
+    let took = leaves.stop().await?;
+    times.end().await;
+    let begun = Instant::now();
+    let comes = estate.start_system()?;
+    while self::served(&comes).await? == 0 {
+        if begun.elapsed() > PATIENCE {
+            return Err("nobody calls the new instance".into());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let first = begun.elapsed();
+    estate.systems.push(comes);
+    Ok(vec![format!(
+        "the instance had served {served} calls and was gone after {:.1} s; a new one was called {:.1} s after its start",
+        took.as_secs_f64(),
+        first.as_secs_f64()
+    )])
+}
+
+/// Calls that an instance of `service-system` let in.
+async fn served(service: &Service) -> Result<u64, Failure> {
+    let text = service.metrics().await?;
+    Ok(sum(&text, "hallpass_verify_total", "/internal/stock"))
+}
