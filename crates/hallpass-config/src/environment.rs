@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use hallpass_token::SealedValue;
+
 use crate::files;
 use crate::place::{Place, Source};
 use crate::placeholder::{NOT_TEXT, Variables, is_text};
@@ -117,6 +119,10 @@ impl Environment {
     pub fn secret(&self, name: &str) -> Option<Secret> {
         let file_name = format!("{name}_FILE");
         match (self.get(name), self.get(&file_name)) {
+            (Some(secret), None) if SealedValue::is_marked(secret.expose()) => {
+                self.problem(name, "is sealed, which opens in a configuration alone");
+                None
+            }
             (Some(secret), None) => Some(secret.clone()),
             (None, Some(path)) => files::read_secret(path.expose().as_ref())
                 .map_err(|error| self.problem(&file_name, &error.to_string()))

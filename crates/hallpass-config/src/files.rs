@@ -9,6 +9,7 @@ use std::path::Path;
 #[cfg(unix)]
 use std::time::Duration;
 
+use hallpass_token::SealedValue;
 use zeroize::Zeroizing;
 
 use crate::Secret;
@@ -44,6 +45,9 @@ pub enum FileError {
     /// A secret with something in it that no secret has, and that an editor may not show.
     #[error("the secret in it is not one line: it has a line break, a NUL or a byte order mark")]
     NotOneLine,
+    /// A sealed secret, which opens in a configuration alone.
+    #[error("the secret in it is sealed: a sealed one stands in the configuration itself")]
+    Sealed,
     /// A pipe that nobody has written to and closed in time.
     #[error("it is a pipe, and within 5 seconds nobody has written to it and closed it")]
     Silent,
@@ -171,6 +175,7 @@ pub(crate) fn secret_of(bytes: &[u8]) -> Result<Secret, FileError> {
         secret if secret.contains(['\r', '\n', '\0', BYTE_ORDER_MARK]) => {
             Err(FileError::NotOneLine)
         }
+        secret if SealedValue::is_marked(secret) => Err(FileError::Sealed),
         secret => Ok(Secret::new(secret)),
     }
 }
@@ -256,6 +261,8 @@ mod tests {
             let refused = read_secret(file(odd.as_bytes()).path());
             assert_eq!(refused.unwrap_err(), FileError::NotOneLine, "{odd:?}");
         }
+        let sealed = read_secret(file(b"$sealed$0123abcd$AQ\n").path());
+        assert_eq!(sealed.unwrap_err(), FileError::Sealed);
         let missing = read_secret(Path::new("/nonexistent/InternalSecret123!")).unwrap_err();
         assert_eq!(missing, FileError::Unreadable(io::ErrorKind::NotFound));
         assert!(!missing.to_string().contains("InternalSecret123!"));

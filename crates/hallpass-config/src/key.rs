@@ -31,6 +31,8 @@ pub struct Key {
     main_key: Option<&'static str>,
     /// Of a section: whether other programs may have keys of their own in it.
     is_shared: bool,
+    /// Of a list of sections: the key of theirs whose values differ.
+    told_apart_by: Option<&'static str>,
 }
 
 /// What a key holds.
@@ -91,6 +93,7 @@ impl Key {
             doc,
             main_key: None,
             is_shared: false,
+            told_apart_by: None,
         }
     }
 
@@ -142,6 +145,15 @@ impl Key {
         self
     }
 
+    /// Of a list of sections: the key of theirs by which they are told apart, so that a sealed secret belongs to an entry
+    /// and not to its number in the list. What checks that the values differ is
+    /// [`report_doubles`](crate::report_doubles).
+    #[must_use]
+    pub const fn told_apart_by(mut self, key: &'static str) -> Self {
+        self.told_apart_by = Some(key);
+        self
+    }
+
     /// The name in files.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -180,6 +192,10 @@ impl Key {
     /// The key that a single value in place of the section stands for.
     pub(crate) const fn main_key(&self) -> Option<&'static str> {
         self.main_key
+    }
+
+    pub(crate) const fn key_of_entries(&self) -> Option<&'static str> {
+        self.told_apart_by
     }
 
     pub(crate) const fn is_shared(&self) -> bool {

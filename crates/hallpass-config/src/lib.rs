@@ -10,6 +10,8 @@
 //!
 //! No message, no `Debug` and no effective tree holds a secret or an excerpt of a source.
 //!
+//! A secret may stand [sealed](sealing) in any source.
+//!
 //! This is also the one crate that reads the environment ([`environment`]) and files of the user ([`files`]).
 //!
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
@@ -37,6 +39,7 @@ mod profiles;
 pub mod reference;
 mod relaxed;
 mod report;
+pub mod sealing;
 mod secret;
 mod section;
 mod sources;

@@ -2,6 +2,7 @@
 
 mod documents;
 mod overrides;
+mod seal_keys;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::problem::Problems;
 use crate::production::{self, Production};
 use crate::profiles::Profiles;
 use crate::report::{EffectiveValue, Notes, Report};
+use crate::sealing;
 use crate::secret::Secret;
 use crate::section::Section;
 use crate::sources::Sources;
@@ -185,7 +187,7 @@ impl Loader {
     ) -> Option<T> {
         let none = Variables::new();
         let variables = self.variables.as_ref().unwrap_or(&none);
-        let keys = key::without_doubles(T::keys());
+        let keys = key::without_doubles([T::keys(), vec![sealing::SECTION]].concat());
         let reader = Reader {
             prefix: &self.prefix,
             keys: &keys,
@@ -213,7 +215,8 @@ impl Loader {
         placeholder::fill_in(&mut tree, &self.prefix, &references, report);
         let root = Section::open(report, &keys, self.prefix.clone(), &tree.place, Some(&tree))
             .in_production(self.production(&profiles));
-        root.read_all(T::read)
+        let keyring = seal_keys::read(&root);
+        root.opened_by(&keyring).read_all(T::read)
     }
 
     fn production(&self, profiles: &Profiles) -> Production {

@@ -1,7 +1,9 @@
 //! Reads one section of the tree, each value through a method for its type.
 
+mod children;
 mod complaints;
 mod lists;
+mod sealed;
 mod values;
 
 use std::collections::HashSet;
@@ -9,11 +11,11 @@ use std::fmt::Display;
 
 use crate::key::{self, Key, Kind};
 use crate::key_path;
-use crate::name::check_service_name;
 use crate::node::{Node, Value};
 use crate::place::Place;
 use crate::production::Production;
 use crate::report::Report;
+use crate::sealing::Keyring;
 use crate::secret::Secret;
 use crate::suggest;
 
@@ -33,6 +35,10 @@ pub struct Section<'a> {
     keys: &'a [Key],
     production: Production,
     path: String,
+    /// What its secrets are sealed for: its path without the prefix, with entries of lists by name.
+    place_of_seals: String,
+    /// What opens them.
+    keyring: Option<&'a Keyring>,
     /// Where the section begins: missing keys are missing here.
     place: Place,
     /// A mapping; `None` if the section is absent.
@@ -48,6 +54,8 @@ struct Found<'a> {
     node: &'a Node,
     /// Its own path, which is that of the parent if it is inherited.
     path: String,
+    /// What it is sealed for, if it is.
+    place_of_seal: String,
     is_inherited: bool,
 }
 
@@ -72,6 +80,8 @@ impl<'a> Section<'a> {
             keys,
             production: Production::Unknown,
             path,
+            place_of_seals: String::new(),
+            keyring: None,
             place: mapping.map_or(place, |node| &node.place).clone(),
             node: mapping,
             parent: None,
@@ -145,72 +155,9 @@ impl<'a> Section<'a> {
         self.own(key).is_some()
     }
 
-    /// The section `key` of this section. If this one inherits, so does that.
-    pub fn section(&self, key: &str) -> Self {
-        let node = self.own(key);
-        let mut section = self.child(key, self.path_of(key), &self.place, node);
-        section.parent = self
-            .parent
-            .as_ref()
-            .map(|parent| Box::new(parent.section(key)));
-        section
-    }
-
-    /// The sections in the list `key`; none if it is absent or not a list. They inherit nothing by themselves.
-    pub fn sections(&self, key: &str) -> Vec<Self> {
-        let Some(node) = self.own(key) else {
-            return Vec::new();
-        };
-        let path = self.path_of(key);
-        let Value::List(items) = &node.value else {
-            self.wrong_type(node, &path, "a list");
-            return Vec::new();
-        };
-        let open = |(index, item)| {
-            self.child(
-                key,
-                key_path::join_index(&path, index),
-                &node.place,
-                Some(item),
-            )
-        };
-        items.iter().enumerate().map(open).collect()
-    }
-
-    /// The sections in the mapping `key`, with the names the user gave them, which [`check_service_name`] allows. They
-    /// inherit nothing by themselves.
-    pub fn named(&self, key: &str) -> Vec<(String, Self)> {
-        let Some(node) = self.own(key) else {
-            return Vec::new();
-        };
-        let path = self.path_of(key);
-        if !is_mapping(self.report, &path, node) {
-            return Vec::new();
-        }
-        let mut sections = Vec::new();
-        for entry in node.entries() {
-            let path = key_path::join(&path, &entry.key);
-            if let Err(message) = check_service_name(&entry.key) {
-                self.report.problem(&entry.place, &path, message);
-                continue;
-            }
-            let section = self.child(key, path, &entry.place, Some(&entry.node));
-            sections.push((entry.key.clone(), section));
-        }
-        sections
-    }
-
     /// The path of `key` in this section.
     fn path_of(&self, key: &str) -> String {
         key_path::join(&self.path, key)
-    }
-
-    fn child(&self, key: &str, path: String, place: &Place, node: Option<&'a Node>) -> Self {
-        let keys = self.key(key).map_or(&[][..], Key::children);
-        let node = node.filter(|node| !node.is_null());
-        let mut child = Self::open(self.report, keys, path, place, node);
-        child.is_in_use &= self.is_in_use;
-        child.in_production(self.production)
     }
 
     fn key(&self, name: &str) -> Option<&'a Key> {
@@ -231,6 +178,7 @@ impl<'a> Section<'a> {
             return Some(Found {
                 node,
                 path: self.path_of(key),
+                place_of_seal: self.place_of_seal(key),
                 is_inherited: false,
             });
         }
@@ -250,7 +198,7 @@ impl<'a> Section<'a> {
                 .value(self.path_of(key), self.shown(key, text), "default");
             return Some(value);
         };
-        let text = self.text_of(found.node, &found.path)?;
+        let text = self.clear_text(key, &found)?;
         match parse(text.expose()) {
             Ok(value) => {
                 self.record(key, &found, text.expose());
@@ -298,7 +246,7 @@ impl<'a> Section<'a> {
         self.report.value(path, shown, origin);
     }
 
-    fn text_of(&self, node: &'a Node, path: &str) -> Option<&'a Secret> {
+    fn scalar(&self, node: &'a Node, path: &str) -> Option<&'a Secret> {
         match &node.value {
             Value::Scalar(text) => Some(text),
             _ => {

@@ -94,12 +94,7 @@ impl Sealer {
     }
 
     fn from_material(material: &[u8], salt: &[u8], label: &str) -> Result<Self, SealingError> {
-        let mut key = Zeroizing::new([0_u8; 32]);
-        hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
-            .extract(material)
-            .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(key.as_mut()))
-            .map_err(|_| SealingError::Derivation)?;
+        let key = derived_bytes(material, salt, label)?;
         let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_ref())
             .map_err(|_| SealingError::Derivation)?;
         Ok(Self { key })
@@ -168,6 +163,21 @@ impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealer(***)")
     }
+}
+
+/// 32 bytes that tell nothing of `material`, nor of what other labels give.
+pub(crate) fn derived_bytes(
+    material: &[u8],
+    salt: &[u8],
+    label: &str,
+) -> Result<Zeroizing<[u8; 32]>, SealingError> {
+    let mut bytes = Zeroizing::new([0_u8; 32]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(material)
+        .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(bytes.as_mut()))
+        .map_err(|_| SealingError::Derivation)?;
+    Ok(bytes)
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), SealingError> {

@@ -26,7 +26,8 @@ pub(crate) const KEYS: &[Key] = &[
         "clients",
         Kind::Sections(CLIENT_KEYS),
         "Further credentials, chosen by the audience of a call. Each inherits from the section what it leaves out.",
-    ),
+    )
+    .told_apart_by("name"),
     Key::new("memory-cache", Kind::Section(MEMORY_CACHE_KEYS), "Tokens kept in the memory of this process."),
     Key::new("feign", Kind::Section(FEIGN_KEYS), "Which outgoing calls get a token by themselves."),
 ];

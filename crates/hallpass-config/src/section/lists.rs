@@ -96,6 +96,7 @@ impl<'a> Section<'a> {
         let found = Found {
             node: &entry.node,
             path: path.clone(),
+            place_of_seal: String::new(),
             is_inherited: false,
         };
         let texts = self.texts_of(&found, check)?;

@@ -174,16 +174,17 @@ impl Section<'_> {
 
     fn plain_secret(&self, key: &str) -> Option<Secret> {
         let found = self.find(key)?;
-        let secret = self.text_of(found.node, &found.path)?;
+        let secret = self.clear_text(key, &found)?;
         if secret.expose().is_empty() {
             self.problem(key, "must not be empty");
             return None;
         }
         self.record(key, &found, "***");
-        Some(secret.clone())
+        Some(secret)
     }
 
-    fn secret_in_file(&self, key: &str) -> Option<Secret> {
+    /// What the file holds that `key` names.
+    pub(crate) fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.file(key)?;
         let bytes = self.report.read_source(&path, files::MAX_SECRET_BYTES);
         bytes

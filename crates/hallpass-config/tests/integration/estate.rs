@@ -22,7 +22,7 @@ const TOKEN: &[Key] = &[
     AUDIENCE,
     GRANT_TYPE.or("client_credentials"),
     CACHE_EXPIRE.or("540"),
-    Key::new("clients", Kind::Sections(TOKEN_CLIENT), ""),
+    Key::new("clients", Kind::Sections(TOKEN_CLIENT), "").told_apart_by("name"),
     Key::new("feign", Kind::Section(TOKEN_FEIGN), ""),
 ];
 const TOKEN_CLIENT: &[Key] = &[

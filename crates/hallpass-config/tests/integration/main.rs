@@ -8,6 +8,7 @@ mod origins;
 mod parts;
 mod problems;
 mod profiles;
+mod sealed;
 mod secrets;
 mod spring;
 mod watched;

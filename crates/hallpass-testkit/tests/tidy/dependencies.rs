@@ -10,7 +10,7 @@ use crate::tree::{self, SourceFile};
 const MAY_DEPEND_ON: [(&str, &[&str]); 22] = [
     ("hallpass-token", &[]),
     ("hallpass-clock", &[]),
-    ("hallpass-config", &[]),
+    ("hallpass-config", &["hallpass-token"]),
     ("hallpass-feign-macros", &[]),
     (
         "hallpass-upstream",
