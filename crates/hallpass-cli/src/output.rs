@@ -166,6 +166,14 @@ pub(crate) fn show_secret(text: &str) -> io::Result<()> {
     show(text)
 }
 
+/// [`show_secret`] for a command.
+///
+/// # Errors
+/// A failure with exit 74 in each case where nobody can have seen it.
+pub(crate) fn print_secret(text: &str) -> Result<(), Failure> {
+    show_secret(text).map_err(|error| unwritten(&error))
+}
+
 /// Whether `file` is the null device, which also stands for a descriptor that was closed at the start of this process.
 fn is_null(file: &Path) -> bool {
     let device = |file: &Path| {
@@ -193,11 +201,15 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
 /// The failure that a write to standard output means for the command, if any.
 pub(crate) fn settle(written: io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
-            exit: Exit::Output,
-            message: format!("cannot write to standard output: {error}"),
-        }),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&error)),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure {
+        exit: Exit::Output,
+        message: format!("cannot write to standard output: {error}"),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use hallpass::config::{
-    Configuration, Key, Loaded, Loader, MAX_SOURCE_BYTES, Section, detect_prefix, files,
+    Configuration, Key, Loaded, Loader, MAX_SOURCE_BYTES, Section, detect_prefix, files, sealing,
 };
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
@@ -26,7 +26,12 @@ pub(crate) struct Everything {
 
 impl Configuration for Everything {
     fn keys() -> Vec<Key> {
-        [Settings::keys(), IssuerSettings::keys()].concat()
+        [
+            Settings::keys(),
+            IssuerSettings::keys(),
+            vec![sealing::SECTION],
+        ]
+        .concat()
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {

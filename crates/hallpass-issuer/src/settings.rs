@@ -121,7 +121,8 @@ const KEYS: &[Key] = &[
         "clients",
         Kind::Sections(CLIENT_KEYS),
         "Who may ask for tokens.",
-    ),
+    )
+    .told_apart_by("client-id"),
 ];
 
 const MANAGEMENT_KEYS: &[Key] = &[Key::new(

@@ -14,6 +14,33 @@ use crate::clients::secret::{LiveSecret, generate, is_generated};
 use crate::error::Error;
 
 const SHA256: &str = "$sha256$";
+const ARGON2: &str = "$argon2";
+/// What Spring's password encoders write before a PHC string of argon2id.
+const ARGON2_OF_SPRING: [&str; 3] = [
+    "{argon2@SpringSecurity_v5_8}",
+    "{argon2@SpringSecurity_v5_2}",
+    "{argon2}",
+];
+/// What they write before a secret in clear.
+const CLEAR_OF_SPRING: &str = "{noop}";
+/// What begins other hashes of theirs, with their prefix or without.
+const OTHER_HASHES: [&str; 13] = [
+    "{bcrypt}",
+    "{pbkdf2",
+    "{scrypt",
+    "{argon2",
+    "{sha256}",
+    "{SHA-256}",
+    "{SHA-1}",
+    "{MD5}",
+    "{MD4}",
+    "{ldap}",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+];
+const NOT_CHECKED: &str = "is a hash that is not checked here: only argon2id and `$sha256$` are. The client has its secret, so \
+    make another digest of it with `hallpass client hash`, or give both a new one with `--generate`";
 /// Longest text that is looked at, in bytes; ours have some 100.
 const MAX_BYTES: usize = 512;
 
@@ -45,6 +72,13 @@ impl SecretDigest {
             hash.and_then(|hash| LiveSecret::from_stored("chosen", &hash.to_string()))
         };
         live.and_then(Self::from_live).ok_or(defect)
+    }
+
+    /// The digest of a random secret that another program has made: SHA-256, whatever its shape. `None` below 32 bytes. How
+    /// random it is cannot be checked, and one digest protects only what cannot be guessed.
+    #[must_use]
+    pub fn of_random(secret: &Secret) -> Option<Self> {
+        LiveSecret::generated(secret.expose()).and_then(Self::from_live)
     }
 
     /// A new secret of 256 bits (`hallpass_` and 43 base64url characters) and its digest.
@@ -80,8 +114,22 @@ impl SecretDigest {
 impl FromStr for SecretDigest {
     type Err = &'static str;
 
-    /// Refuses an argon2id hash that demands more than 19 MiB or 10 passes: each check of a secret would cost that.
+    /// Refuses an argon2id hash that demands more than 19 MiB or 10 passes: each check of a secret would cost that. One that
+    /// Spring's `Argon2PasswordEncoder` made is read with its prefix (`{argon2@SpringSecurity_v5_8}`) and without.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut prefixes = ARGON2_OF_SPRING.iter();
+        let text = prefixes
+            .find_map(|prefix| text.strip_prefix(prefix))
+            .unwrap_or(text);
+        if text.starts_with(CLEAR_OF_SPRING) {
+            return Err(
+                "is a secret in clear (`{noop}`): give it as the secret, without `{noop}`, or make a digest of it with \
+                 `hallpass client hash`",
+            );
+        }
+        if OTHER_HASHES.iter().any(|begin| text.starts_with(begin)) {
+            return Err(NOT_CHECKED);
+        }
         let live = match text.strip_prefix(SHA256) {
             _ if text.len() > MAX_BYTES => None,
             Some(digest) => LiveSecret::from_stored("generated", digest),
@@ -107,6 +155,28 @@ impl fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// Why a text that is given as a secret in clear is none; `None` for all others. Taken as it stands it would be the secret,
+/// and whoever may read it could use it.
+pub(crate) fn check_clear(secret: &Secret) -> Option<&'static str> {
+    let text = secret.expose();
+    if text.starts_with(CLEAR_OF_SPRING) {
+        return Some(
+            "begins with `{noop}`, which Spring writes before a secret in clear: leave it out",
+        );
+    }
+    if OTHER_HASHES.iter().any(|begin| text.starts_with(begin)) && !is_argon2(text) {
+        return Some(NOT_CHECKED);
+    }
+    (is_argon2(text) || text.starts_with(SHA256))
+        .then_some("is a digest of a secret: give it with the key that ends in `-digest`")
+}
+
+fn is_argon2(text: &str) -> bool {
+    let mut prefixes = ARGON2_OF_SPRING.iter();
+    let is_of_spring = prefixes.any(|prefix| text.starts_with(prefix));
+    is_of_spring || text.starts_with(ARGON2)
 }
 
 #[cfg(test)]
@@ -157,10 +227,55 @@ mod tests {
             good.replace("m=19456", "m=4194304"),
             good.replace("t=2", "t=11"),
             good.replace("argon2id", "argon2i"),
-            format!("{{argon2}}{good}"),
             good.repeat(10),
         ] {
             assert!(bad.parse::<SecretDigest>().is_err(), "{bad}");
         }
+    }
+
+    /// Made by Spring Security's `Argon2PasswordEncoder.defaultsForSpringSecurity_v5_8()`, except for the salt and the hash.
+    #[test]
+    fn an_argon2id_hash_of_spring_is_read_with_its_prefix() {
+        let hash = "$argon2id$v=19$m=16384,t=2,p=1$aGFsbHBhc3MtZGVjb3k$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        for prefix in ["", "{argon2}", "{argon2@SpringSecurity_v5_8}"] {
+            let read: SecretDigest = format!("{prefix}{hash}").parse().unwrap();
+            assert_eq!(read.to_string(), hash);
+        }
+    }
+
+    #[test]
+    fn other_forms_of_springs_password_encoders_say_what_to_do() {
+        let refused = |text: &str| text.parse::<SecretDigest>().unwrap_err();
+        assert!(refused("{noop}hunter2").contains("without `{noop}`"));
+        for hash in [
+            "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG",
+            "$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG",
+            "{pbkdf2@SpringSecurity_v5_8}0a1b",
+            "{scrypt@SpringSecurity_v5_8}$e0801$8bWJ",
+        ] {
+            assert!(refused(hash).contains("hallpass client hash"), "{hash}");
+            let clear = check_clear(&Secret::new(hash)).unwrap();
+            assert!(clear.contains("hallpass client hash"), "{hash}");
+        }
+        let clear = |text: &str| check_clear(&Secret::new(text));
+        assert!(clear("{noop}hunter2").unwrap().contains("leave it out"));
+        for digest in [
+            "$sha256$d19WLl-yhtYfi3_YW4R5rpimc3JdJqrSdDd9dCEu4Tg",
+            "$argon2id$v=19$m=16384,t=2,p=1$aGFs$AAAA",
+            "{argon2}$argon2id$v=19$m=16384,t=2,p=1$aGFs$AAAA",
+        ] {
+            assert!(clear(digest).unwrap().contains("`-digest`"), "{digest}");
+        }
+        for secret in ["hunter2", "$2", "{x}y", "{noop", GENERATED] {
+            assert_eq!(clear(secret), None);
+        }
+    }
+
+    #[test]
+    fn a_random_secret_of_another_program_costs_one_digest() {
+        let random = Secret::new("0123456789abcdef0123456789abcdef");
+        let digest = SecretDigest::of_random(&random).unwrap();
+        assert!(digest.to_string().starts_with("$sha256$") && !digest.is_of_chosen());
+        assert!(SecretDigest::of_random(&Secret::new("too short")).is_none());
     }
 }

@@ -6,7 +6,7 @@ use hallpass_config::{Key, Kind, Preferred, Secret, Section};
 use hallpass_token::{Audience, ClientId, Scope, UnixTime};
 
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
-use crate::clients::secret_digest::SecretDigest;
+use crate::clients::secret_digest::{SecretDigest, check_clear};
 use crate::settings::moment;
 
 /// Shortest secret that may be called generated, in bytes.
@@ -22,7 +22,8 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         "client-secret-digest",
         Kind::Secret,
         "In place of `client-secret`: its digest, as `hallpass client hash` prints it, so that who reads the configuration has no \
-        secret. `$sha256$...` is of a generated secret, `$argon2id$...` (at most 19 MiB and 10 passes) of a chosen one.",
+        secret. `$sha256$...` is of a generated secret, `$argon2id$...` (at most 19 MiB and 10 passes) of a chosen one; those that Spring writes as \
+        `{argon2}$argon2id$...` are read too.",
     ),
     Key::new(
         "previous-client-secret",
@@ -155,7 +156,7 @@ impl ClientSecret {
     /// the uppermost.
     fn read(section: &Section<'_>, key: &str) -> Option<Self> {
         let (file_key, digest_key) = (format!("{key}-file"), format!("{key}-digest"));
-        let in_clear = || section.secret(key).map(Self::Clear);
+        let in_clear = || in_clear(section, key).map(Self::Clear);
         let digest = || section.checked(&digest_key, str::parse).map(Self::Digest);
         let clear_key = match (section.has(key), section.has(&file_key)) {
             _ if !section.has(&digest_key) => return in_clear(),
@@ -172,6 +173,20 @@ impl ClientSecret {
             Preferred::Second => digest(),
         }
     }
+}
+
+/// The secret in clear; a digest in its place would be taken for the secret.
+fn in_clear(section: &Section<'_>, key: &str) -> Option<Secret> {
+    let secret = section.secret(key)?;
+    let Some(message) = check_clear(&secret) else {
+        return Some(secret);
+    };
+    let file_key = format!("{key}-file");
+    match section.prefer(key, &file_key) {
+        Some(Preferred::Second) => section.problem(&file_key, message),
+        _ => section.problem(key, message),
+    }
+    None
 }
 
 impl PreviousSecret {

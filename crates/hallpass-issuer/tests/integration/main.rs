@@ -9,6 +9,7 @@
 mod audit;
 mod bad_input;
 mod client_auth;
+mod client_secrets;
 mod documents;
 mod first_client;
 mod harness;

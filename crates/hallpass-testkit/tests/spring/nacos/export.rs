@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use hallpass::Settings;
 use hallpass::config::Loader;
 use hallpass::nacos::{Nacos, NacosDocuments};
-use hallpass_issuer::IssuerSettings;
+use hallpass::token::ValueSealer;
+use hallpass_issuer::{ClientSecret, IssuerSettings, SecretDigest};
 
 use super::config::publish_in;
 use super::{NacosServer, until};
@@ -37,10 +38,8 @@ async fn started(server: &NacosServer, group: &str, data_id: &str) -> Nacos {
 ",
         server.address()
     );
-    let loader = Loader::new("scccy").text("bootstrap", text).environment([
-        ("INTERNAL_SERVICE_SECRET", "InternalSecret123!"),
-        ("GATEWAY_SECRET", "another"),
-    ]);
+    let loader = Loader::new("scccy").text("bootstrap", text);
+    let loader = loader.environment([("GATEWAY_SECRET", "another")]);
     Nacos::start(loader).await.unwrap()
 }
 
@@ -78,7 +77,11 @@ async fn every_document_of_the_export_is_read_back_byte_for_byte_and_is_a_config
     }
     let nacos = started(server, "EXPORT", "service-auth.yaml").await;
     let issuer = nacos.reloader().unwrap().load::<IssuerSettings>().unwrap();
-    assert_eq!(issuer.settings().clients.len(), 2);
+    let [internal, gateway] = &issuer.settings().clients[..] else {
+        panic!("two clients")
+    };
+    assert!(matches!(internal.client_secret, ClientSecret::Digest(_)));
+    assert!(matches!(gateway.client_secret, ClientSecret::Clear(_)));
 }
 
 fn hallpass(arguments: &[&str]) -> Output {
@@ -152,74 +155,117 @@ async fn the_issuer_follows_its_clients_in_nacos() {
         return;
     };
     let documents = NacosDocuments::connect(&server.parts()).unwrap();
-    let clients = |secret: &str| {
-        format!(
-            "hallpass: {{ issuer: {{ clients: [{{ client-id: a, client-secret: '{secret}', scopes: [s], audiences: [b] }}] }} }}\n"
-        )
+    let publish = async |secret: &str| {
+        let text = format!(
+            "hallpass: {{ issuer: {{ clients: [{{ client-id: a, {secret}, scopes: [s], audiences: [b] }}] }} }}\n"
+        );
+        publish_in(&documents, "ISSUER", "clients.yaml", &text).await;
     };
-    publish_in(
-        &documents,
-        "ISSUER",
-        "clients.yaml",
-        &clients("TheFirstSecret123!"),
-    )
+    publish("client-secret: 'TheFirstSecret123!'").await;
+    let issuer = Issuer::start(server);
+    let works = async |secret: &str| issuer.takes(secret).await;
+    until("it serves", async || works("TheFirstSecret123!").await).await;
+    publish("client-secret: 'TheSecondSecret456!'").await;
+    until("the new secret counts", async || {
+        works("TheSecondSecret456!").await
+    })
     .await;
-    let folder = tempfile::tempdir().unwrap();
-    let address = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap()
+    assert!(!works("TheFirstSecret123!").await);
+    // A digest, then the secret sealed: nobody who reads Nacos has it.
+    let digest = SecretDigest::of(&"TheThirdSecret789!".into()).unwrap();
+    publish(&format!("client-secret-digest: '{digest}'")).await;
+    until("the digest counts", async || {
+        works("TheThirdSecret789!").await
+    })
+    .await;
+    let seal = |place: &str| {
+        let sealed = ValueSealer::new(SEAL_KEY)
+            .unwrap()
+            .seal("TheFourthSecret", place);
+        format!("client-secret: '{}'", sealed.unwrap())
     };
-    let file = folder.path().join("issuer.yaml");
-    let yaml = format!(
-        "hallpass:
+    publish(&seal("issuer.clients[a].client-secret")).await;
+    until("the sealed secret counts", async || {
+        works("TheFourthSecret").await
+    })
+    .await;
+    assert!(!works("TheThirdSecret789!").await);
+    // One of another client is refused, and the last good document stays.
+    publish(&seal("issuer.clients[b].client-secret")).await;
+    let refused = r#"hallpass_config_reloads_total{result="refused"} 1"#;
+    until("the document is refused", async || {
+        let metrics = format!("http://{}/metrics", issuer.address);
+        crate::get(&metrics, None)
+            .await
+            .body
+            .lines()
+            .any(|line| line == refused)
+    })
+    .await;
+    assert!(works("TheFourthSecret").await);
+}
+
+const SEAL_KEY: &str = "0123456789abcdef0123456789abcdef";
+
+/// The executable as an issuer that follows `clients.yaml` of the group `ISSUER`.
+struct Issuer {
+    address: std::net::SocketAddr,
+    process: std::process::Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Issuer {
+    fn start(server: &NacosServer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("seal.key"), SEAL_KEY).unwrap();
+        let address = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap()
+        };
+        let file = folder.path().join("issuer.yaml");
+        let yaml = format!(
+            "hallpass:
   issuer: {{ listen: '{address}', store: '{}' }}
+  sealing: {{ key-file: seal.key }}
   nacos: {{ server-addr: '{}', config: {{ group: ISSUER, data-ids: [clients.yaml] }} }}
 ",
-        folder.path().join("store.db").display(),
-        server.address()
-    );
-    std::fs::write(&file, yaml).unwrap();
-    assert!(hallpass(&["--version"]).status.success());
-    let this = std::env::current_exe().unwrap();
-    let program = this.parent().unwrap().parent().unwrap().join("hallpass");
-    let issuer = Command::new(program)
-        .args(["issuer", "--config", file.to_str().unwrap()])
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let _stopped = Stopped(issuer);
-    let works = async |secret: &str| {
+            folder.path().join("store.db").display(),
+            server.address()
+        );
+        std::fs::write(&file, yaml).unwrap();
+        assert!(hallpass(&["--version"]).status.success());
+        let this = std::env::current_exe().unwrap();
+        let program = this.parent().unwrap().parent().unwrap().join("hallpass");
+        let process = Command::new(program)
+            .args(["issuer", "--config", file.to_str().unwrap()])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            address,
+            process,
+            _folder: folder,
+        }
+    }
+
+    /// Whether it gives the client a token for this secret.
+    async fn takes(&self, secret: &str) -> bool {
         let form = format!(
             "grant_type=client_credentials&client_id=a&client_secret={secret}&audience=b&scope=s"
         );
-        let request = http::Request::post(format!("http://{address}/oauth2/token"))
+        let request = http::Request::post(format!("http://{}/oauth2/token", self.address))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(hallpass::upstream::Body::from(form))
             .unwrap();
         let mut transport = hallpass::upstream::HttpTransport::new().unwrap();
         let response = tower::Service::call(&mut transport, request).await;
         response.is_ok_and(|response| response.status().is_success())
-    };
-    until("it serves", async || works("TheFirstSecret123!").await).await;
-    publish_in(
-        &documents,
-        "ISSUER",
-        "clients.yaml",
-        &clients("TheSecondSecret456!"),
-    )
-    .await;
-    until("the new secret counts", async || {
-        works("TheSecondSecret456!").await
-    })
-    .await;
-    assert!(!works("TheFirstSecret123!").await);
+    }
 }
 
-struct Stopped(std::process::Child);
-
-impl Drop for Stopped {
+impl Drop for Issuer {
     fn drop(&mut self) {
-        let _killed = self.0.kill();
-        let _ended = self.0.wait();
+        let _killed = self.process.kill();
+        let _ended = self.process.wait();
     }
 }
