@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_config::Secret;
-use hallpass_upstream::random_below;
+use hallpass_upstream::{Reminders, random_below};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::Push;
 use crate::documents::NacosDocuments;
@@ -18,6 +18,13 @@ use crate::parts::NacosParts;
 use crate::settings::DocumentSettings;
 use crate::snapshot::Snapshot;
 use fetched::Fetched;
+
+/// Before each look that somebody asks for; twice as long each time while they follow each other, however often a server says
+/// that something has changed.
+const FIRST_GAP: Duration = Duration::from_millis(50);
+const LONGEST_GAP: Duration = Duration::from_secs(5);
+/// Looks at a greater distance do not follow each other.
+const CALM_AFTER: Duration = Duration::from_secs(6);
 
 /// The documents of `nacos.config`, as they are now. Cheap to clone: each clone notices changes for itself. Dropped, the last
 /// one ends the connection.
@@ -73,7 +80,8 @@ impl NacosConfiguration {
             sender,
             every: settings.config.pull,
             parts: parts.clone(),
-            trouble: None,
+            trouble: Reminders::default(),
+            failed_at: None,
         };
         Ok(Self {
             current,
@@ -154,8 +162,9 @@ struct Follower {
     sender: watch::Sender<Arc<Fetched>>,
     every: Duration,
     parts: NacosParts,
-    /// What the last look came to; said once.
-    trouble: Option<String>,
+    trouble: Reminders,
+    /// When a look came to nothing last, if it did since all was well.
+    failed_at: Option<Instant>,
 }
 
 impl Follower {
@@ -163,6 +172,8 @@ impl Follower {
         let mut connections = self.documents.session.watch();
         // Nobody is told of changes before he has asked, and one may have come since the start.
         self.look().await;
+        let mut gap = FIRST_GAP;
+        let mut looked_at = Instant::now();
         loop {
             let pause = self.every.mul_f64(0.9)
                 + Duration::from_millis(random_below(
@@ -171,9 +182,8 @@ impl Follower {
                         .max(1),
                 ));
             tokio::select! {
-                push = pushes.recv() => match push {
-                    Some(_) => while pushes.try_recv().is_ok() {},
-                    None => return,
+                push = pushes.recv() => if push.is_none() {
+                    return;
                 },
                 changed = connections.changed() => match changed {
                     // Nobody is told of changes over a new connection before it was asked.
@@ -183,7 +193,14 @@ impl Follower {
                 },
                 () = sleep(pause) => {}
             }
+            gap = match looked_at.elapsed() < CALM_AFTER {
+                true => gap.saturating_mul(2).min(LONGEST_GAP),
+                false => FIRST_GAP,
+            };
+            sleep(gap).await;
+            while pushes.try_recv().is_ok() {}
             self.look().await;
+            looked_at = Instant::now();
         }
     }
 
@@ -198,7 +215,12 @@ impl Follower {
             Ok(found) => {
                 metrics.answered_at(self.parts.clock.now());
                 metrics.show_snapshot(false);
-                if self.trouble.take().is_some() {
+                if self
+                    .failed_at
+                    .take_if(|at| at.elapsed() >= CALM_AFTER)
+                    .is_some()
+                    && self.trouble.over()
+                {
                     tracing::info!("Nacos answers for the documents again");
                 }
                 match found {
@@ -225,8 +247,8 @@ impl Follower {
                 } else {
                     "refused"
                 });
-                let text = error.to_string();
-                if self.trouble.as_ref() != Some(&text) {
+                self.failed_at = Some(Instant::now());
+                if self.trouble.is_due(error.kind()) {
                     match error.is_outage() {
                         true => {
                             tracing::warn!(%error, "the last documents from Nacos stay in effect")
@@ -235,7 +257,6 @@ impl Follower {
                             tracing::error!(%error, "the documents in Nacos cannot be taken; the last good ones stay in effect")
                         }
                     }
-                    self.trouble = Some(text);
                 }
             }
         }

@@ -20,15 +20,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
-use crate::error::NacosError;
+use crate::error::{NacosError, shown};
 use crate::messages::{
     ConnectionSetupRequest, DENIED, HealthCheckRequest, Request, ServerCheckRequest, Status,
     UNREGISTERED,
 };
 use crate::payload::{MAX_MESSAGE_BYTES, Payload};
 use crate::server_address::ServerAddress;
-pub(crate) use streams::Push;
 use streams::{Outgoing, Pushes};
+pub(crate) use streams::{Push, PushSender};
 
 /// The server knows a new connection a moment after the stream was opened: so often it is asked.
 const MAX_SETUP_ROUNDS: u32 = 50;
@@ -90,7 +90,7 @@ impl Connection {
         server: &ServerAddress,
         tls: Option<Arc<ClientConfig>>,
         way: &Way,
-        pushes: mpsc::Sender<Push>,
+        pushes: PushSender,
     ) -> Result<Self, NacosError> {
         let opening = Self::open_in_time(server, tls, way, pushes);
         timeout(way.timeout, opening)
@@ -102,7 +102,7 @@ impl Connection {
         server: &ServerAddress,
         tls: Option<Arc<ClientConfig>>,
         way: &Way,
-        pushes: mpsc::Sender<Push>,
+        pushes: PushSender,
     ) -> Result<Self, NacosError> {
         let (stream, local_address) = dial(server, tls, way.port_offset).await?;
         // Without pings of HTTP/2: a gRPC server in Java ends a connection on which they come more often than every 5 minutes.
@@ -291,7 +291,7 @@ async fn read_answer(response: Response<Incoming>) -> Result<Payload, NacosError
     let collected = collected.map_err(|error| NacosError::unavailable(&*error))?;
     let status = status.or_else(|| collected.trailers().and_then(grpc_status));
     if let Some(reason) = status {
-        return Err(NacosError::unavailable(reason));
+        return Err(NacosError::says_unavailable(&reason));
     }
     let bytes = collected.to_bytes();
     let message = bytes.get(5..).and_then(Payload::decode);
@@ -313,7 +313,7 @@ fn understand<A: for<'a> serde::Deserialize<'a>>(payload: &Payload) -> Result<A,
         .map_err(|_| NacosError::protocol("an answer in JSON"))?;
     if !status.is_success() {
         let code = status.code();
-        let reason: Arc<str> = status.message.unwrap_or_default().into();
+        let reason: Arc<str> = shown(&status.message.unwrap_or_default()).into();
         return Err(match code {
             code if DENIED.contains(&code) => NacosError::Denied { reason },
             // Not ready, overloaded, without its store: it is for the server to mend, and not an answer.
@@ -322,5 +322,7 @@ fn understand<A: for<'a> serde::Deserialize<'a>>(payload: &Payload) -> Result<A,
         });
     }
     let answer = serde_json::from_slice(&payload.body);
-    answer.map_err(|_| NacosError::protocol(format!("an answer to a request ({})", payload.kind)))
+    answer.map_err(|_| {
+        NacosError::protocol(format!("an answer to a request ({})", shown(&payload.kind)))
+    })
 }

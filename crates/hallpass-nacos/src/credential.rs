@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwapOption;
@@ -63,6 +64,8 @@ pub(crate) struct Identity {
     transport: HttpTransport,
     clock: Arc<dyn Clock>,
     timeout: Duration,
+    /// When it was tried last, on the monotonic clock, in milliseconds.
+    logged_in_at: AtomicU64,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +88,20 @@ impl Identity {
             transport,
             clock,
             timeout,
+            logged_in_at: AtomicU64::new(0),
         }
+    }
+
+    /// Whether the last login is so long ago that a token which is refused may have ended.
+    pub(crate) fn may_log_in_again(&self) -> bool {
+        let since = self
+            .monotonic_millis()
+            .saturating_sub(self.logged_in_at.load(Ordering::Relaxed));
+        Duration::from_millis(since) >= MIN_REFRESH
+    }
+
+    fn monotonic_millis(&self) -> u64 {
+        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Logs in where that is the way; says when to do it again.
@@ -96,6 +112,8 @@ impl Identity {
         let Credential::Password { username, password } = &self.credential else {
             return Ok(None);
         };
+        self.logged_in_at
+            .store(self.monotonic_millis(), Ordering::Relaxed);
         let form = [
             ("username", username.as_str()),
             ("password", password.expose()),

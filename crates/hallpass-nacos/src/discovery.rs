@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use hallpass_upstream::{Discover, DiscoverError, Instances, random_below};
+use hallpass_upstream::{Discover, DiscoverError, Instances, Reminders, random_below};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -72,6 +72,7 @@ impl NacosDiscovery {
             namespace,
             services,
             metrics: parts.metrics.clone(),
+            said: Reminders::default(),
             registered: Mutex::default(),
         });
         let following = tokio::spawn(follow(Arc::downgrade(&naming), pushes, settings.pull));
@@ -144,7 +145,9 @@ impl Discover for NacosDiscovery {
             match naming.services.recall(service) {
                 Known::Live(instances) if is_connected => return found(service, instances),
                 // What others were told is theirs to remember.
-                Known::Live(_) => return Err(DiscoverError::unavailable(service, "no server")),
+                Known::Live(_) | Known::Stale => {
+                    return Err(DiscoverError::unavailable(service, "no server"));
+                }
                 Known::FromDisk(instances) if !is_connected => return found(service, instances),
                 Known::FromDisk(_) | Known::Nothing => {}
             }
@@ -192,7 +195,7 @@ async fn follow(naming: Weak<Naming>, mut pushes: mpsc::Receiver<Push>, every: D
             return;
         };
         match push {
-            Some(Push::Instances(info)) => naming.take(&info),
+            Some(Push::Instances(info, _room)) => naming.take(&info),
             Some(Push::ConfigChanged) => {}
             None => naming.redo().await,
         }

@@ -70,6 +70,9 @@ pub enum SnapshotError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// It is a link, or everybody may write it: who knows what is in it.
+    #[error("it is a link, or others may write it")]
+    NotPrivate,
     /// It does not hold what was written there, or something else than is asked for now.
     #[error("it does not hold the documents that are asked for now")]
     Other,
@@ -82,12 +85,57 @@ impl NacosError {
         }
     }
 
+    /// As [`Unavailable`](Self::Unavailable), with what the server itself has written.
+    pub(crate) fn says_unavailable(text: &str) -> Self {
+        Self::unavailable(shown(text))
+    }
+
     pub(crate) fn protocol(what: impl Into<Arc<str>>) -> Self {
         Self::Protocol { what: what.into() }
+    }
+
+    /// What tells one trouble from another in the log.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Denied { .. } => "denied",
+            Self::Refused { .. } => "refused",
+            Self::Protocol { .. } => "protocol",
+            Self::NoDocument { .. } => "document",
+            Self::NoSnapshot { .. } => "snapshot",
+            Self::Tls(_) => "tls",
+            Self::Registration { .. } => "registration",
+        }
     }
 
     /// Whether asking again later may bring something else without anybody changing a setting.
     pub(crate) fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Protocol { .. })
+    }
+}
+
+/// Most characters of a server's text that are shown.
+const MAX_SHOWN: usize = 200;
+
+/// What a server has written, for one line of a log: cut, and without what could begin another line.
+pub(crate) fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = characters.by_ref().take(MAX_SHOWN).map(plain).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_server_stays_in_its_line_and_is_short() {
+        assert_eq!(shown("no\r\n2026 ERROR x\u{1b}[2J"), "no  2026 ERROR x [2J");
+        assert_eq!(shown(&"ä".repeat(200)), "ä".repeat(200));
+        assert_eq!(shown(&"ä".repeat(1_000_000)).chars().count(), 201);
     }
 }

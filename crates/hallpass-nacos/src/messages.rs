@@ -1,9 +1,13 @@
 //! The bodies of the messages that are used, as Nacos writes them in JSON. What is not read is left out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+/// The entry of an instance's metadata that says whether it speaks TLS.
+pub(crate) const SECURE: &str = "secure";
 /// Code of an answer to a question for a document that is not there.
 pub(crate) const NOT_FOUND: i64 = 300;
 /// The document is being written at this moment.
@@ -196,7 +200,7 @@ request!(InstanceRequest -> Done);
 pub(crate) struct ServiceInfo {
     pub(crate) name: String,
     pub(crate) group_name: String,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "hosts")]
     pub(crate) hosts: Vec<Host>,
 }
 
@@ -236,4 +240,95 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Most instances of a service that are read, and the longest text of one.
+const MAX_HOSTS: usize = 10_000;
+const MAX_HOST_TEXT: usize = 255;
+
+/// Those that can be read: what is wrong with one of them is no reason to do without the others. Of their metadata only that
+/// stays which is used.
+fn hosts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
+    struct Hosts;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Readable {
+        Host(Host),
+        Other(IgnoredAny),
+    }
+
+    impl<'de> Visitor<'de> for Hosts {
+        type Value = Vec<Host>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("instances")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<Host>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Vec<Host>, A::Error> {
+            let mut hosts = Vec::new();
+            while let Some(next) = all.next_element()? {
+                let Readable::Host(mut host) = next else {
+                    continue;
+                };
+                let longest = host.ip.len().max(host.cluster_name.len());
+                if hosts.len() < MAX_HOSTS && longest <= MAX_HOST_TEXT {
+                    host.metadata
+                        .retain(|name, value| name == SECURE && value.len() <= MAX_HOST_TEXT);
+                    hosts.push(host);
+                }
+            }
+            Ok(hosts)
+        }
+    }
+
+    deserializer.deserialize_any(Hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(hosts: &str) -> Vec<Host> {
+        let info: ServiceInfo = serde_json::from_str(&format!(r#"{{"hosts":{hosts}}}"#)).unwrap();
+        info.hosts
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_read_spoils_only_itself() {
+        let others = [
+            r#"{"ip":null}"#,
+            r#"{"ip":"10.0.0.2","port":70000}"#,
+            r#"{"ip":"10.0.0.2","port":-1}"#,
+            r#"{"ip":"10.0.0.2","port":"80"}"#,
+            r#"{"ip":"10.0.0.2","weight":"1"}"#,
+            r#"{"ip":"10.0.0.2","metadata":{"a":1}}"#,
+            "7",
+            "null",
+            "[[]]",
+        ];
+        let good = r#"{"ip":"10.0.0.1","port":80,"metadata":{"secure":"true","x":"y"}}"#;
+        let hosts = read(&format!("[{},{good}]", others.join(",")));
+        assert_eq!(hosts.len(), 1);
+        assert_eq!((&*hosts[0].ip, hosts[0].port), ("10.0.0.1", 80));
+        let kept: Vec<_> = hosts[0].metadata.keys().collect();
+        assert_eq!(kept, ["secure"]);
+        assert!(read("null").is_empty() && read("[]").is_empty());
+    }
+
+    #[test]
+    fn of_a_service_with_any_number_of_instances_and_texts_some_are_kept() {
+        let many = vec![r#"{"ip":"10.0.0.1"}"#; MAX_HOSTS + 1].join(",");
+        assert_eq!(read(&format!("[{many}]")).len(), MAX_HOSTS);
+        for (length, kept) in [(MAX_HOST_TEXT, 1), (MAX_HOST_TEXT + 1, 0)] {
+            let text = "a".repeat(length);
+            for name in ["ip", "clusterName"] {
+                assert_eq!(read(&format!(r#"[{{"{name}":"{text}"}}]"#)).len(), kept);
+            }
+        }
+    }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hallpass_tls::ClientTls;
-use hallpass_upstream::random_below;
+use hallpass_upstream::{Reminders, random_below};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::connection::{Connection, Push, Way};
+use crate::connection::{Connection, Push, PushSender, Way};
 use crate::credential::{Identity, Resource};
 use crate::error::NacosError;
 use crate::messages::Request;
@@ -23,8 +23,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// How often a server is asked for a sign of life; the answer may take as long as any other.
 const ALIVE_EVERY: Duration = Duration::from_secs(5);
-/// Messages of the server that may wait to be read.
-const MAX_WAITING_PUSHES: usize = 1024;
+/// A connection that lasted for so long was a good one. After others the pause before the next grows as after a failure.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
 
 /// A session with Nacos for one of its halves: connected, or on the way to be. It ends when it is dropped.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ struct Shared {
     parts: SessionParts,
     current: watch::Sender<Option<Arc<Connection>>>,
     is_down: AtomicBool,
+    said: Reminders,
     /// What the last attempt came to; for who waits in vain.
     last_error: ArcSwap<NacosError>,
 }
@@ -63,11 +64,12 @@ impl Drop for Session {
 impl Session {
     /// Begins to connect. Needs a runtime.
     pub(crate) fn start(parts: SessionParts) -> (Self, mpsc::Receiver<Push>) {
-        let (pushes, pushed) = mpsc::channel(MAX_WAITING_PUSHES);
+        let (pushes, pushed) = PushSender::channel();
         let shared = Arc::new(Shared {
             parts,
             current: watch::Sender::new(None),
             is_down: AtomicBool::new(false),
+            said: Reminders::default(),
             last_error: ArcSwap::from_pointee(NacosError::unavailable("not connected yet")),
         });
         let task = tokio::spawn(Arc::clone(&shared).run(pushes));
@@ -117,18 +119,22 @@ impl Session {
     ) -> Result<R::Answer, NacosError> {
         let identity = &self.shared.parts.identity;
         let connection = self.connection().await?;
-        match connection.ask(request, identity.headers(resource)).await {
-            Err(NacosError::Denied { .. }) => {}
-            answer => return answer,
+        let answer = connection.ask(request, identity.headers(resource)).await;
+        if !matches!(answer, Err(NacosError::Denied { .. })) {
+            return answer;
         }
         let server = connection.server();
+        // Where the token is new, it is the right that is missing.
+        if !identity.may_log_in_again() {
+            return answer;
+        }
         identity.login(server).await?;
         connection.ask(request, identity.headers(resource)).await
     }
 }
 
 impl Shared {
-    async fn run(self: Arc<Self>, pushes: mpsc::Sender<Push>) {
+    async fn run(self: Arc<Self>, pushes: PushSender) {
         let servers = self.parts.servers.len();
         let mut next = usize::try_from(random_below(servers as u64)).unwrap_or(0);
         let mut failures = 0u32;
@@ -138,11 +144,14 @@ impl Shared {
             };
             match self.connect(server, &pushes).await {
                 Ok((connection, refresh)) => {
-                    failures = 0;
                     self.hold(server, &connection, refresh).await;
+                    failures = match connection.age() >= STEADY_AFTER {
+                        true => 0,
+                        false => failures.saturating_add(1),
+                    };
                 }
                 Err(error) => {
-                    self.say_failed(server, &error, failures);
+                    self.say_failed(server, &error);
                     self.last_error.store(Arc::new(error));
                     failures = failures.saturating_add(1);
                     let all = usize::try_from(failures).unwrap_or(usize::MAX) >= servers;
@@ -157,7 +166,7 @@ impl Shared {
     async fn connect(
         &self,
         server: &ServerAddress,
-        pushes: &mpsc::Sender<Push>,
+        pushes: &PushSender,
     ) -> Result<(Arc<Connection>, Option<Duration>), NacosError> {
         let refresh = self.parts.identity.login(server).await?;
         let tls = self.parts.tls.as_ref().filter(|_| server.is_https());
@@ -174,7 +183,9 @@ impl Shared {
         mut refresh: Option<Duration>,
     ) {
         let module = self.parts.way.module;
-        tracing::info!(%server, module = module.name(), "connected to Nacos");
+        if self.said.is_due("connected") {
+            tracing::info!(%server, module = module.name(), "connected to Nacos");
+        }
         self.parts.metrics.connected(module, true);
         self.is_down.store(false, Ordering::Relaxed);
         self.current.send_replace(Some(Arc::clone(connection)));
@@ -196,26 +207,37 @@ impl Shared {
         }
         self.current.send_replace(None);
         self.parts.metrics.connected(module, false);
-        tracing::warn!(%server, module = module.name(), "the connection to Nacos has ended: connecting again");
+        if connection.age() >= STEADY_AFTER {
+            self.said.over();
+        }
+        if self.said.is_due("ended") {
+            tracing::warn!(%server, module = module.name(), "the connection to Nacos has ended: connecting again");
+        }
     }
 
     async fn log_in_again(&self, server: &ServerAddress) -> Option<Duration> {
         match self.parts.identity.login(server).await {
             Ok(refresh) => refresh,
             Err(error) => {
-                tracing::warn!(%error, %server, "the login to Nacos could not be renewed");
+                if self.said.is_due("login") {
+                    tracing::warn!(%error, %server, "the login to Nacos could not be renewed; trying on");
+                }
                 Some(LONGEST_PAUSE)
             }
         }
     }
 
-    /// Once an outage, and then quietly.
-    fn say_failed(&self, server: &ServerAddress, error: &NacosError, failures: u32) {
+    /// What is wrong, once in an outage; that it is something else now, once more.
+    fn say_failed(&self, server: &ServerAddress, error: &NacosError) {
         let module = self.parts.way.module.name();
-        if failures == 0 {
-            tracing::warn!(%error, %server, module, "Nacos cannot be reached; trying on");
-        } else {
-            tracing::debug!(%error, %server, module, "Nacos still cannot be reached");
+        match (self.said.is_due(error.kind()), error) {
+            (false, _) => tracing::debug!(%error, %server, module, "Nacos still cannot be reached"),
+            (true, NacosError::Denied { .. }) => {
+                tracing::error!(%error, %server, module, "Nacos does not let us in; trying on. See the credential of the section `nacos`");
+            }
+            (true, _) => {
+                tracing::warn!(%error, %server, module, "Nacos cannot be reached; trying on");
+            }
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hallpass_config::files;
+use hallpass_upstream::Reminders;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,17 +19,22 @@ const MAX_SNAPSHOT_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     path: PathBuf,
+    said: Arc<Reminders>,
 }
 
 impl Snapshot {
     /// The file for what `what` says, in `folder`. Others than that never meet in one file: `key` says what is asked for.
     pub(crate) fn new(folder: &Path, what: &str, key: &str) -> Self {
         let path = folder.join(format!("{what}-{:016x}.json", digest(key)));
-        Self { path }
+        let said = Arc::default();
+        Self { path, said }
     }
 
     /// Reads it. Blocks the thread.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, SnapshotError> {
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| !is_private(&file)) {
+            return Err(SnapshotError::NotPrivate);
+        }
         let text = files::read(&self.path, MAX_SNAPSHOT_BYTES)?;
         serde_json::from_slice(&text).map_err(|_| SnapshotError::Other)
     }
@@ -35,14 +42,22 @@ impl Snapshot {
     /// Writes it in place of the one before, all or nothing. Blocks the thread. A failure is logged: a snapshot is a
     /// help for another day.
     pub(crate) fn write<T: Serialize>(&self, value: &T) {
-        if let Err(error) = self.try_write(value) {
-            let file = self.path.display();
-            tracing::warn!(%error, %file, "the snapshot for a start without Nacos cannot be written");
+        let file = self.path.display();
+        match self.try_write(value) {
+            Ok(()) => _ = self.said.over(),
+            Err(error) if self.said.is_due("written") => {
+                tracing::warn!(%error, %file, "the snapshot for a start without Nacos cannot be written");
+            }
+            // It is tried at each look.
+            Err(error) => tracing::debug!(%error, %file, "the snapshot still cannot be written"),
         }
     }
 
     fn try_write<T: Serialize>(&self, value: &T) -> io::Result<()> {
         let text = serde_json::to_vec(value)?;
+        if text.len() > MAX_SNAPSHOT_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         if fs::read(&self.path).is_ok_and(|before| before == text) {
             return Ok(());
         }
@@ -60,6 +75,16 @@ impl Snapshot {
         }
         written
     }
+}
+
+/// Whether nobody else can have put it there or changed it, as far as the file itself says. Its owner and its folder are the
+/// administrator's.
+fn is_private(file: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    let for_others = std::os::unix::fs::MetadataExt::mode(file) & 0o002 != 0;
+    #[cfg(not(unix))]
+    let for_others = false;
+    file.is_file() && !for_others
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -105,6 +130,36 @@ mod tests {
         assert_eq!(mode(&snapshot.path), 0o600);
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_and_a_file_that_everybody_may_write_are_no_snapshots_and_no_link_is_written_through()
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::new(folder.path(), "config", "a");
+        let elsewhere = folder.path().join("elsewhere");
+        fs::write(&elsewhere, "[\"theirs\"]").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &snapshot.path).unwrap();
+        let refused = Err(SnapshotError::NotPrivate);
+        assert_eq!(snapshot.read::<Vec<String>>(), refused);
+        snapshot.write(&vec!["ours"]);
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "[\"theirs\"]");
+        assert_eq!(snapshot.read::<Vec<String>>(), Ok(vec!["ours".to_owned()]));
+        for (mode, is_read) in [(0o660, true), (0o644, true), (0o606, false), (0o666, false)] {
+            fs::set_permissions(&snapshot.path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(snapshot.read::<Vec<String>>().is_ok(), is_read, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::new(folder.path(), "config", "a");
+        snapshot.write(&"good");
+        snapshot.write(&"x".repeat(MAX_SNAPSHOT_BYTES));
+        assert_eq!(snapshot.read::<String>(), Ok("good".to_owned()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -9,10 +10,18 @@ use http::Response;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::messages::{ClientResponse, ServerRequest, ServiceInfo};
 use crate::payload::{MAX_MESSAGE_BYTES, Payload};
+
+/// Messages of the server that may wait to be read, and how many kilobytes of instances they may have together.
+const MAX_WAITING_PUSHES: usize = 1024;
+const MAX_WAITING_KILOBYTES: usize = 16 * 1024;
+/// What an instance takes in memory, beside its texts.
+const HOST_BYTES: usize = 256;
+/// Longest name and identifier of a message that are sent back in its answer.
+const MAX_NAME_BYTES: usize = 128;
 
 /// What the server says by itself.
 #[derive(Debug)]
@@ -20,7 +29,45 @@ pub(crate) enum Push {
     /// A document has changed; which one and what is in it, is asked for.
     ConfigChanged,
     /// The instances of a service are these now.
-    Instances(ServiceInfo),
+    Instances(ServiceInfo, Room),
+}
+
+/// What a push that waits takes of the memory for all of them, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    _kilobytes: OwnedSemaphorePermit,
+}
+
+/// Where pushes go, of all connections of a session. What there is no room for is left out: the next pull brings it.
+#[derive(Clone, Debug)]
+pub(crate) struct PushSender {
+    sender: mpsc::Sender<Push>,
+    room: Arc<Semaphore>,
+}
+
+impl PushSender {
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Push>) {
+        let (sender, receiver) = mpsc::channel(MAX_WAITING_PUSHES);
+        let room = Arc::new(Semaphore::new(MAX_WAITING_KILOBYTES));
+        (Self { sender, room }, receiver)
+    }
+
+    fn changed(&self) {
+        // One that waits already says the same.
+        let _full = self.sender.try_send(Push::ConfigChanged);
+    }
+
+    fn instances(&self, info: ServiceInfo, message_bytes: usize) {
+        let bytes = info.hosts.len().saturating_mul(HOST_BYTES);
+        let kilobytes = message_bytes.saturating_add(bytes) / 1024 + 1;
+        let kilobytes = u32::try_from(kilobytes).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).try_acquire_many_owned(kilobytes);
+        if let Ok(_kilobytes) = room {
+            let _full = self
+                .sender
+                .try_send(Push::Instances(info, Room { _kilobytes }));
+        }
+    }
 }
 
 /// The body of a request: one frame, or those that come by and by.
@@ -59,7 +106,7 @@ impl Body for Outgoing {
 /// Reads what the server says, hands it on, and answers that it was heard.
 pub(super) struct Pushes {
     pub(super) answers: mpsc::Sender<Bytes>,
-    pub(super) pushes: mpsc::Sender<Push>,
+    pub(super) pushes: PushSender,
     pub(super) close: watch::Sender<bool>,
 }
 
@@ -98,16 +145,18 @@ impl Pushes {
             // Such as the answer to a request that was never made.
             return true;
         };
-        let push = match (name, request.service_info) {
-            ("ConfigChangeNotify", _) => Some(Push::ConfigChanged),
-            ("NotifySubscriber", Some(info)) => Some(Push::Instances(info)),
-            _ => None,
-        };
-        if let Some(push) = push {
-            // Where too many wait, the next pull brings what is missed here.
-            let _full = self.pushes.try_send(push);
+        let request_id = request.request_id.as_deref();
+        let longest = name.len().max(request_id.map_or(0, str::len));
+        if longest > MAX_NAME_BYTES {
+            tracing::debug!("Nacos sends a message whose name is none: the connection is closed");
+            return false;
         }
-        self.answer(name, request.request_id.as_deref());
+        self.answer(name, request_id);
+        match (name, request.service_info) {
+            ("ConfigChangeNotify", _) => self.pushes.changed(),
+            ("NotifySubscriber", Some(info)) => self.pushes.instances(info, payload.body.len()),
+            _ => {}
+        }
         name != "ConnectReset"
     }
 
@@ -165,6 +214,62 @@ mod tests {
             }
         }
         assert_eq!(seen, [&b"ab"[..], b"", b"c"]);
+    }
+
+    fn push(name: &str, request_id: &str, hosts: usize) -> Payload {
+        let host = r#"{"ip":"10.0.0.1","port":80,"metadata":{"secure":"true"}}"#;
+        let hosts = vec![host; hosts].join(",");
+        let body = format!(
+            r#"{{"requestId":"{request_id}","serviceInfo":{{"name":"a","hosts":[{hosts}]}}}}"#
+        );
+        Payload {
+            kind: format!("{name}Request"),
+            headers: Vec::new(),
+            body: body.into(),
+        }
+    }
+
+    fn pushes() -> (Pushes, mpsc::Receiver<Push>, mpsc::Receiver<Bytes>) {
+        let (sender, waiting) = PushSender::channel();
+        let (answers, answered) = mpsc::channel(64);
+        let pushes = Pushes {
+            answers,
+            pushes: sender,
+            close: watch::Sender::new(false),
+        };
+        (pushes, waiting, answered)
+    }
+
+    #[test]
+    fn of_pushes_that_nobody_reads_some_megabytes_are_kept() {
+        let (pushes, mut waiting, _answered) = pushes();
+        let large = push("NotifySubscriber", "1", 9_000);
+        for _ in 0..60 {
+            assert!(pushes.take(&large));
+        }
+        let mut kept = 0;
+        while waiting.try_recv().is_ok() {
+            kept += 1;
+        }
+        assert!((2..10).contains(&kept), "{kept}");
+        assert!(pushes.take(&large));
+        assert!(waiting.try_recv().is_ok(), "there is room again");
+    }
+
+    #[test]
+    fn no_long_text_of_a_message_is_kept_for_its_answer() {
+        let (pushes, _waiting, mut answered) = pushes();
+        assert!(pushes.take(&push("ClientDetection", &"x".repeat(MAX_NAME_BYTES), 0)));
+        assert!(answered.try_recv().is_ok());
+        for (name, id) in [("ClientDetection", MAX_NAME_BYTES + 1), ("", 1)] {
+            let name = if name.is_empty() {
+                "x".repeat(129)
+            } else {
+                name.to_owned()
+            };
+            assert!(!pushes.take(&push(&name, &"x".repeat(id), 0)));
+            assert!(answered.try_recv().is_err());
+        }
     }
 
     #[test]

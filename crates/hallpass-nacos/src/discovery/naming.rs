@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hallpass_upstream::Instances;
+use hallpass_upstream::{Instances, Reminders};
 
 use super::services::Services;
 use crate::credential::Resource;
@@ -24,6 +24,7 @@ pub(super) struct Naming {
     pub(super) namespace: String,
     pub(super) services: Services,
     pub(super) metrics: NacosMetrics,
+    pub(super) said: Reminders,
     /// What the server has to be told again over a new connection. Locked for a few instructions.
     pub(super) registered: Mutex<BTreeMap<Arc<str>, Host>>,
 }
@@ -64,15 +65,23 @@ impl Naming {
             if !self.registered().contains_key(&service) {
                 continue;
             }
-            if let Err(error) = self.tell("registerInstance", &service, &host).await {
-                tracing::warn!(%error, service = &*service, "could not be registered with Nacos; trying on");
-                return;
+            match self.tell("registerInstance", &service, &host).await {
+                Ok(()) => {}
+                Err(error) if self.said.is_due(error.kind()) => {
+                    tracing::warn!(%error, service = &*service, "could not be registered with Nacos; trying on");
+                }
+                Err(error) => {
+                    tracing::debug!(%error, service = &*service, "still not registered with Nacos");
+                }
             }
         }
         for service in self.services.names() {
             if let Err(error) = self.subscribe(&service).await {
+                // What the server refuses for one service it may say of the next.
                 tracing::debug!(%error, service, "the instances could not be asked for");
-                return;
+                if error.is_outage() {
+                    return;
+                }
             }
         }
         self.services.keep().await;

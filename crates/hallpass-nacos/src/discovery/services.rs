@@ -10,7 +10,7 @@ use hallpass_clock::Clock;
 use hallpass_upstream::{Instance, Instances};
 use serde::{Deserialize, Serialize};
 
-use crate::messages::{Host, ServiceInfo};
+use crate::messages::{Host, SECURE, ServiceInfo};
 use crate::settings::DiscoverySettings;
 use crate::snapshot::Snapshot;
 
@@ -21,6 +21,8 @@ const MAX_SNAPSHOT_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// After a connection has begun, that there is nobody does not count for so long, where somebody was known: a server that has
 /// just come back knows nobody before everybody has told it again, and says so by itself too.
 const SETTLING: Duration = Duration::from_secs(30);
+/// After so many pulls that brought nothing, what a server said before does not count any more.
+const MISSED_PULLS: u32 = 6;
 /// Weights are fractions in Nacos and whole numbers here.
 const WEIGHT_SCALE: f64 = 100.0;
 
@@ -31,6 +33,8 @@ pub(super) struct Services {
     known: Mutex<HashMap<String, Entry>>,
     snapshot: Option<Snapshot>,
     clock: Arc<dyn Clock>,
+    /// For how long what a server said counts while it says no more of it.
+    silence: Duration,
 }
 
 struct Entry {
@@ -39,12 +43,16 @@ struct Entry {
     is_live: bool,
     /// When a server said last that there is somebody, on the monotonic clock.
     somebody_at: Option<Duration>,
+    /// When a server said anything last.
+    heard_at: Duration,
 }
 
 /// What is remembered of a service.
 pub(super) enum Known {
     /// A server has said so to this process.
     Live(Instances),
+    /// A server has said so, and nothing for long, although there is a connection.
+    Stale,
     /// Another process left it behind.
     FromDisk(Instances),
     /// Nobody has asked for it yet.
@@ -75,6 +83,7 @@ impl Services {
             known: Mutex::default(),
             snapshot,
             clock,
+            silence: settings.pull.saturating_mul(MISSED_PULLS),
         };
         services.load();
         services
@@ -99,13 +108,18 @@ impl Services {
                 hosts,
                 is_live: false,
                 somebody_at: None,
+                heard_at: Duration::ZERO,
             };
             known.insert(service, entry);
         }
     }
 
     pub(super) fn recall(&self, service: &str) -> Known {
+        let now = self.clock.monotonic();
         match self.known().get(service) {
+            Some(entry) if entry.is_live && now.saturating_sub(entry.heard_at) > self.silence => {
+                Known::Stale
+            }
             Some(entry) if entry.is_live => Known::Live(entry.instances.clone()),
             Some(entry) => Known::FromDisk(entry.instances.clone()),
             None => Known::Nothing,
@@ -142,6 +156,7 @@ impl Services {
                 .is_none_or(|at| now.saturating_sub(at) > age)
         {
             before.is_live = true;
+            before.heard_at = now;
             return before.instances.clone();
         }
         let before = known.get(service);
@@ -161,6 +176,7 @@ impl Services {
             hosts: info.hosts.clone(),
             is_live: true,
             somebody_at,
+            heard_at: now,
         };
         known.insert(service.to_owned(), entry);
         instances
@@ -218,7 +234,7 @@ fn is_usable(host: &Host) -> bool {
 fn instance(host: &Host) -> Option<(Instance, u32)> {
     let is_secure = host
         .metadata
-        .get("secure")
+        .get(SECURE)
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let scheme = if is_secure { "https" } else { "http" };
     let address = match host.ip.parse() {
@@ -319,6 +335,50 @@ mod tests {
         services.learn("a", &one, new);
         clock.advance(SETTLING * 2);
         assert!(services.learn("a", &nobody, settled).is_empty());
+    }
+
+    #[test]
+    fn what_a_server_has_said_counts_no_longer_when_it_says_no_more() {
+        let clock = Arc::new(ManualClock::new());
+        let settings = DiscoverySettings::default();
+        let silence = settings.pull * MISSED_PULLS;
+        let services = Services::new(&settings, "", None, Arc::clone(&clock) as Arc<dyn Clock>);
+        let info = ServiceInfo {
+            hosts: vec![host("10.0.0.1", |_| {})],
+            ..ServiceInfo::default()
+        };
+        let is_live = || matches!(services.recall("a"), Known::Live(_));
+        for _ in 0..2 {
+            services.learn("a", &info, Some(SETTLING));
+            clock.advance(silence);
+            assert!(is_live());
+            clock.advance(SECOND);
+            assert!(!is_live() && matches!(services.recall("a"), Known::Stale));
+        }
+        // Nobody for certain is something too.
+        services.learn("a", &ServiceInfo::default(), Some(Duration::ZERO));
+        assert!(is_live());
+    }
+
+    #[test]
+    fn no_name_that_is_more_than_an_address_becomes_an_instance() {
+        let services = services("DEFAULT");
+        for ip in [
+            "",
+            "10.0.0.1:81/a",
+            "user@10.0.0.1",
+            "user:secret@10.0.0.1",
+            "10.0.0.1/../x",
+            "10.0.0.1?x=",
+            "10.0.0.1#",
+            "10.0.0.1\\x",
+            "a\r\nHost: b",
+            "a b",
+            "[::1]:80/",
+            "%6c",
+        ] {
+            assert_eq!(shown(&services, &[host(ip, |_| {})]), [], "{ip:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,12 @@
+//! The client beside servers that do what no good one does.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod hostile;
+mod log;
+mod outage;
+mod server;
