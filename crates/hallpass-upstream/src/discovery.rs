@@ -1,7 +1,6 @@
 //! From a service name (`lb://service-auth`) to the addresses that answer for it.
 
 mod discover;
-mod dns;
 mod fixed;
 mod instance;
 mod instances;
@@ -9,7 +8,6 @@ mod outage_memory;
 
 pub(crate) use discover::DEFAULT_OUTAGE_MEMORY;
 pub use discover::{Discover, DiscoverError};
-pub use dns::DnsDiscovery;
 pub use fixed::StaticDiscovery;
 pub use instance::{Instance, InvalidInstance};
 pub use instances::Instances;

@@ -1,6 +1,7 @@
 //! What every caller of a service needs: from a name to an instance, and from a request to its response.
 //!
-//! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] and [`DnsDiscovery`] are two sources.
+//! * [`Discover`] finds the instances of a service; [`StaticDiscovery`] is one that is written down. `hallpass-dns` and
+//!   `hallpass-nacos` are others.
 //! * [`Upstream`] is one service: it chooses an instance for each attempt, with a circuit breaker and a bulkhead each,
 //!   and goes on for some minutes with the instances that it knew while discovery is down.
 //! * [`next_step`] says whether a request is sent again, and when, within a [`RetryBudget`]; it goes by the [`Outcome`]
@@ -56,8 +57,7 @@ pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;
 pub use discovery::{
-    Discover, DiscoverError, DnsDiscovery, Instance, Instances, InvalidInstance, OutageMemory,
-    StaticDiscovery,
+    Discover, DiscoverError, Instance, Instances, InvalidInstance, OutageMemory, StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;

@@ -51,16 +51,16 @@ enum Name {
 /// Why there is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum LookUpError {
-    /// The answer is that there is none.
-    #[error("the name does not exist or has no address")]
-    NoSuchName,
+    /// The answer is empty.
+    #[error("the name has no address")]
+    NoAddress,
     /// No answer in time.
     #[error("the name server took too long")]
     TooLong,
     /// As many look-ups as allowed are under way and do not end.
     #[error("too many names are being looked up")]
     Busy,
-    /// No answer.
+    /// No answer, or that there is no such name.
     #[error("{0}")]
     Failed(Arc<str>),
 }
@@ -76,7 +76,8 @@ impl Resolver {
         })
     }
 
-    fn new(
+    /// As `look_up` does it.
+    pub(crate) fn new(
         look_up: impl Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync + 'static,
     ) -> Self {
         Self {
@@ -146,17 +147,11 @@ impl Shared {
         let Ok(Ok(_place)) = place else {
             return Err(LookUpError::Busy);
         };
-        let addresses = (self.look_up)(host.to_owned()).await.map_err(|error| {
-            let reason = error.to_string();
-            if says_no_such_name(&reason) {
-                LookUpError::NoSuchName
-            } else {
-                LookUpError::Failed(reason.into())
-            }
-        })?;
+        let addresses = (self.look_up)(host.to_owned()).await;
+        let addresses = addresses.map_err(|error| LookUpError::Failed(error.to_string().into()))?;
         let addresses: Arc<[IpAddr]> = addresses.into_iter().take(MAX_ADDRESSES).collect();
         if addresses.is_empty() {
-            return Err(LookUpError::NoSuchName);
+            return Err(LookUpError::NoAddress);
         }
         Ok(addresses)
     }
@@ -179,21 +174,6 @@ impl fmt::Debug for Resolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resolver").finish_non_exhaustive()
     }
-}
-
-/// Whether the resolver answered that there is no such name. The standard library hands on the text of `getaddrinfo`
-/// only: these are `EAI_NONAME` and `EAI_NODATA` of glibc, musl and macOS. Any other text counts as no answer, after
-/// which what was known before is used for some minutes.
-fn says_no_such_name(reason: &str) -> bool {
-    [
-        "Name or service not known",
-        "No address associated with hostname",
-        "Name does not resolve",
-        "Name has no usable address",
-        "nodename nor servname provided",
-    ]
-    .iter()
-    .any(|text| reason.contains(text))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const KEYS: [Key; 2] = [
     Key::new(
         "outage-memory-seconds",
         Kind::seconds(0, 3_600),
-        "For how long the last known instances of a service go on while a discovery (Nacos, or one that the code brings) does not \
+        "For how long the last known instances of a service go on while a discovery (Nacos, DNS, or one that the code brings) does not \
         answer. That it answers `no instance` counts at once.",
     )
     .or("300"),

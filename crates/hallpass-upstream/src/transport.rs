@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -131,6 +133,18 @@ impl Default for HttpTransportBuilder {
 }
 
 impl HttpTransportBuilder {
+    /// Looks host names up in place of the operating system: `look_up` gets a name in lower case and gives its addresses, in
+    /// the order in which they are tried. It is called once at a time for a name, for at most 16 names at a time, and not again
+    /// within 2 s; a caller waits for it for at most 6 s.
+    #[must_use]
+    pub fn look_up<F>(mut self, look_up: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<Vec<IpAddr>>> + Send + 'static,
+    {
+        self.resolver = Resolver::new(move |host| Box::pin(look_up(host)));
+        self
+    }
+
     /// Wait for one TCP connection; default 1 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {

@@ -112,22 +112,3 @@ fn lists_are_equal_by_instances_weights_and_order() {
     );
     assert_ne!(list, Instances::from_iter([two, one]));
 }
-
-#[tokio::test]
-async fn dns_gives_one_instance_per_address_over_http_and_the_name_over_https() {
-    let plain = DnsDiscovery::http(80).instances("localhost").await.unwrap();
-    assert!(
-        plain
-            .iter()
-            .all(|instance| ["127.0.0.1", "[::1]"].contains(&instance.host()))
-    );
-    let secure = DnsDiscovery::https(8443)
-        .with_suffix("shop.local")
-        .instances("orders")
-        .await
-        .unwrap();
-    assert_eq!(
-        secure.iter().next().unwrap().to_string(),
-        "https://orders.shop.local:8443"
-    );
-}

@@ -70,7 +70,7 @@ async fn a_name_that_does_not_exist_is_remembered_briefly() {
     let resolver = scripted.resolver();
     for _ in 0..10 {
         let answer = resolver.resolve("orders", LIMIT).await;
-        assert_eq!(answer, Err(LookUpError::NoSuchName));
+        assert_eq!(answer, Err(LookUpError::Failed(NO_SUCH_NAME.into())));
     }
     assert_eq!(scripted.asked(), 1);
     scripted.set("orders", Reply::Addresses(&["10.0.0.1"]));
