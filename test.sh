@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds Hallpass and runs every test; the last lines are the test runner's own. Some run beside real Spring programs: for
-# them a JDK and Maven are installed where that is possible, and their packages are fetched once. Some start servers of Redis,
-# which is installed in the same way.
+# them a JDK and Maven are installed where that is possible, and their packages are fetched once. Some start servers of Redis
+# or of names (dnsmasq), which are installed in the same way.
 # Arguments are passed on to `cargo test`.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -11,5 +11,6 @@ need_c_compiler
 need_cargo
 want_java
 want_redis
+want_dnsmasq
 cd "$root"
 exec cargo test --locked --workspace --no-fail-fast "$@"

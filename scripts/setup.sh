@@ -3,7 +3,7 @@
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
 # so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
-# Maven where it may, and for those with a real Redis its server; without them these tests are skipped, with a line each. It
+# Maven where it may, and for those with a real Redis or name server that; without them these tests are skipped, with a line each. It
 # changes nothing else.
 # shellcheck shell=sh
 
@@ -91,6 +91,22 @@ want_java() {
     if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         default-jdk-headless maven; } >&2; then
         say 'that failed: the tests against real Spring programs are skipped.'
+    fi
+}
+
+# dnsmasq, for the tests of discovery by DNS. Never a reason to fail; the package starts no service.
+want_dnsmasq() {
+    if command -v dnsmasq >/dev/null 2>&1 || [ -x /usr/sbin/dnsmasq ]; then
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say 'no dnsmasq: the tests with a real name server are skipped.'
+        return 0
+    fi
+    say 'no dnsmasq: now running apt-get install dnsmasq-base'
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        dnsmasq-base; } >&2; then
+        say 'that failed: the tests with a real name server are skipped.'
     fi
 }
 

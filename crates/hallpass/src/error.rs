@@ -1,6 +1,8 @@
 //! Why a service cannot work with its settings.
 
 use hallpass_client::TokenSettingsError;
+#[cfg(feature = "dns")]
+use hallpass_dns::DnsError;
 #[cfg(feature = "feign")]
 use hallpass_feign::BuildError;
 #[cfg(feature = "redis")]
@@ -33,6 +35,10 @@ pub enum Error {
     #[cfg(feature = "redis")]
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// Services cannot be found as `discovery.dns` says.
+    #[cfg(feature = "dns")]
+    #[error(transparent)]
+    Dns(#[from] DnsError),
     /// A client cannot work as `feign` says.
     #[cfg(feature = "feign")]
     #[error(transparent)]

@@ -59,6 +59,7 @@
 //!
 //! * `feign`: calls, [`feign`]; reads the section `feign`.
 //! * `resource`: verification of callers, [`resource`]; reads the section `security`.
+//! * `dns`, not on by default: services by their names, module `dns`; reads the section `discovery.dns`.
 //! * `nacos`: configuration from Nacos and services in it, module `nacos`; reads the sections `nacos` and `discovery.nacos`.
 //! * `redis`, not on by default: a tier of the token cache that processes share, [`redis`]; reads the section `redis`.
 //! * `test-util`: clocks that a test drives and callers that no token proves. Never in a service.
@@ -70,6 +71,7 @@
 //! | [`prelude`] | what a service usually names |
 //! | [`clock`] | the clock that all parts read |
 //! | [`config`] | settings from YAML, environment and flags |
+//! | `dns` | discovery over the domain name system, for settings made in code |
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer |
 //! | [`listen`] | a server for the listening socket: limits, TLS, an orderly end |
@@ -95,6 +97,8 @@ mod settings;
 pub use hallpass_client as client;
 pub use hallpass_clock as clock;
 pub use hallpass_config as config;
+#[cfg(feature = "dns")]
+pub use hallpass_dns as dns;
 #[cfg(feature = "feign")]
 pub use hallpass_feign as feign;
 pub use hallpass_listen as listen;

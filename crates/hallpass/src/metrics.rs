@@ -43,6 +43,9 @@ pub struct Metrics {
     pub(crate) plain_http: PlainHttpMetric,
     pub(crate) tls: TlsMetrics,
     pub(crate) connections: ConnectionMetrics,
+    /// `None` without `discovery.dns`.
+    #[cfg(feature = "dns")]
+    pub(crate) dns: Option<hallpass_dns::DnsMetrics>,
     #[cfg(feature = "nacos")]
     pub(crate) nacos: Option<hallpass_nacos::NacosMetrics>,
 }
@@ -84,6 +87,10 @@ impl Metrics {
         self.resource.register(registry);
         self.reloads.register(registry);
         self.plain_http.register(registry);
+        #[cfg(feature = "dns")]
+        if let Some(dns) = &self.dns {
+            dns.register(registry);
+        }
         #[cfg(feature = "nacos")]
         if let Some(nacos) = &self.nacos {
             nacos.register(registry);

@@ -69,13 +69,16 @@ struct Shared {
     plain_http: PlainHttpMetric,
     tls: ServiceTls,
     connections: ConnectionMetrics,
+    /// `None` without `discovery.dns`.
+    #[cfg(feature = "dns")]
+    dns: Option<hallpass_dns::DnsMetrics>,
     #[cfg(feature = "nacos")]
     nacos: Option<hallpass_nacos::NacosMetrics>,
 }
 
 impl Hallpass {
     /// All parts as `settings` say, with the operating system's clock and the addresses of
-    /// `discovery.static`. Opens no connection and asks for no token; needs no runtime yet. Only with a section `redis`, and inside
+    /// `discovery.static` and `discovery.dns`. Opens no connection and asks for no token; needs no runtime yet. Only with a section `redis`, and inside
     /// a runtime, a connection to that is begun in the background.
     ///
     /// # Errors
@@ -115,7 +118,7 @@ impl Hallpass {
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
     /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
-    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, `redis`, and `service.tls` as a whole (to have it or not) need a restart: a change is
+    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, `discovery.dns`, `redis`, and `service.tls` as a whole (to have it or not) need a restart: a change is
     /// named in the log and has no effect.
     ///
     /// # Errors
@@ -192,6 +195,8 @@ impl Hallpass {
             plain_http: self.shared.plain_http.clone(),
             tls: self.shared.tls.metrics().clone(),
             connections: self.shared.connections.clone(),
+            #[cfg(feature = "dns")]
+            dns: self.shared.dns.clone(),
             #[cfg(feature = "nacos")]
             nacos: self.shared.nacos.clone(),
         }
@@ -273,6 +278,11 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
         tracing::warn!("`nacos` or `discovery.nacos` has changed: it needs a restart");
         settings.nacos = current.nacos.clone();
         settings.discovery_nacos = current.discovery_nacos.clone();
+    }
+    #[cfg(feature = "dns")]
+    if settings.discovery_dns != current.discovery_dns {
+        tracing::warn!("`discovery.dns` has changed: it needs a restart");
+        settings.discovery_dns = current.discovery_dns.clone();
     }
     if settings.transport != current.transport {
         tracing::warn!("the section `transport` has changed: it needs a restart");

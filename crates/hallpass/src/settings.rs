@@ -1,5 +1,6 @@
 //! Everything that a service reads of its configuration.
 
+mod discovery;
 #[cfg(feature = "nacos")]
 mod nacos;
 mod plain_http;
@@ -7,6 +8,8 @@ mod service;
 
 use hallpass_client::InternalTokenSettings;
 use hallpass_config::{Configuration, Key, Section};
+#[cfg(feature = "dns")]
+use hallpass_dns::DnsSettings;
 #[cfg(feature = "feign")]
 use hallpass_feign::FeignSettings;
 #[cfg(feature = "nacos")]
@@ -73,6 +76,9 @@ pub struct Settings {
     #[cfg(feature = "nacos")]
     /// `discovery.nacos`: services in Nacos, this one among them.
     pub discovery_nacos: NacosDiscoverySettings,
+    #[cfg(feature = "dns")]
+    /// `discovery.dns`: services in the domain name system.
+    pub discovery_dns: DnsSettings,
     /// `tls`: how connections to others are protected.
     pub tls: TlsSettings,
     /// `transport`: the connections that all parts share.
@@ -92,10 +98,7 @@ impl Configuration for Settings {
             &FeignSettings::keys(),
             #[cfg(feature = "nacos")]
             &NacosSettings::keys(),
-            // Before that of the section without it, which then does not count.
-            #[cfg(feature = "nacos")]
-            &[nacos::DISCOVERY],
-            &DiscoverySettings::keys(),
+            &[discovery::KEY],
             &TlsSettings::keys(),
             &TransportSettings::keys(),
             &ELSEWHERE,
@@ -118,9 +121,11 @@ impl Configuration for Settings {
         let security = SecuritySettings::read_for(root, audience.as_ref());
         #[cfg(feature = "feign")]
         let feign = FeignSettings::read(root);
-        let discovery = DiscoverySettings::read(root);
+        let listed = DiscoverySettings::read(root);
         #[cfg(feature = "nacos")]
         let (nacos, discovery_nacos) = nacos::read(root);
+        #[cfg(feature = "dns")]
+        let discovery_dns = discovery::read_dns(root);
         let tls = TlsSettings::read(root);
         let transport = TransportSettings::read(root);
         let settings = Self {
@@ -132,16 +137,20 @@ impl Configuration for Settings {
             security: security?,
             #[cfg(feature = "feign")]
             feign: feign?,
-            discovery: discovery?,
+            discovery: listed?,
             #[cfg(feature = "nacos")]
             nacos: nacos?,
             #[cfg(feature = "nacos")]
             discovery_nacos: discovery_nacos?,
+            #[cfg(feature = "dns")]
+            discovery_dns: discovery_dns?,
             tls: tls?,
             transport: transport?,
         };
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));
+            #[cfg(feature = "dns")]
+            discovery::warn_of_plain_http(root, &settings.discovery_dns);
         }
         Some(settings)
     }

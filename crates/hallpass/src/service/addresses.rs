@@ -1,7 +1,7 @@
 //! Where services are: as listed, or found, or the one and else the other.
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hallpass_upstream::{
     Discover, DiscoverError, DiscoverySettings, Instances, OutageMemory, StaticDiscovery,
@@ -9,77 +9,144 @@ use hallpass_upstream::{
 
 /// What of the section `discovery` counts.
 #[derive(Debug)]
-pub(crate) enum Addresses {
-    /// `static`.
-    Listed(Arc<StaticDiscovery>),
-    /// `outage-memory-seconds`: the service brings a discovery of its own.
-    Found(Arc<OutageMemory>),
-    /// All of it: what is not listed is looked for.
-    #[cfg_attr(
-        not(feature = "nacos"),
-        expect(dead_code, reason = "only Nacos stands beside the list")
-    )]
-    Both(Arc<ListedFirst>),
+pub(crate) struct Addresses {
+    /// `static`; `None` when the service brings a discovery of its own.
+    listed: Option<Arc<StaticDiscovery>>,
+    /// `outage-memory-seconds`, over everything that is asked.
+    all: Arc<OutageMemory>,
 }
 
 impl Addresses {
-    /// The list of `settings`, `found`, or both.
-    pub(super) fn new(settings: &DiscoverySettings, found: Option<Arc<dyn Discover>>) -> Self {
-        match found {
-            Some(found) => Self::Found(Arc::new(OutageMemory::new(found, settings.outage_memory))),
-            None => Self::Listed(Arc::new(StaticDiscovery::from_settings(settings))),
+    /// The discovery that the service brings, in place of everything that could be configured.
+    pub(super) fn own(settings: &DiscoverySettings, own: Arc<dyn Discover>) -> Self {
+        Self {
+            listed: None,
+            all: Arc::new(OutageMemory::new(own, settings.outage_memory)),
         }
     }
 
-    #[cfg(feature = "nacos")]
-    pub(super) fn listed_first(settings: &DiscoverySettings, found: Arc<dyn Discover>) -> Self {
-        Self::Both(Arc::new(ListedFirst {
-            listed: StaticDiscovery::from_settings(settings),
-            found: OutageMemory::new(found, settings.outage_memory),
-        }))
+    /// What is listed in `settings`, and else what the others find, in their order.
+    pub(super) fn listed_first(
+        settings: &DiscoverySettings,
+        others: Vec<Arc<dyn Discover>>,
+    ) -> Self {
+        let listed = Arc::new(StaticDiscovery::from_settings(settings));
+        let all: Arc<dyn Discover> = match others.is_empty() {
+            true => Arc::clone(&listed) as _,
+            false => Arc::new(InOrder {
+                listed: Arc::clone(&listed),
+                others,
+            }),
+        };
+        Self {
+            listed: Some(listed),
+            all: Arc::new(OutageMemory::new(all, settings.outage_memory)),
+        }
     }
 
     pub(super) fn discovery(&self) -> Arc<dyn Discover> {
-        match self {
-            Self::Listed(listed) => Arc::clone(listed) as _,
-            Self::Found(found) => Arc::clone(found) as _,
-            Self::Both(both) => Arc::clone(both) as _,
-        }
+        Arc::clone(&self.all) as _
     }
 
     pub(super) fn apply(&self, settings: &DiscoverySettings) {
-        match self {
-            Self::Listed(listed) => listed.apply(settings),
-            Self::Found(found) => found.set(settings.outage_memory),
-            Self::Both(both) => {
-                both.listed.apply(settings);
-                both.found.set(settings.outage_memory);
-            }
+        if let Some(listed) = &self.listed {
+            listed.apply(settings);
         }
+        self.all.set(settings.outage_memory);
     }
 }
 
-/// What is listed is not looked for.
+/// The first that knows an instance. One that does not answer ends the search: whom the next ones know under that name may be
+/// somebody else, and the last known instances go on.
 #[derive(Debug)]
-pub(crate) struct ListedFirst {
-    listed: StaticDiscovery,
-    found: OutageMemory,
+struct InOrder {
+    listed: Arc<StaticDiscovery>,
+    others: Vec<Arc<dyn Discover>>,
 }
 
-impl Discover for ListedFirst {
+impl Discover for InOrder {
     fn instances<'a>(
         &'a self,
         service: &'a str,
-    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
         Box::pin(async move {
-            match self.listed.instances(service).await {
-                Ok(instances) => Ok(instances),
-                Err(_) => self.found.instances(service).await,
+            let mut outcome = self.listed.instances(service).await;
+            for other in &self.others {
+                match outcome {
+                    Ok(instances) if !instances.is_empty() => return Ok(instances),
+                    Err(error @ DiscoverError::Unavailable { .. }) => return Err(error),
+                    Ok(_) | Err(_) => outcome = other.instances(service).await,
+                }
             }
+            outcome
         })
     }
+}
 
-    fn outage_memory(&self) -> Duration {
-        self.found.outage_memory()
+#[cfg(test)]
+mod tests {
+    use hallpass_upstream::Instance;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Down;
+
+    impl Discover for Down {
+        fn instances<'a>(
+            &'a self,
+            service: &'a str,
+        ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
+            let error = DiscoverError::unavailable(service, "down");
+            Box::pin(std::future::ready(Err(error)))
+        }
+    }
+
+    fn knows(services: &[(&str, u16)]) -> Arc<dyn Discover> {
+        let known = services
+            .iter()
+            .fold(StaticDiscovery::new(), |known, (service, port)| {
+                known.with(service, [instance(*port)])
+            });
+        Arc::new(known)
+    }
+
+    fn instance(port: u16) -> Instance {
+        format!("127.0.0.1:{port}").parse().unwrap()
+    }
+
+    async fn port(others: Vec<Arc<dyn Discover>>, service: &str) -> Result<u16, DiscoverError> {
+        let instances = Instances::from_iter([instance(1)]);
+        let settings = DiscoverySettings {
+            instances: [("listed".to_owned(), instances)].into(),
+            ..DiscoverySettings::default()
+        };
+        let addresses = Addresses::listed_first(&settings, others);
+        let found = addresses.discovery().instances(service).await?;
+        Ok(found.iter().next().unwrap().port())
+    }
+
+    #[tokio::test]
+    async fn the_first_that_knows_an_instance_is_believed() {
+        let others = || {
+            vec![
+                knows(&[("listed", 2), ("a", 2)]),
+                knows(&[("a", 3), ("b", 3)]),
+            ]
+        };
+        assert_eq!(port(others(), "listed").await, Ok(1));
+        assert_eq!(port(others(), "a").await, Ok(2));
+        assert_eq!(port(others(), "b").await, Ok(3));
+        let nobody = Err(DiscoverError::no_instance("c"));
+        assert_eq!(port(others(), "c").await, nobody);
+        assert_eq!(port(Vec::new(), "c").await, nobody);
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_is_not_passed_over() {
+        let others = || vec![Arc::new(Down) as Arc<dyn Discover>, knows(&[("a", 3)])];
+        assert_eq!(port(others(), "listed").await, Ok(1));
+        let down = Err(DiscoverError::unavailable("a", "down"));
+        assert_eq!(port(others(), "a").await, down);
     }
 }

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use hallpass_client::AuthTokenService;
 use hallpass_client::AuthTokenServiceBuilder;
 use hallpass_clock::{Clock, SystemClock};
+#[cfg(feature = "dns")]
+use hallpass_dns::DnsDiscovery;
 #[cfg(feature = "feign")]
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
@@ -62,7 +64,7 @@ impl HallpassBuilder<'_> {
         self
     }
 
-    /// Finds instances in place of `discovery.static`. While it does not answer, those it gave last go on for
+    /// Finds instances in place of `discovery.static` and `discovery.dns`. While it does not answer, those it gave last go on for
     /// `discovery.outage-memory-seconds`.
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
         self.discovery = Some(discovery);
@@ -79,7 +81,8 @@ impl HallpassBuilder<'_> {
     }
 
     /// Another transport: with a private certificate authority, or with a client certificate. The sections `tls` and
-    /// `transport` then count for nothing; `service.tls` still does.
+    /// `transport` then count for nothing; `service.tls` still does. With `discovery.dns` it looks up the names of instances by
+    /// itself.
     pub fn transport(mut self, transport: HttpTransport) -> Self {
         self.transport = Some(transport);
         self
@@ -100,18 +103,35 @@ impl HallpassBuilder<'_> {
         let settings = self.settings;
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let plain_http = settings.tls.dangerous_plain_http && self.transport.is_none();
-        let (tls, transport) = ServiceTls::load(settings, self.transport, &clock)?;
-        #[cfg(feature = "nacos")]
-        let found = self.nacos.as_ref().and_then(|nacos| nacos.discovery());
-        #[cfg(feature = "nacos")]
-        let addresses = match (self.discovery, found) {
-            (None, Some(found)) => {
-                Addresses::listed_first(&settings.discovery, Arc::new(found.clone()))
-            }
-            (given, _) => Addresses::new(&settings.discovery, given),
+        #[cfg(feature = "dns")]
+        let dns = dns(settings, self.discovery.is_none())?;
+        let builder = HttpTransport::builder();
+        #[cfg(feature = "dns")]
+        let builder = match dns.clone() {
+            Some(dns) => builder.look_up(move |host| {
+                let dns = dns.clone();
+                async move { dns.look_up(host).await }
+            }),
+            None => builder,
         };
-        #[cfg(not(feature = "nacos"))]
-        let addresses = Addresses::new(&settings.discovery, self.discovery);
+        let (tls, transport) = ServiceTls::load(settings, self.transport, builder, &clock)?;
+        let found: [Option<Arc<dyn Discover>>; 2] = [
+            #[cfg(feature = "nacos")]
+            nacos(self.nacos.as_ref()),
+            #[cfg(not(feature = "nacos"))]
+            None,
+            #[cfg(feature = "dns")]
+            dns.clone().map(|dns| Arc::new(dns) as _),
+            #[cfg(not(feature = "dns"))]
+            None,
+        ];
+        let addresses = match self.discovery {
+            Some(own) => Addresses::own(&settings.discovery, own),
+            None => {
+                let found = found.into_iter().flatten().collect();
+                Addresses::listed_first(&settings.discovery, found)
+            }
+        };
         let network = Network::new(transport, addresses.discovery(), clock);
         let tokens = AuthTokenServiceBuilder::from_settings(&settings.internal_token, &network)?;
         #[cfg(feature = "redis")]
@@ -134,6 +154,8 @@ impl HallpassBuilder<'_> {
             plain_http: PlainHttpMetric::new(plain_http),
             tls,
             connections: ConnectionMetrics::default(),
+            #[cfg(feature = "dns")]
+            dns: dns.map(|dns| dns.metrics().clone()),
             #[cfg(feature = "nacos")]
             nacos: self.nacos.map(|nacos| nacos.metrics().clone()),
         };
@@ -141,6 +163,22 @@ impl HallpassBuilder<'_> {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Names are looked up as `discovery.dns` says, unless the service finds its instances by itself.
+#[cfg(feature = "dns")]
+fn dns(settings: &Settings, is_wanted: bool) -> Result<Option<DnsDiscovery>, Error> {
+    let settings = &settings.discovery_dns;
+    match settings.enabled && is_wanted {
+        true => Ok(Some(DnsDiscovery::from_settings(settings)?)),
+        false => Ok(None),
+    }
+}
+
+#[cfg(feature = "nacos")]
+fn nacos(nacos: Option<&crate::nacos::Nacos>) -> Option<Arc<dyn Discover>> {
+    let discovery = nacos?.discovery()?;
+    Some(Arc::new(discovery.clone()))
 }
 
 /// With the shared tier behind the memory, if there is a section for it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hallpass_clock::Clock;
 use hallpass_tls::{ClientTls, ServerTls, TlsError, TlsMetrics};
-use hallpass_upstream::HttpTransport;
+use hallpass_upstream::{HttpTransport, HttpTransportBuilder};
 
 use crate::{Error, Settings};
 
@@ -19,10 +19,11 @@ pub(crate) struct ServiceTls {
 }
 
 impl ServiceTls {
-    /// Reads the files, and makes the transport unless there is one already.
+    /// Reads the files, and makes the transport by `builder` unless there is one already.
     pub(crate) fn load(
         settings: &Settings,
         transport: Option<HttpTransport>,
+        builder: HttpTransportBuilder,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Self, HttpTransport), Error> {
         let metrics = TlsMetrics::default();
@@ -31,7 +32,7 @@ impl ServiceTls {
             None => {
                 let tls = ClientTls::load(&settings.tls.client, Arc::clone(clock), &metrics);
                 let tls = tls.map_err(of_outgoing)?;
-                (connect_by(settings, tls.clone())?, Some(tls))
+                (connect_by(settings, builder, tls.clone())?, Some(tls))
             }
         };
         let listener = match &settings.service.tls {
@@ -80,14 +81,18 @@ impl ServiceTls {
     }
 }
 
-fn connect_by(settings: &Settings, tls: ClientTls) -> Result<HttpTransport, Error> {
+fn connect_by(
+    settings: &Settings,
+    builder: HttpTransportBuilder,
+    tls: ClientTls,
+) -> Result<HttpTransport, Error> {
     let plain_http = settings.tls.dangerous_plain_http;
     if plain_http {
         tracing::warn!(
             "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
         );
     }
-    let transport = HttpTransport::builder()
+    let transport = builder
         .followed_tls(tls)
         .dangerous_plain_http(plain_http)
         .idle_timeout(settings.transport.pool_idle);

@@ -1,21 +1,10 @@
 //! `nacos` and `discovery.nacos`, beside the rest and before it.
 
-use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_config::{Configuration, Key, Section};
 use hallpass_nacos::{DiscoverySettings as NacosDiscoverySettings, NacosSettings};
-use hallpass_upstream::{DiscoverySettings, TlsSettings};
+use hallpass_upstream::TlsSettings;
 
-const DISCOVERY_KEYS: &[Key] = {
-    let [listed, memory] = DiscoverySettings::KEYS;
-    &[listed, memory, NacosDiscoverySettings::KEY]
-};
-
-/// The section `discovery` with the key `nacos` in it.
-pub(super) const DISCOVERY: Key = Key::new(
-    "discovery",
-    Kind::Section(DISCOVERY_KEYS),
-    "Where the services live. What stands in `static` is not asked of Nacos.",
-)
-.shared();
+use super::discovery;
 
 /// What has to be known before documents can come from Nacos.
 #[derive(Debug)]
@@ -27,7 +16,12 @@ pub(crate) struct NacosStart {
 
 impl Configuration for NacosStart {
     fn keys() -> Vec<Key> {
-        [NacosSettings::keys(), vec![DISCOVERY], TlsSettings::keys()].concat()
+        [
+            NacosSettings::keys(),
+            vec![discovery::KEY],
+            TlsSettings::keys(),
+        ]
+        .concat()
     }
 
     fn read(root: &Section<'_>) -> Option<Self> {
