@@ -8,7 +8,12 @@ mod config_nacos;
 mod config_reference;
 mod issuer;
 mod jws_verify;
+mod key_export_public;
 mod key_import;
+mod key_list;
+mod key_rotate;
+mod key_schedule;
+mod key_taint;
 mod token_get;
 mod token_inspect;
 mod token_verify;
@@ -42,7 +47,25 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
+    List(key_list::KeyList),
+    Schedule(key_schedule::KeySchedule),
+    Rotate(key_rotate::KeyRotate),
+    Taint(key_taint::KeyTaint),
     Import(key_import::KeyImport),
+    ExportPublic(key_export_public::KeyExportPublic),
+}
+
+impl KeyCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::List(command) => command.run(),
+            Self::Schedule(command) => command.run(),
+            Self::Rotate(command) => command.run(),
+            Self::Taint(command) => command.run(),
+            Self::Import(command) => command.run(),
+            Self::ExportPublic(command) => command.run(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -84,7 +107,7 @@ impl Command {
     ) -> Result<Exit, Failure> {
         match self {
             Self::Issuer(command) => command.run(log),
-            Self::Key(KeyCommand::Import(command)) => command.run(),
+            Self::Key(command) => command.run(),
             Self::Client(ClientCommand::Hash(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),

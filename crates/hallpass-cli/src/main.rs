@@ -4,8 +4,10 @@
 
 mod command;
 mod input;
+mod issuer_store;
 mod key_set;
 mod logging;
+mod moment;
 mod output;
 mod runtime;
 mod settings;

@@ -102,6 +102,9 @@ impl Failure {
             | Error::SealingKeyMissing { .. }
             | Error::SealingKeyFile { .. }
             | Error::WrongSealingKey { .. }
+            | Error::StoreMissing { .. }
+            | Error::UnknownKey { .. }
+            | Error::TooManyKeys { .. }
             | Error::Import { .. }
             | Error::KeyIdTaken { .. } => Self::usage(error),
             Error::FirstClientNotShown { .. } => Self {

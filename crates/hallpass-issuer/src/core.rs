@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
@@ -10,6 +10,7 @@ use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
 use hallpass_token::{Issuer, UnixTime};
 use http::HeaderValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{self, Audit, AuditWriter};
 use crate::clients::configured;
@@ -18,15 +19,13 @@ use crate::clients::secret::process_key;
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
-use crate::keys::record::{KeyRecord, KeyState};
-use crate::keys::ring::{KeyMetrics, KeyRing};
-use crate::keys::rotation;
+use crate::key_upkeep::{self, Kept};
+use crate::keys::adoption::Verifiers;
+use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
-use crate::store::keys::{MAX_WRITES, StoredKeys};
 use crate::token::client_auth::{Attempt, Authenticator};
-use crate::token_shapes::TokenShapes;
 
 /// One issuer, without its sockets.
 #[derive(Debug)]
@@ -36,8 +35,17 @@ pub(crate) struct Core {
     /// Random, never leaves the process: what is remembered of secrets is an HMAC under it.
     process_key: hmac::Key,
     start_settings: StartSettings,
+    /// What was applied last.
+    settings: ArcSwap<IssuerSettings>,
+    /// One change at a time: an older snapshot must not come over a newer one.
+    changing: Semaphore,
     registry: ArcSwap<Registry>,
     keys: ArcSwap<KeyRing>,
+    /// When the state of a key changes next by itself, in seconds since 1970.
+    next_moment: AtomicU64,
+    /// Whether a key waits until verifiers have it.
+    awaits_adoption: AtomicBool,
+    verifiers: Verifiers,
     metadata: ArcSwap<Metadata>,
     authenticator: Authenticator,
     audit: Audit,
@@ -54,13 +62,17 @@ impl Core {
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, AuditWriter), Error> {
-        let store = Store::open(&settings.store, settings.sealing_key()).await?;
+        let store = Store::open(&settings.store, settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
         let registry =
             load_registry(settings, &store, None, &process_key, &metrics.clients).await?;
-        let keys = load_keys(settings, &store, clock.as_ref(), &metrics.keys).await?;
-        let metadata = Metadata::render(&urls, &registry, &keys)?;
+        let verifiers = Verifiers::of(store.verifiers().await?);
+        let life = registry.longest_token_life();
+        let kept =
+            key_upkeep::keep_keys(settings, &store, clock.as_ref(), life, &verifiers).await?;
+        metrics.keys.set(&kept.records);
+        let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
         metrics.add(|registry| {
@@ -71,8 +83,13 @@ impl Core {
         let core = Self {
             urls,
             start_settings: StartSettings::new(settings, &process_key),
+            settings: ArcSwap::from_pointee(settings.clone()),
+            changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
-            keys: ArcSwap::from_pointee(keys),
+            next_moment: AtomicU64::new(moment(&kept)),
+            awaits_adoption: AtomicBool::new(awaits_adoption(&kept)),
+            keys: ArcSwap::from_pointee(kept.ring),
+            verifiers,
             metadata: ArcSwap::from_pointee(metadata),
             authenticator,
             process_key,
@@ -91,27 +108,9 @@ impl Core {
     /// Who was right from where, and what is remembered of secrets, outlives the change. Changed settings that need a
     /// restart are named in the log and have no effect.
     pub(crate) async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        self.store.check_not_replaced()?;
-        let known = self.registry();
-        let registry = load_registry(
-            settings,
-            &self.store,
-            Some(&known),
-            &self.process_key,
-            &self.metrics.clients,
-        )
-        .await?;
-        let keys = load_keys(
-            settings,
-            &self.store,
-            self.clock.as_ref(),
-            &self.metrics.keys,
-        )
-        .await?;
-        let metadata = Metadata::render(&self.urls, &registry, &keys)?;
-        self.keys.store(Arc::new(keys));
-        self.registry.store(Arc::new(registry));
-        self.metadata.store(Arc::new(metadata));
+        let _turn = self.turn().await;
+        self.take(settings).await?;
+        self.settings.store(Arc::new(settings.clone()));
         let now = StartSettings::new(settings, &self.process_key);
         for key in self.start_settings.changed_in(&now) {
             tracing::warn!(
@@ -120,6 +119,67 @@ impl Core {
             );
         }
         Ok(())
+    }
+
+    /// [`apply`](Self::apply) with the settings that hold: the store has changed, or the time of a key has come.
+    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+        let _turn = self.turn().await;
+        let settings = self.settings.load_full();
+        self.take(&settings).await
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.changing.acquire().await.ok()
+    }
+
+    async fn take(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        self.store.check_not_replaced()?;
+        let known = self.registry();
+        let (key, metrics) = (&self.process_key, &self.metrics.clients);
+        let registry = load_registry(settings, &self.store, Some(&known), key, metrics).await?;
+        let (store, clock) = (&self.store, self.clock.as_ref());
+        let life = registry.longest_token_life();
+        let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
+        let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
+        self.metrics.keys.set(&kept.records);
+        self.next_moment.store(moment(&kept), Ordering::Relaxed);
+        self.awaits_adoption
+            .store(awaits_adoption(&kept), Ordering::Relaxed);
+        self.keys.store(Arc::new(kept.ring));
+        self.registry.store(Arc::new(registry));
+        self.metadata.store(Arc::new(metadata));
+        Ok(())
+    }
+
+    /// Whether the state of a key changes by itself now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime::from(self.clock.now())
+    }
+
+    /// Keeps what verifiers have fetched over a restart, and lets a key that awaited them go on.
+    pub(crate) async fn write_down_verifiers(&self) -> Result<(), Error> {
+        let settings = self.settings.load_full();
+        let live_since = key_upkeep::live_since(&settings, self.now());
+        let unsaved = self.verifiers.take_unsaved(live_since);
+        if !unsaved.is_empty() {
+            self.store
+                .put_verifiers(&unsaved, live_since.as_secs())
+                .await?;
+        }
+        if self.awaits_adoption.load(Ordering::Relaxed) {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
+    /// The verifier `name` gets the key set that holds now.
+    pub(crate) fn saw_verifier(&self, name: &str, keys: &Stage) {
+        self.verifiers.saw(name, keys.kids(), self.now());
     }
 
     /// An attempt that comes from `source` now.
@@ -201,6 +261,14 @@ async fn load_registry(
     Ok(registry)
 }
 
+fn moment(kept: &Kept) -> u64 {
+    kept.next_moment.map_or(u64::MAX, UnixTime::as_secs)
+}
+
+fn awaits_adoption(kept: &Kept) -> bool {
+    kept.records.iter().any(|key| key.awaits_adoption)
+}
+
 /// How long the key set and the metadata may be kept.
 fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
     HeaderValue::try_from(format!(
@@ -210,70 +278,4 @@ fn jwks_cache_control(settings: &IssuerSettings) -> Result<HeaderValue, Error> {
     .map_err(|_| Error::Internal {
         operation: "writing Cache-Control",
     })
-}
-
-/// The keys of the store, with new ones in it for the algorithms that have none.
-///
-/// Another process may change the keys between reading and writing: then its keys are read first.
-async fn load_keys(
-    settings: &IssuerSettings,
-    store: &Store,
-    clock: &dyn Clock,
-    metrics: &KeyMetrics,
-) -> Result<KeyRing, Error> {
-    for _ in 0..MAX_WRITES {
-        let stored = store.keys().await?;
-        if let Some(ring) = complete_keys(settings, store, stored, clock, metrics).await? {
-            return Ok(ring);
-        }
-    }
-    Err(store.busy())
-}
-
-/// `None` when the store does not have the keys of `stored` any more. Nothing is written that could not be published.
-///
-/// At the first start keys sign at once, since no verifier knows any; later a new key is announced first.
-async fn complete_keys(
-    settings: &IssuerSettings,
-    store: &Store,
-    mut stored: StoredKeys,
-    clock: &dyn Clock,
-    metrics: &KeyMetrics,
-) -> Result<Option<KeyRing>, Error> {
-    let now = UnixTime::from(clock.now());
-    let shapes = TokenShapes::new(&settings.audiences);
-    let records = &mut stored.records;
-    let is_first = !records.iter().any(|key| key.state == KeyState::Signing);
-    let state = if is_first {
-        KeyState::Signing
-    } else {
-        KeyState::Announced
-    };
-    let mut created = Vec::new();
-    for algorithm in std::iter::once(settings.algorithm).chain(shapes.algorithms()) {
-        let has_key =
-            |key: &KeyRecord| key.algorithm == algorithm && key.state != KeyState::Published;
-        if !records.iter().any(has_key) {
-            let key = KeyRecord::generate(algorithm, state, now).await?;
-            created.push((key.kid.clone(), algorithm));
-            records.push(key);
-        }
-    }
-    let mut changed = rotation::advance(records, now, settings.key_announce());
-    changed.extend(created.iter().map(|(kid, _)| kid.clone()));
-    let (algorithm, announce) = (settings.algorithm, settings.key_announce());
-    let ring = KeyRing::new(records, algorithm, announce, shapes)
-        .map_err(|problem| store.damaged(problem))?;
-    if !changed.is_empty() {
-        let keys = stored.records.iter();
-        let keys: Vec<_> = keys.filter(|key| changed.contains(&key.kid)).collect();
-        if !store.add_keys(&stored, keys).await? {
-            return Ok(None);
-        }
-    }
-    for (kid, algorithm) in created {
-        tracing::info!(%kid, algorithm = algorithm.as_str(), state = state.as_str(), "created a signing key");
-    }
-    metrics.set(&stored.records);
-    Ok(Some(ring))
 }

@@ -127,6 +127,33 @@ pub enum Error {
         problem: String,
     },
 
+    /// There is no store, and what was asked for does not make one.
+    #[error(
+        "store {store} does not exist: name the one of the issuer (`issuer.store`), or start the issuer first"
+    )]
+    StoreMissing {
+        /// What the store is called: an embedded one by its file.
+        store: String,
+    },
+
+    // --- the keys
+    /// There is no key of this name.
+    #[error("there is no key {kid:?}; the store has {}", known.join(", "))]
+    UnknownKey {
+        /// The name that was given.
+        kid: String,
+        /// The names of the keys that there are.
+        known: Vec<String>,
+    },
+    /// Verifiers would not read a key set with one more key.
+    #[error(
+        "no key was made: {problem}; keys that sign no more are deleted after `issuer.key-retention-seconds`"
+    )]
+    TooManyKeys {
+        /// What is in the way.
+        problem: String,
+    },
+
     // --- an import
     /// The text is neither a JWK, a JWK set nor a PEM private key, or holds no private key.
     #[error("nothing was imported: {problem}")]

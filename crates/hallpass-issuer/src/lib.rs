@@ -9,6 +9,7 @@
 //!   (one SQLite file) is read at start and written when keys or clients change; tokens go on without it.
 //! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
 //! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
+//! * **Keys follow one another by themselves**: announced, signing, retired, deleted, and no token fails on the way.
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
@@ -43,6 +44,8 @@ mod clients;
 mod core;
 mod error;
 mod http;
+mod key_administration;
+mod key_upkeep;
 mod keys;
 mod metrics;
 mod provisioning;
@@ -51,6 +54,7 @@ mod server;
 mod settings;
 mod start_settings;
 mod store;
+mod store_watch;
 mod tls_files;
 mod token;
 mod token_shapes;
@@ -60,7 +64,12 @@ pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::registration::{GrantType, GrantTypes};
 pub use crate::clients::secret_digest::SecretDigest;
 pub use crate::error::Error;
+pub use crate::key_administration::{
+    KeyInfo, KeyReport, KeyStep, TakeOver, key_report, public_keys, rotate_key, taint_key,
+};
+pub use crate::keys::adoption::Verifier;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
+pub use crate::keys::record::KeyState;
 pub use crate::provisioning::{first_client, import_keys};
 pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;

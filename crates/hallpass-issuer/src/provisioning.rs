@@ -27,7 +27,7 @@ pub async fn first_client(
     if !settings.clients.is_empty() {
         return Ok(None);
     }
-    let store = Store::open(&settings.store, settings.sealing_key()).await?;
+    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
     if !store.clients().await?.is_empty() {
         store.close().await;
         return Ok(None);
@@ -82,12 +82,12 @@ pub async fn import_keys(
     text: &str,
 ) -> Result<Imported, Error> {
     let mut found = import::parse(text, UnixTime::from(clock.now()))?;
-    let store = Store::open(&settings.store, settings.sealing_key()).await?;
+    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
     for _ in 0..keys::MAX_WRITES {
         let stored = store.keys().await?;
         found.reconcile(&stored.records)?;
         found.check_room(&stored.records)?;
-        if store.add_keys(&stored, found.keys()).await? {
+        if store.write_keys(&stored, found.keys(), &[]).await? {
             store.close().await;
             return found.report(settings.algorithm);
         }

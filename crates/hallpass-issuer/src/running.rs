@@ -34,6 +34,8 @@ pub struct RunningIssuer {
     /// Ends the audit writer, after the last request.
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) audit: JoinHandle<()>,
+    /// Follows the store and the time.
+    pub(crate) store_watch: JoinHandle<()>,
 }
 
 impl RunningIssuer {
@@ -151,6 +153,7 @@ impl RunningIssuer {
                 () = self.serving.ended() => {}
                 () = management => {}
                 _ = &mut self.audit => {}
+                _ = &mut self.store_watch => {}
             }
         }
     }
@@ -166,6 +169,8 @@ impl RunningIssuer {
             Some("accept loop for health and metrics")
         } else if self.audit.is_finished() {
             Some("audit writer")
+        } else if self.store_watch.is_finished() {
+            Some("watch over the store")
         } else {
             None
         }
@@ -208,6 +213,8 @@ impl RunningIssuer {
             audit.abort();
             tracing::warn!("the last audit events were not written: the log does not take them");
         }
+        // It may be in the middle of a statement.
+        self.store_watch.abort();
         if timeout(LAST_WORDS_LIMIT, self.core.store().close())
             .await
             .is_err()

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::http::public_urls::PublicUrls;
 use crate::http::router::{Connection, management, public, router};
 use crate::running::RunningIssuer;
+use crate::store_watch;
 use crate::tls_files::load_tls;
 
 /// Connections of the listener for health and metrics.
@@ -161,6 +162,10 @@ impl IssuerServer {
     pub fn router(self) -> Router {
         let Self { core, audit, .. } = self;
         tokio::spawn(audit.run(std::future::pending()));
+        tokio::spawn(store_watch::follow(
+            Arc::downgrade(&core),
+            std::future::pending(),
+        ));
         router(core)
     }
 
@@ -208,7 +213,9 @@ impl IssuerServer {
             })
         })?;
         let (stop, stopped) = watch::channel(false);
+        let watch = store_watch::follow(Arc::downgrade(&core), when_true(stopped.clone()));
         Ok(RunningIssuer {
+            store_watch: tokio::spawn(watch),
             core,
             tls,
             serving,

@@ -13,6 +13,7 @@ use hallpass_token::{Algorithm, Issuer};
 use crate::settings::audience::AudienceSettings;
 use crate::settings::client::{CLIENT_KEYS, ClientSettings};
 use crate::settings::names::{check_base_url, check_issuer_name};
+use crate::store::SealingKeys;
 
 pub(crate) mod audience;
 pub(crate) mod client;
@@ -88,6 +89,16 @@ const KEYS: &[Key] = &[
         "The file that contains `key-encryption-key`.",
     ),
     Key::new(
+        "previous-key-encryption-key",
+        Kind::Secret,
+        "What sealed the store before `key-encryption-key`: the next start seals it anew, and then this can go.",
+    ),
+    Key::new(
+        "previous-key-encryption-key-file",
+        Kind::File,
+        "The file that contains `previous-key-encryption-key`: the one beside the store, when there was no other.",
+    ),
+    Key::new(
         "algorithm",
         Kind::Choice(&["ES256", "EdDSA", "Ed25519", "RS256"]),
         "What new signing keys are made for.",
@@ -112,6 +123,20 @@ const KEYS: &[Key] = &[
         key before it signs on. At least as long as verifiers keep the key set. At the first start nothing waits.",
     )
     .otherwise("`jwks-max-age-seconds`, 60 at least"),
+    Key::new(
+        "key-rotation-seconds",
+        Kind::seconds(0, 315_360_000),
+        "How long a key signs. Its successor is announced ahead, so that verifiers know it by then. `0`: until \
+        `hallpass key rotate`.",
+    )
+    .or("90d"),
+    Key::new(
+        "key-retention-seconds",
+        Kind::seconds(0, 315_360_000),
+        "How long a key that signs no more is published, before it is deleted. It is never shorter than the longest life \
+        of a token, and five minutes.",
+    )
+    .or("25h"),
     Key::new(
         "audiences",
         Kind::Sections(audience::KEYS),
@@ -158,6 +183,9 @@ pub struct IssuerSettings {
     pub store: PathBuf,
     /// `key-encryption-key` or `key-encryption-key-file`: seals private keys in the store.
     pub key_encryption_key: Option<Secret>,
+    /// `previous-key-encryption-key` or its file: what sealed the store before, taken when `key_encryption_key` does not
+    /// open it.
+    pub previous_key_encryption_key: Option<Secret>,
     /// `algorithm`: what new signing keys are made for.
     pub algorithm: Algorithm,
     /// `token-life-seconds`: life of a token unless its client says otherwise.
@@ -166,6 +194,10 @@ pub struct IssuerSettings {
     pub jwks_max_age: Duration,
     /// `key-announce-seconds`: how long a key is published before it signs; by default `jwks_max_age`, a minute at least.
     pub key_announce: Option<Duration>,
+    /// `key-rotation-seconds`: how long a key signs; `None`: until it is rotated by hand.
+    pub key_rotation: Option<Duration>,
+    /// `key-retention-seconds`: how long a key is published after it has signed last, at least.
+    pub key_retention: Duration,
     /// `audiences`: services whose tokens look different. Of two entries for one service the first counts.
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
@@ -184,10 +216,13 @@ impl Default for IssuerSettings {
             tls: None,
             store: PathBuf::from("hallpass.db"),
             key_encryption_key: None,
+            previous_key_encryption_key: None,
             algorithm: Algorithm::Es256,
             token_life: Duration::from_secs(600),
             jwks_max_age: Duration::from_secs(300),
             key_announce: None,
+            key_rotation: Some(Duration::from_secs(90 * 24 * 60 * 60)),
+            key_retention: Duration::from_secs(25 * 60 * 60),
             audiences: Vec::new(),
             clients: Vec::new(),
         }
@@ -210,9 +245,15 @@ impl Configuration for IssuerSettings {
 }
 
 impl IssuerSettings {
-    /// What seals private keys in the store.
-    pub(crate) fn sealing_key(&self) -> Option<&str> {
-        self.key_encryption_key.as_ref().map(Secret::expose)
+    /// What seals the store, and what did before.
+    pub(crate) fn sealing_keys(&self) -> SealingKeys<'_> {
+        SealingKeys {
+            current: self.key_encryption_key.as_ref().map(Secret::expose),
+            previous: self
+                .previous_key_encryption_key
+                .as_ref()
+                .map(Secret::expose),
+        }
     }
 
     /// How long a key is published before it signs.
@@ -232,10 +273,13 @@ impl IssuerSettings {
         report_plain_urls(section, tls.is_some(), name.as_ref(), base_url.as_ref());
         let store = section.file("store");
         let key_encryption_key = section.secret("key-encryption-key");
+        let previous_key_encryption_key = section.secret("previous-key-encryption-key");
         let algorithm = section.choice("algorithm", |name| name.parse().ok());
         let token_life = section.seconds("token-life-seconds");
         let jwks_max_age = section.seconds("jwks-max-age-seconds");
         let key_announce = section.seconds("key-announce-seconds");
+        let key_rotation = section.seconds("key-rotation-seconds");
+        let key_retention = section.seconds("key-retention-seconds");
         let audiences = section.sections("audiences");
         report_doubles(&audiences, "name");
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
@@ -252,10 +296,13 @@ impl IssuerSettings {
             tls: tls?,
             store: store?,
             key_encryption_key,
+            previous_key_encryption_key,
             algorithm: algorithm?,
             token_life: token_life?,
             jwks_max_age: jwks_max_age?,
             key_announce,
+            key_rotation: key_rotation.filter(|life| !life.is_zero()),
+            key_retention: key_retention?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
         })

@@ -40,7 +40,8 @@ impl StartSettings {
             store: settings.store.clone(),
             jwks_max_age: settings.jwks_max_age,
             sealing_key: settings
-                .sealing_key()
+                .sealing_keys()
+                .current
                 .map(|key| hmac::sign(process_key, key.as_bytes())),
         }
     }

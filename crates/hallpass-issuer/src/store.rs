@@ -10,9 +10,11 @@ mod key_rows;
 pub(crate) mod keys;
 mod old_rows;
 mod private_file;
+mod reseal;
 mod row_list;
 mod seal;
 mod start_lock;
+mod verifiers;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +38,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a task waits for the one connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How errors call the key of a store that is to be sealed anew.
+const PREVIOUS_KEY: &str = "key-encryption-key, and previous-key-encryption-key,";
+
+/// What seals a store, and what may have sealed it before.
+#[derive(Clone, Copy)]
+pub(crate) struct SealingKeys<'a> {
+    /// `None`: the file beside the store.
+    pub(crate) current: Option<&'a str>,
+    pub(crate) previous: Option<&'a str>,
+}
+
 /// An open store with the right sealing key.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -52,18 +65,20 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the store at `path`, creating it (file mode 0600) when there is none.
     ///
-    /// Without `key_encryption_key` the sealing key is a file beside the store, `<path>.key`, created with it.
+    /// Without a current key the sealing key is a file beside the store, `<path>.key`, created with it. The previous one is
+    /// tried when the current one is wrong, and when it is right, everything is sealed anew.
     /// The sealing key is proven before anything is written; then every row is held against the sealed list of rows
     /// whenever it is read.
     ///
     /// # Errors
     /// [`Error::WrongSealingKey`] or [`Error::SealingKeyMissing`], with the store untouched; [`Error::File`],
     /// [`Error::Store`], [`Error::StoreBusy`] and [`Error::Migration`] from the system.
-    pub(crate) async fn open(path: &Path, key_encryption_key: Option<&str>) -> Result<Self, Error> {
+    pub(crate) async fn open(path: &Path, keys: impl Into<SealingKeys<'_>>) -> Result<Self, Error> {
+        let keys = keys.into();
         private_file::check(path)?;
         let _alone = start_lock::take(path).await?;
         let exists = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
-        let (key_material, key) = match key_encryption_key {
+        let (key_material, key) = match keys.current {
             Some(configured) => (
                 configured.to_owned().into(),
                 "key-encryption-key".to_owned(),
@@ -80,9 +95,16 @@ impl Store {
         }
         let name = path.display().to_string();
         let pool = connect(path, &name).await?;
+        let mut is_outgoing = false;
         let proven = match Seal::read(&name, &pool).await? {
             Some(found) => {
-                let proven = found.prove(&name, &key_material, key)?;
+                let proven = match (found.prove(&name, &key_material, key), keys.previous) {
+                    (Err(Error::WrongSealingKey { .. }), Some(previous)) => {
+                        is_outgoing = true;
+                        found.prove(&name, previous, PREVIOUS_KEY.to_owned())?
+                    }
+                    (proven, _) => proven?,
+                };
                 migrate(&name, &pool).await?;
                 proven
             }
@@ -91,9 +113,12 @@ impl Store {
                 seal::create(&name, &pool, &key_material).await?
             }
         };
-        let sealer = proven.sealer;
+        let mut sealer = proven.sealer;
         if !proven.is_listed {
             old_rows::list(&name, &pool, &sealer).await?;
+        }
+        if is_outgoing {
+            sealer = reseal::seal_anew(&name, &pool, &sealer, &key_material).await?;
         }
         Ok(Self {
             name,
@@ -108,6 +133,15 @@ impl Store {
     /// How many statements the store was asked since it was opened.
     pub(crate) fn queries(&self) -> u64 {
         self.queries.get()
+    }
+
+    /// Changes whenever another connection, of whatever process, has written. It is asked often and beside the tokens, so it
+    /// is not counted.
+    pub(crate) async fn version(&self) -> Result<i64, Error> {
+        sqlx::query_scalar("pragma data_version")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|source| self.failed(source))
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
@@ -181,6 +215,15 @@ impl Store {
     }
 }
 
+impl<'a> From<Option<&'a str>> for SealingKeys<'a> {
+    fn from(current: Option<&'a str>) -> Self {
+        Self {
+            current,
+            previous: None,
+        }
+    }
+}
+
 async fn connect(path: &Path, name: &str) -> Result<SqlitePool, Error> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -221,6 +264,11 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             2,
             "announced keys",
             include_str!("../migrations/0002_announced_keys.sql"),
+        ),
+        migration(
+            3,
+            "key life",
+            include_str!("../migrations/0003_key_life.sql"),
         ),
     ];
     Migrator::with_migrations(all)

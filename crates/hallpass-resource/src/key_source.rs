@@ -131,6 +131,14 @@ impl KeySource {
         self.shared.current.store(other.shared.current.load_full());
     }
 
+    /// Tells an issuer of ours who asks, so that an operator sees which verifiers have a new key before it signs. The first
+    /// call counts; a text that cannot stand in a header is not sent, and a file is not told anything.
+    pub fn introduce_as(&self, name: &str) {
+        if let (Origin::Http(keys), Ok(name)) = (&self.shared.origin, name.parse()) {
+            keys.introduce_as(name);
+        }
+    }
+
     /// Counts from now on what this source does. The first call counts; later ones do nothing.
     pub(crate) fn attach(&self, metrics: IssuerKeyMetrics) {
         // A source that two servers share is counted by the first.

@@ -1,39 +1,31 @@
 //! `hallpass key import`: replace an issuer without breaking a verifier.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
-use hallpass::clock::{Clock, SystemClock};
 use hallpass_issuer::{Imported, ImportedKey, import_keys};
 
 use crate::input;
+use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
-use crate::settings::ConfigArguments;
 
 /// Bring existing keys into the issuer's store
 ///
 /// Takes a private key in PEM, a private JWK, or a JWK set. The first private key of each algorithm
-/// signs from the issuer's next start or SIGHUP on; what signed before stays published, so tokens
-/// that it signed stay valid.
+/// signs: at once in a store without keys, else after it was announced. What signed before stays
+/// published until the tokens that it signed have ended. A running issuer follows at once.
 #[derive(Args, Debug)]
 pub(crate) struct KeyImport {
     /// The file, or `-` for standard input.
     file: PathBuf,
     #[command(flatten)]
-    config: ConfigArguments,
-    /// The issuer's store; default: the one in the configuration.
-    #[arg(long, value_name = "FILE")]
-    store: Option<PathBuf>,
+    store: IssuerStore,
 }
 
 impl KeyImport {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let mut settings = self.config.issuer()?;
-        if let Some(store) = &self.store {
-            settings.store.clone_from(store);
-        }
+        let settings = self.store.settings()?;
         let input = input::read(&self.file, input::MAX_KEY_FILE_BYTES)?;
         let text = input
             .trimmed_text()
@@ -44,7 +36,7 @@ impl KeyImport {
                     self.file.display()
                 ))
             })?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = clock();
         let imported = runtime::block_on(import_keys(&settings, &clock, text))?;
         output::print_line(&report(&imported.map_err(|error| Failure::issuer(&error))?))?;
         Ok(Exit::Ok)
@@ -79,6 +71,6 @@ fn report(imported: &Imported) -> String {
                 .to_owned(),
         );
     }
-    lines.push("Restart the issuer, or send it SIGHUP, to use them.".to_owned());
+    lines.push("A running issuer follows at once.".to_owned());
     lines.join("\n")
 }

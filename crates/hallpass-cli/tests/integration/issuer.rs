@@ -54,7 +54,7 @@ impl Running {
             .map(str::trim)
     }
 
-    fn key_ids(&self) -> Vec<String> {
+    pub(crate) fn key_ids(&self) -> Vec<String> {
         let keys = get(&self.url("/oauth2/jwks"));
         let keys = keys["keys"].as_array().unwrap().iter();
         keys.map(|key| key["kid"].as_str().unwrap().to_owned())

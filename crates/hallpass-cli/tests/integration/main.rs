@@ -13,6 +13,8 @@ mod issuer_secrets;
 mod issuer_tls;
 mod jws_verify;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod private_authority;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]

@@ -131,6 +131,12 @@ impl Registry {
         self.clients.is_empty()
     }
 
+    /// No token of a client lives longer.
+    pub(crate) fn longest_token_life(&self) -> Duration {
+        let lives = self.clients.values().map(|client| client.token_life);
+        lives.max().unwrap_or_default()
+    }
+
     /// Every scope that some client is registered for.
     pub(crate) fn scopes_supported(&self) -> impl Iterator<Item = &str> {
         self.scopes_supported.iter().map(AsRef::as_ref)

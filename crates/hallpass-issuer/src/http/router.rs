@@ -17,6 +17,7 @@ use tower::Service as _;
 use crate::core::Core;
 use crate::http::public_urls::{JWKS_PATH, TOKEN_PATH};
 use crate::http::{health, jwks, metadata};
+use crate::keys::adoption;
 use crate::token::endpoint;
 
 /// Every endpoint of the issuer.
@@ -93,9 +94,12 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
     response.map(Body::new)
 }
 
-async fn key_set(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
+async fn key_set(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     let (keys, cache_control) = (core.keys(), core.jwks_cache_control());
     let keys = keys.at(UnixTime::from(core.clock().now()));
+    if let Some(name) = adoption::name_in(&headers, &uri) {
+        core.saw_verifier(name, keys);
+    }
     jwks::response(keys, cache_control, &headers, &core.metrics().jwks)
 }
 

@@ -4,18 +4,15 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use hallpass_token::{Algorithm, Jwk, JwkSet, KeyId, SigningKey, UnixTime};
+use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
+use crate::keys::room::check_room;
 
 /// The largest text that is read, in bytes.
 const MAX_IMPORT_BYTES: usize = 1024 * 1024;
-/// The largest key set that the services read, in bytes.
-const MAX_PUBLISHED_BYTES: usize = 256 * 1024;
-/// More than a public key takes, in bytes.
-const ROOM_BYTES: usize = 1024;
 
 /// What [`import_keys`](crate::import_keys) did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,14 +75,21 @@ impl Found {
             let kid = key.kid.clone();
             return Err(Error::KeyIdTaken { kid });
         }
-        let signs_already = |kid: &str| {
-            let mut signing = known.iter().filter(|old| old.state == KeyState::Signing);
-            signing.any(|old| old.kid == kid)
-        };
         for key in &mut self.keys {
-            if key.state == KeyState::Signing && !known.is_empty() && !signs_already(&key.kid) {
-                key.state = KeyState::Announced;
+            let before = known.iter().find(|old| old.kid == key.kid);
+            match before.map(|old| old.state) {
+                Some(KeyState::Tainted) => {
+                    let problem = format!("key {:?} was tainted: make another one", key.kid);
+                    return Err(import_error(problem));
+                }
+                Some(KeyState::Signing) if key.state == KeyState::Signing => {}
+                _ if key.state == KeyState::Signing && !known.is_empty() => {
+                    key.state = KeyState::Announced;
+                }
+                _ => {}
             }
+            let same = before.filter(|old| old.state == key.state);
+            key.since = same.and_then(|old| old.since);
         }
         Ok(())
     }
@@ -95,25 +99,7 @@ impl Found {
     /// # Errors
     /// [`Error::Import`].
     pub(crate) fn check_room(&self, known: &[KeyRecord]) -> Result<(), Error> {
-        let is_new = |key: &&KeyRecord| !known.iter().any(|old| old.kid == key.kid);
-        let new = self.keys.iter().filter(is_new);
-        let keys = known.iter().chain(new).map(|key| key.public_jwk.as_str());
-        let room = format!("{{\"room\":\"{}\"}}", "-".repeat(ROOM_BYTES));
-        let room = Algorithm::EVERY.iter().map(|_| room.as_str());
-        let set = format!(
-            "{{\"keys\":[{}]}}",
-            keys.chain(room).collect::<Vec<_>>().join(",")
-        );
-        let problem = match JwkSet::parse(set.as_bytes()) {
-            Ok(_) if set.len() <= MAX_PUBLISHED_BYTES => return Ok(()),
-            Ok(_) => format!(
-                "the JWK set is larger than {MAX_PUBLISHED_BYTES} bytes, which services do not read"
-            ),
-            Err(error) => error.to_string(),
-        };
-        Err(import_error(format!(
-            "with the keys of the store, and room for a new one of each algorithm, {problem}"
-        )))
+        check_room(known, &self.keys).map_err(import_error)
     }
 
     pub(crate) fn keys(&self) -> &[KeyRecord] {
@@ -140,7 +126,9 @@ impl Found {
             match key.state {
                 KeyState::Announced => imported.announced.push(key_and_algorithm),
                 KeyState::Signing => imported.signing.push(key_and_algorithm),
-                KeyState::Published => imported.published.push(key_and_algorithm),
+                KeyState::Retired | KeyState::Published | KeyState::Tainted => {
+                    imported.published.push(key_and_algorithm);
+                }
             }
         }
         Ok(imported)
@@ -252,7 +240,8 @@ fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<KeyRecord, String> {
         public_jwk: json.to_string(),
         private: None,
         created_at: now.as_secs(),
-        announced_at: None,
+        since: None,
+        awaits_adoption: false,
         kid,
     })
 }

@@ -1,5 +1,7 @@
 //! A signing key as it is stored.
 
+use std::fmt;
+
 use hallpass_token::{Algorithm, Jwk, KeyId, SigningKey, UnixTime};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -17,19 +19,26 @@ pub(crate) struct KeyRecord {
     /// PKCS #8; `None` when only the public half is known.
     pub(crate) private: Option<Zeroizing<Vec<u8>>>,
     pub(crate) created_at: u64,
-    /// When an issuer began to publish it; only of an announced key.
-    pub(crate) announced_at: Option<u64>,
+    /// When its state began, as an issuer noted it; `None` until one has seen the key in this state.
+    pub(crate) since: Option<u64>,
+    /// Announced, and does not sign before the known verifiers have fetched it.
+    pub(crate) awaits_adoption: bool,
 }
 
-/// What a key is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyState {
+/// The life of a key: `Announced`, `Signing`, `Retired`, and then it is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KeyState {
     /// Published, and will sign when verifiers know it.
     Announced,
     /// Signs new tokens of its algorithm, and is published.
     Signing,
-    /// Published only, so that verifiers accept what it signed.
+    /// Signed before: published until the last token that it signed has ended, then deleted. Its private half is gone.
+    Retired,
+    /// Imported and published only, without an end: somebody else may sign with it.
     Published,
+    /// Withdrawn in an emergency: not published, and its tokens count no more. Deleted when the last of them has ended.
+    Tainted,
 }
 
 /// Where a key comes from.
@@ -79,7 +88,8 @@ impl KeyRecord {
                 operation: "writing a private key",
             })?),
             created_at: now.as_secs(),
-            announced_at: None,
+            since: None,
+            awaits_adoption: false,
         })
     }
 
@@ -108,6 +118,26 @@ impl KeyRecord {
         Ok(public.to_json().to_string())
     }
 
+    /// Puts the key into a state that begins at `now`. Whoever reads the store later cannot sign with a key that has ended.
+    pub(crate) fn enter(&mut self, state: KeyState, now: UnixTime) {
+        self.state = state;
+        self.since = Some(now.as_secs());
+        self.awaits_adoption = false;
+        if matches!(state, KeyState::Retired | KeyState::Tainted) {
+            self.private = None;
+        }
+    }
+
+    /// When its state began, as far as that is known.
+    pub(crate) fn since(&self) -> Option<UnixTime> {
+        self.since.map(UnixTime::from_secs)
+    }
+
+    /// Whether verifiers get its public half.
+    pub(crate) fn is_published(&self) -> bool {
+        self.state.is_published()
+    }
+
     /// Whether new tokens of `algorithm` are signed with this key.
     pub(crate) fn signs(&self, algorithm: Algorithm) -> bool {
         self.state == KeyState::Signing && self.algorithm == algorithm
@@ -115,7 +145,7 @@ impl KeyRecord {
 
     /// The key, ready to sign; the error says what is wrong with the record.
     pub(crate) fn signing_key(&self) -> Result<SigningKey, String> {
-        let unusable = |why: &dyn std::fmt::Display| format!("signing key {:?}: {why}", self.kid);
+        let unusable = |why: &dyn fmt::Display| format!("signing key {:?}: {why}", self.kid);
         let private = self
             .private
             .as_ref()
@@ -128,18 +158,40 @@ impl KeyRecord {
 }
 
 impl KeyState {
-    const ALL: [Self; 3] = [Self::Announced, Self::Signing, Self::Published];
+    const ALL: [Self; 5] = [
+        Self::Announced,
+        Self::Signing,
+        Self::Retired,
+        Self::Published,
+        Self::Tainted,
+    ];
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// Whether the key set has keys in this state.
+    #[must_use]
+    pub const fn is_published(self) -> bool {
+        !matches!(self, Self::Tainted)
+    }
+
+    /// Its name in the store, in metrics and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Announced => "announced",
             Self::Signing => "signing",
+            Self::Retired => "retired",
             Self::Published => "published",
+            Self::Tainted => "tainted",
         }
+    }
+}
+
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

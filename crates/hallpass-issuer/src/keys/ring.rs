@@ -3,6 +3,7 @@
 //! Private keys are parsed once, when a snapshot is built; the JWK set is rendered once a stage, with its ETag. A snapshot
 //! knows the moments at which announced keys begin to sign, so that no task has to wake up for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -42,6 +43,8 @@ pub(crate) struct Stage {
     /// The key set as it is served.
     jwks: Bytes,
     etag: HeaderValue,
+    /// The names of its keys.
+    kids: Arc<[Box<str>]>,
 }
 
 impl KeyRing {
@@ -108,7 +111,7 @@ impl Stage {
             })
             .filter(|record| record.kid != usual.kid)
             .collect();
-        let mut set: Vec<&KeyRecord> = records.iter().collect();
+        let mut set: Vec<&KeyRecord> = records.iter().filter(|key| key.is_published()).collect();
         // The key that signs comes first: a verifier that looks at one key only looks at this one.
         set.sort_by_key(|record| {
             let is_other = others.iter().any(|other| other.kid == record.kid);
@@ -136,6 +139,7 @@ impl Stage {
             }
         }
         let etag = etag(jwks.as_bytes()).ok_or("the key set has no ETag")?;
+        let kids = set.iter().map(|record| Box::from(record.kid.as_str()));
         let others: Result<_, String> = others.iter().map(|record| record.signing_key()).collect();
         Ok(Self {
             signing: usual.signing_key()?,
@@ -143,6 +147,7 @@ impl Stage {
             algorithms,
             jwks: jwks.into(),
             etag,
+            kids: kids.collect(),
         })
     }
 
@@ -164,6 +169,11 @@ impl Stage {
 
     pub(crate) const fn etag(&self) -> &HeaderValue {
         &self.etag
+    }
+
+    /// The names of the keys in the set.
+    pub(crate) const fn kids(&self) -> &Arc<[Box<str>]> {
+        &self.kids
     }
 }
 
@@ -193,6 +203,7 @@ fn etag(document: &[u8]) -> Option<HeaderValue> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyMetrics {
     created_at: Family<KeyLabels, Gauge>,
+    store_readable: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -209,6 +220,17 @@ impl KeyMetrics {
             "When each published key was created or imported",
             self.created_at.clone(),
         );
+        self.store_readable.set(1);
+        registry.register(
+            "store_readable",
+            "1 while the store can be followed, 0 while tokens go on without it",
+            self.store_readable.clone(),
+        );
+    }
+
+    /// Whether the store could be read when it was last looked at.
+    pub(crate) fn store_was_read(&self, was_read: bool) {
+        self.store_readable.set(i64::from(was_read));
     }
 
     /// Replaces the gauges by those of `records`.

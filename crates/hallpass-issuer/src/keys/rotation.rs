@@ -1,56 +1,192 @@
-//! From `announced` to `signing`: a key is published for a while before it signs, so that verifiers know it by then.
+//! The life of a key: `announced`, so that verifiers know it before it signs; `signing`; `retired`, until the last token that
+//! it signed has ended; deleted.
+//!
+//! All of it is a function of the records and the time: who keeps them (`key_upkeep.rs`) may come late, or not at all for a
+//! while, and nothing is lost by that.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
 use hallpass_token::{Algorithm, UnixTime};
 
-use crate::keys::record::{KeyRecord, KeyState};
+use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 
-/// Begins the time of keys that were never published, or in the future as a wrong clock has it, and lets those sign whose
-/// time has come. Gives the names of the keys that it changed, which are to be stored.
-pub(crate) fn advance(records: &mut [KeyRecord], now: UnixTime, announce: Duration) -> Vec<String> {
+/// How long each part of a key's life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyTimes {
+    /// For how long a key is published before it signs.
+    pub(crate) announce: Duration,
+    /// For how long a key signs; `None`: until somebody puts another one into its place.
+    pub(crate) rotation: Option<Duration>,
+    /// For how long a key stays known after it has signed last: no token of it lives longer.
+    pub(crate) retention: Duration,
+}
+
+/// What a step of time did.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Keys whose record is another one.
+    pub(crate) changed: Vec<String>,
+    /// Keys that are gone.
+    pub(crate) deleted: Vec<String>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.deleted.is_empty()
+    }
+}
+
+/// Lets the time of each key begin and end.
+///
+/// `in_use` are the algorithms that tokens are signed with; `is_adopted` says whether all known verifiers have a key.
+pub(crate) fn advance(
+    records: &mut Vec<KeyRecord>,
+    now: UnixTime,
+    times: &KeyTimes,
+    in_use: &[Algorithm],
+    is_adopted: impl Fn(&KeyRecord) -> bool,
+) -> Changes {
     let mut changed = Vec::new();
     for record in records.iter_mut() {
-        let has_begun = record
-            .announced_at
-            .is_some_and(|begun| begun <= now.as_secs());
-        if record.state == KeyState::Announced && !has_begun {
-            if record.announced_at.is_some() {
-                tracing::warn!(kid = %record.kid, "a key was announced by a clock that was ahead: its time begins again now");
-            }
-            record.announced_at = Some(now.as_secs());
+        if begin(record, now) {
+            changed.push(record.kid.clone());
+        }
+        if record.awaits_adoption && is_adopted(record) {
+            record.awaits_adoption = false;
+            // It signs from now on at the earliest: until now the one before it did.
+            let earliest = now.saturating_sub(times.announce).as_secs();
+            record.since = record.since.map(|since| since.max(earliest));
             changed.push(record.kid.clone());
         }
     }
     for algorithm in Algorithm::EVERY {
-        let Some(next) = due(records, algorithm, now, announce).map(|next| next.kid.clone()) else {
-            continue;
-        };
-        for record in records.iter_mut().filter(|key| key.algorithm == algorithm) {
-            let is_over = record.state == KeyState::Signing
-                || signs_from(record, announce).is_some_and(|from| from <= now);
-            let state = match record.kid == next {
-                true => KeyState::Signing,
-                false if is_over => KeyState::Published,
-                false => continue,
-            };
-            record.state = state;
-            record.announced_at = None;
+        changed.extend(let_sign(records, algorithm, now, times.announce));
+    }
+    for record in records.iter_mut() {
+        let is_over = ends_at(record, times).is_some_and(|end| end <= now);
+        if record.state == KeyState::Signing && is_over && !in_use.contains(&record.algorithm) {
+            record.enter(KeyState::Retired, now);
             changed.push(record.kid.clone());
         }
     }
+    let is_over = |record: &&mut KeyRecord| {
+        record.state != KeyState::Signing && ends_at(record, times).is_some_and(|end| end <= now)
+    };
+    let deleted: Vec<_> = records.extract_if(.., |record| is_over(&record)).collect();
+    let deleted: Vec<String> = deleted.into_iter().map(|record| record.kid).collect();
+    changed.retain(|kid| !deleted.contains(kid));
     changed.sort_unstable();
     changed.dedup();
+    Changes { changed, deleted }
+}
+
+/// Notes when the state of a key began, unless that is known. A moment in the future comes from a clock that was ahead.
+fn begin(record: &mut KeyRecord, now: UnixTime) -> bool {
+    // Before keys were retired, those that had signed stayed published without an end.
+    if record.state == KeyState::Published && record.origin == KeyOrigin::Generated {
+        record.enter(KeyState::Retired, now);
+        return true;
+    }
+    if record.since().is_some_and(|since| since <= now) {
+        return false;
+    }
+    if record.since.is_some() {
+        tracing::warn!(kid = %record.kid, state = record.state.as_str(), "a key entered its state by a clock that was ahead: its time begins again now");
+    }
+    record.since = Some(now.as_secs());
+    true
+}
+
+/// Lets the announced key of `algorithm` whose time came last sign, and retires those before it.
+fn let_sign(
+    records: &mut [KeyRecord],
+    algorithm: Algorithm,
+    now: UnixTime,
+    announce: Duration,
+) -> Vec<String> {
+    let mut changed = Vec::new();
+    let next = due(records, algorithm, now, announce).map(|next| {
+        // Whoever signs went over at that moment, however late it is noted.
+        let from = signs_from(next, announce).unwrap_or(now);
+        (next.kid.clone(), from)
+    });
+    let Some((next, from)) = next else {
+        return changed;
+    };
+    for record in records.iter_mut().filter(|key| key.algorithm == algorithm) {
+        let is_over = record.state == KeyState::Signing
+            || signs_from(record, announce).is_some_and(|from| from <= now);
+        match record.kid == next {
+            true => record.enter(KeyState::Signing, from),
+            false if is_over => record.enter(KeyState::Retired, from),
+            false => continue,
+        }
+        changed.push(record.kid.clone());
+    }
     changed
 }
 
-/// When an announced key begins to sign; `None` for the others.
+/// When an announced key begins to sign; `None` for the others, and while it awaits its verifiers.
 pub(crate) fn signs_from(record: &KeyRecord, announce: Duration) -> Option<UnixTime> {
-    let begun = record
-        .announced_at
-        .filter(|_| record.state == KeyState::Announced)?;
-    Some(UnixTime::from_secs(begun).saturating_add(announce))
+    let is_due = record.state == KeyState::Announced && !record.awaits_adoption;
+    record
+        .since()
+        .filter(|_| is_due)
+        .map(|since| since.saturating_add(announce))
+}
+
+/// When a key's present state ends by itself: a signing one is to be followed by another, a retired or tainted one deleted.
+pub(crate) fn ends_at(record: &KeyRecord, times: &KeyTimes) -> Option<UnixTime> {
+    let lasts = match record.state {
+        KeyState::Signing => times.rotation?,
+        KeyState::Retired | KeyState::Tainted => times.retention,
+        KeyState::Announced | KeyState::Published => return None,
+    };
+    record.since().map(|since| since.saturating_add(lasts))
+}
+
+/// Whether a new key of `algorithm` is to be announced: there is none that could sign, or the one that signs ends soon.
+pub(crate) fn needs_another(
+    records: &[KeyRecord],
+    algorithm: Algorithm,
+    now: UnixTime,
+    times: &KeyTimes,
+) -> bool {
+    let mut of_it = records.iter().filter(|key| key.algorithm == algorithm);
+    if of_it.clone().any(|key| key.state == KeyState::Announced) {
+        return false;
+    }
+    match of_it.find(|key| key.state == KeyState::Signing) {
+        None => true,
+        Some(signing) => announces_next_at(signing, times).is_some_and(|from| from <= now),
+    }
+}
+
+/// When the successor of a signing key is announced, so that it is known when the key's time ends.
+pub(crate) fn announces_next_at(signing: &KeyRecord, times: &KeyTimes) -> Option<UnixTime> {
+    let ahead = times.rotation?.saturating_sub(times.announce);
+    signing.since().map(|since| since.saturating_add(ahead))
+}
+
+/// When something is to be done next, if time alone goes on.
+pub(crate) fn next_moment(
+    records: &[KeyRecord],
+    times: &KeyTimes,
+    in_use: &[Algorithm],
+) -> Option<UnixTime> {
+    let is_followed = |record: &KeyRecord| {
+        let mut same = records.iter().filter(|it| it.algorithm == record.algorithm);
+        same.any(|it| it.state == KeyState::Announced)
+    };
+    let moment = |record: &KeyRecord| match record.state {
+        KeyState::Signing if is_followed(record) => None,
+        KeyState::Signing if in_use.contains(&record.algorithm) => announces_next_at(record, times),
+        KeyState::Signing => ends_at(record, times),
+        KeyState::Announced => signs_from(record, times.announce),
+        KeyState::Retired | KeyState::Published | KeyState::Tainted => ends_at(record, times),
+    };
+    records.iter().filter_map(moment).min()
 }
 
 /// The key that signs with `algorithm` at `now`: the announced one whose time came last, else the one that signed before.
@@ -69,7 +205,7 @@ pub(crate) fn first_announced(records: &[KeyRecord], algorithm: Algorithm) -> Op
     records
         .iter()
         .filter(|record| record.algorithm == algorithm && record.state == KeyState::Announced)
-        .min_by_key(|record| (record.announced_at, &record.kid))
+        .min_by_key(|record| (record.since, &record.kid))
 }
 
 fn due(
@@ -88,79 +224,4 @@ fn due(
 }
 
 #[cfg(test)]
-mod tests {
-    use hallpass_token::SigningKey;
-
-    use super::*;
-    use crate::keys::record::KeyOrigin;
-
-    const WAIT: Duration = Duration::from_secs(300);
-
-    fn key(kid: &str, state: KeyState) -> KeyRecord {
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
-        let key = key.with_key_id(kid.parse().unwrap());
-        KeyRecord::of(&key, state, KeyOrigin::Imported, UnixTime::from_secs(7)).unwrap()
-    }
-
-    fn states(records: &[KeyRecord]) -> Vec<KeyState> {
-        records.iter().map(|record| record.state).collect()
-    }
-
-    #[test]
-    fn a_key_signs_when_it_was_published_for_as_long_as_verifiers_may_keep_the_set() {
-        use KeyState::{Announced, Published, Signing};
-        let mut records = [key("old", Signing), key("new", Announced)];
-        let at = UnixTime::from_secs;
-        assert_eq!(advance(&mut records, at(1_000), WAIT), ["new"]);
-        assert_eq!(advance(&mut records, at(1_299), WAIT), [""; 0]);
-        assert_eq!(states(&records), [Signing, Announced]);
-        let kid = |at| {
-            signer(&records, Algorithm::Es256, at, WAIT)
-                .unwrap()
-                .kid
-                .clone()
-        };
-        assert_eq!(
-            (kid(at(1_299)), kid(at(1_300))),
-            ("old".into(), "new".into())
-        );
-        assert_eq!(advance(&mut records, at(1_300), WAIT), ["new", "old"]);
-        assert_eq!(states(&records), [Published, Signing]);
-        assert_eq!(advance(&mut records, at(9_000), WAIT), [""; 0]);
-    }
-
-    #[test]
-    fn a_key_that_was_announced_while_the_clock_was_ahead_begins_again_now() {
-        let mut records = [key("new", KeyState::Announced)];
-        advance(&mut records, UnixTime::from_secs(9_000_000), WAIT);
-        assert_eq!(
-            advance(&mut records, UnixTime::from_secs(1_000), WAIT),
-            ["new"]
-        );
-        assert_eq!(records[0].announced_at, Some(1_000));
-    }
-
-    #[test]
-    fn keys_that_follow_one_another_quickly_each_get_their_turn() {
-        use KeyState::{Announced, Published, Signing};
-        let mut records = [key("old", Signing), key("a", Announced)];
-        let at = UnixTime::from_secs;
-        advance(&mut records, at(1_000), WAIT);
-        let [old, a] = records;
-        let mut records = [old, a, key("b", Announced)];
-        advance(&mut records, at(1_200), WAIT);
-        advance(&mut records, at(1_300), WAIT);
-        assert_eq!(states(&records), [Published, Signing, Announced]);
-        advance(&mut records, at(1_500), WAIT);
-        assert_eq!(states(&records), [Published, Published, Signing]);
-    }
-
-    #[test]
-    fn without_a_wait_a_key_signs_at_once_and_a_very_long_one_is_no_overflow() {
-        let mut records = [key("a", KeyState::Announced)];
-        advance(&mut records, UnixTime::from_secs(5), Duration::MAX);
-        assert_eq!(states(&records), [KeyState::Announced]);
-        advance(&mut records, UnixTime::from_secs(5), Duration::ZERO);
-        assert_eq!(states(&records), [KeyState::Signing]);
-    }
-}
+mod tests;

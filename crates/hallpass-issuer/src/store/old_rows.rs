@@ -18,7 +18,7 @@ pub(super) async fn list(name: &str, pool: &SqlitePool, sealer: &Sealer) -> Resu
         .await
         .map_err(|source| Error::store(name, source))?;
     for row in &keys {
-        let record = key_rows::record(name, sealer, row)?;
+        let record = row.record(name, sealer)?;
         if record.private.is_none() {
             tracing::warn!(store = name, kid = %record.kid, "the store of an older version has a public key that nothing proves; it is published from now on: compare it with what you imported");
         }

@@ -116,6 +116,19 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
     })
 }
 
+/// A new salt and check value in the place of those that are there, with the sealer that they belong to.
+pub(super) async fn renew(
+    name: &str,
+    connection: &mut SqliteConnection,
+    material: &str,
+) -> Result<Sealer, Error> {
+    let salt = Sealer::generate_salt()?;
+    let sealer = Sealer::derive(material, &salt, LABEL)?;
+    put(name, connection, "seal_salt", &BASE64.encode(salt)).await?;
+    put_check(name, connection, &sealer).await?;
+    Ok(sealer)
+}
+
 /// Holds the rows `found` against their sealed list.
 ///
 /// # Errors

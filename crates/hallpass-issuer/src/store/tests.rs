@@ -1,9 +1,11 @@
 use super::*;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::LiveSecret;
+use crate::keys::adoption::Verifier;
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
+mod another_key;
 mod made_up_tables;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
@@ -17,7 +19,8 @@ fn key(kid: &str, state: KeyState) -> KeyRecord {
 
 async fn add(store: &Store, keys: &[KeyRecord]) -> Result<(), Error> {
     let known = store.keys().await?;
-    assert!(store.add_keys(&known, keys).await?, "nobody else writes");
+    let written = store.write_keys(&known, keys, &[]).await?;
+    assert!(written, "nobody else writes");
     Ok(())
 }
 
@@ -72,41 +75,63 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_new_signing_key_leaves_the_old_one_published() {
+async fn keys_take_their_new_states_and_go_in_one_step() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("issuer.db"), Some(KEY))
         .await
         .unwrap();
-    let a = key("a", KeyState::Signing);
+    let mut a = key("a", KeyState::Signing);
     add(&store, std::slice::from_ref(&a)).await.unwrap();
-    add(
-        &store,
-        &[key("b", KeyState::Signing), key("c", KeyState::Published)],
-    )
-    .await
-    .unwrap();
+    a.enter(KeyState::Retired, UnixTime::from_secs(9));
+    add(&store, &[key("b", KeyState::Signing), a])
+        .await
+        .unwrap();
     let now = states(&store).await;
-    assert_eq!(
-        now,
-        [
-            ("a".into(), "published"),
-            ("b".into(), "signing"),
-            ("c".into(), "published")
-        ]
-    );
-    add(&store, &[a]).await.unwrap();
-    let back = states(&store).await;
-    assert_eq!(
-        back,
-        [
-            ("a".into(), "signing"),
-            ("b".into(), "published"),
-            ("c".into(), "published")
-        ]
-    );
+    assert_eq!(now, [("a".into(), "retired"), ("b".into(), "signing")]);
+    let read = store.keys().await.unwrap().records;
+    assert!(read[0].private.is_none(), "its private half is gone");
+    assert_eq!(read[0].since, Some(9));
+
     let other = add(&store, &[key("a", KeyState::Signing)]).await;
     let error = other.unwrap_err();
     assert!(matches!(error, Error::KeyIdTaken { .. }), "{error}");
+
+    let mut c = key("c", KeyState::Announced);
+    c.awaits_adoption = true;
+    let known = store.keys().await.unwrap();
+    let deleted = ["a".to_owned()];
+    assert!(store.write_keys(&known, [&c], &deleted).await.unwrap());
+    let now = states(&store).await;
+    assert_eq!(now, [("b".into(), "signing"), ("c".into(), "announced")]);
+    assert!(store.keys().await.unwrap().records[1].awaits_adoption);
+    let stale = store.write_keys(&known, [], &["b".to_owned()]).await;
+    assert!(!stale.unwrap(), "it was read before the last change");
+    assert_eq!(states(&store).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_version_changes_when_somebody_else_writes_and_verifiers_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    let other = Store::open(&path, Some(KEY)).await.unwrap();
+    let before = store.version().await.unwrap();
+    let verifier = |name: &str, seen_at| Verifier {
+        name: name.into(),
+        seen_at,
+        key_ids: vec!["a".into(), "b".into()],
+    };
+    let both = [verifier("gone", 5), verifier("x", 10)];
+    other.put_verifiers(&both, 6).await.unwrap();
+    assert_ne!(store.version().await.unwrap(), before);
+    assert_eq!(store.verifiers().await.unwrap(), [verifier("x", 10)]);
+    let before = store.version().await.unwrap();
+    store.put_verifiers(&[verifier("x", 11)], 6).await.unwrap();
+    assert_eq!(
+        store.version().await.unwrap(),
+        before,
+        "its own writes do not count"
+    );
 }
 
 #[tokio::test]
@@ -144,7 +169,7 @@ async fn without_a_configured_key_one_is_made_beside_the_store_and_its_loss_is_n
     let material = std::fs::read_to_string(&key_path).unwrap();
     Store::open(&path, None).await.unwrap().close().await;
     assert_eq!(std::fs::read_to_string(&key_path).unwrap(), material);
-    Store::open(&path, Some(&material))
+    Store::open(&path, Some(material.as_str()))
         .await
         .unwrap()
         .close()
@@ -260,7 +285,8 @@ async fn a_sealed_key_that_was_moved_to_another_row_is_damage() {
     // The seal of the row itself says so too, whatever the list of rows says.
     let mut connection = store.pool.acquire().await.unwrap();
     let rows = key_rows::read(&mut connection).await.unwrap();
-    let error = key_rows::record("store", &store.sealer, &rows[1])
+    let error = rows[1]
+        .record("store", &store.sealer)
         .map(|_| ())
         .unwrap_err();
     assert!(error.to_string().contains("does not open"), "{error}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::Harness;
 
-async fn kids(harness: &Harness) -> Vec<String> {
+pub(crate) async fn kids(harness: &Harness) -> Vec<String> {
     let keys = harness.get("/oauth2/jwks", &[]).await.json();
     keys["keys"]
         .as_array()
@@ -19,7 +19,7 @@ async fn kids(harness: &Harness) -> Vec<String> {
         .collect()
 }
 
-fn header(token: &str) -> Value {
+pub(crate) fn header(token: &str) -> Value {
     use base64::Engine as _;
     let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
         .decode(token.split('.').next().unwrap())

@@ -14,6 +14,7 @@ mod documents;
 mod first_client;
 mod harness;
 mod import;
+mod key_life;
 mod keys;
 mod life_cycle;
 mod registry;

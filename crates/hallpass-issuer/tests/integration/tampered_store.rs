@@ -92,7 +92,7 @@ async fn no_column_of_a_key_can_be_changed_and_no_row_taken_away() {
         "update signing_keys set origin = 'imported' where origin = 'generated'",
         "update signing_keys set state = 'published'",
         "update signing_keys set kid = 'renamed' where state = 'announced'",
-        "update signing_keys set announced_at = 1 where state = 'announced'",
+        "update signing_keys set since = 1 where state = 'announced'",
         "update signing_keys set state = 'published', sealed_private = null where state = 'announced'",
         "delete from signing_keys where state = 'announced'",
         "delete from signing_keys",

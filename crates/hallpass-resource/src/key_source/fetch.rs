@@ -1,7 +1,7 @@
 //! One conditional GET of a JWK set (RFC 7517 section 5).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hallpass_token::{JwkSet, KeyId};
@@ -10,7 +10,7 @@ use hallpass_upstream::{
     UpstreamSettings, Walk, WalkError, asked_wait,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use tower::ServiceExt;
 
 use super::freshness::{Freshness, max_age};
@@ -22,6 +22,9 @@ use crate::error::KeysError;
 const MAX_INSTANCES_TRIED: usize = 3;
 /// Longest piece of somebody else's text that goes into an error.
 const MAX_QUOTED_CHARS: usize = 80;
+
+/// The header that tells an issuer of ours who asks.
+const VERIFIER: HeaderName = HeaderName::from_static("hallpass-verifier");
 
 /// What one fetch brought.
 #[derive(Debug)]
@@ -119,6 +122,8 @@ pub(super) struct HttpKeys {
     transport: HttpTransport,
     /// The instances behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
     upstream: Option<Upstream>,
+    /// Who asks, for an issuer of ours.
+    verifier: OnceLock<HeaderValue>,
 }
 
 impl HttpKeys {
@@ -137,7 +142,13 @@ impl HttpKeys {
             url,
             transport: network.transport.clone(),
             upstream,
+            verifier: OnceLock::new(),
         }
+    }
+
+    pub(super) fn introduce_as(&self, name: HeaderValue) {
+        // Two servers that share a source are one verifier.
+        let _ = self.verifier.set(name);
     }
 
     pub(super) fn url(&self) -> &EndpointUrl {
@@ -182,6 +193,9 @@ impl HttpKeys {
             Request::get(address).header(ACCEPT, "application/jwk-set+json, application/json");
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(verifier) = self.verifier.get() {
+            request = request.header(VERIFIER, verifier);
         }
         let request = request
             .body(Body::empty())

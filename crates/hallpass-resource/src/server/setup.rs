@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_token::VerifyPolicy;
+use hallpass_token::{Audience, VerifyPolicy};
 use hallpass_upstream::Network;
 use url::Url;
 
@@ -245,11 +245,24 @@ impl Setup {
                 KeySource::http(url.clone(), self.code.network.as_ref()?, limits)
             }
         };
+        // Other issuers need not know how our services and machines are called.
+        if settings.internal
+            && let Some(audience) = settings.audiences.first()
+        {
+            keys.introduce_as(&verifier_name(audience));
+        }
         if let Some(before) = before {
             keys.take_keys_of(&before.trust.keys);
         }
         Some(keys)
     }
+}
+
+/// How this process is called when it asks our own issuer for its keys: the service, and which of its processes.
+fn verifier_name(audience: &Audience) -> String {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    format!("{audience}@{host}:{}", std::process::id())
 }
 
 /// The rules that stand in the settings.

@@ -35,6 +35,28 @@ async fn an_issuer_whose_keys_move_is_judged_by_those_of_the_new_place_alone() {
 }
 
 #[tokio::test]
+async fn an_issuer_of_ours_is_told_who_asks_for_its_keys_and_no_other_one_is() {
+    for (internal, told) in [(true, 1), (false, 0)] {
+        let setting = Setting::start().await;
+        let place = FakeIssuer::start(Behaviour::keys(setting.forge.keys())).await;
+        setting.apply(|settings| {
+            settings.internal_jwt.issuers[0].internal = internal;
+            settings.internal_jwt.issuers[0].jwks = JwksLocation::Url(place.url());
+        });
+        setting.status("/whoami", &setting.forge.user("")).await;
+        assert_eq!(place.requests(), 1);
+        let names = place.verifiers();
+        assert_eq!(names.len(), told, "{names:?}");
+        for name in names {
+            let (audience, process) = name.split_once('@').unwrap();
+            assert_eq!(audience, "shop");
+            let (_host, number) = process.rsplit_once(':').unwrap();
+            assert_eq!(number, std::process::id().to_string());
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_issuer_at_the_same_place_fetches_keys_of_its_own() {
     let setting = Setting::start().await;
     let user = setting.forge.user("");

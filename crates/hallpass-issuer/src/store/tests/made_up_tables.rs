@@ -6,7 +6,7 @@ use super::*;
 fn foreign_row(kid: &str) -> String {
     let foreign = key(kid, KeyState::Published).public_jwk;
     format!(
-        "insert into signing_keys values ('{kid}', 'ES256', 'published', 'imported', '{foreign}', null, 1, null)"
+        "insert into signing_keys values ('{kid}', 'ES256', 'published', 'imported', '{foreign}', null, 1, null, null)"
     )
 }
 

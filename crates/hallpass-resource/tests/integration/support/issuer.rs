@@ -65,6 +65,8 @@ struct Shared {
     arrived: Notify,
     requests: AtomicUsize,
     not_modified: AtomicUsize,
+    /// How the callers have called themselves.
+    verifiers: Mutex<Vec<String>>,
 }
 
 impl FakeIssuer {
@@ -77,6 +79,7 @@ impl FakeIssuer {
             arrived: Notify::new(),
             requests: AtomicUsize::new(0),
             not_modified: AtomicUsize::new(0),
+            verifiers: Mutex::default(),
         });
         let server = Mutex::new(serve(listener, Arc::clone(&shared)));
         Self {
@@ -95,6 +98,11 @@ impl FakeIssuer {
     pub(crate) fn set(&self, behaviour: Behaviour) {
         *self.shared.behaviour.lock().unwrap() = behaviour;
         self.shared.changed.notify_waiters();
+    }
+
+    /// How those have called themselves who did.
+    pub(crate) fn verifiers(&self) -> Vec<String> {
+        self.shared.verifiers.lock().unwrap().clone()
     }
 
     /// How many requests have come.
@@ -153,6 +161,10 @@ fn serve(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
 
 async fn jwks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
     shared.requests.fetch_add(1, Ordering::SeqCst);
+    if let Some(name) = headers.get("hallpass-verifier") {
+        let name = name.to_str().unwrap().to_owned();
+        shared.verifiers.lock().unwrap().push(name);
+    }
     shared.arrived.notify_waiters();
     loop {
         let changed = shared.changed.notified();

@@ -1,0 +1,55 @@
+//! Another sealing key for a store: everything in it is sealed anew, in one transaction.
+
+use hallpass_token::Sealer;
+use sqlx::sqlite::SqlitePool;
+
+use super::key_rows::{self, KeyRow};
+use super::row_list::Table;
+use super::{client_rows, seal};
+use crate::error::Error;
+
+/// Seals what `outgoing` has sealed with a key made of `material`, which is the store's from then on.
+///
+/// # Errors
+/// [`Error::StoreDamaged`] when a row is not as this issuer wrote it, and those of the store; nothing is changed then.
+pub(super) async fn seal_anew(
+    name: &str,
+    pool: &SqlitePool,
+    outgoing: &Sealer,
+    material: &str,
+) -> Result<Sealer, Error> {
+    let failed = |source| Error::store(name, source);
+    let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
+    let keys = key_rows::read(&mut transaction).await.map_err(failed)?;
+    let clients = client_rows::read(&mut transaction).await.map_err(failed)?;
+    let found = [
+        (Table::SigningKeys, key_rows::list(&keys)),
+        (Table::Clients, client_rows::list(&clients)),
+    ];
+    for (table, found) in &found {
+        seal::check_list(name, &mut transaction, outgoing, *table, found).await?;
+    }
+    let sealer = seal::renew(name, &mut transaction, material).await?;
+    let mut resealed = Vec::with_capacity(keys.len());
+    for row in &keys {
+        let row = KeyRow::of(&row.record(name, outgoing)?, &sealer)?;
+        row.put(&mut transaction).await.map_err(failed)?;
+        resealed.push(row);
+    }
+    let written = key_rows::read(&mut transaction).await.map_err(failed)?;
+    let (meant, written) = (key_rows::list(&resealed), key_rows::list(&written));
+    if let Some(problem) = meant.problem(&written, Table::SigningKeys) {
+        let store = name.to_owned();
+        return Err(Error::StoreDamaged { store, problem });
+    }
+    seal::put_list(name, &mut transaction, &sealer, Table::SigningKeys, &meant).await?;
+    let clients = client_rows::list(&clients);
+    seal::put_list(name, &mut transaction, &sealer, Table::Clients, &clients).await?;
+    transaction.commit().await.map_err(failed)?;
+    tracing::info!(
+        store = name,
+        keys = resealed.len(),
+        "the store is sealed with the new key: previous-key-encryption-key is not needed any more"
+    );
+    Ok(sealer)
+}
