@@ -380,7 +380,7 @@ mod tests {
 
     /// A request is under way. The sender keeps it so.
     fn start(entry: &Entry) -> watch::Sender<Outcome> {
-        let (outcome, waiting) = watch::channel(None);
+        let (outcome, waiting) = watch::channel(Outcome::UnderWay);
         entry.started(&mut entry.state(), waiting);
         outcome
     }
@@ -399,6 +399,21 @@ mod tests {
         assert!(asked > at(150));
         assert!(!entry.evict_found(asked));
         assert_eq!(entry.evicted_at(), Some(at(150)));
+    }
+
+    #[test]
+    fn a_token_serves_meanwhile_until_it_is_evicted_or_that_may_have_been_missed() {
+        let entry = entry();
+        let _under_way = start(&entry);
+        let is_usable = |micros| entry.state().is_usable_meanwhile(&token(micros));
+        assert!(is_usable(50));
+        entry.evict(at(100));
+        // The request goes on for those who come now, with a token that was found before.
+        entry.asks(at(101));
+        assert!(entry.state().is_flight_current());
+        assert!(!is_usable(50) && is_usable(150));
+        entry.doubt();
+        assert!(!is_usable(150));
     }
 
     #[test]

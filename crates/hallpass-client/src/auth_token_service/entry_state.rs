@@ -9,8 +9,15 @@ use super::issued::IssuedToken;
 use super::moment::Moment;
 use crate::error::TokenError;
 
-/// What everybody who waits for a token request gets; `None` while it is under way.
-pub(crate) type Outcome = Option<Result<IssuedToken, TokenError>>;
+/// What everybody who waits for a token request gets.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Nothing yet.
+    UnderWay,
+    /// This token of a tier, which is due, unless they want the new one: the issuer is still being asked.
+    Meanwhile(IssuedToken),
+    Ended(Result<IssuedToken, TokenError>),
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -63,6 +70,11 @@ impl State {
     /// Whether notices may have been missed since the request under way began.
     pub(crate) fn is_flight_doubted(&self) -> bool {
         self.flight.as_ref().is_some_and(|flight| flight.is_doubted)
+    }
+
+    /// Whether a token that a tier gave a moment ago may still be handed out.
+    pub(crate) fn is_usable_meanwhile(&self, token: &IssuedToken) -> bool {
+        self.is_younger_than_evictions(token) && !self.is_flight_doubted()
     }
 
     /// Whether `token` was asked for after the last eviction.

@@ -11,7 +11,7 @@ use super::backoff;
 use super::entry::Entry;
 use super::entry_state::Outcome;
 use super::issued::IssuedToken;
-use super::lifetime::Now;
+use super::lifetime::{Now, Phase};
 use super::minting::{Asked, Mint};
 use super::notices::Notices;
 use super::purge::Purge;
@@ -85,7 +85,7 @@ impl Flights {
         reason: Reason,
     ) -> Result<Joined, TokenError> {
         let runtime = Handle::try_current().map_err(|_| TokenError::NoRuntime)?;
-        let (outcome, waiting) = watch::channel(None);
+        let (outcome, waiting) = watch::channel(Outcome::UnderWay);
         {
             let now = self.mint.now();
             let mut state = entry.state();
@@ -132,9 +132,27 @@ impl Flights {
 impl Waiter {
     /// Waits for the end of the request.
     pub(crate) async fn end(mut self) -> Result<IssuedToken, TokenError> {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().unwrap_or(Err(TokenError::Lost)),
-            Err(_) => Err(TokenError::Lost),
+        let has_ended = |outcome: &Outcome| matches!(outcome, Outcome::Ended(_));
+        match self.0.wait_for(has_ended).await.as_deref() {
+            Ok(Outcome::Ended(result)) => result.clone(),
+            _ => Err(TokenError::Lost),
+        }
+    }
+
+    /// The same for somebody who takes a token that is due while the issuer is being asked, if `is_usable` at this moment.
+    pub(crate) async fn end_or_meanwhile(
+        mut self,
+        is_usable: impl Fn(&IssuedToken) -> bool,
+    ) -> Result<IssuedToken, TokenError> {
+        let serves = |outcome: &Outcome| match outcome {
+            Outcome::UnderWay => false,
+            Outcome::Meanwhile(token) => is_usable(token),
+            Outcome::Ended(_) => true,
+        };
+        match self.0.wait_for(serves).await.as_deref() {
+            Ok(Outcome::Ended(result)) => result.clone(),
+            Ok(Outcome::Meanwhile(token)) => Ok(token.clone()),
+            _ => Err(TokenError::Lost),
         }
     }
 }
@@ -199,6 +217,10 @@ impl Flight {
         if let Some(error) = backing_off {
             return unasked(Err(error));
         }
+        if let Some(due) = spare.as_ref().filter(|due| self.may_serve(due)) {
+            self.entry.state().knows(due);
+            self.outcome.send_replace(Outcome::Meanwhile(due.clone()));
+        }
         match search.turn(&mut spare, self.flights.patience).await {
             Turn::Mine(held) => *leases = held,
             Turn::Found(token) => return unasked(Ok(token)),
@@ -216,6 +238,12 @@ impl Flight {
                 issuer: Contact::Failed(failure),
             },
         }
+    }
+
+    /// A process without memory of its own finds a token that is due with each call. It serves while the issuer, who may take
+    /// long, is asked for the next one: as it does in memory.
+    fn may_serve(&self, token: &IssuedToken) -> bool {
+        self.reason == Reason::Miss && token.phase(self.flights.mint.now()) == Phase::Due
     }
 
     fn search(&self) -> Search<'_> {
@@ -320,7 +348,7 @@ impl Flight {
             }
         }
         drop(state);
-        self.outcome.send_replace(Some(end.outcome));
+        self.outcome.send_replace(Outcome::Ended(end.outcome));
     }
 }
 

@@ -201,7 +201,7 @@ impl TokenServiceState {
             (Err(error), _) => return Err(error),
         };
         let Some(old) = old else {
-            return self.settle(waiter).await;
+            return self.settle_or_meanwhile(entry, waiter).await;
         };
         match tokio::time::timeout(OVERDUE_WAIT, self.settle(waiter.clone())).await {
             Ok(Ok(token)) => Ok(token),
@@ -273,11 +273,24 @@ impl TokenServiceState {
 
     /// A waiter may be polled long after the request ended, so the token is looked at once more.
     async fn settle(&self, waiter: Waiter) -> Result<IssuedToken, TokenError> {
-        let token = waiter.end().await?;
-        if self.is_alive(&token) {
-            Ok(token)
-        } else {
-            Err(TokenError::Response(ResponseFault::Expired))
+        self.alive(waiter.end().await?)
+    }
+
+    /// The same, or a token of a tier that is due, while the issuer is still being asked.
+    async fn settle_or_meanwhile(
+        &self,
+        entry: &Entry,
+        waiter: Waiter,
+    ) -> Result<IssuedToken, TokenError> {
+        let is_usable =
+            |token: &IssuedToken| self.is_alive(token) && entry.state().is_usable_meanwhile(token);
+        self.alive(waiter.end_or_meanwhile(is_usable).await?)
+    }
+
+    fn alive(&self, token: IssuedToken) -> Result<IssuedToken, TokenError> {
+        match self.is_alive(&token) {
+            true => Ok(token),
+            false => Err(TokenError::Response(ResponseFault::Expired)),
         }
     }
 }

@@ -122,6 +122,44 @@ async fn without_memory_and_without_issuer_the_shared_token_serves_until_the_tie
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_memory_a_token_that_is_due_serves_at_once_while_the_issuer_hangs() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let client = issuer.client().without_memory_cache();
+    let tokens = handle(&client.shared_cache(shared()).build());
+    let old = tokens.token().await.unwrap();
+    sleep(Duration::from_secs(490)).await;
+    issuer.set(Mode::Hang);
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(40) {
+        let before = Instant::now();
+        assert_eq!(tokens.token().await.unwrap(), old);
+        assert!(before.elapsed() < Duration::from_millis(5));
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(issuer.requests() > 1, "the issuer is asked meanwhile");
+    issuer.set(Mode::Issue);
+    sleep(Duration::from_secs(18)).await;
+    tokens.token().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_ne!(tokens.token().await.unwrap(), old);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_serves_while_the_issuer_hangs_serves_no_longer_when_it_is_evicted() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let client = issuer.client().without_memory_cache();
+    let service = client.shared_cache(shared()).build();
+    let tokens = handle(&service);
+    let old = tokens.token().await.unwrap();
+    sleep(Duration::from_secs(490)).await;
+    issuer.set(Mode::Hang);
+    assert_eq!(tokens.token().await.unwrap(), old);
+    tokens.evict().await;
+    let next = tokens.token().await.unwrap_err();
+    assert!(next.is_timeout(), "{next:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worse_token_in_a_tier_does_not_replace_the_one_in_memory_when_renewal_fails() {
     let issuer = ScriptedIssuer::new(LIFE);
     let tier = shared();
