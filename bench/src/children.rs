@@ -116,6 +116,15 @@ impl Issuer {
         Ok(())
     }
 
+    /// From now on it accepts connections and does nothing any more.
+    pub(crate) fn hang(&self) -> Result<(), Failure> {
+        signal(&self.child, "STOP")
+    }
+
+    pub(crate) fn go_on(&self) -> Result<(), Failure> {
+        signal(&self.child, "CONT")
+    }
+
     /// After it has ended.
     pub(crate) async fn start_again(&mut self) -> Result<(), Failure> {
         let (child, log) = spawn(&self.program, &self.configuration)?;

@@ -32,8 +32,6 @@ const SECONDS: u64 = 60;
 const RATE: u32 = 2_000;
 /// Before the row begins: connections, keys and tokens are there then.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// The fault lasts from here to there, in percent of the row: for a minute, four fifths of a token's life.
-const FAULT: (u32, u32) = (30, 70);
 
 /// `outages [--seconds 60] [--rate 2000] [ROW ...]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
@@ -121,10 +119,11 @@ async fn one(
         return Err(format!("calls fail before anything happens: {why}").into());
     }
     let begun = Instant::now();
+    let (fault, end) = row.percent();
     let times = Times {
         begun,
-        fault: length * FAULT.0 / 100,
-        end: length * FAULT.1 / 100,
+        fault: length * fault / 100,
+        end: length * end / 100,
     };
     let orders = estate.orders.clone();
     let calling = tokio::spawn(async move { load::run(&orders, begun, rate, length).await });

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hallpass::config::Loader;
+use hallpass::upstream::BulkheadSettings;
 use hallpass::{Hallpass, Settings};
 use tempfile::TempDir;
 
@@ -20,10 +21,12 @@ const CALLER_SECRET: &str = "CallerSecret123!";
 pub(super) const ORDER_SECRET: &str = "OrderSecret123!";
 /// Renewed twice in a row's third: every 15 seconds.
 const LIFE: &str = "    cache-expire-seconds: 20\n    refresh-ahead-seconds: 5\n";
-/// So early that what is left of a token is always longer than the outage.
+/// Renewed as early as may be, at the half, and used for as long.
 const LIFE_OVER_AN_OUTAGE: &str = "    cache-expire-seconds: 29\n    refresh-ahead-seconds: 25\n";
 /// The shortest that an issuer gives.
-pub(super) const TOKEN_LIFE_SECONDS: u64 = 30;
+const TOKEN_LIFE_SECONDS: u64 = 30;
+/// Verifiers ask for the keys again during each outage.
+const KEYS_AGE_SECONDS: u64 = 10;
 
 /// What a row runs in.
 pub(super) struct Estate {
@@ -86,7 +89,8 @@ impl Estate {
         }
         let order = Service::start(folder.path(), "service-order", &way.order())?;
         let caller = caller(&caller_yaml).await?;
-        let orders = Arc::new(FeignOrders::new(caller.feign())?);
+        let orders = FeignOrders::builder(caller.feign()).bulkhead(places());
+        let orders = Arc::new(orders.build()?);
         Ok(Self {
             issuer,
             redis,
@@ -115,6 +119,12 @@ impl Estate {
     }
 }
 
+/// The caller stands for many, each of which has a bulkhead of its own.
+fn places() -> BulkheadSettings {
+    let default = BulkheadSettings::default();
+    BulkheadSettings::new(16 * default.max_concurrent, default.max_wait)
+}
+
 /// In front of what misbehaves by its network.
 async fn proxy(
     fault: Fault,
@@ -139,7 +149,9 @@ async fn start_issuer(
     nacos: Option<&Nacos>,
     group: &str,
 ) -> Result<Issuer, Failure> {
-    let life = format!("    token-life-seconds: {TOKEN_LIFE_SECONDS}\n");
+    let life = format!(
+        "    token-life-seconds: {TOKEN_LIFE_SECONDS}\n    jwks-max-age-seconds: {KEYS_AGE_SECONDS}\n"
+    );
     let Some(nacos) = nacos else {
         let keys = format!("{life}{}", clients(ORDER_SECRET, "", "    "));
         return Issuer::start(folder.path(), &keys, "").await;
@@ -235,7 +247,7 @@ impl Way<'_> {
 
     fn tokens(&self, client: &str, secret: &str, more: &str) -> String {
         let life = match self.row.fault {
-            Fault::IssuerDown => LIFE_OVER_AN_OUTAGE,
+            Fault::IssuerDown | Fault::IssuerHangs => LIFE_OVER_AN_OUTAGE,
             _ => LIFE,
         };
         format!(

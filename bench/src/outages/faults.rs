@@ -82,6 +82,12 @@ pub(super) async fn make(
             let down = times.begun.elapsed() - times.fault;
             vec![format!("down for {:.1} s", down.as_secs_f64())]
         }
+        Fault::IssuerHangs => {
+            estate.issuer.hang()?;
+            times.end().await;
+            estate.issuer.go_on()?;
+            Vec::new()
+        }
         Fault::SecretRotated => {
             let nacos = nacos.ok_or("the row has no Nacos")?;
             rotate(estate, nacos, times).await?

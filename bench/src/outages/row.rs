@@ -19,6 +19,8 @@ pub(super) enum Fault {
     /// Slow answers, then half answers, then none.
     NacosHalfAnswers,
     IssuerDown,
+    /// `SIGSTOP`, then `SIGCONT`.
+    IssuerHangs,
     SecretRotated,
     InstanceWithdrawn,
 }
@@ -34,7 +36,18 @@ pub(super) struct Row {
     pub(super) nacos: bool,
 }
 
-pub(super) const ROWS: [Row; 12] = [
+impl Row {
+    /// From when to when the fault lasts, in percent of the row: for a minute, four fifths of a token's life. Tokens that were got
+    /// before the row are renewed after 10 to 12 seconds where an issuer goes away: then it goes, so that they live for longer.
+    pub(super) fn percent(&self) -> (u32, u32) {
+        match self.fault {
+            Fault::IssuerDown | Fault::IssuerHangs => (20, 60),
+            _ => (30, 70),
+        }
+    }
+}
+
+pub(super) const ROWS: [Row; 13] = [
     with_redis("calm", Fault::Calm, Form::Standalone),
     with_redis("redis-killed", Fault::RedisKilled, Form::Standalone),
     with_redis("redis-sentinel-killed", Fault::RedisKilled, Form::Sentinel),
@@ -50,6 +63,7 @@ pub(super) const ROWS: [Row; 12] = [
         redis: None,
         nacos: false,
     },
+    with_redis("issuer-hangs", Fault::IssuerHangs, Form::Standalone),
     Row {
         name: "secret-rotated",
         fault: Fault::SecretRotated,
