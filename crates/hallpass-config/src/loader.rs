@@ -216,7 +216,8 @@ impl Loader {
         let root = Section::open(report, &keys, self.prefix.clone(), &tree.place, Some(&tree))
             .in_production(self.production(&profiles));
         let keyring = seal_keys::read(&root);
-        root.opened_by(&keyring).read_all(T::read)
+        let root = root.opened_by(&keyring).referring_to(&references);
+        root.read_all(T::read)
     }
 
     fn production(&self, profiles: &Profiles) -> Production {

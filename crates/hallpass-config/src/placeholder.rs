@@ -173,6 +173,15 @@ pub(crate) fn expand(text: &str, references: &References<'_>) -> Result<Secret, 
     }
 }
 
+/// What `${name}` is; `None` where nobody has given it.
+pub(crate) fn value_of(
+    name: &str,
+    references: &References<'_>,
+) -> Option<Result<Secret, Vec<Fault>>> {
+    let is_given = find(references.variables, name).is_some() || references.key(name).is_some();
+    is_given.then(|| expand(&format!("${{{name}}}"), references))
+}
+
 struct Expansion<'a> {
     references: &'a References<'a>,
     placeholders: usize,
@@ -211,10 +220,12 @@ impl Expansion<'_> {
             self.faults.push(Fault::Long);
             return;
         }
-        let (name, default) = match inner.split_once(':') {
-            Some((name, default)) => (name, Some(default)),
-            None => (inner, None),
+        let (name, default) = split_at_default(inner);
+        let Some(nested) = self.name_in(name, depth) else {
+            return;
         };
+        let is_written = nested.is_none();
+        let name = nested.as_ref().map_or(name, Secret::expose);
         if !is_name(name) {
             self.faults.push(Fault::Name);
             return;
@@ -231,9 +242,25 @@ impl Expansion<'_> {
             (Some((value, false)), _) => self.push(value),
             (None, _) if name.starts_with("random.") => self.faults.push(Fault::Random),
             (None, Some(default)) => self.text(default, depth + 1),
-            (None, None) if is_showable(name) => self.faults.push(Fault::Unset(name.to_owned())),
+            // What a variable holds is not shown.
+            (None, None) if is_written && is_showable(name) => {
+                self.faults.push(Fault::Unset(name.to_owned()))
+            }
             (None, None) => self.faults.push(Fault::Name),
         }
+    }
+
+    /// A name that placeholders are part of, as in `${app.${STAGE}.url}`, filled in; `Some(None)` for one without. `None` when it
+    /// cannot be, which is among the faults then.
+    fn name_in(&mut self, name: &str, depth: usize) -> Option<Option<Secret>> {
+        if !name.contains("${") {
+            return Some(None);
+        }
+        let faults = self.faults.len();
+        let outer = std::mem::replace(&mut self.filled, Secret::new(""));
+        self.text(name, depth + 1);
+        let filled = std::mem::replace(&mut self.filled, outer);
+        (self.faults.len() == faults).then_some(Some(filled))
     }
 
     fn push(&mut self, text: &str) {
@@ -262,6 +289,23 @@ fn is_name(name: &str) -> bool {
 fn is_showable(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     name.len() <= 64 && name.chars().all(allowed)
+}
+
+/// The name and the default of a placeholder. A colon within a placeholder of the name is that one's.
+fn split_at_default(inner: &str) -> (&str, Option<&str>) {
+    let mut open = 0_usize;
+    for (at, c) in inner.char_indices() {
+        match c {
+            '{' => open += 1,
+            '}' => open = open.saturating_sub(1),
+            ':' if open == 0 => {
+                let (name, default) = inner.split_at(at);
+                return (name, default.strip_prefix(':'));
+            }
+            _ => {}
+        }
+    }
+    (inner, None)
 }
 
 /// What stands before the brace that closes this placeholder, and what after it. Braces within it come in pairs, as

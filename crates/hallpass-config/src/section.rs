@@ -3,6 +3,7 @@
 mod children;
 mod complaints;
 mod lists;
+mod property;
 mod sealed;
 mod values;
 
@@ -13,6 +14,7 @@ use crate::key::{self, Key, Kind};
 use crate::key_path;
 use crate::node::{Node, Value};
 use crate::place::Place;
+use crate::placeholder::References;
 use crate::production::Production;
 use crate::report::Report;
 use crate::sealing::Keyring;
@@ -39,6 +41,8 @@ pub struct Section<'a> {
     place_of_seals: String,
     /// What opens them.
     keyring: Option<&'a Keyring>,
+    /// What placeholders may name, for [`property`](Self::property).
+    references: Option<&'a References<'a>>,
     /// Where the section begins: missing keys are missing here.
     place: Place,
     /// A mapping; `None` if the section is absent.
@@ -82,6 +86,7 @@ impl<'a> Section<'a> {
             path,
             place_of_seals: String::new(),
             keyring: None,
+            references: None,
             place: mapping.map_or(place, |node| &node.place).clone(),
             node: mapping,
             parent: None,

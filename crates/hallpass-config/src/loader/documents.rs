@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::canonical::{Canonical, Strangers};
 use crate::files;
 use crate::key::Key;
-use crate::key_path;
+use crate::key_path::{self, Segment};
 use crate::merge::Merge;
 use crate::node::{Node, Value};
 use crate::place::{Place, Source};
@@ -112,6 +112,7 @@ impl Reader<'_> {
             if !matches!(standing, Standing::Always | Standing::Holds) {
                 continue;
             }
+            self.tell_others(&part.properties);
             // Others' sections may hold what they like.
             Merge::between_sources(&Report::default()).merge(
                 "",
@@ -142,6 +143,20 @@ impl Reader<'_> {
                 self.prefix,
                 "stands in a document whose condition (spring.config.activate) is not understood",
             ),
+        }
+    }
+
+    /// Says what stands beside our section.
+    fn tell_others(self, document: &Node) {
+        let ours = key_path::parse(self.prefix);
+        let is_ours = |key: &str| ours.first() == Some(&Segment::Key(key.to_owned()));
+        for entry in document.entries().iter().filter(|it| !is_ours(&it.key)) {
+            let path = key_path::join("", &entry.key);
+            self.report.left_alone(
+                &entry.place,
+                &path,
+                "is of another program, and read only where a placeholder or a default names it",
+            );
         }
     }
 

@@ -6,6 +6,7 @@ fn variables() -> Variables {
         ("EMPTY", ""),
         ("ODD", "${NAME}"),
         ("MY_APP_NAME", "app"),
+        ("UPPER", "SECRET_NAME"),
     ];
     let pair = |(name, value): (&str, &str)| (name.to_owned(), Secret::new(value));
     pairs.into_iter().map(pair).collect()
@@ -37,6 +38,23 @@ fn a_default_stands_in_for_what_is_not_set() {
     );
     assert_eq!(filled("${NONE:${OTHER:${NAME}}}").unwrap(), "value");
     assert_eq!(filled("${NAME:${NONE}}").unwrap(), "value");
+}
+
+#[test]
+fn a_name_may_have_placeholders_in_it_and_a_default_may_have_colons() {
+    assert_eq!(filled("${MY_APP_${NONE:NAME}}").unwrap(), "app");
+    assert_eq!(filled("${${NONE:NAME}:x}").unwrap(), "value");
+    assert_eq!(filled("${NONE_${NAME}:x:y}").unwrap(), "x:y");
+    assert_eq!(
+        filled("${NONE:${OTHER:http://a:80/b?c=d:e}}").unwrap(),
+        "http://a:80/b?c=d:e"
+    );
+    // What a variable holds is a name here, and a name that is not set is not shown.
+    assert_eq!(filled("${${UPPER}}").unwrap_err(), [Fault::Name]);
+    assert_eq!(
+        filled("${a.${OTHER}.b:x}").unwrap_err(),
+        [Fault::Unset("OTHER".to_owned())]
+    );
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl<'a> Section<'a> {
         let mut child = Self::open(self.report, keys, path, place, node);
         child.is_in_use &= self.is_in_use;
         child.keyring = self.keyring;
+        child.references = self.references;
         child.place_of_seals = self.place_of_seal(key);
         child.in_production(self.production)
     }

@@ -28,8 +28,8 @@ impl Section<'_> {
     /// `true` or `false`, or one of the other words that Spring takes for them.
     pub fn flag(&self, key: &str) -> Option<bool> {
         self.read(key, |text| match text.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" => Ok(true),
-            "false" | "no" | "off" => Ok(false),
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
             _ => Err(Complaint::new("must be true or false")),
         })
     }

@@ -1,8 +1,8 @@
 //! `service`: who this process is.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_config::{Configuration, Key, Kind, Section, check_service_name};
 use hallpass_tls::ServerTlsSettings;
 
 const KEYS: &[Key] = &[
@@ -12,7 +12,8 @@ const KEYS: &[Key] = &[
             what: "letters, digits, `-`, `_`, `.`",
         },
         "The name other services call it by. Unless `security` says otherwise, tokens must bear it as their audience.",
-    ),
+    )
+    .otherwise("`spring.application.name`"),
     Key::new(
         "listen",
         Kind::Text {
@@ -20,7 +21,7 @@ const KEYS: &[Key] = &[
         },
         "Where it listens.",
     )
-    .otherwise("up to the program"),
+    .otherwise("`server.port`, on all addresses or on `server.address`; else up to the program"),
     Key::new(
         "tls",
         Kind::Section(ServerTlsSettings::KEYS),
@@ -32,10 +33,10 @@ const KEYS: &[Key] = &[
 /// `service`: who this process is and where it listens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceSettings {
-    /// `name`: the name other services call it by; the audience it expects in tokens unless `security` says
-    /// otherwise.
+    /// `name`, else `spring.application.name`: the name other services call it by; the audience it expects in tokens unless
+    /// `security` says otherwise.
     pub name: Option<String>,
-    /// `listen`: address and port to listen on.
+    /// `listen`, else `server.address` and `server.port`: address and port to listen on.
     pub listen: Option<SocketAddr>,
     /// `tls`: what [`Hallpass::http_server`](crate::Hallpass::http_server) shows and demands; plain HTTP without it.
     pub tls: Option<ServerTlsSettings>,
@@ -49,8 +50,12 @@ impl Configuration for ServiceSettings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let section = root.section("service");
         let (name, listen) = (
-            section.service_name("name"),
-            section.socket_address("listen"),
+            section
+                .service_name("name")
+                .or_else(|| name_of_spring(&section)),
+            section
+                .socket_address("listen")
+                .or_else(|| listen_of_spring(&section)),
         );
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
@@ -60,4 +65,52 @@ impl Configuration for ServiceSettings {
         };
         Some(Self { name, listen, tls })
     }
+}
+
+/// What a Spring service of this configuration is called, where ours says nothing.
+fn name_of_spring(section: &Section<'_>) -> Option<String> {
+    const NAME: &str = "spring.application.name";
+    if section.has("name") {
+        return None;
+    }
+    let name = section.property(NAME)?;
+    match check_service_name(&name) {
+        Ok(name) => {
+            section.record_derived("name", &name, NAME);
+            Some(name)
+        }
+        Err(message) => {
+            let message = format!("is not given, and {NAME} cannot stand for it: it {message}");
+            section.warn("name", &message);
+            None
+        }
+    }
+}
+
+/// Where it listens. A port below zero is none, as there.
+fn listen_of_spring(section: &Section<'_>) -> Option<SocketAddr> {
+    const PORT: &str = "server.port";
+    if section.has("listen") {
+        return None;
+    }
+    let port = section.property(PORT)?;
+    // Kubernetes says SERVER_PORT=tcp://10.0.0.1:80 of a service that is called `server`.
+    if port.starts_with('-') || port.starts_with("tcp://") {
+        return None;
+    }
+    let address = match section.property("server.address").as_deref() {
+        None => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        Some("localhost") => Ok(Ipv4Addr::LOCALHOST.into()),
+        Some(address) => address.parse::<IpAddr>(),
+    };
+    let (Ok(port), Ok(address)) = (port.parse::<u16>(), address) else {
+        let message = format!(
+            "is not given, and {PORT} or server.address cannot stand for it: they must be a port and an IP address"
+        );
+        section.warn("listen", &message);
+        return None;
+    };
+    let listen = SocketAddr::new(address, port);
+    section.record_derived("listen", &listen.to_string(), PORT);
+    Some(listen)
 }

@@ -11,3 +11,4 @@ mod reload;
 mod seed;
 mod settings;
 mod smoke;
+mod spring;
