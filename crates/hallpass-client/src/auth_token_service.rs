@@ -80,7 +80,7 @@ impl AuthTokenService {
     /// A token for calling `audience` with `scope`, from memory while one is fresh.
     ///
     /// An empty `scope` stands for the configured one. The credential is the one configured for the
-    /// audience, else the section's own.
+    /// audience, else the section's own; [`handle_as`](Self::handle_as) takes one by its name.
     ///
     /// The token is opaque here: its claims are not checked (RFC 6749 section 1.4).
     ///
@@ -124,14 +124,23 @@ impl AuthTokenService {
     ///
     /// Not done: processes that share no such tier go on with the token until its end, and so do callees that are given it.
     pub async fn evict(&self, audience: &Audience, scope: &Scope) {
-        self.state.evict(audience, scope).await;
+        self.state.evict(None, audience, scope).await;
     }
 
     /// The tokens for one audience and scope, for code that needs them on each call.
     #[must_use]
     pub fn handle(&self, audience: &Audience, scope: &Scope) -> TokenHandle {
         let service = Arc::clone(&self.state);
-        TokenHandle::new(service, audience.clone(), scope.clone())
+        TokenHandle::new(service, None, audience.clone(), scope.clone())
+    }
+
+    /// The same by the credential of this name (`internal-token.clients`), whatever audience that one is for. While there is none
+    /// of the name, as [`handle`](Self::handle): settings may come in two steps. [`evict`](Self::evict) of the service does not
+    /// reach tokens of a credential that is chosen by its name alone: use that of the handle.
+    #[must_use]
+    pub fn handle_as(&self, credential: &str, audience: &Audience, scope: &Scope) -> TokenHandle {
+        let service = Arc::clone(&self.state);
+        TokenHandle::new(service, Some(credential), audience.clone(), scope.clone())
     }
 
     /// Works by `settings` from now on, in place of the settings before: credentials, endpoints, how long and how many

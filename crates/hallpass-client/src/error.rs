@@ -175,13 +175,7 @@ const fn is_outage_status(status: u16) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenSettingsError {
-    /// An entry of `clients` is for no audience, so no call would use it.
-    #[error("internal-token.clients: the entry `{client}` has no audience")]
-    AudienceMissing {
-        /// The entry's name.
-        client: String,
-    },
-    /// Two entries of `clients` are for one audience, so no call would use the second one.
+    /// Two entries of `clients` are for one audience, so no call would find the second one by it.
     #[error("internal-token.clients: two entries have the audience `{audience}`")]
     AudienceTwice {
         /// The audience.
@@ -200,7 +194,6 @@ impl TokenSettingsError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::AudienceMissing { .. } => "audience_missing",
             Self::AudienceTwice { .. } => "audience_twice",
             Self::NoDiscovery { .. } => "no_discovery",
         }
@@ -527,12 +520,6 @@ mod tests {
         let page = include_str!("../../../docs/errors.md");
         let audience = "orders".parse().unwrap();
         for (error, code) in [
-            (
-                TokenSettingsError::AudienceMissing {
-                    client: "a".to_owned(),
-                },
-                "audience_missing",
-            ),
             (
                 TokenSettingsError::AudienceTwice { audience },
                 "audience_twice",

@@ -2,6 +2,7 @@
 
 mod keys;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hallpass_config::{
@@ -40,7 +41,7 @@ pub struct TokenServiceSettings {
 pub struct NamedCredentialSettings {
     /// `name`: unique in the list; code and logs name the credential by it.
     pub name: String,
-    /// The credential. Unlike on the section, its `audience` is always given.
+    /// The credential. Its `audience` is that of the entry alone: without one no call finds it by its audience.
     pub credential: CredentialSettings,
 }
 
@@ -97,6 +98,9 @@ pub struct TokenFeignSettings {
     pub enabled: bool,
     /// `skip-clients`: names of declared clients that never get a token, nobody's (third parties).
     pub skip_clients: Vec<String>,
+    /// The names of `internal-token.clients`, and the audience of each that has one: which credentials a client may use by
+    /// name. `None`, where the section is absent or switched off: which there are is not known, and any name is taken.
+    pub credentials: Option<BTreeMap<String, Option<Audience>>>,
 }
 
 impl Default for TokenFeignSettings {
@@ -104,6 +108,7 @@ impl Default for TokenFeignSettings {
         Self {
             enabled: true,
             skip_clients: Vec::new(),
+            credentials: None,
         }
     }
 }
@@ -120,10 +125,15 @@ impl Configuration for InternalTokenSettings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let section = root.section("internal-token");
         let token_service = TokenServiceSettings::read(&section);
-        let feign = section.read_all(TokenFeignSettings::read);
+        let mut feign = section.read_all(TokenFeignSettings::read)?;
+        let named = |client: &NamedCredentialSettings| {
+            (client.name.clone(), client.credential.audience.clone())
+        };
+        let tokens = token_service.as_ref();
+        feign.credentials = tokens.map(|tokens| tokens.clients.iter().map(named).collect());
         Some(Self {
             token_service,
-            feign: feign?,
+            feign,
         })
     }
 }
@@ -146,12 +156,12 @@ impl TokenServiceSettings {
         let credential = CredentialSettings::read(section);
         let clients = section.sections("clients");
         report_doubles(&clients, "name");
+        // A call finds its credential by its audience, so a second one is never found by it.
+        report_doubles(&clients, "audience");
         let clients: Vec<_> = clients
             .into_iter()
             .map(|client| client.inheriting(section))
             .collect();
-        // A call finds its credential by its audience, so a second one is never used.
-        report_doubles(&clients, "audience");
         let clients: Vec<_> = clients.iter().map(NamedCredentialSettings::read).collect();
         let memory_cache = MemoryCacheSettings::read(&section.section("memory-cache"));
         Some(Self {
@@ -191,12 +201,14 @@ impl NamedCredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.required("name", Section::service_name);
         let credential = CredentialSettings::read(section);
-        if !section.has("audience") {
-            section.missing("audience", "is required, here or in the section above");
+        let mut credential = credential?;
+        if !section.has_own("audience") {
+            // That of the section is for calls of the section's own credential.
+            credential.audience = None;
         }
         Some(Self {
             name: name?,
-            credential: credential?,
+            credential,
         })
     }
 }
@@ -268,6 +280,7 @@ impl TokenFeignSettings {
         Some(Self {
             enabled: enabled?,
             skip_clients: skip_clients?,
+            credentials: None,
         })
     }
 }

@@ -34,6 +34,14 @@ pub enum BuildError {
         /// Name of the client.
         client: &'static str,
     },
+    /// The credential is none of `internal-token.clients`.
+    #[error(
+        "`credential` of client `{client}` is the name of no entry of `internal-token.clients`"
+    )]
+    Credential {
+        /// Name of the client.
+        client: &'static str,
+    },
     /// The scope has a form that scopes do not have (RFC 6749 section 3.3).
     #[error("`scope` of client `{client}` is not a valid scope")]
     Scope {

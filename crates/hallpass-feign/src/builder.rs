@@ -81,6 +81,14 @@ impl<C: GeneratedClient> ClientBuilder<C> {
         self
     }
 
+    /// With which of `internal-token.clients` a service token is asked for; default: what the configuration says, else the one
+    /// that is called like the client, else the one for the audience.
+    #[must_use]
+    pub fn credential(mut self, name: impl Into<String>) -> Self {
+        self.overrides.identity.credential = Some(name.into());
+        self
+    }
+
     /// For each call with its retries, at most a day; default 5 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {

@@ -17,6 +17,8 @@ use hallpass_client::{Identity, WhenAbsent};
 pub(crate) struct IdentityPlan {
     identity: Identity,
     when_absent: WhenAbsent,
+    /// By which credential a service token is asked for, where not by its audience.
+    credential: Option<String>,
     audience: Audience,
     scope: Scope,
 }
@@ -39,6 +41,10 @@ pub(crate) struct IdentityOverrides {
     /// Whom a service token is for.
     pub(crate) audience: Option<String>,
     pub(crate) when_absent: Option<WhenAbsent>,
+    /// By which credential a service token is asked for.
+    pub(crate) credential: Option<String>,
+    /// Whom the tokens of that credential are for, where nobody says otherwise.
+    pub(crate) credential_audience: Option<Audience>,
 }
 
 impl IdentityPlan {
@@ -74,11 +80,16 @@ impl IdentityPlan {
             .or(configured.audience.as_deref())
             .or(own.audience)
             .or(shared.audience)
+            .or(configured
+                .credential_audience
+                .as_ref()
+                .map(Audience::as_str))
             .unwrap_or(client);
         let scope = own.scope.or(shared.scope).unwrap_or_default();
         let plan = Self {
             identity: identity.unwrap_or(Identity::Service),
             when_absent: when_absent.unwrap_or(WhenAbsent::Fail),
+            credential: configured.credential.clone(),
             audience: audience
                 .parse()
                 .map_err(|_| BuildError::Audience { client })?,
@@ -129,9 +140,13 @@ impl IdentityLayers {
         clock: &Arc<dyn Clock>,
         reports: bool,
     ) -> Self {
-        let handle = tokens
-            .filter(|_| plan.needs_service_token())
-            .map(|tokens| tokens.handle(&plan.audience, &plan.scope));
+        let handle =
+            tokens
+                .filter(|_| plan.needs_service_token())
+                .map(|tokens| match &plan.credential {
+                    Some(credential) => tokens.handle_as(credential, &plan.audience, &plan.scope),
+                    None => tokens.handle(&plan.audience, &plan.scope),
+                });
         let mut bearer = BearerLayer::new(service, plan.identity, Arc::clone(clock))
             .when_absent(plan.when_absent)
             .reports(reports);

@@ -41,6 +41,12 @@ const CLIENT_KEYS: &[Key] = &[
     )
     .otherwise("as the code declares, else the client's name"),
     Key::new(
+        "credential",
+        Kind::Text { what: "a name in `internal-token.clients`" },
+        "The credential with which a service token for these calls is asked for.",
+    )
+    .otherwise("the one that is called like the client, else the one for the audience, else that of the section"),
+    Key::new(
         "when-absent",
         Kind::Choice(&["fail", "service", "none"]),
         "What happens when that identity is missing: the call fails before anything is sent, goes out as this \
@@ -103,6 +109,8 @@ pub struct FeignClientSettings {
     pub identity: Option<Identity>,
     /// `audience`: whom a service token for these calls is made for; overrides what the code declares.
     pub audience: Option<String>,
+    /// `credential`: with which of `internal-token.clients` a service token for these calls is asked for.
+    pub credential: Option<String>,
     /// `when-absent`: what happens when that identity is missing; overrides what the code declares.
     pub when_absent: Option<WhenAbsent>,
     /// `renew-on`: which 401 has the service token renewed and the call repeated.
@@ -182,6 +190,7 @@ impl FeignClientSettings {
         let url = section.parsed("url");
         let identity = section.choice("identity", Identity::named);
         let audience = section.name("audience");
+        let credential = section.service_name("credential");
         let when_absent = section.choice("when-absent", WhenAbsent::named);
         let renew_on = section.choice("renew-on", RenewOn::named);
         let deadline = section.millis("deadline-ms");
@@ -192,6 +201,7 @@ impl FeignClientSettings {
             url,
             identity,
             audience,
+            credential,
             when_absent,
             renew_on: renew_on?,
             deadline,

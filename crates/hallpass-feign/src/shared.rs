@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, TokenFeignSettings};
+use hallpass_token::Audience;
 use hallpass_upstream::Network;
 
+use crate::build_error::BuildError;
 use crate::identity::SkippedTokens;
 use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
@@ -73,6 +75,7 @@ impl Configured {
         let TokenFeignSettings {
             enabled,
             skip_clients,
+            credentials: _,
         } = &self.tokens;
         if skip_clients.iter().any(|name| name == client) {
             SkippedTokens::All
@@ -80,6 +83,24 @@ impl Configured {
             SkippedTokens::ServiceToken
         } else {
             SkippedTokens::None
+        }
+    }
+
+    /// The credential that a client uses by its name: the one that was asked for, else the one that is called like the client;
+    /// and whom its tokens are for, if it says so.
+    pub(crate) fn credential_of(
+        &self,
+        client: &'static str,
+        asked_for: Option<&str>,
+    ) -> Result<Option<(String, Option<Audience>)>, BuildError> {
+        let Some(known) = &self.tokens.credentials else {
+            return Ok(asked_for.map(|name| (name.to_owned(), None)));
+        };
+        let name = asked_for.unwrap_or(client);
+        match (known.get(name), asked_for) {
+            (Some(audience), _) => Ok(Some((name.to_owned(), audience.clone()))),
+            (None, Some(_)) => Err(BuildError::Credential { client }),
+            (None, None) => Ok(None),
         }
     }
 }

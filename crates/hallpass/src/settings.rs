@@ -147,12 +147,40 @@ impl Configuration for Settings {
             tls: tls?,
             transport: transport?,
         };
+        #[cfg(feature = "feign")]
+        check_credentials(root, &settings);
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));
             #[cfg(feature = "dns")]
             discovery::warn_of_plain_http(root, &settings.discovery_dns);
         }
         Some(settings)
+    }
+}
+
+/// Says which clients ask for a credential that there is not.
+#[cfg(feature = "feign")]
+fn check_credentials(root: &Section<'_>, settings: &Settings) {
+    let Some(known) = &settings.internal_token.feign.credentials else {
+        return;
+    };
+    let feign = root.section("feign");
+    let clients = feign.named("clients").into_iter().map(|(name, section)| {
+        let client = settings.feign.clients.get(&name);
+        (client.and_then(|it| it.credential.as_ref()), section)
+    });
+    let defaults = (
+        settings.feign.defaults.credential.as_ref(),
+        feign.section("defaults"),
+    );
+    for (credential, section) in std::iter::once(defaults).chain(clients) {
+        let is_unknown = credential.is_some_and(|name| !known.contains_key(name));
+        if is_unknown && section.has_own("credential") {
+            section.problem(
+                "credential",
+                "is the name of no entry of internal-token.clients",
+            );
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::flight::Flights;
 use super::minting::Mint;
 use super::notices::Notices;
 use super::purge::Purge;
-use super::snapshot::{Snapshot, SnapshotPlan};
+use super::snapshot::{PlannedClient, Snapshot, SnapshotPlan};
 use super::state::TokenServiceState;
 use super::tiers::Tiers;
 use crate::credential::Credential;
@@ -107,7 +107,21 @@ impl AuthTokenServiceBuilder {
     /// same audience, it is never chosen.
     #[must_use]
     pub fn client(mut self, credential: Credential) -> Self {
-        self.plan.clients.push(credential);
+        self.plan.clients.push(PlannedClient {
+            name: None,
+            credential,
+        });
+        self
+    }
+
+    /// A further credential, for [`handle_as`](AuthTokenService::handle_as) with its name, and for calls to its audience where it
+    /// has one. After another one of the same name it is not found by it.
+    #[must_use]
+    pub fn named_client(mut self, name: &str, credential: Credential) -> Self {
+        self.plan.clients.push(PlannedClient {
+            name: Some(name.into()),
+            credential,
+        });
         self
     }
 

@@ -24,6 +24,8 @@ pub struct TokenHandle(Arc<HandleState>);
 #[derive(Debug)]
 struct HandleState {
     service: Arc<TokenServiceState>,
+    /// The credential that was asked for by its name.
+    credential: Option<Box<str>>,
     audience: Audience,
     /// As asked for: empty stands for the credential's own, whichever that is at the time.
     scope: Scope,
@@ -32,10 +34,16 @@ struct HandleState {
 }
 
 impl TokenHandle {
-    pub(crate) fn new(service: Arc<TokenServiceState>, audience: Audience, scope: Scope) -> Self {
-        let entry = ArcSwapOption::new(service.entry(&audience, &scope));
+    pub(crate) fn new(
+        service: Arc<TokenServiceState>,
+        credential: Option<&str>,
+        audience: Audience,
+        scope: Scope,
+    ) -> Self {
+        let entry = ArcSwapOption::new(service.entry(credential, &audience, &scope));
         Self(Arc::new(HandleState {
             service,
+            credential: credential.map(Into::into),
             audience,
             scope,
             entry,
@@ -95,11 +103,12 @@ impl TokenHandle {
     pub async fn evict(&self) {
         let HandleState {
             service,
+            credential,
             audience,
             scope,
             ..
         } = &*self.0;
-        service.evict(audience, scope).await;
+        service.evict(credential.as_deref(), audience, scope).await;
     }
 
     /// A callee has accepted the token: if the last forced renewal was in vain, a further one may come, at the earliest
@@ -181,7 +190,8 @@ impl HandleState {
     /// next use looks again.
     #[cold]
     fn find_entry(&self) -> Option<Arc<Entry>> {
-        let found = self.service.entry(&self.audience, &self.scope);
+        let credential = self.credential.as_deref();
+        let found = self.service.entry(credential, &self.audience, &self.scope);
         self.entry.store(found.clone());
         found
     }

@@ -1,10 +1,11 @@
 //! Who asks for tokens and what is kept of them, at one moment. A change while running puts a new one in its place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use hallpass_token::Audience;
 
+use super::entry::Entry;
 use super::moment::Moment;
 use super::obtain::ClientCredentials;
 use crate::credential::Credential;
@@ -18,12 +19,19 @@ const DEFAULT_MAX_ENTRIES: usize = 10_000;
 /// What settings or a builder ask for.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotPlan {
-    /// For every audience that none of `clients` is for. `None`: switched off.
+    /// For all calls that none of `clients` is for. `None`: switched off.
     pub(crate) own: Option<Credential>,
-    pub(crate) clients: Vec<Credential>,
+    pub(crate) clients: Vec<PlannedClient>,
     /// Whether tokens stay in memory between calls.
     pub(crate) keeps: bool,
     pub(crate) max_entries: usize,
+}
+
+/// A further credential.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedClient {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) credential: Credential,
 }
 
 /// Never changes once it is made: a call that began with it goes on with it.
@@ -41,6 +49,7 @@ pub(crate) struct Snapshot {
 struct Credentials {
     own: Arc<ClientCredentials>,
     by_audience: HashMap<Audience, Arc<ClientCredentials>>,
+    by_name: BTreeMap<Box<str>, Arc<ClientCredentials>>,
 }
 
 impl SnapshotPlan {
@@ -66,16 +75,16 @@ impl SnapshotPlan {
         let mut plan = Self::new(Some(Credential::from(&settings.credential)));
         let mut audiences = Vec::new();
         for client in &settings.clients {
-            let Some(audience) = &client.credential.audience else {
-                let client = client.name.clone();
-                return Err(TokenSettingsError::AudienceMissing { client });
-            };
-            if audiences.contains(&audience) {
+            let audience = client.credential.audience.as_ref();
+            if let Some(audience) = audience.filter(|audience| audiences.contains(audience)) {
                 let audience = audience.clone();
                 return Err(TokenSettingsError::AudienceTwice { audience });
             }
-            audiences.push(audience);
-            plan.clients.push(Credential::from(&client.credential));
+            audiences.extend(audience);
+            plan.clients.push(PlannedClient {
+                name: Some(client.name.as_str().into()),
+                credential: Credential::from(&client.credential),
+            });
         }
         plan.keeps = settings.memory_cache.enabled;
         plan.max_entries = usize::try_from(settings.memory_cache.max_entries).unwrap_or(usize::MAX);
@@ -83,7 +92,8 @@ impl SnapshotPlan {
     }
 
     fn credentials(&self) -> impl Iterator<Item = &Credential> {
-        self.clients.iter().chain(&self.own)
+        let clients = self.clients.iter().map(|client| &client.credential);
+        clients.chain(&self.own)
     }
 }
 
@@ -129,11 +139,48 @@ impl Snapshot {
         }))
     }
 
-    /// Who asks for tokens for `audience`; `None` when switched off.
-    pub(crate) fn source(&self, audience: &Audience) -> Option<&Arc<ClientCredentials>> {
+    /// Who asks for tokens for `audience`: the credential `name`, else the one for the audience, else the service's own. `None`
+    /// when switched off.
+    pub(crate) fn source(
+        &self,
+        name: Option<&str>,
+        audience: &Audience,
+    ) -> Option<&Arc<ClientCredentials>> {
         let credentials = self.credentials.as_ref()?;
-        let source = credentials.by_audience.get(audience);
+        let named = name.and_then(|name| credentials.by_name.get(name));
+        let source = named.or_else(|| credentials.by_audience.get(audience));
         Some(source.unwrap_or(&credentials.own))
+    }
+
+    /// The source that an entry of this snapshot was made with.
+    pub(crate) fn source_of(&self, entry: &Entry) -> Option<&Arc<ClientCredentials>> {
+        let made_with = Arc::as_ptr(&entry.source).cast::<()>();
+        self.sources()
+            .find(|source| Arc::as_ptr(source).cast::<()>() == made_with)
+    }
+
+    /// Who asks in the place of `old` for what `entry` is for, as the same client if there is still one for it.
+    pub(crate) fn heir(
+        &self,
+        entry: &Entry,
+        old: &ClientCredentials,
+    ) -> Option<&Arc<ClientCredentials>> {
+        let by_audience = self.source(None, entry.key.audience())?;
+        let credentials = self.credentials.as_ref()?;
+        let mut all = std::iter::once(by_audience).chain(credentials.by_name.values());
+        let heir = all.find(|source| source.is_client_of(old));
+        Some(heir.unwrap_or(by_audience))
+    }
+
+    /// Whether both have credentials of the same names, so that what was chosen by its name still is, and nothing else.
+    pub(crate) fn has_names_of(&self, other: &Self) -> bool {
+        let names = |snapshot: &Self| -> Vec<Box<str>> {
+            let credentials = snapshot.credentials.iter();
+            credentials
+                .flat_map(|all| all.by_name.keys().cloned())
+                .collect()
+        };
+        names(self) == names(other)
     }
 
     pub(crate) const fn is_enabled(&self) -> bool {
@@ -142,7 +189,10 @@ impl Snapshot {
 
     fn sources(&self) -> impl Iterator<Item = &Arc<ClientCredentials>> {
         let credentials = self.credentials.iter();
-        credentials.flat_map(|all| all.by_audience.values().chain([&all.own]))
+        credentials.flat_map(|all| {
+            let further = all.by_audience.values().chain(all.by_name.values());
+            further.chain([&all.own])
+        })
     }
 
     fn build(
@@ -152,16 +202,23 @@ impl Snapshot {
     ) -> Self {
         let endpoints = plan.credentials().map(|credential| &credential.endpoint);
         let client = Arc::new(client.with_endpoints(endpoints));
-        let mut by_audience = HashMap::new();
-        for credential in plan.clients {
-            if let Some(audience) = credential.audience.clone() {
-                let first = by_audience.entry(audience);
-                first.or_insert_with(|| source(credential, Arc::clone(&client)));
+        let (mut by_audience, mut by_name) = (HashMap::new(), BTreeMap::new());
+        for PlannedClient { name, credential } in plan.clients {
+            let audience = credential.audience.clone();
+            let source = source(credential, Arc::clone(&client));
+            if let Some(audience) = audience {
+                by_audience
+                    .entry(audience)
+                    .or_insert_with(|| Arc::clone(&source));
+            }
+            if let Some(name) = name {
+                by_name.entry(name).or_insert(source);
             }
         }
         let credentials = plan.own.map(|own| Credentials {
             own: source(own, Arc::clone(&client)),
             by_audience,
+            by_name,
         });
         Self {
             credentials,

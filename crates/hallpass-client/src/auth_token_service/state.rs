@@ -62,19 +62,26 @@ impl TokenServiceState {
         self.snapshot.load().is_enabled()
     }
 
-    /// The entry of `audience` and `scope`; an empty scope stands for the credential's own. `None` when switched off.
-    pub(crate) fn entry(&self, audience: &Audience, scope: &Scope) -> Option<Arc<Entry>> {
-        self.entry_among(&mut self.entries.lock(), audience, scope)
+    /// The entry of `audience` and `scope`, by the credential `name` if there is one; an empty scope stands for the
+    /// credential's own. `None` when switched off.
+    pub(crate) fn entry(
+        &self,
+        name: Option<&str>,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Option<Arc<Entry>> {
+        self.entry_among(&mut self.entries.lock(), name, audience, scope)
     }
 
     fn entry_among(
         &self,
         entries: &mut LockedEntries,
+        name: Option<&str>,
         audience: &Audience,
         scope: &Scope,
     ) -> Option<Arc<Entry>> {
         let snapshot = self.snapshot.load();
-        let source = snapshot.source(audience)?;
+        let source = snapshot.source(name, audience)?;
         let credential = &source.credential;
         let scope = if scope.is_empty() {
             &credential.scope
@@ -121,15 +128,17 @@ impl TokenServiceState {
         let next = Arc::new(before.next(plan, now)?);
         let mut replaced = entries.all();
         replaced.retain(|entry| {
-            let audience = entry.key.audience();
-            let sources = before.source(audience).zip(next.source(audience));
+            let old = before.source_of(entry);
+            let sources = old.and_then(|old| Some((old, next.heir(entry, old)?)));
             sources.is_some_and(|(old, new)| new.is_client_of(old) && !new.has_secret_of(old))
         });
+        let same_names = next.has_names_of(&before);
         self.snapshot.store(Arc::clone(&next));
         entries.replace(next.max_entries, |entry| {
-            let audience = entry.key.audience();
-            let (old, new) = (before.source(audience)?, next.source(audience)?);
-            if Arc::ptr_eq(old, new) && before.keeps == next.keeps {
+            let old = before.source_of(entry)?;
+            let new = next.heir(entry, old)?;
+            // With other names, who holds the entry has to look whether another one is for him now.
+            if Arc::ptr_eq(old, new) && before.keeps == next.keeps && same_names {
                 return Some(Arc::clone(entry));
             }
             // Of the same credential: only for how long and where tokens are kept has changed.
@@ -233,8 +242,8 @@ impl TokenServiceState {
         }
     }
 
-    pub(crate) async fn evict(&self, audience: &Audience, scope: &Scope) {
-        let Some((entry, moment)) = self.forget(audience, scope) else {
+    pub(crate) async fn evict(&self, name: Option<&str>, audience: &Audience, scope: &Scope) {
+        let Some((entry, moment)) = self.forget(name, audience, scope) else {
             return;
         };
         if self.flights.tiers.is_empty() {
@@ -250,10 +259,15 @@ impl TokenServiceState {
     }
 
     /// Under the lock that a change of settings holds too: so the token cannot move to the next entry meanwhile.
-    fn forget(&self, audience: &Audience, scope: &Scope) -> Option<(Arc<Entry>, Moment)> {
+    fn forget(
+        &self,
+        name: Option<&str>,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Option<(Arc<Entry>, Moment)> {
         let now = self.now();
         let mut entries = self.entries.lock();
-        let entry = self.entry_among(&mut entries, audience, scope);
+        let entry = self.entry_among(&mut entries, name, audience, scope);
         let Some(entry) = entry else {
             // Switched off: under which key is not known, and the tiers may have it.
             entries.evicted_unknown(now);

@@ -9,7 +9,8 @@ use hallpass_config::{Secret, files};
 /// change without a restart and without anybody who watches it. What cannot be read, and an empty file, leave the last good one.
 ///
 /// Issuer and file do not change in the same moment, and a file may be half written: so when the issuer refuses what the
-/// file holds, the secret that it accepted last is tried once, and stays in use until that is refused or the file holds another one.
+/// file or the settings hold, the secret that it accepted last is tried once, and stays in use until that is refused or they hold another
+/// one.
 #[derive(Debug)]
 pub(crate) struct SecretSource {
     file: Option<PathBuf>,
@@ -45,9 +46,10 @@ impl SecretSource {
         }
     }
 
-    /// The same file, read again by whoever reads the settings: what the issuer accepted of `before` may still be needed.
+    /// The same client with settings that were read again, and the secret in the same file or in none: what the issuer accepted of
+    /// `before` may still be needed, since it may hear of the new one later.
     pub(crate) fn following(self, before: &Self) -> Self {
-        if self.file.is_some() && self.file == before.file {
+        if self.file == before.file {
             let accepted = before.known().accepted.clone();
             let mut known = self.known();
             known.accepted = accepted;
@@ -86,26 +88,23 @@ impl SecretSource {
 
     /// The issuer has accepted `sent`.
     pub(crate) fn was_accepted(&self, sent: &Secret) {
-        if self.file.is_some() {
-            let mut known = self.known();
-            if is_same(sent, &known.newest) {
-                known.is_refused = false;
-            }
-            if known
-                .accepted
-                .as_ref()
-                .is_none_or(|last| !is_same(last, sent))
-            {
-                let last = known.accepted.replace(sent.clone());
-                known.accepted_before = last.filter(|_| !known.is_inherited);
-            }
-            known.is_inherited = false;
+        let mut known = self.known();
+        if is_same(sent, &known.newest) {
+            known.is_refused = false;
         }
+        if known
+            .accepted
+            .as_ref()
+            .is_none_or(|last| !is_same(last, sent))
+        {
+            let last = known.accepted.replace(sent.clone());
+            known.accepted_before = last.filter(|_| !known.is_inherited);
+        }
+        known.is_inherited = false;
     }
 
     /// The issuer has refused `sent` (`invalid_client`): the other secret to try, if there is one.
     pub(crate) async fn after_refusal(&self, sent: &Secret) -> Option<Secret> {
-        self.file.as_ref()?;
         self.read_again().await;
         let mut known = self.known();
         if !is_same(sent, &known.newest) {

@@ -25,7 +25,9 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
-        "Further credentials, chosen by the audience of a call. Each inherits from the section what it leaves out.",
+        "Further credentials. A declared client uses the one that `feign.clients.NAME.credential` names, else the one that is called \
+        like it, else the one for the audience of the call, else that of the section. Each inherits from the section what it \
+        leaves out, except for the audience.",
     )
     .told_apart_by("name"),
     Key::new("memory-cache", Kind::Section(MEMORY_CACHE_KEYS), "Tokens kept in the memory of this process."),
@@ -40,7 +42,8 @@ const CLIENT_KEYS: &[Key] = &[
         Kind::Text {
             what: "letters, digits, `-`, `_`, `.`",
         },
-        "Unique in the list; tells the entries apart for their readers.",
+        "Unique in the list. The declared client of this name uses the credential, and those that name it in \
+        `feign.clients.NAME.credential`.",
     )
     .required(),
     CLIENT_ID.otherwise(INHERITED),
@@ -48,7 +51,7 @@ const CLIENT_KEYS: &[Key] = &[
     CLIENT_SECRET_FILE.otherwise(INHERITED),
     TOKEN_URL.otherwise(INHERITED),
     SCOPE.otherwise(INHERITED),
-    CLIENT_AUDIENCE.otherwise("that of the section, which must have one then"),
+    CLIENT_AUDIENCE.otherwise("none: it is chosen by its name alone"),
     GRANT_TYPE.otherwise(INHERITED),
     ISSUER.otherwise(INHERITED),
     CACHE_EXPIRE.otherwise(INHERITED),
@@ -91,7 +94,8 @@ const AUDIENCE: Key = Key::new(
 const CLIENT_AUDIENCE: Key = Key::new(
     "audience",
     Kind::Text { what: "" },
-    "The service whose calls use this credential. Unique in the list.",
+    "The service whose calls use this credential, whatever client makes them; and the audience of tokens where it is chosen by its \
+    name. Unique in the list.",
 );
 const GRANT_TYPE: Key = Key::new(
     "grant-type",

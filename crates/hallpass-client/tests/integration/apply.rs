@@ -168,17 +168,9 @@ async fn settings_that_cannot_work_change_nothing() {
     let tokens = handle(&service);
     let token = tokens.token().await.unwrap();
 
-    let mut nameless = billing("second");
-    nameless.credential.audience = None;
     let mut nowhere = own("second");
     nowhere.token_url = "lb://service-auth/oauth2/token".parse().unwrap();
     let refused = |settings| service.apply(&settings).unwrap_err();
-    assert_eq!(
-        refused(settings(own("second"), [nameless])),
-        TokenSettingsError::AudienceMissing {
-            client: "billing".to_owned()
-        }
-    );
     assert_eq!(
         refused(settings(own("second"), [billing("a"), billing("b")])),
         TokenSettingsError::AudienceTwice {
@@ -315,4 +307,81 @@ async fn no_call_fails_while_settings_change() {
     tokens.token().await.unwrap();
     let last = issuer.forms().pop().unwrap();
     assert_eq!(last["client_secret"], "secret-149");
+}
+
+/// Documents of the issuer and of its clients do not change in the same moment.
+#[tokio::test(start_paused = true)]
+async fn a_new_secret_that_the_issuer_does_not_know_yet_costs_no_call() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let service = service(&issuer);
+    issuer.takes_only("first");
+    let tokens = handle(&service);
+    tokens.token().await.unwrap();
+    service
+        .apply(&settings(own("second"), [billing("first")]))
+        .unwrap();
+    tokens.token().await.unwrap();
+    issuer.takes_only("second");
+    tokens.evict().await;
+    tokens.token().await.unwrap();
+    let forms = issuer.forms();
+    let sent: Vec<_> = forms
+        .iter()
+        .map(|form| form["client_secret"].as_str())
+        .collect();
+    assert_eq!(sent, ["first", "second", "first", "first", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_is_chosen_by_its_name_before_the_audience_and_others_keep_their_tokens() {
+    let issuer = ScriptedIssuer::new(LIFE);
+    let service = service(&issuer);
+    let reports = |name: &str| {
+        let mut reports = billing("third");
+        reports.name = name.to_owned();
+        reports.credential.client_id = "reports-caller".parse().unwrap();
+        reports.credential.audience = None;
+        reports
+    };
+    let (audience, scope) = ("service-billing".parse().unwrap(), "".parse().unwrap());
+    let by_name = service.handle_as("reports", &audience, &scope);
+    let by_audience = to_billing(&service);
+    let client = |tokens: &TokenHandle| tokens.key().unwrap().client().to_string();
+    // There is none of the name yet.
+    by_name.token().await.unwrap();
+    assert_eq!(client(&by_name), "billing-caller");
+    let kept = by_audience.token().await.unwrap();
+    let named = settings(own("first"), [billing("first"), reports("reports")]);
+    service.apply(&named).unwrap();
+    by_name.token().await.unwrap();
+    assert_eq!(
+        (client(&by_name).as_str(), client(&by_audience).as_str()),
+        ("reports-caller", "billing-caller")
+    );
+    assert_eq!(
+        by_audience.token().await.unwrap().access_token(),
+        kept.access_token()
+    );
+    assert_eq!(issuer.requests(), 2);
+    // A rotation of one touches its tokens alone.
+    let mut rotated = reports("reports");
+    rotated.credential.client_secret = Secret::from("fourth");
+    service
+        .apply(&settings(own("first"), [billing("first"), rotated]))
+        .unwrap();
+    assert!(by_name.try_current().is_none());
+    assert!(by_audience.try_current().is_some());
+    by_name.token().await.unwrap();
+    assert_eq!(issuer.forms().last().unwrap()["client_secret"], "fourth");
+    assert_eq!(issuer.requests(), 3);
+    // Another name, and the credential for the audience serves again.
+    service
+        .apply(&settings(
+            own("first"),
+            [billing("first"), reports("other")],
+        ))
+        .unwrap();
+    by_name.token().await.unwrap();
+    assert_eq!(client(&by_name), "billing-caller");
+    assert_eq!(issuer.requests(), 3, "its token was kept");
 }

@@ -68,7 +68,7 @@ fn credentials_inherit_what_they_leave_out() {
 }
 
 #[test]
-fn further_credentials_have_names_of_their_own_and_an_audience() {
+fn further_credentials_have_names_of_their_own() {
     let clients =
         "    clients: [{name: a, audience: x}, {name: a, audience: y}, {audience: z}, {name: b}]\n";
     assert_eq!(
@@ -76,21 +76,29 @@ fn further_credentials_have_names_of_their_own_and_an_audience() {
         [
             "6:46: internal-token.clients[1].name: is the same as in an entry before",
             "6:63: internal-token.clients[2].name: is required",
-            "6:78: internal-token.clients[3].audience: is required, here or in the section above",
         ]
     );
 }
 
 #[test]
-fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_use_it() {
+fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_find_it() {
     let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}, {name: c, audience: y}, {name: d}]\n";
     assert_eq!(
         problems(&format!("{TOKEN}{clients}")),
-        [
-            "7:70: internal-token.clients[2].audience: is the same as in an entry before",
-            "7:74: internal-token.clients[3].audience: is the same as in an entry before",
-        ]
+        ["7:70: internal-token.clients[2].audience: is the same as in an entry before"]
     );
+}
+
+#[test]
+fn a_credential_without_an_audience_of_its_own_is_for_calls_that_name_it() {
+    let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}]\n";
+    let settings = load(&format!("{TOKEN}{clients}"));
+    let tokens = settings.token_service.unwrap();
+    assert_eq!(tokens.credential.audience.unwrap(), "x");
+    assert!(tokens.clients[0].credential.audience.is_none());
+    let known = settings.feign.credentials.unwrap();
+    let named = |name: &str| known[name].as_ref().map(|it| it.to_string());
+    assert_eq!((named("a"), named("b")), (None, Some("y".to_owned())));
 }
 
 #[test]

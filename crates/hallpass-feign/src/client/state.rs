@@ -167,10 +167,16 @@ fn identity(
     configured: &Configured,
 ) -> Result<IdentityPlan, BuildError> {
     let settings = configured.clients.client(spec.name);
+    let asked_for = overrides.identity.credential.as_ref();
+    let asked_for = asked_for.or(settings.credential.as_ref());
+    let credential = configured.credential_of(spec.name, asked_for.map(String::as_str))?;
+    let (credential, credential_audience) = credential.unzip();
     let says = IdentityOverrides {
         identity: settings.identity,
         audience: settings.audience.clone(),
         when_absent: settings.when_absent,
+        credential,
+        credential_audience: credential_audience.flatten(),
     };
     let skipped = configured.skipped_tokens(spec.name);
     IdentityPlan::decide(spec, method, &overrides.identity, &says, skipped)

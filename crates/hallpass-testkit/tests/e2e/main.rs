@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod child;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod dns;
 #[cfg(test)]
 mod estate;

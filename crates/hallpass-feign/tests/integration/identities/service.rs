@@ -115,6 +115,7 @@ async fn a_skipped_client_carries_no_token() {
         let skip = TokenFeignSettings {
             enabled,
             skip_clients: vec![skipped.to_owned()],
+            ..TokenFeignSettings::default()
         };
         let feign = runtime(&[&upstream])
             .tokens(issuer.tokens())
