@@ -7,12 +7,14 @@ pub(crate) enum Segment {
     Index(usize),
 }
 
+/// Most steps in one key. Ours have a handful; each costs those who read the tree a call within a call.
+const MAX_SEGMENTS: usize = 32;
 /// Longest key that a message repeats, in bytes.
 const SHOWN_KEY_BYTES: usize = 64;
 
 /// Takes a key apart as Spring does: `a.b` are two keys, `a[0]` is an element, `[a.b]` is one key with a dot in it.
 ///
-/// A text that cannot be taken apart is one key, which is not a known one.
+/// A text that cannot be taken apart, or has more than 32 steps, is one key, which is not a known one.
 pub(crate) fn parse(key: &str) -> Vec<Segment> {
     split(key).unwrap_or_else(|| vec![Segment::Key(key.to_owned())])
 }
@@ -52,6 +54,9 @@ fn split(key: &str) -> Option<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut rest = key;
     while !rest.is_empty() {
+        if segments.len() >= MAX_SEGMENTS {
+            return None;
+        }
         if let Some(bracketed) = rest.strip_prefix('[') {
             let (inner, after) = bracketed.split_once(']')?;
             segments.push(bracket(inner)?);
@@ -113,6 +118,16 @@ mod tests {
         for text in ["", ".", "a.", ".a", "a..b", "a[", "a[]", "a[0]b", "[", "]"] {
             assert_eq!(parse(text), [key(text)], "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_of_more_steps_than_any_has_is_one_key() {
+        let key = |steps: usize| vec!["a"; steps].join(".");
+        assert_eq!(parse(&key(32)).len(), 32);
+        assert_eq!(parse(&key(33)), [Segment::Key(key(33))]);
+        let elements = |steps: usize| format!("a{}", "[0]".repeat(steps - 1));
+        assert_eq!(parse(&elements(32)).len(), 32);
+        assert_eq!(parse(&elements(33)).len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::key_path;
 use crate::node::{Entry, Node, Value};
 use crate::report::Report;
+use crate::yaml::MAX_DEPTH;
 
 /// How two trees become one.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +34,17 @@ impl<'a> Merge<'a> {
 
     /// Takes dotted keys apart, in `node` and in everything below it.
     pub(crate) fn expand(self, path: &str, node: Node) -> Node {
+        self.expand_at(path, 0, node)
+    }
+
+    /// `depth`: how many mappings and lists `node` is in already, those of dotted keys included.
+    fn expand_at(self, path: &str, depth: usize, node: Node) -> Node {
         let place = node.place;
         let value = match node.value {
-            Value::Map(entries) => return self.expand_entries(path, Node::map(place), entries),
-            Value::List(items) => Value::List(self.expand_items(path, items)),
+            Value::Map(entries) => {
+                return self.expand_entries(path, depth, Node::map(place), entries);
+            }
+            Value::List(items) => Value::List(self.expand_items(path, depth, items)),
             other => other,
         };
         Node { value, place }
@@ -69,7 +77,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn expand_entries(self, path: &str, mut map: Node, entries: Vec<Entry>) -> Node {
+    fn expand_entries(self, path: &str, depth: usize, mut map: Node, entries: Vec<Entry>) -> Node {
         let mut seen = HashSet::new();
         for Entry { key, place, node } in entries {
             let segments = key_path::parse(&key);
@@ -78,16 +86,25 @@ impl<'a> Merge<'a> {
                 self.report.problem(&place, &child_path, "is given twice");
                 continue;
             }
-            let node = self.expand(&child_path, node);
+            let depth = depth.saturating_add(segments.len());
+            if depth > MAX_DEPTH {
+                let message = format!("is more than {MAX_DEPTH} levels deep");
+                self.report.problem(&place, path, message);
+                continue;
+            }
+            let node = self.expand_at(&child_path, depth, node);
             self.merge(path, &mut map, Node::nest(&segments, &place, node));
         }
         map
     }
 
-    fn expand_items(self, path: &str, items: Vec<Node>) -> Vec<Node> {
+    fn expand_items(self, path: &str, depth: usize, items: Vec<Node>) -> Vec<Node> {
         let numbered = items.into_iter().enumerate();
         numbered
-            .map(|(index, item)| self.expand(&key_path::join_index(path, index), item))
+            .map(|(index, item)| {
+                let path = key_path::join_index(path, index);
+                self.expand_at(&path, depth.saturating_add(1), item)
+            })
             .collect()
     }
 

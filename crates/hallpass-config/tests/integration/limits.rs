@@ -89,3 +89,36 @@ fn many_values_are_refused() {
     let values = "- x\n".repeat(10_001);
     assert!(problems(&format!("spring:\n{values}"))[0].contains("holds more than 10000 values"));
 }
+
+/// Who reads the configuration and who frees it call themselves for each level.
+#[test]
+fn keys_with_dots_cannot_go_deeper_than_mappings() {
+    let many = 100_000;
+    let deep = [
+        format!("? \"hallpass{}\"\n: 1\n", ".a".repeat(many)),
+        format!("? \"hallpass.service{}\"\n: 1\n", "[0]".repeat(many)),
+        format!("hallpass:\n  ? \"a{}\"\n  : 1\n", ".a".repeat(many)),
+        format!("? \"spring{}\"\n: 1\n", ".a".repeat(many)),
+        // Each level of a mapping with some of its own.
+        format!(
+            "{}1{}",
+            "{\"hallpass.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a\": ".repeat(60),
+            "}".repeat(60)
+        ),
+    ];
+    for text in deep {
+        let loaded = Loader::new("hallpass").text("t", text).load::<Settings>();
+        // A key of that many steps is one key, which beside ours is somebody else's.
+        let problems = loaded.err().map_or(String::new(), |it| it.to_string());
+        assert!(problems.len() < 4_000, "{} bytes", problems.len());
+    }
+    let levels = "{\"a.a.a.a\": ".repeat(16);
+    let text = format!("hallpass: {levels}1{}", "}".repeat(16));
+    assert!(problems(&text)[0].contains("is more than 64 levels deep"));
+    let flag = format!("a{}", ".a".repeat(many));
+    let loader = Loader::new("hallpass").flag(flag, "1");
+    assert!(loader.load::<Settings>().is_err());
+    let variable = format!("HALLPASS{}", "_A".repeat(many));
+    let loader = Loader::new("hallpass").environment([(variable, "1")]);
+    let _any = loader.load::<Settings>().is_ok();
+}

@@ -1,15 +1,18 @@
 //! Somebody in the place of the server, who answers what he likes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use hallpass_client::InternalTokenCache;
+use hallpass_clock::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::tiers::{at, key, lazy, tier, until};
+use crate::servers::alone;
+use crate::standalone::prometheus;
+use crate::tiers::{at, in_time, key, lazy, tier, until};
 
 /// More than any response can have, with what waits in the buffers of two sockets.
 const MUCH: usize = 24 * 1024 * 1024;
@@ -278,4 +281,59 @@ async fn a_server_that_ends_each_subscription_is_not_asked_for_one_without_a_pau
         (3..=8).contains(&accepted) && missed <= 8,
         "{accepted} {missed}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_in_any_phase_costs_a_call_its_limit_and_is_used_when_it_goes_on() {
+    let Some(_turn) = alone().await else {
+        return;
+    };
+    let half = |bytes: &str| Answer::Once(bytes.into());
+    let phases = [
+        ("HELLO", half("")),
+        ("HELLO", half("%1\r\n+proto\r\n")),
+        ("SELECT", half("")),
+        ("GETRANGE", half("")),
+        ("GETRANGE", half("$5\r\nab")),
+        ("GETRANGE", Answer::Last(Vec::new())),
+        ("GETRANGE", Answer::Last(b"$5\r\nab".to_vec())),
+        ("PING", half("")),
+        ("SUBSCRIBE", half("")),
+        ("GETRANGE", half("?\r\n")),
+        ("GETRANGE", half("-NOAUTH no\r\n")),
+    ];
+    for (phase, answer) in phases {
+        let is_well = Arc::new(AtomicBool::new(false));
+        let well = Arc::clone(&is_well);
+        let what = format!("{phase} {}", matches!(answer, Answer::Last(_)));
+        let impostor = Impostor::start(move |it| {
+            let stops = it[0] == phase && !well.load(Ordering::SeqCst);
+            stops.then(|| answer.clone())
+        })
+        .await;
+        let mut settings = in_time(impostor.port);
+        settings.database = 1;
+        let tier = lazy(&settings);
+        let mut events = tier.events().unwrap();
+        let following = tokio::spawn(async move { while events.next().await.is_some() {} });
+        let mut times = Vec::new();
+        for _ in 0..40 {
+            let clock = SystemClock::new();
+            let _any = tier.get_token(&key("a")).await.is_ok();
+            times.push(clock.monotonic());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        times.sort();
+        // One call waits for the connection and for the response; on a busy machine a little longer.
+        assert!(times[33] < Duration::from_millis(40), "{what}: {times:?}");
+        assert!(times[39] < Duration::from_millis(250), "{what}: {times:?}");
+        is_well.store(true, Ordering::SeqCst);
+        let works = async || tier.get_token(&key("a")).await == Ok(None);
+        let took = until("it works", works).await;
+        assert!(took < Duration::from_secs(4), "{what}: {took:?}");
+        let subscribed = async || prometheus(&tier).contains("hallpass_redis_subscribed 1");
+        let took = until("it listens", subscribed).await;
+        assert!(took < Duration::from_secs(4), "{what}: {took:?}");
+        following.abort();
+    }
 }
