@@ -268,6 +268,30 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_names_the_time_it_was_made_at() {
+        let credential = Credential::AccessKey {
+            access_key: "k".to_owned(),
+            secret_key: Secret::new("s"),
+        };
+        let at = UNIX_EPOCH + Duration::from_millis(1_234);
+        let clock = Arc::new(hallpass_clock::ManualClock::at(at));
+        let transport = HttpTransport::new().unwrap();
+        let identity = Identity::new(credential, transport, clock, Duration::from_secs(1));
+        let resource = Resource::Config {
+            namespace: "n",
+            group: "G",
+        };
+        let headers = identity.headers(resource);
+        let name = |at: usize| headers[at].0.as_str();
+        assert_eq!(
+            [0, 1, 2].map(name),
+            ["Spas-AccessKey", "Timestamp", "Spas-Signature"]
+        );
+        assert_eq!((&*headers[0].1, &*headers[1].1), ("k", "1234"));
+        assert_eq!(headers[2].1, sign(&Secret::new("s"), "n+G+1234"));
+    }
+
+    #[test]
     fn no_secret_is_shown() {
         let credential = Credential::Password {
             username: "nacos".to_owned(),

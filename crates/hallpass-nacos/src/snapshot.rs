@@ -154,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_snapshot_is_the_same_in_each_version() {
+        // FNV-1a, as its authors publish it.
+        assert_eq!(digest(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(digest("a"), 0xaf63_dc4c_8601_ec8c);
+        let name = Snapshot::new(Path::new("f"), "config", "a").path;
+        assert_eq!(name, Path::new("f/config-af63dc4c8601ec8c.json"));
+    }
+
+    #[test]
     fn what_could_not_be_read_again_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let snapshot = Snapshot::new(folder.path(), "config", "a");

@@ -84,3 +84,23 @@ fn what_cannot_be_meant_is_a_problem() {
         assert!(problems[0].contains(word), "{section}: {problems:?}");
     }
 }
+
+#[test]
+fn only_other_settings_differ_and_another_password_does_not() {
+    let one = |more: &str| {
+        load(&format!(
+            "hallpass: {{ nacos: {{ server-addr: a, dangerous-plain-text: true, {more} }} }}"
+        ))
+        .unwrap()
+    };
+    let user = |password: &str| one(&format!("username: u, password: {password}"));
+    assert!(!one("").differs_from(&one("")));
+    assert!(!user("InternalSecret123!").differs_from(&user("OtherSecret4567!")));
+    for other in [
+        "namespace: n",
+        "timeout-ms: 1000",
+        "config: { data-ids: [a.yaml] }",
+    ] {
+        assert!(one("").differs_from(&one(other)), "{other}");
+    }
+}

@@ -1,11 +1,18 @@
 //! A server that is there and does not do its work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hallpass_nacos::{DiscoverySettings, NacosDiscovery, OwnInstance, RegisterSettings};
+use hallpass_clock::{Clock, ManualClock};
+use hallpass_config::Secret;
+use hallpass_nacos::{
+    Credential, DiscoverySettings, NacosDiscovery, NacosDocuments, NacosError, NacosParts,
+    NacosSettings, OwnInstance, RegisterSettings,
+};
 use hallpass_upstream::Discover as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::server::{Server, until};
 
@@ -83,4 +90,68 @@ async fn addresses_that_a_connected_server_says_nothing_more_of_have_an_end() {
         ports(&discovery, "a").await == [1]
     })
     .await;
+}
+
+/// A login that is taken, and how often it was asked for.
+async fn logins(listener: TcpListener, count: Arc<AtomicUsize>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !String::from_utf8_lossy(&request).contains("InternalSecret123") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        let json = r#"{"accessToken":"the-token","tokenTtl":18000}"#;
+        let length = json.len();
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
+        let response = format!("{head}: {length}\r\n\r\n{json}");
+        let _sent = stream.write_all(response.as_bytes()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_that_is_missing_costs_no_login_for_each_question() {
+    // The port of gRPC is derived from the other, and is the higher one.
+    let (low, high) = loop {
+        let one = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = |it: &TcpListener| it.local_addr().unwrap().port();
+        if port(&one) < port(&other) {
+            break (one, other);
+        }
+    };
+    let (port, count) = (low.local_addr().unwrap().port(), Arc::default());
+    tokio::spawn(logins(low, Arc::clone(&count)));
+    let server = Server::start_at(high, |kind| {
+        let no = r#"{"resultCode":500,"errorCode":403,"message":"no right"}"#;
+        (kind == "ConfigQueryRequest").then(|| no.to_owned())
+    });
+    let mut settings = NacosSettings::new([format!("127.0.0.1:{port}").parse().unwrap()]);
+    settings.grpc_port_offset = server.port - port;
+    settings.credential = Credential::Password {
+        username: "nacos".to_owned(),
+        password: Secret::from("InternalSecret123!"),
+    };
+    let clock = Arc::new(ManualClock::new());
+    clock.advance(Duration::from_secs(60));
+    let parts = NacosParts::new(settings, None, Arc::clone(&clock) as Arc<dyn Clock>);
+    let documents = NacosDocuments::connect(&parts).unwrap();
+    let ask = async || {
+        for _ in 0..20 {
+            let asked = documents.get("a.yaml", "G").await;
+            assert!(matches!(asked, Err(NacosError::Denied { .. })), "{asked:?}");
+        }
+    };
+    ask().await;
+    assert_eq!(count.load(Ordering::SeqCst), 1, "when it was connected");
+    clock.advance(Duration::from_secs(5));
+    ask().await;
+    assert_eq!(
+        count.load(Ordering::SeqCst),
+        2,
+        "the token might have ended"
+    );
+    let heard = server.heard("ConfigQueryRequest");
+    let shows = |it: &String| it.contains("accessToken") && it.contains("the-token");
+    assert!(heard.len() == 41 && heard.iter().all(shows), "{heard:?}");
 }

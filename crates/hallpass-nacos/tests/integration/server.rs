@@ -24,12 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const OK: &str = r#"{"resultCode":200}"#;
 
 type Answer = dyn Fn(&str) -> Option<String> + Send + Sync;
+/// Kind and bytes of each request.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
 type Streams = Arc<Mutex<Vec<mpsc::Sender<Bytes>>>>;
 
 pub(crate) struct Server {
     pub(crate) port: u16,
     pub(crate) accepted: Arc<AtomicUsize>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Asked,
     streams: Streams,
 }
 
@@ -39,6 +41,13 @@ impl Server {
         answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(listener, answer)
+    }
+
+    pub(crate) fn start_at(
+        listener: TcpListener,
+        answer: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
         let server = Self {
             port: listener.local_addr().unwrap().port(),
             accepted: Arc::default(),
@@ -85,7 +94,14 @@ impl Server {
     /// How often it was asked this.
     pub(crate) fn asked(&self, kind: &str) -> usize {
         let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|it| *it == kind).count()
+        asked.iter().filter(|(it, _)| it == kind).count()
+    }
+
+    /// The requests of this kind as they came, what is no text of them left out.
+    pub(crate) fn heard(&self, kind: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let of_kind = asked.iter().filter(|(it, _)| it == kind);
+        of_kind.map(|(_, text)| text.clone()).collect()
     }
 
     /// Says this to everybody who listens; whether somebody did.
@@ -107,7 +123,7 @@ impl Server {
 
 async fn serve(
     request: Request<Incoming>,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Asked,
     streams: Streams,
     answer: Arc<Answer>,
 ) -> Result<Response<Sent>, Infallible> {
@@ -123,7 +139,8 @@ async fn serve(
     }
     let bytes = request.into_body().collect().await.unwrap().to_bytes();
     let kind = kind_of(&bytes[5..]);
-    asked.lock().unwrap().push(kind.clone());
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    asked.lock().unwrap().push((kind.clone(), text));
     let json = answer(&kind).unwrap_or_else(|| OK.to_owned());
     let (sender, frames) = mpsc::channel(1);
     let name = kind.replace("Request", "Response");
