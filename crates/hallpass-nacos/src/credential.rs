@@ -1,17 +1,18 @@
 //! What this process shows to Nacos.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hallpass_clock::Clock;
-use hallpass_config::Secret;
-use hallpass_upstream::{Body, HttpTransport};
+use hallpass_config::{Secret, files};
+use hallpass_upstream::{Body, HttpTransport, Reminders};
 use http::{Request, StatusCode, header};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -50,6 +51,22 @@ pub enum Credential {
     },
 }
 
+impl Credential {
+    fn with_secret(&self, secret: Secret) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Password { username, .. } => Self::Password {
+                username: username.clone(),
+                password: secret,
+            },
+            Self::AccessKey { access_key, .. } => Self::AccessKey {
+                access_key: access_key.clone(),
+                secret_key: secret,
+            },
+        }
+    }
+}
+
 /// What a request is about: it is part of what is signed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Resource<'a> {
@@ -59,7 +76,10 @@ pub(crate) enum Resource<'a> {
 
 /// The credential, and the token that it has brought.
 pub(crate) struct Identity {
-    credential: Credential,
+    credential: ArcSwap<Credential>,
+    /// Where its secret stands.
+    file: Option<PathBuf>,
+    said: Reminders,
     token: ArcSwapOption<Secret>,
     transport: HttpTransport,
     clock: Arc<dyn Clock>,
@@ -78,12 +98,15 @@ struct Login {
 impl Identity {
     pub(crate) fn new(
         credential: Credential,
+        file: Option<PathBuf>,
         transport: HttpTransport,
         clock: Arc<dyn Clock>,
         timeout: Duration,
     ) -> Self {
         Self {
-            credential,
+            credential: ArcSwap::from_pointee(credential),
+            file,
+            said: Reminders::default(),
             token: ArcSwapOption::empty(),
             transport,
             clock,
@@ -104,16 +127,18 @@ impl Identity {
         u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Logs in where that is the way; says when to do it again.
+    /// Logs in where that is the way, by what the file of the secret holds now; says when to do it again.
     pub(crate) async fn login(
         &self,
         server: &ServerAddress,
     ) -> Result<Option<Duration>, NacosError> {
-        let Credential::Password { username, password } = &self.credential else {
-            return Ok(None);
-        };
         self.logged_in_at
             .store(self.monotonic_millis(), Ordering::Relaxed);
+        self.read_again().await;
+        let credential = self.credential.load_full();
+        let Credential::Password { username, password } = &*credential else {
+            return Ok(None);
+        };
         let form = [
             ("username", username.as_str()),
             ("password", password.expose()),
@@ -136,6 +161,28 @@ impl Identity {
             }
         }
         Err(last)
+    }
+
+    /// What cannot be read leaves the last good secret.
+    async fn read_again(&self) {
+        let Some(path) = self.file.clone() else {
+            return;
+        };
+        let read = tokio::task::spawn_blocking(move || files::read_secret_again(&path)).await;
+        match read {
+            Ok(Some(Ok(secret))) => {
+                let credential = self.credential.load().with_secret(secret);
+                self.credential.store(Arc::new(credential));
+                self.said.over();
+            }
+            // Connections may be tried every few seconds.
+            Ok(Some(Err(error))) if self.said.is_due("unreadable") => {
+                let file = &self.file;
+                tracing::warn!(?file, %error, "the secret for Nacos cannot be read again, the last good one stays");
+            }
+            // A pipe, or a runtime that is shutting down.
+            Ok(Some(Err(_)) | None) | Err(_) => {}
+        }
     }
 
     /// `None` when the server knows no such path.
@@ -171,7 +218,7 @@ impl Identity {
 
     /// The headers of a request for `resource`.
     pub(crate) fn headers(&self, resource: Resource<'_>) -> Vec<(String, String)> {
-        match &self.credential {
+        match &**self.credential.load() {
             Credential::None => Vec::new(),
             Credential::Password { .. } => match &*self.token.load() {
                 Some(token) => headers([("accessToken", token.expose())]),
@@ -237,7 +284,7 @@ fn headers<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
-            .field("credential", &self.credential)
+            .field("credential", &**self.credential.load())
             .finish_non_exhaustive()
     }
 }

@@ -71,6 +71,7 @@ impl NacosParts {
         let transport = transport.build().map_err(NacosError::unavailable)?;
         let identity = Identity::new(
             settings.credential.clone(),
+            settings.credential_file.clone(),
             transport,
             Arc::clone(&self.clock),
             settings.timeout,

@@ -7,7 +7,7 @@ mod names;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_config::{Configuration, Key, Kind, Preferred, Section};
 
 use crate::credential::Credential;
 use crate::server_address::ServerAddress;
@@ -38,14 +38,14 @@ const KEYS: &[Key] = &[
     Key::new("username", Kind::Text { what: "" }, "A user of Nacos; its token is renewed before it ends.")
         .otherwise("no login"),
     Key::new("password", Kind::Secret, "The user's password.").otherwise("required with `username`"),
-    Key::new("password-file", Kind::File, "A file with the password."),
+    Key::new("password-file", Kind::File, "A file with the password. It is read again before each login, so that it may change."),
     Key::new(
         "access-key",
         Kind::Text { what: "" },
         "The name of a key of Alibaba Cloud (MSE), in place of a user: every request is signed.",
     ),
     Key::new("secret-key", Kind::Secret, "That key.").otherwise("required with `access-key`"),
-    Key::new("secret-key-file", Kind::File, "A file with that key."),
+    Key::new("secret-key-file", Kind::File, "A file with that key. It is read again when a server refuses the key, so that it may change."),
     Key::new(
         "timeout-ms",
         Kind::millis(100, 60_000),
@@ -90,6 +90,9 @@ pub struct NacosSettings {
     pub namespace: String,
     /// `username` and `password`, or `access-key` and `secret-key`.
     pub credential: Credential,
+    /// `password-file` or `secret-key-file`, where the secret of `credential` stands in one: it is read again before each
+    /// login, and when the server refuses the credential.
+    pub credential_file: Option<PathBuf>,
     /// `timeout-ms`: longest wait for a connection, and for an answer.
     pub timeout: Duration,
     /// `grpc-port-offset`: what is added to a server's port for gRPC.
@@ -110,6 +113,7 @@ impl NacosSettings {
             servers: servers.into_iter().collect(),
             namespace: String::new(),
             credential: Credential::None,
+            credential_file: None,
             timeout: Duration::from_secs(3),
             grpc_port_offset: 1_000,
             snapshot_directory: None,
@@ -168,6 +172,11 @@ fn read(section: &Section<'_>) -> Option<NacosSettings> {
         id => checked_name(id),
     });
     let credential = credential(section);
+    let credential_file = match &credential {
+        Some(Credential::Password { .. }) => secret_file(section, "password", "password-file"),
+        Some(Credential::AccessKey { .. }) => secret_file(section, "secret-key", "secret-key-file"),
+        Some(Credential::None) | None => None,
+    };
     let timeout = section.millis("timeout-ms");
     let grpc_port_offset = section.whole("grpc-port-offset");
     let snapshot_directory = section.file("snapshot-directory");
@@ -196,12 +205,21 @@ fn read(section: &Section<'_>) -> Option<NacosSettings> {
         servers,
         namespace: namespace?,
         credential: credential?,
+        credential_file,
         timeout: timeout?,
         grpc_port_offset: u16::try_from(grpc_port_offset?).ok()?,
         snapshot_directory,
         dangerous_plain_text,
         config,
     })
+}
+
+/// The file with the secret, if it is that one which counts.
+fn secret_file(section: &Section<'_>, key: &str, file: &str) -> Option<PathBuf> {
+    match section.prefer(key, file) {
+        Some(Preferred::Second) => section.file(file),
+        Some(Preferred::First) | None => None,
+    }
 }
 
 fn credential(section: &Section<'_>) -> Option<Credential> {

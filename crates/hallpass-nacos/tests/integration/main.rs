@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod credential;
 mod hostile;
 mod log;
 mod outage;
