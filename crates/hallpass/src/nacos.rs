@@ -52,6 +52,14 @@ pub struct Nacos {
     discovery: Option<NacosDiscovery>,
     settings: DiscoverySettings,
     metrics: NacosMetrics,
+    tls: Option<SharedTls>,
+}
+
+/// The files of the section `tls`, followed for Nacos and for everything else together.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedTls {
+    pub(crate) tls: ClientTls,
+    pub(crate) metrics: TlsMetrics,
 }
 
 /// Why a process cannot begin with what it reads from Nacos.
@@ -90,9 +98,10 @@ impl Nacos {
                 discovery: None,
                 settings: start.discovery,
                 metrics: NacosMetrics::default(),
+                tls: None,
             });
         }
-        let (parts, discovery_settings) = parts(start)?;
+        let (parts, discovery_settings, tls) = parts(start)?;
         let wants_documents = !parts.settings().config.documents.is_empty();
         let configuration = match wants_documents {
             true => Some(NacosConfiguration::start(&parts).await?),
@@ -108,6 +117,7 @@ impl Nacos {
             discovery,
             settings: discovery_settings,
             metrics: parts.metrics().clone(),
+            tls: Some(tls),
         })
     }
 
@@ -133,6 +143,11 @@ impl Nacos {
     #[must_use]
     pub fn metrics(&self) -> &NacosMetrics {
         &self.metrics
+    }
+
+    /// The files that its connections are protected by.
+    pub(crate) const fn tls(&self) -> Option<&SharedTls> {
+        self.tls.as_ref()
     }
 
     /// Tells Nacos that `service.name` listens on `port`, with `secure=true` where `service.tls` is there. Nothing without
@@ -165,17 +180,18 @@ pub fn documents(loader: &Loader) -> Result<Option<NacosDocuments>, NacosStartEr
     if !start.nacos.is_used() {
         return Ok(None);
     }
-    let (parts, _) = parts(start)?;
+    let (parts, _, _) = parts(start)?;
     Ok(Some(NacosDocuments::connect(&parts)?))
 }
 
-fn parts(start: NacosStart) -> Result<(NacosParts, DiscoverySettings), NacosError> {
+fn parts(start: NacosStart) -> Result<(NacosParts, DiscoverySettings, SharedTls), NacosError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let trust = &start.tls.client;
-    let tls = ClientTls::load(trust, Arc::clone(&clock), &TlsMetrics::default());
+    let metrics = TlsMetrics::default();
+    let tls = ClientTls::load(trust, Arc::clone(&clock), &metrics);
     let tls = tls.map_err(|error| NacosError::from(Arc::new(error)))?;
-    let parts = NacosParts::new(start.nacos, Some(tls), clock);
-    Ok((parts, start.discovery))
+    let parts = NacosParts::new(start.nacos, Some(tls.clone()), clock);
+    Ok((parts, start.discovery, SharedTls { tls, metrics }))
 }
 
 impl Documents for NacosConfiguration {

@@ -10,6 +10,7 @@ use hallpass::Settings;
 use hallpass::clock::SystemClock;
 use hallpass::config::{Configuration, Loader};
 use hallpass::listen::RunningServer;
+use hallpass::nacos::Nacos;
 use hallpass::prelude::*;
 use hallpass::tls::{ClientTls, ClientTlsSettings, PeerCertificates, TestAuthority, TlsMetrics};
 use hallpass::upstream::{Body, HttpTransport};
@@ -253,4 +254,40 @@ async fn a_service_counts_failed_handshakes_by_reason_as_the_issuer_does() {
     assert!(text.is_ok(), "{}", estate.callee.metrics.text());
     let text = estate.callee.metrics.text();
     assert!(text.contains("\nhallpass_service_connections "), "{text}");
+}
+
+#[tokio::test]
+async fn the_files_that_protect_connections_to_nacos_are_those_that_are_followed_and_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new("Estate CA");
+    std::fs::write(folder.path().join("ca.crt"), authority.pem()).unwrap();
+    for name in ["caller", "other"] {
+        let _settings = authority
+            .certificate(&["127.0.0.1"])
+            .write(folder.path(), name);
+    }
+    let file = folder.path().join("settings.yaml");
+    let yaml = |tls: &str| {
+        format!(
+            "hallpass: {{ tls: {tls}, nacos: {{ server-addr: 'https://127.0.0.1:1' }}, discovery: {{ nacos: true }} }}"
+        )
+    };
+    std::fs::write(&file, yaml(MUTUAL)).unwrap();
+    let nacos = Nacos::start(Loader::new("hallpass").file(&file))
+        .await
+        .unwrap();
+    let settings: Settings = load(folder.path(), &yaml(MUTUAL));
+    // Nothing but Nacos uses the files.
+    let hallpass = Hallpass::builder(&settings)
+        .transport(HttpTransport::new().unwrap())
+        .nacos(&nacos)
+        .build()
+        .unwrap();
+    let ends = "hallpass_tls_certificate_expiry_timestamp_seconds{used_for=\"client\"}";
+    let metrics = hallpass.metrics().text();
+    assert!(metrics.contains(ends), "{metrics}");
+    let mixed = "{ ca-file: ca.crt, certificate-file: caller.crt, private-key-file: other.key }";
+    let mixed: Settings = load(folder.path(), &yaml(mixed));
+    let error = hallpass.apply(&mixed).unwrap_err().to_string();
+    assert!(error.contains("do not belong together"), "{error}");
 }

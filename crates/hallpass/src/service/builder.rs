@@ -16,6 +16,8 @@ use hallpass_listen::ConnectionMetrics;
 use hallpass_redis::{RedisMetrics, RedisTokenCache};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
+#[cfg(feature = "nacos")]
+use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use super::addresses::Addresses;
@@ -114,7 +116,12 @@ impl HallpassBuilder<'_> {
             }),
             None => builder,
         };
-        let (tls, transport) = ServiceTls::load(settings, self.transport, builder, &clock)?;
+        #[cfg(feature = "nacos")]
+        let followed = self.nacos.as_ref().and_then(followed);
+        #[cfg(not(feature = "nacos"))]
+        let followed = None;
+        let (tls, transport) =
+            ServiceTls::load(settings, self.transport, builder, followed, &clock)?;
         let found: [Option<Arc<dyn Discover>>; 2] = [
             #[cfg(feature = "nacos")]
             nacos(self.nacos.as_ref()),
@@ -173,6 +180,13 @@ fn dns(settings: &Settings, is_wanted: bool) -> Result<Option<DnsDiscovery>, Err
         true => Ok(Some(DnsDiscovery::from_settings(settings)?)),
         false => Ok(None),
     }
+}
+
+/// The files of `tls` that Nacos has begun to follow.
+#[cfg(feature = "nacos")]
+fn followed(nacos: &crate::nacos::Nacos) -> Option<(ClientTls, TlsMetrics)> {
+    let shared = nacos.tls()?;
+    Some((shared.tls.clone(), shared.metrics.clone()))
 }
 
 #[cfg(feature = "nacos")]

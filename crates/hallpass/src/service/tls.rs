@@ -11,7 +11,7 @@ use crate::{Error, Settings};
 /// Both directions, with the files they came from.
 #[derive(Debug)]
 pub(crate) struct ServiceTls {
-    /// `tls`; `None` when the service brings a transport of its own.
+    /// `tls`; `None` when the service brings a transport of its own and nothing else uses the files.
     outgoing: Option<ClientTls>,
     /// `service.tls`.
     listener: Option<ServerTls>,
@@ -19,21 +19,31 @@ pub(crate) struct ServiceTls {
 }
 
 impl ServiceTls {
-    /// Reads the files, and makes the transport by `builder` unless there is one already.
+    /// Reads the files, and makes the transport by `builder` unless there is one already. `followed`: the files of `tls`, where
+    /// others have begun to follow them.
     pub(crate) fn load(
         settings: &Settings,
         transport: Option<HttpTransport>,
         builder: HttpTransportBuilder,
+        followed: Option<(ClientTls, TlsMetrics)>,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Self, HttpTransport), Error> {
-        let metrics = TlsMetrics::default();
-        let (transport, outgoing) = match transport {
-            Some(transport) => (transport, None),
-            None => {
-                let tls = ClientTls::load(&settings.tls.client, Arc::clone(clock), &metrics);
-                let tls = tls.map_err(of_outgoing)?;
-                (connect_by(settings, builder, tls.clone())?, Some(tls))
+        let (outgoing, metrics) = match followed {
+            Some((tls, metrics)) => {
+                // A document may have changed the section since.
+                tls.apply(&settings.tls.client).map_err(of_outgoing)?;
+                (Some(tls), metrics)
             }
+            None => {
+                let metrics = TlsMetrics::default();
+                let load = || ClientTls::load(&settings.tls.client, Arc::clone(clock), &metrics);
+                let tls = transport.is_none().then(load).transpose();
+                (tls.map_err(of_outgoing)?, metrics)
+            }
+        };
+        let transport = match transport {
+            Some(transport) => transport,
+            None => connect_by(settings, builder, outgoing.clone())?,
         };
         let listener = match &settings.service.tls {
             Some(settings) => {
@@ -84,7 +94,7 @@ impl ServiceTls {
 fn connect_by(
     settings: &Settings,
     builder: HttpTransportBuilder,
-    tls: ClientTls,
+    tls: Option<ClientTls>,
 ) -> Result<HttpTransport, Error> {
     let plain_http = settings.tls.dangerous_plain_http;
     if plain_http {
@@ -92,8 +102,11 @@ fn connect_by(
             "tls.dangerous-plain-http is set: secrets, tokens and keys may go over plain http, and everybody on the way reads and changes them"
         );
     }
+    let builder = match tls {
+        Some(tls) => builder.followed_tls(tls),
+        None => builder,
+    };
     let transport = builder
-        .followed_tls(tls)
         .dangerous_plain_http(plain_http)
         .idle_timeout(settings.transport.pool_idle);
     Ok(transport.build()?)
