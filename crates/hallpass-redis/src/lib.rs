@@ -20,6 +20,7 @@ mod link;
 mod metrics;
 mod notices;
 mod plan;
+mod publishing;
 mod redis_keys;
 mod response;
 mod routes;

@@ -23,6 +23,7 @@ use crate::link::{Link, LinkState};
 use crate::metrics::RedisMetrics;
 use crate::notices;
 use crate::plan::Plan;
+use crate::publishing::Publishing;
 use crate::redis_keys::RedisKeys;
 use crate::settings::RedisSettings;
 
@@ -76,8 +77,7 @@ struct Shared {
     said: Reminders,
     /// The server has refused a script.
     are_scripts_denied: AtomicBool,
-    /// The server has refused to publish.
-    is_publishing_denied: AtomicBool,
+    publishing: Publishing,
 }
 
 impl RedisTokenCache {
@@ -110,7 +110,7 @@ impl RedisTokenCache {
                 metrics,
                 said: Reminders::default(),
                 are_scripts_denied: AtomicBool::new(false),
-                is_publishing_denied: AtomicBool::new(false),
+                publishing: Publishing::default(),
             }),
         })
     }
@@ -313,16 +313,12 @@ impl Shared {
     }
 
     async fn announce(&self, notice: &EvictionNotice) -> Result<(), RedisError> {
+        self.publishing.may_be_tried()?;
         let channel = self.keys.channel();
         let mut command = redis::cmd("PUBLISH");
         command.arg(&channel).arg(notice.to_bytes());
         let result = self.call("publish", &channel, &command).await;
-        let is_denied = result.as_ref().is_err_and(RedisError::is_denied);
-        if is_denied && !self.is_publishing_denied.swap(true, Ordering::Relaxed) {
-            const TEXT: &str =
-                "the user of Redis may not publish: other processes do not hear of evictions";
-            tracing::warn!(channel, "{TEXT}");
-        }
+        self.publishing.tried(&channel, &result);
         result.map(drop)
     }
 

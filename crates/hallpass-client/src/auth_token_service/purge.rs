@@ -23,6 +23,8 @@ const LONGEST_WAIT: Duration = Duration::from_millis(800);
 /// Longest time for which an eviction is told again. It is shorter where tokens are used for a shorter time, after which nobody has the
 /// evicted one any more.
 const LONGEST_TELLING: Duration = Duration::from_secs(60 * 60);
+/// Pause before a tier that has forgotten a token, but cannot tell others, is asked to forget it once more.
+const FORGET_AGAIN: Duration = Duration::from_secs(10);
 /// Evictions at a time that are told again. Those beyond are not.
 const MAX_TELLING: usize = 1_000;
 
@@ -46,8 +48,9 @@ impl Purge {
             Evicted::UpTo(moment) => Evicted::UpTo(self.found_in_tiers(entry, moment).await),
             old_secret @ Evicted::OfOldSecret(_) => old_secret,
         };
-        if !tell(&self.tiers, entry, evicted).await {
-            self.tell_later(entry, evicted);
+        let mut forgotten = None;
+        if !tell(&self.tiers, entry, evicted, &mut forgotten).await {
+            self.tell_later(entry, evicted, forgotten);
         }
     }
 
@@ -72,7 +75,7 @@ impl Purge {
         found
     }
 
-    fn tell_later(&self, entry: &Arc<Entry>, evicted: Evicted) {
+    fn tell_later(&self, entry: &Arc<Entry>, evicted: Evicted, forgotten: Option<Instant>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -83,13 +86,18 @@ impl Purge {
         tracing::warn!(key = ?entry.key, "a tier does not take an eviction now, it is told again until it does");
         let (tiers, entry) = (Arc::downgrade(&self.tiers), Arc::clone(entry));
         runtime.spawn(async move {
-            tell_again(&tiers, &entry, evicted).await;
+            tell_again(&tiers, &entry, evicted, forgotten).await;
             drop(permit);
         });
     }
 }
 
-async fn tell_again(tiers: &Weak<Tiers>, entry: &Entry, evicted: Evicted) {
+async fn tell_again(
+    tiers: &Weak<Tiers>,
+    entry: &Entry,
+    evicted: Evicted,
+    mut forgotten: Option<Instant>,
+) {
     let start = Instant::now();
     let tell_for = entry.source.cache_life().expire().min(LONGEST_TELLING);
     let mut wait = FIRST_WAIT;
@@ -103,7 +111,7 @@ async fn tell_again(tiers: &Weak<Tiers>, entry: &Entry, evicted: Evicted) {
             // A later eviction says this one too, and is told by who made it.
             return;
         }
-        if tell(&tiers, entry, evicted).await {
+        if tell(&tiers, entry, evicted, &mut forgotten).await {
             tracing::info!(key = ?entry.key, "the tiers have taken the eviction");
             return;
         }
@@ -111,15 +119,26 @@ async fn tell_again(tiers: &Weak<Tiers>, entry: &Entry, evicted: Evicted) {
     tracing::warn!(key = ?entry.key, "an eviction is told no longer: its tokens have ended");
 }
 
-/// Whether each tier has taken it.
-async fn tell(tiers: &Tiers, entry: &Entry, evicted: Evicted) -> bool {
+/// Whether each tier has taken it. `forgotten`: when the tiers have last forgotten the tokens.
+async fn tell(
+    tiers: &Tiers,
+    entry: &Entry,
+    evicted: Evicted,
+    forgotten: &mut Option<Instant>,
+) -> bool {
     // First, so that a process that is about to put an old token there learns that it must not.
     let is_announced = match entry.source.seals().notice(&entry.key, evicted) {
         Some(notice) => tiers.announce(&notice).await,
         // The library could not seal it, and will not.
         None => true,
     };
-    forget(tiers, entry, evicted).await && is_announced
+    // Where nobody may be told, which can last, a process that has not heard may put an old token there again.
+    let is_due = forgotten.is_none_or(|since| since.elapsed() >= FORGET_AGAIN);
+    if is_announced || is_due {
+        let is_done = forget(tiers, entry, evicted).await;
+        *forgotten = is_done.then(Instant::now);
+    }
+    forgotten.is_some() && is_announced
 }
 
 async fn forget(tiers: &Tiers, entry: &Entry, evicted: Evicted) -> bool {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hallpass_client::AuthTokenService;
 
-use crate::estate::{Endpoint, Process, Round, errors_of, processes, service, token_of};
+use crate::estate::{Endpoint, Process, Round, builder, errors_of, processes, service, token_of};
 use crate::servers::{RedisServer, alone};
-use crate::tiers::until;
+use crate::standalone::{as_user, guarded};
+use crate::tiers::{tier, until};
 
 /// Two processes that have the same token, and hear of evictions.
 struct Two {
@@ -104,4 +105,50 @@ async fn what_was_evicted_while_redis_was_away_is_given_up_when_it_is_back_with_
     let (token, _) = two.other.token();
     assert_ne!(token, used);
     assert_ne!(token_of(&two.evicts).await, used);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_that_may_not_publish_costs_few_commands_however_much_is_evicted() {
+    let Some(_turn) = alone().await else {
+        return;
+    };
+    let rule = "user hallpass on >s3cret ~hallpass:* resetchannels +@read +@write +@connection +@scripting";
+    let server = guarded(rule).await;
+    let endpoint = Endpoint::start().await;
+    let tier = tier(&as_user(&server, "s3cret")).await;
+    let service = builder(tier, &endpoint.url).build();
+    let scope = "internal-service".parse().unwrap();
+    for number in 0..5 {
+        let audience = format!("service-{number}").parse().unwrap();
+        endpoint.respond();
+        service.service_token(&audience, &scope).await.unwrap();
+        service.evict(&audience, &scope).await;
+    }
+    let asked = || -> u64 {
+        let statistics = server.cli(&["INFO", "commandstats"]);
+        let ours = |line: &&str| {
+            let name = line.strip_prefix("cmdstat_").unwrap_or_default();
+            ["publish:", "get", "del:", "eval:"]
+                .iter()
+                .any(|it| name.starts_with(it))
+        };
+        let of_line = |line: &str| -> u64 {
+            let values = line
+                .split([',', ':'])
+                .filter_map(|pair| pair.split_once('='));
+            let counts = values.filter(|(name, _)| ["calls", "rejected_calls"].contains(name));
+            counts
+                .map(|(_, count)| count.trim().parse::<u64>().unwrap())
+                .sum()
+        };
+        statistics.lines().filter(ours).map(of_line).sum()
+    };
+    let before = asked();
+    assert!(before > 0);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let further = asked() - before;
+    assert!(
+        further <= 5,
+        "{further} commands in 4 s of which nothing can come"
+    );
 }

@@ -139,7 +139,7 @@ fn login(username: Option<&str>, password: &str) -> RedisLoginSettings {
     }
 }
 
-async fn guarded(rules: &str) -> RedisServer {
+pub(crate) async fn guarded(rules: &str) -> RedisServer {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users.acl");
     std::fs::write(
@@ -150,7 +150,7 @@ async fn guarded(rules: &str) -> RedisServer {
     RedisServer::start(&["--aclfile", &file.display().to_string()]).await
 }
 
-fn as_user(server: &RedisServer, password: &str) -> RedisSettings {
+pub(crate) fn as_user(server: &RedisServer, password: &str) -> RedisSettings {
     let mut settings = at(server.port);
     settings.login = login(Some("hallpass"), password);
     settings
