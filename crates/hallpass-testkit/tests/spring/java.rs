@@ -26,6 +26,8 @@ static BUILDING: Mutex<()> = Mutex::new(());
 pub(crate) struct SpringBoot {
     child: Child,
     address: SocketAddr,
+    /// What it puts aside; a process that is killed leaves that behind.
+    _aside: tempfile::TempDir,
 }
 
 impl SpringBoot {
@@ -46,8 +48,10 @@ impl SpringBoot {
     /// The same with these options of the JVM, at the address that its properties say.
     pub(crate) fn start_by(name: &str, jvm: &[String], properties: &[String]) -> Option<Self> {
         let program = build(name)?;
+        let aside = tempfile::tempdir().unwrap();
         let mut child = Command::new("java")
             .arg("-XX:TieredStopAtLevel=1")
+            .arg(format!("-Djava.io.tmpdir={}", aside.path().display()))
             .args(jvm)
             .arg("-jar")
             .arg(program)
@@ -79,6 +83,7 @@ impl SpringBoot {
         let mut program = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_default())),
+            _aside: aside,
         };
         if port.is_none() {
             let _killed = program.child.kill();
