@@ -1,6 +1,7 @@
 //! Beside a real Nacos server.
 
 mod config;
+mod credentials;
 mod export;
 mod naming;
 mod neighbour;
