@@ -323,7 +323,7 @@ mod tests {
         let at = UNIX_EPOCH + Duration::from_millis(1_234);
         let clock = Arc::new(hallpass_clock::ManualClock::at(at));
         let transport = HttpTransport::new().unwrap();
-        let identity = Identity::new(credential, transport, clock, Duration::from_secs(1));
+        let identity = Identity::new(credential, None, transport, clock, Duration::from_secs(1));
         let resource = Resource::Config {
             namespace: "n",
             group: "G",
