@@ -73,6 +73,10 @@ struct Shared {
     said: Reminders,
     /// The server has refused a script.
     are_scripts_denied: AtomicBool,
+    /// What all leases of this process are called: a token service asks for each key once at a time.
+    lease_id: LeaseId,
+    /// Somebody asked for a lease, and no response came.
+    may_hold_leases: AtomicBool,
     publishing: Publishing,
 }
 
@@ -106,6 +110,8 @@ impl RedisTokenCache {
                 metrics,
                 said: Reminders::default(),
                 are_scripts_denied: AtomicBool::new(false),
+                lease_id: LeaseId::random(),
+                may_hold_leases: AtomicBool::new(false),
                 publishing: Publishing::default(),
             }),
         })

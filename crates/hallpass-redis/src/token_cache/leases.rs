@@ -1,6 +1,6 @@
 //! Leases: of the processes that want a token one asks the issuer.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hallpass_client::{Lease, LeaseId, TokenKey};
@@ -16,6 +16,8 @@ const RELEASE: &str =
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0";
 
 impl Shared {
+    /// A server that hangs does what it was asked for when it goes on, after nobody waits for it any more. Such a lease would
+    /// keep all away from the issuer; so the process that asked for it takes it.
     pub(super) async fn lease(
         &self,
         key: &TokenKey,
@@ -24,18 +26,26 @@ impl Shared {
         let Some(millis) = whole_millis(keep_for) else {
             return Ok(Lease::Unknown);
         };
-        let (name, id) = (self.keys.lease(key), LeaseId::random());
+        let (name, id) = (self.keys.lease(key), self.lease_id.to_string());
         let mut command = redis::cmd("SET");
-        command
-            .arg(&name)
-            .arg(id.to_string())
-            .arg("NX")
-            .arg("PX")
-            .arg(millis);
-        match self.call("lease", &name, &command).await? {
-            Value::Nil => Ok(Lease::Elsewhere),
-            _ => Ok(Lease::Held(id)),
+        command.arg(&name).arg(&id).arg("NX").arg("PX").arg(millis);
+        // Callers may give up too.
+        let unanswered = Unanswered(Some(&self.may_hold_leases));
+        let answer = self.call("lease", &name, &command).await;
+        unanswered.ended_with(&answer);
+        if answer? != Value::Nil {
+            return Ok(Lease::Held(self.lease_id));
         }
+        if !self.may_hold_leases.load(Ordering::Relaxed) {
+            return Ok(Lease::Elsewhere);
+        }
+        let mut get = redis::cmd("GET");
+        get.arg(&name);
+        let holder = self.call("lease", &name, &get).await?;
+        Ok(match holder == Value::BulkString(id.into_bytes()) {
+            true => Lease::Held(self.lease_id),
+            false => Lease::Elsewhere,
+        })
     }
 
     pub(super) async fn extend(
@@ -96,6 +106,30 @@ impl Shared {
                 None
             }
             result => Some(result.map(drop)),
+        }
+    }
+}
+
+/// A request for a lease that may be carried out although nobody hears of it.
+struct Unanswered<'a>(Option<&'a AtomicBool>);
+
+impl Unanswered<'_> {
+    fn ended_with(mut self, answer: &Result<Value, RedisError>) {
+        let is_known = match answer {
+            Ok(_) => true,
+            Err(RedisError::NotConnected | RedisError::NoNode | RedisError::BreakerOpen) => true,
+            Err(error) => error.is_response(),
+        };
+        if is_known {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if let Some(may_hold_leases) = self.0 {
+            may_hold_leases.store(true, Ordering::Relaxed);
         }
     }
 }

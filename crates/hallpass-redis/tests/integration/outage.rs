@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hallpass_client::InternalTokenCache;
+use hallpass_client::{InternalTokenCache, Lease};
 use hallpass_clock::{Clock, SystemClock};
 
 use crate::estate::{Endpoint, TOKEN, builder, token_of};
@@ -95,6 +95,40 @@ async fn no_call_to_a_server_that_hangs_takes_longer_than_its_limit() {
     let took = until("it works", async || works(&tier, &key("a")).await).await;
     println!("longest call {longest:?}, works {took:?} after the server goes on");
     assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_a_server_gives_after_it_hung_keeps_the_process_that_wanted_it_from_nothing() {
+    const LONG: Duration = Duration::from_secs(60);
+    let Some(_turn) = alone().await else {
+        return;
+    };
+    let server = RedisServer::start(&[]).await;
+    let (mine, others) = (
+        tier(&in_time(server.port)).await,
+        tier(&in_time(server.port)).await,
+    );
+    assert!(works(&mine, &key("a")).await && works(&others, &key("a")).await);
+    server.hang();
+    assert!(mine.lease(&key("a"), LONG).await.is_err());
+    {
+        // The caller's own limit ends first.
+        let key = key("b");
+        let asked = mine.lease(&key, LONG);
+        let asked = tokio::time::timeout(Duration::from_millis(10), asked).await;
+        assert!(asked.is_err());
+    }
+    server.go_on();
+    for name in ["a", "b"] {
+        until("another process sees the lease", async || {
+            matches!(others.lease(&key(name), LONG).await, Ok(Lease::Elsewhere))
+        })
+        .await;
+        until("this one takes it", async || {
+            matches!(mine.lease(&key(name), LONG).await, Ok(Lease::Held(_)))
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
