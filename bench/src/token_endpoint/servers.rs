@@ -98,6 +98,7 @@ async fn issuer() -> Result<(), Failure> {
             audiences: vec!["service-system".parse()?],
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
+            exchange: Vec::new(),
         }],
         ..IssuerSettings::default()
     };

@@ -1,13 +1,14 @@
 //! One structured event per decision, written by its own task so that no request waits for a log.
 //!
 //! Events go to the `tracing` target [`AUDIT_TARGET`] at level INFO. They name the client, the audience, the
-//! scope, the token's `jti` and the reason; never a secret and never a token. The queue is bounded: when the
+//! scope, the token's `jti`, for whom a client acts and the reason; never a secret and never a token. The queue is bounded: when the
 //! writer cannot keep up, events are dropped and counted, and requests go on.
 
+use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hallpass_token::{Audience, Scope, TokenId, UnixTime};
+use hallpass_token::{Actor, Audience, Scope, Subject, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ pub(crate) enum Decision {
         scope: Scope,
         token_id: TokenId,
         expires_at: UnixTime,
+        /// The subject that the client is not, and who acts for it.
+        on_behalf_of: Option<(Subject, Actor)>,
     },
     Refused {
         refusal: Refusal,
@@ -164,6 +167,7 @@ fn write(event: &AuditEvent) {
             scope,
             token_id,
             expires_at,
+            on_behalf_of,
         } => tracing::info!(
             target: AUDIT_TARGET,
             event = "token_issued",
@@ -173,6 +177,8 @@ fn write(event: &AuditEvent) {
             client_id = client.id.as_str(),
             audience = audience.as_str(),
             scope = %scope,
+            subject = on_behalf_of.as_ref().map(|(subject, _)| subject.as_str()),
+            actors = on_behalf_of.as_ref().map(|(_, actor)| actors(actor)),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
             "token issued"
@@ -192,6 +198,13 @@ fn write(event: &AuditEvent) {
             );
         }
     }
+}
+
+/// Who acts and who acted before, the newest first.
+fn actors(actor: &Actor) -> String {
+    let chain = iter::successors(Some(actor), |actor| actor.actor.as_deref());
+    let names: Vec<_> = chain.map(|actor| actor.subject.as_str()).collect();
+    names.join(" < ")
 }
 
 #[cfg(test)]

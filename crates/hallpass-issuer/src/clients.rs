@@ -5,6 +5,7 @@
 
 pub(crate) mod argon2id;
 pub(crate) mod configured;
+pub(crate) mod exchange_rule;
 pub(crate) mod first_client;
 pub(crate) mod registration;
 pub(crate) mod registry;

@@ -14,7 +14,7 @@
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
 //! What it does not do: user logins, tokens that can be revoked one by
-//! one, grants other than `client_credentials`.
+//! one, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens.
 //!
 //! ```no_run
 //! use std::io::{self, Write as _};
@@ -60,6 +60,7 @@ mod token;
 mod token_shapes;
 
 pub use crate::audit::AUDIT_TARGET;
+pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::registration::{GrantType, GrantTypes};
 pub use crate::clients::secret_digest::SecretDigest;

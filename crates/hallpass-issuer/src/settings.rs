@@ -17,6 +17,7 @@ use crate::store::SealingKeys;
 
 pub(crate) mod audience;
 pub(crate) mod client;
+mod exchange;
 mod moment;
 mod names;
 
@@ -285,7 +286,10 @@ impl IssuerSettings {
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
         let clients = section.sections("clients");
         report_doubles(&clients, "client-id");
-        let clients: Vec<_> = clients.iter().map(ClientSettings::read).collect();
+        let clients: Vec<_> = clients
+            .iter()
+            .map(|client| ClientSettings::read(client, name.as_ref()))
+            .collect();
         Some(Self {
             listen: listen?,
             management_listen,

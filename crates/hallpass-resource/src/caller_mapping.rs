@@ -88,6 +88,9 @@ impl CallerMapping {
         let is_service = client.is_some() && claims.actor.is_none() && bears(&self.service_when);
         let caller = match (is_service, bears(&self.user_when)) {
             (true, false) => CallerKind::Service,
+            (false, true) if claims.is_about_service() => {
+                CallerKind::Unknown(UnknownCaller::ServiceWithActor)
+            }
             (false, true) => CallerKind::User,
             (true, true) => CallerKind::Unknown(UnknownCaller::BothMarks),
             (false, false) if client.is_none() => CallerKind::Unknown(UnknownCaller::NoClient),
@@ -188,6 +191,23 @@ mod tests {
             let found = [&plain, &named, &acted, &bound].map(|claims| holds(mark, claims));
             assert_eq!(found, expected, "{mark}");
         }
+    }
+
+    #[test]
+    fn a_service_for_which_another_one_acts_is_no_user() {
+        let mapping = CallerMapping::default();
+        let kind = |profile: &str| {
+            let claims = claims(|it| {
+                it.client_id = Some("order".parse().unwrap());
+                it.actor = Some(Actor::new("order".parse().unwrap()));
+                let name = "sub_profile".to_owned();
+                it.extra.insert(name, profile.into());
+            });
+            mapping.judge(&claims).0
+        };
+        assert_eq!(kind("user"), CallerKind::User);
+        let service = CallerKind::Unknown(UnknownCaller::ServiceWithActor);
+        assert_eq!(kind("service"), service);
     }
 
     #[test]

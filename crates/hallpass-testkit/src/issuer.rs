@@ -256,5 +256,6 @@ fn client(
         audiences: vec![audience.parse()?],
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
+        exchange: Vec::new(),
     })
 }

@@ -28,16 +28,24 @@ pub enum UnknownCaller {
     NoMark,
     /// It bears marks of both.
     BothMarks,
+    /// It is about a service for which another one acts (`sub_profile` is `service`).
+    ServiceWithActor,
 }
 
 impl CallerKind {
     /// What a token says that is written as RFC 9068 and the Hallpass issuer have it: a service is a subject that is
-    /// the client (`client_id`) and for which nobody acts; a user is a subject that is not the client.
+    /// the client (`client_id`) and for which nobody acts; a user is a subject that is not the client, unless `sub_profile`
+    /// says that it is a service.
     #[must_use]
     pub fn of(claims: &TokenClaims) -> Self {
         match &claims.client_id {
             None => Self::Unknown(UnknownCaller::NoClient),
-            Some(client) if client.as_str() != claims.subject.as_str() => Self::User,
+            Some(client) if client.as_str() != claims.subject.as_str() => {
+                match claims.is_about_service() {
+                    true => Self::Unknown(UnknownCaller::ServiceWithActor),
+                    false => Self::User,
+                }
+            }
             Some(_) if claims.actor.is_none() => Self::Service,
             Some(_) => Self::Unknown(UnknownCaller::NoMark),
         }
@@ -58,6 +66,9 @@ impl fmt::Display for CallerKind {
             Self::Unknown(UnknownCaller::BothMarks) => {
                 "neither a service nor a user for certain: the token has marks of both"
             }
+            Self::Unknown(UnknownCaller::ServiceWithActor) => {
+                "neither a service nor a user: a service for which another one acts"
+            }
         })
     }
 }
@@ -67,6 +78,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_service_for_which_another_one_acts_is_no_user() {
+        let end = crate::UnixTime::from_secs(1);
+        let (issuer, subject) = (crate::Issuer::internal(), "billing".parse().unwrap());
+        let mut claims = TokenClaims::new(issuer, subject, "a".parse().unwrap(), end);
+        claims.client_id = Some("order".parse().unwrap());
+        assert_eq!(CallerKind::of(&claims), CallerKind::User);
+        let profile = "sub_profile".to_owned();
+        claims.extra.insert(profile.clone(), "user".into());
+        assert_eq!(CallerKind::of(&claims), CallerKind::User);
+        claims.extra.insert(profile, "service".into());
+        let kind = CallerKind::Unknown(UnknownCaller::ServiceWithActor);
+        assert_eq!(CallerKind::of(&claims), kind);
+    }
+
+    #[test]
     fn each_kind_of_caller_and_each_doubt_has_a_text_of_its_own() {
         let kinds = [
             CallerKind::Service,
@@ -74,6 +100,7 @@ mod tests {
             CallerKind::Unknown(UnknownCaller::NoClient),
             CallerKind::Unknown(UnknownCaller::NoMark),
             CallerKind::Unknown(UnknownCaller::BothMarks),
+            CallerKind::Unknown(UnknownCaller::ServiceWithActor),
         ];
         let texts: std::collections::BTreeSet<_> = kinds.map(|it| it.to_string()).into();
         assert_eq!(texts.len(), kinds.len());

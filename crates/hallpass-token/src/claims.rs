@@ -74,6 +74,15 @@ impl TokenClaims {
         }
     }
 
+    /// Whether the token says of its subject that it is a service (`sub_profile`, draft-mora-oauth-entity-profiles). The
+    /// Hallpass issuer says so when it exchanges a service's token: its client is then not its subject, and nothing else
+    /// would tell it from a user's.
+    #[must_use]
+    pub fn is_about_service(&self) -> bool {
+        let profile = self.extra.get("sub_profile");
+        profile.is_some_and(|profile| profile == "service")
+    }
+
     /// Whether `name` is a claim with a field of its own, which `extra` must not have.
     #[must_use]
     pub fn is_reserved(name: &str) -> bool {

@@ -28,6 +28,7 @@ pub(crate) fn registrations(
                 audiences: client.audiences.clone(),
                 grants: client.grant_types,
                 token_life: client.token_life.unwrap_or(settings.token_life),
+                exchange: client.exchange.clone(),
                 secrets: secrets(client, process_key)?,
             })
         })

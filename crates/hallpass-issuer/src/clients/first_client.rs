@@ -43,6 +43,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         audiences: vec![audience.clone()],
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
+        exchange: Vec::new(),
         secrets: LiveSecret::generated(&secret).into_iter().collect(),
     };
     let shown = FirstClient {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass_token::{Audience, ClientId, Scope};
 
+use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::secret::LiveSecret;
 
 /// What the settings or the store say of one client.
@@ -14,6 +15,8 @@ pub(crate) struct Registration {
     pub(crate) audiences: Vec<Audience>,
     pub(crate) grants: GrantTypes,
     pub(crate) token_life: Duration,
+    /// What it may exchange.
+    pub(crate) exchange: Vec<ExchangeRule>,
     /// The current secret first.
     pub(crate) secrets: Vec<LiveSecret>,
 }
@@ -34,17 +37,20 @@ pub(crate) fn check_client_id(text: &str) -> Result<ClientId, &'static str> {
 pub enum GrantType {
     /// RFC 6749 section 4.4: the client acts for itself.
     ClientCredentials,
+    /// RFC 8693: the client acts for the subject of another token.
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every grant on offer.
-    pub(crate) const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub(crate) const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
 
     /// `grant_type` on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -56,6 +62,7 @@ impl GrantType {
     const fn bit(self) -> u8 {
         match self {
             Self::ClientCredentials => 1,
+            Self::TokenExchange => 2,
         }
     }
 }

@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
+use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
 use crate::error::Error;
@@ -50,7 +51,17 @@ pub(crate) struct Client {
     pub(crate) grants: GrantTypes,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
+    /// `None` for the many that exchange nothing.
+    exchange: Option<Box<Exchange>>,
     secrets: Box<[LiveSecret]>,
+}
+
+/// What a client may exchange.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) rules: Vec<ExchangeRule>,
+    /// The targets of all rules, each once.
+    pub(crate) targets: Box<[RegisteredTarget]>,
 }
 
 /// A service that a client may call, and the count of tokens issued for it.
@@ -156,6 +167,7 @@ impl Client {
             audiences,
             grants,
             token_life,
+            exchange,
             secrets,
         } = registration;
         let problem = |problem: String| Error::Registration {
@@ -174,15 +186,27 @@ impl Client {
                 "more than {MAX_LIVE_SECRETS} live secrets"
             )));
         }
-        let targets = audiences.into_iter().map(|audience| RegisteredTarget {
+        let target = |grant: GrantType, audience: Audience| RegisteredTarget {
             issued: metrics.issued(
-                GrantType::ClientCredentials.as_str(),
+                grant.as_str(),
                 label.unwrap_or(client_id.as_str()),
                 label.unwrap_or(audience.as_str()),
             ),
             audience,
-        });
+        };
+        let targets = audiences.into_iter();
+        let targets = targets.map(|it| target(GrantType::ClientCredentials, it));
         let targets = targets.collect();
+        let exchange = (!exchange.is_empty()).then(|| {
+            let all = exchange
+                .iter()
+                .flat_map(|rule| rule.targets.iter().cloned());
+            let all = all.collect::<BTreeSet<_>>().into_iter();
+            Box::new(Exchange {
+                targets: all.map(|it| target(GrantType::TokenExchange, it)).collect(),
+                rules: exchange,
+            })
+        });
         let known = before.map_or(&[][..], |client| &client.secrets);
         let secrets = secrets.into_iter().map(|secret| secret.or_known(known));
         Ok(Self {
@@ -192,6 +216,7 @@ impl Client {
             grants,
             scope,
             targets,
+            exchange,
             secrets: secrets.collect(),
         })
     }
@@ -216,6 +241,11 @@ impl Client {
     /// The services that it may call.
     pub(crate) const fn targets(&self) -> &[RegisteredTarget] {
         &self.targets
+    }
+
+    /// What it may exchange, if anything.
+    pub(crate) fn exchange(&self) -> Option<&Exchange> {
+        self.exchange.as_deref()
     }
 }
 
@@ -265,6 +295,7 @@ mod tests {
             audiences: vec![format!("audience-{n}").parse().unwrap()],
             grants: Default::default(),
             token_life: Duration::from_secs(60),
+            exchange: Vec::new(),
             secrets: Vec::new(),
         };
         let registrations = (0..clients).map(registration).collect();

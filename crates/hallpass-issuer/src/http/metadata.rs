@@ -28,7 +28,7 @@ struct Document<'a> {
     issuer: &'a str,
     token_endpoint: String,
     jwks_uri: String,
-    grant_types_supported: [&'a str; 1],
+    grant_types_supported: [&'a str; GrantType::ALL.len()],
     token_endpoint_auth_methods_supported: [&'a str; 2],
     /// Left out when there is none: RFC 8414 section 3.2 forbids empty lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,7 +44,7 @@ struct Document<'a> {
 struct OidcOnly<'a> {
     subject_types_supported: [&'a str; 1],
     id_token_signing_alg_values_supported: Vec<&'a str>,
-    claims_supported: [&'a str; 9],
+    claims_supported: [&'a str; 10],
 }
 
 impl Metadata {
@@ -70,6 +70,7 @@ impl Metadata {
                 "nbf",
                 "exp",
                 "jti",
+                "act",
             ],
         };
         Ok(Self {

@@ -43,6 +43,8 @@ pub(crate) struct Stage {
     /// The key set as it is served.
     jwks: Bytes,
     etag: HeaderValue,
+    /// The same for the issuer itself, to verify its own tokens with.
+    published: JwkSet,
     /// The names of its keys.
     kids: Arc<[Box<str>]>,
 }
@@ -147,6 +149,7 @@ impl Stage {
             algorithms,
             jwks: jwks.into(),
             etag,
+            published: parsed,
             kids: kids.collect(),
         })
     }
@@ -169,6 +172,11 @@ impl Stage {
 
     pub(crate) const fn etag(&self) -> &HeaderValue {
         &self.etag
+    }
+
+    /// What verifies the issuer's own tokens: a key that is not published, such as a tainted one, verifies none.
+    pub(crate) const fn published(&self) -> &JwkSet {
+        &self.published
     }
 
     /// The names of the keys in the set.

@@ -6,6 +6,8 @@ use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Algorithm, Audience, TokenClaims, TokenType};
 use serde_json::{Map, Value};
 
+use crate::clients::exchange_rule::{MAY_ACT, SUBJECT_PROFILE};
+
 pub(super) const KEYS: &[Key] = &[
     Key::new("name", Kind::Text { what: "a service name" }, "The audience. Unique in the list; which clients may call it is said by their `audiences`.")
         .required(),
@@ -141,7 +143,7 @@ fn read_claim(section: &Section<'_>) -> Option<(String, Value)> {
 }
 
 fn check_claim_name(name: &str) -> Result<String, &'static str> {
-    if TokenClaims::is_reserved(name) || name == "scp" {
+    if TokenClaims::is_reserved(name) || matches!(name, "scp" | SUBJECT_PROFILE | MAY_ACT) {
         return Err("is a claim that every token has of its own");
     }
     if name.is_empty() {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Preferred, Secret, Section};
-use hallpass_token::{Audience, ClientId, Scope, UnixTime};
+use hallpass_token::{Audience, ClientId, Issuer, Scope, UnixTime};
 
+use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
 use crate::clients::secret_digest::{SecretDigest, check_clear};
-use crate::settings::moment;
+use crate::settings::names::all_scopes;
+use crate::settings::{exchange, moment};
 
 /// Shortest secret that may be called generated, in bytes.
 const MIN_GENERATED_BYTES: usize = 32;
@@ -58,8 +60,14 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
     Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
         .or(""),
-    Key::new("grant-types", Kind::Texts { what: "`client_credentials`" }, "How it may ask.").or("client_credentials"),
+    Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`" }, "How it may ask.").or("client_credentials"),
     Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
+    Key::new(
+        "exchange",
+        Kind::Sections(exchange::KEYS),
+        "Whose tokens it may exchange (RFC 8693), and into which: what no entry allows is refused. Needs \
+        `urn:ietf:params:oauth:grant-type:token-exchange` among its `grant-types`.",
+    ),
 ];
 
 /// A client that may ask for tokens.
@@ -81,6 +89,8 @@ pub struct ClientSettings {
     pub grant_types: GrantTypes,
     /// `token-life-seconds`: by default that of the issuer.
     pub token_life: Option<Duration>,
+    /// `exchange`: whose tokens it may exchange, and into which; none by default.
+    pub exchange: Vec<ExchangeRule>,
 }
 
 /// What the settings know of a client's secret.
@@ -113,7 +123,8 @@ pub enum SecretKind {
 }
 
 impl ClientSettings {
-    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+    /// `issuer` is the issuer's own name, when that can be read.
+    pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Self> {
         let client_id = section.required("client-id", |section, key| {
             section.checked(key, check_client_id)
         });
@@ -124,10 +135,11 @@ impl ClientSettings {
         let previous_secret = PreviousSecret::read(section);
         let secret_kind = section.choice("secret-kind", SecretKind::named);
         let scopes = section.words("scopes", Scope::from_word);
-        let scope = scopes.and_then(|scopes| all_of(section, &scopes));
+        let scope = scopes.and_then(|scopes| all_scopes(section, "scopes", &scopes));
         let audiences = section.texts("audiences", str::parse::<Audience>);
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
+        let exchange = read_exchange(section, issuer, grant_types.as_deref());
         let previous = previous_secret.iter().flatten().map(|old| &old.secret);
         for secret in client_secret.iter().chain(previous) {
             report_weak_secret(section, secret, secret_kind);
@@ -141,6 +153,7 @@ impl ClientSettings {
             audiences: audiences?,
             grant_types: grant_types?.into_iter().collect(),
             token_life,
+            exchange: exchange?,
         })
     }
 }
@@ -247,14 +260,32 @@ impl SecretKind {
 }
 
 fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
-    GrantType::named(text).ok_or("must be `client_credentials`")
+    GrantType::named(text)
+        .ok_or("must be `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`")
 }
 
-/// The scopes of a list as one; a problem when they are too long together.
-fn all_of(section: &Section<'_>, scopes: &[Scope]) -> Option<Scope> {
-    let all = Scope::from_words(scopes.iter().map(Scope::as_str));
-    if let Err(error) = &all {
-        section.problem("scopes", error.to_string());
+/// The rules of `exchange`, which belong to the grant and the grant to them.
+fn read_exchange(
+    section: &Section<'_>,
+    issuer: Option<&Issuer>,
+    grant_types: Option<&[GrantType]>,
+) -> Option<Vec<ExchangeRule>> {
+    let rules = section.sections("exchange");
+    let has_grant = grant_types.map(|grants| grants.contains(&GrantType::TokenExchange));
+    match (has_grant, rules.is_empty()) {
+        (Some(false), false) => section.problem(
+            "exchange",
+            "is of no use without `urn:ietf:params:oauth:grant-type:token-exchange` in `grant-types`",
+        ),
+        (Some(true), true) => section.problem(
+            "grant-types",
+            "has token exchange, but `exchange` does not say what may be exchanged",
+        ),
+        _ => {}
     }
-    all.ok()
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|rule| exchange::read(rule, issuer))
+        .collect();
+    rules.into_iter().collect()
 }

@@ -1,7 +1,7 @@
-//! Names and addresses that the settings may have.
+//! Names, scopes and addresses that the settings may have.
 
-use hallpass_config::{has_credentials, is_loopback, strict_url};
-use hallpass_token::Issuer;
+use hallpass_config::{Section, has_credentials, is_loopback, strict_url};
+use hallpass_token::{Issuer, Scope};
 use url::Url;
 
 pub(super) fn check_issuer_name(text: &str) -> Result<Issuer, String> {
@@ -28,4 +28,13 @@ pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {
         return Err("must not hold a query or a fragment (RFC 8414 section 2)");
     }
     Ok(url)
+}
+
+/// The scopes of the list `key` as one; a problem when they are too long together.
+pub(super) fn all_scopes(section: &Section<'_>, key: &str, scopes: &[Scope]) -> Option<Scope> {
+    let all = Scope::from_words(scopes.iter().map(Scope::as_str));
+    if let Err(error) = &all {
+        section.problem(key, error.to_string());
+    }
+    all.ok()
 }

@@ -108,6 +108,8 @@ impl ClientRow {
         let audiences = self.audiences.iter().map(|audience| audience.parse());
         Some(Registration {
             secrets: secrets?,
+            // Rules of trust stand in the settings only.
+            exchange: Vec::new(),
             client_id: self.client_id.parse().ok()?,
             scope: self.scope.parse().ok()?,
             audiences: audiences.collect::<Result<_, _>>().ok()?,

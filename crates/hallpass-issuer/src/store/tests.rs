@@ -48,6 +48,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         audiences: vec!["one".parse().unwrap(), "two".parse().unwrap()],
         grants: GrantType::ALL.into_iter().collect(),
         token_life: Duration::from_secs(60),
+        exchange: Vec::new(),
         secrets: vec![LiveSecret::stored("chosen")],
     };
     store

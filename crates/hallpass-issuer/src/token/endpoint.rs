@@ -17,9 +17,10 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
 use crate::audit::{AuditEvent, Caller, Decision};
 use crate::clients::registration::GrantType;
-use crate::clients::registry::{Client, RegisteredTarget};
+use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
 use crate::token::client_auth::Attempt;
+use crate::token::grant::asked::Asked;
 use crate::token::grant::grant;
 use crate::token::refusal::{Refusal, WireError};
 use crate::token::request::TokenRequest;
@@ -85,6 +86,7 @@ struct Issued<'c> {
     client: &'c Arc<Client>,
     target: &'c RegisteredTarget,
     claims: TokenClaims,
+    issued_token_type: Option<&'static str>,
 }
 
 /// Authenticates the client, then decides what it may have.
@@ -101,7 +103,7 @@ async fn decide(
         .authenticate(&registry, credentials, attempt)
         .await
     {
-        Ok(client) => match issue(core, &client, request, attempt) {
+        Ok(client) => match issue(core, &registry, &client, request, attempt) {
             Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
                 core,
@@ -120,18 +122,31 @@ async fn decide(
 /// Makes the token, for a client that has proven who it is.
 fn issue<'c>(
     core: &Core,
+    registry: &Registry,
     client: &'c Arc<Client>,
     request: &TokenRequest<'_>,
     attempt: Attempt,
 ) -> Result<Issued<'c>, Refusal> {
-    let entitlement = grant(client, request)?;
-    let target = entitlement.target;
+    let ring = core.keys();
+    let keys = ring.at(attempt.now);
+    let entitlement = grant(Asked {
+        issuer: core.issuer(),
+        registry,
+        keys,
+        client,
+        request,
+        attempt,
+    })?;
+    let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
     let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
-    let keys = core.keys();
-    let shape = keys.shape_for(&target.audience);
-    claims.extra = shape.claims.clone();
-    let key = keys.at(attempt.now).signing(shape.algorithm);
+    let shape = ring.shape_for(&target.audience);
+    match claims.extra.is_empty() {
+        true => claims.extra = shape.claims.clone(),
+        // What every token for the service says, each of these says too.
+        false => claims.extra.extend(shape.claims.clone()),
+    }
+    let key = keys.signing(shape.algorithm);
     let signed = sign_as(&claims, key, shape.token_type, attempt.now);
     let token = signed.map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,
@@ -145,6 +160,7 @@ fn issue<'c>(
         client,
         target,
         claims,
+        issued_token_type,
     })
 }
 
@@ -161,6 +177,7 @@ impl Issued<'_> {
             client,
             target,
             claims,
+            issued_token_type,
         } = self;
         target.issued.inc();
         core.metrics().tokens.issued.inc();
@@ -170,7 +187,13 @@ impl Issued<'_> {
         json.push_str("{\"access_token\":\"");
         json.push_str(token);
         json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
-        json.push_str(&client.token_life.as_secs().to_string());
+        let expires_in = claims.expires_at.duration_since(attempt.now);
+        json.push_str(&expires_in.as_secs().to_string());
+        if let Some(token_type) = issued_token_type {
+            json.push_str(",\"issued_token_type\":\"");
+            json.push_str(token_type);
+            json.push('"');
+        }
         if !scope.is_empty() {
             json.push_str(",\"scope\":\"");
             json.push_str(scope);
@@ -181,13 +204,13 @@ impl Issued<'_> {
         if audit.is_read()
             && let Some(token_id) = claims.token_id
         {
-            let (scope, expires_at) = (claims.scope, claims.expires_at);
             let decision = Decision::Issued {
                 client: Arc::clone(client),
                 audience: target.audience.clone(),
-                scope,
+                scope: claims.scope,
                 token_id,
-                expires_at,
+                expires_at: claims.expires_at,
+                on_behalf_of: claims.actor.map(|actor| (claims.subject, actor)),
             };
             audit.record(AuditEvent {
                 at: attempt.now,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hallpass_token::{Issuer, Scope, Subject, TokenClaims, TokenId, UnixTime};
+use hallpass_token::{Actor, Issuer, Scope, Subject, TokenClaims, TokenId, UnixTime};
+use serde_json::{Map, Value};
 
 use crate::clients::registry::{Client, RegisteredTarget};
 use crate::token::refusal::Refusal;
@@ -12,14 +13,36 @@ use crate::token::request::Target;
 #[derive(Debug)]
 pub(crate) struct Entitlement<'c> {
     /// The subject of the token.
-    pub(crate) subject: &'c Subject,
+    pub(crate) subject: Subject,
+    /// Who acts for the subject; `None` when the client is the subject.
+    pub(crate) actor: Option<Actor>,
     /// The one service that it is for.
     pub(crate) target: &'c RegisteredTarget,
     pub(crate) scope: Scope,
     pub(crate) token_life: Duration,
+    /// The token ends at this moment at the latest.
+    pub(crate) ends_by: Option<UnixTime>,
+    /// Claims that the grant brings beside the usual ones.
+    pub(crate) extra: Map<String, Value>,
+    /// `issued_token_type` of the response (RFC 8693 section 2.2.1).
+    pub(crate) issued_token_type: Option<&'static str>,
 }
 
-impl Entitlement<'_> {
+impl<'c> Entitlement<'c> {
+    /// A client's token for itself.
+    pub(crate) fn of_client(client: &Client, target: &'c RegisteredTarget, scope: Scope) -> Self {
+        Self {
+            subject: client.subject.clone(),
+            actor: None,
+            target,
+            scope,
+            token_life: client.token_life,
+            ends_by: None,
+            extra: Map::new(),
+            issued_token_type: None,
+        }
+    }
+
     /// The claims of a token for `client` that is issued at `now` (RFC 9068 section 2.2).
     pub(crate) fn into_claims(
         self,
@@ -28,38 +51,43 @@ impl Entitlement<'_> {
         token_id: TokenId,
         now: UnixTime,
     ) -> TokenClaims {
+        let end = now.saturating_add(self.token_life);
         let mut claims = TokenClaims::new(
             issuer.clone(),
-            self.subject.clone(),
+            self.subject,
             self.target.audience.clone(),
-            now.saturating_add(self.token_life),
+            self.ends_by.map_or(end, |latest| latest.min(end)),
         );
         claims.client_id = Some(client.id.clone());
         claims.scope = self.scope;
         claims.issued_at = Some(now);
         claims.not_before = Some(now);
         claims.token_id = Some(token_id);
+        claims.actor = self.actor;
+        claims.extra = self.extra;
         claims
     }
 }
 
-/// Which registered target the token is for.
+/// Which of `targets`, the registered ones, the token is for.
 ///
 /// # Errors
 /// One of the `invalid_target` refusals (RFC 8707 section 2).
 pub(crate) fn choose_target<'c>(
-    client: &'c Client,
+    targets: impl IntoIterator<Item = &'c RegisteredTarget>,
     requested: &Target<'_>,
 ) -> Result<&'c RegisteredTarget, Refusal> {
-    match (requested, client.targets()) {
-        (Target::Several, _) => Err(Refusal::SeveralTargets),
-        (Target::One(name), targets) => targets
-            .iter()
+    let mut targets = targets.into_iter();
+    match requested {
+        Target::Several => Err(Refusal::SeveralTargets),
+        Target::One(name) => targets
             .find(|target| target.audience.as_str() == name.as_ref())
             .ok_or(Refusal::UnregisteredTarget),
-        (Target::Absent, []) => Err(Refusal::NoTarget),
-        (Target::Absent, [only]) => Ok(only),
-        (Target::Absent, _) => Err(Refusal::MissingTarget),
+        Target::Absent => match (targets.next(), targets.next()) {
+            (None, _) => Err(Refusal::NoTarget),
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(Refusal::MissingTarget),
+        },
     }
 }
 

@@ -7,10 +7,9 @@ use crate::token::refusal::Refusal;
 /// Most parameters one request may have; the longest grant has ten.
 const MAX_PARAMETERS: usize = 32;
 
-/// Calls `take` with each parameter that has a value.
+/// Calls `take` with each parameter, also with one without a value.
 ///
-/// A parameter without a value counts as absent (RFC 6749 section 3.2). A name that comes twice is refused
-/// unless it is in `repeatable`.
+/// A name that comes twice is refused unless it is in `repeatable`.
 ///
 /// # Errors
 /// [`Refusal::MalformedForm`], [`Refusal::TooManyParameters`] or [`Refusal::DuplicateParameter`].
@@ -31,9 +30,7 @@ pub(crate) fn each_parameter<'a>(
         if seen.len() == MAX_PARAMETERS {
             return Err(Refusal::TooManyParameters);
         }
-        if !value.is_empty() {
-            take(&name, value);
-        }
+        take(&name, value);
         seen.push(name);
     }
     Ok(())
@@ -114,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_without_value_is_absent_and_empty_pairs_are_nothing() {
+    fn a_parameter_without_value_is_one_and_empty_pairs_are_nothing() {
         assert_eq!(
             parse(b"&&scope=&audience&a=b=c&").unwrap(),
-            pairs(&[("a", "b=c")])
+            pairs(&[("scope", ""), ("audience", ""), ("a", "b=c")])
         );
         assert_eq!(parse(b"").unwrap(), []);
     }

@@ -31,6 +31,12 @@ pub enum Refusal {
     MissingGrantType,
     /// Credentials in the header and in the body at once (RFC 6749 section 2.3), or twice in one of them.
     TwoCredentials,
+    /// A parameter of the grant without a value.
+    EmptyParameter,
+    /// A parameter that the grant does not have, where an ignored one could change the meaning of the request.
+    UnknownParameter,
+    /// A parameter of another grant.
+    ForeignParameter,
 
     // --- the client is not who it says it is
     /// No client authentication, or by a method the issuer does not offer.
@@ -66,6 +72,36 @@ pub enum Refusal {
     NoTarget,
     /// The token would be larger than the size budget.
     TokenTooLarge,
+
+    // --- the token that it wants to exchange (RFC 8693)
+    /// `subject_token` or `subject_token_type` is missing.
+    MissingSubjectToken,
+    /// A `subject_token_type` or `requested_token_type` other than access token or JWT.
+    UnsupportedTokenType,
+    /// `actor_token`: the actor is the client that has authenticated.
+    ActorToken,
+    /// The subject token is no token that this issuer has signed, or was changed.
+    InvalidSubjectToken,
+    /// The subject token has ended.
+    ExpiredSubjectToken,
+    /// The subject token is of an issuer whose tokens the client may not exchange.
+    UntrustedSubjectIssuer,
+    /// The subject token does not say to which client it was issued.
+    SubjectOfUnknownOrigin,
+    /// The subject token is for its holder alone (`cnf`), which nobody has proven to be.
+    BoundSubjectToken,
+    /// The subject token was made for another service.
+    SubjectNotForClient,
+    /// The client may not act for such a subject.
+    UnregisteredSubjectKind,
+    /// `may_act` of the subject token names somebody else, or nobody for certain.
+    MayActOther,
+    /// Who acts by the subject token, or the service that it is about, is not registered any more.
+    UnregisteredActor,
+    /// One actor more than a token may name.
+    TooManyActors,
+    /// None of the scopes asked for can be granted.
+    NoCommonScope,
 
     // --- the fault of the issuer
     /// The signature could not be made.
@@ -132,7 +168,7 @@ impl Refusal {
             Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many credential checks are waiting: try again shortly"),
-            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials"),
+            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials and urn:ietf:params:oauth:grant-type:token-exchange"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
             Self::UnregisteredScope => (BAD, "invalid_scope", "unregistered_scope", "the client is not registered for every scope it asks for"),
@@ -141,6 +177,23 @@ impl Refusal {
             Self::MissingTarget => (BAD, "invalid_target", "missing_target", "the client is registered for several audiences: name one of them as audience"),
             Self::NoTarget => (BAD, "invalid_target", "no_target", "the client is registered for no audience: add one to its registration"),
             Self::TokenTooLarge => (BAD, "invalid_scope", "token_too_large", "the token would be larger than 4096 bytes: ask for fewer scopes"),
+            Self::EmptyParameter => (BAD, "invalid_request", "empty_parameter", "a parameter of this grant has no value"),
+            Self::UnknownParameter => (BAD, "invalid_request", "unknown_parameter", "a parameter is not one of this grant"),
+            Self::ForeignParameter => (BAD, "invalid_request", "foreign_parameter", "a parameter belongs to another grant_type"),
+            Self::MissingSubjectToken => (BAD, "invalid_request", "missing_subject_token", "send subject_token and subject_token_type"),
+            Self::UnsupportedTokenType => (BAD, "invalid_request", "unsupported_token_type", "the token types on offer are urn:ietf:params:oauth:token-type:access_token and urn:ietf:params:oauth:token-type:jwt"),
+            Self::ActorToken => (BAD, "invalid_request", "actor_token", "the actor is the authenticated client: leave out actor_token and actor_token_type"),
+            Self::InvalidSubjectToken => (BAD, "invalid_request", "invalid_subject_token", "the subject_token is not a valid token of this issuer"),
+            Self::ExpiredSubjectToken => (BAD, "invalid_request", "expired_subject_token", "the subject_token has ended"),
+            Self::UntrustedSubjectIssuer => (BAD, "invalid_request", "untrusted_subject_issuer", "the client may not exchange tokens of the issuer of the subject_token"),
+            Self::SubjectOfUnknownOrigin => (BAD, "invalid_request", "subject_of_unknown_origin", "the subject_token does not say to which client it was issued"),
+            Self::BoundSubjectToken => (BAD, "invalid_request", "bound_subject_token", "the subject_token is bound to a key of its holder (cnf)"),
+            Self::SubjectNotForClient => (BAD, "invalid_request", "subject_not_for_client", "the subject_token was not made for this client"),
+            Self::UnregisteredSubjectKind => (BAD, "invalid_request", "unregistered_subject_kind", "the client is not registered to act for such a subject"),
+            Self::MayActOther => (BAD, "invalid_request", "may_act_other", "may_act of the subject_token does not name this client and its issuer"),
+            Self::UnregisteredActor => (BAD, "invalid_request", "unregistered_actor", "the service that acts by the subject_token is not registered any more"),
+            Self::TooManyActors => (BAD, "invalid_request", "too_many_actors", "the subject_token names as many actors as a token may"),
+            Self::NoCommonScope => (BAD, "invalid_scope", "no_common_scope", "none of the scopes is one that the subject_token has and that the client may pass on"),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

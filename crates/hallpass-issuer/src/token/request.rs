@@ -29,6 +29,30 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) credentials: Credentials<'a>,
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) target: Target<'a>,
+    pub(crate) exchange: ExchangeParameters<'a>,
+    pub(crate) oddities: Oddities,
+}
+
+/// The parameters that only token exchange has (RFC 8693 section 2.1).
+#[derive(Default)]
+pub(crate) struct ExchangeParameters<'a> {
+    /// A bearer credential; not verified yet.
+    pub(crate) subject_token: Option<Cow<'a, str>>,
+    pub(crate) subject_token_type: Option<Cow<'a, str>>,
+    pub(crate) requested_token_type: Option<Cow<'a, str>>,
+}
+
+/// What was sent that a grant may have to refuse: ignored, it could turn one request into another.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Oddities {
+    /// A parameter that some grant knows has no value.
+    pub(crate) empty: bool,
+    /// A parameter of token exchange, with or without value.
+    pub(crate) of_exchange: bool,
+    /// `actor_token` or its type.
+    pub(crate) of_actor: bool,
+    /// A parameter that no grant knows.
+    pub(crate) unknown: bool,
 }
 
 /// Who the caller says it is, and the proof. Not checked yet, so never to be trusted; no `Debug` on purpose.
@@ -71,14 +95,24 @@ impl<'a> TokenRequest<'a> {
         let mut client_secret = None;
         let mut scope = None;
         let mut target = Target::Absent;
-        form::each_parameter(body, &["audience", "resource"], |name, value| match name {
-            "grant_type" => grant_type = Some(value),
-            "client_id" => client_id = Some(value),
-            "client_secret" => client_secret = Some(value),
-            "scope" => scope = Some(value),
-            "audience" | "resource" => target.add(value),
-            // RFC 6749 section 3.2: unknown parameters are ignored.
-            _ => {}
+        let mut exchange = ExchangeParameters::default();
+        let mut oddities = Oddities::default();
+        form::each_parameter(body, &["audience", "resource"], |name, value| {
+            oddities.note(name, value.is_empty());
+            // RFC 6749 section 3.2: a parameter without a value counts as absent, and an unknown one is ignored, unless
+            // the grant says otherwise.
+            match name {
+                _ if value.is_empty() => {}
+                "grant_type" => grant_type = Some(value),
+                "client_id" => client_id = Some(value),
+                "client_secret" => client_secret = Some(value),
+                "scope" => scope = Some(value),
+                "audience" | "resource" => target.add(value),
+                "subject_token" => exchange.subject_token = Some(value),
+                "subject_token_type" => exchange.subject_token_type = Some(value),
+                "requested_token_type" => exchange.requested_token_type = Some(value),
+                _ => {}
+            }
         })?;
         let credentials = credentials(headers, client_id, client_secret)?;
         let grant_type = grant_type.ok_or(Refusal::MissingGrantType)?;
@@ -87,7 +121,29 @@ impl<'a> TokenRequest<'a> {
             credentials,
             scope,
             target,
+            exchange,
+            oddities,
         })
+    }
+}
+
+impl Oddities {
+    fn note(&mut self, name: &str, is_empty: bool) {
+        match name {
+            "grant_type" | "client_id" | "client_secret" | "scope" | "audience" | "resource" => {}
+            "subject_token" | "subject_token_type" | "requested_token_type" => {
+                self.of_exchange = true;
+            }
+            "actor_token" | "actor_token_type" => {
+                self.of_exchange = true;
+                self.of_actor = true;
+            }
+            _ => {
+                self.unknown = true;
+                return;
+            }
+        }
+        self.empty |= is_empty;
     }
 }
 
@@ -322,6 +378,36 @@ mod tests {
             "&audience=x&resource=y",
         ] {
             assert_eq!(target(several), "several");
+        }
+    }
+
+    #[test]
+    fn what_a_grant_may_have_to_refuse_is_noted_by_kind() {
+        let oddities = |query: &str| {
+            let body = format!("grant_type=x&client_id=a&client_secret=s{query}");
+            let Oddities {
+                empty,
+                of_exchange,
+                of_actor,
+                unknown,
+            } = TokenRequest::parse(&headers(&[]), body.as_bytes())
+                .unwrap()
+                .oddities;
+            [empty, of_exchange, of_actor, unknown]
+        };
+        for (query, noted) in [
+            ("&scope=a&audience=b", [false, false, false, false]),
+            ("&scope=", [true, false, false, false]),
+            ("&subject_token=x", [false, true, false, false]),
+            ("&subject_token=", [true, true, false, false]),
+            ("&requested_token_type", [true, true, false, false]),
+            ("&actor_token=", [true, true, true, false]),
+            ("&actor_token_type=x", [false, true, true, false]),
+            ("&subject%5Ftoken=x", [false, true, false, false]),
+            ("&Subject_token=x", [false, false, false, true]),
+            ("&x=", [false, false, false, true]),
+        ] {
+            assert_eq!(oddities(query), noted, "{query}");
         }
     }
 

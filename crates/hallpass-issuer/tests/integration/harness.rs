@@ -159,6 +159,7 @@ pub(crate) fn client(
         audiences: audiences.collect(),
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
+        exchange: Vec::new(),
     }
 }
 

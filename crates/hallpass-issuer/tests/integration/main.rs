@@ -22,4 +22,5 @@ mod settings;
 mod tampered_store;
 mod tls;
 mod token_endpoint;
+mod token_exchange;
 mod token_shapes;

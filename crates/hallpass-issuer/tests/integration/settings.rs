@@ -83,7 +83,7 @@ hallpass:
             "4:15: issuer.base-url: must not hold a user name or password",
             "7:22: issuer.clients[1].client-id: is the same as in an entry before",
             "7:56: issuer.clients[1].secret-kind: is `generated`, but a secret has fewer than 32 characters",
-            "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials`",
+            "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`",
             "8:9: issuer.clients[2].client-id: is required",
             "8:9: issuer.clients[2].client-secret: is required",
         ]
@@ -288,4 +288,47 @@ fn the_block_of_the_guide_for_spring_resource_servers_is_what_the_real_one_was_t
     let rs256 = AudienceSettings::spring("service-system");
     assert_eq!(settings.audiences, [rs256, es256]);
     assert_eq!(settings.clients[0].audiences.len(), 2);
+}
+
+#[test]
+fn what_a_client_may_exchange_is_read_and_what_could_not_work_is_a_problem() {
+    use hallpass_issuer::SubjectKind;
+
+    let text = "\
+hallpass:
+  issuer:
+    clients:
+      - client-id: order
+        client-secret: x
+        grant-types: [client_credentials, 'urn:ietf:params:oauth:grant-type:token-exchange']
+        exchange:
+          - { subject-kinds: user, targets: [logistics], scopes: a b, claims: [roles] }
+          - { subject-issuer: internal, subject-kinds: [user, service], subject-audiences: gate, targets: billing }
+";
+    let settings = load(text);
+    let [first, second] = &settings.clients[0].exchange[..] else {
+        panic!("two rules")
+    };
+    assert_eq!(first.subject_kinds, [SubjectKind::User]);
+    assert_eq!(
+        (first.scope.as_str(), &first.claims[..]),
+        ("a b", &["roles".to_owned()][..])
+    );
+    assert!(!first.dangerous_subjects_of_unknown_origin && first.subject_issuer.is_none());
+    assert_eq!(second.subject_audiences, ["gate"]);
+    assert!(second.scope.is_empty() && second.subject_issuer.is_some());
+
+    let text = "\
+hallpass:
+  issuer:
+    clients:
+      - client-id: a
+        client-secret: x
+        exchange:
+          - { subject-kinds: [], targets: [] }
+          - { subject-issuer: https://idp.example, subject-kinds: robot, targets: b, claims: [act, may_act] }
+          - {}
+      - { client-id: b, client-secret: x, grant-types: 'urn:ietf:params:oauth:grant-type:token-exchange' }
+";
+    insta::assert_snapshot!(problems(text).join("\n"));
 }

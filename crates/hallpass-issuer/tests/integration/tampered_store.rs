@@ -136,7 +136,7 @@ async fn a_stored_client_cannot_be_given_more() {
         "update clients set token_life_seconds = 86400",
         "insert into client_audiences values ('internal-service-client', 'another-service')",
         "update client_audiences set audience = 'another-service'",
-        "insert into client_grants values ('internal-service-client', 'token-exchange')",
+        "insert into client_grants values ('internal-service-client', 'urn:ietf:params:oauth:grant-type:token-exchange')",
         "insert into client_secrets values ('internal-service-client', 'generated', \
          'sha256$47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU', null, 7)",
         "update client_secrets set not_after = 1",

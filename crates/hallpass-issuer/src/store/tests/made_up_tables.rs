@@ -87,8 +87,9 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             client_id: "c".parse().unwrap(),
             scope: "x y".parse().unwrap(),
             audiences: vec!["two".parse().unwrap(), "one".parse().unwrap()],
-            grants: GrantType::ALL.into_iter().collect(),
+            grants: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: Duration::from_secs(60),
+            exchange: Vec::new(),
             secrets: vec![LiveSecret::stored("chosen")],
         };
         let added = store.add_client(&client, UnixTime::from_secs(1)).await;

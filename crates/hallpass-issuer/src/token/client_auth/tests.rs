@@ -33,6 +33,7 @@ impl Gate {
             audiences: vec!["a".parse().unwrap()],
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
+            exchange: Vec::new(),
         };
         let chosen = (0..chosen).map(|n| client(format!("chosen-{n}"), &format!("chosen {n}")));
         let settings = IssuerSettings {
@@ -165,6 +166,7 @@ fn stored() -> Registration {
         audiences: Vec::new(),
         grants: Default::default(),
         token_life: Duration::from_secs(60),
+        exchange: Vec::new(),
         secrets: vec![LiveSecret::stored("chosen")],
     }
 }

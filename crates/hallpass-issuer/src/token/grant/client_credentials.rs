@@ -1,21 +1,21 @@
 //! `client_credentials` (RFC 6749 section 4.4): the client asks for itself, so it is the subject too (RFC 9068
 //! section 2.2).
 
-use crate::clients::registry::Client;
 use crate::token::entitlement::{Entitlement, choose_target, grant_scope};
+use crate::token::grant::asked::Asked;
 use crate::token::refusal::Refusal;
-use crate::token::request::TokenRequest;
 
 /// # Errors
-/// Those of [`choose_target`], then those of [`grant_scope`].
-pub(super) fn grant<'c>(
-    client: &'c Client,
-    request: &TokenRequest<'_>,
-) -> Result<Entitlement<'c>, Refusal> {
-    Ok(Entitlement {
-        subject: &client.subject,
-        target: choose_target(client, &request.target)?,
-        scope: grant_scope(client, request.scope.as_deref())?,
-        token_life: client.token_life,
-    })
+/// [`Refusal::ForeignParameter`], those of [`choose_target`], then those of [`grant_scope`].
+pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal> {
+    let Asked {
+        client, request, ..
+    } = asked;
+    // Whoever sends the token of a subject must not get one of its own in place of it.
+    if request.oddities.of_exchange {
+        return Err(Refusal::ForeignParameter);
+    }
+    let target = choose_target(client.targets(), &request.target)?;
+    let scope = grant_scope(client, request.scope.as_deref())?;
+    Ok(Entitlement::of_client(client, target, scope))
 }

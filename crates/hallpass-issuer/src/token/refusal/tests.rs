@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 23] = [
+const ALL: [Refusal; 40] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -25,6 +25,23 @@ const ALL: [Refusal; 23] = [
     Refusal::MissingTarget,
     Refusal::NoTarget,
     Refusal::TokenTooLarge,
+    Refusal::EmptyParameter,
+    Refusal::UnknownParameter,
+    Refusal::ForeignParameter,
+    Refusal::MissingSubjectToken,
+    Refusal::UnsupportedTokenType,
+    Refusal::ActorToken,
+    Refusal::InvalidSubjectToken,
+    Refusal::ExpiredSubjectToken,
+    Refusal::UntrustedSubjectIssuer,
+    Refusal::SubjectOfUnknownOrigin,
+    Refusal::BoundSubjectToken,
+    Refusal::SubjectNotForClient,
+    Refusal::UnregisteredSubjectKind,
+    Refusal::MayActOther,
+    Refusal::UnregisteredActor,
+    Refusal::TooManyActors,
+    Refusal::NoCommonScope,
     Refusal::Signing,
 ];
 

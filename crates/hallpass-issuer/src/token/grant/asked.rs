@@ -1,0 +1,24 @@
+//! What a grant decides by.
+
+use std::sync::Arc;
+
+use hallpass_token::Issuer;
+
+use crate::clients::registry::{Client, Registry};
+use crate::keys::ring::Stage;
+use crate::token::client_auth::Attempt;
+use crate::token::request::TokenRequest;
+
+/// One state of the issuer, one client and what it asks for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'c, 'r> {
+    pub(crate) issuer: &'r Issuer,
+    /// All clients, as they are registered now.
+    pub(crate) registry: &'r Registry,
+    /// The keys that are published now.
+    pub(crate) keys: &'r Stage,
+    /// Has proven who it is.
+    pub(crate) client: &'c Arc<Client>,
+    pub(crate) request: &'r TokenRequest<'r>,
+    pub(crate) attempt: Attempt,
+}

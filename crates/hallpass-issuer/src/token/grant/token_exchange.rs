@@ -1,0 +1,146 @@
+//! Token exchange (RFC 8693): the client acts for the subject of a token of this issuer that was made for it.
+//!
+//! 1. The request says what it is and nothing else.
+//! 2. The subject token is verified as a service would, by the keys that are published now.
+//! 3. Whom it is about, and who has acted before, decides whether the client may act ([`subject`]).
+//! 4. The client's rules say for which services, with which scopes.
+//!
+//! Nothing is gained: the new token ends with the old one at the latest, has no scope that it lacks, and names every actor
+//! that it named, the client as the newest one.
+
+mod subject;
+
+use hallpass_token::{Actor, Scope, TokenClaims};
+use serde_json::{Map, Value};
+
+use crate::clients::exchange_rule::{
+    ExchangeRule, MAY_ACT, SERVICE_PROFILE, SUBJECT_PROFILE, SubjectKind,
+};
+use crate::clients::registry::{Exchange, RegisteredTarget};
+use crate::token::entitlement::{Entitlement, choose_target};
+use crate::token::grant::asked::Asked;
+use crate::token::grant::token_exchange::subject::Subject;
+use crate::token::refusal::Refusal;
+use crate::token::request::{ExchangeParameters, TokenRequest};
+
+/// RFC 8693 section 3. An access token of this issuer is a JWT too.
+const TOKEN_TYPES: [&str; 2] = [
+    "urn:ietf:params:oauth:token-type:access_token",
+    "urn:ietf:params:oauth:token-type:jwt",
+];
+
+/// # Errors
+/// Those of the request, of the subject token and of its subject, then those of [`choose_target`], then
+/// [`Refusal::MalformedScope`] or [`Refusal::NoCommonScope`].
+pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal> {
+    let Asked {
+        client, request, ..
+    } = asked;
+    let (subject_token, issued_token_type) = parameters(request)?;
+    let exchange = client.exchange().ok_or(Refusal::UntrustedSubjectIssuer)?;
+    let subject = subject::verify(asked, &exchange.rules, subject_token)?;
+    let rules = subject.rules(&exchange.rules, client);
+    if rules.is_empty() {
+        return Err(Refusal::UnregisteredSubjectKind);
+    }
+    let target = choose_target(targets(exchange, &rules), &request.target)?;
+    let is_for_target = |rule: &&ExchangeRule| rule.targets.contains(&target.audience);
+    let rules: Vec<_> = rules.into_iter().filter(is_for_target).collect();
+    let scope = common_scope(&subject.claims.scope, &rules, request.scope.as_deref())?;
+    Ok(Entitlement {
+        subject: subject.claims.subject.clone(),
+        target,
+        scope,
+        token_life: client.token_life,
+        ends_by: Some(subject.claims.expires_at),
+        extra: taken_over(&subject, &rules),
+        actor: Some(Actor {
+            client_id: Some(client.id.clone()),
+            actor: subject.claims.actor.clone().map(Box::new),
+            ..Actor::new(client.subject.clone())
+        }),
+        issued_token_type: Some(issued_token_type),
+    })
+}
+
+/// The subject token, and the type of the token to issue.
+fn parameters<'r>(request: &'r TokenRequest<'_>) -> Result<(&'r str, &'static str), Refusal> {
+    let ExchangeParameters {
+        subject_token,
+        subject_token_type,
+        requested_token_type,
+    } = &request.exchange;
+    let odd = &request.oddities;
+    if odd.of_actor {
+        return Err(Refusal::ActorToken);
+    }
+    if odd.empty {
+        return Err(Refusal::EmptyParameter);
+    }
+    if odd.unknown {
+        return Err(Refusal::UnknownParameter);
+    }
+    let (Some(token), Some(token_type)) = (subject_token, subject_token_type) else {
+        return Err(Refusal::MissingSubjectToken);
+    };
+    let offered = |name: &str| TOKEN_TYPES.into_iter().find(|offered| *offered == name);
+    offered(token_type).ok_or(Refusal::UnsupportedTokenType)?;
+    let [access_token, _] = TOKEN_TYPES;
+    let issued = match requested_token_type {
+        None => access_token,
+        Some(requested) => offered(requested).ok_or(Refusal::UnsupportedTokenType)?,
+    };
+    Ok((token, issued))
+}
+
+/// The registered targets of `rules`, each once.
+fn targets<'c>(
+    exchange: &'c Exchange,
+    rules: &[&ExchangeRule],
+) -> impl Iterator<Item = &'c RegisteredTarget> {
+    let of_rules = |audience| rules.iter().any(|rule| rule.targets.contains(audience));
+    let targets = exchange.targets.iter();
+    targets.filter(move |target| of_rules(&target.audience))
+}
+
+/// The scopes that the subject token has, that a rule lets the client pass on and that were asked for, if any were.
+fn common_scope(
+    subject: &Scope,
+    rules: &[&ExchangeRule],
+    requested: Option<&str>,
+) -> Result<Scope, Refusal> {
+    let requested: Option<Scope> = requested
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| Refusal::MalformedScope)?;
+    let words = subject.iter().filter(|word| {
+        let is_asked = requested.as_ref().is_none_or(|asked| asked.contains(word));
+        is_asked && rules.iter().any(|rule| rule.scope.contains(word))
+    });
+    let scope = Scope::from_words(words).map_err(|_| Refusal::NoCommonScope)?;
+    if scope.is_empty() && requested.is_some() {
+        return Err(Refusal::NoCommonScope);
+    }
+    Ok(scope)
+}
+
+/// What the new token says because the subject token does: the claims that the rules name, who may act, and that the
+/// subject is a service.
+fn taken_over(subject: &Subject, rules: &[&ExchangeRule]) -> Map<String, Value> {
+    let mut extra = Map::new();
+    let names = rules.iter().flat_map(|rule| &rule.claims);
+    for name in names.map(String::as_str).chain([MAY_ACT]) {
+        if let Some(value) = subject.claims.extra.get(name)
+            && !TokenClaims::is_reserved(name)
+        {
+            extra.insert(name.to_owned(), value.clone());
+        }
+    }
+    if subject.kind == Some(SubjectKind::Service) {
+        extra.insert(SUBJECT_PROFILE.to_owned(), SERVICE_PROFILE.into());
+    }
+    extra
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! The subject token: verified, and whether the client may act for its subject.
+
+use hallpass_token::{
+    Actor, Audience, Issuer, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
+};
+use serde_json::Value;
+
+use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SubjectKind};
+use crate::clients::registry::{Client, Registry};
+use crate::token::client_auth::Attempt;
+use crate::token::grant::asked::Asked;
+use crate::token::refusal::Refusal;
+
+/// Actors that a token may name, the newest included (RFC 8693 section 4.1): verifiers read no more.
+const MAX_ACTORS: usize = 4;
+
+/// Whom the new token is about, as the old one says.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) claims: VerifiedClaims,
+    /// `None`: it cannot be told.
+    pub(super) kind: Option<SubjectKind>,
+}
+
+impl Subject {
+    /// Those of a client's rules that this subject, by this token, fits.
+    pub(super) fn rules<'c>(
+        &self,
+        rules: &'c [ExchangeRule],
+        client: &Client,
+    ) -> Vec<&'c ExchangeRule> {
+        let is_for_client = self.claims.audience.iter().any(|it| is_own(it, client));
+        let fits = |rule: &&ExchangeRule| {
+            let mut audiences = self.claims.audience.iter();
+            let is_for_rule = audiences.any(|it| rule.subject_audiences.contains(it));
+            is_of(rule, &self.claims.issuer)
+                && (is_for_client || is_for_rule)
+                && rule.allows_subject(self.kind)
+        };
+        rules.iter().filter(fits).collect()
+    }
+}
+
+/// # Errors
+/// What is wrong with the token, or with those whom it names.
+pub(super) fn verify(
+    asked: Asked<'_, '_>,
+    rules: &[ExchangeRule],
+    token: &str,
+) -> Result<Subject, Refusal> {
+    let Asked {
+        issuer,
+        registry,
+        client,
+        attempt,
+        ..
+    } = asked;
+    let claims = verified(asked, rules, token)?;
+    // The leeway is for clocks that differ; a token that has ended is not made to live on.
+    if claims.expires_at <= attempt.now {
+        return Err(Refusal::ExpiredSubjectToken);
+    }
+    // Whoever is to prove something is its holder, and that is not the client; the new token would be bound to nobody.
+    if claims.confirmation.is_some() {
+        return Err(Refusal::BoundSubjectToken);
+    }
+    let kind = SubjectKind::of(&claims);
+    if kind.is_none() && !rules.iter().any(|rule| rule.allows_subject(None)) {
+        return Err(Refusal::SubjectOfUnknownOrigin);
+    }
+    if kind == Some(SubjectKind::Service) {
+        is_registered(registry, claims.subject.as_str())?;
+    }
+    if let Some(actor) = &claims.actor {
+        check_actor(actor, issuer, registry)?;
+    }
+    if let Some(may_act) = claims.extra.get(MAY_ACT)
+        && !names(may_act, issuer, client)
+    {
+        return Err(Refusal::MayActOther);
+    }
+    Ok(Subject { claims, kind })
+}
+
+/// The claims of a token of this issuer that was made for the client.
+fn verified(
+    asked: Asked<'_, '_>,
+    rules: &[ExchangeRule],
+    token: &str,
+) -> Result<VerifiedClaims, Refusal> {
+    let Asked {
+        issuer,
+        keys,
+        client,
+        attempt: Attempt { now, .. },
+        ..
+    } = asked;
+    let invalid = |_: VerifyError| Refusal::InvalidSubjectToken;
+    let unverified =
+        UnverifiedToken::parse(token, hallpass_token::DEFAULT_MAX_VERIFY_BYTES).map_err(invalid)?;
+    let named = unverified.unverified_issuer();
+    let named = named.ok_or(Refusal::InvalidSubjectToken)?;
+    if named != issuer.as_str() || !rules.iter().any(|rule| is_of(rule, issuer)) {
+        return Err(Refusal::UntrustedSubjectIssuer);
+    }
+    let own = Audience::try_from(client.id.as_str()).ok();
+    let others = rules.iter().flat_map(|rule| &rule.subject_audiences);
+    let audiences = own.into_iter().chain(others.cloned()).collect();
+    // Some services get tokens with `typ: JWT` from this issuer.
+    let policy = VerifyPolicy::for_audiences(issuer.clone(), audiences).dangerous_accept_untyped();
+    let claims = unverified.verify(keys.published(), &policy, now);
+    claims.map_err(|error| match error {
+        VerifyError::Expired { .. } => Refusal::ExpiredSubjectToken,
+        VerifyError::Audience => Refusal::SubjectNotForClient,
+        error => invalid(error),
+    })
+}
+
+fn is_own(audience: &Audience, client: &Client) -> bool {
+    audience.as_str() == client.id.as_str()
+}
+
+/// Whether `rule` is about tokens of `issuer`. A rule without an issuer is about this issuer's own, and only those get here.
+fn is_of(rule: &ExchangeRule, issuer: &Issuer) -> bool {
+    rule.subject_issuer.as_ref().is_none_or(|of| of == issuer)
+}
+
+/// Whoever acts by the token now must still be a client; those before are history (RFC 8693 section 4.1).
+fn check_actor(actor: &Actor, issuer: &Issuer, registry: &Registry) -> Result<(), Refusal> {
+    if actor.issuer.as_ref().is_some_and(|of| of != issuer) {
+        return Err(Refusal::UnregisteredActor);
+    }
+    is_registered(registry, actor.subject.as_str())?;
+    if actor.depth() >= MAX_ACTORS {
+        return Err(Refusal::TooManyActors);
+    }
+    Ok(())
+}
+
+fn is_registered(registry: &Registry, client_id: &str) -> Result<(), Refusal> {
+    let found = registry.find(client_id);
+    found.map(|_| ()).ok_or(Refusal::UnregisteredActor)
+}
+
+/// Whether `may_act` names the client: by its name and by whose name that is, and by nothing that cannot be compared
+/// (RFC 8693 section 4.4).
+fn names(may_act: &Value, issuer: &Issuer, client: &Client) -> bool {
+    let Some(members) = may_act.as_object() else {
+        return false;
+    };
+    let is = |name: &str, value: &str| members.get(name).is_some_and(|found| found == value);
+    let id = client.id.as_str();
+    let is_known = |name: &String| match name.as_str() {
+        "sub" | "iss" => true,
+        "client_id" => is("client_id", id),
+        _ => false,
+    };
+    is("iss", issuer.as_str()) && is("sub", id) && members.keys().all(is_known)
+}
