@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// Longer than the slowest start on a busy machine.
 const START: Duration = Duration::from_secs(240);
+/// How often a program is started that ends before it has.
+const STARTS: usize = 3;
 /// What Maven says when it cannot get a package.
 const WITHOUT_PACKAGES: [&str; 3] = [
     "Could not transfer",
@@ -45,9 +47,23 @@ impl SpringBoot {
         )
     }
 
-    /// The same with these options of the JVM, at the address that its properties say.
+    /// The same with these options of the JVM, at the address that its properties say. A program that gives up while it
+    /// starts is started again: on a busy machine an embedded database does, after a fixed number of seconds.
     pub(crate) fn start_by(name: &str, jvm: &[String], properties: &[String]) -> Option<Self> {
         let program = build(name)?;
+        for attempt in 1..=STARTS {
+            if let Some(started) = Self::run(&program, jvm, properties) {
+                return Some(started);
+            }
+            let _unheard = writeln!(
+                std::io::stderr(),
+                "{name} did not start, attempt {attempt} of {STARTS}; what it says above has more"
+            );
+        }
+        panic!("{name} did not start; its standard error has more");
+    }
+
+    fn run(program: &Path, jvm: &[String], properties: &[String]) -> Option<Self> {
         let aside = tempfile::tempdir().unwrap();
         let mut child = Command::new("java")
             .arg("-XX:TieredStopAtLevel=1")
@@ -80,16 +96,13 @@ impl SpringBoot {
             }
         });
         let port: Option<u16> = started.recv_timeout(START).unwrap_or_default();
-        let mut program = Self {
+        let program = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], port.unwrap_or_default())),
             _aside: aside,
         };
-        if port.is_none() {
-            let _killed = program.child.kill();
-            panic!("{name} did not start; its standard error has more");
-        }
-        Some(program)
+        // Dropped, it is killed.
+        port.is_some().then_some(program)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
