@@ -13,6 +13,7 @@ pub(crate) mod builder;
 mod entries;
 mod entry;
 mod entry_state;
+pub(crate) mod exchange;
 pub(crate) mod flight;
 pub(crate) mod handle;
 pub(crate) mod issued;

@@ -13,6 +13,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::auth_token_service::exchange::Exchanged;
 use crate::auth_token_service::handle::TokenHandle;
 use crate::auth_token_service::issued::{TokenSource, bearer_header};
 use crate::error::CallError;
@@ -23,7 +24,7 @@ pub(crate) mod future;
 pub(crate) mod metrics;
 pub(crate) mod report;
 
-use future::{BearerFuture, Stamped, set};
+use future::{BearerFuture, RejectedToken, Stamped, Wait, set};
 use metrics::BearerMetrics;
 use report::CallReport;
 
@@ -33,7 +34,7 @@ use report::CallReport;
 /// |---|---|---|
 /// | [`Identity::Service`] | this service's own token | the [`TokenHandle`] |
 /// | [`Identity::Relay`] | the caller's token, unchanged | the [`SecurityContext`] in the request's extensions |
-/// | [`Identity::Exchange`] | nothing: it is refused until an issuer offers RFC 8693 | |
+/// | [`Identity::Exchange`] | a token whose subject is the caller's and whose actor is this service (RFC 8693) | the [`TokenHandle`], for the [`SecurityContext`] in the request's extensions |
 /// | [`Identity::None`] | nothing; the request is marked as one that [`CarriesNoSecret`] | |
 ///
 /// Whatever `Authorization` the request has already, once or several times, is removed. A missing identity
@@ -98,7 +99,7 @@ impl BearerLayer {
         }
     }
 
-    /// Where service tokens come from: for [`Identity::Service`] and [`WhenAbsent::Service`]. Counts in
+    /// Where service tokens and exchanged ones come from: for [`Identity::Service`], [`Identity::Exchange`] and [`WhenAbsent::Service`]. Counts in
     /// that service's metrics from now on. Without it such calls fail with [`CallError::NoTokenService`].
     #[must_use]
     pub fn tokens(self, tokens: TokenHandle) -> Self {
@@ -192,11 +193,11 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         match self.layer.plan.stamp(&mut request) {
             Ok(Stamp::Done(stamped)) => BearerFuture::calling(self.inner.call(request), stamped),
-            Ok(Stamp::Wait(tokens)) => {
+            Ok(Stamp::Wait(wait)) => {
                 // The instance that was polled ready is the one that makes the call.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);
-                BearerFuture::fetching(tokens, request, ready, self.layer.plan.reports)
+                BearerFuture::fetching(wait, request, ready, self.layer.plan.reports)
             }
             Err(error) => BearerFuture::failed(error),
         }
@@ -207,8 +208,8 @@ where
 enum Stamp {
     /// It can be sent.
     Done(Stamped),
-    /// It needs a service token that is not in memory.
-    Wait(TokenHandle),
+    /// It needs a token that is not in memory.
+    Wait(Wait),
 }
 
 impl Plan {
@@ -220,7 +221,10 @@ impl Plan {
                 Some(context) => self.stamp_relay(request, &context),
                 None => self.stamp_absent(request),
             },
-            Identity::Exchange => Err(CallError::ExchangeNotOffered),
+            Identity::Exchange => match request.extensions().get::<SecurityContext>().cloned() {
+                Some(context) => self.stamp_exchange(request, context),
+                None => self.stamp_absent(request),
+            },
             Identity::None => Ok(self.stamp_nobody(request)),
         }
     }
@@ -231,16 +235,55 @@ impl Plan {
         let Some((header, generation)) = tokens.try_header() else {
             // Not even for a moment may the request hold somebody else's credentials.
             request.headers_mut().remove(AUTHORIZATION);
-            return Ok(Stamp::Wait(tokens.clone()));
+            return Ok(Stamp::Wait(Wait::for_service(tokens)));
         };
         set(request.headers_mut(), header);
         let report = self
             .reports
             .then(|| Box::new(CallReport::service(tokens, TokenSource::Cache)));
         Ok(Stamp::Done(Stamped {
-            generation: Some(generation),
+            rejectable: Some(RejectedToken {
+                generation,
+                is_exchanged: false,
+            }),
             report,
         }))
+    }
+
+    fn stamp_exchange<B>(
+        &self,
+        request: &mut Request<B>,
+        context: SecurityContext,
+    ) -> Result<Stamp, CallError> {
+        let tokens = self.tokens.as_ref().ok_or(CallError::NoTokenService)?;
+        let exchanged = tokens.exchange(&context).map_err(|error| {
+            self.metrics.exchange("failed");
+            CallError::of_exchange(error)
+        })?;
+        match exchanged {
+            Exchanged::Current(token) => {
+                self.metrics.exchange("cached");
+                set(request.headers_mut(), token.authorization().clone());
+                let report = self
+                    .reports
+                    .then(|| Box::new(CallReport::exchanged(tokens, &context, TokenSource::Cache)));
+                Ok(Stamp::Done(Stamped {
+                    rejectable: Some(RejectedToken {
+                        generation: token.generation(),
+                        is_exchanged: true,
+                    }),
+                    report,
+                }))
+            }
+            Exchanged::Waiting(waiter) => {
+                // Not even for a moment may the request hold somebody else's credentials.
+                request.headers_mut().remove(AUTHORIZATION);
+                let metrics = self.metrics.clone();
+                Ok(Stamp::Wait(Wait::for_exchange(
+                    tokens, context, waiter, metrics,
+                )))
+            }
+        }
     }
 
     fn stamp_relay<B>(
@@ -263,13 +306,16 @@ impl Plan {
         self.metrics.relay("ok");
         let report = self.reports.then(|| Box::new(CallReport::relay(context)));
         Ok(Stamp::Done(Stamped {
-            generation: None,
+            rejectable: None,
             report,
         }))
     }
 
     fn stamp_absent<B>(&self, request: &mut Request<B>) -> Result<Stamp, CallError> {
-        self.metrics.relay("absent");
+        match self.identity {
+            Identity::Exchange => self.metrics.exchange("absent"),
+            _ => self.metrics.relay("absent"),
+        }
         match self.when_absent {
             WhenAbsent::Service => self.stamp_service(request),
             WhenAbsent::None => Ok(self.stamp_nobody(request)),
@@ -282,7 +328,7 @@ impl Plan {
         request.extensions_mut().insert(CarriesNoSecret);
         let report = self.reports.then(|| Box::new(CallReport::nobody()));
         Stamp::Done(Stamped {
-            generation: None,
+            rejectable: None,
             report,
         })
     }

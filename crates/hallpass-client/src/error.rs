@@ -25,6 +25,11 @@ pub enum TokenError {
     #[error("a service token can only be requested inside a tokio runtime")]
     NoRuntime,
 
+    // The caller.
+    /// The caller's token, which should be exchanged, has ended.
+    #[error("the caller's token has expired")]
+    SubjectExpired,
+
     // The issuer's decision.
     /// The issuer refused with an OAuth error (RFC 6749 section 5.2).
     #[error("the issuer refused the token request: {code} (status {status})")]
@@ -91,7 +96,7 @@ impl TokenError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disabled | Self::NoRuntime | Self::Response(_) => false,
+            Self::Disabled | Self::NoRuntime | Self::SubjectExpired | Self::Response(_) => false,
             Self::Denied { code, .. } => code.is_temporary(),
             Self::Status { status } => is_outage_status(*status),
             Self::NoInstance(_)
@@ -118,6 +123,7 @@ impl TokenError {
             Self::BackingOff { cause, .. } => cause.is_outage(),
             Self::Disabled
             | Self::NoRuntime
+            | Self::SubjectExpired
             | Self::RenewedJustNow { .. }
             | Self::RenewedInVain => false,
         }
@@ -151,6 +157,7 @@ impl TokenError {
         match self {
             Self::Disabled => "disabled",
             Self::NoRuntime => "no_runtime",
+            Self::SubjectExpired => "subject_expired",
             Self::Denied { .. } => "denied",
             Self::Status { .. } => "status",
             Self::Response(_) => "answer",
@@ -210,6 +217,7 @@ impl Outcome for TokenError {
             Self::Status { status } => Some(*status >= 500),
             Self::Disabled
             | Self::NoRuntime
+            | Self::SubjectExpired
             | Self::NoInstance(_)
             | Self::BackingOff { .. }
             | Self::RenewedJustNow { .. }
@@ -236,11 +244,11 @@ pub enum CallError {
         /// What the client asked for.
         identity: Identity,
     },
-    /// The identity that should be relayed has expired. Nothing was sent.
-    #[error("the identity to relay has expired")]
+    /// The identity that should be relayed or exchanged has expired. Nothing was sent.
+    #[error("the identity to relay or exchange has expired")]
     IdentityExpired,
-    /// `identity = exchange`, and the issuer does not offer token exchange (RFC 8693). Nothing was sent.
-    #[error("identity = exchange is not offered by this issuer")]
+    /// `identity = exchange`, and the issuer does not offer token exchange (RFC 8693), or not to this service. Nothing was sent.
+    #[error("identity = exchange is not offered by this issuer, or not to this service")]
     ExchangeNotOffered,
     /// The client needs a service token and was built without a token service. Nothing was sent.
     #[error("this client was built without a token service")]
@@ -257,6 +265,22 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Why a caller's token was not exchanged: what is the caller's, what is this side's settings, and what is a failure.
+    pub(crate) fn of_exchange(error: TokenError) -> Self {
+        let cause = match &error {
+            TokenError::BackingOff { cause, .. } => &**cause,
+            other => other,
+        };
+        match cause {
+            TokenError::SubjectExpired => Self::IdentityExpired,
+            TokenError::Denied {
+                code: DenialCode::UnsupportedGrantType | DenialCode::UnauthorizedClient,
+                ..
+            } => Self::ExchangeNotOffered,
+            _ => Self::Token(error),
+        }
+    }
+
     /// Whether the same call may succeed a little later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

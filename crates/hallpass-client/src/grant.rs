@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
-use hallpass_token::{Audience, Scope};
+use hallpass_token::{AccessToken, Audience, Scope};
 use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
     Address, Body, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice, Target,
@@ -31,6 +31,20 @@ use response::{Granted, NotGranted};
 const MAX_ATTEMPTS: usize = 2;
 /// The same where there may be several instances: each attempt goes to another one as long as there is one.
 const MAX_ATTEMPTS_IN_TURN: usize = 3;
+
+/// `grant_type` of RFC 8693.
+pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// RFC 8693 section 3.
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// What a token is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) audience: &'a Audience,
+    pub(crate) scope: &'a Scope,
+    /// The token that is exchanged (RFC 8693); without one the client asks for itself (RFC 6749 section 4.4).
+    pub(crate) subject_token: Option<&'a AccessToken>,
+}
 
 /// A transport as the token request needs it. It must not add an identity of its own.
 pub(crate) type TokenTransport = BoxCloneSyncService<Request<Body>, Response<Body>, TransportError>;
@@ -120,15 +134,14 @@ impl TokenClient {
         }
     }
 
-    /// The `client_credentials` grant (RFC 6749 section 4.4).
-    pub(crate) async fn client_credentials(
+    /// Asks for one token.
+    pub(crate) async fn ask(
         &self,
         credential: &Credential,
         secret: &Secret,
-        audience: &Audience,
-        scope: &Scope,
+        wanted: &Wanted<'_>,
     ) -> Result<Granted, NotGranted> {
-        let form = client_credentials_form(credential, secret, audience, scope);
+        let form = form(credential, secret, wanted);
         let timeout = TokenError::Timeout {
             after: self.timeout,
         };
@@ -227,21 +240,24 @@ fn no_instance(refusal: Refusal) -> TokenError {
     }
 }
 
-fn client_credentials_form(
-    credential: &Credential,
-    secret: &Secret,
-    audience: &Audience,
-    scope: &Scope,
-) -> String {
+fn form(credential: &Credential, secret: &Secret, wanted: &Wanted<'_>) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    if !scope.is_empty() {
-        form.append_pair("scope", scope.as_str());
+    match wanted.subject_token {
+        None => _ = form.append_pair("grant_type", "client_credentials"),
+        Some(token) => {
+            form.append_pair("grant_type", TOKEN_EXCHANGE);
+            form.append_pair("subject_token", token.expose());
+            form.append_pair("subject_token_type", ACCESS_TOKEN);
+        }
     }
-    match credential.target {
-        TargetParameter::Audience => _ = form.append_pair("audience", audience.as_str()),
-        TargetParameter::Resource => _ = form.append_pair("resource", audience.as_str()),
+    if !wanted.scope.is_empty() {
+        form.append_pair("scope", wanted.scope.as_str());
     }
+    let target = match credential.target {
+        TargetParameter::Audience => "audience",
+        TargetParameter::Resource => "resource",
+    };
+    form.append_pair(target, wanted.audience.as_str());
     if credential.authentication == ClientAuthentication::Post {
         form.append_pair("client_id", credential.client_id.as_str());
         form.append_pair("client_secret", secret.expose());

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use hallpass_token::SecurityContext;
 use hallpass_upstream::{Body, try_clone_request};
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode};
@@ -12,7 +13,7 @@ use tower_service::Service;
 
 use crate::auth_token_service::handle::TokenHandle;
 use crate::bearer::future::RejectedToken;
-use crate::error::CallError;
+use crate::error::{CallError, TokenError};
 
 mod challenge;
 pub(crate) mod metrics;
@@ -128,8 +129,9 @@ where
             let (Some(rejected), Some(spare)) = (rejected_token(&response, renew_on), spare) else {
                 return Ok(response);
             };
-            match tokens.renew_rejected(rejected.generation).await {
-                Ok(_) => {
+            let caller = spare.extensions().get::<SecurityContext>().cloned();
+            match renew(&tokens, rejected, caller).await {
+                Ok(()) => {
                     // The connection is free again before the second attempt needs one.
                     drop(response);
                     replay(service, spare, &tokens).await
@@ -141,6 +143,25 @@ where
                 }
             }
         })
+    }
+}
+
+/// Sees to a token newer than the rejected one.
+async fn renew(
+    tokens: &TokenHandle,
+    rejected: RejectedToken,
+    caller: Option<SecurityContext>,
+) -> Result<(), TokenError> {
+    let RejectedToken {
+        generation,
+        is_exchanged,
+    } = rejected;
+    match caller.filter(|_| is_exchanged) {
+        None => tokens.renew_rejected(generation).await.map(drop),
+        Some(caller) if tokens.reject_exchanged(&caller, generation) => {
+            tokens.exchanged(&caller).await.map(drop)
+        }
+        Some(_) => Err(TokenError::RenewedInVain),
     }
 }
 

@@ -54,8 +54,8 @@ pub enum FeignError {
     /// The caller's token has expired, so it is not passed on.
     #[error("the identity to relay has expired")]
     IdentityExpired,
-    /// `identity = "exchange"`, and the issuer does not offer token exchange (RFC 8693).
-    #[error("identity = exchange is not offered by this issuer")]
+    /// `identity = "exchange"`, and the issuer does not offer token exchange (RFC 8693), or not to this service.
+    #[error("identity = exchange is not offered by this issuer, or not to this service")]
     ExchangeNotOffered,
     /// The call needs a service token and the [`Feign`](crate::Feign) was built without a token service.
     #[error("this client was built without a token service")]

@@ -115,9 +115,10 @@ impl IdentityPlan {
         self
     }
 
-    fn needs_service_token(&self) -> bool {
+    /// Whether it takes the token service: for a service token, or to exchange the caller's.
+    fn needs_token_service(&self) -> bool {
         let may_lack_caller = matches!(self.identity, Identity::Relay | Identity::Exchange);
-        self.identity == Identity::Service
+        matches!(self.identity, Identity::Service | Identity::Exchange)
             || (may_lack_caller && self.when_absent == WhenAbsent::Service)
     }
 }
@@ -142,7 +143,7 @@ impl IdentityLayers {
     ) -> Self {
         let handle =
             tokens
-                .filter(|_| plan.needs_service_token())
+                .filter(|_| plan.needs_token_service())
                 .map(|tokens| match &plan.credential {
                     Some(credential) => tokens.handle_as(credential, &plan.audience, &plan.scope),
                     None => tokens.handle(&plan.audience, &plan.scope),

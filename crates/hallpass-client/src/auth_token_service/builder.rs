@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::AuthTokenService;
 use super::entries::Entries;
+use super::exchange::Exchanges;
 use super::flight::Flights;
 use super::minting::Mint;
 use super::notices::Notices;
@@ -194,8 +195,14 @@ impl AuthTokenServiceBuilder {
         let entries = Arc::new(Entries::new(self.plan.max_entries));
         let caches = &self.metrics.caches;
         let tiers = Arc::new(Tiers::new(self.shared, caches.clone()));
+        let mint = Arc::new(Mint::new(Arc::clone(&self.clock)));
+        let exchanges = Exchanges::new(
+            Arc::clone(&mint),
+            self.metrics.requests.clone(),
+            self.min_forced_interval,
+        );
         let flights = Flights {
-            mint: Mint::new(Arc::clone(&self.clock)),
+            mint: Arc::clone(&mint),
             purge: Purge::new(Arc::clone(&tiers)),
             tiers,
             notices: Notices::new(Arc::clone(&entries), self.clock, caches.clone()),
@@ -209,6 +216,7 @@ impl AuthTokenServiceBuilder {
                 snapshot,
                 entries,
                 flights,
+                exchanges,
                 self.metrics,
             )),
         }

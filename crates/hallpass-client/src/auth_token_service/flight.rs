@@ -29,7 +29,7 @@ use metrics::{RequestMetrics, TokenRequested};
 /// Makes the token requests of one service, whatever kind of token a key stands for: at most one a key at a time.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    pub(crate) mint: Mint,
+    pub(crate) mint: Arc<Mint>,
     pub(crate) tiers: Arc<Tiers>,
     pub(crate) purge: Purge,
     pub(crate) notices: Notices,
@@ -130,6 +130,10 @@ impl Flights {
 }
 
 impl Waiter {
+    pub(crate) const fn new(outcome: watch::Receiver<Outcome>) -> Self {
+        Self(outcome)
+    }
+
     /// Waits for the end of the request.
     pub(crate) async fn end(mut self) -> Result<IssuedToken, TokenError> {
         let has_ended = |outcome: &Outcome| matches!(outcome, Outcome::Ended(_));
@@ -390,7 +394,7 @@ mod tests {
         let (entries, counted) = (Arc::new(Entries::new(1)), CacheMetrics::default());
         let tiers = Arc::new(Tiers::new(Vec::new(), counted.clone()));
         Arc::new(Flights {
-            mint: Mint::new(clock.clone()),
+            mint: Arc::new(Mint::new(clock.clone())),
             purge: Purge::new(Arc::clone(&tiers)),
             tiers,
             notices: Notices::new(entries, clock, counted),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
-use hallpass_token::{Audience, Scope};
+use hallpass_token::{Audience, Scope, SecurityContext};
 use http::HeaderValue;
 
 use super::entry::Entry;
+use super::exchange::{Exchange, Exchanged, Exchanges};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::state::TokenServiceState;
 use crate::error::TokenError;
@@ -69,6 +70,22 @@ impl TokenHandle {
     /// As there.
     pub async fn token(&self) -> Result<IssuedToken, TokenError> {
         self.0.service.token(&self.entry()?).await
+    }
+
+    /// A token for the audience in exchange for the caller's own (RFC 8693): its subject is the caller's, and this service is
+    /// the actor. With a scope, that is asked for; without one, all that the issuer lets this service pass on.
+    ///
+    /// Kept in memory for the caller's token, within 16 MiB for all, and never used past its end. However many calls need
+    /// one, a single request is made, by a task of its own.
+    ///
+    /// # Errors
+    /// [`TokenError::SubjectExpired`] when the caller's token has ended; else as [`TokenHandle::token`]. A refusal
+    /// ([`TokenError::Denied`]) is about this caller's token, and others are asked for all the same.
+    pub async fn exchanged(&self, caller: &SecurityContext) -> Result<IssuedToken, TokenError> {
+        match self.exchange(caller)? {
+            Exchanged::Current(token) => Ok(token.out_of_memory()),
+            Exchanged::Waiting(waiter) => waiter.end().await,
+        }
     }
 
     /// Renews the token when that is due; see
@@ -142,6 +159,24 @@ impl TokenHandle {
         self.0.entry().map(|entry| entry.key.clone())
     }
 
+    pub(crate) fn exchange(&self, caller: &SecurityContext) -> Result<Exchanged, TokenError> {
+        self.0
+            .with_exchange(caller, |exchanges, exchange| exchanges.join(exchange))?
+    }
+
+    /// Forgets the exchanged token of `generation`, which a callee has rejected; whether another one is worth a try.
+    pub(crate) fn reject_exchanged(&self, caller: &SecurityContext, generation: u64) -> bool {
+        let rejected = self.0.with_exchange(caller, |exchanges, exchange| {
+            exchanges.reject(exchange, generation)
+        });
+        rejected.unwrap_or(false)
+    }
+
+    /// What an exchanged token is asked for: empty for all that the issuer lets this service pass on.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
     /// The service's clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
@@ -179,6 +214,29 @@ impl TokenHandle {
 }
 
 impl HandleState {
+    fn with_exchange<R>(
+        &self,
+        caller: &SecurityContext,
+        work: impl FnOnce(&Arc<Exchanges>, &Exchange<'_>) -> R,
+    ) -> Result<R, TokenError> {
+        let Self {
+            service,
+            credential,
+            audience,
+            scope,
+            ..
+        } = self;
+        let (source, keeps) = service.source(credential.as_deref(), audience)?;
+        let exchange = Exchange {
+            caller,
+            audience,
+            scope,
+            source: &source,
+            keeps,
+        };
+        Ok(work(service.exchanges(), &exchange))
+    }
+
     fn entry(&self) -> Option<Arc<Entry>> {
         let entry = self.entry.load_full();
         entry

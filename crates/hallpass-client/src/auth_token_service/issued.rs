@@ -72,6 +72,12 @@ impl IssuedToken {
         self.source
     }
 
+    /// The same token, which is in memory now.
+    pub(crate) fn out_of_memory(mut self) -> Self {
+        self.source = TokenSource::Cache;
+        self
+    }
+
     /// The token as a tier keeps it.
     pub(crate) fn stored(&self) -> StoredToken {
         StoredToken {

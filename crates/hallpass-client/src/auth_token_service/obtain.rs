@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use hallpass_config::Secret;
-#[cfg(test)]
-use hallpass_token::AccessToken;
+use hallpass_token::{AccessToken, Audience, Scope};
 
 use super::moment::Moment;
 use super::seals::Seals;
 use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
 use crate::credential::secret_source::SecretSource;
-use crate::grant::TokenClient;
 use crate::grant::response::{Granted, NotGranted};
+use crate::grant::{TokenClient, Wanted};
 use crate::internal_token_cache::TokenKey;
 
 /// How tokens are obtained from an issuer, and for how long they are used: all that a flight has to know of a grant.
@@ -74,10 +73,25 @@ impl ClientCredentials {
         self
     }
 
+    /// A token for `audience` in exchange for `subject_token`, that of a caller (RFC 8693).
+    pub(crate) async fn exchange(
+        &self,
+        subject_token: &AccessToken,
+        audience: &Audience,
+        scope: &Scope,
+    ) -> Result<Granted, NotGranted> {
+        self.request(&Wanted {
+            audience,
+            scope,
+            subject_token: Some(subject_token),
+        })
+        .await
+    }
+
     /// One request, and one more with another secret where the issuer refuses the first.
-    async fn request(&self, key: &TokenKey) -> Result<Granted, NotGranted> {
+    async fn request(&self, wanted: &Wanted<'_>) -> Result<Granted, NotGranted> {
         let secret = self.secrets.current().await;
-        let first = self.ask(key, &secret).await;
+        let first = self.ask(wanted, &secret).await;
         let is_refused = first
             .as_ref()
             .is_err_and(|failure| failure.error.refuses_the_client());
@@ -87,16 +101,17 @@ impl ClientCredentials {
         let Some(other) = self.secrets.after_refusal(&secret).await else {
             return first;
         };
-        tracing::warn!(key = ?key, "the issuer refused the client secret, trying the other one once");
-        self.ask(key, &other).await
+        let (client_id, audience) = (self.credential.client_id.as_str(), wanted.audience.as_str());
+        tracing::warn!(
+            client_id,
+            audience,
+            "the issuer refused the client secret, trying the other one once"
+        );
+        self.ask(wanted, &other).await
     }
 
-    async fn ask(&self, key: &TokenKey, secret: &Secret) -> Result<Granted, NotGranted> {
-        let (audience, scope) = (key.audience(), key.scope());
-        let granted = self
-            .client
-            .client_credentials(&self.credential, secret, audience, scope)
-            .await?;
+    async fn ask(&self, wanted: &Wanted<'_>, secret: &Secret) -> Result<Granted, NotGranted> {
+        let granted = self.client.ask(&self.credential, secret, wanted).await?;
         self.secrets.was_accepted(secret);
         Ok(granted)
     }
@@ -136,7 +151,14 @@ impl Obtain for ClientCredentials {
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
-        Box::pin(self.request(key))
+        Box::pin(async {
+            let wanted = Wanted {
+                audience: key.audience(),
+                scope: key.scope(),
+                subject_token: None,
+            };
+            self.request(&wanted).await
+        })
     }
 }
 
@@ -153,7 +175,7 @@ pub(crate) struct Scripted {
 #[cfg(test)]
 impl Obtain for Scripted {
     fn grant(&self) -> &'static str {
-        "urn:ietf:params:oauth:grant-type:token-exchange"
+        crate::grant::TOKEN_EXCHANGE
     }
 
     fn cache_life(&self) -> CacheLife {

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
+use super::exchange::Exchanges;
 use super::flight::{Flights, Joined, Waiter};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::lifetime::Phase;
@@ -32,6 +33,7 @@ pub(crate) struct TokenServiceState {
     snapshot: ArcSwap<Snapshot>,
     entries: Arc<Entries>,
     flights: Arc<Flights>,
+    exchanges: Arc<Exchanges>,
     metrics: ClientMetrics,
 }
 
@@ -40,12 +42,14 @@ impl TokenServiceState {
         snapshot: Snapshot,
         entries: Arc<Entries>,
         flights: Flights,
+        exchanges: Exchanges,
         metrics: ClientMetrics,
     ) -> Self {
         Self {
             entries,
             snapshot: ArcSwap::from_pointee(snapshot),
             flights: Arc::new(flights),
+            exchanges: Arc::new(exchanges),
             metrics,
         }
     }
@@ -96,6 +100,23 @@ impl TokenServiceState {
         );
         let make = || new_entry(&key, source, snapshot.keeps);
         Some(entries.get_or_make(&key, make))
+    }
+
+    /// Who asks for tokens for `audience`, by the credential `name` if there is one, and whether tokens stay in memory.
+    pub(crate) fn source(
+        &self,
+        name: Option<&str>,
+        audience: &Audience,
+    ) -> Result<(Arc<ClientCredentials>, bool), TokenError> {
+        let snapshot = self.snapshot.load();
+        let source = snapshot
+            .source(name, audience)
+            .ok_or(TokenError::Disabled)?;
+        Ok((Arc::clone(source), snapshot.keeps))
+    }
+
+    pub(crate) const fn exchanges(&self) -> &Arc<Exchanges> {
+        &self.exchanges
     }
 
     /// Puts the snapshot of `plan` in the place of the present one. Entries that it would make alike stay. Other processes

@@ -6,27 +6,76 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::future::BoxFuture;
+use hallpass_token::SecurityContext;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::metrics::BearerMetrics;
 use super::report::CallReport;
+use crate::auth_token_service::flight::Waiter;
 use crate::auth_token_service::handle::TokenHandle;
-use crate::auth_token_service::issued::IssuedToken;
+use crate::auth_token_service::issued::{IssuedToken, TokenSource};
 use crate::error::{CallError, TokenError};
 
-/// In the extensions of a 401: the service token that the request carried, for the replay layer.
+/// In the extensions of a 401: the token of the token service that the request carried, for the replay layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RejectedToken {
     pub(crate) generation: u64,
+    /// It was exchanged for the caller's.
+    pub(crate) is_exchanged: bool,
+}
+
+/// A token that is waited for, and for whom it is.
+pub(super) struct Wait {
+    token: BoxFuture<'static, Result<IssuedToken, CallError>>,
+    tokens: TokenHandle,
+    /// The caller whose token is exchanged; `None` for a service token.
+    caller: Option<SecurityContext>,
+}
+
+impl Wait {
+    pub(super) fn for_service(tokens: &TokenHandle) -> Self {
+        let waiting = tokens.clone();
+        Self {
+            token: Box::pin(async move { Ok(waiting.token_not_hot().await?) }),
+            tokens: tokens.clone(),
+            caller: None,
+        }
+    }
+
+    pub(super) fn for_exchange(
+        tokens: &TokenHandle,
+        caller: SecurityContext,
+        waiter: Waiter,
+        metrics: BearerMetrics,
+    ) -> Self {
+        let token = async move {
+            let outcome = waiter.end().await;
+            metrics.exchange(if outcome.is_ok() { "fetched" } else { "failed" });
+            outcome.map_err(CallError::of_exchange)
+        };
+        Self {
+            token: Box::pin(token),
+            tokens: tokens.clone(),
+            caller: Some(caller),
+        }
+    }
+
+    fn report(&self, source: TokenSource) -> CallReport {
+        match &self.caller {
+            None => CallReport::service(&self.tokens, source),
+            Some(caller) => CallReport::exchanged(&self.tokens, caller, source),
+        }
+    }
 }
 
 /// What the layer remembers of a request that it let go.
 #[derive(Default)]
 pub(super) struct Stamped {
-    /// Of the service token that it carries, if it carries one.
-    pub(super) generation: Option<u64>,
+    /// What a 401 would be about: the token of the token service that it carries, if it carries one.
+    pub(super) rejectable: Option<RejectedToken>,
     pub(super) report: Option<Box<CallReport>>,
 }
 
@@ -64,8 +113,7 @@ pin_project! {
 
 /// A call that waits for its token. Boxed, so that calls that need not wait stay small.
 struct Pending<S, B> {
-    token: BoxFuture<'static, Result<IssuedToken, TokenError>>,
-    tokens: TokenHandle,
+    wait: Wait,
     request: Request<B>,
     service: S,
     reports: bool,
@@ -83,17 +131,9 @@ where
         }
     }
 
-    pub(super) fn fetching(
-        tokens: TokenHandle,
-        request: Request<B>,
-        service: S,
-        reports: bool,
-    ) -> Self {
-        let waiting = tokens.clone();
-        let token = Box::pin(async move { waiting.token_not_hot().await });
+    pub(super) fn fetching(wait: Wait, request: Request<B>, service: S, reports: bool) -> Self {
         let pending = Some(Box::new(Pending {
-            token,
-            tokens,
+            wait,
             request,
             service,
             reports,
@@ -119,8 +159,16 @@ where
     fn send(mut self, token: &IssuedToken) -> (S::Future, Stamped) {
         let report = self
             .reports
-            .then(|| Box::new(CallReport::service(&self.tokens, token.source())));
-        let stamped = stamp_fetched(&mut self.request, token, report);
+            .then(|| Box::new(self.wait.report(token.source())));
+        let rejectable = RejectedToken {
+            generation: token.generation(),
+            is_exchanged: self.wait.caller.is_some(),
+        };
+        set(self.request.headers_mut(), token.authorization().clone());
+        let stamped = Stamped {
+            rejectable: Some(rejectable),
+            report,
+        };
         (self.service.call(self.request), stamped)
     }
 }
@@ -142,8 +190,8 @@ where
                 }
                 StateProjection::Fetching { pending } => {
                     let outcome = match pending.as_mut() {
-                        Some(waiting) => ready!(waiting.token.as_mut().poll(cx)),
-                        None => Err(TokenError::Lost),
+                        Some(waiting) => ready!(waiting.wait.token.as_mut().poll(cx)),
+                        None => Err(CallError::Token(TokenError::Lost)),
                     };
                     let next = match (outcome, pending.take()) {
                         (Ok(token), Some(waiting)) => {
@@ -151,9 +199,7 @@ where
                             *this.stamped = stamped;
                             State::Calling { future }
                         }
-                        (Err(error), _) => State::Failed {
-                            error: Some(CallError::Token(error)),
-                        },
+                        (Err(error), _) => State::Failed { error: Some(error) },
                         (Ok(_), None) => State::Failed { error: None },
                     };
                     this.state.set(next);
@@ -174,11 +220,9 @@ impl Stamped {
     #[inline]
     fn mark<R>(&mut self, mut response: Response<R>) -> Response<R> {
         if response.status() == StatusCode::UNAUTHORIZED
-            && let Some(generation) = self.generation
+            && let Some(rejected) = self.rejectable
         {
-            response
-                .extensions_mut()
-                .insert(RejectedToken { generation });
+            response.extensions_mut().insert(rejected);
         }
         if let Some(report) = self.report.take() {
             response.extensions_mut().insert(*report);
@@ -200,17 +244,4 @@ where
 #[inline]
 pub(super) fn set(headers: &mut HeaderMap, authorization: HeaderValue) {
     headers.insert(AUTHORIZATION, authorization);
-}
-
-/// A token that had to be waited for, put into its request.
-fn stamp_fetched<B>(
-    request: &mut Request<B>,
-    token: &IssuedToken,
-    report: Option<Box<CallReport>>,
-) -> Stamped {
-    set(request.headers_mut(), token.authorization().clone());
-    Stamped {
-        generation: Some(token.generation()),
-        report,
-    }
 }

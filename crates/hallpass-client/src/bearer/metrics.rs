@@ -5,10 +5,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// Relayed identities, and calls without the one they need. Clones share the numbers.
+/// Relayed and exchanged identities, and calls without the one they need. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BearerMetrics {
     relays: Family<ResultLabel, Counter>,
+    exchanges: Family<ResultLabel, Counter>,
     missing: Family<ServiceLabel, Counter>,
 }
 
@@ -31,6 +32,11 @@ impl BearerMetrics {
             it.relays,
         );
         registry.register(
+            "hallpass_exchange",
+            "Calls that should carry a token exchanged for the caller's, by result",
+            it.exchanges,
+        );
+        registry.register(
             "hallpass_missing_identity",
             "Calls stopped because the identity they need was missing",
             it.missing,
@@ -39,6 +45,10 @@ impl BearerMetrics {
 
     pub(super) fn relay(&self, result: &'static str) {
         self.relays.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    pub(super) fn exchange(&self, result: &'static str) {
+        self.exchanges.get_or_create(&ResultLabel { result }).inc();
     }
 
     pub(super) fn missing_identity(&self, service: &str) {

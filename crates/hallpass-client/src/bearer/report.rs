@@ -13,11 +13,11 @@ use crate::auth_token_service::issued::TokenSource;
 pub struct CallReport {
     /// The kind of identity that was really used; differs from the client's when `when-absent` took over.
     pub identity: Identity,
-    /// Where a service token came from; `None` for other identities.
+    /// Where a service token or an exchanged one came from; `None` for other identities.
     pub source: Option<TokenSource>,
     /// Whom the token is for. Of a relayed token, its first audience.
     pub audience: Option<Audience>,
-    /// What the token allows (of a service token: what was asked for).
+    /// What the token allows (of a service token and of an exchanged one: what was asked for, if anything was).
     pub scope: Option<Scope>,
     /// Whom the callee sees. Of a service token, the client id: the token itself is opaque here.
     pub subject: Option<Subject>,
@@ -35,6 +35,23 @@ impl CallReport {
             scope: key.as_ref().map(|key| key.scope().clone()),
             subject: key.and_then(|key| key.client().as_str().parse().ok()),
             actor: None,
+        }
+    }
+
+    pub(super) fn exchanged(
+        tokens: &TokenHandle,
+        context: &SecurityContext,
+        source: TokenSource,
+    ) -> Self {
+        let scope = tokens.scope();
+        let client = tokens.key();
+        Self {
+            identity: Identity::Exchange,
+            source: Some(source),
+            audience: Some(tokens.audience().clone()),
+            scope: (!scope.is_empty()).then(|| scope.clone()),
+            subject: Some(context.subject().clone()),
+            actor: client.and_then(|key| key.client().as_str().parse().ok()),
         }
     }
 

@@ -176,18 +176,6 @@ async fn a_token_that_cannot_stand_in_a_header_is_not_relayed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn exchange_is_answered_with_a_clear_error() {
-    let setup = setup();
-    let error = setup
-        .send(setup.layer(Identity::Exchange), setup.of_alice())
-        .await
-        .unwrap_err();
-    assert_eq!(error, CallError::ExchangeNotOffered);
-    assert!(error.to_string().contains("not offered by this issuer"));
-    assert_eq!(setup.mirror.calls(), 0);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_service_token_that_cannot_be_had_fails_the_call_before_anything_is_sent() {
     let setup = setup();
     setup.issuer.set(Mode::Down);

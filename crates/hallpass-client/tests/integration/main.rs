@@ -11,6 +11,7 @@ mod bad_tiers;
 mod cache_tiers;
 mod credentials;
 mod eviction;
+mod exchange;
 mod host_guard;
 mod identity;
 mod lease;

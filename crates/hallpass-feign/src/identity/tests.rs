@@ -141,7 +141,7 @@ fn a_skipped_client_never_gets_a_token_of_anybody() {
     ] {
         let plan = plan_without(shared, SkippedTokens::All);
         assert_eq!(plan.identity, Identity::None);
-        assert!(!plan.needs_service_token());
+        assert!(!plan.needs_token_service());
     }
 }
 
@@ -150,7 +150,7 @@ fn without_service_tokens_callers_are_relayed_all_the_same() {
     let plan = |shared| plan_without(shared, SkippedTokens::ServiceToken);
     let skipped = plan(NOTHING);
     assert_eq!(skipped.identity, Identity::None);
-    assert!(!skipped.needs_service_token());
+    assert!(!skipped.needs_token_service());
     let relayed = plan(SharedSpec {
         when_absent: Some(WhenAbsent::Service),
         ..identity(Identity::Relay)
@@ -159,5 +159,5 @@ fn without_service_tokens_callers_are_relayed_all_the_same() {
         (relayed.identity, relayed.when_absent),
         (Identity::Relay, WhenAbsent::None)
     );
-    assert!(!relayed.needs_service_token());
+    assert!(!relayed.needs_token_service());
 }

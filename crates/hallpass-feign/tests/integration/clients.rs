@@ -101,7 +101,7 @@ pub(crate) trait Isolated {
     async fn mine(&self) -> Result<String, FeignError>;
 }
 
-/// As both, which no issuer offers yet.
+/// As both.
 #[feign_client(name = "service-a", identity = "exchange")]
 pub(crate) trait Exchanged {
     #[get("/mine")]

@@ -12,6 +12,8 @@ mod estate;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod getting_started;
 #[cfg(test)]
 mod identity;

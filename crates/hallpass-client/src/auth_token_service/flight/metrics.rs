@@ -99,7 +99,7 @@ impl RequestMetrics {
         );
     }
 
-    pub(super) fn token_requested(&self, request: &TokenRequested<'_>) {
+    pub(crate) fn token_requested(&self, request: &TokenRequested<'_>) {
         let TokenRequested {
             audience,
             grant,

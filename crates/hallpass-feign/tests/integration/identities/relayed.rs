@@ -226,17 +226,13 @@ async fn a_missing_caller_is_replaced_only_where_the_client_says_so() {
 }
 
 #[tokio::test]
-async fn exchange_says_that_no_issuer_offers_it_and_sends_nothing() {
+async fn exchange_without_a_token_service_says_so_and_sends_nothing() {
     let upstream = upstream().await;
     let client = FeignExchanged::new(&runtime(&[&upstream]).build()).unwrap();
     let error = context::scope(caller("anna"), client.mine())
         .await
         .unwrap_err();
-    assert_eq!(error, FeignError::ExchangeNotOffered);
-    assert_eq!(
-        error.to_string(),
-        "identity = exchange is not offered by this issuer"
-    );
+    assert_eq!(error, FeignError::NoTokenService);
     assert!(upstream.seen().is_empty());
 }
 
