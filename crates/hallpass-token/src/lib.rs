@@ -6,7 +6,7 @@
 //! `docs/tokens.md` lists it.
 //!
 //! **What it does not do.** No I/O, no clock (`now` is a parameter), no global state; no JWE, no symmetric keys, no
-//! `none`. It fetches no keys (`hallpass-resource` does), remembers no token, knows no revocation, and does not decide
+//! `none`. It fetches no keys (`hallpass-resource` does), remembers no token, asks no deny-list ([`RevocationList`] is what one is made of), and does not decide
 //! what a scope, an actor or a confirmation (`cnf`) means.
 //!
 //! ```
@@ -42,6 +42,7 @@ mod jwk;
 mod jwk_set;
 mod name;
 mod policy;
+mod revocation;
 mod scope;
 mod sealed_value;
 mod sealing;
@@ -63,6 +64,10 @@ pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedJwk};
 pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
 pub use policy::{DEFAULT_MAX_VERIFY_BYTES, VerifyPolicy};
+pub use revocation::{
+    InvalidRevocationDigest, Revocation, RevocationDigest, RevocationKind, RevocationList,
+    RevocationMarks,
+};
 pub use scope::{InvalidScope, Scope};
 pub use sealed_value::{InvalidSealedValue, SealedValue, ValueSealer};
 pub use sealing::{Sealer, SealingError};
