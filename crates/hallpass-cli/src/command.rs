@@ -14,6 +14,7 @@ mod key_list;
 mod key_rotate;
 mod key_schedule;
 mod key_taint;
+mod revoke;
 mod token_get;
 mod token_inspect;
 mod token_verify;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    Revoke(revoke::Revoke),
     /// Prepare the registration of clients.
     #[command(subcommand)]
     Client(ClientCommand),
@@ -108,6 +110,7 @@ impl Command {
         match self {
             Self::Issuer(command) => command.run(log),
             Self::Key(command) => command.run(),
+            Self::Revoke(command) => command.run(),
             Self::Client(ClientCommand::Hash(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
@@ -130,6 +133,7 @@ impl Command {
         match self {
             Self::Issuer(_) => "info",
             Self::Key(_)
+            | Self::Revoke(_)
             | Self::Client(_)
             | Self::Token(_)
             | Self::Jws(_)

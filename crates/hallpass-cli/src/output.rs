@@ -105,6 +105,7 @@ impl Failure {
             | Error::StoreMissing { .. }
             | Error::UnknownKey { .. }
             | Error::TooManyKeys { .. }
+            | Error::Revocation { .. }
             | Error::Import { .. }
             | Error::KeyIdTaken { .. } => Self::usage(error),
             Error::FirstClientNotShown { .. } => Self {

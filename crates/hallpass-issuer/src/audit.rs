@@ -25,7 +25,7 @@ const BATCH_EVENTS: usize = 256;
 /// Most characters of an unverified client id that go into an event.
 const MAX_UNVERIFIED_CHARS: usize = 64;
 
-/// One decision at the token endpoint.
+/// One decision at the token endpoint, or at one for requests about a token.
 #[derive(Debug)]
 pub(crate) enum Decision {
     Issued {
@@ -40,6 +40,17 @@ pub(crate) enum Decision {
     Refused {
         refusal: Refusal,
         caller: Caller,
+    },
+    /// A client took back a token of its own.
+    Revoked {
+        client: Arc<Client>,
+        token_id: TokenId,
+        expires_at: UnixTime,
+    },
+    /// A client was told what a token says, or that it says nothing (`None`).
+    Introspected {
+        client: Arc<Client>,
+        token_id: Option<TokenId>,
     },
 }
 
@@ -183,6 +194,23 @@ fn write(event: &AuditEvent) {
             expires_at = expires_at.as_secs(),
             "token issued"
         ),
+        Decision::Introspected { client, token_id } => {
+            write_introspected(at, source.as_ref(), client, token_id.as_ref());
+        }
+        Decision::Revoked {
+            client,
+            token_id,
+            expires_at,
+        } => tracing::info!(
+            target: AUDIT_TARGET,
+            event = "token_revoked",
+            at,
+            source,
+            client_id = client.id.as_str(),
+            jti = token_id.as_str(),
+            expires_at = expires_at.as_secs(),
+            "token revoked"
+        ),
         Decision::Refused { refusal, caller } => {
             let (client_id, unverified_client_id) = caller.names();
             tracing::info!(
@@ -205,6 +233,24 @@ fn actors(actor: &Actor) -> String {
     let chain = iter::successors(Some(actor), |actor| actor.actor.as_deref());
     let names: Vec<_> = chain.map(|actor| actor.subject.as_str()).collect();
     names.join(" < ")
+}
+
+fn write_introspected(
+    at: u64,
+    source: Option<&tracing::field::DisplayValue<IpAddr>>,
+    client: &Client,
+    token_id: Option<&TokenId>,
+) {
+    tracing::info!(
+        target: AUDIT_TARGET,
+        event = "token_introspected",
+        at,
+        source,
+        client_id = client.id.as_str(),
+        active = token_id.is_some(),
+        jti = token_id.map(TokenId::as_str),
+        "token introspected"
+    );
 }
 
 #[cfg(test)]

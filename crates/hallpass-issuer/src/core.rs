@@ -1,14 +1,15 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
+use std::mem;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
-use hallpass_token::{Issuer, UnixTime};
+use hallpass_token::{ClientId, Issuer, Revocation, RevocationDigest, RevocationKind, UnixTime};
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -16,15 +17,18 @@ use crate::audit::{self, Audit, AuditWriter};
 use crate::clients::configured;
 use crate::clients::registry::{ClientMetrics, Registry};
 use crate::clients::secret::process_key;
+use crate::deny_list::{self, DenyList};
 use crate::error::Error;
 use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::adoption::Verifiers;
+use crate::keys::record::{KeyRecord, KeyState};
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
+use crate::store::revocations::StoredRevocations;
 use crate::token::client_auth::{Attempt, Authenticator};
 
 /// One issuer, without its sockets.
@@ -47,6 +51,11 @@ pub(crate) struct Core {
     awaits_adoption: AtomicBool,
     verifiers: Verifiers,
     metadata: ArcSwap<Metadata>,
+    deny_list: DenyList,
+    /// What was read last; taken out while it is brought up to date.
+    stored_revocations: Mutex<StoredRevocations>,
+    /// Whether something was written that may not count yet.
+    revocations_behind: AtomicBool,
     authenticator: Authenticator,
     audit: Audit,
     metrics: Metrics,
@@ -73,12 +82,17 @@ impl Core {
             key_upkeep::keep_keys(settings, &store, clock.as_ref(), life, &verifiers).await?;
         metrics.keys.set(&kept.records);
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
+        let (deny_list, mut revocations) = (DenyList::new()?, StoredRevocations::default());
+        store.read_revocations(&mut revocations).await?;
+        let now = UnixTime::from(clock.now());
+        deny_list.take(revocations.entries().chain(tainted(&kept.records)), now);
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
         metrics.add(|registry| {
             store.register(registry);
             authenticator.register(registry);
             audit.register(registry);
+            deny_list.register(registry);
         });
         let core = Self {
             urls,
@@ -91,6 +105,9 @@ impl Core {
             keys: ArcSwap::from_pointee(kept.ring),
             verifiers,
             metadata: ArcSwap::from_pointee(metadata),
+            deny_list,
+            stored_revocations: Mutex::new(revocations),
+            revocations_behind: AtomicBool::new(false),
             authenticator,
             process_key,
             audit,
@@ -142,6 +159,7 @@ impl Core {
         let life = registry.longest_token_life();
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
+        self.take_revocations(&kept.records).await?;
         self.metrics.keys.set(&kept.records);
         self.next_moment.store(moment(&kept), Ordering::Relaxed);
         self.awaits_adoption
@@ -152,9 +170,51 @@ impl Core {
         Ok(())
     }
 
-    /// Whether the state of a key changes by itself now.
+    /// Reads what is new and lets it count, beside the tainted ones of `keys`. Only in one's turn.
+    async fn take_revocations(&self, keys: &[KeyRecord]) -> Result<(), Error> {
+        let mut known = mem::take(&mut *self.stored_revocations());
+        let read = self.store.read_revocations(&mut known).await;
+        if read.is_ok() {
+            self.revocations_behind.store(false, Ordering::Relaxed);
+            let entries = known.entries().chain(tainted(keys));
+            self.deny_list.take(entries, self.now());
+        }
+        *self.stored_revocations() = known;
+        read
+    }
+
+    fn stored_revocations(&self) -> std::sync::MutexGuard<'_, StoredRevocations> {
+        let stored = self.stored_revocations.lock();
+        stored.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes `entry` into the store and lets it count; gives `false` when it did already.
+    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
+        // Whoever asked may go away in the middle: then the next look at the store takes it.
+        self.revocations_behind.store(true, Ordering::Relaxed);
+        let is_new = self.store.revoke(entry, most).await?;
+        if is_new {
+            let _turn = self.turn().await;
+            self.take_revocations(&[]).await?;
+        }
+        Ok(is_new)
+    }
+
+    /// Deletes revocations whose time is over.
+    pub(crate) async fn forget_ended_revocations(&self) -> Result<(), Error> {
+        let now = self.now();
+        if !self.stored_revocations().has_ended(now) {
+            return Ok(());
+        }
+        self.store.forget_ended_revocations(now).await?;
+        let _turn = self.turn().await;
+        self.take_revocations(&[]).await
+    }
+
+    /// Whether the state of a key changes by itself now, or something was written that does not count yet.
     pub(crate) fn is_due(&self) -> bool {
-        self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
+        self.revocations_behind.load(Ordering::Relaxed)
+            || self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> UnixTime {
@@ -215,6 +275,16 @@ impl Core {
         self.metadata.load()
     }
 
+    pub(crate) const fn deny_list(&self) -> &DenyList {
+        &self.deny_list
+    }
+
+    /// Whether this client may ask about the tokens of every service.
+    pub(crate) fn introspects_all(&self, client: &ClientId) -> bool {
+        let settings = self.settings.load();
+        settings.introspection_clients.contains(client)
+    }
+
     pub(crate) const fn authenticator(&self) -> &Authenticator {
         &self.authenticator
     }
@@ -238,6 +308,7 @@ impl Core {
     /// From now on `/health/ready` says no, so that a load balancer sends nothing new.
     pub(crate) fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.deny_list.end_streams();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -263,6 +334,19 @@ async fn load_registry(
 
 fn moment(kept: &Kept) -> u64 {
     kept.next_moment.map_or(u64::MAX, UnixTime::as_secs)
+}
+
+/// What was signed with these keys counts no more.
+fn tainted(keys: &[KeyRecord]) -> impl Iterator<Item = Revocation> {
+    let tainted = keys.iter().filter(|key| key.state == KeyState::Tainted);
+    tainted.filter_map(|key| {
+        Some(Revocation {
+            kind: RevocationKind::Key,
+            digest: RevocationDigest::new(RevocationKind::Key, &key.kid),
+            issued_before: None,
+            ends_at: deny_list::end_of_all_until(key.since()?),
+        })
+    })
 }
 
 fn awaits_adoption(kept: &Kept) -> bool {

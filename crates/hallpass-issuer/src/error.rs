@@ -154,6 +154,23 @@ pub enum Error {
         problem: String,
     },
 
+    // --- revocations
+    /// What was given cannot be revoked, or not until then.
+    #[error("nothing was revoked: {problem}")]
+    Revocation {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The deny-list is full.
+    #[error(
+        "nothing was revoked: the deny-list has {most} entries already, and each ends by itself; \
+         `hallpass key taint` takes back at once all that a key has signed"
+    )]
+    TooManyRevocations {
+        /// How many there may be.
+        most: usize,
+    },
+
     // --- an import
     /// The text is neither a JWK, a JWK set nor a PEM private key, or holds no private key.
     #[error("nothing was imported: {problem}")]

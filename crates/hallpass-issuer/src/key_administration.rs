@@ -244,11 +244,7 @@ fn info((records, kid): (Vec<KeyRecord>, String)) -> Result<KeyInfo, Error> {
 /// # Errors
 /// [`Error::StoreMissing`]: who looks at keys does not want an empty store made.
 async fn open(settings: &IssuerSettings) -> Result<Store, Error> {
-    if !settings.store.exists() {
-        let store = settings.store.display().to_string();
-        return Err(Error::StoreMissing { store });
-    }
-    Store::open(&settings.store, settings.sealing_keys()).await
+    Store::open_existing(&settings.store, settings.sealing_keys()).await
 }
 
 async fn times(settings: &IssuerSettings, store: &Store) -> Result<KeyTimes, Error> {

@@ -10,11 +10,12 @@
 //! * **Deny by default.** A client gets the scopes, audiences and grants it is registered for, one audience a token.
 //! * **Private keys are sealed at rest** (AES-256-GCM), and the same key signs after a restart.
 //! * **Keys follow one another by themselves**: announced, signing, retired, deleted, and no token fails on the way.
+//! * **What is revoked ends everywhere within a second**: tokens, clients, subjects and keys stand on a deny-list that verifiers
+//!   follow.
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
-//! What it does not do: user logins, tokens that can be revoked one by
-//! one, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens.
+//! What it does not do: user logins, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens.
 //!
 //! ```no_run
 //! use std::io::{self, Write as _};
@@ -42,6 +43,7 @@
 mod audit;
 mod clients;
 mod core;
+mod deny_list;
 mod error;
 mod http;
 mod key_administration;
@@ -49,6 +51,7 @@ mod key_upkeep;
 mod keys;
 mod metrics;
 mod provisioning;
+mod revocation_administration;
 mod running;
 mod server;
 mod settings;
@@ -72,6 +75,7 @@ pub use crate::keys::adoption::Verifier;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::keys::record::KeyState;
 pub use crate::provisioning::{first_client, import_keys};
+pub use crate::revocation_administration::{RevocationEnd, RevocationTarget, revoke};
 pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;

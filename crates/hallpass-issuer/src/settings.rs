@@ -8,8 +8,9 @@ use url::Url;
 
 use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
 use hallpass_tls::ServerTlsSettings;
-use hallpass_token::{Algorithm, Issuer};
+use hallpass_token::{Algorithm, ClientId, Issuer};
 
+use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
 use crate::settings::client::{CLIENT_KEYS, ClientSettings};
 use crate::settings::names::{check_base_url, check_issuer_name};
@@ -149,6 +150,13 @@ const KEYS: &[Key] = &[
         "Who may ask for tokens.",
     )
     .told_apart_by("client-id"),
+    Key::new(
+        "introspection-clients",
+        Kind::Texts { what: "client ids" },
+        "Who may introspect tokens that are for other services (RFC 7662), a gateway say. Every client may introspect tokens \
+        of which it is an audience by its client id.",
+    )
+    .or(""),
 ];
 
 const MANAGEMENT_KEYS: &[Key] = &[Key::new(
@@ -203,6 +211,8 @@ pub struct IssuerSettings {
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
     pub clients: Vec<ClientSettings>,
+    /// `introspection-clients`: who may introspect tokens that are for other services.
+    pub introspection_clients: Vec<ClientId>,
 }
 
 impl Default for IssuerSettings {
@@ -226,6 +236,7 @@ impl Default for IssuerSettings {
             key_retention: Duration::from_secs(25 * 60 * 60),
             audiences: Vec::new(),
             clients: Vec::new(),
+            introspection_clients: Vec::new(),
         }
     }
 }
@@ -290,6 +301,7 @@ impl IssuerSettings {
             .iter()
             .map(|client| ClientSettings::read(client, name.as_ref()))
             .collect();
+        let introspection_clients = section.texts("introspection-clients", check_client_id);
         Some(Self {
             listen: listen?,
             management_listen,
@@ -309,6 +321,7 @@ impl IssuerSettings {
             key_retention: key_retention?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
+            introspection_clients: introspection_clients?,
         })
     }
 }

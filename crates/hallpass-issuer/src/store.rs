@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file with the sealed signing keys and the registered clients.
+//! The embedded store: one SQLite file with the sealed signing keys, the registered clients, and what is revoked.
 //!
 //! It is read at start, at a reload and by an import, never for a token: [`Store::queries`] counts what it is
 //! asked, and a test holds that number still while tokens are issued.
@@ -11,6 +11,8 @@ pub(crate) mod keys;
 mod old_rows;
 mod private_file;
 mod reseal;
+mod revocation_seal;
+pub(crate) mod revocations;
 mod row_list;
 mod seal;
 mod start_lock;
@@ -117,6 +119,9 @@ impl Store {
         if !proven.is_listed {
             old_rows::list(&name, &pool, &sealer).await?;
         }
+        if !proven.has_revocations {
+            revocation_seal::begin(&name, &pool, &sealer).await?;
+        }
         if is_outgoing {
             sealer = reseal::seal_anew(&name, &pool, &sealer, &key_material).await?;
         }
@@ -128,6 +133,18 @@ impl Store {
             sealer,
             queries: Counter::default(),
         })
+    }
+
+    /// [`open`](Self::open) for those who do not want an empty store made.
+    ///
+    /// # Errors
+    /// [`Error::StoreMissing`] when there is none, and those of opening.
+    pub(crate) async fn open_existing(path: &Path, keys: SealingKeys<'_>) -> Result<Self, Error> {
+        if !path.exists() {
+            let store = path.display().to_string();
+            return Err(Error::StoreMissing { store });
+        }
+        Self::open(path, keys).await
     }
 
     /// How many statements the store was asked since it was opened.
@@ -269,6 +286,11 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             3,
             "key life",
             include_str!("../migrations/0003_key_life.sql"),
+        ),
+        migration(
+            5,
+            "revocations",
+            include_str!("../migrations/0005_revocations.sql"),
         ),
     ];
     Migrator::with_migrations(all)

@@ -16,6 +16,9 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often what verifiers have fetched is written down, and held against keys that await it.
 const VERIFIERS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often revocations are deleted whose time is over.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
 /// Follows the store and the time until `stop` resolves, or nobody uses the issuer any more.
 pub(crate) async fn follow(core: Weak<Core>, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
@@ -41,6 +44,8 @@ struct Watch {
     not_before: Option<Instant>,
     /// When verifiers are written down next.
     verifiers_at: Option<Instant>,
+    /// When what has ended is deleted next.
+    tidy_at: Option<Instant>,
 }
 
 impl Watch {
@@ -53,6 +58,10 @@ impl Watch {
         if looked.is_ok() && self.verifiers_at.is_none_or(|moment| now >= moment) {
             self.verifiers_at = Some(now + VERIFIERS_EVERY);
             looked = core.write_down_verifiers().await;
+        }
+        if looked.is_ok() && self.tidy_at.is_none_or(|moment| now >= moment) {
+            self.tidy_at = Some(now + TIDY_EVERY);
+            looked = core.forget_ended_revocations().await;
         }
         match looked {
             Ok(()) => {

@@ -6,6 +6,7 @@ pub(crate) mod entitlement;
 pub(crate) mod form;
 pub(crate) mod grant;
 pub(crate) mod metrics;
+pub(crate) mod question;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod throttle;

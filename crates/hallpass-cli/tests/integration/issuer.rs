@@ -61,6 +61,11 @@ impl Running {
             .collect()
     }
 
+    /// What is served at `path`.
+    pub(crate) fn get(&self, path: &str) -> String {
+        String::from_utf8(get_bytes(&self.url(path))).unwrap()
+    }
+
     /// The value of one line of `/metrics`, named without the prefix.
     fn metric(&self, name: &str) -> String {
         let text = String::from_utf8(get_bytes(&self.url("/metrics"))).unwrap();

@@ -22,6 +22,8 @@ mod process;
 #[cfg(test)]
 mod proxies;
 #[cfg(test)]
+mod revoke;
+#[cfg(test)]
 mod stop;
 mod token_inspect;
 #[cfg(test)]

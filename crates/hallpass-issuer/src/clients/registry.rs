@@ -27,8 +27,8 @@ const OTHER_CLIENTS: &str = "_other";
 const MAX_LIVE_SECRETS: usize = 2;
 /// Scopes that the metadata document lists at most.
 const MAX_SCOPES_SUPPORTED: usize = 1_000;
-/// The longest life a registration may ask for: a day. Internal tokens cannot be revoked one by one.
-const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest life a registration may ask for: a day. An entry of the deny-list lasts as long.
+pub(crate) const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All registered clients.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ pub(crate) fn response(
 }
 
 /// Weak comparison of one `If-None-Match` value (RFC 9110 section 13.1.2).
-fn names(known: &HeaderValue, etag: &HeaderValue) -> bool {
+pub(crate) fn names(known: &HeaderValue, etag: &HeaderValue) -> bool {
     known
         .as_bytes()
         .split(|byte| *byte == b',')

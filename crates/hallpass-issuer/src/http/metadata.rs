@@ -9,11 +9,15 @@ use serde::Serialize;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::Registry;
 use crate::error::Error;
-use crate::http::public_urls::{JWKS_PATH, PublicUrls, TOKEN_PATH};
+use crate::http::public_urls::{
+    INTROSPECT_PATH, JWKS_PATH, PublicUrls, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
+};
 use crate::http::{TEXT, respond};
 use crate::keys::ring::KeyRing;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// How clients prove who they are, at each endpoint.
+const AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 const READ_ONLY: HeaderValue = HeaderValue::from_static("GET,HEAD");
 
 /// Both documents, rendered once per snapshot.
@@ -30,6 +34,12 @@ struct Document<'a> {
     jwks_uri: String,
     grant_types_supported: [&'a str; GrantType::ALL.len()],
     token_endpoint_auth_methods_supported: [&'a str; 2],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'a str; 2],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'a str; 2],
+    /// Our own member: where verifiers follow what is revoked.
+    revocations_endpoint: String,
     /// Left out when there is none: RFC 8414 section 3.2 forbids empty lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
@@ -119,7 +129,12 @@ fn render(
         token_endpoint: urls.endpoint(TOKEN_PATH),
         jwks_uri: urls.endpoint(JWKS_PATH),
         grant_types_supported: GrantType::ALL.map(GrantType::as_str),
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        token_endpoint_auth_methods_supported: AUTH_METHODS,
+        revocation_endpoint: urls.endpoint(REVOKE_PATH),
+        revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+        introspection_endpoint: urls.endpoint(INTROSPECT_PATH),
+        introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+        revocations_endpoint: urls.endpoint(REVOCATIONS_PATH),
         scopes_supported: registry.scopes_supported().collect(),
         response_types_supported: ["none"],
         oidc,

@@ -12,6 +12,12 @@ use crate::error::Error;
 pub(crate) const TOKEN_PATH: &str = "/oauth2/token";
 /// Path of the key set.
 pub(crate) const JWKS_PATH: &str = "/oauth2/jwks";
+/// Path of the revocation endpoint (RFC 7009).
+pub(crate) const REVOKE_PATH: &str = "/oauth2/revoke";
+/// Path of the introspection endpoint (RFC 7662).
+pub(crate) const INTROSPECT_PATH: &str = "/oauth2/introspect";
+/// Path of the deny-list.
+pub(crate) const REVOCATIONS_PATH: &str = "/oauth2/revocations";
 /// Path of the RFC 8414 document, before the path of the issuer's name.
 pub(crate) const OAUTH_METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 /// Path of the OpenID alias.

@@ -15,10 +15,13 @@ use hyper::body::Incoming;
 use tower::Service as _;
 
 use crate::core::Core;
-use crate::http::public_urls::{JWKS_PATH, TOKEN_PATH};
-use crate::http::{health, jwks, metadata};
+use crate::http::public_urls::{
+    INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
+};
+use crate::http::{health, jwks, metadata, revocations};
 use crate::keys::adoption;
 use crate::token::endpoint;
+use crate::token::question::{self, About};
 
 /// Every endpoint of the issuer.
 pub(crate) fn router(core: Arc<Core>) -> Router {
@@ -30,6 +33,9 @@ pub(crate) fn public(core: Arc<Core>) -> Router {
     Router::new()
         .route(TOKEN_PATH, any(token_endpoint))
         .route(JWKS_PATH, get(key_set))
+        .route(REVOKE_PATH, any(revoke))
+        .route(INTROSPECT_PATH, any(introspect))
+        .route(REVOCATIONS_PATH, get(deny_list))
         // The place of the metadata depends on the issuer's name, so it has no fixed route.
         .fallback(metadata_or_not_found)
         .with_state(core)
@@ -65,7 +71,7 @@ impl Connection {
     /// Responds to one request. Token requests do not go through the router: they are nearly all of the load.
     pub(crate) async fn respond(
         mut self,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Response<Either<Full<Bytes>, Body>> {
         if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
@@ -73,6 +79,8 @@ impl Connection {
                 .await
                 .map(Either::Left);
         }
+        let peer = ConnectInfo(SocketAddr::new(self.source, 0));
+        request.extensions_mut().insert(peer);
         match self.router.call(request).await {
             Ok(response) => response.map(Either::Right),
             Err(never) => match never {},
@@ -81,10 +89,7 @@ impl Connection {
 }
 
 async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
-    let source = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(peer)| peer.ip());
+    let source = source(&request);
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
         endpoint::respond(&core, &parts.headers, body, source).await
@@ -92,6 +97,35 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
         endpoint::method_not_allowed(&parts.method)
     };
     response.map(Body::new)
+}
+
+async fn revoke(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
+    about_token(&core, About::Revocation, request).await
+}
+
+async fn introspect(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
+    about_token(&core, About::Introspection, request).await
+}
+
+async fn about_token(core: &Core, about: About, request: Request<Body>) -> Response<Body> {
+    let source = source(&request);
+    let (parts, body) = request.into_parts();
+    let response = if parts.method == Method::POST {
+        question::respond(core, about, &parts.headers, body, source).await
+    } else {
+        endpoint::method_not_allowed(&parts.method)
+    };
+    response.map(Body::new)
+}
+
+/// Who is at the other end, as far as that is known.
+fn source(request: &Request<Body>) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip())
+}
+
+async fn deny_list(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
+    revocations::response(core.deny_list(), &headers)
 }
 
 async fn key_set(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {

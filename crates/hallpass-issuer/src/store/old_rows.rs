@@ -50,7 +50,7 @@ pub(super) async fn list(name: &str, pool: &SqlitePool, sealer: &Sealer) -> Resu
         &client_rows::list(&clients),
     )
     .await?;
-    seal::put_check(name, &mut transaction, sealer).await?;
+    seal::put_listed_check(name, &mut transaction, sealer).await?;
     transaction
         .commit()
         .await

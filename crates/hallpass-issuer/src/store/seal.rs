@@ -11,8 +11,10 @@ use crate::error::Error;
 /// The purpose that the sealing key is derived for.
 pub(super) const LABEL: &str = "hallpass issuer store v1";
 /// The text of the sealed check value. If it opens, the sealing key is the right one.
-const CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed";
-/// The same in a store whose rows were never listed: an older version made it.
+const CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed, revocations sealed";
+/// The same in a store that has no seal of its revocations yet: an older version made it.
+const LISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed";
+/// The same in a store whose rows were never listed: a still older version made it.
 const UNLISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store";
 const CHECK_ROW: &[u8] = b"store check";
 
@@ -27,6 +29,8 @@ pub(super) struct Proven {
     pub(super) sealer: Sealer,
     /// Whether the rows are listed; those of an older store are not.
     pub(super) is_listed: bool,
+    /// Whether it has a seal of its revocations.
+    pub(super) has_revocations: bool,
 }
 
 impl Seal {
@@ -70,9 +74,10 @@ impl Seal {
     pub(super) fn prove(&self, name: &str, material: &str, key: String) -> Result<Proven, Error> {
         let sealer = Sealer::derive(material, &self.salt, LABEL)?;
         let text = sealer.open(&self.check, CHECK_ROW);
-        let is_listed = match text.as_ref().map(|text| text.as_slice()) {
-            Some(CHECK_TEXT) => true,
-            Some(UNLISTED_CHECK_TEXT) => false,
+        let (is_listed, has_revocations) = match text.as_ref().map(|text| text.as_slice()) {
+            Some(CHECK_TEXT) => (true, true),
+            Some(LISTED_CHECK_TEXT) => (true, false),
+            Some(UNLISTED_CHECK_TEXT) => (false, false),
             _ => {
                 return Err(Error::WrongSealingKey {
                     store: name.to_owned(),
@@ -80,7 +85,11 @@ impl Seal {
                 });
             }
         };
-        Ok(Proven { sealer, is_listed })
+        Ok(Proven {
+            sealer,
+            is_listed,
+            has_revocations,
+        })
     }
 }
 
@@ -96,7 +105,7 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
         let sealed = RowList::default().seal(&sealer, table)?;
         put(name, &mut transaction, table.list_name(), &sealed).await?;
     }
-    let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
+    let check = sealer.seal(LISTED_CHECK_TEXT, CHECK_ROW)?;
     // Fails when another process has just made one.
     sqlx::query(
         "insert into store_meta (name, value) values ('seal_salt', $1), ('seal_check', $2)",
@@ -113,6 +122,7 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
     Ok(Proven {
         sealer,
         is_listed: true,
+        has_revocations: false,
     })
 }
 
@@ -140,11 +150,7 @@ pub(super) async fn check_list(
     table: Table,
     found: &RowList,
 ) -> Result<(), Error> {
-    let sealed: Option<String> = sqlx::query_scalar("select value from store_meta where name = $1")
-        .bind(table.list_name())
-        .fetch_optional(connection)
-        .await
-        .map_err(|source| Error::store(name, source))?;
+    let sealed = value(name, connection, table.list_name()).await?;
     let damaged = |problem| Error::StoreDamaged {
         store: name.to_owned(),
         problem,
@@ -157,13 +163,23 @@ pub(super) async fn check_list(
         .map_or(Ok(()), |problem| Err(damaged(problem)))
 }
 
-/// Says that the rows are listed from now on.
+/// Says that the rows are listed from now on, and that there is a seal of the revocations.
 pub(super) async fn put_check(
     name: &str,
     connection: &mut SqliteConnection,
     sealer: &Sealer,
 ) -> Result<(), Error> {
     let check = sealer.seal(CHECK_TEXT, CHECK_ROW)?;
+    put(name, connection, "seal_check", &check).await
+}
+
+/// Says that the rows are listed from now on, in a store that has no seal of revocations yet.
+pub(super) async fn put_listed_check(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<(), Error> {
+    let check = sealer.seal(LISTED_CHECK_TEXT, CHECK_ROW)?;
     put(name, connection, "seal_check", &check).await
 }
 
@@ -179,7 +195,20 @@ pub(super) async fn put_list(
     put(name, connection, table.list_name(), &sealed).await
 }
 
-async fn put(
+/// What `store_meta` has under `key`.
+pub(super) async fn value(
+    name: &str,
+    connection: &mut SqliteConnection,
+    key: &str,
+) -> Result<Option<String>, Error> {
+    sqlx::query_scalar("select value from store_meta where name = $1")
+        .bind(key)
+        .fetch_optional(connection)
+        .await
+        .map_err(|source| Error::store(name, source))
+}
+
+pub(super) async fn put(
     name: &str,
     connection: &mut SqliteConnection,
     key: &str,

@@ -70,7 +70,7 @@ pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
     let wire = WireError {
         status: StatusCode::METHOD_NOT_ALLOWED,
         error: "invalid_request",
-        description: "the token endpoint takes POST only (RFC 6749 section 3.2)",
+        description: "this endpoint takes POST only (RFC 6749 section 3.2)",
     };
     let mut response = error_response(wire);
     response.headers_mut().insert(ALLOW, POST_ONLY);
@@ -103,6 +103,15 @@ async fn decide(
         .authenticate(&registry, credentials, attempt)
         .await
     {
+        Ok(client) if core.deny_list().keeps_out(&client, attempt.now) => {
+            let caller = Caller::Verified(client);
+            refuse(
+                core,
+                Refusal::RevokedClient,
+                Some((request, caller)),
+                attempt,
+            )
+        }
         Ok(client) => match issue(core, &registry, &client, request, attempt) {
             Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
@@ -129,10 +138,12 @@ fn issue<'c>(
 ) -> Result<Issued<'c>, Refusal> {
     let ring = core.keys();
     let keys = ring.at(attempt.now);
+    let revoked = core.deny_list().current();
     let entitlement = grant(Asked {
         issuer: core.issuer(),
         registry,
         keys,
+        revoked: &revoked,
         client,
         request,
         attempt,
@@ -253,7 +264,7 @@ fn refuse(
 }
 
 /// Whole seconds, rounded up: who comes back after them does not come too early.
-fn retry_after(wait: Duration) -> HeaderValue {
+pub(super) fn retry_after(wait: Duration) -> HeaderValue {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     HeaderValue::from(seconds.max(1))
 }
@@ -265,7 +276,7 @@ fn grant_name(request: Option<&TokenRequest<'_>>) -> &'static str {
         .map_or("unknown", GrantType::as_str)
 }
 
-fn error_response(wire: WireError) -> Response<Full<Bytes>> {
+pub(super) fn error_response(wire: WireError) -> Response<Full<Bytes>> {
     let WireError {
         status,
         error,
@@ -279,7 +290,7 @@ fn error_response(wire: WireError) -> Response<Full<Bytes>> {
     response
 }
 
-fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
+pub(super) fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(json));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -289,7 +300,7 @@ fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
     response
 }
 
-async fn read<B>(body: B) -> Result<Bytes, Refusal>
+pub(super) async fn read<B>(body: B) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -17,6 +17,13 @@ pub(crate) struct TokenMetrics {
     pub(crate) issued: Counter,
     pub(crate) duration: Histogram,
     refused: Family<ReasonLabel, Counter>,
+    questions: Family<QuestionLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuestionLabels {
+    endpoint: &'static str,
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,6 +37,7 @@ impl Default for TokenMetrics {
             issued: Counter::default(),
             duration: Histogram::new(DURATION_BUCKETS_SECONDS),
             refused: Family::default(),
+            questions: Family::default(),
         }
     }
 }
@@ -42,10 +50,22 @@ impl TokenMetrics {
             self.refused.clone(),
         );
         registry.register(
+            "token_questions",
+            "Requests to revoke or to introspect a token that were answered",
+            self.questions.clone(),
+        );
+        registry.register(
             "token_endpoint_duration_seconds",
             "Time from a complete request to its response",
             self.duration.clone(),
         );
+    }
+
+    /// Counts one request about a token that was answered.
+    pub(crate) fn asked(&self, endpoint: &'static str, result: &'static str) {
+        self.questions
+            .get_or_create(&QuestionLabels { endpoint, result })
+            .inc();
     }
 
     /// Counts one refusal by its stable name.

@@ -52,6 +52,16 @@ pub enum Refusal {
     },
     /// Too many costly secret checks wait already.
     Busy,
+    /// The client is revoked, also for tokens that are still to come.
+    RevokedClient,
+
+    // --- a request about a token
+    /// `token` is absent or empty (RFC 7009 section 2.1, RFC 7662 section 2.1).
+    MissingToken,
+    /// The deny-list has as many entries as clients may bring it to.
+    DenyListFull,
+    /// The store does not take a revocation at the moment.
+    StoreUnavailable,
 
     // --- the client may not have what it asks for
     /// A grant type this issuer does not offer.
@@ -84,6 +94,8 @@ pub enum Refusal {
     InvalidSubjectToken,
     /// The subject token has ended.
     ExpiredSubjectToken,
+    /// The subject token, or its subject, its client or its key, is revoked.
+    RevokedSubjectToken,
     /// The subject token is of an issuer whose tokens the client may not exchange.
     UntrustedSubjectIssuer,
     /// The subject token does not say to which client it was issued.
@@ -142,7 +154,10 @@ impl Refusal {
     pub const fn retry_after(self) -> Option<Duration> {
         if let Self::TooManyAttempts { retry_after } = self {
             Some(retry_after)
-        } else if matches!(self, Self::Busy) {
+        } else if matches!(
+            self,
+            Self::Busy | Self::DenyListFull | Self::StoreUnavailable
+        ) {
             Some(BUSY_RETRY)
         } else {
             None
@@ -168,6 +183,10 @@ impl Refusal {
             Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many credential checks are waiting: try again shortly"),
+            Self::RevokedClient => (BAD, "unauthorized_client", "revoked_client", "this client is revoked: its operator knows until when"),
+            Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
+            Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the revocation could not be stored: try again"),
             Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials and urn:ietf:params:oauth:grant-type:token-exchange"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
@@ -185,6 +204,7 @@ impl Refusal {
             Self::ActorToken => (BAD, "invalid_request", "actor_token", "the actor is the authenticated client: leave out actor_token and actor_token_type"),
             Self::InvalidSubjectToken => (BAD, "invalid_request", "invalid_subject_token", "the subject_token is not a valid token of this issuer"),
             Self::ExpiredSubjectToken => (BAD, "invalid_request", "expired_subject_token", "the subject_token has ended"),
+            Self::RevokedSubjectToken => (BAD, "invalid_request", "revoked_subject_token", "the subject_token is revoked"),
             Self::UntrustedSubjectIssuer => (BAD, "invalid_request", "untrusted_subject_issuer", "the client may not exchange tokens of the issuer of the subject_token"),
             Self::SubjectOfUnknownOrigin => (BAD, "invalid_request", "subject_of_unknown_origin", "the subject_token does not say to which client it was issued"),
             Self::BoundSubjectToken => (BAD, "invalid_request", "bound_subject_token", "the subject_token is bound to a key of its holder (cnf)"),

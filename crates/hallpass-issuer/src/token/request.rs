@@ -147,6 +147,36 @@ impl Oddities {
     }
 }
 
+/// A request about a token: to revoke it (RFC 7009 section 2.1) or to learn what it says (RFC 7662 section 2.1).
+pub(crate) struct TokenQuestion<'a> {
+    pub(crate) credentials: Credentials<'a>,
+    pub(crate) token: Cow<'a, str>,
+}
+
+impl<'a> TokenQuestion<'a> {
+    /// Reads the form and the client credentials. `token_type_hint` is not needed to find a token.
+    ///
+    /// # Errors
+    /// As [`TokenRequest::parse`], and [`Refusal::MissingToken`].
+    pub(crate) fn parse(headers: &HeaderMap, body: &'a [u8]) -> Result<Self, Refusal> {
+        if !is_form(headers) {
+            return Err(Refusal::NotAForm);
+        }
+        let (mut client_id, mut client_secret, mut token) = (None, None, None);
+        form::each_parameter(body, &[], |name, value| match name {
+            _ if value.is_empty() => {}
+            "client_id" => client_id = Some(value),
+            "client_secret" => client_secret = Some(value),
+            "token" => token = Some(value),
+            _ => {}
+        })?;
+        Ok(Self {
+            credentials: credentials(headers, client_id, client_secret)?,
+            token: token.ok_or(Refusal::MissingToken)?,
+        })
+    }
+}
+
 impl<'a> Target<'a> {
     fn add(&mut self, value: Cow<'a, str>) {
         match self {

@@ -18,6 +18,8 @@ mod key_life;
 mod keys;
 mod life_cycle;
 mod registry;
+mod revocation;
+mod revocation_stream;
 mod settings;
 mod tampered_store;
 mod tls;

@@ -1,6 +1,8 @@
 //! A store file that somebody else has written to: nothing in it is believed.
 
-use hallpass_issuer::{Error, IssuerServer, IssuerSettings, import_keys};
+use hallpass_issuer::{
+    Error, IssuerServer, IssuerSettings, RevocationEnd, RevocationTarget, import_keys, revoke,
+};
 use hallpass_token::{Algorithm, SigningKey};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -180,4 +182,57 @@ async fn a_running_issuer_keeps_what_it_has_and_an_import_does_not_bless_what_wa
         .unwrap_err();
     assert!(matches!(error, Error::StoreDamaged { .. }), "{error}");
     harness.issuer.apply(&harness.settings).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn no_revocation_can_be_taken_away_changed_or_added_without_the_sealing_key() {
+    let revoked = async |harness: &Harness, names: &[&str]| {
+        let clock: std::sync::Arc<dyn hallpass_clock::Clock> = harness.clock.clone();
+        for name in names {
+            let target = RevocationTarget::Token((*name).to_owned());
+            let end = RevocationEnd::default();
+            revoke(&harness.settings, &clock, &target, end)
+                .await
+                .unwrap();
+        }
+    };
+    for change in [
+        "delete from revocations where seq = 1",
+        "delete from revocations",
+        "delete from store_meta where name = 'revocations'",
+        "delete from revocations where seq = 3; update store_meta set value = (select value from kept) where name = 'revocations'",
+        "update revocations set ends_at = 1 where seq = 2",
+        "update revocations set issued_before = 1 where seq = 2",
+        "update revocations set kind = 'client' where seq = 2",
+        "update revocations set digest = 'AAAAAAAAAAAAAAAAAAAAAA' where seq = 2",
+        "update revocations set seq = 9 where seq = 1",
+        "insert into revocations values (9, 'AAAAAAAAAAAAAAAAAAAAAA', 'client', null, 4000000000)",
+    ] {
+        let harness = Harness::start().await;
+        revoked(&harness, &["one", "two"]).await;
+        let mut file = intruder(&harness.settings).await;
+        let keep = "create table kept as select value from store_meta where name = 'revocations'";
+        sqlx::query(keep).execute(&mut file).await.unwrap();
+        revoked(&harness, &["three"]).await;
+        harness.issuer.apply(&harness.settings).await.unwrap();
+        sqlx::raw_sql(change).execute(&mut file).await.unwrap();
+        sqlx::Connection::close(file).await.unwrap();
+        // Put back to an older state of itself as a whole: that the one notices who has seen the later state.
+        let restored = change.contains("kept");
+        if restored {
+            let error = harness.issuer.apply(&harness.settings).await.unwrap_err();
+            assert!(error.to_string().contains("put back"), "{error}");
+        }
+        harness.issuer.shutdown().await.unwrap();
+        let started = IssuerServer::start(&harness.settings, harness.clock.clone()).await;
+        if restored {
+            started.unwrap().shutdown().await.unwrap();
+            continue;
+        }
+        let error = started.unwrap_err();
+        assert!(
+            matches!(error, Error::StoreDamaged { .. }),
+            "{change}: {error}"
+        );
+    }
 }

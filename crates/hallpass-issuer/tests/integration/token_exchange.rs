@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use hallpass_clock::Clock;
 use hallpass_issuer::{
-    ExchangeRule, GrantType, IssuerServer, IssuerSettings, SubjectKind, import_keys,
+    ExchangeRule, GrantType, IssuerServer, IssuerSettings, RevocationTarget, SubjectKind,
+    import_keys,
 };
 use hallpass_token::{Issuer, SigningKey, TokenClaims, TokenType, UnixTime, sign_as};
 use serde_json::Value;
 
 use crate::harness::{Harness, NOW, Response, SECRET, client, settings, test_clock};
+use crate::revocation::{operator, wait_for_entries};
 
 const USER_KEY: &str = include_str!("data/ec-p256.pem");
 const GRANT: &str = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange";
@@ -118,4 +120,17 @@ async fn refused(harness: &Harness, client: &str, token: &str, query: &str, reas
     let response = exchange(harness, client, token, query).await;
     assert_eq!(response.status, 400, "{reason}: {response:?}");
     assert_eq!(harness.metric(&line), before + 1, "{reason}: {response:?}");
+}
+
+#[tokio::test]
+async fn a_revoked_subject_token_is_exchanged_for_nothing() {
+    let harness = start().await;
+    let token = signed(&alice());
+    let target = RevocationTarget::Subject {
+        name: "alice".into(),
+        only_issued: true,
+    };
+    operator(&harness, target).await.unwrap();
+    wait_for_entries(&harness, 1).await;
+    refused(&harness, "order", &token, "", "revoked_subject_token").await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_token::Issuer;
+use hallpass_token::{Issuer, RevocationList};
 
 use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
@@ -17,6 +17,8 @@ pub(crate) struct Asked<'c, 'r> {
     pub(crate) registry: &'r Registry,
     /// The keys that are published now.
     pub(crate) keys: &'r Stage,
+    /// What counts no more.
+    pub(crate) revoked: &'r RevocationList,
     /// Has proven who it is.
     pub(crate) client: &'c Arc<Client>,
     pub(crate) request: &'r TokenRequest<'r>,

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 40] = [
+const ALL: [Refusal; 45] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -16,6 +16,10 @@ const ALL: [Refusal; 40] = [
         retry_after: Duration::from_secs(1),
     },
     Refusal::Busy,
+    Refusal::RevokedClient,
+    Refusal::MissingToken,
+    Refusal::DenyListFull,
+    Refusal::StoreUnavailable,
     Refusal::UnsupportedGrant,
     Refusal::UnregisteredGrant,
     Refusal::MalformedScope,
@@ -33,6 +37,7 @@ const ALL: [Refusal; 40] = [
     Refusal::ActorToken,
     Refusal::InvalidSubjectToken,
     Refusal::ExpiredSubjectToken,
+    Refusal::RevokedSubjectToken,
     Refusal::UntrustedSubjectIssuer,
     Refusal::SubjectOfUnknownOrigin,
     Refusal::BoundSubjectToken,

@@ -1,7 +1,8 @@
 //! The subject token: verified, and whether the client may act for its subject.
 
 use hallpass_token::{
-    Actor, Audience, Issuer, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
+    Actor, Audience, Issuer, RevocationMarks, UnverifiedToken, VerifiedClaims, VerifyError,
+    VerifyPolicy,
 };
 use serde_json::Value;
 
@@ -91,6 +92,7 @@ fn verified(
     let Asked {
         issuer,
         keys,
+        revoked,
         client,
         attempt: Attempt { now, .. },
         ..
@@ -109,11 +111,16 @@ fn verified(
     // Some services get tokens with `typ: JWT` from this issuer.
     let policy = VerifyPolicy::for_audiences(issuer.clone(), audiences).dangerous_accept_untyped();
     let claims = unverified.verify(keys.published(), &policy, now);
-    claims.map_err(|error| match error {
+    let claims = claims.map_err(|error| match error {
         VerifyError::Expired { .. } => Refusal::ExpiredSubjectToken,
         VerifyError::Audience => Refusal::SubjectNotForClient,
         error => invalid(error),
-    })
+    })?;
+    let marks = RevocationMarks::of(&claims, unverified.key_id());
+    match revoked.denies(&marks, now) {
+        Some(_) => Err(Refusal::RevokedSubjectToken),
+        None => Ok(claims),
+    }
 }
 
 fn is_own(audience: &Audience, client: &Client) -> bool {

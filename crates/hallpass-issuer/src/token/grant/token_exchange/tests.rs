@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use hallpass_token::{
-    Algorithm, Audience, Issuer, SigningKey, TokenClaims, TokenType, UnixTime, sign_as,
+    Algorithm, Audience, Issuer, RevocationList, SigningKey, TokenClaims, TokenType, UnixTime,
+    sign_as,
 };
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -68,6 +69,7 @@ impl Estate {
             issuer: &issuer,
             registry,
             keys: self.ring.at(now),
+            revoked: &RevocationList::default(),
             client,
             request: &request,
             attempt: Attempt {

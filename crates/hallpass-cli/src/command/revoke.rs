@@ -1,0 +1,142 @@
+//! `hallpass revoke`: what is to count no more.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use hallpass_issuer::{RevocationEnd, RevocationTarget, revoke};
+
+use crate::issuer_store::{IssuerStore, clock};
+use crate::output::{self, Exit, Failure};
+use crate::{moment, runtime};
+
+/// Take back a token, or all tokens of a client, of a subject or of a key
+///
+/// Services that follow the issuer refuse them within a second. A client or subject that is revoked gets no new token either
+/// until the end, unless `--only-issued` is given. An entry ends by itself, and there is no way to take it back earlier.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").required(true))]
+#[command(group = ArgGroup::new("whose").args(["client", "subject"]))]
+pub(crate) struct Revoke {
+    /// One token, by its `jti` (`hallpass token inspect`, or the audit log).
+    #[arg(long, value_name = "JTI", group = "what", allow_hyphen_values = true)]
+    token_id: Option<String>,
+    /// The tokens of this client.
+    #[arg(long, value_name = "CLIENT-ID", group = "what")]
+    client: Option<String>,
+    /// The tokens of this subject (`sub`).
+    #[arg(long, value_name = "SUB", group = "what")]
+    subject: Option<String>,
+    /// What this key has signed (`kid`); the key itself stays in use: see `hallpass key taint`.
+    #[arg(long, value_name = "KID", group = "what", allow_hyphen_values = true)]
+    key: Option<String>,
+    /// Only tokens that were issued until now; new ones are good.
+    #[arg(long, requires = "whose")]
+    only_issued: bool,
+    /// For how long, such as `90s`, `15m`, `12h` or `30d`. Default: until every token has ended that was issued so far, which
+    /// is a day and five minutes.
+    #[arg(long = "for", value_name = "TIME", value_parser = span, conflicts_with = "until")]
+    life: Option<Duration>,
+    /// Until when, such as `2026-12-31T18:00:00Z`.
+    #[arg(long, value_name = "MOMENT", value_parser = moment::parse)]
+    until: Option<u64>,
+    #[command(flatten)]
+    store: IssuerStore,
+}
+
+impl Revoke {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let (target, shown) = self.target()?;
+        let end = match (self.life, self.until) {
+            (Some(life), _) => RevocationEnd::After(life),
+            (None, Some(moment)) => RevocationEnd::At(moment),
+            (None, None) => RevocationEnd::WithTheLastToken,
+        };
+        let settings = self.store.settings()?;
+        let clock = clock();
+        let revoked = runtime::block_on(revoke(&settings, &clock, &target, end))?;
+        let entry = revoked.map_err(|error| Failure::issuer(&error))?;
+        let end = moment::text(entry.ends_at.as_secs());
+        let mut lines = vec![format!("revoked    {shown}\nuntil      {end}")];
+        if matches!(target, RevocationTarget::Client { .. }) && !self.only_issued {
+            lines.push(
+                "It gets no token until then. To keep it out for good, take away its registration or change its secret."
+                    .to_owned(),
+            );
+        }
+        output::print_line(&lines.join("\n"))?;
+        Ok(Exit::Ok)
+    }
+
+    fn target(&self) -> Result<(RevocationTarget, String), Failure> {
+        let only_issued = self.only_issued;
+        let targets = [
+            self.token_id.clone().map(RevocationTarget::Token),
+            self.client
+                .clone()
+                .map(|id| RevocationTarget::Client { id, only_issued }),
+            self.subject
+                .clone()
+                .map(|name| RevocationTarget::Subject { name, only_issued }),
+            self.key.clone().map(RevocationTarget::Key),
+        ];
+        let names = [
+            ("token", &self.token_id),
+            ("client", &self.client),
+            ("subject", &self.subject),
+            ("key", &self.key),
+        ];
+        let name = names
+            .into_iter()
+            .find_map(|(kind, name)| Some(format!("{kind} {}", name.as_ref()?)));
+        let target = targets.into_iter().flatten().next();
+        // The command line was read by then.
+        let missing = || Failure::usage("say what is to be revoked");
+        target.zip(name).ok_or_else(missing)
+    }
+}
+
+/// A whole number of seconds, minutes, hours or days.
+fn span(text: &str) -> Result<Duration, &'static str> {
+    const SAY: &str = "must be such as 90s, 15m, 12h or 30d";
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let (digits, unit) = text.split_at(digits.len());
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(SAY),
+    };
+    let number: u64 = digits.parse().map_err(|_| SAY)?;
+    let seconds = number.checked_mul(seconds).ok_or(SAY)?;
+    Ok(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_has_its_unit() {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("15m", 900),
+            ("12h", 43_200),
+            ("30d", 2_592_000),
+        ] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in [
+            "",
+            "90",
+            "s",
+            "-1s",
+            "1w",
+            "1.5h",
+            "99999999999999999999d",
+            "9999999999999999d",
+        ] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+}

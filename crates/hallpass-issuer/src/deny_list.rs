@@ -1,0 +1,156 @@
+//! What is revoked, as tokens are held against it and as verifiers follow it.
+//!
+//! It has what the store says, and the tainted keys by themselves. An entry ends by its time; nothing is ever taken back earlier.
+
+pub(crate) mod log;
+mod stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use axum::body::Body;
+use hallpass_token::{Revocation, RevocationDigest, RevocationKind, RevocationList, UnixTime};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, watch};
+
+use self::log::Log;
+use crate::clients::registry::{Client, MAX_TOKEN_LIFE};
+use crate::error::Error;
+
+/// How much longer than any token an entry lasts: clocks differ, and verifiers allow for that.
+const AFTER_THE_LAST_TOKEN: Duration = Duration::from_secs(300);
+/// Most verifiers that follow by a stream at once; further ones ask from time to time.
+const MAX_STREAMS: usize = 2_048;
+
+/// When every token has ended that was issued until `moment`, whatever lives were configured then.
+pub(crate) const fn end_of_all_until(moment: UnixTime) -> UnixTime {
+    end_of(moment.saturating_add(MAX_TOKEN_LIFE))
+}
+
+/// When an entry can end that is about a token which ends at `moment`.
+pub(crate) const fn end_of(moment: UnixTime) -> UnixTime {
+    moment.saturating_add(AFTER_THE_LAST_TOKEN)
+}
+
+/// The deny-list of an issuer that runs.
+#[derive(Debug)]
+pub(crate) struct DenyList {
+    list: ArcSwap<RevocationList>,
+    log: watch::Sender<Arc<Log>>,
+    is_stopping: watch::Sender<bool>,
+    streams: Arc<Semaphore>,
+    metrics: DenyListMetrics,
+}
+
+impl DenyList {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] without random numbers: this process tells its list from that of another one.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let mut epoch = [0; 8];
+        aws_lc_rs::rand::fill(&mut epoch).map_err(|_| Error::Internal {
+            operation: "drawing random bytes",
+        })?;
+        Ok(Self {
+            list: ArcSwap::default(),
+            log: watch::Sender::new(Arc::new(Log::new(u64::from_ne_bytes(epoch)))),
+            is_stopping: watch::Sender::new(false),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            metrics: DenyListMetrics::default(),
+        })
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Takes what `entries` deny beyond what is denied already. One caller at a time.
+    pub(crate) fn take(&self, entries: impl Iterator<Item = Revocation>, now: UnixTime) {
+        let current = self.list.load_full();
+        let is_new = |entry: &Revocation| now < entry.ends_at && !current.covers(entry);
+        let new: Vec<Revocation> = entries.filter(is_new).collect();
+        if !new.is_empty() {
+            let mut list = RevocationList::clone(&current);
+            list.forget_ended(now);
+            new.iter().for_each(|entry| {
+                list.put(entry);
+            });
+            let log = Log::with(&self.log.borrow(), &new, list.len(), now);
+            self.list.store(Arc::new(list));
+            self.log.send_replace(Arc::new(log));
+            tracing::info!(entries = new.len(), "revocations count from now on");
+        }
+        let entries = self.list.load().len();
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        self.metrics.entries.set(entries);
+    }
+
+    /// What is denied.
+    pub(crate) fn current(&self) -> Guard<Arc<RevocationList>> {
+        self.list.load()
+    }
+
+    /// Whether this client gets no token: all of its own are denied, also those that are still to come.
+    pub(crate) fn keeps_out(&self, client: &Client, now: UnixTime) -> bool {
+        let list = self.list.load();
+        let denies = |kind, name| list.denies_all(&RevocationDigest::new(kind, name), now);
+        !list.is_empty()
+            && (denies(RevocationKind::Client, client.id.as_str())
+                || denies(RevocationKind::Subject, client.subject.as_str()))
+    }
+
+    /// What is served.
+    pub(crate) fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log.borrow())
+    }
+
+    /// A stream of events: all entries, or those after the event `known`, and then each new one. `None` when there are too
+    /// many already, or the issuer stops.
+    pub(crate) fn follow(&self, known: Option<&str>) -> Option<Body> {
+        let place = Arc::clone(&self.streams).try_acquire_owned().ok();
+        let Some(place) = place.filter(|_| !*self.is_stopping.borrow()) else {
+            self.metrics.refused.inc();
+            return None;
+        };
+        let streams = stream::Counted::new(&self.metrics.streams, place);
+        let stopping = self.is_stopping.subscribe();
+        let body = stream::events(self.log.subscribe(), stopping, known, streams);
+        Some(Body::new(body))
+    }
+
+    /// Ends all streams, so that verifiers look elsewhere and no stop waits for them.
+    pub(crate) fn end_streams(&self) {
+        self.is_stopping.send_replace(true);
+    }
+}
+
+#[derive(Debug, Default)]
+struct DenyListMetrics {
+    entries: Gauge,
+    streams: Gauge,
+    refused: Counter,
+}
+
+impl DenyListMetrics {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "revocations",
+            "Entries of the deny-list, those included that ended a short while ago",
+            self.entries.clone(),
+        );
+        registry.register(
+            "revocation_streams",
+            "Verifiers that follow the deny-list by a stream",
+            self.streams.clone(),
+        );
+        registry.register(
+            "revocation_streams_refused",
+            "Streams refused because there were too many, or the issuer stopped",
+            self.refused.clone(),
+        );
+    }
+}

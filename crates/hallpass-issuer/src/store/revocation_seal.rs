@@ -1,0 +1,173 @@
+//! The seal of the revocations in a store: of each row an HMAC, added up.
+//!
+//! There may be many rows, and one more must not cost a walk through all; so no list of them is sealed but this sum, with
+//! the key of the HMAC and the number of rows. Who writes, changes, takes away or brings back a row without the sealing key cannot
+//! make the sum fit. A new row is added to the sum that was sealed, never to one of the rows that are found.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use hallpass_token::Sealer;
+use serde::{Deserialize, Serialize};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use zeroize::Zeroizing;
+
+use super::row_list::json;
+use super::seal;
+use crate::error::Error;
+
+/// Where the seal stands in `store_meta`; it is bound to that.
+const SEAL_NAME: &str = "revocations";
+const KEY_BYTES: usize = 32;
+const SUM_BYTES: usize = 32;
+
+/// The columns of a row in their order: `seq`, `digest`, `kind`, `issued_before`, `ends_at`.
+pub(super) type Row = (i64, String, String, Option<i64>, i64);
+
+/// What is sealed of the rows.
+pub(super) struct RowSeal {
+    key: Zeroizing<[u8; KEY_BYTES]>,
+    pub(super) sum: Sum,
+    pub(super) count: u64,
+    /// Grows with each change; the `seq` of a row is the version at which it was written.
+    pub(super) version: u64,
+}
+
+/// The same as it is written.
+#[derive(Serialize, Deserialize)]
+struct SealText {
+    key: String,
+    sum: String,
+    count: u64,
+    version: u64,
+}
+
+/// HMACs added up, modulo 2 to the 256th.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum([u8; SUM_BYTES]);
+
+/// Seals that a store has no revocations: it was just made, or an older version made it. From then on its seal is missed when
+/// it is gone.
+pub(super) async fn begin(name: &str, pool: &SqlitePool, sealer: &Sealer) -> Result<(), Error> {
+    let failed = |source| Error::store(name, source);
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
+        operation: "drawing random bytes",
+    })?;
+    let seal = RowSeal {
+        key,
+        sum: Sum::default(),
+        count: 0,
+        version: 0,
+    };
+    let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
+    seal.write(name, &mut transaction, sealer).await?;
+    seal::put_check(name, &mut transaction, sealer).await?;
+    transaction.commit().await.map_err(failed)
+}
+
+/// Seals with `incoming` what `outgoing` sealed; the rows stay as they are.
+pub(super) async fn seal_anew(
+    name: &str,
+    connection: &mut SqliteConnection,
+    outgoing: &Sealer,
+    incoming: &Sealer,
+) -> Result<(), Error> {
+    let seal = RowSeal::read(name, connection, outgoing).await?;
+    let seal = seal.ok_or_else(|| Error::StoreDamaged {
+        store: name.to_owned(),
+        problem: "the seal of its revocations does not open".into(),
+    })?;
+    seal.write(name, connection, incoming).await
+}
+
+impl RowSeal {
+    /// `None` when there is none, or `sealer` did not seal it.
+    pub(super) async fn read(
+        name: &str,
+        connection: &mut SqliteConnection,
+        sealer: &Sealer,
+    ) -> Result<Option<Self>, Error> {
+        let sealed = seal::value(name, connection, SEAL_NAME).await?;
+        Ok(sealed.and_then(|sealed| Self::open(sealer, &sealed)))
+    }
+
+    fn open(sealer: &Sealer, sealed: &str) -> Option<Self> {
+        let text = sealer.open(sealed, SEAL_NAME.as_bytes())?;
+        let text: SealText = serde_json::from_slice(&text).ok()?;
+        let key = Zeroizing::new(BASE64.decode(text.key).ok()?);
+        Some(Self {
+            key: Zeroizing::new(key.as_slice().try_into().ok()?),
+            sum: Sum(BASE64.decode(text.sum).ok()?.try_into().ok()?),
+            count: text.count,
+            version: text.version,
+        })
+    }
+
+    pub(super) async fn write(
+        &self,
+        name: &str,
+        connection: &mut SqliteConnection,
+        sealer: &Sealer,
+    ) -> Result<(), Error> {
+        let text = Zeroizing::new(json(&SealText {
+            key: BASE64.encode(self.key.as_slice()),
+            sum: BASE64.encode(self.sum.0),
+            count: self.count,
+            version: self.version,
+        }));
+        let sealed = sealer.seal(text.as_bytes(), SEAL_NAME.as_bytes())?;
+        seal::put(name, connection, SEAL_NAME, &sealed).await
+    }
+
+    pub(super) fn mac(&self, row: &Row) -> hmac::Tag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_slice());
+        hmac::sign(&key, json(row).as_bytes())
+    }
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, tag: &hmac::Tag) {
+        let mut carry = 0;
+        for (byte, added) in self.0.iter_mut().zip(tag.as_ref()) {
+            let sum = u16::from(*byte) + u16::from(*added) + carry;
+            let [high, low] = sum.to_be_bytes();
+            (*byte, carry) = (low, u16::from(high));
+        }
+    }
+
+    pub(super) fn subtract(&mut self, tag: &hmac::Tag) {
+        let mut borrow = false;
+        for (byte, taken) in self.0.iter_mut().zip(tag.as_ref()) {
+            let (rest, under) = byte.overflowing_sub(*taken);
+            let (rest, under_again) = rest.overflowing_sub(u8::from(borrow));
+            (*byte, borrow) = (rest, under || under_again);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_does_not_depend_on_the_order_and_what_is_taken_away_is_gone() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"key");
+        let tag = |text: &str| hmac::sign(&key, text.as_bytes());
+        let sum = |texts: &[&str]| {
+            let mut sum = Sum::default();
+            texts.iter().for_each(|text| sum.add(&tag(text)));
+            sum
+        };
+        assert_eq!(sum(&["a", "b", "c"]), sum(&["c", "a", "b"]));
+        assert_ne!(sum(&["a", "b"]), sum(&["a", "c"]));
+        assert_ne!(sum(&["a"]), sum(&["a", "a"]));
+        let mut rest = sum(&["a", "b", "c"]);
+        rest.subtract(&tag("b"));
+        assert_eq!(rest, sum(&["a", "c"]));
+        let mut below = Sum::default();
+        below.subtract(&tag("a"));
+        below.add(&tag("a"));
+        assert_eq!(below, Sum::default());
+    }
+}

@@ -1,0 +1,215 @@
+//! What is taken back, in the store.
+
+use std::collections::HashMap;
+
+use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
+use sqlx::sqlite::SqliteConnection;
+
+use super::Store;
+use super::revocation_seal::{Row, RowSeal, Sum};
+use crate::error::Error;
+
+/// What is taken back at one moment, as it was proven.
+#[derive(Debug, Default)]
+pub(crate) struct StoredRevocations {
+    rows: HashMap<RevocationDigest, Row>,
+    sum: Sum,
+    version: u64,
+}
+
+impl StoredRevocations {
+    /// Every entry, also those that have ended.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Revocation> {
+        self.rows
+            .iter()
+            .filter_map(|(digest, row)| entry(*digest, row))
+    }
+
+    /// Whether some have ended.
+    pub(crate) fn has_ended(&self, now: UnixTime) -> bool {
+        let now = seconds(now);
+        self.rows.values().any(|(.., ends_at)| *ends_at <= now)
+    }
+
+    fn take(&mut self, seal: &RowSeal, row: Row) -> Option<()> {
+        let digest = row.1.parse().ok()?;
+        entry(digest, &row)?;
+        self.sum.add(&seal.mac(&row));
+        if let Some(before) = self.rows.insert(digest, row) {
+            self.sum.subtract(&seal.mac(&before));
+        }
+        Some(())
+    }
+
+    fn fits(&self, seal: &RowSeal) -> bool {
+        let count = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        self.sum == seal.sum && count == seal.count
+    }
+}
+
+impl Store {
+    /// Brings `known` up to what is taken back now, and reads only what is new. After an error `known` must not be used but
+    /// for the next call.
+    ///
+    /// # Errors
+    /// [`Error::StoreDamaged`] when the rows are not those that this issuer wrote, or are older than `known`.
+    pub(crate) async fn read_revocations(
+        &self,
+        known: &mut StoredRevocations,
+    ) -> Result<(), Error> {
+        let failed = |source| self.failed(source);
+        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let seal = self.row_seal(&mut transaction).await?;
+        if seal.version < known.version {
+            return Err(self.damaged("its revocations were put back to those of before"));
+        }
+        if seal.version == known.version && known.fits(&seal) {
+            return Ok(());
+        }
+        for version in [known.version, 0] {
+            let rows: Vec<Row> = sqlx::query_as(
+                "select seq, digest, kind, issued_before, ends_at from revocations where seq > $1",
+            )
+            .bind(number(version))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(failed)?;
+            if version == 0 {
+                known.rows.clear();
+                known.sum = Sum::default();
+            }
+            let taken = rows.into_iter().try_for_each(|row| known.take(&seal, row));
+            if taken.is_some() && known.fits(&seal) {
+                known.version = seal.version;
+                return Ok(());
+            }
+        }
+        Err(self.damaged("its revocations were changed from outside"))
+    }
+
+    /// Adds `entry`, which never weakens one that is there for the same. Gives `false`, with nothing written, when that one
+    /// says as much already.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRevocations`] when there would be more than `most`.
+    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
+        let failed = |source| self.failed(source);
+        let mut transaction = self.begin_write().await?;
+        let mut seal = self.row_seal(&mut transaction).await?;
+        let digest = entry.digest.to_string();
+        let before: Option<Row> = sqlx::query_as(
+            "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
+        )
+        .bind(&digest)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        let mut issued_before = entry.issued_before.map(seconds);
+        let mut ends_at = seconds(entry.ends_at);
+        if let Some(row) = before {
+            issued_before = issued_before.zip(row.3).map(|(one, other)| one.max(other));
+            ends_at = ends_at.max(row.4);
+            if (issued_before, ends_at) == (row.3, row.4) {
+                return Ok(false);
+            }
+            self.delete_rows(&mut transaction, &mut seal, &[row])
+                .await?;
+        }
+        if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
+            return Err(Error::TooManyRevocations { most });
+        }
+        seal.version += 1;
+        let kind = entry.kind.as_str().to_owned();
+        let row = (number(seal.version), digest, kind, issued_before, ends_at);
+        sqlx::query(
+            "insert into revocations (seq, digest, kind, issued_before, ends_at) values ($1, $2, $3, $4, $5)",
+        )
+        .bind(row.0)
+        .bind(&row.1)
+        .bind(&row.2)
+        .bind(row.3)
+        .bind(row.4)
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        seal.sum.add(&seal.mac(&row));
+        seal.count += 1;
+        self.put_row_seal(&mut transaction, &seal).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Deletes the entries that have ended at `now`.
+    pub(crate) async fn forget_ended_revocations(&self, now: UnixTime) -> Result<(), Error> {
+        let failed = |source| self.failed(source);
+        let mut transaction = self.begin_write().await?;
+        let mut seal = self.row_seal(&mut transaction).await?;
+        let rows: Vec<Row> = sqlx::query_as(
+            "select seq, digest, kind, issued_before, ends_at from revocations where ends_at <= $1",
+        )
+        .bind(seconds(now))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed)?;
+        self.delete_rows(&mut transaction, &mut seal, &rows).await?;
+        seal.version += 1;
+        self.put_row_seal(&mut transaction, &seal).await?;
+        transaction.commit().await.map_err(failed)
+    }
+
+    async fn delete_rows(
+        &self,
+        connection: &mut SqliteConnection,
+        seal: &mut RowSeal,
+        rows: &[Row],
+    ) -> Result<(), Error> {
+        for row in rows {
+            sqlx::query("delete from revocations where seq = $1")
+                .bind(row.0)
+                .execute(&mut *connection)
+                .await
+                .map_err(|source| self.failed(source))?;
+            // That of a row which somebody else wrote was never added: the sum fits no more, and that is noticed.
+            seal.sum.subtract(&seal.mac(row));
+            seal.count = seal.count.saturating_sub(1);
+        }
+        Ok(())
+    }
+
+    async fn row_seal(&self, connection: &mut SqliteConnection) -> Result<RowSeal, Error> {
+        let opened = RowSeal::read(&self.name, connection, &self.sealer).await?;
+        opened.ok_or_else(|| self.damaged("the seal of its revocations does not open"))
+    }
+
+    async fn put_row_seal(
+        &self,
+        connection: &mut SqliteConnection,
+        seal: &RowSeal,
+    ) -> Result<(), Error> {
+        seal.write(&self.name, connection, &self.sealer).await
+    }
+}
+
+/// `None` when the row does not say what a row says.
+fn entry(digest: RevocationDigest, row: &Row) -> Option<Revocation> {
+    let (_, _, kind, issued_before, ends_at) = row;
+    let mut kinds = RevocationKind::EVERY.into_iter();
+    let moment = |seconds: i64| u64::try_from(seconds).ok().map(UnixTime::from_secs);
+    Some(Revocation {
+        kind: kinds.find(|it| it.as_str() == kind)?,
+        digest,
+        issued_before: match issued_before {
+            Some(before) => Some(moment(*before)?),
+            None => None,
+        },
+        ends_at: moment(*ends_at)?,
+    })
+}
+
+fn seconds(moment: UnixTime) -> i64 {
+    number(moment.as_secs())
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,221 @@
+//! `POST /oauth2/revoke` (RFC 7009) and `POST /oauth2/introspect` (RFC 7662): requests of a client about a token.
+//!
+//! A client revokes its own tokens, and learns about those that are for it. Of every other token it learns nothing, not even
+//! whether there is such a one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hallpass_token::{
+    DEFAULT_MAX_VERIFY_BYTES, Revocation, RevocationDigest, RevocationKind, RevocationList,
+    RevocationMarks, TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
+};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
+use http_body_util::Full;
+use serde_json::Value;
+
+use crate::audit::{AuditEvent, Caller, Decision};
+use crate::clients::registry::Client;
+use crate::core::Core;
+use crate::deny_list;
+use crate::error::Error;
+use crate::token::client_auth::Attempt;
+use crate::token::endpoint::{error_response, json_response, read, retry_after};
+use crate::token::refusal::Refusal;
+use crate::token::request::TokenQuestion;
+
+/// Entries that clients may bring the deny-list to: the rest is for operators.
+const MOST_BY_CLIENTS: usize = RevocationList::MAX_ENTRIES / 2;
+const INACTIVE: &[u8] = b"{\"active\":false}";
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    Revocation,
+    Introspection,
+}
+
+impl About {
+    /// Its name in metrics and audit events.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revocation => "revoke",
+            Self::Introspection => "introspect",
+        }
+    }
+}
+
+/// Responds to one request, whatever it contains.
+pub(crate) async fn respond<B>(
+    core: &Core,
+    about: About,
+    headers: &HeaderMap,
+    body: B,
+    source: Option<IpAddr>,
+) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let body = read(body).await;
+    let attempt = core.attempt(source);
+    let parsed = body.as_deref().map_err(|refusal| *refusal);
+    let question = match parsed.and_then(|body| TokenQuestion::parse(headers, body)) {
+        Ok(question) => question,
+        Err(refusal) => return refuse(core, about, refusal, Caller::Unnamed, attempt),
+    };
+    let (registry, credentials) = (core.registry(), &question.credentials);
+    let client = core.authenticator();
+    let client = match client.authenticate(&registry, credentials, attempt).await {
+        Ok(client) => client,
+        Err(refusal) => {
+            let caller = Caller::unverified(&credentials.unverified_client_id);
+            return refuse(core, about, refusal, caller, attempt);
+        }
+    };
+    let live = LiveToken::of(core, &question.token, attempt.now);
+    match about {
+        About::Introspection => introspect(core, client, live, attempt),
+        About::Revocation => match revoke(core, &client, live, attempt).await {
+            Ok(()) => json_response(StatusCode::OK, Bytes::new()),
+            Err(refusal) => refuse(core, about, refusal, Caller::Verified(client), attempt),
+        },
+    }
+}
+
+/// A token of this issuer that is good at this moment, for whatever service.
+struct LiveToken {
+    claims: VerifiedClaims,
+    token_id: TokenId,
+}
+
+impl LiveToken {
+    fn of(core: &Core, token: &str, now: UnixTime) -> Option<Self> {
+        let unverified = UnverifiedToken::parse(token, DEFAULT_MAX_VERIFY_BYTES).ok()?;
+        let audiences = unverified.unverified_audiences();
+        // Some services get tokens of another type; this issuer signs nothing but access tokens.
+        let policy = VerifyPolicy::for_audiences(core.issuer().clone(), audiences)
+            .with_leeway(Duration::ZERO)
+            .dangerous_accept_untyped();
+        let keys = core.keys();
+        let claims = unverified
+            .verify(keys.at(now).published(), &policy, now)
+            .ok()?;
+        let marks = RevocationMarks::of(&claims, unverified.key_id());
+        let denied = core.deny_list().current().denies(&marks, now);
+        let token_id = claims.token_id.clone()?;
+        denied.is_none().then_some(Self { claims, token_id })
+    }
+}
+
+/// Nothing is said of a token that is not there, not good any more, or another client's (RFC 7009 section 2.2).
+async fn revoke(
+    core: &Core,
+    client: &Arc<Client>,
+    live: Option<LiveToken>,
+    attempt: Attempt,
+) -> Result<(), Refusal> {
+    let about = About::Revocation.as_str();
+    let Some(live) = live.filter(|live| live.claims.client_id.as_ref() == Some(&client.id)) else {
+        core.metrics().tokens.asked(about, "nothing");
+        return Ok(());
+    };
+    let expires_at = live.claims.expires_at;
+    let entry = Revocation {
+        kind: RevocationKind::Token,
+        digest: RevocationDigest::new(RevocationKind::Token, live.token_id.as_str()),
+        issued_before: None,
+        ends_at: deny_list::end_of(expires_at),
+    };
+    core.revoke(&entry, MOST_BY_CLIENTS)
+        .await
+        .map_err(|error| match error {
+            Error::TooManyRevocations { .. } => Refusal::DenyListFull,
+            error => {
+                tracing::error!(%error, client_id = client.id.as_str(), "a token could not be revoked");
+                Refusal::StoreUnavailable
+            }
+        })?;
+    core.metrics().tokens.asked(about, "revoked");
+    let decision = Decision::Revoked {
+        client: Arc::clone(client),
+        token_id: live.token_id,
+        expires_at,
+    };
+    record(core, About::Revocation, decision, attempt);
+    Ok(())
+}
+
+/// RFC 7662 section 2.2.
+fn introspect(
+    core: &Core,
+    client: Arc<Client>,
+    live: Option<LiveToken>,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    let is_audience = |live: &LiveToken| {
+        let mut audiences = live.claims.audience.iter();
+        audiences.any(|audience| audience.as_str() == client.id.as_str())
+    };
+    let may_know = |live: &LiveToken| core.introspects_all(&client.id) || is_audience(live);
+    // A client that is kept out learns nothing more.
+    let is_out = core.deny_list().keeps_out(&client, attempt.now);
+    let live = live.filter(|live| !is_out && may_know(live));
+    let shown = live.as_ref().and_then(|live| active(&live.claims));
+    let result = match &shown {
+        Some(_) => "active",
+        None => "inactive",
+    };
+    let about = About::Introspection;
+    core.metrics().tokens.asked(about.as_str(), result);
+    let token_id = live.map(|live| live.token_id);
+    let decision = Decision::Introspected { client, token_id };
+    record(core, about, decision, attempt);
+    json_response(
+        StatusCode::OK,
+        shown.unwrap_or(Bytes::from_static(INACTIVE)),
+    )
+}
+
+/// The claims, and that they hold.
+fn active(claims: &VerifiedClaims) -> Option<Bytes> {
+    let mut members = serde_json::to_value(claims).ok()?;
+    let object = members.as_object_mut()?;
+    object.insert("active".into(), Value::Bool(true));
+    object.insert("token_type".into(), "Bearer".into());
+    serde_json::to_vec(&members).ok().map(Bytes::from)
+}
+
+/// RFC 6749 section 5.2, counted and audited.
+fn refuse(
+    core: &Core,
+    about: About,
+    refusal: Refusal,
+    caller: Caller,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    core.metrics().tokens.refused(refusal.reason());
+    record(core, about, Decision::Refused { refusal, caller }, attempt);
+    let mut response = error_response(refusal.wire());
+    if let Some(wait) = refusal.retry_after() {
+        let wait = retry_after(wait);
+        response.headers_mut().insert(RETRY_AFTER, wait);
+    }
+    response
+}
+
+fn record(core: &Core, about: About, decision: Decision, attempt: Attempt) {
+    let audit = core.audit();
+    if audit.is_read() {
+        audit.record(AuditEvent {
+            at: attempt.now,
+            source: attempt.source,
+            grant: about.as_str(),
+            decision,
+        });
+    }
+}
