@@ -312,3 +312,76 @@ async fn a_callee_that_takes_no_token_costs_one_exchange_in_half_a_minute() {
     assert_eq!(call(&client, &alice, "callee").await, (unauthorized, 2));
     assert_eq!(setup.issuer.requests(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_audience_has_a_token_of_its_own() {
+    let setup = setup();
+    let service = setup.issuer.client().build();
+    let alice = caller(&setup, "token-of-alice", 900);
+    for (audience, scope) in [("callee", ""), ("other", ""), ("callee", "read")] {
+        let (audience, scope) = (audience.parse().unwrap(), scope.parse().unwrap());
+        let token = service.handle(&audience, &scope).exchanged(&alice).await;
+        let token = token.unwrap();
+        assert!(token.access_token().expose().starts_with(audience.as_str()));
+        let again = service.handle(&audience, &scope).exchanged(&alice).await;
+        assert_eq!(again.unwrap(), token);
+    }
+    let forms = setup.issuer.forms();
+    let scopes: Vec<_> = forms.iter().map(|form| form.get("scope")).collect();
+    assert_eq!(scopes, [None, None, Some(&"read".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_500_over_one_caller_holds_back_nobody_else() {
+    let setup = setup();
+    let (layer, _) = exchanging(&setup);
+    let [alice, bob] = ["alice", "bob"].map(|name| caller(&setup, name, 900));
+    setup
+        .issuer
+        .set(Mode::Respond(500, "text/plain", String::new()));
+    let error = setup.send(layer.clone(), request_of(&alice)).await;
+    assert!(matches!(error, Err(CallError::Token(error)) if error.is_outage()));
+    setup.issuer.set(Mode::Issue);
+    setup.sent(layer.clone(), request_of(&bob)).await;
+    let held = setup.send(layer, request_of(&alice)).await;
+    assert!(matches!(
+        held,
+        Err(CallError::Token(TokenError::BackingOff { .. }))
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_panics_leaves_its_caller_free_to_ask_again() {
+    let setup = setup();
+    let (layer, _) = exchanging(&setup);
+    let alice = caller(&setup, "token-of-alice", 900);
+    setup.issuer.set(Mode::Panic);
+    let error = setup.send(layer.clone(), request_of(&alice)).await;
+    assert_eq!(error.unwrap_err(), CallError::Token(TokenError::Lost));
+    setup.issuer.set(Mode::Issue);
+    setup.sent(layer, request_of(&alice)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_memory_asks_for_each_call_and_still_once_for_calls_at_once() {
+    let setup = setup();
+    let service = setup.issuer.client().without_memory_cache().build();
+    let tokens = service.handle(&"callee".parse().unwrap(), &Scope::empty());
+    let alice = caller(&setup, "token-of-alice", 900);
+    for round in 1..=3 {
+        let calls = (0..10).map(|_| tokens.exchanged(&alice));
+        let got = join_all(calls).await;
+        assert!(got.iter().all(|token| token == &got[0] && token.is_ok()));
+        assert_eq!(setup.issuer.requests(), round);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_switched_off_exchanges_nothing() {
+    let setup = setup();
+    let service = crate::scripted_issuer::switched_off();
+    let tokens = service.handle(&"callee".parse().unwrap(), &Scope::empty());
+    let alice = caller(&setup, "token-of-alice", 900);
+    let error = tokens.exchanged(&alice).await.unwrap_err();
+    assert_eq!(error, TokenError::Disabled);
+}
