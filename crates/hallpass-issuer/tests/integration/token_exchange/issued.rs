@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_issuer::AudienceSettings;
 use serde_json::{Value, json};
 
 use super::*;
@@ -196,4 +197,25 @@ async fn an_exchange_asks_the_store_nothing() {
             .token();
     }
     assert_eq!(harness.issuer.store_queries(), before);
+}
+
+#[tokio::test]
+async fn what_every_token_for_a_service_says_an_exchanged_one_says_too() {
+    let harness = start_with(|settings| {
+        estate(settings);
+        settings.clients[0].exchange[0].claims = vec!["roles".to_owned(), "zone".to_owned()];
+        let mut audience = AudienceSettings::new("logistics");
+        audience.claims.insert("zone".to_owned(), "blue".into());
+        settings.audiences.push(audience);
+    })
+    .await;
+    let mut claims_of_alice = alice();
+    for (name, value) in [("roles", json!(["clerk"])), ("zone", json!("red"))] {
+        claims_of_alice.extra.insert(name.to_owned(), value);
+    }
+    let token = signed(&claims_of_alice);
+    let response = exchange(&harness, "order", &token, "&audience=logistics").await;
+    let claims = claims(&harness, &response, "logistics").await;
+    assert_eq!(claims["roles"], json!(["clerk"]));
+    assert_eq!(claims["zone"], "blue", "the one of the service");
 }

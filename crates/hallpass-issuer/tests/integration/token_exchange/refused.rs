@@ -312,3 +312,29 @@ async fn a_parameter_is_never_dropped_so_that_another_request_is_left() {
         assert_eq!(response.refusal(), (400, error.to_owned()), "{form}");
     }
 }
+
+#[tokio::test]
+async fn a_rule_about_another_issuer_allows_no_token_of_this_one() {
+    let harness = start_with(|settings| {
+        estate(settings);
+        let foreign: Issuer = "https://idp.example".parse().unwrap();
+        settings.clients[0].exchange[1].subject_issuer = Some(foreign.clone());
+        settings.clients[1].exchange[0].subject_issuer = Some(foreign);
+    })
+    .await;
+    let token = signed(&alice());
+    let (own, other) = ("&audience=logistics", "&audience=billing");
+    assert_eq!(exchange(&harness, "order", &token, own).await.status, 200);
+    refused(&harness, "order", &token, other, "unregistered_target").await;
+    let mut for_logistics = alice();
+    for_logistics.audience = vec!["logistics".parse().unwrap()];
+    let token = signed(&for_logistics);
+    refused(
+        &harness,
+        "logistics",
+        &token,
+        other,
+        "untrusted_subject_issuer",
+    )
+    .await;
+}
