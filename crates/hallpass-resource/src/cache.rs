@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use hallpass_token::{Algorithm, SecurityContext};
+use hallpass_token::{Algorithm, RevocationMarks, SecurityContext};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
@@ -43,6 +43,8 @@ pub(crate) struct CacheEntry {
     /// The epoch of the issuer's keys under which it was verified.
     pub(crate) epoch: u64,
     pub(crate) algorithm: Algorithm,
+    /// What it is looked up by on a deny-list.
+    pub(crate) marks: RevocationMarks,
 }
 
 /// Verified tokens, bounded by bytes. Only verified ones are ever put in.

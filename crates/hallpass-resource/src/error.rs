@@ -40,6 +40,9 @@ pub enum Denial {
     /// The token is bound to a key of its sender (`cnf`, RFC 8705 and RFC 9449), and this layer checks no such proof.
     #[error("the token is bound to a key of its sender, and no proof of that is checked here")]
     SenderConstrained,
+    /// The issuer has taken the token back, or all tokens of its client, its subject or its key.
+    #[error("the token is revoked")]
+    Revoked,
 
     // The caller is known and may not.
     /// The token lacks scopes.
@@ -130,7 +133,7 @@ impl Denial {
                 challenge: false,
                 title: "The token is longer than this service reads.",
             },
-            Self::Token(_) | Self::SenderConstrained => DenialResponse {
+            Self::Token(_) | Self::SenderConstrained | Self::Revoked => DenialResponse {
                 status: StatusCode::UNAUTHORIZED,
                 code: "invalid_token",
                 bearer_error: Some(BearerError::InvalidToken),
@@ -158,7 +161,7 @@ impl Denial {
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `scope`, `unavailable`.
+    /// `issuer`, `audience`, `type`, `revoked`, `scope`, `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -166,6 +169,7 @@ impl Denial {
             Self::MissingToken => "missing",
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
+            Self::Revoked => "revoked",
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
             | Self::NoRule
@@ -185,6 +189,7 @@ impl Denial {
             Self::MissingToken => "missing_token",
             Self::Token(error) => error.code(),
             Self::SenderConstrained => "sender_constrained",
+            Self::Revoked => "revoked",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::NotInternal {
                 caller: CallerKind::Unknown(_),
@@ -212,6 +217,7 @@ impl Denial {
             | Self::MissingToken
             | Self::Token(_)
             | Self::SenderConstrained
+            | Self::Revoked
             | Self::NoRule
             | Self::UserRequired { .. }
             | Self::ClaimsMismatch

@@ -7,8 +7,8 @@
 //! responses of RFC 6750, with a problem body that says nothing about which part of a token did not fit.
 //!
 //! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
-//! knows no revocation, checks no proof of possession (a token with `cnf` is refused), and does not end a stream when
-//! its token ends. It is not a rate limit.
+//! checks no proof of possession (a token with `cnf` is refused), does not end a stream when its token ends or is revoked, and
+//! learns of revocations from issuers of ours alone ([`RevocationSource`]). It is not a rate limit.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -79,6 +79,7 @@ mod metrics;
 mod path;
 mod patience;
 mod policy;
+mod revocation_source;
 mod server;
 mod settings;
 mod trusted_issuer;
@@ -93,6 +94,7 @@ pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
+pub use revocation_source::RevocationSource;
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,

@@ -6,6 +6,7 @@ use crate::cache::CacheMetrics;
 use crate::identity_headers::HeaderMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
+use crate::revocation_source::RevocationMetrics;
 use crate::verifier::VerifierMetrics;
 
 /// The metrics of one [`ResourceServer`](crate::ResourceServer). Clones share them.
@@ -18,6 +19,7 @@ pub struct ResourceMetrics {
     pub(crate) verifier: VerifierMetrics,
     pub(crate) cache: CacheMetrics,
     pub(crate) keys: KeyMetrics,
+    pub(crate) revocations: RevocationMetrics,
 }
 
 impl ResourceMetrics {
@@ -28,5 +30,6 @@ impl ResourceMetrics {
         self.verifier.register(registry);
         self.cache.register(registry);
         self.keys.register(registry);
+        self.revocations.register(registry);
     }
 }

@@ -99,6 +99,7 @@ impl ResourceServer {
         for gone in previous.issuers.iter() {
             if !judge.issuers.contains_name(&gone.name) {
                 self.shared.metrics.keys.forget(&gone.name);
+                self.shared.metrics.revocations.forget(&gone.name);
             }
         }
         Ok(())
@@ -121,10 +122,10 @@ impl ResourceServer {
     /// Verifies a token (without the scheme) as the layer does, with a key fetch if one is due: for what is not an
     /// HTTP service (a queue consumer, a command line tool).
     ///
-    /// **Not checked**: what the caller may do (that is the route's rule), and revocation.
+    /// **Not checked**: what the caller may do (that is the route's rule).
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys are not
+    /// [`Denial::Token`], [`Denial::SenderConstrained`], [`Denial::Revoked`], or [`Denial::Unavailable`] when the issuer's keys are not
     /// available.
     pub async fn verify(&self, token: &str) -> Result<Verified, Denial> {
         self.judge().verify(token).await

@@ -3,6 +3,7 @@
 mod callers;
 mod keys;
 mod read;
+mod revocations;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -135,6 +136,9 @@ pub struct TrustedIssuerSettings {
     pub audiences: Vec<Audience>,
     /// `jwks-url` or `jwks-file`: where its public keys are.
     pub jwks: JwksLocation,
+    /// `revocations-url`: where its deny-list is followed; `None`: nowhere. By default beside the keys of an `internal` issuer
+    /// when those are where ours has them.
+    pub revocations: Option<EndpointUrl>,
     /// `algorithms`: signature algorithms accepted from it.
     pub algorithms: Algorithms,
     /// `internal`: whether its service tokens open internal-only routes.

@@ -8,6 +8,7 @@ use hallpass_token::{Audience, Issuer, UnverifiedToken, VerifyPolicy};
 use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
 use crate::key_source::{KeySnapshot, KeySource};
+use crate::revocation_source::RevocationSource;
 
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
 ///
@@ -32,6 +33,7 @@ pub struct TrustedIssuer {
     name: String,
     policy: VerifyPolicy,
     keys: KeySource,
+    revocations: Option<RevocationSource>,
     internal: bool,
     callers: CallerMapping,
 }
@@ -54,6 +56,7 @@ impl TrustedIssuer {
             name: policy.issuer().to_string(),
             policy,
             keys,
+            revocations: None,
             internal: false,
             callers: CallerMapping::default(),
         }
@@ -63,6 +66,13 @@ impl TrustedIssuer {
     #[must_use]
     pub fn with_callers(mut self, callers: impl Into<CallerMapping>) -> Self {
         self.callers = callers.into();
+        self
+    }
+
+    /// Refuses tokens that are on this deny-list of the issuer. Default: none.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: RevocationSource) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 
@@ -93,6 +103,12 @@ impl TrustedIssuer {
         &self.policy
     }
 
+    /// Its deny-list, if it is followed.
+    #[must_use]
+    pub fn revocations(&self) -> Option<&RevocationSource> {
+        self.revocations.as_ref()
+    }
+
     /// Its keys.
     #[must_use]
     pub fn keys(&self) -> &KeySource {
@@ -109,6 +125,7 @@ pub(crate) struct Trust {
     pub(crate) name: Arc<str>,
     pub(crate) policy: VerifyPolicy,
     pub(crate) keys: KeySource,
+    pub(crate) revocations: Option<RevocationSource>,
     pub(crate) internal: bool,
     pub(crate) callers: CallerMapping,
     /// The last epoch of its keys that the cache was purged for.
@@ -126,6 +143,7 @@ impl Trust {
             name: issuer.name.into(),
             policy,
             keys: issuer.keys,
+            revocations: issuer.revocations,
             internal: issuer.internal,
             callers: issuer.callers,
             purged_epoch: AtomicU64::new(0),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
-    AccessToken, CallerKind, SecurityContext, UnixTime, UnverifiedToken, VerifiedClaims,
-    VerifyError,
+    AccessToken, CallerKind, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
+    VerifiedClaims, VerifyError,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -90,10 +90,10 @@ impl Verifier {
     /// Verifies a token (without the scheme, and at most `max_token_bytes` long) of one of `issuers`, with a key fetch if
     /// one is due.
     ///
-    /// **Not checked**: what the caller may do (that is the route's rule), and revocation.
+    /// **Not checked**: what the caller may do (that is the route's rule).
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::SenderConstrained`], or [`Denial::Unavailable`] when the issuer's keys are not
+    /// [`Denial::Token`], [`Denial::SenderConstrained`], [`Denial::Revoked`], or [`Denial::Unavailable`] when the issuer's keys are not
     /// available.
     pub(crate) async fn verify(
         &self,
@@ -158,6 +158,10 @@ impl Verifier {
         if entry.epoch != snapshot.epoch() {
             return Ok(false);
         }
+        if let Err(denial) = self.check_revoked(trust, &entry.marks) {
+            self.cache.remove(key);
+            return Err(denial);
+        }
         match entry.context.claims().check(&trust.policy, self.now()) {
             Ok(()) => Ok(true),
             Err(error) => {
@@ -183,12 +187,18 @@ impl Verifier {
         if !claims.states_subject() && caller != CallerKind::Service {
             return Err(VerifyError::MissingClaim { claim: "sub" }.into());
         }
+        let marks = RevocationMarks::of(&claims, unverified.key_id());
+        if let Some(revocations) = &trust.revocations {
+            revocations.first_list().await;
+        }
+        self.check_revoked(trust, &marks)?;
         let token = AccessToken::new(token);
         let entry = Arc::new(CacheEntry {
             context: SecurityContext::of_caller(claims, token, caller, client),
             trust: Arc::clone(trust),
             epoch: snapshot.epoch(),
             algorithm: unverified.algorithm(),
+            marks,
         });
         self.cache.insert(key, Arc::clone(&entry));
         Ok(entry)
@@ -221,6 +231,15 @@ impl Verifier {
         self.purge_if_keys_left(trust, &newer);
         let claims = token.verify(newer.keys(), &trust.policy, self.now())?;
         Ok((claims, newer))
+    }
+
+    /// Whether the issuer has taken the token back, as far as it is known here. A cached one is asked about at each call.
+    fn check_revoked(&self, trust: &Trust, marks: &RevocationMarks) -> Result<(), Denial> {
+        let revocations = trust.revocations.as_ref();
+        match revocations.is_some_and(|it| it.denies(marks, self.now())) {
+            true => Err(Denial::Revoked),
+            false => Ok(()),
+        }
     }
 
     /// Forgets what was verified by keys that have left the set. Walks through the whole cache; this is rare.

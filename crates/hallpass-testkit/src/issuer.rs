@@ -9,7 +9,10 @@ use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::Algorithm;
 use hallpass_issuer::{AudienceSettings, ClientSettings, GrantType, IssuerSettings, SecretKind};
-use hallpass_issuer::{Imported, IssuerServer, RunningIssuer, import_keys};
+use hallpass_issuer::{
+    Imported, IssuerServer, KeyState, RevocationEnd, RevocationTarget, RunningIssuer, import_keys,
+    key_report, revoke, taint_key,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -135,6 +138,35 @@ impl TestIssuer {
             running.apply(&self.settings).await?;
         }
         Ok(imported)
+    }
+
+    /// Takes `target` back, as `hallpass revoke` does: a running issuer follows by itself.
+    ///
+    /// # Errors
+    /// When it cannot be revoked.
+    pub async fn revoke(&self, target: &RevocationTarget) -> Result<(), BoxError> {
+        let end = RevocationEnd::default();
+        revoke(&self.settings, &self.clock, target, end).await?;
+        Ok(())
+    }
+
+    /// Withdraws the key that signs, as `hallpass key taint` does.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot be written.
+    pub async fn taint_signing_key(&self) -> Result<(), BoxError> {
+        let report = key_report(&self.settings, &self.clock).await?;
+        let mut keys = report.keys.iter();
+        let signing = keys.find(|key| key.state == KeyState::Signing);
+        let signing = signing.ok_or("no key signs")?;
+        taint_key(&self.settings, &self.clock, &signing.key_id).await?;
+        Ok(())
+    }
+
+    /// The key set as it is served; none while it is stopped.
+    #[must_use]
+    pub fn jwks(&self) -> Option<Vec<u8>> {
+        self.running.as_ref().map(|running| running.jwks().to_vec())
     }
 }
 

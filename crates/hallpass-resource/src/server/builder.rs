@@ -225,6 +225,9 @@ impl ResourceServerBuilder {
         );
         let trust = |issuer: TrustedIssuer| {
             issuer.keys().attach(metrics.keys.of_issuer(issuer.name()));
+            if let Some(revocations) = issuer.revocations() {
+                revocations.attach(metrics.revocations.of_issuer(issuer.name()));
+            }
             Arc::new(Trust::new(issuer))
         };
         let code = FromCode {

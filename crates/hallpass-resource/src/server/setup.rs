@@ -16,6 +16,7 @@ use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
 use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
+use crate::revocation_source::RevocationSource;
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
 };
@@ -210,11 +211,31 @@ impl Setup {
         trusted
             .keys()
             .attach(self.code.metrics.keys.of_issuer(&settings.name));
+        let trusted = match self.revocations(settings) {
+            Some(revocations) => trusted.with_revocations(revocations),
+            None => trusted,
+        };
         let trust = Trust::new(trusted);
         ConfiguredIssuer {
             entry,
             trust: Arc::new(trust),
         }
+    }
+
+    /// The deny-list of before if it is of the same issuer and place; else one that begins.
+    fn revocations(&self, settings: &TrustedIssuerSettings) -> Option<RevocationSource> {
+        let url = settings.revocations.as_ref()?;
+        let before = self.configured.iter().find(|it| {
+            let before = &it.entry.settings;
+            (&before.name, &before.issuer) == (&settings.name, &settings.issuer)
+                && before.revocations.as_ref() == Some(url)
+        });
+        if let Some(before) = before {
+            return before.trust.revocations.clone();
+        }
+        let revocations = RevocationSource::http(url.clone(), self.code.network.as_ref()?);
+        revocations.attach(self.code.metrics.revocations.of_issuer(&settings.name));
+        Some(revocations)
     }
 
     /// The key source of before if nothing that it depends on has changed; else a new one, with the keys of before if

@@ -76,6 +76,7 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     .or("internal"),
     JWKS_URL,
     JWKS_FILE,
+    REVOCATIONS_URL,
     PRESET,
     CLIENT_CLAIMS,
     SERVICE_WHEN,
@@ -131,6 +132,15 @@ const JWKS_FILE: Key = Key::new(
     "The file that the public keys are read from instead.",
 );
 
+const REVOCATIONS_URL: Key = Key::new(
+    "revocations-url",
+    Kind::Text {
+        what: "as `jwks-url`, or `none`",
+    },
+    "Where revoked tokens are followed: the deny-list of an issuer of ours. `none`: nowhere; then a token counts until it ends.",
+)
+.otherwise("`revocations` beside a `jwks-url` that ends with `/jwks`, for an `internal` issuer");
+
 const PRESET: Key = Key::new(
     "preset",
     Kind::Choice(IssuerPreset::NAMES),
@@ -178,6 +188,7 @@ const ISSUER_KEYS: &[Key] = &[
     .otherwise("that of `internal-jwt`"),
     JWKS_URL.otherwise("required, or `jwks-file`"),
     JWKS_FILE,
+    REVOCATIONS_URL,
     Key::new("algorithms", Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`" }, "Signature algorithms accepted from it.")
         .or("ES256, EdDSA, RS256"),
     Key::new("internal", Kind::Flag, "Whether its service tokens open internal-only routes.").or("false"),

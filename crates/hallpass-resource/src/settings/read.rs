@@ -6,6 +6,7 @@ use http::Method;
 use url::Url;
 
 use super::callers::{CALLER_KEYS, read_callers};
+use super::revocations::read_revocations;
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
@@ -174,6 +175,7 @@ impl TrustedIssuerSettings {
         let jwks = JwksLocation::read(section);
         let algorithms = section.texts("algorithms", check_algorithm);
         let internal = section.flag("internal");
+        let revocations = read_revocations(section, jwks.as_ref(), internal == Some(true));
         let callers = read_callers(section, own);
         let dangerous_accept_untyped = section.flag("dangerous-accept-untyped");
         Some(Self {
@@ -181,6 +183,7 @@ impl TrustedIssuerSettings {
             issuer: issuer?,
             audiences: audiences?,
             jwks: jwks?,
+            revocations,
             algorithms: algorithms?.into_iter().collect(),
             internal: internal?,
             callers: callers?,
@@ -194,12 +197,14 @@ impl TrustedIssuerSettings {
             section.missing("audience", "is required, here or as service.name");
         }
         let jwks = JwksLocation::read(section);
+        let revocations = read_revocations(section, jwks.as_ref(), true);
         let callers = read_callers(section, own);
         Some(Self {
             name: SHORT_FORM_NAME.to_owned(),
             issuer: issuer?,
             audiences: (!own.is_empty()).then(|| own.to_vec())?,
             jwks: jwks?,
+            revocations,
             algorithms: Algorithms::ALL,
             internal: true,
             callers: callers?,

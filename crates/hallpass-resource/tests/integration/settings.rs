@@ -27,6 +27,7 @@ pub(crate) fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings
         issuer: issuer.parse().unwrap(),
         audiences: vec!["shop".parse().unwrap()],
         jwks,
+        revocations: None,
         algorithms: Algorithms::ALL,
         internal: true,
         callers: CallerMapping::default(),

@@ -26,6 +26,8 @@ mod redis;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod service;

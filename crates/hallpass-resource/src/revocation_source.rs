@@ -1,0 +1,177 @@
+//! What an issuer has revoked, followed while tokens are judged.
+//!
+//! The first token of the issuer starts a task that follows its deny-list: by a stream of events, and where that does not hold, by
+//! asking from time to time. Requests read an immutable snapshot without a lock.
+//!
+//! | the list | a token |
+//! |---|---|
+//! | is here | is held against it |
+//! | is asked for the first time | waits for it, at most 500 ms |
+//! | could not be fetched yet | is judged without it: a service that starts while the issuer is down takes what its keys verify |
+//! | cannot be followed any more | is held against the last one, whose entries end by themselves |
+//! | is not offered (404) | is judged without it; the issuer is asked again in ten minutes |
+
+mod error;
+mod events;
+mod fetch;
+mod follow;
+mod metrics;
+mod received;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use hallpass_token::{RevocationList, RevocationMarks, UnixTime};
+use hallpass_upstream::{EndpointUrl, Network};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use self::fetch::Place;
+use self::follow::follow;
+use self::metrics::IssuerRevocationMetrics;
+pub(crate) use self::metrics::RevocationMetrics;
+use self::received::{Received, Stage};
+
+/// Longest wait for the first list.
+const MAX_FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// The deny-list of an issuer, followed at a URL. Cheap to clone; clones share it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use hallpass_resource::{KeyLimits, KeySource, RevocationSource, TrustedIssuer};
+/// use hallpass_upstream::{Network, StaticDiscovery};
+///
+/// let network = Network::system(Arc::new(StaticDiscovery::new()))?;
+/// let keys = KeySource::http("https://auth.example/oauth2/jwks".parse()?, &network, KeyLimits::default());
+/// let revoked = RevocationSource::http("https://auth.example/oauth2/revocations".parse()?, &network);
+/// let issuer = TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys).with_revocations(revoked);
+/// # let _ = issuer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct RevocationSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    place: Arc<Place>,
+    received: Arc<Received>,
+    task: OnceLock<AbortHandle>,
+}
+
+impl RevocationSource {
+    /// The list at `url`. Nothing is fetched before the first token, so services start in any order.
+    #[must_use]
+    pub fn http(url: EndpointUrl, network: &Network) -> Self {
+        let place = Arc::new(Place::new(url, network));
+        let received = Arc::new(Received::new(Arc::clone(&network.clock)));
+        let task = OnceLock::new();
+        Self {
+            shared: Arc::new(Shared {
+                place,
+                received,
+                task,
+            }),
+        }
+    }
+
+    /// Counts from now on what this source does. The first call counts; later ones do nothing.
+    pub(crate) fn attach(&self, metrics: IssuerRevocationMetrics) {
+        self.shared.received.attach(metrics);
+    }
+
+    /// Waits for the first list, when it was never here and its coming is not in doubt.
+    pub(crate) async fn first_list(&self) {
+        self.start();
+        let mut stage = self.shared.received.stage();
+        if *stage.borrow() == Stage::Asked {
+            // In vain or not: what is here is used.
+            let told = stage.wait_for(|stage| *stage != Stage::Asked);
+            let _ = timeout(MAX_FIRST_WAIT, told).await;
+        }
+    }
+
+    /// Whether a token with these marks is revoked, as far as it is known here.
+    pub(crate) fn denies(&self, marks: &RevocationMarks, now: UnixTime) -> bool {
+        self.start();
+        self.list().denies(marks, now).is_some()
+    }
+
+    fn list(&self) -> arc_swap::Guard<Arc<RevocationList>> {
+        self.shared.received.list()
+    }
+
+    /// Starts to follow, once. Outside tokio there is nothing to run it on.
+    fn start(&self) {
+        if self.shared.task.get().is_some() {
+            return;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            self.shared.task.get_or_init(|| {
+                let (place, received) = (&self.shared.place, &self.shared.received);
+                let task = runtime.spawn(follow(Arc::clone(place), Arc::clone(received)));
+                task.abort_handle()
+            });
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for RevocationSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationSource")
+            .field("url", &self.shared.place.url())
+            .field("entries", &self.list().len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where an issuer of ours has its deny-list when its keys are at `keys`; `None` when they are not where ours has them.
+pub(crate) fn beside(keys: &EndpointUrl) -> Option<EndpointUrl> {
+    let keys = keys.to_string();
+    let (path, _) = keys.split_once('?').unwrap_or((&keys, ""));
+    let beside = path.strip_suffix("/jwks")?;
+    format!("{beside}/revocations").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_beside_the_keys_of_an_issuer_of_ours() {
+        let beside = |keys: &str| beside(&keys.parse().unwrap()).map(|url| url.to_string());
+        for (keys, list) in [
+            (
+                "https://auth.example/oauth2/jwks",
+                "https://auth.example/oauth2/revocations",
+            ),
+            (
+                "lb://service-auth/oauth2/jwks?verifier=a",
+                "lb://service-auth/oauth2/revocations",
+            ),
+            (
+                "http://127.0.0.1:9000/auth/oauth2/jwks",
+                "http://127.0.0.1:9000/auth/oauth2/revocations",
+            ),
+        ] {
+            assert_eq!(beside(keys).as_deref(), Some(list));
+        }
+        for keys in [
+            "https://login.example/realms/a/protocol/openid-connect/certs",
+            "https://a.example/",
+        ] {
+            assert_eq!(beside(keys), None);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Follows a deny-list for as long as somebody uses it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hallpass_upstream::{Body, CollectError, Reminders, random_below};
+use http::header::ETAG;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::time::{sleep, timeout};
+
+use super::error::FollowError;
+use super::events::Events;
+use super::fetch::{Ask, Place, failed, is_stream};
+use super::received::{Next, Received};
+
+/// A stream that says nothing for so long is dead: an issuer of ours speaks every ten seconds.
+const LONGEST_SILENCE: Duration = Duration::from_secs(25);
+/// Longest time for the body of a whole list.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
+/// Largest whole list, in bytes: some 600,000 entries.
+const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
+/// The pause after a stream that was good until it ended.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
+/// The longest pause while nothing works, unless the issuer asks for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause that an issuer can ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// The pause while whole lists come and no stream does.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+/// The pause when the issuer has no such list.
+const NOT_OFFERED_PAUSE: Duration = Duration::from_secs(10 * 60);
+
+/// What is known of the list that is here.
+#[derive(Default)]
+struct Known {
+    event: Option<HeaderValue>,
+    etag: Option<HeaderValue>,
+}
+
+/// Follows `place` without an end.
+pub(super) async fn follow(place: Arc<Place>, received: Arc<Received>) {
+    let (mut known, reminders) = (Known::default(), Reminders::default());
+    let mut failures = 0_u32;
+    loop {
+        let mut was_current = false;
+        let streamed = stream(&place, &received, &mut known, &mut was_current).await;
+        received.streams(false);
+        if was_current {
+            failures = 0;
+            reminders.over();
+        }
+        let error = match streamed {
+            Ok(()) if was_current => {
+                pause(SHORTEST_PAUSE).await;
+                continue;
+            }
+            Ok(()) => FollowError::NotAList("a stream that ended before its list did".into()),
+            Err(error) => error,
+        };
+        if matches!(error, FollowError::NotOffered { .. }) && !received.is_here() {
+            received.failed(&error);
+            tracing::debug!(url = %place.url(), %error, "this issuer has no deny-list");
+            sleep(NOT_OFFERED_PAUSE).await;
+            continue;
+        }
+        received.failed(&error);
+        say(&place, &reminders, &error, received.is_here());
+        let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
+        let polled = poll(&place, &received, &mut known).await;
+        failures = failures.saturating_add(1);
+        let usual = match &polled {
+            Ok(()) if was_current => SHORTEST_PAUSE,
+            Ok(()) => POLL_EVERY,
+            Err(error) => {
+                received.failed(error);
+                backoff(failures)
+            }
+        };
+        pause(usual.max(asked)).await;
+    }
+}
+
+/// Reads a stream to its end. `was_current`: the list was complete at some moment of it.
+async fn stream(
+    place: &Place,
+    received: &Received,
+    known: &mut Known,
+    was_current: &mut bool,
+) -> Result<(), FollowError> {
+    let ask = Ask::Stream {
+        known: known.event.as_ref(),
+    };
+    let response = place.ask(ask).await?;
+    if !is_stream(&response) {
+        // Something on the way does not let streams through, or knows none.
+        take_whole(response, received, known).await?;
+        return Err(FollowError::NotAList("no stream of events".into()));
+    }
+    received.count("stream");
+    let (mut body, mut events, mut next) =
+        (response.into_body(), Events::default(), Next::default());
+    let limit = LONGEST_SILENCE;
+    loop {
+        let frame = timeout(limit, body.frame()).await;
+        let frame = frame.map_err(|_| FollowError::Silent { limit })?;
+        let Some(frame) = frame else { return Ok(()) };
+        let Ok(bytes) = frame.map_err(failed)?.into_data() else {
+            continue;
+        };
+        events.push(&bytes, |event| {
+            if event.name == "current" && !std::mem::replace(was_current, true) {
+                received.streams(true);
+            }
+            if let Some(id) = received.take(&mut next, event)? {
+                known.event = HeaderValue::try_from(id).ok();
+            }
+            Ok(())
+        })?;
+        if *was_current {
+            received.confirmed();
+        }
+    }
+}
+
+/// Asks for the whole list.
+async fn poll(place: &Place, received: &Received, known: &mut Known) -> Result<(), FollowError> {
+    let ask = Ask::Whole {
+        etag: known.etag.as_ref(),
+    };
+    let response = place.ask(ask).await?;
+    take_whole(response, received, known).await?;
+    received.count("whole");
+    Ok(())
+}
+
+async fn take_whole(
+    response: Response<Body>,
+    received: &Received,
+    known: &mut Known,
+) -> Result<(), FollowError> {
+    if response.status() == StatusCode::NOT_MODIFIED {
+        received.confirmed();
+        return Ok(());
+    }
+    let etag = response.headers().get(ETAG).cloned();
+    let limit = BODY_LIMIT;
+    let body = response.into_body().collect_within(MAX_LIST_BYTES);
+    let body = timeout(limit, body).await;
+    let body = body.map_err(|_| FollowError::Timeout { limit })?;
+    let body = body.map_err(|error| match error {
+        CollectError::TooLarge { limit } => FollowError::TooLarge {
+            limit,
+            unit: "bytes",
+        },
+        other => failed(other),
+    })?;
+    received.take_whole(&body)?;
+    known.etag = etag;
+    Ok(())
+}
+
+fn say(place: &Place, reminders: &Reminders, error: &FollowError, have_list: bool) {
+    let (url, code) = (place.url(), error.code());
+    if reminders.is_due(code) {
+        tracing::warn!(%url, code, %error, have_list, "revocations cannot be followed by a stream: the last list stays in use, and is asked for from time to time");
+    } else {
+        tracing::debug!(%url, code, %error, have_list, "revocations cannot be followed by a stream");
+    }
+}
+
+/// Doubles with each failure.
+fn backoff(failures: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(failures.min(10));
+    SHORTEST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE)
+}
+
+/// Three quarters of `usual` and some more, so that not everybody comes back at once.
+async fn pause(usual: Duration) {
+    let part = u64::try_from(usual.as_millis()).unwrap_or(u64::MAX) / 4;
+    let more = Duration::from_millis(random_below(part.saturating_mul(2).max(1)));
+    sleep(usual.saturating_sub(usual / 4).saturating_add(more)).await;
+}

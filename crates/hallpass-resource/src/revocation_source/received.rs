@@ -1,0 +1,252 @@
+//! What has come of a deny-list.
+
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::{ArcSwap, Guard};
+use hallpass_clock::Clock;
+use hallpass_token::{Revocation, RevocationList, UnixTime};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::error::FollowError;
+use super::events::Event;
+use super::metrics::IssuerRevocationMetrics;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing has come, and nothing has failed.
+    Asked,
+    /// It could not be fetched yet, or is not offered.
+    Without,
+    /// There is one.
+    Here,
+}
+
+/// The list, and who waits for it.
+pub(super) struct Received {
+    list: ArcSwap<RevocationList>,
+    stage: watch::Sender<Stage>,
+    clock: Arc<dyn Clock>,
+    metrics: OnceLock<IssuerRevocationMetrics>,
+}
+
+/// A list that is not complete yet: what it has counts when it is.
+#[derive(Default)]
+pub(super) struct Next {
+    list: Option<RevocationList>,
+    id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Whole {
+    entries: Vec<Revocation>,
+}
+
+impl Received {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            list: ArcSwap::default(),
+            stage: watch::Sender::new(Stage::Asked),
+            clock,
+            metrics: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn attach(&self, metrics: IssuerRevocationMetrics) {
+        // A source that two servers share is counted by the first.
+        let _ = self.metrics.set(metrics);
+    }
+
+    pub(super) fn list(&self) -> Guard<Arc<RevocationList>> {
+        self.list.load()
+    }
+
+    pub(super) fn stage(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+
+    /// Whether there ever was one.
+    pub(super) fn is_here(&self) -> bool {
+        *self.stage.borrow() == Stage::Here
+    }
+
+    /// There is none for now: nobody waits any longer.
+    pub(super) fn failed(&self, error: &FollowError) {
+        if !self.is_here() {
+            self.stage.send_replace(Stage::Without);
+        }
+        self.count(error.code());
+    }
+
+    /// What is here was up to date at this moment.
+    pub(super) fn confirmed(&self) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.confirmed(self.clock.now(), self.list.load().len());
+        }
+    }
+
+    pub(super) fn count(&self, result: &'static str) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.count(result);
+        }
+    }
+
+    pub(super) fn streams(&self, is_streaming: bool) {
+        if let Some(metrics) = self.metrics.get() {
+            metrics.streams(is_streaming);
+        }
+    }
+
+    /// Takes a whole list.
+    ///
+    /// # Errors
+    /// [`FollowError::NotAList`], [`FollowError::TooLarge`]; the last list stays.
+    pub(super) fn take_whole(&self, json: &[u8]) -> Result<(), FollowError> {
+        let whole: Whole = serde_json::from_slice(json).map_err(|error| not_a_list(&error))?;
+        let mut list = RevocationList::default();
+        self.add(&mut list, &whole.entries)?;
+        self.store(list);
+        Ok(())
+    }
+
+    /// Takes one event of a stream; gives the id to go on from when the list is complete with it.
+    ///
+    /// # Errors
+    /// As [`take_whole`](Self::take_whole).
+    pub(super) fn take(
+        &self,
+        next: &mut Next,
+        event: Event,
+    ) -> Result<Option<String>, FollowError> {
+        match event.name.as_str() {
+            "reset" => next.list = Some(RevocationList::default()),
+            "entries" => {
+                let entries: Vec<Revocation> =
+                    serde_json::from_slice(&event.data).map_err(|error| not_a_list(&error))?;
+                let known = || RevocationList::clone(&self.list.load());
+                let list = next.list.get_or_insert_with(known);
+                self.add(list, &entries)?;
+            }
+            "current" => {
+                next.id = event.id;
+                if let Some(list) = next.list.take() {
+                    self.store(list);
+                }
+                self.confirmed();
+                return Ok(next.id.take());
+            }
+            // Of a later version.
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<(), FollowError> {
+        let now = UnixTime::from(self.clock.now());
+        for entry in entries.iter().filter(|entry| now < entry.ends_at) {
+            list.put(entry);
+        }
+        if list.len() > RevocationList::MAX_ENTRIES {
+            list.forget_ended(now);
+        }
+        if list.len() > RevocationList::MAX_ENTRIES {
+            return Err(FollowError::TooLarge {
+                limit: RevocationList::MAX_ENTRIES,
+                unit: "entries",
+            });
+        }
+        Ok(())
+    }
+
+    fn store(&self, mut list: RevocationList) {
+        list.forget_ended(UnixTime::from(self.clock.now()));
+        self.list.store(Arc::new(list));
+        self.confirmed();
+        self.stage.send_replace(Stage::Here);
+    }
+}
+
+fn not_a_list(error: &serde_json::Error) -> FollowError {
+    // Where it is wrong, and nothing of what it says.
+    FollowError::NotAList(format!("line {}, column {}", error.line(), error.column()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use hallpass_clock::ManualClock;
+    use hallpass_token::{RevocationDigest, RevocationKind};
+
+    use super::*;
+
+    fn entries(names: &[&str]) -> String {
+        let entry = |name: &&str| Revocation {
+            kind: RevocationKind::Client,
+            digest: RevocationDigest::new(RevocationKind::Client, name),
+            issued_before: None,
+            ends_at: UnixTime::from_secs(10),
+        };
+        serde_json::to_string(&names.iter().map(entry).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn event(name: &str, data: &str) -> Event {
+        Event {
+            name: name.into(),
+            data: data.into(),
+            id: Some("7.1".into()),
+        }
+    }
+
+    fn denied(received: &Received, name: &str) -> bool {
+        let digest = RevocationDigest::new(RevocationKind::Client, name);
+        received.list().denies_all(&digest, UnixTime::from_secs(0))
+    }
+
+    #[test]
+    fn a_list_counts_when_it_is_complete_and_then_as_a_whole() {
+        let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let received = Received::new(clock.clone());
+        let mut next = Next::default();
+        let mut take = |name, data: &str| received.take(&mut next, event(name, data));
+        take("reset", "{}").unwrap();
+        take("entries", &entries(&["a", "b"])).unwrap();
+        assert!(!denied(&received, "a") && !received.is_here());
+        assert_eq!(take("current", "{}").unwrap().as_deref(), Some("7.1"));
+        assert!(denied(&received, "a") && received.is_here());
+        take("entries", &entries(&["c"])).unwrap();
+        take("later", "").unwrap();
+        take("current", "{}").unwrap();
+        assert!(denied(&received, "a") && denied(&received, "c"));
+        take("reset", "{}").unwrap();
+        assert!(take("entries", "[{\"digest\":7}]").is_err());
+        assert!(
+            denied(&received, "a"),
+            "what cannot be read takes nothing away"
+        );
+        take("reset", "{}").unwrap();
+        take("current", "{}").unwrap();
+        assert!(!denied(&received, "a"));
+        clock.advance(Duration::from_secs(10));
+        take("entries", &entries(&["a"])).unwrap();
+        take("current", "{}").unwrap();
+        assert_eq!(received.list().len(), 0, "what has ended is not kept");
+    }
+
+    #[test]
+    fn a_failure_after_a_list_leaves_it_and_one_before_lets_nobody_wait() {
+        let received = Received::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        let error = FollowError::NotOffered { status: 404 };
+        received.failed(&error);
+        assert_eq!(*received.stage().borrow(), Stage::Without);
+        let whole = format!("{{\"entries\":{}}}", entries(&["a"]));
+        received.take_whole(whole.as_bytes()).unwrap();
+        received.failed(&error);
+        assert!(received.is_here() && denied(&received, "a"));
+        for bad in ["", "[]", "{}", "<html>", "{\"entries\":[7]}"] {
+            assert!(received.take_whole(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(denied(&received, "a"));
+    }
+}
