@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::auth_token_service::handle::TokenHandle;
 use crate::bearer::future::RejectedToken;
-use crate::error::{CallError, TokenError};
+use crate::error::{CallError, DenialCode, TokenError};
 
 mod challenge;
 pub(crate) mod metrics;
@@ -138,6 +138,9 @@ where
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a rejected token could not be renewed");
+                    if !rejected.is_exchanged && gets_none(&error) {
+                        tokens.evict().await;
+                    }
                     tokens.metrics().replays.ended("not_renewed");
                     Ok(response)
                 }
@@ -188,6 +191,18 @@ where
 }
 
 /// Whether the callee has looked at the token and found it good. 503 and other failures do not say so.
+/// Whether the issuer says that this client gets no token: with a callee that rejects the one at hand, both have taken it
+/// back, and it is not sent again.
+const fn gets_none(error: &TokenError) -> bool {
+    matches!(
+        error,
+        TokenError::Denied {
+            code: DenialCode::UnauthorizedClient,
+            ..
+        }
+    )
+}
+
 fn was_accepted(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::FORBIDDEN
 }
