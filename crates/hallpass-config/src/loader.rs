@@ -243,16 +243,16 @@ pub fn detect_prefix(text: &str) -> Option<&'static str> {
     if text.len() > MAX_SOURCE_BYTES {
         return None;
     }
-    let documents = yaml::parse(&Source::literal(String::new(), 0), text).ok()?;
+    let parsed = yaml::parse(&Source::literal(String::new(), 0), text).ok()?;
     let keys = || {
-        documents
+        parsed
             .iter()
             .flat_map(Node::entries)
             .map(|entry| key_path::parse(&entry.key))
     };
     let has =
         |prefix: &str| keys().any(|path| path.first() == Some(&Segment::Key(prefix.to_owned())));
-    ["hallpass", "scccy"].into_iter().find(|prefix| has(prefix))
+    documents::ROOTS.into_iter().find(|prefix| has(prefix))
 }
 
 /// Checked settings, and where each value came from.

@@ -21,8 +21,16 @@ pub struct Problem {
 }
 
 /// Everything that is wrong with a configuration, in the order of its sources and lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` text is the one for people, one problem a line: it is what `fn main() -> Result<(), Problems>` prints.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
+
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration cannot be used:\n{self}")
+    }
+}
 
 impl Problems {
     /// The problems, in order; at least one.

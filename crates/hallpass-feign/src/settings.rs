@@ -78,8 +78,8 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "breaker",
         Kind::Section(BreakerSettings::KEYS),
-        "When calls to an instance that fails or crawls are stopped for a while. Names and defaults are those of \
-        Resilience4j, except that 10 calls are enough for a rate (there: 100).",
+        "When calls to an instance that fails or crawls are stopped for a while. It works as \
+        Resilience4j's does, with its defaults, except that 10 calls are enough for a rate (there: 100).",
     ),
 ];
 

@@ -45,6 +45,8 @@ pub(crate) struct Core {
     changing: Semaphore,
     registry: ArcSwap<Registry>,
     keys: ArcSwap<KeyRing>,
+    /// The state of each key when it was last looked at.
+    key_states: ArcSwap<Vec<(String, KeyState)>>,
     /// When the state of a key changes next by itself, in seconds since 1970.
     next_moment: AtomicU64,
     /// Whether a key waits until verifiers have it.
@@ -100,6 +102,7 @@ impl Core {
             settings: ArcSwap::from_pointee(settings.clone()),
             changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
+            key_states: ArcSwap::from_pointee(kept.states()),
             next_moment: AtomicU64::new(moment(&kept)),
             awaits_adoption: AtomicBool::new(awaits_adoption(&kept)),
             keys: ArcSwap::from_pointee(kept.ring),
@@ -160,6 +163,8 @@ impl Core {
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
         self.take_revocations(&kept.records).await?;
+        kept.report_others(&self.key_states.load());
+        self.key_states.store(Arc::new(kept.states()));
         self.metrics.keys.set(&kept.records);
         self.next_moment.store(moment(&kept), Ordering::Relaxed);
         self.awaits_adoption

@@ -28,6 +28,47 @@ pub(crate) struct Kept {
     pub(crate) records: Vec<KeyRecord>,
     /// When the next state of a key begins by itself.
     pub(crate) next_moment: Option<UnixTime>,
+    /// Keys that this process has just put into another state, which it has said.
+    said: Vec<String>,
+}
+
+impl Kept {
+    /// Says what somebody else has done to the keys since they were `before`: a withdrawal must leave its trace here too.
+    pub(crate) fn report_others(&self, before: &[(String, KeyState)]) {
+        for key in self
+            .records
+            .iter()
+            .filter(|key| !self.said.contains(&key.kid))
+        {
+            let state_before = before.iter().find(|(kid, _)| *kid == key.kid);
+            if state_before.is_some_and(|(_, state)| *state == key.state) {
+                continue;
+            }
+            let (kid, algorithm) = (key.kid.as_str(), key.algorithm.as_str());
+            let state = key.state.as_str();
+            if key.state == KeyState::Tainted {
+                tracing::warn!(
+                    kid,
+                    algorithm,
+                    state,
+                    "a key was withdrawn: what it signed counts no more"
+                );
+            } else {
+                tracing::info!(
+                    kid,
+                    algorithm,
+                    state,
+                    "somebody has changed the state of a key in the store"
+                );
+            }
+        }
+    }
+
+    /// The state of each key.
+    pub(crate) fn states(&self) -> Vec<(String, KeyState)> {
+        let records = self.records.iter();
+        records.map(|key| (key.kid.clone(), key.state)).collect()
+    }
 }
 
 /// How long each part of a key's life is when the longest token lives for `longest_life`.
@@ -144,6 +185,7 @@ impl Upkeep<'_> {
             ring,
             records,
             next_moment,
+            said: changes.changed,
         }))
     }
 }

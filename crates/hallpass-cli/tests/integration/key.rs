@@ -36,7 +36,7 @@ fn wait_for_keys(issuer: &Running, number: usize) -> Vec<String> {
 #[test]
 fn a_running_issuer_follows_what_is_done_with_its_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let issuer = Running::start(folder.path(), &[]);
+    let mut issuer = Running::start(folder.path(), &[]);
     let store = folder.path().join("hallpass.db");
     let store = store.to_str().unwrap();
     let old = issuer.key_ids();
@@ -58,6 +58,7 @@ fn a_running_issuer_follows_what_is_done_with_its_keys() {
     let tainted = key(store, &["taint", &old[0]]);
     assert_eq!(tainted.code, 0, "{tainted:?}");
     assert_eq!(wait_for_keys(&issuer, 1), [both[1].clone()]);
+    issuer.wait_for_log("a key was withdrawn");
     let exported = json(store, &["export-public"]);
     assert_eq!(exported["keys"][0]["kid"], both[1].as_str());
     assert!(exported["keys"][0].get("d").is_none(), "{exported}");

@@ -8,7 +8,7 @@ use crate::files;
 use crate::key::Key;
 use crate::key_path::{self, Segment};
 use crate::merge::Merge;
-use crate::node::{Node, Value};
+use crate::node::{Entry, Node, Value};
 use crate::place::{Place, Source};
 use crate::placeholder::Variables;
 use crate::profiles::{Profiles, Standing};
@@ -21,6 +21,8 @@ pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// The root that no estate but ours has.
 const OWN_PREFIX: &str = "hallpass";
+/// The roots that files of an estate have; a program reads one of them.
+pub(super) const ROOTS: [&str; 2] = [OWN_PREFIX, "scccy"];
 
 /// A source in YAML.
 #[derive(Clone, Debug)]
@@ -100,6 +102,9 @@ impl Reader<'_> {
         for part in parts {
             let standing = read.profiles.standing(&part.properties);
             let section = self.below_prefix(part.node);
+            if section.is_none() && matches!(standing, Standing::Always | Standing::Holds) {
+                self.tell_other_root(&part.properties);
+            }
             if let Some(section) = section.as_ref() {
                 self.tell(standing, section);
                 if standing == Standing::Always && last_always.replace(part.rank) == Some(part.rank)
@@ -143,6 +148,23 @@ impl Reader<'_> {
                 self.prefix,
                 "stands in a document whose condition (spring.config.activate) is not understood",
             ),
+        }
+    }
+
+    /// A document for the other root would have no effect, and nobody would notice.
+    fn tell_other_root(self, document: &Node) {
+        let is_ours = |entry: &Entry| entry.key == self.prefix;
+        if !ROOTS.contains(&self.prefix) || document.entries().iter().any(is_ours) {
+            return;
+        }
+        let is_other = |entry: &&Entry| ROOTS.contains(&entry.key.as_str());
+        if let Some(other) = document.entries().iter().find(is_other) {
+            let (ours, root) = (self.prefix, other.key.as_str());
+            let message = format!(
+                "would have no effect: this program reads `{ours}`; write all files and documents below one root, and start \
+                 with that (`--config-prefix {root}`, in code `Loader::new(\"{root}\")`)"
+            );
+            self.report.problem(&other.place, &other.key, message);
         }
     }
 

@@ -104,3 +104,29 @@ fn a_misspelt_section_is_a_problem_all_the_same() {
         ["1:31: isuer: is not a known key; did you mean `issuer`?"]
     );
 }
+
+#[test]
+fn a_document_below_the_other_root_is_not_dropped_without_a_word() {
+    let own = "where: { address: a }";
+    let ours = format!("hallpass: {{ {own} }}");
+    let other = "scccy: { app: { name: b } }";
+    let both = format!("{ours}\n{other}");
+    for (prefix, documents, told) in [
+        ("hallpass", [ours.as_str(), other], true),
+        ("hallpass", [&ours, "estate: { domain: x }"], false),
+        ("hallpass", [&both, "estate: {}"], false),
+        ("other", [&format!("other: {{ {own} }}"), other], false),
+    ] {
+        let loader = Loader::new(prefix)
+            .text("one", documents[0])
+            .text("two", documents[1]);
+        let loaded = loader.load::<Everything>();
+        assert_eq!(loaded.is_err(), told, "{documents:?}");
+        if let Err(problems) = loaded {
+            let text = problems.to_string();
+            assert!(text.contains("this program reads `hallpass`"), "{text}");
+            assert!(text.contains("--config-prefix scccy"), "{text}");
+            assert!(format!("{problems:?}").contains(&text), "main shows it so");
+        }
+    }
+}

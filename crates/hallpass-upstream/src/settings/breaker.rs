@@ -6,7 +6,7 @@ use hallpass_config::{Key, Kind, Percent, Section};
 
 /// When calls to an instance that fails or crawls are stopped for a while.
 ///
-/// Names and defaults are those of Resilience4j, except that 10 calls are enough for a rate (there: 100).
+/// It works as Resilience4j's does, with its defaults, except that 10 calls are enough for a rate (there: 100).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
     /// `enabled`.
