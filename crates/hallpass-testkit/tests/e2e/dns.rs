@@ -24,7 +24,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// A process of dnsmasq for the zone `shop.test`, killed at the end.
 struct NameServer {
     child: Child,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl NameServer {
@@ -33,8 +33,11 @@ impl NameServer {
         let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = datagrams.local_addr().unwrap().port();
         drop(datagrams);
-        match spawn(port, records) {
-            Ok(child) => Some(Self { child, port }),
+        // It needs the port for TCP too, and again after a restart: at an address of its own no other test takes it meanwhile.
+        let [high, low] = port.to_be_bytes();
+        let address = SocketAddr::from(([127, 53, high, low], port));
+        match spawn(address, records) {
+            Ok(child) => Some(Self { child, address }),
             Err(_) => {
                 use std::io::Write as _;
                 let line =
@@ -48,7 +51,7 @@ impl NameServer {
     /// Serves other records from now on.
     fn restart(&mut self, records: &[String]) {
         self.kill();
-        self.child = spawn(self.port, records).unwrap();
+        self.child = spawn(self.address, records).unwrap();
     }
 
     fn kill(&mut self) {
@@ -63,7 +66,7 @@ impl Drop for NameServer {
     }
 }
 
-fn spawn(port: u16, records: &[String]) -> std::io::Result<Child> {
+fn spawn(address: SocketAddr, records: &[String]) -> std::io::Result<Child> {
     let program = match Path::new("/usr/sbin/dnsmasq").exists() {
         true => "/usr/sbin/dnsmasq",
         false => "dnsmasq",
@@ -71,8 +74,9 @@ fn spawn(port: u16, records: &[String]) -> std::io::Result<Child> {
     let mut command = Command::new(program);
     command.args(["--no-daemon", "--conf-file=/dev/null", "--no-resolv"]);
     command.args(["--no-hosts", "--bind-interfaces"]);
-    command.args(["--listen-address=127.0.0.1", "--local=/shop.test/"]);
-    command.arg(format!("--port={port}")).args(records);
+    command.arg(format!("--listen-address={}", address.ip()));
+    command.arg(format!("--port={}", address.port()));
+    command.arg("--local=/shop.test/").args(records);
     let command = command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(Stdio::null()).spawn()
 }
@@ -133,13 +137,13 @@ hallpass:
 }
 
 /// It fetches its keys from `lb://service-auth`.
-async fn callee(folder: &Path, names: u16) -> RunningServer {
+async fn callee(folder: &Path, names: SocketAddr) -> RunningServer {
     let yaml = format!(
         r#"
 hallpass:
   service: {{ name: service-system, tls: {{ certificate-file: callee.crt, private-key-file: callee.key }} }}
   tls: {{ ca-file: ca.crt }}
-  discovery: {{ dns: {{ records: srv, suffix: shop.test, servers: ["127.0.0.1:{names}"] }} }}
+  discovery: {{ dns: {{ records: srv, suffix: shop.test, servers: ["{names}"] }} }}
   security:
     internal-jwt:
       issuer: internal
@@ -170,13 +174,13 @@ fn caller(yaml: &str, folder: &Path) -> (Hallpass, BoxSystem) {
     (hallpass, system)
 }
 
-fn caller_yaml(names: u16) -> String {
+fn caller_yaml(names: SocketAddr) -> String {
     format!(
         r#"
 hallpass:
   service: {{ name: order-service }}
   tls: {{ ca-file: ca.crt }}
-  discovery: {{ dns: {{ records: srv, suffix: shop.test, servers: ["127.0.0.1:{names}"] }} }}
+  discovery: {{ dns: {{ records: srv, suffix: shop.test, servers: ["{names}"] }} }}
   internal-token: {{ client-id: order-service, client-secret: {SECRET}, scope: internal-service, token-url: "lb://service-auth/oauth2/token" }}
 "#
     )
@@ -190,13 +194,13 @@ async fn token_keys_and_call_go_over_tls_to_the_targets_of_srv_records() {
     let Some(mut names) = NameServer::start(&auth) else {
         return;
     };
-    let first = callee(folder.path(), names.port).await;
+    let first = callee(folder.path(), names.address).await;
     let at = |callee: &RunningServer, host: &str| {
         let system = secure("service-system", host, callee.local_addr().port());
         [&auth[..], &system].concat()
     };
     names.restart(&at(&first, "callee"));
-    let (hallpass, system) = caller(&caller_yaml(names.port), folder.path());
+    let (hallpass, system) = caller(&caller_yaml(names.address), folder.path());
     let is_answered = async || {
         system
             .report()
@@ -212,7 +216,7 @@ async fn token_keys_and_call_go_over_tls_to_the_targets_of_srv_records() {
     );
 
     // The service moves to another port, and the record with it.
-    let second = callee(folder.path(), names.port).await;
+    let second = callee(folder.path(), names.address).await;
     let _drained = first.shutdown_within(Duration::from_secs(1)).await;
     names.restart(&at(&second, "callee"));
     until("a call to the other port", is_answered).await;
@@ -243,7 +247,7 @@ async fn a_host_that_its_certificate_does_not_name_is_not_spoken_to() {
     let Some(names) = NameServer::start(&records) else {
         return;
     };
-    let (hallpass, _system) = caller(&caller_yaml(names.port), folder.path());
+    let (hallpass, _system) = caller(&caller_yaml(names.address), folder.path());
     let (audience, scope) = (
         TestIssuer::AUDIENCE.parse().unwrap(),
         TestIssuer::SCOPE.parse().unwrap(),
@@ -270,10 +274,8 @@ async fn addresses_are_found_as_well_and_what_is_listed_comes_first() {
         return;
     };
     let dns = |port: u16| {
-        let names = names.port;
-        format!(
-            "dns: {{ scheme: http, port: {port}, suffix: shop.test, servers: ['127.0.0.1:{names}'] }}"
-        )
+        let names = names.address;
+        format!("dns: {{ scheme: http, port: {port}, suffix: shop.test, servers: ['{names}'] }}")
     };
     let folder = tempfile::tempdir().unwrap();
     let port = issuer.address().port();
