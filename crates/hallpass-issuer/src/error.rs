@@ -194,7 +194,7 @@ pub enum Error {
 
     // --- the machine
     /// The listening address could not be bound.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source} (`issuer.listen`, `--listen`)")]
     Listen {
         /// The address.
         address: SocketAddr,

@@ -192,7 +192,11 @@ async fn reloader(loader: Loader) -> Result<(Reloader, RegisterMetrics), Failure
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| Failure::failed(format_args!("cannot listen on {address}: {error}")))
+    listener.map_err(|error| {
+        Failure::failed(format_args!(
+            "cannot listen on {address}: {error} (`--listen`, `issuer.listen`)"
+        ))
+    })
 }
 
 fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {

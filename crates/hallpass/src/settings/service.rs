@@ -21,7 +21,8 @@ const KEYS: &[Key] = &[
         },
         "Where it listens.",
     )
-    .otherwise("`server.port`, on all addresses or on `server.address`; else up to the program"),
+    .otherwise("`server.port`, on all addresses or on `server.address`; else up to the program. Not of `hallpass issuer`, which \
+        has `issuer.listen`"),
     Key::new(
         "tls",
         Kind::Section(ServerTlsSettings::KEYS),
@@ -63,7 +64,28 @@ impl Configuration for ServiceSettings {
             true => Some(ServerTlsSettings::read(&tls)?),
             false => None,
         };
+        if tls.is_none() && listen.is_some() && !section.has("listen") {
+            report_tls_of_spring(&section);
+        }
         Some(Self { name, listen, tls })
+    }
+}
+
+/// A port that speaks TLS there must not become one that speaks plain HTTP here.
+fn report_tls_of_spring(section: &Section<'_>) {
+    let given = |name: &str| section.property(name);
+    if given("server.ssl.enabled").as_deref() == Some("false") {
+        return;
+    }
+    let keys = ["certificate", "key-store", "bundle"];
+    let named = keys.map(|key| format!("server.ssl.{key}"));
+    if let Some(key) = named.iter().find(|key| given(key).is_some()) {
+        let message = format!(
+            "is not given, and {key} says that `server.port` speaks TLS: write `service.tls` with PEM files \
+             (certificate-file, private-key-file; `hallpass issuer` has `issuer.tls`), or `service.listen` for plain HTTP behind something \
+             that speaks TLS"
+        );
+        section.problem("tls", message);
     }
 }
 

@@ -52,6 +52,31 @@ fn a_service_is_called_and_listens_as_its_spring_section_says_where_ours_says_no
 }
 
 #[test]
+fn a_port_that_speaks_tls_in_spring_does_not_become_one_that_speaks_plain_http() {
+    let server = |ssl: &str| format!("server: {{ port: 8443, ssl: {{ {ssl} }} }}");
+    for ssl in [
+        "certificate: a.pem",
+        "key-store: b.p12",
+        "bundle: web, enabled: true",
+    ] {
+        let problems = loader(&[&server(ssl)]).load::<Settings>().unwrap_err();
+        let text = problems.to_string();
+        assert!(
+            text.contains("service.tls") && text.contains("server.ssl"),
+            "{text}"
+        );
+        let own = "scccy: { service: { listen: '127.0.0.1:1' } }";
+        assert!(
+            load(&[&server(ssl), own]).service.tls.is_none(),
+            "said on purpose"
+        );
+    }
+    for ssl in ["enabled: false, key-store: b.p12", "client-auth: none"] {
+        assert!(load(&[&server(ssl)]).service.listen.is_some());
+    }
+}
+
+#[test]
 fn the_name_in_springs_section_is_the_audience_that_tokens_must_have() {
     let text = "\
 spring.application.name: service-system
