@@ -44,7 +44,7 @@ pub async fn first_client(
 /// Puts the keys of `text` into the issuer's store: a private key in PEM, a private JWK, or a JWK set.
 ///
 /// In a store without keys the first private key of each algorithm signs from the issuer's first start on. Beside other
-/// keys it is announced from the next start or reload on, and signs after
+/// keys it is announced, by a running issuer at once, and signs after
 /// `key_announce` of the settings; the one that signed before stays published, so tokens it signed stay
 /// valid. Further private keys and public keys are published.
 /// The store is created when there is none. All or nothing: on an error the store keeps what it had.

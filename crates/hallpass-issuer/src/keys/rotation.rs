@@ -54,9 +54,6 @@ pub(crate) fn advance(
         }
         if record.awaits_adoption && is_adopted(record) {
             record.awaits_adoption = false;
-            // It signs from now on at the earliest: until now the one before it did.
-            let earliest = now.saturating_sub(times.announce).as_secs();
-            record.since = record.since.map(|since| since.max(earliest));
             changed.push(record.kid.clone());
         }
     }
@@ -106,20 +103,16 @@ fn let_sign(
     announce: Duration,
 ) -> Vec<String> {
     let mut changed = Vec::new();
-    let next = due(records, algorithm, now, announce).map(|next| {
-        // Whoever signs went over at that moment, however late it is noted.
-        let from = signs_from(next, announce).unwrap_or(now);
-        (next.kid.clone(), from)
-    });
-    let Some((next, from)) = next else {
+    let Some(next) = due(records, algorithm, now, announce).map(|next| next.kid.clone()) else {
         return changed;
     };
     for record in records.iter_mut().filter(|key| key.algorithm == algorithm) {
         let is_over = record.state == KeyState::Signing
             || signs_from(record, announce).is_some_and(|from| from <= now);
+        // From now on, and not from the moment that was foreseen: until now the key before may have signed.
         match record.kid == next {
-            true => record.enter(KeyState::Signing, from),
-            false if is_over => record.enter(KeyState::Retired, from),
+            true => record.enter(KeyState::Signing, now),
+            false if is_over => record.enter(KeyState::Retired, now),
             false => continue,
         }
         changed.push(record.kid.clone());

@@ -66,8 +66,12 @@ async fn keys_follow_one_another_by_themselves_and_no_token_fails_on_the_way() {
     assert!(both.contains(&new), "it was announced");
     assert!(harness.verify(&last, "service-system").await.is_ok());
     assert_eq!(kids(&harness).await, [new.clone(), old.clone()]);
+    // By what the issuer itself shows: a report says what it is about to do, too.
+    let retired = format!(
+        "hallpass_signing_key_created_timestamp_seconds{{kid=\"{old}\",algorithm=\"ES256\",state=\"retired\"}}"
+    );
     wait_for(&harness, async |harness| {
-        (states(harness).await == [KeyState::Retired, KeyState::Signing]).then_some(())
+        (harness.metric(&retired) == NOW).then_some(())
     })
     .await;
 

@@ -128,6 +128,22 @@ fn a_key_that_awaits_its_verifiers_signs_when_they_have_it_and_not_before_its_ti
 }
 
 #[test]
+fn a_key_is_retired_when_it_stops_to_sign_however_long_ago_that_was_foreseen() {
+    let mut records = vec![
+        key("old", KeyState::Signing),
+        key("new", KeyState::Announced),
+    ];
+    records[1].awaits_adoption = true;
+    step(&mut records, 1_000, &TIMES);
+    // The wait is called off, or made shorter, long after it could have been over.
+    records[1].awaits_adoption = false;
+    step(&mut records, 50_000, &TIMES);
+    assert_eq!(records.len(), 2, "its last tokens have just been issued");
+    assert_eq!(records[0].state, KeyState::Retired);
+    assert_eq!(records[0].since, Some(50_000));
+}
+
+#[test]
 fn a_moment_of_a_clock_that_was_ahead_is_forgotten() {
     for state in [KeyState::Announced, KeyState::Signing, KeyState::Retired] {
         let mut records = vec![key("new", state)];
