@@ -13,7 +13,7 @@ use hallpass_token::{Algorithm, ClientId, Issuer};
 use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
 use crate::settings::client::{CLIENT_KEYS, ClientSettings};
-use crate::settings::names::{check_base_url, check_issuer_name};
+use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::store::SealingKeys;
 
 pub(crate) mod audience;
@@ -286,7 +286,7 @@ impl IssuerSettings {
         let store = section.file("store");
         let key_encryption_key = section.secret("key-encryption-key");
         let previous_key_encryption_key = section.secret("previous-key-encryption-key");
-        let algorithm = section.choice("algorithm", |name| name.parse().ok());
+        let algorithm = section.choice("algorithm", signing_algorithm);
         let token_life = section.seconds("token-life-seconds");
         let jwks_max_age = section.seconds("jwks-max-age-seconds");
         let key_announce = section.seconds("key-announce-seconds");

@@ -1,4 +1,4 @@
-//! The signature algorithms that we sign and verify with.
+//! The signature algorithms that we sign with, and those that we only verify.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,18 @@ pub enum Algorithm {
     EdDsa,
     /// RSASSA-PKCS1-v1_5 with SHA-256, keys of 2048 to 8192 bits. RFC 9068 section 2.1 obliges verifiers to know it.
     Rs256,
+    /// ECDSA on P-384 with SHA-384. Verified for other issuers that are allowed to use it, never signed.
+    Es384,
+    /// RSASSA-PSS with SHA-256, keys of 2048 to 8192 bits. Verified for other issuers and clients that are allowed to use
+    /// it, never signed.
+    Ps256,
 }
 
 impl Algorithm {
-    /// Every algorithm there is.
+    /// Every algorithm that we sign with.
     pub const EVERY: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
+    /// What others may sign with where their entry says so, and we never do.
+    pub const VERIFY_ONLY: [Self; 2] = [Self::Es384, Self::Ps256];
 
     /// The name as it stands in the `alg` header parameter.
     #[must_use]
@@ -28,6 +35,8 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
             Self::Rs256 => "RS256",
+            Self::Es384 => "ES384",
+            Self::Ps256 => "PS256",
         }
     }
 
@@ -36,6 +45,8 @@ impl Algorithm {
             Self::Es256 => 1,
             Self::EdDsa => 2,
             Self::Rs256 => 4,
+            Self::Es384 => 8,
+            Self::Ps256 => 16,
         }
     }
 }
@@ -48,7 +59,7 @@ impl fmt::Display for Algorithm {
 
 /// The text names no algorithm that we know. Names are case-sensitive (RFC 7515 section 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a supported signature algorithm (ES256, EdDSA, Ed25519, RS256)")]
+#[error("not a supported signature algorithm (ES256, EdDSA, Ed25519, RS256, ES384, PS256)")]
 pub struct UnknownAlgorithm;
 
 impl FromStr for Algorithm {
@@ -59,6 +70,8 @@ impl FromStr for Algorithm {
             "ES256" => Ok(Self::Es256),
             "EdDSA" | "Ed25519" => Ok(Self::EdDsa),
             "RS256" => Ok(Self::Rs256),
+            "ES384" => Ok(Self::Es384),
+            "PS256" => Ok(Self::Ps256),
             _ => Err(UnknownAlgorithm),
         }
     }
@@ -69,7 +82,7 @@ impl FromStr for Algorithm {
 pub struct Algorithms(u8);
 
 impl Algorithms {
-    /// All that we verify. The default.
+    /// All that we sign with. The default: what is only verified ([`Algorithm::VERIFY_ONLY`]) is allowed by name.
     pub const ALL: Self = Self(7);
 
     /// Whether the set has `algorithm`.
@@ -84,10 +97,11 @@ impl Algorithms {
         self.0 == 0
     }
 
-    /// The members, in the order of [`Algorithm::EVERY`].
+    /// The members, in the order of [`Algorithm::EVERY`], then of [`Algorithm::VERIFY_ONLY`].
     pub fn iter(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::EVERY
             .into_iter()
+            .chain(Algorithm::VERIFY_ONLY)
             .filter(move |algorithm| self.contains(*algorithm))
     }
 }
@@ -134,7 +148,7 @@ mod tests {
     #[test]
     fn knows_no_unsafe_or_differently_written_name() {
         for name in [
-            "none", "None", "HS256", "es256", "RS512", "PS256", "Ed448", "", " ES256",
+            "none", "None", "HS256", "es256", "RS512", "PS384", "ES512", "Ed448", "", " ES256",
         ] {
             assert_eq!(name.parse::<Algorithm>(), Err(UnknownAlgorithm), "{name}");
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
 };
 use serde_json::{Map, Value, json};
 
@@ -37,11 +38,14 @@ struct Inner {
     key_id: Option<KeyId>,
     material: Material,
     key: ParsedPublicKey,
+    /// The same RSA key for PS256, where nothing says which of the two it is for.
+    pss: Option<ParsedPublicKey>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Material {
     P256 { x: [u8; 32], y: [u8; 32] },
+    P384 { x: [u8; 48], y: [u8; 48] },
     Ed25519 { x: [u8; 32] },
     Rsa { n: Vec<u8>, e: Vec<u8> },
 }
@@ -58,20 +62,42 @@ impl Jwk {
         let jwk = jwk.as_object().ok_or(JwkError::NotAnObject)?;
         let key_id = key_id(jwk)?;
         may(jwk, "verify")?;
-        Self::from_material(Material::from_members(jwk)?, key_id)
+        let material = Material::from_members(jwk)?;
+        match stated_algorithm(jwk, &material)? {
+            Some(algorithm) => Self::of(material, algorithm, None, key_id),
+            None => {
+                let pss = match material {
+                    Material::Rsa { .. } => Some(material.parse(Algorithm::Ps256)?),
+                    _ => None,
+                };
+                let algorithm = material.usual_algorithm();
+                Self::of(material, algorithm, pss, key_id)
+            }
+        }
     }
 
-    /// A key of checked size whose point lies on its curve.
+    /// A key of checked size whose point lies on its curve, for the usual algorithm of its kind.
     pub(crate) fn from_material(
         material: Material,
         key_id: Option<KeyId>,
     ) -> Result<Self, JwkError> {
-        let key = material.parse()?;
+        let algorithm = material.usual_algorithm();
+        Self::of(material, algorithm, None, key_id)
+    }
+
+    fn of(
+        material: Material,
+        algorithm: Algorithm,
+        pss: Option<ParsedPublicKey>,
+        key_id: Option<KeyId>,
+    ) -> Result<Self, JwkError> {
+        let key = material.parse(algorithm)?;
         Ok(Self(Arc::new(Inner {
-            algorithm: material.algorithm(),
+            algorithm,
             key_id,
             material,
             key,
+            pss,
         })))
     }
 
@@ -81,6 +107,7 @@ impl Jwk {
             algorithm,
             ref material,
             ref key,
+            ref pss,
             ..
         } = *self.0;
         Self(Arc::new(Inner {
@@ -88,13 +115,21 @@ impl Jwk {
             key_id: Some(key_id),
             material: material.clone(),
             key: key.clone(),
+            pss: pss.clone(),
         }))
     }
 
-    /// The one algorithm that the key is for.
+    /// The one algorithm that the key is for: what `alg` says, else the usual one of its kind.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.0.algorithm
+    }
+
+    /// Whether signatures of `algorithm` are verified with the key. One of RSA without `alg` is for PS256 too: then the
+    /// policy of its issuer alone says which of the two counts.
+    #[must_use]
+    pub fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithm() == algorithm || (algorithm == Algorithm::Ps256 && self.0.pss.is_some())
     }
 
     /// The name of the key (`kid`).
@@ -111,6 +146,10 @@ impl Jwk {
             Material::P256 { x, y } => {
                 let (x, y) = (base64url::encode(x), base64url::encode(y));
                 format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Material::P384 { x, y } => {
+                let (x, y) = (base64url::encode(x), base64url::encode(y));
+                format!(r#"{{"crv":"P-384","kty":"EC","x":"{x}","y":"{y}"}}"#)
             }
             Material::Ed25519 { x } => format!(
                 r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
@@ -141,6 +180,9 @@ impl Jwk {
             Material::P256 { x, y } => {
                 json!({"kty": "EC", "crv": "P-256", "x": base64url::encode(x), "y": base64url::encode(y)})
             }
+            Material::P384 { x, y } => {
+                json!({"kty": "EC", "crv": "P-384", "x": base64url::encode(x), "y": base64url::encode(y)})
+            }
             Material::Ed25519 { x } => {
                 json!({"kty": "OKP", "crv": "Ed25519", "x": base64url::encode(x)})
             }
@@ -158,15 +200,21 @@ impl Jwk {
         jwk
     }
 
-    /// Whether `signature` is this key's signature of `message`.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.0.key.verify_sig(message, signature).is_ok()
+    /// Whether `signature` is this key's signature of `message` by `algorithm`.
+    pub(crate) fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let key = match algorithm == self.algorithm() {
+            true => Some(&self.0.key),
+            false => self.0.pss.as_ref().filter(|_| self.is_for(algorithm)),
+        };
+        key.is_some_and(|key| key.verify_sig(message, signature).is_ok())
     }
 }
 
 impl PartialEq for Jwk {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key_id == other.0.key_id && self.0.material == other.0.material
+        self.0.key_id == other.0.key_id
+            && self.0.material == other.0.material
+            && self.0.algorithm == other.0.algorithm
     }
 }
 
@@ -182,11 +230,15 @@ impl fmt::Debug for Jwk {
 }
 
 impl Material {
-    /// Reads the public members, and holds `alg`, where there is one, against the kind of key.
+    /// Reads the public members.
     pub(crate) fn from_members(jwk: &Map<String, Value>) -> Result<Self, JwkError> {
-        let material = match text(jwk, "kty")? {
+        Ok(match text(jwk, "kty")? {
             "EC" => match text(jwk, "crv")? {
                 "P-256" => Self::P256 {
+                    x: array(jwk, "x")?,
+                    y: array(jwk, "y")?,
+                },
+                "P-384" => Self::P384 {
                     x: array(jwk, "x")?,
                     y: array(jwk, "y")?,
                 },
@@ -203,30 +255,35 @@ impl Material {
                 e: unsigned(jwk, "e")?,
             },
             _ => return Err(JwkError::UnsupportedKeyType),
-        };
-        if let Some(alg) = optional_text(jwk, "alg")? {
-            let algorithm: Algorithm = alg.parse().map_err(|_| JwkError::UnsupportedAlgorithm)?;
-            if algorithm != material.algorithm() {
-                return Err(JwkError::AlgorithmMismatch);
-            }
-        }
-        Ok(material)
+        })
     }
 
-    pub(crate) fn algorithm(&self) -> Algorithm {
+    /// What a key of this kind is for unless it says otherwise.
+    pub(crate) fn usual_algorithm(&self) -> Algorithm {
         match self {
             Self::P256 { .. } => Algorithm::Es256,
+            Self::P384 { .. } => Algorithm::Es384,
             Self::Ed25519 { .. } => Algorithm::EdDsa,
             Self::Rsa { .. } => Algorithm::Rs256,
         }
     }
 
-    fn parse(&self) -> Result<ParsedPublicKey, JwkError> {
+    fn can(&self, algorithm: Algorithm) -> bool {
+        let is_rsa = matches!(self, Self::Rsa { .. });
+        algorithm == self.usual_algorithm() || (is_rsa && algorithm == Algorithm::Ps256)
+    }
+
+    fn parse(&self, algorithm: Algorithm) -> Result<ParsedPublicKey, JwkError> {
         match self {
             Self::P256 { x, y } => {
                 // SEC 1 uncompressed point; the library refuses one that is not on the curve.
                 let point = [&[4][..], x, y].concat();
                 ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                    .map_err(|_| JwkError::NotOnCurve)
+            }
+            Self::P384 { x, y } => {
+                let point = [&[4][..], x, y].concat();
+                ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point)
                     .map_err(|_| JwkError::NotOnCurve)
             }
             Self::Ed25519 { x } => {
@@ -237,8 +294,11 @@ impl Material {
             }
             Self::Rsa { n, e } => {
                 check_rsa(n, e)?;
-                let parsed =
-                    PublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256);
+                let padding = match algorithm {
+                    Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+                    _ => &RSA_PKCS1_2048_8192_SHA256,
+                };
+                let parsed = PublicKeyComponents { n, e }.to_parsed_public_key(padding);
                 parsed.map_err(|_| JwkError::BadRsaKey)
             }
         }
@@ -259,6 +319,21 @@ fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), JwkError> {
         Err(JwkError::BadRsaKey)
     } else {
         Ok(())
+    }
+}
+
+/// `alg`, where there is one, which must fit the kind of key.
+pub(crate) fn stated_algorithm(
+    jwk: &Map<String, Value>,
+    material: &Material,
+) -> Result<Option<Algorithm>, JwkError> {
+    let Some(alg) = optional_text(jwk, "alg")? else {
+        return Ok(None);
+    };
+    let algorithm: Algorithm = alg.parse().map_err(|_| JwkError::UnsupportedAlgorithm)?;
+    match material.can(algorithm) {
+        true => Ok(Some(algorithm)),
+        false => Err(JwkError::AlgorithmMismatch),
     }
 }
 

@@ -162,7 +162,7 @@ impl JwkSet {
     /// [`VerifyError::UnknownKey`] when there is none, [`VerifyError::AlgorithmMismatch`] when the named one is for
     /// another algorithm.
     pub fn find(&self, key_id: Option<&KeyId>, algorithm: Algorithm) -> Result<&Jwk, VerifyError> {
-        let mut fitting = self.keys.iter().filter(|key| key.algorithm() == algorithm);
+        let mut fitting = self.keys.iter().filter(|key| key.is_for(algorithm));
         let Some(key_id) = key_id else {
             return match (fitting.next(), fitting.next()) {
                 (Some(key), None) => Ok(key),

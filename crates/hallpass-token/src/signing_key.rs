@@ -42,7 +42,8 @@ impl SigningKey {
     /// Makes a new key; RSA with 2048 bits.
     ///
     /// # Errors
-    /// [`KeyError::Generation`] when the operating system gives no random numbers.
+    /// [`KeyError::Generation`] when the operating system gives no random numbers, [`KeyError::Refused`] for an algorithm
+    /// of [`Algorithm::VERIFY_ONLY`].
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         let pair = match algorithm {
             Algorithm::Es256 => {
@@ -50,6 +51,7 @@ impl SigningKey {
             }
             Algorithm::EdDsa => Ed25519KeyPair::generate().map(KeyPair::EdDsa),
             Algorithm::Rs256 => RsaKeyPair::generate(KeySize::Rsa2048).map(KeyPair::Rs256),
+            Algorithm::Es384 | Algorithm::Ps256 => return Err(KeyError::Refused),
         };
         Self::from_pair(pair.map_err(|_| KeyError::Generation)?, None)
     }
@@ -65,6 +67,7 @@ impl SigningKey {
             }
             Algorithm::EdDsa => Ed25519KeyPair::from_pkcs8(der).map(KeyPair::EdDsa),
             Algorithm::Rs256 => RsaKeyPair::from_pkcs8(der).map(KeyPair::Rs256),
+            Algorithm::Es384 | Algorithm::Ps256 => return Err(KeyError::Refused),
         };
         Self::from_pair(pair.map_err(|_| KeyError::Refused)?, None)
     }

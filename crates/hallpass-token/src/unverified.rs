@@ -135,7 +135,7 @@ impl<'a> UnverifiedToken<'a> {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
         let key = keys.find(self.key_id(), self.algorithm())?;
-        if key.verifies(self.signed.as_bytes(), &self.signature) {
+        if key.verifies(self.algorithm(), self.signed.as_bytes(), &self.signature) {
             Ok(())
         } else {
             Err(VerifyError::Signature)

@@ -47,7 +47,7 @@ pub(crate) struct JwsVerify {
         conflicts_with = "batch"
     )]
     jws: Option<PathBuf>,
-    /// An accepted algorithm (ES256, EdDSA, RS256); repeatable; default: all three.
+    /// An accepted algorithm (ES256, EdDSA, RS256, ES384, PS256); repeatable; default: the first three.
     #[arg(long = "algorithm", value_name = "ALG")]
     algorithms: Vec<Algorithm>,
     /// Check a line at a time from standard input.

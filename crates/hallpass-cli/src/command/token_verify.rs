@@ -41,7 +41,7 @@ pub(crate) struct TokenVerify {
     /// The audience that must be among the token's `aud`.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Audience,
-    /// An accepted algorithm (ES256, EdDSA, RS256); repeatable; default: all three.
+    /// An accepted algorithm (ES256, EdDSA, RS256, ES384, PS256); repeatable; default: the first three.
     #[arg(long = "algorithm", value_name = "ALG")]
     algorithms: Vec<Algorithm>,
     /// Seconds by which clocks may differ; default 10.

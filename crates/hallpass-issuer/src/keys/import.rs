@@ -225,6 +225,9 @@ fn parse_jwk(
 
 fn parse_public_jwk(jwk: &Value, now: UnixTime) -> Result<KeyRecord, String> {
     let public = Jwk::from_value(jwk).map_err(|error| error.to_string())?;
+    if Algorithm::VERIFY_ONLY.contains(&public.algorithm()) {
+        return Err("it is of an algorithm that no token of this issuer has".to_owned());
+    }
     let mut json = public.to_json();
     let kid = public.key_id().map_or_else(
         || BASE64URL.encode(public.thumbprint().0),

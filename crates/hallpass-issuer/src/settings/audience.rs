@@ -7,6 +7,7 @@ use hallpass_token::{Algorithm, Audience, TokenClaims, TokenType};
 use serde_json::{Map, Value};
 
 use crate::clients::exchange_rule::{MAY_ACT, SUBJECT_PROFILE};
+use crate::settings::names::signing_algorithm;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new("name", Kind::Text { what: "a service name" }, "The audience. Unique in the list; which clients may call it is said by their `audiences`.")
@@ -101,7 +102,7 @@ impl AudienceSettings {
             "hallpass" => Some(Self::new("")),
             _ => None,
         });
-        let algorithm = section.choice("algorithm", |name| name.parse().ok());
+        let algorithm = section.choice("algorithm", signing_algorithm);
         let token_type = section.choice("typ", |name| {
             [TokenType::AccessToken, TokenType::Jwt]
                 .into_iter()

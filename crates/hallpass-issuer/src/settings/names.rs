@@ -1,7 +1,7 @@
 //! Names, scopes and addresses that the settings may have.
 
 use hallpass_config::{Section, has_credentials, is_loopback, strict_url};
-use hallpass_token::{Issuer, Scope};
+use hallpass_token::{Algorithm, Issuer, Scope};
 use url::Url;
 
 pub(super) fn check_issuer_name(text: &str) -> Result<Issuer, String> {
@@ -28,6 +28,12 @@ pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {
         return Err("must not hold a query or a fragment (RFC 8414 section 2)");
     }
     Ok(url)
+}
+
+/// What keys of this issuer may be for.
+pub(super) fn signing_algorithm(name: &str) -> Option<Algorithm> {
+    let algorithm = name.parse().ok()?;
+    Algorithm::EVERY.contains(&algorithm).then_some(algorithm)
 }
 
 /// The scopes of the list `key` as one; a problem when they are too long together.

@@ -245,6 +245,19 @@ hallpass:
 }
 
 #[test]
+fn keys_are_made_for_nothing_that_is_only_verified() {
+    for algorithm in ["ES384", "PS256"] {
+        let problems = problems(&format!(
+            "hallpass: {{ issuer: {{ algorithm: {algorithm} }} }}"
+        ));
+        assert!(
+            problems[0].starts_with("1:34: issuer.algorithm: "),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn the_profile_spring_refuses_the_algorithm_that_spring_security_does_not_know() {
     let of = |audience: &str| {
         problems(&format!(

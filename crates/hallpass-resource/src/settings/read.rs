@@ -375,8 +375,9 @@ fn check_scope(text: &str) -> Result<Scope, String> {
 }
 
 fn check_algorithm(text: &str) -> Result<Algorithm, &'static str> {
-    text.parse()
-        .map_err(|_| "must be `ES256`, `EdDSA` or `RS256`")
+    let algorithm = text.parse().ok();
+    let algorithm = algorithm.filter(|algorithm| Algorithm::EVERY.contains(algorithm));
+    algorithm.ok_or("must be `ES256`, `EdDSA` or `RS256`")
 }
 
 fn check_method(text: &str) -> Result<Method, &'static str> {

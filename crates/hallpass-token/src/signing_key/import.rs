@@ -67,7 +67,12 @@ pub(super) fn from_jwk(jwk: &Value) -> Result<(KeyPair, Option<KeyId>), KeyError
     let key_id = jwk::key_id(members).map_err(KeyError::Jwk)?;
     jwk::may(members, "sign").map_err(KeyError::Jwk)?;
     let material = Material::from_members(members).map_err(KeyError::Jwk)?;
+    let stated = jwk::stated_algorithm(members, &material).map_err(KeyError::Jwk)?;
+    if stated.is_some_and(|algorithm| algorithm != material.usual_algorithm()) {
+        return Err(KeyError::Refused);
+    }
     let pair = match &material {
+        Material::P384 { .. } => return Err(KeyError::Refused),
         Material::P256 { x, y } => {
             let d: Zeroizing<[u8; 32]> =
                 Zeroizing::new(jwk::array(members, "d").map_err(KeyError::Jwk)?);

@@ -17,8 +17,9 @@ fn private_jwks() -> Vec<Value> {
 
 /// What it signs, its public half verifies.
 fn works(key: &SigningKey) -> bool {
+    let signature = key.sign(b"message").unwrap();
     key.public_jwk()
-        .verifies(b"message", &key.sign(b"message").unwrap())
+        .verifies(key.algorithm(), b"message", &signature)
 }
 
 #[test]
@@ -205,4 +206,22 @@ fn debug_output_shows_no_part_of_the_private_key() {
         assert!(!shown.contains(jwk["d"].as_str().unwrap()), "{shown}");
         assert!(shown.len() < 200, "{shown}");
     }
+}
+
+#[test]
+fn what_is_only_verified_is_never_signed_with() {
+    for algorithm in Algorithm::VERIFY_ONLY {
+        let made = SigningKey::generate(algorithm);
+        assert_eq!(made.err(), Some(KeyError::Refused), "{algorithm}");
+        let rsa = SigningKey::generate(Algorithm::Rs256).unwrap();
+        let der = rsa.to_pkcs8().unwrap();
+        let read = SigningKey::from_pkcs8(algorithm, &der);
+        assert_eq!(read.err(), Some(KeyError::Refused), "{algorithm}");
+    }
+    let mut rsa = private_jwks()
+        .into_iter()
+        .find(|jwk| jwk["kty"] == "RSA")
+        .unwrap();
+    rsa["alg"] = "PS256".into();
+    assert_eq!(SigningKey::from_jwk(&rsa).err(), Some(KeyError::Refused));
 }

@@ -1,6 +1,6 @@
 //! Vectors as data: the JWS examples of the RFCs, signatures at the edges of their numbers, keys that must not be taken.
 
-use hallpass_token::{Algorithms, JwkSet, VerifyError, verify_jws};
+use hallpass_token::{Algorithm, Algorithms, JwkSet, VerifyError, verify_jws};
 use serde_json::Value;
 
 fn rows(file: &str) -> Vec<Value> {
@@ -9,10 +9,14 @@ fn rows(file: &str) -> Vec<Value> {
 
 /// Verifies every row by the code that verifies tokens, and says which ones come out otherwise than they should.
 fn check(rows: &[Value]) {
+    check_with(rows, Algorithms::ALL);
+}
+
+fn check_with(rows: &[Value], algorithms: Algorithms) {
     let mut wrong = Vec::new();
     for row in rows {
         let keys = JwkSet::parse(row["jwks"].to_string().as_bytes()).unwrap();
-        let payload = verify_jws(row["jws"].as_str().unwrap(), &keys, Algorithms::ALL);
+        let payload = verify_jws(row["jws"].as_str().unwrap(), &keys, algorithms);
         let outcome = payload.as_ref().map_or_else(VerifyError::code, |_| "valid");
         if outcome != row["expect"] {
             wrong.push(format!(
@@ -25,6 +29,27 @@ fn check(rows: &[Value]) {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_is_only_verified_is_so_where_it_is_allowed_by_name_and_nowhere_else() {
+    let rows = rows(include_str!("../vectors/verify_only.json"));
+    let all = Algorithm::EVERY.into_iter().chain(Algorithm::VERIFY_ONLY);
+    check_with(&rows, all.collect());
+    for row in rows {
+        let jws = row["jws"].as_str().unwrap();
+        let keys = JwkSet::parse(row["jwks"].to_string().as_bytes()).unwrap();
+        let usual = verify_jws(jws, &keys, Algorithms::ALL);
+        assert!(usual.is_err(), "{}", row["name"]);
+        if row["expect"] == "valid" {
+            assert_eq!(
+                usual,
+                Err(VerifyError::AlgorithmNotAllowed),
+                "{}",
+                row["name"]
+            );
+        }
+    }
 }
 
 #[test]
