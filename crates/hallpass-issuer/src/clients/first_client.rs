@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallpass_config::Secret;
 use hallpass_token::{Audience, ClientId, InvalidName, Scope};
 
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
@@ -44,7 +45,9 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
         exchange: Vec::new(),
-        secrets: LiveSecret::generated(&secret).into_iter().collect(),
+        authentication: Authentication::by_secrets(
+            LiveSecret::generated(&secret).into_iter().collect(),
+        ),
     };
     let shown = FirstClient {
         client_id,
