@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds Hallpass and runs every test; the last lines are the test runner's own. Some run beside real Spring programs: for
 # them a JDK and Maven are installed where that is possible, and their packages are fetched once. Some start servers of Redis
-# or of names (dnsmasq), which are installed in the same way.
+# or of names (dnsmasq), which are installed in the same way. Other people's OAuth clients drive the issuer: for them Python is
+# installed, which fetches the rest below the build's own folder.
 # Arguments are passed on to `cargo test`.
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -12,5 +13,6 @@ need_cargo
 want_java
 want_redis
 want_dnsmasq
+want_python
 cd "$root"
 exec cargo test --locked --workspace --no-fail-fast "$@"

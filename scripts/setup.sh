@@ -3,8 +3,8 @@
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
 # so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
-# Maven where it may, and for those with a real Redis or name server that; without them these tests are skipped, with a line each. It
-# changes nothing else.
+# Maven where it may, for those with a real Redis or name server that, and for those with other OAuth clients Python; without
+# them these tests are skipped, with a line each. It changes nothing else.
 # shellcheck shell=sh
 
 say() { printf '%s\n' "setup: $*" >&2; }
@@ -91,6 +91,22 @@ want_java() {
     if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         default-jdk-headless maven; } >&2; then
         say 'that failed: the tests against real Spring programs are skipped.'
+    fi
+}
+
+# Python with its environments, for the tests with other people's OAuth clients. Never a reason to fail.
+want_python() {
+    if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
+        return 0
+    fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say 'no python3 with venv: the tests with other OAuth clients are skipped.'
+        return 0
+    fi
+    say 'no python3 with venv: now running apt-get install python3-venv'
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+        python3-venv; } >&2; then
+        say 'that failed: the tests with other OAuth clients are skipped.'
     fi
 }
 

@@ -1,0 +1,173 @@
+//! Other people's OAuth clients drive the issuer: oauth4webapi and openid-client, Authlib, go-oidc, Nimbus, Spring Security.
+//! They check every response by the letter of the standards; the programs are in `tests/clients`. Each test is skipped, with
+//! a line that says so, where its language or its packages cannot be had.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail loudly too"
+)]
+
+mod tools;
+
+use std::path::Path;
+use std::process::Command;
+
+use hallpass::clock::{Clock as _, SystemClock};
+use hallpass::config::Loader;
+use hallpass::token::{SigningKey, TokenClaims, UnixTime, sign};
+use hallpass_issuer::IssuerSettings;
+use hallpass_testkit::TestIssuer;
+use serde_json::json;
+
+use crate::tools::Tools;
+
+/// What users' tokens are signed with (RFC 8037 appendix A.1).
+const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
+    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
+
+/// Every character that some client encodes wrongly.
+const SECRET: &str = "Order:Secret 1+2%3/=&";
+
+const ISSUER: &str = "
+hallpass:
+  issuer:
+    introspection-clients: order-service
+    key-announce-seconds: 0
+    clients:
+      - client-id: order-service
+        client-secret: 'Order:Secret 1+2%3/=&'
+        scopes: internal-service
+        audiences: [service-system, service-billing]
+        grant-types: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange']
+        exchange:
+          - { subject-kinds: user, targets: logistics-service, scopes: shipments.read }
+";
+
+/// An issuer that is known by its address, as strict clients demand, and one of its clients.
+struct Judged {
+    issuer: TestIssuer,
+    /// What a judge is told, as JSON.
+    asked: String,
+}
+
+impl Judged {
+    async fn start() -> Self {
+        let settings = Loader::new("hallpass").text("issuer", ISSUER);
+        let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
+        let issuer = TestIssuer::of(settings).named_by_its_address();
+        let issuer = issuer.start().await.unwrap();
+        issuer.import_key(USERS_KEY).await.unwrap();
+        let asked = json!({
+            "issuer": issuer.url(""),
+            "client": { "id": "order-service", "secret": SECRET },
+            "audience": "service-system",
+            "scope": "internal-service",
+            "user": {
+                "token": token_of_alice(&issuer.url("")),
+                "subject": "alice",
+                "target": "logistics-service",
+                "scope": "shipments.read",
+            },
+        });
+        let asked = asked.to_string();
+        Self { issuer, asked }
+    }
+
+    /// Demands that a judge passes everything: `checks` are the lines that it prints, in their order.
+    async fn passes(&self, mut judge: Command, checks: &[&str]) {
+        judge.arg(&self.asked);
+        let run = tokio::task::spawn_blocking(move || judge.output());
+        let run = run.await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        let complaint = String::from_utf8_lossy(&run.stderr);
+        let passed: Vec<&str> = said.lines().collect();
+        assert!(run.status.success(), "after {passed:?}:\n{complaint}");
+        assert_eq!(passed, checks, "{complaint}");
+        assert!(self.issuer.tokens_issued() > 0);
+    }
+}
+
+/// A user's token for the order service, which a web client got for her.
+fn token_of_alice(issuer: &str) -> String {
+    let now = UnixTime::from(SystemClock::new().now());
+    let mut claims = TokenClaims::new(
+        issuer.parse().unwrap(),
+        "alice".parse().unwrap(),
+        "order-service".parse().unwrap(),
+        now.saturating_add(std::time::Duration::from_secs(500)),
+    );
+    claims.client_id = Some("web".parse().unwrap());
+    claims.scope = "shipments.read".parse().unwrap();
+    claims.issued_at = Some(now);
+    let key = SigningKey::from_jwk(&serde_json::from_str(USERS_KEY).unwrap()).unwrap();
+    let token = sign(&claims, &key, now).unwrap();
+    token.expose().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oauth4webapi_and_openid_client_take_every_response() {
+    let Some(judge) = Tools::of_tests().javascript() else {
+        return;
+    };
+    let checks = [
+        "oauth4webapi: metadata (RFC 8414)",
+        "oauth4webapi: client_credentials, basic and post",
+        "oauth4webapi: refusals",
+        "oauth4webapi: token exchange (RFC 8693)",
+        "oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)",
+        "openid-client: every grant and question",
+    ];
+    Judged::start().await.passes(judge, &checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authlib_takes_every_response() {
+    let Some(judge) = Tools::of_tests().python() else {
+        return;
+    };
+    let checks = [
+        "authlib: metadata (RFC 8414)",
+        "authlib: client_credentials, basic and post",
+        "authlib: refusals",
+        "authlib: token exchange (RFC 8693)",
+        "authlib: introspection and revocation (RFC 7662, RFC 7009)",
+    ];
+    Judged::start().await.passes(judge, &checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_of_go_take_every_response() {
+    let Some(judge) = Tools::of_tests().go() else {
+        return;
+    };
+    let checks = [
+        "go-oidc: metadata",
+        "x/oauth2 and go-oidc: client_credentials, each style of authentication",
+        "x/oauth2: refusals",
+    ];
+    Judged::start().await.passes(judge, &checks).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nimbus_and_spring_security_take_every_response() {
+    let Some(judge) = Tools::of_tests().java() else {
+        return;
+    };
+    let checks = [
+        "nimbus: metadata (RFC 8414)",
+        "nimbus: client_credentials, basic and post",
+        "nimbus: refusals",
+        "nimbus: token exchange (RFC 8693)",
+        "nimbus: introspection and revocation (RFC 7662, RFC 7009)",
+        "spring security: metadata",
+        "spring security: client_credentials",
+        "spring security: token exchange",
+        "spring security: introspection",
+    ];
+    Judged::start().await.passes(judge, &checks).await;
+}
+
+/// The sources of the judges.
+fn sources() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/clients"))
+}

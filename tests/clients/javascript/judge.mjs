@@ -1,0 +1,115 @@
+// Drives an issuer with oauth4webapi and openid-client, which check every response by the letter of the standards.
+// The argument is a JSON object that says where the issuer is and what may be asked; prints a line a check that passed.
+import assert from 'node:assert/strict'
+import * as oauth from 'oauth4webapi'
+import * as openid from 'openid-client'
+
+const { issuer, client, audience, scope, user } = JSON.parse(process.argv[2])
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
+const options = { [oauth.allowInsecureRequests]: true }
+const me = { client_id: client.id }
+const basic = oauth.ClientSecretBasic(client.secret)
+
+async function check(name, run) {
+  try {
+    await run()
+  } catch (error) {
+    console.error(`${name}: ${error.stack ?? error}`, error.cause ?? '')
+    process.exit(1)
+  }
+  console.log(name)
+}
+
+/** What an issuer's refusal says. */
+async function refused(promise) {
+  try {
+    await promise
+  } catch (error) {
+    return { status: error.status, error: error.error ?? error.cause?.[0]?.parameters?.error, thrown: error.constructor.name }
+  }
+  assert.fail('was not refused')
+}
+
+let server
+await check('oauth4webapi: metadata (RFC 8414)', async () => {
+  for (const algorithm of ['oauth2', 'oidc']) {
+    const response = await oauth.discoveryRequest(new URL(issuer), { algorithm, ...options })
+    server = await oauth.processDiscoveryResponse(new URL(issuer), response)
+    assert.ok(server.grant_types_supported.includes('client_credentials'))
+    assert.ok(server.grant_types_supported.includes(EXCHANGE))
+  }
+})
+
+async function token(authentication, parameters) {
+  const response = await oauth.clientCredentialsGrantRequest(server, me, authentication, parameters, options)
+  return oauth.processClientCredentialsResponse(server, me, response)
+}
+
+/** Judges a token as the service `expected` would (RFC 9068). */
+async function validated(accessToken, expected) {
+  const request = new Request('https://service.example/', { headers: { authorization: `Bearer ${accessToken}` } })
+  return oauth.validateJwtAccessToken(server, request, expected, options)
+}
+
+await check('oauth4webapi: client_credentials, basic and post', async () => {
+  for (const authentication of [basic, oauth.ClientSecretPost(client.secret)]) {
+    const granted = await token(authentication, { audience, scope })
+    assert.equal(granted.token_type, 'bearer')
+    assert.equal(granted.scope, scope)
+    assert.ok(granted.expires_in > 0)
+    const claims = await validated(granted.access_token, audience)
+    assert.equal(claims.sub, client.id)
+    assert.equal(claims.client_id, client.id)
+  }
+})
+
+await check('oauth4webapi: refusals', async () => {
+  const wrong = await refused(token(oauth.ClientSecretBasic('wrong'), { audience }))
+  assert.deepEqual([wrong.status, wrong.thrown], [401, 'WWWAuthenticateChallengeError'])
+  const target = await refused(token(basic, { audience: 'nobody' }))
+  assert.deepEqual([target.status, target.error], [400, 'invalid_target'])
+  const much = await refused(token(basic, { audience, scope: 'everything' }))
+  assert.deepEqual([much.status, much.error], [400, 'invalid_scope'])
+})
+
+const exchange = { subject_token: user.token, subject_token_type: ACCESS_TOKEN, audience: user.target }
+await check('oauth4webapi: token exchange (RFC 8693)', async () => {
+  const request = parameters => oauth.genericTokenEndpointRequest(server, me, basic, EXCHANGE, parameters, options)
+  const processed = response => oauth.processGenericTokenEndpointResponse(server, me, response)
+  const granted = await processed(await request(exchange))
+  assert.equal(granted.issued_token_type, ACCESS_TOKEN)
+  const claims = await validated(granted.access_token, user.target)
+  assert.equal(claims.sub, user.subject)
+  assert.equal(claims.act.sub, client.id)
+  const foreign = await refused(processed(await request({ ...exchange, audience: 'nobody' })))
+  assert.deepEqual([foreign.status, foreign.error], [400, 'invalid_target'])
+})
+
+async function introspected(accessToken) {
+  const response = await oauth.introspectionRequest(server, me, basic, accessToken, options)
+  return oauth.processIntrospectionResponse(server, me, response)
+}
+
+await check('oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)', async () => {
+  const { access_token: live } = await token(basic, { audience, scope })
+  const said = await introspected(live)
+  assert.deepEqual([said.active, said.client_id, said.scope], [true, client.id, scope])
+  await oauth.processRevocationResponse(await oauth.revocationRequest(server, me, basic, live, options))
+  assert.deepEqual(await introspected(live), { active: false })
+  assert.equal((await introspected('nonsense')).active, false)
+})
+
+await check('openid-client: every grant and question', async () => {
+  const config = await openid.discovery(
+    new URL(issuer), client.id, undefined, openid.ClientSecretBasic(client.secret),
+    { algorithm: 'oauth2', execute: [openid.allowInsecureRequests] },
+  )
+  const granted = await openid.clientCredentialsGrant(config, { audience, scope })
+  assert.ok(granted.expiresIn() > 0)
+  const exchanged = await openid.genericGrantRequest(config, EXCHANGE, exchange)
+  assert.equal(exchanged.issued_token_type, ACCESS_TOKEN)
+  assert.equal((await openid.tokenIntrospection(config, granted.access_token)).active, true)
+  await openid.tokenRevocation(config, granted.access_token)
+  assert.equal((await openid.tokenIntrospection(config, granted.access_token)).active, false)
+})
