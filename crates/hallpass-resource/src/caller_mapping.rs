@@ -160,8 +160,8 @@ mod tests {
         let acted = claims(|it| it.actor = Some(Actor::new("gateway".parse().unwrap())));
         let bound = claims(|it| {
             it.confirmation = Some(Confirmation {
-                x5t_s256: None,
                 jkt: Some(Thumbprint([7; 32])),
+                ..Confirmation::default()
             });
         });
         let holds = |mark: &str, claims| {

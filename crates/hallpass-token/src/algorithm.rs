@@ -85,6 +85,9 @@ impl Algorithms {
     /// All that we sign with. The default: what is only verified ([`Algorithm::VERIFY_ONLY`]) is allowed by name.
     pub const ALL: Self = Self(7);
 
+    /// Those, and what is only verified. For what its maker chooses and what harms nobody else, such as proofs of possession.
+    pub const WITH_VERIFY_ONLY: Self = Self(31);
+
     /// Whether the set has `algorithm`.
     #[must_use]
     pub const fn contains(self, algorithm: Algorithm) -> bool {
@@ -165,6 +168,13 @@ mod tests {
         assert_eq!(
             Algorithm::EVERY.into_iter().collect::<Algorithms>(),
             Algorithms::ALL
+        );
+        assert_eq!(
+            Algorithm::EVERY
+                .into_iter()
+                .chain(Algorithm::VERIFY_ONLY)
+                .collect::<Algorithms>(),
+            Algorithms::WITH_VERIFY_ONLY
         );
         assert!(std::iter::empty().collect::<Algorithms>().is_empty());
     }

@@ -1,15 +1,15 @@
-//! The `Authorization` header of RFC 6750 section 2.1.
+//! The `Authorization` header of RFC 6750 section 2.1 and RFC 9449 section 7.1.
 
 use crate::error::BearerError;
 
-/// Why an `Authorization` header holds no bearer token.
+/// Why an `Authorization` header holds no token of the scheme that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BearerSyntaxError {
-    /// Another scheme, such as `Basic`. For a bearer-only service that is the same as no credentials.
-    #[error("the scheme is not Bearer")]
+    /// Another scheme, such as `Basic`.
+    #[error("the scheme is another one")]
     Scheme,
-    /// `Bearer` without a token.
+    /// The scheme without a token.
     #[error("the token is missing")]
     MissingToken,
     /// A character that RFC 6750 section 2.1 does not allow, such as a second token, a comma or a quote.
@@ -52,11 +52,27 @@ impl BearerSyntaxError {
 /// # Errors
 /// [`BearerSyntaxError`] when the value is anything else, white space at either end included.
 pub fn parse_bearer(header_value: &[u8]) -> Result<&str, BearerSyntaxError> {
+    parse_token(header_value, b"Bearer")
+}
+
+/// The same for a token that is sent with a proof of possession: `DPoP 1*SP token68` (RFC 9449 section 7.1).
+///
+/// ```
+/// assert_eq!(hallpass_token::parse_dpop(b"DPoP abc.def"), Ok("abc.def"));
+/// ```
+///
+/// # Errors
+/// As [`parse_bearer`].
+pub fn parse_dpop(header_value: &[u8]) -> Result<&str, BearerSyntaxError> {
+    parse_token(header_value, b"DPoP")
+}
+
+fn parse_token<'h>(header_value: &'h [u8], expected: &[u8]) -> Result<&'h str, BearerSyntaxError> {
     let (scheme, rest) = match header_value.iter().position(|byte| *byte == b' ') {
         Some(space) => header_value.split_at(space),
         None => (header_value, &[][..]),
     };
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    if !scheme.eq_ignore_ascii_case(expected) {
         return Err(BearerSyntaxError::Scheme);
     }
     let token = rest.trim_ascii_start();
@@ -88,7 +104,7 @@ pub fn parse_bearer(header_value: &[u8]) -> Result<&str, BearerSyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::BearerSyntaxError::{Charset, MissingToken, Scheme};
-    use super::{BearerSyntaxError, parse_bearer};
+    use super::{BearerSyntaxError, parse_bearer, parse_dpop};
 
     #[test]
     fn takes_every_form_of_rfc_6750() {
@@ -133,5 +149,14 @@ mod tests {
                 header.escape_ascii()
             );
         }
+    }
+
+    #[test]
+    fn neither_scheme_is_taken_for_the_other() {
+        assert_eq!(parse_dpop(b"dpop  a.b=="), Ok("a.b=="));
+        assert_eq!(parse_dpop(b"Bearer a"), Err(Scheme));
+        assert_eq!(parse_dpop(b"DPoP"), Err(MissingToken));
+        assert_eq!(parse_dpop(b"DPoP a b"), Err(Charset));
+        assert_eq!(parse_bearer(b"DPoP a"), Err(Scheme));
     }
 }

@@ -1,5 +1,7 @@
 //! What a token says.
 
+use std::fmt;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -141,7 +143,7 @@ impl Actor {
 
 /// The key that a sender must prove to hold (RFC 7800).
 ///
-/// A confirmation without any member that we know is kept, empty: the token is bound to *something*.
+/// A confirmation without any member that we know is kept: the token is bound to *something*.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Confirmation {
     /// SHA-256 of the sender's certificate (`x5t#S256`, RFC 8705 section 3.1).
@@ -150,6 +152,10 @@ pub struct Confirmation {
     /// Thumbprint of the sender's proof key (`jkt`, RFC 9449 section 6.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jkt: Option<Thumbprint>,
+    /// All other members, such as `jwk` or `kid`, as they came. What they demand is not known, so nobody can say that it was
+    /// proven.
+    #[serde(flatten)]
+    pub others: Map<String, Value>,
 }
 
 /// A SHA-256 digest that is written as base64url.
@@ -157,8 +163,15 @@ pub struct Confirmation {
 pub struct Thumbprint(pub [u8; 32]);
 
 impl Thumbprint {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         base64url::decode_array(text).ok().map(Self)
+    }
+}
+
+/// As it is written in a token.
+impl fmt::Display for Thumbprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&base64url::encode(&self.0))
     }
 }
 

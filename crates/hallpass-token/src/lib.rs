@@ -5,9 +5,11 @@
 //! Everything that RFC 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused;
 //! `docs/tokens.md` lists it.
 //!
+//! [`DpopProof`]s, which only [`verify_dpop`] makes, come from the holder of the key that they name, for this request.
+//!
 //! **What it does not do.** No I/O, no clock (`now` is a parameter), no global state; no JWE, no symmetric keys, no
 //! `none`. It fetches no keys (`hallpass-resource` does), remembers no token, asks no deny-list ([`RevocationList`] is what one is made of), and does not decide
-//! what a scope, an actor or a confirmation (`cnf`) means.
+//! what a scope, an actor or a confirmation (`cnf`) means. That a proof came before is for its caller to find, with a [`ReplayMemory`].
 //!
 //! ```
 //! use hallpass_token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, VerifyPolicy, sign, verify};
@@ -35,6 +37,7 @@ mod bearer;
 mod caller_kind;
 mod claims;
 mod context;
+mod dpop;
 mod error;
 mod header;
 mod json;
@@ -42,6 +45,7 @@ mod jwk;
 mod jwk_set;
 mod name;
 mod policy;
+mod replay;
 mod revocation;
 mod scope;
 mod sealed_value;
@@ -54,16 +58,21 @@ mod verify;
 
 pub use access_token::AccessToken;
 pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
-pub use bearer::{BearerSyntaxError, parse_bearer};
+pub use bearer::{BearerSyntaxError, parse_bearer, parse_dpop};
 pub use caller_kind::{CallerKind, UnknownCaller};
 pub use claims::{Actor, Confirmation, Thumbprint, TokenClaims};
 pub use context::SecurityContext;
+pub use dpop::{
+    DPOP_CLOCK_AHEAD, DPOP_PROOF_LIFE, DpopError, DpopExpectation, DpopKey, DpopNonces, DpopProof,
+    DpopRequest, DpopUri, InvalidDpopUri, MAX_DPOP_PROOF_BYTES, verify_dpop,
+};
 pub use error::{BearerError, Part, VerifyError};
 pub use header::TokenType;
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedJwk};
 pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
 pub use policy::{DEFAULT_MAX_VERIFY_BYTES, VerifyPolicy};
+pub use replay::{ReplayMemory, Seen};
 pub use revocation::{
     InvalidRevocationDigest, Revocation, RevocationDigest, RevocationKind, RevocationList,
     RevocationMarks,

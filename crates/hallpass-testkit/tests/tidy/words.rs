@@ -16,7 +16,7 @@ const UNFINISHED: [&str; 6] = [
 /// One word, written as two. In two halves, like the marks.
 const SPLIT_WORD: &str = concat!("can", " not");
 
-/// The type that holds a private key, and where code that is not a test may name it.
+/// The type that holds a private key that can sign tokens, and where code that is not a test may name it.
 const PRIVATE_KEY_TYPE: &str = "SigningKey";
 const MAY_NAME_THE_PRIVATE_KEY: [&str; 5] = [
     "crates/hallpass-token/",

@@ -90,7 +90,19 @@ fn an_empty_scope_stays_empty_beside_scp() {
 #[test]
 fn a_binding_that_we_do_not_know_is_still_a_binding() {
     let claims = read(&json!({"cnf": {"kid": "somewhere"}})).unwrap();
-    assert_eq!(claims.confirmation, Some(Confirmation::default()));
+    let others = json!({"kid": "somewhere"}).as_object().cloned().unwrap();
+    let expected = Confirmation {
+        others,
+        ..Confirmation::default()
+    };
+    assert_eq!(claims.confirmation, Some(expected));
+    assert_eq!(
+        json!(claims)["cnf"]["kid"],
+        "somewhere",
+        "it is written again"
+    );
+    let empty = read(&json!({"cnf": {}})).unwrap();
+    assert_eq!(empty.confirmation, Some(Confirmation::default()));
 }
 
 #[test]

@@ -161,7 +161,6 @@ impl<'de> Visitor<'de> for Bound<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Confirmation, A::Error> {
         let mut confirmation = Confirmation::default();
-        let mut others = Map::new();
         while let Some(name) = members.next_key_seed(Text)? {
             let from = &mut members;
             let thumbprint = |reader: &Reader| {
@@ -173,7 +172,7 @@ impl<'de> Visitor<'de> for Bound<'_> {
                 _ => {
                     let strict = StrictValue::new(&self.0.notes, 3);
                     let value = members.next_value_seed(strict)?;
-                    strict.insert(&mut others, name.into_owned(), value);
+                    strict.insert(&mut confirmation.others, name.into_owned(), value);
                 }
             }
         }

@@ -49,6 +49,7 @@ fn confirmation() -> impl Strategy<Value = Option<Confirmation>> {
             Confirmation {
                 x5t_s256: certificate.map(Thumbprint),
                 jkt: key.map(Thumbprint),
+                ..Confirmation::default()
             }
         }),
     )

@@ -1,6 +1,6 @@
 //! The tables of `docs/tokens.md` are those of the code.
 
-use hallpass_token::{BearerSyntaxError, VerifyError};
+use hallpass_token::{BearerSyntaxError, DpopError, VerifyError};
 
 const DOCUMENT: &str = include_str!("../../../../docs/tokens.md");
 
@@ -57,6 +57,13 @@ fn every_code_of_the_bearer_header_is_documented_with_its_answer() {
         })
         .collect();
     assert_eq!(table("bearer codes"), expected);
+}
+
+#[test]
+fn every_code_of_a_proof_is_documented() {
+    let rows = DpopError::EVERY.iter();
+    let rows = rows.map(|error| format!("| `{}` | {error} |", error.code()));
+    assert_eq!(table("dpop codes"), rows.collect::<Vec<_>>());
 }
 
 #[test]

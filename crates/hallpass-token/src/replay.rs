@@ -1,0 +1,205 @@
+//! Which messages were seen already, for as long as they would still count.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+
+use crate::time::UnixTime;
+
+/// How long the messages are that are forgotten together, in seconds.
+const GROUP_SECONDS: u64 = 8;
+/// Bytes of a digest that are kept: two messages that share them are never found.
+const DIGEST_BYTES: usize = 16;
+
+/// Remembers what was shown once, such as the `jti` of a proof (RFC 9449 section 11.1) or of a client assertion (RFC 7523
+/// section 3), until it does not count any more by its age. Bounded; nothing that still counts is ever forgotten for room.
+///
+/// Room is shared out: of `capacity` messages one owner has a quarter at most, so that nobody who may show messages can
+/// fill the memory for all others. About 40 bytes a message.
+///
+/// ```
+/// use std::time::Duration;
+/// use hallpass_token::{ReplayMemory, Seen, UnixTime};
+///
+/// let mut memory = ReplayMemory::new(1_000, Duration::from_secs(60));
+/// let now = UnixTime::from_secs(1_700_000_000);
+/// assert_eq!(memory.see("order-service", &[b"key", b"jti"], now, now), Seen::First);
+/// assert_eq!(memory.see("order-service", &[b"key", b"jti"], now, now), Seen::Again);
+/// ```
+#[derive(Debug)]
+pub struct ReplayMemory {
+    capacity: usize,
+    life: Duration,
+    /// By when they were made, in groups of [`GROUP_SECONDS`]. A map per group, so that forgetting needs no walk.
+    groups: BTreeMap<u64, Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    seen: HashSet<[u8; DIGEST_BYTES]>,
+    /// How many are whose.
+    owners: HashMap<Box<str>, usize>,
+}
+
+/// What is known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// It was not shown before, and is remembered now.
+    First,
+    /// It was shown before.
+    Again,
+    /// It cannot be remembered: its owner, or all together, have shown as many as there is room for. It must not count.
+    Full,
+}
+
+impl ReplayMemory {
+    /// For messages that count for `life` after they were made, and at most `capacity` of them.
+    #[must_use]
+    pub fn new(capacity: usize, life: Duration) -> Self {
+        Self {
+            capacity,
+            life,
+            groups: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the message that `name` is the name of, part by part, was seen before; remembers it if not.
+    ///
+    /// `made_at` is what the message says of itself; its signature, and that it still counts, are for the caller to check
+    /// before. `owner` is who has shown it, and is never part of its name.
+    pub fn see(&mut self, owner: &str, name: &[&[u8]], made_at: UnixTime, now: UnixTime) -> Seen {
+        self.forget(now);
+        let digest = digest_of(name);
+        if self.groups.values().any(|it| it.seen.contains(&digest)) {
+            return Seen::Again;
+        }
+        let of_owner = |group: &Group| group.owners.get(owner).copied().unwrap_or_default();
+        let owned: usize = self.groups.values().map(of_owner).sum();
+        let share = (self.capacity / 4).max(1);
+        if self.len() >= self.capacity || owned >= share {
+            return Seen::Full;
+        }
+        let group = made_at.as_secs() / GROUP_SECONDS;
+        let group = self.groups.entry(group).or_default();
+        group.seen.insert(digest);
+        match group.owners.get_mut(owner) {
+            Some(count) => *count += 1,
+            None => _ = group.owners.insert(owner.into(), 1),
+        }
+        Seen::First
+    }
+
+    /// How many messages are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.values().map(|group| group.seen.len()).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Forgets the groups whose youngest message counts no more.
+    fn forget(&mut self, now: UnixTime) {
+        while let Some(oldest) = self.groups.first_entry() {
+            let end = oldest.key().saturating_add(1).saturating_mul(GROUP_SECONDS);
+            let end = UnixTime::from_secs(end).saturating_add(self.life);
+            if end >= now {
+                return;
+            }
+            oldest.remove();
+        }
+    }
+}
+
+/// No two names have one digest: each part stands after its length.
+fn digest_of(name: &[&[u8]]) -> [u8; DIGEST_BYTES] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in name {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        context.update(&length.to_be_bytes());
+        context.update(part);
+    }
+    let mut bytes = [0; DIGEST_BYTES];
+    for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{GROUP_SECONDS, ReplayMemory, Seen};
+    use crate::time::UnixTime;
+
+    const LIFE: Duration = Duration::from_secs(60);
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn later(seconds: u64) -> UnixTime {
+        NOW.saturating_add(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_message_is_remembered_as_long_as_it_counts_and_not_much_longer() {
+        let mut memory = ReplayMemory::new(100, LIFE);
+        for made_at in [NOW, later(3), later(7)] {
+            let name = made_at.as_secs().to_be_bytes();
+            assert_eq!(memory.see("a", &[&name], made_at, NOW), Seen::First);
+        }
+        for made_at in [NOW, later(3), later(7)] {
+            let (name, end) = (
+                made_at.as_secs().to_be_bytes(),
+                made_at.saturating_add(LIFE),
+            );
+            assert_eq!(memory.see("a", &[&name], made_at, end), Seen::Again);
+        }
+        let gone = later(7 + 60 + 2 * GROUP_SECONDS);
+        assert_eq!(memory.see("a", &[b"new"], gone, gone), Seen::First);
+        assert_eq!(memory.len(), 1);
+    }
+
+    #[test]
+    fn a_message_that_says_another_age_is_still_the_same() {
+        let mut memory = ReplayMemory::new(100, LIFE);
+        assert_eq!(memory.see("a", &[b"k", b"1"], NOW, NOW), Seen::First);
+        assert_eq!(
+            memory.see("a", &[b"k", b"1"], later(30), later(30)),
+            Seen::Again
+        );
+        assert_eq!(memory.see("b", &[b"k", b"1"], NOW, NOW), Seen::Again);
+        assert_eq!(memory.see("a", &[b"k1", b""], NOW, NOW), Seen::First);
+        assert_eq!(memory.see("a", &[b"", b"k1"], NOW, NOW), Seen::First);
+    }
+
+    #[test]
+    fn one_owner_cannot_take_the_room_of_all_others() {
+        let mut memory = ReplayMemory::new(40, LIFE);
+        let mut see = |owner: &str, number: u32, at| {
+            memory.see(owner, &[owner.as_bytes(), &number.to_be_bytes()], at, at)
+        };
+        let seen: Vec<_> = (0..100).map(|number| see("greedy", number, NOW)).collect();
+        assert_eq!(seen.iter().filter(|it| **it == Seen::First).count(), 10);
+        assert_eq!(seen.last(), Some(&Seen::Full));
+        assert_eq!(see("modest", 0, NOW), Seen::First);
+        assert_eq!(see("greedy", 0, NOW), Seen::Again, "nothing was forgotten");
+        let later = later(60 + 2 * GROUP_SECONDS);
+        assert_eq!(see("greedy", 1_000, later), Seen::First);
+    }
+
+    #[test]
+    fn a_full_memory_takes_nothing_and_forgets_nothing() {
+        let mut memory = ReplayMemory::new(8, LIFE);
+        for number in 0..8_u8 {
+            let owner = format!("owner {}", number / 2);
+            assert_eq!(memory.see(&owner, &[&[number]], NOW, NOW), Seen::First);
+        }
+        assert_eq!(memory.see("another", &[b"9"], NOW, NOW), Seen::Full);
+        assert_eq!(memory.see("another", &[&[0]], NOW, NOW), Seen::Again);
+        assert_eq!(memory.len(), 8);
+    }
+}
