@@ -8,7 +8,7 @@ use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hallpass_token::{Actor, Audience, Scope, Subject, TokenId, UnixTime};
+use hallpass_token::{Actor, Audience, Scope, Subject, Thumbprint, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
@@ -34,6 +34,8 @@ pub(crate) enum Decision {
         scope: Scope,
         token_id: TokenId,
         expires_at: UnixTime,
+        /// The key without which it is of no use.
+        bound_to: Option<Thumbprint>,
         /// The subject that the client is not, and who acts for it.
         on_behalf_of: Option<(Subject, Actor)>,
     },
@@ -178,6 +180,7 @@ fn write(event: &AuditEvent) {
             scope,
             token_id,
             expires_at,
+            bound_to,
             on_behalf_of,
         } => tracing::info!(
             target: AUDIT_TARGET,
@@ -192,6 +195,7 @@ fn write(event: &AuditEvent) {
             actors = on_behalf_of.as_ref().map(|(_, actor)| actors(actor)),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
+            jkt = bound_to.as_ref().map(tracing::field::display),
             "token issued"
         ),
         Decision::Introspected { client, token_id } => {

@@ -29,8 +29,8 @@ use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
-use crate::token::attempt::Attempt;
-use crate::token::client_auth::Authenticator;
+use crate::token::client_auth::{Attempt, Authenticator};
+use crate::token::possession::Proofs;
 
 /// One issuer, without its sockets.
 #[derive(Debug)]
@@ -60,6 +60,7 @@ pub(crate) struct Core {
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
     authenticator: Authenticator,
+    proofs: Proofs,
     audit: Audit,
     metrics: Metrics,
     jwks_cache_control: HeaderValue,
@@ -91,9 +92,11 @@ impl Core {
         deny_list.take(revocations.entries().chain(tainted(&kept.records)), now);
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
+        let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
         metrics.add(|registry| {
             store.register(registry);
             authenticator.register(registry);
+            proofs.register(registry);
             audit.register(registry);
             deny_list.register(registry);
         });
@@ -113,6 +116,7 @@ impl Core {
             stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
             authenticator,
+            proofs,
             process_key,
             audit,
             metrics,
@@ -293,6 +297,10 @@ impl Core {
 
     pub(crate) const fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    pub(crate) const fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 
     pub(crate) const fn audit(&self) -> &Audit {

@@ -13,11 +13,13 @@ use hallpass_token::{Algorithm, ClientId, Issuer};
 use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
 use crate::settings::client::{CLIENT_KEYS, ClientSettings};
+use crate::settings::dpop::DpopSettings;
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::store::SealingKeys;
 
 pub(crate) mod audience;
 pub(crate) mod client;
+pub(crate) mod dpop;
 mod exchange;
 mod moment;
 mod names;
@@ -151,6 +153,11 @@ const KEYS: &[Key] = &[
     )
     .told_apart_by("client-id"),
     Key::new(
+        "dpop",
+        Kind::Section(dpop::KEYS),
+        "Tokens that are bound to a key of their client (DPoP, RFC 9449): a token request with a proof gets such a one.",
+    ),
+    Key::new(
         "introspection-clients",
         Kind::Texts { what: "client ids" },
         "Who may introspect tokens that are for other services (RFC 7662), a gateway say. Every client may introspect tokens \
@@ -211,6 +218,8 @@ pub struct IssuerSettings {
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
     pub clients: Vec<ClientSettings>,
+    /// `dpop`: tokens that are bound to a key of their client.
+    pub dpop: DpopSettings,
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
 }
@@ -236,6 +245,7 @@ impl Default for IssuerSettings {
             key_retention: Duration::from_secs(25 * 60 * 60),
             audiences: Vec::new(),
             clients: Vec::new(),
+            dpop: DpopSettings::default(),
             introspection_clients: Vec::new(),
         }
     }
@@ -301,6 +311,7 @@ impl IssuerSettings {
             .iter()
             .map(|client| ClientSettings::read(client, name.as_ref()))
             .collect();
+        let dpop = DpopSettings::read(&section.section("dpop"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
         Some(Self {
             listen: listen?,
@@ -321,6 +332,7 @@ impl IssuerSettings {
             key_retention: key_retention?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
+            dpop: dpop?,
             introspection_clients: introspection_clients?,
         })
     }

@@ -9,6 +9,7 @@ use hallpass_token::Issuer;
 use url::Url;
 
 use crate::settings::IssuerSettings;
+use crate::settings::dpop::DpopSettings;
 
 /// What an issuer was started with and cannot change while it runs.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(crate) struct StartSettings {
     has_tls: bool,
     store: PathBuf,
     jwks_max_age: Duration,
+    dpop: DpopSettings,
     /// HMAC of the key-encryption key: enough to see that it was changed.
     sealing_key: Option<hmac::Tag>,
 }
@@ -39,6 +41,7 @@ impl StartSettings {
             has_tls: settings.tls.is_some(),
             store: settings.store.clone(),
             jwks_max_age: settings.jwks_max_age,
+            dpop: settings.dpop.clone(),
             sealing_key: settings
                 .sealing_keys()
                 .current
@@ -68,6 +71,7 @@ impl StartSettings {
                 "jwks-max-age-seconds",
                 self.jwks_max_age != other.jwks_max_age,
             ),
+            ("dpop", self.dpop != other.dpop),
             ("key-encryption-key", tag(self) != tag(other)),
         ];
         let changed = changes.into_iter().filter(|(_, is_changed)| *is_changed);

@@ -21,6 +21,7 @@ mod verifiers;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::hmac::{self, Tag};
 use hallpass_token::Sealer;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
@@ -61,6 +62,8 @@ pub(crate) struct Store {
     file: (u64, u64),
     pool: SqlitePool,
     sealer: Sealer,
+    /// Issuers that have the same sealing key have it too.
+    shared_secret: Tag,
     queries: Counter,
 }
 
@@ -131,6 +134,7 @@ impl Store {
             path: path.to_owned(),
             pool,
             sealer,
+            shared_secret: shared_secret(&key_material),
             queries: Counter::default(),
         })
     }
@@ -145,6 +149,11 @@ impl Store {
             return Err(Error::StoreMissing { store });
         }
         Self::open(path, keys).await
+    }
+
+    /// A secret that other issuers with the same sealing key have too, and that does not open the store.
+    pub(crate) fn shared_secret(&self) -> &[u8] {
+        self.shared_secret.as_ref()
     }
 
     /// How many statements the store was asked since it was opened.
@@ -230,6 +239,11 @@ impl Store {
             problem: problem.into(),
         }
     }
+}
+
+fn shared_secret(key_material: &str) -> Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key_material.trim().as_bytes());
+    hmac::sign(&key, b"hallpass issuer, shared secret v1")
 }
 
 impl<'a> From<Option<&'a str>> for SealingKeys<'a> {

@@ -1,13 +1,12 @@
 //! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
 
-pub(crate) mod attempt;
 pub(crate) mod client_auth;
-pub(crate) mod credentials;
 pub(crate) mod endpoint;
 pub(crate) mod entitlement;
 pub(crate) mod form;
 pub(crate) mod grant;
 pub(crate) mod metrics;
+pub(crate) mod possession;
 pub(crate) mod question;
 pub(crate) mod refusal;
 pub(crate) mod request;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use hallpass_config::Secret;
 use hallpass_token::{Audience, ClientId, InvalidName, Scope};
 
-use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
@@ -44,10 +43,9 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         audiences: vec![audience.clone()],
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
+        is_dpop_bound: false,
         exchange: Vec::new(),
-        authentication: Authentication::by_secrets(
-            LiveSecret::generated(&secret).into_iter().collect(),
-        ),
+        secrets: LiveSecret::generated(&secret).into_iter().collect(),
     };
     let shown = FirstClient {
         client_id,

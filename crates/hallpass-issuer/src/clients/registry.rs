@@ -14,7 +14,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
-use crate::clients::authentication::{Authentication, SecretPlace};
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
@@ -50,11 +49,13 @@ pub(crate) struct Client {
     pub(crate) subject: Subject,
     pub(crate) token_life: Duration,
     pub(crate) grants: GrantTypes,
+    /// Whether it gets no token without a proof of possession.
+    pub(crate) is_dpop_bound: bool,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
     /// `None` for the many that exchange nothing.
     exchange: Option<Box<Exchange>>,
-    authentication: Authentication,
+    secrets: Box<[LiveSecret]>,
 }
 
 /// What a client may exchange.
@@ -101,8 +102,7 @@ impl Registry {
             }
             costly_runs = costly_runs.max(
                 client
-                    .authentication
-                    .secrets()
+                    .secrets
                     .iter()
                     .filter(|secret| secret.is_costly())
                     .count(),
@@ -169,8 +169,9 @@ impl Client {
             audiences,
             grants,
             token_life,
+            is_dpop_bound,
             exchange,
-            authentication,
+            secrets,
         } = registration;
         let problem = |problem: String| Error::Registration {
             client_id: client_id.to_string(),
@@ -183,7 +184,7 @@ impl Client {
                 "token life: at least a second, at most a day".into(),
             ));
         }
-        if authentication.secrets().len() > MAX_LIVE_SECRETS {
+        if secrets.len() > MAX_LIVE_SECRETS {
             return Err(problem(format!(
                 "more than {MAX_LIVE_SECRETS} live secrets"
             )));
@@ -209,33 +210,26 @@ impl Client {
                 rules: exchange,
             })
         });
-        let known = before.map(|client| &client.authentication);
+        let known = before.map_or(&[][..], |client| &client.secrets);
+        let secrets = secrets.into_iter().map(|secret| secret.or_known(known));
         Ok(Self {
             subject: Subject::from(&client_id),
             id: client_id,
             token_life,
             grants,
+            is_dpop_bound,
             scope,
             targets,
             exchange,
-            authentication: authentication.or_known(known),
+            secrets: secrets.collect(),
         })
     }
 
     /// Secrets that are not past their end.
     pub(crate) fn live_secrets(&self, now: UnixTime) -> impl Iterator<Item = &LiveSecret> {
-        let secrets = self.authentication.secrets().iter();
-        secrets.filter(move |secret| secret.is_live(now))
-    }
-
-    /// Whether it has a secret that is not past its end.
-    pub(crate) fn has_live_secret(&self, now: UnixTime) -> bool {
-        self.live_secrets(now).next().is_some()
-    }
-
-    /// Whether its secret may stand there.
-    pub(crate) fn takes_secret(&self, place: SecretPlace) -> bool {
-        self.authentication.takes_secret(place)
+        self.secrets
+            .iter()
+            .filter(move |secret| secret.is_live(now))
     }
 
     /// Whether nothing cheap is known of any live secret, so that only a costly check compares anything.
@@ -305,8 +299,9 @@ mod tests {
             audiences: vec![format!("audience-{n}").parse().unwrap()],
             grants: Default::default(),
             token_life: Duration::from_secs(60),
+            is_dpop_bound: false,
             exchange: Vec::new(),
-            authentication: Authentication::by_secrets(Vec::new()),
+            secrets: Vec::new(),
         };
         let registrations = (0..clients).map(registration).collect();
         Registry::build(registrations, None, metrics).unwrap()

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use bytes::Bytes;
+use hallpass_token::{Algorithm, Algorithms};
 use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde::Serialize;
@@ -40,6 +41,8 @@ struct Document<'a> {
     introspection_endpoint_auth_methods_supported: [&'a str; 2],
     /// Our own member: where verifiers follow what is revoked.
     revocations_endpoint: String,
+    /// Proofs of possession (RFC 9449 section 5.1).
+    dpop_signing_alg_values_supported: Vec<&'a str>,
     /// Left out when there is none: RFC 8414 section 3.2 forbids empty lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
@@ -135,6 +138,10 @@ fn render(
         introspection_endpoint: urls.endpoint(INTROSPECT_PATH),
         introspection_endpoint_auth_methods_supported: AUTH_METHODS,
         revocations_endpoint: urls.endpoint(REVOCATIONS_PATH),
+        dpop_signing_alg_values_supported: Algorithms::WITH_VERIFY_ONLY
+            .iter()
+            .map(Algorithm::as_str)
+            .collect(),
         scopes_supported: registry.scopes_supported().collect(),
         response_types_supported: ["none"],
         oidc,

@@ -8,7 +8,6 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 
 use super::row_list::{RowList, json};
-use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::LiveSecret;
 
@@ -47,7 +46,7 @@ impl ClientRow {
                 created_at: now,
             })
         };
-        let secrets: Option<Vec<_>> = client.authentication.secrets().iter().map(secret).collect();
+        let secrets: Option<Vec<_>> = client.secrets.iter().map(secret).collect();
         let sorted = |mut names: Vec<String>| {
             names.sort_unstable();
             names
@@ -108,13 +107,14 @@ impl ClientRow {
         let secrets: Option<Vec<_>> = self.secrets.iter().map(secret).collect();
         let audiences = self.audiences.iter().map(|audience| audience.parse());
         Some(Registration {
-            authentication: Authentication::by_secrets(secrets?),
+            secrets: secrets?,
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
             client_id: self.client_id.parse().ok()?,
             scope: self.scope.parse().ok()?,
             audiences: audiences.collect::<Result<_, _>>().ok()?,
             grants: read_grants(&self.grants),
+            is_dpop_bound: false,
             token_life: Duration::from_secs(
                 u64::try_from(self.token_life_seconds).unwrap_or_default(),
             ),

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hallpass_token::{AccessToken, SignError, TokenClaims, sign_as};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
@@ -19,9 +20,10 @@ use crate::audit::{AuditEvent, Caller, Decision};
 use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
-use crate::token::attempt::Attempt;
+use crate::token::client_auth::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::grant::grant;
+use crate::token::possession::Possession;
 use crate::token::refusal::{Refusal, WireError};
 use crate::token::request::TokenRequest;
 use crate::token::token_id;
@@ -38,6 +40,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const BASIC_REALM: HeaderValue =
     HeaderValue::from_static("Basic realm=\"hallpass\", charset=\"UTF-8\"");
+/// RFC 9449 section 8.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
 
 /// Responds to one request, whatever it contains.
@@ -56,12 +60,15 @@ where
         Err(refusal) => return refuse(core, refusal, None, core.attempt(source)),
     };
     let attempt = core.attempt(source);
-    let response = match TokenRequest::parse(headers, &body) {
+    let mut response = match TokenRequest::parse(headers, &body) {
         Ok(request) => decide(core, &request, attempt).await,
         Err(refusal) => refuse(core, refusal, None, attempt),
     };
     let took = core.clock().monotonic().saturating_sub(attempt.monotonic);
     core.metrics().tokens.duration.observe(took.as_secs_f64());
+    if let Some(nonce) = core.proofs().nonce(attempt.now) {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
     response
 }
 
@@ -86,6 +93,7 @@ struct Issued<'c> {
     client: &'c Arc<Client>,
     target: &'c RegisteredTarget,
     claims: TokenClaims,
+    possession: Possession,
     issued_token_type: Option<&'static str>,
 }
 
@@ -122,7 +130,7 @@ async fn decide(
             ),
         },
         Err(refusal) => {
-            let caller = Caller::unverified(credentials.unverified_client_id());
+            let caller = Caller::unverified(&credentials.unverified_client_id);
             refuse(core, refusal, Some((request, caller)), attempt)
         }
     }
@@ -136,6 +144,9 @@ fn issue<'c>(
     request: &TokenRequest<'_>,
     attempt: Attempt,
 ) -> Result<Issued<'c>, Refusal> {
+    let possession = core
+        .proofs()
+        .of(client, request.unverified_proof, attempt.now)?;
     let ring = core.keys();
     let keys = ring.at(attempt.now);
     let revoked = core.deny_list().current();
@@ -145,12 +156,14 @@ fn issue<'c>(
         keys,
         revoked: &revoked,
         client,
+        possession,
         request,
         attempt,
     })?;
     let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
     let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
+    claims.confirmation = possession.confirmation();
     let shape = ring.shape_for(&target.audience);
     match claims.extra.is_empty() {
         true => claims.extra = shape.claims.clone(),
@@ -171,6 +184,7 @@ fn issue<'c>(
         client,
         target,
         claims,
+        possession,
         issued_token_type,
     })
 }
@@ -188,6 +202,7 @@ impl Issued<'_> {
             client,
             target,
             claims,
+            possession,
             issued_token_type,
         } = self;
         target.issued.inc();
@@ -197,7 +212,9 @@ impl Issued<'_> {
         let mut json = String::with_capacity(token.len() + scope.len() + RESPONSE_OVERHEAD_BYTES);
         json.push_str("{\"access_token\":\"");
         json.push_str(token);
-        json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
+        json.push_str("\",\"token_type\":\"");
+        json.push_str(possession.token_type());
+        json.push_str("\",\"expires_in\":");
         let expires_in = claims.expires_at.duration_since(attempt.now);
         json.push_str(&expires_in.as_secs().to_string());
         if let Some(token_type) = issued_token_type {
@@ -221,6 +238,7 @@ impl Issued<'_> {
                 scope: claims.scope,
                 token_id,
                 expires_at: claims.expires_at,
+                bound_to: claims.confirmation.and_then(|it| it.jkt),
                 on_behalf_of: claims.actor.map(|actor| (claims.subject, actor)),
             };
             audit.record(AuditEvent {

@@ -23,8 +23,9 @@ use crate::clients::registry::Client;
 use crate::core::Core;
 use crate::deny_list;
 use crate::error::Error;
-use crate::token::attempt::Attempt;
+use crate::token::client_auth::Attempt;
 use crate::token::endpoint::{error_response, json_response, read, retry_after};
+use crate::token::possession::Possession;
 use crate::token::refusal::Refusal;
 use crate::token::request::TokenQuestion;
 
@@ -73,7 +74,7 @@ where
     let client = match client.authenticate(&registry, credentials, attempt).await {
         Ok(client) => client,
         Err(refusal) => {
-            let caller = Caller::unverified(credentials.unverified_client_id());
+            let caller = Caller::unverified(&credentials.unverified_client_id);
             return refuse(core, about, refusal, caller, attempt);
         }
     };
@@ -186,7 +187,9 @@ fn active(claims: &VerifiedClaims) -> Option<Bytes> {
     let mut members = serde_json::to_value(claims).ok()?;
     let object = members.as_object_mut()?;
     object.insert("active".into(), Value::Bool(true));
-    object.insert("token_type".into(), "Bearer".into());
+    let jkt = claims.confirmation.as_ref().and_then(|it| it.jkt);
+    let possession = Possession { dpop: jkt };
+    object.insert("token_type".into(), possession.token_type().into());
     serde_json::to_vec(&members).ok().map(Bytes::from)
 }
 

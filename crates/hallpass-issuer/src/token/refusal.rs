@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_token::DpopError;
 use http::StatusCode;
 
 /// When to come back while too many costly checks wait.
@@ -62,6 +63,20 @@ pub enum Refusal {
     DenyListFull,
     /// The store does not take a revocation at the moment.
     StoreUnavailable,
+
+    // --- the proof of possession (RFC 9449)
+    /// The client gets no token without a proof, and sent none.
+    MissingDpopProof,
+    /// More than one header `DPoP`.
+    SeveralDpopProofs,
+    /// The proof does not prove anything, or not for this request.
+    BadDpopProof(DpopError),
+    /// The proof came before.
+    ReplayedDpopProof,
+    /// The proof must repeat the nonce that the response has.
+    UseDpopNonce,
+    /// The client has sent as many proofs as are remembered.
+    TooManyDpopProofs,
 
     // --- the client may not have what it asks for
     /// A grant type this issuer does not offer.
@@ -156,7 +171,7 @@ impl Refusal {
             Some(retry_after)
         } else if matches!(
             self,
-            Self::Busy | Self::DenyListFull | Self::StoreUnavailable
+            Self::Busy | Self::DenyListFull | Self::StoreUnavailable | Self::TooManyDpopProofs
         ) {
             Some(BUSY_RETRY)
         } else {
@@ -187,6 +202,12 @@ impl Refusal {
             Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
             Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the revocation could not be stored: try again"),
+            Self::MissingDpopProof => (BAD, "invalid_request", "missing_dpop_proof", "this client gets tokens with a proof of possession only: send the header DPoP"),
+            Self::SeveralDpopProofs => (BAD, "invalid_dpop_proof", "several_dpop_proofs", "send one header DPoP"),
+            Self::BadDpopProof(fault) => (BAD, "invalid_dpop_proof", fault.code(), dpop_advice(fault)),
+            Self::ReplayedDpopProof => (BAD, "invalid_dpop_proof", "dpop_replayed", "this DPoP proof came before: make one for each request"),
+            Self::UseDpopNonce => (BAD, "use_dpop_nonce", "dpop_nonce", "repeat the nonce of the header DPoP-Nonce in the DPoP proof"),
+            Self::TooManyDpopProofs => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too_many_dpop_proofs", "too many DPoP proofs came in the last minute: try again shortly"),
             Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials and urn:ietf:params:oauth:grant-type:token-exchange"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
@@ -216,6 +237,31 @@ impl Refusal {
             Self::NoCommonScope => (BAD, "invalid_scope", "no_common_scope", "none of the scopes is one that the subject_token has and that the client may pass on"),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
+    }
+}
+
+/// What to do about a proof that proves nothing.
+const fn dpop_advice(fault: DpopError) -> &'static str {
+    match fault {
+        DpopError::TooLarge => "the DPoP proof is longer than 4096 bytes",
+        DpopError::Type => "typ of the DPoP proof must be dpop+jwt",
+        DpopError::Algorithm => {
+            "alg of the DPoP proof must be one of dpop_signing_alg_values_supported, and fit its jwk"
+        }
+        DpopError::Key => {
+            "jwk of the DPoP proof must be a public key that this issuer verifies with"
+        }
+        DpopError::PrivateKey => {
+            "jwk of the DPoP proof shows a private key, which is not secret any more: make another"
+        }
+        DpopError::Signature => "the signature of the DPoP proof does not match its jwk",
+        DpopError::Method => "htm of the DPoP proof must be POST",
+        DpopError::Uri => "htu of the DPoP proof must be the token_endpoint of the metadata",
+        DpopError::TooOld => {
+            "iat of the DPoP proof is more than 60 s ago: make one for each request, and set the clock"
+        }
+        DpopError::TooNew => "iat of the DPoP proof is more than 10 s ahead: set the clock",
+        _ => "the DPoP proof is not a JWT with jti, htm, htu and iat",
     }
 }
 

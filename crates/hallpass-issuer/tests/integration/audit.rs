@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::harness::{Harness, SECRET, basic};
+use hallpass_token::{Algorithm, DpopKey, DpopRequest, DpopUri, UnixTime};
+
+use crate::harness::{Harness, NOW, SECRET, basic};
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -90,6 +92,32 @@ async fn each_decision_is_one_event_and_shutdown_writes_what_is_queued() {
         .map(|event| event["fields"].to_string())
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[tokio::test]
+async fn the_event_of_a_bound_token_names_its_key_and_that_of_another_does_not() {
+    let mut jkt = String::new();
+    let log = logged(async |harness| {
+        let key = DpopKey::generate(Algorithm::EdDsa).unwrap();
+        let uri = DpopUri::parse(&harness.issuer.url("/oauth2/token")).unwrap();
+        let request = DpopRequest {
+            method: "POST",
+            uri: &uri,
+            access_token: None,
+            nonce: None,
+        };
+        let proof = key.prove(&request, UnixTime::from_secs(NOW)).unwrap();
+        let proof = format!("DPoP: {proof}");
+        let headers = [&*basic("c", SECRET), &*proof];
+        let response = harness.post(&headers, b"grant_type=client_credentials");
+        assert_eq!(response.await.status, 200);
+        harness.token().await;
+        jkt = key.thumbprint().to_string();
+    })
+    .await;
+    let events = log.events();
+    let named: Vec<_> = events.iter().map(|it| it["fields"].get("jkt")).collect();
+    assert_eq!(named, [Some(&Value::from(jkt)), None]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod bad_input;
 mod client_auth;
 mod client_secrets;
 mod documents;
+mod dpop;
 mod first_client;
 mod harness;
 mod import;

@@ -49,19 +49,17 @@ fn the_issuer_knows_its_clients() {
     let [internal, batch, gateway] = &issuer.clients[..] else {
         panic!("three clients")
     };
-    let [internal_secrets, batch_secrets, secrets] =
-        [internal, batch, gateway].map(|client| client.authentication.secrets().unwrap());
-    assert!(matches!(secrets.current, ClientSecret::Digest(_)));
-    let previous = secrets.previous.as_ref().unwrap();
+    assert!(matches!(gateway.client_secret, ClientSecret::Digest(_)));
+    let previous = gateway.previous_secret.as_ref().unwrap();
     assert!(matches!(previous.secret, ClientSecret::Digest(_)));
-    assert_eq!(internal_secrets.kind, SecretKind::Chosen);
+    assert_eq!(internal.secret_kind, SecretKind::Chosen);
     assert_eq!(internal.audiences, ["service-system", "service-billing"]);
     assert_eq!(
         (internal.token_life, batch.token_life),
         (None, Some(Duration::from_secs(60)))
     );
     assert_eq!(
-        (batch_secrets.kind, batch.scope.is_empty()),
+        (batch.secret_kind, batch.scope.is_empty()),
         (SecretKind::Generated, true)
     );
 }
@@ -101,13 +99,10 @@ fn a_client_has_a_previous_secret_with_an_end_or_none() {
     };
     let until = "previous-client-secret-until: 2027-01-15T08:00:00Z";
     let read = load(&one(&format!("previous-client-secret: old, {until}")));
-    let secrets = read.clients[0].authentication.secrets().unwrap();
-    let previous = secrets.previous.clone().unwrap();
+    let previous = read.clients[0].previous_secret.clone().unwrap();
     assert!(matches!(previous.secret, ClientSecret::Clear(old) if old.expose() == "old"));
     assert_eq!(previous.until, UnixTime::from_secs(1_800_000_000));
-    let without = load(&one(""));
-    let secrets = without.clients[0].authentication.secrets().unwrap();
-    assert!(secrets.previous.is_none());
+    assert!(load(&one("")).clients[0].previous_secret.is_none());
     for (keys, problem) in [
         (
             "previous-client-secret: old",
@@ -349,4 +344,35 @@ hallpass:
       - { client-id: b, client-secret: x, grant-types: 'urn:ietf:params:oauth:grant-type:token-exchange' }
 ";
     insta::assert_snapshot!(problems(text).join("\n"));
+}
+
+#[test]
+fn bound_tokens_are_off_by_default_and_read_where_they_are_not() {
+    let defaults =
+        load("hallpass:\n  issuer:\n    clients: [{ client-id: a, client-secret: x }]\n");
+    assert_eq!(defaults.dpop, hallpass_issuer::DpopSettings::default());
+    assert!(!defaults.clients[0].dpop_bound_access_tokens);
+
+    let text = "\
+hallpass:
+  issuer:
+    dpop: { nonce: required, further-base-urls: ['https://10.0.0.7:9000', 'http://127.0.0.1:9000/a'] }
+    clients: [{ client-id: a, client-secret: x, dpop-bound-access-tokens: true }]
+";
+    let settings = load(text);
+    assert!(settings.dpop.requires_nonce && settings.clients[0].dpop_bound_access_tokens);
+    let further = settings.dpop.further_base_urls.iter();
+    let further: Vec<_> = further.map(|url| url.as_str()).collect();
+    assert_eq!(
+        further,
+        ["https://10.0.0.7:9000/", "http://127.0.0.1:9000/a"]
+    );
+
+    let text = "\
+hallpass:
+  issuer:
+    dpop: { nonce: sometimes, further-base-urls: 'http://10.0.0.7:9000' }
+";
+    let problems = problems(text);
+    assert_eq!(problems.len(), 2, "{problems:?}");
 }

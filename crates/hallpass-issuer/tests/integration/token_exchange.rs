@@ -25,7 +25,7 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// `order` may act for users at `logistics` (read, write) and `billing` (read); `logistics` for users and services at
 /// `billing`; `batch` has the grant for its own services only; `stranger` has no rule of its own.
-fn estate(settings: &mut IssuerSettings) {
+pub(crate) fn estate(settings: &mut IssuerSettings) {
     let mut clients = ["order", "logistics", "batch", "stranger"].map(|id| {
         let mut client = client(id, SECRET, &["read"], &["logistics", "billing", "order"]);
         client.grant_types = [GrantType::ClientCredentials, GrantType::TokenExchange]
@@ -101,6 +101,11 @@ fn signed(claims: &TokenClaims) -> String {
 fn sign(claims: &TokenClaims, key: &SigningKey, typ: TokenType) -> String {
     let token = sign_as(claims, key, typ, UnixTime::from_secs(NOW)).unwrap();
     token.expose().to_owned()
+}
+
+/// The form of an exchange.
+pub(crate) fn form(token: &str, audience: &str) -> String {
+    format!("{GRANT}&subject_token={token}&subject_token_type={ACCESS_TOKEN}&audience={audience}")
 }
 
 async fn exchange(harness: &Harness, client: &str, token: &str, query: &str) -> Response {

@@ -6,7 +6,8 @@ use hallpass_token::{Issuer, RevocationList};
 
 use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
-use crate::token::attempt::Attempt;
+use crate::token::client_auth::Attempt;
+use crate::token::possession::Possession;
 use crate::token::request::TokenRequest;
 
 /// One state of the issuer, one client and what it asks for.
@@ -21,6 +22,8 @@ pub(crate) struct Asked<'c, 'r> {
     pub(crate) revoked: &'r RevocationList,
     /// Has proven who it is.
     pub(crate) client: &'c Arc<Client>,
+    /// The key that it holds, if it has shown one.
+    pub(crate) possession: Possession,
     pub(crate) request: &'r TokenRequest<'r>,
     pub(crate) attempt: Attempt,
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 45] = [
+const ALL: [Refusal; 62] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -20,6 +20,23 @@ const ALL: [Refusal; 45] = [
     Refusal::MissingToken,
     Refusal::DenyListFull,
     Refusal::StoreUnavailable,
+    Refusal::MissingDpopProof,
+    Refusal::SeveralDpopProofs,
+    Refusal::BadDpopProof(DpopError::TooLarge),
+    Refusal::BadDpopProof(DpopError::Malformed),
+    Refusal::BadDpopProof(DpopError::Type),
+    Refusal::BadDpopProof(DpopError::Algorithm),
+    Refusal::BadDpopProof(DpopError::Key),
+    Refusal::BadDpopProof(DpopError::PrivateKey),
+    Refusal::BadDpopProof(DpopError::Signature),
+    Refusal::BadDpopProof(DpopError::Method),
+    Refusal::BadDpopProof(DpopError::Uri),
+    Refusal::BadDpopProof(DpopError::TooOld),
+    Refusal::BadDpopProof(DpopError::TooNew),
+    Refusal::BadDpopProof(DpopError::AccessToken),
+    Refusal::ReplayedDpopProof,
+    Refusal::UseDpopNonce,
+    Refusal::TooManyDpopProofs,
     Refusal::UnsupportedGrant,
     Refusal::UnregisteredGrant,
     Refusal::MalformedScope,

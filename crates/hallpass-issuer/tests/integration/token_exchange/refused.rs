@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_issuer::taint_key;
-use hallpass_token::{Actor, Confirmation};
+use hallpass_token::{Actor, Confirmation, Thumbprint};
 
 use serde_json::{Value, json};
 
@@ -249,16 +249,18 @@ async fn an_actor_or_a_service_that_is_not_registered_any_more_ends_the_chain() 
 #[tokio::test]
 async fn a_token_that_is_bound_to_a_key_of_its_holder_is_refused() {
     let harness = start().await;
-    let mut bound = alice();
-    bound.confirmation = Some(Confirmation::default());
-    refused(
-        &harness,
-        "order",
-        &signed(&bound),
-        "&audience=billing",
-        "bound_subject_token",
-    )
-    .await;
+    let (nothing, mut unknown) = (Confirmation::default(), Confirmation::default());
+    unknown.others.insert("kid".to_owned(), "k".into());
+    let by_certificate = Confirmation {
+        x5t_s256: Some(Thumbprint([7; 32])),
+        ..Confirmation::default()
+    };
+    for confirmation in [nothing, unknown, by_certificate] {
+        let mut bound = alice();
+        bound.confirmation = Some(confirmation);
+        let (token, target) = (signed(&bound), "&audience=billing");
+        refused(&harness, "order", &token, target, "bound_subject_token").await;
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SubjectKind};
 use crate::clients::registry::{Client, Registry};
-use crate::token::attempt::Attempt;
+use crate::token::client_auth::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::refusal::Refusal;
 
@@ -53,6 +53,7 @@ pub(super) fn verify(
         issuer,
         registry,
         client,
+        possession,
         attempt,
         ..
     } = asked;
@@ -61,8 +62,11 @@ pub(super) fn verify(
     if claims.expires_at <= attempt.now {
         return Err(Refusal::ExpiredSubjectToken);
     }
-    // Whoever is to prove something is its holder, and that is not the client; the new token would be bound to nobody.
-    if claims.confirmation.is_some() {
+    // Whoever is to prove something is its holder. When that is the client, the new token is bound to the same key; else it
+    // would be bound to another, or to nobody.
+    if let Some(demanded) = &claims.confirmation
+        && !possession.proves(demanded)
+    {
         return Err(Refusal::BoundSubjectToken);
     }
     let kind = SubjectKind::of(&claims);

@@ -8,12 +8,12 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::*;
-use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::{ClientMetrics, Registry};
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use crate::keys::ring::KeyRing;
-use crate::token::attempt::Attempt;
+use crate::token::client_auth::Attempt;
+use crate::token::possession::Possession;
 use crate::token::token_id;
 use crate::token_shapes::TokenShapes;
 
@@ -72,6 +72,7 @@ impl Estate {
             keys: self.ring.at(now),
             revoked: &RevocationList::default(),
             client,
+            possession: Possession::default(),
             request: &request,
             attempt: Attempt {
                 source: None,
@@ -95,8 +96,9 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         audiences: Vec::new(),
         grants: GrantType::ALL.into_iter().collect(),
         token_life: Duration::from_secs(600),
+        is_dpop_bound: false,
         exchange,
-        authentication: Authentication::by_secrets(Vec::new()),
+        secrets: Vec::new(),
     }
 }
 

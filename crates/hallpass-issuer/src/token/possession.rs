@@ -1,0 +1,199 @@
+//! Which key a client has proven to hold (DPoP, RFC 9449 section 5): its tokens are then bound to that key.
+
+use std::sync::{Mutex, PoisonError};
+
+use hallpass_token::{
+    Algorithms, Confirmation, DPOP_PROOF_LIFE, DpopExpectation, DpopNonces, DpopProof, DpopUri,
+    ReplayMemory, Seen, Thumbprint, UnixTime, verify_dpop,
+};
+use http::HeaderValue;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::clients::registry::Client;
+use crate::error::Error;
+use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
+use crate::settings::dpop::DpopSettings;
+use crate::token::refusal::Refusal;
+
+/// Proofs that are remembered at once: some 7,000 a second for as long as they count. A client has a quarter.
+const MAX_PROOFS: usize = 512 * 1024;
+
+/// What is known of the key that a request was made with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Possession {
+    /// By a proof that came with the request.
+    pub(crate) dpop: Option<Thumbprint>,
+}
+
+impl Possession {
+    /// What a token says of it.
+    pub(crate) fn confirmation(self) -> Option<Confirmation> {
+        self.dpop.map(|thumbprint| Confirmation {
+            jkt: Some(thumbprint),
+            ..Confirmation::default()
+        })
+    }
+
+    /// `token_type` of the response (RFC 9449 section 5).
+    pub(crate) const fn token_type(self) -> &'static str {
+        match self.dpop {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
+    }
+
+    /// Whether the holder of a token that says this has made the request.
+    pub(crate) fn proves(self, confirmation: &Confirmation) -> bool {
+        // What demands something else, or nothing that can be told, is proven by nothing.
+        let demanded = Some(confirmation).filter(|it| it.jkt.is_some());
+        demanded.is_some_and(|demanded| self.confirmation().as_ref() == Some(demanded))
+    }
+}
+
+/// Checks the proofs of one issuer.
+pub(crate) struct Proofs {
+    /// The token endpoint as clients may call it.
+    uris: Vec<DpopUri>,
+    nonces: Option<DpopNonces>,
+    /// Locked for a look-up, never across an await.
+    seen: Mutex<ReplayMemory>,
+    remembered: Gauge,
+}
+
+impl Proofs {
+    /// `secret` is what issuers share that take each other's nonces.
+    ///
+    /// # Errors
+    /// [`Error::IssuerName`] for an address that no proof could name.
+    pub(crate) fn new(
+        settings: &DpopSettings,
+        urls: &PublicUrls,
+        secret: &[u8],
+    ) -> Result<Self, Error> {
+        let further = settings.further_base_urls.iter();
+        let further =
+            further.map(|url| format!("{}{TOKEN_PATH}", url.as_str().trim_end_matches('/')));
+        let endpoints = std::iter::once(urls.endpoint(TOKEN_PATH)).chain(further);
+        let uris: Result<_, _> = endpoints.map(|url| DpopUri::parse(&url)).collect();
+        let uris = uris.map_err(|_| Error::IssuerName {
+            name: urls.issuer.to_string(),
+            problem: "an address of its token endpoint is none that a proof of possession can name",
+        })?;
+        Ok(Self {
+            uris,
+            nonces: settings
+                .requires_nonce
+                .then(|| DpopNonces::new(secret, "issuer")),
+            seen: Mutex::new(ReplayMemory::new(MAX_PROOFS, DPOP_PROOF_LIFE)),
+            remembered: Gauge::default(),
+        })
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "dpop_proofs_remembered",
+            "Proofs of possession that are remembered, so that none counts twice",
+            self.remembered.clone(),
+        );
+    }
+
+    /// The nonce to give with each response; `None` where none is demanded.
+    pub(crate) fn nonce(&self, now: UnixTime) -> Option<HeaderValue> {
+        let nonces = self.nonces.as_ref()?;
+        HeaderValue::try_from(nonces.at(now)).ok()
+    }
+
+    /// What `client`, which has authenticated, proves with its request. A proof counts once.
+    ///
+    /// # Errors
+    /// [`Refusal::MissingDpopProof`] where its registration demands one, and what is wrong with the one that came.
+    pub(crate) fn of(
+        &self,
+        client: &Client,
+        proof: Option<&str>,
+        now: UnixTime,
+    ) -> Result<Possession, Refusal> {
+        let Some(proof) = proof else {
+            return match client.is_dpop_bound {
+                true => Err(Refusal::MissingDpopProof),
+                false => Ok(Possession::default()),
+            };
+        };
+        let expected = DpopExpectation {
+            method: "POST",
+            uris: &self.uris,
+            access_token: None,
+            algorithms: Algorithms::WITH_VERIFY_ONLY,
+        };
+        let proof = verify_dpop(proof, &expected, now).map_err(Refusal::BadDpopProof)?;
+        if let Some(nonces) = &self.nonces {
+            // Not remembered when it lacks one: its client makes another, and nobody can use this one.
+            let nonce = proof.nonce();
+            if !nonce.is_some_and(|nonce| nonces.accepts(nonce, now)) {
+                return Err(Refusal::UseDpopNonce);
+            }
+        }
+        self.remember(client, &proof, now)?;
+        Ok(Possession {
+            dpop: Some(proof.thumbprint()),
+        })
+    }
+
+    fn remember(&self, client: &Client, proof: &DpopProof, now: UnixTime) -> Result<(), Refusal> {
+        let (key, id) = (proof.thumbprint(), proof.id().as_str().as_bytes());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = seen.see(client.id.as_str(), &[&key.0, id], proof.issued_at(), now);
+        let remembered = i64::try_from(seen.len()).unwrap_or(i64::MAX);
+        self.remembered.set(remembered);
+        match found {
+            Seen::First => Ok(()),
+            Seen::Again => Err(Refusal::ReplayedDpopProof),
+            Seen::Full => Err(Refusal::TooManyDpopProofs),
+        }
+    }
+}
+
+impl std::fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proofs")
+            .field("uris", &self.uris)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Thumbprint = Thumbprint([7; 32]);
+
+    #[test]
+    fn a_confirmation_is_proven_by_all_that_it_demands_and_by_nothing_else() {
+        let bound = |jkt, x5t_s256, other: bool| {
+            let mut confirmation = Confirmation {
+                jkt,
+                x5t_s256,
+                ..Confirmation::default()
+            };
+            if other {
+                confirmation.others.insert("kid".into(), "k".into());
+            }
+            confirmation
+        };
+        let holder = Possession { dpop: Some(KEY) };
+        assert!(holder.proves(&bound(Some(KEY), None, false)));
+        for confirmation in [
+            bound(None, None, false),
+            bound(None, None, true),
+            bound(Some(Thumbprint([8; 32])), None, false),
+            bound(Some(KEY), Some(KEY), false),
+            bound(None, Some(KEY), false),
+            bound(Some(KEY), None, true),
+        ] {
+            assert!(!holder.proves(&confirmation), "{confirmation:?}");
+            assert!(!Possession::default().proves(&confirmation));
+        }
+        assert!(!Possession::default().proves(&bound(Some(KEY), None, false)));
+    }
+}
