@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass_issuer::IssuerServer;
-use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
+use hallpass_issuer::{ClientAuthentication, ClientSettings, GrantType, IssuerSettings};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -91,9 +91,7 @@ async fn issuer() -> Result<(), Failure> {
         store: folder.path().join("issuer.db"),
         clients: vec![ClientSettings {
             client_id: CLIENT_ID.parse()?,
-            client_secret: Secret::new(SECRET).into(),
-            previous_secret: None,
-            secret_kind: SecretKind::Chosen,
+            authentication: ClientAuthentication::chosen_secret(Secret::new(SECRET)),
             scope: "internal-service".parse()?,
             audiences: vec!["service-system".parse()?],
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),

@@ -4,6 +4,7 @@
 //! [`registry`], the snapshot that requests read.
 
 pub(crate) mod argon2id;
+pub(crate) mod authentication;
 pub(crate) mod configured;
 pub(crate) mod exchange_rule;
 pub(crate) mod first_client;

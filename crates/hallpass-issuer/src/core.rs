@@ -29,7 +29,8 @@ use crate::metrics::Metrics;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
-use crate::token::client_auth::{Attempt, Authenticator};
+use crate::token::attempt::Attempt;
+use crate::token::client_auth::Authenticator;
 use crate::token::possession::Proofs;
 
 /// One issuer, without its sockets.

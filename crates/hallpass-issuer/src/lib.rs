@@ -63,6 +63,7 @@ mod token;
 mod token_shapes;
 
 pub use crate::audit::AUDIT_TARGET;
+pub use crate::clients::authentication::SecretPlace;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::registration::{GrantType, GrantTypes};
@@ -80,6 +81,10 @@ pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;
 pub use crate::settings::audience::AudienceSettings;
-pub use crate::settings::client::{ClientSecret, ClientSettings, PreviousSecret, SecretKind};
+pub use crate::settings::client::ClientSettings;
+pub use crate::settings::client::authentication::ClientAuthentication;
+pub use crate::settings::client::secrets::{
+    ClientSecret, ClientSecrets, PreviousSecret, SecretKind,
+};
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::token::refusal::{Refusal, WireError};

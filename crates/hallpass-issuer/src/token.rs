@@ -1,6 +1,8 @@
 //! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
 
+pub(crate) mod attempt;
 pub(crate) mod client_auth;
+pub(crate) mod credentials;
 pub(crate) mod endpoint;
 pub(crate) mod entitlement;
 pub(crate) mod form;

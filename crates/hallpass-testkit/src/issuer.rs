@@ -8,7 +8,9 @@ use hallpass::BoxError;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Secret;
 use hallpass::token::Algorithm;
-use hallpass_issuer::{AudienceSettings, ClientSettings, GrantType, IssuerSettings, SecretKind};
+use hallpass_issuer::{
+    AudienceSettings, ClientAuthentication, ClientSettings, GrantType, IssuerSettings,
+};
 use hallpass_issuer::{
     Imported, IssuerServer, KeyState, RevocationEnd, RevocationTarget, RunningIssuer, import_keys,
     key_report, revoke, taint_key,
@@ -281,9 +283,7 @@ fn client(
 ) -> Result<ClientSettings, BoxError> {
     Ok(ClientSettings {
         client_id: id.parse()?,
-        client_secret: Secret::new(secret).into(),
-        previous_secret: None,
-        secret_kind: SecretKind::Chosen,
+        authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
         scope: scopes.parse()?,
         audiences: vec![audience.parse()?],
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),

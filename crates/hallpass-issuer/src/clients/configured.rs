@@ -1,12 +1,15 @@
-//! The clients of the settings, with their secrets as the registry keeps them.
+//! The clients of the settings, with what they prove themselves by as the registry keeps it.
 
 use aws_lc_rs::hmac;
 
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::Registration;
 use crate::clients::secret::{Candidate, LiveSecret};
 use crate::error::Error;
 use crate::settings::IssuerSettings;
-use crate::settings::client::{ClientSecret, ClientSettings, SecretKind};
+use crate::settings::client::ClientSettings;
+use crate::settings::client::authentication::ClientAuthentication;
+use crate::settings::client::secrets::{ClientSecret, ClientSecrets, SecretKind};
 
 const TOO_SHORT: &str =
     "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen";
@@ -30,18 +33,34 @@ pub(crate) fn registrations(
                 token_life: client.token_life.unwrap_or(settings.token_life),
                 is_dpop_bound: client.dpop_bound_access_tokens,
                 exchange: client.exchange.clone(),
-                secrets: secrets(client, process_key)?,
+                authentication: authentication(client, process_key)?,
             })
         })
         .collect()
 }
 
-fn secrets(client: &ClientSettings, process_key: &hmac::Key) -> Result<Vec<LiveSecret>, Error> {
+fn authentication(
+    client: &ClientSettings,
+    process_key: &hmac::Key,
+) -> Result<Authentication, Error> {
+    match &client.authentication {
+        ClientAuthentication::Secret(secrets) => Ok(Authentication::Secrets {
+            secrets: live_secrets(client, secrets, process_key)?.into(),
+            place: secrets.place,
+        }),
+    }
+}
+
+fn live_secrets(
+    client: &ClientSettings,
+    secrets: &ClientSecrets,
+    process_key: &hmac::Key,
+) -> Result<Vec<LiveSecret>, Error> {
     let problem = |problem: &str| Error::Registration {
         client_id: client.client_id.to_string(),
         problem: problem.to_owned(),
     };
-    let live = |secret: &ClientSecret| match (secret, client.secret_kind) {
+    let live = |secret: &ClientSecret| match (secret, secrets.kind) {
         (ClientSecret::Digest(digest), _) => Ok(digest.to_live()),
         (ClientSecret::Clear(secret), _) if secret.expose().is_empty() => {
             Err(problem("a secret must not be empty"))
@@ -53,9 +72,9 @@ fn secrets(client: &ClientSettings, process_key: &hmac::Key) -> Result<Vec<LiveS
             &Candidate::new(secret.expose(), process_key),
         )),
     };
-    let mut secrets = vec![live(&client.client_secret)?];
-    if let Some(previous) = &client.previous_secret {
-        secrets.push(live(&previous.secret)?.until(Some(previous.until)));
+    let mut all = vec![live(&secrets.current)?];
+    if let Some(previous) = &secrets.previous {
+        all.push(live(&previous.secret)?.until(Some(previous.until)));
     }
-    Ok(secrets)
+    Ok(all)
 }

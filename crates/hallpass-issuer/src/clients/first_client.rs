@@ -5,6 +5,7 @@ use std::time::Duration;
 use hallpass_config::Secret;
 use hallpass_token::{Audience, ClientId, InvalidName, Scope};
 
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
@@ -45,7 +46,9 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         token_life,
         is_dpop_bound: false,
         exchange: Vec::new(),
-        secrets: LiveSecret::generated(&secret).into_iter().collect(),
+        authentication: Authentication::by_secrets(
+            LiveSecret::generated(&secret).into_iter().collect(),
+        ),
     };
     let shown = FirstClient {
         client_id,

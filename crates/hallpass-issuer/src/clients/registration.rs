@@ -1,11 +1,11 @@
-//! A client as it was registered, its secrets hashed; and the grants that it may use.
+//! A client as it was registered; and the grants that it may use.
 
 use std::time::Duration;
 
 use hallpass_token::{Audience, ClientId, Scope};
 
+use crate::clients::authentication::Authentication;
 use crate::clients::exchange_rule::ExchangeRule;
-use crate::clients::secret::LiveSecret;
 
 /// What the settings or the store say of one client.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(crate) struct Registration {
     pub(crate) is_dpop_bound: bool,
     /// What it may exchange.
     pub(crate) exchange: Vec<ExchangeRule>,
-    /// The current secret first.
-    pub(crate) secrets: Vec<LiveSecret>,
+    /// How it proves who it is.
+    pub(crate) authentication: Authentication,
 }
 
 /// A client id of RFC 6749 appendix A.1: printable ASCII, the space included.

@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
+use crate::clients::authentication::{Authentication, SecretPlace};
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
@@ -55,7 +56,7 @@ pub(crate) struct Client {
     targets: Box<[RegisteredTarget]>,
     /// `None` for the many that exchange nothing.
     exchange: Option<Box<Exchange>>,
-    secrets: Box<[LiveSecret]>,
+    authentication: Authentication,
 }
 
 /// What a client may exchange.
@@ -102,7 +103,8 @@ impl Registry {
             }
             costly_runs = costly_runs.max(
                 client
-                    .secrets
+                    .authentication
+                    .secrets()
                     .iter()
                     .filter(|secret| secret.is_costly())
                     .count(),
@@ -171,7 +173,7 @@ impl Client {
             token_life,
             is_dpop_bound,
             exchange,
-            secrets,
+            authentication,
         } = registration;
         let problem = |problem: String| Error::Registration {
             client_id: client_id.to_string(),
@@ -184,7 +186,7 @@ impl Client {
                 "token life: at least a second, at most a day".into(),
             ));
         }
-        if secrets.len() > MAX_LIVE_SECRETS {
+        if authentication.secrets().len() > MAX_LIVE_SECRETS {
             return Err(problem(format!(
                 "more than {MAX_LIVE_SECRETS} live secrets"
             )));
@@ -210,8 +212,7 @@ impl Client {
                 rules: exchange,
             })
         });
-        let known = before.map_or(&[][..], |client| &client.secrets);
-        let secrets = secrets.into_iter().map(|secret| secret.or_known(known));
+        let known = before.map(|client| &client.authentication);
         Ok(Self {
             subject: Subject::from(&client_id),
             id: client_id,
@@ -221,15 +222,24 @@ impl Client {
             scope,
             targets,
             exchange,
-            secrets: secrets.collect(),
+            authentication: authentication.or_known(known),
         })
     }
 
     /// Secrets that are not past their end.
     pub(crate) fn live_secrets(&self, now: UnixTime) -> impl Iterator<Item = &LiveSecret> {
-        self.secrets
-            .iter()
-            .filter(move |secret| secret.is_live(now))
+        let secrets = self.authentication.secrets().iter();
+        secrets.filter(move |secret| secret.is_live(now))
+    }
+
+    /// Whether it has a secret that is not past its end.
+    pub(crate) fn has_live_secret(&self, now: UnixTime) -> bool {
+        self.live_secrets(now).next().is_some()
+    }
+
+    /// Whether its secret may stand there.
+    pub(crate) fn takes_secret(&self, place: SecretPlace) -> bool {
+        self.authentication.takes_secret(place)
     }
 
     /// Whether nothing cheap is known of any live secret, so that only a costly check compares anything.
@@ -301,7 +311,7 @@ mod tests {
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
             exchange: Vec::new(),
-            secrets: Vec::new(),
+            authentication: Authentication::by_secrets(Vec::new()),
         };
         let registrations = (0..clients).map(registration).collect();
         Registry::build(registrations, None, metrics).unwrap()

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 
 use super::row_list::{RowList, json};
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::secret::LiveSecret;
 
@@ -46,7 +47,7 @@ impl ClientRow {
                 created_at: now,
             })
         };
-        let secrets: Option<Vec<_>> = client.secrets.iter().map(secret).collect();
+        let secrets: Option<Vec<_>> = client.authentication.secrets().iter().map(secret).collect();
         let sorted = |mut names: Vec<String>| {
             names.sort_unstable();
             names
@@ -107,7 +108,7 @@ impl ClientRow {
         let secrets: Option<Vec<_>> = self.secrets.iter().map(secret).collect();
         let audiences = self.audiences.iter().map(|audience| audience.parse());
         Some(Registration {
-            secrets: secrets?,
+            authentication: Authentication::by_secrets(secrets?),
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
             client_id: self.client_id.parse().ok()?,

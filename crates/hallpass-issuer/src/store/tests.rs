@@ -1,4 +1,5 @@
 use super::*;
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::secret::LiveSecret;
 use crate::keys::adoption::Verifier;
@@ -50,7 +51,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
         exchange: Vec::new(),
-        secrets: vec![LiveSecret::stored("chosen")],
+        authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     };
     store
         .add_client(&client, UnixTime::from_secs(1))
@@ -73,7 +74,10 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
     assert_eq!(read.audiences, ["one", "two"]);
     assert_eq!(read.grants, client.grants);
     assert_eq!(read.token_life, Duration::from_secs(60));
-    assert_eq!(read.secrets[0].to_stored(), client.secrets[0].to_stored());
+    assert_eq!(
+        read.authentication.secrets()[0].to_stored(),
+        client.authentication.secrets()[0].to_stored()
+    );
 }
 
 #[tokio::test]

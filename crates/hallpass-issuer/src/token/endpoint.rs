@@ -20,7 +20,7 @@ use crate::audit::{AuditEvent, Caller, Decision};
 use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
-use crate::token::client_auth::Attempt;
+use crate::token::attempt::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::grant::grant;
 use crate::token::possession::Possession;
@@ -130,7 +130,7 @@ async fn decide(
             ),
         },
         Err(refusal) => {
-            let caller = Caller::unverified(&credentials.unverified_client_id);
+            let caller = Caller::unverified(credentials.unverified_client_id());
             refuse(core, refusal, Some((request, caller)), attempt)
         }
     }

@@ -23,7 +23,7 @@ use crate::clients::registry::Client;
 use crate::core::Core;
 use crate::deny_list;
 use crate::error::Error;
-use crate::token::client_auth::Attempt;
+use crate::token::attempt::Attempt;
 use crate::token::endpoint::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
 use crate::token::refusal::Refusal;
@@ -74,7 +74,7 @@ where
     let client = match client.authenticate(&registry, credentials, attempt).await {
         Ok(client) => client,
         Err(refusal) => {
-            let caller = Caller::unverified(&credentials.unverified_client_id);
+            let caller = Caller::unverified(credentials.unverified_client_id());
             return refuse(core, about, refusal, caller, attempt);
         }
     };

@@ -1,24 +1,15 @@
 //! A request at the token endpoint as a typed value: what was asked, and which credentials came with it.
 
 use std::borrow::Cow;
-use std::iter;
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use hallpass_token::DpopError;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 
 use crate::clients::registration::GrantType;
+use crate::token::credentials::{CredentialParameters, Credentials};
 use crate::token::form;
 use crate::token::refusal::Refusal;
-
-/// Basic credentials come with and without padding from clients in the wild.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The header of a proof of possession (RFC 9449 section 4.1).
 const DPOP: &str = "dpop";
@@ -61,24 +52,6 @@ pub(crate) struct Oddities {
     pub(crate) unknown: bool,
 }
 
-/// Who the caller says it is, and the proof. Not checked yet, so never to be trusted; no `Debug` on purpose.
-pub(crate) struct Credentials<'a> {
-    pub(crate) unverified_client_id: Cow<'a, str>,
-    pub(crate) secret: Cow<'a, str>,
-    /// The secret as it was sent in the header, when decoding changes it: many clients do not form-encode, as RFC 6749
-    /// section 2.3.1 demands, and a secret with `+` or `%` in it then reads differently.
-    pub(crate) unencoded_secret: Option<Cow<'a, str>>,
-}
-
-impl Credentials<'_> {
-    /// The readings of the secret, the standard's first.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        iter::once(&self.secret)
-            .chain(&self.unencoded_secret)
-            .map(AsRef::as_ref)
-    }
-}
-
 /// The service a token is asked for, by `audience` or by `resource` (RFC 8707).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
@@ -97,21 +70,21 @@ impl<'a> TokenRequest<'a> {
             return Err(Refusal::NotAForm);
         }
         let mut grant_type = None;
-        let mut client_id = None;
-        let mut client_secret = None;
+        let mut client = CredentialParameters::default();
         let mut scope = None;
         let mut target = Target::Absent;
         let mut exchange = ExchangeParameters::default();
         let mut oddities = Oddities::default();
         form::each_parameter(body, &["audience", "resource"], |name, value| {
             oddities.note(name, value.is_empty());
+            let Some(value) = client.take(name, value) else {
+                return;
+            };
             // RFC 6749 section 3.2: a parameter without a value counts as absent, and an unknown one is ignored, unless
             // the grant says otherwise.
             match name {
                 _ if value.is_empty() => {}
                 "grant_type" => grant_type = Some(value),
-                "client_id" => client_id = Some(value),
-                "client_secret" => client_secret = Some(value),
                 "scope" => scope = Some(value),
                 "audience" | "resource" => target.add(value),
                 "subject_token" => exchange.subject_token = Some(value),
@@ -120,7 +93,7 @@ impl<'a> TokenRequest<'a> {
                 _ => {}
             }
         })?;
-        let credentials = credentials(headers, client_id, client_secret)?;
+        let credentials = Credentials::read(headers, client)?;
         let grant_type = grant_type.ok_or(Refusal::MissingGrantType)?;
         Ok(Self {
             grant_type: GrantType::named(&grant_type),
@@ -137,7 +110,8 @@ impl<'a> TokenRequest<'a> {
 impl Oddities {
     fn note(&mut self, name: &str, is_empty: bool) {
         match name {
-            "grant_type" | "client_id" | "client_secret" | "scope" | "audience" | "resource" => {}
+            "grant_type" | "scope" | "audience" | "resource" => {}
+            _ if CredentialParameters::has(name) => {}
             "subject_token" | "subject_token_type" | "requested_token_type" => {
                 self.of_exchange = true;
             }
@@ -169,16 +143,13 @@ impl<'a> TokenQuestion<'a> {
         if !is_form(headers) {
             return Err(Refusal::NotAForm);
         }
-        let (mut client_id, mut client_secret, mut token) = (None, None, None);
-        form::each_parameter(body, &[], |name, value| match name {
-            _ if value.is_empty() => {}
-            "client_id" => client_id = Some(value),
-            "client_secret" => client_secret = Some(value),
-            "token" => token = Some(value),
+        let (mut client, mut token) = (CredentialParameters::default(), None);
+        form::each_parameter(body, &[], |name, value| match client.take(name, value) {
+            Some(value) if name == "token" && !value.is_empty() => token = Some(value),
             _ => {}
         })?;
         Ok(Self {
-            credentials: credentials(headers, client_id, client_secret)?,
+            credentials: Credentials::read(headers, client)?,
             token: token.ok_or(Refusal::MissingToken)?,
         })
     }
@@ -221,66 +192,6 @@ fn proof(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     }
 }
 
-/// Exactly one way to authenticate (RFC 6749 section 2.3).
-///
-/// A `client_id` beside HTTP Basic does not count as a second method while it names the same client: many clients send it.
-fn credentials<'a>(
-    headers: &HeaderMap,
-    client_id: Option<Cow<'a, str>>,
-    client_secret: Option<Cow<'a, str>>,
-) -> Result<Credentials<'a>, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let header = values.next();
-    if values.next().is_some() {
-        return Err(Refusal::TwoCredentials);
-    }
-    let Some(header) = header else {
-        return match (client_id, client_secret) {
-            (Some(unverified_client_id), Some(secret)) => Ok(Credentials {
-                unverified_client_id,
-                secret,
-                unencoded_secret: None,
-            }),
-            _ => Err(Refusal::NoCredentials),
-        };
-    };
-    let encoded = basic(header.as_bytes()).ok_or(Refusal::NoCredentials)?;
-    if client_secret.is_some() {
-        return Err(Refusal::TwoCredentials);
-    }
-    let basic = basic_credentials(encoded).ok_or(Refusal::MalformedCredentials)?;
-    if client_id.is_some_and(|id| id != basic.unverified_client_id) {
-        return Err(Refusal::TwoCredentials);
-    }
-    Ok(basic)
-}
-
-/// The part after `Basic `, whose name is case-insensitive (RFC 9110 section 11.1).
-fn basic(header: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = header.split_at_checked(6)?;
-    scheme
-        .eq_ignore_ascii_case(b"basic ")
-        .then(|| rest.trim_ascii())
-}
-
-/// Id and secret are form-encoded, each for itself, before they are joined (RFC 6749 section 2.3.1).
-fn basic_credentials(encoded: &[u8]) -> Option<Credentials<'static>> {
-    let joined = String::from_utf8(BASE64.decode(encoded).ok()?).ok()?;
-    let (id, sent) = joined.split_once(':')?;
-    let unverified_client_id = form::decode(id)?.into_owned().into();
-    let sent = sent.to_owned();
-    // A percent sign that does not begin an escape can only mean itself.
-    let decoded = form::decode(&sent)
-        .map(Cow::into_owned)
-        .unwrap_or_else(|| sent.clone());
-    let unencoded_secret = (decoded != sent).then(|| sent.into());
-    Some(Credentials {
-        unverified_client_id,
-        secret: decoded.into(),
-        unencoded_secret,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,128 +199,15 @@ mod tests {
 
     const POST_BODY: &[u8] = b"grant_type=client_credentials&client_id=a&client_secret=s";
 
-    fn headers(authorization: &[&str]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(FORM));
-        for value in authorization {
-            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-        }
-        headers
-    }
-
-    fn basic_header(joined: &str) -> String {
-        format!("Basic {}", BASE64.encode(joined))
-    }
-
-    fn who(authorization: &[&str], body: &[u8]) -> Result<(String, String), Refusal> {
-        let headers = headers(authorization);
-        let request = TokenRequest::parse(&headers, body)?;
-        let Credentials {
-            unverified_client_id,
-            secret,
-            ..
-        } = request.credentials;
-        Ok((unverified_client_id.into_owned(), secret.into_owned()))
-    }
-
-    fn pair(id: &str, secret: &str) -> Result<(String, String), Refusal> {
-        Ok((id.to_owned(), secret.to_owned()))
-    }
-
-    #[test]
-    fn reads_basic_credentials_and_undoes_their_form_encoding() {
-        let body = b"grant_type=client_credentials";
-        assert_eq!(who(&[&basic_header("a:s")], body), pair("a", "s"));
-        assert_eq!(
-            who(&[&basic_header("a%3Ab:p+q%2Br%25:t")], body),
-            pair("a:b", "p q+r%:t")
-        );
-        assert_eq!(
-            who(&[&basic_header("a:s").replace("Basic ", "bASIC   ")], body),
-            pair("a", "s")
-        );
-        assert_eq!(
-            who(&[basic_header("ab:s").trim_end_matches('=')], body),
-            pair("ab", "s")
-        );
-        assert_eq!(who(&[&basic_header("a:")], body), pair("a", ""));
-    }
-
-    #[test]
-    fn a_secret_that_was_not_form_encoded_is_read_as_it_stands_too() {
-        let secrets = |joined: &str| {
-            let headers = headers(&[&basic_header(joined)]);
-            let request = TokenRequest::parse(&headers, b"grant_type=x").unwrap();
-            request
-                .credentials
-                .secrets()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(secrets("a:s"), ["s"]);
-        assert_eq!(secrets("a:p+q"), ["p q", "p+q"]);
-        assert_eq!(secrets("a:p%2Bq"), ["p+q", "p%2Bq"]);
-        assert_eq!(secrets("a:100%sure"), ["100%sure"]);
-    }
-
-    #[test]
-    fn reads_credentials_from_the_body() {
-        assert_eq!(who(&[], POST_BODY), pair("a", "s"));
-    }
-
-    #[test]
-    fn refuses_two_ways_to_authenticate_at_once() {
-        let basic = basic_header("a:s");
-        assert_eq!(who(&[&basic], POST_BODY), Err(Refusal::TwoCredentials));
-        assert_eq!(
-            who(&[&basic, &basic], b"grant_type=x"),
-            Err(Refusal::TwoCredentials)
-        );
-        assert_eq!(
-            who(&[&basic], b"grant_type=x&client_id=b"),
-            Err(Refusal::TwoCredentials)
-        );
-        assert_eq!(who(&[&basic], b"grant_type=x&client_id=a"), pair("a", "s"));
-    }
-
-    #[test]
-    fn refuses_missing_foreign_and_broken_credentials() {
-        let body = b"grant_type=client_credentials";
-        assert_eq!(who(&[], body), Err(Refusal::NoCredentials));
-        assert_eq!(
-            who(&[], b"grant_type=x&client_id=a"),
-            Err(Refusal::NoCredentials)
-        );
-        assert_eq!(
-            who(&[], b"grant_type=x&client_secret=s"),
-            Err(Refusal::NoCredentials)
-        );
-        for foreign in ["Bearer abc", "Basic", "Digest x", ""] {
-            assert_eq!(
-                who(&[foreign], body),
-                Err(Refusal::NoCredentials),
-                "{foreign}"
-            );
-        }
-        for broken in [
-            "Basic ***",
-            &basic_header("no colon"),
-            &basic_header("a%zz:s"),
-            "Basic /w==",
-        ] {
-            assert_eq!(
-                who(&[broken], body),
-                Err(Refusal::MalformedCredentials),
-                "{broken}"
-            );
-        }
+    fn headers() -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(FORM))])
     }
 
     #[test]
     fn one_service_named_twice_is_one_target_and_two_services_are_several() {
         let target = |query: &str| {
             let body = format!("grant_type=x&client_id=a&client_secret=s{query}");
-            match TokenRequest::parse(&headers(&[]), body.as_bytes())
+            match TokenRequest::parse(&headers(), body.as_bytes())
                 .unwrap()
                 .target
             {
@@ -441,7 +239,7 @@ mod tests {
                 of_exchange,
                 of_actor,
                 unknown,
-            } = TokenRequest::parse(&headers(&[]), body.as_bytes())
+            } = TokenRequest::parse(&headers(), body.as_bytes())
                 .unwrap()
                 .oddities;
             [empty, of_exchange, of_actor, unknown]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hallpass_issuer::SecretKind;
 
-use crate::harness::{Harness, Response, SECRET, basic, client};
+use crate::harness::{Harness, Response, SECRET, basic, client, secrets};
 
 const GRANT: &str = "grant_type=client_credentials";
 const CHOSEN: &str = "InternalSecret123!";
@@ -165,7 +165,7 @@ async fn a_secret_generated_elsewhere_needs_no_costly_hash_when_the_settings_say
     let hexadecimal = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
     let harness = Harness::with(|settings| {
         let mut other = client("other", hexadecimal, &[], &["service-system"]);
-        other.secret_kind = SecretKind::Generated;
+        secrets(&mut other).kind = SecretKind::Generated;
         settings.clients.push(other);
     })
     .await;

@@ -21,9 +21,9 @@ fn a_digest_stands_in_for_a_secret_and_for_the_one_before_it() {
 "
     );
     let client = &load(&text).clients[0];
-    let previous = client.previous_secret.clone().unwrap().secret;
-    let (ClientSecret::Digest(now), ClientSecret::Digest(before)) =
-        (&client.client_secret, &previous)
+    let secrets = client.authentication.secrets().unwrap();
+    let previous = secrets.previous.clone().unwrap().secret;
+    let (ClientSecret::Digest(now), ClientSecret::Digest(before)) = (&secrets.current, &previous)
     else {
         panic!("two digests")
     };
@@ -49,7 +49,8 @@ fn of_a_secret_and_a_digest_in_two_layers_the_upper_one_counts() {
     let digest = with(&format!("client-secret-digest: '{SHA256}'"));
     let read = |loader: Loader| {
         let settings = loader.load::<IssuerSettings>().unwrap().into_settings();
-        match settings.clients[0].client_secret.clone() {
+        let secrets = settings.clients[0].authentication.secrets().unwrap();
+        match secrets.current.clone() {
             ClientSecret::Clear(secret) => secret.expose().to_owned(),
             ClientSecret::Digest(digest) => digest.to_string(),
         }
@@ -130,7 +131,7 @@ fn what_springs_password_encoders_write_is_no_secret_and_says_what_to_do() {
         "client-secret-digest: '{{argon2@SpringSecurity_v5_8}}{spring}'"
     ));
     assert!(matches!(
-        &load(&digest).clients[0].client_secret,
+        &load(&digest).clients[0].authentication.secrets().unwrap().current,
         ClientSecret::Digest(digest) if digest.to_string() == spring
     ));
 }

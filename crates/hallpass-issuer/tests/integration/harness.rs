@@ -6,7 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use hallpass_clock::{Clock, ManualClock};
 use hallpass_config::Secret;
-use hallpass_issuer::{ClientSettings, GrantType, IssuerSettings, SecretKind};
+use hallpass_issuer::{
+    ClientAuthentication, ClientSecrets, ClientSettings, GrantType, IssuerSettings,
+};
 use hallpass_issuer::{IssuerServer, RunningIssuer};
 use hallpass_token::{
     Audience, Issuer, JwkSet, Scope, UnixTime, VerifiedClaims, VerifyError, VerifyPolicy, verify,
@@ -152,9 +154,7 @@ pub(crate) fn client(
     let audiences = audiences.iter().map(|audience| audience.parse().unwrap());
     ClientSettings {
         client_id: id.parse().unwrap(),
-        client_secret: Secret::new(secret).into(),
-        previous_secret: None,
-        secret_kind: SecretKind::Chosen,
+        authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
         scope: Scope::from_words(scopes.iter().copied()).unwrap(),
         audiences: audiences.collect(),
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
@@ -162,6 +162,12 @@ pub(crate) fn client(
         dpop_bound_access_tokens: false,
         exchange: Vec::new(),
     }
+}
+
+/// The secrets of a client that has some.
+pub(crate) fn secrets(client: &mut ClientSettings) -> &mut ClientSecrets {
+    let ClientAuthentication::Secret(secrets) = &mut client.authentication;
+    secrets
 }
 
 /// An `Authorization` header line.

@@ -8,7 +8,7 @@ use hallpass_issuer::{Error, IssuerServer};
 use hallpass_issuer::{IssuerSettings, PreviousSecret, SecretKind};
 use hallpass_token::UnixTime;
 
-use crate::harness::{Harness, NOW, SECRET, client, settings, test_clock};
+use crate::harness::{Harness, NOW, SECRET, client, secrets, settings, test_clock};
 
 const GRANT: &str = "grant_type=client_credentials";
 
@@ -54,7 +54,7 @@ async fn a_secret_is_changed_without_a_gap_and_the_old_one_ends_at_its_moment() 
         assert_eq!(harness.ask_as("c", new, GRANT).await.status, 401);
         let mut changed = harness.settings.clone();
         changed.clients = vec![client("c", new, &[], &["service-system"])];
-        changed.clients[0].previous_secret = Some(PreviousSecret {
+        secrets(&mut changed.clients[0]).previous = Some(PreviousSecret {
             secret: Secret::new(old).into(),
             until: UnixTime::from_secs(NOW + 3_600),
         });
@@ -100,10 +100,10 @@ async fn registrations_that_cannot_be_used_stop_the_start_and_name_the_client() 
     let mut long = client("long", SECRET, &[], &["a"]);
     long.token_life = Some(Duration::from_secs(8 * 24 * 3_600));
     let mut weak = client("weak", "too short for 128 bits", &[], &["a"]);
-    weak.secret_kind = SecretKind::Generated;
+    secrets(&mut weak).kind = SecretKind::Generated;
     let mut old = client("old", SECRET, &[], &["a"]);
-    old.secret_kind = SecretKind::Generated;
-    old.previous_secret = Some(PreviousSecret {
+    secrets(&mut old).kind = SecretKind::Generated;
+    secrets(&mut old).previous = Some(PreviousSecret {
         secret: Secret::new("short").into(),
         until: UnixTime::from_secs(NOW),
     });

@@ -49,17 +49,19 @@ fn the_issuer_knows_its_clients() {
     let [internal, batch, gateway] = &issuer.clients[..] else {
         panic!("three clients")
     };
-    assert!(matches!(gateway.client_secret, ClientSecret::Digest(_)));
-    let previous = gateway.previous_secret.as_ref().unwrap();
+    let [internal_secrets, batch_secrets, secrets] =
+        [internal, batch, gateway].map(|client| client.authentication.secrets().unwrap());
+    assert!(matches!(secrets.current, ClientSecret::Digest(_)));
+    let previous = secrets.previous.as_ref().unwrap();
     assert!(matches!(previous.secret, ClientSecret::Digest(_)));
-    assert_eq!(internal.secret_kind, SecretKind::Chosen);
+    assert_eq!(internal_secrets.kind, SecretKind::Chosen);
     assert_eq!(internal.audiences, ["service-system", "service-billing"]);
     assert_eq!(
         (internal.token_life, batch.token_life),
         (None, Some(Duration::from_secs(60)))
     );
     assert_eq!(
-        (batch.secret_kind, batch.scope.is_empty()),
+        (batch_secrets.kind, batch.scope.is_empty()),
         (SecretKind::Generated, true)
     );
 }
@@ -99,10 +101,13 @@ fn a_client_has_a_previous_secret_with_an_end_or_none() {
     };
     let until = "previous-client-secret-until: 2027-01-15T08:00:00Z";
     let read = load(&one(&format!("previous-client-secret: old, {until}")));
-    let previous = read.clients[0].previous_secret.clone().unwrap();
+    let secrets = read.clients[0].authentication.secrets().unwrap();
+    let previous = secrets.previous.clone().unwrap();
     assert!(matches!(previous.secret, ClientSecret::Clear(old) if old.expose() == "old"));
     assert_eq!(previous.until, UnixTime::from_secs(1_800_000_000));
-    assert!(load(&one("")).clients[0].previous_secret.is_none());
+    let without = load(&one(""));
+    let secrets = without.clients[0].authentication.secrets().unwrap();
+    assert!(secrets.previous.is_none());
     for (keys, problem) in [
         (
             "previous-client-secret: old",

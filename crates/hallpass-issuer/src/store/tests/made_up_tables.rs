@@ -91,7 +91,7 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
             exchange: Vec::new(),
-            secrets: vec![LiveSecret::stored("chosen")],
+            authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
         };
         let added = store.add_client(&client, UnixTime::from_secs(1)).await;
         let error = added.unwrap_err();

@@ -6,7 +6,7 @@ use hallpass_token::{Issuer, RevocationList};
 
 use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
-use crate::token::client_auth::Attempt;
+use crate::token::attempt::Attempt;
 use crate::token::possession::Possession;
 use crate::token::request::TokenRequest;
 

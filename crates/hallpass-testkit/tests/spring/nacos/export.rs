@@ -80,8 +80,10 @@ async fn every_document_of_the_export_is_read_back_byte_for_byte_and_is_a_config
     let [internal, gateway] = &issuer.settings().clients[..] else {
         panic!("two clients")
     };
-    assert!(matches!(internal.client_secret, ClientSecret::Digest(_)));
-    assert!(matches!(gateway.client_secret, ClientSecret::Clear(_)));
+    let [internal, gateway] =
+        [internal, gateway].map(|client| client.authentication.secrets().unwrap());
+    assert!(matches!(internal.current, ClientSecret::Digest(_)));
+    assert!(matches!(gateway.current, ClientSecret::Clear(_)));
 }
 
 fn hallpass(arguments: &[&str]) -> Output {

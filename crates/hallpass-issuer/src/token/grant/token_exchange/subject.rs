@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SubjectKind};
 use crate::clients::registry::{Client, Registry};
-use crate::token::client_auth::Attempt;
+use crate::token::attempt::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::refusal::Refusal;
 

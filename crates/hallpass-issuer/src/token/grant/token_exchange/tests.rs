@@ -8,11 +8,12 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::*;
+use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::{ClientMetrics, Registry};
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
 use crate::keys::ring::KeyRing;
-use crate::token::client_auth::Attempt;
+use crate::token::attempt::Attempt;
 use crate::token::possession::Possession;
 use crate::token::token_id;
 use crate::token_shapes::TokenShapes;
@@ -98,7 +99,7 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         token_life: Duration::from_secs(600),
         is_dpop_bound: false,
         exchange,
-        secrets: Vec::new(),
+        authentication: Authentication::by_secrets(Vec::new()),
     }
 }
 

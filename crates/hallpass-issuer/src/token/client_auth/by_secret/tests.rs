@@ -1,22 +1,25 @@
 use std::cell::Cell;
+use std::net::IpAddr;
 
 use hallpass_config::Secret;
 use hallpass_token::Scope;
 
 use super::*;
+use crate::clients::authentication::{Authentication, SecretPlace};
 use crate::clients::configured;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::ClientMetrics;
 use crate::clients::secret::process_key;
 use crate::settings::IssuerSettings;
-use crate::settings::client::{ClientSettings, SecretKind};
+use crate::settings::client::ClientSettings;
+use crate::settings::client::authentication::ClientAuthentication;
 
 const GENERATED: &str = "hallpass_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const START: Duration = Duration::from_secs(1_000);
 
 /// An issuer's authentication, and the snapshot of its clients.
 struct Gate {
-    authenticator: Authenticator,
+    authenticator: SecretChecks,
     registry: Arc<Registry>,
 }
 
@@ -26,9 +29,7 @@ impl Gate {
         let key = process_key().unwrap();
         let client = |id: String, secret: &str| ClientSettings {
             client_id: id.parse().unwrap(),
-            client_secret: Secret::new(secret).into(),
-            previous_secret: None,
-            secret_kind: SecretKind::Chosen,
+            authentication: ClientAuthentication::chosen_secret(Secret::new(secret)),
             scope: Scope::empty(),
             audiences: vec!["a".parse().unwrap()],
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
@@ -50,16 +51,17 @@ impl Gate {
     fn of(registrations: Vec<Registration>, key: hmac::Key) -> Self {
         let registry = Registry::build(registrations, None, &ClientMetrics::default()).unwrap();
         Self {
-            authenticator: Authenticator::new(key),
+            authenticator: SecretChecks::new(key, Arc::new(Throttle::new())),
             registry: Arc::new(registry),
         }
     }
 
     async fn ask(&self, id: &str, secret: &str, source: u16, at: Duration) -> Result<(), Refusal> {
-        let credentials = Credentials {
+        let credentials = SecretCredentials {
             unverified_client_id: id.into(),
             secret: secret.into(),
             unencoded_secret: None,
+            place: SecretPlace::Header,
         };
         let [high, low] = source.to_be_bytes();
         let attempt = Attempt {
@@ -97,10 +99,11 @@ fn a_client_that_does_not_exist_costs_as_many_comparisons_as_one_that_does() {
     };
     for readings in 1..=2 {
         for id in ["chosen-0", "generated", "nobody"] {
-            let credentials = Credentials {
+            let credentials = SecretCredentials {
                 unverified_client_id: id.into(),
                 secret: "wrong".into(),
                 unencoded_secret: (readings == 2).then(|| "wr%6Fng".into()),
+                place: SecretPlace::Header,
             };
             COMPARISONS.set(0);
             let gate = &gate;
@@ -169,7 +172,7 @@ fn stored() -> Registration {
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
         exchange: Vec::new(),
-        secrets: vec![LiveSecret::stored("chosen")],
+        authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     }
 }
 
