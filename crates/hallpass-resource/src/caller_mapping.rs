@@ -76,7 +76,8 @@ impl CallerMapping {
     }
 
     /// Who calls, and which client got the token.
-    pub(crate) fn judge(&self, claims: &VerifiedClaims) -> (CallerKind, Option<ClientId>) {
+    #[must_use]
+    pub fn judge(&self, claims: &VerifiedClaims) -> (CallerKind, Option<ClientId>) {
         let Ok(client) = self.client(claims) else {
             return (CallerKind::Unknown(UnknownCaller::NoClient), None);
         };

@@ -316,6 +316,9 @@ pub enum KeysError {
         /// How many keys were skipped.
         skipped: usize,
     },
+    /// The document that should say where the keys are cannot be used (OpenID Discovery 1.0).
+    #[error("the issuer's document .well-known/openid-configuration cannot be used: {0}")]
+    Metadata(&'static str),
     /// The key file cannot be read.
     #[error("the key file cannot be read: {0}")]
     File(String),
@@ -345,6 +348,7 @@ impl KeysError {
             Self::TooLarge { .. } => "keys_too_large",
             Self::NotAKeySet { .. } => "keys_not_a_key_set",
             Self::NoUsableKey { .. } => "keys_none_usable",
+            Self::Metadata(_) => "keys_metadata",
             Self::File(_) => "keys_file",
             Self::Cancelled => "keys_cancelled",
         }

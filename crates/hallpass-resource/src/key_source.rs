@@ -15,6 +15,7 @@
 //! Nothing is fetched while no request comes, so an idle service bothers no issuer.
 
 mod budget;
+mod described;
 mod fetch;
 mod flight;
 mod freshness;
@@ -31,21 +32,24 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
-use hallpass_token::{JwkSet, KeyId};
-use hallpass_upstream::{EndpointUrl, Network};
+use hallpass_token::{
+    Issuer, JwkSet, KeyId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
+};
+use hallpass_upstream::{EndpointUrl, EndpointUrlError, Network};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use self::described::Described;
 use self::fetch::HttpKeys;
 use self::flight::{FetchReason, FetchStart, Flight};
 use self::freshness::Freshness;
 pub use self::limits::KeyLimits;
 use self::limits::MIN_COOLDOWN;
 use self::metrics::IssuerKeyMetrics;
-pub(crate) use self::metrics::KeyMetrics;
+pub use self::metrics::KeyMetrics;
 use self::shared::{Origin, Shared};
 pub use self::snapshot::KeySnapshot;
-use crate::error::KeysError;
+use crate::error::{Denial, KeysError};
 
 /// An issuer's public keys, kept up to date. Cheap to clone; clones share the keys.
 #[derive(Clone)]
@@ -77,6 +81,25 @@ impl KeySource {
             Arc::clone(&network.clock),
             limits,
         )
+    }
+
+    /// Keys where `issuer` says in its document `.well-known/openid-configuration` that they are (OpenID Discovery 1.0). Each
+    /// fetch reads the document first. It must be of this very issuer, and name an `https` URL (`http` when the issuer is
+    /// on this machine, and its keys are).
+    ///
+    /// # Errors
+    /// The name of the issuer is no address that keys may be trusted from: neither `https` nor `http` to loopback.
+    pub fn discovered(
+        issuer: &Issuer,
+        network: &Network,
+        limits: KeyLimits,
+    ) -> Result<Self, EndpointUrlError> {
+        let keys = HttpKeys::described(Described::new(issuer)?, network);
+        Ok(Self::new(
+            Origin::Http(Box::new(keys)),
+            Arc::clone(&network.clock),
+            limits,
+        ))
     }
 
     /// Keys in a file with a JWK set, read anew at most once in [`KeyLimits::cooldown`]. A file that cannot be used
@@ -139,6 +162,11 @@ impl KeySource {
         }
     }
 
+    /// Counts from now on what this source does, under the label `issuer`. The first call counts; later ones do nothing.
+    pub fn count_in(&self, metrics: &KeyMetrics, issuer: &str) {
+        self.attach(metrics.of_issuer(issuer));
+    }
+
     /// Counts from now on what this source does. The first call counts; later ones do nothing.
     pub(crate) fn attach(&self, metrics: IssuerKeyMetrics) {
         // A source that two servers share is counted by the first.
@@ -177,6 +205,38 @@ impl KeySource {
         }
     }
 
+    /// Verifies a token by the keys that are here, and once more by newer ones when the issuer may have replaced a key without
+    /// giving it another name. `now` is asked once the keys are there. Gives the keys that fitted, too.
+    ///
+    /// **Not checked**: what [`verify`](hallpass_token::verify) does not check.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::Unavailable`] when the token cannot be judged.
+    pub async fn verify(
+        &self,
+        token: &UnverifiedToken<'_>,
+        policy: &VerifyPolicy,
+        now: impl Fn() -> UnixTime,
+    ) -> Result<(VerifiedClaims, Arc<KeySnapshot>), Denial> {
+        let snapshot = self.keys_for(token.key_id()).await;
+        let snapshot = snapshot.map_err(Denial::Unavailable)?;
+        let error = match token.verify(snapshot.keys(), policy, now()) {
+            Ok(claims) => return Ok((claims, snapshot)),
+            Err(error) => error,
+        };
+        let may_be_replaced = match error {
+            VerifyError::Signature | VerifyError::AlgorithmMismatch => true,
+            VerifyError::UnknownKey => token.key_id().is_none(),
+            _ => false,
+        };
+        if !may_be_replaced {
+            return Err(error.into());
+        }
+        let newer = self.newer_than(&snapshot).await.ok_or(error)?;
+        let claims = token.verify(newer.keys(), policy, now())?;
+        Ok((claims, newer))
+    }
+
     /// A snapshot that may be used, as the table of this module says.
     async fn usable(&self, kid: Option<&KeyId>) -> Result<Arc<KeySnapshot>, KeysError> {
         let now = self.shared.clock.monotonic();
@@ -210,7 +270,7 @@ impl KeySource {
 
     /// Other keys than those of `snapshot`, by one fetch if one may be made now: for a token whose signature these do
     /// not fit. None when there are no others.
-    pub(crate) async fn newer_than(&self, snapshot: &KeySnapshot) -> Option<Arc<KeySnapshot>> {
+    async fn newer_than(&self, snapshot: &KeySnapshot) -> Option<Arc<KeySnapshot>> {
         let newer = || {
             let current = self.shared.current.load_full();
             current.filter(|it| it.keys != snapshot.keys)

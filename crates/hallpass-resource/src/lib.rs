@@ -89,7 +89,7 @@ pub use audit::AUDIT_TARGET;
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{Denial, DenialResponse, KeysError, SetupError, SetupProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
-pub use key_source::{KeyLimits, KeySnapshot, KeySource};
+pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};

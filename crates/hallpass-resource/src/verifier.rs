@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass_clock::Clock;
 use hallpass_token::{
     AccessToken, CallerKind, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
-    VerifiedClaims, VerifyError,
+    VerifyError,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -179,7 +179,19 @@ impl Verifier {
     ) -> Result<Arc<CacheEntry>, Denial> {
         let unverified = UnverifiedToken::parse(token, token.len())?;
         let trust = issuers.find(&unverified).ok_or(VerifyError::Issuer)?;
-        let (claims, snapshot) = self.verify_by_keys(&unverified, trust).await?;
+        let verified = trust
+            .keys
+            .verify(&unverified, &trust.policy, || self.now())
+            .await;
+        // A token that is refused may have been the one that brought newer keys.
+        let seen = match &verified {
+            Ok((_, snapshot)) => Some(Arc::clone(snapshot)),
+            Err(_) => trust.keys.fresh(),
+        };
+        if let Some(snapshot) = seen {
+            self.purge_if_keys_left(trust, &snapshot);
+        }
+        let (claims, snapshot) = verified?;
         if claims.confirmation.is_some() {
             return Err(Denial::SenderConstrained);
         }
@@ -202,35 +214,6 @@ impl Verifier {
         });
         self.cache.insert(key, Arc::clone(&entry));
         Ok(entry)
-    }
-
-    /// Verifies by the keys that are here, and once more by newer ones when the issuer may have replaced a key without
-    /// giving it another name.
-    async fn verify_by_keys(
-        &self,
-        token: &UnverifiedToken<'_>,
-        trust: &Arc<Trust>,
-    ) -> Result<(VerifiedClaims, Arc<KeySnapshot>), Denial> {
-        let keys = &trust.keys;
-        let snapshot = keys.keys_for(token.key_id()).await;
-        let snapshot = snapshot.map_err(Denial::Unavailable)?;
-        self.purge_if_keys_left(trust, &snapshot);
-        let error = match token.verify(snapshot.keys(), &trust.policy, self.now()) {
-            Ok(claims) => return Ok((claims, snapshot)),
-            Err(error) => error,
-        };
-        let may_be_replaced = match error {
-            VerifyError::Signature | VerifyError::AlgorithmMismatch => true,
-            VerifyError::UnknownKey => token.key_id().is_none(),
-            _ => false,
-        };
-        if !may_be_replaced {
-            return Err(error.into());
-        }
-        let newer = keys.newer_than(&snapshot).await.ok_or(error)?;
-        self.purge_if_keys_left(trust, &newer);
-        let claims = token.verify(newer.keys(), &trust.policy, self.now())?;
-        Ok((claims, newer))
     }
 
     /// Whether the issuer has taken the token back, as far as it is known here. A cached one is asked about at each call.

@@ -23,10 +23,12 @@ pub enum IssuerPreset {
 
 impl IssuerPreset {
     /// The names that configuration knows.
-    pub(crate) const NAMES: &'static [&'static str] =
+    pub const NAMES: &'static [&'static str] =
         &["hallpass", "spring", "keycloak", "entra", "auth0", "okta"];
 
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    /// The product of this name in the configuration.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         match name {
             "hallpass" => Some(Self::Hallpass),
             "spring" => Some(Self::Spring),

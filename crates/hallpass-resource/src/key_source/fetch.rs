@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
     Address, Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream,
     UpstreamSettings, Walk, WalkError, asked_wait,
 };
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use tower::ServiceExt;
 
+use super::described::{Described, MAX_DOCUMENT_BYTES};
 use super::freshness::{Freshness, max_age};
 use super::limits::MAX_KEY_SET_BYTES;
 use super::snapshot::KeySnapshot;
@@ -122,6 +124,8 @@ pub(super) struct HttpKeys {
     transport: HttpTransport,
     /// The instances behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
     upstream: Option<Upstream>,
+    /// The issuer whose document, at `url`, says where the keys are.
+    described: Option<Described>,
     /// Who asks, for an issuer of ours.
     verifier: OnceLock<HeaderValue>,
 }
@@ -142,7 +146,16 @@ impl HttpKeys {
             url,
             transport: network.transport.clone(),
             upstream,
+            described: None,
             verifier: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn described(described: Described, network: &Network) -> Self {
+        let keys = Self::new(described.document().clone(), network);
+        Self {
+            described: Some(described),
+            ..keys
         }
     }
 
@@ -161,6 +174,12 @@ impl HttpKeys {
         etag: Option<&HeaderValue>,
         limit: Duration,
     ) -> Result<Fetched, KeysError> {
+        if let Some(described) = &self.described {
+            let document = self.get(&self.url.to_string(), None).await?;
+            let document = collect(document.into_body(), MAX_DOCUMENT_BYTES).await?;
+            let keys = described.key_set(&document)?;
+            return self.fetch_from(&keys.to_string(), etag).await;
+        }
         let (upstream, path) = match (&self.url, &self.upstream) {
             (EndpointUrl::LoadBalanced { path, .. }, Some(upstream)) => (upstream, path),
             (url, _) => return self.fetch_from(&url.to_string(), etag).await,
@@ -187,8 +206,27 @@ impl HttpKeys {
         address: &str,
         etag: Option<&HeaderValue>,
     ) -> Result<Fetched, KeysError> {
-        let transport_error =
-            |error: &dyn std::error::Error| KeysError::Transport(with_causes(error));
+        let response = self.get(address, etag).await?;
+        let (parts, body) = response.into_parts();
+        let max_age = max_age(&parts.headers);
+        if parts.status == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::unchanged(max_age));
+        }
+        let text = collect(body, MAX_KEY_SET_BYTES).await?;
+        let keys = parse(&text, &content_type(&parts.headers))?;
+        Ok(Fetched {
+            keys: Some(keys),
+            etag: parts.headers.get(ETAG).cloned(),
+            max_age,
+        })
+    }
+
+    /// A response with 200, or with 304 when there is an `etag`.
+    async fn get(
+        &self,
+        address: &str,
+        etag: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, KeysError> {
         let mut request =
             Request::get(address).header(ACCEPT, "application/jwk-set+json, application/json");
         if let Some(etag) = etag {
@@ -200,38 +238,29 @@ impl HttpKeys {
         let request = request
             .body(Body::empty())
             .map_err(|error| transport_error(&error))?;
-        let response = self
-            .transport
-            .clone()
-            .oneshot(request)
-            .await
-            .map_err(|error| transport_error(&error))?;
-        let (parts, body) = response.into_parts();
-        let max_age = max_age(&parts.headers);
-        match parts.status {
-            StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED if etag.is_some() => return Ok(Fetched::unchanged(max_age)),
-            status => {
-                return Err(KeysError::Status {
-                    status: status.as_u16(),
-                    retry_after: asked_wait(status, &parts.headers),
-                });
-            }
+        let sent = self.transport.clone().oneshot(request).await;
+        let response = sent.map_err(|error| transport_error(&error))?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            StatusCode::NOT_MODIFIED if etag.is_some() => Ok(response),
+            status => Err(KeysError::Status {
+                status: status.as_u16(),
+                retry_after: asked_wait(status, response.headers()),
+            }),
         }
-        let text = body
-            .collect_within(MAX_KEY_SET_BYTES)
-            .await
-            .map_err(|error| match error {
-                CollectError::TooLarge { limit } => KeysError::TooLarge { limit },
-                other => transport_error(&other),
-            })?;
-        let keys = parse(&text, &content_type(&parts.headers))?;
-        Ok(Fetched {
-            keys: Some(keys),
-            etag: parts.headers.get(ETAG).cloned(),
-            max_age,
-        })
     }
+}
+
+fn transport_error(error: &dyn std::error::Error) -> KeysError {
+    KeysError::Transport(with_causes(error))
+}
+
+async fn collect(body: Body, limit: usize) -> Result<Bytes, KeysError> {
+    let collected = body.collect_within(limit).await;
+    collected.map_err(|error| match error {
+        CollectError::TooLarge { limit } => KeysError::TooLarge { limit },
+        other => transport_error(&other),
+    })
 }
 
 /// Reads a JWK set and refuses one that nothing could be verified with: better the last good keys than none.

@@ -27,9 +27,10 @@ struct FetchLabels {
     result: &'static str,
 }
 
-/// The metrics of all key sources of a server. Clones share them.
+/// What key sources count, those of a resource server or of whoever else has some
+/// ([`KeySource::count_in`](crate::KeySource::count_in)). Clones share the numbers.
 #[derive(Clone, Debug)]
-pub(crate) struct KeyMetrics {
+pub struct KeyMetrics {
     fetches: Family<FetchLabels, Counter>,
     fetch_duration: Family<IssuerLabels, Histogram, fn() -> Histogram>,
     last_success: Family<IssuerLabels, Gauge>,
@@ -52,7 +53,8 @@ impl Default for KeyMetrics {
 }
 
 impl KeyMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Adds them to a registry under their full names, so the registry should have no prefix.
+    pub fn register(&self, registry: &mut Registry) {
         let it = self.clone();
         registry.register("hallpass_jwks_fetch", "Key fetches by result", it.fetches);
         registry.register_with_unit(
@@ -89,7 +91,7 @@ impl KeyMetrics {
     }
 
     /// Drops the gauges of an issuer that is not trusted any more, so that no alert fires for their age.
-    pub(crate) fn forget(&self, issuer: &str) {
+    pub fn forget(&self, issuer: &str) {
         let labels = IssuerLabels {
             issuer: issuer.into(),
         };
