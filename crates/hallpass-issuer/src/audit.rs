@@ -8,7 +8,7 @@ use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use hallpass_token::{Actor, Audience, Scope, Subject, Thumbprint, TokenId, UnixTime};
+use hallpass_token::{Actor, Audience, Issuer, Scope, Subject, Thumbprint, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
@@ -36,8 +36,8 @@ pub(crate) enum Decision {
         expires_at: UnixTime,
         /// The key without which it is of no use.
         bound_to: Option<Thumbprint>,
-        /// The subject that the client is not, and who acts for it.
-        on_behalf_of: Option<(Subject, Actor)>,
+        /// The subject that the client is not.
+        on_behalf_of: Option<OnBehalf>,
     },
     Refused {
         refusal: Refusal,
@@ -54,6 +54,15 @@ pub(crate) enum Decision {
         client: Arc<Client>,
         token_id: Option<TokenId>,
     },
+}
+
+/// For whom a client acts.
+#[derive(Debug)]
+pub(crate) struct OnBehalf {
+    pub(crate) subject: Subject,
+    /// The other issuer that the subject comes from.
+    pub(crate) issuer: Option<Issuer>,
+    pub(crate) actor: Actor,
 }
 
 /// Who was refused.
@@ -191,8 +200,9 @@ fn write(event: &AuditEvent) {
             client_id = client.id.as_str(),
             audience = audience.as_str(),
             scope = %scope,
-            subject = on_behalf_of.as_ref().map(|(subject, _)| subject.as_str()),
-            actors = on_behalf_of.as_ref().map(|(_, actor)| actors(actor)),
+            subject = on_behalf_of.as_ref().map(|it| it.subject.as_str()),
+            subject_issuer = on_behalf_of.as_ref().and_then(|it| it.issuer.as_ref()).map(Issuer::as_str),
+            actors = on_behalf_of.as_ref().map(|it| actors(&it.actor)),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
             jkt = bound_to.as_ref().map(tracing::field::display),

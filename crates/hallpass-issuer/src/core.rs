@@ -32,6 +32,7 @@ use crate::store::revocations::StoredRevocations;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
 use crate::token::possession::Proofs;
+use crate::trusted_issuers::Trust;
 
 /// One issuer, without its sockets.
 #[derive(Debug)]
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     /// One change at a time: an older snapshot must not come over a newer one.
     changing: Semaphore,
     registry: ArcSwap<Registry>,
+    trust: Trust,
     keys: ArcSwap<KeyRing>,
     /// The state of each key when it was last looked at.
     key_states: ArcSwap<Vec<(String, KeyState)>>,
@@ -81,6 +83,12 @@ impl Core {
         let process_key = process_key()?;
         let registry =
             load_registry(settings, &store, None, &process_key, &metrics.clients).await?;
+        let trust = Trust::default();
+        let trusted = trust
+            .prepare(&settings.trusted_issuers, &urls, &clock)
+            .await?;
+        registry.check_subjects(&trusted)?;
+        trust.swap(trusted);
         let verifiers = Verifiers::of(store.verifiers().await?);
         let life = registry.longest_token_life();
         let kept =
@@ -94,6 +102,7 @@ impl Core {
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
+        metrics.add_named(|registry| trust.metrics.register(registry));
         metrics.add(|registry| {
             store.register(registry);
             authenticator.register(registry);
@@ -107,6 +116,7 @@ impl Core {
             settings: ArcSwap::from_pointee(settings.clone()),
             changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
+            trust,
             key_states: ArcSwap::from_pointee(kept.states()),
             next_moment: AtomicU64::new(moment(&kept)),
             awaits_adoption: AtomicBool::new(awaits_adoption(&kept)),
@@ -164,6 +174,9 @@ impl Core {
         let known = self.registry();
         let (key, metrics) = (&self.process_key, &self.metrics.clients);
         let registry = load_registry(settings, &self.store, Some(&known), key, metrics).await?;
+        let trusted = &settings.trusted_issuers;
+        let trusted = self.trust.prepare(trusted, &self.urls, &self.clock).await?;
+        registry.check_subjects(&trusted)?;
         let (store, clock) = (&self.store, self.clock.as_ref());
         let life = registry.longest_token_life();
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
@@ -177,6 +190,7 @@ impl Core {
             .store(awaits_adoption(&kept), Ordering::Relaxed);
         self.keys.store(Arc::new(kept.ring));
         self.registry.store(Arc::new(registry));
+        self.trust.swap(trusted);
         self.metadata.store(Arc::new(metadata));
         Ok(())
     }
@@ -276,6 +290,11 @@ impl Core {
 
     pub(crate) fn registry(&self) -> Arc<Registry> {
         self.registry.load_full()
+    }
+
+    /// The other issuers that it believes.
+    pub(crate) const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     pub(crate) fn keys(&self) -> Guard<Arc<KeyRing>> {

@@ -33,6 +33,14 @@ pub enum Error {
         /// What is wrong with it; never its secret.
         problem: String,
     },
+    /// An issuer that should be trusted cannot be, as the settings have it.
+    #[error("trusted issuer {name:?}: {problem}")]
+    TrustedIssuer {
+        /// Its name in the settings.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The key-encryption key is too short to be safe.
     #[error(
         "the key-encryption key has {length} bytes and needs at least {minimum}: create one with `openssl rand -base64 32`"

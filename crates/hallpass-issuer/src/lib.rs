@@ -15,7 +15,8 @@
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
-//! What it does not do: user logins, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens.
+//! What it does not do: user logins, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens and
+//! those of trusted issuers.
 //!
 //! ```no_run
 //! use std::io::{self, Write as _};
@@ -61,6 +62,7 @@ mod store_watch;
 mod tls_files;
 mod token;
 mod token_shapes;
+mod trusted_issuers;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::authentication::SecretPlace;
@@ -87,4 +89,5 @@ pub use crate::settings::client::secrets::{
     ClientSecret, ClientSecrets, PreviousSecret, SecretKind,
 };
 pub use crate::settings::dpop::DpopSettings;
+pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::token::refusal::{Refusal, WireError};

@@ -95,7 +95,7 @@ impl RunningIssuer {
 
     /// Reads keys and clients again, from `settings` and from the store, and swaps them in between two requests.
     ///
-    /// Takes `clients`, `audiences`, `token_life`, `algorithm`, `key_announce` and the files of `tls` from `settings`. The other settings need a restart: a changed one is
+    /// Takes `clients`, `trusted_issuers`, `audiences`, `token_life`, `algorithm`, `key_announce` and the files of `tls` from `settings`. The other settings need a restart: a changed one is
     /// named in the log and has no effect. Requests in flight go on with the snapshots that they began with.
     ///
     /// # Errors

@@ -14,7 +14,9 @@ use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
 use crate::settings::client::{CLIENT_KEYS, ClientSettings};
 use crate::settings::dpop::DpopSettings;
+use crate::settings::exchange::Issuers;
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
+use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::SealingKeys;
 
 pub(crate) mod audience;
@@ -23,6 +25,7 @@ pub(crate) mod dpop;
 mod exchange;
 mod moment;
 mod names;
+pub(crate) mod trusted_issuer;
 
 /// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.
 const MIN_USUAL_ANNOUNCE: Duration = Duration::from_secs(60);
@@ -153,6 +156,13 @@ const KEYS: &[Key] = &[
     )
     .told_apart_by("client-id"),
     Key::new(
+        "trusted-issuers",
+        Kind::Sections(trusted_issuer::KEYS),
+        "Other issuers that this one believes: whose tokens clients may exchange, as their `exchange` says. An entry alone \
+        allows nobody anything.",
+    )
+    .told_apart_by("name"),
+    Key::new(
         "dpop",
         Kind::Section(dpop::KEYS),
         "Tokens that are bound to a key of their client (DPoP, RFC 9449): a token request with a proof gets such a one.",
@@ -220,6 +230,8 @@ pub struct IssuerSettings {
     pub clients: Vec<ClientSettings>,
     /// `dpop`: tokens that are bound to a key of their client.
     pub dpop: DpopSettings,
+    /// `trusted-issuers`: other issuers that this one believes.
+    pub trusted_issuers: Vec<TrustedIssuerSettings>,
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
 }
@@ -246,6 +258,7 @@ impl Default for IssuerSettings {
             audiences: Vec::new(),
             clients: Vec::new(),
             dpop: DpopSettings::default(),
+            trusted_issuers: Vec::new(),
             introspection_clients: Vec::new(),
         }
     }
@@ -305,11 +318,16 @@ impl IssuerSettings {
         let audiences = section.sections("audiences");
         report_doubles(&audiences, "name");
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
+        let trusted_issuers = read_trusted_issuers(section, name.as_ref());
+        let issuers = Issuers {
+            own: name.as_ref(),
+            trusted: trusted_issuers.as_deref(),
+        };
         let clients = section.sections("clients");
         report_doubles(&clients, "client-id");
         let clients: Vec<_> = clients
             .iter()
-            .map(|client| ClientSettings::read(client, name.as_ref()))
+            .map(|client| ClientSettings::read(client, issuers))
             .collect();
         let dpop = DpopSettings::read(&section.section("dpop"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
@@ -333,9 +351,24 @@ impl IssuerSettings {
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             dpop: dpop?,
+            trusted_issuers: trusted_issuers?,
             introspection_clients: introspection_clients?,
         })
     }
+}
+
+fn read_trusted_issuers(
+    section: &Section<'_>,
+    own: Option<&Issuer>,
+) -> Option<Vec<TrustedIssuerSettings>> {
+    let sections = section.sections("trusted-issuers");
+    report_doubles(&sections, "name");
+    let read = sections
+        .iter()
+        .map(|section| TrustedIssuerSettings::read(section, own));
+    let read: Vec<_> = read.collect();
+    report_alike(&sections, &read);
+    read.into_iter().collect()
 }
 
 /// `None` when the section cannot be used, `Some(None)` without one.

@@ -1,14 +1,27 @@
 //! What a client may exchange (RFC 8693): whose tokens, into tokens for which services, with which scopes.
 
-use hallpass_token::{Audience, Issuer, Scope, TokenClaims};
+use hallpass_token::{Audience, Issuer, Scope, Subject, TokenClaims};
+use serde_json::{Map, Value, json};
 
 /// The claim that says what a subject is (draft-mora-oauth-entity-profiles). An exchanged token needs it: its client is
 /// never its subject, so without it a service would look like a user from the first exchange on.
 pub(crate) const SUBJECT_PROFILE: &str = "sub_profile";
+/// The claim that says what a subject is called by the issuer that it comes from (RFC 9493), for one of another issuer.
+pub(crate) const SUBJECT_ID: &str = "sub_id";
 /// The claim that says who may act for the subject (RFC 8693 section 4.4).
 pub(crate) const MAY_ACT: &str = "may_act";
 /// The profile of a subject that is a service.
 pub(crate) const SERVICE_PROFILE: &str = "service";
+
+/// The other issuer that a subject of a token of ours comes from, if it does.
+pub(crate) fn subject_issuer(extra: &Map<String, Value>) -> Option<Issuer> {
+    extra.get(SUBJECT_ID)?.get("iss")?.as_str()?.parse().ok()
+}
+
+/// What the subject of another issuer is called there (RFC 9493 section 3.2.5).
+pub(crate) fn subject_id(issuer: &Issuer, subject: &Subject) -> Value {
+    json!({ "format": "iss_sub", "iss": issuer, "sub": subject })
+}
 
 /// One permission to exchange tokens; everything that no rule of the client allows is refused.
 ///
@@ -20,12 +33,15 @@ pub struct ExchangeRule {
     pub subject_issuer: Option<Issuer>,
     /// What their subjects may be; none by default.
     pub subject_kinds: Vec<SubjectKind>,
-    /// Which audiences the subject tokens may be made for, beside the client's own id.
+    /// Which audiences the subject tokens may be made for, beside the client's own id (of tokens of the issuer itself), or
+    /// those that are this issuer's own (of others).
     pub subject_audiences: Vec<Audience>,
     /// Which services the new tokens may be for; none by default.
     pub targets: Vec<Audience>,
     /// Which scopes of the subject token the new one may have; none by default.
     pub scope: Scope,
+    /// Scopes of tokens of another issuer, one word each, and the one that stands for it here; none by default.
+    pub scope_mapping: Vec<(Scope, Scope)>,
     /// Claims of the subject token that the new one has too, such as `roles`; none by default.
     pub claims: Vec<String>,
     /// Whether a subject token without `client_id` is taken, as one of a user. Nothing tells then whom it was issued to,
@@ -52,6 +68,7 @@ impl ExchangeRule {
             subject_audiences: Vec::new(),
             targets: Vec::new(),
             scope: Scope::empty(),
+            scope_mapping: Vec::new(),
             claims: Vec::new(),
             dangerous_subjects_of_unknown_origin: false,
         }

@@ -19,6 +19,7 @@ use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
 use crate::error::Error;
+use crate::trusted_issuers::TrustedIssuers;
 
 /// Clients that get a label of their own; the tokens of all others are counted under [`OTHER_CLIENTS`].
 const MAX_CLIENT_LABELS: usize = 1_000;
@@ -130,6 +131,21 @@ impl Registry {
 
     pub(crate) fn find(&self, unverified_client_id: &str) -> Option<&Arc<Client>> {
         self.clients.get(unverified_client_id)
+    }
+
+    /// # Errors
+    /// [`Error::Registration`] for a client that is called like a subject of a trusted issuer.
+    pub(crate) fn check_subjects(&self, trusted: &TrustedIssuers) -> Result<(), Error> {
+        let clash = self.clients.keys().find_map(|id| {
+            let issuer = trusted.has_subjects_like(id)?;
+            Some((id.to_string(), issuer))
+        });
+        clash.map_or(Ok(()), |(client_id, issuer)| {
+            let problem = format!(
+                "client id: begins with `{issuer}|`, as subjects of that trusted issuer do"
+            );
+            Err(Error::Registration { client_id, problem })
+        })
     }
 
     /// argon2id runs that every failed check costs: what the client with the most chosen secrets of the store needs.

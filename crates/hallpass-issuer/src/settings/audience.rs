@@ -6,7 +6,7 @@ use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Algorithm, Audience, TokenClaims, TokenType};
 use serde_json::{Map, Value};
 
-use crate::clients::exchange_rule::{MAY_ACT, SUBJECT_PROFILE};
+use crate::clients::exchange_rule::{MAY_ACT, SUBJECT_ID, SUBJECT_PROFILE};
 use crate::settings::names::signing_algorithm;
 
 pub(super) const KEYS: &[Key] = &[
@@ -144,7 +144,9 @@ fn read_claim(section: &Section<'_>) -> Option<(String, Value)> {
 }
 
 fn check_claim_name(name: &str) -> Result<String, &'static str> {
-    if TokenClaims::is_reserved(name) || matches!(name, "scp" | SUBJECT_PROFILE | MAY_ACT) {
+    if TokenClaims::is_reserved(name)
+        || matches!(name, "scp" | SUBJECT_PROFILE | SUBJECT_ID | MAY_ACT)
+    {
         return Err("is a claim that every token has of its own");
     }
     if name.is_empty() {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Section};
-use hallpass_token::{Audience, ClientId, Issuer, Scope};
+use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
 use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::exchange;
+use crate::settings::exchange::Issuers;
 use crate::settings::names::all_scopes;
 
 pub(crate) mod authentication;
@@ -99,8 +100,8 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// `issuer` is the issuer's own name, when that can be read.
-    pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Self> {
+    /// `issuers` are those whose tokens it may exchange, when they can be read.
+    pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Self> {
         let client_id = section.required("client-id", |section, key| {
             section.checked(key, check_client_id)
         });
@@ -111,7 +112,7 @@ impl ClientSettings {
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         let dpop_bound_access_tokens = section.flag("dpop-bound-access-tokens");
-        let exchange = read_exchange(section, issuer, grant_types.as_deref());
+        let exchange = read_exchange(section, issuers, grant_types.as_deref());
         Some(Self {
             client_id: client_id?,
             authentication: authentication?,
@@ -133,7 +134,7 @@ fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
 /// The rules of `exchange`, which belong to the grant and the grant to them.
 fn read_exchange(
     section: &Section<'_>,
-    issuer: Option<&Issuer>,
+    issuers: Issuers<'_>,
     grant_types: Option<&[GrantType]>,
 ) -> Option<Vec<ExchangeRule>> {
     let rules = section.sections("exchange");
@@ -151,7 +152,7 @@ fn read_exchange(
     }
     let rules: Vec<_> = rules
         .iter()
-        .map(|rule| exchange::read(rule, issuer))
+        .map(|rule| exchange::read(rule, issuers))
         .collect();
     rules.into_iter().collect()
 }

@@ -3,14 +3,17 @@
 use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Audience, InvalidName, Issuer, Scope, TokenClaims};
 
-use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SUBJECT_PROFILE, SubjectKind};
+use crate::clients::exchange_rule::{
+    ExchangeRule, MAY_ACT, SUBJECT_ID, SUBJECT_PROFILE, SubjectKind,
+};
 use crate::settings::names::all_scopes;
+use crate::settings::trusted_issuer::TrustedIssuerSettings;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
         "subject-issuer",
         Kind::Text { what: "the `iss` of tokens" },
-        "Who issued the tokens that it exchanges.",
+        "Who issued the tokens that it exchanges: this issuer, or one of `trusted-issuers` by its `issuer`.",
     )
     .otherwise("this issuer"),
     Key::new(
@@ -22,7 +25,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "subject-audiences",
         Kind::Texts { what: "service names" },
-        "Which services those tokens may be made for, beside the client's own id: the names under which the client receives calls.",
+        "Which services those tokens may be made for, beside the client's own id: the names under which the client receives calls. \
+        The own id counts for tokens of this issuer alone; those of another one may be for its `audiences` beside these.",
     )
     .or(""),
     Key::new(
@@ -35,6 +39,13 @@ pub(super) const KEYS: &[Key] = &[
         "scopes",
         Kind::Texts { what: "scopes" },
         "Which scopes of the token that is exchanged the new one may have. It never has one that the old one lacks.",
+    )
+    .or(""),
+    Key::new(
+        "scope-mapping",
+        Kind::Texts { what: "such as `orders:read -> orders.read`" },
+        "For tokens of another issuer: which scope here stands for which of its scopes. Without it, and without `scopes`, its \
+        scopes mean nothing here.",
     )
     .or(""),
     Key::new(
@@ -52,9 +63,16 @@ pub(super) const KEYS: &[Key] = &[
     .or("false"),
 ];
 
-/// `issuer` is this issuer's own name, when that can be read.
-pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<ExchangeRule> {
-    let subject_issuer = section.checked("subject-issuer", |text| check_issuer(text, issuer));
+/// Whose tokens may be exchanged; `None` where that cannot be read.
+#[derive(Clone, Copy)]
+pub(super) struct Issuers<'a> {
+    pub(super) own: Option<&'a Issuer>,
+    pub(super) trusted: Option<&'a [TrustedIssuerSettings]>,
+}
+
+/// One rule; its issuer must be among `issuers`.
+pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<ExchangeRule> {
+    let subject_issuer = section.checked("subject-issuer", |text| issuers.check(text));
     let subject_kinds = section.required("subject-kinds", |section, key| {
         section.texts(key, |name| {
             SubjectKind::named(name).ok_or("must be `user` or `service`")
@@ -65,6 +83,14 @@ pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Exc
         section.texts(key, str::parse::<Audience>)
     });
     let scopes = section.words("scopes", Scope::from_word);
+    let scope_mapping = section.texts("scope-mapping", read_mapping);
+    let is_foreign = subject_issuer
+        .as_ref()
+        .is_some_and(|it| Some(it) != issuers.own);
+    if !is_foreign && scope_mapping.as_ref().is_some_and(|it| !it.is_empty()) {
+        let message = "is for tokens of another issuer: those of this one keep their scopes";
+        section.problem("scope-mapping", message);
+    }
     let claims = section.texts("claims", check_claim_name);
     let unknown = section.flag("dangerous-subjects-of-unknown-origin");
     for (key, is_empty) in [
@@ -87,25 +113,41 @@ pub(super) fn read(section: &Section<'_>, issuer: Option<&Issuer>) -> Option<Exc
         subject_audiences: subject_audiences?,
         targets: targets?,
         scope: all_scopes(section, "scopes", &scopes?)?,
+        scope_mapping: scope_mapping?,
         claims: claims?,
         dangerous_subjects_of_unknown_origin: unknown?,
     })
 }
 
-fn check_issuer(text: &str, own: Option<&Issuer>) -> Result<Issuer, String> {
-    let issuer: Issuer = text
-        .parse()
-        .map_err(|error: InvalidName| error.to_string())?;
-    match own {
-        Some(own) if *own != issuer => {
-            Err("is not the `name` of this issuer, and it trusts no other one".to_owned())
+impl Issuers<'_> {
+    fn check(self, text: &str) -> Result<Issuer, String> {
+        let issuer: Issuer = text
+            .parse()
+            .map_err(|error: InvalidName| error.to_string())?;
+        let (Some(own), Some(trusted)) = (self.own, self.trusted) else {
+            return Ok(issuer);
+        };
+        match *own == issuer || trusted.iter().any(|it| it.issuer == issuer) {
+            true => Ok(issuer),
+            false => Err(
+                "is neither the `name` of this issuer nor the `issuer` of one of `trusted-issuers`"
+                    .to_owned(),
+            ),
         }
-        _ => Ok(issuer),
+    }
+}
+
+fn read_mapping(text: &str) -> Result<(Scope, Scope), &'static str> {
+    let (theirs, ours) = text.split_once("->").unwrap_or_default();
+    let word = |text: &str| Scope::from_word(text.trim());
+    match (word(theirs), word(ours)) {
+        (Ok(theirs), Ok(ours)) => Ok((theirs, ours)),
+        _ => Err("must be two scopes with an arrow between, such as `orders:read -> orders.read`"),
     }
 }
 
 fn check_claim_name(name: &str) -> Result<String, &'static str> {
-    let is_of_exchange = matches!(name, SUBJECT_PROFILE | MAY_ACT);
+    let is_of_exchange = matches!(name, SUBJECT_PROFILE | SUBJECT_ID | MAY_ACT);
     if TokenClaims::is_reserved(name) || name == "scp" || is_of_exchange {
         return Err("is a claim that an exchanged token has of its own");
     }

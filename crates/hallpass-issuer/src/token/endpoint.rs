@@ -16,13 +16,14 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 
-use crate::audit::{AuditEvent, Caller, Decision};
+use crate::audit::{AuditEvent, Caller, Decision, OnBehalf};
+use crate::clients::exchange_rule::subject_issuer;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
 use crate::token::attempt::Attempt;
-use crate::token::grant::asked::Asked;
-use crate::token::grant::grant;
+use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::{bring, grant};
 use crate::token::possession::Possession;
 use crate::token::refusal::{Refusal, WireError};
 use crate::token::request::TokenRequest;
@@ -120,7 +121,7 @@ async fn decide(
                 attempt,
             )
         }
-        Ok(client) => match issue(core, &registry, &client, request, attempt) {
+        Ok(client) => match issue_or_wait(core, &registry, &client, request, attempt).await {
             Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
                 core,
@@ -136,8 +137,9 @@ async fn decide(
     }
 }
 
-/// Makes the token, for a client that has proven who it is.
-fn issue<'c>(
+/// Makes the token, for a client that has proven who it is. Waits where the keys of another issuer are needed, and never for
+/// a client that asks for itself.
+async fn issue_or_wait<'c>(
     core: &Core,
     registry: &Registry,
     client: &'c Arc<Client>,
@@ -147,19 +149,43 @@ fn issue<'c>(
     let possession = core
         .proofs()
         .of(client, request.unverified_proof, attempt.now)?;
-    let ring = core.keys();
-    let keys = ring.at(attempt.now);
-    let revoked = core.deny_list().current();
-    let entitlement = grant(Asked {
+    let asked = |trusted, brought| Asked {
         issuer: core.issuer(),
         registry,
-        keys,
-        revoked: &revoked,
+        trusted,
+        brought,
         client,
         possession,
         request,
         attempt,
-    })?;
+    };
+    if request.grant_type == Some(GrantType::ClientCredentials) {
+        return issue(core, asked(&core.trust().at_once(), None));
+    }
+    let trusted = core.trust().current();
+    let brought = bring(asked(&trusted, None), core.clock()).await?;
+    if brought.is_some() && core.deny_list().keeps_out(client, attempt.now) {
+        return Err(Refusal::RevokedClient);
+    }
+    issue(core, asked(&trusted, brought.as_ref()))
+}
+
+/// Makes the token of what is here.
+fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
+    let Asked {
+        client,
+        possession,
+        attempt,
+        ..
+    } = asked;
+    let ring = core.keys();
+    let keys = ring.at(attempt.now);
+    let revoked = core.deny_list().current();
+    let held = Held {
+        keys,
+        revoked: &revoked,
+    };
+    let entitlement = grant(asked, held)?;
     let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
     let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
@@ -239,7 +265,11 @@ impl Issued<'_> {
                 token_id,
                 expires_at: claims.expires_at,
                 bound_to: claims.confirmation.and_then(|it| it.jkt),
-                on_behalf_of: claims.actor.map(|actor| (claims.subject, actor)),
+                on_behalf_of: claims.actor.map(|actor| OnBehalf {
+                    subject: claims.subject,
+                    issuer: subject_issuer(&claims.extra),
+                    actor,
+                }),
             };
             audit.record(AuditEvent {
                 at: attempt.now,

@@ -105,7 +105,7 @@ pub enum Refusal {
     UnsupportedTokenType,
     /// `actor_token`: the actor is the client that has authenticated.
     ActorToken,
-    /// The subject token is no token that this issuer has signed, or was changed.
+    /// The subject token is no token that its issuer has signed for us, or was changed.
     InvalidSubjectToken,
     /// The subject token has ended.
     ExpiredSubjectToken,
@@ -117,6 +117,14 @@ pub enum Refusal {
     SubjectOfUnknownOrigin,
     /// The subject token is for its holder alone (`cnf`), which nobody has proven to be.
     BoundSubjectToken,
+    /// The subject token is no access token: an ID token, say.
+    SubjectNotAccessToken,
+    /// The subject token is older than tokens of its issuer may be.
+    SubjectTokenTooOld,
+    /// The subject would be called like a client here.
+    SubjectNamedLikeClient,
+    /// The keys of the issuer of the subject token cannot be had at the moment: the token may be good.
+    SubjectIssuerUnavailable,
     /// The subject token was made for another service.
     SubjectNotForClient,
     /// The client may not act for such a subject.
@@ -171,7 +179,11 @@ impl Refusal {
             Some(retry_after)
         } else if matches!(
             self,
-            Self::Busy | Self::DenyListFull | Self::StoreUnavailable | Self::TooManyDpopProofs
+            Self::Busy
+                | Self::DenyListFull
+                | Self::StoreUnavailable
+                | Self::SubjectIssuerUnavailable
+                | Self::TooManyDpopProofs
         ) {
             Some(BUSY_RETRY)
         } else {
@@ -223,12 +235,16 @@ impl Refusal {
             Self::MissingSubjectToken => (BAD, "invalid_request", "missing_subject_token", "send subject_token and subject_token_type"),
             Self::UnsupportedTokenType => (BAD, "invalid_request", "unsupported_token_type", "the token types on offer are urn:ietf:params:oauth:token-type:access_token and urn:ietf:params:oauth:token-type:jwt"),
             Self::ActorToken => (BAD, "invalid_request", "actor_token", "the actor is the authenticated client: leave out actor_token and actor_token_type"),
-            Self::InvalidSubjectToken => (BAD, "invalid_request", "invalid_subject_token", "the subject_token is not a valid token of this issuer"),
+            Self::InvalidSubjectToken => (BAD, "invalid_request", "invalid_subject_token", "the subject_token is not a valid token of its issuer"),
             Self::ExpiredSubjectToken => (BAD, "invalid_request", "expired_subject_token", "the subject_token has ended"),
             Self::RevokedSubjectToken => (BAD, "invalid_request", "revoked_subject_token", "the subject_token is revoked"),
             Self::UntrustedSubjectIssuer => (BAD, "invalid_request", "untrusted_subject_issuer", "the client may not exchange tokens of the issuer of the subject_token"),
             Self::SubjectOfUnknownOrigin => (BAD, "invalid_request", "subject_of_unknown_origin", "the subject_token does not say to which client it was issued"),
             Self::BoundSubjectToken => (BAD, "invalid_request", "bound_subject_token", "the subject_token is bound to a key of its holder (cnf)"),
+            Self::SubjectNotAccessToken => (BAD, "invalid_request", "subject_not_access_token", "the subject_token is no access token"),
+            Self::SubjectTokenTooOld => (BAD, "invalid_request", "subject_token_too_old", "the subject_token is older than this issuer takes: bring a newer one"),
+            Self::SubjectNamedLikeClient => (BAD, "invalid_request", "subject_named_like_client", "the subject of the subject_token would be called like a client here"),
+            Self::SubjectIssuerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "subject_issuer_unavailable", "the keys of the issuer of the subject_token are not available: try again shortly"),
             Self::SubjectNotForClient => (BAD, "invalid_request", "subject_not_for_client", "the subject_token was not made for this client"),
             Self::UnregisteredSubjectKind => (BAD, "invalid_request", "unregistered_subject_kind", "the client is not registered to act for such a subject"),
             Self::MayActOther => (BAD, "invalid_request", "may_act_other", "may_act of the subject_token does not name this client and its issuer"),

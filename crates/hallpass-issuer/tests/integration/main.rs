@@ -13,6 +13,7 @@ mod client_secrets;
 mod documents;
 mod dpop;
 mod first_client;
+mod foreign;
 mod harness;
 mod import;
 mod key_life;

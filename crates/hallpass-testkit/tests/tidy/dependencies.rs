@@ -80,6 +80,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
             "hallpass-resource",
             "hallpass-tls",
             "hallpass-token",
+            "hallpass-upstream",
         ],
     ),
     (

@@ -7,8 +7,10 @@ use hallpass_token::{Issuer, RevocationList};
 use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
 use crate::token::attempt::Attempt;
+use crate::token::grant::brought::ForeignToken;
 use crate::token::possession::Possession;
 use crate::token::request::TokenRequest;
+use crate::trusted_issuers::TrustedIssuers;
 
 /// One state of the issuer, one client and what it asks for.
 #[derive(Clone, Copy)]
@@ -16,14 +18,23 @@ pub(crate) struct Asked<'c, 'r> {
     pub(crate) issuer: &'r Issuer,
     /// All clients, as they are registered now.
     pub(crate) registry: &'r Registry,
-    /// The keys that are published now.
-    pub(crate) keys: &'r Stage,
-    /// What counts no more.
-    pub(crate) revoked: &'r RevocationList,
+    /// The other issuers that are believed now.
+    pub(crate) trusted: &'r TrustedIssuers,
+    /// The token of one of them that came with the request.
+    pub(crate) brought: Option<&'r ForeignToken>,
     /// Has proven who it is.
     pub(crate) client: &'c Arc<Client>,
     /// The key that it holds, if it has shown one.
     pub(crate) possession: Possession,
     pub(crate) request: &'r TokenRequest<'r>,
     pub(crate) attempt: Attempt,
+}
+
+/// What changes from moment to moment, and so is taken once nothing has to be waited for any more.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'r> {
+    /// The keys that are published now.
+    pub(crate) keys: &'r Stage,
+    /// What counts no more.
+    pub(crate) revoked: &'r RevocationList,
 }

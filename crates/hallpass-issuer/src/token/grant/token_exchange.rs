@@ -1,24 +1,28 @@
-//! Token exchange (RFC 8693): the client acts for the subject of a token of this issuer that was made for it.
+//! Token exchange (RFC 8693): the client acts for the subject of a token that was made for it, by this issuer or one that it
+//! trusts.
 //!
 //! 1. The request says what it is and nothing else.
-//! 2. The subject token is verified as a service would, by the keys that are published now.
+//! 2. The subject token is verified as a service would, by the keys that its issuer publishes now.
 //! 3. Whom it is about, and who has acted before, decides whether the client may act ([`subject`]).
 //! 4. The client's rules say for which services, with which scopes.
 //!
 //! Nothing is gained: the new token ends with the old one at the latest, has no scope that it lacks, and names every actor
 //! that it named, the client as the newest one.
 
+mod foreign;
 mod subject;
 
+use hallpass_clock::Clock;
 use hallpass_token::{Actor, Scope, TokenClaims};
 use serde_json::{Map, Value};
 
 use crate::clients::exchange_rule::{
-    ExchangeRule, MAY_ACT, SERVICE_PROFILE, SUBJECT_PROFILE, SubjectKind,
+    ExchangeRule, MAY_ACT, SERVICE_PROFILE, SUBJECT_ID, SUBJECT_PROFILE, SubjectKind,
 };
 use crate::clients::registry::{Exchange, RegisteredTarget};
 use crate::token::entitlement::{Entitlement, choose_target};
-use crate::token::grant::asked::Asked;
+use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::brought::ForeignToken;
 use crate::token::grant::token_exchange::subject::Subject;
 use crate::token::refusal::Refusal;
 use crate::token::request::{ExchangeParameters, TokenRequest};
@@ -29,26 +33,46 @@ const TOKEN_TYPES: [&str; 2] = [
     "urn:ietf:params:oauth:token-type:jwt",
 ];
 
+/// The subject token, where another issuer has signed it.
+///
+/// # Errors
+/// Those of the request, and what is wrong with the token.
+pub(super) async fn bring(
+    asked: Asked<'_, '_>,
+    clock: &dyn Clock,
+) -> Result<Option<ForeignToken>, Refusal> {
+    let (subject_token, _) = parameters(asked.request)?;
+    match asked.client.exchange() {
+        None => Ok(None),
+        Some(exchange) => {
+            ForeignToken::verify(subject_token, &exchange.rules, asked.trusted, clock).await
+        }
+    }
+}
+
 /// # Errors
 /// Those of the request, of the subject token and of its subject, then those of [`choose_target`], then
 /// [`Refusal::MalformedScope`] or [`Refusal::NoCommonScope`].
-pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal> {
+pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlement<'c>, Refusal> {
     let Asked {
         client, request, ..
     } = asked;
     let (subject_token, issued_token_type) = parameters(request)?;
     let exchange = client.exchange().ok_or(Refusal::UntrustedSubjectIssuer)?;
-    let subject = subject::verify(asked, &exchange.rules, subject_token)?;
-    let rules = subject.rules(&exchange.rules, client);
+    let subject = match asked.brought {
+        Some(token) => foreign::check(asked, held, &exchange.rules, token)?,
+        None => subject::verify(asked, held, &exchange.rules, subject_token)?,
+    };
+    let rules = subject.rules(&exchange.rules, asked);
     if rules.is_empty() {
         return Err(Refusal::UnregisteredSubjectKind);
     }
     let target = choose_target(targets(exchange, &rules), &request.target)?;
     let is_for_target = |rule: &&ExchangeRule| rule.targets.contains(&target.audience);
     let rules: Vec<_> = rules.into_iter().filter(is_for_target).collect();
-    let scope = common_scope(&subject.claims.scope, &rules, request.scope.as_deref())?;
+    let scope = common_scope(&subject, &rules, request.scope.as_deref())?;
     Ok(Entitlement {
-        subject: subject.claims.subject.clone(),
+        subject: subject.name.clone(),
         target,
         scope,
         token_life: client.token_life,
@@ -56,7 +80,7 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal
         extra: taken_over(&subject, &rules),
         actor: Some(Actor {
             client_id: Some(client.id.clone()),
-            actor: subject.claims.actor.clone().map(Box::new),
+            actor: subject.actor.clone().map(Box::new),
             ..Actor::new(client.subject.clone())
         }),
         issued_token_type: Some(issued_token_type),
@@ -103,9 +127,10 @@ fn targets<'c>(
     targets.filter(move |target| of_rules(&target.audience))
 }
 
-/// The scopes that the subject token has, that a rule lets the client pass on and that were asked for, if any were.
+/// The scopes that the subject token has, or that a rule says stand for them, that a rule lets the client pass on and that
+/// were asked for, if any were.
 fn common_scope(
-    subject: &Scope,
+    subject: &Subject,
     rules: &[&ExchangeRule],
     requested: Option<&str>,
 ) -> Result<Scope, Refusal> {
@@ -113,19 +138,24 @@ fn common_scope(
         .map(str::parse)
         .transpose()
         .map_err(|_| Refusal::MalformedScope)?;
-    let words = subject.iter().filter(|word| {
-        let is_asked = requested.as_ref().is_none_or(|asked| asked.contains(word));
-        is_asked && rules.iter().any(|rule| rule.scope.contains(word))
-    });
-    let scope = Scope::from_words(words).map_err(|_| Refusal::NoCommonScope)?;
+    let theirs = &subject.claims.scope;
+    let is_passed_on = |word: &&str| rules.iter().any(|rule| rule.scope.contains(word));
+    let same = theirs.iter().filter(is_passed_on);
+    // A scope of this issuer stands for itself alone.
+    let mapping = rules.iter().flat_map(|rule| &rule.scope_mapping);
+    let mapping = mapping.filter(|(from, _)| subject.is_foreign && theirs.contains_all(from));
+    let mapped = mapping.flat_map(|(_, to)| to.iter());
+    let is_asked = |word: &&str| requested.as_ref().is_none_or(|asked| asked.contains(word));
+    let scope = Scope::from_words(same.chain(mapped).filter(is_asked))
+        .map_err(|_| Refusal::NoCommonScope)?;
     if scope.is_empty() && requested.is_some() {
         return Err(Refusal::NoCommonScope);
     }
     Ok(scope)
 }
 
-/// What the new token says because the subject token does: the claims that the rules name, who may act, and that the
-/// subject is a service.
+/// What the new token says because the subject token does: the claims that the rules name, who may act, where a subject of
+/// another issuer comes from, and that it is a service.
 fn taken_over(subject: &Subject, rules: &[&ExchangeRule]) -> Map<String, Value> {
     let mut extra = Map::new();
     let names = rules.iter().flat_map(|rule| &rule.claims);
@@ -135,6 +165,9 @@ fn taken_over(subject: &Subject, rules: &[&ExchangeRule]) -> Map<String, Value> 
         {
             extra.insert(name.to_owned(), value.clone());
         }
+    }
+    if let Some(id) = &subject.id {
+        extra.insert(SUBJECT_ID.to_owned(), id.clone());
     }
     if subject.kind == Some(SubjectKind::Service) {
         extra.insert(SUBJECT_PROFILE.to_owned(), SERVICE_PROFILE.into());

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 62] = [
+const ALL: [Refusal; 66] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -58,6 +58,10 @@ const ALL: [Refusal; 62] = [
     Refusal::UntrustedSubjectIssuer,
     Refusal::SubjectOfUnknownOrigin,
     Refusal::BoundSubjectToken,
+    Refusal::SubjectNotAccessToken,
+    Refusal::SubjectTokenTooOld,
+    Refusal::SubjectNamedLikeClient,
+    Refusal::SubjectIssuerUnavailable,
     Refusal::SubjectNotForClient,
     Refusal::UnregisteredSubjectKind,
     Refusal::MayActOther,

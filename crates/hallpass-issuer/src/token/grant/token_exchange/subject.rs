@@ -1,4 +1,4 @@
-//! The subject token: verified, and whether the client may act for its subject.
+//! The subject token of this issuer: verified, and whether the client may act for its subject.
 
 use hallpass_token::{
     Actor, Audience, Issuer, RevocationMarks, UnverifiedToken, VerifiedClaims, VerifyError,
@@ -6,10 +6,12 @@ use hallpass_token::{
 };
 use serde_json::Value;
 
-use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SubjectKind};
+use crate::clients::exchange_rule::{
+    ExchangeRule, MAY_ACT, SUBJECT_ID, SubjectKind, subject_issuer,
+};
 use crate::clients::registry::{Client, Registry};
 use crate::token::attempt::Attempt;
-use crate::token::grant::asked::Asked;
+use crate::token::grant::asked::{Asked, Held};
 use crate::token::refusal::Refusal;
 
 /// Actors that a token may name, the newest included (RFC 8693 section 4.1): verifiers read no more.
@@ -21,6 +23,14 @@ pub(super) struct Subject {
     pub(super) claims: VerifiedClaims,
     /// `None`: it cannot be told.
     pub(super) kind: Option<SubjectKind>,
+    /// As the new token calls it.
+    pub(super) name: hallpass_token::Subject,
+    /// Whether the token is one of another issuer.
+    pub(super) is_foreign: bool,
+    /// What the subject is called by the other issuer that it comes from, if it does (`sub_id`).
+    pub(super) id: Option<Value>,
+    /// Who has acted for it, as the new token calls them.
+    pub(super) actor: Option<Actor>,
 }
 
 impl Subject {
@@ -28,14 +38,17 @@ impl Subject {
     pub(super) fn rules<'c>(
         &self,
         rules: &'c [ExchangeRule],
-        client: &Client,
+        asked: Asked<'_, '_>,
     ) -> Vec<&'c ExchangeRule> {
-        let is_for_client = self.claims.audience.iter().any(|it| is_own(it, client));
+        let is_usual = |audience: &Audience| match asked.brought {
+            Some(token) => token.issuer.audiences().contains(audience),
+            None => is_own(audience, asked.client),
+        };
+        let audiences = &self.claims.audience;
         let fits = |rule: &&ExchangeRule| {
-            let mut audiences = self.claims.audience.iter();
-            let is_for_rule = audiences.any(|it| rule.subject_audiences.contains(it));
-            is_of(rule, &self.claims.issuer)
-                && (is_for_client || is_for_rule)
+            let is_for = |it: &Audience| is_usual(it) || rule.subject_audiences.contains(it);
+            is_of(rule, &self.claims.issuer, asked.issuer)
+                && audiences.iter().any(is_for)
                 && rule.allows_subject(self.kind)
         };
         rules.iter().filter(fits).collect()
@@ -46,18 +59,60 @@ impl Subject {
 /// What is wrong with the token, or with those whom it names.
 pub(super) fn verify(
     asked: Asked<'_, '_>,
+    held: Held<'_>,
     rules: &[ExchangeRule],
     token: &str,
 ) -> Result<Subject, Refusal> {
     let Asked {
+        issuer, registry, ..
+    } = asked;
+    let claims = verified(asked, held, rules, token)?;
+    let kind = SubjectKind::of(&claims);
+    check(asked, rules, &claims, kind)?;
+    let id = claims.extra.get(SUBJECT_ID).cloned();
+    match subject_issuer(&claims.extra) {
+        // It is no client here; its own issuer must still be believed.
+        Some(from) if asked.trusted.find(from.as_str()).is_none() => {
+            return Err(Refusal::UntrustedSubjectIssuer);
+        }
+        None if kind == Some(SubjectKind::Service) => {
+            is_registered(registry, claims.subject.as_str())?;
+        }
+        Some(_) | None => {}
+    }
+    if let Some(actor) = &claims.actor {
+        if actor.issuer.as_ref().is_some_and(|of| of != issuer) {
+            return Err(Refusal::UnregisteredActor);
+        }
+        is_registered(registry, actor.subject.as_str())?;
+    }
+    Ok(Subject {
+        name: claims.subject.clone(),
+        actor: claims.actor.clone(),
+        is_foreign: false,
+        claims,
+        kind,
+        id,
+    })
+}
+
+/// What must hold of every subject token, whoever has issued it.
+///
+/// # Errors
+/// What does not.
+pub(super) fn check(
+    asked: Asked<'_, '_>,
+    rules: &[ExchangeRule],
+    claims: &VerifiedClaims,
+    kind: Option<SubjectKind>,
+) -> Result<(), Refusal> {
+    let Asked {
         issuer,
-        registry,
         client,
         possession,
         attempt,
         ..
     } = asked;
-    let claims = verified(asked, rules, token)?;
     // The leeway is for clocks that differ; a token that has ended is not made to live on.
     if claims.expires_at <= attempt.now {
         return Err(Refusal::ExpiredSubjectToken);
@@ -69,34 +124,33 @@ pub(super) fn verify(
     {
         return Err(Refusal::BoundSubjectToken);
     }
-    let kind = SubjectKind::of(&claims);
     if kind.is_none() && !rules.iter().any(|rule| rule.allows_subject(None)) {
         return Err(Refusal::SubjectOfUnknownOrigin);
     }
-    if kind == Some(SubjectKind::Service) {
-        is_registered(registry, claims.subject.as_str())?;
-    }
-    if let Some(actor) = &claims.actor {
-        check_actor(actor, issuer, registry)?;
+    if claims
+        .actor
+        .as_ref()
+        .is_some_and(|it| it.depth() >= MAX_ACTORS)
+    {
+        return Err(Refusal::TooManyActors);
     }
     if let Some(may_act) = claims.extra.get(MAY_ACT)
         && !names(may_act, issuer, client)
     {
         return Err(Refusal::MayActOther);
     }
-    Ok(Subject { claims, kind })
+    Ok(())
 }
 
 /// The claims of a token of this issuer that was made for the client.
 fn verified(
     asked: Asked<'_, '_>,
+    Held { keys, revoked }: Held<'_>,
     rules: &[ExchangeRule],
     token: &str,
 ) -> Result<VerifiedClaims, Refusal> {
     let Asked {
         issuer,
-        keys,
-        revoked,
         client,
         attempt: Attempt { now, .. },
         ..
@@ -106,11 +160,12 @@ fn verified(
         UnverifiedToken::parse(token, hallpass_token::DEFAULT_MAX_VERIFY_BYTES).map_err(invalid)?;
     let named = unverified.unverified_issuer();
     let named = named.ok_or(Refusal::InvalidSubjectToken)?;
-    if named != issuer.as_str() || !rules.iter().any(|rule| is_of(rule, issuer)) {
+    if named != issuer.as_str() || !rules.iter().any(|rule| is_of(rule, issuer, issuer)) {
         return Err(Refusal::UntrustedSubjectIssuer);
     }
     let own = Audience::try_from(client.id.as_str()).ok();
-    let others = rules.iter().flat_map(|rule| &rule.subject_audiences);
+    let rules = rules.iter().filter(|rule| is_of(rule, issuer, issuer));
+    let others = rules.flat_map(|rule| &rule.subject_audiences);
     let audiences = own.into_iter().chain(others.cloned()).collect();
     // Some services get tokens with `typ: JWT` from this issuer.
     let policy = VerifyPolicy::for_audiences(issuer.clone(), audiences).dangerous_accept_untyped();
@@ -131,24 +186,14 @@ fn is_own(audience: &Audience, client: &Client) -> bool {
     audience.as_str() == client.id.as_str()
 }
 
-/// Whether `rule` is about tokens of `issuer`. A rule without an issuer is about this issuer's own, and only those get here.
-fn is_of(rule: &ExchangeRule, issuer: &Issuer) -> bool {
-    rule.subject_issuer.as_ref().is_none_or(|of| of == issuer)
+/// Whether `rule` is about tokens of `issuer`; one that names no issuer is about those of `own`.
+fn is_of(rule: &ExchangeRule, issuer: &Issuer, own: &Issuer) -> bool {
+    rule.subject_issuer.as_ref().unwrap_or(own) == issuer
 }
 
-/// Whoever acts by the token now must still be a client; those before are history (RFC 8693 section 4.1).
-fn check_actor(actor: &Actor, issuer: &Issuer, registry: &Registry) -> Result<(), Refusal> {
-    if actor.issuer.as_ref().is_some_and(|of| of != issuer) {
-        return Err(Refusal::UnregisteredActor);
-    }
-    is_registered(registry, actor.subject.as_str())?;
-    if actor.depth() >= MAX_ACTORS {
-        return Err(Refusal::TooManyActors);
-    }
-    Ok(())
-}
-
-fn is_registered(registry: &Registry, client_id: &str) -> Result<(), Refusal> {
+/// Whoever acts by the token now, or is its subject as a service, must still be a client; those who acted before are history
+/// (RFC 8693 section 4.1).
+pub(super) fn is_registered(registry: &Registry, client_id: &str) -> Result<(), Refusal> {
     let found = registry.find(client_id);
     found.map(|_| ()).ok_or(Refusal::UnregisteredActor)
 }

@@ -17,6 +17,7 @@ use crate::token::attempt::Attempt;
 use crate::token::possession::Possession;
 use crate::token::token_id;
 use crate::token_shapes::TokenShapes;
+use crate::trusted_issuers::TrustedIssuers;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 const SERVICES: usize = 5;
@@ -67,11 +68,11 @@ impl Estate {
         let request = TokenRequest::parse(&headers, body.as_bytes())?;
         let issuer = Issuer::internal();
         let client = registry.find(client).unwrap();
-        let entitlement = grant(Asked {
+        let asked = Asked {
             issuer: &issuer,
             registry,
-            keys: self.ring.at(now),
-            revoked: &RevocationList::default(),
+            trusted: &TrustedIssuers::default(),
+            brought: None,
             client,
             possession: Possession::default(),
             request: &request,
@@ -80,7 +81,12 @@ impl Estate {
                 now,
                 monotonic: Duration::ZERO,
             },
-        })?;
+        };
+        let held = Held {
+            keys: self.ring.at(now),
+            revoked: &RevocationList::default(),
+        };
+        let entitlement = grant(asked, held)?;
         let id = token_id::next().unwrap();
         Ok(entitlement.into_claims(&issuer, client, id, now))
     }

@@ -1,0 +1,270 @@
+//! `issuer.trusted-issuers`: other issuers that this one believes.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use hallpass_config::{Key, Kind, Preferred, Section};
+use hallpass_resource::{CallerMapping, IssuerPreset, Mark};
+use hallpass_tls::ClientTlsSettings;
+use hallpass_token::{Algorithm, Algorithms, Audience, Issuer};
+use hallpass_upstream::EndpointUrl;
+
+pub(super) const KEYS: &[Key] = &[
+    Key::new(
+        "name",
+        Kind::Text { what: "letters, digits, `-`, `_`, `.`" },
+        "Unique in the list; metrics and logs name the issuer by it, and so do subjects of tokens here: the `sub` of an exchanged \
+        token is `NAME|SUB`, so that nobody of another issuer is taken for somebody of this one. Its own words stand in `sub_id` \
+        (RFC 9493).",
+    )
+    .required(),
+    Key::new("issuer", Kind::Text { what: "" }, "The exact value of `iss`.").required(),
+    Key::new(
+        "jwks-url",
+        Kind::Text { what: "`https://`, or `http://` to loopback" },
+        "Where its public keys are fetched.",
+    )
+    .otherwise("what `.well-known/openid-configuration` below an `issuer` that is a URL says"),
+    Key::new("jwks-file", Kind::File, "The file that its public keys are read from instead."),
+    Key::new("tls", Kind::Section(TLS_KEYS), "How the connection to its keys is protected."),
+    Key::new(
+        "algorithms",
+        Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`, `ES384`, `PS256`" },
+        "Signature algorithms accepted from it.",
+    )
+    .or("ES256, EdDSA, RS256"),
+    Key::new(
+        "audiences",
+        Kind::Texts { what: "audiences" },
+        "What its tokens must bear in `aud` to be for this issuer: one of these. Tokens that were made for a service are exchanged \
+        by rules that name it in `subject-audiences`.",
+    )
+    .otherwise("`name` of this issuer, and the URL of its token endpoint"),
+    Key::new(
+        "max-age-seconds",
+        Kind::seconds(1, 31_536_000),
+        "How old a token of it may be (`iat`), however long it lives.",
+    )
+    .otherwise("as old as its `exp` allows"),
+    Key::new(
+        "preset",
+        Kind::Choice(IssuerPreset::NAMES),
+        "Which product writes its tokens, and so how a service's is told from a user's, as in `security.internal-jwt.issuers`.",
+    )
+    .or("hallpass"),
+    Key::new("client-claims", Kind::Texts { what: "claims" }, "The claims that name the client a token was issued to.")
+        .otherwise("that of `preset`"),
+    Key::new("service-when", Kind::Texts { what: "marks" }, "Marks of a service's token, as in `security.internal-jwt.issuers`.")
+        .otherwise("that of `preset`"),
+    Key::new("user-when", Kind::Texts { what: "marks" }, "Marks of a user's token, written likewise.")
+        .otherwise("that of `preset`"),
+    Key::new(
+        "dangerous-accept-untyped",
+        Kind::Flag,
+        "Takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and Keycloak write them. ID tokens are then \
+        told by their claims alone.",
+    )
+    .or("false"),
+    Key::new(
+        "dangerous-plain-subjects",
+        Kind::Flag,
+        "Takes over its `sub` as it is, without `NAME|` before it. Whoever it calls like somebody else here is then taken for \
+        that one; only a name that is a client's is refused. One entry of the list may have it.",
+    )
+    .or("false"),
+];
+
+const TLS_KEYS: &[Key] = &[
+    Key::new("ca-file", Kind::File, "PEM: authorities that its certificate may come from, beside those of the operating system.")
+        .otherwise("none"),
+    Key::new(
+        "system-roots",
+        Kind::Flag,
+        "Whether the authorities of the operating system are trusted too. `false`: those in `ca-file` alone.",
+    )
+    .or("true"),
+    Key::new("certificate-file", Kind::File, "PEM: the certificate that is shown when it asks for one.").otherwise("none is shown"),
+    Key::new("private-key-file", Kind::File, "PEM, not encrypted: the private key of that certificate.")
+        .otherwise("required with `certificate-file`"),
+];
+
+/// Another issuer that this one believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedIssuerSettings {
+    /// `name`: unique in the list; stands before its subjects, and in metrics and logs.
+    pub name: String,
+    /// `issuer`: the exact value of `iss`.
+    pub issuer: Issuer,
+    /// `jwks-url` or `jwks-file`: where its public keys are.
+    pub keys: KeyPlace,
+    /// `tls`: how the connection to its keys is protected.
+    pub tls: ClientTlsSettings,
+    /// `algorithms`: signature algorithms accepted from it.
+    pub algorithms: Algorithms,
+    /// `audiences`: what its tokens must bear in `aud`; empty: the name of this issuer or its token endpoint.
+    pub audiences: Vec<Audience>,
+    /// `max-age-seconds`: how old its tokens may be.
+    pub max_age: Option<Duration>,
+    /// `preset`, `client-claims`, `service-when` and `user-when`: how its tokens say whom they are about.
+    pub callers: CallerMapping,
+    /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt`.
+    pub dangerous_accept_untyped: bool,
+    /// `dangerous-plain-subjects`: takes over its `sub` as it is.
+    pub dangerous_plain_subjects: bool,
+}
+
+/// Where the public keys of an issuer are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// Where its document `.well-known/openid-configuration` says (OpenID Discovery 1.0).
+    Discovered,
+    /// Fetched from a URL.
+    Url(EndpointUrl),
+    /// Read from a file.
+    File(PathBuf),
+}
+
+impl TrustedIssuerSettings {
+    /// An issuer whose document says where its keys are, with the defaults of the section.
+    #[must_use]
+    pub fn new(name: impl Into<String>, issuer: Issuer) -> Self {
+        Self {
+            name: name.into(),
+            issuer,
+            keys: KeyPlace::Discovered,
+            tls: ClientTlsSettings::default(),
+            algorithms: Algorithms::ALL,
+            audiences: Vec::new(),
+            max_age: None,
+            callers: CallerMapping::default(),
+            dangerous_accept_untyped: false,
+            dangerous_plain_subjects: false,
+        }
+    }
+
+    /// `own` is this issuer's own name, when that can be read.
+    pub(super) fn read(section: &Section<'_>, own: Option<&Issuer>) -> Option<Self> {
+        let name = section.required("name", Section::service_name);
+        let issuer = section.required("issuer", |section, key| {
+            section.checked(key, |text| check_issuer(text, own))
+        });
+        let keys = issuer
+            .as_ref()
+            .and_then(|issuer| KeyPlace::read(section, issuer));
+        let tls = ClientTlsSettings::read(&section.section("tls"));
+        let algorithms = section.texts("algorithms", check_algorithm);
+        let audiences = section.texts("audiences", str::parse::<Audience>);
+        if algorithms.as_ref().is_some_and(Vec::is_empty) {
+            section.problem("algorithms", "is empty: no token would be accepted");
+        }
+        if section.has("audiences") && audiences.as_ref().is_some_and(Vec::is_empty) {
+            section.problem("audiences", "is empty: leave it out for this issuer's name");
+        }
+        let max_age = section.seconds("max-age-seconds");
+        let callers = read_callers(section);
+        let untyped = section.flag("dangerous-accept-untyped");
+        let plain = section.flag("dangerous-plain-subjects");
+        Some(Self {
+            name: name?,
+            issuer: issuer?,
+            keys: keys?,
+            tls: tls?,
+            algorithms: algorithms?.into_iter().collect(),
+            audiences: audiences.unwrap_or_default(),
+            max_age,
+            callers: callers?,
+            dangerous_accept_untyped: untyped?,
+            dangerous_plain_subjects: plain?,
+        })
+    }
+}
+
+/// Two entries for one `iss`, or two whose subjects stand as they are, could not be told apart.
+pub(super) fn report_alike(sections: &[Section<'_>], read: &[Option<TrustedIssuerSettings>]) {
+    let entries: Vec<_> = sections.iter().zip(read).collect();
+    for (index, (section, entry)) in entries.iter().enumerate() {
+        let Some(entry) = entry else { continue };
+        let before = entries.iter().take(index);
+        for other in before.filter_map(|(_, other)| other.as_ref()) {
+            if other.issuer == entry.issuer {
+                section.problem("issuer", "is the same as in an entry before");
+            }
+            if other.dangerous_plain_subjects && entry.dangerous_plain_subjects {
+                let message = "is set in an entry before: nothing would tell their subjects apart";
+                section.problem("dangerous-plain-subjects", message);
+            }
+        }
+    }
+}
+
+impl KeyPlace {
+    fn read(section: &Section<'_>, issuer: &Issuer) -> Option<Self> {
+        if !section.has("jwks-url") && !section.has("jwks-file") {
+            let is_url = check_place(issuer.as_str()).is_ok();
+            if !is_url {
+                let message = "is required, or jwks-file, unless `issuer` is an https URL";
+                section.missing("jwks-url", message);
+            }
+            return is_url.then_some(Self::Discovered);
+        }
+        match section.prefer("jwks-url", "jwks-file")? {
+            Preferred::First => section.checked("jwks-url", check_place).map(Self::Url),
+            Preferred::Second => section.file("jwks-file").map(Self::File),
+        }
+    }
+}
+
+fn check_place(text: &str) -> Result<EndpointUrl, String> {
+    match text.parse() {
+        Ok(EndpointUrl::LoadBalanced { .. }) => {
+            Err("must be an https URL, or http to a loopback address".to_owned())
+        }
+        Ok(url) => Ok(url),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn check_issuer(text: &str, own: Option<&Issuer>) -> Result<Issuer, String> {
+    let issuer = Issuer::from_str(text).map_err(|error| error.to_string())?;
+    match own {
+        Some(own) if *own == issuer => Err("is the `name` of this issuer itself".to_owned()),
+        _ => Ok(issuer),
+    }
+}
+
+fn check_algorithm(text: &str) -> Result<Algorithm, &'static str> {
+    text.parse()
+        .map_err(|_| "must be `ES256`, `EdDSA`, `RS256`, `ES384` or `PS256`")
+}
+
+fn check_claim(text: &str) -> Result<String, &'static str> {
+    let is_name = !text.is_empty() && !text.contains(char::is_whitespace);
+    let name = is_name.then(|| text.to_owned());
+    name.ok_or("must be the name of a claim")
+}
+
+fn read_callers(section: &Section<'_>) -> Option<CallerMapping> {
+    let preset = section.choice("preset", IssuerPreset::named);
+    // `None` when the list is not given.
+    let marks = |key| match section.has(key) {
+        true => section.texts(key, Mark::from_str).map(Some),
+        false => Some(None),
+    };
+    let (service_when, user_when) = (marks("service-when"), marks("user-when"));
+    let client_claims = match section.has("client-claims") {
+        true => section.texts("client-claims", check_claim).map(Some),
+        false => Some(None),
+    };
+    let mut mapping = CallerMapping::from(preset?);
+    if let Some(names) = client_claims? {
+        mapping = mapping.with_client_claims(names.iter().map(String::as_str));
+    }
+    if let Some(marks) = service_when? {
+        mapping = mapping.with_service_marks(marks);
+    }
+    if let Some(marks) = user_when? {
+        mapping = mapping.with_user_marks(marks);
+    }
+    Some(mapping)
+}

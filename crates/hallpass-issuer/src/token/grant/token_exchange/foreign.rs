@@ -1,0 +1,134 @@
+//! The subject token of another issuer: what it says in its own words, and what that means here.
+
+use std::time::Duration;
+
+use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime, VerifiedClaims};
+use serde_json::Value;
+
+use crate::clients::exchange_rule::{ExchangeRule, subject_id};
+use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::brought::ForeignToken;
+use crate::token::grant::token_exchange::subject::{self, Subject};
+use crate::token::refusal::Refusal;
+
+/// How far the clock of its issuer may be ahead.
+const LEEWAY: Duration = Duration::from_secs(10);
+
+/// Whether the client may act for the subject of a token that was verified.
+///
+/// # Errors
+/// What is wrong with the token, or with those whom it names.
+pub(super) fn check(
+    asked: Asked<'_, '_>,
+    held: Held<'_>,
+    rules: &[ExchangeRule],
+    token: &ForeignToken,
+) -> Result<Subject, Refusal> {
+    let ForeignToken { issuer, claims } = token;
+    let now = asked.attempt.now;
+    if issuer.settings().dangerous_accept_untyped && !is_access_token(claims) {
+        return Err(Refusal::SubjectNotAccessToken);
+    }
+    check_age(claims, issuer.settings().max_age, now)?;
+    let of_issuer = |rule: &&ExchangeRule| rule.subject_issuer.as_ref() == Some(issuer.issuer());
+    let rules: Vec<_> = rules.iter().filter(of_issuer).cloned().collect();
+    let kind = issuer.subject_kind(claims);
+    subject::check(asked, &rules, claims, kind)?;
+    if let Some(actor) = &claims.actor {
+        check_actor(actor, issuer.issuer(), asked)?;
+    }
+    let name = issuer.name_of(&claims.subject);
+    let name = name.ok_or(Refusal::InvalidSubjectToken)?;
+    // A client here is not somebody whom another issuer calls so.
+    if asked.registry.find(name.as_str()).is_some() {
+        return Err(Refusal::SubjectNamedLikeClient);
+    }
+    let known_here = TokenClaims {
+        subject: name.clone(),
+        client_id: None,
+        token_id: None,
+        ..TokenClaims::clone(claims)
+    };
+    if held
+        .revoked
+        .denies(&RevocationMarks::of(&known_here, None), now)
+        .is_some()
+    {
+        return Err(Refusal::RevokedSubjectToken);
+    }
+    Ok(Subject {
+        id: Some(subject_id(issuer.issuer(), &claims.subject)),
+        actor: claims
+            .actor
+            .as_ref()
+            .map(|actor| named(actor, issuer.issuer())),
+        claims: claims.clone(),
+        is_foreign: true,
+        kind,
+        name,
+    })
+}
+
+/// Whether nothing in the claims says that the token is for something else: issuers that write no `at+jwt` sign ID tokens and
+/// others of the same form (RFC 8725 section 2.8).
+fn is_access_token(claims: &VerifiedClaims) -> bool {
+    let extra = &claims.extra;
+    // Keycloak: `Bearer`, or `ID`, `Refresh`, `Offline`, `Logout`.
+    let is_bearer = |kind: &Value| {
+        kind.as_str()
+            .is_some_and(|it| it.eq_ignore_ascii_case("Bearer"))
+    };
+    let is_of_login = ["at_hash", "c_hash", "s_hash", "events"];
+    let client = claims.client_id.as_ref().map(|it| it.as_str());
+    let client = client.or_else(|| extra.get("azp")?.as_str());
+    // An ID token is for the client that got it, and has no scope (OpenID Connect Core section 2).
+    let is_for_itself =
+        claims.scope.is_empty() && claims.audience.iter().all(|it| Some(it.as_str()) == client);
+    extra.get("typ").is_none_or(is_bearer)
+        && !is_of_login.iter().any(|name| extra.contains_key(*name))
+        && !is_for_itself
+}
+
+/// A token that does not say when it was issued could be of any age.
+fn check_age(
+    claims: &VerifiedClaims,
+    max_age: Option<Duration>,
+    now: UnixTime,
+) -> Result<(), Refusal> {
+    let is_of_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
+    if claims.issued_at.is_some_and(is_of_later) {
+        return Err(Refusal::InvalidSubjectToken);
+    }
+    let Some(max_age) = max_age else {
+        return Ok(());
+    };
+    let oldest = |issued: UnixTime| issued.saturating_add(max_age).saturating_add(LEEWAY);
+    match claims.issued_at {
+        Some(issued) if now < oldest(issued) => Ok(()),
+        _ => Err(Refusal::SubjectTokenTooOld),
+    }
+}
+
+/// Who acts by the token now is somebody of its issuer, which answers for that, or a client here, which must still be one.
+fn check_actor(actor: &Actor, issuer: &Issuer, asked: Asked<'_, '_>) -> Result<(), Refusal> {
+    match &actor.issuer {
+        None => Ok(()),
+        Some(of) if of == issuer => Ok(()),
+        Some(of) if of == asked.issuer => {
+            subject::is_registered(asked.registry, actor.subject.as_str())
+        }
+        Some(_) => Err(Refusal::UnregisteredActor),
+    }
+}
+
+/// The same actors, each with the issuer whose name for it that is: without it they would be clients of ours.
+fn named(actor: &Actor, issuer: &Issuer) -> Actor {
+    Actor {
+        issuer: Some(actor.issuer.clone().unwrap_or_else(|| issuer.clone())),
+        actor: actor
+            .actor
+            .as_ref()
+            .map(|before| Box::new(named(before, issuer))),
+        ..actor.clone()
+    }
+}

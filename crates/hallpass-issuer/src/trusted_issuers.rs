@@ -1,0 +1,227 @@
+//! Other issuers that this one believes, each with its keys.
+//!
+//! A key of one never verifies a token of another, and what each may sign with is said by its entry alone.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use hallpass_clock::Clock;
+use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource};
+use hallpass_tls::{ClientTls, TlsMetrics};
+use hallpass_token::{
+    Audience, CallerKind, Issuer, Subject, UnixTime, UnknownCaller, UnverifiedToken,
+    VerifiedClaims, VerifyPolicy,
+};
+use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
+
+use crate::clients::exchange_rule::SubjectKind;
+use crate::error::Error;
+use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
+use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
+
+/// The trusted issuers of one issuer, as they change.
+#[derive(Debug, Default)]
+pub(crate) struct Trust {
+    current: ArcSwap<TrustedIssuers>,
+    pub(crate) metrics: KeyMetrics,
+}
+
+/// Those of one moment; immutable.
+#[derive(Debug, Default)]
+pub(crate) struct TrustedIssuers {
+    all: Vec<Arc<TrustedIssuer>>,
+}
+
+/// One of them, and its keys.
+#[derive(Debug)]
+pub(crate) struct TrustedIssuer {
+    settings: TrustedIssuerSettings,
+    /// What its tokens must bear in `aud` to be for this issuer.
+    audiences: Vec<Audience>,
+    /// What its subjects are called by here, before their own name. No name of an entry has the stroke, so that no two
+    /// issuers have a prefix in common.
+    prefix: String,
+    keys: KeySource,
+}
+
+impl Trust {
+    /// Those of `settings`. One whose keys are where they were goes on with the keys that it has.
+    ///
+    /// # Errors
+    /// [`Error::TrustedIssuer`]; nothing has changed then.
+    pub(crate) async fn prepare(
+        &self,
+        settings: &[TrustedIssuerSettings],
+        urls: &PublicUrls,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<TrustedIssuers, Error> {
+        let before = self.current();
+        let mut all = Vec::with_capacity(settings.len());
+        for settings in settings {
+            let same = before.all.iter().find(|it| it.settings == *settings);
+            if let Some(same) = same {
+                all.push(Arc::clone(same));
+                continue;
+            }
+            let same_place = before.all.iter().find(|it| it.has_keys_of(settings));
+            let keys = match same_place {
+                Some(before) => before.keys.clone(),
+                None => key_source(settings, clock).await?,
+            };
+            keys.count_in(&self.metrics, &settings.name);
+            all.push(Arc::new(TrustedIssuer {
+                audiences: audiences(settings, urls),
+                prefix: match settings.dangerous_plain_subjects {
+                    true => String::new(),
+                    false => format!("{}|", settings.name),
+                },
+                settings: settings.clone(),
+                keys,
+            }));
+        }
+        Ok(TrustedIssuers { all })
+    }
+
+    /// From now on those of `trusted` are trusted, and no others.
+    pub(crate) fn swap(&self, trusted: TrustedIssuers) {
+        let before = self.current.swap(Arc::new(trusted));
+        let current = self.current();
+        let stays = |name: &str| current.all.iter().any(|it| it.settings.name == name);
+        let gone = before.all.iter().filter(|it| !stays(&it.settings.name));
+        gone.for_each(|it| self.metrics.forget(&it.settings.name));
+    }
+
+    /// For who may wait while it is held.
+    pub(crate) fn current(&self) -> Arc<TrustedIssuers> {
+        self.current.load_full()
+    }
+
+    /// For who does not.
+    pub(crate) fn at_once(&self) -> Guard<Arc<TrustedIssuers>> {
+        self.current.load()
+    }
+}
+
+impl TrustedIssuers {
+    /// The one whose `iss` this is.
+    pub(crate) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
+        let is_it = |it: &&Arc<TrustedIssuer>| it.settings.issuer.as_str() == issuer;
+        self.all.iter().find(is_it)
+    }
+
+    /// The name of the one whose subjects are called so, if there is one.
+    pub(crate) fn has_subjects_like(&self, name: &str) -> Option<&str> {
+        let is_it =
+            |it: &&Arc<TrustedIssuer>| !it.prefix.is_empty() && name.starts_with(&it.prefix);
+        let found = self.all.iter().find(is_it);
+        found.map(|it| it.settings.name.as_str())
+    }
+}
+
+impl TrustedIssuer {
+    pub(crate) const fn issuer(&self) -> &Issuer {
+        &self.settings.issuer
+    }
+
+    pub(crate) const fn settings(&self) -> &TrustedIssuerSettings {
+        &self.settings
+    }
+
+    /// What its tokens must bear in `aud` to be for this issuer.
+    pub(crate) fn audiences(&self) -> &[Audience] {
+        &self.audiences
+    }
+
+    /// The claims of its token, which must be for one of `audiences`. Waits for its keys, if they are not here.
+    ///
+    /// # Errors
+    /// [`Denial::Token`], or [`Denial::Unavailable`] while its keys cannot be had.
+    pub(crate) async fn verify(
+        &self,
+        token: &UnverifiedToken<'_>,
+        audiences: Vec<Audience>,
+        clock: &dyn Clock,
+    ) -> Result<VerifiedClaims, Denial> {
+        let settings = &self.settings;
+        let policy = VerifyPolicy::for_audiences(settings.issuer.clone(), audiences)
+            .with_algorithms(settings.algorithms);
+        let policy = match settings.dangerous_accept_untyped {
+            true => policy.dangerous_accept_untyped(),
+            false => policy,
+        };
+        let now = || UnixTime::from(clock.now());
+        let verified = self.keys.verify(token, &policy, now).await;
+        verified.map(|(claims, _)| claims)
+    }
+
+    /// What the subject of its token is; `None` when that, or the client that the token was issued to, cannot be told.
+    pub(crate) fn subject_kind(&self, claims: &VerifiedClaims) -> Option<SubjectKind> {
+        let (caller, client) = self.settings.callers.judge(claims);
+        client?;
+        match caller {
+            CallerKind::Service | CallerKind::Unknown(UnknownCaller::ServiceWithActor) => {
+                Some(SubjectKind::Service)
+            }
+            CallerKind::User => Some(SubjectKind::User),
+            CallerKind::Unknown(_) => None,
+        }
+    }
+
+    /// How its subject is called here; `None` when that is too long for a name.
+    pub(crate) fn name_of(&self, subject: &Subject) -> Option<Subject> {
+        format!("{}{subject}", self.prefix).parse().ok()
+    }
+
+    fn has_keys_of(&self, other: &TrustedIssuerSettings) -> bool {
+        let own = &self.settings;
+        (&own.name, &own.issuer, &own.keys, &own.tls)
+            == (&other.name, &other.issuer, &other.keys, &other.tls)
+    }
+}
+
+fn audiences(settings: &TrustedIssuerSettings, urls: &PublicUrls) -> Vec<Audience> {
+    if !settings.audiences.is_empty() {
+        return settings.audiences.clone();
+    }
+    let own = [urls.issuer.to_string(), urls.endpoint(TOKEN_PATH)];
+    own.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
+async fn key_source(
+    settings: &TrustedIssuerSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<KeySource, Error> {
+    let limits = KeyLimits::default();
+    if let KeyPlace::File(path) = &settings.keys {
+        return Ok(KeySource::file(path.clone(), Arc::clone(clock), limits));
+    }
+    let problem = |problem: String| Error::TrustedIssuer {
+        name: settings.name.clone(),
+        problem,
+    };
+    let network = network(settings, clock).await.map_err(problem)?;
+    match &settings.keys {
+        KeyPlace::Url(url) => Ok(KeySource::http(url.clone(), &network, limits)),
+        KeyPlace::File(_) | KeyPlace::Discovered => {
+            KeySource::discovered(&settings.issuer, &network, limits)
+                .map_err(|error| problem(format!("issuer: {error}")))
+        }
+    }
+}
+
+/// The way to one issuer, which trusts whom its entry says.
+async fn network(
+    settings: &TrustedIssuerSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Network, String> {
+    let (tls, for_tls) = (settings.tls.clone(), Arc::clone(clock));
+    let load = move || ClientTls::load(&tls, for_tls, &TlsMetrics::default());
+    let loaded = tokio::task::spawn_blocking(load).await;
+    let tls = loaded
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("tls: {error}"))?;
+    let transport = HttpTransport::builder().followed_tls(tls).build();
+    let transport = transport.map_err(|error| error.to_string())?;
+    let discovery = Arc::new(StaticDiscovery::new());
+    Ok(Network::new(transport, discovery, Arc::clone(clock)))
+}

@@ -1,0 +1,117 @@
+//! Another issuer: a document, keys, and tokens, on loopback.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use hallpass_token::{Algorithm, Issuer, SigningKey, TokenClaims, TokenType, UnixTime, sign_as};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+pub(super) struct Authority {
+    pub(super) key: SigningKey,
+    address: SocketAddr,
+    served: Arc<Mutex<Served>>,
+    serving: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Served {
+    /// Bodies by path; a path that is not here is a 503.
+    documents: BTreeMap<&'static str, String>,
+    asked: usize,
+}
+
+impl Authority {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = Arc::new(Mutex::new(Served::default()));
+        let authority = Self {
+            key: SigningKey::generate(Algorithm::EdDsa).unwrap(),
+            address,
+            served: Arc::clone(&served),
+            serving: tokio::spawn(serve(listener, served)),
+        };
+        let document = authority.document();
+        authority.put(OPENID, &document);
+        authority.put_keys(&[authority.key.public_jwk().to_json()]);
+        authority
+    }
+
+    pub(super) fn issuer(&self) -> Issuer {
+        format!("http://{}", self.address).parse().unwrap()
+    }
+
+    pub(super) fn document(&self) -> Value {
+        let issuer = self.issuer();
+        json!({ "issuer": issuer, "jwks_uri": format!("{issuer}{KEYS}") })
+    }
+
+    pub(super) fn put(&self, path: &'static str, document: &Value) {
+        let mut served = self.served.lock().unwrap();
+        served.documents.insert(path, document.to_string());
+    }
+
+    pub(super) fn put_keys(&self, keys: &[Value]) {
+        self.put(KEYS, &json!({ "keys": keys }));
+    }
+
+    /// From now on it serves nothing.
+    pub(super) fn fail(&self) {
+        self.served.lock().unwrap().documents.clear();
+    }
+
+    /// How many requests there were.
+    pub(super) fn asked(&self) -> usize {
+        self.served.lock().unwrap().asked
+    }
+
+    pub(super) fn sign(&self, claims: &TokenClaims, typ: TokenType) -> String {
+        let token = sign_as(claims, &self.key, typ, UnixTime::from_secs(1)).unwrap();
+        token.expose().to_owned()
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+pub(super) const OPENID: &str = "/.well-known/openid-configuration";
+pub(super) const KEYS: &str = "/keys";
+
+async fn serve(listener: TcpListener, served: Arc<Mutex<Served>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(answer(stream, Arc::clone(&served)));
+    }
+}
+
+async fn answer(mut stream: TcpStream, served: Arc<Mutex<Served>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => return,
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let body = {
+        let mut served = served.lock().unwrap();
+        served.asked += 1;
+        served.documents.get(path.as_str()).cloned()
+    };
+    let (status, body) = match body {
+        Some(body) => ("200 OK", body),
+        None => ("503 Service Unavailable", String::new()),
+    };
+    let response = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(response.as_bytes()).await;
+}
