@@ -16,7 +16,7 @@ use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
 use crate::settings::dpop::DpopSettings;
 use crate::token::refusal::Refusal;
 
-/// Proofs that are remembered at once: some 7,000 a second for as long as they count. A client has a quarter.
+/// Proofs that are remembered at once: some 7,000 a second for as long as they count. A client has half of them at most.
 const MAX_PROOFS: usize = 512 * 1024;
 
 /// What is known of the key that a request was made with.
