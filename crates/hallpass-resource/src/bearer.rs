@@ -3,7 +3,7 @@
 //! A token in the query or in a form body (RFC 6750 sections 2.2 and 2.3) is not looked at: it ends up in logs and
 //! histories, and two ways in are one too many.
 
-use hallpass_token::{BearerSyntaxError, VerifyError, parse_bearer};
+use hallpass_token::{BearerSyntaxError, VerifyError, parse_bearer, parse_dpop};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -12,18 +12,34 @@ use crate::error::Denial;
 /// Room for `Bearer ` and a few spaces more in front of the token, in bytes.
 const SCHEME_BYTES: usize = 16;
 
-/// The bearer token of a request, or `None` when it carries no bearer credentials.
+/// How a token is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// By whoever has it (RFC 6750).
+    Bearer,
+    /// With a proof that it is the sender's (RFC 9449 section 7.1).
+    Dpop,
+}
+
+/// A token in a request, of which nothing is known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Presented<'h> {
+    pub(crate) scheme: Scheme,
+    pub(crate) token: &'h str,
+}
+
+/// The token of a request, or `None` when it carries neither bearer credentials nor those of `DPoP`.
 ///
-/// Another scheme, such as `Basic`, counts as no bearer credentials: a handler on an anonymous route may have its
+/// Another scheme, such as `Basic`, counts as no credentials: a handler on an anonymous route may have its
 /// own use for it, however long they are. The length of a token is checked before it is parsed.
 ///
 /// # Errors
 /// [`Denial::SeveralAuthorizationHeaders`] for more than one header, whatever is in them;
-/// [`VerifyError::TooLarge`]; [`Denial::Bearer`] for the scheme `Bearer` with anything but one token behind it.
-pub(crate) fn bearer_token(
+/// [`VerifyError::TooLarge`]; [`Denial::Bearer`] for one of the schemes with anything but one token behind it.
+pub(crate) fn presented_token(
     headers: &HeaderMap,
     max_token_bytes: usize,
-) -> Result<Option<&str>, Denial> {
+) -> Result<Option<Presented<'_>>, Denial> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -31,24 +47,40 @@ pub(crate) fn bearer_token(
     if values.next().is_some() {
         return Err(Denial::SeveralAuthorizationHeaders);
     }
+    let Some(scheme) = scheme_of(value.as_bytes()) else {
+        return Ok(None);
+    };
     if value.len() > max_token_bytes.saturating_add(SCHEME_BYTES) {
-        return if is_bearer(value.as_bytes()) {
-            Err(VerifyError::TooLarge.into())
-        } else {
-            Ok(None)
-        };
+        return Err(VerifyError::TooLarge.into());
     }
-    match parse_bearer(value.as_bytes()) {
-        Ok(token) => Ok(Some(token)),
+    let token = match scheme {
+        Scheme::Bearer => parse_bearer(value.as_bytes()),
+        Scheme::Dpop => parse_dpop(value.as_bytes()),
+    };
+    match token {
+        Ok(token) => Ok(Some(Presented { scheme, token })),
         Err(BearerSyntaxError::Scheme) => Ok(None),
         Err(fault) => Err(Denial::Bearer(fault)),
     }
 }
 
-/// Whether the scheme is `Bearer`, whatever follows.
-fn is_bearer(value: &[u8]) -> bool {
-    let scheme = value.split(|byte| *byte == b' ').next();
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
+/// By which scheme the request speaks to this service, for what it is told: `Bearer` unless it has chosen `DPoP`.
+pub(crate) fn spoken_scheme(headers: &HeaderMap) -> Scheme {
+    let value = headers.get(AUTHORIZATION);
+    let scheme = value.and_then(|value| scheme_of(value.as_bytes()));
+    scheme.unwrap_or(Scheme::Bearer)
+}
+
+/// The scheme, whatever follows.
+fn scheme_of(value: &[u8]) -> Option<Scheme> {
+    let name = value.split(|byte| *byte == b' ').next()?;
+    if name.eq_ignore_ascii_case(b"bearer") {
+        Some(Scheme::Bearer)
+    } else if name.eq_ignore_ascii_case(b"dpop") {
+        Some(Scheme::Dpop)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +94,7 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
-        bearer_token(&headers, 100).map(|token| token.map(str::to_owned))
+        presented_token(&headers, 100).map(|it| it.map(|it| it.token.to_owned()))
     }
 
     #[test]
@@ -84,9 +116,27 @@ mod tests {
     }
 
     #[test]
+    fn each_scheme_is_told_from_the_other() {
+        let mut headers = HeaderMap::new();
+        for (value, scheme) in [("Bearer abc", Scheme::Bearer), ("dPoP abc", Scheme::Dpop)] {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+            let read = presented_token(&headers, 100).unwrap().unwrap();
+            assert_eq!((read.scheme, read.token), (scheme, "abc"));
+            assert_eq!(spoken_scheme(&headers), scheme);
+        }
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
+        assert_eq!(spoken_scheme(&headers), Scheme::Bearer);
+        assert_eq!(spoken_scheme(&HeaderMap::new()), Scheme::Bearer);
+    }
+
+    #[test]
     fn a_broken_header_is_not_taken_for_none() {
         assert_eq!(
             read(&["Bearer"]),
+            Err(Denial::Bearer(BearerSyntaxError::MissingToken))
+        );
+        assert_eq!(
+            read(&["DPoP"]),
             Err(Denial::Bearer(BearerSyntaxError::MissingToken))
         );
         assert_eq!(
@@ -104,6 +154,8 @@ mod tests {
         let long = format!("Bearer {}", "a".repeat(200));
         assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
         let long = format!("bEARER  {}", "a".repeat(200));
+        assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
+        let long = format!("DPoP {}", "a".repeat(200));
         assert_eq!(read(&[&long]), Err(Denial::Token(VerifyError::TooLarge)));
         // Credentials of another scheme, such as tickets of Kerberos, may be as long as they like.
         let long = format!("Negotiate {}", "a".repeat(200));
@@ -123,6 +175,7 @@ mod tests {
     fn the_largest_limit_there_is_means_no_limit() {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
-        assert_eq!(bearer_token(&headers, usize::MAX), Ok(Some("abc")));
+        let read = presented_token(&headers, usize::MAX).unwrap().unwrap();
+        assert_eq!(read.token, "abc");
     }
 }

@@ -1,13 +1,16 @@
-//! Responses to refused requests: status, `WWW-Authenticate` (RFC 6750 section 3) and a problem body (RFC 9457).
+//! Responses to refused requests: status, `WWW-Authenticate` (RFC 6750 section 3, RFC 9449 section 7.1) and a problem body (RFC 9457).
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hallpass_token::BearerError;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 
+use crate::bearer::Scheme;
+use crate::dpop;
 use crate::error::Denial;
 
 /// How this service introduces itself in its challenges. Cheap to clone.
@@ -27,7 +30,9 @@ impl Challenger {
     }
 
     /// The whole response. Its body says what the caller may know, and nothing about which part did not fit.
-    pub(crate) fn response(&self, denial: &Denial) -> Response<Bytes> {
+    ///
+    /// `scheme` is the one of the request: its challenge says what was wrong. A 401 has one for the other scheme too.
+    pub(crate) fn response(&self, denial: &Denial, scheme: Scheme) -> Response<Bytes> {
         let told = denial.response();
         let body = json!({
             "type": "about:blank",
@@ -46,22 +51,38 @@ impl Challenger {
         if let Some(seconds) = denial.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if told.challenge
-            && let Ok(challenge) = HeaderValue::try_from(self.challenge(denial))
-        {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for offered in [Scheme::Bearer, Scheme::Dpop] {
+            let is_offered = offered == scheme || told.status == StatusCode::UNAUTHORIZED;
+            if told.challenge
+                && is_offered
+                && let Ok(value) = HeaderValue::try_from(self.challenge(denial, offered, scheme))
+            {
+                headers.append(WWW_AUTHENTICATE, value);
+            }
         }
         response
     }
 
-    fn challenge(&self, denial: &Denial) -> String {
-        let mut text = format!("Bearer realm=\"{}\"", self.realm);
+    fn challenge(&self, denial: &Denial, offered: Scheme, spoken: Scheme) -> String {
+        let name = match offered {
+            Scheme::Bearer => "Bearer",
+            Scheme::Dpop => "DPoP",
+        };
+        let mut text = format!("{name} realm=\"{}\"", self.realm);
         let mut add = |name: &str, value: &str| {
             // Writing to a String does not fail.
             let _ = write!(text, ", {name}=\"{value}\"");
         };
-        if let Some(error) = denial.response().bearer_error {
-            add("error", error.code());
+        if offered == Scheme::Dpop {
+            add("algs", &dpop::algorithms());
+        }
+        let bearer_error = denial.response().bearer_error.map(BearerError::code);
+        let error = match denial {
+            Denial::Proof(fault) => fault.dpop_error().or(bearer_error),
+            _ => bearer_error,
+        };
+        if let Some(error) = error.filter(|_| offered == spoken) {
+            add("error", error);
         }
         if let Some(scope) = denial.required_scope().filter(|scope| !scope.is_empty()) {
             // Scope tokens have neither quotes nor backslashes (RFC 6749 section 3.3).

@@ -1,6 +1,8 @@
 //! What can go wrong: at start and when settings change ([`SetupError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
+mod proof;
+mod response;
 mod setup;
 
 use std::time::Duration;
@@ -9,6 +11,9 @@ use hallpass_token::{BearerError, BearerSyntaxError, CallerKind, Scope, VerifyEr
 use http::StatusCode;
 use thiserror::Error;
 
+pub use self::proof::ProofFault;
+pub use self::response::DenialResponse;
+use self::response::{forbidden, invalid_token, proof_response, service_required, unavailable};
 pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
 
@@ -37,9 +42,13 @@ pub enum Denial {
     /// The token does not verify.
     #[error("{0}")]
     Token(#[from] VerifyError),
-    /// The token is bound to a key of its sender (`cnf`, RFC 8705 and RFC 9449), and this layer checks no such proof.
-    #[error("the token is bound to a key of its sender, and no proof of that is checked here")]
+    /// The token is bound to something that this layer cannot check (`cnf`): a certificate (RFC 8705), a member that it does
+    /// not know, or to a key while nothing but the token was shown.
+    #[error("the token is bound to something that is not checked here (cnf)")]
     SenderConstrained,
+    /// The token is bound to a key, and the sender has not proven to hold it, or the other way round.
+    #[error("{0}")]
+    Proof(#[from] ProofFault),
     /// The issuer has taken the token back, or all tokens of its client, its subject or its key.
     #[error("the token is revoked")]
     Revoked,
@@ -83,22 +92,6 @@ pub enum Denial {
     Unavailable(KeysError),
 }
 
-/// What the caller is told about a [`Denial`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DenialResponse {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The stable code in the problem body; the list is in `docs/errors.md`.
-    pub code: &'static str,
-    /// The `error` of the challenge (RFC 6750 section 3.1); without one for a request without credentials, and when
-    /// there is no challenge.
-    pub bearer_error: Option<BearerError>,
-    /// Whether the response has a `WWW-Authenticate` header at all.
-    pub challenge: bool,
-    /// The title in the problem body.
-    pub title: &'static str,
-}
-
 impl Denial {
     /// What the caller is told. Grouped as RFC 6750 section 3.1 groups; no `_` arm, so that a new denial must choose.
     #[must_use]
@@ -133,13 +126,8 @@ impl Denial {
                 challenge: false,
                 title: "The token is longer than this service reads.",
             },
-            Self::Token(_) | Self::SenderConstrained | Self::Revoked => DenialResponse {
-                status: StatusCode::UNAUTHORIZED,
-                code: "invalid_token",
-                bearer_error: Some(BearerError::InvalidToken),
-                challenge: true,
-                title: "The token is not valid here.",
-            },
+            Self::Proof(fault) => proof_response(*fault),
+            Self::Token(_) | Self::SenderConstrained | Self::Revoked => invalid_token(),
             Self::InsufficientScope { .. } | Self::NoRule => {
                 forbidden("insufficient_scope", "The token does not allow this.")
             }
@@ -150,18 +138,12 @@ impl Denial {
             Self::ClaimsMismatch => {
                 forbidden("claims_mismatch", "The token lacks claims that this needs.")
             }
-            Self::Unavailable(_) => DenialResponse {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                code: "unavailable",
-                bearer_error: None,
-                challenge: false,
-                title: "Tokens cannot be verified at the moment.",
-            },
+            Self::Unavailable(_) => unavailable("Tokens cannot be verified at the moment."),
         }
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `revoked`, `scope`, `unavailable`.
+    /// `issuer`, `audience`, `type`, `proof`, `revoked`, `scope`, `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -169,6 +151,8 @@ impl Denial {
             Self::MissingToken => "missing",
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
+            Self::Proof(ProofFault::TooMany) => "unavailable",
+            Self::Proof(_) => "proof",
             Self::Revoked => "revoked",
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
@@ -189,6 +173,7 @@ impl Denial {
             Self::MissingToken => "missing_token",
             Self::Token(error) => error.code(),
             Self::SenderConstrained => "sender_constrained",
+            Self::Proof(fault) => fault.code(),
             Self::Revoked => "revoked",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::NotInternal {
@@ -217,6 +202,7 @@ impl Denial {
             | Self::MissingToken
             | Self::Token(_)
             | Self::SenderConstrained
+            | Self::Proof(_)
             | Self::Revoked
             | Self::NoRule
             | Self::UserRequired { .. }
@@ -227,8 +213,10 @@ impl Denial {
 
     /// When the caller may try again, where it is only a matter of time; in seconds, at least 1.
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
-        let Self::Unavailable(error) = self else {
-            return None;
+        let error = match self {
+            Self::Unavailable(error) => error,
+            Self::Proof(ProofFault::TooMany) => return Some(1),
+            _ => return None,
         };
         let wait = match error {
             KeysError::TooEarly { retry_in, .. } => *retry_in,
@@ -237,30 +225,6 @@ impl Denial {
         let whole = wait.as_secs();
         let begun = u64::from(wait.subsec_nanos() > 0);
         Some(whole.saturating_add(begun).max(1))
-    }
-}
-
-/// The caller is known and may not (RFC 6750 section 3.1).
-fn forbidden(code: &'static str, title: &'static str) -> DenialResponse {
-    DenialResponse {
-        status: StatusCode::FORBIDDEN,
-        code,
-        bearer_error: Some(BearerError::InsufficientScope),
-        challenge: true,
-        title,
-    }
-}
-
-/// What an internal-only route misses in a caller, as far as the caller may know.
-fn service_required(caller: CallerKind, internal: bool) -> &'static str {
-    match (caller, internal) {
-        (CallerKind::Service, false) => {
-            "This needs a service's token of an internal issuer, and the issuer is another."
-        }
-        (CallerKind::Unknown(_), _) => {
-            "This needs a service's own token, and this token does not say that it is one."
-        }
-        (CallerKind::User | CallerKind::Service, _) => "This needs a service's own token.",
     }
 }
 

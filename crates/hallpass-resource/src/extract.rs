@@ -16,6 +16,7 @@ use hallpass_token::SecurityContext;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::bearer::{Scheme, spoken_scheme};
 use crate::challenge::Challenger;
 use crate::error::Denial;
 use crate::judge::{Judge, Pass};
@@ -106,6 +107,7 @@ impl Passed {
 pub struct Rejection {
     denial: Denial,
     challenger: Option<Challenger>,
+    scheme: Scheme,
 }
 
 impl Rejection {
@@ -117,6 +119,7 @@ impl Rejection {
         }
         Self {
             denial,
+            scheme: spoken_scheme(&parts.headers),
             challenger: passed.map(|it| it.judge.challenger.clone()),
         }
     }
@@ -134,7 +137,7 @@ impl IntoResponse for Rejection {
             .challenger
             .unwrap_or_else(|| Challenger::new("service", None));
         challenger
-            .response(&self.denial)
+            .response(&self.denial, self.scheme)
             .map(axum::body::Body::from)
     }
 }

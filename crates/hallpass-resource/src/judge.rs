@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::OriginalUri;
 use bytes::Bytes;
 use hallpass_token::SecurityContext;
-use http::Response;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,8 +14,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::audit::Decision;
-use crate::bearer::bearer_token;
+use crate::bearer::{Scheme, presented_token, spoken_scheme};
 use crate::challenge::Challenger;
+use crate::confirmation::Shown;
+use crate::dpop::ProofRules;
 use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
@@ -39,6 +41,7 @@ pub(crate) struct Judge {
     pub(crate) max_token_bytes: usize,
     pub(crate) encoded: EncodedCharacters,
     pub(crate) patience: Patience,
+    pub(crate) proofs: ProofRules,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) decisions: DecisionMetrics,
     pub(crate) headers: HeaderMetrics,
@@ -193,7 +196,8 @@ impl Judge {
         }
         match judged.ruling.denial {
             Some(denial) if judged.outcome == Outcome::Deny => {
-                Verdict::Respond(self.challenger.response(&denial))
+                let scheme = spoken_scheme(&parts.headers);
+                Verdict::Respond(self.challenger.response(&denial, scheme))
             }
             _ => Verdict::Pass(Pass {
                 is_lenient: judged.outcome != Outcome::Allow || judged.strictest != Mode::Enforce,
@@ -255,23 +259,36 @@ impl Judge {
     /// Where nothing depends on it, an issuer that hangs must not hold the call up: it passes anyway.
     async fn identify(&self, parts: &Parts, depends_on_it: bool) -> Identity {
         if depends_on_it {
-            return self.verify_bearer(parts).await;
+            return self.verify_presented(parts).await;
         }
-        let in_time = self.patience.wait(self.verify_bearer(parts)).await;
+        let in_time = self.patience.wait(self.verify_presented(parts)).await;
         in_time.unwrap_or_else(|limit| Err(Denial::Unavailable(KeysError::Timeout { limit })))
     }
 
-    async fn verify_bearer(&self, parts: &Parts) -> Identity {
-        match bearer_token(&parts.headers, self.max_token_bytes)? {
-            None => Ok(None),
-            Some(token) => self.verify(token).await.map(Some),
-        }
+    async fn verify_presented(&self, parts: &Parts) -> Identity {
+        let Some(presented) = presented_token(&parts.headers, self.max_token_bytes)? else {
+            return Ok(None);
+        };
+        let shown = Shown::in_request(presented.scheme, parts, &self.proofs);
+        self.verify_shown(presented.token, &shown).await.map(Some)
     }
 
-    /// Verifies a token without its scheme.
+    /// Verifies a token without its scheme, which came by itself.
     pub(crate) async fn verify(&self, token: &str) -> Result<Verified, Denial> {
-        let limit = self.max_token_bytes;
-        self.verifier.verify(token, limit, &self.issuers).await
+        self.verify_shown(token, &Shown::alone()).await
+    }
+
+    async fn verify_shown(&self, token: &str, shown: &Shown<'_>) -> Result<Verified, Denial> {
+        let (limit, issuers) = (self.max_token_bytes, &self.issuers);
+        self.verifier.verify(token, limit, issuers, shown).await
+    }
+
+    /// The nonce that the sender of this request is to repeat in its next proof, if it makes proofs and they need one.
+    pub(crate) fn nonce_for(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        match spoken_scheme(headers) {
+            Scheme::Bearer => None,
+            Scheme::Dpop => self.proofs.nonce(self.verifier.now()),
+        }
     }
 
     /// Fetches the keys of all issuers.

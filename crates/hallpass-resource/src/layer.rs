@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hallpass_client::context::{ContextBody, body_scope, scope, sync_scope};
 use hallpass_token::SecurityContext;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::dpop::DPOP_NONCE;
 use crate::extract::Passed;
 use crate::identity_headers;
 use crate::judge::Verdict;
@@ -29,6 +30,8 @@ use crate::server::ResourceServer;
 /// no caller can). A rule that fits a request only without the prefix opens nothing, closes nevertheless, and is named in
 /// the log. A request whose path was rewritten between the router and this layer has no single meaning and is refused:
 /// rewrite outside of the router.
+///
+/// A request passes one such layer: a proof of possession (DPoP) counts once, so a second layer would refuse it.
 #[derive(Clone, Debug)]
 pub struct ResourceLayer {
     server: ResourceServer,
@@ -96,8 +99,10 @@ where
             // Whatever an outer layer put there, only what this layer verifies counts from here on.
             parts.extensions.remove::<SecurityContext>();
             let judge = server.judge();
+            let nonce = judge.nonce_for(&parts.headers);
             let pass = match judge.judge(&parts).await {
-                Verdict::Respond(response) => {
+                Verdict::Respond(mut response) => {
+                    give(nonce, response.headers_mut());
                     return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
                 Verdict::Pass(pass) => pass,
@@ -119,8 +124,16 @@ where
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
-            let response = scope(context.clone(), call).await?;
+            let mut response = scope(context.clone(), call).await?;
+            give(nonce, response.headers_mut());
             Ok(response.map(|body| Either::Left(body_scope(context, body))))
         })
+    }
+}
+
+/// What the next proof of the caller is to repeat (RFC 9449 section 9).
+fn give(nonce: Option<HeaderValue>, headers: &mut HeaderMap) {
+    if let Some(nonce) = nonce {
+        headers.insert(DPOP_NONCE, nonce);
     }
 }

@@ -7,7 +7,7 @@
 //! responses of RFC 6750, with a problem body that says nothing about which part of a token did not fit.
 //!
 //! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
-//! checks no proof of possession (a token with `cnf` is refused), does not end a stream when its token ends or is revoked, and
+//! takes a token that is bound to a key (`cnf.jkt`) with a DPoP proof for the request, and refuses one that is bound to anything else; it does not end a stream when its token ends or is revoked, and
 //! learns of revocations from issuers of ours alone ([`RevocationSource`]). It is not a rate limit.
 //!
 //! ```
@@ -68,6 +68,8 @@ mod bearer;
 mod cache;
 mod caller_mapping;
 mod challenge;
+mod confirmation;
+mod dpop;
 mod error;
 mod extract;
 mod identity_headers;
@@ -87,7 +89,7 @@ mod verifier;
 
 pub use audit::AUDIT_TARGET;
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
-pub use error::{Denial, DenialResponse, KeysError, SetupError, SetupProblem};
+pub use error::{Denial, DenialResponse, KeysError, ProofFault, SetupError, SetupProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
@@ -96,6 +98,7 @@ pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use revocation_source::RevocationSource;
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
+pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,

@@ -3,6 +3,7 @@
 use prometheus_client::registry::Registry;
 
 use crate::cache::CacheMetrics;
+use crate::dpop::ProofMetrics;
 use crate::identity_headers::HeaderMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
@@ -18,6 +19,7 @@ pub struct ResourceMetrics {
     pub(crate) headers: HeaderMetrics,
     pub(crate) verifier: VerifierMetrics,
     pub(crate) cache: CacheMetrics,
+    pub(crate) proofs: ProofMetrics,
     pub(crate) keys: KeyMetrics,
     pub(crate) revocations: RevocationMetrics,
 }
@@ -29,6 +31,7 @@ impl ResourceMetrics {
         self.headers.register(registry);
         self.verifier.register(registry);
         self.cache.register(registry);
+        self.proofs.register(registry);
         self.keys.register(registry);
         self.revocations.register(registry);
     }

@@ -1,6 +1,7 @@
 //! `security`: what this service demands of its callers.
 
 mod callers;
+pub(crate) mod dpop;
 mod keys;
 mod read;
 mod revocations;
@@ -16,6 +17,7 @@ use url::Url;
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Mode, PathPattern, RouteRule};
+use dpop::DpopSettings;
 use keys::KEYS;
 
 /// `security`: what this service demands of its callers.
@@ -96,6 +98,8 @@ pub struct InternalJwtSettings {
     pub dangerous_keep_identity_headers: bool,
     /// `resource`: the address of this service as a protected resource (RFC 9728).
     pub resource: Option<Url>,
+    /// `dpop`: proofs of possession that come with bound tokens.
+    pub dpop: DpopSettings,
 }
 
 impl Default for InternalJwtSettings {
@@ -111,6 +115,7 @@ impl Default for InternalJwtSettings {
             identity_headers: IdentityHeaders::default(),
             dangerous_keep_identity_headers: false,
             resource: None,
+            dpop: DpopSettings::default(),
         }
     }
 }

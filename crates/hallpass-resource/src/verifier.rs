@@ -15,6 +15,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cache::{CacheEntry, CacheKey, CacheMetrics, VerifiedTokenCache};
+use crate::confirmation::Shown;
+use crate::dpop::ProofMemory;
 use crate::error::Denial;
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
@@ -69,6 +71,7 @@ impl Verified {
 #[derive(Debug)]
 pub(crate) struct Verifier {
     cache: VerifiedTokenCache,
+    proofs: ProofMemory,
     clock: Arc<dyn Clock>,
     metrics: VerifierMetrics,
 }
@@ -79,8 +82,10 @@ impl Verifier {
         clock: Arc<dyn Clock>,
         metrics: VerifierMetrics,
         cache: CacheMetrics,
+        proofs: ProofMemory,
     ) -> Self {
         Self {
+            proofs,
             cache: VerifiedTokenCache::new(cache_bytes, cache),
             clock,
             metrics,
@@ -88,18 +93,19 @@ impl Verifier {
     }
 
     /// Verifies a token (without the scheme, and at most `max_token_bytes` long) of one of `issuers`, with a key fetch if
-    /// one is due.
+    /// one is due, and holds it against how it was `shown`.
     ///
     /// **Not checked**: what the caller may do (that is the route's rule).
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::SenderConstrained`], [`Denial::Revoked`], or [`Denial::Unavailable`] when the issuer's keys are not
+    /// [`Denial::Token`], [`Denial::Proof`], [`Denial::SenderConstrained`], [`Denial::Revoked`], or [`Denial::Unavailable`] when the issuer's keys are not
     /// available.
     pub(crate) async fn verify(
         &self,
         token: &str,
         max_token_bytes: usize,
         issuers: &Issuers,
+        shown: &Shown<'_>,
     ) -> Result<Verified, Denial> {
         let started = self.clock.monotonic();
         if token.len() > max_token_bytes {
@@ -118,6 +124,9 @@ impl Verifier {
             Some(entry) => (entry, true),
             None => (self.verify_anew(key, token, issuers).await?, false),
         };
+        // Each time: what was verified before says nothing about who sends it now.
+        let claims = entry.context.claims();
+        shown.confirm(claims, token, &self.proofs, self.now())?;
         let took = self.clock.monotonic().saturating_sub(started);
         self.metrics
             .verified(cache_hit, entry.algorithm.as_str(), took);
@@ -192,9 +201,6 @@ impl Verifier {
             self.purge_if_keys_left(trust, &snapshot);
         }
         let (claims, snapshot) = verified?;
-        if claims.confirmation.is_some() {
-            return Err(Denial::SenderConstrained);
-        }
         let (caller, client) = trust.callers.judge(&claims);
         if !claims.states_subject() && caller != CallerKind::Service {
             return Err(VerifyError::MissingClaim { claim: "sub" }.into());
@@ -235,7 +241,7 @@ impl Verifier {
         }
     }
 
-    fn now(&self) -> UnixTime {
+    pub(crate) fn now(&self) -> UnixTime {
         UnixTime::from(self.clock.now())
     }
 }

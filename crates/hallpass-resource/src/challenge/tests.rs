@@ -3,7 +3,7 @@ use std::time::Duration;
 use hallpass_token::{BearerSyntaxError, CallerKind, VerifyError};
 
 use super::*;
-use crate::error::KeysError;
+use crate::error::{KeysError, ProofFault};
 use crate::path::PathFault;
 
 /// Status, challenge and code of the response, as a caller sees them.
@@ -12,7 +12,7 @@ fn seen(denial: &Denial) -> (u16, String, String) {
         "shop",
         Some("https://shop.example/.well-known/oauth-protected-resource"),
     );
-    let response = challenger.response(denial);
+    let response = challenger.response(denial, Scheme::Bearer);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
     assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
     let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
@@ -122,8 +122,8 @@ fn every_fault_of_a_token_is_answered_alike() {
         .map(Denial::Token);
     for fault in read.chain([Denial::SenderConstrained]) {
         assert_eq!(seen(&fault), first, "{fault:?}");
-        let response = Challenger::new("shop", None).response(&fault);
-        let other = Challenger::new("shop", None).response(&expired);
+        let response = Challenger::new("shop", None).response(&fault, Scheme::Bearer);
+        let other = Challenger::new("shop", None).response(&expired, Scheme::Bearer);
         assert_eq!(response.headers(), other.headers(), "{fault:?}");
         assert_eq!(response.body(), other.body());
     }
@@ -131,11 +131,13 @@ fn every_fault_of_a_token_is_answered_alike() {
 
 #[test]
 fn an_unavailable_answer_says_when_to_come_back() {
-    let response =
-        Challenger::new("shop", None).response(&Denial::Unavailable(KeysError::Status {
+    let response = Challenger::new("shop", None).response(
+        &Denial::Unavailable(KeysError::Status {
             status: 500,
             retry_after: None,
-        }));
+        }),
+        Scheme::Bearer,
+    );
     assert_eq!(response.headers()[RETRY_AFTER], "1");
 }
 
@@ -162,11 +164,64 @@ fn a_caller_that_may_come_again_is_told_when() {
             last: String::new(),
             retry_in: wait,
         };
-        let response = Challenger::new("shop", None).response(&Denial::Unavailable(error));
+        let response =
+            Challenger::new("shop", None).response(&Denial::Unavailable(error), Scheme::Bearer);
         response.headers()[RETRY_AFTER].to_str().unwrap().to_owned()
     };
     for (milliseconds, seconds) in [(0, "1"), (1, "1"), (1000, "1"), (1001, "2"), (9500, "10")] {
         assert_eq!(after(Duration::from_millis(milliseconds)), seconds);
     }
     assert_eq!(after(Duration::MAX), u64::MAX.to_string());
+}
+
+#[test]
+fn the_challenge_of_the_scheme_that_was_spoken_says_what_was_wrong_and_the_other_is_offered() {
+    let challenges = |denial: &Denial, scheme| {
+        let response = Challenger::new("shop", None).response(denial, scheme);
+        let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        let values: Vec<_> = values.map(|it| it.to_str().unwrap().to_owned()).collect();
+        (response.status().as_u16(), values)
+    };
+    let bearer = |rest: &str| format!("Bearer realm=\"shop\"{rest}");
+    let dpop =
+        |rest: &str| format!("DPoP realm=\"shop\", algs=\"ES256 EdDSA RS256 ES384 PS256\"{rest}");
+    let (expired, scope) = (
+        Denial::Token(VerifyError::Issuer),
+        Denial::InsufficientScope {
+            required: "a".parse().unwrap(),
+        },
+    );
+    let proof = |fault| Denial::Proof(fault);
+    let invalid = r#", error="invalid_token""#;
+    for (denial, scheme, expected) in [
+        (&expired, Scheme::Bearer, vec![bearer(invalid), dpop("")]),
+        (&expired, Scheme::Dpop, vec![bearer(""), dpop(invalid)]),
+        (
+            &proof(ProofFault::AsBearer),
+            Scheme::Bearer,
+            vec![bearer(invalid), dpop("")],
+        ),
+        (
+            &proof(ProofFault::OtherKey),
+            Scheme::Dpop,
+            vec![bearer(""), dpop(invalid)],
+        ),
+        (
+            &proof(ProofFault::Again),
+            Scheme::Dpop,
+            vec![bearer(""), dpop(r#", error="invalid_dpop_proof""#)],
+        ),
+        (
+            &proof(ProofFault::Nonce),
+            Scheme::Dpop,
+            vec![bearer(""), dpop(r#", error="use_dpop_nonce""#)],
+        ),
+    ] {
+        assert_eq!(challenges(denial, scheme), (401, expected), "{denial:?}");
+    }
+    let insufficient = r#", error="insufficient_scope", scope="a""#;
+    let told = challenges(&scope, Scheme::Bearer);
+    assert_eq!(told, (403, vec![bearer(insufficient)]));
+    let told = challenges(&scope, Scheme::Dpop);
+    assert_eq!(told, (403, vec![dpop(insufficient)]));
 }

@@ -1,3 +1,5 @@
+use hallpass_token::DpopError;
+
 use super::*;
 
 fn every_denial() -> Vec<Denial> {
@@ -8,6 +10,14 @@ fn every_denial() -> Vec<Denial> {
         Denial::Bearer(BearerSyntaxError::Charset),
         Denial::MissingToken,
         Denial::SenderConstrained,
+        Denial::Proof(ProofFault::Missing),
+        Denial::Proof(ProofFault::Several),
+        Denial::Proof(ProofFault::OtherKey),
+        Denial::Proof(ProofFault::Again),
+        Denial::Proof(ProofFault::Nonce),
+        Denial::Proof(ProofFault::TooMany),
+        Denial::Proof(ProofFault::NotBound),
+        Denial::Proof(ProofFault::AsBearer),
         Denial::InsufficientScope {
             required: required.clone(),
         },
@@ -27,6 +37,7 @@ fn every_denial() -> Vec<Denial> {
         }),
     ];
     denials.extend(VerifyError::EVERY.map(Denial::Token));
+    denials.extend(DpopError::EVERY.map(|error| Denial::Proof(error.into())));
     denials
 }
 
@@ -42,7 +53,7 @@ fn metric_reasons_come_from_the_closed_set() {
         "audience",
         "scope",
         "type",
-        "replay",
+        "proof",
         "unavailable",
     ];
     for denial in every_denial() {

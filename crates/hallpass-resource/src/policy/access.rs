@@ -7,7 +7,7 @@ use hallpass_token::{Scope, VerifyError};
 use super::entry::Entry;
 use super::mode::Mode;
 use super::rule::Rule;
-use crate::error::Denial;
+use crate::error::{Denial, ProofFault};
 use crate::verifier::Verified;
 
 /// Most rules that one request falls under: one for each of three tables and four readings of the path (the whole one and
@@ -164,7 +164,9 @@ impl Rule {
 fn is_nobodys_fault(denial: &Denial) -> bool {
     matches!(
         denial,
-        Denial::Unavailable(_) | Denial::Token(VerifyError::TooLarge)
+        Denial::Unavailable(_)
+            | Denial::Token(VerifyError::TooLarge)
+            | Denial::Proof(ProofFault::TooMany)
     )
 }
 

@@ -13,10 +13,12 @@ use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
 use crate::cache::DEFAULT_CACHE_BYTES;
 use crate::challenge::fits_in_quotes;
+use crate::dpop::ProofMemory;
 use crate::error::{SetupError, SetupProblem};
 use crate::metrics::ResourceMetrics;
 use crate::policy::{Mode, PathPattern, RouteRule, Rule};
 use crate::settings::SecuritySettings;
+use crate::settings::dpop::NonceSecret;
 use crate::trusted_issuer::{Trust, TrustedIssuer};
 use crate::verifier::Verifier;
 
@@ -222,7 +224,15 @@ impl ResourceServerBuilder {
             Arc::clone(&self.clock),
             metrics.verifier.clone(),
             metrics.cache.clone(),
+            ProofMemory::new(metrics.proofs.clone()),
         );
+        let Some(nonce_secret) = NonceSecret::random() else {
+            problems.push(SetupProblem::BadValue {
+                key: "security.internal-jwt.dpop.nonce".to_owned(),
+                message: "cannot be made: the system has no random numbers".to_owned(),
+            });
+            return Err(SetupError { problems });
+        };
         let trust = |issuer: TrustedIssuer| {
             issuer.keys().attach(metrics.keys.of_issuer(issuer.name()));
             if let Some(revocations) = issuer.revocations() {
@@ -243,6 +253,7 @@ impl ResourceServerBuilder {
             writes_identity_headers: self.writes_identity_headers,
             resource: self.resource,
             verifier: Arc::new(verifier),
+            nonce_secret,
             metrics: metrics.clone(),
         };
         let mut setup = Setup::new(code);

@@ -9,6 +9,7 @@ use hallpass_upstream::Network;
 use url::Url;
 
 use crate::challenge::Challenger;
+use crate::dpop::ProofRules;
 use crate::error::{SetupError, SetupProblem};
 use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
@@ -17,6 +18,7 @@ use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
 use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
 use crate::revocation_source::RevocationSource;
+use crate::settings::dpop::NonceSecret;
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
 };
@@ -39,6 +41,8 @@ pub(super) struct FromCode {
     pub(super) writes_identity_headers: Option<bool>,
     pub(super) resource: Option<Url>,
     pub(super) verifier: Arc<Verifier>,
+    /// Random: what nonces are made with where the settings have no secret for it.
+    pub(super) nonce_secret: NonceSecret,
     pub(super) metrics: ResourceMetrics,
 }
 
@@ -146,6 +150,7 @@ impl Setup {
             max_token_bytes: code.max_token_bytes.unwrap_or(settings.max_token_bytes),
             encoded: settings.paths.allow_encoded,
             patience: Patience::default(),
+            proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
             decisions: code.metrics.decisions.clone(),
             headers: code.metrics.headers.clone(),

@@ -111,6 +111,11 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     )
     .or("false"),
     Key::new(
+        "dpop",
+        Kind::Section(super::dpop::KEYS),
+        "Tokens that are bound to a key of their sender (DPoP, RFC 9449), and the proofs that come with them.",
+    ),
+    Key::new(
         "resource",
         Kind::Text {
             what: "https URL, or http to loopback; no query, no fragment",

@@ -6,6 +6,7 @@ use http::Method;
 use url::Url;
 
 use super::callers::{CALLER_KEYS, read_callers};
+use super::dpop::DpopSettings;
 use super::revocations::read_revocations;
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
@@ -86,6 +87,7 @@ impl InternalJwtSettings {
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
         let keeps_headers = section.flag("dangerous-keep-identity-headers");
         let resource = section.checked("resource", check_resource);
+        let dpop = DpopSettings::read(&section.section("dpop"));
         Some(Self {
             mode: mode?,
             audiences: audiences?,
@@ -97,6 +99,7 @@ impl InternalJwtSettings {
             identity_headers: identity_headers?,
             dangerous_keep_identity_headers: keeps_headers?,
             resource,
+            dpop: dpop?,
         })
     }
 }

@@ -15,6 +15,7 @@ mod cache;
 mod callers;
 mod callers_of_products;
 mod context;
+mod dpop;
 mod encoded;
 mod extractors;
 mod key_budgets;

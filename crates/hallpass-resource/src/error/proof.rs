@@ -1,0 +1,65 @@
+//! Why a proof of possession does not make its sender the holder of the token.
+
+use hallpass_token::DpopError;
+use thiserror::Error;
+
+/// Why the sender of a token is not known to be the one that the token is bound to (DPoP, RFC 9449 section 7).
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofFault {
+    /// The token came with the scheme `DPoP` and without a proof.
+    #[error("no proof of possession came with the token (header DPoP)")]
+    Missing,
+    /// More than one header `DPoP`.
+    #[error("more than one proof of possession")]
+    Several,
+    /// The proof proves nothing, or not for this request and this token.
+    #[error("{0}")]
+    Invalid(#[from] DpopError),
+    /// The proof is good, and of another key than the one that the token is bound to.
+    #[error("the proof is of another key than that of the token (cnf.jkt)")]
+    OtherKey,
+    /// The proof came before.
+    #[error("the proof came before")]
+    Again,
+    /// The proof must repeat a nonce of this service, and has none or an old one.
+    #[error("the proof has no nonce of this service, or an old one")]
+    Nonce,
+    /// As many proofs are remembered as there is room for.
+    #[error("too many proofs in the last minute")]
+    TooMany,
+    /// The token came with the scheme `DPoP` and is bound to no key: a proof would prove nothing about it.
+    #[error("the token is bound to no key and came with the scheme DPoP")]
+    NotBound,
+    /// The token is bound to a key and came with the scheme `Bearer`, as whoever has stolen it would send it.
+    #[error("the token is bound to a key and came with the scheme Bearer")]
+    AsBearer,
+}
+
+impl ProofFault {
+    /// The `error` of the `DPoP` challenge where it is none of RFC 6750.
+    pub(crate) const fn dpop_error(self) -> Option<&'static str> {
+        match self {
+            Self::Missing | Self::Several | Self::Invalid(_) | Self::Again => {
+                Some("invalid_dpop_proof")
+            }
+            Self::Nonce => Some("use_dpop_nonce"),
+            Self::OtherKey | Self::NotBound | Self::AsBearer | Self::TooMany => None,
+        }
+    }
+
+    /// The exact reason for the log and the audit event.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "dpop_missing",
+            Self::Several => "dpop_several",
+            Self::Invalid(error) => error.code(),
+            Self::OtherKey => "dpop_other_key",
+            Self::Again => "dpop_replayed",
+            Self::Nonce => "dpop_nonce",
+            Self::TooMany => "dpop_too_many",
+            Self::NotBound => "dpop_not_bound",
+            Self::AsBearer => "dpop_as_bearer",
+        }
+    }
+}
