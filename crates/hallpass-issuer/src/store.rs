@@ -11,9 +11,9 @@ pub(crate) mod keys;
 mod old_rows;
 mod private_file;
 mod reseal;
-mod revocation_seal;
 pub(crate) mod revocations;
 mod row_list;
+mod row_seal;
 mod seal;
 mod start_lock;
 mod verifiers;
@@ -123,7 +123,7 @@ impl Store {
             old_rows::list(&name, &pool, &sealer).await?;
         }
         if !proven.has_revocations {
-            revocation_seal::begin(&name, &pool, &sealer).await?;
+            row_seal::begin(&name, &pool, &sealer).await?;
         }
         if is_outgoing {
             sealer = reseal::seal_anew(&name, &pool, &sealer, &key_material).await?;

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqlitePool;
 
 use super::key_rows::{self, KeyRow};
 use super::row_list::Table;
-use super::{client_rows, revocation_seal, seal};
+use super::{client_rows, row_seal, seal};
 use crate::error::Error;
 
 /// Seals what `outgoing` has sealed with a key made of `material`, which is the store's from then on.
@@ -30,7 +30,7 @@ pub(super) async fn seal_anew(
         seal::check_list(name, &mut transaction, outgoing, *table, found).await?;
     }
     let sealer = seal::renew(name, &mut transaction, material).await?;
-    revocation_seal::seal_anew(name, &mut transaction, outgoing, &sealer).await?;
+    row_seal::seal_anew(name, &mut transaction, outgoing, &sealer).await?;
     let mut resealed = Vec::with_capacity(keys.len());
     for row in &keys {
         let row = KeyRow::of(&row.record(name, outgoing)?, &sealer)?;

@@ -6,7 +6,7 @@ use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
 use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
-use super::revocation_seal::{Row, RowSeal, Sum};
+use super::row_seal::{Row, RowSeal, Sum};
 use crate::error::Error;
 
 /// What is taken back at one moment, as it was proven.
