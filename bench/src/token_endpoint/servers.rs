@@ -96,6 +96,7 @@ async fn issuer() -> Result<(), Failure> {
             audiences: vec!["service-system".parse()?],
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
+            refresh_token_life: None,
             dpop_bound_access_tokens: false,
             exchange: Vec::new(),
         }],

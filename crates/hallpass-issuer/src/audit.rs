@@ -49,6 +49,8 @@ pub(crate) enum Decision {
         token_id: TokenId,
         expires_at: UnixTime,
     },
+    /// A refresh token is revoked, with all that follows from the same first token and the access tokens that it brought.
+    RefreshRevoked(RevokedRefresh),
     /// A client was told what a token says, or that it says nothing (`None`).
     Introspected {
         client: Arc<Client>,
@@ -63,6 +65,35 @@ pub(crate) struct OnBehalf {
     /// The other issuer that the subject comes from.
     pub(crate) issuer: Option<Issuer>,
     pub(crate) actor: Actor,
+}
+
+/// A refresh token that is revoked.
+#[derive(Debug)]
+pub(crate) struct RevokedRefresh {
+    pub(crate) client: Arc<Client>,
+    /// What stands for the name of its family.
+    pub(crate) family: String,
+    /// How many access tokens were still alive.
+    pub(crate) tokens: usize,
+    pub(crate) why: RefreshEnd,
+}
+
+/// Why a refresh token is revoked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RefreshEnd {
+    /// One that had been replaced was used again.
+    Reuse,
+    /// Its client demanded it.
+    ByClient,
+}
+
+impl RefreshEnd {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reuse => "reuse",
+            Self::ByClient => "client",
+        }
+    }
 }
 
 /// Who was refused.
@@ -225,6 +256,7 @@ fn write(event: &AuditEvent) {
             expires_at = expires_at.as_secs(),
             "token revoked"
         ),
+        Decision::RefreshRevoked(revoked) => write_refresh_revoked(at, source.as_ref(), revoked),
         Decision::Refused { refusal, caller } => {
             let (client_id, unverified_client_id) = caller.names();
             tracing::info!(
@@ -247,6 +279,24 @@ fn actors(actor: &Actor) -> String {
     let chain = iter::successors(Some(actor), |actor| actor.actor.as_deref());
     let names: Vec<_> = chain.map(|actor| actor.subject.as_str()).collect();
     names.join(" < ")
+}
+
+fn write_refresh_revoked(
+    at: u64,
+    source: Option<&tracing::field::DisplayValue<IpAddr>>,
+    revoked: &RevokedRefresh,
+) {
+    tracing::info!(
+        target: AUDIT_TARGET,
+        event = "refresh_token_revoked",
+        at,
+        source,
+        client_id = revoked.client.id.as_str(),
+        family = revoked.family,
+        tokens = revoked.tokens,
+        reason = revoked.why.as_str(),
+        "refresh token revoked"
+    );
 }
 
 fn write_introspected(

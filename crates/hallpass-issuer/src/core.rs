@@ -9,7 +9,7 @@ use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
-use hallpass_token::{ClientId, Issuer, Revocation, RevocationDigest, RevocationKind, UnixTime};
+use hallpass_token::{ClientId, Issuer, Revocation, UnixTime};
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -26,6 +26,7 @@ use crate::keys::adoption::Verifiers;
 use crate::keys::record::{KeyRecord, KeyState};
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
+use crate::refresh_families::{RefreshFamilies, RefreshWork};
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
@@ -62,6 +63,7 @@ pub(crate) struct Core {
     stored_revocations: Mutex<StoredRevocations>,
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
+    refresh_families: RefreshFamilies,
     authenticator: Authenticator,
     proofs: Proofs,
     audit: Audit,
@@ -98,7 +100,13 @@ impl Core {
         let (deny_list, mut revocations) = (DenyList::new()?, StoredRevocations::default());
         store.read_revocations(&mut revocations).await?;
         let now = UnixTime::from(clock.now());
-        deny_list.take(revocations.entries().chain(tainted(&kept.records)), now);
+        deny_list.take(
+            revocations
+                .entries()
+                .chain(deny_list::tainted(&kept.records)),
+            now,
+        );
+        let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
@@ -109,6 +117,7 @@ impl Core {
             proofs.register(registry);
             audit.register(registry);
             deny_list.register(registry);
+            refresh_families.register(registry);
         });
         let core = Self {
             urls,
@@ -126,6 +135,7 @@ impl Core {
             deny_list,
             stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
+            refresh_families,
             authenticator,
             proofs,
             process_key,
@@ -201,7 +211,7 @@ impl Core {
         let read = self.store.read_revocations(&mut known).await;
         if read.is_ok() {
             self.revocations_behind.store(false, Ordering::Relaxed);
-            let entries = known.entries().chain(tainted(keys));
+            let entries = known.entries().chain(deny_list::tainted(keys));
             self.deny_list.take(entries, self.now());
         }
         *self.stored_revocations() = known;
@@ -215,25 +225,35 @@ impl Core {
 
     /// Writes `entry` into the store and lets it count; gives `false` when it did already.
     pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
-        // Whoever asked may go away in the middle: then the next look at the store takes it.
-        self.revocations_behind.store(true, Ordering::Relaxed);
+        self.expect_revocations();
         let is_new = self.store.revoke(entry, most).await?;
         if is_new {
-            let _turn = self.turn().await;
-            self.take_revocations(&[]).await?;
+            self.take_new_revocations().await?;
         }
         Ok(is_new)
     }
 
-    /// Deletes revocations whose time is over.
-    pub(crate) async fn forget_ended_revocations(&self) -> Result<(), Error> {
+    /// Something is about to be written into the deny-list of the store. Whoever asked for it may go away in the middle: then the
+    /// next look at the store takes it.
+    pub(crate) fn expect_revocations(&self) {
+        self.revocations_behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets count what was written into the deny-list of the store.
+    pub(crate) async fn take_new_revocations(&self) -> Result<(), Error> {
+        let _turn = self.turn().await;
+        self.take_revocations(&[]).await
+    }
+
+    /// Deletes revocations and refresh tokens whose time is over.
+    pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
         let now = self.now();
+        self.refreshing_at(now).forget_ended().await?;
         if !self.stored_revocations().has_ended(now) {
             return Ok(());
         }
         self.store.forget_ended_revocations(now).await?;
-        let _turn = self.turn().await;
-        self.take_revocations(&[]).await
+        self.take_new_revocations().await
     }
 
     /// Whether the state of a key changes by itself now, or something was written that does not count yet.
@@ -309,6 +329,16 @@ impl Core {
         &self.deny_list
     }
 
+    /// What is done with refresh tokens at `now`.
+    pub(crate) const fn refreshing_at(&self, now: UnixTime) -> RefreshWork<'_> {
+        self.refresh_families.at(&self.store, now)
+    }
+
+    /// What was applied last.
+    pub(crate) fn settings(&self) -> Guard<Arc<IssuerSettings>> {
+        self.settings.load()
+    }
+
     /// Whether this client may ask about the tokens of every service.
     pub(crate) fn introspects_all(&self, client: &ClientId) -> bool {
         let settings = self.settings.load();
@@ -368,19 +398,6 @@ async fn load_registry(
 
 fn moment(kept: &Kept) -> u64 {
     kept.next_moment.map_or(u64::MAX, UnixTime::as_secs)
-}
-
-/// What was signed with these keys counts no more.
-fn tainted(keys: &[KeyRecord]) -> impl Iterator<Item = Revocation> {
-    let tainted = keys.iter().filter(|key| key.state == KeyState::Tainted);
-    tainted.filter_map(|key| {
-        Some(Revocation {
-            kind: RevocationKind::Key,
-            digest: RevocationDigest::new(RevocationKind::Key, &key.kid),
-            issued_before: None,
-            ends_at: deny_list::end_of_all_until(key.since()?),
-        })
-    })
 }
 
 fn awaits_adoption(kept: &Kept) -> bool {

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use self::log::Log;
 use crate::clients::registry::{Client, MAX_TOKEN_LIFE};
 use crate::error::Error;
+use crate::keys::record::{KeyRecord, KeyState};
 
 /// How much longer than any token an entry lasts: clocks differ, and verifiers allow for that.
 const AFTER_THE_LAST_TOKEN: Duration = Duration::from_secs(300);
@@ -33,6 +34,19 @@ pub(crate) const fn end_of_all_until(moment: UnixTime) -> UnixTime {
 /// When an entry can end that is about a token which ends at `moment`.
 pub(crate) const fn end_of(moment: UnixTime) -> UnixTime {
     moment.saturating_add(AFTER_THE_LAST_TOKEN)
+}
+
+/// What was signed with these keys counts no more.
+pub(crate) fn tainted(keys: &[KeyRecord]) -> impl Iterator<Item = Revocation> {
+    let tainted = keys.iter().filter(|key| key.state == KeyState::Tainted);
+    tainted.filter_map(|key| {
+        Some(Revocation {
+            kind: RevocationKind::Key,
+            digest: RevocationDigest::new(RevocationKind::Key, &key.kid),
+            issued_before: None,
+            ends_at: end_of_all_until(key.since()?),
+        })
+    })
 }
 
 /// The deny-list of an issuer that runs.

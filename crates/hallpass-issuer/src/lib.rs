@@ -15,8 +15,8 @@
 //! * **A refusal reveals nothing.** An unknown client and a wrong secret get the same response in the same time; no
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
-//! What it does not do: user logins, grants other than `client_credentials` and token exchange (RFC 8693) of its own tokens and
-//! those of trusted issuers.
+//! What it does not do: user logins, grants other than `client_credentials`, token exchange (RFC 8693) of its own tokens and
+//! those of trusted issuers, and refresh tokens for clients that want them, the one thing that the store is asked for.
 //!
 //! ```no_run
 //! use std::io::{self, Write as _};
@@ -52,6 +52,8 @@ mod key_upkeep;
 mod keys;
 mod metrics;
 mod provisioning;
+mod refresh;
+mod refresh_families;
 mod revocation_administration;
 mod running;
 mod server;

@@ -145,6 +145,19 @@ const KEYS: &[Key] = &[
     )
     .or("25h"),
     Key::new(
+        "refresh-token-grace-seconds",
+        Kind::seconds(0, 60),
+        "How long a refresh token that was used brings the same successor again, because the response was lost or two callers \
+        used it at once. Later, or when the successor was used, it is taken for stolen, and all that follows from the same first token is revoked.",
+    )
+    .or("10"),
+    Key::new(
+        "refresh-tokens-per-client",
+        Kind::count(1, 10_000),
+        "Most refresh tokens that count at once for one client; beyond it the one goes that began first.",
+    )
+    .or("1000"),
+    Key::new(
         "audiences",
         Kind::Sections(audience::KEYS),
         "Services whose tokens look different, because their verifiers are not Hallpass.",
@@ -224,6 +237,10 @@ pub struct IssuerSettings {
     pub key_rotation: Option<Duration>,
     /// `key-retention-seconds`: how long a key is published after it has signed last, at least.
     pub key_retention: Duration,
+    /// `refresh-token-grace-seconds`: how long a used refresh token brings the same successor again.
+    pub refresh_token_grace: Duration,
+    /// `refresh-tokens-per-client`: most that count at once for one client.
+    pub refresh_tokens_per_client: u32,
     /// `audiences`: services whose tokens look different. Of two entries for one service the first counts.
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
@@ -255,6 +272,8 @@ impl Default for IssuerSettings {
             key_announce: None,
             key_rotation: Some(Duration::from_secs(90 * 24 * 60 * 60)),
             key_retention: Duration::from_secs(25 * 60 * 60),
+            refresh_token_grace: Duration::from_secs(10),
+            refresh_tokens_per_client: 1_000,
             audiences: Vec::new(),
             clients: Vec::new(),
             dpop: DpopSettings::default(),
@@ -315,6 +334,8 @@ impl IssuerSettings {
         let key_announce = section.seconds("key-announce-seconds");
         let key_rotation = section.seconds("key-rotation-seconds");
         let key_retention = section.seconds("key-retention-seconds");
+        let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
+        let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
         let audiences = section.sections("audiences");
         report_doubles(&audiences, "name");
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
@@ -348,6 +369,8 @@ impl IssuerSettings {
             key_announce,
             key_rotation: key_rotation.filter(|life| !life.is_zero()),
             key_retention: key_retention?,
+            refresh_token_grace: refresh_token_grace?,
+            refresh_tokens_per_client: refresh_tokens_per_client?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             dpop: dpop?,

@@ -10,11 +10,14 @@ mod key_rows;
 pub(crate) mod keys;
 mod old_rows;
 mod private_file;
+pub(crate) mod refresh_families;
+mod refresh_rows;
 mod reseal;
 pub(crate) mod revocations;
 mod row_list;
 mod row_seal;
 mod seal;
+mod sealed_rows;
 mod start_lock;
 mod verifiers;
 
@@ -27,12 +30,13 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use row_list::{RowList, Table};
 use seal::Seal;
+use sealed_rows::SealedRows;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr as _, Sqlite, Transaction};
+use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
 
 use crate::error::Error;
 
@@ -122,8 +126,10 @@ impl Store {
         if !proven.is_listed {
             old_rows::list(&name, &pool, &sealer).await?;
         }
-        if !proven.has_revocations {
-            row_seal::begin(&name, &pool, &sealer).await?;
+        let is_missing = |rows: &SealedRows| !proven.sealed_rows.contains(rows);
+        let missing = || SealedRows::EVERY.into_iter().filter(is_missing);
+        if missing().next().is_some() {
+            row_seal::begin(&name, &pool, &sealer, missing()).await?;
         }
         if is_outgoing {
             sealer = reseal::seal_anew(&name, &pool, &sealer, &key_material).await?;
@@ -270,9 +276,18 @@ async fn connect(path: &Path, name: &str) -> Result<SqlitePool, Error> {
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_release(|connection, _| Box::pin(is_usable(connection)))
         .connect_with(options)
         .await
         .map_err(|source| Error::store(name, source))
+}
+
+/// Whether the connection can be used again. A full disk ends a transaction of SQLite by itself; the driver goes on counting it,
+/// and no other one could begin.
+async fn is_usable(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // Only after what was left to be done before it.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
@@ -300,6 +315,11 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             3,
             "key life",
             include_str!("../migrations/0003_key_life.sql"),
+        ),
+        migration(
+            4,
+            "refresh tokens",
+            include_str!("../migrations/0004_refresh_tokens.sql"),
         ),
         migration(
             5,

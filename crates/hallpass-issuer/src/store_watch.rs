@@ -16,7 +16,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// How often what verifiers have fetched is written down, and held against keys that await it.
 const VERIFIERS_EVERY: Duration = Duration::from_secs(5);
 
-/// How often revocations are deleted whose time is over.
+/// How often revocations and refresh tokens are deleted whose time is over.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Follows the store and the time until `stop` resolves, or nobody uses the issuer any more.
@@ -61,7 +61,7 @@ impl Watch {
         }
         if looked.is_ok() && self.tidy_at.is_none_or(|moment| now >= moment) {
             self.tidy_at = Some(now + TIDY_EVERY);
-            looked = core.forget_ended_revocations().await;
+            looked = core.forget_ended().await;
         }
         match looked {
             Ok(()) => {

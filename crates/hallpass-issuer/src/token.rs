@@ -10,6 +10,7 @@ pub(crate) mod grant;
 pub(crate) mod metrics;
 pub(crate) mod possession;
 pub(crate) mod question;
+mod refreshing;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod throttle;

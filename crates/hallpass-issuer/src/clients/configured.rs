@@ -4,6 +4,7 @@ use aws_lc_rs::hmac;
 
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::Registration;
+use crate::clients::registry::MAX_REFRESH_LIFE;
 use crate::clients::secret::{Candidate, LiveSecret};
 use crate::error::Error;
 use crate::settings::IssuerSettings;
@@ -32,6 +33,7 @@ pub(crate) fn registrations(
                 grants: client.grant_types,
                 token_life: client.token_life.unwrap_or(settings.token_life),
                 is_dpop_bound: client.dpop_bound_access_tokens,
+                refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
                 authentication: authentication(client, process_key)?,
             })

@@ -7,6 +7,7 @@ use hallpass_token::{Audience, ClientId, InvalidName, Scope};
 
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, Registration};
+use crate::clients::registry::MAX_REFRESH_LIFE;
 use crate::clients::secret::{LiveSecret, generate};
 use crate::error::Error;
 
@@ -45,6 +46,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
         is_dpop_bound: false,
+        refresh_life: MAX_REFRESH_LIFE,
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(
             LiveSecret::generated(&secret).into_iter().collect(),

@@ -17,6 +17,8 @@ pub(crate) struct Registration {
     pub(crate) token_life: Duration,
     /// Whether it gets no token without a proof of possession.
     pub(crate) is_dpop_bound: bool,
+    /// How long what follows from one refresh token counts.
+    pub(crate) refresh_life: Duration,
     /// What it may exchange.
     pub(crate) exchange: Vec<ExchangeRule>,
     /// How it proves who it is.
@@ -41,11 +43,18 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8693: the client acts for the subject of another token.
     TokenExchange,
+    /// RFC 6749 section 6: the client goes on with what another grant brought it. Whoever has this one gets a refresh token with
+    /// each token of the others.
+    RefreshToken,
 }
 
 impl GrantType {
     /// Every grant on offer.
-    pub(crate) const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
+    pub(crate) const ALL: [Self; 3] = [
+        Self::ClientCredentials,
+        Self::TokenExchange,
+        Self::RefreshToken,
+    ];
 
     /// `grant_type` on the wire.
     #[must_use]
@@ -53,6 +62,7 @@ impl GrantType {
         match self {
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::RefreshToken => "refresh_token",
         }
     }
 
@@ -65,6 +75,7 @@ impl GrantType {
         match self {
             Self::ClientCredentials => 1,
             Self::TokenExchange => 2,
+            Self::RefreshToken => 4,
         }
     }
 }

@@ -31,6 +31,8 @@ const MAX_LIVE_SECRETS: usize = 2;
 const MAX_SCOPES_SUPPORTED: usize = 1_000;
 /// The longest life a registration may ask for: a day. An entry of the deny-list lasts as long.
 pub(crate) const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest life of a family of refresh tokens, for the same reason, and the usual one.
+pub(crate) const MAX_REFRESH_LIFE: Duration = MAX_TOKEN_LIFE;
 
 /// All registered clients.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct Client {
     pub(crate) id: ClientId,
     pub(crate) subject: Subject,
     pub(crate) token_life: Duration,
+    /// How long what follows from one refresh token counts.
+    pub(crate) refresh_life: Duration,
     pub(crate) grants: GrantTypes,
     /// Whether it gets no token without a proof of possession.
     pub(crate) is_dpop_bound: bool,
@@ -188,6 +192,7 @@ impl Client {
             grants,
             token_life,
             is_dpop_bound,
+            refresh_life,
             exchange,
             authentication,
         } = registration;
@@ -197,11 +202,10 @@ impl Client {
         };
         check_client_id(client_id.as_str())
             .map_err(|what| problem(format!("client id: {what}")))?;
-        if token_life.as_secs() == 0 || token_life > MAX_TOKEN_LIFE {
-            return Err(problem(
-                "token life: at least a second, at most a day".into(),
-            ));
-        }
+        check_life(token_life, MAX_TOKEN_LIFE)
+            .map_err(|what| problem(format!("token life: {what}")))?;
+        check_life(refresh_life, MAX_REFRESH_LIFE)
+            .map_err(|what| problem(format!("life of refresh tokens: {what}")))?;
         if authentication.secrets().len() > MAX_LIVE_SECRETS {
             return Err(problem(format!(
                 "more than {MAX_LIVE_SECRETS} live secrets"
@@ -233,6 +237,7 @@ impl Client {
             subject: Subject::from(&client_id),
             id: client_id,
             token_life,
+            refresh_life,
             grants,
             is_dpop_bound,
             scope,
@@ -276,6 +281,13 @@ impl Client {
     /// What it may exchange, if anything.
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         self.exchange.as_deref()
+    }
+}
+
+fn check_life(life: Duration, longest: Duration) -> Result<(), &'static str> {
+    match life.as_secs() > 0 && life <= longest {
+        true => Ok(()),
+        false => Err("at least a second, at most a day"),
     }
 }
 
@@ -326,6 +338,7 @@ mod tests {
             grants: Default::default(),
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
+            refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             authentication: Authentication::by_secrets(Vec::new()),
         };

@@ -15,6 +15,8 @@ use crate::settings::names::all_scopes;
 pub(crate) mod authentication;
 pub(crate) mod secrets;
 
+const REFRESH_LIFE: &str = "refresh-token-life-seconds";
+
 pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
@@ -61,7 +63,7 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
     Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
         .or(""),
-    Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`" }, "How it may ask.").or("client_credentials"),
+    Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, `refresh_token`" }, "How it may ask. With `refresh_token` each token of another grant comes with a refresh token; RFC 6749 section 4.4.3 advises against that for `client_credentials`, where the client can ask again.").or("client_credentials"),
     Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
     Key::new(
         "dpop-bound-access-tokens",
@@ -70,6 +72,12 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         can be used without its key. A request with a proof gets a bound token either way.",
     )
     .or("false"),
+    Key::new(
+        "refresh-token-life-seconds",
+        Kind::seconds(60, 86_400),
+        "How long all refresh tokens count that follow from one first token. After a token exchange never longer than the token that was exchanged. Needs `refresh_token` among its `grant-types`.",
+    )
+    .otherwise("a day"),
     Key::new(
         "exchange",
         Kind::Sections(exchange::KEYS),
@@ -95,6 +103,8 @@ pub struct ClientSettings {
     pub token_life: Option<Duration>,
     /// `dpop-bound-access-tokens`: whether it gets no token without a proof of possession.
     pub dpop_bound_access_tokens: bool,
+    /// `refresh-token-life-seconds`: how long refresh tokens count that follow from one first token; by default a day.
+    pub refresh_token_life: Option<Duration>,
     /// `exchange`: whose tokens it may exchange, and into which; none by default.
     pub exchange: Vec<ExchangeRule>,
 }
@@ -112,6 +122,8 @@ impl ClientSettings {
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         let dpop_bound_access_tokens = section.flag("dpop-bound-access-tokens");
+        let refresh_token_life = section.seconds(REFRESH_LIFE);
+        check_refresh(section, grant_types.as_deref());
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
         Some(Self {
             client_id: client_id?,
@@ -121,14 +133,34 @@ impl ClientSettings {
             grant_types: grant_types?.into_iter().collect(),
             token_life,
             dpop_bound_access_tokens: dpop_bound_access_tokens?,
+            refresh_token_life,
             exchange: exchange?,
         })
     }
 }
 
 fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
-    GrantType::named(text)
-        .ok_or("must be `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange`")
+    GrantType::named(text).ok_or(
+        "must be `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange` or `refresh_token`",
+    )
+}
+
+/// A refresh token comes with what another grant brings.
+fn check_refresh(section: &Section<'_>, grant_types: Option<&[GrantType]>) {
+    let Some(grants) = grant_types else { return };
+    let refresh = GrantType::RefreshToken;
+    if !grants.contains(&refresh) && section.has(REFRESH_LIFE) {
+        section.problem(
+            REFRESH_LIFE,
+            "is of no use without `refresh_token` in `grant-types`",
+        );
+    }
+    if grants.contains(&refresh) && grants.iter().all(|grant| *grant == refresh) {
+        section.problem(
+            "grant-types",
+            "has nothing but `refresh_token`, which no other grant would ever bring",
+        );
+    }
 }
 
 /// The rules of `exchange`, which belong to the grant and the grant to them.

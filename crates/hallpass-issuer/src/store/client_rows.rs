@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::row_list::{RowList, json};
 use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
+use crate::clients::registry::MAX_REFRESH_LIFE;
 use crate::clients::secret::LiveSecret;
 
 const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
@@ -109,6 +110,7 @@ impl ClientRow {
         let audiences = self.audiences.iter().map(|audience| audience.parse());
         Some(Registration {
             authentication: Authentication::by_secrets(secrets?),
+            refresh_life: MAX_REFRESH_LIFE,
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
             client_id: self.client_id.parse().ok()?,

@@ -6,8 +6,12 @@ use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
 use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
-use super::row_seal::{Row, RowSeal, Sum};
+use super::row_seal::{RowSeal, Sum};
+use super::sealed_rows::SealedRows;
 use crate::error::Error;
+
+/// The columns of a row in their order: `seq`, `digest`, `kind`, `issued_before`, `ends_at`.
+type Row = (i64, String, String, Option<i64>, i64);
 
 /// What is taken back at one moment, as it was proven.
 #[derive(Debug, Default)]
@@ -93,15 +97,55 @@ impl Store {
     /// # Errors
     /// [`Error::TooManyRevocations`] when there would be more than `most`.
     pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
-        let failed = |source| self.failed(source);
         let mut transaction = self.begin_write().await?;
-        let mut seal = self.row_seal(&mut transaction).await?;
+        let is_new = self
+            .add_revocations(&mut transaction, std::slice::from_ref(entry), most)
+            .await?;
+        if is_new {
+            let commit = transaction.commit().await;
+            commit.map_err(|source| self.failed(source))?;
+        }
+        Ok(is_new)
+    }
+
+    /// [`revoke`](Self::revoke) as a part of what else `connection` writes. After [`Error::TooManyRevocations`] those stay that
+    /// had room.
+    pub(super) async fn add_revocations(
+        &self,
+        connection: &mut SqliteConnection,
+        entries: &[Revocation],
+        most: usize,
+    ) -> Result<bool, Error> {
+        let mut seal = self.row_seal(connection).await?;
+        let mut is_new = Ok(false);
+        for entry in entries {
+            match self.add(connection, &mut seal, entry, most).await {
+                Ok(added) => is_new = is_new.map(|before| before || added),
+                Err(error) => {
+                    is_new = Err(error);
+                    break;
+                }
+            }
+        }
+        // After an error too: what was added until then may be kept.
+        self.put_row_seal(connection, &seal).await?;
+        is_new
+    }
+
+    async fn add(
+        &self,
+        connection: &mut SqliteConnection,
+        seal: &mut RowSeal,
+        entry: &Revocation,
+        most: usize,
+    ) -> Result<bool, Error> {
+        let failed = |source| self.failed(source);
         let digest = entry.digest.to_string();
         let before: Option<Row> = sqlx::query_as(
             "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
         )
         .bind(&digest)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(failed)?;
         let mut issued_before = entry.issued_before.map(seconds);
@@ -112,8 +156,7 @@ impl Store {
             if (issued_before, ends_at) == (row.3, row.4) {
                 return Ok(false);
             }
-            self.delete_rows(&mut transaction, &mut seal, &[row])
-                .await?;
+            self.delete_rows(connection, seal, &[row]).await?;
         }
         if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(Error::TooManyRevocations { most });
@@ -129,13 +172,11 @@ impl Store {
         .bind(&row.2)
         .bind(row.3)
         .bind(row.4)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await
         .map_err(failed)?;
         seal.sum.add(&seal.mac(&row));
         seal.count += 1;
-        self.put_row_seal(&mut transaction, &seal).await?;
-        transaction.commit().await.map_err(failed)?;
         Ok(true)
     }
 
@@ -177,8 +218,8 @@ impl Store {
     }
 
     async fn row_seal(&self, connection: &mut SqliteConnection) -> Result<RowSeal, Error> {
-        let opened = RowSeal::read(&self.name, connection, &self.sealer).await?;
-        opened.ok_or_else(|| self.damaged("the seal of its revocations does not open"))
+        let of = SealedRows::Revocations;
+        RowSeal::read(&self.name, connection, &self.sealer, of).await
     }
 
     async fn put_row_seal(

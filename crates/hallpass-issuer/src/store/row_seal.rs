@@ -1,6 +1,6 @@
-//! The seal of the revocations in a store: of each row an HMAC, added up.
+//! The seal of a table with many rows: of each row an HMAC, added up.
 //!
-//! There may be many rows, and one more must not cost a walk through all; so no list of them is sealed but this sum, with
+//! One more row must not cost a walk through all; so no list of them is sealed but this sum, with
 //! the key of the HMAC and the number of rows. Who writes, changes, takes away or brings back a row without the sealing key cannot
 //! make the sum fit. A new row is added to the sum that was sealed, never to one of the rows that are found.
 
@@ -14,18 +14,15 @@ use zeroize::Zeroizing;
 
 use super::row_list::json;
 use super::seal;
+use super::sealed_rows::SealedRows;
 use crate::error::Error;
 
-/// Where the seal stands in `store_meta`; it is bound to that.
-const SEAL_NAME: &str = "revocations";
 const KEY_BYTES: usize = 32;
 const SUM_BYTES: usize = 32;
 
-/// The columns of a row in their order: `seq`, `digest`, `kind`, `issued_before`, `ends_at`.
-pub(super) type Row = (i64, String, String, Option<i64>, i64);
-
 /// What is sealed of the rows.
 pub(super) struct RowSeal {
+    of: SealedRows,
     key: Zeroizing<[u8; KEY_BYTES]>,
     pub(super) sum: Sum,
     pub(super) count: u64,
@@ -46,22 +43,30 @@ struct SealText {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sum([u8; SUM_BYTES]);
 
-/// Seals that a store has no revocations: it was just made, or an older version made it. From then on its seal is missed when
-/// it is gone.
-pub(super) async fn begin(name: &str, pool: &SqlitePool, sealer: &Sealer) -> Result<(), Error> {
+/// Seals that a store has no rows in the tables `of`: it was just made, or an older version made it. From then on each seal is
+/// missed when it is gone.
+pub(super) async fn begin(
+    name: &str,
+    pool: &SqlitePool,
+    sealer: &Sealer,
+    of: impl Iterator<Item = SealedRows>,
+) -> Result<(), Error> {
     let failed = |source| Error::store(name, source);
-    let mut key = Zeroizing::new([0; KEY_BYTES]);
-    aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
-        operation: "drawing random bytes",
-    })?;
-    let seal = RowSeal {
-        key,
-        sum: Sum::default(),
-        count: 0,
-        version: 0,
-    };
     let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
-    seal.write(name, &mut transaction, sealer).await?;
+    for of in of {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| Error::Internal {
+            operation: "drawing random bytes",
+        })?;
+        let seal = RowSeal {
+            of,
+            key,
+            sum: Sum::default(),
+            count: 0,
+            version: 0,
+        };
+        seal.write(name, &mut transaction, sealer).await?;
+    }
     seal::put_check(name, &mut transaction, sealer).await?;
     transaction.commit().await.map_err(failed)
 }
@@ -73,30 +78,36 @@ pub(super) async fn seal_anew(
     outgoing: &Sealer,
     incoming: &Sealer,
 ) -> Result<(), Error> {
-    let seal = RowSeal::read(name, connection, outgoing).await?;
-    let seal = seal.ok_or_else(|| Error::StoreDamaged {
-        store: name.to_owned(),
-        problem: "the seal of its revocations does not open".into(),
-    })?;
-    seal.write(name, connection, incoming).await
+    for of in SealedRows::EVERY {
+        let seal = RowSeal::read(name, connection, outgoing, of).await?;
+        seal.write(name, connection, incoming).await?;
+    }
+    Ok(())
 }
 
 impl RowSeal {
-    /// `None` when there is none, or `sealer` did not seal it.
+    /// # Errors
+    /// [`Error::StoreDamaged`] when there is none, or `sealer` did not seal it.
     pub(super) async fn read(
         name: &str,
         connection: &mut SqliteConnection,
         sealer: &Sealer,
-    ) -> Result<Option<Self>, Error> {
-        let sealed = seal::value(name, connection, SEAL_NAME).await?;
-        Ok(sealed.and_then(|sealed| Self::open(sealer, &sealed)))
+        of: SealedRows,
+    ) -> Result<Self, Error> {
+        let sealed = seal::value(name, connection, of.seal_name()).await?;
+        let opened = sealed.and_then(|sealed| Self::open(sealer, &sealed, of));
+        opened.ok_or_else(|| Error::StoreDamaged {
+            store: name.to_owned(),
+            problem: format!("the seal of its {} does not open", of.rows()),
+        })
     }
 
-    fn open(sealer: &Sealer, sealed: &str) -> Option<Self> {
-        let text = sealer.open(sealed, SEAL_NAME.as_bytes())?;
+    fn open(sealer: &Sealer, sealed: &str, of: SealedRows) -> Option<Self> {
+        let text = sealer.open(sealed, of.seal_name().as_bytes())?;
         let text: SealText = serde_json::from_slice(&text).ok()?;
         let key = Zeroizing::new(BASE64.decode(text.key).ok()?);
         Some(Self {
+            of,
             key: Zeroizing::new(key.as_slice().try_into().ok()?),
             sum: Sum(BASE64.decode(text.sum).ok()?.try_into().ok()?),
             count: text.count,
@@ -116,13 +127,24 @@ impl RowSeal {
             count: self.count,
             version: self.version,
         }));
-        let sealed = sealer.seal(text.as_bytes(), SEAL_NAME.as_bytes())?;
-        seal::put(name, connection, SEAL_NAME, &sealed).await
+        let seal_name = self.of.seal_name();
+        let sealed = sealer.seal(text.as_bytes(), seal_name.as_bytes())?;
+        seal::put(name, connection, seal_name, &sealed).await
     }
 
-    pub(super) fn mac(&self, row: &Row) -> hmac::Tag {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.as_slice());
-        hmac::sign(&key, json(row).as_bytes())
+    /// The HMAC of a row: all its columns, in their order.
+    pub(super) fn mac(&self, row: &impl Serialize) -> hmac::Tag {
+        hmac::sign(&self.hmac_key(), json(row).as_bytes())
+    }
+
+    /// A key for another purpose, which lives as long as the rows do. It tells nothing of any other: a row begins with a
+    /// bracket, and no purpose does.
+    pub(super) fn derived(&self, purpose: &str) -> hmac::Tag {
+        hmac::sign(&self.hmac_key(), purpose.as_bytes())
+    }
+
+    fn hmac_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.key.as_slice())
     }
 }
 

@@ -6,13 +6,17 @@ use hallpass_token::Sealer;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::row_list::{RowList, Table};
+use super::sealed_rows::SealedRows;
 use crate::error::Error;
 
 /// The purpose that the sealing key is derived for.
 pub(super) const LABEL: &str = "hallpass issuer store v1";
 /// The text of the sealed check value. If it opens, the sealing key is the right one.
-const CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed, revocations sealed";
-/// The same in a store that has no seal of its revocations yet: an older version made it.
+const CHECK_TEXT: &[u8] =
+    b"hallpass issuer store, rows listed, revocations and refresh tokens sealed";
+/// The same in a store that has no seal of its refresh tokens yet: an older version made it.
+const REVOCATIONS_CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed, revocations sealed";
+/// The same in a store that has no seal of its revocations either: a still older version made it.
 const LISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed";
 /// The same in a store whose rows were never listed: a still older version made it.
 const UNLISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store";
@@ -29,8 +33,8 @@ pub(super) struct Proven {
     pub(super) sealer: Sealer,
     /// Whether the rows are listed; those of an older store are not.
     pub(super) is_listed: bool,
-    /// Whether it has a seal of its revocations.
-    pub(super) has_revocations: bool,
+    /// Which tables have a seal.
+    pub(super) sealed_rows: &'static [SealedRows],
 }
 
 impl Seal {
@@ -74,10 +78,11 @@ impl Seal {
     pub(super) fn prove(&self, name: &str, material: &str, key: String) -> Result<Proven, Error> {
         let sealer = Sealer::derive(material, &self.salt, LABEL)?;
         let text = sealer.open(&self.check, CHECK_ROW);
-        let (is_listed, has_revocations) = match text.as_ref().map(|text| text.as_slice()) {
-            Some(CHECK_TEXT) => (true, true),
-            Some(LISTED_CHECK_TEXT) => (true, false),
-            Some(UNLISTED_CHECK_TEXT) => (false, false),
+        let (is_listed, sealed_rows): (_, &[_]) = match text.as_ref().map(|text| text.as_slice()) {
+            Some(CHECK_TEXT) => (true, &SealedRows::EVERY),
+            Some(REVOCATIONS_CHECK_TEXT) => (true, &[SealedRows::Revocations]),
+            Some(LISTED_CHECK_TEXT) => (true, &[]),
+            Some(UNLISTED_CHECK_TEXT) => (false, &[]),
             _ => {
                 return Err(Error::WrongSealingKey {
                     store: name.to_owned(),
@@ -88,7 +93,7 @@ impl Seal {
         Ok(Proven {
             sealer,
             is_listed,
-            has_revocations,
+            sealed_rows,
         })
     }
 }
@@ -122,7 +127,7 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
     Ok(Proven {
         sealer,
         is_listed: true,
-        has_revocations: false,
+        sealed_rows: &[],
     })
 }
 
@@ -163,7 +168,7 @@ pub(super) async fn check_list(
         .map_or(Ok(()), |problem| Err(damaged(problem)))
 }
 
-/// Says that the rows are listed from now on, and that there is a seal of the revocations.
+/// Says that the rows are listed from now on, and that every table of many rows has a seal.
 pub(super) async fn put_check(
     name: &str,
     connection: &mut SqliteConnection,
@@ -173,7 +178,7 @@ pub(super) async fn put_check(
     put(name, connection, "seal_check", &check).await
 }
 
-/// Says that the rows are listed from now on, in a store that has no seal of revocations yet.
+/// Says that the rows are listed from now on, in a store where no table of many rows has a seal yet.
 pub(super) async fn put_listed_check(
     name: &str,
     connection: &mut SqliteConnection,

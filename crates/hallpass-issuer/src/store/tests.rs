@@ -8,6 +8,7 @@ use hallpass_token::{Algorithm, SigningKey, UnixTime};
 
 mod another_key;
 mod made_up_tables;
+mod refresh_tokens;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
@@ -50,6 +51,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         grants: GrantType::ALL.into_iter().collect(),
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
+        refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     };

@@ -1,13 +1,14 @@
 //! `POST /oauth2/token`, top to bottom: form, client, grant, target, scope, claims, signature, response, audit.
 //!
-//! No step asks the store, and only a chosen secret's first check leaves the task.
+//! No step asks the store but those of refresh tokens, which a client has to want; of the others only a chosen secret's first check
+//! leaves the task.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{AccessToken, SignError, TokenClaims, sign_as};
+use hallpass_token::{AccessToken, SignError, TokenClaims, TokenId, UnixTime, sign_as};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -21,10 +22,13 @@ use crate::clients::exchange_rule::subject_issuer;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
+use crate::refresh::family::{Exchanged, Family, Granted};
+use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
-use crate::token::grant::{bring, grant};
+use crate::token::grant::{bring, grant, refresh_token};
 use crate::token::possession::Possession;
+use crate::token::refreshing;
 use crate::token::refusal::{Refusal, WireError};
 use crate::token::request::TokenRequest;
 use crate::token::token_id;
@@ -96,6 +100,8 @@ struct Issued<'c> {
     claims: TokenClaims,
     possession: Possession,
     issued_token_type: Option<&'static str>,
+    exchanged: Option<Exchanged>,
+    refresh_token: Option<RefreshToken>,
 }
 
 /// Authenticates the client, then decides what it may have.
@@ -121,7 +127,7 @@ async fn decide(
                 attempt,
             )
         }
-        Ok(client) => match issue_or_wait(core, &registry, &client, request, attempt).await {
+        Ok(client) => match answer(core, &registry, &client, request, attempt).await {
             Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
                 core,
@@ -137,9 +143,9 @@ async fn decide(
     }
 }
 
-/// Makes the token, for a client that has proven who it is. Waits where the keys of another issuer are needed, and never for
-/// a client that asks for itself.
-async fn issue_or_wait<'c>(
+/// Makes the token, for a client that has proven who it is. Waits where the keys of another issuer are needed, or for refresh
+/// tokens, and never for a client that asks for itself and wants none.
+async fn answer<'c>(
     core: &Core,
     registry: &Registry,
     client: &'c Arc<Client>,
@@ -154,20 +160,47 @@ async fn issue_or_wait<'c>(
         registry,
         trusted,
         brought,
+        family: None,
         client,
         possession,
         request,
         attempt,
     };
     if request.grant_type == Some(GrantType::ClientCredentials) {
-        return issue(core, asked(&core.trust().at_once(), None));
+        let issued = issue(core, asked(&core.trust().at_once(), None))?;
+        return Ok(issued.with_refresh_token(core, request, attempt).await);
     }
     let trusted = core.trust().current();
+    if request.grant_type == Some(GrantType::RefreshToken) && wants_refresh_token(client) {
+        return refresh(core, asked(&trusted, None)).await;
+    }
     let brought = bring(asked(&trusted, None), core.clock()).await?;
     if brought.is_some() && core.deny_list().keeps_out(client, attempt.now) {
         return Err(Refusal::RevokedClient);
     }
-    issue(core, asked(&trusted, brought.as_ref()))
+    let issued = issue(core, asked(&trusted, brought.as_ref()))?;
+    Ok(issued.with_refresh_token(core, request, attempt).await)
+}
+
+/// Makes the token that a refresh token brings.
+async fn refresh<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
+    let presented = refresh_token::presented(asked.request)?;
+    let issue = |family: &Family| {
+        let family = Some(family);
+        let issued = issue(core, Asked { family, ..asked })?;
+        let live = issued.live().ok_or(Refusal::Signing)?;
+        Ok((issued, live))
+    };
+    let taken = refreshing::take(core, asked.client, &presented, asked.attempt, issue);
+    let (issued, successor) = taken.await?;
+    Ok(Issued {
+        refresh_token: Some(successor),
+        ..issued
+    })
+}
+
+fn wants_refresh_token(client: &Client) -> bool {
+    client.grants.contains(GrantType::RefreshToken)
 }
 
 /// Makes the token of what is here.
@@ -185,7 +218,8 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
         keys,
         revoked: &revoked,
     };
-    let entitlement = grant(asked, held)?;
+    let mut entitlement = grant(asked, held)?;
+    let exchanged = entitlement.exchanged.take();
     let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
     let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
@@ -212,10 +246,45 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
         claims,
         possession,
         issued_token_type,
+        exchanged,
+        refresh_token: None,
     })
 }
 
 impl Issued<'_> {
+    /// With the first of its refresh tokens, for a client that wants them.
+    async fn with_refresh_token(
+        mut self,
+        core: &Core,
+        request: &TokenRequest<'_>,
+        attempt: Attempt,
+    ) -> Self {
+        if wants_refresh_token(self.client)
+            && let Some(granted) = self.granted(request)
+        {
+            self.refresh_token = refreshing::begin(core, self.client, granted, attempt).await;
+        }
+        self
+    }
+
+    /// What a refresh token stands for that comes with it.
+    fn granted(&mut self, request: &TokenRequest<'_>) -> Option<Granted> {
+        Some(Granted {
+            client_id: self.client.id.clone(),
+            grant: request.grant_type?,
+            audience: self.target.audience.clone(),
+            scope: self.claims.scope.clone(),
+            exchanged: self.exchanged.take(),
+            live: vec![self.live()?],
+        })
+    }
+
+    /// What must be taken back with its family.
+    fn live(&self) -> Option<(TokenId, UnixTime)> {
+        let token_id = self.claims.token_id.clone()?;
+        Some((token_id, self.claims.expires_at))
+    }
+
     /// RFC 6749 section 5.1.
     fn into_response(
         self,
@@ -230,6 +299,8 @@ impl Issued<'_> {
             claims,
             possession,
             issued_token_type,
+            exchanged: _,
+            refresh_token,
         } = self;
         target.issued.inc();
         core.metrics().tokens.issued.inc();
@@ -246,6 +317,11 @@ impl Issued<'_> {
         if let Some(token_type) = issued_token_type {
             json.push_str(",\"issued_token_type\":\"");
             json.push_str(token_type);
+            json.push('"');
+        }
+        if let Some(refresh_token) = refresh_token {
+            json.push_str(",\"refresh_token\":\"");
+            json.push_str(&refresh_token.to_text());
             json.push('"');
         }
         if !scope.is_empty() {

@@ -6,6 +6,7 @@ use hallpass_token::{Actor, Issuer, Scope, Subject, TokenClaims, TokenId, UnixTi
 use serde_json::{Map, Value};
 
 use crate::clients::registry::{Client, RegisteredTarget};
+use crate::refresh::family::Exchanged;
 use crate::token::refusal::Refusal;
 use crate::token::request::Target;
 
@@ -24,6 +25,8 @@ pub(crate) struct Entitlement<'c> {
     pub(crate) ends_by: Option<UnixTime>,
     /// Claims that the grant brings beside the usual ones.
     pub(crate) extra: Map<String, Value>,
+    /// The token that was exchanged, where it is needed again: for a client that gets refresh tokens.
+    pub(crate) exchanged: Option<Exchanged>,
     /// `issued_token_type` of the response (RFC 8693 section 2.2.1).
     pub(crate) issued_token_type: Option<&'static str>,
 }
@@ -39,6 +42,7 @@ impl<'c> Entitlement<'c> {
             token_life: client.token_life,
             ends_by: None,
             extra: Map::new(),
+            exchanged: None,
             issued_token_type: None,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod asked;
 pub(crate) mod brought;
 mod client_credentials;
+pub(crate) mod refresh_token;
 mod token_exchange;
 
 use hallpass_clock::Clock;
@@ -23,7 +24,7 @@ pub(crate) async fn bring(
     clock: &dyn Clock,
 ) -> Result<Option<ForeignToken>, Refusal> {
     match grant_type(asked)? {
-        GrantType::ClientCredentials => Ok(None),
+        GrantType::ClientCredentials | GrantType::RefreshToken => Ok(None),
         GrantType::TokenExchange => token_exchange::bring(asked, clock).await,
     }
 }
@@ -36,6 +37,7 @@ pub(crate) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
     match grant_type(asked)? {
         GrantType::ClientCredentials => client_credentials::grant(asked),
         GrantType::TokenExchange => token_exchange::grant(asked, held),
+        GrantType::RefreshToken => refresh_token::grant(asked, held),
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::{
-    DEFAULT_MAX_VERIFY_BYTES, Revocation, RevocationDigest, RevocationKind, RevocationList,
-    RevocationMarks, TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
+    DEFAULT_MAX_VERIFY_BYTES, Revocation, RevocationDigest, RevocationKind, RevocationMarks,
+    TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
@@ -23,14 +23,14 @@ use crate::clients::registry::Client;
 use crate::core::Core;
 use crate::deny_list;
 use crate::error::Error;
+use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::endpoint::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
+use crate::token::refreshing::{self, MOST_BY_CLIENTS};
 use crate::token::refusal::Refusal;
 use crate::token::request::TokenQuestion;
 
-/// Entries that clients may bring the deny-list to: the rest is for operators.
-const MOST_BY_CLIENTS: usize = RevocationList::MAX_ENTRIES / 2;
 const INACTIVE: &[u8] = b"{\"active\":false}";
 
 /// What is asked.
@@ -78,6 +78,9 @@ where
             return refuse(core, about, refusal, caller, attempt);
         }
     };
+    if let Some(token) = RefreshToken::parse(&question.token) {
+        return about_refresh_token(core, about, client, &token, attempt).await;
+    }
     let live = LiveToken::of(core, &question.token, attempt.now);
     match about {
         About::Introspection => introspect(core, client, live, attempt),
@@ -86,6 +89,47 @@ where
             Err(refusal) => refuse(core, about, refusal, Caller::Verified(client), attempt),
         },
     }
+}
+
+/// The same of a refresh token: its client may revoke it, and learn what it is. To everybody else it is nothing, and to those who
+/// receive calls too: shown to them it must not look like something that lets somebody in.
+async fn about_refresh_token(
+    core: &Core,
+    about: About,
+    client: Arc<Client>,
+    token: &RefreshToken,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    let tokens = &core.metrics().tokens;
+    let refused = match about {
+        About::Revocation => {
+            match refreshing::revoke(core, &client, token, about.as_str(), attempt).await {
+                Ok(was_there) => {
+                    let result = if was_there { "revoked" } else { "nothing" };
+                    tokens.asked(about.as_str(), result);
+                    return json_response(StatusCode::OK, Bytes::new());
+                }
+                Err(refusal) => refusal,
+            }
+        }
+        About::Introspection => match refreshing::shown(core, &client, token, attempt).await {
+            Ok(shown) => {
+                let result = if shown.is_some() {
+                    "active"
+                } else {
+                    "inactive"
+                };
+                tokens.asked(about.as_str(), result);
+                let token_id = None;
+                let decision = Decision::Introspected { client, token_id };
+                record(core, about, decision, attempt);
+                let shown = shown.unwrap_or(Bytes::from_static(INACTIVE));
+                return json_response(StatusCode::OK, shown);
+            }
+            Err(refusal) => refusal,
+        },
+    };
+    refuse(core, about, refused, Caller::Verified(client), attempt)
 }
 
 /// A token of this issuer that is good at this moment, for whatever service.

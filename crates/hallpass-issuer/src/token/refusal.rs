@@ -61,7 +61,7 @@ pub enum Refusal {
     MissingToken,
     /// The deny-list has as many entries as clients may bring it to.
     DenyListFull,
-    /// The store does not take a revocation at the moment.
+    /// The store does not take a revocation, or the use of a refresh token, at the moment.
     StoreUnavailable,
 
     // --- the proof of possession (RFC 9449)
@@ -138,6 +138,31 @@ pub enum Refusal {
     /// None of the scopes asked for can be granted.
     NoCommonScope,
 
+    // --- the refresh token that it uses (RFC 6749 section 6)
+    /// `refresh_token` is missing.
+    MissingRefreshToken,
+    /// There is no such refresh token, or not any more.
+    InvalidRefreshToken,
+    /// The refresh token was given to another client.
+    ForeignRefreshToken,
+    /// It had been replaced before: all that follows from the same first token is revoked by now.
+    ReusedRefreshToken,
+    /// Its client or its subject, or the token that was exchanged for it, is revoked.
+    RevokedRefreshToken,
+    /// The client may not do any more what it was given for.
+    RefreshNotAllowed,
+    /// Somebody who acts by it is not registered any more, or revoked.
+    RefreshActorDisabled,
+    /// A scope that was not granted with it, or cannot be had any more.
+    ScopeNotGranted,
+    /// It is for another target service.
+    OtherTarget,
+    /// Too many access tokens that it has brought are still alive.
+    TooManyLiveTokens {
+        /// When the first of them ends.
+        retry_after: Duration,
+    },
+
     // --- the fault of the issuer
     /// The signature could not be made.
     Signing,
@@ -175,7 +200,9 @@ impl Refusal {
     /// How long the caller should wait, for responses that carry `Retry-After`.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
-        if let Self::TooManyAttempts { retry_after } = self {
+        if let Self::TooManyAttempts { retry_after } | Self::TooManyLiveTokens { retry_after } =
+            self
+        {
             Some(retry_after)
         } else if matches!(
             self,
@@ -213,14 +240,14 @@ impl Refusal {
             Self::RevokedClient => (BAD, "unauthorized_client", "revoked_client", "this client is revoked: its operator knows until when"),
             Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
             Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),
-            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the revocation could not be stored: try again"),
             Self::MissingDpopProof => (BAD, "invalid_request", "missing_dpop_proof", "this client gets tokens with a proof of possession only: send the header DPoP"),
             Self::SeveralDpopProofs => (BAD, "invalid_dpop_proof", "several_dpop_proofs", "send one header DPoP"),
             Self::BadDpopProof(fault) => (BAD, "invalid_dpop_proof", fault.code(), dpop_advice(fault)),
             Self::ReplayedDpopProof => (BAD, "invalid_dpop_proof", "dpop_replayed", "this DPoP proof came before: make one for each request"),
             Self::UseDpopNonce => (BAD, "use_dpop_nonce", "dpop_nonce", "repeat the nonce of the header DPoP-Nonce in the DPoP proof"),
             Self::TooManyDpopProofs => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too_many_dpop_proofs", "too many DPoP proofs came in the last minute: try again shortly"),
-            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials and urn:ietf:params:oauth:grant-type:token-exchange"),
+            Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the store does not take it at the moment, and nothing was changed: try again"),
+            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials, refresh_token and urn:ietf:params:oauth:grant-type:token-exchange"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
             Self::UnregisteredScope => (BAD, "invalid_scope", "unregistered_scope", "the client is not registered for every scope it asks for"),
@@ -251,6 +278,16 @@ impl Refusal {
             Self::UnregisteredActor => (BAD, "invalid_request", "unregistered_actor", "the service that acts by the subject_token is not registered any more"),
             Self::TooManyActors => (BAD, "invalid_request", "too_many_actors", "the subject_token names as many actors as a token may"),
             Self::NoCommonScope => (BAD, "invalid_scope", "no_common_scope", "none of the scopes is one that the subject_token has and that the client may pass on"),
+            Self::MissingRefreshToken => (BAD, "invalid_request", "missing_refresh_token", "the parameter refresh_token is missing"),
+            Self::InvalidRefreshToken => (BAD, "invalid_grant", "invalid_refresh_token", "the refresh_token is not valid, or has ended: ask with another grant"),
+            Self::ForeignRefreshToken => (BAD, "invalid_grant", "foreign_refresh_token", "the refresh_token is not valid, or has ended: ask with another grant"),
+            Self::ReusedRefreshToken => (BAD, "invalid_grant", "reused_refresh_token", "the refresh_token was used before: what followed from it is revoked; ask with another grant"),
+            Self::RevokedRefreshToken => (BAD, "invalid_grant", "revoked_refresh_token", "the refresh_token is revoked"),
+            Self::RefreshNotAllowed => (BAD, "invalid_grant", "refresh_not_allowed", "the client may not do any more what the refresh_token was given for"),
+            Self::RefreshActorDisabled => (BAD, "invalid_grant", "refresh_actor_disabled", "a service that acts by the refresh_token is not registered any more"),
+            Self::ScopeNotGranted => (BAD, "invalid_scope", "scope_not_granted", "not every scope was granted with the refresh_token and can still be had"),
+            Self::OtherTarget => (BAD, "invalid_target", "other_target", "the refresh_token is for another audience: leave audience and resource out"),
+            Self::TooManyLiveTokens { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_live_tokens", "too many access tokens of this refresh_token are still good: use one of them"),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

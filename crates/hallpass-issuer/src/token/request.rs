@@ -27,6 +27,8 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) exchange: ExchangeParameters<'a>,
     /// The header `DPoP`; not verified yet.
     pub(crate) unverified_proof: Option<&'a str>,
+    /// A bearer credential; not looked up yet.
+    pub(crate) refresh_token: Option<Cow<'a, str>>,
     pub(crate) oddities: Oddities,
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct Oddities {
     pub(crate) of_exchange: bool,
     /// `actor_token` or its type.
     pub(crate) of_actor: bool,
+    /// `refresh_token`, with or without value.
+    pub(crate) of_refresh: bool,
     /// A parameter that no grant knows.
     pub(crate) unknown: bool,
 }
@@ -74,6 +78,7 @@ impl<'a> TokenRequest<'a> {
         let mut scope = None;
         let mut target = Target::Absent;
         let mut exchange = ExchangeParameters::default();
+        let mut refresh_token = None;
         let mut oddities = Oddities::default();
         form::each_parameter(body, &["audience", "resource"], |name, value| {
             oddities.note(name, value.is_empty());
@@ -90,6 +95,7 @@ impl<'a> TokenRequest<'a> {
                 "subject_token" => exchange.subject_token = Some(value),
                 "subject_token_type" => exchange.subject_token_type = Some(value),
                 "requested_token_type" => exchange.requested_token_type = Some(value),
+                "refresh_token" => refresh_token = Some(value),
                 _ => {}
             }
         })?;
@@ -102,6 +108,7 @@ impl<'a> TokenRequest<'a> {
             target,
             exchange,
             unverified_proof: proof(headers)?,
+            refresh_token,
             oddities,
         })
     }
@@ -119,6 +126,7 @@ impl Oddities {
                 self.of_exchange = true;
                 self.of_actor = true;
             }
+            "refresh_token" => self.of_refresh = true,
             _ => {
                 self.unknown = true;
                 return;
@@ -238,23 +246,26 @@ mod tests {
                 empty,
                 of_exchange,
                 of_actor,
+                of_refresh,
                 unknown,
             } = TokenRequest::parse(&headers(), body.as_bytes())
                 .unwrap()
                 .oddities;
-            [empty, of_exchange, of_actor, unknown]
+            [empty, of_exchange, of_actor, of_refresh, unknown]
         };
         for (query, noted) in [
-            ("&scope=a&audience=b", [false, false, false, false]),
-            ("&scope=", [true, false, false, false]),
-            ("&subject_token=x", [false, true, false, false]),
-            ("&subject_token=", [true, true, false, false]),
-            ("&requested_token_type", [true, true, false, false]),
-            ("&actor_token=", [true, true, true, false]),
-            ("&actor_token_type=x", [false, true, true, false]),
-            ("&subject%5Ftoken=x", [false, true, false, false]),
-            ("&Subject_token=x", [false, false, false, true]),
-            ("&x=", [false, false, false, true]),
+            ("&scope=a&audience=b", [false, false, false, false, false]),
+            ("&scope=", [true, false, false, false, false]),
+            ("&subject_token=x", [false, true, false, false, false]),
+            ("&subject_token=", [true, true, false, false, false]),
+            ("&requested_token_type", [true, true, false, false, false]),
+            ("&actor_token=", [true, true, true, false, false]),
+            ("&actor_token_type=x", [false, true, true, false, false]),
+            ("&subject%5Ftoken=x", [false, true, false, false, false]),
+            ("&refresh_token=x", [false, false, false, true, false]),
+            ("&refresh_token=", [true, false, false, true, false]),
+            ("&Subject_token=x", [false, false, false, false, true]),
+            ("&x=", [false, false, false, false, true]),
         ] {
             assert_eq!(oddities(query), noted, "{query}");
         }

@@ -160,6 +160,7 @@ pub(crate) fn client(
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
         dpop_bound_access_tokens: false,
+        refresh_token_life: None,
         exchange: Vec::new(),
     }
 }

@@ -19,6 +19,7 @@ mod import;
 mod key_life;
 mod keys;
 mod life_cycle;
+mod refresh;
 mod registry;
 mod revocation;
 mod revocation_stream;

@@ -161,7 +161,6 @@ async fn an_unknown_grant_and_one_that_is_not_registered_are_told_apart() {
     .await;
     for unknown in [
         "password",
-        "refresh_token",
         "authorization_code",
         "Client_Credentials",
         "x%00y",

@@ -50,7 +50,7 @@ pub(crate) fn estate(settings: &mut IssuerSettings) {
         .push(client("c", SECRET, &[], &["logistics"]));
 }
 
-fn rule(kinds: &[SubjectKind], targets: &[&str], scope: &str) -> ExchangeRule {
+pub(crate) fn rule(kinds: &[SubjectKind], targets: &[&str], scope: &str) -> ExchangeRule {
     let targets = targets.iter().map(|target| target.parse().unwrap());
     ExchangeRule {
         subject_kinds: kinds.to_vec(),
@@ -64,7 +64,7 @@ async fn start() -> Harness {
     start_with(estate).await
 }
 
-async fn start_with(change: impl FnOnce(&mut IssuerSettings)) -> Harness {
+pub(crate) async fn start_with(change: impl FnOnce(&mut IssuerSettings)) -> Harness {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = settings(&folder);
     change(&mut settings);
@@ -85,7 +85,7 @@ fn user_key() -> SigningKey {
 }
 
 /// Alice's token for `order`, issued to `web`, good for 300 s.
-fn alice() -> TokenClaims {
+pub(crate) fn alice() -> TokenClaims {
     let end = UnixTime::from_secs(NOW + 300);
     let (subject, audience) = ("alice".parse().unwrap(), "order".parse().unwrap());
     let mut claims = TokenClaims::new(Issuer::internal(), subject, audience, end);
@@ -94,7 +94,7 @@ fn alice() -> TokenClaims {
     claims
 }
 
-fn signed(claims: &TokenClaims) -> String {
+pub(crate) fn signed(claims: &TokenClaims) -> String {
     sign(claims, &user_key(), TokenType::AccessToken)
 }
 
@@ -108,7 +108,12 @@ pub(crate) fn form(token: &str, audience: &str) -> String {
     format!("{GRANT}&subject_token={token}&subject_token_type={ACCESS_TOKEN}&audience={audience}")
 }
 
-async fn exchange(harness: &Harness, client: &str, token: &str, query: &str) -> Response {
+pub(crate) async fn exchange(
+    harness: &Harness,
+    client: &str,
+    token: &str,
+    query: &str,
+) -> Response {
     let form = format!("{GRANT}&subject_token={token}&subject_token_type={ACCESS_TOKEN}{query}");
     harness.ask_as(client, SECRET, &form).await
 }

@@ -6,6 +6,7 @@ use hallpass_token::{Issuer, RevocationList};
 
 use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
+use crate::refresh::family::Family;
 use crate::token::attempt::Attempt;
 use crate::token::grant::brought::ForeignToken;
 use crate::token::possession::Possession;
@@ -28,6 +29,8 @@ pub(crate) struct Asked<'c, 'r> {
     pub(crate) possession: Possession,
     pub(crate) request: &'r TokenRequest<'r>,
     pub(crate) attempt: Attempt,
+    /// What the refresh token of the request stands for.
+    pub(crate) family: Option<&'r Family>,
 }
 
 /// What changes from moment to moment, and so is taken once nothing has to be waited for any more.

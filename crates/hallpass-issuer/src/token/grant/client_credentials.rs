@@ -4,6 +4,7 @@
 use crate::token::entitlement::{Entitlement, choose_target, grant_scope};
 use crate::token::grant::asked::Asked;
 use crate::token::refusal::Refusal;
+use crate::token::request::Target;
 
 /// # Errors
 /// [`Refusal::ForeignParameter`], those of [`choose_target`], then those of [`grant_scope`].
@@ -11,11 +12,25 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal
     let Asked {
         client, request, ..
     } = asked;
-    // Whoever sends the token of a subject must not get one of its own in place of it.
-    if request.oddities.of_exchange {
+    // Whoever sends the token of a subject, or one of before, must not get one of its own in place of it.
+    if request.oddities.of_exchange || request.oddities.of_refresh {
         return Err(Refusal::ForeignParameter);
     }
     let target = choose_target(client.targets(), &request.target)?;
     let scope = grant_scope(client, request.scope.as_deref())?;
+    Ok(Entitlement::of_client(client, target, scope))
+}
+
+/// What this grant would give now for `target`, with every scope that the client may have.
+///
+/// # Errors
+/// Those of [`choose_target`].
+pub(super) fn again<'c>(
+    asked: Asked<'c, '_>,
+    target: &Target<'_>,
+) -> Result<Entitlement<'c>, Refusal> {
+    let client = asked.client;
+    let target = choose_target(client.targets(), target)?;
+    let scope = client.scope().clone();
     Ok(Entitlement::of_client(client, target, scope))
 }

@@ -19,13 +19,15 @@ use serde_json::{Map, Value};
 use crate::clients::exchange_rule::{
     ExchangeRule, MAY_ACT, SERVICE_PROFILE, SUBJECT_ID, SUBJECT_PROFILE, SubjectKind,
 };
+use crate::clients::registration::GrantType;
 use crate::clients::registry::{Exchange, RegisteredTarget};
+use crate::refresh::family::Exchanged;
 use crate::token::entitlement::{Entitlement, choose_target};
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::ForeignToken;
 use crate::token::grant::token_exchange::subject::Subject;
 use crate::token::refusal::Refusal;
-use crate::token::request::{ExchangeParameters, TokenRequest};
+use crate::token::request::{ExchangeParameters, Target, TokenRequest};
 
 /// RFC 8693 section 3. An access token of this issuer is a JWT too.
 const TOKEN_TYPES: [&str; 2] = [
@@ -60,30 +62,91 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
     let (subject_token, issued_token_type) = parameters(request)?;
     let exchange = client.exchange().ok_or(Refusal::UntrustedSubjectIssuer)?;
     let subject = match asked.brought {
-        Some(token) => foreign::check(asked, held, &exchange.rules, token)?,
+        Some(token) => {
+            let exchanged = Exchanged {
+                kind: token.issuer.subject_kind(&token.claims),
+                claims: TokenClaims::clone(&token.claims),
+                key_id: None,
+            };
+            foreign::check(asked, held, &exchange.rules, &token.issuer, &exchanged)?
+        }
         None => subject::verify(asked, held, &exchange.rules, subject_token)?,
     };
+    let requested = request.scope.as_deref();
+    let entitlement = entitle(asked, exchange, subject, &request.target, requested)?;
+    Ok(Entitlement {
+        issued_token_type: Some(issued_token_type),
+        ..entitlement
+    })
+}
+
+/// What this grant would give now for `target` and a token that was exchanged before, with every scope that it may have.
+///
+/// # Errors
+/// Those of the subject, then those of [`choose_target`].
+pub(super) fn again<'c>(
+    asked: Asked<'c, '_>,
+    held: Held<'_>,
+    exchanged: &Exchanged,
+    target: &Target<'_>,
+) -> Result<Entitlement<'c>, Refusal> {
+    let exchange = asked.client.exchange();
+    let exchange = exchange.ok_or(Refusal::UntrustedSubjectIssuer)?;
+    let (rules, claims) = (&exchange.rules, &exchanged.claims);
+    let subject = if claims.issuer == *asked.issuer {
+        subject::again(asked, held, rules, exchanged.clone())?
+    } else {
+        let issuer = asked.trusted.find(claims.issuer.as_str());
+        let issuer = issuer.ok_or(Refusal::UntrustedSubjectIssuer)?;
+        foreign::check(asked, held, rules, issuer, exchanged)?
+    };
+    entitle(asked, exchange, subject, target, None)
+}
+
+/// What the rules of the client give it for `subject`.
+fn entitle<'c>(
+    asked: Asked<'c, '_>,
+    exchange: &'c Exchange,
+    subject: Subject,
+    target: &Target<'_>,
+    requested: Option<&str>,
+) -> Result<Entitlement<'c>, Refusal> {
+    let client = asked.client;
     let rules = subject.rules(&exchange.rules, asked);
     if rules.is_empty() {
         return Err(Refusal::UnregisteredSubjectKind);
     }
-    let target = choose_target(targets(exchange, &rules), &request.target)?;
+    let target = choose_target(targets(exchange, &rules), target)?;
     let is_for_target = |rule: &&ExchangeRule| rule.targets.contains(&target.audience);
     let rules: Vec<_> = rules.into_iter().filter(is_for_target).collect();
-    let scope = common_scope(&subject, &rules, request.scope.as_deref())?;
+    let scope = common_scope(&subject, &rules, requested)?;
+    let extra = taken_over(&subject, &rules);
+    let wants_refresh_token = client.grants.contains(GrantType::RefreshToken);
     Ok(Entitlement {
-        subject: subject.name.clone(),
+        subject: subject.name,
         target,
         scope,
         token_life: client.token_life,
         ends_by: Some(subject.claims.expires_at),
-        extra: taken_over(&subject, &rules),
+        exchanged: wants_refresh_token.then(|| Exchanged {
+            claims: TokenClaims {
+                // What is not needed to decide again is not kept. What another issuer means by its claims, only they can tell.
+                extra: match &subject.from {
+                    None => extra.clone(),
+                    Some(_) => subject.claims.extra.clone(),
+                },
+                ..subject.claims
+            },
+            key_id: subject.key_id,
+            kind: subject.kind,
+        }),
+        extra,
         actor: Some(Actor {
             client_id: Some(client.id.clone()),
-            actor: subject.actor.clone().map(Box::new),
+            actor: subject.actor.map(Box::new),
             ..Actor::new(client.subject.clone())
         }),
-        issued_token_type: Some(issued_token_type),
+        issued_token_type: None,
     })
 }
 
@@ -100,6 +163,9 @@ fn parameters<'r>(request: &'r TokenRequest<'_>) -> Result<(&'r str, &'static st
     }
     if odd.empty {
         return Err(Refusal::EmptyParameter);
+    }
+    if odd.of_refresh {
+        return Err(Refusal::ForeignParameter);
     }
     if odd.unknown {
         return Err(Refusal::UnknownParameter);
@@ -143,7 +209,7 @@ fn common_scope(
     let same = theirs.iter().filter(is_passed_on);
     // A scope of this issuer stands for itself alone.
     let mapping = rules.iter().flat_map(|rule| &rule.scope_mapping);
-    let mapping = mapping.filter(|(from, _)| subject.is_foreign && theirs.contains_all(from));
+    let mapping = mapping.filter(|(from, _)| subject.from.is_some() && theirs.contains_all(from));
     let mapped = mapping.flat_map(|(_, to)| to.iter());
     let is_asked = |word: &&str| requested.as_ref().is_none_or(|asked| asked.contains(word));
     let scope = Scope::from_words(same.chain(mapped).filter(is_asked))

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 66] = [
+const ALL: [Refusal; 76] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -68,6 +68,18 @@ const ALL: [Refusal; 66] = [
     Refusal::UnregisteredActor,
     Refusal::TooManyActors,
     Refusal::NoCommonScope,
+    Refusal::MissingRefreshToken,
+    Refusal::InvalidRefreshToken,
+    Refusal::ForeignRefreshToken,
+    Refusal::ReusedRefreshToken,
+    Refusal::RevokedRefreshToken,
+    Refusal::RefreshNotAllowed,
+    Refusal::RefreshActorDisabled,
+    Refusal::ScopeNotGranted,
+    Refusal::OtherTarget,
+    Refusal::TooManyLiveTokens {
+        retry_after: Duration::from_secs(1),
+    },
     Refusal::Signing,
 ];
 

@@ -35,6 +35,7 @@ impl Gate {
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
             dpop_bound_access_tokens: false,
+            refresh_token_life: None,
             exchange: Vec::new(),
         };
         let chosen = (0..chosen).map(|n| client(format!("chosen-{n}"), &format!("chosen {n}")));
@@ -171,6 +172,7 @@ fn stored() -> Registration {
         grants: Default::default(),
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
+        refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     }

@@ -1,20 +1,22 @@
 //! The subject token of another issuer: what it says in its own words, and what that means here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime, VerifiedClaims};
+use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime};
 use serde_json::Value;
 
 use crate::clients::exchange_rule::{ExchangeRule, subject_id};
+use crate::refresh::family::Exchanged;
 use crate::token::grant::asked::{Asked, Held};
-use crate::token::grant::brought::ForeignToken;
 use crate::token::grant::token_exchange::subject::{self, Subject};
 use crate::token::refusal::Refusal;
+use crate::trusted_issuers::TrustedIssuer;
 
 /// How far the clock of its issuer may be ahead.
 const LEEWAY: Duration = Duration::from_secs(10);
 
-/// Whether the client may act for the subject of a token that was verified.
+/// Whether the client may act for the subject of a token that `issuer` has signed, as it was verified now or before.
 ///
 /// # Errors
 /// What is wrong with the token, or with those whom it names.
@@ -22,9 +24,10 @@ pub(super) fn check(
     asked: Asked<'_, '_>,
     held: Held<'_>,
     rules: &[ExchangeRule],
-    token: &ForeignToken,
+    issuer: &Arc<TrustedIssuer>,
+    exchanged: &Exchanged,
 ) -> Result<Subject, Refusal> {
-    let ForeignToken { issuer, claims } = token;
+    let Exchanged { claims, kind, .. } = exchanged;
     let now = asked.attempt.now;
     if issuer.settings().dangerous_accept_untyped && !is_access_token(claims) {
         return Err(Refusal::SubjectNotAccessToken);
@@ -32,8 +35,7 @@ pub(super) fn check(
     check_age(claims, issuer.settings().max_age, now)?;
     let of_issuer = |rule: &&ExchangeRule| rule.subject_issuer.as_ref() == Some(issuer.issuer());
     let rules: Vec<_> = rules.iter().filter(of_issuer).cloned().collect();
-    let kind = issuer.subject_kind(claims);
-    subject::check(asked, &rules, claims, kind)?;
+    subject::check(asked, &rules, claims, *kind)?;
     if let Some(actor) = &claims.actor {
         check_actor(actor, issuer.issuer(), asked)?;
     }
@@ -47,7 +49,7 @@ pub(super) fn check(
         subject: name.clone(),
         client_id: None,
         token_id: None,
-        ..TokenClaims::clone(claims)
+        ..claims.clone()
     };
     if held
         .revoked
@@ -63,15 +65,16 @@ pub(super) fn check(
             .as_ref()
             .map(|actor| named(actor, issuer.issuer())),
         claims: claims.clone(),
-        is_foreign: true,
-        kind,
+        key_id: None,
+        from: Some(Arc::clone(issuer)),
+        kind: *kind,
         name,
     })
 }
 
 /// Whether nothing in the claims says that the token is for something else: issuers that write no `at+jwt` sign ID tokens and
 /// others of the same form (RFC 8725 section 2.8).
-fn is_access_token(claims: &VerifiedClaims) -> bool {
+fn is_access_token(claims: &TokenClaims) -> bool {
     let extra = &claims.extra;
     // Keycloak: `Bearer`, or `ID`, `Refresh`, `Offline`, `Logout`.
     let is_bearer = |kind: &Value| {
@@ -91,7 +94,7 @@ fn is_access_token(claims: &VerifiedClaims) -> bool {
 
 /// A token that does not say when it was issued could be of any age.
 fn check_age(
-    claims: &VerifiedClaims,
+    claims: &TokenClaims,
     max_age: Option<Duration>,
     now: UnixTime,
 ) -> Result<(), Refusal> {

@@ -1,7 +1,9 @@
 //! The subject token of this issuer: verified, and whether the client may act for its subject.
 
+use std::sync::Arc;
+
 use hallpass_token::{
-    Actor, Audience, Issuer, RevocationMarks, UnverifiedToken, VerifiedClaims, VerifyError,
+    Actor, Audience, Issuer, KeyId, RevocationMarks, TokenClaims, UnverifiedToken, VerifyError,
     VerifyPolicy,
 };
 use serde_json::Value;
@@ -10,9 +12,11 @@ use crate::clients::exchange_rule::{
     ExchangeRule, MAY_ACT, SUBJECT_ID, SubjectKind, subject_issuer,
 };
 use crate::clients::registry::{Client, Registry};
+use crate::refresh::family::Exchanged;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::refusal::Refusal;
+use crate::trusted_issuers::TrustedIssuer;
 
 /// Actors that a token may name, the newest included (RFC 8693 section 4.1): verifiers read no more.
 const MAX_ACTORS: usize = 4;
@@ -20,13 +24,16 @@ const MAX_ACTORS: usize = 4;
 /// Whom the new token is about, as the old one says.
 #[derive(Debug)]
 pub(super) struct Subject {
-    pub(super) claims: VerifiedClaims,
+    /// As its token was verified, now or before.
+    pub(super) claims: TokenClaims,
+    /// The key that signed it, if it is one of this issuer.
+    pub(super) key_id: Option<KeyId>,
     /// `None`: it cannot be told.
     pub(super) kind: Option<SubjectKind>,
     /// As the new token calls it.
     pub(super) name: hallpass_token::Subject,
-    /// Whether the token is one of another issuer.
-    pub(super) is_foreign: bool,
+    /// The other issuer that the token is of, if it is.
+    pub(super) from: Option<Arc<TrustedIssuer>>,
     /// What the subject is called by the other issuer that it comes from, if it does (`sub_id`).
     pub(super) id: Option<Value>,
     /// Who has acted for it, as the new token calls them.
@@ -40,8 +47,8 @@ impl Subject {
         rules: &'c [ExchangeRule],
         asked: Asked<'_, '_>,
     ) -> Vec<&'c ExchangeRule> {
-        let is_usual = |audience: &Audience| match asked.brought {
-            Some(token) => token.issuer.audiences().contains(audience),
+        let is_usual = |audience: &Audience| match &self.from {
+            Some(issuer) => issuer.audiences().contains(audience),
             None => is_own(audience, asked.client),
         };
         let audiences = &self.claims.audience;
@@ -63,11 +70,31 @@ pub(super) fn verify(
     rules: &[ExchangeRule],
     token: &str,
 ) -> Result<Subject, Refusal> {
+    let exchanged = verified(asked, held, rules, token)?;
+    again(asked, held, rules, exchanged)
+}
+
+/// What is asked of a token that is verified, or was before.
+///
+/// # Errors
+/// What is wrong with it now, or with those whom it names.
+pub(super) fn again(
+    asked: Asked<'_, '_>,
+    held: Held<'_>,
+    rules: &[ExchangeRule],
+    Exchanged {
+        claims,
+        key_id,
+        kind,
+    }: Exchanged,
+) -> Result<Subject, Refusal> {
     let Asked {
         issuer, registry, ..
     } = asked;
-    let claims = verified(asked, held, rules, token)?;
-    let kind = SubjectKind::of(&claims);
+    let marks = RevocationMarks::of(&claims, key_id.as_ref());
+    if held.revoked.denies(&marks, asked.attempt.now).is_some() {
+        return Err(Refusal::RevokedSubjectToken);
+    }
     check(asked, rules, &claims, kind)?;
     let id = claims.extra.get(SUBJECT_ID).cloned();
     match subject_issuer(&claims.extra) {
@@ -89,8 +116,9 @@ pub(super) fn verify(
     Ok(Subject {
         name: claims.subject.clone(),
         actor: claims.actor.clone(),
-        is_foreign: false,
+        from: None,
         claims,
+        key_id,
         kind,
         id,
     })
@@ -103,7 +131,7 @@ pub(super) fn verify(
 pub(super) fn check(
     asked: Asked<'_, '_>,
     rules: &[ExchangeRule],
-    claims: &VerifiedClaims,
+    claims: &TokenClaims,
     kind: Option<SubjectKind>,
 ) -> Result<(), Refusal> {
     let Asked {
@@ -145,10 +173,10 @@ pub(super) fn check(
 /// The claims of a token of this issuer that was made for the client.
 fn verified(
     asked: Asked<'_, '_>,
-    Held { keys, revoked }: Held<'_>,
+    Held { keys, .. }: Held<'_>,
     rules: &[ExchangeRule],
     token: &str,
-) -> Result<VerifiedClaims, Refusal> {
+) -> Result<Exchanged, Refusal> {
     let Asked {
         issuer,
         client,
@@ -175,11 +203,11 @@ fn verified(
         VerifyError::Audience => Refusal::SubjectNotForClient,
         error => invalid(error),
     })?;
-    let marks = RevocationMarks::of(&claims, unverified.key_id());
-    match revoked.denies(&marks, now) {
-        Some(_) => Err(Refusal::RevokedSubjectToken),
-        None => Ok(claims),
-    }
+    Ok(Exchanged {
+        kind: SubjectKind::of(&claims),
+        claims: claims.into_claims(),
+        key_id: unverified.key_id().cloned(),
+    })
 }
 
 fn is_own(audience: &Audience, client: &Client) -> bool {

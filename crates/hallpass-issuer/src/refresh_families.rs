@@ -1,0 +1,383 @@
+//! The families of refresh tokens of an issuer that runs: each change of them, one at a time.
+//!
+//! Several processes may work on one store: what counts is what stands there, and it is changed in transactions that nobody else
+//! writes in. So of two callers with the same token, wherever they ask, the second one finds that it was used.
+
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use hallpass_token::{
+    ClientId, Revocation, RevocationDigest, RevocationKind, RevocationList, TokenId, UnixTime,
+};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family as MetricFamily;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::deny_list;
+use crate::error::Error;
+use crate::refresh::family::{Family, Granted, Standing};
+use crate::refresh::token::RefreshToken;
+use crate::store::Store;
+use crate::store::refresh_families::{FamilyChange, KnownFamilies};
+use crate::token::refusal::Refusal;
+
+/// Most families of all clients together: some 20 MB of memory, and some 100 MB of the store. No further one begins.
+const MAX_FAMILIES: u64 = 200_000;
+
+/// What was done with a refresh token, in metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Done {
+    /// The first one of a family was given.
+    Begun,
+    /// The successor was given.
+    Replaced,
+    /// The successor was given again.
+    Repeated,
+    /// The family was revoked, since a token came that had been replaced.
+    Reused,
+    /// The family was revoked by its client.
+    Revoked,
+    /// None was given, since the store did not take it.
+    NotStored,
+    /// None was given, since there are too many families.
+    TooMany,
+}
+
+impl Done {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Replaced => "replaced",
+            Self::Repeated => "repeated",
+            Self::Reused => "reused",
+            Self::Revoked => "revoked",
+            Self::NotStored => "not_stored",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+/// What a presented token brought.
+pub(crate) enum Presented<T> {
+    /// What was decided, and the token that counts from now on.
+    Taken(T, RefreshToken),
+    /// It had been replaced before: its family is gone.
+    Reused(EndedFamily),
+}
+
+/// Why it brought nothing, and nothing was changed.
+pub(crate) enum Failed {
+    Refused(Refusal),
+    Store(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// A family that was just revoked.
+#[derive(Debug)]
+pub(crate) struct EndedFamily {
+    /// What stands for its name in logs.
+    pub(crate) alias: String,
+    /// How many access tokens that were alive are revoked with it.
+    pub(crate) tokens: usize,
+}
+
+/// The families that this process knows.
+#[derive(Debug)]
+pub(crate) struct RefreshFamilies {
+    /// Taken out while it is in use.
+    known: Mutex<KnownFamilies>,
+    turn: Semaphore,
+    metrics: RefreshMetrics,
+}
+
+impl RefreshFamilies {
+    /// Those of `store`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn of(store: &Store) -> Result<Self, Error> {
+        let mut known = KnownFamilies::default();
+        store.see_families(&mut known).await?;
+        let metrics = RefreshMetrics::default();
+        metrics.counts(&known);
+        Ok(Self {
+            known: Mutex::new(known),
+            turn: Semaphore::new(1),
+            metrics,
+        })
+    }
+
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// What is done with them in `store` at `now`.
+    pub(crate) const fn at<'a>(&'a self, store: &'a Store, now: UnixTime) -> RefreshWork<'a> {
+        RefreshWork {
+            families: self,
+            store,
+            now,
+        }
+    }
+
+    async fn lend(&self) -> Lent<'_> {
+        // It is never closed.
+        let turn = self.turn.acquire().await.ok();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        Lent {
+            known: mem::take(&mut *known),
+            of: self,
+            _turn: turn,
+        }
+    }
+}
+
+/// What is done with families at one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct RefreshWork<'a> {
+    families: &'a RefreshFamilies,
+    store: &'a Store,
+    now: UnixTime,
+}
+
+impl RefreshWork<'_> {
+    /// Begins a family that ends at `ends_at`, whose first token this gives; the oldest ones of the client beyond `most_of_client` go.
+    /// `None` when there are too many of all clients.
+    ///
+    /// # Errors
+    /// Those of the store; then there is no new family.
+    pub(crate) async fn begin(
+        &self,
+        granted: Granted,
+        ends_at: UnixTime,
+        most_of_client: u32,
+    ) -> Result<Option<RefreshToken>, Error> {
+        let mut known = self.families.lend().await;
+        let mut change = self.store.change_families(&mut known).await?;
+        let kept = most_of_client.saturating_sub(1);
+        for oldest in change.beyond(&granted.client_id, kept).await? {
+            change.remove(&known, oldest).await?;
+        }
+        if change.count() >= MAX_FAMILIES {
+            return Ok(None);
+        }
+        let token = RefreshToken::generate()?;
+        let family = Family {
+            id: token.family,
+            digest: token.digest(),
+            used_at: None,
+            started_at: self.now,
+            ends_at,
+            granted,
+        };
+        change.put(&known, &family).await?;
+        change.commit(&mut known).await?;
+        Ok(Some(token))
+    }
+
+    /// Uses `token` for `client`: `decide` says what it brings, an access token among it, and its successor is what counts from
+    /// then on. Within `grace` of its first use it brings the same successor again.
+    ///
+    /// # Errors
+    /// [`Failed`]; then `token` is what it was.
+    pub(crate) async fn present<T>(
+        &self,
+        token: &RefreshToken,
+        client: &ClientId,
+        grace: Duration,
+        decide: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
+    ) -> Result<Presented<T>, Failed> {
+        let mut known = self.families.lend().await;
+        let mut change = self.store.change_families(&mut known).await?;
+        let family = change.find(&known, token.family).await?;
+        let family = family.filter(|family| self.now < family.ends_at);
+        let mut family = family.ok_or(Failed::Refused(Refusal::InvalidRefreshToken))?;
+        if family.granted.client_id != *client {
+            return Err(Failed::Refused(Refusal::ForeignRefreshToken));
+        }
+        let key = change.successor_key();
+        let standing = family.standing(token, &key, self.now, grace);
+        if standing == Standing::Reused {
+            let most = RevocationList::MAX_ENTRIES;
+            let ended = match end(&mut change, &known, &family, self.now, most).await {
+                // What had no room ends by itself; the family does not.
+                Err(error @ Error::TooManyRevocations { .. }) => {
+                    tracing::error!(%error, family = family.id.alias(), "access tokens of a revoked refresh token live on");
+                    EndedFamily::of(&family, 0)
+                }
+                ended => ended?,
+            };
+            change.commit(&mut known).await?;
+            return Ok(Presented::Reused(ended));
+        }
+        let (decided, live) = decide(&family).map_err(Failed::Refused)?;
+        let too_many = |retry_after| Failed::Refused(Refusal::TooManyLiveTokens { retry_after });
+        family.granted.add_live(live, self.now).map_err(too_many)?;
+        let successor = token.successor(&key);
+        if standing == Standing::Current {
+            family.digest = successor.digest();
+            family.used_at = Some(self.now);
+        }
+        change.put(&known, &family).await?;
+        change.commit(&mut known).await?;
+        self.done(match standing {
+            Standing::Current => Done::Replaced,
+            _ => Done::Repeated,
+        });
+        Ok(Presented::Taken(decided, successor))
+    }
+
+    /// Revokes the family of `token`, when that is one of `client`, and its access tokens that are alive.
+    ///
+    /// # Errors
+    /// Those of the store, [`Error::TooManyRevocations`] among them; nothing is changed then.
+    pub(crate) async fn revoke(
+        &self,
+        token: &RefreshToken,
+        client: &ClientId,
+        most: usize,
+    ) -> Result<Option<EndedFamily>, Error> {
+        let mut known = self.families.lend().await;
+        let mut change = self.store.change_families(&mut known).await?;
+        let family = change.find(&known, token.family).await?;
+        let is_theirs = |family: &Family| family.granted.client_id == *client;
+        let Some(family) = family.filter(|family| is_theirs(family) && self.now < family.ends_at)
+        else {
+            return Ok(None);
+        };
+        let ended = end(&mut change, &known, &family, self.now, most).await?;
+        change.commit(&mut known).await?;
+        Ok(Some(ended))
+    }
+
+    /// The family in which `token` is the one that counts.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn find(&self, token: &RefreshToken) -> Result<Option<Family>, Error> {
+        let mut known = self.families.lend().await;
+        let mut seen = self.store.see_families(&mut known).await?;
+        let family = seen.find(&known, token.family).await?;
+        Ok(family.filter(|family| family.digest == token.digest() && self.now < family.ends_at))
+    }
+
+    /// Counts what was done.
+    pub(crate) fn done(&self, result: Done) {
+        let result = result.as_str();
+        let tokens = &self.families.metrics.tokens;
+        tokens.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// Deletes the families that have ended.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
+        let mut known = self.families.lend().await;
+        if !known.has_ended(self.now) {
+            return Ok(());
+        }
+        let mut change = self.store.change_families(&mut known).await?;
+        change.remove_ended(&known, self.now).await?;
+        change.commit(&mut known).await
+    }
+}
+
+/// Deletes `family`, and puts its access tokens on the deny-list.
+async fn end(
+    change: &mut FamilyChange<'_>,
+    known: &KnownFamilies,
+    family: &Family,
+    now: UnixTime,
+    most: usize,
+) -> Result<EndedFamily, Error> {
+    change.remove(known, family.id).await?;
+    let live = family.granted.live.iter();
+    let live = live.filter(|(_, ends_at)| now < *ends_at);
+    let entry = |(id, ends_at): &(TokenId, UnixTime)| Revocation {
+        kind: RevocationKind::Token,
+        digest: RevocationDigest::new(RevocationKind::Token, id.as_str()),
+        issued_before: None,
+        ends_at: deny_list::end_of(*ends_at),
+    };
+    let entries: Vec<_> = live.map(entry).collect();
+    change.revoke(&entries, most).await?;
+    Ok(EndedFamily::of(family, entries.len()))
+}
+
+impl EndedFamily {
+    fn of(family: &Family, tokens: usize) -> Self {
+        let alias = family.id.alias();
+        Self { alias, tokens }
+    }
+}
+
+/// What is known, for as long as somebody works with it; afterwards it is there again, also when he gave up.
+struct Lent<'a> {
+    known: KnownFamilies,
+    of: &'a RefreshFamilies,
+    _turn: Option<SemaphorePermit<'a>>,
+}
+
+impl Deref for Lent<'_> {
+    type Target = KnownFamilies;
+
+    fn deref(&self) -> &KnownFamilies {
+        &self.known
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut KnownFamilies {
+        &mut self.known
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.of.metrics.counts(&self.known);
+        let known = self.of.known.lock();
+        *known.unwrap_or_else(PoisonError::into_inner) = mem::take(&mut self.known);
+    }
+}
+
+#[derive(Debug, Default)]
+struct RefreshMetrics {
+    families: Gauge,
+    tokens: MetricFamily<ResultLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+impl RefreshMetrics {
+    fn counts(&self, known: &KnownFamilies) {
+        let families = i64::try_from(known.len()).unwrap_or(i64::MAX);
+        self.families.set(families);
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "refresh_families",
+            "Refresh tokens that count or ended a short while ago, each with all that it replaced",
+            self.families.clone(),
+        );
+        registry.register(
+            "refresh_tokens",
+            "What was done with refresh tokens",
+            self.tokens.clone(),
+        );
+    }
+}

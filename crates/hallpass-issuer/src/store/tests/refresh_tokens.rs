@@ -1,0 +1,193 @@
+//! Refresh tokens in a store that is full, older, or sealed anew.
+
+use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
+
+use super::*;
+use crate::refresh::family::Granted;
+use crate::refresh::token::RefreshToken;
+use crate::refresh_families::{Failed, Presented, RefreshFamilies};
+use crate::store::SealingKeys;
+use crate::store::revocations::StoredRevocations;
+
+const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+const END: UnixTime = UnixTime::from_secs(1_700_003_600);
+
+fn granted(scope: &str) -> Granted {
+    Granted {
+        client_id: "c".parse().unwrap(),
+        grant: GrantType::ClientCredentials,
+        audience: "billing".parse().unwrap(),
+        scope: scope.parse().unwrap(),
+        exchanged: None,
+        live: Vec::new(),
+    }
+}
+
+async fn begin(families: &RefreshFamilies, store: &Store, scope: &str) -> RefreshToken {
+    let begun = families.at(store, NOW).begin(granted(scope), END, 10).await;
+    begun.unwrap().unwrap()
+}
+
+/// The successor and what the family was granted, or the error.
+async fn present(
+    families: &RefreshFamilies,
+    store: &Store,
+    token: &RefreshToken,
+) -> Result<(RefreshToken, String), Error> {
+    let client = "c".parse().unwrap();
+    let grace = Duration::from_secs(10);
+    let presented = families.at(store, NOW);
+    let presented = presented.present(token, &client, grace, |family| {
+        let live = ("jti".parse().unwrap(), END);
+        Ok((family.granted.scope.as_str().to_owned(), live))
+    });
+    match presented.await {
+        Ok(Presented::Taken(scope, successor)) => Ok((successor, scope)),
+        Ok(Presented::Reused(_)) => panic!("reused"),
+        Err(Failed::Refused(refusal)) => panic!("{refusal:?}"),
+        Err(Failed::Store(error)) => Err(error),
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("issuer.db"), Some(KEY))
+        .await
+        .unwrap();
+    let families = RefreshFamilies::of(&store).await.unwrap();
+    let words: Vec<_> = (0..300).map(|number| format!("scope-{number}")).collect();
+    let scope = words.join(" ");
+    let first = begin(&families, &store, &scope).await;
+    let pages = |most: u32| sqlx::AssertSqlSafe(format!("pragma max_page_count = {most}"));
+    sqlx::query(pages(1)).execute(&store.pool).await.unwrap();
+    let mut begun = Ok(None);
+    for _ in 0..50 {
+        begun = families
+            .at(&store, NOW)
+            .begin(granted(&scope), END, 100)
+            .await;
+        if begun.is_err() {
+            break;
+        }
+    }
+    let error = begun.map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("full"), "{error}");
+    let before = families
+        .at(&store, NOW)
+        .find(&first)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(before.used_at.is_none());
+    sqlx::query(pages(10_000))
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    let (second, _) = present(&families, &store, &first).await.unwrap();
+    let (again, _) = present(&families, &store, &first).await.unwrap();
+    assert_eq!(second.digest(), again.digest());
+}
+
+#[tokio::test]
+async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
+    let entry = Revocation {
+        kind: RevocationKind::Token,
+        digest: RevocationDigest::new(RevocationKind::Token, "jti"),
+        issued_before: None,
+        ends_at: END,
+    };
+    store.revoke(&entry, 10).await.unwrap();
+    let check = b"hallpass issuer store, rows listed, revocations sealed";
+    let check = store.sealer.seal(check, b"store check").unwrap();
+    sqlx::query("update store_meta set value = $1 where name = 'seal_check'")
+        .bind(check)
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    for sql in [
+        "drop table refresh_families",
+        "delete from store_meta where name = 'refresh_families'",
+        "delete from _sqlx_migrations where version = 4",
+    ] {
+        let done = sqlx::query(sql).execute(&store.pool).await.unwrap();
+        assert!(sql.starts_with("drop") || done.rows_affected() == 1);
+    }
+    let later: i64 = sqlx::query_scalar("select max(version) from _sqlx_migrations")
+        .fetch_one(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(later, 5, "one that came after it is there already");
+    store.close().await;
+
+    for _ in 0..2 {
+        let store = Store::open(&path, Some(KEY)).await.unwrap();
+        let families = RefreshFamilies::of(&store).await.unwrap();
+        let token = begin(&families, &store, "read").await;
+        present(&families, &store, &token).await.unwrap();
+        let mut revocations = StoredRevocations::default();
+        store.read_revocations(&mut revocations).await.unwrap();
+        assert_eq!(revocations.entries().collect::<Vec<_>>(), [entry]);
+        assert_eq!(states(&store).await, [("a".into(), "signing")]);
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn refresh_tokens_count_on_when_the_store_is_sealed_with_another_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    let families = RefreshFamilies::of(&store).await.unwrap();
+    let first = begin(&families, &store, "read").await;
+    let (second, _) = present(&families, &store, &first).await.unwrap();
+    store.close().await;
+    let keys = SealingKeys {
+        current: Some(OTHER_KEY),
+        previous: Some(KEY),
+    };
+    let store = Store::open(&path, keys).await.unwrap();
+    let families = RefreshFamilies::of(&store).await.unwrap();
+    let (again, scope) = present(&families, &store, &first).await.unwrap();
+    assert_eq!(again.digest(), second.digest(), "the same successor");
+    assert_eq!(scope, "read");
+    present(&families, &store, &second).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_finds_what_another_one_has_changed_and_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    let other_store = Store::open(&path, Some(KEY)).await.unwrap();
+    let families = RefreshFamilies::of(&store).await.unwrap();
+    let others = RefreshFamilies::of(&other_store).await.unwrap();
+    let mut token = begin(&families, &store, "read").await;
+    for _ in 0..3 {
+        token = present(&others, &other_store, &token).await.unwrap().0;
+        token = present(&families, &store, &token).await.unwrap().0;
+    }
+    let ended = END.saturating_add(Duration::from_secs(1));
+    others.at(&other_store, ended).forget_ended().await.unwrap();
+    assert!(
+        families
+            .at(&store, NOW)
+            .find(&token)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let begun = begin(&families, &store, "read").await;
+    assert!(
+        others
+            .at(&other_store, NOW)
+            .find(&begun)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
