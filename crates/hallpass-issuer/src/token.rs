@@ -7,6 +7,7 @@ pub(crate) mod endpoint;
 pub(crate) mod entitlement;
 pub(crate) mod form;
 pub(crate) mod grant;
+pub(crate) mod message;
 pub(crate) mod metrics;
 pub(crate) mod possession;
 pub(crate) mod question;

@@ -21,6 +21,7 @@ use crate::http::public_urls::{
 use crate::http::{health, jwks, metadata, revocations};
 use crate::keys::adoption;
 use crate::token::endpoint;
+use crate::token::message;
 use crate::token::question::{self, About};
 
 /// Every endpoint of the issuer.
@@ -94,7 +95,7 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
     let response = if parts.method == Method::POST {
         endpoint::respond(&core, &parts.headers, body, source).await
     } else {
-        endpoint::method_not_allowed(&parts.method)
+        message::method_not_allowed(&parts.method)
     };
     response.map(Body::new)
 }
@@ -113,7 +114,7 @@ async fn about_token(core: &Core, about: About, request: Request<Body>) -> Respo
     let response = if parts.method == Method::POST {
         question::respond(core, about, &parts.headers, body, source).await
     } else {
-        endpoint::method_not_allowed(&parts.method)
+        message::method_not_allowed(&parts.method)
     };
     response.map(Body::new)
 }

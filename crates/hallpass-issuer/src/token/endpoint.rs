@@ -5,17 +5,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::{AccessToken, SignError, TokenClaims, TokenId, UnixTime, sign_as};
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::header::{HeaderName, RETRY_AFTER};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 
 use crate::audit::{AuditEvent, Caller, Decision, OnBehalf};
 use crate::clients::exchange_rule::subject_issuer;
@@ -27,27 +23,18 @@ use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::{bring, grant, refresh_token};
+use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
 use crate::token::refreshing;
-use crate::token::refusal::{Refusal, WireError};
+use crate::token::refusal::Refusal;
 use crate::token::request::TokenRequest;
 use crate::token::token_id;
 
-/// The largest body of a token request, in bytes.
-const MAX_BODY_BYTES: usize = 16 * 1024;
-/// How long a client may take to send its body after the headers.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Room for the response around the token.
 const RESPONSE_OVERHEAD_BYTES: usize = 96;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
-const BASIC_REALM: HeaderValue =
-    HeaderValue::from_static("Basic realm=\"hallpass\", charset=\"UTF-8\"");
 /// RFC 9449 section 8.
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-const POST_ONLY: HeaderValue = HeaderValue::from_static("POST");
 
 /// Responds to one request, whatever it contains.
 pub(crate) async fn respond<B>(
@@ -73,21 +60,6 @@ where
     core.metrics().tokens.duration.observe(took.as_secs_f64());
     if let Some(nonce) = core.proofs().nonce(attempt.now) {
         response.headers_mut().insert(DPOP_NONCE, nonce);
-    }
-    response
-}
-
-/// The response to any other method (RFC 9110 section 15.5.6).
-pub(crate) fn method_not_allowed(method: &Method) -> Response<Full<Bytes>> {
-    let wire = WireError {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        error: "invalid_request",
-        description: "this endpoint takes POST only (RFC 6749 section 3.2)",
-    };
-    let mut response = error_response(wire);
-    response.headers_mut().insert(ALLOW, POST_ONLY);
-    if method == Method::HEAD {
-        *response.body_mut() = Full::default();
     }
     response
 }
@@ -387,91 +359,9 @@ fn refuse(
     response
 }
 
-/// Whole seconds, rounded up: who comes back after them does not come too early.
-pub(super) fn retry_after(wait: Duration) -> HeaderValue {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    HeaderValue::from(seconds.max(1))
-}
-
 /// A grant type on offer goes into the log; any other is text of the caller and does not.
 fn grant_name(request: Option<&TokenRequest<'_>>) -> &'static str {
     request
         .and_then(|request| request.grant_type)
         .map_or("unknown", GrantType::as_str)
-}
-
-pub(super) fn error_response(wire: WireError) -> Response<Full<Bytes>> {
-    let WireError {
-        status,
-        error,
-        description,
-    } = wire;
-    let json = format!("{{\"error\":\"{error}\",\"error_description\":\"{description}\"}}");
-    let mut response = json_response(status, json.into());
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(WWW_AUTHENTICATE, BASIC_REALM);
-    }
-    response
-}
-
-pub(super) fn json_response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(json));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(PRAGMA, NO_CACHE);
-    response
-}
-
-pub(super) async fn read<B>(body: B) -> Result<Bytes, Refusal>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let limit = u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX);
-    if body.size_hint().lower() > limit {
-        return Err(Refusal::BodyTooLarge);
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge),
-        Ok(Err(_)) | Err(_) => Err(Refusal::BodyIncomplete),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http_body::Frame;
-    use http_body_util::StreamBody;
-
-    use super::*;
-
-    #[test]
-    fn a_wait_is_told_in_whole_seconds_that_are_never_too_few() {
-        for (wait, told) in [
-            (Duration::ZERO, 1),
-            (Duration::from_nanos(1), 1),
-            (Duration::from_secs(5), 5),
-            (Duration::from_millis(5_001), 6),
-        ] {
-            assert_eq!(retry_after(wait), HeaderValue::from(told), "{wait:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_is_told_from_one_that_is_too_long() {
-        let piece = || Ok(Frame::data(Bytes::from(vec![b'a'; MAX_BODY_BYTES / 2])));
-        let broken = || Err(std::io::ErrorKind::UnexpectedEof.into());
-        for (frames, expected) in [
-            (vec![piece(), piece()], None),
-            (vec![piece(), piece(), piece()], Some(Refusal::BodyTooLarge)),
-            (vec![piece(), broken()], Some(Refusal::BodyIncomplete)),
-        ] {
-            let frames: Vec<Result<_, std::io::Error>> = frames;
-            // Its length is not told beforehand.
-            let body = StreamBody::new(futures_util::stream::iter(frames));
-            assert_eq!(read(body).await.err(), expected);
-        }
-    }
 }

@@ -25,7 +25,7 @@ use crate::deny_list;
 use crate::error::Error;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
-use crate::token::endpoint::{error_response, json_response, read, retry_after};
+use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
 use crate::token::refreshing::{self, MOST_BY_CLIENTS};
 use crate::token::refusal::Refusal;
