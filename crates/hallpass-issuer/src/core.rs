@@ -1,15 +1,16 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
-use std::mem;
+mod revocations;
+
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
-use hallpass_token::{ClientId, Issuer, Revocation, UnixTime};
+use hallpass_token::{ClientId, Issuer, UnixTime};
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -23,7 +24,7 @@ use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::adoption::Verifiers;
-use crate::keys::record::{KeyRecord, KeyState};
+use crate::keys::record::KeyState;
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::refresh_families::{RefreshFamilies, RefreshWork};
@@ -99,13 +100,9 @@ impl Core {
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
         let (deny_list, mut revocations) = (DenyList::new()?, StoredRevocations::default());
         store.read_revocations(&mut revocations).await?;
-        let now = UnixTime::from(clock.now());
-        deny_list.take(
-            revocations
-                .entries()
-                .chain(deny_list::tainted(&kept.records)),
-            now,
-        );
+        let entries = revocations.entries();
+        let entries = entries.chain(deny_list::tainted(&kept.records));
+        deny_list.take(entries, UnixTime::from(clock.now()));
         let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone());
@@ -203,57 +200,6 @@ impl Core {
         self.trust.swap(trusted);
         self.metadata.store(Arc::new(metadata));
         Ok(())
-    }
-
-    /// Reads what is new and lets it count, beside the tainted ones of `keys`. Only in one's turn.
-    async fn take_revocations(&self, keys: &[KeyRecord]) -> Result<(), Error> {
-        let mut known = mem::take(&mut *self.stored_revocations());
-        let read = self.store.read_revocations(&mut known).await;
-        if read.is_ok() {
-            self.revocations_behind.store(false, Ordering::Relaxed);
-            let entries = known.entries().chain(deny_list::tainted(keys));
-            self.deny_list.take(entries, self.now());
-        }
-        *self.stored_revocations() = known;
-        read
-    }
-
-    fn stored_revocations(&self) -> std::sync::MutexGuard<'_, StoredRevocations> {
-        let stored = self.stored_revocations.lock();
-        stored.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes `entry` into the store and lets it count; gives `false` when it did already.
-    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
-        self.expect_revocations();
-        let is_new = self.store.revoke(entry, most).await?;
-        if is_new {
-            self.take_new_revocations().await?;
-        }
-        Ok(is_new)
-    }
-
-    /// Something is about to be written into the deny-list of the store. Whoever asked for it may go away in the middle: then the
-    /// next look at the store takes it.
-    pub(crate) fn expect_revocations(&self) {
-        self.revocations_behind.store(true, Ordering::Relaxed);
-    }
-
-    /// Lets count what was written into the deny-list of the store.
-    pub(crate) async fn take_new_revocations(&self) -> Result<(), Error> {
-        let _turn = self.turn().await;
-        self.take_revocations(&[]).await
-    }
-
-    /// Deletes revocations and refresh tokens whose time is over.
-    pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
-        let now = self.now();
-        self.refreshing_at(now).forget_ended().await?;
-        if !self.stored_revocations().has_ended(now) {
-            return Ok(());
-        }
-        self.store.forget_ended_revocations(now).await?;
-        self.take_new_revocations().await
     }
 
     /// Whether the state of a key changes by itself now, or something was written that does not count yet.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use hallpass_token::DpopError;
 use http::StatusCode;
 
+const BAD: StatusCode = StatusCode::BAD_REQUEST;
+const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
 /// When to come back while too many costly checks wait.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
@@ -221,8 +223,6 @@ impl Refusal {
     /// Status, `error`, reason and `error_description`: one line each, so that they are read side by side.
     #[rustfmt::skip]
     const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
-        const BAD: StatusCode = StatusCode::BAD_REQUEST;
-        const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
         match self {
             Self::NotAForm => (BAD, "invalid_request", "not_a_form", "send the parameters as Content-Type: application/x-www-form-urlencoded"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", "body_too_large", "the request body is larger than 16 KiB"),
