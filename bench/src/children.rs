@@ -100,6 +100,30 @@ impl Issuer {
         }
     }
 
+    /// Announces another key, as an operator does.
+    pub(crate) fn rotate_key(&self) -> Result<(), Failure> {
+        self.key_command("rotate").map(drop)
+    }
+
+    /// The id of the key that signs now.
+    pub(crate) async fn signing_key(&self) -> Result<String, Failure> {
+        let list = tokio::task::block_in_place(|| self.key_command("list"))?;
+        let line = list.lines().find(|line| line.starts_with("signing"));
+        Ok(line.ok_or("no key signs")?.to_owned())
+    }
+
+    /// `hallpass key NAME`; what it says.
+    fn key_command(&self, name: &str) -> Result<String, Failure> {
+        let run = Command::new(&self.program)
+            .args(["key", name, "--config"])
+            .arg(&self.configuration)
+            .output()?;
+        match run.status.success() {
+            true => Ok(String::from_utf8_lossy(&run.stdout).into_owned()),
+            false => Err(String::from_utf8_lossy(&run.stderr).into_owned().into()),
+        }
+    }
+
     pub(crate) fn hang_up(&self) -> Result<(), Failure> {
         signal(&self.child, "HUP")
     }

@@ -27,6 +27,10 @@ const LIFE_OVER_AN_OUTAGE: &str = "    cache-expire-seconds: 29\n    refresh-ahe
 const TOKEN_LIFE_SECONDS: u64 = 30;
 /// Verifiers ask for the keys again during each outage.
 const KEYS_AGE_SECONDS: u64 = 10;
+/// A new key signs when every verifier has it: those that asked just before it came ask again within this.
+pub(super) const KEY_ANNOUNCE_SECONDS: u64 = KEYS_AGE_SECONDS + 1;
+/// The shortest: that of the longest token, and what clocks may differ by.
+const KEY_RETENTION_SECONDS: u64 = 330;
 
 /// What a row runs in.
 pub(super) struct Estate {
@@ -150,7 +154,8 @@ async fn start_issuer(
     group: &str,
 ) -> Result<Issuer, Failure> {
     let life = format!(
-        "    token-life-seconds: {TOKEN_LIFE_SECONDS}\n    jwks-max-age-seconds: {KEYS_AGE_SECONDS}\n"
+        "    token-life-seconds: {TOKEN_LIFE_SECONDS}\n    jwks-max-age-seconds: {KEYS_AGE_SECONDS}\n    \
+         key-announce-seconds: {KEY_ANNOUNCE_SECONDS}\n    key-retention-seconds: {KEY_RETENTION_SECONDS}\n"
     );
     let Some(nacos) = nacos else {
         let keys = format!("{life}{}", clients(ORDER_SECRET, "", "    "));

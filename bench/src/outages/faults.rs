@@ -5,12 +5,12 @@ use std::time::Duration;
 use hallpass::upstream::random_below;
 use tokio::time::Instant;
 
-use super::estate::{Estate, ORDER_SECRET, issuer_document, order_document};
+use super::estate::{Estate, KEY_ANNOUNCE_SECONDS, ORDER_SECRET, issuer_document, order_document};
 use super::nacos::Nacos;
 use super::proxy::{Mode, Proxy};
 use super::row::Fault;
 use super::service::Service;
-use crate::children::sum;
+use crate::children::{Issuer, sum};
 use crate::measure::Failure;
 
 /// How much later each piece of an answer of a slow Nacos comes.
@@ -93,6 +93,7 @@ pub(super) async fn make(
             rotate(estate, nacos, times).await?
         }
         Fault::InstanceWithdrawn => withdraw(estate, times).await?,
+        Fault::KeysRotated => rotate_keys(&estate.issuer, times).await?,
     };
     Ok(seen)
 }
@@ -213,6 +214,27 @@ async fn rotate(estate: &Estate, nacos: &Nacos, times: Times) -> Result<Vec<Stri
         0 => Err("the service has not taken its new secret".into()),
         _ => Ok(vec![format!("documents taken by the service: {taken}")]),
     }
+}
+
+/// One rotation after the other, each as an operator asks for it, until the fault ends.
+async fn rotate_keys(issuer: &Issuer, times: Times) -> Result<Vec<String>, Failure> {
+    let announced = Duration::from_secs(KEY_ANNOUNCE_SECONDS);
+    let (mut rotated, mut signing) = (0_u32, issuer.signing_key().await?);
+    while times.begun.elapsed() + announced < times.end {
+        issuer.rotate_key()?;
+        tokio::time::sleep(announced).await;
+        let begun = Instant::now();
+        let mut next = issuer.signing_key().await?;
+        while next == signing && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(LOOK).await;
+            next = issuer.signing_key().await?;
+        }
+        if next == signing {
+            return Err("an announced key does not sign".into());
+        }
+        (rotated, signing) = (rotated + 1, next);
+    }
+    Ok(vec![format!("{rotated} keys have taken over")])
 }
 
 /// One of two instances goes, in an orderly way; at the end another one comes.

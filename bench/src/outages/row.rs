@@ -23,6 +23,8 @@ pub(super) enum Fault {
     IssuerHangs,
     SecretRotated,
     InstanceWithdrawn,
+    /// One after the other, each announced and then signing.
+    KeysRotated,
 }
 
 /// One line of the table.
@@ -42,12 +44,14 @@ impl Row {
     pub(super) fn percent(&self) -> (u32, u32) {
         match self.fault {
             Fault::IssuerDown | Fault::IssuerHangs => (20, 60),
+            // As many as there is time for.
+            Fault::KeysRotated => (2, 98),
             _ => (30, 70),
         }
     }
 }
 
-pub(super) const ROWS: [Row; 13] = [
+pub(super) const ROWS: [Row; 14] = [
     with_redis("calm", Fault::Calm, Form::Standalone),
     with_redis("redis-killed", Fault::RedisKilled, Form::Standalone),
     with_redis("redis-sentinel-killed", Fault::RedisKilled, Form::Sentinel),
@@ -71,6 +75,12 @@ pub(super) const ROWS: [Row; 13] = [
         nacos: true,
     },
     with_nacos("instance-withdrawn", Fault::InstanceWithdrawn),
+    Row {
+        name: "keys-rotated",
+        fault: Fault::KeysRotated,
+        redis: None,
+        nacos: false,
+    },
 ];
 
 const fn with_redis(name: &'static str, fault: Fault, form: Form) -> Row {
