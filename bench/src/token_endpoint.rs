@@ -1,219 +1,148 @@
-//! The token endpoint against a bare hyper server that does nothing but the same ES256 signature.
+//! The token endpoint against a bare hyper server that does nothing but the same cryptography.
 //!
-//! Both run as child processes on one thread each, pinned to one core; the load comes from this process, pinned to
-//! another, over keep-alive connections, the same request for both. Rounds alternate. Two ratios are printed:
-//! requests per second, which needs a machine that is otherwise idle, and CPU time of the server per request,
-//! which moves little when it is not.
+//! Both are processes on one core: `hallpass issuer` with its audit log in a file, and this program; the load comes from
+//! this process, on another core, the same request for both. Rounds alternate. Two ratios are printed: requests per
+//! second, which needs a machine that is otherwise idle, and CPU time of the server per request, which moves little
+//! when it is not.
 
+mod bare;
+mod case;
+mod issuer;
 mod load;
-mod servers;
+mod server;
 
-use crate::measure::{Failure, Outcome};
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// Connections that the load is spread over.
-const CONNECTIONS: usize = 32;
+use self::case::{CASES, Case};
+use self::issuer::Issuer;
+use self::load::{CONNECTIONS, Load};
+use self::server::{Round, Server, can_pin, pin_this_process};
+use crate::measure::{Failure, Outcome};
+
 /// Rounds per server, unless asked for others.
 const ROUNDS: usize = 7;
 /// Length of a round, unless asked for another.
 const SECONDS: u64 = 2;
 /// What goes first is warm-up and not counted.
 const WARM_UP: Duration = Duration::from_millis(500);
-/// Clock ticks of /proc per second; fixed by the kernel's interface to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
 
-/// One round of one server.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    per_second: f64,
-    cpu_micros: f64,
-}
-
-/// `token-endpoint [ROUNDS] [SECONDS]`.
+/// `token-endpoint [--rounds 7] [--seconds 2] [CASE ...]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
-    let rounds = arguments.first().map_or(Ok(ROUNDS), |text| text.parse())?;
-    let seconds = arguments.get(1).map_or(Ok(SECONDS), |text| text.parse())?;
-    measure(rounds, seconds)
-}
-
-/// `token-endpoint-server bare|issuer`: prints its address and serves until it is killed.
-pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
-    let kind = arguments.first().map_or("", String::as_str);
-    servers::serve(kind)
-}
-
-#[expect(clippy::print_stdout, reason = "a measurement prints its table")]
-fn measure(rounds: usize, seconds: u64) -> Result<(), Failure> {
-    let bare = Server::start("bare")?;
-    let issuer = Server::start("issuer")?;
-    pin_this_process();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let request = servers::request();
-    let mut table: Vec<(Round, Round)> = Vec::new();
-    for server in [&bare, &issuer] {
-        runtime.block_on(load::run(server.address, &request, CONNECTIONS, WARM_UP))?;
-    }
-    println!(
-        "{CONNECTIONS} keep-alive connections, {rounds} rounds of {seconds} s each, alternating"
-    );
-    println!(
-        "server on core 0, load on core 1: {}",
-        if can_pin() {
-            "yes"
-        } else {
-            "no, taskset is missing"
+    let (mut rounds, mut seconds, mut cases) = (ROUNDS, SECONDS, Vec::new());
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a number"));
+        match argument.as_str() {
+            "--rounds" => rounds = value()?.parse()?,
+            "--seconds" => seconds = value()?.parse()?,
+            name => cases.push(named(name)?),
         }
-    );
-    println!("round |   bare req/s  CPU us/req | issuer req/s  CPU us/req | ratio req/s   CPU");
-    for number in 1..=rounds {
-        let length = Duration::from_secs(seconds);
-        let one = |server: &Server| server.round(&runtime, &request, length);
-        // Who goes first changes from round to round, so that a drift of the machine favours neither.
-        let (bare, issuer) = if number % 2 == 0 {
-            let issuer = one(&issuer)?;
-            (one(&bare)?, issuer)
-        } else {
-            let bare = one(&bare)?;
-            (bare, one(&issuer)?)
-        };
-        print_line(&number.to_string(), bare, issuer);
-        table.push((bare, issuer));
     }
-    print_line(
-        "median",
-        median(table.iter().map(|(bare, _)| *bare)),
-        median(table.iter().map(|(_, issuer)| *issuer)),
-    );
-    let ratios = table
-        .iter()
-        .map(|(bare, issuer)| issuer.per_second / bare.per_second);
-    println!(
-        "median of the rounds' ratios: {:.3} (the budget is 0.80)",
-        middle(ratios)
-    );
+    if cases.is_empty() {
+        cases = CASES.to_vec();
+    }
+    head(rounds, seconds);
+    for case in cases {
+        measure(case, rounds, Duration::from_secs(seconds))?;
+    }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "a measurement prints its table")]
-fn print_line(name: &str, bare: Round, issuer: Round) {
+/// `token-endpoint-server CASE FOLDER`: the comparison; prints its address and serves until it is killed.
+pub(crate) fn serve(arguments: &[String]) -> Outcome<()> {
+    let [name, folder] = arguments else {
+        return Err("token-endpoint-server needs a case and a folder".into());
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(bare::serve(named(name)?, folder.as_ref()))
+}
+
+fn named(name: &str) -> Outcome<Case> {
+    let known = || CASES.map(|case| case.name).join(", ");
+    Case::named(name).ok_or_else(|| format!("cases are: {}", known()).into())
+}
+
+fn measure(case: Case, rounds: usize, length: Duration) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let issuer = Issuer::prepare(case, folder.path())?;
+    let (bare, ours) = (Server::bare(case, folder.path())?, Server::issuer(&issuer)?);
+    pin_this_process();
+    let load = Load::new(case, issuer.request(), folder.path())?;
+    let mut table: Vec<(Round, Round)> = Vec::new();
+    for server in [&bare, &ours] {
+        load.run(server.address, WARM_UP)?;
+    }
+    for number in 0..rounds {
+        // Who goes first changes from round to round, so that a drift of the machine favours neither.
+        table.push(if number % 2 == 0 {
+            let first = bare.round(&load, length)?;
+            (first, ours.round(&load, length)?)
+        } else {
+            let first = ours.round(&load, length)?;
+            (bare.round(&load, length)?, first)
+        });
+    }
+    print_line(case, &table);
+    if issuer.logged()? == 0 {
+        return Err("the issuer wrote no audit log".into());
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn head(rounds: usize, seconds: u64) {
+    let pinned = match can_pin() {
+        true => "each on a core of its own",
+        false => "taskset is missing: on cores as it comes",
+    };
     println!(
-        "{name:>6} | {:>12.0} {:>10.1} | {:>12.0} {:>10.1} | {:>10.3} {:>6.3}",
-        bare.per_second,
-        bare.cpu_micros,
-        issuer.per_second,
-        issuer.cpu_micros,
-        issuer.per_second / bare.per_second,
-        bare.cpu_micros / issuer.cpu_micros,
+        "{CONNECTIONS} connections, {rounds} rounds of {seconds} s each, alternating; server and load {pinned}\n"
+    );
+    println!(
+        "| case | bare req/s | issuer req/s | ratio of requests, median (rounds) | ratio of CPU per request, median (rounds) | CPU us, bare / issuer | ms p50 / p99, bare | issuer | budget |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn print_line(case: Case, table: &[(Round, Round)]) {
+    let bare = |of: fn(&Round) -> f64| middle(table.iter().map(|(bare, _)| of(bare)));
+    let ours = |of: fn(&Round) -> f64| middle(table.iter().map(|(_, ours)| of(ours)));
+    let requests = table
+        .iter()
+        .map(|(bare, ours)| ours.per_second / bare.per_second);
+    let cpu = table
+        .iter()
+        .map(|(bare, ours)| bare.cpu_micros / ours.cpu_micros);
+    println!(
+        "| {} | {:.0} | {:.0} | {} | {} | {:.1} / {:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {} |",
+        case.name,
+        bare(|round| round.per_second),
+        ours(|round| round.per_second),
+        spread(requests),
+        spread(cpu),
+        bare(|round| round.cpu_micros),
+        ours(|round| round.cpu_micros),
+        bare(|round| round.p50),
+        bare(|round| round.p99),
+        ours(|round| round.p50),
+        ours(|round| round.p99),
+        case.budget
+            .map_or("none".to_owned(), |least| format!("{least:.2}")),
     );
 }
 
-fn median(rounds: impl Iterator<Item = Round> + Clone) -> Round {
-    Round {
-        per_second: middle(rounds.clone().map(|round| round.per_second)),
-        cpu_micros: middle(rounds.map(|round| round.cpu_micros)),
-    }
+/// The middle of some ratios, and from where to where they reach.
+fn spread(ratios: impl Iterator<Item = f64> + Clone) -> String {
+    let least = ratios.clone().fold(f64::INFINITY, f64::min);
+    let most = ratios.clone().fold(f64::NEG_INFINITY, f64::max);
+    format!("{:.2} ({least:.2} to {most:.2})", middle(ratios))
 }
 
 fn middle(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// A server as a child process; killed when dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    _output: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(kind: &str) -> Result<Self, Failure> {
-        let program = std::env::current_exe()?;
-        let mut command = if can_pin() {
-            let mut command = Command::new("taskset");
-            command.args(["-c", "0"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        let mut child = command
-            .args(["token-endpoint-server", kind])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("the server has no output")?;
-        let mut output = BufReader::new(output);
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let address = line
-            .trim()
-            .parse()
-            .map_err(|_| format!("the {kind} server did not start: {line}"))?;
-        Ok(Self {
-            child,
-            address,
-            _output: output,
-        })
-    }
-
-    fn round(
-        &self,
-        runtime: &tokio::runtime::Runtime,
-        request: &[u8],
-        length: Duration,
-    ) -> Result<Round, Failure> {
-        let before = self.cpu_seconds()?;
-        let (responses, took) =
-            runtime.block_on(load::run(self.address, request, CONNECTIONS, length))?;
-        let cpu = self.cpu_seconds()? - before;
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a count of responses is far below 2^52"
-        )]
-        let responses = responses as f64;
-        Ok(Round {
-            per_second: responses / took.as_secs_f64(),
-            cpu_micros: cpu * 1e6 / responses,
-        })
-    }
-
-    /// User and system time of the server so far; the unit of /proc is 10 ms, so rounds take seconds.
-    fn cpu_seconds(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat
-            .rsplit_once(") ")
-            .ok_or("/proc/PID/stat is unreadable")?;
-        // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name.
-        let ticks: Result<Vec<u64>, _> =
-            fields.split(' ').skip(11).take(2).map(str::parse).collect();
-        let ticks: u32 = ticks?.iter().sum::<u64>().try_into()?;
-        Ok(f64::from(ticks) / TICKS_PER_SECOND)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about either failure here.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Whether processes can be tied to a core here.
-fn can_pin() -> bool {
-    Command::new("taskset").arg("--version").output().is_ok()
-}
-
-/// Puts the load on the second core; without taskset the kernel chooses the core.
-fn pin_this_process() {
-    let own = std::process::id().to_string();
-    let _ = Command::new("taskset")
-        .args(["-cp", "1", &own])
-        .stdout(Stdio::null())
-        .status();
 }

@@ -1,114 +1,168 @@
-//! The two servers that are compared, each on one thread.
+//! The comparison: hyper alone, which reads a request and does nothing for it but the same cryptography.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
+};
 use bytes::Bytes;
-use hallpass::clock::{Clock, SystemClock};
-use hallpass::config::Secret;
-use hallpass_issuer::IssuerServer;
-use hallpass_issuer::{ClientAuthentication, ClientSettings, GrantType, IssuerSettings};
+use hallpass::clock::SystemClock;
+use hallpass::tls::{ClientAuth, KeyPairSettings, ServerTls, ServerTlsSettings, TlsMetrics};
+use hallpass::token::{Algorithm, SigningKey};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
+use super::case::Case;
+use super::issuer::{CERTIFICATE_FILE, PRIVATE_KEY_FILE};
 use crate::measure::Failure;
 
-const CLIENT_ID: &str = "internal-service-client";
-/// A secret of the generated shape.
-const SECRET: &str = "hallpass_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
-/// `internal-service-client:<SECRET>` in base64.
-const BASIC: &str = "aW50ZXJuYWwtc2VydmljZS1jbGllbnQ6aGFsbHBhc3NfQUFFQ0F3UUZCZ2NJQ1FvTERBME9EeEFSRWhNVUZSWVhHQmthR3h3ZEhoOA==";
-const FORM: &str = "grant_type=client_credentials&scope=internal-service&audience=service-system";
 /// Bytes that the issuer signs for this client: header and claims of a token, base64url.
 const SIGNED_BYTES: usize = 430;
+/// The same of a token that names a user and an actor.
+const EXCHANGED_BYTES: usize = 540;
+/// Bytes under the signature of the token that is exchanged.
+const SUBJECT_BYTES: usize = 400;
 
-/// What a service sends for its token.
-pub(super) fn request() -> Vec<u8> {
-    format!(
-        "POST /oauth2/token HTTP/1.1\r\nhost: service-auth\r\nauthorization: Basic {BASIC}\r\n\
-         content-type: application/x-www-form-urlencoded\r\naccept: application/json\r\n\
-         content-length: {}\r\n\r\n{FORM}",
-        FORM.len()
-    )
-    .into_bytes()
-}
-
-/// Serves as `kind` until it is killed; the address goes to standard output.
-pub(super) fn serve(kind: &str) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    match kind {
-        "bare" => runtime.block_on(bare()),
-        "issuer" => runtime.block_on(issuer()),
-        _ => Err("bare or issuer".into()),
-    }
-}
-
-/// Reads the request, signs as many bytes as a token has, responds with the 64 bytes of the signature.
-async fn bare() -> Result<(), Failure> {
-    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())?;
-    let key = Arc::new(EcdsaKeyPair::from_pkcs8(
-        &ECDSA_P256_SHA256_FIXED_SIGNING,
-        der.as_ref(),
-    )?);
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    print(listener.local_addr()?);
+/// Serves until it is killed; the address goes to standard output.
+#[expect(clippy::print_stdout, reason = "the parent process reads it there")]
+pub(super) async fn serve(case: Case, folder: &Path) -> Result<(), Failure> {
+    let work = Arc::new(Work::new(case)?);
+    let tls = match case.tls {
+        true => Some(tls(folder)?),
+        false => None,
+    };
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    println!("{}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let key = Arc::clone(&key);
-        let service = service_fn(move |request| sign(Arc::clone(&key), request));
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let work = Arc::clone(&work);
+        match &tls {
+            None => drop(tokio::spawn(connection(stream, work))),
+            Some(tls) => {
+                let acceptor = TlsAcceptor::from(tls.config());
+                tokio::spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        connection(stream, work).await;
+                    }
+                });
+            }
+        }
     }
 }
 
-async fn sign(
-    key: Arc<EcdsaKeyPair>,
+/// TLS as the issuer speaks it.
+fn tls(folder: &Path) -> Result<ServerTls, Failure> {
+    let settings = ServerTlsSettings {
+        key_pair: KeyPairSettings {
+            certificate_file: folder.join(CERTIFICATE_FILE),
+            private_key_file: folder.join(PRIVATE_KEY_FILE),
+        },
+        client_auth: ClientAuth::None,
+    };
+    Ok(ServerTls::load(
+        &settings,
+        Arc::new(SystemClock::new()),
+        &TlsMetrics::default(),
+    )?)
+}
+
+async fn connection<S>(stream: S, work: Arc<Work>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(move |request| respond(Arc::clone(&work), request));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    // The load notices a connection that fails.
+    let _ended = connection.await;
+}
+
+/// Reads the request and responds with the bytes of the signature.
+async fn respond(
+    work: Arc<Work>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let read = request.into_body().collect().await.is_ok();
-    let signature = key.sign(&SystemRandom::new(), &[b'a'; SIGNED_BYTES]);
-    let body = signature
-        .ok()
-        .filter(|_| read)
-        .map(|signature| Bytes::copy_from_slice(signature.as_ref()));
-    Ok(Response::new(Full::new(body.unwrap_or_default())))
+    let signature = work.run().filter(|_| read);
+    Ok(Response::new(Full::new(signature.unwrap_or_default())))
 }
 
-async fn issuer() -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let settings = IssuerSettings {
-        listen: "127.0.0.1:0".parse()?,
-        store: folder.path().join("issuer.db"),
-        clients: vec![ClientSettings {
-            client_id: CLIENT_ID.parse()?,
-            authentication: ClientAuthentication::chosen_secret(Secret::new(SECRET)),
-            scope: "internal-service".parse()?,
-            audiences: vec!["service-system".parse()?],
-            grant_types: [GrantType::ClientCredentials].into_iter().collect(),
-            token_life: None,
-            refresh_token_life: None,
-            dpop_bound_access_tokens: false,
-            exchange: Vec::new(),
-        }],
-        ..IssuerSettings::default()
-    };
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let mut issuer = IssuerServer::start(&settings, clock).await?;
-    print(issuer.local_addr());
-    Err(issuer.failed().await.into())
+/// What is done for each request.
+struct Work {
+    key: Key,
+    signed: usize,
+    /// The public key and the signature that are verified before.
+    subject: Option<(UnparsedPublicKey<Vec<u8>>, Vec<u8>)>,
 }
 
-#[expect(clippy::print_stdout, reason = "the parent process reads it there")]
-fn print(address: SocketAddr) {
-    println!("{address}");
+enum Key {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(Box<RsaKeyPair>),
+}
+
+impl Work {
+    fn new(case: Case) -> Result<Self, Failure> {
+        let der = SigningKey::generate(case.algorithm)?.to_pkcs8()?;
+        let key = match case.algorithm {
+            Algorithm::EdDsa => Key::Ed25519(Ed25519KeyPair::from_pkcs8(&der)?),
+            Algorithm::Rs256 => Key::Rsa(Box::new(RsaKeyPair::from_pkcs8(&der)?)),
+            _ => Key::Ecdsa(EcdsaKeyPair::from_pkcs8(
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                &der,
+            )?),
+        };
+        let subject = match (&key, case.exchange) {
+            (Key::Ecdsa(pair), true) => {
+                let signature = pair.sign(&SystemRandom::new(), &[b's'; SUBJECT_BYTES])?;
+                let public = pair.public_key().as_ref().to_vec();
+                let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, public);
+                Some((public, signature.as_ref().to_vec()))
+            }
+            _ => None,
+        };
+        let signed = match case.exchange {
+            true => EXCHANGED_BYTES,
+            false => SIGNED_BYTES,
+        };
+        Ok(Self {
+            key,
+            signed,
+            subject,
+        })
+    }
+
+    fn run(&self) -> Option<Bytes> {
+        if let Some((public, signature)) = &self.subject {
+            public.verify(&[b's'; SUBJECT_BYTES], signature).ok()?;
+        }
+        let message = [b'a'; EXCHANGED_BYTES];
+        let message = message.get(..self.signed)?;
+        let random = SystemRandom::new();
+        match &self.key {
+            Key::Ecdsa(pair) => {
+                let signature = pair.sign(&random, message).ok()?;
+                Some(Bytes::copy_from_slice(signature.as_ref()))
+            }
+            Key::Ed25519(pair) => Some(Bytes::copy_from_slice(pair.sign(message).as_ref())),
+            Key::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .ok()?;
+                Some(signature.into())
+            }
+        }
+    }
 }
