@@ -100,6 +100,30 @@ await check('oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)', a
   assert.equal((await introspected('nonsense')).active, false)
 })
 
+await check('oauth4webapi: proofs of possession with nonces (RFC 9449)', async () => {
+  for (const algorithm of ['ES256', 'Ed25519', 'RS256', 'PS256']) {
+    const DPoP = oauth.DPoP(me, await oauth.generateKeyPair(algorithm))
+    const request = () => oauth.clientCredentialsGrantRequest(server, me, basic, { audience }, { DPoP, ...options })
+    const processed = async () => oauth.processClientCredentialsResponse(server, me, await request())
+    // The first proof has no nonce; the response brings one, and the next proof repeats it.
+    const missing = await processed().catch(error => error)
+    assert.ok(oauth.isDPoPNonceError(missing), `${algorithm}: ${missing}`)
+    const granted = await processed()
+    assert.equal(granted.token_type, 'dpop')
+    let sent
+    const capture = async (url, init) => {
+      sent = new Request(url, { method: init.method, headers: init.headers })
+      return new Response()
+    }
+    await oauth.protectedResourceRequest(
+      granted.access_token, 'GET', new URL('https://service.example/orders'), undefined, undefined,
+      { DPoP, [oauth.customFetch]: capture },
+    )
+    const claims = await oauth.validateJwtAccessToken(server, sent, audience, { requireDPoP: true, ...options })
+    assert.ok(claims.cnf.jkt)
+  }
+})
+
 await check('openid-client: every grant and question', async () => {
   const config = await openid.discovery(
     new URL(issuer), client.id, undefined, openid.ClientSecretBasic(client.secret),

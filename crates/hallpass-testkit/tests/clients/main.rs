@@ -33,6 +33,7 @@ hallpass:
   issuer:
     introspection-clients: order-service
     key-announce-seconds: 0
+    dpop: { nonce: required }
     clients:
       - client-id: order-service
         client-secret: 'Order:Secret 1+2%3/=&'
@@ -115,6 +116,7 @@ async fn oauth4webapi_and_openid_client_take_every_response() {
         "oauth4webapi: refusals",
         "oauth4webapi: token exchange (RFC 8693)",
         "oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)",
+        "oauth4webapi: proofs of possession with nonces (RFC 9449)",
         "openid-client: every grant and question",
     ];
     Judged::start().await.passes(judge, &checks).await;
