@@ -1,6 +1,7 @@
 // Drives an issuer with oauth4webapi and openid-client, which check every response by the letter of the standards.
 // The argument is a JSON object that says where the issuer is and what may be asked; prints a line a check that passed.
 import assert from 'node:assert/strict'
+import { decodeJwt } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 
@@ -124,6 +125,24 @@ await check('oauth4webapi: proofs of possession with nonces (RFC 9449)', async (
   }
 })
 
+await check('oauth4webapi: refresh tokens (RFC 6749 section 6)', async () => {
+  const refreshed = async (refreshToken, additionalParameters) => {
+    const response = await oauth.refreshTokenGrantRequest(server, me, basic, refreshToken, { additionalParameters, ...options })
+    return oauth.processRefreshTokenResponse(server, me, response)
+  }
+  const first = await token(basic, { audience, scope })
+  const second = await refreshed(first.refresh_token)
+  assert.equal(second.scope, scope)
+  assert.notEqual(second.refresh_token, first.refresh_token)
+  assert.equal((await validated(second.access_token, audience)).client_id, client.id)
+  const again = await refreshed(first.refresh_token)
+  assert.equal(again.refresh_token, second.refresh_token, 'the response may have been lost')
+  await oauth.processRevocationResponse(await oauth.revocationRequest(server, me, basic, second.refresh_token, options))
+  const dead = await refused(refreshed(second.refresh_token))
+  assert.deepEqual([dead.status, dead.error], [400, 'invalid_grant'])
+  assert.deepEqual(await introspected(second.access_token), { active: false })
+})
+
 await check('openid-client: every grant and question', async () => {
   const config = await openid.discovery(
     new URL(issuer), client.id, undefined, openid.ClientSecretBasic(client.secret),
@@ -134,6 +153,9 @@ await check('openid-client: every grant and question', async () => {
   const exchanged = await openid.genericGrantRequest(config, EXCHANGE, exchange)
   assert.equal(exchanged.issued_token_type, ACCESS_TOKEN)
   assert.equal((await openid.tokenIntrospection(config, granted.access_token)).active, true)
+  const refreshed = await openid.refreshTokenGrant(config, exchanged.refresh_token)
+  const end = ({ access_token }) => decodeJwt(access_token).exp
+  assert.equal(end(refreshed), end(exchanged), 'the token that was exchanged ends then')
   await openid.tokenRevocation(config, granted.access_token)
   assert.equal((await openid.tokenIntrospection(config, granted.access_token)).active, false)
 })

@@ -75,6 +75,14 @@ assert (claims["sub"], claims["act"]["sub"]) == (user["subject"], client["id"]),
 print("authlib: token exchange (RFC 8693)")
 
 mine = session("client_secret_basic")
+first = mine.fetch_token(
+    server["token_endpoint"], grant_type="client_credentials", audience=audience
+)
+second = mine.refresh_token(server["token_endpoint"], refresh_token=first["refresh_token"])
+assert second["refresh_token"] != first["refresh_token"], second
+assert claims_of(second["access_token"], server)["sub"] == client["id"], second
+print("authlib: refresh tokens (RFC 6749 section 6)")
+
 token = mine.fetch_token(
     server["token_endpoint"], grant_type="client_credentials", audience=audience
 )["access_token"]

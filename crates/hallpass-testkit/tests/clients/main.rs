@@ -39,7 +39,7 @@ hallpass:
         client-secret: 'Order:Secret 1+2%3/=&'
         scopes: internal-service
         audiences: [service-system, service-billing]
-        grant-types: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange']
+        grant-types: [client_credentials, refresh_token, 'urn:ietf:params:oauth:grant-type:token-exchange']
         exchange:
           - { subject-kinds: user, targets: logistics-service, scopes: shipments.read }
 ";
@@ -117,6 +117,7 @@ async fn oauth4webapi_and_openid_client_take_every_response() {
         "oauth4webapi: token exchange (RFC 8693)",
         "oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)",
         "oauth4webapi: proofs of possession with nonces (RFC 9449)",
+        "oauth4webapi: refresh tokens (RFC 6749 section 6)",
         "openid-client: every grant and question",
     ];
     Judged::start().await.passes(judge, &checks).await;
@@ -132,6 +133,7 @@ async fn authlib_takes_every_response() {
         "authlib: client_credentials, basic and post",
         "authlib: refusals",
         "authlib: token exchange (RFC 8693)",
+        "authlib: refresh tokens (RFC 6749 section 6)",
         "authlib: introspection and revocation (RFC 7662, RFC 7009)",
     ];
     Judged::start().await.passes(judge, &checks).await;
@@ -160,6 +162,7 @@ async fn nimbus_and_spring_security_take_every_response() {
         "nimbus: client_credentials, basic and post",
         "nimbus: refusals",
         "nimbus: token exchange (RFC 8693)",
+        "nimbus: refresh tokens (RFC 6749 section 6)",
         "nimbus: introspection and revocation (RFC 7662, RFC 7009)",
         "spring security: metadata",
         "spring security: client_credentials",

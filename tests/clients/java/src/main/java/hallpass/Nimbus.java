@@ -16,6 +16,7 @@ import com.nimbusds.jwt.proc.DefaultJWTProcessor;
 import com.nimbusds.oauth2.sdk.AuthorizationGrant;
 import com.nimbusds.oauth2.sdk.ClientCredentialsGrant;
 import com.nimbusds.oauth2.sdk.OAuth2Error;
+import com.nimbusds.oauth2.sdk.RefreshTokenGrant;
 import com.nimbusds.oauth2.sdk.Scope;
 import com.nimbusds.oauth2.sdk.TokenIntrospectionRequest;
 import com.nimbusds.oauth2.sdk.TokenIntrospectionResponse;
@@ -80,6 +81,13 @@ class Nimbus {
         demand(claims.getSubject().equals(user.at("/subject").asText()), claims);
         demand(claims.getJSONObjectClaim("act").get("sub").equals(basic.getClientID().getValue()), claims);
         passed("nimbus: token exchange (RFC 8693)");
+
+        var first = send(basic, new ClientCredentialsGrant(), asked.at("/audience").asText());
+        var refresh = new RefreshTokenGrant(first.toSuccessResponse().getTokens().getRefreshToken());
+        var second = send(basic, refresh, null).toSuccessResponse().getTokens();
+        demand(!second.getRefreshToken().equals(refresh.getRefreshToken()), second);
+        validated(second.getBearerAccessToken(), asked.at("/audience").asText());
+        passed("nimbus: refresh tokens (RFC 6749 section 6)");
 
         var token = granted(basic, new ClientCredentialsGrant(), asked.at("/audience").asText());
         demand(isActive(token), token);
