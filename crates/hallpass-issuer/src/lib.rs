@@ -16,7 +16,7 @@
 //!   log, metric, error or `Debug` text contains a secret or a token.
 //!
 //! What it does not do: user logins, grants other than `client_credentials`, token exchange (RFC 8693) of its own tokens and
-//! those of trusted issuers, and refresh tokens for clients that want them, the one thing that the store is asked for.
+//! those of trusted issuers, JWT bearer (RFC 7523) by assertions of these, and refresh tokens for clients that want them, the one thing that the store is asked for.
 //!
 //! ```no_run
 //! use std::io::{self, Write as _};
@@ -92,4 +92,4 @@ pub use crate::settings::client::secrets::{
 };
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
-pub use crate::token::refusal::{Refusal, WireError};
+pub use crate::token::refusal::{GrantAssertionFault, Refusal, WireError};

@@ -2,15 +2,16 @@
 //!
 //! A key of one never verifies a token of another, and what each may sign with is said by its entry alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use hallpass_clock::Clock;
 use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource};
 use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_token::{
-    Audience, CallerKind, Issuer, Subject, UnixTime, UnknownCaller, UnverifiedToken,
-    VerifiedClaims, VerifyPolicy,
+    Audience, CallerKind, Issuer, ReplayMemory, Seen, Subject, UnixTime, UnknownCaller,
+    UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
 use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
 
@@ -18,6 +19,9 @@ use crate::clients::exchange_rule::SubjectKind;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
 use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
+
+/// Used assertions of one issuer that are remembered, some 4 MiB; a client has a quarter.
+const MOST_REMEMBERED: usize = 100_000;
 
 /// The trusted issuers of one issuer, as they change.
 #[derive(Debug, Default)]
@@ -42,6 +46,8 @@ pub(crate) struct TrustedIssuer {
     /// issuers have a prefix in common.
     prefix: String,
     keys: KeySource,
+    /// Its assertions, by when they end. Locked for a look-up.
+    used: Arc<Mutex<ReplayMemory>>,
 }
 
 impl Trust {
@@ -68,6 +74,8 @@ impl Trust {
                 Some(before) => before.keys.clone(),
                 None => key_source(settings, clock).await?,
             };
+            let known = before.find(settings.issuer.as_str());
+            let used = known.map(|before| Arc::clone(&before.used));
             keys.count_in(&self.metrics, &settings.name);
             all.push(Arc::new(TrustedIssuer {
                 audiences: audiences(settings, urls),
@@ -75,6 +83,7 @@ impl Trust {
                     true => String::new(),
                     false => format!("{}|", settings.name),
                 },
+                used: used.unwrap_or_else(|| Arc::new(Mutex::new(remember_nothing()))),
                 settings: settings.clone(),
                 keys,
             }));
@@ -132,7 +141,8 @@ impl TrustedIssuer {
         &self.audiences
     }
 
-    /// The claims of its token, which must be for one of `audiences`. Waits for its keys, if they are not here.
+    /// The claims of its token, which must be for one of `audiences`. Waits for its keys, if they are not here. `is_untyped`: it
+    /// may be something else than an access token, so that its `typ` says nothing.
     ///
     /// # Errors
     /// [`Denial::Token`], or [`Denial::Unavailable`] while its keys cannot be had.
@@ -140,12 +150,13 @@ impl TrustedIssuer {
         &self,
         token: &UnverifiedToken<'_>,
         audiences: Vec<Audience>,
+        is_untyped: bool,
         clock: &dyn Clock,
     ) -> Result<VerifiedClaims, Denial> {
         let settings = &self.settings;
         let policy = VerifyPolicy::for_audiences(settings.issuer.clone(), audiences)
             .with_algorithms(settings.algorithms);
-        let policy = match settings.dangerous_accept_untyped {
+        let policy = match is_untyped || settings.dangerous_accept_untyped {
             true => policy.dangerous_accept_untyped(),
             false => policy,
         };
@@ -157,14 +168,24 @@ impl TrustedIssuer {
     /// What the subject of its token is; `None` when that, or the client that the token was issued to, cannot be told.
     pub(crate) fn subject_kind(&self, claims: &VerifiedClaims) -> Option<SubjectKind> {
         let (caller, client) = self.settings.callers.judge(claims);
-        client?;
-        match caller {
-            CallerKind::Service | CallerKind::Unknown(UnknownCaller::ServiceWithActor) => {
-                Some(SubjectKind::Service)
-            }
-            CallerKind::User => Some(SubjectKind::User),
-            CallerKind::Unknown(_) => None,
-        }
+        client.and_then(|_| kind(caller))
+    }
+
+    /// The same of an assertion, which was made for this issuer alone, whoever has asked for it.
+    pub(crate) fn kind_of_assertion(&self, claims: &VerifiedClaims) -> Option<SubjectKind> {
+        kind(self.settings.callers.judge(claims).0)
+    }
+
+    /// Whether an assertion was not used before; from now on it was.
+    pub(crate) fn first_use(
+        &self,
+        client: &str,
+        token_id: &str,
+        until: UnixTime,
+        now: UnixTime,
+    ) -> Seen {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.see(client, &[token_id.as_bytes()], until, now)
     }
 
     /// How its subject is called here; `None` when that is too long for a name.
@@ -177,6 +198,20 @@ impl TrustedIssuer {
         (&own.name, &own.issuer, &own.keys, &own.tls)
             == (&other.name, &other.issuer, &other.keys, &other.tls)
     }
+}
+
+const fn kind(caller: CallerKind) -> Option<SubjectKind> {
+    match caller {
+        CallerKind::Service | CallerKind::Unknown(UnknownCaller::ServiceWithActor) => {
+            Some(SubjectKind::Service)
+        }
+        CallerKind::User => Some(SubjectKind::User),
+        CallerKind::Unknown(_) => None,
+    }
+}
+
+fn remember_nothing() -> ReplayMemory {
+    ReplayMemory::new(MOST_REMEMBERED, Duration::ZERO)
 }
 
 fn audiences(settings: &TrustedIssuerSettings, urls: &PublicUrls) -> Vec<Audience> {

@@ -29,6 +29,8 @@ pub(crate) fn subject_id(issuer: &Issuer, subject: &Subject) -> Value {
 /// one of its targets. Several rules that are used together allow what each of them allows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExchangeRule {
+    /// Whether it is about assertions of a trusted issuer (JWT bearer, RFC 7523) and not about tokens (RFC 8693).
+    pub by_assertion: bool,
     /// Who issued the subject tokens; `None` for the issuer itself.
     pub subject_issuer: Option<Issuer>,
     /// What their subjects may be; none by default.
@@ -63,6 +65,7 @@ impl ExchangeRule {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            by_assertion: false,
             subject_issuer: None,
             subject_kinds: Vec::new(),
             subject_audiences: Vec::new(),

@@ -46,14 +46,17 @@ pub enum GrantType {
     /// RFC 6749 section 6: the client goes on with what another grant brought it. Whoever has this one gets a refresh token with
     /// each token of the others.
     RefreshToken,
+    /// RFC 7523 section 2.1: the client acts for the subject of an assertion of a trusted issuer.
+    JwtBearer,
 }
 
 impl GrantType {
     /// Every grant on offer.
-    pub(crate) const ALL: [Self; 3] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::ClientCredentials,
         Self::TokenExchange,
         Self::RefreshToken,
+        Self::JwtBearer,
     ];
 
     /// `grant_type` on the wire.
@@ -63,6 +66,7 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::RefreshToken => "refresh_token",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
         }
     }
 
@@ -76,6 +80,7 @@ impl GrantType {
             Self::ClientCredentials => 1,
             Self::TokenExchange => 2,
             Self::RefreshToken => 4,
+            Self::JwtBearer => 8,
         }
     }
 }

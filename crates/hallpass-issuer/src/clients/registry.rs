@@ -61,6 +61,8 @@ pub(crate) struct Client {
     targets: Box<[RegisteredTarget]>,
     /// `None` for the many that exchange nothing.
     exchange: Option<Box<Exchange>>,
+    /// What it may have by assertions; `None` for nearly all.
+    assertions: Option<Box<Exchange>>,
     authentication: Authentication,
 }
 
@@ -178,6 +180,23 @@ impl Registry {
     }
 }
 
+impl Exchange {
+    /// Those of `rules` that are for `grant`, with their targets; `None` without one.
+    fn take(
+        rules: &mut Vec<ExchangeRule>,
+        grant: GrantType,
+        target: &impl Fn(GrantType, Audience) -> RegisteredTarget,
+    ) -> Option<Box<Self>> {
+        let by_assertion = grant == GrantType::JwtBearer;
+        let is_for = |rule: &mut ExchangeRule| rule.by_assertion == by_assertion;
+        let rules: Vec<_> = rules.extract_if(.., is_for).collect();
+        let all = rules.iter().flat_map(|rule| rule.targets.iter().cloned());
+        let all = all.collect::<BTreeSet<_>>().into_iter();
+        let targets = all.map(|it| target(grant, it)).collect();
+        (!rules.is_empty()).then(|| Box::new(Self { rules, targets }))
+    }
+}
+
 impl Client {
     fn parse(
         registration: Registration,
@@ -193,7 +212,7 @@ impl Client {
             token_life,
             is_dpop_bound,
             refresh_life,
-            exchange,
+            mut exchange,
             authentication,
         } = registration;
         let problem = |problem: String| Error::Registration {
@@ -222,16 +241,11 @@ impl Client {
         let targets = audiences.into_iter();
         let targets = targets.map(|it| target(GrantType::ClientCredentials, it));
         let targets = targets.collect();
-        let exchange = (!exchange.is_empty()).then(|| {
-            let all = exchange
-                .iter()
-                .flat_map(|rule| rule.targets.iter().cloned());
-            let all = all.collect::<BTreeSet<_>>().into_iter();
-            Box::new(Exchange {
-                targets: all.map(|it| target(GrantType::TokenExchange, it)).collect(),
-                rules: exchange,
-            })
-        });
+        let mut by_grant = |grant| Exchange::take(&mut exchange, grant, &target);
+        let (exchange, assertions) = (
+            by_grant(GrantType::TokenExchange),
+            by_grant(GrantType::JwtBearer),
+        );
         let known = before.map(|client| &client.authentication);
         Ok(Self {
             subject: Subject::from(&client_id),
@@ -243,6 +257,7 @@ impl Client {
             scope,
             targets,
             exchange,
+            assertions,
             authentication: authentication.or_known(known),
         })
     }
@@ -281,6 +296,11 @@ impl Client {
     /// What it may exchange, if anything.
     pub(crate) fn exchange(&self) -> Option<&Exchange> {
         self.exchange.as_deref()
+    }
+
+    /// What it may have by assertions, if anything.
+    pub(crate) fn assertions(&self) -> Option<&Exchange> {
+        self.assertions.as_deref()
     }
 }
 

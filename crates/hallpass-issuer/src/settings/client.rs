@@ -63,7 +63,7 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
     Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
         .or(""),
-    Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, `refresh_token`" }, "How it may ask. With `refresh_token` each token of another grant comes with a refresh token; RFC 6749 section 4.4.3 advises against that for `client_credentials`, where the client can ask again.").or("client_credentials"),
+    Key::new("grant-types", Kind::Texts { what: "`client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, `urn:ietf:params:oauth:grant-type:jwt-bearer`, `refresh_token`" }, "How it may ask. With `refresh_token` each token of another grant comes with a refresh token; RFC 6749 section 4.4.3 advises against that for `client_credentials`, where the client can ask again.").or("client_credentials"),
     Key::new("token-life-seconds", Kind::seconds(30, 86_400), "Life of its tokens.").otherwise("that of the issuer"),
     Key::new(
         "dpop-bound-access-tokens",
@@ -81,8 +81,8 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "exchange",
         Kind::Sections(exchange::KEYS),
-        "Whose tokens it may exchange (RFC 8693), and into which: what no entry allows is refused. Needs \
-        `urn:ietf:params:oauth:grant-type:token-exchange` among its `grant-types`.",
+        "Whose tokens it may exchange (RFC 8693), or whose assertions bring it tokens (RFC 7523), and which: what no entry allows \
+        is refused. Needs the grant of the entry among its `grant-types`.",
     ),
 ];
 
@@ -139,10 +139,11 @@ impl ClientSettings {
     }
 }
 
-fn check_grant_type(text: &str) -> Result<GrantType, &'static str> {
-    GrantType::named(text).ok_or(
-        "must be `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange` or `refresh_token`",
-    )
+fn check_grant_type(text: &str) -> Result<GrantType, String> {
+    GrantType::named(text).ok_or_else(|| {
+        let names = GrantType::ALL.map(|grant| format!("`{}`", grant.as_str()));
+        format!("must be {}", names.join(" or "))
+    })
 }
 
 /// A refresh token comes with what another grant brings.
@@ -163,28 +164,37 @@ fn check_refresh(section: &Section<'_>, grant_types: Option<&[GrantType]>) {
     }
 }
 
-/// The rules of `exchange`, which belong to the grant and the grant to them.
+/// The rules of `exchange`, which belong to their grants and the grants to them.
 fn read_exchange(
     section: &Section<'_>,
     issuers: Issuers<'_>,
     grant_types: Option<&[GrantType]>,
 ) -> Option<Vec<ExchangeRule>> {
     let rules = section.sections("exchange");
-    let has_grant = grant_types.map(|grants| grants.contains(&GrantType::TokenExchange));
-    match (has_grant, rules.is_empty()) {
-        (Some(false), false) => section.problem(
-            "exchange",
-            "is of no use without `urn:ietf:params:oauth:grant-type:token-exchange` in `grant-types`",
-        ),
-        (Some(true), true) => section.problem(
-            "grant-types",
-            "has token exchange, but `exchange` does not say what may be exchanged",
-        ),
-        _ => {}
-    }
     let rules: Vec<_> = rules
         .iter()
         .map(|rule| exchange::read(rule, issuers))
         .collect();
-    rules.into_iter().collect()
+    let is_whole = rules.iter().all(Option::is_some);
+    let read: Vec<_> = rules.into_iter().flatten().collect();
+    for (grant, by_assertion) in [
+        (GrantType::TokenExchange, false),
+        (GrantType::JwtBearer, true),
+    ] {
+        let has_grant = grant_types.map(|grants| grants.contains(&grant));
+        let has_rules = read.iter().any(|rule| rule.by_assertion == by_assertion);
+        let name = grant.as_str();
+        match (has_grant, has_rules) {
+            (Some(false), true) => {
+                let message = format!("is of no use without `{name}` in `grant-types`");
+                section.problem("exchange", message);
+            }
+            (Some(true), false) if is_whole => {
+                let message = format!("has `{name}`, but `exchange` has no entry for it");
+                section.problem("grant-types", message);
+            }
+            _ => {}
+        }
+    }
+    is_whole.then_some(read)
 }

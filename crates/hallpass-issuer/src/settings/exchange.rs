@@ -11,6 +11,13 @@ use crate::settings::trusted_issuer::TrustedIssuerSettings;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
+        "grant",
+        Kind::Choice(&[TOKEN_EXCHANGE, JWT_BEARER]),
+        "By which grant: `jwt-bearer` (RFC 7523) is for assertions of a trusted issuer, whose `aud` is this issuer alone and which \
+        are no access tokens.",
+    )
+    .or(TOKEN_EXCHANGE),
+    Key::new(
         "subject-issuer",
         Kind::Text { what: "the `iss` of tokens" },
         "Who issued the tokens that it exchanges: this issuer, or one of `trusted-issuers` by its `issuer`.",
@@ -63,6 +70,9 @@ pub(super) const KEYS: &[Key] = &[
     .or("false"),
 ];
 
+const TOKEN_EXCHANGE: &str = "token-exchange";
+const JWT_BEARER: &str = "jwt-bearer";
+
 /// Whose tokens may be exchanged; `None` where that cannot be read.
 #[derive(Clone, Copy)]
 pub(super) struct Issuers<'a> {
@@ -72,6 +82,7 @@ pub(super) struct Issuers<'a> {
 
 /// One rule; its issuer must be among `issuers`.
 pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<ExchangeRule> {
+    let by_assertion = section.choice("grant", is_of_assertions);
     let subject_issuer = section.checked("subject-issuer", |text| issuers.check(text));
     let subject_kinds = section.required("subject-kinds", |section, key| {
         section.texts(key, |name| {
@@ -91,6 +102,16 @@ pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Exchan
         let message = "is for tokens of another issuer: those of this one keep their scopes";
         section.problem("scope-mapping", message);
     }
+    if by_assertion == Some(true) {
+        if !is_foreign && (subject_issuer.is_some() || !section.has("subject-issuer")) {
+            let message = "must be a trusted issuer, whose assertions the rule is about";
+            section.problem("subject-issuer", message);
+        }
+        if subject_audiences.as_ref().is_some_and(|it| !it.is_empty()) {
+            let message = "means nothing here: an assertion is for this issuer alone";
+            section.problem("subject-audiences", message);
+        }
+    }
     let claims = section.texts("claims", check_claim_name);
     let unknown = section.flag("dangerous-subjects-of-unknown-origin");
     for (key, is_empty) in [
@@ -108,6 +129,7 @@ pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Exchan
         return None;
     }
     Some(ExchangeRule {
+        by_assertion: by_assertion?,
         subject_issuer,
         subject_kinds: subject_kinds?,
         subject_audiences: subject_audiences?,
@@ -134,6 +156,14 @@ impl Issuers<'_> {
                     .to_owned(),
             ),
         }
+    }
+}
+
+fn is_of_assertions(name: &str) -> Option<bool> {
+    match name {
+        TOKEN_EXCHANGE => Some(false),
+        JWT_BEARER => Some(true),
+        _ => None,
     }
 }
 

@@ -60,6 +60,13 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("user-when", Kind::Texts { what: "marks" }, "Marks of a user's token, written likewise.")
         .otherwise("that of `preset`"),
     Key::new(
+        "dangerous-assertions-again",
+        Kind::Flag,
+        "Takes an assertion of it (`grant: jwt-bearer`) as often as it comes until it ends, so that whoever sees one can use it. \
+        Otherwise each counts once, by its `jti`, and the issuer remembers it until it ends.",
+    )
+    .or("false"),
+    Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,
         "Takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and Keycloak write them. ID tokens are then \
@@ -108,6 +115,8 @@ pub struct TrustedIssuerSettings {
     pub max_age: Option<Duration>,
     /// `preset`, `client-claims`, `service-when` and `user-when`: how its tokens say whom they are about.
     pub callers: CallerMapping,
+    /// `dangerous-assertions-again`: takes an assertion as often as it comes.
+    pub dangerous_assertions_again: bool,
     /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt`.
     pub dangerous_accept_untyped: bool,
     /// `dangerous-plain-subjects`: takes over its `sub` as it is.
@@ -138,6 +147,7 @@ impl TrustedIssuerSettings {
             audiences: Vec::new(),
             max_age: None,
             callers: CallerMapping::default(),
+            dangerous_assertions_again: false,
             dangerous_accept_untyped: false,
             dangerous_plain_subjects: false,
         }
@@ -163,6 +173,7 @@ impl TrustedIssuerSettings {
         }
         let max_age = section.seconds("max-age-seconds");
         let callers = read_callers(section);
+        let again = section.flag("dangerous-assertions-again");
         let untyped = section.flag("dangerous-accept-untyped");
         let plain = section.flag("dangerous-plain-subjects");
         Some(Self {
@@ -174,6 +185,7 @@ impl TrustedIssuerSettings {
             audiences: audiences.unwrap_or_default(),
             max_age,
             callers: callers?,
+            dangerous_assertions_again: again?,
             dangerous_accept_untyped: untyped?,
             dangerous_plain_subjects: plain?,
         })

@@ -241,6 +241,10 @@ impl Issued<'_> {
 
     /// What a refresh token stands for that comes with it.
     fn granted(&mut self, request: &TokenRequest<'_>) -> Option<Granted> {
+        // RFC 7521 section 4.1: who brings an assertion brings the next one too.
+        if request.grant_type == Some(GrantType::JwtBearer) {
+            return None;
+        }
         Some(Granted {
             client_id: self.client.id.clone(),
             grant: request.grant_type?,

@@ -3,6 +3,7 @@
 pub(crate) mod asked;
 pub(crate) mod brought;
 mod client_credentials;
+mod jwt_bearer;
 pub(crate) mod refresh_token;
 mod token_exchange;
 
@@ -26,6 +27,7 @@ pub(crate) async fn bring(
     match grant_type(asked)? {
         GrantType::ClientCredentials | GrantType::RefreshToken => Ok(None),
         GrantType::TokenExchange => token_exchange::bring(asked, clock).await,
+        GrantType::JwtBearer => jwt_bearer::bring(asked, clock).await,
     }
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
         GrantType::ClientCredentials => client_credentials::grant(asked),
         GrantType::TokenExchange => token_exchange::grant(asked, held),
         GrantType::RefreshToken => refresh_token::grant(asked, held),
+        GrantType::JwtBearer => jwt_bearer::grant(asked, held),
     }
 }
 

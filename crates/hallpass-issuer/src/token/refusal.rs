@@ -5,6 +5,10 @@ use std::time::Duration;
 use hallpass_token::DpopError;
 use http::StatusCode;
 
+pub use self::grant_assertion::GrantAssertionFault;
+
+mod grant_assertion;
+
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
 /// When to come back while too many costly checks wait.
@@ -164,6 +168,8 @@ pub enum Refusal {
         /// When the first of them ends.
         retry_after: Duration,
     },
+    /// The assertion that stands for a subject (RFC 7523 section 2.1) is at fault.
+    GrantAssertion(GrantAssertionFault),
 
     // --- the fault of the issuer
     /// The signature could not be made.
@@ -212,12 +218,38 @@ impl Refusal {
                 | Self::DenyListFull
                 | Self::StoreUnavailable
                 | Self::SubjectIssuerUnavailable
+                | Self::GrantAssertion(
+                    GrantAssertionFault::IssuerUnavailable | GrantAssertionFault::TooMany
+                )
                 | Self::TooManyDpopProofs
         ) {
             Some(BUSY_RETRY)
         } else {
             None
         }
+    }
+
+    /// The same fault of an assertion, where a subject token has none of its own: RFC 7523 section 3.1 calls it by another name.
+    pub(crate) const fn of_assertion(self) -> Self {
+        Self::GrantAssertion(match self {
+            Self::MissingSubjectToken => GrantAssertionFault::Missing,
+            Self::InvalidSubjectToken | Self::SubjectNotAccessToken => GrantAssertionFault::Invalid,
+            Self::ExpiredSubjectToken => GrantAssertionFault::Expired,
+            Self::SubjectTokenTooOld => GrantAssertionFault::TooOld,
+            Self::SubjectNotForClient => GrantAssertionFault::ForOthers,
+            Self::UntrustedSubjectIssuer => GrantAssertionFault::UntrustedIssuer,
+            Self::UnregisteredSubjectKind | Self::SubjectOfUnknownOrigin => {
+                GrantAssertionFault::UnregisteredSubject
+            }
+            Self::BoundSubjectToken => GrantAssertionFault::Bound,
+            Self::RevokedSubjectToken => GrantAssertionFault::RevokedSubject,
+            Self::MayActOther
+            | Self::UnregisteredActor
+            | Self::TooManyActors
+            | Self::SubjectNamedLikeClient => GrantAssertionFault::Actors,
+            Self::SubjectIssuerUnavailable => GrantAssertionFault::IssuerUnavailable,
+            other => return other,
+        })
     }
 
     /// Status, `error`, reason and `error_description`: one line each, so that they are read side by side.
@@ -247,7 +279,7 @@ impl Refusal {
             Self::UseDpopNonce => (BAD, "use_dpop_nonce", "dpop_nonce", "repeat the nonce of the header DPoP-Nonce in the DPoP proof"),
             Self::TooManyDpopProofs => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too_many_dpop_proofs", "too many DPoP proofs came in the last minute: try again shortly"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the store does not take it at the moment, and nothing was changed: try again"),
-            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials, refresh_token and urn:ietf:params:oauth:grant-type:token-exchange"),
+            Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange and urn:ietf:params:oauth:grant-type:jwt-bearer"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),
             Self::MalformedScope => (BAD, "invalid_scope", "malformed_scope", "scope is a list of names separated by single spaces"),
             Self::UnregisteredScope => (BAD, "invalid_scope", "unregistered_scope", "the client is not registered for every scope it asks for"),
@@ -288,6 +320,7 @@ impl Refusal {
             Self::ScopeNotGranted => (BAD, "invalid_scope", "scope_not_granted", "not every scope was granted with the refresh_token and can still be had"),
             Self::OtherTarget => (BAD, "invalid_target", "other_target", "the refresh_token is for another audience: leave audience and resource out"),
             Self::TooManyLiveTokens { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_live_tokens", "too many access tokens of this refresh_token are still good: use one of them"),
+            Self::GrantAssertion(fault) => fault.row(),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

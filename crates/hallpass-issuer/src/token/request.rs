@@ -25,6 +25,8 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) scope: Option<Cow<'a, str>>,
     pub(crate) target: Target<'a>,
     pub(crate) exchange: ExchangeParameters<'a>,
+    /// `assertion` (RFC 7523 section 2.1); not verified yet.
+    pub(crate) assertion: Option<Cow<'a, str>>,
     /// The header `DPoP`; not verified yet.
     pub(crate) unverified_proof: Option<&'a str>,
     /// A bearer credential; not looked up yet.
@@ -52,6 +54,8 @@ pub(crate) struct Oddities {
     pub(crate) of_actor: bool,
     /// `refresh_token`, with or without value.
     pub(crate) of_refresh: bool,
+    /// `assertion`, with or without value.
+    pub(crate) of_assertion: bool,
     /// A parameter that no grant knows.
     pub(crate) unknown: bool,
 }
@@ -79,6 +83,7 @@ impl<'a> TokenRequest<'a> {
         let mut target = Target::Absent;
         let mut exchange = ExchangeParameters::default();
         let mut refresh_token = None;
+        let mut assertion = None;
         let mut oddities = Oddities::default();
         form::each_parameter(body, &["audience", "resource"], |name, value| {
             oddities.note(name, value.is_empty());
@@ -96,6 +101,7 @@ impl<'a> TokenRequest<'a> {
                 "subject_token_type" => exchange.subject_token_type = Some(value),
                 "requested_token_type" => exchange.requested_token_type = Some(value),
                 "refresh_token" => refresh_token = Some(value),
+                "assertion" => assertion = Some(value),
                 _ => {}
             }
         })?;
@@ -107,6 +113,7 @@ impl<'a> TokenRequest<'a> {
             scope,
             target,
             exchange,
+            assertion,
             unverified_proof: proof(headers)?,
             refresh_token,
             oddities,
@@ -127,6 +134,7 @@ impl Oddities {
                 self.of_actor = true;
             }
             "refresh_token" => self.of_refresh = true,
+            "assertion" => self.of_assertion = true,
             _ => {
                 self.unknown = true;
                 return;
@@ -247,25 +255,56 @@ mod tests {
                 of_exchange,
                 of_actor,
                 of_refresh,
+                of_assertion,
                 unknown,
             } = TokenRequest::parse(&headers(), body.as_bytes())
                 .unwrap()
                 .oddities;
-            [empty, of_exchange, of_actor, of_refresh, unknown]
+            [
+                empty,
+                of_exchange,
+                of_actor,
+                of_assertion,
+                of_refresh,
+                unknown,
+            ]
         };
         for (query, noted) in [
-            ("&scope=a&audience=b", [false, false, false, false, false]),
-            ("&scope=", [true, false, false, false, false]),
-            ("&subject_token=x", [false, true, false, false, false]),
-            ("&subject_token=", [true, true, false, false, false]),
-            ("&requested_token_type", [true, true, false, false, false]),
-            ("&actor_token=", [true, true, true, false, false]),
-            ("&actor_token_type=x", [false, true, true, false, false]),
-            ("&subject%5Ftoken=x", [false, true, false, false, false]),
-            ("&refresh_token=x", [false, false, false, true, false]),
-            ("&refresh_token=", [true, false, false, true, false]),
-            ("&Subject_token=x", [false, false, false, false, true]),
-            ("&x=", [false, false, false, false, true]),
+            (
+                "&scope=a&audience=b",
+                [false, false, false, false, false, false],
+            ),
+            ("&scope=", [true, false, false, false, false, false]),
+            (
+                "&subject_token=x",
+                [false, true, false, false, false, false],
+            ),
+            ("&subject_token=", [true, true, false, false, false, false]),
+            (
+                "&requested_token_type",
+                [true, true, false, false, false, false],
+            ),
+            ("&actor_token=", [true, true, true, false, false, false]),
+            (
+                "&actor_token_type=x",
+                [false, true, true, false, false, false],
+            ),
+            (
+                "&subject%5Ftoken=x",
+                [false, true, false, false, false, false],
+            ),
+            (
+                "&refresh_token=x",
+                [false, false, false, false, true, false],
+            ),
+            ("&refresh_token=", [true, false, false, false, true, false]),
+            (
+                "&Subject_token=x",
+                [false, false, false, false, false, true],
+            ),
+            ("&x=", [false, false, false, false, false, true]),
+            ("&assertion=x", [false, false, false, true, false, false]),
+            ("&assertion=", [true, false, false, true, false, false]),
         ] {
             assert_eq!(oddities(query), noted, "{query}");
         }

@@ -1,5 +1,6 @@
 //! Tokens of other issuers, as clients and attackers bring them: exchanged over the wire, by keys that are fetched over the wire.
 
+mod assertions;
 mod authority;
 mod keys;
 mod refused;

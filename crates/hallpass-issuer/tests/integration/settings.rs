@@ -85,7 +85,7 @@ hallpass:
             "4:15: issuer.base-url: must not hold a user name or password",
             "7:22: issuer.clients[1].client-id: is the same as in an entry before",
             "7:56: issuer.clients[1].secret-kind: is `generated`, but a secret has fewer than 32 characters",
-            "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange` or `refresh_token`",
+            "7:81: issuer.clients[1].grant-types[0]: must be `client_credentials` or `urn:ietf:params:oauth:grant-type:token-exchange` or `refresh_token` or `urn:ietf:params:oauth:grant-type:jwt-bearer`",
             "8:9: issuer.clients[2].client-id: is required",
             "8:9: issuer.clients[2].client-secret: is required",
         ]

@@ -20,6 +20,15 @@ pub(crate) struct ForeignToken {
     pub(crate) claims: VerifiedClaims,
 }
 
+/// What it is brought for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An access token that somebody was given, for a service.
+    Exchange,
+    /// A statement to this issuer, and to nobody else.
+    Assertion,
+}
+
 impl ForeignToken {
     /// `None` for a token of an issuer of which `rules` allow nothing: then nothing is fetched, and the grant says why it is
     /// refused.
@@ -27,6 +36,7 @@ impl ForeignToken {
     /// # Errors
     /// What is wrong with the token, or [`Refusal::SubjectIssuerUnavailable`] when nobody can say.
     pub(super) async fn verify(
+        purpose: Purpose,
         token: &str,
         rules: &[ExchangeRule],
         trusted: &TrustedIssuers,
@@ -45,11 +55,23 @@ impl ForeignToken {
         if rules.is_empty() {
             return Ok(None);
         }
-        let audiences = audiences(issuer, &rules);
-        let claims = issuer.verify(&unverified, audiences, clock).await;
+        let audiences = match purpose {
+            Purpose::Exchange => audiences(issuer, &rules),
+            Purpose::Assertion => issuer.audiences().to_vec(),
+        };
+        let is_untyped = purpose == Purpose::Assertion;
+        let claims = issuer
+            .verify(&unverified, audiences, is_untyped, clock)
+            .await;
         let claims = claims.map_err(|denial| refusal(issuer, &denial))?;
-        let issuer = Arc::clone(issuer);
-        Ok(Some(Self { issuer, claims }))
+        // Whoever else it is for could use it here (RFC 7523bis).
+        if purpose == Purpose::Assertion && claims.audience.len() != 1 {
+            return Err(Refusal::SubjectNotForClient);
+        }
+        Ok(Some(Self {
+            issuer: Arc::clone(issuer),
+            claims,
+        }))
     }
 }
 

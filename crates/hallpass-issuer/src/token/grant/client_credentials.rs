@@ -13,7 +13,8 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>) -> Result<Entitlement<'c>, Refusal
         client, request, ..
     } = asked;
     // Whoever sends the token of a subject, or one of before, must not get one of its own in place of it.
-    if request.oddities.of_exchange || request.oddities.of_refresh {
+    if request.oddities.of_exchange || request.oddities.of_refresh || request.oddities.of_assertion
+    {
         return Err(Refusal::ForeignParameter);
     }
     let target = choose_target(client.targets(), &request.target)?;

@@ -25,7 +25,7 @@ use crate::token::request::{Target, TokenRequest};
 /// Those of the parameters, and [`Refusal::InvalidRefreshToken`] for what cannot be one.
 pub(crate) fn presented(request: &TokenRequest<'_>) -> Result<RefreshToken, Refusal> {
     let odd = &request.oddities;
-    if odd.of_exchange {
+    if odd.of_exchange || odd.of_assertion {
         return Err(Refusal::ForeignParameter);
     }
     if odd.empty {
@@ -67,7 +67,7 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
             check_actors(actor, issuer, registry, revoked, attempt.now)?;
             token_exchange::again(asked, held, exchanged, &target).map_err(in_general)?
         }
-        (GrantType::TokenExchange | GrantType::RefreshToken, _) => {
+        (GrantType::TokenExchange | GrantType::RefreshToken | GrantType::JwtBearer, _) => {
             return Err(Refusal::InvalidRefreshToken);
         }
     };

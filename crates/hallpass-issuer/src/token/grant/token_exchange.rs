@@ -9,6 +9,8 @@
 //! Nothing is gained: the new token ends with the old one at the latest, has no scope that it lacks, and names every actor
 //! that it named, the client as the newest one.
 
+pub(super) use self::foreign::LEEWAY;
+
 mod foreign;
 mod subject;
 
@@ -24,7 +26,7 @@ use crate::clients::registry::{Exchange, RegisteredTarget};
 use crate::refresh::family::Exchanged;
 use crate::token::entitlement::{Entitlement, choose_target};
 use crate::token::grant::asked::{Asked, Held};
-use crate::token::grant::brought::ForeignToken;
+use crate::token::grant::brought::{ForeignToken, Purpose};
 use crate::token::grant::token_exchange::subject::Subject;
 use crate::token::refusal::Refusal;
 use crate::token::request::{ExchangeParameters, Target, TokenRequest};
@@ -47,7 +49,8 @@ pub(super) async fn bring(
     match asked.client.exchange() {
         None => Ok(None),
         Some(exchange) => {
-            ForeignToken::verify(subject_token, &exchange.rules, asked.trusted, clock).await
+            let (rules, trusted) = (&exchange.rules, asked.trusted);
+            ForeignToken::verify(Purpose::Exchange, subject_token, rules, trusted, clock).await
         }
     }
 }
@@ -68,7 +71,8 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
                 claims: TokenClaims::clone(&token.claims),
                 key_id: None,
             };
-            foreign::check(asked, held, &exchange.rules, &token.issuer, &exchanged)?
+            let (rules, issuer) = (&exchange.rules, &token.issuer);
+            foreign::check(asked, held, rules, (Purpose::Exchange, issuer), &exchanged)?
         }
         None => subject::verify(asked, held, &exchange.rules, subject_token)?,
     };
@@ -98,9 +102,35 @@ pub(super) fn again<'c>(
     } else {
         let issuer = asked.trusted.find(claims.issuer.as_str());
         let issuer = issuer.ok_or(Refusal::UntrustedSubjectIssuer)?;
-        foreign::check(asked, held, rules, issuer, exchanged)?
+        foreign::check(asked, held, rules, (Purpose::Exchange, issuer), exchanged)?
     };
     entitle(asked, exchange, subject, target, None)
+}
+
+/// What an assertion brings: it is decided as a token of its issuer is, by rules of its own.
+///
+/// # Errors
+/// As [`grant`].
+pub(super) fn by_assertion<'c>(
+    asked: Asked<'c, '_>,
+    held: Held<'_>,
+    exchange: &'c Exchange,
+    assertion: &ForeignToken,
+) -> Result<Entitlement<'c>, Refusal> {
+    let ForeignToken { issuer, claims } = assertion;
+    let exchanged = Exchanged {
+        kind: issuer.kind_of_assertion(claims),
+        claims: TokenClaims::clone(claims),
+        key_id: None,
+    };
+    let rules = &exchange.rules;
+    let subject = foreign::check(asked, held, rules, (Purpose::Assertion, issuer), &exchanged)?;
+    let (target, requested) = (&asked.request.target, asked.request.scope.as_deref());
+    Ok(Entitlement {
+        // RFC 7521 section 4.1: no refresh token.
+        exchanged: None,
+        ..entitle(asked, exchange, subject, target, requested)?
+    })
 }
 
 /// What the rules of the client give it for `subject`.
@@ -164,7 +194,7 @@ fn parameters<'r>(request: &'r TokenRequest<'_>) -> Result<(&'r str, &'static st
     if odd.empty {
         return Err(Refusal::EmptyParameter);
     }
-    if odd.of_refresh {
+    if odd.of_refresh || odd.of_assertion {
         return Err(Refusal::ForeignParameter);
     }
     if odd.unknown {
@@ -207,12 +237,16 @@ fn common_scope(
     let theirs = &subject.claims.scope;
     let is_passed_on = |word: &&str| rules.iter().any(|rule| rule.scope.contains(word));
     let same = theirs.iter().filter(is_passed_on);
+    // A statement that names no scopes limits none.
+    let is_unlimited = subject.purpose == Purpose::Assertion && theirs.is_empty();
+    let unlimited = rules.iter().filter(|_| is_unlimited);
+    let unlimited = unlimited.flat_map(|rule| rule.scope.iter());
     // A scope of this issuer stands for itself alone.
     let mapping = rules.iter().flat_map(|rule| &rule.scope_mapping);
     let mapping = mapping.filter(|(from, _)| subject.from.is_some() && theirs.contains_all(from));
     let mapped = mapping.flat_map(|(_, to)| to.iter());
     let is_asked = |word: &&str| requested.as_ref().is_none_or(|asked| asked.contains(word));
-    let scope = Scope::from_words(same.chain(mapped).filter(is_asked))
+    let scope = Scope::from_words(same.chain(unlimited).chain(mapped).filter(is_asked))
         .map_err(|_| Refusal::NoCommonScope)?;
     if scope.is_empty() && requested.is_some() {
         return Err(Refusal::NoCommonScope);

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 76] = [
+const ALL: [Refusal; 90] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -80,6 +80,20 @@ const ALL: [Refusal; 76] = [
     Refusal::TooManyLiveTokens {
         retry_after: Duration::from_secs(1),
     },
+    Refusal::GrantAssertion(GrantAssertionFault::Missing),
+    Refusal::GrantAssertion(GrantAssertionFault::Invalid),
+    Refusal::GrantAssertion(GrantAssertionFault::Expired),
+    Refusal::GrantAssertion(GrantAssertionFault::TooOld),
+    Refusal::GrantAssertion(GrantAssertionFault::ForOthers),
+    Refusal::GrantAssertion(GrantAssertionFault::Replayed),
+    Refusal::GrantAssertion(GrantAssertionFault::WithoutId),
+    Refusal::GrantAssertion(GrantAssertionFault::UntrustedIssuer),
+    Refusal::GrantAssertion(GrantAssertionFault::UnregisteredSubject),
+    Refusal::GrantAssertion(GrantAssertionFault::Bound),
+    Refusal::GrantAssertion(GrantAssertionFault::RevokedSubject),
+    Refusal::GrantAssertion(GrantAssertionFault::Actors),
+    Refusal::GrantAssertion(GrantAssertionFault::IssuerUnavailable),
+    Refusal::GrantAssertion(GrantAssertionFault::TooMany),
     Refusal::Signing,
 ];
 

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use hallpass_token::{Algorithm, Issuer, SigningKey, TokenClaims, TokenType, UnixTime, sign_as};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -72,6 +75,20 @@ impl Authority {
     pub(super) fn sign(&self, claims: &TokenClaims, typ: TokenType) -> String {
         let token = sign_as(claims, &self.key, typ, UnixTime::from_secs(1)).unwrap();
         token.expose().to_owned()
+    }
+
+    /// Signs claims that we would not write, as others do.
+    pub(super) fn sign_anything(&self, claims: &impl serde::Serialize) -> String {
+        let pair = Ed25519KeyPair::from_pkcs8(&self.key.to_pkcs8().unwrap()).unwrap();
+        let header = json!({ "alg": "EdDSA", "kid": self.key.key_id().as_str() });
+        let claims = serde_json::to_string(claims).unwrap();
+        let text = format!(
+            "{}.{}",
+            BASE64URL.encode(header.to_string()),
+            BASE64URL.encode(claims)
+        );
+        let signature = pair.sign(text.as_bytes());
+        format!("{text}.{}", BASE64URL.encode(signature))
     }
 }
 

@@ -9,12 +9,13 @@ use serde_json::Value;
 use crate::clients::exchange_rule::{ExchangeRule, subject_id};
 use crate::refresh::family::Exchanged;
 use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::brought::Purpose;
 use crate::token::grant::token_exchange::subject::{self, Subject};
 use crate::token::refusal::Refusal;
 use crate::trusted_issuers::TrustedIssuer;
 
 /// How far the clock of its issuer may be ahead.
-const LEEWAY: Duration = Duration::from_secs(10);
+pub(in crate::token::grant) const LEEWAY: Duration = Duration::from_secs(10);
 
 /// Whether the client may act for the subject of a token that `issuer` has signed, as it was verified now or before.
 ///
@@ -24,12 +25,13 @@ pub(super) fn check(
     asked: Asked<'_, '_>,
     held: Held<'_>,
     rules: &[ExchangeRule],
-    issuer: &Arc<TrustedIssuer>,
+    (purpose, issuer): (Purpose, &Arc<TrustedIssuer>),
     exchanged: &Exchanged,
 ) -> Result<Subject, Refusal> {
     let Exchanged { claims, kind, .. } = exchanged;
     let now = asked.attempt.now;
-    if issuer.settings().dangerous_accept_untyped && !is_access_token(claims) {
+    let may_be_other = issuer.settings().dangerous_accept_untyped && purpose == Purpose::Exchange;
+    if may_be_other && !is_access_token(claims) {
         return Err(Refusal::SubjectNotAccessToken);
     }
     check_age(claims, issuer.settings().max_age, now)?;
@@ -67,6 +69,7 @@ pub(super) fn check(
         claims: claims.clone(),
         key_id: None,
         from: Some(Arc::clone(issuer)),
+        purpose,
         kind: *kind,
         name,
     })

@@ -15,6 +15,7 @@ use crate::clients::registry::{Client, Registry};
 use crate::refresh::family::Exchanged;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::brought::Purpose;
 use crate::token::refusal::Refusal;
 use crate::trusted_issuers::TrustedIssuer;
 
@@ -34,6 +35,8 @@ pub(super) struct Subject {
     pub(super) name: hallpass_token::Subject,
     /// The other issuer that the token is of, if it is.
     pub(super) from: Option<Arc<TrustedIssuer>>,
+    /// What was brought.
+    pub(super) purpose: Purpose,
     /// What the subject is called by the other issuer that it comes from, if it does (`sub_id`).
     pub(super) id: Option<Value>,
     /// Who has acted for it, as the new token calls them.
@@ -117,6 +120,7 @@ pub(super) fn again(
         name: claims.subject.clone(),
         actor: claims.actor.clone(),
         from: None,
+        purpose: Purpose::Exchange,
         claims,
         key_id,
         kind,

@@ -1,14 +1,15 @@
 use std::time::Duration;
 
 use hallpass_token::{
-    Algorithm, Audience, Issuer, RevocationList, SigningKey, TokenClaims, TokenType, UnixTime,
-    sign_as,
+    Algorithm, Audience, Issuer, RevocationList, Scope, SigningKey, TokenClaims, TokenType,
+    UnixTime, sign_as,
 };
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 
 use super::*;
 use crate::clients::authentication::Authentication;
+use crate::clients::exchange_rule::{ExchangeRule, MAY_ACT, SubjectKind};
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::{ClientMetrics, Registry};
 use crate::keys::record::{KeyOrigin, KeyRecord, KeyState};
