@@ -8,7 +8,6 @@ use std::time::Duration;
 use hallpass_clock::Clock;
 use hallpass_token::{SecurityContext, UnixTime};
 use hallpass_upstream::CarriesNoSecret;
-use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -22,10 +21,12 @@ use crate::metrics::ClientMetrics;
 
 pub(crate) mod future;
 pub(crate) mod metrics;
+mod proven;
 pub(crate) mod report;
 
-use future::{BearerFuture, RejectedToken, Stamped, Wait, set};
+use future::{BearerFuture, RejectedToken, Stamped, Wait};
 use metrics::BearerMetrics;
+use proven::{put, take};
 use report::CallReport;
 
 /// Puts the identity that a client asks for into the `Authorization` header of each request.
@@ -232,21 +233,24 @@ impl Plan {
     #[inline]
     fn stamp_service<B>(&self, request: &mut Request<B>) -> Result<Stamp, CallError> {
         let tokens = self.tokens.as_ref().ok_or(CallError::NoTokenService)?;
-        let Some((header, generation)) = tokens.try_header() else {
+        let Some(token) = tokens.try_header() else {
             // Not even for a moment may the request hold somebody else's credentials.
-            request.headers_mut().remove(AUTHORIZATION);
+            take(request.headers_mut());
             return Ok(Stamp::Wait(Wait::for_service(tokens)));
         };
-        set(request.headers_mut(), header);
+        let bound = token.bound.as_deref();
+        let proven = put(request, token.authorization, bound, || self.now())?;
         let report = self
             .reports
             .then(|| Box::new(CallReport::service(tokens, TokenSource::Cache)));
         Ok(Stamp::Done(Stamped {
             rejectable: Some(RejectedToken {
-                generation,
+                generation: token.generation,
                 is_exchanged: false,
+                is_bound: proven.is_some(),
             }),
             report,
+            proven,
         }))
     }
 
@@ -263,7 +267,8 @@ impl Plan {
         match exchanged {
             Exchanged::Current(token) => {
                 self.metrics.exchange("cached");
-                set(request.headers_mut(), token.authorization().clone());
+                let (header, bound) = (token.authorization().clone(), Some(&*token.minted));
+                let proven = put(request, header, bound, || self.now())?;
                 let report = self
                     .reports
                     .then(|| Box::new(CallReport::exchanged(tokens, &context, TokenSource::Cache)));
@@ -271,13 +276,15 @@ impl Plan {
                     rejectable: Some(RejectedToken {
                         generation: token.generation(),
                         is_exchanged: true,
+                        is_bound: proven.is_some(),
                     }),
                     report,
+                    proven,
                 }))
             }
             Exchanged::Waiting(waiter) => {
                 // Not even for a moment may the request hold somebody else's credentials.
-                request.headers_mut().remove(AUTHORIZATION);
+                take(request.headers_mut());
                 let metrics = self.metrics.clone();
                 Ok(Stamp::Wait(Wait::for_exchange(
                     tokens, context, waiter, metrics,
@@ -294,20 +301,26 @@ impl Plan {
         let leeway = self.leeway.or(context.claims().leeway());
         let leeway = leeway.unwrap_or(BearerLayer::DEFAULT_LEEWAY);
         let ends = context.expires_at().saturating_add(leeway);
-        if ends <= UnixTime::from(self.clock.now()) {
+        if ends <= self.now() {
             self.metrics.relay("expired");
             return Err(CallError::IdentityExpired);
+        }
+        // Only who has its key can use it: the callee would refuse it from anybody else.
+        if context.claims().confirmation.is_some() {
+            self.metrics.relay("bound");
+            return Err(CallError::IdentityBound);
         }
         let Some(header) = bearer_header(context.token()) else {
             self.metrics.relay("invalid");
             return Err(self.missing(Identity::Relay));
         };
-        set(request.headers_mut(), header);
+        let proven = put(request, header, None, || self.now())?;
         self.metrics.relay("ok");
         let report = self.reports.then(|| Box::new(CallReport::relay(context)));
         Ok(Stamp::Done(Stamped {
             rejectable: None,
             report,
+            proven,
         }))
     }
 
@@ -324,13 +337,17 @@ impl Plan {
     }
 
     fn stamp_nobody<B>(&self, request: &mut Request<B>) -> Stamp {
-        request.headers_mut().remove(AUTHORIZATION);
+        take(request.headers_mut());
         request.extensions_mut().insert(CarriesNoSecret);
         let report = self.reports.then(|| Box::new(CallReport::nobody()));
         Stamp::Done(Stamped {
-            rejectable: None,
             report,
+            ..Stamped::default()
         })
+    }
+
+    fn now(&self) -> UnixTime {
+        UnixTime::from(self.clock.now())
     }
 
     fn missing(&self, identity: Identity) -> CallError {

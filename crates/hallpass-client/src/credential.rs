@@ -18,6 +18,8 @@ use url::form_urlencoded;
 use cache_life::CacheLife;
 use request::{ClientAuthentication, TargetParameter};
 
+use crate::prover::TokenBinding;
+
 /// A client registered with an issuer, and how long its tokens are used.
 ///
 /// ```
@@ -47,6 +49,7 @@ pub struct Credential {
     pub(crate) life: CacheLife,
     pub(crate) authentication: ClientAuthentication,
     pub(crate) target: TargetParameter,
+    pub(crate) binding: TokenBinding,
 }
 
 impl Credential {
@@ -64,6 +67,7 @@ impl Credential {
             life: CacheLife::DEFAULT,
             authentication: ClientAuthentication::default(),
             target: TargetParameter::default(),
+            binding: TokenBinding::None,
         }
     }
 
@@ -121,6 +125,14 @@ impl Credential {
         self
     }
 
+    /// Binds the tokens to a key of this service (DPoP, RFC 9449): each request with one carries a proof, and no other process
+    /// can use them, so they stay in this one's memory. Default [`TokenBinding::None`].
+    #[must_use]
+    pub fn with_binding(mut self, binding: TokenBinding) -> Self {
+        self.binding = binding;
+        self
+    }
+
     /// Whether `other` asks the same endpoint for the same tokens, as the same client with the same secret. How long its
     /// tokens are used may differ, and for which calls it is chosen.
     pub(crate) fn asks_like(&self, other: &Self) -> bool {
@@ -134,6 +146,7 @@ impl Credential {
             && self.scope == other.scope
             && self.authentication == other.authentication
             && self.target == other.target
+            && self.binding == other.binding
     }
 
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or

@@ -86,6 +86,10 @@ pub enum TokenError {
     /// until a callee has accepted one, or it was renewed by its age.
     #[error("the renewed token was rejected too; it is not renewed again for that")]
     RenewedInVain,
+    /// No proof of possession could be made for a token that is bound to a key: the request has no absolute address, or the
+    /// system no random numbers.
+    #[error("no proof of possession could be made for the token")]
+    Proof,
     /// The task that fetched the token was stopped (its runtime shut down) or panicked.
     #[error("the token request was given up")]
     Lost,
@@ -96,7 +100,11 @@ impl TokenError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disabled | Self::NoRuntime | Self::SubjectExpired | Self::Response(_) => false,
+            Self::Disabled
+            | Self::NoRuntime
+            | Self::SubjectExpired
+            | Self::Proof
+            | Self::Response(_) => false,
             Self::Denied { code, .. } => code.is_temporary(),
             Self::Status { status } => is_outage_status(*status),
             Self::NoInstance(_)
@@ -124,6 +132,7 @@ impl TokenError {
             Self::Disabled
             | Self::NoRuntime
             | Self::SubjectExpired
+            | Self::Proof
             | Self::RenewedJustNow { .. }
             | Self::RenewedInVain => false,
         }
@@ -137,6 +146,17 @@ impl TokenError {
                 code: DenialCode::InvalidClient,
                 ..
             } | Self::Status { status: 401 }
+        )
+    }
+
+    /// Whether the issuer wants a nonce repeated.
+    pub(crate) fn wants_nonce(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied {
+                code: DenialCode::UseDpopNonce,
+                ..
+            }
         )
     }
 
@@ -167,6 +187,7 @@ impl TokenError {
             Self::BackingOff { .. } => "backing_off",
             Self::RenewedJustNow { .. } => "renewed_just_now",
             Self::RenewedInVain => "renewed_in_vain",
+            Self::Proof => "proof",
             Self::Lost => "lost",
         }
     }
@@ -222,6 +243,7 @@ impl Outcome for TokenError {
             | Self::BackingOff { .. }
             | Self::RenewedJustNow { .. }
             | Self::RenewedInVain
+            | Self::Proof
             | Self::Lost => None,
         }
     }
@@ -247,6 +269,10 @@ pub enum CallError {
     /// The identity that should be relayed or exchanged has expired. Nothing was sent.
     #[error("the identity to relay or exchange has expired")]
     IdentityExpired,
+    /// `identity = relay`, and the caller's token is bound to a key of the caller's own (`cnf`): nobody else can use it. Nothing was
+    /// sent.
+    #[error("the caller's token is bound to the caller's key and cannot be relayed: exchange it")]
+    IdentityBound,
     /// `identity = exchange`, and the issuer does not offer token exchange (RFC 8693), or not to this service. Nothing was sent.
     #[error("identity = exchange is not offered by this issuer, or not to this service")]
     ExchangeNotOffered,
@@ -289,6 +315,7 @@ impl CallError {
             Self::Transport(error) => error.is_retryable(),
             Self::NoIdentity { .. }
             | Self::IdentityExpired
+            | Self::IdentityBound
             | Self::ExchangeNotOffered
             | Self::NoTokenService
             | Self::HostRefused(_) => false,
@@ -320,6 +347,7 @@ impl CallError {
         match self {
             Self::NoIdentity { .. } => "no_identity",
             Self::IdentityExpired => "identity_expired",
+            Self::IdentityBound => "identity_bound",
             Self::ExchangeNotOffered => "exchange_not_offered",
             Self::NoTokenService => "no_token_service",
             Self::Token(_) => "token",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
-use hallpass_token::{AccessToken, Audience, Scope};
+use hallpass_token::{AccessToken, Audience, Scope, UnixTime};
 use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
     Address, Body, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice, Target,
@@ -21,6 +21,7 @@ use url::form_urlencoded;
 use crate::credential::Credential;
 use crate::credential::request::{ClientAuthentication, TargetParameter};
 use crate::error::{TokenError, TokenSettingsError};
+use crate::prover::{DPOP, Prover, origin};
 
 pub(crate) mod response;
 pub(crate) mod unverified_end;
@@ -44,6 +45,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) scope: &'a Scope,
     /// The token that is exchanged (RFC 8693); without one the client asks for itself (RFC 6749 section 4.4).
     pub(crate) subject_token: Option<&'a AccessToken>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) credential: &'a Credential,
+    pub(crate) secret: &'a Secret,
+    /// For tokens that are bound to a key.
+    pub(crate) prover: Option<&'a Arc<Prover>>,
 }
 
 /// A transport as the token request needs it. It must not add an identity of its own.
@@ -137,18 +147,18 @@ impl TokenClient {
     /// Asks for one token.
     pub(crate) async fn ask(
         &self,
-        credential: &Credential,
-        secret: &Secret,
+        asking: &Asking<'_>,
         wanted: &Wanted<'_>,
     ) -> Result<Granted, NotGranted> {
-        let form = form(credential, secret, wanted);
+        let credential = asking.credential;
+        let form = form(credential, asking.secret, wanted);
         let timeout = TokenError::Timeout {
             after: self.timeout,
         };
         match &credential.endpoint {
             EndpointUrl::Https(url) | EndpointUrl::LoopbackHttp(url) => {
                 let uri: Uri = url.as_str().parse().map_err(unusable_address)?;
-                let attempts = self.attempts_at(&uri, credential, secret, &form);
+                let attempts = self.attempts_at(&uri, asking, &form);
                 let granted = tokio::time::timeout(self.timeout, attempts).await;
                 granted.unwrap_or_else(|_| Err(timeout.into()))
             }
@@ -161,8 +171,7 @@ impl TokenClient {
                 let form = form.as_str();
                 let ask = |instance: Instance| async move {
                     let uri = uri_at(service, path, instance)?;
-                    self.send(token_request(credential, secret, uri, form)?)
-                        .await
+                    self.send(asking, uri, form).await
                 };
                 let granted = self.issuer(service)?.ask_in_turn(walk, ask, goes_on).await;
                 granted.map_err(|error| match error {
@@ -177,31 +186,54 @@ impl TokenClient {
     async fn attempts_at(
         &self,
         uri: &Uri,
-        credential: &Credential,
-        secret: &Secret,
+        asking: &Asking<'_>,
         form: &str,
     ) -> Result<Granted, NotGranted> {
         for _ in 1..MAX_ATTEMPTS {
-            match self
-                .send(token_request(credential, secret, uri.clone(), form)?)
-                .await
-            {
+            match self.send(asking, uri.clone(), form).await {
                 Err(error) if goes_on(&error) => {}
                 outcome => return outcome,
             }
         }
-        self.send(token_request(credential, secret, uri.clone(), form)?)
-            .await
+        self.send(asking, uri.clone(), form).await
     }
 
-    async fn send(&self, request: Request<Body>) -> Result<Granted, NotGranted> {
+    /// One request, and one more where the issuer has just given the nonce that its proof must repeat.
+    async fn send(&self, asking: &Asking<'_>, uri: Uri, form: &str) -> Result<Granted, NotGranted> {
+        let (first, has_nonce) = self.send_once(asking, uri.clone(), form).await?;
+        let wants_nonce = first
+            .as_ref()
+            .is_err_and(|failure| failure.error.wants_nonce());
+        if !(wants_nonce && has_nonce) {
+            return first;
+        }
+        self.send_once(asking, uri, form).await?.0
+    }
+
+    /// What came of it, and whether a nonce came with it.
+    async fn send_once(
+        &self,
+        asking: &Asking<'_>,
+        uri: Uri,
+        form: &str,
+    ) -> Result<(Result<Granted, NotGranted>, bool), NotGranted> {
+        let origin = origin(&uri);
+        let mut request = token_request(asking.credential, asking.secret, uri, form)?;
+        if let Some(prover) = asking.prover {
+            let now = UnixTime::from(self.issuers.clock.now());
+            let proof = prover.prove(request.method(), request.uri(), None, now)?;
+            request.headers_mut().insert(DPOP, proof);
+        }
         let response = self
             .transport
             .clone()
             .oneshot(request)
             .await
             .map_err(TokenError::Unreachable)?;
-        response::read(response).await
+        let prover = asking.prover.zip(origin);
+        let learned = prover.map(|(prover, origin)| prover.learn(&origin, response.headers()));
+        let granted = response::read(response, asking.prover).await;
+        Ok((granted, learned.unwrap_or(false)))
     }
 
     fn issuer(&self, service: &str) -> Result<&Upstream, TokenError> {

@@ -47,6 +47,7 @@ mod host_guard;
 mod identity;
 mod internal_token_cache;
 mod metrics;
+mod prover;
 mod replay;
 mod settings;
 
@@ -70,6 +71,7 @@ pub use internal_token_cache::lease::{Lease, LeaseId};
 pub use internal_token_cache::memory::MemoryTokenCache;
 pub use internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
 pub use metrics::ClientMetrics;
+pub use prover::TokenBinding;
 pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{
     CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,

@@ -14,6 +14,7 @@ use tower_service::Service;
 use crate::auth_token_service::handle::TokenHandle;
 use crate::bearer::future::RejectedToken;
 use crate::error::{CallError, DenialCode, TokenError};
+use crate::prover::DPOP_NONCE;
 
 mod challenge;
 pub(crate) mod metrics;
@@ -126,8 +127,16 @@ where
             if was_accepted(response.status()) {
                 tokens.accepted();
             }
-            let (Some(rejected), Some(spare)) = (rejected_token(&response, renew_on), spare) else {
+            let (Some(again), Some(spare)) = (again(&response, renew_on), spare) else {
                 return Ok(response);
+            };
+            let rejected = match again {
+                // The nonce is known by now: the next proof repeats it.
+                Again::WithNonce => {
+                    drop(response);
+                    return replay(service, spare, &tokens).await;
+                }
+                Again::WithNewToken(rejected) => rejected,
             };
             let caller = spare.extensions().get::<SecurityContext>().cloned();
             match renew(&tokens, rejected, caller).await {
@@ -158,6 +167,7 @@ async fn renew(
     let RejectedToken {
         generation,
         is_exchanged,
+        is_bound: _,
     } = rejected;
     match caller.filter(|_| is_exchanged) {
         None => tokens.renew_rejected(generation).await.map(drop),
@@ -207,16 +217,32 @@ fn was_accepted(status: StatusCode) -> bool {
     status.is_success() || status == StatusCode::FORBIDDEN
 }
 
-/// The token that the callee calls invalid, if that is what it says, or need not say.
-fn rejected_token(response: &Response<Body>, renew_on: RenewOn) -> Option<RejectedToken> {
+/// How a request is sent once more.
+#[derive(Clone, Copy)]
+enum Again {
+    WithNewToken(RejectedToken),
+    /// With the token that it had, and a proof that repeats what the callee has just given (RFC 9449 section 9).
+    WithNonce,
+}
+
+/// How the request of this response is sent once more; `None` when that would not help.
+fn again(response: &Response<Body>, renew_on: RenewOn) -> Option<Again> {
     let rejected = *response.extensions().get::<RejectedToken>()?;
-    if renew_on == RenewOn::AnyUnauthorized {
-        return Some(rejected);
+    let says = |scheme: &[u8], error: &[u8]| {
+        let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        challenges.any(|value| challenge::says(value.as_bytes(), scheme, error))
+    };
+    let (bearer, dpop) = (b"bearer".as_slice(), b"dpop".as_slice());
+    if rejected.is_bound
+        && says(dpop, b"use_dpop_nonce")
+        && response.headers().contains_key(DPOP_NONCE)
+    {
+        return Some(Again::WithNonce);
     }
-    let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
-    challenges
-        .any(|value| challenge::says_invalid_token(value.as_bytes()))
-        .then_some(rejected)
+    let is_invalid = renew_on == RenewOn::AnyUnauthorized
+        || says(bearer, b"invalid_token")
+        || (rejected.is_bound && says(dpop, b"invalid_token"));
+    is_invalid.then_some(Again::WithNewToken(rejected))
 }
 
 #[cfg(test)]

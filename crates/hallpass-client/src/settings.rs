@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use hallpass_config::{
     Configuration, Key, Kind, Preferred, Secret, Section, check_name, report_doubles,
 };
-use hallpass_token::{Audience, ClientId, Issuer, Scope};
+use hallpass_token::{Audience, ClientId, DpopKey, Issuer, Scope};
 use hallpass_upstream::EndpointUrl;
 
 use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
 use crate::credential::request::{ClientAuthentication, GrantType, TargetParameter};
+use crate::prover::TokenBinding;
 use keys::KEYS;
 
 /// `internal-token`: the credentials with which this service gets tokens, and where it uses them.
@@ -70,6 +71,8 @@ pub struct CredentialSettings {
     pub client_authentication: ClientAuthentication,
     /// `target-parameter`.
     pub target_parameter: TargetParameter,
+    /// `dpop` and `dpop-key`: whether tokens are bound to a key of this service, and to which.
+    pub binding: TokenBinding,
 }
 
 /// The tokens kept in the memory of this process.
@@ -183,7 +186,8 @@ impl From<&CredentialSettings> for Credential {
         .with_scope(settings.scope.clone())
         .with_cache_life(settings.cache_life)
         .with_authentication(settings.client_authentication)
-        .with_target_parameter(settings.target_parameter);
+        .with_target_parameter(settings.target_parameter)
+        .with_binding(settings.binding.clone());
         if let Some(file) = &settings.client_secret_file {
             credential = credential.with_secret_file(file);
         }
@@ -234,6 +238,7 @@ impl CredentialSettings {
             "resource" => Some(TargetParameter::Resource),
             _ => None,
         });
+        let binding = read_binding(section);
         Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
@@ -246,7 +251,28 @@ impl CredentialSettings {
             cache_life: cache_life?,
             client_authentication: client_authentication?,
             target_parameter: target_parameter?,
+            binding: binding?,
         })
+    }
+}
+
+fn read_binding(section: &Section<'_>) -> Option<TokenBinding> {
+    let is_bound = section.flag("dpop")?;
+    let (key, file) = ("dpop-key", "dpop-key-file");
+    // What is wrong with a key is told also where it is not used.
+    let given = section.has(key) || section.has(file);
+    let read = given.then(|| section.secret(key)).flatten();
+    let read = read.map(|pem| DpopKey::from_pem(pem.expose()));
+    match read {
+        Some(Err(error)) => {
+            let place = if section.has(file) { file } else { key };
+            section.problem(place, error.to_string());
+            None
+        }
+        None if given => None,
+        _ if !is_bound => Some(TokenBinding::None),
+        Some(Ok(key)) => Some(TokenBinding::Key(key)),
+        None => Some(TokenBinding::OwnKey),
     }
 }
 

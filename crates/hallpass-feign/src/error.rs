@@ -54,6 +54,9 @@ pub enum FeignError {
     /// The caller's token has expired, so it is not passed on.
     #[error("the identity to relay has expired")]
     IdentityExpired,
+    /// The caller's token is bound to a key of the caller's own, so it cannot be relayed: use `identity = "exchange"`.
+    #[error("the caller's token is bound to the caller's key and cannot be relayed: exchange it")]
+    IdentityBound,
     /// `identity = "exchange"`, and the issuer does not offer token exchange (RFC 8693), or not to this service.
     #[error("identity = exchange is not offered by this issuer, or not to this service")]
     ExchangeNotOffered,
@@ -138,6 +141,7 @@ impl FeignError {
             Self::MockUnset { .. } => "mock_unset",
             Self::NoIdentity => "no_identity",
             Self::IdentityExpired => "identity_expired",
+            Self::IdentityBound => "identity_bound",
             Self::ExchangeNotOffered => "exchange_not_offered",
             Self::NoTokenService => "no_token_service",
             Self::Token(_) => "token",
@@ -178,6 +182,7 @@ impl FeignError {
             | Self::MockUnset { .. }
             | Self::NoIdentity
             | Self::IdentityExpired
+            | Self::IdentityBound
             | Self::ExchangeNotOffered
             | Self::NoTokenService
             | Self::HostRefused(_)
@@ -199,6 +204,7 @@ impl FeignError {
             | Self::MockUnset { .. }
             | Self::NoIdentity
             | Self::IdentityExpired
+            | Self::IdentityBound
             | Self::ExchangeNotOffered
             | Self::NoTokenService
             | Self::HostRefused(_)
@@ -231,6 +237,7 @@ impl FeignError {
             | Self::MockUnset { .. }
             | Self::NoIdentity
             | Self::IdentityExpired
+            | Self::IdentityBound
             | Self::ExchangeNotOffered
             | Self::NoTokenService
             | Self::HostRefused(_)
@@ -246,6 +253,7 @@ impl From<CallError> for FeignError {
         match error {
             CallError::NoIdentity { .. } => Self::NoIdentity,
             CallError::IdentityExpired => Self::IdentityExpired,
+            CallError::IdentityBound => Self::IdentityBound,
             CallError::ExchangeNotOffered => Self::ExchangeNotOffered,
             CallError::NoTokenService => Self::NoTokenService,
             CallError::Token(error) => Self::Token(error),
@@ -286,6 +294,7 @@ impl Outcome for FeignError {
             | Self::MockUnset { .. }
             | Self::NoIdentity
             | Self::IdentityExpired
+            | Self::IdentityBound
             | Self::ExchangeNotOffered
             | Self::NoTokenService
             | Self::Token(_)

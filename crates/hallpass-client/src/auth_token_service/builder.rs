@@ -205,6 +205,7 @@ impl AuthTokenServiceBuilder {
             mint: Arc::clone(&mint),
             purge: Purge::new(Arc::clone(&tiers)),
             tiers,
+            no_tiers: Tiers::new(Vec::new(), caches.clone()),
             notices: Notices::new(Arc::clone(&entries), self.clock, caches.clone()),
             metrics: self.metrics.requests.clone(),
             min_forced_interval: self.min_forced_interval,

@@ -31,6 +31,8 @@ use metrics::{RequestMetrics, TokenRequested};
 pub(crate) struct Flights {
     pub(crate) mint: Arc<Mint>,
     pub(crate) tiers: Arc<Tiers>,
+    /// Those of tokens that other processes cannot use.
+    pub(crate) no_tiers: Tiers,
     pub(crate) purge: Purge,
     pub(crate) notices: Notices,
     pub(crate) metrics: RequestMetrics,
@@ -77,6 +79,13 @@ impl Flights {
         Err(TokenError::Lost)
     }
 
+    fn tiers_of(&self, entry: &Entry) -> &Tiers {
+        match entry.source.is_private() {
+            true => &self.no_tiers,
+            false => &self.tiers,
+        }
+    }
+
     /// Joins the request under way for this key, or starts one in a task of its own: a caller that goes
     /// away cancels nobody, and no caller's identity reaches it.
     pub(crate) fn join(
@@ -104,7 +113,7 @@ impl Flights {
                     Joined::Outdated(waiter)
                 });
             }
-            let tiers_may_help = !entry.keeps() && !self.tiers.is_empty();
+            let tiers_may_help = !entry.keeps() && !self.tiers_of(entry).is_empty();
             if let Some(error) = state.backing_off(now.monotonic)
                 && !tiers_may_help
             {
@@ -192,7 +201,7 @@ impl Flight {
         let end = self.find_or_obtain(&mut leases).await;
         self.end(end);
         // Last, so that nobody waits for it.
-        self.flights.tiers.release(&self.entry.key, leases).await;
+        self.tiers().release(&self.entry.key, leases).await;
     }
 
     async fn find_or_obtain(&self, leases: &mut Leases) -> FlightEnd {
@@ -229,7 +238,7 @@ impl Flight {
             Turn::Mine(held) => *leases = held,
             Turn::Found(token) => return unasked(Ok(token)),
         }
-        let tiers = &self.flights.tiers;
+        let tiers = self.tiers();
         match tiers.holding(&self.entry.key, leases, self.obtain()).await {
             Ok(token) => FlightEnd {
                 outcome: Ok(token),
@@ -250,10 +259,14 @@ impl Flight {
         self.reason == Reason::Miss && token.phase(self.flights.mint.now()) == Phase::Due
     }
 
+    fn tiers(&self) -> &Tiers {
+        self.flights.tiers_of(&self.entry)
+    }
+
     fn search(&self) -> Search<'_> {
         Search {
             mint: &self.flights.mint,
-            tiers: &self.flights.tiers,
+            tiers: self.tiers(),
             entry: &self.entry,
             reason: self.reason,
         }
@@ -288,7 +301,7 @@ impl Flight {
     /// A token of a credential that is no longer in use, or one that was asked for before an eviction, serves those who wait
     /// for it, and nobody after them. The tiers are asked to forget it where that came while it was on its way to them.
     async fn put_into_tiers(&self, token: &IssuedToken, age: Duration) {
-        let (tiers, key, source) = (&self.flights.tiers, &self.entry.key, &self.entry.source);
+        let (tiers, key, source) = (self.tiers(), &self.entry.key, &self.entry.source);
         if tiers.is_empty() {
             return;
         }
@@ -397,6 +410,7 @@ mod tests {
             mint: Arc::new(Mint::new(clock.clone())),
             purge: Purge::new(Arc::clone(&tiers)),
             tiers,
+            no_tiers: Tiers::new(Vec::new(), counted.clone()),
             notices: Notices::new(entries, clock, counted),
             metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),

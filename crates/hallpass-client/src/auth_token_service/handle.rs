@@ -22,6 +22,14 @@ use crate::metrics::ClientMetrics;
 #[derive(Clone, Debug)]
 pub struct TokenHandle(Arc<HandleState>);
 
+/// What a request carries of the token in memory.
+pub(crate) struct HotToken {
+    pub(crate) authorization: HeaderValue,
+    pub(crate) generation: u64,
+    /// The token itself where it is bound to a key.
+    pub(crate) bound: Option<Arc<Minted>>,
+}
+
 #[derive(Debug)]
 struct HandleState {
     service: Arc<TokenServiceState>,
@@ -190,8 +198,12 @@ impl TokenHandle {
     }
 
     /// What the bearer layer needs of the token in memory: one counted reference, no allocation.
-    pub(crate) fn try_header(&self) -> Option<(HeaderValue, u64)> {
-        self.hot(|minted| (minted.authorization.clone(), minted.generation))
+    pub(crate) fn try_header(&self) -> Option<HotToken> {
+        self.hot(|minted| HotToken {
+            authorization: minted.authorization.clone(),
+            generation: minted.generation,
+            bound: minted.prover.is_some().then(|| Arc::clone(minted)),
+        })
     }
 
     /// [`TokenHandle::token`] after [`TokenHandle::try_header`] found nothing.

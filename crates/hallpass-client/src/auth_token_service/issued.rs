@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use hallpass_token::{AccessToken, UnixTime};
-use http::HeaderValue;
+use http::{HeaderValue, Method, Uri};
 
 use super::lifetime::{Lifetime, Now, Phase};
 use super::moment::Moment;
 use super::seals::StoredToken;
+use crate::error::TokenError;
+use crate::prover::Prover;
 
 /// Where a token came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +40,8 @@ pub(crate) struct Minted {
     pub(crate) lifetime: Lifetime,
     /// Whether it may have been evicted by another process, and this one did not hear of it.
     pub(crate) is_doubted: bool,
+    /// The key that it is bound to.
+    pub(crate) prover: Option<Arc<Prover>>,
 }
 
 impl IssuedToken {
@@ -47,10 +51,29 @@ impl IssuedToken {
         &self.minted.access_token
     }
 
-    /// `Bearer ...`, marked sensitive. A clone of it allocates nothing.
+    /// `Bearer ...`, or `DPoP ...` for a token that is bound to a key and needs a [proof](Self::dpop_proof); marked sensitive. A
+    /// clone of it allocates nothing.
     #[must_use]
     pub fn authorization(&self) -> &HeaderValue {
         &self.minted.authorization
+    }
+
+    /// The header `DPoP` for one request with the token (RFC 9449 section 7.1), `None` for a bearer token. `uri` is absolute: the address
+    /// that is really called. Each request needs one of its own. [`BearerLayer`](crate::BearerLayer) does this by itself.
+    ///
+    /// # Errors
+    /// [`TokenError::Proof`] when none can be made.
+    pub fn dpop_proof(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        now: UnixTime,
+    ) -> Result<Option<HeaderValue>, TokenError> {
+        let Some(prover) = &self.minted.prover else {
+            return Ok(None);
+        };
+        let token = self.access_token().expose();
+        prover.prove(method, uri, Some(token), now).map(Some)
     }
 
     /// When the issuer said it ends.
@@ -96,6 +119,7 @@ impl IssuedToken {
             authorization: minted.authorization.clone(),
             lifetime: minted.lifetime.due_now(),
             is_doubted: true,
+            prover: minted.prover.clone(),
             ..*minted
         };
         Self {
@@ -128,9 +152,17 @@ impl PartialEq for IssuedToken {
 /// `Bearer <token>`, hidden in `Debug`, in one allocation. `None` when the token holds a character that no
 /// header can.
 pub(crate) fn bearer_header(token: &AccessToken) -> Option<HeaderValue> {
-    const SCHEME: &str = "Bearer ";
-    let mut text = String::with_capacity(SCHEME.len() + token.expose().len());
-    text.push_str(SCHEME);
+    header("Bearer ", token)
+}
+
+/// `DPoP <token>`, likewise.
+pub(crate) fn dpop_header(token: &AccessToken) -> Option<HeaderValue> {
+    header("DPoP ", token)
+}
+
+fn header(scheme: &str, token: &AccessToken) -> Option<HeaderValue> {
+    let mut text = String::with_capacity(scheme.len() + token.expose().len());
+    text.push_str(scheme);
     text.push_str(token.expose());
     let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);

@@ -9,13 +9,14 @@ use hallpass_clock::Clock;
 use hallpass_token::UnixTime;
 use hallpass_upstream::random_fraction;
 
-use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, shared};
+use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, dpop_header, shared};
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use super::moment::Moment;
 use super::seals::StoredToken;
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
 use crate::grant::unverified_end::unverified_end;
+use crate::prover::Prover;
 
 /// Makes the tokens of one service, and numbers them.
 #[derive(Debug)]
@@ -83,7 +84,8 @@ impl Mint {
             age: Duration::ZERO,
             life,
         };
-        self.mint(stored, age, cache, TokenSource::Issuer)
+        let way = (TokenSource::Issuer, granted.prover);
+        self.mint(stored, age, cache, way)
             .filter(|token| token.phase(self.now()) != Phase::Ended)
             .ok_or(TokenError::Response(ResponseFault::Expired))
     }
@@ -105,7 +107,8 @@ impl Mint {
             age: life - remaining,
             life,
         };
-        self.mint(stored, age, cache, TokenSource::Cache)
+        // Bound tokens are in no tier.
+        self.mint(stored, age, cache, (TokenSource::Cache, None))
     }
 
     /// A token in use, for another cache life, or no longer doubted. It stays the same token, with its number.
@@ -120,6 +123,7 @@ impl Mint {
                 .lifetime
                 .with_cache_life(self.now(), life, cache, jitter),
             is_doubted: false,
+            prover: old.prover.clone(),
             ..**old
         };
         IssuedToken {
@@ -133,9 +137,12 @@ impl Mint {
         stored: StoredToken,
         age: Age,
         cache: CacheLife,
-        source: TokenSource,
+        (source, prover): (TokenSource, Option<Arc<Prover>>),
     ) -> Option<IssuedToken> {
-        let authorization = shared(bearer_header(&stored.access_token)?);
+        let authorization = shared(match prover {
+            None => bearer_header(&stored.access_token)?,
+            Some(_) => dpop_header(&stored.access_token)?,
+        });
         let minted = Minted {
             authorization,
             access_token: stored.access_token,
@@ -145,6 +152,7 @@ impl Mint {
             generation: self.generations.fetch_add(1, Ordering::Relaxed),
             lifetime: Lifetime::new(age, cache, random_fraction()),
             is_doubted: false,
+            prover,
         };
         Some(IssuedToken {
             minted: Arc::new(minted),

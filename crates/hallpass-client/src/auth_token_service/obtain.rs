@@ -13,8 +13,9 @@ use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
 use crate::credential::secret_source::SecretSource;
 use crate::grant::response::{Granted, NotGranted};
-use crate::grant::{TokenClient, Wanted};
+use crate::grant::{Asking, TokenClient, Wanted};
 use crate::internal_token_cache::TokenKey;
+use crate::prover::Prover;
 
 /// How tokens are obtained from an issuer, and for how long they are used: all that a flight has to know of a grant.
 pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
@@ -27,6 +28,11 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
     /// How tokens are sealed for the tiers.
     fn seals(&self) -> Seals;
 
+    /// Whether its tokens are of no use to other processes, so that no tier gets them and none is looked for there.
+    fn is_private(&self) -> bool {
+        false
+    }
+
     /// Makes one request. It ends within a limit of its own: those who wait for it have no other.
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>>;
 }
@@ -37,6 +43,8 @@ pub(crate) struct ClientCredentials {
     pub(crate) credential: Credential,
     secrets: Arc<SecretSource>,
     client: Arc<TokenClient>,
+    /// Proves that its tokens are its own; `None` where they are bearer tokens.
+    prover: Option<Arc<Prover>>,
     /// It came while the service ran, in the place of another credential or of none, so the tiers may hold tokens that were asked for
     /// otherwise: those up to this moment are not taken. `None` where another secret tells them apart.
     pub(crate) trusts_tiers_from: Option<Moment>,
@@ -49,6 +57,7 @@ impl ClientCredentials {
             credential.secret_file.clone(),
         );
         Self {
+            prover: Prover::of(&credential.binding).map(Arc::new),
             credential,
             secrets: Arc::new(SecretSource::new(secret, file)),
             client,
@@ -70,6 +79,9 @@ impl ClientCredentials {
         );
         let secrets = SecretSource::new(secret, file).following(&before.secrets);
         self.secrets = Arc::new(secrets);
+        if self.credential.binding == before.credential.binding {
+            self.prover.clone_from(&before.prover);
+        }
         self
     }
 
@@ -111,7 +123,12 @@ impl ClientCredentials {
     }
 
     async fn ask(&self, wanted: &Wanted<'_>, secret: &Secret) -> Result<Granted, NotGranted> {
-        let granted = self.client.ask(&self.credential, secret, wanted).await?;
+        let asking = Asking {
+            credential: &self.credential,
+            secret,
+            prover: self.prover.as_ref(),
+        };
+        let granted = self.client.ask(&asking, wanted).await?;
         self.secrets.was_accepted(secret);
         Ok(granted)
     }
@@ -131,6 +148,7 @@ impl ClientCredentials {
             credential: self.credential.clone().with_cache_life(life),
             secrets: Arc::clone(&self.secrets),
             client: Arc::clone(&self.client),
+            prover: self.prover.clone(),
             trusts_tiers_from: self.trusts_tiers_from,
         }
     }
@@ -148,6 +166,10 @@ impl Obtain for ClientCredentials {
     fn seals(&self) -> Seals {
         let (newest, older) = self.secrets.for_sealing();
         Seals::new(newest, older)
+    }
+
+    fn is_private(&self) -> bool {
+        self.prover.is_some()
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {
@@ -200,6 +222,7 @@ impl Obtain for Scripted {
             Ok(Granted {
                 access_token: AccessToken::new(format!("{}-{number}", key.audience())),
                 expires_in: Some(Duration::from_secs(600)),
+                prover: None,
             })
         })
     }

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::future::BoxFuture;
-use hallpass_token::SecurityContext;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use hallpass_token::{SecurityContext, UnixTime};
+use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::metrics::BearerMetrics;
+use super::proven::{Proven, put};
 use super::report::CallReport;
 use crate::auth_token_service::flight::Waiter;
 use crate::auth_token_service::handle::TokenHandle;
@@ -25,6 +25,8 @@ pub(crate) struct RejectedToken {
     pub(crate) generation: u64,
     /// It was exchanged for the caller's.
     pub(crate) is_exchanged: bool,
+    /// Whether a proof came with it.
+    pub(crate) is_bound: bool,
 }
 
 /// A token that is waited for, and for whom it is.
@@ -77,6 +79,8 @@ pub(super) struct Stamped {
     /// What a 401 would be about: the token of the token service that it carries, if it carries one.
     pub(super) rejectable: Option<RejectedToken>,
     pub(super) report: Option<Box<CallReport>>,
+    /// Of a call with a bound token.
+    pub(super) proven: Option<Box<Proven>>,
 }
 
 pin_project! {
@@ -156,20 +160,25 @@ impl<S, B> Pending<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn send(mut self, token: &IssuedToken) -> (S::Future, Stamped) {
+    fn send(mut self, token: &IssuedToken) -> Result<(S::Future, Stamped), CallError> {
         let report = self
             .reports
             .then(|| Box::new(self.wait.report(token.source())));
+        let clock = self.wait.tokens.clock();
+        let now = || UnixTime::from(clock.now());
+        let (header, bound) = (token.authorization().clone(), Some(&*token.minted));
+        let proven = put(&mut self.request, header, bound, now)?;
         let rejectable = RejectedToken {
             generation: token.generation(),
             is_exchanged: self.wait.caller.is_some(),
+            is_bound: proven.is_some(),
         };
-        set(self.request.headers_mut(), token.authorization().clone());
         let stamped = Stamped {
             rejectable: Some(rejectable),
             report,
+            proven,
         };
-        (self.service.call(self.request), stamped)
+        Ok((self.service.call(self.request), stamped))
     }
 }
 
@@ -194,11 +203,13 @@ where
                         None => Err(CallError::Token(TokenError::Lost)),
                     };
                     let next = match (outcome, pending.take()) {
-                        (Ok(token), Some(waiting)) => {
-                            let (future, stamped) = waiting.send(&token);
-                            *this.stamped = stamped;
-                            State::Calling { future }
-                        }
+                        (Ok(token), Some(waiting)) => match waiting.send(&token) {
+                            Ok((future, stamped)) => {
+                                *this.stamped = stamped;
+                                State::Calling { future }
+                            }
+                            Err(error) => State::Failed { error: Some(error) },
+                        },
                         (Err(error), _) => State::Failed { error: Some(error) },
                         (Ok(_), None) => State::Failed { error: None },
                     };
@@ -224,6 +235,9 @@ impl Stamped {
         {
             response.extensions_mut().insert(rejected);
         }
+        if let Some(proven) = self.proven.take() {
+            proven.learn(response.headers());
+        }
         if let Some(report) = self.report.take() {
             response.extensions_mut().insert(*report);
         }
@@ -238,10 +252,4 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BearerFuture").finish_non_exhaustive()
     }
-}
-
-/// Replaces every value of the header.
-#[inline]
-pub(super) fn set(headers: &mut HeaderMap, authorization: HeaderValue) {
-    headers.insert(AUTHORIZATION, authorization);
 }

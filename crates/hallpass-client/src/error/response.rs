@@ -26,6 +26,12 @@ pub enum DenialCode {
     /// The client may not call this audience.
     #[error("invalid_target")]
     InvalidTarget,
+    /// The proof of possession is not valid (RFC 9449 section 5).
+    #[error("invalid_dpop_proof")]
+    InvalidDpopProof,
+    /// The proof of possession must repeat a nonce, also the second one (RFC 9449 section 8).
+    #[error("use_dpop_nonce")]
+    UseDpopNonce,
     /// The issuer cannot respond now.
     #[error("temporarily_unavailable")]
     TemporarilyUnavailable,
@@ -47,6 +53,8 @@ impl DenialCode {
             "unsupported_grant_type" => Self::UnsupportedGrantType,
             "invalid_scope" => Self::InvalidScope,
             "invalid_target" => Self::InvalidTarget,
+            "invalid_dpop_proof" => Self::InvalidDpopProof,
+            "use_dpop_nonce" => Self::UseDpopNonce,
             "temporarily_unavailable" => Self::TemporarilyUnavailable,
             "server_error" => Self::ServerError,
             _ => Self::Other,
@@ -80,8 +88,8 @@ pub enum ResponseFault {
     /// A member has the wrong JSON type.
     #[error("`{0}` has the wrong type")]
     WrongType(&'static str),
-    /// `token_type` is not `Bearer`.
-    #[error("`token_type` is not Bearer")]
+    /// `token_type` is not `Bearer`, or not `DPoP` where the token must be bound to a key.
+    #[error("`token_type` is not the one that was asked for (Bearer, or DPoP for a bound token)")]
     TokenType,
     /// `access_token` is empty, too long, or holds characters that a bearer token cannot have.
     #[error("`access_token` is not a bearer token")]
@@ -111,6 +119,8 @@ mod tests {
             (DenialCode::UnsupportedGrantType, false),
             (DenialCode::InvalidScope, false),
             (DenialCode::InvalidTarget, false),
+            (DenialCode::InvalidDpopProof, false),
+            (DenialCode::UseDpopNonce, false),
             (DenialCode::TemporarilyUnavailable, true),
             (DenialCode::ServerError, true),
         ];

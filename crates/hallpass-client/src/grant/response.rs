@@ -1,5 +1,6 @@
 //! Reads the responses of a token endpoint. Nothing in them is trusted, and nothing is repeated in an error.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::AccessToken;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Number, Value};
 
 use crate::error::{DenialCode, ResponseFault, TokenError};
+use crate::prover::Prover;
 
 /// Largest response that is read, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -26,6 +28,8 @@ pub(crate) struct Granted {
     pub(crate) access_token: AccessToken,
     /// `None` when the issuer does not say.
     pub(crate) expires_in: Option<Duration>,
+    /// The key that it is bound to.
+    pub(crate) prover: Option<Arc<Prover>>,
 }
 
 /// Why there is no token, and for how long the issuer asks to be left alone (`Retry-After` of 429 and 503).
@@ -58,7 +62,11 @@ struct Refusal {
     error: String,
 }
 
-pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted> {
+/// `prover` has proven its key with the request: then the token must be bound to it (RFC 9449 section 5), else it must not be.
+pub(crate) async fn read(
+    response: Response<Body>,
+    prover: Option<&Arc<Prover>>,
+) -> Result<Granted, NotGranted> {
     let (head, body) = response.into_parts();
     let is_json = head
         .headers
@@ -91,7 +99,7 @@ pub(crate) async fn read(response: Response<Body>) -> Result<Granted, NotGranted
             CollectError::TooLarge { .. } => TokenError::Response(ResponseFault::TooLarge),
             CollectError::Broken(_) => TokenError::Response(ResponseFault::Incomplete),
         })?;
-    Ok(success(&bytes).map_err(TokenError::Response)?)
+    Ok(success(&bytes, prover).map_err(TokenError::Response)?)
 }
 
 async fn refusal(body: Body) -> Option<DenialCode> {
@@ -100,12 +108,13 @@ async fn refusal(body: Body) -> Option<DenialCode> {
     Some(DenialCode::from_wire(&refusal.error))
 }
 
-fn success(bytes: &[u8]) -> Result<Granted, ResponseFault> {
+fn success(bytes: &[u8], prover: Option<&Arc<Prover>>) -> Result<Granted, ResponseFault> {
     // The parser's error text may quote the input, so it goes no further.
     let success: Success = serde_json::from_slice(bytes).map_err(|_| ResponseFault::Malformed)?;
     let token = text("access_token", success.access_token)?;
     let kind = text("token_type", success.token_type)?;
-    if !kind.eq_ignore_ascii_case("bearer") {
+    let expected = prover.map_or("bearer", |_| "dpop");
+    if !kind.eq_ignore_ascii_case(expected) {
         return Err(ResponseFault::TokenType);
     }
     if !is_bearer_token(token.as_bytes()) {
@@ -115,6 +124,7 @@ fn success(bytes: &[u8]) -> Result<Granted, ResponseFault> {
     Ok(Granted {
         access_token: AccessToken::new(token),
         expires_in,
+        prover: prover.cloned(),
     })
 }
 

@@ -7,17 +7,17 @@ const MAX_CHALLENGE_BYTES: usize = 4096;
 ///
 /// A value may hold several challenges. Between them, and between their parameters, stand commas or, as gateways of AWS
 /// write them, spaces alone; a quoted string may hold anything, the word `invalid_token` too.
-pub(super) fn says_invalid_token(value: &[u8]) -> bool {
+pub(super) fn says(value: &[u8], scheme: &[u8], error: &[u8]) -> bool {
     if value.len() > MAX_CHALLENGE_BYTES {
         return false;
     }
-    let (mut rest, mut in_bearer) = (value, false);
+    let (mut rest, mut in_scheme) = (value, false);
     while let Some((item, behind)) = next_item(rest) {
         match item {
-            Item::Scheme(name) => in_bearer = name.eq_ignore_ascii_case(b"bearer"),
+            Item::Scheme(name) => in_scheme = name.eq_ignore_ascii_case(scheme),
             Item::Parameter { name, value } => {
                 let is_error = name.eq_ignore_ascii_case(b"error");
-                if in_bearer && is_error && value == b"invalid_token" {
+                if in_scheme && is_error && value == error {
                     return true;
                 }
             }
@@ -76,6 +76,19 @@ const fn is_between(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn says_invalid_token(value: &[u8]) -> bool {
+        says(value, b"bearer", b"invalid_token")
+    }
+
+    #[test]
+    fn the_challenge_of_another_scheme_says_nothing_about_this_one() {
+        let value = br#"Bearer realm="x", error="invalid_token", dpop algs="ES256", error="use_dpop_nonce""#;
+        assert!(says(value, b"bearer", b"invalid_token"));
+        assert!(says(value, b"dpop", b"use_dpop_nonce"));
+        assert!(!says(value, b"dpop", b"invalid_token"));
+        assert!(!says(value, b"bearer", b"use_dpop_nonce"));
+    }
 
     #[test]
     fn an_invalid_token_challenge_is_found_among_others() {

@@ -22,6 +22,9 @@ pub(crate) const KEYS: &[Key] = &[
     REFRESH_AHEAD.or("60"),
     CLIENT_AUTHENTICATION.or("basic"),
     TARGET_PARAMETER.or("audience"),
+    DPOP.or("false"),
+    DPOP_KEY.otherwise("made when the first token is asked for, and kept in memory alone"),
+    DPOP_KEY_FILE,
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
@@ -58,12 +61,33 @@ const CLIENT_KEYS: &[Key] = &[
     REFRESH_AHEAD.otherwise(INHERITED),
     CLIENT_AUTHENTICATION.otherwise(INHERITED),
     TARGET_PARAMETER.otherwise(INHERITED),
+    DPOP.otherwise(INHERITED),
+    DPOP_KEY.otherwise(INHERITED),
+    DPOP_KEY_FILE.otherwise(INHERITED),
 ];
 
 const CLIENT_ID: Key = Key::new(
     "client-id",
     Kind::Text { what: "" },
     "The name of this service at the issuer (RFC 6749 section 2.2).",
+);
+const DPOP: Key = Key::new(
+    "dpop",
+    Kind::Flag,
+    "Binds the tokens to a key of this service (DPoP, RFC 9449): each request with one carries a proof that is made for it, and a stolen \
+    token is of no use. Such tokens stay in the memory of the process; no shared cache gets them. Where `token-url` begins with `lb://`, our \
+    issuer must know the addresses of its instances (`issuer.dpop.further-base-urls`).",
+);
+const DPOP_KEY: Key = Key::new(
+    "dpop-key",
+    Kind::Secret,
+    "The private key of the proofs in PEM (P-256, Ed25519 or RSA). Another one counts from the next load on: tokens are then asked for anew, and \
+    calls under way go on with the old ones.",
+);
+const DPOP_KEY_FILE: Key = Key::new(
+    "dpop-key-file",
+    Kind::File,
+    "The file that contains `dpop-key`.",
 );
 const CLIENT_SECRET: Key = Key::new("client-secret", Kind::Secret, "What it proves itself with.");
 const CLIENT_SECRET_FILE: Key = Key::new(

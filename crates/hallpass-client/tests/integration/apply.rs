@@ -31,6 +31,7 @@ pub(crate) fn own(secret: &str) -> CredentialSettings {
         cache_life: CacheLife::DEFAULT,
         client_authentication: ClientAuthentication::Post,
         target_parameter: Default::default(),
+        binding: Default::default(),
     }
 }
 

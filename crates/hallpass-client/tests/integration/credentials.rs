@@ -112,6 +112,7 @@ fn settings(token_url: &str, audience: Option<&str>) -> CredentialSettings {
         cache_life: Default::default(),
         client_authentication: Default::default(),
         target_parameter: Default::default(),
+        binding: Default::default(),
     }
 }
 

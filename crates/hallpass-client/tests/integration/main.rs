@@ -10,6 +10,7 @@ mod apply;
 mod bad_tiers;
 mod cache_tiers;
 mod credentials;
+mod dpop;
 mod eviction;
 mod exchange;
 mod host_guard;

@@ -184,3 +184,46 @@ fn scopes_are_words_or_a_list_and_a_comma_parts_them_as_in_spring() {
         ]
     );
 }
+
+#[test]
+fn tokens_are_bound_to_a_key_where_that_is_asked_for_and_a_bad_key_is_a_problem() {
+    use hallpass_client::TokenBinding;
+    use hallpass_token::DpopKey;
+
+    // RFC 8037 appendix A.1.
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\\n-----END PRIVATE KEY-----\\n";
+    let binding = |lines: &str| {
+        let settings = load(&format!("{TOKEN}{lines}"));
+        settings.token_service.unwrap().credential.binding
+    };
+    assert_eq!(binding(""), TokenBinding::None);
+    assert_eq!(binding("    dpop: true\n"), TokenBinding::OwnKey);
+    let key = format!("    dpop-key: \"{KEY}\"\n");
+    assert_eq!(
+        binding(&key),
+        TokenBinding::None,
+        "given, and not asked for"
+    );
+    let expected = DpopKey::from_pem(&KEY.replace("\\n", "\n")).unwrap();
+    let given = binding(&format!("    dpop: true\n{key}"));
+    assert_eq!(given, TokenBinding::Key(expected));
+    assert!(!format!("{given:?}").contains("MC4CAQ"));
+
+    let clients =
+        "    dpop: true\n    clients: [{ name: a, audience: b }, { name: c, dpop: false }]\n";
+    let settings = load(&format!("{TOKEN}{clients}")).token_service.unwrap();
+    let inherited: Vec<_> = settings
+        .clients
+        .iter()
+        .map(|it| &it.credential.binding)
+        .collect();
+    assert_eq!(inherited, [&TokenBinding::OwnKey, &TokenBinding::None]);
+
+    let bad = problems(&format!("{TOKEN}    dpop: true\n    dpop-key: not a key\n"));
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert!(
+        bad[0].contains("internal-token.dpop-key: no private key"),
+        "{bad:?}"
+    );
+    assert!(!bad[0].contains("not a key"), "{bad:?}");
+}

@@ -35,6 +35,7 @@ fn own_and_identity_faults() -> Vec<Row> {
             false,
             false,
         ),
+        (FeignError::IdentityBound, "identity_bound", false, false),
         (exchange, "exchange_not_offered", false, false),
         (FeignError::NoTokenService, "no_token_service", false, false),
         (disabled, "token", false, false),

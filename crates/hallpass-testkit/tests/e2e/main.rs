@@ -8,6 +8,8 @@ mod credentials;
 #[cfg(test)]
 mod dns;
 #[cfg(test)]
+mod dpop;
+#[cfg(test)]
 mod estate;
 #[cfg(test)]
 mod examples;
