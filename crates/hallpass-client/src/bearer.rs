@@ -38,7 +38,10 @@ use report::CallReport;
 /// | [`Identity::Exchange`] | a token whose subject is the caller's and whose actor is this service (RFC 8693) | the [`TokenHandle`], for the [`SecurityContext`] in the request's extensions |
 /// | [`Identity::None`] | nothing; the request is marked as one that [`CarriesNoSecret`] | |
 ///
-/// Whatever `Authorization` the request has already, once or several times, is removed. A missing identity
+/// A service's token that is bound to a key ([`TokenBinding`](crate::TokenBinding)) goes out with a proof for this one request, in the header `DPoP`; a
+/// caller's bound token is not relayed.
+///
+/// Whatever `Authorization` and `DPoP` the request has already, once or several times, is removed. A missing identity
 /// fails the call before anything is sent, unless [`WhenAbsent`] says otherwise; an identity that has
 /// expired fails it always, and so does a service token that the issuer does not give.
 ///

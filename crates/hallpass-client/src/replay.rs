@@ -22,6 +22,9 @@ pub(crate) mod metrics;
 /// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
 ///
+/// A call with a bound token is repeated too when the callee demands a nonce in its proof (`use_dpop_nonce`, RFC 9449 section 9): with
+/// the token that it had.
+///
 /// [`RenewOn`] says which other 401 counts, if any does.
 ///
 /// It stands right above [`BearerLayer`](crate::BearerLayer). Only calls that carried a service token and
@@ -41,7 +44,7 @@ pub struct ReplayLayer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RenewOn {
-    /// `invalid-token`: one that says so in a `Bearer` challenge, as RFC 6750 section 3.1 wants it.
+    /// `invalid-token`: one that says so in a `Bearer` challenge, as RFC 6750 section 3.1 wants it, or for a bound token in one of `DPoP`.
     #[default]
     InvalidToken,
     /// `any-401`: every one, for callees that give no reason, or another one.

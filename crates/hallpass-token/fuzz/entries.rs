@@ -2,7 +2,8 @@
 //! them, so that they are exercised where there is no fuzzer.
 
 use hallpass_token::{
-    Algorithms, JwkSet, UnixTime, UnverifiedToken, VerifyPolicy, parse_bearer, verify, verify_jws,
+    Algorithms, DpopExpectation, DpopUri, JwkSet, UnixTime, UnverifiedToken, VerifyPolicy,
+    parse_bearer, verify, verify_dpop, verify_jws,
 };
 
 /// The key of RFC 8037 appendix A.2: nobody here signs with it, so nothing but its one known example may verify.
@@ -10,6 +11,36 @@ const KEY: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 /// The payload of that example.
 const SIGNED: &[u8] = b"Example of Ed25519 signing";
+
+/// The proof of RFC 9449 section 4.1: the one that its key has signed.
+pub(crate) const PROOF: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+
+/// A proof of possession, and the address in it.
+pub(crate) fn proof(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    if let Ok(uri) = DpopUri::parse(text) {
+        assert_eq!(
+            DpopUri::parse(uri.as_str()).as_ref(),
+            Ok(&uri),
+            "one spelling is final"
+        );
+    }
+    let Ok(uri) = DpopUri::parse("https://server.example.com/token") else {
+        panic!("the fixed value is sound");
+    };
+    let expected = DpopExpectation {
+        method: "POST",
+        uris: &[uri],
+        access_token: None,
+        algorithms: Algorithms::WITH_VERIFY_ONLY,
+    };
+    if verify_dpop(text, &expected, UnixTime::from_secs(1_562_262_616)).is_ok() {
+        // ECDSA has two signatures for each; the fuzzer does not find the other one.
+        assert_eq!(text, PROOF, "nobody signed that");
+    }
+}
 
 /// A token: taking it apart, reading its claims, verifying it.
 pub(crate) fn token(input: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass_issuer::{IssuerServer, IssuerSettings};
+use hallpass_issuer::{GrantType, IssuerServer, IssuerSettings};
 use hallpass_token::{Algorithm, DpopKey, DpopRequest, DpopUri, UnixTime};
 use serde_json::{Value, json};
 
@@ -295,4 +295,32 @@ async fn a_bound_token_is_exchanged_for_its_holder_alone_and_stays_bound() {
     let bare = harness.ask_as("batch", SECRET, &exchange).await;
     assert_eq!(bare.refusal(), (400, "invalid_request".to_owned()));
     assert_eq!(refused(&harness, "bound_subject_token"), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_token_does_not_lead_around_the_proof() {
+    let harness = start_with(|settings| {
+        for client in &mut settings.clients {
+            client.grant_types = [GrantType::ClientCredentials, GrantType::RefreshToken]
+                .into_iter()
+                .collect();
+        }
+    })
+    .await;
+    let (first, second) = (key(), key());
+    let begun = ask(&harness, "bound", FORM, &proof(&first)).await.json();
+    let refresh_token = begun["refresh_token"].as_str().unwrap();
+    let form = format!("grant_type=refresh_token&refresh_token={refresh_token}");
+
+    let bare = harness.ask_as("bound", SECRET, &form).await;
+    assert_eq!(bare.refusal(), (400, "invalid_request".to_owned()));
+    let used = proof(&second);
+    assert_eq!(ask(&harness, "bound", FORM, &used).await.status, 200);
+    let replayed = ask(&harness, "bound", &form, &used).await;
+    assert_eq!(replayed.refusal(), invalid_proof());
+    // Neither has used it up. The client has proven who it is, so its key may be another one by now.
+    let refreshed = ask(&harness, "bound", &form, &proof(&second)).await;
+    assert_eq!(refreshed.json()["token_type"], "DPoP");
+    let expected = json!({"jkt": second.thumbprint().to_string()});
+    assert_eq!(confirmation(&harness, &refreshed).await, Some(expected));
 }

@@ -26,6 +26,15 @@ const MAY_NAME_THE_PRIVATE_KEY: [&str; 5] = [
     "examples/shop/src/identity_provider.rs",
 ];
 
+/// The type that holds a private key which signs proofs of possession, and where code that is not a test may name it.
+const PROOF_KEY_TYPE: &str = "DpopKey";
+const MAY_NAME_THE_PROOF_KEY: [&str; 4] = [
+    "crates/hallpass-token/",
+    "crates/hallpass-client/",
+    "crates/hallpass-testkit/",
+    "bench/",
+];
+
 #[test]
 fn no_work_is_left_half_done() {
     let files = tree::files(&[".rs", ".toml", ".md", ".sh", ".yaml", ".yml", "run"]).unwrap();
@@ -47,6 +56,16 @@ fn cannot_is_one_word() {
 fn only_the_issuer_names_a_private_key() {
     let files = tree::files(&[".rs"]).unwrap();
     assert_tidy(&private_keys(&files));
+}
+
+#[test]
+fn only_the_token_client_names_a_key_that_proves() {
+    let files = tree::files(&[".rs"]).unwrap();
+    assert_tidy(&proof_keys(&files));
+
+    let path = "crates/hallpass-issuer/src/core.rs";
+    let code = format!("use hallpass_token::{PROOF_KEY_TYPE};\n");
+    assert_eq!(proof_keys(&[SourceFile::new(path, &code)]).len(), 1);
 }
 
 #[test]
@@ -114,20 +133,25 @@ fn split_words(file: &SourceFile) -> Vec<String> {
 }
 
 fn private_keys(files: &[SourceFile]) -> Vec<String> {
+    let (name, places) = (PRIVATE_KEY_TYPE, &MAY_NAME_THE_PRIVATE_KEY);
+    keys(files, name, places, "only the issuer signs")
+}
+
+fn proof_keys(files: &[SourceFile]) -> Vec<String> {
+    let (name, places) = (PROOF_KEY_TYPE, &MAY_NAME_THE_PROOF_KEY);
+    keys(files, name, places, "only the token client proves")
+}
+
+fn keys(files: &[SourceFile], name: &str, places: &[&str], reason: &str) -> Vec<String> {
     let mut problems = Vec::new();
     for file in files {
-        let may = MAY_NAME_THE_PRIVATE_KEY
-            .iter()
-            .any(|place| file.path.starts_with(place));
+        let may = places.iter().any(|place| file.path.starts_with(place));
         if may || file.is_test() {
             continue;
         }
         let code = file.text.split("\n#[cfg(test)]").next().unwrap_or_default();
-        if code.lines().any(|line| has_word(line, PRIVATE_KEY_TYPE)) {
-            problems.push(format!(
-                "{}: names {PRIVATE_KEY_TYPE}; only the issuer signs",
-                file.path
-            ));
+        if code.lines().any(|line| has_word(line, name)) {
+            problems.push(format!("{}: names {name}; {reason}", file.path));
         }
     }
     problems

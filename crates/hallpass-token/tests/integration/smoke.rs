@@ -111,3 +111,15 @@ fn damaged_bearer_headers_are_read_or_refused_without_a_panic() {
         .map(|text| text.as_bytes().to_vec());
     run(entries::bearer, &seeds);
 }
+
+#[test]
+fn damaged_proofs_and_addresses_are_refused_or_read_without_a_panic() {
+    let addresses = [
+        "https://a.example/x?y#z",
+        "HTTP://[::1]:80/%7e/../%2F",
+        "https://u@a:1/",
+    ];
+    let addresses = addresses.map(|text| text.as_bytes().to_vec());
+    run(entries::proof, &[entries::PROOF.into()]);
+    run(entries::proof, &addresses);
+}
