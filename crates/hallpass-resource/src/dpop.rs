@@ -189,6 +189,7 @@ impl ProofMetrics {
 
 #[cfg(test)]
 mod tests {
+    use hallpass_token::{Algorithm, DpopKey, DpopRequest};
     use http::Request;
     use url::Url;
 
@@ -260,5 +261,38 @@ mod tests {
         let uris = rules(&["https://api.example"]).uris(&parts);
         let uris: Vec<_> = uris.iter().map(DpopUri::as_str).collect();
         assert_eq!(uris, ["https://api.example/api/a"]);
+    }
+
+    #[test]
+    fn a_proof_that_cannot_be_remembered_does_not_count() {
+        let memory = ProofMemory {
+            seen: Mutex::new(ReplayMemory::new(2, DPOP_PROOF_LIFE)),
+            metrics: ProofMetrics::default(),
+        };
+        let now = UnixTime::from_secs(1_700_000_000);
+        let key = DpopKey::generate(Algorithm::EdDsa).unwrap();
+        let uris = [DpopUri::parse("http://shop/a").unwrap()];
+        let expected = DpopExpectation {
+            method: "GET",
+            uris: &uris,
+            access_token: None,
+            algorithms: Algorithms::ALL,
+        };
+        let [first, second] = [(), ()].map(|()| {
+            let request = DpopRequest {
+                method: "GET",
+                uri: &uris[0],
+                access_token: None,
+                nonce: None,
+            };
+            let proof = key.prove(&request, now).unwrap();
+            verify_dpop(&proof, &expected, now).unwrap()
+        });
+        assert_eq!(memory.see("order", &first, now), Ok(()));
+        assert_eq!(memory.metrics.remembered.get(), 1);
+        assert_eq!(memory.see("order", &second, now), Err(ProofFault::TooMany));
+        assert_eq!(memory.see("order", &first, now), Err(ProofFault::Again));
+        let another = memory.see("billing", &second, now);
+        assert_eq!(another, Ok(()), "the room of others is theirs");
     }
 }

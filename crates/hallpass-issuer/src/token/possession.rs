@@ -134,16 +134,16 @@ impl Proofs {
                 return Err(Refusal::UseDpopNonce);
             }
         }
-        self.remember(client, &proof, now)?;
+        self.remember(client.id.as_str(), &proof, now)?;
         Ok(Possession {
             dpop: Some(proof.thumbprint()),
         })
     }
 
-    fn remember(&self, client: &Client, proof: &DpopProof, now: UnixTime) -> Result<(), Refusal> {
+    fn remember(&self, client: &str, proof: &DpopProof, now: UnixTime) -> Result<(), Refusal> {
         let (key, id) = (proof.thumbprint(), proof.id().as_str().as_bytes());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = seen.see(client.id.as_str(), &[&key.0, id], proof.issued_at(), now);
+        let found = seen.see(client, &[&key.0, id], proof.issued_at(), now);
         let remembered = i64::try_from(seen.len()).unwrap_or(i64::MAX);
         self.remembered.set(remembered);
         match found {
@@ -164,6 +164,8 @@ impl std::fmt::Debug for Proofs {
 
 #[cfg(test)]
 mod tests {
+    use hallpass_token::{Algorithm, DpopKey, DpopRequest};
+
     use super::*;
 
     const KEY: Thumbprint = Thumbprint([7; 32]);
@@ -195,5 +197,42 @@ mod tests {
             assert!(!Possession::default().proves(&confirmation));
         }
         assert!(!Possession::default().proves(&bound(Some(KEY), None, false)));
+    }
+
+    #[test]
+    fn a_proof_that_there_is_no_room_for_brings_no_token() {
+        let now = UnixTime::from_secs(1_700_000_000);
+        let proofs = Proofs {
+            uris: vec![DpopUri::parse("http://issuer/oauth2/token").unwrap()],
+            nonces: None,
+            seen: Mutex::new(ReplayMemory::new(2, DPOP_PROOF_LIFE)),
+            remembered: Gauge::default(),
+        };
+        let key = DpopKey::generate(Algorithm::EdDsa).unwrap();
+        let [first, second] = [(), ()].map(|()| {
+            let request = DpopRequest {
+                method: "POST",
+                uri: &proofs.uris[0],
+                access_token: None,
+                nonce: None,
+            };
+            let expected = DpopExpectation {
+                method: "POST",
+                uris: &proofs.uris,
+                access_token: None,
+                algorithms: Algorithms::ALL,
+            };
+            let proof = key.prove(&request, now).unwrap();
+            verify_dpop(&proof, &expected, now).unwrap()
+        });
+        let remember = |client, proof| proofs.remember(client, proof, now);
+        assert_eq!(remember("a", &first), Ok(()));
+        assert_eq!(remember("a", &second), Err(Refusal::TooManyDpopProofs));
+        assert_eq!(remember("b", &first), Err(Refusal::ReplayedDpopProof));
+        assert_eq!(
+            remember("b", &second),
+            Ok(()),
+            "the room of others is theirs"
+        );
     }
 }
