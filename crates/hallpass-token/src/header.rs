@@ -28,6 +28,8 @@ pub(crate) enum Typ {
     AccessToken,
     /// `JWT`, in any case.
     Jwt,
+    /// `client-authentication+jwt` (draft-ietf-oauth-rfc7523bis), likewise.
+    ClientAuthentication,
     Absent,
     Other,
 }
@@ -63,6 +65,8 @@ impl Typ {
             Self::AccessToken
         } else if text.eq_ignore_ascii_case("jwt") {
             Self::Jwt
+        } else if text.eq_ignore_ascii_case("client-authentication+jwt") {
+            Self::ClientAuthentication
         } else {
             Self::Other
         }

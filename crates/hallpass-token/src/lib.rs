@@ -36,6 +36,7 @@ mod base64url;
 mod bearer;
 mod caller_kind;
 mod claims;
+mod client_assertion;
 mod context;
 mod dpop;
 mod error;
@@ -61,6 +62,10 @@ pub use algorithm::{Algorithm, Algorithms, UnknownAlgorithm};
 pub use bearer::{BearerSyntaxError, parse_bearer, parse_dpop};
 pub use caller_kind::{CallerKind, UnknownCaller};
 pub use claims::{Actor, Confirmation, Thumbprint, TokenClaims};
+pub use client_assertion::{
+    AssertionAudience, AssertionError, AssertionPolicy, AssertionSigner, ClientAssertion,
+    JWT_BEARER_ASSERTION, MAX_ASSERTION_BYTES, NobodysKeys, UnverifiedAssertion, VerifiedAssertion,
+};
 pub use context::SecurityContext;
 pub use dpop::{
     DPOP_CLOCK_AHEAD, DPOP_PROOF_LIFE, DpopError, DpopExpectation, DpopKey, DpopNonces, DpopProof,

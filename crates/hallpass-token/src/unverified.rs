@@ -9,6 +9,7 @@ use crate::claims::TokenClaims;
 use crate::claims::read::{self, ReadClaims};
 use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
+use crate::jwk::Jwk;
 use crate::jwk_set::JwkSet;
 use crate::name::{Audience, KeyId};
 
@@ -135,11 +136,16 @@ impl<'a> UnverifiedToken<'a> {
             return Err(VerifyError::AlgorithmNotAllowed);
         }
         let key = keys.find(self.key_id(), self.algorithm())?;
-        if key.verifies(self.algorithm(), self.signed.as_bytes(), &self.signature) {
+        if self.is_signed_with(key) {
             Ok(())
         } else {
             Err(VerifyError::Signature)
         }
+    }
+
+    /// Whether the signature is one of `key`, by the algorithm that the header claims.
+    pub(crate) fn is_signed_with(&self, key: &Jwk) -> bool {
+        key.verifies(self.algorithm(), self.signed.as_bytes(), &self.signature)
     }
 
     pub(crate) fn into_payload(self) -> Vec<u8> {

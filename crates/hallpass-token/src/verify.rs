@@ -182,7 +182,9 @@ impl UnverifiedToken<'_> {
         match self.typ() {
             Typ::AccessToken => {}
             Typ::Jwt | Typ::Absent if policy.accepts_untyped() => {}
-            Typ::Jwt | Typ::Absent | Typ::Other => return Err(VerifyError::Type),
+            Typ::Jwt | Typ::Absent | Typ::ClientAuthentication | Typ::Other => {
+                return Err(VerifyError::Type);
+            }
         }
         self.verify_signature(keys, policy.algorithms())?;
         let unverified = self.unverified_claims_naming(policy.subject_claims())?;

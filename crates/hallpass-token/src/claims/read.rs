@@ -114,6 +114,17 @@ pub(crate) fn parse_audiences(json: &[u8]) -> Vec<Audience> {
         .unwrap_or_default()
 }
 
+/// Whether `aud` is an array, and not one name. Of several, the last; [`parse`] refuses them.
+pub(crate) fn has_audience_list(json: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct AudienceOnly<'j> {
+        #[serde(borrow)]
+        aud: &'j serde_json::value::RawValue,
+    }
+    let read = serde_json::from_slice::<AudienceOnly<'_>>(json);
+    read.is_ok_and(|claims| claims.aud.get().starts_with('['))
+}
+
 /// The claims as far as they have been read.
 #[derive(Default)]
 struct Partial {
