@@ -1,6 +1,7 @@
 //! The subcommands: one file each.
 
 mod client_hash;
+mod client_key;
 mod completions;
 mod config_check;
 #[cfg(feature = "nacos")]
@@ -73,6 +74,7 @@ impl KeyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
     Hash(client_hash::ClientHash),
+    Key(client_key::ClientKey),
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,6 +114,7 @@ impl Command {
             Self::Key(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Client(ClientCommand::Hash(command)) => command.run(),
+            Self::Client(ClientCommand::Key(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),

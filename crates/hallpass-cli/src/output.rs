@@ -98,6 +98,7 @@ impl Failure {
             Error::IssuerName { .. }
             | Error::Registration { .. }
             | Error::Tls(_)
+            | Error::ClientKeys { .. }
             | Error::SealingKeyTooShort { .. }
             | Error::SealingKeyMissing { .. }
             | Error::SealingKeyFile { .. }

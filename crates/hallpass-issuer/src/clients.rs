@@ -5,9 +5,11 @@
 
 pub(crate) mod argon2id;
 pub(crate) mod authentication;
+pub(crate) mod client_keys;
 pub(crate) mod configured;
 pub(crate) mod exchange_rule;
 pub(crate) mod first_client;
+pub(crate) mod key_network;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;

@@ -15,8 +15,9 @@ use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::{self, Audit, AuditWriter};
-use crate::clients::configured;
-use crate::clients::registry::{ClientMetrics, Registry};
+use crate::client_loading::{RegistryContext, load_registry, ready};
+use crate::clients::key_network::KeyNetwork;
+use crate::clients::registry::Registry;
 use crate::clients::secret::process_key;
 use crate::deny_list::{self, DenyList};
 use crate::error::Error;
@@ -50,6 +51,7 @@ pub(crate) struct Core {
     changing: Semaphore,
     registry: ArcSwap<Registry>,
     trust: Trust,
+    key_network: ArcSwap<KeyNetwork>,
     keys: ArcSwap<KeyRing>,
     /// The state of each key when it was last looked at.
     key_states: ArcSwap<Vec<(String, KeyState)>>,
@@ -84,12 +86,11 @@ impl Core {
         let store = Store::open(&settings.store, settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
-        let registry =
-            load_registry(settings, &store, None, &process_key, &metrics.clients).await?;
-        let trust = Trust::default();
-        let trusted = trust
-            .prepare(&settings.trusted_issuers, &urls, &clock)
-            .await?;
+        let network = ready(&KeyNetwork::new(Arc::clone(&clock)), settings).await?;
+        let context = RegistryContext::new(&process_key, &network, &metrics.clients);
+        let registry = load_registry(settings, &store, context).await?;
+        let (trust, trusted) = (Trust::default(), &settings.trusted_issuers);
+        let trusted = trust.prepare(trusted, &urls, &clock).await?;
         registry.check_subjects(&trusted)?;
         trust.swap(trusted);
         let verifiers = Verifiers::of(store.verifiers().await?);
@@ -105,7 +106,7 @@ impl Core {
         deny_list.take(entries, UnixTime::from(clock.now()));
         let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
-        let authenticator = Authenticator::new(process_key.clone());
+        let authenticator = Authenticator::new(process_key.clone(), &urls);
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
         metrics.add_named(|registry| trust.metrics.register(registry));
         metrics.add(|registry| {
@@ -123,6 +124,7 @@ impl Core {
             changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
             trust,
+            key_network: ArcSwap::from_pointee(network),
             key_states: ArcSwap::from_pointee(kept.states()),
             next_moment: AtomicU64::new(moment(&kept)),
             awaits_adoption: AtomicBool::new(awaits_adoption(&kept)),
@@ -179,8 +181,10 @@ impl Core {
     async fn take(&self, settings: &IssuerSettings) -> Result<(), Error> {
         self.store.check_not_replaced()?;
         let known = self.registry();
+        let network = ready(&self.key_network.load(), settings).await?;
         let (key, metrics) = (&self.process_key, &self.metrics.clients);
-        let registry = load_registry(settings, &self.store, Some(&known), key, metrics).await?;
+        let context = RegistryContext::new(key, &network, metrics).knowing(&known);
+        let registry = load_registry(settings, &self.store, context).await?;
         let trusted = &settings.trusted_issuers;
         let trusted = self.trust.prepare(trusted, &self.urls, &self.clock).await?;
         registry.check_subjects(&trusted)?;
@@ -198,6 +202,7 @@ impl Core {
         self.keys.store(Arc::new(kept.ring));
         self.registry.store(Arc::new(registry));
         self.trust.swap(trusted);
+        self.key_network.store(Arc::new(network));
         self.metadata.store(Arc::new(metadata));
         Ok(())
     }
@@ -324,22 +329,6 @@ impl Core {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
-}
-
-async fn load_registry(
-    settings: &IssuerSettings,
-    store: &Store,
-    known: Option<&Arc<Registry>>,
-    process_key: &hmac::Key,
-    metrics: &ClientMetrics,
-) -> Result<Registry, Error> {
-    let mut registrations = configured::registrations(settings, process_key)?;
-    registrations.extend(store.clients().await?);
-    let registry = Registry::build(registrations, known.map(Arc::as_ref), metrics)?;
-    if registry.is_empty() {
-        tracing::warn!("no client is registered: every token request will be refused");
-    }
-    Ok(registry)
 }
 
 fn moment(kept: &Kept) -> u64 {

@@ -41,6 +41,12 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// What protects the connections to the public keys of clients cannot be used.
+    #[error("issuer.client-keys-tls: {problem}")]
+    ClientKeys {
+        /// What is wrong.
+        problem: String,
+    },
     /// The key-encryption key is too short to be safe.
     #[error(
         "the key-encryption key has {length} bytes and needs at least {minimum}: create one with `openssl rand -base64 32`"

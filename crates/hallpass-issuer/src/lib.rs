@@ -42,6 +42,7 @@
 //! ```
 
 mod audit;
+mod client_loading;
 mod clients;
 mod core;
 mod deny_list;
@@ -68,6 +69,7 @@ mod trusted_issuers;
 
 pub use crate::audit::AUDIT_TARGET;
 pub use crate::clients::authentication::SecretPlace;
+pub use crate::clients::client_keys::ClientKeys;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::registration::{GrantType, GrantTypes};
@@ -86,10 +88,11 @@ pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;
 pub use crate::settings::audience::AudienceSettings;
 pub use crate::settings::client::ClientSettings;
-pub use crate::settings::client::authentication::ClientAuthentication;
+pub use crate::settings::client::authentication::{ClientAuthentication, PrivateKeyJwt};
 pub use crate::settings::client::secrets::{
     ClientSecret, ClientSecrets, PreviousSecret, SecretKind,
 };
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
+pub use crate::token::refusal::assertion::AssertionRefusal;
 pub use crate::token::refusal::{GrantAssertionFault, Refusal, WireError};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{ClientTlsSettings, ServerTlsSettings};
 use hallpass_token::{Algorithm, ClientId, Issuer};
 
 use crate::clients::registration::check_client_id;
@@ -16,6 +16,7 @@ use crate::settings::client::ClientSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::exchange::Issuers;
 use crate::settings::keys::KEYS;
+use crate::settings::listener_tls::{read_tls, report_plain_urls};
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::SealingKeys;
@@ -25,6 +26,7 @@ pub(crate) mod client;
 pub(crate) mod dpop;
 mod exchange;
 mod keys;
+mod listener_tls;
 mod moment;
 mod names;
 pub(crate) mod trusted_issuer;
@@ -82,6 +84,8 @@ pub struct IssuerSettings {
     pub dpop: DpopSettings,
     /// `trusted-issuers`: other issuers that this one believes.
     pub trusted_issuers: Vec<TrustedIssuerSettings>,
+    /// `client-keys-tls`: whom the connections to the public keys of clients trust, and what they show.
+    pub client_keys_tls: ClientTlsSettings,
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
 }
@@ -111,6 +115,7 @@ impl Default for IssuerSettings {
             clients: Vec::new(),
             dpop: DpopSettings::default(),
             trusted_issuers: Vec::new(),
+            client_keys_tls: ClientTlsSettings::default(),
             introspection_clients: Vec::new(),
         }
     }
@@ -184,6 +189,7 @@ impl IssuerSettings {
             .map(|client| ClientSettings::read(client, issuers))
             .collect();
         let dpop = DpopSettings::read(&section.section("dpop"));
+        let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
         Some(Self {
             listen: listen?,
@@ -208,6 +214,7 @@ impl IssuerSettings {
             clients: clients.into_iter().collect::<Option<_>>()?,
             dpop: dpop?,
             trusted_issuers: trusted_issuers?,
+            client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
         })
     }
@@ -225,31 +232,4 @@ fn read_trusted_issuers(
     let read: Vec<_> = read.collect();
     report_alike(&sections, &read);
     read.into_iter().collect()
-}
-
-/// `None` when the section cannot be used, `Some(None)` without one.
-fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings>> {
-    let section = section.section("tls");
-    match section.is_given() {
-        true => ServerTlsSettings::read(&section).map(Some),
-        false => Some(None),
-    }
-}
-
-/// Who follows a plain URL to a listener that speaks TLS only gets no response.
-fn report_plain_urls(
-    section: &Section<'_>,
-    has_tls: bool,
-    name: Option<&Issuer>,
-    base_url: Option<&Url>,
-) {
-    if !has_tls || !section.section("tls").is_given() {
-        return;
-    }
-    let message = "must be an https URL, since the section `tls` is given";
-    if base_url.is_some_and(|url| url.scheme() == "http") {
-        section.problem("base-url", message);
-    } else if base_url.is_none() && name.is_some_and(|name| name.as_str().starts_with("http://")) {
-        section.problem("name", message);
-    }
 }

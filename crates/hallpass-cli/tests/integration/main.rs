@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod client_hash;
+mod client_key;
 mod config_check;
 #[cfg(test)]
 mod descriptors;

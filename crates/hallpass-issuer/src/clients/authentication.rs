@@ -1,5 +1,6 @@
 //! How a client proves who it is: the one method that it is registered for.
 
+use crate::clients::client_keys::ClientKeySource;
 use crate::clients::secret::LiveSecret;
 
 /// The method of one client, and what its proof is held against.
@@ -12,6 +13,16 @@ pub(crate) enum Authentication {
         /// The one place where it may stand; `None`: either.
         place: Option<SecretPlace>,
     },
+    /// `private_key_jwt` (OpenID Connect Core section 9).
+    Key(Box<KeyAuthentication>),
+}
+
+/// What a client's assertions are held against.
+#[derive(Debug)]
+pub(crate) struct KeyAuthentication {
+    pub(crate) keys: ClientKeySource,
+    /// Whether they may name the token endpoint in place of the issuer.
+    pub(crate) takes_token_endpoint: bool,
 }
 
 /// Where a secret stands in a request.
@@ -36,6 +47,15 @@ impl Authentication {
     pub(crate) fn secrets(&self) -> &[LiveSecret] {
         match self {
             Self::Secrets { secrets, .. } => secrets,
+            Self::Key(_) => &[],
+        }
+    }
+
+    /// What its assertions are held against, if it sends such.
+    pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Secrets { .. } => None,
         }
     }
 
@@ -43,10 +63,12 @@ impl Authentication {
     pub(crate) fn takes_secret(&self, found: SecretPlace) -> bool {
         match self {
             Self::Secrets { place, .. } => place.is_none_or(|place| place == found),
+            Self::Key(_) => false,
         }
     }
 
-    /// The same, where secrets that `before` knows keep what is remembered of them.
+    /// The same, where secrets that `before` knows keep what is remembered of them, and keys that are where they were
+    /// what was fetched of them.
     pub(crate) fn or_known(self, before: Option<&Self>) -> Self {
         match self {
             Self::Secrets { secrets, place } => {
@@ -56,6 +78,12 @@ impl Authentication {
                     secrets: secrets.collect(),
                     place,
                 }
+            }
+            Self::Key(mut key) => {
+                if let Some(Self::Key(before)) = before {
+                    key.keys = key.keys.or_known(&before.keys);
+                }
+                Self::Key(key)
             }
         }
     }

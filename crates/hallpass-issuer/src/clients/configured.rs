@@ -2,7 +2,9 @@
 
 use aws_lc_rs::hmac;
 
-use crate::clients::authentication::Authentication;
+use crate::clients::authentication::{Authentication, KeyAuthentication};
+use crate::clients::client_keys::{ClientKeySource, ClientKeys};
+use crate::clients::key_network::KeyNetwork;
 use crate::clients::registration::Registration;
 use crate::clients::registry::MAX_REFRESH_LIFE;
 use crate::clients::secret::{Candidate, LiveSecret};
@@ -15,6 +17,19 @@ use crate::settings::client::secrets::{ClientSecret, ClientSecrets, SecretKind};
 const TOO_SHORT: &str =
     "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen";
 
+const NOT_CONNECTED: Error = Error::Internal {
+    operation: "connecting to the keys of clients",
+};
+
+/// Whether a client has its keys behind a URL, so that they are fetched over the network.
+pub(crate) fn needs_network(settings: &IssuerSettings) -> bool {
+    let mut clients = settings.clients.iter();
+    clients.any(|client| match &client.authentication {
+        ClientAuthentication::PrivateKeyJwt(key) => matches!(key.keys, ClientKeys::Url(_)),
+        ClientAuthentication::Secret(_) => false,
+    })
+}
+
 /// The registrations of the clients in the settings. Costs some microseconds a client, whatever kind its secret is.
 ///
 /// # Errors
@@ -22,6 +37,7 @@ const TOO_SHORT: &str =
 pub(crate) fn registrations(
     settings: &IssuerSettings,
     process_key: &hmac::Key,
+    network: &KeyNetwork,
 ) -> Result<Vec<Registration>, Error> {
     let clients = settings.clients.iter();
     clients
@@ -35,7 +51,7 @@ pub(crate) fn registrations(
                 is_dpop_bound: client.dpop_bound_access_tokens,
                 refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
-                authentication: authentication(client, process_key)?,
+                authentication: authentication(client, process_key, network)?,
             })
         })
         .collect()
@@ -44,12 +60,20 @@ pub(crate) fn registrations(
 fn authentication(
     client: &ClientSettings,
     process_key: &hmac::Key,
+    network: &KeyNetwork,
 ) -> Result<Authentication, Error> {
     match &client.authentication {
         ClientAuthentication::Secret(secrets) => Ok(Authentication::Secrets {
             secrets: live_secrets(client, secrets, process_key)?.into(),
             place: secrets.place,
         }),
+        ClientAuthentication::PrivateKeyJwt(key) => {
+            let keys = ClientKeySource::new(&key.keys, network);
+            Ok(Authentication::Key(Box::new(KeyAuthentication {
+                keys: keys.ok_or(NOT_CONNECTED)?,
+                takes_token_endpoint: key.dangerous_token_endpoint_audience,
+            })))
+        }
     }
 }
 

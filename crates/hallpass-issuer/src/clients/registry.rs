@@ -14,7 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
-use crate::clients::authentication::{Authentication, SecretPlace};
+use crate::clients::authentication::{Authentication, KeyAuthentication, SecretPlace};
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
@@ -281,6 +281,11 @@ impl Client {
     /// Whether nothing cheap is known of any live secret, so that only a costly check compares anything.
     pub(crate) fn is_unproven(&self, now: UnixTime) -> bool {
         self.live_secrets(now).all(LiveSecret::is_unproven)
+    }
+
+    /// What its assertions are held against, if it proves itself by such.
+    pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
+        self.authentication.key()
     }
 
     /// The scopes that it may ask for.

@@ -7,6 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde::Serialize;
 
+use crate::clients::client_keys::ASSERTION_ALGORITHMS;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::Registry;
 use crate::error::Error;
@@ -18,7 +19,11 @@ use crate::keys::ring::KeyRing;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// How clients prove who they are, at each endpoint.
-const AUTH_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+const AUTH_METHODS: [&str; 3] = [
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+];
 const READ_ONLY: HeaderValue = HeaderValue::from_static("GET,HEAD");
 
 /// Both documents, rendered once per snapshot.
@@ -34,11 +39,14 @@ struct Document<'a> {
     token_endpoint: String,
     jwks_uri: String,
     grant_types_supported: [&'a str; GrantType::ALL.len()],
-    token_endpoint_auth_methods_supported: [&'a str; 2],
+    token_endpoint_auth_methods_supported: [&'a str; 3],
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: [&'a str; 2],
+    revocation_endpoint_auth_methods_supported: [&'a str; 3],
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'a str; 2],
+    introspection_endpoint_auth_methods_supported: [&'a str; 3],
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     /// Our own member: where verifiers follow what is revoked.
     revocations_endpoint: String,
     /// Proofs of possession (RFC 9449 section 5.1).
@@ -127,16 +135,21 @@ fn render(
     registry: &Registry,
     oidc: Option<OidcOnly<'_>>,
 ) -> Result<Bytes, Error> {
+    let signing = ASSERTION_ALGORITHMS.iter();
+    let signing: Vec<&str> = signing.map(|algorithm| algorithm.as_str()).collect();
     let document = Document {
         issuer: urls.issuer.as_str(),
         token_endpoint: urls.endpoint(TOKEN_PATH),
         jwks_uri: urls.endpoint(JWKS_PATH),
         grant_types_supported: GrantType::ALL.map(GrantType::as_str),
         token_endpoint_auth_methods_supported: AUTH_METHODS,
+        token_endpoint_auth_signing_alg_values_supported: signing.clone(),
         revocation_endpoint: urls.endpoint(REVOKE_PATH),
         revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+        revocation_endpoint_auth_signing_alg_values_supported: signing.clone(),
         introspection_endpoint: urls.endpoint(INTROSPECT_PATH),
         introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+        introspection_endpoint_auth_signing_alg_values_supported: signing,
         revocations_endpoint: urls.endpoint(REVOCATIONS_PATH),
         dpop_signing_alg_values_supported: Algorithms::WITH_VERIFY_ONLY
             .iter()

@@ -13,6 +13,7 @@ use crate::settings::exchange::Issuers;
 use crate::settings::names::all_scopes;
 
 pub(crate) mod authentication;
+pub(crate) mod keys;
 pub(crate) mod secrets;
 
 const REFRESH_LIFE: &str = "refresh-token-life-seconds";
@@ -20,6 +21,36 @@ const REFRESH_LIFE: &str = "refresh-token-life-seconds";
 pub(super) const CLIENT_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
+    Key::new(
+        "token-endpoint-auth-method",
+        Kind::Choice(&["client_secret_basic", "client_secret_post", "private_key_jwt"]),
+        "How the client proves who it is, at the endpoints for tokens, revocation and introspection alike; no other way counts \
+        then. `private_key_jwt`: it signs a JWT with a private key that it alone has (OpenID Connect Core section 9), which \
+        `hallpass client key` makes; it has no secret.",
+    )
+    .otherwise("a secret, in the header or in the form"),
+    Key::new(
+        "jwks",
+        Kind::Text { what: "a JWK set" },
+        "For `private_key_jwt`: the public keys of the client, as `hallpass client key` prints them. Several during a change of keys. \
+        An RSA key is for RS256 and PS256 unless it has an `alg`.",
+    )
+    .otherwise("with `private_key_jwt` required, or `jwks-url` or `jwks-file`"),
+    Key::new(
+        "jwks-url",
+        Kind::Text { what: "`https://`, or `http://` to loopback" },
+        "Where they are fetched instead, so that the client changes its keys by itself. While they cannot be fetched at all, the \
+        client gets 503.",
+    ),
+    Key::new("jwks-file", Kind::File, "The file that they are read from instead; a change is noticed within ten seconds."),
+    Key::new(
+        "dangerous-token-endpoint-audience",
+        Kind::Flag,
+        "For `private_key_jwt`: takes JWTs whose `aud` is the URL of the token endpoint, as older clients write it (Spring Security's, \
+        unless told otherwise). Another authorization server of the client can then have it make one that is good here \
+        (draft-ietf-oauth-rfc7523bis).",
+    )
+    .or("false"),
     Key::new("client-secret", Kind::Secret, "What the client proves itself with.")
         .otherwise("required, here, in a file or as a digest"),
     Key::new("client-secret-file", Kind::File, "The file that contains `client-secret`."),

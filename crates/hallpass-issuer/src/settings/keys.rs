@@ -3,7 +3,7 @@
 use hallpass_config::{Key, Kind};
 use hallpass_tls::ServerTlsSettings;
 
-use crate::settings::client::CLIENT_KEYS;
+use crate::settings::client::{self, CLIENT_KEYS};
 use crate::settings::{audience, dpop, trusted_issuer};
 
 pub(super) const KEYS: &[Key] = &[
@@ -155,6 +155,11 @@ pub(super) const KEYS: &[Key] = &[
         "dpop",
         Kind::Section(dpop::KEYS),
         "Tokens that are bound to a key of their client (DPoP, RFC 9449): a token request with a proof gets such a one.",
+    ),
+    Key::new(
+        "client-keys-tls",
+        Kind::Section(client::keys::TLS_KEYS),
+        "How the connections to the public keys of clients (`jwks-url`) are protected.",
     ),
     Key::new(
         "introspection-clients",

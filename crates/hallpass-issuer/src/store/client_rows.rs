@@ -37,7 +37,7 @@ struct SecretRow {
 }
 
 impl ClientRow {
-    /// The row of a new client; `None` when one of its secrets is not for a store.
+    /// The row of a new client; `None` when it, or one of its secrets, is of the settings and not for a store.
     pub(super) fn of(client: &Registration, now: i64) -> Option<Self> {
         let secret = |secret: &LiveSecret| {
             let (kind, verifier) = secret.to_stored()?;
@@ -48,6 +48,9 @@ impl ClientRow {
                 created_at: now,
             })
         };
+        if client.authentication.key().is_some() {
+            return None;
+        }
         let secrets: Option<Vec<_>> = client.authentication.secrets().iter().map(secret).collect();
         let sorted = |mut names: Vec<String>| {
             names.sort_unstable();

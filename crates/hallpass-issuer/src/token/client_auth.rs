@@ -3,6 +3,7 @@
 //! A client proves itself by the one method that it is registered for. Who comes by another is refused as an unknown
 //! client is, so that a secret cannot stand in for a key, nor the other way round.
 
+mod by_assertion;
 mod by_secret;
 
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use aws_lc_rs::hmac;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::registry::{Client, Registry};
+use crate::http::public_urls::PublicUrls;
 use crate::token::attempt::Attempt;
+use crate::token::client_auth::by_assertion::AssertionChecks;
 use crate::token::client_auth::by_secret::SecretChecks;
 use crate::token::credentials::Credentials;
 use crate::token::refusal::Refusal;
@@ -21,25 +24,29 @@ use crate::token::throttle::Throttle;
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     secrets: SecretChecks,
+    assertions: AssertionChecks,
 }
 
 impl Authenticator {
-    /// Remembers right secrets under `process_key`.
-    pub(crate) fn new(process_key: hmac::Key) -> Self {
+    /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`.
+    pub(crate) fn new(process_key: hmac::Key, urls: &PublicUrls) -> Self {
         let throttle = Arc::new(Throttle::new());
         Self {
-            secrets: SecretChecks::new(process_key, throttle),
+            secrets: SecretChecks::new(process_key, Arc::clone(&throttle)),
+            assertions: AssertionChecks::new(urls, throttle),
         }
     }
 
     pub(crate) fn register(&self, registry: &mut MetricsRegistry) {
         self.secrets.register(registry);
+        self.assertions.register(registry);
     }
 
     /// The client, when it has proven who it is.
     ///
     /// # Errors
-    /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each the same for an unknown client.
+    /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each the same for an unknown client;
+    /// what an assertion says for itself that it should not; [`AssertionRefusal::KeysUnavailable`](crate::AssertionRefusal).
     pub(crate) async fn authenticate(
         &self,
         registry: &Arc<Registry>,
@@ -49,6 +56,10 @@ impl Authenticator {
         match credentials {
             Credentials::Secret(credentials) => {
                 let checks = &self.secrets;
+                checks.authenticate(registry, credentials, attempt).await
+            }
+            Credentials::Assertion(credentials) => {
+                let checks = &self.assertions;
                 checks.authenticate(registry, credentials, attempt).await
             }
         }

@@ -6,12 +6,14 @@ use std::iter;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use hallpass_token::{JWT_BEARER_ASSERTION, MAX_ASSERTION_BYTES, UnverifiedToken};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use crate::clients::authentication::SecretPlace;
 use crate::token::form;
 use crate::token::refusal::Refusal;
+use crate::token::refusal::assertion::AssertionRefusal;
 
 /// Basic credentials come with and without padding from clients in the wild.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -22,6 +24,14 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The one proof of a request, by its kind. Not checked yet, so never to be trusted; no `Debug` on purpose.
 pub(crate) enum Credentials<'a> {
     Secret(SecretCredentials<'a>),
+    Assertion(AssertionCredentials<'a>),
+}
+
+/// A JWT that says who the client is (RFC 7521 section 4.2).
+pub(crate) struct AssertionCredentials<'a> {
+    pub(crate) assertion: Cow<'a, str>,
+    /// `client_id`, which may stand beside it.
+    pub(crate) unverified_client_id: Option<Cow<'a, str>>,
 }
 
 /// A client's name and its secret.
@@ -49,23 +59,30 @@ impl SecretCredentials<'_> {
 pub(crate) struct CredentialParameters<'a> {
     client_id: Option<Cow<'a, str>>,
     client_secret: Option<Cow<'a, str>>,
+    client_assertion: Option<Cow<'a, str>>,
+    client_assertion_type: Option<Cow<'a, str>>,
 }
 
 impl<'a> CredentialParameters<'a> {
     /// Whether `name` is one of them.
     pub(crate) fn has(name: &str) -> bool {
-        matches!(name, "client_id" | "client_secret")
+        matches!(
+            name,
+            "client_id" | "client_secret" | "client_assertion" | "client_assertion_type"
+        )
     }
 
     /// Takes a parameter if it is one of them, else gives the value back. One without a value counts as absent
-    /// (RFC 6749 section 3.2).
+    /// (RFC 6749 section 3.2), except for an assertion: whoever meant to send one must not be taken for somebody else.
     pub(crate) fn take(&mut self, name: &str, value: Cow<'a, str>) -> Option<Cow<'a, str>> {
         let place = match name {
             "client_id" => &mut self.client_id,
             "client_secret" => &mut self.client_secret,
+            "client_assertion" => &mut self.client_assertion,
+            "client_assertion_type" => &mut self.client_assertion_type,
             _ => return Some(value),
         };
-        if !value.is_empty() {
+        if !value.is_empty() || name.starts_with("client_assertion") {
             *place = Some(value);
         }
         None
@@ -79,7 +96,8 @@ impl<'a> Credentials<'a> {
     /// send it.
     ///
     /// # Errors
-    /// [`Refusal::NoCredentials`], [`Refusal::TwoCredentials`] or [`Refusal::MalformedCredentials`].
+    /// [`Refusal::NoCredentials`], [`Refusal::TwoCredentials`], [`Refusal::MalformedCredentials`],
+    /// [`AssertionRefusal::Incomplete`] or [`AssertionRefusal::UnsupportedType`].
     pub(crate) fn read(
         headers: &HeaderMap,
         parameters: CredentialParameters<'a>,
@@ -87,7 +105,21 @@ impl<'a> Credentials<'a> {
         let CredentialParameters {
             client_id,
             client_secret,
+            client_assertion,
+            client_assertion_type,
         } = parameters;
+        let has_other = headers.contains_key(AUTHORIZATION) || client_secret.is_some();
+        match (client_assertion, client_assertion_type) {
+            (None, None) => {}
+            (Some(_), Some(_)) if has_other => return Err(Refusal::TwoCredentials),
+            (Some(assertion), Some(assertion_type)) => {
+                let read = AssertionCredentials::read(client_id, assertion, &assertion_type);
+                return read.map(Self::Assertion);
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Refusal::Assertion(AssertionRefusal::Incomplete));
+            }
+        }
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let header = values.next();
         if values.next().is_some() {
@@ -115,10 +147,44 @@ impl<'a> Credentials<'a> {
         Ok(Self::Secret(basic))
     }
 
-    /// Whom the caller says it is.
-    pub(crate) fn unverified_client_id(&self) -> &str {
+    /// Whom the caller says it is, for the audit log; empty when that cannot be read.
+    pub(crate) fn unverified_client_id(&self) -> Cow<'_, str> {
         match self {
-            Self::Secret(secret) => &secret.unverified_client_id,
+            Self::Secret(secret) => Cow::Borrowed(&secret.unverified_client_id),
+            Self::Assertion(assertion) => assertion.unverified_name(),
+        }
+    }
+}
+
+impl<'a> AssertionCredentials<'a> {
+    fn read(
+        unverified_client_id: Option<Cow<'a, str>>,
+        assertion: Cow<'a, str>,
+        assertion_type: &str,
+    ) -> Result<Self, Refusal> {
+        if assertion.is_empty() || assertion_type.is_empty() {
+            return Err(Refusal::Assertion(AssertionRefusal::Incomplete));
+        }
+        if assertion_type != JWT_BEARER_ASSERTION {
+            return Err(Refusal::Assertion(AssertionRefusal::UnsupportedType));
+        }
+        Ok(Self {
+            assertion,
+            unverified_client_id,
+        })
+    }
+
+    /// Whom the assertion claims to be of, else what `client_id` says.
+    fn unverified_name(&self) -> Cow<'_, str> {
+        let token = UnverifiedToken::parse(&self.assertion, MAX_ASSERTION_BYTES).ok();
+        let claims = token.and_then(|token| token.unverified_claims().ok());
+        match claims {
+            Some(claims) => claims.subject.as_str().to_owned().into(),
+            None => self
+                .unverified_client_id
+                .as_deref()
+                .unwrap_or_default()
+                .into(),
         }
     }
 }

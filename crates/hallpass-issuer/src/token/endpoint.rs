@@ -109,7 +109,7 @@ async fn decide(
             ),
         },
         Err(refusal) => {
-            let caller = Caller::unverified(credentials.unverified_client_id());
+            let caller = Caller::unverified(&credentials.unverified_client_id());
             refuse(core, refusal, Some((request, caller)), attempt)
         }
     }

@@ -74,7 +74,7 @@ where
     let client = match client.authenticate(&registry, credentials, attempt).await {
         Ok(client) => client,
         Err(refusal) => {
-            let caller = Caller::unverified(credentials.unverified_client_id());
+            let caller = Caller::unverified(&credentials.unverified_client_id());
             return refuse(core, about, refusal, caller, attempt);
         }
     };

@@ -1,5 +1,7 @@
 //! Why a client gets no token, and the one table of the responses for it.
 
+pub(crate) mod assertion;
+
 use std::time::Duration;
 
 use hallpass_token::DpopError;
@@ -11,6 +13,8 @@ mod grant_assertion;
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
+use crate::token::refusal::assertion::AssertionRefusal;
+
 /// When to come back while too many costly checks wait.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
@@ -59,6 +63,8 @@ pub enum Refusal {
     },
     /// Too many costly secret checks wait already.
     Busy,
+    /// What a client has signed to prove who it is is not taken.
+    Assertion(AssertionRefusal),
     /// The client is revoked, also for tokens that are still to come.
     RevokedClient,
 
@@ -221,6 +227,7 @@ impl Refusal {
                 | Self::GrantAssertion(
                     GrantAssertionFault::IssuerUnavailable | GrantAssertionFault::TooMany
                 )
+                | Self::Assertion(AssertionRefusal::MemoryFull | AssertionRefusal::KeysUnavailable)
                 | Self::TooManyDpopProofs
         ) {
             Some(BUSY_RETRY)
@@ -263,8 +270,8 @@ impl Refusal {
             Self::TooManyParameters => (BAD, "invalid_request", "too_many_parameters", "the request has more than 32 parameters"),
             Self::DuplicateParameter => (BAD, "invalid_request", "duplicate_parameter", "a parameter was sent more than once"),
             Self::MissingGrantType => (BAD, "invalid_request", "missing_grant_type", "the parameter grant_type is missing"),
-            Self::TwoCredentials => (BAD, "invalid_request", "two_credentials", "send the client credentials either in the Authorization header or in the body, once"),
-            Self::NoCredentials => (UNAUTHENTICATED, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, or client_id and client_secret in the body"),
+            Self::TwoCredentials => (BAD, "invalid_request", "two_credentials", "send one kind of client credentials, in one place, once"),
+            Self::NoCredentials => (UNAUTHENTICATED, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, client_id and client_secret in the body, or client_assertion"),
             Self::MalformedCredentials => (UNAUTHENTICATED, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
             Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
@@ -320,7 +327,7 @@ impl Refusal {
             Self::ScopeNotGranted => (BAD, "invalid_scope", "scope_not_granted", "not every scope was granted with the refresh_token and can still be had"),
             Self::OtherTarget => (BAD, "invalid_target", "other_target", "the refresh_token is for another audience: leave audience and resource out"),
             Self::TooManyLiveTokens { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_live_tokens", "too many access tokens of this refresh_token are still good: use one of them"),
-            Self::GrantAssertion(fault) => fault.row(),
+            Self::Assertion(why) => why.row(), Self::GrantAssertion(fault) => fault.row(),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

@@ -167,8 +167,10 @@ pub(crate) fn client(
 
 /// The secrets of a client that has some.
 pub(crate) fn secrets(client: &mut ClientSettings) -> &mut ClientSecrets {
-    let ClientAuthentication::Secret(secrets) = &mut client.authentication;
-    secrets
+    match &mut client.authentication {
+        ClientAuthentication::Secret(secrets) => secrets,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// An `Authorization` header line.

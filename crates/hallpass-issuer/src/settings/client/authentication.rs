@@ -2,13 +2,43 @@
 
 use hallpass_config::{Secret, Section};
 
+use crate::clients::authentication::SecretPlace;
+use crate::clients::client_keys::ClientKeys;
+use crate::settings::client::keys;
 use crate::settings::client::secrets::{ClientSecrets, SecretKind};
+
+const METHOD: &str = "token-endpoint-auth-method";
+const TOKEN_ENDPOINT_AUDIENCE: &str = "dangerous-token-endpoint-audience";
+/// What only a client with secrets has.
+const SECRET_KEYS: &[&str] = &[
+    "client-secret",
+    "client-secret-file",
+    "client-secret-digest",
+    "previous-client-secret",
+    "previous-client-secret-file",
+    "previous-client-secret-digest",
+    "previous-client-secret-until",
+    "secret-kind",
+];
+/// What only a client that signs has.
+const KEY_KEYS: &[&str] = &["jwks", "jwks-url", "jwks-file", TOKEN_ENDPOINT_AUDIENCE];
 
 /// How a client proves who it is (RFC 7591 section 2, `token_endpoint_auth_method`).
 #[derive(Clone, Debug)]
 pub enum ClientAuthentication {
     /// `client_secret_basic`, `client_secret_post`, or either of them, which is the default.
     Secret(ClientSecrets),
+    /// `private_key_jwt`: by a JWT that its private key has signed (OpenID Connect Core section 9).
+    PrivateKeyJwt(PrivateKeyJwt),
+}
+
+/// A client that signs what proves who it is.
+#[derive(Clone, Debug)]
+pub struct PrivateKeyJwt {
+    /// `jwks`, `jwks-url` or `jwks-file`: its public keys.
+    pub keys: ClientKeys,
+    /// `dangerous-token-endpoint-audience`: whether what it signs may be addressed to the URL of the token endpoint.
+    pub dangerous_token_endpoint_audience: bool,
 }
 
 impl ClientAuthentication {
@@ -28,10 +58,64 @@ impl ClientAuthentication {
     pub fn secrets(&self) -> Option<&ClientSecrets> {
         match self {
             Self::Secret(secrets) => Some(secrets),
+            Self::PrivateKeyJwt(_) => None,
         }
     }
 
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
-        ClientSecrets::read(section, None).map(Self::Secret)
+        let method = match section.has(METHOD) {
+            true => section.choice(METHOD, Method::named)?,
+            false => Method::Secret(None),
+        };
+        let unused = match method {
+            Method::Secret(_) => KEY_KEYS,
+            Method::PrivateKeyJwt => SECRET_KEYS,
+        };
+        for key in unused.iter().filter(|key| section.has(key)) {
+            let message = format!("is of no use with `{METHOD}: {}`", method.as_str());
+            section.problem(key, message);
+        }
+        match method {
+            Method::Secret(place) => ClientSecrets::read(section, place).map(Self::Secret),
+            Method::PrivateKeyJwt => PrivateKeyJwt::read(section).map(Self::PrivateKeyJwt),
+        }
+    }
+}
+
+impl PrivateKeyJwt {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let keys = keys::read(section);
+        let dangerous_token_endpoint_audience = section.flag(TOKEN_ENDPOINT_AUDIENCE);
+        Some(Self {
+            keys: keys?,
+            dangerous_token_endpoint_audience: dangerous_token_endpoint_audience?,
+        })
+    }
+}
+
+/// `token-endpoint-auth-method`.
+#[derive(Clone, Copy)]
+enum Method {
+    Secret(Option<SecretPlace>),
+    PrivateKeyJwt,
+}
+
+impl Method {
+    fn named(name: &str) -> Option<Self> {
+        [
+            Self::Secret(Some(SecretPlace::Header)),
+            Self::Secret(Some(SecretPlace::Form)),
+            Self::PrivateKeyJwt,
+        ]
+        .into_iter()
+        .find(|method| method.as_str() == name)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret(Some(SecretPlace::Form)) => "client_secret_post",
+            Self::Secret(_) => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
     }
 }

@@ -27,7 +27,10 @@ fn who(authorization: &[&str], body: &[u8]) -> Result<(String, String), Refusal>
         unverified_client_id,
         secret,
         ..
-    }) = request.credentials;
+    }) = request.credentials
+    else {
+        panic!("a secret")
+    };
     Ok((unverified_client_id.into_owned(), secret.into_owned()))
 }
 
@@ -59,7 +62,9 @@ fn a_secret_that_was_not_form_encoded_is_read_as_it_stands_too() {
     let secrets = |joined: &str| {
         let headers = headers(&[&basic_header(joined)]);
         let request = TokenRequest::parse(&headers, b"grant_type=x").unwrap();
-        let Credentials::Secret(credentials) = request.credentials;
+        let Credentials::Secret(credentials) = request.credentials else {
+            panic!("a secret")
+        };
         let secrets = credentials.secrets();
         secrets.map(str::to_owned).collect::<Vec<_>>()
     };
@@ -120,4 +125,87 @@ fn refuses_missing_foreign_and_broken_credentials() {
             "{broken}"
         );
     }
+}
+
+/// The assertion and the client id that come of `query`.
+fn assertion(authorization: &[&str], query: &str) -> Result<(String, Option<String>), Refusal> {
+    let body = format!("grant_type=x{query}");
+    let headers = headers(authorization);
+    let request = TokenRequest::parse(&headers, body.as_bytes())?;
+    let Credentials::Assertion(credentials) = request.credentials else {
+        panic!("an assertion")
+    };
+    let client_id = credentials.unverified_client_id.map(Cow::into_owned);
+    Ok((credentials.assertion.into_owned(), client_id))
+}
+
+#[test]
+fn an_assertion_is_read_with_or_without_a_client_id_and_only_by_a_known_type() {
+    let typed = format!("&client_assertion_type={JWT_BEARER_ASSERTION}");
+    assert_eq!(
+        assertion(&[], &format!("{typed}&client_assertion=a.b.c")),
+        Ok(("a.b.c".to_owned(), None))
+    );
+    assert_eq!(
+        assertion(&[], &format!("{typed}&client_assertion=a.b.c&client_id=x")),
+        Ok(("a.b.c".to_owned(), Some("x".to_owned())))
+    );
+    for unknown in [
+        "urn:ietf:params:oauth:client-assertion-type:saml2-bearer",
+        "JWT",
+    ] {
+        let query = format!("&client_assertion=a.b.c&client_assertion_type={unknown}");
+        assert_eq!(
+            assertion(&[], &query),
+            Err(Refusal::Assertion(AssertionRefusal::UnsupportedType))
+        );
+    }
+}
+
+#[test]
+fn half_an_assertion_is_never_taken_for_another_way_to_authenticate() {
+    let secret = "&client_id=a&client_secret=s";
+    let typed = format!("&client_assertion_type={JWT_BEARER_ASSERTION}");
+    for half in [
+        "&client_assertion=a.b.c",
+        "&client_assertion=",
+        &typed,
+        "&client_assertion_type",
+    ] {
+        for with in ["", secret] {
+            let refused = assertion(&[], &format!("{half}{with}"));
+            assert_eq!(
+                refused,
+                Err(Refusal::Assertion(AssertionRefusal::Incomplete)),
+                "{half}{with}"
+            );
+        }
+        let refused = assertion(&[&basic_header("a:s")], half);
+        assert_eq!(
+            refused,
+            Err(Refusal::Assertion(AssertionRefusal::Incomplete)),
+            "{half}"
+        );
+    }
+    for empty in [
+        format!("{typed}&client_assertion="),
+        "&client_assertion=a.b.c&client_assertion_type=".to_owned(),
+    ] {
+        assert_eq!(
+            assertion(&[], &empty),
+            Err(Refusal::Assertion(AssertionRefusal::Incomplete))
+        );
+    }
+}
+
+#[test]
+fn an_assertion_beside_a_secret_is_two_ways_at_once() {
+    let whole = format!("&client_assertion=a.b.c&client_assertion_type={JWT_BEARER_ASSERTION}");
+    let two = Err(Refusal::TwoCredentials);
+    assert_eq!(assertion(&[], &format!("{whole}&client_secret=s")), two);
+    for header in [&basic_header("a:s"), "Bearer x", ""] {
+        assert_eq!(assertion(&[header], &whole), two, "{header}");
+    }
+    let twice = format!("{whole}&client_assertion=a.b.c");
+    assert_eq!(assertion(&[], &twice), Err(Refusal::DuplicateParameter));
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 90] = [
+const ALL: [Refusal; 103] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -16,6 +16,19 @@ const ALL: [Refusal; 90] = [
         retry_after: Duration::from_secs(1),
     },
     Refusal::Busy,
+    Refusal::Assertion(AssertionRefusal::Incomplete),
+    Refusal::Assertion(AssertionRefusal::UnsupportedType),
+    Refusal::Assertion(AssertionRefusal::Malformed),
+    Refusal::Assertion(AssertionRefusal::Algorithm),
+    Refusal::Assertion(AssertionRefusal::Subject),
+    Refusal::Assertion(AssertionRefusal::Audience),
+    Refusal::Assertion(AssertionRefusal::WithoutId),
+    Refusal::Assertion(AssertionRefusal::Expired),
+    Refusal::Assertion(AssertionRefusal::Early),
+    Refusal::Assertion(AssertionRefusal::Long),
+    Refusal::Assertion(AssertionRefusal::Replayed),
+    Refusal::Assertion(AssertionRefusal::MemoryFull),
+    Refusal::Assertion(AssertionRefusal::KeysUnavailable),
     Refusal::RevokedClient,
     Refusal::MissingToken,
     Refusal::DenyListFull,

@@ -7,6 +7,7 @@ use hallpass_token::Scope;
 use super::*;
 use crate::clients::authentication::{Authentication, SecretPlace};
 use crate::clients::configured;
+use crate::clients::key_network::KeyNetwork;
 use crate::clients::registration::{GrantType, Registration};
 use crate::clients::registry::ClientMetrics;
 use crate::clients::secret::process_key;
@@ -45,7 +46,8 @@ impl Gate {
                 .collect(),
             ..IssuerSettings::default()
         };
-        let registrations = configured::registrations(&settings, &key).unwrap();
+        let network = KeyNetwork::new(Arc::new(hallpass_clock::SystemClock::new()));
+        let registrations = configured::registrations(&settings, &key, &network).unwrap();
         Self::of(registrations, key)
     }
 
