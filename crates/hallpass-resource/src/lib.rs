@@ -8,7 +8,7 @@
 //!
 //! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
 //! takes a token that is bound to a key (`cnf.jkt`) with a DPoP proof for the request, and refuses one that is bound to anything else; it does not end a stream when its token ends or is revoked, and
-//! learns of revocations from issuers of ours alone ([`RevocationSource`]). It is not a rate limit.
+//! learns of revocations from issuers of ours alone ([`RevocationSource`](hallpass_upstream::RevocationSource)). It is not a rate limit.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -81,7 +81,6 @@ mod metrics;
 mod path;
 mod patience;
 mod policy;
-mod revocation_source;
 mod server;
 mod settings;
 mod trusted_issuer;
@@ -96,7 +95,6 @@ pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
-pub use revocation_source::RevocationSource;
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::{

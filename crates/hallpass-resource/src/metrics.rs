@@ -1,5 +1,6 @@
 //! All metrics of a resource server; each is counted, and registered, in the file that it belongs to.
 
+use hallpass_upstream::RevocationMetrics;
 use prometheus_client::registry::Registry;
 
 use crate::cache::CacheMetrics;
@@ -7,7 +8,6 @@ use crate::dpop::ProofMetrics;
 use crate::identity_headers::HeaderMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
-use crate::revocation_source::RevocationMetrics;
 use crate::verifier::VerifierMetrics;
 
 /// The metrics of one [`ResourceServer`](crate::ResourceServer). Clones share them.

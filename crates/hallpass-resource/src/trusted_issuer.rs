@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hallpass_token::{Audience, Issuer, UnverifiedToken, VerifyPolicy};
+use hallpass_upstream::RevocationSource;
 
 use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
 use crate::key_source::{KeySnapshot, KeySource};
-use crate::revocation_source::RevocationSource;
 
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
 ///

@@ -9,12 +9,13 @@
 //! * [`Target`] points a request at the instance that was chosen for it.
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
 //! * [`Reminders`] say of trouble that goes on when it is to be logged.
+//! * [`RevocationSource`] follows what an issuer has revoked, for those who verify tokens and for those who keep them.
 //! * [`Network`] is transport, discovery and clock in one value, for every part of a service that calls others.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
 //! variables are not read. It leaves this machine over TLS only, unless it says that it [`CarriesNoSecret`]. Bodies are read within a limit that the reader states.
 //!
-//! **What it does not do**: it knows no identity and no token. `hallpass-client` adds them.
+//! **What it does not do**: it knows no identity and attaches no token. `hallpass-client` adds them.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -47,6 +48,7 @@ mod random;
 mod reminders;
 mod resolver;
 mod retry;
+mod revocation_source;
 mod settings;
 mod target;
 mod transport;
@@ -65,6 +67,7 @@ pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
 pub use reminders::Reminders;
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
+pub use revocation_source::{IssuerRevocationMetrics, RevocationMetrics, RevocationSource};
 pub use settings::{
     BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings, TransportSettings,
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, VerifyPolicy};
-use hallpass_upstream::Network;
+use hallpass_upstream::{Network, RevocationSource};
 use url::Url;
 
 use crate::challenge::Challenger;
@@ -17,7 +17,6 @@ use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
 use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
-use crate::revocation_source::RevocationSource;
 use crate::settings::dpop::NonceSecret;
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,

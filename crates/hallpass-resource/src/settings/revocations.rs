@@ -1,10 +1,9 @@
 //! Reads where the deny-list of an issuer is.
 
 use hallpass_config::Section;
-use hallpass_upstream::{EndpointUrl, EndpointUrlError};
+use hallpass_upstream::{EndpointUrl, EndpointUrlError, RevocationSource};
 
 use super::JwksLocation;
-use crate::revocation_source::beside;
 
 /// Where the deny-list is, if there is one. What cannot be read is reported.
 pub(super) fn read_revocations(
@@ -20,7 +19,7 @@ pub(super) fn read_revocations(
     let Some(JwksLocation::Url(keys)) = jwks.filter(|_| is_internal) else {
         return None;
     };
-    let beside = beside(keys)?;
+    let beside = RevocationSource::beside(keys, "jwks")?;
     section.record_derived("revocations-url", &beside.to_string(), "jwks-url");
     Some(beside)
 }

@@ -14,7 +14,12 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
     ("hallpass-feign-macros", &[]),
     (
         "hallpass-upstream",
-        &["hallpass-clock", "hallpass-config", "hallpass-tls"],
+        &[
+            "hallpass-clock",
+            "hallpass-config",
+            "hallpass-tls",
+            "hallpass-token",
+        ],
     ),
     ("hallpass-tls", &["hallpass-clock", "hallpass-config"]),
     ("hallpass-listen", &["hallpass-clock", "hallpass-tls"]),

@@ -22,7 +22,7 @@ struct ResultLabels {
 
 /// The metrics of all sources of a server. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RevocationMetrics {
+pub struct RevocationMetrics {
     requests: Family<ResultLabels, Counter>,
     last_success: Family<IssuerLabels, Gauge>,
     entries: Family<IssuerLabels, Gauge>,
@@ -30,7 +30,8 @@ pub(crate) struct RevocationMetrics {
 }
 
 impl RevocationMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Adds them to a registry, under names that begin with `hallpass_revocations_`.
+    pub fn register(&self, registry: &mut Registry) {
         let it = self.clone();
         registry.register(
             "hallpass_revocations_requests",
@@ -56,7 +57,7 @@ impl RevocationMetrics {
     }
 
     /// The metrics of one issuer's list, under its configured name.
-    pub(crate) fn of_issuer(&self, issuer: &str) -> IssuerRevocationMetrics {
+    pub fn of_issuer(&self, issuer: &str) -> IssuerRevocationMetrics {
         IssuerRevocationMetrics {
             issuer: issuer.into(),
             all: self.clone(),
@@ -64,7 +65,7 @@ impl RevocationMetrics {
     }
 
     /// Drops the gauges of an issuer that is not trusted any more.
-    pub(crate) fn forget(&self, issuer: &str) {
+    pub fn forget(&self, issuer: &str) {
         let labels = IssuerLabels {
             issuer: issuer.into(),
         };
@@ -76,7 +77,7 @@ impl RevocationMetrics {
 
 /// The metrics of one issuer's list.
 #[derive(Debug)]
-pub(crate) struct IssuerRevocationMetrics {
+pub struct IssuerRevocationMetrics {
     issuer: Arc<str>,
     all: RevocationMetrics,
 }

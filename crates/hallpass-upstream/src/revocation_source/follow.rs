@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_upstream::{Body, CollectError, Reminders, random_below};
+use crate::body::{Body, CollectError};
+use crate::random::random_below;
+use crate::reminders::Reminders;
 use http::header::ETAG;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;

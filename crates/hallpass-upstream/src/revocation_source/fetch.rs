@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_upstream::{
-    Address, Body, EndpointUrl, HttpTransport, Instance, Network, Upstream, UpstreamSettings, Walk,
-    WalkError, asked_wait,
-};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, IF_NONE_MATCH};
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::error::FollowError;
+use crate::body::Body;
+use crate::discovery::Instance;
+use crate::endpoint_url::EndpointUrl;
+use crate::network::Network;
+use crate::outcome::asked_wait;
+use crate::transport::HttpTransport;
+use crate::upstream::{Address, Upstream, UpstreamSettings};
+use crate::walk::{Walk, WalkError};
 
 /// Longest wait for the head of a response, all instances together.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
@@ -142,7 +146,7 @@ pub(super) fn is_stream(response: &Response<Body>) -> bool {
 }
 
 /// A failed connection, told in one line with what caused it.
-pub(super) fn failed(error: impl Into<hallpass_upstream::BoxError>) -> FollowError {
+pub(super) fn failed(error: impl Into<crate::body::BoxError>) -> FollowError {
     let error = error.into();
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -23,16 +23,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hallpass_token::{RevocationList, RevocationMarks, UnixTime};
-use hallpass_upstream::{EndpointUrl, Network};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use self::fetch::Place;
 use self::follow::follow;
-use self::metrics::IssuerRevocationMetrics;
-pub(crate) use self::metrics::RevocationMetrics;
+pub use self::metrics::{IssuerRevocationMetrics, RevocationMetrics};
 use self::received::{Received, Stage};
+use crate::endpoint_url::EndpointUrl;
+use crate::network::Network;
 
 /// Longest wait for the first list.
 const MAX_FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -41,14 +41,11 @@ const MAX_FIRST_WAIT: Duration = Duration::from_millis(500);
 ///
 /// ```
 /// use std::sync::Arc;
-/// use hallpass_resource::{KeyLimits, KeySource, RevocationSource, TrustedIssuer};
-/// use hallpass_upstream::{Network, StaticDiscovery};
+/// use hallpass_upstream::{Network, RevocationSource, StaticDiscovery};
 ///
 /// let network = Network::system(Arc::new(StaticDiscovery::new()))?;
-/// let keys = KeySource::http("https://auth.example/oauth2/jwks".parse()?, &network, KeyLimits::default());
 /// let revoked = RevocationSource::http("https://auth.example/oauth2/revocations".parse()?, &network);
-/// let issuer = TrustedIssuer::new("internal".parse()?, "order-service".parse()?, keys).with_revocations(revoked);
-/// # let _ = issuer;
+/// # let _ = revoked;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -79,12 +76,12 @@ impl RevocationSource {
     }
 
     /// Counts from now on what this source does. The first call counts; later ones do nothing.
-    pub(crate) fn attach(&self, metrics: IssuerRevocationMetrics) {
+    pub fn attach(&self, metrics: IssuerRevocationMetrics) {
         self.shared.received.attach(metrics);
     }
 
     /// Waits for the first list, when it was never here and its coming is not in doubt.
-    pub(crate) async fn first_list(&self) {
+    pub async fn first_list(&self) {
         self.start();
         let mut stage = self.shared.received.stage();
         if *stage.borrow() == Stage::Asked {
@@ -95,9 +92,20 @@ impl RevocationSource {
     }
 
     /// Whether a token with these marks is revoked, as far as it is known here.
-    pub(crate) fn denies(&self, marks: &RevocationMarks, now: UnixTime) -> bool {
+    #[must_use]
+    pub fn denies(&self, marks: &RevocationMarks, now: UnixTime) -> bool {
         self.start();
         self.list().denies(marks, now).is_some()
+    }
+
+    /// Where an issuer of ours has its deny-list when another of its endpoints, the one called `name` (`jwks`, `token`), is at
+    /// `endpoint`; `None` when that is not where ours has it.
+    #[must_use]
+    pub fn beside(endpoint: &EndpointUrl, name: &str) -> Option<EndpointUrl> {
+        let endpoint = endpoint.to_string();
+        let (path, _) = endpoint.split_once('?').unwrap_or((&endpoint, ""));
+        let beside = path.strip_suffix(name)?.strip_suffix('/')?;
+        format!("{beside}/revocations").parse().ok()
     }
 
     fn list(&self) -> arc_swap::Guard<Arc<RevocationList>> {
@@ -136,21 +144,16 @@ impl fmt::Debug for RevocationSource {
     }
 }
 
-/// Where an issuer of ours has its deny-list when its keys are at `keys`; `None` when they are not where ours has them.
-pub(crate) fn beside(keys: &EndpointUrl) -> Option<EndpointUrl> {
-    let keys = keys.to_string();
-    let (path, _) = keys.split_once('?').unwrap_or((&keys, ""));
-    let beside = path.strip_suffix("/jwks")?;
-    format!("{beside}/revocations").parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_list_is_beside_the_keys_of_an_issuer_of_ours() {
-        let beside = |keys: &str| beside(&keys.parse().unwrap()).map(|url| url.to_string());
+        let beside = |keys: &str| {
+            let beside = RevocationSource::beside(&keys.parse().unwrap(), "jwks");
+            beside.map(|url| url.to_string())
+        };
         for (keys, list) in [
             (
                 "https://auth.example/oauth2/jwks",
