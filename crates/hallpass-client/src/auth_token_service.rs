@@ -24,6 +24,7 @@ mod notices;
 mod obtain;
 mod purge;
 mod reason;
+pub(crate) mod revoked;
 mod seals;
 mod search;
 mod snapshot;

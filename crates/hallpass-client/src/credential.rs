@@ -50,6 +50,7 @@ pub struct Credential {
     pub(crate) authentication: ClientAuthentication,
     pub(crate) target: TargetParameter,
     pub(crate) binding: TokenBinding,
+    pub(crate) revocations: Option<EndpointUrl>,
 }
 
 impl Credential {
@@ -68,6 +69,7 @@ impl Credential {
             authentication: ClientAuthentication::default(),
             target: TargetParameter::default(),
             binding: TokenBinding::None,
+            revocations: None,
         }
     }
 
@@ -118,6 +120,14 @@ impl Credential {
         self
     }
 
+    /// Where the issuer has its deny-list: what it revokes is dropped within a second. Needs a network to follow it over
+    /// ([`AuthTokenServiceBuilder::revocations_over`](crate::AuthTokenServiceBuilder::revocations_over)). Default: none.
+    #[must_use]
+    pub fn with_revocations(mut self, url: EndpointUrl) -> Self {
+        self.revocations = Some(url);
+        self
+    }
+
     /// Default [`TargetParameter::Audience`].
     #[must_use]
     pub fn with_target_parameter(mut self, target: TargetParameter) -> Self {
@@ -147,6 +157,7 @@ impl Credential {
             && self.authentication == other.authentication
             && self.target == other.target
             && self.binding == other.binding
+            && self.revocations == other.revocations
     }
 
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or

@@ -7,10 +7,10 @@ use std::time::Duration;
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, Scope, UnixTime};
-use hallpass_upstream::EndpointUrl;
 use hallpass_upstream::{
-    Address, Body, Discover, DiscoverError, Instance, Outcome, Refusal, RetryAdvice, Target,
-    TransportError, TransportErrorKind, Upstream, UpstreamSettings, Walk, WalkError,
+    Address, Body, Discover, DiscoverError, EndpointUrl, Instance, Network, Outcome, Refusal,
+    RetryAdvice, RevocationSource, Target, TransportError, TransportErrorKind, Upstream,
+    UpstreamSettings, Walk, WalkError,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -65,6 +65,8 @@ pub(crate) struct TokenClient {
     transport: TokenTransport,
     issuers: Issuers,
     timeout: Duration,
+    /// The way to what the issuers have revoked, where that is followed.
+    network: Option<Network>,
 }
 
 /// The issuers behind `lb://` endpoints, by the name of their service.
@@ -117,7 +119,20 @@ impl TokenClient {
             transport,
             issuers,
             timeout,
+            network: None,
         }
+    }
+
+    /// Follows over `network` what the issuers have revoked.
+    pub(crate) fn following_over(mut self, network: Option<Network>) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// What the issuer of this credential has revoked, where that is followed.
+    pub(crate) fn revocations(&self, credential: &Credential) -> Option<RevocationSource> {
+        let url = credential.revocations.clone()?;
+        Some(RevocationSource::http(url, self.network.as_ref()?))
     }
 
     /// The same for other endpoints.
@@ -126,7 +141,8 @@ impl TokenClient {
         endpoints: impl Iterator<Item = &'a EndpointUrl>,
     ) -> Self {
         let issuers = self.issuers.of(endpoints);
-        Self::new(self.transport.clone(), issuers, self.timeout)
+        let client = Self::new(self.transport.clone(), issuers, self.timeout);
+        client.following_over(self.network.clone())
     }
 
     /// Whether there is a way to find the endpoint; not whether it is there.

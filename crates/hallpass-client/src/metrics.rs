@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::registry::Registry;
 
 use crate::auth_token_service::flight::metrics::RequestMetrics;
+use crate::auth_token_service::revoked::RevokedMetrics;
 use crate::auth_token_service::tiers::metrics::CacheMetrics;
 use crate::bearer::metrics::BearerMetrics;
 use crate::host_guard::metrics::HostGuardMetrics;
@@ -20,6 +21,7 @@ pub struct ClientMetrics {
     pub(crate) replays: ReplayMetrics,
     pub(crate) bearer: BearerMetrics,
     pub(crate) host_guard: HostGuardMetrics,
+    pub(crate) revoked: RevokedMetrics,
 }
 
 impl ClientMetrics {
@@ -37,6 +39,7 @@ impl ClientMetrics {
         self.replays.register(registry);
         self.bearer.register(registry);
         self.host_guard.register(registry);
+        self.revoked.register(registry);
     }
 }
 

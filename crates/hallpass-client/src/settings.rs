@@ -9,7 +9,7 @@ use hallpass_config::{
     Configuration, Key, Kind, Preferred, Secret, Section, check_name, report_doubles,
 };
 use hallpass_token::{Audience, ClientId, DpopKey, Issuer, Scope};
-use hallpass_upstream::EndpointUrl;
+use hallpass_upstream::{EndpointUrl, EndpointUrlError, RevocationSource};
 
 use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
@@ -73,6 +73,8 @@ pub struct CredentialSettings {
     pub target_parameter: TargetParameter,
     /// `dpop` and `dpop-key`: whether tokens are bound to a key of this service, and to which.
     pub binding: TokenBinding,
+    /// `revocations-url`: where the issuer has its deny-list; by default beside `token-url`, where an issuer of ours has it.
+    pub revocations_url: Option<EndpointUrl>,
 }
 
 /// The tokens kept in the memory of this process.
@@ -191,6 +193,9 @@ impl From<&CredentialSettings> for Credential {
         if let Some(file) = &settings.client_secret_file {
             credential = credential.with_secret_file(file);
         }
+        if let Some(url) = &settings.revocations_url {
+            credential = credential.with_revocations(url.clone());
+        }
         if let Some(audience) = &settings.audience {
             credential = credential.with_audience(audience.clone());
         }
@@ -239,10 +244,12 @@ impl CredentialSettings {
             _ => None,
         });
         let binding = read_binding(section);
+        let revocations_url = read_revocations(section, token_url.as_ref());
         Some(Self {
             client_id: client_id?,
             client_secret: client_secret?,
             client_secret_file,
+            revocations_url,
             token_url: token_url?,
             scope: scope?,
             audience,
@@ -274,6 +281,27 @@ fn read_binding(section: &Section<'_>) -> Option<TokenBinding> {
         Some(Ok(key)) => Some(TokenBinding::Key(key)),
         None => Some(TokenBinding::OwnKey),
     }
+}
+
+/// Where the deny-list is, if there is one. What cannot be read is reported.
+fn read_revocations(section: &Section<'_>, token_url: Option<&EndpointUrl>) -> Option<EndpointUrl> {
+    const KEY: &str = "revocations-url";
+    // That of the section belongs to the endpoint of the section.
+    let is_for_endpoint = section.has_own(KEY) || !section.has_own("token-url");
+    if section.has(KEY) && is_for_endpoint {
+        let check = |text: &str| match text {
+            "none" => Ok(None),
+            url => url.parse().map(Some),
+        };
+        return section
+            .checked(KEY, |text| {
+                check(text).map_err(|error: EndpointUrlError| error.to_string())
+            })
+            .flatten();
+    }
+    let beside = RevocationSource::beside(token_url?, "token")?;
+    section.record_derived(KEY, &beside.to_string(), "token-url");
+    Some(beside)
 }
 
 fn read_scope(section: &Section<'_>) -> Option<Scope> {

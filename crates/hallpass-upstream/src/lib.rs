@@ -67,7 +67,9 @@ pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
 pub use reminders::Reminders;
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
-pub use revocation_source::{IssuerRevocationMetrics, RevocationMetrics, RevocationSource};
+pub use revocation_source::{
+    IssuerRevocationMetrics, RevocationChanges, RevocationMetrics, RevocationSource,
+};
 pub use settings::{
     BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings, TransportSettings,
 };

@@ -1,6 +1,8 @@
 //! Connections, addresses and time for outgoing calls, in one value.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hallpass_clock::{Clock, SystemClock};
 
@@ -30,9 +32,29 @@ pub struct Network {
     pub discovery: Arc<dyn Discover>,
     /// The time by which tokens, keys and circuit breakers age. Timers (deadlines, waits) are tokio's.
     pub clock: Arc<dyn Clock>,
+    /// What parts have in common, by a name of theirs.
+    shared: Arc<Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>>,
 }
 
 impl Network {
+    /// What all clones of this network have under `name`, as long as somebody has it; `make` makes it.
+    pub(crate) fn shared<T: Any + Send + Sync>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> T,
+    ) -> Arc<T> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.get(name).and_then(Weak::upgrade);
+        if let Some(known) = known.and_then(|known| known.downcast().ok()) {
+            return known;
+        }
+        let new = Arc::new(make());
+        let weak = Arc::downgrade(&new);
+        shared.retain(|_, known| known.strong_count() > 0);
+        shared.insert(name.to_owned(), weak);
+        new
+    }
+
     /// With a transport of your own (a private certificate authority), a discovery, and a clock (one that a test drives).
     #[must_use]
     pub fn new(
@@ -44,6 +66,7 @@ impl Network {
             transport,
             discovery,
             clock,
+            shared: Arc::default(),
         }
     }
 

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use hallpass_token::{RevocationList, RevocationMarks, UnixTime};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -53,6 +54,17 @@ pub struct RevocationSource {
     shared: Arc<Shared>,
 }
 
+/// Tells when another list has come.
+#[derive(Debug)]
+pub struct RevocationChanges(watch::Receiver<Stage>);
+
+impl RevocationChanges {
+    /// Waits until a list has come that was not here at the call before. `None` once nobody follows it any more.
+    pub async fn next(&mut self) -> Option<()> {
+        self.0.changed().await.ok()
+    }
+}
+
 struct Shared {
     place: Arc<Place>,
     received: Arc<Received>,
@@ -60,19 +72,17 @@ struct Shared {
 }
 
 impl RevocationSource {
-    /// The list at `url`. Nothing is fetched before the first token, so services start in any order.
+    /// The list at `url`. Nothing is fetched before the first token, so services start in any order. Whoever follows the same list
+    /// over the same network shares what is followed.
     #[must_use]
     pub fn http(url: EndpointUrl, network: &Network) -> Self {
-        let place = Arc::new(Place::new(url, network));
-        let received = Arc::new(Received::new(Arc::clone(&network.clock)));
-        let task = OnceLock::new();
-        Self {
-            shared: Arc::new(Shared {
-                place,
-                received,
-                task,
-            }),
-        }
+        let name = url.to_string();
+        let shared = network.shared(&name, move || Shared {
+            place: Arc::new(Place::new(url, network)),
+            received: Arc::new(Received::new(Arc::clone(&network.clock))),
+            task: OnceLock::new(),
+        });
+        Self { shared }
     }
 
     /// Counts from now on what this source does. The first call counts; later ones do nothing.
@@ -96,6 +106,19 @@ impl RevocationSource {
     pub fn denies(&self, marks: &RevocationMarks, now: UnixTime) -> bool {
         self.start();
         self.list().denies(marks, now).is_some()
+    }
+
+    /// Tells from now on when another list has come.
+    #[must_use]
+    pub fn changes(&self) -> RevocationChanges {
+        self.start();
+        RevocationChanges(self.shared.received.stage())
+    }
+
+    /// Whether both follow the same list by the same task.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Where an issuer of ours has its deny-list when another of its endpoints, the one called `name` (`jwks`, `token`), is at

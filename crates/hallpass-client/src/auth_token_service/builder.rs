@@ -11,10 +11,12 @@ use tower_service::Service;
 use super::AuthTokenService;
 use super::entries::Entries;
 use super::exchange::Exchanges;
+use super::exchange::kept::SharedKept;
 use super::flight::Flights;
 use super::minting::Mint;
 use super::notices::Notices;
 use super::purge::Purge;
+use super::revoked::{Held, Revoked};
 use super::snapshot::{PlannedClient, Snapshot, SnapshotPlan};
 use super::state::TokenServiceState;
 use super::tiers::Tiers;
@@ -40,6 +42,7 @@ pub struct AuthTokenServiceBuilder {
     transport: TokenTransport,
     clock: Arc<dyn Clock>,
     discovery: Option<Arc<dyn Discover>>,
+    network: Option<Network>,
     shared: Vec<Arc<dyn InternalTokenCache>>,
     metrics: ClientMetrics,
     fetch_timeout: Duration,
@@ -82,6 +85,7 @@ impl AuthTokenServiceBuilder {
             transport,
             clock: Arc::new(SystemClock::new()),
             discovery: None,
+            network: None,
             shared: Vec::new(),
             metrics: ClientMetrics::new(),
             fetch_timeout: DEFAULT_FETCH_TIMEOUT,
@@ -101,7 +105,8 @@ impl AuthTokenServiceBuilder {
         let plan = SnapshotPlan::from_settings(settings)?;
         let transport = TokenTransport::new(network.transport.clone());
         let builder = Self::new(plan, transport).clock(Arc::clone(&network.clock));
-        Ok(builder.discovery(Arc::clone(&network.discovery)))
+        let builder = builder.discovery(Arc::clone(&network.discovery));
+        Ok(builder.revocations_over(network))
     }
 
     /// A further credential, for calls to its audience. Without an audience, or after another one for the
@@ -132,6 +137,15 @@ impl AuthTokenServiceBuilder {
     #[must_use]
     pub fn discovery(mut self, discovery: Arc<dyn Discover>) -> Self {
         self.discovery = Some(discovery);
+        self
+    }
+
+    /// Follows over `network` what the issuers have revoked, where a credential says where that is
+    /// ([`Credential::with_revocations`]). Default: nothing is followed; [`from_settings`](Self::from_settings) follows what the
+    /// settings say.
+    #[must_use]
+    pub fn revocations_over(mut self, network: &Network) -> Self {
+        self.network = Some(network.clone());
         self
     }
 
@@ -191,19 +205,32 @@ impl AuthTokenServiceBuilder {
     #[must_use]
     pub fn build(self) -> AuthTokenService {
         let issuers = Issuers::new(self.discovery, Arc::clone(&self.clock));
-        let client = TokenClient::new(self.transport, issuers, self.fetch_timeout);
+        let client = TokenClient::new(self.transport, issuers, self.fetch_timeout)
+            .following_over(self.network);
         let entries = Arc::new(Entries::new(self.plan.max_entries));
         let caches = &self.metrics.caches;
         let tiers = Arc::new(Tiers::new(self.shared, caches.clone()));
         let mint = Arc::new(Mint::new(Arc::clone(&self.clock)));
+        let purge = Arc::new(Purge::new(Arc::clone(&tiers)));
+        let exchanged = SharedKept::new();
+        let revoked = Arc::new(Revoked::new(Held {
+            entries: Arc::clone(&entries),
+            exchanged: exchanged.clone(),
+            purge: Arc::clone(&purge),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.revoked.clone(),
+        }));
         let exchanges = Exchanges::new(
+            exchanged,
+            Arc::clone(&revoked),
             Arc::clone(&mint),
             self.metrics.requests.clone(),
             self.min_forced_interval,
         );
         let flights = Flights {
             mint: Arc::clone(&mint),
-            purge: Purge::new(Arc::clone(&tiers)),
+            purge,
+            revoked,
             tiers,
             no_tiers: Tiers::new(Vec::new(), caches.clone()),
             notices: Notices::new(Arc::clone(&entries), self.clock, caches.clone()),

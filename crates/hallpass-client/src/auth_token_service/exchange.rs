@@ -1,7 +1,7 @@
 //! Tokens exchanged for those of callers (RFC 8693): asked for once a caller's token and audience, kept within a number of
 //! bytes, never used past the end of the caller's own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -17,22 +17,21 @@ use super::flight::metrics::{RequestMetrics, TokenRequested};
 use super::issued::IssuedToken;
 use super::lifetime::Phase;
 use super::minting::{Asked, Mint};
-use super::obtain::ClientCredentials;
+use super::obtain::{ClientCredentials, Obtain as _};
+use super::revoked::Revoked;
 use crate::error::TokenError;
 use crate::grant::TOKEN_EXCHANGE;
 use crate::grant::response::NotGranted;
 
-mod kept;
+pub(crate) mod kept;
 
-use kept::{ExchangeKey, Failure, Kept, Rejected};
-
-/// Most bytes of exchanged tokens in memory, with what belongs to them.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+use kept::{ExchangeKey, Failure, Kept, Rejected, SharedKept};
 
 /// All exchanged tokens of one token service.
 #[derive(Debug)]
 pub(crate) struct Exchanges {
-    kept: Mutex<Kept>,
+    kept: SharedKept,
+    revoked: Arc<Revoked>,
     mint: Arc<Mint>,
     metrics: RequestMetrics,
     min_forced_interval: Duration,
@@ -60,12 +59,15 @@ pub(crate) enum Exchanged {
 
 impl Exchanges {
     pub(crate) fn new(
+        kept: SharedKept,
+        revoked: Arc<Revoked>,
         mint: Arc<Mint>,
         metrics: RequestMetrics,
         min_forced_interval: Duration,
     ) -> Self {
         Self {
-            kept: Mutex::new(Kept::new(MAX_BYTES)),
+            kept,
+            revoked,
             mint,
             metrics,
             min_forced_interval,
@@ -119,7 +121,10 @@ impl Exchanges {
         };
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         match Handle::try_current() {
-            Ok(runtime) => _ = runtime.spawn(flight.run()),
+            Ok(runtime) => {
+                self.revoked.follow(exchange.source.revocations(), &runtime);
+                runtime.spawn(flight.run());
+            }
             Err(_) => return Err(TokenError::NoRuntime),
         }
         Ok(match current {
@@ -145,7 +150,7 @@ impl Exchanges {
 
     /// For a few instructions, never across an await.
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 }
 

@@ -16,6 +16,7 @@ use super::minting::{Asked, Mint};
 use super::notices::Notices;
 use super::purge::Purge;
 use super::reason::Reason;
+use super::revoked::Revoked;
 use super::seals::Evicted;
 use super::search::{Search, Turn};
 use super::tiers::{Leases, Tiers, Unanswered};
@@ -33,8 +34,9 @@ pub(crate) struct Flights {
     pub(crate) tiers: Arc<Tiers>,
     /// Those of tokens that other processes cannot use.
     pub(crate) no_tiers: Tiers,
-    pub(crate) purge: Purge,
+    pub(crate) purge: Arc<Purge>,
     pub(crate) notices: Notices,
+    pub(crate) revoked: Arc<Revoked>,
     pub(crate) metrics: RequestMetrics,
     pub(crate) min_forced_interval: Duration,
     /// How long the request of another process is waited for.
@@ -125,6 +127,7 @@ impl Flights {
             entry.started(&mut state, waiting.clone());
         }
         self.notices.follow(&self.tiers, &runtime);
+        self.revoked.follow(entry.source.revocations(), &runtime);
         // Outside the lock: a runtime that is shutting down drops the task at once, which ends the flight.
         let flight = Flight {
             flights: Arc::clone(self),
@@ -398,7 +401,9 @@ mod tests {
 
     use super::*;
     use crate::auth_token_service::entries::Entries;
+    use crate::auth_token_service::exchange::kept::SharedKept;
     use crate::auth_token_service::obtain::Scripted;
+    use crate::auth_token_service::revoked::{Held, RevokedMetrics};
     use crate::auth_token_service::tiers::metrics::CacheMetrics;
     use crate::internal_token_cache::TokenKey;
 
@@ -406,12 +411,21 @@ mod tests {
         let clock = Arc::new(TokioClock::new());
         let (entries, counted) = (Arc::new(Entries::new(1)), CacheMetrics::default());
         let tiers = Arc::new(Tiers::new(Vec::new(), counted.clone()));
+        let purge = Arc::new(Purge::new(Arc::clone(&tiers)));
+        let revoked = Arc::new(Revoked::new(Held {
+            entries: Arc::clone(&entries),
+            exchanged: SharedKept::new(),
+            purge: Arc::clone(&purge),
+            clock: clock.clone(),
+            metrics: RevokedMetrics::default(),
+        }));
         Arc::new(Flights {
             mint: Arc::new(Mint::new(clock.clone())),
-            purge: Purge::new(Arc::clone(&tiers)),
+            purge,
             tiers,
             no_tiers: Tiers::new(Vec::new(), counted.clone()),
             notices: Notices::new(entries, clock, counted),
+            revoked,
             metrics: RequestMetrics::default(),
             min_forced_interval: Duration::from_secs(1),
             patience: Duration::from_secs(4),

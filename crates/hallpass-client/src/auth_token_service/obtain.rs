@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, Scope};
+use hallpass_upstream::RevocationSource;
 
 use super::moment::Moment;
 use super::seals::Seals;
@@ -33,6 +34,11 @@ pub(crate) trait Obtain: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// What the issuer has revoked, where that is followed.
+    fn revocations(&self) -> Option<&RevocationSource> {
+        None
+    }
+
     /// Makes one request. It ends within a limit of its own: those who wait for it have no other.
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>>;
 }
@@ -45,6 +51,7 @@ pub(crate) struct ClientCredentials {
     client: Arc<TokenClient>,
     /// Proves that its tokens are its own; `None` where they are bearer tokens.
     prover: Option<Arc<Prover>>,
+    revocations: Option<RevocationSource>,
     /// It came while the service ran, in the place of another credential or of none, so the tiers may hold tokens that were asked for
     /// otherwise: those up to this moment are not taken. `None` where another secret tells them apart.
     pub(crate) trusts_tiers_from: Option<Moment>,
@@ -58,6 +65,7 @@ impl ClientCredentials {
         );
         Self {
             prover: Prover::of(&credential.binding).map(Arc::new),
+            revocations: client.revocations(&credential),
             credential,
             secrets: Arc::new(SecretSource::new(secret, file)),
             client,
@@ -149,6 +157,7 @@ impl ClientCredentials {
             secrets: Arc::clone(&self.secrets),
             client: Arc::clone(&self.client),
             prover: self.prover.clone(),
+            revocations: self.revocations.clone(),
             trusts_tiers_from: self.trusts_tiers_from,
         }
     }
@@ -170,6 +179,10 @@ impl Obtain for ClientCredentials {
 
     fn is_private(&self) -> bool {
         self.prover.is_some()
+    }
+
+    fn revocations(&self) -> Option<&RevocationSource> {
+        self.revocations.as_ref()
     }
 
     fn obtain<'a>(&'a self, key: &'a TokenKey) -> BoxFuture<'a, Result<Granted, NotGranted>> {

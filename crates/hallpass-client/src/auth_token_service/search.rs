@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass_token::UnixTime;
 use hallpass_upstream::random_fraction;
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use super::lifetime::Phase;
 use super::minting::Mint;
 use super::moment::Moment;
 use super::reason::Reason;
+use super::revoked;
 use super::tiers::metrics::LeaseResult;
 use super::tiers::{Leases, Tiers, Unanswered};
 use crate::internal_token_cache::SealedToken;
@@ -154,7 +156,9 @@ impl Search<'_> {
             }
             let adopted = self.mint.adopted(stored, entry.source.cache_life())?;
             Some(adopted).filter(|found| {
-                self.is_better(found) && self.is_younger_than_evictions(found.minted.moment)
+                self.is_better(found)
+                    && self.is_younger_than_evictions(found.minted.moment)
+                    && !self.is_revoked(found)
             })
         };
         let found = match look {
@@ -163,6 +167,12 @@ impl Search<'_> {
         };
         // Once more: it may have been evicted meanwhile.
         Ok(found.filter(|found| self.is_younger_than_evictions(found.minted.moment)))
+    }
+
+    /// A process that was not there when it was revoked finds it in a tier that nobody has told.
+    fn is_revoked(&self, token: &IssuedToken) -> bool {
+        let (list, now) = (self.entry.source.revocations(), self.mint.now().wall);
+        revoked::denies(list, token.access_token(), UnixTime::from(now))
     }
 
     fn is_better(&self, token: &IssuedToken) -> bool {

@@ -25,6 +25,7 @@ pub(crate) const KEYS: &[Key] = &[
     DPOP.or("false"),
     DPOP_KEY.otherwise("made when the first token is asked for, and kept in memory alone"),
     DPOP_KEY_FILE,
+    REVOCATIONS_URL.otherwise("`revocations` beside a `token-url` that ends with `/token`"),
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
@@ -64,6 +65,7 @@ const CLIENT_KEYS: &[Key] = &[
     DPOP.otherwise(INHERITED),
     DPOP_KEY.otherwise(INHERITED),
     DPOP_KEY_FILE.otherwise(INHERITED),
+    REVOCATIONS_URL.otherwise("that of the section, beside a `token-url` of its own that beside this one"),
 ];
 
 const CLIENT_ID: Key = Key::new(
@@ -151,6 +153,15 @@ const TARGET_PARAMETER: Key = Key::new(
     "target-parameter",
     Kind::Choice(&["audience", "resource"]),
     "Which form field names the audience: `audience`, or `resource` for issuers that follow RFC 8707.",
+);
+
+const REVOCATIONS_URL: Key = Key::new(
+    "revocations-url",
+    Kind::Text {
+        what: "as `token-url`, or `none`",
+    },
+    "Where it is followed what the issuer has revoked, so that a token is dropped within a second: the deny-list of an issuer of \
+    ours. One that has none (404) is asked again every ten minutes. `none`: nowhere.",
 );
 
 const MEMORY_CACHE_KEYS: &[Key] = &[

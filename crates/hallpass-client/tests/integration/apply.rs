@@ -32,6 +32,7 @@ pub(crate) fn own(secret: &str) -> CredentialSettings {
         client_authentication: ClientAuthentication::Post,
         target_parameter: Default::default(),
         binding: Default::default(),
+        revocations_url: None,
     }
 }
 

@@ -113,6 +113,7 @@ fn settings(token_url: &str, audience: Option<&str>) -> CredentialSettings {
         client_authentication: Default::default(),
         target_parameter: Default::default(),
         binding: Default::default(),
+        revocations_url: None,
     }
 }
 

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// The key of the authorization server before the issuer (RFC 8037 appendix A.1), which users' tokens are still signed with.
-const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
+pub(crate) const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
 
-const ISSUER: &str = "
+pub(crate) const ISSUER: &str = "
 hallpass:
   issuer:
     clients:
@@ -139,7 +139,7 @@ async fn protected(
     TestServer::start(router).await.unwrap()
 }
 
-fn token_of(user: &str, audience: &str) -> String {
+pub(crate) fn token_of(user: &str, audience: &str) -> String {
     let now: UnixTime = SystemClock::new().now().into();
     let end = now.saturating_add(Duration::from_secs(300));
     let (user, audience) = (user.parse().unwrap(), audience.parse().unwrap());

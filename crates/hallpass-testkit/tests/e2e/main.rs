@@ -30,6 +30,8 @@ mod reload;
 #[cfg(test)]
 mod revocation;
 #[cfg(test)]
+mod revoked_callers;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod service;

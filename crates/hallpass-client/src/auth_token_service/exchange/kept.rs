@@ -1,15 +1,16 @@
 //! The exchanged tokens in memory, and what is known of the requests for them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass_token::{Audience, ClientId, Scope};
+use hallpass_token::{AccessToken, Audience, ClientId, Scope};
+use hallpass_upstream::RevocationSource;
 use tokio::sync::watch;
 
 use crate::auth_token_service::entry_state::Outcome;
 use crate::auth_token_service::issued::IssuedToken;
-use crate::auth_token_service::obtain::ClientCredentials;
+use crate::auth_token_service::obtain::{ClientCredentials, Obtain as _};
 use crate::error::TokenError;
 
 /// What a slot takes beside its texts, generously, in bytes.
@@ -29,9 +30,53 @@ pub(super) struct ExchangeKey {
     pub(super) scope: Scope,
 }
 
+/// Most bytes of exchanged tokens in memory, with what belongs to them.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// All slots of one token service, which those share who bring tokens and who take them away.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedKept(Arc<Mutex<Kept>>);
+
+impl SharedKept {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Kept::new(MAX_BYTES))))
+    }
+
+    /// For a few instructions, never across an await.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the tokens for which this holds of the deny-list of their issuer, if it is followed, and them. Gives how many there
+    /// were.
+    pub(crate) fn drop_where(
+        &self,
+        is_to_go: impl Fn(Option<&RevocationSource>, &AccessToken) -> bool,
+    ) -> usize {
+        let tokens: Vec<_> = {
+            let kept = self.lock();
+            let slots = kept.slots.iter();
+            let token = |(key, slot): (&ExchangeKey, &Slot)| {
+                let token = slot.token.clone()?;
+                Some((key.clone(), Arc::clone(&slot.source), token))
+            };
+            slots.filter_map(token).collect()
+        };
+        // Looked into without the lock: there may be many.
+        let goes = tokens
+            .into_iter()
+            .filter(|(_, source, token)| is_to_go(source.revocations(), token.access_token()));
+        let goes: Vec<_> = goes.collect();
+        let mut kept = self.lock();
+        goes.iter()
+            .filter(|(key, source, token)| kept.forget(key, source, token.generation()))
+            .count()
+    }
+}
+
 /// All slots, the least recently used of which make room.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     slots: HashMap<ExchangeKey, Slot>,
     bytes: usize,
     max_bytes: usize,
@@ -174,6 +219,26 @@ impl Kept {
         let before = slot.bytes(key);
         slot.rejected_at = Some(now);
         slot.is_forced = true;
+        slot.token = None;
+        let after = slot.bytes(key);
+        self.resize(before, after);
+        true
+    }
+
+    /// Forgets the token of `generation`; whether it was still there.
+    fn forget(
+        &mut self,
+        key: &ExchangeKey,
+        source: &Arc<ClientCredentials>,
+        generation: u64,
+    ) -> bool {
+        let Some(slot) = self.of(key, source) else {
+            return false;
+        };
+        if slot.token.as_ref().map(IssuedToken::generation) != Some(generation) {
+            return false;
+        }
+        let before = slot.bytes(key);
         slot.token = None;
         let after = slot.bytes(key);
         self.resize(before, after);
