@@ -266,3 +266,42 @@ async fn an_issuer_is_trusted_and_distrusted_while_ours_runs() {
     estate.exchange("order", &token, "").await.token();
     estate.exchange("logistics", &first, "").await.token();
 }
+
+#[tokio::test]
+async fn a_refresh_asks_again_whether_the_issuer_of_the_subject_is_trusted() {
+    let mut estate = Estate::with(|settings| {
+        for client in &mut settings.clients {
+            client.grant_types = [GrantType::TokenExchange, GrantType::RefreshToken]
+                .into_iter()
+                .collect();
+        }
+    })
+    .await;
+    let first = estate.exchange("order", &estate.signed(|_| {}), "").await;
+    let before = estate.claims(&first, "logistics").await;
+    let refresh = async |estate: &Estate, token: &Value| {
+        let token = token["refresh_token"].as_str().unwrap().to_owned();
+        let form = format!("grant_type=refresh_token&refresh_token={token}");
+        estate.harness.ask_as("order", SECRET, &form).await
+    };
+    let second = refresh(&estate, &first.json()).await;
+    let after = estate.claims(&second, "logistics").await;
+    for name in ["sub", "sub_id", "act", "scope", "exp", "sub_profile"] {
+        assert_eq!(after[name], before[name], "{name}");
+    }
+    let trusted = std::mem::take(&mut estate.harness.settings.trusted_issuers);
+    let rules = estate.harness.settings.clients[0].exchange.clone();
+    for client in &mut estate.harness.settings.clients {
+        client.exchange.retain(|rule| rule.subject_issuer.is_none());
+    }
+    let harness = &estate.harness;
+    harness.issuer.apply(&harness.settings).await.unwrap();
+    let distrusted = refresh(&estate, &second.json()).await;
+    assert_eq!(distrusted.refusal(), (400, "invalid_grant".into()));
+    estate.harness.settings.trusted_issuers = trusted;
+    estate.harness.settings.clients[0].exchange = rules;
+    let harness = &estate.harness;
+    harness.issuer.apply(&harness.settings).await.unwrap();
+    let again = refresh(&estate, &second.json()).await;
+    assert_eq!(again.status, 200, "nothing was used up: {again:?}");
+}
