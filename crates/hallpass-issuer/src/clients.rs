@@ -4,6 +4,7 @@
 //! [`registry`], the snapshot that requests read.
 
 pub(crate) mod argon2id;
+pub(crate) mod assertion_rule;
 pub(crate) mod authentication;
 pub(crate) mod client_keys;
 pub(crate) mod configured;

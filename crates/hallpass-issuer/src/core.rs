@@ -50,7 +50,7 @@ pub(crate) struct Core {
     /// One change at a time: an older snapshot must not come over a newer one.
     changing: Semaphore,
     registry: ArcSwap<Registry>,
-    trust: Trust,
+    trust: Arc<Trust>,
     key_network: ArcSwap<KeyNetwork>,
     keys: ArcSwap<KeyRing>,
     /// The state of each key when it was last looked at.
@@ -89,7 +89,7 @@ impl Core {
         let network = ready(&KeyNetwork::new(Arc::clone(&clock)), settings).await?;
         let context = RegistryContext::new(&process_key, &network, &metrics.clients);
         let registry = load_registry(settings, &store, context).await?;
-        let (trust, trusted) = (Trust::default(), &settings.trusted_issuers);
+        let (trust, trusted) = (Arc::new(Trust::default()), &settings.trusted_issuers);
         let trusted = trust.prepare(trusted, &urls, &clock).await?;
         registry.check_subjects(&trusted)?;
         trust.swap(trusted);
@@ -106,7 +106,7 @@ impl Core {
         deny_list.take(entries, UnixTime::from(clock.now()));
         let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
-        let authenticator = Authenticator::new(process_key.clone(), &urls);
+        let authenticator = Authenticator::new(process_key.clone(), &urls, Arc::clone(&trust));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
         metrics.add_named(|registry| trust.metrics.register(registry));
         metrics.add(|registry| {
@@ -264,7 +264,7 @@ impl Core {
     }
 
     /// The other issuers that it believes.
-    pub(crate) const fn trust(&self) -> &Trust {
+    pub(crate) fn trust(&self) -> &Trust {
         &self.trust
     }
 

@@ -59,6 +59,7 @@ mod revocation_administration;
 mod running;
 mod server;
 mod settings;
+mod spiffe;
 mod start_settings;
 mod store;
 mod store_watch;
@@ -68,6 +69,9 @@ mod token_shapes;
 mod trusted_issuers;
 
 pub use crate::audit::AUDIT_TARGET;
+pub use crate::clients::assertion_rule::{
+    AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,
+};
 pub use crate::clients::authentication::SecretPlace;
 pub use crate::clients::client_keys::ClientKeys;
 pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};

@@ -10,16 +10,20 @@ use hallpass_clock::Clock;
 use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource};
 use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_token::{
-    Audience, CallerKind, Issuer, ReplayMemory, Seen, Subject, UnixTime, UnknownCaller,
-    UnverifiedToken, VerifiedClaims, VerifyPolicy,
+    Audience, CallerKind, Issuer, ReplayMemory, Seen, Subject, TokenClaims, UnixTime,
+    UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
 use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
+use serde::Deserialize;
 
 use crate::clients::exchange_rule::SubjectKind;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
 use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
+use crate::spiffe;
 
+/// How far its clock may be ahead of ours.
+pub(crate) const LEEWAY: Duration = Duration::from_secs(10);
 /// Used assertions of one issuer that are remembered, some 4 MiB; a client has a quarter.
 const MOST_REMEMBERED: usize = 100_000;
 
@@ -76,6 +80,9 @@ impl Trust {
             };
             let known = before.find(settings.issuer.as_str());
             let used = known.map(|before| Arc::clone(&before.used));
+            if let Some(file) = &settings.jwks_bearer_file {
+                keys.authorize_by(file.clone());
+            }
             keys.count_in(&self.metrics, &settings.name);
             all.push(Arc::new(TrustedIssuer {
                 audiences: audiences(settings, urls),
@@ -118,6 +125,17 @@ impl TrustedIssuers {
         self.all.iter().find(is_it)
     }
 
+    /// The trust domain of the SPIFFE id that the claims are about, which nobody has verified.
+    pub(crate) fn find_by_subject(&self, claims: &[u8]) -> Option<&Arc<TrustedIssuer>> {
+        #[derive(Deserialize)]
+        struct OfWorkload {
+            sub: String,
+        }
+        let claims: OfWorkload = serde_json::from_slice(claims).ok()?;
+        let domain = spiffe::trust_domain(&claims.sub)?;
+        self.find(domain).filter(|it| it.is_of_spiffe())
+    }
+
     /// The name of the one whose subjects are called so, if there is one.
     pub(crate) fn has_subjects_like(&self, name: &str) -> Option<&str> {
         let is_it =
@@ -151,7 +169,7 @@ impl TrustedIssuer {
         token: &UnverifiedToken<'_>,
         audiences: Vec<Audience>,
         is_untyped: bool,
-        clock: &dyn Clock,
+        now: impl Fn() -> UnixTime,
     ) -> Result<VerifiedClaims, Denial> {
         let settings = &self.settings;
         let policy = VerifyPolicy::for_audiences(settings.issuer.clone(), audiences)
@@ -160,7 +178,11 @@ impl TrustedIssuer {
             true => policy.dangerous_accept_untyped(),
             false => policy,
         };
-        let now = || UnixTime::from(clock.now());
+        // A JWT-SVID need not say who has issued it (JWT-SVID section 3).
+        let policy = match self.is_of_spiffe() {
+            true => policy.dangerous_any_issuer(),
+            false => policy,
+        };
         let verified = self.keys.verify(token, &policy, now).await;
         verified.map(|(claims, _)| claims)
     }
@@ -176,16 +198,43 @@ impl TrustedIssuer {
         kind(self.settings.callers.judge(claims).0)
     }
 
-    /// Whether an assertion was not used before; from now on it was.
-    pub(crate) fn first_use(
+    fn is_of_spiffe(&self) -> bool {
+        spiffe::trust_domain(self.settings.issuer.as_str()).is_some()
+    }
+
+    /// Whether it may say anything of this subject: the keys of a trust domain are for ids of that domain alone.
+    pub(crate) fn may_speak_of(&self, subject: &Subject) -> bool {
+        let own = self.settings.issuer.as_str();
+        !self.is_of_spiffe() || spiffe::trust_domain(subject.as_str()) == Some(own)
+    }
+
+    /// Whether its token is not older than its tokens may be. One that does not say when it was issued could be of any age.
+    pub(crate) fn is_young(&self, claims: &TokenClaims, now: UnixTime) -> bool {
+        let Some(max_age) = self.settings.max_age else {
+            return true;
+        };
+        let oldest = |issued: UnixTime| issued.saturating_add(max_age).saturating_add(LEEWAY);
+        claims.issued_at.is_some_and(|issued| now < oldest(issued))
+    }
+
+    /// Whether an assertion was not used before, as far as that counts; from now on it was. `None` when it has no name, so that nothing
+    /// would tell. One process remembers: where several serve one issuer, each takes an assertion once.
+    pub(crate) fn use_once(
         &self,
         client: &str,
-        token_id: &str,
-        until: UnixTime,
+        claims: &TokenClaims,
         now: UnixTime,
-    ) -> Seen {
+    ) -> Option<Seen> {
+        if self.settings.assertions_again {
+            return Some(Seen::First);
+        }
+        let id = claims.token_id.as_ref()?;
+        let age = claims.issued_at.zip(self.settings.max_age);
+        let too_old = age.map(|(issued, age)| issued.saturating_add(age));
+        let until = too_old.map_or(claims.expires_at, |it| it.min(claims.expires_at));
+        let until = until.saturating_add(LEEWAY);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.see(client, &[token_id.as_bytes()], until, now)
+        Some(used.see(client, &[id.as_str().as_bytes()], until, now))
     }
 
     /// How its subject is called here; `None` when that is too long for a name.
@@ -197,6 +246,7 @@ impl TrustedIssuer {
         let own = &self.settings;
         (&own.name, &own.issuer, &own.keys, &own.tls)
             == (&other.name, &other.issuer, &other.keys, &other.tls)
+            && own.jwks_bearer_file == other.jwks_bearer_file
     }
 }
 

@@ -162,6 +162,15 @@ impl KeySource {
         }
     }
 
+    /// Sends what stands in this file as a bearer token with each request for the keys, read anew each time: some issuers give
+    /// their keys to those alone who prove who they are, as a Kubernetes API server does. The first call counts, and a file of keys
+    /// is not asked for any.
+    pub fn authorize_by(&self, file: PathBuf) {
+        if let Origin::Http(keys) = &self.shared.origin {
+            keys.authorize_by(file);
+        }
+    }
+
     /// Counts from now on what this source does, under the label `issuer`. The first call counts; later ones do nothing.
     pub fn count_in(&self, metrics: &KeyMetrics, issuer: &str) {
         self.attach(metrics.of_issuer(issuer));

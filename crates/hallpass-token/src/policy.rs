@@ -36,6 +36,7 @@ pub struct VerifyPolicy {
     max_token_bytes: usize,
     untyped: bool,
     subject_claims: Vec<Box<str>>,
+    any_issuer: bool,
 }
 
 impl VerifyPolicy {
@@ -57,6 +58,7 @@ impl VerifyPolicy {
             max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
             untyped: false,
             subject_claims: Vec::new(),
+            any_issuer: false,
         }
     }
 
@@ -107,6 +109,17 @@ impl VerifyPolicy {
         self
     }
 
+    /// Takes tokens whatever `iss` they have, also none: the claims that verification gives then have the issuer of this policy.
+    /// For tokens whose keys alone say whose they are, such as JWT-SVIDs of SPIFFE.
+    ///
+    /// Dangerous: keys that a second issuer shares verify its tokens too. **Not checked**: whether the issuer may speak of the
+    /// subject.
+    #[must_use]
+    pub fn dangerous_any_issuer(mut self) -> Self {
+        self.any_issuer = true;
+        self
+    }
+
     /// The issuer whose tokens these are.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
@@ -146,6 +159,11 @@ impl VerifyPolicy {
     /// The claims that name the subject of a token without `sub`.
     pub(crate) fn subject_claims(&self) -> &[Box<str>] {
         &self.subject_claims
+    }
+
+    /// What stands in the place of `iss`, if that does not count.
+    pub(crate) fn issuer_of_all(&self) -> Option<&Issuer> {
+        self.any_issuer.then_some(&self.issuer)
     }
 
     /// Holds claims against this policy: `iss`, `aud`, `exp`, `nbf`. Their signature is for the caller to check.

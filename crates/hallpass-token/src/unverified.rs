@@ -11,7 +11,7 @@ use crate::error::{Part, VerifyError};
 use crate::header::{Header, Typ};
 use crate::jwk::Jwk;
 use crate::jwk_set::JwkSet;
-use crate::name::{Audience, KeyId};
+use crate::name::{Audience, Issuer, KeyId};
 
 /// A JWS in compact form (RFC 7515 section 7.1) whose signature nobody has checked.
 ///
@@ -93,8 +93,9 @@ impl<'a> UnverifiedToken<'a> {
     pub(crate) fn unverified_claims_naming(
         &self,
         subject_claims: &[Box<str>],
+        issuer: Option<&Issuer>,
     ) -> Result<ReadClaims, VerifyError> {
-        read::parse_naming(&self.payload, subject_claims)
+        read::parse_naming(&self.payload, subject_claims, issuer)
     }
 
     /// The audiences that the claims name, to choose among several policies of one issuer. Empty when there is none,

@@ -187,7 +187,8 @@ impl UnverifiedToken<'_> {
             }
         }
         self.verify_signature(keys, policy.algorithms())?;
-        let unverified = self.unverified_claims_naming(policy.subject_claims())?;
+        let unverified =
+            self.unverified_claims_naming(policy.subject_claims(), policy.issuer_of_all())?;
         policy.check(&unverified.claims, now)?;
         Ok(VerifiedClaims {
             claims: unverified.claims,

@@ -1,5 +1,6 @@
 //! How a client proves who it is: the one method that it is registered for.
 
+use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::client_keys::ClientKeySource;
 use crate::clients::secret::LiveSecret;
 
@@ -15,6 +16,8 @@ pub(crate) enum Authentication {
     },
     /// `private_key_jwt` (OpenID Connect Core section 9).
     Key(Box<KeyAuthentication>),
+    /// Tokens of trusted issuers (RFC 7523 section 2.2) that fit one of these rules.
+    Federated(Box<[AssertionRule]>),
 }
 
 /// What a client's assertions are held against.
@@ -47,7 +50,7 @@ impl Authentication {
     pub(crate) fn secrets(&self) -> &[LiveSecret] {
         match self {
             Self::Secrets { secrets, .. } => secrets,
-            Self::Key(_) => &[],
+            Self::Key(_) | Self::Federated(_) => &[],
         }
     }
 
@@ -55,7 +58,15 @@ impl Authentication {
     pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Secrets { .. } => None,
+            Self::Secrets { .. } | Self::Federated(_) => None,
+        }
+    }
+
+    /// Which tokens of trusted issuers are its proof.
+    pub(crate) fn assertion_rules(&self) -> &[AssertionRule] {
+        match self {
+            Self::Federated(rules) => rules,
+            Self::Secrets { .. } | Self::Key(_) => &[],
         }
     }
 
@@ -63,7 +74,7 @@ impl Authentication {
     pub(crate) fn takes_secret(&self, found: SecretPlace) -> bool {
         match self {
             Self::Secrets { place, .. } => place.is_none_or(|place| place == found),
-            Self::Key(_) => false,
+            Self::Key(_) | Self::Federated(_) => false,
         }
     }
 
@@ -79,6 +90,7 @@ impl Authentication {
                     place,
                 }
             }
+            Self::Federated(_) => self,
             Self::Key(mut key) => {
                 if let Some(Self::Key(before)) = before {
                     key.keys = key.keys.or_known(&before.keys);

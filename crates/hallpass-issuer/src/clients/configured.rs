@@ -26,7 +26,7 @@ pub(crate) fn needs_network(settings: &IssuerSettings) -> bool {
     let mut clients = settings.clients.iter();
     clients.any(|client| match &client.authentication {
         ClientAuthentication::PrivateKeyJwt(key) => matches!(key.keys, ClientKeys::Url(_)),
-        ClientAuthentication::Secret(_) => false,
+        ClientAuthentication::Secret(_) | ClientAuthentication::FederatedJwt(_) => false,
     })
 }
 
@@ -67,6 +67,9 @@ fn authentication(
             secrets: live_secrets(client, secrets, process_key)?.into(),
             place: secrets.place,
         }),
+        ClientAuthentication::FederatedJwt(rules) => {
+            Ok(Authentication::Federated(rules.clone().into()))
+        }
         ClientAuthentication::PrivateKeyJwt(key) => {
             let keys = ClientKeySource::new(&key.keys, network);
             Ok(Authentication::Key(Box::new(KeyAuthentication {

@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
+use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::authentication::{Authentication, KeyAuthentication, SecretPlace};
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
@@ -39,6 +40,8 @@ pub(crate) const MAX_REFRESH_LIFE: Duration = MAX_TOKEN_LIFE;
 pub(crate) struct Registry {
     /// Looked up by what a caller sent, so by the hasher that resists chosen collisions.
     clients: HashMap<Box<str>, Arc<Client>>,
+    /// Those who prove themselves with tokens of trusted issuers, which need not name them.
+    federated: Vec<Arc<Client>>,
     scopes_supported: BTreeSet<Box<str>>,
     /// Checked in place of the secret of a client that does not exist.
     decoy: LiveSecret,
@@ -127,7 +130,9 @@ impl Registry {
             .registered
             .set(i64::try_from(clients.len()).unwrap_or(i64::MAX));
         let decoy = secret::decoy(costly_runs > 0);
+        let is_federated = |client: &&Arc<Client>| !client.assertion_rules().is_empty();
         Ok(Self {
+            federated: clients.values().filter(is_federated).cloned().collect(),
             clients,
             scopes_supported,
             decoy,
@@ -137,6 +142,11 @@ impl Registry {
 
     pub(crate) fn find(&self, unverified_client_id: &str) -> Option<&Arc<Client>> {
         self.clients.get(unverified_client_id)
+    }
+
+    /// Those who prove themselves with tokens of trusted issuers.
+    pub(crate) fn federated(&self) -> &[Arc<Client>] {
+        &self.federated
     }
 
     /// # Errors
@@ -286,6 +296,11 @@ impl Client {
     /// What its assertions are held against, if it proves itself by such.
     pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
         self.authentication.key()
+    }
+
+    /// Which tokens of trusted issuers are its proof; none for nearly all.
+    pub(crate) fn assertion_rules(&self) -> &[AssertionRule] {
+        self.authentication.assertion_rules()
     }
 
     /// The scopes that it may ask for.

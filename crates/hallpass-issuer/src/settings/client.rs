@@ -12,6 +12,7 @@ use crate::settings::exchange;
 use crate::settings::exchange::Issuers;
 use crate::settings::names::all_scopes;
 
+mod assertions;
 pub(crate) mod authentication;
 pub(crate) mod keys;
 pub(crate) mod secrets;
@@ -23,10 +24,11 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
     Key::new(
         "token-endpoint-auth-method",
-        Kind::Choice(&["client_secret_basic", "client_secret_post", "private_key_jwt"]),
+        Kind::Choice(&["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"]),
         "How the client proves who it is, at the endpoints for tokens, revocation and introspection alike; no other way counts \
         then. `private_key_jwt`: it signs a JWT with a private key that it alone has (OpenID Connect Core section 9), which \
-        `hallpass client key` makes; it has no secret.",
+        `hallpass client key` makes; it has no secret. `federated_jwt`: it shows a token of a trusted issuer, that of its Kubernetes \
+        service account say, as `assertions` has it.",
     )
     .otherwise("a secret, in the header or in the form"),
     Key::new(
@@ -91,6 +93,12 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         that `hallpass` generates counts as generated either way, and a digest says itself of which kind it is.",
     )
     .or("chosen"),
+    Key::new(
+        "assertions",
+        Kind::Sections(assertions::KEYS),
+        "With `federated_jwt`: which tokens of trusted issuers prove that somebody is the client, so that it needs no secret. One entry \
+        that fits is enough; a token that fits two clients is refused unless `client_id` names one of them.",
+    ),
     Key::new("scopes", Kind::Texts { what: "scopes" }, "What it may ask for; by default nothing.").or(""),
     Key::new("audiences", Kind::Texts { what: "service names" }, "Which services it may call; by default none.")
         .or(""),
@@ -146,7 +154,7 @@ impl ClientSettings {
         let client_id = section.required("client-id", |section, key| {
             section.checked(key, check_client_id)
         });
-        let authentication = ClientAuthentication::read(section);
+        let authentication = ClientAuthentication::read(section, issuers);
         let scopes = section.words("scopes", Scope::from_word);
         let scope = scopes.and_then(|scopes| all_scopes(section, "scopes", &scopes));
         let audiences = section.texts("audiences", str::parse::<Audience>);

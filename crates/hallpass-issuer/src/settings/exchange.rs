@@ -142,6 +142,15 @@ pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Exchan
 }
 
 impl Issuers<'_> {
+    /// One that is trusted, and is not this issuer itself.
+    pub(super) fn check_trusted(self, text: &str) -> Result<Issuer, String> {
+        let issuer = self.check(text)?;
+        match self.own == Some(&issuer) {
+            true => Err("is this issuer itself: it must be one of `trusted-issuers`".to_owned()),
+            false => Ok(issuer),
+        }
+    }
+
     fn check(self, text: &str) -> Result<Issuer, String> {
         let issuer: Issuer = text
             .parse()

@@ -5,10 +5,15 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Preferred, Section};
-use hallpass_resource::{CallerMapping, IssuerPreset, Mark};
+use hallpass_resource::{CallerMapping, Mark};
 use hallpass_tls::ClientTlsSettings;
 use hallpass_token::{Algorithm, Algorithms, Audience, Issuer};
 use hallpass_upstream::EndpointUrl;
+
+use self::preset::Preset;
+use crate::spiffe;
+
+mod preset;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -19,7 +24,12 @@ pub(super) const KEYS: &[Key] = &[
         (RFC 9493).",
     )
     .required(),
-    Key::new("issuer", Kind::Text { what: "" }, "The exact value of `iss`.").required(),
+    Key::new(
+        "issuer",
+        Kind::Text { what: "" },
+        "The exact value of `iss`; of `spiffe` the trust domain, `spiffe://prod.example`, whatever `iss` its tokens have.",
+    )
+    .otherwise("required, but for the presets `kubernetes` and `github`"),
     Key::new(
         "jwks-url",
         Kind::Text { what: "`https://`, or `http://` to loopback" },
@@ -27,13 +37,19 @@ pub(super) const KEYS: &[Key] = &[
     )
     .otherwise("what `.well-known/openid-configuration` below an `issuer` that is a URL says"),
     Key::new("jwks-file", Kind::File, "The file that its public keys are read from instead."),
+    Key::new(
+        "jwks-bearer-file",
+        Kind::File,
+        "The file of a bearer token that is sent with requests for its keys, read anew each time.",
+    )
+    .otherwise("none; of `kubernetes` that of the pod's service account"),
     Key::new("tls", Kind::Section(TLS_KEYS), "How the connection to its keys is protected."),
     Key::new(
         "algorithms",
         Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`, `ES384`, `PS256`" },
         "Signature algorithms accepted from it.",
     )
-    .or("ES256, EdDSA, RS256"),
+    .otherwise("ES256, EdDSA, RS256; of `kubernetes` RS256, ES256, ES384, of `spiffe` these and PS256, of `github` RS256, of `aws` ES384, RS256"),
     Key::new(
         "audiences",
         Kind::Texts { what: "audiences" },
@@ -46,11 +62,13 @@ pub(super) const KEYS: &[Key] = &[
         Kind::seconds(1, 31_536_000),
         "How old a token of it may be (`iat`), however long it lives.",
     )
-    .otherwise("as old as its `exp` allows"),
+    .otherwise("as old as its `exp` allows; of `kubernetes` and `spiffe` 1h"),
     Key::new(
         "preset",
-        Kind::Choice(IssuerPreset::NAMES),
-        "Which product writes its tokens, and so how a service's is told from a user's, as in `security.internal-jwt.issuers`.",
+        Kind::Choice(preset::NAMES),
+        "Which product writes its tokens, and so how a service's is told from a user's, as in `security.internal-jwt.issuers`; or \
+        `kubernetes` (tokens of service accounts), `spiffe` (JWT-SVIDs), `github` (Actions), `aws` (outbound federation), with what \
+        is usual there.",
     )
     .or("hallpass"),
     Key::new("client-claims", Kind::Texts { what: "claims" }, "The claims that name the client a token was issued to.")
@@ -60,12 +78,13 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("user-when", Kind::Texts { what: "marks" }, "Marks of a user's token, written likewise.")
         .otherwise("that of `preset`"),
     Key::new(
-        "dangerous-assertions-again",
-        Kind::Flag,
-        "Takes an assertion of it (`grant: jwt-bearer`) as often as it comes until it ends, so that whoever sees one can use it. \
-        Otherwise each counts once, by its `jti`, and the issuer remembers it until it ends.",
+        "assertion-use",
+        Kind::Choice(&["once", "again"]),
+        "Whether an assertion of it (`grant: jwt-bearer`, `assertions` of a client) counts `once`, by its `jti`, which is remembered \
+        until it ends; or `again` and again until it is as old as `max-age-seconds`, which is required then: whoever sees one can use \
+        it so long.",
     )
-    .or("false"),
+    .otherwise("`once`; of `kubernetes` and `spiffe` `again`, since theirs are shown many times by design"),
     Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,
@@ -105,6 +124,8 @@ pub struct TrustedIssuerSettings {
     pub issuer: Issuer,
     /// `jwks-url` or `jwks-file`: where its public keys are.
     pub keys: KeyPlace,
+    /// `jwks-bearer-file`: what is sent along with requests for its keys.
+    pub jwks_bearer_file: Option<PathBuf>,
     /// `tls`: how the connection to its keys is protected.
     pub tls: ClientTlsSettings,
     /// `algorithms`: signature algorithms accepted from it.
@@ -115,8 +136,8 @@ pub struct TrustedIssuerSettings {
     pub max_age: Option<Duration>,
     /// `preset`, `client-claims`, `service-when` and `user-when`: how its tokens say whom they are about.
     pub callers: CallerMapping,
-    /// `dangerous-assertions-again`: takes an assertion as often as it comes.
-    pub dangerous_assertions_again: bool,
+    /// `assertion-use`: whether an assertion counts as often as it comes, and not once.
+    pub assertions_again: bool,
     /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt`.
     pub dangerous_accept_untyped: bool,
     /// `dangerous-plain-subjects`: takes over its `sub` as it is.
@@ -142,12 +163,13 @@ impl TrustedIssuerSettings {
             name: name.into(),
             issuer,
             keys: KeyPlace::Discovered,
+            jwks_bearer_file: None,
             tls: ClientTlsSettings::default(),
             algorithms: Algorithms::ALL,
             audiences: Vec::new(),
             max_age: None,
             callers: CallerMapping::default(),
-            dangerous_assertions_again: false,
+            assertions_again: false,
             dangerous_accept_untyped: false,
             dangerous_plain_subjects: false,
         }
@@ -155,40 +177,101 @@ impl TrustedIssuerSettings {
 
     /// `own` is this issuer's own name, when that can be read.
     pub(super) fn read(section: &Section<'_>, own: Option<&Issuer>) -> Option<Self> {
+        let preset = section.choice("preset", Preset::named);
         let name = section.required("name", Section::service_name);
-        let issuer = section.required("issuer", |section, key| {
-            section.checked(key, |text| check_issuer(text, own))
-        });
+        let issuer = read_issuer(section, preset, own);
         let keys = issuer
             .as_ref()
-            .and_then(|issuer| KeyPlace::read(section, issuer));
-        let tls = ClientTlsSettings::read(&section.section("tls"));
-        let algorithms = section.texts("algorithms", check_algorithm);
+            .and_then(|issuer| KeyPlace::read(section, preset, issuer));
+        let is_elsewhere = section.has("jwks-url") || section.has("jwks-file");
+        let usual = preset.filter(|_| !is_elsewhere);
+        let bearer = section.file("jwks-bearer-file");
+        let tls = read_tls(section, usual);
+        let algorithms = match section.has("algorithms") {
+            true => section
+                .texts("algorithms", check_algorithm)
+                .map(Algorithms::from_iter),
+            false => preset.map(Preset::algorithms),
+        };
         let audiences = section.texts("audiences", str::parse::<Audience>);
-        if algorithms.as_ref().is_some_and(Vec::is_empty) {
+        if algorithms.is_some_and(Algorithms::is_empty) {
             section.problem("algorithms", "is empty: no token would be accepted");
         }
         if section.has("audiences") && audiences.as_ref().is_some_and(Vec::is_empty) {
             section.problem("audiences", "is empty: leave it out for this issuer's name");
         }
         let max_age = section.seconds("max-age-seconds");
-        let callers = read_callers(section);
-        let again = section.flag("dangerous-assertions-again");
+        let max_age = max_age.or_else(|| preset.and_then(Preset::max_age));
+        let again = match section.has("assertion-use") {
+            true => section.choice("assertion-use", is_again),
+            false => preset.map(Preset::is_used_again),
+        };
+        if again == Some(true) && max_age.is_none() {
+            section.missing("max-age-seconds", "is required with `assertion-use: again`");
+        }
+        let callers = preset.and_then(|preset| read_callers(section, preset));
         let untyped = section.flag("dangerous-accept-untyped");
         let plain = section.flag("dangerous-plain-subjects");
         Some(Self {
             name: name?,
             issuer: issuer?,
             keys: keys?,
+            jwks_bearer_file: bearer.or_else(|| usual.and_then(Preset::bearer_file)),
             tls: tls?,
-            algorithms: algorithms?.into_iter().collect(),
+            algorithms: algorithms?,
             audiences: audiences.unwrap_or_default(),
             max_age,
             callers: callers?,
-            dangerous_assertions_again: again?,
+            assertions_again: again?,
             dangerous_accept_untyped: untyped?,
             dangerous_plain_subjects: plain?,
         })
+    }
+}
+
+fn is_again(text: &str) -> Option<bool> {
+    match text {
+        "once" => Some(false),
+        "again" => Some(true),
+        _ => None,
+    }
+}
+
+/// By its key, else what all of the preset are called.
+fn read_issuer(
+    section: &Section<'_>,
+    preset: Option<Preset>,
+    own: Option<&Issuer>,
+) -> Option<Issuer> {
+    let is_of_spiffe = preset == Some(Preset::Spiffe);
+    if section.has("issuer") {
+        return section.checked("issuer", |text| {
+            if is_of_spiffe && spiffe::trust_domain(text) != Some(text) {
+                return Err("must be a trust domain such as `spiffe://prod.example`".to_owned());
+            }
+            check_issuer(text, own)
+        });
+    }
+    let usual = preset.and_then(Preset::issuer);
+    if usual.is_none() {
+        section.missing("issuer", "is required");
+    }
+    let usual: Issuer = usual?.parse().ok()?;
+    section.record_derived("issuer", usual.as_str(), "preset");
+    Some(usual)
+}
+
+/// A cluster is trusted by its own authority alone, as its pods do.
+fn read_tls(section: &Section<'_>, usual: Option<Preset>) -> Option<ClientTlsSettings> {
+    let tls = section.section("tls");
+    let ca_file = usual.and_then(Preset::ca_file).filter(|_| !tls.is_given());
+    match ca_file {
+        Some(ca_file) => Some(ClientTlsSettings {
+            system_roots: false,
+            ca_file: Some(ca_file),
+            key_pair: None,
+        }),
+        None => ClientTlsSettings::read(&tls),
     }
 }
 
@@ -211,8 +294,12 @@ pub(super) fn report_alike(sections: &[Section<'_>], read: &[Option<TrustedIssue
 }
 
 impl KeyPlace {
-    fn read(section: &Section<'_>, issuer: &Issuer) -> Option<Self> {
+    fn read(section: &Section<'_>, preset: Option<Preset>, issuer: &Issuer) -> Option<Self> {
         if !section.has("jwks-url") && !section.has("jwks-file") {
+            if let Some(usual) = preset.and_then(Preset::jwks_url) {
+                section.record_derived("jwks-url", usual, "preset");
+                return check_place(usual).ok().map(Self::Url);
+            }
             let is_url = check_place(issuer.as_str()).is_ok();
             if !is_url {
                 let message = "is required, or jwks-file, unless `issuer` is an https URL";
@@ -256,8 +343,7 @@ fn check_claim(text: &str) -> Result<String, &'static str> {
     name.ok_or("must be the name of a claim")
 }
 
-fn read_callers(section: &Section<'_>) -> Option<CallerMapping> {
-    let preset = section.choice("preset", IssuerPreset::named);
+fn read_callers(section: &Section<'_>, preset: Preset) -> Option<CallerMapping> {
     // `None` when the list is not given.
     let marks = |key| match section.has(key) {
         true => section.texts(key, Mark::from_str).map(Some),
@@ -268,7 +354,7 @@ fn read_callers(section: &Section<'_>) -> Option<CallerMapping> {
         true => section.texts("client-claims", check_claim).map(Some),
         false => Some(None),
     };
-    let mut mapping = CallerMapping::from(preset?);
+    let mut mapping = preset.callers();
     if let Some(names) = client_claims? {
         mapping = mapping.with_client_claims(names.iter().map(String::as_str));
     }

@@ -5,6 +5,7 @@
 
 mod by_assertion;
 mod by_secret;
+mod by_trusted_issuer;
 
 use std::sync::Arc;
 
@@ -16,24 +17,28 @@ use crate::http::public_urls::PublicUrls;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::by_assertion::AssertionChecks;
 use crate::token::client_auth::by_secret::SecretChecks;
+use crate::token::client_auth::by_trusted_issuer::TrustedChecks;
 use crate::token::credentials::Credentials;
 use crate::token::refusal::Refusal;
 use crate::token::throttle::Throttle;
+use crate::trusted_issuers::Trust;
 
 /// Checks client credentials against a registry. Outlives every reload.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     secrets: SecretChecks,
     assertions: AssertionChecks,
+    trusted: TrustedChecks,
 }
 
 impl Authenticator {
     /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`.
-    pub(crate) fn new(process_key: hmac::Key, urls: &PublicUrls) -> Self {
+    pub(crate) fn new(process_key: hmac::Key, urls: &PublicUrls, trust: Arc<Trust>) -> Self {
         let throttle = Arc::new(Throttle::new());
         Self {
             secrets: SecretChecks::new(process_key, Arc::clone(&throttle)),
-            assertions: AssertionChecks::new(urls, throttle),
+            assertions: AssertionChecks::new(urls, Arc::clone(&throttle)),
+            trusted: TrustedChecks::new(trust, throttle),
         }
     }
 
@@ -59,6 +64,11 @@ impl Authenticator {
                 checks.authenticate(registry, credentials, attempt).await
             }
             Credentials::Assertion(credentials) => {
+                let checks = &self.trusted;
+                if let Some(issuer) = checks.issuer_of(credentials) {
+                    let checked = checks.authenticate(registry, &issuer, credentials, attempt);
+                    return checked.await;
+                }
                 let checks = &self.assertions;
                 checks.authenticate(registry, credentials, attempt).await
             }

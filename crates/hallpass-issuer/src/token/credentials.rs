@@ -21,6 +21,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// `client_assertion_type` of a JWT-SVID.
+const JWT_SPIFFE_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
+
 /// The one proof of a request, by its kind. Not checked yet, so never to be trusted; no `Debug` on purpose.
 pub(crate) enum Credentials<'a> {
     Secret(SecretCredentials<'a>),
@@ -32,6 +35,8 @@ pub(crate) struct AssertionCredentials<'a> {
     pub(crate) assertion: Cow<'a, str>,
     /// `client_id`, which may stand beside it.
     pub(crate) unverified_client_id: Option<Cow<'a, str>>,
+    /// Whether it is sent as a JWT-SVID (draft-ietf-oauth-spiffe-client-auth).
+    pub(crate) is_of_spiffe: bool,
 }
 
 /// A client's name and its secret.
@@ -165,12 +170,14 @@ impl<'a> AssertionCredentials<'a> {
         if assertion.is_empty() || assertion_type.is_empty() {
             return Err(Refusal::Assertion(AssertionRefusal::Incomplete));
         }
-        if assertion_type != JWT_BEARER_ASSERTION {
+        let is_of_spiffe = assertion_type == JWT_SPIFFE_ASSERTION;
+        if assertion_type != JWT_BEARER_ASSERTION && !is_of_spiffe {
             return Err(Refusal::Assertion(AssertionRefusal::UnsupportedType));
         }
         Ok(Self {
             assertion,
             unverified_client_id,
+            is_of_spiffe,
         })
     }
 

@@ -2,6 +2,9 @@
 
 mod assertions;
 mod authority;
+mod client_checks;
+mod client_settings;
+mod clients;
 mod keys;
 mod refused;
 mod subjects;

@@ -1,16 +1,18 @@
 //! One conditional GET of a JWK set (RFC 7517 section 5).
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hallpass_config::files;
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
     Address, Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream,
     UpstreamSettings, Walk, WalkError, asked_wait,
 };
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use tower::ServiceExt;
 
@@ -128,6 +130,8 @@ pub(super) struct HttpKeys {
     described: Option<Described>,
     /// Who asks, for an issuer of ours.
     verifier: OnceLock<HeaderValue>,
+    /// The file of the bearer token that is sent along.
+    bearer: OnceLock<PathBuf>,
 }
 
 impl HttpKeys {
@@ -148,6 +152,7 @@ impl HttpKeys {
             upstream,
             described: None,
             verifier: OnceLock::new(),
+            bearer: OnceLock::new(),
         }
     }
 
@@ -162,6 +167,10 @@ impl HttpKeys {
     pub(super) fn introduce_as(&self, name: HeaderValue) {
         // Two servers that share a source are one verifier.
         let _ = self.verifier.set(name);
+    }
+
+    pub(super) fn authorize_by(&self, file: PathBuf) {
+        let _ = self.bearer.set(file);
     }
 
     pub(super) fn url(&self) -> &EndpointUrl {
@@ -235,6 +244,9 @@ impl HttpKeys {
         if let Some(verifier) = self.verifier.get() {
             request = request.header(VERIFIER, verifier);
         }
+        if let Some(file) = self.bearer.get() {
+            request = request.header(AUTHORIZATION, bearer(file.clone()).await?);
+        }
         let request = request
             .body(Body::empty())
             .map_err(|error| transport_error(&error))?;
@@ -249,6 +261,18 @@ impl HttpKeys {
             }),
         }
     }
+}
+
+/// The header with what stands in `file` now.
+async fn bearer(file: PathBuf) -> Result<HeaderValue, KeysError> {
+    let problem = |what: String| KeysError::File(format!("of the bearer token: {what}"));
+    let read = tokio::task::spawn_blocking(move || files::read_secret(&file)).await;
+    let secret = read.map_err(|_| KeysError::Cancelled)?;
+    let secret = secret.map_err(|error| problem(error.to_string()))?;
+    let header = HeaderValue::try_from(format!("Bearer {}", secret.expose()));
+    let mut header = header.map_err(|_| problem("it is none".to_owned()))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 fn transport_error(error: &dyn std::error::Error) -> KeysError {

@@ -18,7 +18,7 @@ use crate::time::UnixTime;
 
 /// Reads the decoded claims set. `iss`, `sub`, `aud` and `exp` must be there; nothing is compared with anything.
 pub(crate) fn parse(json: &[u8]) -> Result<TokenClaims, VerifyError> {
-    parse_naming(json, &[]).map(|read| read.claims)
+    parse_naming(json, &[], None).map(|read| read.claims)
 }
 
 /// A claims set that was read.
@@ -29,10 +29,12 @@ pub(crate) struct ReadClaims {
     pub(crate) states_subject: bool,
 }
 
-/// As [`parse`]; where `sub` is absent, the first of `subject_claims` that is there is the subject.
+/// As [`parse`]; where `sub` is absent, the first of `subject_claims` that is there is the subject. `issuer` stands in the place of
+/// `iss`, whether that is there or not.
 pub(crate) fn parse_naming(
     json: &[u8],
     subject_claims: &[Box<str>],
+    issuer: Option<&Issuer>,
 ) -> Result<ReadClaims, VerifyError> {
     let text = std::str::from_utf8(json).map_err(|_| VerifyError::Malformed(Part::Claims))?;
     let reader = Reader::default();
@@ -41,6 +43,7 @@ pub(crate) fn parse_naming(
         .deserialize_map(Whole {
             reader: &reader,
             subject_claims,
+            issuer,
         })
         .and_then(|claims| deserializer.end().map(|()| claims));
     if reader.notes.duplicate.get() {
@@ -146,6 +149,7 @@ struct Partial {
 struct Whole<'r> {
     reader: &'r Reader,
     subject_claims: &'r [Box<str>],
+    issuer: Option<&'r Issuer>,
 }
 
 impl<'de> Visitor<'de> for Whole<'_> {
@@ -214,8 +218,9 @@ impl Whole<'_> {
             self.reader.claim.set(Some("sub"));
             claims.subject = self.subject_of(&claims)?;
         }
+        let issuer = self.issuer.cloned().or(claims.issuer);
         let claims = TokenClaims {
-            issuer: claims.issuer.ok_or_else(|| missing("iss"))?,
+            issuer: issuer.ok_or_else(|| missing("iss"))?,
             subject: claims.subject.ok_or_else(|| missing("sub"))?,
             audience: claims.audience.ok_or_else(|| missing("aud"))?,
             client_id: claims.client_id,

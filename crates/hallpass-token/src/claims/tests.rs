@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::read::{parse, parse_issuer, parse_naming};
 use super::{Actor, Confirmation, Thumbprint, TokenClaims};
+use crate::name::Issuer;
 use crate::{Scope, UnixTime, VerifyError};
 
 fn read(change: &Value) -> Result<TokenClaims, VerifyError> {
@@ -154,7 +155,7 @@ fn a_token_without_sub_is_read_where_another_claim_is_to_name_its_subject() {
     assert_eq!(parse(text), missing);
     let subject = |names: &[&str]| {
         let names: Vec<Box<str>> = names.iter().map(|name| Box::from(*name)).collect();
-        parse_naming(text, &names)
+        parse_naming(text, &names, None)
             .map(|read| (read.claims.subject.to_string(), read.states_subject))
     };
     assert_eq!(subject(&["absent", "azp"]), Ok(("svc".to_owned(), false)));
@@ -163,11 +164,13 @@ fn a_token_without_sub_is_read_where_another_claim_is_to_name_its_subject() {
     let stated = parse_naming(
         br#"{"iss":"a","sub":"b","aud":"c","exp":9,"azp":"svc"}"#,
         &["azp".into()],
+        None,
     );
     assert!(stated.is_ok_and(|read| read.states_subject && read.claims.subject == "b"));
     let empty = parse_naming(
         br#"{"iss":"a","aud":"c","exp":9,"azp":""}"#,
         &["azp".into()],
+        None,
     );
     assert_eq!(
         empty.map(drop),
@@ -191,4 +194,25 @@ fn the_issuer_alone_is_read_from_claims_that_are_otherwise_wrong() {
     ] {
         assert_eq!(parse_issuer(claims.as_bytes()), None, "{claims}");
     }
+}
+
+#[test]
+fn an_issuer_that_the_keys_tell_stands_in_the_place_of_whatever_iss_there_is() {
+    let issuer: Issuer = "spiffe://prod.example".parse().unwrap();
+    for iss in [
+        "",
+        r#""iss":"https://other.example","#,
+        r#""iss":"spiffe://prod.example","#,
+    ] {
+        let text = format!(r#"{{{iss}"sub":"a","aud":"b","exp":9}}"#);
+        let read = parse_naming(text.as_bytes(), &[], Some(&issuer)).unwrap();
+        assert_eq!(read.claims.issuer, issuer);
+    }
+    let broken = br#"{"iss":7,"sub":"a","aud":"b","exp":9}"#;
+    assert!(parse_naming(broken, &[], Some(&issuer)).is_err());
+    let missing = parse_naming(br#"{"sub":"a","aud":"b","exp":9}"#, &[], None);
+    assert_eq!(
+        missing.err(),
+        Some(VerifyError::MissingClaim { claim: "iss" })
+    );
 }

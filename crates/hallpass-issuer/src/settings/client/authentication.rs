@@ -2,10 +2,12 @@
 
 use hallpass_config::{Secret, Section};
 
+use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::authentication::SecretPlace;
 use crate::clients::client_keys::ClientKeys;
-use crate::settings::client::keys;
 use crate::settings::client::secrets::{ClientSecrets, SecretKind};
+use crate::settings::client::{assertions, keys};
+use crate::settings::exchange::Issuers;
 
 const METHOD: &str = "token-endpoint-auth-method";
 const TOKEN_ENDPOINT_AUDIENCE: &str = "dangerous-token-endpoint-audience";
@@ -23,6 +25,9 @@ const SECRET_KEYS: &[&str] = &[
 /// What only a client that signs has.
 const KEY_KEYS: &[&str] = &["jwks", "jwks-url", "jwks-file", TOKEN_ENDPOINT_AUDIENCE];
 
+/// What only a client has that comes with tokens of trusted issuers.
+const RULE_KEYS: &[&str] = &["assertions"];
+
 /// How a client proves who it is (RFC 7591 section 2, `token_endpoint_auth_method`).
 #[derive(Clone, Debug)]
 pub enum ClientAuthentication {
@@ -30,6 +35,8 @@ pub enum ClientAuthentication {
     Secret(ClientSecrets),
     /// `private_key_jwt`: by a JWT that its private key has signed (OpenID Connect Core section 9).
     PrivateKeyJwt(PrivateKeyJwt),
+    /// `federated_jwt`: by a token of a trusted issuer that fits one of these rules (RFC 7523 section 2.2).
+    FederatedJwt(Vec<AssertionRule>),
 }
 
 /// A client that signs what proves who it is.
@@ -58,26 +65,34 @@ impl ClientAuthentication {
     pub fn secrets(&self) -> Option<&ClientSecrets> {
         match self {
             Self::Secret(secrets) => Some(secrets),
-            Self::PrivateKeyJwt(_) => None,
+            Self::PrivateKeyJwt(_) | Self::FederatedJwt(_) => None,
         }
     }
 
-    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+    /// `issuers` are those whose tokens may be the proof, when they can be read.
+    pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Self> {
         let method = match section.has(METHOD) {
             true => section.choice(METHOD, Method::named)?,
             false => Method::Secret(None),
         };
         let unused = match method {
-            Method::Secret(_) => KEY_KEYS,
-            Method::PrivateKeyJwt => SECRET_KEYS,
+            Method::Secret(_) => [KEY_KEYS, RULE_KEYS],
+            Method::PrivateKeyJwt => [SECRET_KEYS, RULE_KEYS],
+            Method::FederatedJwt => [SECRET_KEYS, KEY_KEYS],
         };
-        for key in unused.iter().filter(|key| section.has(key)) {
+        for key in unused
+            .iter()
+            .copied()
+            .flatten()
+            .filter(|key| section.has(key))
+        {
             let message = format!("is of no use with `{METHOD}: {}`", method.as_str());
             section.problem(key, message);
         }
         match method {
             Method::Secret(place) => ClientSecrets::read(section, place).map(Self::Secret),
             Method::PrivateKeyJwt => PrivateKeyJwt::read(section).map(Self::PrivateKeyJwt),
+            Method::FederatedJwt => assertions::read(section, issuers).map(Self::FederatedJwt),
         }
     }
 }
@@ -98,6 +113,7 @@ impl PrivateKeyJwt {
 enum Method {
     Secret(Option<SecretPlace>),
     PrivateKeyJwt,
+    FederatedJwt,
 }
 
 impl Method {
@@ -106,6 +122,7 @@ impl Method {
             Self::Secret(Some(SecretPlace::Header)),
             Self::Secret(Some(SecretPlace::Form)),
             Self::PrivateKeyJwt,
+            Self::FederatedJwt,
         ]
         .into_iter()
         .find(|method| method.as_str() == name)
@@ -116,6 +133,7 @@ impl Method {
             Self::Secret(Some(SecretPlace::Form)) => "client_secret_post",
             Self::Secret(_) => "client_secret_basic",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::FederatedJwt => "federated_jwt",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hallpass_clock::Clock;
 use hallpass_resource::Denial;
 use hallpass_token::{
-    Audience, DEFAULT_MAX_VERIFY_BYTES, UnverifiedToken, VerifiedClaims, VerifyError,
+    Audience, DEFAULT_MAX_VERIFY_BYTES, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError,
 };
 
 use crate::clients::exchange_rule::ExchangeRule;
@@ -60,9 +60,8 @@ impl ForeignToken {
             Purpose::Assertion => issuer.audiences().to_vec(),
         };
         let is_untyped = purpose == Purpose::Assertion;
-        let claims = issuer
-            .verify(&unverified, audiences, is_untyped, clock)
-            .await;
+        let now = || UnixTime::from(clock.now());
+        let claims = issuer.verify(&unverified, audiences, is_untyped, now).await;
         let claims = claims.map_err(|denial| refusal(issuer, &denial))?;
         // Whoever else it is for could use it here (RFC 7523bis).
         if purpose == Purpose::Assertion && claims.audience.len() != 1 {

@@ -9,7 +9,7 @@ use hallpass_token::Seen;
 use crate::token::entitlement::Entitlement;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::{ForeignToken, Purpose};
-use crate::token::grant::token_exchange::{self, LEEWAY};
+use crate::token::grant::token_exchange;
 use crate::token::refusal::{GrantAssertionFault, Refusal};
 use crate::token::request::TokenRequest;
 
@@ -63,25 +63,13 @@ fn parameter<'r>(request: &'r TokenRequest<'_>) -> Result<&'r str, Refusal> {
     assertion.ok_or(Refusal::GrantAssertion(GrantAssertionFault::Missing))
 }
 
-/// One process remembers it: where several serve one issuer, each takes an assertion once.
 fn use_once(asked: Asked<'_, '_>, token: &ForeignToken) -> Result<(), Refusal> {
-    let settings = token.issuer.settings();
-    if settings.dangerous_assertions_again {
-        return Ok(());
-    }
-    let id = token.claims.token_id.as_ref();
-    let id = id.ok_or(Refusal::GrantAssertion(GrantAssertionFault::WithoutId))?;
-    let until = token.claims.expires_at;
-    let too_old = token.claims.issued_at.zip(settings.max_age);
-    let until = too_old.map_or(until, |(issued, age)| until.min(issued.saturating_add(age)));
-    let until = until.saturating_add(LEEWAY);
-    let client = asked.client.id.as_str();
-    match token
-        .issuer
-        .first_use(client, id.as_str(), until, asked.attempt.now)
-    {
-        Seen::First => Ok(()),
-        Seen::Again => Err(Refusal::GrantAssertion(GrantAssertionFault::Replayed)),
-        Seen::Full => Err(Refusal::GrantAssertion(GrantAssertionFault::TooMany)),
-    }
+    let (client, now) = (asked.client.id.as_str(), asked.attempt.now);
+    let fault = match token.issuer.use_once(client, &token.claims, now) {
+        Some(Seen::First) => return Ok(()),
+        None => GrantAssertionFault::WithoutId,
+        Some(Seen::Again) => GrantAssertionFault::Replayed,
+        Some(Seen::Full) => GrantAssertionFault::TooMany,
+    };
+    Err(Refusal::GrantAssertion(fault))
 }

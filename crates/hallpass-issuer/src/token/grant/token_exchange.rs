@@ -9,8 +9,6 @@
 //! Nothing is gained: the new token ends with the old one at the latest, has no scope that it lacks, and names every actor
 //! that it named, the client as the newest one.
 
-pub(super) use self::foreign::LEEWAY;
-
 mod foreign;
 mod subject;
 

@@ -27,6 +27,10 @@ pub enum AssertionRefusal {
     Early,
     /// `client_assertion` ends more than five minutes ahead.
     Long,
+    /// `client_assertion` is a token of a trusted issuer, and older than those may be.
+    TooOld,
+    /// `client_assertion` is a token of a trusted issuer that fits several clients.
+    SeveralClients,
     /// `client_assertion` was used before.
     Replayed,
     /// So many assertions were used of late that one more could not be told from them later.
@@ -52,6 +56,8 @@ impl AssertionRefusal {
             Self::Expired => (UNAUTHENTICATED, "invalid_client", "expired_assertion", "client_assertion has ended: make a new one for each request, and check the clock"),
             Self::Early => (UNAUTHENTICATED, "invalid_client", "early_assertion", "iat or nbf of client_assertion is in the future: check the clock"),
             Self::Long => (UNAUTHENTICATED, "invalid_client", "long_assertion", "exp of client_assertion is more than five minutes ahead: make a new one for each request"),
+            Self::TooOld => (UNAUTHENTICATED, "invalid_client", "assertion_too_old", "client_assertion is older than this issuer takes: bring a newer one"),
+            Self::SeveralClients => (UNAUTHENTICATED, "invalid_client", "assertion_of_several_clients", "client_assertion fits several clients: send client_id"),
             Self::Replayed => (UNAUTHENTICATED, "invalid_client", "replayed_assertion", "client_assertion was used before: make a new one for each request"),
             Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "replay_memory_full", "too many assertions are remembered at the moment: try again shortly"),
             Self::KeysUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "client_keys_unavailable", "the public keys of the client cannot be had at the moment: try again shortly"),

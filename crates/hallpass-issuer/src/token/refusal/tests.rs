@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 103] = [
+const ALL: [Refusal; 105] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -26,6 +26,8 @@ const ALL: [Refusal; 103] = [
     Refusal::Assertion(AssertionRefusal::Expired),
     Refusal::Assertion(AssertionRefusal::Early),
     Refusal::Assertion(AssertionRefusal::Long),
+    Refusal::Assertion(AssertionRefusal::TooOld),
+    Refusal::Assertion(AssertionRefusal::SeveralClients),
     Refusal::Assertion(AssertionRefusal::Replayed),
     Refusal::Assertion(AssertionRefusal::MemoryFull),
     Refusal::Assertion(AssertionRefusal::KeysUnavailable),

@@ -142,7 +142,7 @@ async fn an_assertion_counts_once() {
         .refused(&nameless, "grant_assertion_without_id")
         .await;
 
-    settings.trusted_issuers[0].dangerous_assertions_again = true;
+    settings.trusted_issuers[0].assertions_again = true;
     estate.0.harness.issuer.apply(&settings).await.unwrap();
     for _ in 0..2 {
         estate.bring(&assertion, "").await.token();

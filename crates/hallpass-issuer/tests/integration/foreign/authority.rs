@@ -25,6 +25,8 @@ struct Served {
     /// Bodies by path; a path that is not here is a 503.
     documents: BTreeMap<&'static str, String>,
     asked: usize,
+    /// `Authorization` of the last request.
+    bearer: Option<String>,
 }
 
 impl Authority {
@@ -70,6 +72,11 @@ impl Authority {
     /// How many requests there were.
     pub(super) fn asked(&self) -> usize {
         self.served.lock().unwrap().asked
+    }
+
+    /// What was sent along with the last request.
+    pub(super) fn last_bearer(&self) -> Option<String> {
+        self.served.lock().unwrap().bearer.clone()
     }
 
     pub(super) fn sign(&self, claims: &TokenClaims, typ: TokenType) -> String {
@@ -120,6 +127,12 @@ async fn answer(mut stream: TcpStream, served: Arc<Mutex<Served>>) {
     let body = {
         let mut served = served.lock().unwrap();
         served.asked += 1;
+        let line = head
+            .lines()
+            .find(|line| line.to_lowercase().starts_with("authorization: "));
+        served.bearer = line
+            .and_then(|line| line.split_once(": "))
+            .map(|(_, value)| value.to_owned());
         served.documents.get(path.as_str()).cloned()
     };
     let (status, body) = match body {

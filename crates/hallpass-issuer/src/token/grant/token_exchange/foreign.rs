@@ -1,7 +1,6 @@
 //! The subject token of another issuer: what it says in its own words, and what that means here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime};
 use serde_json::Value;
@@ -12,10 +11,7 @@ use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::Purpose;
 use crate::token::grant::token_exchange::subject::{self, Subject};
 use crate::token::refusal::Refusal;
-use crate::trusted_issuers::TrustedIssuer;
-
-/// How far the clock of its issuer may be ahead.
-pub(in crate::token::grant) const LEEWAY: Duration = Duration::from_secs(10);
+use crate::trusted_issuers::{LEEWAY, TrustedIssuer};
 
 /// Whether the client may act for the subject of a token that `issuer` has signed, as it was verified now or before.
 ///
@@ -34,7 +30,13 @@ pub(super) fn check(
     if may_be_other && !is_access_token(claims) {
         return Err(Refusal::SubjectNotAccessToken);
     }
-    check_age(claims, issuer.settings().max_age, now)?;
+    let is_of_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
+    if claims.issued_at.is_some_and(is_of_later) || !issuer.may_speak_of(&claims.subject) {
+        return Err(Refusal::InvalidSubjectToken);
+    }
+    if !issuer.is_young(claims, now) {
+        return Err(Refusal::SubjectTokenTooOld);
+    }
     let of_issuer = |rule: &&ExchangeRule| rule.subject_issuer.as_ref() == Some(issuer.issuer());
     let rules: Vec<_> = rules.iter().filter(of_issuer).cloned().collect();
     subject::check(asked, &rules, claims, *kind)?;
@@ -93,26 +95,6 @@ fn is_access_token(claims: &TokenClaims) -> bool {
     extra.get("typ").is_none_or(is_bearer)
         && !is_of_login.iter().any(|name| extra.contains_key(*name))
         && !is_for_itself
-}
-
-/// A token that does not say when it was issued could be of any age.
-fn check_age(
-    claims: &TokenClaims,
-    max_age: Option<Duration>,
-    now: UnixTime,
-) -> Result<(), Refusal> {
-    let is_of_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
-    if claims.issued_at.is_some_and(is_of_later) {
-        return Err(Refusal::InvalidSubjectToken);
-    }
-    let Some(max_age) = max_age else {
-        return Ok(());
-    };
-    let oldest = |issued: UnixTime| issued.saturating_add(max_age).saturating_add(LEEWAY);
-    match claims.issued_at {
-        Some(issued) if now < oldest(issued) => Ok(()),
-        _ => Err(Refusal::SubjectTokenTooOld),
-    }
 }
 
 /// Who acts by the token now is somebody of its issuer, which answers for that, or a client here, which must still be one.
