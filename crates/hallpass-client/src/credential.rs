@@ -6,19 +6,27 @@ pub(crate) mod secret_source;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hallpass_config::Secret;
-use hallpass_token::{Audience, ClientId, Scope};
-use hallpass_upstream::EndpointUrl;
+use hallpass_token::{
+    AssertionSigner, Audience, ClientAssertion, ClientId, KeyError, KeyId, Scope, UnixTime,
+};
+use hallpass_upstream::{BoxError, EndpointUrl};
 use http::HeaderValue;
 use url::form_urlencoded;
 
 use cache_life::CacheLife;
 use request::{ClientAuthentication, TargetParameter};
+use secret_source::{SecretForm, SecretSource};
 
 use crate::prover::TokenBinding;
+
+/// How long a signed JWT is good: each is for one request.
+const ASSERTION_LIFE: Duration = Duration::from_secs(60);
 
 /// A client registered with an issuer, and how long its tokens are used.
 ///
@@ -42,6 +50,7 @@ pub struct Credential {
     pub(crate) client_id: ClientId,
     pub(crate) client_secret: Secret,
     pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) signing: Option<Signing>,
     pub(crate) endpoint: EndpointUrl,
     pub(crate) issuer: Box<str>,
     pub(crate) scope: Scope,
@@ -53,6 +62,15 @@ pub struct Credential {
     pub(crate) revocations: Option<EndpointUrl>,
 }
 
+/// What a client signs with its private key, which stands in place of its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signing {
+    /// The name of the key; `None`: its thumbprint.
+    pub(crate) key_id: Option<KeyId>,
+    /// To whom it is addressed.
+    pub(crate) audience: Box<str>,
+}
+
 impl Credential {
     /// A client and its token endpoint; all else as the methods below say.
     #[must_use]
@@ -61,6 +79,7 @@ impl Credential {
             client_id,
             client_secret,
             secret_file: None,
+            signing: None,
             issuer: endpoint.to_string().into(),
             endpoint,
             scope: Scope::empty(),
@@ -73,7 +92,64 @@ impl Credential {
         }
     }
 
-    /// The file that the secret came from, such as a mounted one: it is read again before each token request, and after the
+    /// A client that signs a JWT for each request with `private_key` (`private_key_jwt`, RFC 7523 section 2.2), and its token
+    /// endpoint. `audience` is the issuer identifier of the authorization server. The key is P-256, Ed25519 or RSA, in
+    /// PEM, not encrypted.
+    ///
+    /// # Errors
+    /// When the text is no such key.
+    pub fn signing(
+        client_id: ClientId,
+        private_key: Secret,
+        endpoint: EndpointUrl,
+        audience: &str,
+    ) -> Result<Self, KeyError> {
+        AssertionSigner::from_pem(private_key.expose())?;
+        Ok(Self::signing_unchecked(
+            client_id,
+            private_key,
+            endpoint,
+            audience,
+        ))
+    }
+
+    /// [`signing`](Self::signing) with a key that was looked at before; with another, each request fails.
+    pub(crate) fn signing_unchecked(
+        client_id: ClientId,
+        private_key: Secret,
+        endpoint: EndpointUrl,
+        audience: &str,
+    ) -> Self {
+        let mut credential = Self::new(client_id, private_key, endpoint);
+        credential.authentication = ClientAuthentication::PrivateKeyJwt;
+        credential.signing = Some(Signing {
+            key_id: None,
+            audience: audience.into(),
+        });
+        credential
+    }
+
+    /// A client that the certificate of its connections names (`tls_client_auth` and `self_signed_tls_client_auth`, RFC 8705
+    /// section 2), and its token endpoint: the transport has the certificate. A shared tier of the token cache cannot be
+    /// read by other processes of such a client, since they know no secret in common.
+    #[must_use]
+    pub fn with_certificate_of_connection(client_id: ClientId, endpoint: EndpointUrl) -> Self {
+        let mut credential = Self::new(client_id, seal_of_this_process(), endpoint);
+        credential.authentication = ClientAuthentication::Certificate;
+        credential
+    }
+
+    /// The name of the private key at the issuer (`kid`), for a client that signs; default: the thumbprint of the key (RFC
+    /// 7638).
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: KeyId) -> Self {
+        if let Some(signing) = &mut self.signing {
+            signing.key_id = Some(key_id);
+        }
+        self
+    }
+
+    /// The file that the secret, or the private key, came from, such as a mounted one: it is read again before each token request, and after the
     /// issuer has refused the secret (`invalid_client`). A file that cannot be read or is empty leaves the last good secret in
     /// use, and one whose secret is refused the one that was accepted last; the log says so. Default: none, the secret stays.
     ///
@@ -113,10 +189,15 @@ impl Credential {
         self
     }
 
-    /// Default [`ClientAuthentication::Basic`].
+    /// How its secret is shown; default [`ClientAuthentication::Basic`]. A credential that signs or shows a certificate is
+    /// made as such ([`signing`](Self::signing), [`with_certificate_of_connection`](Self::with_certificate_of_connection)) and
+    /// stays one.
     #[must_use]
     pub fn with_authentication(mut self, authentication: ClientAuthentication) -> Self {
-        self.authentication = authentication;
+        use ClientAuthentication::{Basic, Post};
+        if let (Basic | Post, Basic | Post) = (self.authentication, authentication) {
+            self.authentication = authentication;
+        }
         self
     }
 
@@ -155,9 +236,41 @@ impl Credential {
             && self.issuer == other.issuer
             && self.scope == other.scope
             && self.authentication == other.authentication
+            && self.signing == other.signing
             && self.target == other.target
             && self.binding == other.binding
             && self.revocations == other.revocations
+    }
+
+    /// Where its secret, or its private key, comes from.
+    pub(crate) fn secrets(&self) -> SecretSource {
+        let form = match self.signing {
+            Some(_) => SecretForm::PrivateKey,
+            None => SecretForm::Line,
+        };
+        SecretSource::new(self.client_secret.clone(), self.secret_file.clone(), form)
+    }
+
+    /// What proves, in one request, that it has `private_key`; `None` for a client that does not sign.
+    ///
+    /// # Errors
+    /// When the key cannot be used, or the library cannot sign.
+    pub(crate) fn assertion(
+        &self,
+        private_key: &Secret,
+        now: UnixTime,
+    ) -> Option<Result<ClientAssertion, BoxError>> {
+        let signing = self.signing.as_ref()?;
+        let sign = || {
+            let signer = AssertionSigner::from_pem(private_key.expose())?;
+            let signer = match &signing.key_id {
+                Some(key_id) => signer.with_key_id(key_id.clone()),
+                None => signer,
+            };
+            let made = signer.sign(&self.client_id, &signing.audience, now, ASSERTION_LIFE)?;
+            Ok(made)
+        };
+        Some(sign())
     }
 
     /// `Basic` credentials. RFC 6749 section 2.3.1 wants both parts form-encoded first, so that a colon or
@@ -185,6 +298,21 @@ impl fmt::Debug for Credential {
             .field("audience", &self.audience)
             .finish_non_exhaustive()
     }
+}
+
+/// What tokens of a client without a secret are sealed with: random, the same for as long as the process lives, so that
+/// settings that are read again are the same.
+fn seal_of_this_process() -> Secret {
+    static SEAL: OnceLock<Secret> = OnceLock::new();
+    let seal = SEAL.get_or_init(|| {
+        let mut bytes = [0_u8; 32];
+        match aws_lc_rs::rand::fill(&mut bytes) {
+            Ok(()) => Secret::new(STANDARD.encode(bytes)),
+            // Without random numbers no connection could be made either. An empty secret seals nothing.
+            Err(_) => Secret::new(""),
+        }
+    });
+    seal.clone()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! One token request: the form, the way to an instance of the issuer, the response.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_config::Secret;
-use hallpass_token::{AccessToken, Audience, Scope, UnixTime};
+use hallpass_token::{AccessToken, Audience, JWT_BEARER_ASSERTION, Scope, UnixTime};
 use hallpass_upstream::{
     Address, Body, Discover, DiscoverError, EndpointUrl, Instance, Network, Outcome, Refusal,
     RetryAdvice, RevocationSource, Target, TransportError, TransportErrorKind, Upstream,
@@ -234,7 +235,8 @@ impl TokenClient {
         form: &str,
     ) -> Result<(Result<Granted, NotGranted>, bool), NotGranted> {
         let origin = origin(&uri);
-        let mut request = token_request(asking.credential, asking.secret, uri, form)?;
+        let form = asking.proven(form, self.issuers.clock.as_ref())?;
+        let mut request = token_request(asking.credential, asking.secret, uri, &form)?;
         if let Some(prover) = asking.prover {
             let now = UnixTime::from(self.issuers.clock.now());
             let proof = prover.prove(request.method(), request.uri(), None, now)?;
@@ -257,6 +259,21 @@ impl TokenClient {
         issuer
             .map(|issuer| &**issuer)
             .ok_or_else(|| TokenError::NoInstance(DiscoverError::no_instance(service)))
+    }
+}
+
+impl Asking<'_> {
+    /// `form`, with what a client that signs has signed for this attempt: it counts once.
+    fn proven<'f>(&self, form: &'f str, clock: &dyn Clock) -> Result<Cow<'f, str>, TokenError> {
+        let now = UnixTime::from(clock.now());
+        let Some(made) = self.credential.assertion(self.secret, now) else {
+            return Ok(Cow::Borrowed(form));
+        };
+        let made = made.map_err(unusable_address)?;
+        let mut form = form_urlencoded::Serializer::new(form.to_owned());
+        form.append_pair("client_assertion_type", JWT_BEARER_ASSERTION);
+        form.append_pair("client_assertion", made.expose());
+        Ok(Cow::Owned(form.finish()))
     }
 }
 
@@ -306,9 +323,16 @@ fn form(credential: &Credential, secret: &Secret, wanted: &Wanted<'_>) -> String
         TargetParameter::Resource => "resource",
     };
     form.append_pair(target, wanted.audience.as_str());
-    if credential.authentication == ClientAuthentication::Post {
-        form.append_pair("client_id", credential.client_id.as_str());
-        form.append_pair("client_secret", secret.expose());
+    match credential.authentication {
+        // What is signed is for one attempt, and is added there.
+        ClientAuthentication::Basic | ClientAuthentication::PrivateKeyJwt => {}
+        ClientAuthentication::Post => {
+            form.append_pair("client_id", credential.client_id.as_str());
+            form.append_pair("client_secret", secret.expose());
+        }
+        ClientAuthentication::Certificate => {
+            form.append_pair("client_id", credential.client_id.as_str());
+        }
     }
     form.finish()
 }

@@ -75,5 +75,5 @@ pub use prover::TokenBinding;
 pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{
     CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
-    TokenFeignSettings, TokenServiceSettings,
+    PrivateKeySettings, TokenFeignSettings, TokenServiceSettings,
 };

@@ -1,6 +1,8 @@
 //! `internal-token`: this service as a caller.
 
+mod cache_life;
 mod keys;
+mod proof;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +17,10 @@ use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
 use crate::credential::request::{ClientAuthentication, GrantType, TargetParameter};
 use crate::prover::TokenBinding;
+use cache_life::read_cache_life;
 use keys::KEYS;
+pub use proof::PrivateKeySettings;
+use proof::{authentication, report_unused};
 
 /// `internal-token`: the credentials with which this service gets tokens, and where it uses them.
 #[derive(Clone, Debug, Default)]
@@ -51,10 +56,12 @@ pub struct NamedCredentialSettings {
 pub struct CredentialSettings {
     /// `client-id`: as registered with the issuer (RFC 6749 section 2.2).
     pub client_id: ClientId,
-    /// `client-secret` or `client-secret-file`.
+    /// `client-secret` or `client-secret-file`; empty where the client proves itself otherwise.
     pub client_secret: Secret,
     /// `client-secret-file`, where the secret stands in one: it is read again while the service runs.
     pub client_secret_file: Option<PathBuf>,
+    /// `private-key-file`, `key-id` and `assertion-audience`, for `private_key_jwt`.
+    pub private_key: Option<PrivateKeySettings>,
     /// `token-url`: the issuer's token endpoint.
     pub token_url: EndpointUrl,
     /// `scope`: space separated, as in RFC 6749 section 3.3; empty asks for what the issuer gives by default.
@@ -180,16 +187,11 @@ impl TokenServiceSettings {
 impl From<&CredentialSettings> for Credential {
     fn from(settings: &CredentialSettings) -> Self {
         let GrantType::ClientCredentials = settings.grant_type;
-        let mut credential = Self::new(
-            settings.client_id.clone(),
-            settings.client_secret.clone(),
-            settings.token_url.clone(),
-        )
-        .with_scope(settings.scope.clone())
-        .with_cache_life(settings.cache_life)
-        .with_authentication(settings.client_authentication)
-        .with_target_parameter(settings.target_parameter)
-        .with_binding(settings.binding.clone());
+        let mut credential = proving(settings)
+            .with_scope(settings.scope.clone())
+            .with_cache_life(settings.cache_life)
+            .with_target_parameter(settings.target_parameter)
+            .with_binding(settings.binding.clone());
         if let Some(file) = &settings.client_secret_file {
             credential = credential.with_secret_file(file);
         }
@@ -203,6 +205,28 @@ impl From<&CredentialSettings> for Credential {
             credential = credential.with_issuer(issuer.as_str());
         }
         credential
+    }
+}
+
+/// The client, with what it proves itself by.
+fn proving(settings: &CredentialSettings) -> Credential {
+    let (id, url) = (settings.client_id.clone(), settings.token_url.clone());
+    match (settings.client_authentication, &settings.private_key) {
+        (ClientAuthentication::PrivateKeyJwt, Some(key)) => {
+            let credential = Credential::signing_unchecked(id, key.key.clone(), url, &key.audience);
+            let credential = credential.with_secret_file(&key.file);
+            match &key.key_id {
+                Some(key_id) => credential.with_key_id(key_id.clone()),
+                None => credential,
+            }
+        }
+        (ClientAuthentication::Certificate, _) => {
+            Credential::with_certificate_of_connection(id, url)
+        }
+        (authentication, _) => {
+            let credential = Credential::new(id, settings.client_secret.clone(), url);
+            credential.with_authentication(authentication)
+        }
     }
 }
 
@@ -225,19 +249,31 @@ impl NamedCredentialSettings {
 impl CredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id = section.required("client-id", Section::parsed);
-        let client_secret = section.required("client-secret", Section::secret);
-        let client_secret_file = client_secret.as_ref().and_then(|_| secret_file(section));
+        let client_authentication = section.choice("client-authentication", authentication);
+        let needs_secret = matches!(
+            client_authentication,
+            None | Some(ClientAuthentication::Basic | ClientAuthentication::Post)
+        );
+        let client_secret = match needs_secret {
+            true => section.required("client-secret", Section::secret),
+            false => Some(Secret::new("")),
+        };
+        let client_secret_file = client_secret
+            .as_ref()
+            .filter(|_| needs_secret)
+            .and_then(|_| secret_file(section));
+        let signs = client_authentication == Some(ClientAuthentication::PrivateKeyJwt);
+        report_unused(section, needs_secret, signs);
+        let private_key = match signs {
+            true => PrivateKeySettings::read(section).map(Some),
+            false => Some(None),
+        };
         let token_url = section.required("token-url", Section::parsed);
         let scope = read_scope(section);
         let audience = section.parsed("audience");
         let grant_type = section.choice("grant-type", GrantType::named);
         let issuer = section.parsed("issuer");
         let cache_life = read_cache_life(section);
-        let client_authentication = section.choice("client-authentication", |name| match name {
-            "basic" => Some(ClientAuthentication::Basic),
-            "post" => Some(ClientAuthentication::Post),
-            _ => None,
-        });
         let target_parameter = section.choice("target-parameter", |name| match name {
             "audience" => Some(TargetParameter::Audience),
             "resource" => Some(TargetParameter::Resource),
@@ -250,6 +286,7 @@ impl CredentialSettings {
             client_secret: client_secret?,
             client_secret_file,
             revocations_url,
+            private_key: private_key?,
             token_url: token_url?,
             scope: scope?,
             audience,
@@ -345,28 +382,4 @@ fn secret_file(section: &Section<'_>) -> Option<PathBuf> {
         Preferred::First => None,
         Preferred::Second => section.file("client-secret-file"),
     }
-}
-
-fn read_cache_life(section: &Section<'_>) -> Option<CacheLife> {
-    let expire = section.seconds("cache-expire-seconds");
-    let refresh_ahead = section.seconds("refresh-ahead-seconds");
-    let (expire, refresh_ahead) = (expire?, refresh_ahead?);
-    let life = CacheLife::new(expire, refresh_ahead);
-    // The one of the two that was given here is the one to change.
-    let is_expire_to_blame =
-        section.has_own("cache-expire-seconds") && !section.has_own("refresh-ahead-seconds");
-    if life.is_err() && is_expire_to_blame {
-        let message = format!(
-            "must be above refresh-ahead-seconds, which is {}",
-            refresh_ahead.as_secs()
-        );
-        section.problem("cache-expire-seconds", message);
-    } else if life.is_err() {
-        let message = format!(
-            "must be below cache-expire-seconds, which is {}",
-            expire.as_secs()
-        );
-        section.problem("refresh-ahead-seconds", message);
-    }
-    life.ok()
 }

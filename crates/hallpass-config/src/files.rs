@@ -113,6 +113,17 @@ pub fn read_secret_again(path: &Path) -> Option<Result<Secret, FileError>> {
     (!is_pipe).then(|| read_secret(path))
 }
 
+/// [`read_text`] for a file that was read before and may hold another text now, such as a private key in PEM; `None` as
+/// [`read_secret_again`].
+#[must_use]
+pub fn read_text_again(
+    path: &Path,
+    max_bytes: usize,
+) -> Option<Result<Zeroizing<String>, FileError>> {
+    let is_pipe = path.metadata().is_ok_and(|found| !found.is_file());
+    (!is_pipe).then(|| read_text(path, max_bytes))
+}
+
 fn one_above(max_bytes: usize) -> u64 {
     u64::try_from(max_bytes)
         .unwrap_or(u64::MAX)

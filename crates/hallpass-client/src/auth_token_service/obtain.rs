@@ -59,15 +59,11 @@ pub(crate) struct ClientCredentials {
 
 impl ClientCredentials {
     pub(crate) fn new(credential: Credential, client: Arc<TokenClient>) -> Self {
-        let (secret, file) = (
-            credential.client_secret.clone(),
-            credential.secret_file.clone(),
-        );
         Self {
+            secrets: Arc::new(credential.secrets()),
             prover: Prover::of(&credential.binding).map(Arc::new),
             revocations: client.revocations(&credential),
             credential,
-            secrets: Arc::new(SecretSource::new(secret, file)),
             client,
             trusts_tiers_from: None,
         }
@@ -81,11 +77,7 @@ impl ClientCredentials {
 
     /// In the place of `before`, which asked as the same client.
     pub(crate) fn following(mut self, before: &Self) -> Self {
-        let (secret, file) = (
-            self.credential.client_secret.clone(),
-            self.credential.secret_file.clone(),
-        );
-        let secrets = SecretSource::new(secret, file).following(&before.secrets);
+        let secrets = self.credential.secrets().following(&before.secrets);
         self.secrets = Arc::new(secrets);
         if self.credential.binding == before.credential.binding {
             self.prover.clone_from(&before.prover);

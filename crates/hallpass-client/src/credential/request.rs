@@ -19,15 +19,20 @@ impl GrantType {
     }
 }
 
-/// How a client shows its secret (RFC 6749 section 2.3.1).
+/// How a client proves who it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// `basic`: in the `Authorization` header, which every issuer has to take.
+    /// `basic`: by its secret in the `Authorization` header, which every issuer has to take (RFC 6749 section 2.3.1).
     #[default]
     Basic,
-    /// `post`: in the form.
+    /// `post`: by its secret in the form.
     Post,
+    /// `private_key_jwt`: by a JWT that it signs for each request (RFC 7523 section 2.2); it has no secret.
+    PrivateKeyJwt,
+    /// `tls_client_auth`, `self_signed_tls_client_auth`: by the certificate that the connection shows (RFC 8705 section 2); the
+    /// form has its id alone.
+    Certificate,
 }
 
 /// Which form field names the audience of a token.

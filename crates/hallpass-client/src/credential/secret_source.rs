@@ -1,9 +1,10 @@
 //! The secret of a credential, which may stand in a file that somebody changes while the service runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hallpass_config::{Secret, files};
+use hallpass_token::AssertionSigner;
 
 /// Where a secret comes from. Of a file it is read again before each token request, which is rare, so a mounted secret may
 /// change without a restart and without anybody who watches it. What cannot be read, and an empty file, leave the last good one.
@@ -14,7 +15,38 @@ use hallpass_config::{Secret, files};
 #[derive(Debug)]
 pub(crate) struct SecretSource {
     file: Option<PathBuf>,
+    form: SecretForm,
     known: Mutex<Known>,
+}
+
+/// What a secret looks like in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretForm {
+    /// One line.
+    Line,
+    /// A private key in PEM.
+    PrivateKey,
+}
+
+impl SecretForm {
+    /// `None` for what can be read once only, such as a pipe.
+    fn read_again(self, path: &Path) -> Option<Result<Secret, String>> {
+        match self {
+            Self::Line => {
+                let read = files::read_secret_again(path)?;
+                Some(read.map_err(|error| error.to_string()))
+            }
+            Self::PrivateKey => {
+                let read = files::read_text_again(path, files::MAX_SECRET_BYTES)?;
+                Some(read.map_err(|error| error.to_string()).and_then(|pem| {
+                    match AssertionSigner::from_pem(&pem) {
+                        Ok(_) => Ok(Secret::new(pem.as_str())),
+                        Err(error) => Err(error.to_string()),
+                    }
+                }))
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -33,9 +65,10 @@ struct Known {
 
 impl SecretSource {
     /// `secret` was read from `file`, if there is one.
-    pub(crate) fn new(secret: Secret, file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(secret: Secret, file: Option<PathBuf>, form: SecretForm) -> Self {
         Self {
             file,
+            form,
             known: Mutex::new(Known {
                 newest: secret,
                 accepted: None,
@@ -49,7 +82,7 @@ impl SecretSource {
     /// The same client with settings that were read again, and the secret in the same file or in none: what the issuer accepted of
     /// `before` may still be needed, since it may hear of the new one later.
     pub(crate) fn following(self, before: &Self) -> Self {
-        if self.file == before.file {
+        if self.file == before.file && self.form == before.form {
             let accepted = before.known().accepted.clone();
             let mut known = self.known();
             known.accepted = accepted;
@@ -119,7 +152,8 @@ impl SecretSource {
         let Some(path) = self.file.clone() else {
             return;
         };
-        let read = tokio::task::spawn_blocking(move || files::read_secret_again(&path)).await;
+        let form = self.form;
+        let read = tokio::task::spawn_blocking(move || form.read_again(&path)).await;
         match read {
             Ok(Some(Ok(secret))) => {
                 let mut known = self.known();
@@ -159,7 +193,8 @@ mod tests {
     use super::*;
 
     fn in_file(secret: &str, file: &str) -> SecretSource {
-        SecretSource::new(Secret::from(secret), Some(PathBuf::from(file)))
+        let file = Some(PathBuf::from(file));
+        SecretSource::new(Secret::from(secret), file, SecretForm::Line)
     }
 
     /// The secret that seals, and those that open as well.

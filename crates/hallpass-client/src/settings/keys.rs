@@ -11,8 +11,11 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .or("true"),
     CLIENT_ID.required(),
-    CLIENT_SECRET.otherwise("required, here or in a file"),
+    CLIENT_SECRET.otherwise("required, here or in a file, unless `client-authentication` needs none"),
     CLIENT_SECRET_FILE,
+    PRIVATE_KEY_FILE.otherwise("required with `private_key_jwt`"),
+    KEY_ID.otherwise("its thumbprint (RFC 7638)"),
+    ASSERTION_AUDIENCE.otherwise("`issuer`"),
     TOKEN_URL.required(),
     SCOPE.or(""),
     AUDIENCE.otherwise("each call names its own"),
@@ -53,6 +56,9 @@ const CLIENT_KEYS: &[Key] = &[
     CLIENT_ID.otherwise(INHERITED),
     CLIENT_SECRET.otherwise(INHERITED),
     CLIENT_SECRET_FILE.otherwise(INHERITED),
+    PRIVATE_KEY_FILE.otherwise(INHERITED),
+    KEY_ID.otherwise(INHERITED),
+    ASSERTION_AUDIENCE.otherwise(INHERITED),
     TOKEN_URL.otherwise(INHERITED),
     SCOPE.otherwise(INHERITED),
     CLIENT_AUDIENCE.otherwise("none: it is chosen by its name alone"),
@@ -97,6 +103,23 @@ const CLIENT_SECRET_FILE: Key = Key::new(
     Kind::File,
     "The file that `client-secret` stands in. It is read again before each token request and when the issuer refuses the \
     secret, so a mounted secret may change without a restart.",
+);
+const PRIVATE_KEY_FILE: Key = Key::new(
+    "private-key-file",
+    Kind::File,
+    "For `private_key_jwt`: the private key, in PEM, not encrypted (P-256, Ed25519 or RSA), as `hallpass client key` makes it. \
+    It is read again before each token request, so a mounted key may change without a restart.",
+);
+const KEY_ID: Key = Key::new(
+    "key-id",
+    Kind::Text { what: "" },
+    "The name of that key at the issuer (`kid`).",
+);
+const ASSERTION_AUDIENCE: Key = Key::new(
+    "assertion-audience",
+    Kind::Text { what: "" },
+    "To whom the signed JWTs are addressed: the issuer identifier of the authorization server, as its metadata have it. Some \
+    older servers want the URL of the token endpoint.",
 );
 const TOKEN_URL: Key = Key::new(
     "token-url",
@@ -146,8 +169,15 @@ const REFRESH_AHEAD: Key = Key::new(
 );
 const CLIENT_AUTHENTICATION: Key = Key::new(
     "client-authentication",
-    Kind::Choice(&["basic", "post"]),
-    "Whether the secret goes into the `Authorization` header or into the form (RFC 6749 section 2.3.1).",
+    Kind::Choice(&[
+        "basic",
+        "post",
+        "private_key_jwt",
+        "tls_client_auth",
+        "self_signed_tls_client_auth",
+    ]),
+    "How this service proves who it is: by its secret in the `Authorization` header or in the form (RFC 6749 section 2.3.1), by a \
+    JWT that it signs for each request (RFC 7523), or by the certificate of `tls.certificate-file` (RFC 8705).",
 );
 const TARGET_PARAMETER: Key = Key::new(
     "target-parameter",

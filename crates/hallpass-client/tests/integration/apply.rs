@@ -23,6 +23,7 @@ pub(crate) fn own(secret: &str) -> CredentialSettings {
         client_id: "internal-service-client".parse().unwrap(),
         client_secret: Secret::from(secret),
         client_secret_file: None,
+        private_key: None,
         token_url: "https://service-auth.example/oauth2/token".parse().unwrap(),
         scope: "internal-service".parse().unwrap(),
         audience: None,

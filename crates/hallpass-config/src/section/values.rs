@@ -183,6 +183,18 @@ impl Section<'_> {
         Some(secret)
     }
 
+    /// The whole text of the file that `key` names, which may have many lines, such as a private key in PEM. It is never
+    /// shown.
+    pub fn text_in_file(&self, key: &str) -> Option<Secret> {
+        let path = self.file(key)?;
+        let bytes = self.report.read_source(&path, files::MAX_SECRET_BYTES);
+        bytes
+            .and_then(|bytes| files::text_of(&bytes))
+            .map(|text| Secret::new(text.as_str()))
+            .map_err(|error| self.problem(key, error.to_string()))
+            .ok()
+    }
+
     /// What the file holds that `key` names.
     pub(crate) fn secret_in_file(&self, key: &str) -> Option<Secret> {
         let path = self.file(key)?;

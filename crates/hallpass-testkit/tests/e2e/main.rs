@@ -23,6 +23,7 @@ mod identity;
 mod outage;
 #[cfg(test)]
 mod path_values;
+mod private_key_jwt;
 #[cfg(test)]
 mod redis;
 #[cfg(test)]

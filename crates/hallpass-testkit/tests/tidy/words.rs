@@ -35,6 +35,31 @@ const MAY_NAME_THE_PROOF_KEY: [&str; 4] = [
     "bench/",
 ];
 
+/// The type that holds the private key by which a client proves who it is, and where code that is not a test may name it.
+const CLIENT_KEY_TYPE: &str = "AssertionSigner";
+const MAY_NAME_THE_CLIENT_KEY: [&str; 5] = [
+    "crates/hallpass-token/",
+    "crates/hallpass-client/",
+    "crates/hallpass-cli/src/command/client_key.rs",
+    "crates/hallpass-testkit/",
+    "bench/",
+];
+
+#[test]
+fn only_a_client_names_the_key_that_says_who_it_is() {
+    let files = tree::files(&[".rs"]).unwrap();
+    assert_tidy(&client_keys(&files));
+    let code = format!("use hallpass_token::{CLIENT_KEY_TYPE};\n");
+    for (path, problems) in [
+        ("crates/hallpass-client/src/credential.rs", 0),
+        ("crates/hallpass-issuer/src/token/endpoint.rs", 1),
+        ("crates/hallpass-resource/src/layer.rs", 1),
+    ] {
+        let found = client_keys(&[SourceFile::new(path, &code)]);
+        assert_eq!(found.len(), problems, "{path}");
+    }
+}
+
 #[test]
 fn no_work_is_left_half_done() {
     let files = tree::files(&[".rs", ".toml", ".md", ".sh", ".yaml", ".yml", "run"]).unwrap();
@@ -140,6 +165,11 @@ fn private_keys(files: &[SourceFile]) -> Vec<String> {
 fn proof_keys(files: &[SourceFile]) -> Vec<String> {
     let (name, places) = (PROOF_KEY_TYPE, &MAY_NAME_THE_PROOF_KEY);
     keys(files, name, places, "only the token client proves")
+}
+
+fn client_keys(files: &[SourceFile]) -> Vec<String> {
+    let (name, places) = (CLIENT_KEY_TYPE, &MAY_NAME_THE_CLIENT_KEY);
+    keys(files, name, places, "only a client says who it is")
 }
 
 fn keys(files: &[SourceFile], name: &str, places: &[&str], reason: &str) -> Vec<String> {
