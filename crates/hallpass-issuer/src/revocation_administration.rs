@@ -52,9 +52,17 @@ pub enum RevocationEnd {
     At(u64),
 }
 
-/// Puts `target` on the deny-list of the store, until `end`. What is there already for the same is never weakened.
-///
-/// Gives the entry as it was asked for.
+/// An entry as it was asked for, and as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// What was asked for.
+    pub asked: Revocation,
+    /// What holds now: where the same was revoked before, whatever either entry denies, until the later end.
+    pub holds: Revocation,
+}
+
+/// Puts `target` on the deny-list of the store, until `end`. What is there already for the same is never weakened: the two
+/// become one.
 ///
 /// # Errors
 /// [`Error::Revocation`] for what cannot be revoked or an end that is over, [`Error::TooManyRevocations`],
@@ -64,13 +72,19 @@ pub async fn revoke(
     clock: &Arc<dyn Clock>,
     target: &RevocationTarget,
     end: RevocationEnd,
-) -> Result<Revocation, Error> {
+) -> Result<Revoked, Error> {
     let now = UnixTime::from(clock.now());
-    let entry = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
+    let asked = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
     let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
-    let written = store.revoke(&entry, RevocationList::MAX_ENTRIES).await;
+    let holds = put(&store, &asked).await;
     store.close().await;
-    written.map(|_| entry)
+    holds.map(|holds| Revoked { asked, holds })
+}
+
+async fn put(store: &Store, asked: &Revocation) -> Result<Revocation, Error> {
+    store.revoke(asked, RevocationList::MAX_ENTRIES).await?;
+    // One that has ended meanwhile may have been forgotten.
+    Ok(store.revocation(asked.digest).await?.unwrap_or(*asked))
 }
 
 fn entry(

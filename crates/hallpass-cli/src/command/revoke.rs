@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use hallpass_issuer::{RevocationEnd, RevocationTarget, revoke};
+use hallpass_issuer::{RevocationEnd, RevocationTarget, Revoked, revoke};
 
 use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
@@ -54,10 +54,17 @@ impl Revoke {
         let settings = self.store.settings()?;
         let clock = clock();
         let revoked = runtime::block_on(revoke(&settings, &clock, &target, end))?;
-        let entry = revoked.map_err(|error| Failure::issuer(&error))?;
-        let end = moment::text(entry.ends_at.as_secs());
+        let Revoked { asked, holds } = revoked.map_err(|error| Failure::issuer(&error))?;
+        let end = moment::text(holds.ends_at.as_secs());
         let mut lines = vec![format!("revoked    {shown}\nuntil      {end}")];
-        if matches!(target, RevocationTarget::Client { .. }) && !self.only_issued {
+        if (holds.issued_before, holds.ends_at) != (asked.issued_before, asked.ends_at) {
+            let own = moment::text(asked.ends_at.as_secs());
+            lines.push(format!(
+                "It was revoked before: both are one entry now, which denies what either would, and ends then and not at {own}."
+            ));
+        }
+        let is_kept_out = holds.issued_before.is_none();
+        if matches!(target, RevocationTarget::Client { .. }) && is_kept_out {
             lines.push(
                 "It gets no token until then. To keep it out for good, take away its registration or change its secret."
                     .to_owned(),

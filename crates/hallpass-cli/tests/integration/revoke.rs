@@ -49,6 +49,28 @@ fn a_running_issuer_follows_what_is_revoked() {
 }
 
 #[test]
+fn what_was_revoked_before_for_longer_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Running::start(folder.path(), &[]);
+    let store = folder.path().join("hallpass.db");
+    let store = store.to_str().unwrap();
+    let longer = ["--only-issued", "--until", "2999-12-31T18:00:00Z"];
+    let first = revoke(store, &[&["--client", "a"], &longer[..]].concat());
+    assert!(!first.stdout.contains("no token until"), "{first:?}");
+    assert!(!first.stdout.contains("before"), "{first:?}");
+    let shorter = ["--client", "a", "--until", "2998-12-31T18:00:00Z"];
+    let second = revoke(store, &shorter);
+    for said in [
+        "until      2999-12-31T18:00:00Z",
+        "ends then and not at 2998-12-31T18:00:00Z",
+        "It gets no token until then.",
+    ] {
+        assert!(second.stdout.contains(said), "{second:?}");
+    }
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
 fn a_command_that_does_not_say_one_thing_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("no.db");

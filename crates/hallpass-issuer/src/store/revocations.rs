@@ -108,6 +108,24 @@ impl Store {
         Ok(is_new)
     }
 
+    /// What is there for `digest`, as it was written; not proven.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub(crate) async fn revocation(
+        &self,
+        digest: RevocationDigest,
+    ) -> Result<Option<Revocation>, Error> {
+        let row: Option<Row> = sqlx::query_as(
+            "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
+        )
+        .bind(digest.to_string())
+        .fetch_optional(self.counted())
+        .await
+        .map_err(|source| self.failed(source))?;
+        Ok(row.and_then(|row| entry(digest, &row)))
+    }
+
     /// [`revoke`](Self::revoke) as a part of what else `connection` writes. After [`Error::TooManyRevocations`] those stay that
     /// had room.
     pub(super) async fn add_revocations(

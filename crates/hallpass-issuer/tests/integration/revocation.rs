@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_issuer::{Error, RevocationEnd, RevocationTarget, revoke, taint_key};
-use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
+use hallpass_issuer::{Error, RevocationEnd, RevocationTarget, Revoked, revoke, taint_key};
+use hallpass_token::{RevocationDigest, RevocationKind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -58,7 +58,7 @@ async fn introspect_as(harness: &Harness, id: &str, token: &str) -> Value {
 pub(crate) async fn operator(
     harness: &Harness,
     target: RevocationTarget,
-) -> Result<Revocation, Error> {
+) -> Result<Revoked, Error> {
     let clock: Arc<dyn Clock> = harness.clock.clone();
     revoke(
         &harness.settings,
@@ -217,7 +217,7 @@ async fn a_client_that_an_operator_revokes_gets_no_token_until_the_end() {
         only_issued: false,
     };
     let entry = operator(&harness, target).await.unwrap();
-    assert_eq!(entry.ends_at.as_secs(), NOW + A_DAY_AND_FIVE_MINUTES);
+    assert_eq!(entry.holds.ends_at.as_secs(), NOW + A_DAY_AND_FIVE_MINUTES);
     wait_for_entries(&harness, 1).await;
     let refused = harness.ask("grant_type=client_credentials").await;
     assert_eq!(refused.refusal(), (400, "unauthorized_client".into()));
