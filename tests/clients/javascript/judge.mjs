@@ -1,11 +1,11 @@
 // Drives an issuer with oauth4webapi and openid-client, which check every response by the letter of the standards.
 // The argument is a JSON object that says where the issuer is and what may be asked; prints a line a check that passed.
 import assert from 'node:assert/strict'
-import { decodeJwt } from 'jose'
+import { decodeJwt, importJWK } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 
-const { issuer, client, audience, scope, user } = JSON.parse(process.argv[2])
+const { issuer, client, signer, audience, scope, user } = JSON.parse(process.argv[2])
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 const options = { [oauth.allowInsecureRequests]: true }
@@ -141,6 +141,26 @@ await check('oauth4webapi: refresh tokens (RFC 6749 section 6)', async () => {
   const dead = await refused(refreshed(second.refresh_token))
   assert.deepEqual([dead.status, dead.error], [400, 'invalid_grant'])
   assert.deepEqual(await introspected(second.access_token), { active: false })
+})
+
+await check('oauth4webapi and openid-client: clients that sign (private_key_jwt)', async () => {
+  const key = { key: await importJWK(signer.key, 'ES256'), kid: signer.key.kid }
+  const own = { client_id: signer.id }
+  const asked = await oauth.clientCredentialsGrantRequest(server, own, oauth.PrivateKeyJwt(key), { audience }, options)
+  const granted = await oauth.processClientCredentialsResponse(server, own, asked)
+  assert.equal((await validated(granted.access_token, audience)).client_id, signer.id)
+  const question = await oauth.introspectionRequest(server, own, oauth.PrivateKeyJwt(key), granted.access_token, options)
+  assert.equal((await oauth.processIntrospectionResponse(server, own, question)).active, true)
+  const taken = await oauth.revocationRequest(server, own, oauth.PrivateKeyJwt(key), granted.access_token, options)
+  await oauth.processRevocationResponse(taken)
+  const config = await openid.discovery(
+    new URL(issuer), signer.id, undefined, openid.PrivateKeyJwt(key),
+    { algorithm: 'oauth2', execute: [openid.allowInsecureRequests] },
+  )
+  assert.ok((await openid.clientCredentialsGrant(config, { audience })).access_token)
+  const other = { ...key, key: (await oauth.generateKeyPair('ES256')).privateKey }
+  const forged = await oauth.clientCredentialsGrantRequest(server, own, oauth.PrivateKeyJwt(other), { audience }, options)
+  assert.equal((await refused(oauth.processClientCredentialsResponse(server, own, forged))).status, 401)
 })
 
 await check('openid-client: every grant and question', async () => {

@@ -5,19 +5,21 @@ The argument is a JSON object that says where the issuer is and what may be aske
 
 import json
 import sys
+import time
 
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 asked = json.loads(sys.argv[1])
-issuer, client, user = asked["issuer"], asked["client"], asked["user"]
+issuer, client, signer, user = (asked[part] for part in ("issuer", "client", "signer", "user"))
 audience, scope = asked["audience"], asked["scope"]
 
 
@@ -63,6 +65,19 @@ try:
 except OAuthError as refused:
     assert refused.error == "invalid_target", refused
 print("authlib: refusals")
+
+signing = OAuth2Session(
+    signer["id"], ECKey.import_key(signer["key"]), token_endpoint_auth_method="private_key_jwt"
+)
+# The audience is the issuer and no longer its token endpoint; without `exp` the assertion would live for an hour.
+signing.register_client_auth_method(
+    PrivateKeyJWT(issuer, {"exp": int(time.time()) + 60}, {"kid": signer["key"]["kid"]}, "ES256")
+)
+token = signing.fetch_token(
+    server["token_endpoint"], grant_type="client_credentials", audience=audience
+)
+assert claims_of(token["access_token"], server)["sub"] == signer["id"]
+print("authlib: clients that sign (private_key_jwt)")
 
 exchanged = session("client_secret_basic")
 exchanged.scope = None

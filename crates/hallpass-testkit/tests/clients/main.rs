@@ -17,7 +17,7 @@ use hallpass::config::Loader;
 use hallpass::token::{SigningKey, TokenClaims, UnixTime, sign};
 use hallpass_issuer::IssuerSettings;
 use hallpass_testkit::TestIssuer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::tools::Tools;
 
@@ -25,13 +25,18 @@ use crate::tools::Tools;
 const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
 
+/// What the client signs with that has no secret (RFC 7515 appendix A.3).
+const SIGNERS_KEY: &str = r#"{ "kty": "EC", "crv": "P-256", "kid": "signer", "alg": "ES256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI" }"#;
+
 /// Every character that some client encodes wrongly.
 const SECRET: &str = "Order:Secret 1+2%3/=&";
 
-const ISSUER: &str = "
+const ISSUER: &str = r#"
 hallpass:
   issuer:
-    introspection-clients: order-service
+    introspection-clients: [order-service, signing-service]
     key-announce-seconds: 0
     dpop: { nonce: required }
     clients:
@@ -42,7 +47,14 @@ hallpass:
         grant-types: [client_credentials, refresh_token, 'urn:ietf:params:oauth:grant-type:token-exchange']
         exchange:
           - { subject-kinds: user, targets: logistics-service, scopes: shipments.read }
-";
+      - client-id: signing-service
+        token-endpoint-auth-method: private_key_jwt
+        jwks: |
+          { "keys": [ { "kty": "EC", "crv": "P-256", "kid": "signer", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" } ] }
+        scopes: internal-service
+        audiences: service-system
+"#;
 
 /// An issuer that is known by its address, as strict clients demand, and one of its clients.
 struct Judged {
@@ -61,6 +73,10 @@ impl Judged {
         let asked = json!({
             "issuer": issuer.url(""),
             "client": { "id": "order-service", "secret": SECRET },
+            "signer": {
+                "id": "signing-service",
+                "key": serde_json::from_str::<Value>(SIGNERS_KEY).unwrap(),
+            },
             "audience": "service-system",
             "scope": "internal-service",
             "user": {
@@ -118,6 +134,7 @@ async fn oauth4webapi_and_openid_client_take_every_response() {
         "oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)",
         "oauth4webapi: proofs of possession with nonces (RFC 9449)",
         "oauth4webapi: refresh tokens (RFC 6749 section 6)",
+        "oauth4webapi and openid-client: clients that sign (private_key_jwt)",
         "openid-client: every grant and question",
     ];
     Judged::start().await.passes(judge, &checks).await;
@@ -132,6 +149,7 @@ async fn authlib_takes_every_response() {
         "authlib: metadata (RFC 8414)",
         "authlib: client_credentials, basic and post",
         "authlib: refusals",
+        "authlib: clients that sign (private_key_jwt)",
         "authlib: token exchange (RFC 8693)",
         "authlib: refresh tokens (RFC 6749 section 6)",
         "authlib: introspection and revocation (RFC 7662, RFC 7009)",
@@ -161,11 +179,13 @@ async fn nimbus_and_spring_security_take_every_response() {
         "nimbus: metadata (RFC 8414)",
         "nimbus: client_credentials, basic and post",
         "nimbus: refusals",
+        "nimbus: clients that sign (private_key_jwt)",
         "nimbus: token exchange (RFC 8693)",
         "nimbus: refresh tokens (RFC 6749 section 6)",
         "nimbus: introspection and revocation (RFC 7662, RFC 7009)",
         "spring security: metadata",
         "spring security: client_credentials",
+        "spring security: clients that sign (private_key_jwt)",
         "spring security: token exchange",
         "spring security: introspection",
     ];

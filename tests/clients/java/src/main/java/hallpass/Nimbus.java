@@ -6,6 +6,7 @@ import static hallpass.Judge.passed;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.nimbusds.jose.JOSEObjectType;
 import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.jwk.ECKey;
 import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
 import com.nimbusds.jose.proc.DefaultJOSEObjectTypeVerifier;
 import com.nimbusds.jose.proc.JWSVerificationKeySelector;
@@ -27,6 +28,8 @@ import com.nimbusds.oauth2.sdk.as.AuthorizationServerMetadata;
 import com.nimbusds.oauth2.sdk.auth.ClientAuthentication;
 import com.nimbusds.oauth2.sdk.auth.ClientSecretBasic;
 import com.nimbusds.oauth2.sdk.auth.ClientSecretPost;
+import com.nimbusds.oauth2.sdk.auth.JWTAuthenticationClaimsSet;
+import com.nimbusds.oauth2.sdk.auth.PrivateKeyJWT;
 import com.nimbusds.oauth2.sdk.auth.Secret;
 import com.nimbusds.oauth2.sdk.id.Audience;
 import com.nimbusds.oauth2.sdk.id.ClientID;
@@ -72,14 +75,22 @@ class Nimbus {
         demand(refused.equals(OAuth2Error.INVALID_CLIENT) && refused.getHTTPStatusCode() == 401, refused);
         passed("nimbus: refusals");
 
+        var signer = ECKey.parse(asked.at("/signer/key").toString());
+        var claims = new JWTAuthenticationClaimsSet(
+            new ClientID(asked.at("/signer/id").asText()), new Audience(server.getIssuer().getValue()));
+        var signing = new PrivateKeyJWT(claims, JWSAlgorithm.ES256, signer.toECPrivateKey(), signer.getKeyID(), null);
+        var signed = granted(signing, new ClientCredentialsGrant(), asked.at("/audience").asText());
+        demand(validated(signed, asked.at("/audience").asText()).getSubject().equals(asked.at("/signer/id").asText()), signed);
+        passed("nimbus: clients that sign (private_key_jwt)");
+
         var user = asked.at("/user");
         var exchange = new TokenExchangeGrant(new TypelessAccessToken(user.at("/token").asText()), TokenTypeURI.ACCESS_TOKEN,
             null, null, null, Audience.create(user.at("/target").asText()));
         var exchanged = granted(basic, exchange, null);
         demand(TokenTypeURI.ACCESS_TOKEN.equals(exchanged.getIssuedTokenType()), exchanged.getIssuedTokenType());
-        var claims = validated(exchanged, user.at("/target").asText());
-        demand(claims.getSubject().equals(user.at("/subject").asText()), claims);
-        demand(claims.getJSONObjectClaim("act").get("sub").equals(basic.getClientID().getValue()), claims);
+        var ofUser = validated(exchanged, user.at("/target").asText());
+        demand(ofUser.getSubject().equals(user.at("/subject").asText()), ofUser);
+        demand(ofUser.getJSONObjectClaim("act").get("sub").equals(basic.getClientID().getValue()), ofUser);
         passed("nimbus: token exchange (RFC 8693)");
 
         var first = send(basic, new ClientCredentialsGrant(), asked.at("/audience").asText());

@@ -4,6 +4,10 @@ import static hallpass.Judge.demand;
 import static hallpass.Judge.passed;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.nimbusds.jose.jwk.JWK;
+import java.text.ParseException;
+import java.util.List;
+import org.springframework.security.oauth2.client.endpoint.NimbusJwtClientAuthenticationParametersConverter;
 import org.springframework.security.oauth2.client.endpoint.RestClientClientCredentialsTokenResponseClient;
 import org.springframework.security.oauth2.client.endpoint.RestClientTokenExchangeTokenResponseClient;
 import org.springframework.security.oauth2.client.endpoint.OAuth2ClientCredentialsGrantRequest;
@@ -11,6 +15,7 @@ import org.springframework.security.oauth2.client.endpoint.TokenExchangeGrantReq
 import org.springframework.security.oauth2.client.registration.ClientRegistration;
 import org.springframework.security.oauth2.client.registration.ClientRegistrations;
 import org.springframework.security.oauth2.core.AuthorizationGrantType;
+import org.springframework.security.oauth2.core.ClientAuthenticationMethod;
 import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.core.OAuth2AuthorizationException;
 import org.springframework.security.oauth2.jose.jws.SignatureAlgorithm;
@@ -40,6 +45,16 @@ class SpringSecurity {
         demand(token.getScopes().contains(text("/scope")), token.getScopes());
         demand(decoded(own, token).getSubject().equals(text("/client/id")), token);
         passed("spring security: client_credentials");
+
+        var signer = ClientRegistrations.fromIssuerLocation(text("/issuer")).clientId(text("/signer/id"))
+            .clientAuthenticationMethod(ClientAuthenticationMethod.PRIVATE_KEY_JWT)
+            .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS).build();
+        var assertions = new NimbusJwtClientAuthenticationParametersConverter<OAuth2ClientCredentialsGrantRequest>(of -> key());
+        assertions.setJwtClientAssertionCustomizer(context -> context.getClaims().audience(List.of(text("/issuer"))));
+        credentials.addParametersConverter(assertions);
+        var signed = credentials.getTokenResponse(new OAuth2ClientCredentialsGrantRequest(signer)).getAccessToken();
+        demand(decoded(own, signed).getSubject().equals(text("/signer/id")), signed);
+        passed("spring security: clients that sign (private_key_jwt)");
 
         var exchange = registration.authorizationGrantType(AuthorizationGrantType.TOKEN_EXCHANGE).scope(text("/user/scope")).build();
         var client = new RestClientTokenExchangeTokenResponseClient();
@@ -81,6 +96,14 @@ class SpringSecurity {
         return new OAuth2AccessToken(OAuth2AccessToken.TokenType.BEARER, text("/user/token"), null, null);
     }
 
+
+    private JWK key() {
+        try {
+            return JWK.parse(asked.at("/signer/key").toString());
+        } catch (ParseException unreadable) {
+            throw new IllegalStateException(unreadable);
+        }
+    }
 
     private static LinkedMultiValueMap<String, String> audience(String name) {
         var parameters = new LinkedMultiValueMap<String, String>();
