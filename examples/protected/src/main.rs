@@ -18,7 +18,7 @@ use hallpass::resource::{
     Caller, JwksLocation, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer,
 };
 use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
-use hallpass::upstream::{EndpointUrl, Network};
+use hallpass::upstream::{EndpointUrl, Network, RevocationSource};
 use hallpass::{BoxError, Hallpass, LogWriter};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -33,6 +33,8 @@ struct Settings {
     issuer: Issuer,
     audience: Audience,
     jwks: JwksLocation,
+    /// Where what its issuer has revoked is followed; an issuer that has no such list is asked in vain, and seldom.
+    revocations: Option<EndpointUrl>,
     required_scope: Option<Scope>,
     leeway: Duration,
     jwks_cooldown: Duration,
@@ -56,6 +58,13 @@ impl Settings {
                 )
                 .map(JwksLocation::Url),
         };
+        let beside = match &jwks {
+            Some(JwksLocation::Url(url)) => RevocationSource::beside(url, "jwks"),
+            _ => None,
+        };
+        let revocations = environment
+            .optional("REVOCATIONS_URL", "as JWKS_URL")
+            .or(beside);
         let required_scope = environment.or("REQUIRED_SCOPE", Scope::empty(), "scopes");
         let leeway = environment.seconds_or("LEEWAY", Duration::from_secs(10));
         let jwks_cooldown = environment.seconds_or("JWKS_COOLDOWN", Duration::from_secs(10));
@@ -69,6 +78,7 @@ impl Settings {
             issuer: issuer?,
             audience: audience?,
             jwks: jwks?,
+            revocations,
             required_scope: Some(required_scope?).filter(|scope| !scope.is_empty()),
             leeway: leeway?,
             jwks_cooldown: jwks_cooldown?,
@@ -101,6 +111,8 @@ impl Settings {
             JwksLocation::File(path) => KeySource::file(path, Arc::clone(&clock), limits),
             JwksLocation::Url(url) => KeySource::http(url, network, limits),
         };
+        // So an operator of our issuer sees who has a new key.
+        keys.introduce_as(self.audience.as_str());
         let policy = VerifyPolicy::new(self.issuer, self.audience).with_leeway(self.leeway);
         let policy = if self.accepts_untyped {
             policy.dangerous_accept_untyped()
@@ -110,8 +122,13 @@ impl Settings {
         let rule = self
             .required_scope
             .map_or(Rule::Authenticated, Rule::all_scopes);
+        let issuer = TrustedIssuer::with_policy(policy, keys);
+        let issuer = match self.revocations {
+            Some(url) => issuer.with_revocations(RevocationSource::http(url, network)),
+            None => issuer,
+        };
         let guard = ResourceServer::builder("protected", clock)
-            .issuer(TrustedIssuer::with_policy(policy, keys))
+            .issuer(issuer)
             .route(Method::GET, "/orders", rule)
             .route(Method::GET, "/health", Rule::Anonymous);
         Ok(guard.build()?)
