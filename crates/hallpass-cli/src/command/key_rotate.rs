@@ -2,7 +2,7 @@
 
 use clap::Args;
 use hallpass::token::Algorithm;
-use hallpass_issuer::{KeyInfo, KeyState, TakeOver, rotate_key};
+use hallpass_issuer::{KeyInfo, KeyState, TakeOver, key_report, rotate_key};
 
 use crate::issuer_store::{IssuerStore, clock};
 use crate::output::{self, Exit, Failure};
@@ -39,6 +39,14 @@ impl KeyRotate {
         let rotated = rotate_key(&settings, &clock, self.algorithm, take_over);
         let key = runtime::block_on(rotated)?.map_err(|error| Failure::issuer(&error))?;
         output::print_line(&report(&key))?;
+        if key.awaits_adoption {
+            let known = runtime::block_on(key_report(&settings, &clock))?;
+            if known.is_ok_and(|known| known.verifiers.is_empty()) {
+                output::print_line(
+                    "No verifier is known by a name yet: whoever asks by one until then is waited for, and nobody else.",
+                )?;
+            }
+        }
         Ok(Exit::Ok)
     }
 }
