@@ -23,6 +23,8 @@ use crate::keys::record::{KeyRecord, KeyState};
 
 /// How much longer than any token an entry lasts: clocks differ, and verifiers allow for that.
 const AFTER_THE_LAST_TOKEN: Duration = Duration::from_secs(300);
+/// Entries that clients may bring the list to: the rest is for operators.
+pub(crate) const MOST_BY_CLIENTS: usize = RevocationList::MAX_ENTRIES / 2;
 /// Most verifiers that follow by a stream at once; further ones ask from time to time.
 const MAX_STREAMS: usize = 2_048;
 

@@ -8,9 +8,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_token::{
-    ClientId, Revocation, RevocationDigest, RevocationKind, RevocationList, TokenId, UnixTime,
-};
+use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, TokenId, UnixTime};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family as MetricFamily;
@@ -208,7 +206,8 @@ impl RefreshWork<'_> {
         let key = change.successor_key();
         let standing = family.standing(token, &key, self.now, grace);
         if standing == Standing::Reused {
-            let most = RevocationList::MAX_ENTRIES;
+            // A client that uses tokens again on purpose gets no more of the list than one that revokes them.
+            let most = deny_list::MOST_BY_CLIENTS;
             let ended = match end(&mut change, &known, &family, self.now, most).await {
                 // What had no room ends by itself; the family does not.
                 Err(error @ Error::TooManyRevocations { .. }) => {

@@ -51,6 +51,8 @@ pub(crate) struct Granted {
 #[derive(Clone, Debug)]
 pub(crate) struct Exchanged {
     pub(crate) claims: TokenClaims,
+    /// What its subject is called here: another issuer calls it otherwise, and as somebody else may be called here.
+    pub(crate) name: Subject,
     /// The key that it was signed with.
     pub(crate) key_id: Option<KeyId>,
     /// What its subject is; `None`: it could not be told.
@@ -92,7 +94,7 @@ impl Family {
     /// Whom its access tokens are about.
     pub(crate) fn subject(&self) -> Subject {
         match &self.granted.exchanged {
-            Some(exchanged) => exchanged.claims.subject.clone(),
+            Some(exchanged) => exchanged.name.clone(),
             None => Subject::from(&self.granted.client_id),
         }
     }
@@ -176,6 +178,8 @@ struct Text {
 struct ExchangedText {
     iss: Issuer,
     sub: Subject,
+    /// What `sub` is called here, where that is something else.
+    name: Option<Subject>,
     aud: Vec<Audience>,
     client_id: Option<ClientId>,
     scope: String,
@@ -203,6 +207,7 @@ impl ExchangedText {
     fn of(
         Exchanged {
             claims,
+            name,
             key_id,
             kind,
         }: &Exchanged,
@@ -220,6 +225,7 @@ impl ExchangedText {
         Self {
             iss: claims.issuer.clone(),
             sub: claims.subject.clone(),
+            name: Some(name.clone()).filter(|name| *name != claims.subject),
             aud: claims.audience.clone(),
             client_id: claims.client_id.clone(),
             scope: claims.scope.as_str().to_owned(),
@@ -259,6 +265,7 @@ impl ExchangedText {
             })
         });
         Some(Exchanged {
+            name: self.name.unwrap_or_else(|| claims.subject.clone()),
             claims,
             key_id: self.kid,
             kind: match self.kind {
@@ -369,6 +376,7 @@ mod tests {
             ..Actor::new("web".parse().unwrap())
         });
         granted.exchanged = Some(Exchanged {
+            name: "other|alice".parse().unwrap(),
             claims,
             key_id: Some("kid-1".parse().unwrap()),
             kind: Some(SubjectKind::User),

@@ -21,13 +21,13 @@ use serde_json::Value;
 use crate::audit::{AuditEvent, Caller, Decision};
 use crate::clients::registry::Client;
 use crate::core::Core;
-use crate::deny_list;
+use crate::deny_list::{self, MOST_BY_CLIENTS};
 use crate::error::Error;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
-use crate::token::refreshing::{self, MOST_BY_CLIENTS};
+use crate::token::refreshing;
 use crate::token::refusal::Refusal;
 use crate::token::request::TokenQuestion;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{RevocationList, TokenId, UnixTime};
+use hallpass_token::{RevocationMarks, TokenId, UnixTime};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -12,6 +12,7 @@ use crate::audit::{AuditEvent, Decision, RefreshEnd, RevokedRefresh};
 use crate::clients::registration::GrantType;
 use crate::clients::registry::Client;
 use crate::core::Core;
+use crate::deny_list::MOST_BY_CLIENTS;
 use crate::error::Error;
 use crate::refresh::family::{Family, Granted};
 use crate::refresh::token::RefreshToken;
@@ -21,8 +22,6 @@ use crate::token::refusal::Refusal;
 
 /// How long a token waits for the refresh token that would come with it.
 const GIVE_PATIENCE: Duration = Duration::from_secs(1);
-/// Entries that clients may bring the deny-list to: the rest is for operators.
-pub(super) const MOST_BY_CLIENTS: usize = RevocationList::MAX_ENTRIES / 2;
 
 /// The first refresh token of what was just granted. Without one the client gets its token nevertheless: tokens do not depend on
 /// the store.
@@ -138,6 +137,7 @@ pub(super) async fn shown(
         family.granted.client_id == client.id
             && !core.deny_list().keeps_out(client, now)
             && revoked.denies(&family.marks(), now).is_none()
+            && of_exchanged(core, family).is_none_or(|marks| revoked.denies(&marks, now).is_none())
     };
     Ok(found.filter(is_shown).map(|family| {
         let granted = &family.granted;
@@ -158,6 +158,16 @@ pub(super) async fn shown(
         }
         Bytes::from(members.to_string())
     }))
+}
+
+/// By what the deny-list may deny the token that was exchanged, where this issuer has issued it.
+fn of_exchanged(core: &Core, family: &Family) -> Option<RevocationMarks> {
+    let exchanged = family.granted.exchanged.as_ref();
+    let exchanged = exchanged.filter(|it| it.claims.issuer == *core.issuer())?;
+    Some(RevocationMarks::of(
+        &exchanged.claims,
+        exchanged.key_id.as_ref(),
+    ))
 }
 
 fn store_failed(error: &Error, client: &Client) -> Refusal {

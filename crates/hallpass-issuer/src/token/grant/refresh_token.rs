@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use hallpass_token::{
-    Actor, Issuer, RevocationDigest, RevocationKind, RevocationList, Scope, UnixTime,
+    Actor, Issuer, RevocationDigest, RevocationKind, RevocationList, Scope, TokenClaims, UnixTime,
 };
 
 use crate::clients::registration::GrantType;
@@ -63,8 +63,7 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
     let now = match (granted.grant, &granted.exchanged) {
         (GrantType::ClientCredentials, _) => client_credentials::again(asked, &target)?,
         (GrantType::TokenExchange, Some(exchanged)) => {
-            let actor = exchanged.claims.actor.as_ref();
-            check_actors(actor, issuer, registry, revoked, attempt.now)?;
+            check_actors(&exchanged.claims, issuer, registry, revoked, attempt.now)?;
             token_exchange::again(asked, held, exchanged, &target).map_err(in_general)?
         }
         (GrantType::TokenExchange | GrantType::RefreshToken | GrantType::JwtBearer, _) => {
@@ -103,17 +102,19 @@ fn scope(granted: &Scope, allowed: &Scope, requested: Option<&str>) -> Result<Sc
 
 /// Everybody who acts by the token, now or before, must still be a client, as far as this issuer knows them.
 fn check_actors(
-    actor: Option<&Actor>,
+    exchanged: &TokenClaims,
     issuer: &Issuer,
     registry: &Registry,
     revoked: &RevocationList,
     now: UnixTime,
 ) -> Result<(), Refusal> {
     let is_revoked = |kind, name: &str| revoked.denies_all(&RevocationDigest::new(kind, name), now);
-    let mut chain = std::iter::successors(actor, |actor| actor.actor.as_deref());
+    let newest = exchanged.actor.as_ref();
+    let mut chain = std::iter::successors(newest, |actor| actor.actor.as_deref());
     let is_enabled = |actor: &Actor| {
         let name = actor.subject.as_str();
-        let is_ours = actor.issuer.as_ref().is_none_or(|of| of == issuer);
+        // Whom a token names without an issuer, its own issuer names so.
+        let is_ours = actor.issuer.as_ref().unwrap_or(&exchanged.issuer) == issuer;
         !is_ours
             || registry.find(name).is_some()
                 && !is_revoked(RevocationKind::Client, name)

@@ -66,6 +66,7 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
         Some(token) => {
             let exchanged = Exchanged {
                 kind: token.issuer.subject_kind(&token.claims),
+                name: token.claims.subject.clone(),
                 claims: TokenClaims::clone(&token.claims),
                 key_id: None,
             };
@@ -118,6 +119,7 @@ pub(super) fn by_assertion<'c>(
     let ForeignToken { issuer, claims } = assertion;
     let exchanged = Exchanged {
         kind: issuer.kind_of_assertion(claims),
+        name: claims.subject.clone(),
         claims: TokenClaims::clone(claims),
         key_id: None,
     };
@@ -151,7 +153,7 @@ fn entitle<'c>(
     let extra = taken_over(&subject, &rules);
     let wants_refresh_token = client.grants.contains(GrantType::RefreshToken);
     Ok(Entitlement {
-        subject: subject.name,
+        subject: subject.name.clone(),
         target,
         scope,
         token_life: client.token_life,
@@ -165,6 +167,7 @@ fn entitle<'c>(
                 },
                 ..subject.claims
             },
+            name: subject.name,
             key_id: subject.key_id,
             kind: subject.kind,
         }),

@@ -89,6 +89,7 @@ pub(super) fn again(
         claims,
         key_id,
         kind,
+        ..
     }: Exchanged,
 ) -> Result<Subject, Refusal> {
     let Asked {
@@ -209,6 +210,7 @@ fn verified(
     })?;
     Ok(Exchanged {
         kind: SubjectKind::of(&claims),
+        name: claims.subject.clone(),
         claims: claims.into_claims(),
         key_id: unverified.key_id().cloned(),
     })
