@@ -3,19 +3,20 @@
 //! Several processes may work on one store: what counts is what stands there, and it is changed in transactions that nobody else
 //! writes in. So of two callers with the same token, wherever they ask, the second one finds that it was used.
 
+pub(crate) mod metrics;
+mod waiting;
+
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, TokenId, UnixTime};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family as MetricFamily;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::metrics::{Done, RefreshMetrics};
+use self::waiting::{Place, Waiting};
 use crate::deny_list;
 use crate::error::Error;
 use crate::refresh::family::{Family, Granted, Standing};
@@ -27,39 +28,6 @@ use crate::token::refusal::Refusal;
 /// Most families of all clients together: some 20 MB of memory, and some 100 MB of the store. No further one begins.
 const MAX_FAMILIES: u64 = 200_000;
 
-/// What was done with a refresh token, in metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Done {
-    /// The first one of a family was given.
-    Begun,
-    /// The successor was given.
-    Replaced,
-    /// The successor was given again.
-    Repeated,
-    /// The family was revoked, since a token came that had been replaced.
-    Reused,
-    /// The family was revoked by its client.
-    Revoked,
-    /// None was given, since the store did not take it.
-    NotStored,
-    /// None was given, since there are too many families.
-    TooMany,
-}
-
-impl Done {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Replaced => "replaced",
-            Self::Repeated => "repeated",
-            Self::Reused => "reused",
-            Self::Revoked => "revoked",
-            Self::NotStored => "not_stored",
-            Self::TooMany => "too_many",
-        }
-    }
-}
-
 /// What a presented token brought.
 pub(crate) enum Presented<T> {
     /// What was decided, and the token that counts from now on.
@@ -69,6 +37,7 @@ pub(crate) enum Presented<T> {
 }
 
 /// Why it brought nothing, and nothing was changed.
+#[derive(Debug)]
 pub(crate) enum Failed {
     Refused(Refusal),
     Store(Error),
@@ -95,6 +64,7 @@ pub(crate) struct RefreshFamilies {
     /// Taken out while it is in use.
     known: Mutex<KnownFamilies>,
     turn: Semaphore,
+    waiting: Waiting,
     metrics: RefreshMetrics,
 }
 
@@ -107,10 +77,11 @@ impl RefreshFamilies {
         let mut known = KnownFamilies::default();
         store.see_families(&mut known).await?;
         let metrics = RefreshMetrics::default();
-        metrics.counts(&known);
+        metrics.counts(known.len());
         Ok(Self {
             known: Mutex::new(known),
             turn: Semaphore::new(1),
+            waiting: Waiting::default(),
             metrics,
         })
     }
@@ -150,7 +121,7 @@ pub(crate) struct RefreshWork<'a> {
 
 impl RefreshWork<'_> {
     /// Begins a family that ends at `ends_at`, whose first token this gives; the oldest ones of the client beyond `most_of_client` go.
-    /// `None` when there are too many of all clients.
+    /// `None` when there are too many of all clients, or when too many requests of this one wait for their turn.
     ///
     /// # Errors
     /// Those of the store; then there is no new family.
@@ -160,6 +131,9 @@ impl RefreshWork<'_> {
         ends_at: UnixTime,
         most_of_client: u32,
     ) -> Result<Option<RefreshToken>, Error> {
+        let Some(_place) = self.families.waiting.place(&granted.client_id) else {
+            return Ok(None);
+        };
         let mut known = self.families.lend().await;
         let mut change = self.store.change_families(&mut known).await?;
         let kept = most_of_client.saturating_sub(1);
@@ -195,6 +169,7 @@ impl RefreshWork<'_> {
         grace: Duration,
         decide: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
     ) -> Result<Presented<T>, Failed> {
+        let _place = self.place(client)?;
         let mut known = self.families.lend().await;
         let mut change = self.store.change_families(&mut known).await?;
         let family = change.find(&known, token.family).await?;
@@ -239,13 +214,14 @@ impl RefreshWork<'_> {
     /// Revokes the family of `token`, when that is one of `client`, and its access tokens that are alive.
     ///
     /// # Errors
-    /// Those of the store, [`Error::TooManyRevocations`] among them; nothing is changed then.
+    /// [`Failed`], [`Error::TooManyRevocations`] among them; nothing is changed then.
     pub(crate) async fn revoke(
         &self,
         token: &RefreshToken,
         client: &ClientId,
         most: usize,
-    ) -> Result<Option<EndedFamily>, Error> {
+    ) -> Result<Option<EndedFamily>, Failed> {
+        let _place = self.place(client)?;
         let mut known = self.families.lend().await;
         let mut change = self.store.change_families(&mut known).await?;
         let family = change.find(&known, token.family).await?;
@@ -259,22 +235,30 @@ impl RefreshWork<'_> {
         Ok(Some(ended))
     }
 
-    /// The family in which `token` is the one that counts.
+    /// The family in which `token`, which `client` asks about, is the one that counts.
     ///
     /// # Errors
-    /// Those of the store.
-    pub(crate) async fn find(&self, token: &RefreshToken) -> Result<Option<Family>, Error> {
+    /// [`Failed`].
+    pub(crate) async fn find(
+        &self,
+        token: &RefreshToken,
+        client: &ClientId,
+    ) -> Result<Option<Family>, Failed> {
+        let _place = self.place(client)?;
         let mut known = self.families.lend().await;
         let mut seen = self.store.see_families(&mut known).await?;
         let family = seen.find(&known, token.family).await?;
         Ok(family.filter(|family| family.digest == token.digest() && self.now < family.ends_at))
     }
 
+    fn place(&self, client: &ClientId) -> Result<Place<'_>, Failed> {
+        let place = self.families.waiting.place(client);
+        place.ok_or(Failed::Refused(Refusal::Busy))
+    }
+
     /// Counts what was done.
     pub(crate) fn done(&self, result: Done) {
-        let result = result.as_str();
-        let tokens = &self.families.metrics.tokens;
-        tokens.get_or_create(&ResultLabel { result }).inc();
+        self.families.metrics.done(result);
     }
 
     /// Deletes the families that have ended.
@@ -344,39 +328,8 @@ impl DerefMut for Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.of.metrics.counts(&self.known);
+        self.of.metrics.counts(self.known.len());
         let known = self.of.known.lock();
         *known.unwrap_or_else(PoisonError::into_inner) = mem::take(&mut self.known);
-    }
-}
-
-#[derive(Debug, Default)]
-struct RefreshMetrics {
-    families: Gauge,
-    tokens: MetricFamily<ResultLabel, Counter>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabel {
-    result: &'static str,
-}
-
-impl RefreshMetrics {
-    fn counts(&self, known: &KnownFamilies) {
-        let families = i64::try_from(known.len()).unwrap_or(i64::MAX);
-        self.families.set(families);
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "refresh_families",
-            "Refresh tokens that count or ended a short while ago, each with all that it replaced",
-            self.families.clone(),
-        );
-        registry.register(
-            "refresh_tokens",
-            "What was done with refresh tokens",
-            self.tokens.clone(),
-        );
     }
 }

@@ -16,7 +16,8 @@ use crate::deny_list::MOST_BY_CLIENTS;
 use crate::error::Error;
 use crate::refresh::family::{Family, Granted};
 use crate::refresh::token::RefreshToken;
-use crate::refresh_families::{Done, EndedFamily, Failed, Presented};
+use crate::refresh_families::metrics::Done;
+use crate::refresh_families::{EndedFamily, Failed, Presented};
 use crate::token::attempt::Attempt;
 use crate::token::refusal::Refusal;
 
@@ -84,8 +85,7 @@ pub(super) async fn take<T>(
             record(core, revoked, grant, attempt);
             Err(Refusal::ReusedRefreshToken)
         }
-        Err(Failed::Refused(refusal)) => Err(refusal),
-        Err(Failed::Store(error)) => Err(store_failed(&error, client)),
+        Err(failed) => Err(refusal(failed, client)),
     }
 }
 
@@ -105,9 +105,9 @@ pub(super) async fn revoke(
     let ended = families
         .revoke(token, &client.id, MOST_BY_CLIENTS)
         .await
-        .map_err(|error| match error {
-            Error::TooManyRevocations { .. } => Refusal::DenyListFull,
-            error => store_failed(&error, client),
+        .map_err(|failed| match failed {
+            Failed::Store(Error::TooManyRevocations { .. }) => Refusal::DenyListFull,
+            failed => refusal(failed, client),
         })?;
     let Some(ended) = ended else {
         return Ok(false);
@@ -130,8 +130,8 @@ pub(super) async fn shown(
     attempt: Attempt,
 ) -> Result<Option<Bytes>, Refusal> {
     let now = attempt.now;
-    let found = core.refreshing_at(now).find(token).await;
-    let found = found.map_err(|error| store_failed(&error, client))?;
+    let found = core.refreshing_at(now).find(token, &client.id).await;
+    let found = found.map_err(|failed| refusal(failed, client))?;
     let revoked = core.deny_list().current();
     let is_shown = |family: &Family| {
         family.granted.client_id == client.id
@@ -170,9 +170,14 @@ fn of_exchanged(core: &Core, family: &Family) -> Option<RevocationMarks> {
     ))
 }
 
-fn store_failed(error: &Error, client: &Client) -> Refusal {
-    tracing::error!(%error, client_id = client.id.as_str(), "a refresh token could not be used");
-    Refusal::StoreUnavailable
+fn refusal(failed: Failed, client: &Client) -> Refusal {
+    match failed {
+        Failed::Refused(refusal) => refusal,
+        Failed::Store(error) => {
+            tracing::error!(%error, client_id = client.id.as_str(), "a refresh token could not be used");
+            Refusal::StoreUnavailable
+        }
+    }
 }
 
 /// What was written counts now, or at the next look at the store.

@@ -61,7 +61,7 @@ pub enum Refusal {
         /// When the next attempt is looked at.
         retry_after: Duration,
     },
-    /// Too many costly secret checks wait already.
+    /// Too many costly secret checks wait already, or too many requests of the client that need the store.
     Busy,
     /// What a client has signed to prove who it is is not taken.
     Assertion(AssertionRefusal),
@@ -275,7 +275,7 @@ impl Refusal {
             Self::MalformedCredentials => (UNAUTHENTICATED, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
             Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many credential checks are waiting: try again shortly"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many requests are waiting: try again shortly"),
             Self::RevokedClient => (BAD, "unauthorized_client", "revoked_client", "this client is revoked: its operator knows until when"),
             Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
             Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),

@@ -12,6 +12,10 @@ use crate::store::revocations::StoredRevocations;
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const END: UnixTime = UnixTime::from_secs(1_700_003_600);
 
+fn client() -> hallpass_token::ClientId {
+    "c".parse().unwrap()
+}
+
 fn granted(scope: &str) -> Granted {
     Granted {
         client_id: "c".parse().unwrap(),
@@ -75,7 +79,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     assert!(error.to_string().contains("full"), "{error}");
     let before = families
         .at(&store, NOW)
-        .find(&first)
+        .find(&first, &client())
         .await
         .unwrap()
         .unwrap();
@@ -176,7 +180,7 @@ async fn a_process_finds_what_another_one_has_changed_and_deleted() {
     assert!(
         families
             .at(&store, NOW)
-            .find(&token)
+            .find(&token, &client())
             .await
             .unwrap()
             .is_none()
@@ -185,7 +189,7 @@ async fn a_process_finds_what_another_one_has_changed_and_deleted() {
     assert!(
         others
             .at(&other_store, NOW)
-            .find(&begun)
+            .find(&begun, &client())
             .await
             .unwrap()
             .is_some()
