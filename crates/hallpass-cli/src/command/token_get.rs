@@ -55,7 +55,14 @@ struct Output<'a> {
 impl TokenGet {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
         let loader = self.caller.loader();
-        let settings = settings::load(&self.flags(loader))?.into_settings().service;
+        let mut settings = settings::load(&self.flags(loader))?.into_settings().service;
+        // One token is got, and none is kept.
+        if let Some(tokens) = &mut settings.internal_token.token_service {
+            let others = tokens.clients.iter_mut().map(|it| &mut it.credential);
+            for credential in std::iter::once(&mut tokens.credential).chain(others) {
+                credential.revocations_url = None;
+            }
+        }
         let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
         let audience = self.audience(&settings)?;
         let scope = self.scope.clone().unwrap_or_else(Scope::empty);
