@@ -102,20 +102,29 @@ impl Issuer {
 
     /// Announces another key, as an operator does.
     pub(crate) fn rotate_key(&self) -> Result<(), Failure> {
-        self.key_command("rotate").map(drop)
+        self.key_command(&["rotate"]).map(drop)
+    }
+
+    /// Withdraws the key that signs, as an operator does.
+    pub(crate) fn taint_signing_key(&self) -> Result<(), Failure> {
+        let key = self.signing_key()?;
+        self.key_command(&["taint", &key]).map(drop)
     }
 
     /// The id of the key that signs now.
-    pub(crate) async fn signing_key(&self) -> Result<String, Failure> {
-        let list = tokio::task::block_in_place(|| self.key_command("list"))?;
+    pub(crate) fn signing_key(&self) -> Result<String, Failure> {
+        let list = tokio::task::block_in_place(|| self.key_command(&["list"]))?;
         let line = list.lines().find(|line| line.starts_with("signing"));
-        Ok(line.ok_or("no key signs")?.to_owned())
+        let id = line.and_then(|line| line.split_whitespace().nth(2));
+        Ok(id.ok_or("no key signs")?.to_owned())
     }
 
-    /// `hallpass key NAME`; what it says.
-    fn key_command(&self, name: &str) -> Result<String, Failure> {
+    /// `hallpass key ...`; what it says.
+    fn key_command(&self, arguments: &[&str]) -> Result<String, Failure> {
         let run = Command::new(&self.program)
-            .args(["key", name, "--config"])
+            .arg("key")
+            .args(arguments)
+            .arg("--config")
             .arg(&self.configuration)
             .output()?;
         match run.status.success() {

@@ -8,6 +8,7 @@ mod feign_call;
 mod measure;
 mod outages;
 mod redis_server;
+mod revocation;
 mod soak;
 mod token_cache;
 mod token_endpoint;
@@ -22,7 +23,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 12] = [
+const MEASUREMENTS: [(&str, Measurement); 13] = [
     ("all", all),
     ("bearer", |_| bearer::run()),
     ("feign-call", |_| feign_call::run()),
@@ -30,6 +31,7 @@ const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("outages", outages::run),
     // Not for people: a service that outages starts.
     ("outages-service", outages::serve),
+    ("revocation", revocation::run),
     // Not among `all`: it takes half an hour.
     ("soak", soak::run),
     // Not for people: a process that soak starts.
@@ -49,6 +51,7 @@ fn all(_: &[String]) -> Outcome<()> {
     bearer::run()?;
     feign_call::run()?;
     token_cache::run()?;
+    revocation::run(&[])?;
     token_endpoint::run(&[])
 }
 

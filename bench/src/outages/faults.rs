@@ -219,15 +219,15 @@ async fn rotate(estate: &Estate, nacos: &Nacos, times: Times) -> Result<Vec<Stri
 /// One rotation after the other, each as an operator asks for it, until the fault ends.
 async fn rotate_keys(issuer: &Issuer, times: Times) -> Result<Vec<String>, Failure> {
     let announced = Duration::from_secs(KEY_ANNOUNCE_SECONDS);
-    let (mut rotated, mut signing) = (0_u32, issuer.signing_key().await?);
+    let (mut rotated, mut signing) = (0_u32, issuer.signing_key()?);
     while times.begun.elapsed() + announced < times.end {
         issuer.rotate_key()?;
         tokio::time::sleep(announced).await;
         let begun = Instant::now();
-        let mut next = issuer.signing_key().await?;
+        let mut next = issuer.signing_key()?;
         while next == signing && begun.elapsed() < PATIENCE {
             tokio::time::sleep(LOOK).await;
-            next = issuer.signing_key().await?;
+            next = issuer.signing_key()?;
         }
         if next == signing {
             return Err("an announced key does not sign".into());
