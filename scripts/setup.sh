@@ -78,69 +78,48 @@ need_cargo() {
     fi
 }
 
-# A JDK and Maven, for the tests against real Spring programs. Never a reason to fail.
+# Installs Debian packages ($3 and further) for tests ($2), where that is possible, because something ($1) is missing. Never a
+# reason to fail; RUNLEVEL=1 keeps a package from starting its service.
+want_packages() {
+    missing=$1
+    tests=$2
+    shift 2
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say "no $missing: the tests $tests are skipped."
+        return 0
+    fi
+    say "no $missing: now running apt-get install $*"
+    if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } >&2; then
+        say "that failed: the tests $tests are skipped."
+    fi
+}
+
 want_java() {
     if command -v javac >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        say 'no JDK or no Maven: the tests against real Spring programs are skipped.'
-        return 0
-    fi
-    say 'no JDK or no Maven: now running apt-get install default-jdk-headless maven'
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        default-jdk-headless maven; } >&2; then
-        say 'that failed: the tests against real Spring programs are skipped.'
-    fi
+    want_packages 'JDK or no Maven' 'against real Spring programs' default-jdk-headless maven
 }
 
-# Python with its environments, for the tests with other people's OAuth clients. Never a reason to fail.
 want_python() {
     if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        say 'no python3 with venv: the tests with other OAuth clients are skipped.'
-        return 0
-    fi
-    say 'no python3 with venv: now running apt-get install python3-venv'
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        python3-venv; } >&2; then
-        say 'that failed: the tests with other OAuth clients are skipped.'
-    fi
+    want_packages 'python3 with venv' 'with other OAuth clients' python3-venv
 }
 
-# dnsmasq, for the tests of discovery by DNS. Never a reason to fail; the package starts no service.
 want_dnsmasq() {
     if command -v dnsmasq >/dev/null 2>&1 || [ -x /usr/sbin/dnsmasq ]; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        say 'no dnsmasq: the tests with a real name server are skipped.'
-        return 0
-    fi
-    say 'no dnsmasq: now running apt-get install dnsmasq-base'
-    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        dnsmasq-base; } >&2; then
-        say 'that failed: the tests with a real name server are skipped.'
-    fi
+    want_packages dnsmasq 'with a real name server' dnsmasq-base
 }
 
-# redis-server and redis-cli, for the tests of the shared token cache. Never a reason to fail; no service is left running.
 want_redis() {
     if command -v redis-server >/dev/null 2>&1 && command -v redis-cli >/dev/null 2>&1; then
         return 0
     fi
-    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-        say 'no redis-server: the tests with a real Redis are skipped.'
-        return 0
-    fi
-    say 'no redis-server: now running apt-get install redis-server'
-    if ! { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-        redis-server; } >&2; then
-        say 'that failed: the tests with a real Redis are skipped.'
-        return 0
-    fi
+    want_packages redis-server 'with a real Redis' redis-server
     # Where the package starts a service all the same: the tests start their own servers, on other ports.
     service redis-server stop >/dev/null 2>&1 || true
 }
