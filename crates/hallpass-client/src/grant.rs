@@ -9,9 +9,8 @@ use hallpass_clock::Clock;
 use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, JWT_BEARER_ASSERTION, Scope, UnixTime};
 use hallpass_upstream::{
-    Address, Body, Discover, DiscoverError, EndpointUrl, Instance, Network, Outcome, Refusal,
-    RetryAdvice, RevocationSource, Target, TransportError, TransportErrorKind, Upstream,
-    UpstreamSettings, Walk, WalkError,
+    Body, Discover, DiscoverError, EndpointUrl, Instance, Network, Outcome, Refusal, RetryAdvice,
+    RevocationSource, Target, TransportError, TransportErrorKind, Upstream, Walk, WalkError,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -107,10 +106,8 @@ impl Issuers {
     }
 
     fn new_issuer(&self, service: &str, discovery: &Arc<dyn Discover>) -> Arc<Upstream> {
-        let address = Address::LoadBalanced(service.into());
         let (discovery, clock) = (Arc::clone(discovery), Arc::clone(&self.clock));
-        let upstream = Upstream::new(service, address, discovery, clock);
-        Arc::new(upstream.with_settings(UpstreamSettings::without_breaker()))
+        Arc::new(Upstream::without_breaker(service, discovery, clock))
     }
 }
 

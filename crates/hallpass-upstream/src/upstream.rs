@@ -145,6 +145,18 @@ impl Upstream {
         }
     }
 
+    /// The instances of the `lb://` service `service`, without circuit breakers: for those who pause after
+    /// a failure anyway, as whoever fetches keys, lists or tokens does.
+    pub fn without_breaker(
+        service: &str,
+        discovery: Arc<dyn Discover>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let address = Address::LoadBalanced(service.into());
+        Self::new(service, address, discovery, clock)
+            .with_settings(UpstreamSettings::without_breaker())
+    }
+
     /// Other settings than the defaults.
     #[must_use]
     pub fn with_settings(mut self, settings: UpstreamSettings) -> Self {

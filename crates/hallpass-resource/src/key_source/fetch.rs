@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hallpass_config::files;
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
-    Address, Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream,
-    UpstreamSettings, Walk, WalkError, asked_wait,
+    Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream, Walk, WalkError,
+    asked_wait,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -138,11 +138,13 @@ impl HttpKeys {
     pub(super) fn new(url: EndpointUrl, network: &Network) -> Self {
         let upstream = match &url {
             EndpointUrl::LoadBalanced { service, .. } => {
-                let address = Address::LoadBalanced(service.as_str().into());
-                let (discovery, clock) =
-                    (Arc::clone(&network.discovery), Arc::clone(&network.clock));
-                let upstream = Upstream::new(service.as_str(), address, discovery, clock);
-                Some(upstream.with_settings(UpstreamSettings::without_breaker()))
+                let (discovery, clock) = (&network.discovery, &network.clock);
+                let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
+                Some(Upstream::without_breaker(
+                    service.as_str(),
+                    discovery,
+                    clock,
+                ))
             }
             EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_) => None,
         };

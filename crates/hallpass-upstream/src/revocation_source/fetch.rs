@@ -15,7 +15,7 @@ use crate::endpoint_url::EndpointUrl;
 use crate::network::Network;
 use crate::outcome::asked_wait;
 use crate::transport::HttpTransport;
-use crate::upstream::{Address, Upstream, UpstreamSettings};
+use crate::upstream::Upstream;
 use crate::walk::{Walk, WalkError};
 
 /// Longest wait for the head of a response, all instances together.
@@ -49,11 +49,13 @@ impl Place {
     pub(super) fn new(url: EndpointUrl, network: &Network) -> Self {
         let upstream = match &url {
             EndpointUrl::LoadBalanced { service, .. } => {
-                let address = Address::LoadBalanced(service.as_str().into());
-                let (discovery, clock) =
-                    (Arc::clone(&network.discovery), Arc::clone(&network.clock));
-                let upstream = Upstream::new(service.as_str(), address, discovery, clock);
-                Some(upstream.with_settings(UpstreamSettings::without_breaker()))
+                let (discovery, clock) = (&network.discovery, &network.clock);
+                let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
+                Some(Upstream::without_breaker(
+                    service.as_str(),
+                    discovery,
+                    clock,
+                ))
             }
             EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_) => None,
         };
