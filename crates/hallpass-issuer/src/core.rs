@@ -192,7 +192,7 @@ impl Core {
         let life = registry.longest_token_life();
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
-        self.take_revocations(&kept.records).await?;
+        self.read_revocations().await?;
         kept.report_others(&self.key_states.load());
         self.key_states.store(Arc::new(kept.states()));
         self.metrics.keys.set(&kept.records);
@@ -200,6 +200,8 @@ impl Core {
         self.awaits_adoption
             .store(awaits_adoption(&kept), Ordering::Relaxed);
         self.keys.store(Arc::new(kept.ring));
+        // After the keys: who hears that a key is tainted asks for a new token at once, and gets none that it has signed.
+        self.publish_revocations(&kept.records);
         self.registry.store(Arc::new(registry));
         self.trust.swap(trusted);
         self.key_network.store(Arc::new(network));

@@ -13,17 +13,24 @@ use crate::keys::record::KeyRecord;
 use crate::store::revocations::StoredRevocations;
 
 impl Core {
-    /// Reads what is new and lets it count, beside the tainted ones of `keys`. Only in one's turn.
-    pub(super) async fn take_revocations(&self, keys: &[KeyRecord]) -> Result<(), Error> {
+    /// Reads what is new, which does not count before [`publish_revocations`](Self::publish_revocations). Only in one's turn.
+    pub(super) async fn read_revocations(&self) -> Result<(), Error> {
         let mut known = mem::take(&mut *self.stored_revocations());
+        // Before the read: what is written after it is to be read again.
+        self.revocations_behind.store(false, Ordering::Relaxed);
         let read = self.store.read_revocations(&mut known).await;
-        if read.is_ok() {
-            self.revocations_behind.store(false, Ordering::Relaxed);
-            let entries = known.entries().chain(deny_list::tainted(keys));
-            self.deny_list.take(entries, self.now());
+        if read.is_err() {
+            self.expect_revocations();
         }
         *self.stored_revocations() = known;
         read
+    }
+
+    /// Lets count what was read, beside the tainted ones of `keys`. Only in one's turn.
+    pub(super) fn publish_revocations(&self, keys: &[KeyRecord]) {
+        let known = self.stored_revocations();
+        let entries = known.entries().chain(deny_list::tainted(keys));
+        self.deny_list.take(entries, self.now());
     }
 
     fn stored_revocations(&self) -> MutexGuard<'_, StoredRevocations> {
@@ -50,7 +57,9 @@ impl Core {
     /// Lets count what was written into the deny-list of the store.
     pub(crate) async fn take_new_revocations(&self) -> Result<(), Error> {
         let _turn = self.turn().await;
-        self.take_revocations(&[]).await
+        self.read_revocations().await?;
+        self.publish_revocations(&[]);
+        Ok(())
     }
 
     /// Deletes revocations and refresh tokens whose time is over.
