@@ -115,6 +115,17 @@ impl Entry {
         at
     }
 
+    /// Forgets the token if it `is_denied`, and what is no younger. Looked at with the state held: a token that has come for it meanwhile,
+    /// or was asked for and is on its way, stays. Returns the moment of the one that went.
+    pub(crate) fn evict_denied(&self, is_denied: impl FnOnce(&Minted) -> bool) -> Option<Moment> {
+        let mut state = self.state();
+        let denied = self.with_current(|token| is_denied(token).then_some(token.moment));
+        let moment = denied.flatten()?;
+        let evicted_at = state.evicted_at.max(Some(moment)).unwrap_or(moment);
+        self.gives_up(&mut state, evicted_at, moment);
+        Some(moment)
+    }
+
     /// The number of evictions so far.
     pub(crate) fn evictions(&self) -> u64 {
         self.state().evictions
@@ -399,6 +410,25 @@ mod tests {
         assert!(asked > at(150));
         assert!(!entry.evict_found(asked));
         assert_eq!(entry.evicted_at(), Some(at(150)));
+    }
+
+    #[test]
+    fn a_denied_token_goes_and_what_was_asked_for_after_it_is_kept() {
+        let entry = entry();
+        entry.keep(&token(50));
+        let _under_way = start(&entry);
+        assert!(entry.asks(at(100)) > at(50));
+        assert_eq!(entry.evict_denied(|_| false), None);
+        assert!(entry.current().is_some());
+        let is_old = |token: &Minted| token.moment == at(50);
+        assert_eq!(entry.evict_denied(is_old), Some(at(50)));
+        assert!(entry.current().is_none());
+        assert!(entry.state().is_flight_current());
+        entry.keep(&token(100));
+        assert_eq!(entry.evict_denied(is_old), None, "it has come meanwhile");
+        assert!(entry.current().is_some());
+        assert!(entry.state().is_younger_than_evictions(&token(51)));
+        assert!(!entry.state().is_younger_than_evictions(&token(50)));
     }
 
     #[test]

@@ -333,7 +333,9 @@ impl Flight {
         // Before the flight leaves the state: who takes the lock next finds the token or the flight, never neither.
         if let Ok(token) = &end.outcome {
             state.knows(token);
-            if state.is_flight_current() && state.is_younger_than_evictions(token) {
+            let is_wanted = state.is_flight_current() && state.is_younger_than_evictions(token);
+            // It may have been on its way here when it was revoked. Whoever follows the list takes the state after this.
+            if is_wanted && !self.search().is_revoked(token) {
                 entry.keep(token);
                 if state.is_flight_doubted() {
                     entry.keep(&token.doubted());

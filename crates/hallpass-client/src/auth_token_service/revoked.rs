@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::entries::Entries;
 use super::entry::Entry;
 use super::exchange::kept::SharedKept;
-use super::moment::Moment;
+use super::issued::Minted;
 use super::purge::Purge;
 use super::seals::Evicted;
 
@@ -127,19 +127,16 @@ impl Held {
     }
 
     async fn drop_of(&self, entry: &Arc<Entry>, list: &RevocationSource, now: UnixTime) {
-        let is_revoked = |entry: &Entry| {
-            let current = entry.current();
-            current.is_some_and(|it| denies(Some(list), it.access_token(), now))
-        };
-        if !is_revoked(entry) {
+        let is_denied = |token: &Minted| denies(Some(list), &token.access_token, now);
+        let Some(moment) = entry.evict_denied(is_denied) else {
             return;
-        }
-        let moment = entry.evict(Moment::from(self.clock.now()));
+        };
         self.metrics.dropped("own", 1);
         tracing::info!(key = ?entry.key, "a token is revoked and is not used any more");
         // What other processes cannot use is in no tier.
         if !entry.source.is_private() {
-            self.purge.evict(entry, Evicted::UpTo(moment)).await;
+            let evicted = Evicted::UpTo(moment);
+            self.purge.evict_known(entry, evicted).await;
         }
     }
 }

@@ -169,8 +169,8 @@ impl Search<'_> {
         Ok(found.filter(|found| self.is_younger_than_evictions(found.minted.moment)))
     }
 
-    /// A process that was not there when it was revoked finds it in a tier that nobody has told.
-    fn is_revoked(&self, token: &IssuedToken) -> bool {
+    /// Whether it is known to be revoked. A process that was not there when it was finds such a token in a tier that nobody has told.
+    pub(super) fn is_revoked(&self, token: &IssuedToken) -> bool {
         let (list, now) = (self.entry.source.revocations(), self.mint.now().wall);
         revoked::denies(list, token.access_token(), UnixTime::from(now))
     }

@@ -96,6 +96,24 @@ async fn what_is_revoked_leaves_the_memory_of_each_caller_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_taint_costs_each_caller_one_token_and_none_of_the_tainted_key() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let callers: Vec<_> = (0..4).map(|_| builder(&issuer, "").build()).collect();
+    let mut tokens = Vec::new();
+    for caller in &callers {
+        tokens.push(token(caller).await);
+    }
+    for taints in 1..=8 {
+        issuer.taint_signing_key().await.unwrap();
+        let dropped = callers.iter().zip(&tokens);
+        let dropped = dropped.map(|(caller, old)| until_dropped(caller, old));
+        let new = futures_util::future::join_all(dropped).await;
+        tokens = new.into_iter().map(Option::unwrap).collect();
+        assert_eq!(issuer.tokens_issued(), 4 + 4 * taints);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_was_exchanged_for_a_caller_who_is_revoked_is_dropped_too() {
     let loader = Loader::new("hallpass").text("issuer", ISSUER);
     let issuer = loader.load::<IssuerSettings>().unwrap().into_settings();
