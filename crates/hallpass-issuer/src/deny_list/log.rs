@@ -9,17 +9,25 @@ use http::HeaderValue;
 /// Entries of one event, some 50 KB.
 const CHUNK: usize = 512;
 
-/// An immutable snapshot. The next one shares all full chunks with it, so that readers which are slow keep little alive.
+/// An immutable snapshot. The next one shares all full chunks with it, so that one more entry costs little however many there are,
+/// and readers which are slow keep little alive.
 #[derive(Debug)]
 pub(crate) struct Log {
     /// Which process made it: numbers of another one mean something else.
     epoch: u64,
-    chunks: Vec<Arc<Vec<Logged>>>,
+    chunks: Vec<Arc<Chunk>>,
     /// The number of the last entry.
     last: u64,
     /// How many entries there are.
     length: usize,
-    whole: OnceLock<Bytes>,
+}
+
+/// Entries that follow one another; never empty.
+#[derive(Debug, Default)]
+struct Chunk {
+    entries: Vec<Logged>,
+    /// All of them as they are sent. Made when somebody asks for them, and shared by all who do.
+    json: OnceLock<Bytes>,
 }
 
 /// An entry and its number.
@@ -32,7 +40,6 @@ impl Log {
             chunks: Vec::new(),
             last: 0,
             length: 0,
-            whole: OnceLock::new(),
         }
     }
 
@@ -43,11 +50,8 @@ impl Log {
         log.last = before.last;
         if before.length > needed.saturating_mul(2).saturating_add(CHUNK) {
             let mut seen = RevocationList::default();
-            let newest_first = before
-                .chunks
-                .iter()
-                .rev()
-                .flat_map(|chunk| chunk.iter().rev());
+            let newest_first = before.chunks.iter().rev();
+            let newest_first = newest_first.flat_map(|chunk| chunk.entries.iter().rev());
             let kept = newest_first.filter(|(_, entry)| now < entry.ends_at && seen.put(entry));
             let mut kept: Vec<Logged> = kept.copied().collect();
             kept.reverse();
@@ -65,10 +69,15 @@ impl Log {
 
     fn push(&mut self, logged: Logged) {
         self.length += 1;
-        match self.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+        let last = self.chunks.last_mut();
+        match last.filter(|chunk| chunk.entries.len() < CHUNK) {
             // A copy of the chunk when an earlier snapshot has it too.
             Some(chunk) => Arc::make_mut(chunk).push(logged),
-            None => self.chunks.push(Arc::new(vec![logged])),
+            None => {
+                let mut chunk = Chunk::default();
+                chunk.push(logged);
+                self.chunks.push(Arc::new(chunk));
+            }
         }
     }
 
@@ -77,16 +86,12 @@ impl Log {
         self.last
     }
 
-    /// The entries after the one of the number `known`, in pieces that fit into an event, each with its last number.
-    pub(crate) fn after(&self, known: u64) -> impl Iterator<Item = (u64, Vec<Revocation>)> {
-        let is_needed = move |chunk: &&Arc<Vec<Logged>>| {
-            chunk.last().is_some_and(|(number, _)| *number > known)
-        };
-        self.chunks.iter().filter(is_needed).map(move |chunk| {
-            let new = chunk.iter().filter(|(number, _)| *number > known);
-            let entries = new.map(|(_, entry)| *entry).collect();
-            (chunk.last().map_or(known, |(number, _)| *number), entries)
-        })
+    /// The entries after the one of the number `known`, in pieces that fit into an event, each with its last number: elements of a
+    /// JSON array, without its brackets.
+    pub(crate) fn after(&self, known: u64) -> impl Iterator<Item = (u64, Bytes)> {
+        let begin = self.chunks.partition_point(|chunk| chunk.last() <= known);
+        let chunks = self.chunks.iter().skip(begin);
+        chunks.map(move |chunk| (chunk.last(), chunk.after(known)))
     }
 
     /// The name of the event with this number.
@@ -107,28 +112,62 @@ impl Log {
         HeaderValue::try_from(format!("\"{}\"", self.event_id(self.last))).ok()
     }
 
-    /// The whole list as JSON. Made at most once a snapshot.
-    pub(crate) fn whole(&self) -> Bytes {
-        let whole = self.whole.get_or_init(|| {
-            let mut json = String::from("{\"entries\":[");
-            for (index, (_, entries)) in self.after(0).enumerate() {
-                if index > 0 {
-                    json.push(',');
-                }
-                json.push_str(&joined(&entries));
+    /// The list as JSON, in pieces: what came after the event `known`, when this process has sent it, else the whole of it.
+    pub(crate) fn document(&self, known: Option<&str>) -> Vec<Bytes> {
+        let known = known.and_then(|id| self.number(id));
+        let after = known.map(|number| format!("\"after\":\"{}\",", self.event_id(number)));
+        let mut pieces = vec![Bytes::from(format!(
+            "{{\"event\":\"{}\",{}\"entries\":[",
+            self.event_id(self.last),
+            after.unwrap_or_default()
+        ))];
+        for (index, (_, entries)) in self.after(known.unwrap_or(0)).enumerate() {
+            if index > 0 {
+                pieces.push(Bytes::from_static(b","));
             }
-            json.push_str("]}");
-            json.into()
-        });
-        whole.clone()
+            pieces.push(entries);
+        }
+        pieces.push(Bytes::from_static(b"]}"));
+        pieces
+    }
+}
+
+impl Chunk {
+    fn push(&mut self, logged: Logged) {
+        self.entries.push(logged);
+        self.json = OnceLock::new();
+    }
+
+    /// The number of its last entry.
+    fn last(&self) -> u64 {
+        self.entries.last().map_or(0, |(number, _)| *number)
+    }
+
+    fn after(&self, known: u64) -> Bytes {
+        let begin = self.entries.partition_point(|(number, _)| *number <= known);
+        match self.entries.get(begin..) {
+            Some(entries) if begin > 0 => joined(entries),
+            _ => self.json.get_or_init(|| joined(&self.entries)).clone(),
+        }
+    }
+}
+
+impl Clone for Chunk {
+    /// For one that goes on differently: what is sent of it will be made anew.
+    fn clone(&self) -> Self {
+        Self {
+            entries: self.entries.clone(),
+            json: OnceLock::new(),
+        }
     }
 }
 
 /// The entries as elements of a JSON array, without its brackets.
-pub(crate) fn joined(entries: &[Revocation]) -> String {
+fn joined(entries: &[Logged]) -> Bytes {
+    let entries: Vec<&Revocation> = entries.iter().map(|(_, entry)| entry).collect();
     // Numbers and texts of fixed alphabets: nothing that could fail.
-    let array = serde_json::to_string(entries).unwrap_or_default();
-    array.trim_matches(['[', ']']).to_owned()
+    let array = serde_json::to_string(&entries).unwrap_or_default();
+    array.trim_matches(['[', ']']).to_owned().into()
 }
 
 #[cfg(test)]
@@ -153,15 +192,24 @@ mod tests {
 
     fn numbers(log: &Log, known: u64) -> Vec<(u64, usize)> {
         let pieces = log.after(known);
-        pieces
-            .map(|(last, entries)| (last, entries.len()))
-            .collect()
+        let count = |json: Bytes| {
+            let array = [b"[", json.as_ref(), b"]"].concat();
+            serde_json::from_slice::<Vec<Revocation>>(&array)
+                .unwrap()
+                .len()
+        };
+        pieces.map(|(last, json)| (last, count(json))).collect()
+    }
+
+    fn document(log: &Log, known: Option<&str>) -> serde_json::Value {
+        serde_json::from_slice(&log.document(known).concat()).unwrap()
     }
 
     #[test]
     fn who_knows_an_event_gets_what_came_after_it_in_pieces() {
         let empty = Log::new(7);
-        assert_eq!(empty.whole(), "{\"entries\":[]}");
+        let nothing = "{\"event\":\"0000000000000007.0\",\"entries\":[]}";
+        assert_eq!(empty.document(None).concat(), nothing.as_bytes());
         let log = Log::with(&empty, &entries(0..700, 10), 700, NOW);
         assert_eq!(numbers(&log, 0), [(512, 512), (700, 188)]);
         let more = Log::with(&log, &entries(700..701, 10), 701, NOW);
@@ -179,8 +227,37 @@ mod tests {
             assert_eq!(more.number(bad), None, "{bad}");
         }
         assert_ne!(log.etag(), more.etag());
-        let whole: serde_json::Value = serde_json::from_slice(&more.whole()).unwrap();
-        assert_eq!(whole["entries"].as_array().unwrap().len(), 701);
+    }
+
+    #[test]
+    fn the_document_is_whole_or_what_came_after_a_known_event() {
+        let log = Log::with(&Log::new(7), &entries(0..700, 10), 700, NOW);
+        let length = |document: &serde_json::Value| document["entries"].as_array().unwrap().len();
+        let known = log.event_id(600);
+        let new = document(&log, Some(&known));
+        assert_eq!((new["after"].as_str(), length(&new)), (Some(&*known), 100));
+        assert_eq!(new["event"], log.event_id(700));
+        for nobodys in [None, Some("0000000000000008.1"), Some(""), Some("x")] {
+            let whole = document(&log, nobodys);
+            assert_eq!((whole.get("after"), length(&whole)), (None, 700));
+        }
+        let nothing = document(&log, Some(&log.event_id(700)));
+        assert_eq!(
+            (nothing["after"] == nothing["event"], length(&nothing)),
+            (true, 0)
+        );
+    }
+
+    #[test]
+    fn the_next_snapshot_shares_what_is_full_also_as_it_is_sent() {
+        let log = Log::with(&Log::new(7), &entries(0..1_500, 10), 1_500, NOW);
+        let before: Vec<_> = log.after(0).collect();
+        let next = Log::with(&log, &entries(1_500..1_501, 10), 1_501, NOW);
+        let after: Vec<_> = next.after(0).collect();
+        let is_same = |number: usize| before[number].1.as_ptr() == after[number].1.as_ptr();
+        assert!(is_same(0) && is_same(1) && !is_same(2));
+        assert_eq!(numbers(&log, 0), [(512, 512), (1_024, 512), (1_500, 476)]);
+        assert_eq!(numbers(&next, 0), [(512, 512), (1_024, 512), (1_501, 477)]);
     }
 
     #[test]

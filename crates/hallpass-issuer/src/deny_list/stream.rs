@@ -20,13 +20,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::log::{Log, joined};
+use super::log::Log;
 
 /// How often a stream shows that it lives.
 const COMMENT_EVERY: Duration = Duration::from_secs(10);
 /// How long a reader may take for one event.
 const SLOWEST_READER: Duration = Duration::from_secs(20);
-/// Events that may wait for the connection.
+/// Larger entries are sent from where they are, and shared by all streams that are slow.
+const LARGEST_COPY: usize = 4 * 1024;
+/// Pieces of events that may wait for the connection.
 const WAITING_EVENTS: usize = 2;
 
 /// The body of a stream; it ends with its task.
@@ -83,7 +85,7 @@ async fn tell(
         tokio::select! {
             changed = logs.changed() => changed.ok()?,
             () = sleep(COMMENT_EVERY) => {
-                send(out, ":\n\n".to_owned()).await?;
+                send(out, ":\n\n").await?;
                 continue;
             }
             () = out.closed() => return None,
@@ -91,12 +93,18 @@ async fn tell(
         }
         let log = Arc::clone(&logs.borrow_and_update());
         if known.is_none() {
-            send(out, "event: reset\ndata: {}\n\n".to_owned()).await?;
+            send(out, "event: reset\ndata: {}\n\n").await?;
         }
         for (number, entries) in log.after(known.unwrap_or(0)) {
-            let (id, data) = (log.event_id(number), joined(&entries));
-            let event = format!("event: entries\nid: {id}\ndata: [{data}]\n\n");
-            send(out, event).await?;
+            let head = format!("event: entries\nid: {}\ndata: [", log.event_id(number));
+            if entries.len() > LARGEST_COPY {
+                send(out, head).await?;
+                send(out, entries).await?;
+                send(out, "]\n\n").await?;
+            } else {
+                let event = [head.as_bytes(), &entries, b"]\n\n"].concat();
+                send(out, event).await?;
+            }
         }
         let id = log.event_id(log.last());
         send(out, format!("event: current\nid: {id}\ndata: {{}}\n\n")).await?;
@@ -109,7 +117,7 @@ async fn when_true(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-async fn send(out: &mpsc::Sender<Bytes>, event: String) -> Option<()> {
+async fn send(out: &mpsc::Sender<Bytes>, event: impl Into<Bytes>) -> Option<()> {
     timeout(SLOWEST_READER, out.send(event.into()))
         .await
         .ok()?

@@ -1,4 +1,9 @@
-//! The deny-list: whole, or as a stream of events.
+//! The deny-list: whole, what is new of it, or as a stream of events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -6,6 +11,7 @@ use http::header::{
     ACCEPT, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
 use http::{HeaderMap, StatusCode};
+use http_body::{Body, Frame, SizeHint};
 
 use crate::deny_list::DenyList;
 use crate::http::jwks::names;
@@ -21,7 +27,10 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 
 /// The list as JSON, 304 when the caller has it, or a stream of events when it asks for one.
-pub(crate) fn response(list: &DenyList, headers: &HeaderMap) -> Response {
+///
+/// With the query `after=EVENT` it is only what is new since that event, where this process knows it. A parameter, not a header: what
+/// a cache keeps of one must not be shown to who asks for the other.
+pub(crate) fn response(list: &DenyList, headers: &HeaderMap, query: Option<&str>) -> Response {
     if wants_events(headers) {
         return events(list, headers);
     }
@@ -31,7 +40,12 @@ pub(crate) fn response(list: &DenyList, headers: &HeaderMap) -> Response {
     let has_it = |etag: &HeaderValue| known.any(|known| names(known, etag));
     let mut response = match etag.as_ref().is_some_and(has_it) {
         true => respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new()),
-        false => respond(StatusCode::OK, JSON, log.whole()),
+        false => {
+            let parameters = query.unwrap_or_default().split('&');
+            let known = parameters.filter_map(|it| it.strip_prefix("after=")).next();
+            let pieces = Pieces(log.document(known).into());
+            respond(StatusCode::OK, JSON, Bytes::new()).map(|_| axum::body::Body::new(pieces))
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, NO_CACHE);
@@ -64,4 +78,28 @@ fn wants_events(headers: &HeaderMap) -> bool {
         let media = range.split(|byte| *byte == b';').next().unwrap_or_default();
         media.trim_ascii().eq_ignore_ascii_case(EVENTS.as_bytes())
     })
+}
+
+/// A body of pieces that many responses share.
+struct Pieces(VecDeque<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let bytes = self.0.iter().map(Bytes::len).sum::<usize>();
+        SizeHint::with_exact(u64::try_from(bytes).unwrap_or(u64::MAX))
+    }
 }

@@ -125,8 +125,8 @@ fn source(request: &Request<Body>) -> Option<IpAddr> {
     peer.map(|ConnectInfo(peer)| peer.ip())
 }
 
-async fn deny_list(State(core): State<Arc<Core>>, headers: HeaderMap) -> Response<Body> {
-    revocations::response(core.deny_list(), &headers)
+async fn deny_list(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    revocations::response(core.deny_list(), &headers, uri.query())
 }
 
 async fn key_set(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {

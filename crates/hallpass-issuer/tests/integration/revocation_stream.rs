@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass_issuer::RevocationTarget;
 use hallpass_token::{RevocationDigest, RevocationKind};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -103,6 +104,45 @@ async fn a_stream_brings_all_there_is_and_then_each_change_within_a_third_of_a_s
         all.contains("event: reset") && all.contains(&digest("one")),
         "{all}"
     );
+}
+
+#[tokio::test]
+async fn who_asks_from_time_to_time_gets_what_is_new_since_it_asked() {
+    let harness = start().await;
+    let revoke = async |name: &str| {
+        let target = RevocationTarget::Token(name.into());
+        operator(&harness, target).await.unwrap();
+    };
+    revoke("one").await;
+    wait_for_entries(&harness, 1).await;
+    let whole = harness.get("/oauth2/revocations", &[]).await;
+    let event = whole.json()["event"].as_str().unwrap().to_owned();
+    revoke("two").await;
+    wait_for_entries(&harness, 2).await;
+    let after = format!("/oauth2/revocations?after={event}");
+    let new = harness.get(&after, &[]).await;
+    let length = new.header("content-length").unwrap();
+    assert_eq!(length, new.body.len().to_string());
+    let document = new.json();
+    let two = RevocationDigest::new(RevocationKind::Token, "two").to_string();
+    assert_eq!(document["after"], event);
+    assert_eq!(document["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(document["entries"][0]["digest"], two);
+    let known = format!("If-None-Match: {}", new.header("etag").unwrap());
+    assert_eq!(harness.get(&after, &[&known]).await.status, 304);
+    let event = document["event"].as_str().unwrap();
+    let after = format!("/oauth2/revocations?after={event}");
+    let nothing = harness.get(&after, &[]).await.json();
+    assert_eq!(
+        (nothing["after"].as_str(), &nothing["entries"]),
+        (Some(event), &json!([]))
+    );
+    for unknown in ["", "x", "0123456789abcdef.1", "%2e%2e"] {
+        let path = format!("/oauth2/revocations?after={unknown}");
+        let whole = harness.get(&path, &[]).await.json();
+        assert_eq!(whole["entries"].as_array().unwrap().len(), 2, "{unknown}");
+        assert_eq!(whole.get("after"), None, "{unknown}");
+    }
 }
 
 #[tokio::test]
