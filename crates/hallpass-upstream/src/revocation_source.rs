@@ -12,6 +12,7 @@
 //! | is not offered (404) | is judged without it; the issuer is asked again in ten minutes |
 
 mod error;
+mod event_id;
 mod events;
 mod fetch;
 mod follow;

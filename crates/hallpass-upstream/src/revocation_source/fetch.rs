@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::error::FollowError;
+use super::event_id::EventId;
 use crate::body::Body;
 use crate::discovery::Instance;
 use crate::endpoint_url::EndpointUrl;
@@ -40,9 +41,27 @@ pub(super) struct Place {
 #[derive(Clone, Copy)]
 pub(super) enum Ask<'a> {
     /// A stream from after this event on.
-    Stream { known: Option<&'a HeaderValue> },
-    /// The whole list unless it is this one.
-    Whole { etag: Option<&'a HeaderValue> },
+    Stream { known: Option<&'a EventId> },
+    /// The list unless it is this one, and only what is new since an event, where the issuer still knows that.
+    Document {
+        etag: Option<&'a HeaderValue>,
+        after: Option<&'a EventId>,
+    },
+}
+
+impl Ask<'_> {
+    /// What is added to an address.
+    fn query(self, address: &str) -> String {
+        match self {
+            Self::Document {
+                after: Some(event), ..
+            } => {
+                let begin = if address.contains('?') { '&' } else { '?' };
+                format!("{begin}after={}", event.as_str())
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 impl Place {
@@ -102,16 +121,16 @@ impl Place {
     }
 
     async fn ask_at(&self, address: &str, ask: Ask<'_>) -> Result<Response<Body>, FollowError> {
-        let request = Request::get(address);
+        let request = Request::get(format!("{address}{}", ask.query(address)));
         let request = match ask {
             Ask::Stream { known } => {
                 let request = request.header(ACCEPT, EVENTS);
-                match known {
+                match known.and_then(EventId::header) {
                     Some(known) => request.header(LAST_EVENT_ID, known),
                     None => request,
                 }
             }
-            Ask::Whole { etag } => {
+            Ask::Document { etag, .. } => {
                 let request = request.header(ACCEPT, "application/json");
                 match etag {
                     Some(etag) => request.header(IF_NONE_MATCH, etag),

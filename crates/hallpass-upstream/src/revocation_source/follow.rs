@@ -12,6 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{sleep, timeout};
 
 use super::error::FollowError;
+use super::event_id::EventId;
 use super::events::Events;
 use super::fetch::{Ask, Place, failed, is_stream};
 use super::received::{Next, Received};
@@ -36,7 +37,7 @@ const NOT_OFFERED_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// What is known of the list that is here.
 #[derive(Default)]
 struct Known {
-    event: Option<HeaderValue>,
+    event: Option<EventId>,
     etag: Option<HeaderValue>,
 }
 
@@ -96,7 +97,7 @@ async fn stream(
     let response = place.ask(ask).await?;
     if !is_stream(&response) {
         // Something on the way does not let streams through, or knows none.
-        take_whole(response, received, known).await?;
+        take_document(response, received, known, None).await?;
         return Err(FollowError::NotAList("no stream of events".into()));
     }
     received.count("stream");
@@ -115,7 +116,9 @@ async fn stream(
                 received.streams(true);
             }
             if let Some(id) = received.take(&mut next, event)? {
-                known.event = HeaderValue::try_from(id).ok();
+                known.event = EventId::new(id);
+                // The last document says no more what is here.
+                known.etag = None;
             }
             Ok(())
         })?;
@@ -125,21 +128,24 @@ async fn stream(
     }
 }
 
-/// Asks for the whole list.
+/// Asks for the list, or what is new of it.
 async fn poll(place: &Place, received: &Received, known: &mut Known) -> Result<(), FollowError> {
-    let ask = Ask::Whole {
+    let after = known.event.clone();
+    let ask = Ask::Document {
         etag: known.etag.as_ref(),
+        after: after.as_ref(),
     };
     let response = place.ask(ask).await?;
-    take_whole(response, received, known).await?;
+    take_document(response, received, known, after.as_ref()).await?;
     received.count("whole");
     Ok(())
 }
 
-async fn take_whole(
+async fn take_document(
     response: Response<Body>,
     received: &Received,
     known: &mut Known,
+    after: Option<&EventId>,
 ) -> Result<(), FollowError> {
     if response.status() == StatusCode::NOT_MODIFIED {
         received.confirmed();
@@ -157,7 +163,8 @@ async fn take_whole(
         },
         other => failed(other),
     })?;
-    received.take_whole(&body)?;
+    // Also when it names no event: what was known belongs to another list.
+    known.event = received.take_document(&body, after)?;
     known.etag = etag;
     Ok(())
 }

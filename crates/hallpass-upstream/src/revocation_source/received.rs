@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::error::FollowError;
+use super::event_id::EventId;
 use super::events::Event;
 use super::metrics::IssuerRevocationMetrics;
 
@@ -38,8 +39,11 @@ pub(super) struct Next {
     id: Option<String>,
 }
 
+/// A whole list, or what came after an event.
 #[derive(Deserialize)]
-struct Whole {
+struct Document {
+    event: Option<String>,
+    after: Option<String>,
     entries: Vec<Revocation>,
 }
 
@@ -98,16 +102,28 @@ impl Received {
         }
     }
 
-    /// Takes a whole list.
+    /// Takes a list, or what is new of it since the event `after`, when that was asked for. Gives the event to go on from.
     ///
     /// # Errors
     /// [`FollowError::NotAList`], [`FollowError::TooLarge`]; the last list stays.
-    pub(super) fn take_whole(&self, json: &[u8]) -> Result<(), FollowError> {
-        let whole: Whole = serde_json::from_slice(json).map_err(|error| not_a_list(&error))?;
-        let mut list = RevocationList::default();
-        self.add(&mut list, &whole.entries)?;
+    pub(super) fn take_document(
+        &self,
+        json: &[u8],
+        after: Option<&EventId>,
+    ) -> Result<Option<EventId>, FollowError> {
+        let document: Document =
+            serde_json::from_slice(json).map_err(|error| not_a_list(&error))?;
+        let mut list = match (document.after, after) {
+            (None, _) => RevocationList::default(),
+            (Some(said), Some(asked)) if said == asked.as_str() => self.known(),
+            (Some(_), _) => {
+                let problem = "it begins after something else than was asked for";
+                return Err(FollowError::NotAList(problem.into()));
+            }
+        };
+        self.add(&mut list, &document.entries)?;
         self.store(list);
-        Ok(())
+        Ok(document.event.and_then(EventId::new))
     }
 
     /// Takes one event of a stream; gives the id to go on from when the list is complete with it.
@@ -124,8 +140,7 @@ impl Received {
             "entries" => {
                 let entries: Vec<Revocation> =
                     serde_json::from_slice(&event.data).map_err(|error| not_a_list(&error))?;
-                let known = || RevocationList::clone(&self.list.load());
-                let list = next.list.get_or_insert_with(known);
+                let list = next.list.get_or_insert_with(|| self.known());
                 self.add(list, &entries)?;
             }
             "current" => {
@@ -140,6 +155,10 @@ impl Received {
             _ => {}
         }
         Ok(None)
+    }
+
+    fn known(&self) -> RevocationList {
+        RevocationList::clone(&self.list.load())
     }
 
     fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<(), FollowError> {
@@ -241,12 +260,36 @@ mod tests {
         received.failed(&error);
         assert_eq!(*received.stage().borrow(), Stage::Without);
         let whole = format!("{{\"entries\":{}}}", entries(&["a"]));
-        received.take_whole(whole.as_bytes()).unwrap();
+        received.take_document(whole.as_bytes(), None).unwrap();
         received.failed(&error);
         assert!(received.is_here() && denied(&received, "a"));
         for bad in ["", "[]", "{}", "<html>", "{\"entries\":[7]}"] {
-            assert!(received.take_whole(bad.as_bytes()).is_err(), "{bad}");
+            let taken = received.take_document(bad.as_bytes(), None);
+            assert!(taken.is_err(), "{bad}");
         }
         assert!(denied(&received, "a"));
+    }
+
+    #[test]
+    fn what_is_new_is_added_to_what_is_here_when_it_is_what_was_asked_for() {
+        let received = Received::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        let take = |members: &str, names: &[&str], after: Option<&str>| {
+            let json = format!("{{{members}\"entries\":{}}}", entries(names));
+            let after = after.and_then(|id| EventId::new(id.into()));
+            received.take_document(json.as_bytes(), after.as_ref())
+        };
+        let event = take("\"event\":\"7.1\",", &["a"], None).unwrap();
+        assert_eq!(event, EventId::new("7.1".into()));
+        let event = take("\"event\":\"7.2\",\"after\":\"7.1\",", &["b"], Some("7.1"));
+        assert_eq!(event.unwrap(), EventId::new("7.2".into()));
+        assert!(denied(&received, "a") && denied(&received, "b"));
+        for asked in [None, Some("7.1")] {
+            let taken = take("\"after\":\"7.2\",", &["c"], asked);
+            assert!(taken.is_err(), "{asked:?}");
+        }
+        assert!(!denied(&received, "c"));
+        // Of a process that does not know the event, or an older version: the list as a whole.
+        assert_eq!(take("", &["d"], Some("7.2")).unwrap(), None);
+        assert!(denied(&received, "d") && !denied(&received, "a"));
     }
 }
