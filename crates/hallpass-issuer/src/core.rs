@@ -1,11 +1,13 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
+mod revocation_queue;
 mod revocations;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use self::revocation_queue::RevocationQueue;
 use crate::settings::IssuerSettings;
 use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
@@ -66,6 +68,7 @@ pub(crate) struct Core {
     stored_revocations: Mutex<StoredRevocations>,
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
+    revocation_queue: RevocationQueue,
     refresh_families: RefreshFamilies,
     authenticator: Authenticator,
     proofs: Proofs,
@@ -100,10 +103,10 @@ impl Core {
         metrics.keys.set(&kept.records);
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
         let (deny_list, mut revocations) = (DenyList::new()?, StoredRevocations::default());
-        store.read_revocations(&mut revocations).await?;
-        let entries = revocations.entries();
-        let entries = entries.chain(deny_list::tainted(&kept.records));
-        deny_list.take(entries, UnixTime::from(clock.now()));
+        let now = UnixTime::from(clock.now());
+        store.read_revocations(&mut revocations, now).await?;
+        let entries = revocations.take_new().into_iter();
+        deny_list.take(entries.chain(deny_list::tainted(&kept.records)), now);
         let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone(), &urls, Arc::clone(&trust));
@@ -134,6 +137,7 @@ impl Core {
             deny_list,
             stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
+            revocation_queue: RevocationQueue::new(),
             refresh_families,
             authenticator,
             proofs,

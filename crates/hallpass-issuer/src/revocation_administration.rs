@@ -1,6 +1,7 @@
 //! What an operator takes back, whether or not an issuer is running on the store. A running one follows within a third of a
 //! second.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,8 @@ pub async fn revoke(
 }
 
 async fn put(store: &Store, asked: &Revocation) -> Result<Revocation, Error> {
-    store.revoke(asked, RevocationList::MAX_ENTRIES).await?;
+    let entries = slice::from_ref(asked);
+    store.revoke(entries, RevocationList::MAX_ENTRIES).await?;
     // One that has ended meanwhile may have been forgotten.
     Ok(store.revocation(asked.digest).await?.unwrap_or(*asked))
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use hallpass_token::Revocation;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::core::Core;
 use crate::deny_list;
@@ -15,21 +16,24 @@ use crate::store::revocations::StoredRevocations;
 impl Core {
     /// Reads what is new, which does not count before [`publish_revocations`](Self::publish_revocations). Only in one's turn.
     pub(super) async fn read_revocations(&self) -> Result<(), Error> {
-        let mut known = mem::take(&mut *self.stored_revocations());
+        let known = mem::take(&mut *self.stored_revocations());
+        let mut reading = Reading {
+            core: self,
+            known,
+            is_done: false,
+        };
         // Before the read: what is written after it is to be read again.
         self.revocations_behind.store(false, Ordering::Relaxed);
-        let read = self.store.read_revocations(&mut known).await;
-        if read.is_err() {
-            self.expect_revocations();
-        }
-        *self.stored_revocations() = known;
+        let read = self.store.read_revocations(&mut reading.known, self.now());
+        let read = read.await;
+        reading.is_done = read.is_ok();
         read
     }
 
     /// Lets count what was read, beside the tainted ones of `keys`. Only in one's turn.
     pub(super) fn publish_revocations(&self, keys: &[KeyRecord]) {
-        let known = self.stored_revocations();
-        let entries = known.entries().chain(deny_list::tainted(keys));
+        let new = self.stored_revocations().take_new();
+        let entries = new.into_iter().chain(deny_list::tainted(keys));
         self.deny_list.take(entries, self.now());
     }
 
@@ -38,14 +42,42 @@ impl Core {
         stored.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes `entry` into the store and lets it count; gives `false` when it did already.
-    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
+    /// Writes `entry` into the store and lets it count, together with what others revoke at the same time.
+    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<(), Error> {
+        let mut told = self.revocation_queue.put(*entry);
+        let _turn = self.revocation_queue.turn().await;
+        loop {
+            match told.try_recv() {
+                Ok(()) => return Ok(()),
+                // There was no place; or it could not be written with the others, or who wrote went away in the middle.
+                Err(TryRecvError::Closed) => {
+                    return self
+                        .write_revocations(std::slice::from_ref(entry), most)
+                        .await;
+                }
+                Err(TryRecvError::Empty) => {}
+            }
+            let (entries, tell): (Vec<_>, Vec<_>) =
+                self.revocation_queue.take().into_iter().unzip();
+            let written = self.write_revocations(&entries, most).await;
+            if entries.len() <= 1 {
+                return written;
+            }
+            if written.is_ok() {
+                tell.into_iter().for_each(|tell| {
+                    // Who has gone need not know.
+                    let _ = tell.send(());
+                });
+            }
+        }
+    }
+
+    async fn write_revocations(&self, entries: &[Revocation], most: usize) -> Result<(), Error> {
         self.expect_revocations();
-        let is_new = self.store.revoke(entry, most).await?;
-        if is_new {
+        if self.store.revoke(entries, most).await? {
             self.take_new_revocations().await?;
         }
-        Ok(is_new)
+        Ok(())
     }
 
     /// Something is about to be written into the deny-list of the store. Whoever asked for it may go away in the middle: then the
@@ -71,5 +103,22 @@ impl Core {
         }
         self.store.forget_ended_revocations(now).await?;
         self.take_new_revocations().await
+    }
+}
+
+/// What was read last, taken out while it is brought up to date. However that ends, also when nobody waits for it any more, it is put
+/// back: to read everything anew takes long.
+struct Reading<'a> {
+    core: &'a Core,
+    known: StoredRevocations,
+    is_done: bool,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        *self.core.stored_revocations() = mem::take(&mut self.known);
+        if !self.is_done {
+            self.core.expect_revocations();
+        }
     }
 }

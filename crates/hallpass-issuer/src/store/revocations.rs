@@ -1,6 +1,7 @@
 //! What is taken back, in the store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind, UnixTime};
 use sqlx::sqlite::SqliteConnection;
@@ -16,50 +17,68 @@ type Row = (i64, String, String, Option<i64>, i64);
 /// What is taken back at one moment, as it was proven.
 #[derive(Debug, Default)]
 pub(crate) struct StoredRevocations {
-    rows: HashMap<RevocationDigest, Row>,
+    /// With the `seq` of their rows.
+    entries: HashMap<RevocationDigest, (i64, Revocation)>,
+    /// Those that [`take_new`](Self::take_new) has not given yet.
+    new: HashSet<RevocationDigest>,
     sum: Sum,
     version: u64,
 }
 
 impl StoredRevocations {
-    /// Every entry, also those that have ended.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Revocation> {
-        self.rows
-            .iter()
-            .filter_map(|(digest, row)| entry(*digest, row))
+    /// The entries that it has not given yet, also those that have ended.
+    pub(crate) fn take_new(&mut self) -> Vec<Revocation> {
+        let new = mem::take(&mut self.new).into_iter();
+        let entry = |digest| self.entries.get(&digest).map(|(_, entry)| *entry);
+        new.filter_map(entry).collect()
     }
 
     /// Whether some have ended.
     pub(crate) fn has_ended(&self, now: UnixTime) -> bool {
-        let now = seconds(now);
-        self.rows.values().any(|(.., ends_at)| *ends_at <= now)
+        let mut entries = self.entries.values();
+        entries.any(|(_, entry)| entry.ends_at <= now)
     }
 
-    fn take(&mut self, seal: &RowSeal, row: Row) -> Option<()> {
+    fn take(&mut self, seal: &RowSeal, row: &Row) -> Option<()> {
         let digest = row.1.parse().ok()?;
-        entry(digest, &row)?;
-        self.sum.add(&seal.mac(&row));
-        if let Some(before) = self.rows.insert(digest, row) {
-            self.sum.subtract(&seal.mac(&before));
+        // What is kept says all that the row does.
+        let entry = entry(digest, row).filter(|entry| *row == row_of(row.0, entry))?;
+        self.sum.add(&seal.mac(row));
+        if let Some((seq, before)) = self.entries.insert(digest, (row.0, entry)) {
+            self.sum.subtract(&seal.mac(&row_of(seq, &before)));
         }
+        self.new.insert(digest);
         Some(())
     }
 
+    /// Goes on as if the entries that have ended were deleted.
+    fn forget_ended(&mut self, seal: &RowSeal, now: UnixTime) {
+        let (entries, sum) = (&mut self.entries, &mut self.sum);
+        entries.retain(|_, (seq, entry)| {
+            let is_alive = now < entry.ends_at;
+            if !is_alive {
+                sum.subtract(&seal.mac(&row_of(*seq, entry)));
+            }
+            is_alive
+        });
+    }
+
     fn fits(&self, seal: &RowSeal) -> bool {
-        let count = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
         self.sum == seal.sum && count == seal.count
     }
 }
 
 impl Store {
-    /// Brings `known` up to what is taken back now, and reads only what is new. After an error `known` must not be used but
-    /// for the next call.
+    /// Brings `known` up to what is taken back at `now`, and reads only what is new, unless something else was deleted than what
+    /// has ended. After an error `known` must not be used but for the next call.
     ///
     /// # Errors
     /// [`Error::StoreDamaged`] when the rows are not those that this issuer wrote, or are older than `known`.
     pub(crate) async fn read_revocations(
         &self,
         known: &mut StoredRevocations,
+        now: UnixTime,
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
         let mut transaction = self.counted().begin().await.map_err(failed)?;
@@ -79,10 +98,15 @@ impl Store {
             .await
             .map_err(failed)?;
             if version == 0 {
-                known.rows.clear();
-                known.sum = Sum::default();
+                *known = StoredRevocations {
+                    version: known.version,
+                    ..StoredRevocations::default()
+                };
             }
-            let taken = rows.into_iter().try_for_each(|row| known.take(&seal, row));
+            let taken = rows.iter().try_for_each(|row| known.take(&seal, row));
+            if taken.is_some() && !known.fits(&seal) && version > 0 {
+                known.forget_ended(&seal, now);
+            }
             if taken.is_some() && known.fits(&seal) {
                 known.version = seal.version;
                 return Ok(());
@@ -91,15 +115,15 @@ impl Store {
         Err(self.damaged("its revocations were changed from outside"))
     }
 
-    /// Adds `entry`, which never weakens one that is there for the same. Gives `false`, with nothing written, when that one
-    /// says as much already.
+    /// Adds `entries`, of which none weakens one that is there for the same. Gives `false`, with nothing written, when what is
+    /// there says as much already.
     ///
     /// # Errors
-    /// [`Error::TooManyRevocations`] when there would be more than `most`.
-    pub(crate) async fn revoke(&self, entry: &Revocation, most: usize) -> Result<bool, Error> {
+    /// [`Error::TooManyRevocations`] when there would be more than `most`; nothing is written then.
+    pub(crate) async fn revoke(&self, entries: &[Revocation], most: usize) -> Result<bool, Error> {
         let mut transaction = self.begin_write().await?;
         let is_new = self
-            .add_revocations(&mut transaction, std::slice::from_ref(entry), most)
+            .add_revocations(&mut transaction, entries, most)
             .await?;
         if is_new {
             let commit = transaction.commit().await;
@@ -263,6 +287,17 @@ fn entry(digest: RevocationDigest, row: &Row) -> Option<Revocation> {
         },
         ends_at: moment(*ends_at)?,
     })
+}
+
+/// The other way round.
+fn row_of(seq: i64, entry: &Revocation) -> Row {
+    (
+        seq,
+        entry.digest.to_string(),
+        entry.kind.as_str().to_owned(),
+        entry.issued_before.map(seconds),
+        seconds(entry.ends_at),
+    )
 }
 
 fn seconds(moment: UnixTime) -> i64 {

@@ -24,6 +24,7 @@ const SUM_BYTES: usize = 32;
 pub(super) struct RowSeal {
     of: SealedRows,
     key: Zeroizing<[u8; KEY_BYTES]>,
+    hmac_key: hmac::Key,
     pub(super) sum: Sum,
     pub(super) count: u64,
     /// Grows with each change; the `seq` of a row is the version at which it was written.
@@ -60,6 +61,7 @@ pub(super) async fn begin(
         })?;
         let seal = RowSeal {
             of,
+            hmac_key: hmac_key(&key),
             key,
             sum: Sum::default(),
             count: 0,
@@ -106,9 +108,11 @@ impl RowSeal {
         let text = sealer.open(sealed, of.seal_name().as_bytes())?;
         let text: SealText = serde_json::from_slice(&text).ok()?;
         let key = Zeroizing::new(BASE64.decode(text.key).ok()?);
+        let key = Zeroizing::new(key.as_slice().try_into().ok()?);
         Some(Self {
             of,
-            key: Zeroizing::new(key.as_slice().try_into().ok()?),
+            hmac_key: hmac_key(&key),
+            key,
             sum: Sum(BASE64.decode(text.sum).ok()?.try_into().ok()?),
             count: text.count,
             version: text.version,
@@ -134,18 +138,18 @@ impl RowSeal {
 
     /// The HMAC of a row: all its columns, in their order.
     pub(super) fn mac(&self, row: &impl Serialize) -> hmac::Tag {
-        hmac::sign(&self.hmac_key(), json(row).as_bytes())
+        hmac::sign(&self.hmac_key, json(row).as_bytes())
     }
 
     /// A key for another purpose, which lives as long as the rows do. It tells nothing of any other: a row begins with a
     /// bracket, and no purpose does.
     pub(super) fn derived(&self, purpose: &str) -> hmac::Tag {
-        hmac::sign(&self.hmac_key(), purpose.as_bytes())
+        hmac::sign(&self.hmac_key, purpose.as_bytes())
     }
+}
 
-    fn hmac_key(&self) -> hmac::Key {
-        hmac::Key::new(hmac::HMAC_SHA256, self.key.as_slice())
-    }
+fn hmac_key(key: &[u8; KEY_BYTES]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
 impl Sum {

@@ -9,6 +9,7 @@ use hallpass_token::{Algorithm, SigningKey, UnixTime};
 mod another_key;
 mod made_up_tables;
 mod refresh_tokens;
+mod revocations;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";

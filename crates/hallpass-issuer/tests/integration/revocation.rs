@@ -125,6 +125,31 @@ async fn a_client_takes_back_its_own_token_and_it_is_good_nowhere_any_more() {
 }
 
 #[tokio::test]
+async fn of_many_at_once_each_is_told_when_its_token_is_good_no_more_though_some_go_away() {
+    let harness = Arc::new(start().await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..60 {
+        let harness = Arc::clone(&harness);
+        tasks.spawn(async move {
+            let token = harness.token().await;
+            let revoked = revoke_as(&harness, "c", &token);
+            if number % 5 == 0 {
+                let _ = tokio::time::timeout(Duration::from_millis(number / 5), revoked).await;
+                return;
+            }
+            assert_eq!(revoked.await.status, 200);
+            let told = introspect_as(&harness, "service-system", &token).await;
+            assert_eq!(told, json!({ "active": false }));
+        });
+    }
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    let count = entries(&harness).await.len();
+    assert!((48..=60).contains(&count), "{count}");
+}
+
+#[tokio::test]
 async fn nothing_is_said_and_nothing_done_for_a_token_that_is_not_the_callers() {
     let harness = start().await;
     let token = harness.token().await;

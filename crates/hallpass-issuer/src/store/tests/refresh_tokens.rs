@@ -105,7 +105,7 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
         issued_before: None,
         ends_at: END,
     };
-    store.revoke(&entry, 10).await.unwrap();
+    store.revoke(&[entry], 10).await.unwrap();
     let check = b"hallpass issuer store, rows listed, revocations sealed";
     let check = store.sealer.seal(check, b"store check").unwrap();
     sqlx::query("update store_meta set value = $1 where name = 'seal_check'")
@@ -134,8 +134,9 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
         let token = begin(&families, &store, "read").await;
         present(&families, &store, &token).await.unwrap();
         let mut revocations = StoredRevocations::default();
-        store.read_revocations(&mut revocations).await.unwrap();
-        assert_eq!(revocations.entries().collect::<Vec<_>>(), [entry]);
+        let read = store.read_revocations(&mut revocations, NOW).await;
+        read.unwrap();
+        assert_eq!(revocations.take_new(), [entry]);
         assert_eq!(states(&store).await, [("a".into(), "signing")]);
         store.close().await;
     }
