@@ -24,7 +24,6 @@ use crate::error::{TokenError, TokenSettingsError};
 use crate::prover::{DPOP, Prover, origin};
 
 pub(crate) mod response;
-pub(crate) mod unverified_end;
 
 use response::{Granted, NotGranted};
 

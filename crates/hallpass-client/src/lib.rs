@@ -50,6 +50,7 @@ mod metrics;
 mod prover;
 mod replay;
 mod settings;
+mod unverified_end;
 
 pub use auth_token_service::AuthTokenService;
 pub use auth_token_service::builder::AuthTokenServiceBuilder;

@@ -15,7 +15,7 @@ use super::moment::Moment;
 use super::seals::StoredToken;
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
-use crate::grant::unverified_end::unverified_end;
+use crate::unverified_end::unverified_end;
 use crate::prover::Prover;
 
 /// Makes the tokens of one service, and numbers them.
