@@ -1,5 +1,6 @@
 //! Who asks for tokens, where, and how.
 
+pub(crate) mod assertion_file;
 pub(crate) mod cache_life;
 pub(crate) mod request;
 pub(crate) mod secret_source;
@@ -20,7 +21,7 @@ use http::HeaderValue;
 use url::form_urlencoded;
 
 use cache_life::CacheLife;
-use request::{ClientAuthentication, TargetParameter};
+use request::{AssertionType, ClientAuthentication, TargetParameter};
 use secret_source::{SecretForm, SecretSource};
 
 use crate::prover::TokenBinding;
@@ -51,6 +52,9 @@ pub struct Credential {
     pub(crate) client_secret: Secret,
     pub(crate) secret_file: Option<PathBuf>,
     pub(crate) signing: Option<Signing>,
+    pub(crate) assertion_type: AssertionType,
+    /// What its tokens are sealed with in shared tiers, in place of the secret that it does not have.
+    pub(crate) cache_secret: Option<Secret>,
     pub(crate) endpoint: EndpointUrl,
     pub(crate) issuer: Box<str>,
     pub(crate) scope: Scope,
@@ -80,6 +84,8 @@ impl Credential {
             client_secret,
             secret_file: None,
             signing: None,
+            assertion_type: AssertionType::default(),
+            cache_secret: None,
             issuer: endpoint.to_string().into(),
             endpoint,
             scope: Scope::empty(),
@@ -129,9 +135,40 @@ impl Credential {
         credential
     }
 
+    /// A client that shows a token of another issuer (RFC 7523 section 2.2), such as that of its service account in Kubernetes, and its
+    /// token endpoint: it has no secret. `file` holds the token; it is read again before each token request, so whoever renews it,
+    /// such as the kubelet, need tell nobody. What cannot be read, is no JWT or has ended is not sent: the last good one is used until its
+    /// own end, and after that token requests fail ([`TokenError::ClientAssertion`](crate::TokenError::ClientAssertion)).
+    ///
+    /// Its tokens stay in the memory of the process, since the instances of a service have no secret in common that could seal them
+    /// elsewhere; [`with_cache_secret`](Self::with_cache_secret) gives them one.
+    #[must_use]
+    pub fn federated(
+        client_id: ClientId,
+        file: impl Into<PathBuf>,
+        assertion_type: AssertionType,
+        endpoint: EndpointUrl,
+    ) -> Self {
+        let mut credential = Self::new(client_id, Secret::new(""), endpoint);
+        credential.authentication = ClientAuthentication::FederatedJwt;
+        credential.assertion_type = assertion_type;
+        credential.with_secret_file(file)
+    }
+
+    /// What the tokens of a [`federated`](Self::federated) client are sealed with in shared tiers of the cache: the same in all
+    /// instances of the service, and known to nobody else. Whoever knows it and reaches the tier has those tokens, until they end; it is no
+    /// way to get others. Default: none, and no tier gets them. It has no effect on other clients.
+    #[must_use]
+    pub fn with_cache_secret(mut self, secret: Secret) -> Self {
+        if self.authentication == ClientAuthentication::FederatedJwt {
+            self.cache_secret = Some(secret);
+        }
+        self
+    }
+
     /// A client that the certificate of its connections names (`tls_client_auth` and `self_signed_tls_client_auth`, RFC 8705
-    /// section 2), and its token endpoint: the transport has the certificate. A shared tier of the token cache cannot be
-    /// read by other processes of such a client, since they know no secret in common.
+    /// section 2), and its token endpoint: the transport has the certificate. Its tokens stay in the memory of the process,
+    /// since other processes of such a client know no secret in common.
     #[must_use]
     pub fn with_certificate_of_connection(client_id: ClientId, endpoint: EndpointUrl) -> Self {
         let mut credential = Self::new(client_id, seal_of_this_process(), endpoint);
@@ -189,9 +226,9 @@ impl Credential {
         self
     }
 
-    /// How its secret is shown; default [`ClientAuthentication::Basic`]. A credential that signs or shows a certificate is
-    /// made as such ([`signing`](Self::signing), [`with_certificate_of_connection`](Self::with_certificate_of_connection)) and
-    /// stays one.
+    /// How its secret is shown; default [`ClientAuthentication::Basic`]. A credential that signs, shows a certificate or a token of another
+    /// issuer is made as such ([`signing`](Self::signing), [`with_certificate_of_connection`](Self::with_certificate_of_connection),
+    /// [`federated`](Self::federated)) and stays one.
     #[must_use]
     pub fn with_authentication(mut self, authentication: ClientAuthentication) -> Self {
         use ClientAuthentication::{Basic, Post};
@@ -237,6 +274,9 @@ impl Credential {
             && self.scope == other.scope
             && self.authentication == other.authentication
             && self.signing == other.signing
+            && self.assertion_type == other.assertion_type
+            && self.cache_secret.as_ref().map(Secret::expose)
+                == other.cache_secret.as_ref().map(Secret::expose)
             && self.target == other.target
             && self.binding == other.binding
             && self.revocations == other.revocations
@@ -244,11 +284,21 @@ impl Credential {
 
     /// Where its secret, or its private key, comes from.
     pub(crate) fn secrets(&self) -> SecretSource {
-        let form = match self.signing {
-            Some(_) => SecretForm::PrivateKey,
-            None => SecretForm::Line,
+        let form = match (&self.signing, self.authentication) {
+            (Some(_), _) => SecretForm::PrivateKey,
+            (None, ClientAuthentication::FederatedJwt) => SecretForm::Assertion,
+            (None, _) => SecretForm::Line,
         };
         SecretSource::new(self.client_secret.clone(), self.secret_file.clone(), form)
+    }
+
+    /// Whether other instances of the service could not read its tokens in a shared tier, since they have no secret in common.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self.authentication {
+            ClientAuthentication::FederatedJwt => self.cache_secret.is_none(),
+            ClientAuthentication::Certificate => true,
+            _ => false,
+        }
     }
 
     /// What proves, in one request, that it has `private_key`; `None` for a client that does not sign.

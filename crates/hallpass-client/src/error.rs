@@ -1,5 +1,6 @@
 //! Everything that can go wrong between a call and the identity it should carry.
 
+mod assertion;
 mod response;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use crate::identity::Identity;
 use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError, TransportErrorKind};
 
+pub use assertion::AssertionFault;
 pub use response::{DenialCode, ResponseFault};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.
@@ -24,6 +26,11 @@ pub enum TokenError {
     /// Called outside a tokio runtime.
     #[error("a service token can only be requested inside a tokio runtime")]
     NoRuntime,
+
+    // What this side's platform gives it.
+    /// The token that proves who this service is cannot be used (`client-assertion-file`). Nothing was sent.
+    #[error("the token of client-assertion-file cannot be used: {0}")]
+    ClientAssertion(AssertionFault),
 
     // The caller.
     /// The caller's token, which should be exchanged, has ended.
@@ -111,6 +118,7 @@ impl TokenError {
             | Self::Timeout { .. }
             | Self::RenewedJustNow { .. }
             | Self::RenewedInVain
+            | Self::ClientAssertion(_)
             | Self::Lost => true,
             Self::Unreachable(error) => error.is_retryable(),
             Self::BackingOff { cause, .. } => cause.is_retryable(),
@@ -131,6 +139,7 @@ impl TokenError {
             Self::BackingOff { cause, .. } => cause.is_outage(),
             Self::Disabled
             | Self::NoRuntime
+            | Self::ClientAssertion(_)
             | Self::SubjectExpired
             | Self::Proof
             | Self::RenewedJustNow { .. }
@@ -177,6 +186,7 @@ impl TokenError {
         match self {
             Self::Disabled => "disabled",
             Self::NoRuntime => "no_runtime",
+            Self::ClientAssertion(_) => "client_assertion",
             Self::SubjectExpired => "subject_expired",
             Self::Denied { .. } => "denied",
             Self::Status { .. } => "status",
@@ -238,6 +248,7 @@ impl Outcome for TokenError {
             Self::Status { status } => Some(*status >= 500),
             Self::Disabled
             | Self::NoRuntime
+            | Self::ClientAssertion(_)
             | Self::SubjectExpired
             | Self::NoInstance(_)
             | Self::BackingOff { .. }
@@ -392,6 +403,7 @@ mod tests {
         let errors = [
             TokenError::Disabled,
             TokenError::NoRuntime,
+            TokenError::ClientAssertion(AssertionFault::Ended),
             TokenError::Denied {
                 code: DenialCode::InvalidClient,
                 status: 401,

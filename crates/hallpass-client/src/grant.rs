@@ -126,6 +126,11 @@ impl TokenClient {
         self
     }
 
+    /// What time it is.
+    pub(crate) fn now(&self) -> UnixTime {
+        UnixTime::from(self.issuers.clock.now())
+    }
+
     /// What the issuer of this credential has revoked, where that is followed.
     pub(crate) fn revocations(&self, credential: &Credential) -> Option<RevocationSource> {
         let url = credential.revocations.clone()?;
@@ -328,6 +333,12 @@ fn form(credential: &Credential, secret: &Secret, wanted: &Wanted<'_>) -> String
         }
         ClientAuthentication::Certificate => {
             form.append_pair("client_id", credential.client_id.as_str());
+        }
+        ClientAuthentication::FederatedJwt => {
+            let kind = credential.assertion_type.as_str();
+            form.append_pair("client_id", credential.client_id.as_str());
+            form.append_pair("client_assertion_type", kind);
+            form.append_pair("client_assertion", secret.expose());
         }
     }
     form.finish()

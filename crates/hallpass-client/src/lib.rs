@@ -61,9 +61,10 @@ pub use bearer::report::CallReport;
 pub use bearer::{BearerLayer, BearerService};
 pub use credential::Credential;
 pub use credential::cache_life::{CacheLife, CacheLifeError};
-pub use credential::request::{ClientAuthentication, GrantType, TargetParameter};
+pub use credential::request::{AssertionType, ClientAuthentication, GrantType, TargetParameter};
 pub use error::{
-    CallError, DenialCode, HostRefusal, ResponseFault, TokenError, TokenSettingsError,
+    AssertionFault, CallError, DenialCode, HostRefusal, ResponseFault, TokenError,
+    TokenSettingsError,
 };
 pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
 pub use identity::{Identity, WhenAbsent};
@@ -75,6 +76,6 @@ pub use metrics::ClientMetrics;
 pub use prover::TokenBinding;
 pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{
-    CredentialSettings, InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings,
-    PrivateKeySettings, TokenFeignSettings, TokenServiceSettings,
+    ClientAssertionSettings, CredentialSettings, InternalTokenSettings, MemoryCacheSettings,
+    NamedCredentialSettings, PrivateKeySettings, TokenFeignSettings, TokenServiceSettings,
 };

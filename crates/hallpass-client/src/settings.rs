@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use hallpass_config::{
     Configuration, Key, Kind, Preferred, Secret, Section, check_name, report_doubles,
 };
-use hallpass_token::{Audience, ClientId, DpopKey, Issuer, Scope};
+use hallpass_token::{Audience, ClientId, Issuer, Scope};
 use hallpass_upstream::{EndpointUrl, EndpointUrlError, RevocationSource};
 
 use crate::credential::Credential;
@@ -19,8 +19,8 @@ use crate::credential::request::{ClientAuthentication, GrantType, TargetParamete
 use crate::prover::TokenBinding;
 use cache_life::read_cache_life;
 use keys::KEYS;
-pub use proof::PrivateKeySettings;
-use proof::{authentication, report_unused};
+pub use proof::{ClientAssertionSettings, PrivateKeySettings};
+use proof::{authentication, read_binding, report_unused};
 
 /// `internal-token`: the credentials with which this service gets tokens, and where it uses them.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,8 @@ pub struct CredentialSettings {
     pub client_secret_file: Option<PathBuf>,
     /// `private-key-file`, `key-id` and `assertion-audience`, for `private_key_jwt`.
     pub private_key: Option<PrivateKeySettings>,
+    /// `client-assertion-file`, `client-assertion-type` and `cache-secret`, for `federated_jwt`.
+    pub client_assertion: Option<ClientAssertionSettings>,
     /// `token-url`: the issuer's token endpoint.
     pub token_url: EndpointUrl,
     /// `scope`: space separated, as in RFC 6749 section 3.3; empty asks for what the issuer gives by default.
@@ -211,6 +213,15 @@ impl From<&CredentialSettings> for Credential {
 /// The client, with what it proves itself by.
 fn proving(settings: &CredentialSettings) -> Credential {
     let (id, url) = (settings.client_id.clone(), settings.token_url.clone());
+    if let (ClientAuthentication::FederatedJwt, Some(shown)) =
+        (settings.client_authentication, &settings.client_assertion)
+    {
+        let credential = Credential::federated(id, &shown.file, shown.assertion_type, url);
+        return match &shown.cache_secret {
+            Some(secret) => credential.with_cache_secret(secret.clone()),
+            None => credential,
+        };
+    }
     match (settings.client_authentication, &settings.private_key) {
         (ClientAuthentication::PrivateKeyJwt, Some(key)) => {
             let credential = Credential::signing_unchecked(id, key.key.clone(), url, &key.audience);
@@ -262,11 +273,18 @@ impl CredentialSettings {
             .as_ref()
             .filter(|_| needs_secret)
             .and_then(|_| secret_file(section));
-        let signs = client_authentication == Some(ClientAuthentication::PrivateKeyJwt);
-        report_unused(section, needs_secret, signs);
-        let private_key = match signs {
-            true => PrivateKeySettings::read(section).map(Some),
-            false => Some(None),
+        report_unused(section, client_authentication);
+        let private_key = match client_authentication {
+            Some(ClientAuthentication::PrivateKeyJwt) => {
+                PrivateKeySettings::read(section).map(Some)
+            }
+            _ => Some(None),
+        };
+        let client_assertion = match client_authentication {
+            Some(ClientAuthentication::FederatedJwt) => {
+                ClientAssertionSettings::read(section).map(Some)
+            }
+            _ => Some(None),
         };
         let token_url = section.required("token-url", Section::parsed);
         let scope = read_scope(section);
@@ -287,6 +305,7 @@ impl CredentialSettings {
             client_secret_file,
             revocations_url,
             private_key: private_key?,
+            client_assertion: client_assertion?,
             token_url: token_url?,
             scope: scope?,
             audience,
@@ -297,26 +316,6 @@ impl CredentialSettings {
             target_parameter: target_parameter?,
             binding: binding?,
         })
-    }
-}
-
-fn read_binding(section: &Section<'_>) -> Option<TokenBinding> {
-    let is_bound = section.flag("dpop")?;
-    let (key, file) = ("dpop-key", "dpop-key-file");
-    // What is wrong with a key is told also where it is not used.
-    let given = section.has(key) || section.has(file);
-    let read = given.then(|| section.secret(key)).flatten();
-    let read = read.map(|pem| DpopKey::from_pem(pem.expose()));
-    match read {
-        Some(Err(error)) => {
-            let place = if section.has(file) { file } else { key };
-            section.problem(place, error.to_string());
-            None
-        }
-        None if given => None,
-        _ if !is_bound => Some(TokenBinding::None),
-        Some(Ok(key)) => Some(TokenBinding::Key(key)),
-        None => Some(TokenBinding::OwnKey),
     }
 }
 

@@ -15,8 +15,8 @@ use super::moment::Moment;
 use super::seals::StoredToken;
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
-use crate::unverified_end::unverified_end;
 use crate::prover::Prover;
+use crate::unverified_end::unverified_end;
 
 /// Makes the tokens of one service, and numbers them.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Mint {
     ) -> Result<IssuedToken, TokenError> {
         let issued_at = UnixTime::from(asked.now.wall);
         let life = granted.expires_in.unwrap_or_else(|| {
-            let end = unverified_end(&granted.access_token);
+            let end = unverified_end(granted.access_token.expose());
             let says = end.map(|end| end.duration_since(issued_at).min(MAX_EXPIRES_IN));
             says.unwrap_or_else(|| cache.expire().min(MAX_EXPIRES_IN))
         });

@@ -13,6 +13,7 @@ use super::seals::Seals;
 use crate::credential::Credential;
 use crate::credential::cache_life::CacheLife;
 use crate::credential::secret_source::SecretSource;
+use crate::error::TokenError;
 use crate::grant::response::{Granted, NotGranted};
 use crate::grant::{Asking, TokenClient, Wanted};
 use crate::internal_token_cache::TokenKey;
@@ -102,7 +103,8 @@ impl ClientCredentials {
 
     /// One request, and one more with another secret where the issuer refuses the first.
     async fn request(&self, wanted: &Wanted<'_>) -> Result<Granted, NotGranted> {
-        let secret = self.secrets.current().await;
+        let secret = self.secrets.current(self.client.now()).await;
+        let secret = secret.map_err(TokenError::ClientAssertion)?;
         let first = self.ask(wanted, &secret).await;
         let is_refused = first
             .as_ref()
@@ -110,7 +112,7 @@ impl ClientCredentials {
         if !is_refused {
             return first;
         }
-        let Some(other) = self.secrets.after_refusal(&secret).await else {
+        let Some(other) = self.secrets.after_refusal(&secret, self.client.now()).await else {
             return first;
         };
         let (client_id, audience) = (self.credential.client_id.as_str(), wanted.audience.as_str());
@@ -138,8 +140,16 @@ impl ClientCredentials {
         self
     }
 
+    /// Whether what one has sealed the other would open.
     pub(crate) fn has_secret_of(&self, other: &Self) -> bool {
-        self.secrets.seals_like(&other.secrets)
+        match (
+            &self.credential.cache_secret,
+            &other.credential.cache_secret,
+        ) {
+            (None, None) => self.secrets.seals_like(&other.secrets),
+            (Some(one), Some(other)) => one.expose() == other.expose(),
+            _ => false,
+        }
     }
 
     /// The same credential, whose tokens are used for another time.
@@ -165,12 +175,15 @@ impl Obtain for ClientCredentials {
     }
 
     fn seals(&self) -> Seals {
+        if let Some(secret) = &self.credential.cache_secret {
+            return Seals::new(secret.clone(), Vec::new());
+        }
         let (newest, older) = self.secrets.for_sealing();
         Seals::new(newest, older)
     }
 
     fn is_private(&self) -> bool {
-        self.prover.is_some()
+        self.prover.is_some() || self.credential.is_alone()
     }
 
     fn revocations(&self) -> Option<&RevocationSource> {
@@ -221,7 +234,7 @@ impl Obtain for Scripted {
             tokio::time::sleep(Duration::from_millis(5)).await;
             let number = self.requests.fetch_add(1, Relaxed) + 1;
             if self.fails.load(Relaxed) {
-                let failed = crate::error::TokenError::Status { status: 503 };
+                let failed = TokenError::Status { status: 503 };
                 return Err(failed.into());
             }
             Ok(Granted {

@@ -44,6 +44,10 @@ impl Purge {
     /// Has the tiers and all processes that share them forget tokens of `entry`. `evicted` is known here already. Where a tier cannot
     /// be told now it is told again in the background.
     pub(crate) async fn evict(&self, entry: &Arc<Entry>, evicted: Evicted) {
+        if entry.source.is_private() {
+            // No tier and no other process has it.
+            return;
+        }
         let evicted = match evicted {
             Evicted::UpTo(moment) => Evicted::UpTo(self.found_in_tiers(entry, moment).await),
             old_secret @ Evicted::OfOldSecret(_) => old_secret,

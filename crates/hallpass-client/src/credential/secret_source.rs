@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hallpass_config::{Secret, files};
-use hallpass_token::AssertionSigner;
+use hallpass_token::{AssertionSigner, UnixTime};
+
+use crate::credential::assertion_file;
+use crate::error::AssertionFault;
 
 /// Where a secret comes from. Of a file it is read again before each token request, which is rare, so a mounted secret may
 /// change without a restart and without anybody who watches it. What cannot be read, and an empty file, leave the last good one.
@@ -26,25 +29,35 @@ pub(crate) enum SecretForm {
     Line,
     /// A private key in PEM.
     PrivateKey,
+    /// A token of another issuer. It is first read when it is first needed, and never used after its end.
+    Assertion,
+}
+
+/// Why nothing came of reading a file again.
+enum Unread {
+    /// What cannot be read again, such as a pipe, and need not.
+    Once,
+    Assertion(AssertionFault),
+    Other(String),
 }
 
 impl SecretForm {
-    /// `None` for what can be read once only, such as a pipe.
-    fn read_again(self, path: &Path) -> Option<Result<Secret, String>> {
+    fn read_again(self, path: &Path) -> Result<Secret, Unread> {
         match self {
             Self::Line => {
-                let read = files::read_secret_again(path)?;
-                Some(read.map_err(|error| error.to_string()))
+                let read = files::read_secret_again(path).ok_or(Unread::Once)?;
+                read.map_err(|error| Unread::Other(error.to_string()))
             }
             Self::PrivateKey => {
-                let read = files::read_text_again(path, files::MAX_SECRET_BYTES)?;
-                Some(read.map_err(|error| error.to_string()).and_then(|pem| {
-                    match AssertionSigner::from_pem(&pem) {
-                        Ok(_) => Ok(Secret::new(pem.as_str())),
-                        Err(error) => Err(error.to_string()),
-                    }
-                }))
+                let read = files::read_text_again(path, files::MAX_SECRET_BYTES);
+                let read = read.ok_or(Unread::Once)?;
+                let pem = read.map_err(|error| Unread::Other(error.to_string()))?;
+                match AssertionSigner::from_pem(&pem) {
+                    Ok(_) => Ok(Secret::new(pem.as_str())),
+                    Err(error) => Err(Unread::Other(error.to_string())),
+                }
             }
+            Self::Assertion => assertion_file::read(path).map_err(Unread::Assertion),
         }
     }
 }
@@ -114,9 +127,17 @@ impl SecretSource {
     }
 
     /// The secret to send now.
-    pub(crate) async fn current(&self) -> Secret {
-        self.read_again().await;
-        self.known().in_use().clone()
+    ///
+    /// # Errors
+    /// When it is a token of another issuer, the file has none that can be used, and the last one has ended.
+    pub(crate) async fn current(&self, now: UnixTime) -> Result<Secret, AssertionFault> {
+        let fault = self.read_again().await;
+        let known = self.known();
+        if self.form != SecretForm::Assertion {
+            return Ok(known.in_use().clone());
+        }
+        let ended = fault.unwrap_or(AssertionFault::Ended);
+        known.alive(now).cloned().ok_or(ended)
     }
 
     /// The issuer has accepted `sent`.
@@ -137,37 +158,45 @@ impl SecretSource {
     }
 
     /// The issuer has refused `sent` (`invalid_client`): the other secret to try, if there is one.
-    pub(crate) async fn after_refusal(&self, sent: &Secret) -> Option<Secret> {
-        self.read_again().await;
+    pub(crate) async fn after_refusal(&self, sent: &Secret, now: UnixTime) -> Option<Secret> {
+        let _told = self.read_again().await;
         let mut known = self.known();
+        let is_other = |secret: &Secret| {
+            let has_ended = || assertion_file::has_ended(secret, now);
+            !(is_same(sent, secret) || self.form == SecretForm::Assertion && has_ended())
+        };
         if !is_same(sent, &known.newest) {
-            return Some(known.newest.clone());
+            return Some(known.newest.clone()).filter(is_other);
         }
         known.is_refused = true;
-        let accepted = known.accepted.clone();
-        accepted.filter(|accepted| !is_same(sent, accepted))
+        known.accepted.clone().filter(is_other)
     }
 
-    async fn read_again(&self) {
-        let Some(path) = self.file.clone() else {
-            return;
-        };
+    /// What is wrong with a token in the file, if it is that.
+    async fn read_again(&self) -> Option<AssertionFault> {
+        let path = self.file.clone()?;
         let form = self.form;
         let read = tokio::task::spawn_blocking(move || form.read_again(&path)).await;
         match read {
-            Ok(Some(Ok(secret))) => {
+            Ok(Ok(secret)) => {
                 let mut known = self.known();
                 if !is_same(&secret, &known.newest) {
                     tracing::info!(file = ?self.file, "the file holds another client secret now");
                     known.newest = secret;
                     known.is_refused = false;
                 }
+                None
             }
-            Ok(Some(Err(error))) => {
-                tracing::warn!(file = ?self.file, %error, "the client secret cannot be read again, the last good one stays");
+            Ok(Err(Unread::Other(error))) => {
+                tracing::warn!(file = ?self.file, error, "the client secret cannot be read again, the last good one stays");
+                None
+            }
+            Ok(Err(Unread::Assertion(error))) => {
+                tracing::warn!(file = ?self.file, %error, "the token that proves who this service is cannot be read; the last one is used until it ends");
+                Some(error)
             }
             // A pipe, or a runtime that is shutting down.
-            Ok(None) | Err(_) => {}
+            Ok(Err(Unread::Once)) | Err(_) => None,
         }
     }
 
@@ -180,6 +209,18 @@ impl Known {
     fn in_use(&self) -> &Secret {
         let accepted = self.accepted.as_ref().filter(|_| self.is_refused);
         accepted.unwrap_or(&self.newest)
+    }
+
+    /// Of tokens that end: the one in use, or the other one where that has ended.
+    fn alive(&self, now: UnixTime) -> Option<&Secret> {
+        let mut all = [
+            Some(self.in_use()),
+            Some(&self.newest),
+            self.accepted.as_ref(),
+        ]
+        .into_iter()
+        .flatten();
+        all.find(|token| !token.expose().is_empty() && !assertion_file::has_ended(token, now))
     }
 }
 
@@ -226,7 +267,9 @@ mod tests {
         before.was_accepted(&Secret::from("one"));
         let next = in_file("two", "absent/secret").following(&before);
         assert_eq!(seals(&next), ["two"]);
-        let other = next.after_refusal(&Secret::from("two")).await;
+        let other = next
+            .after_refusal(&Secret::from("two"), UnixTime::from_secs(1))
+            .await;
         assert_eq!(other.unwrap().expose(), "one");
     }
 
@@ -235,7 +278,9 @@ mod tests {
         let before = in_file("one", "absent/secret");
         before.was_accepted(&Secret::from("one"));
         let next = in_file("two", "absent/other").following(&before);
-        let other = next.after_refusal(&Secret::from("two")).await;
+        let other = next
+            .after_refusal(&Secret::from("two"), UnixTime::from_secs(1))
+            .await;
         assert!(other.is_none());
     }
 }

@@ -16,6 +16,10 @@ pub(crate) const KEYS: &[Key] = &[
     PRIVATE_KEY_FILE.otherwise("required with `private_key_jwt`"),
     KEY_ID.otherwise("its thumbprint (RFC 7638)"),
     ASSERTION_AUDIENCE.otherwise("`issuer`"),
+    CLIENT_ASSERTION_FILE.otherwise("required with `federated_jwt`"),
+    CLIENT_ASSERTION_TYPE.or("jwt-bearer"),
+    CACHE_SECRET.otherwise("none: its tokens stay in the memory of the process"),
+    CACHE_SECRET_FILE,
     TOKEN_URL.required(),
     SCOPE.or(""),
     AUDIENCE.otherwise("each call names its own"),
@@ -59,6 +63,10 @@ const CLIENT_KEYS: &[Key] = &[
     PRIVATE_KEY_FILE.otherwise(INHERITED),
     KEY_ID.otherwise(INHERITED),
     ASSERTION_AUDIENCE.otherwise(INHERITED),
+    CLIENT_ASSERTION_FILE.otherwise(INHERITED),
+    CLIENT_ASSERTION_TYPE.otherwise(INHERITED),
+    CACHE_SECRET.otherwise(INHERITED),
+    CACHE_SECRET_FILE.otherwise(INHERITED),
     TOKEN_URL.otherwise(INHERITED),
     SCOPE.otherwise(INHERITED),
     CLIENT_AUDIENCE.otherwise("none: it is chosen by its name alone"),
@@ -121,6 +129,29 @@ const ASSERTION_AUDIENCE: Key = Key::new(
     "To whom the signed JWTs are addressed: the issuer identifier of the authorization server, as its metadata have it. Some \
     older servers want the URL of the token endpoint.",
 );
+const CLIENT_ASSERTION_FILE: Key = Key::new(
+    "client-assertion-file",
+    Kind::File,
+    "For `federated_jwt`: the file of a token that another issuer has given this service, such as the projected token of its service account in \
+    Kubernetes. It is read again before each token request, so whoever renews it need tell nobody; at most 16 KiB. Where it \
+    cannot be read the last token is used until its own end, and never after it.",
+);
+const CLIENT_ASSERTION_TYPE: Key = Key::new(
+    "client-assertion-type",
+    Kind::Choice(&["jwt-bearer", "jwt-spiffe"]),
+    "What that token is sent as: `jwt-bearer` (RFC 7523), or `jwt-spiffe` for a JWT-SVID (draft-ietf-oauth-spiffe-client-auth).",
+);
+const CACHE_SECRET: Key = Key::new(
+    "cache-secret",
+    Kind::Secret,
+    "For `federated_jwt`: what tokens are sealed with in a shared cache (`redis`), in place of the secret that this service does not have. \
+    The same in all of its instances; it proves nothing to anybody, and gets no token.",
+);
+const CACHE_SECRET_FILE: Key = Key::new(
+    "cache-secret-file",
+    Kind::File,
+    "The file that contains `cache-secret`.",
+);
 const TOKEN_URL: Key = Key::new(
     "token-url",
     Kind::Text {
@@ -173,11 +204,12 @@ const CLIENT_AUTHENTICATION: Key = Key::new(
         "basic",
         "post",
         "private_key_jwt",
+        "federated_jwt",
         "tls_client_auth",
         "self_signed_tls_client_auth",
     ]),
     "How this service proves who it is: by its secret in the `Authorization` header or in the form (RFC 6749 section 2.3.1), by a \
-    JWT that it signs for each request (RFC 7523), or by the certificate of `tls.certificate-file` (RFC 8705).",
+    JWT that it signs for each request (RFC 7523), by a token of another issuer (`client-assertion-file`), or by the certificate of `tls.certificate-file` (RFC 8705).",
 );
 const TARGET_PARAMETER: Key = Key::new(
     "target-parameter",

@@ -1,11 +1,13 @@
-//! `client-authentication`: how a service proves who it is, and the key that it may have for that.
+//! `client-authentication`: how a service proves who it is, and what it may have for that; `dpop`: that its tokens are its own.
 
 use std::path::PathBuf;
 
 use hallpass_config::{Secret, Section};
-use hallpass_token::{AssertionSigner, Issuer, KeyId};
+use hallpass_token::{AssertionSigner, DpopKey, Issuer, KeyId};
 
-use crate::credential::request::ClientAuthentication;
+use crate::credential::assertion_file;
+use crate::credential::request::{AssertionType, ClientAuthentication};
+use crate::prover::TokenBinding;
 
 /// With what a client signs who it is.
 #[derive(Clone, Debug)]
@@ -55,11 +57,55 @@ impl PrivateKeySettings {
     }
 }
 
+/// What a service shows that another issuer has given it.
+#[derive(Clone, Debug)]
+pub struct ClientAssertionSettings {
+    /// `client-assertion-file`: the file of the token. It had one when the settings were read, and is read again while the service runs.
+    pub file: PathBuf,
+    /// `client-assertion-type`: what it is sent as.
+    pub assertion_type: AssertionType,
+    /// `cache-secret`: what tokens are sealed with in a shared cache; without it they stay in the memory of the process.
+    pub cache_secret: Option<Secret>,
+}
+
+impl ClientAssertionSettings {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        const FILE: &str = "client-assertion-file";
+        let file = section.required(FILE, |section, key| {
+            let file = section.file(key)?;
+            // One that has ended is renewed later: token requests say so until then.
+            match assertion_file::read(&file) {
+                Ok(_) => Some(file),
+                Err(fault) => {
+                    section.problem(key, fault.to_string());
+                    None
+                }
+            }
+        });
+        let assertion_type = section.choice("client-assertion-type", |name| match name {
+            "jwt-bearer" => Some(AssertionType::JwtBearer),
+            "jwt-spiffe" => Some(AssertionType::JwtSpiffe),
+            _ => None,
+        });
+        let is_given = section.has("cache-secret") || section.has("cache-secret-file");
+        let cache_secret = match is_given {
+            true => section.secret("cache-secret").map(Some),
+            false => Some(None),
+        };
+        Some(Self {
+            file: file?,
+            assertion_type: assertion_type?,
+            cache_secret: cache_secret?,
+        })
+    }
+}
+
 pub(super) fn authentication(name: &str) -> Option<ClientAuthentication> {
     match name {
         "basic" => Some(ClientAuthentication::Basic),
         "post" => Some(ClientAuthentication::Post),
         "private_key_jwt" => Some(ClientAuthentication::PrivateKeyJwt),
+        "federated_jwt" => Some(ClientAuthentication::FederatedJwt),
         "tls_client_auth" | "self_signed_tls_client_auth" => {
             Some(ClientAuthentication::Certificate)
         }
@@ -68,13 +114,52 @@ pub(super) fn authentication(name: &str) -> Option<ClientAuthentication> {
 }
 
 /// What stands beside a way to authenticate that has no use for it. What is inherited is passed over.
-pub(super) fn report_unused(section: &Section<'_>, needs_secret: bool, signs: bool) {
-    let secret = ["client-secret", "client-secret-file"];
-    let key = ["private-key-file", "key-id", "assertion-audience"];
-    let secret = secret.into_iter().filter(|_| !needs_secret);
-    let key = key.into_iter().filter(|_| !signs);
-    for key in secret.chain(key).filter(|key| section.has_own(key)) {
+pub(super) fn report_unused(section: &Section<'_>, authentication: Option<ClientAuthentication>) {
+    use ClientAuthentication::{Basic, Certificate, FederatedJwt, Post, PrivateKeyJwt};
+    let secret: &[&str] = &["client-secret", "client-secret-file"];
+    let key: &[&str] = &["private-key-file", "key-id", "assertion-audience"];
+    let assertion: &[&str] = &[
+        "client-assertion-file",
+        "client-assertion-type",
+        "cache-secret",
+        "cache-secret-file",
+    ];
+    let unused = match authentication {
+        // What is wrong with it is told already.
+        None => return,
+        Some(Basic | Post) => [key, assertion, &[]],
+        Some(PrivateKeyJwt) => [secret, assertion, &[]],
+        Some(FederatedJwt) => [secret, key, &[]],
+        Some(Certificate) => [secret, key, assertion],
+    };
+    for key in unused
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|key| section.has_own(key))
+    {
         let message = "is of no use with this `client-authentication`";
         section.problem(key, message);
+    }
+}
+
+/// `dpop`, and the key that tokens are bound to.
+pub(super) fn read_binding(section: &Section<'_>) -> Option<TokenBinding> {
+    let is_bound = section.flag("dpop")?;
+    let (key, file) = ("dpop-key", "dpop-key-file");
+    // What is wrong with a key is told also where it is not used.
+    let given = section.has(key) || section.has(file);
+    let read = given.then(|| section.secret(key)).flatten();
+    let read = read.map(|pem| DpopKey::from_pem(pem.expose()));
+    match read {
+        Some(Err(error)) => {
+            let place = if section.has(file) { file } else { key };
+            section.problem(place, error.to_string());
+            None
+        }
+        None if given => None,
+        _ if !is_bound => Some(TokenBinding::None),
+        Some(Ok(key)) => Some(TokenBinding::Key(key)),
+        None => Some(TokenBinding::OwnKey),
     }
 }

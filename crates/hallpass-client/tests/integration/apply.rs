@@ -24,6 +24,7 @@ pub(crate) fn own(secret: &str) -> CredentialSettings {
         client_secret: Secret::from(secret),
         client_secret_file: None,
         private_key: None,
+        client_assertion: None,
         token_url: "https://service-auth.example/oauth2/token".parse().unwrap(),
         scope: "internal-service".parse().unwrap(),
         audience: None,

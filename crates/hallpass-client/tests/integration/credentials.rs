@@ -105,6 +105,7 @@ fn settings(token_url: &str, audience: Option<&str>) -> CredentialSettings {
         client_secret: Secret::from("Internal%Secret:123!"),
         client_secret_file: None,
         private_key: None,
+        client_assertion: None,
         token_url: token_url.parse().unwrap(),
         scope: "internal-service".parse().unwrap(),
         audience: audience.map(|name| name.parse().unwrap()),

@@ -9,6 +9,7 @@
 mod apply;
 mod bad_tiers;
 mod cache_tiers;
+mod client_assertion;
 mod credentials;
 mod dpop;
 mod eviction;

@@ -47,8 +47,8 @@ pub(crate) struct ScriptedIssuer {
 
 struct State {
     mode: Mode,
-    /// The only client secret that is right, where one was named.
-    secret: Option<&'static str>,
+    /// The only client secret, or token of another issuer, that is right, where one was named.
+    secret: Option<String>,
     life: Duration,
     delay: Duration,
     requests: usize,
@@ -83,8 +83,8 @@ impl ScriptedIssuer {
     }
 
     /// Refuses each other client secret from now on.
-    pub(crate) fn takes_only(&self, secret: &'static str) {
-        self.state.lock().unwrap().secret = Some(secret);
+    pub(crate) fn takes_only(&self, secret: &str) {
+        self.state.lock().unwrap().secret = Some(secret.to_owned());
     }
 
     pub(crate) fn set_delay(&self, delay: Duration) {
@@ -212,9 +212,10 @@ impl Service<Request<Body>> for ScriptedIssuer {
             let mut under_way = UnderWay::new(&issuer, &form);
             let delay = issuer.state.lock().unwrap().delay;
             tokio::time::sleep(delay).await;
-            let right = issuer.state.lock().unwrap().secret;
+            let right = issuer.state.lock().unwrap().secret.clone();
+            let sent = form.get("client_secret").or(form.get("client_assertion"));
             let mode = match right {
-                Some(secret) if form["client_secret"] != secret => {
+                Some(secret) if sent != Some(&secret) => {
                     let refusal = r#"{"error":"invalid_client"}"#.to_owned();
                     Mode::Respond(401, "application/json", refusal)
                 }

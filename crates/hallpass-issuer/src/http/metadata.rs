@@ -16,14 +16,18 @@ use crate::http::public_urls::{
 };
 use crate::http::{TEXT, respond};
 use crate::keys::ring::KeyRing;
+use crate::spiffe::trust_domain;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// How clients prove who they are, at each endpoint.
+/// How clients prove who they are, at each endpoint. Tokens of trusted issuers come by the same parameters as what `private_key_jwt` signs;
+/// a name of their own has none but those of SPIFFE.
 const AUTH_METHODS: [&str; 3] = [
     "client_secret_basic",
     "client_secret_post",
     "private_key_jwt",
 ];
+/// JWT-SVIDs (draft-ietf-oauth-spiffe-client-auth section 4).
+const SPIFFE_METHOD: &str = "spiffe_jwt";
 const READ_ONLY: HeaderValue = HeaderValue::from_static("GET,HEAD");
 
 /// Both documents, rendered once per snapshot.
@@ -39,13 +43,13 @@ struct Document<'a> {
     token_endpoint: String,
     jwks_uri: String,
     grant_types_supported: [&'a str; GrantType::ALL.len()],
-    token_endpoint_auth_methods_supported: [&'a str; 3],
+    token_endpoint_auth_methods_supported: Vec<&'a str>,
     token_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: [&'a str; 3],
+    revocation_endpoint_auth_methods_supported: Vec<&'a str>,
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: [&'a str; 3],
+    introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     /// Our own member: where verifiers follow what is revoked.
     revocations_endpoint: String,
@@ -137,18 +141,19 @@ fn render(
 ) -> Result<Bytes, Error> {
     let signing = ASSERTION_ALGORITHMS.iter();
     let signing: Vec<&str> = signing.map(|algorithm| algorithm.as_str()).collect();
+    let methods = auth_methods(registry);
     let document = Document {
         issuer: urls.issuer.as_str(),
         token_endpoint: urls.endpoint(TOKEN_PATH),
         jwks_uri: urls.endpoint(JWKS_PATH),
         grant_types_supported: GrantType::ALL.map(GrantType::as_str),
-        token_endpoint_auth_methods_supported: AUTH_METHODS,
+        token_endpoint_auth_methods_supported: methods.clone(),
         token_endpoint_auth_signing_alg_values_supported: signing.clone(),
         revocation_endpoint: urls.endpoint(REVOKE_PATH),
-        revocation_endpoint_auth_methods_supported: AUTH_METHODS,
+        revocation_endpoint_auth_methods_supported: methods.clone(),
         revocation_endpoint_auth_signing_alg_values_supported: signing.clone(),
         introspection_endpoint: urls.endpoint(INTROSPECT_PATH),
-        introspection_endpoint_auth_methods_supported: AUTH_METHODS,
+        introspection_endpoint_auth_methods_supported: methods,
         introspection_endpoint_auth_signing_alg_values_supported: signing,
         revocations_endpoint: urls.endpoint(REVOCATIONS_PATH),
         dpop_signing_alg_values_supported: Algorithms::WITH_VERIFY_ONLY
@@ -163,4 +168,15 @@ fn render(
         operation: "rendering the metadata",
     })?;
     Ok(json.into())
+}
+
+/// What this issuer's clients may use. That of SPIFFE is there where a client has a rule about a trust domain.
+fn auth_methods(registry: &Registry) -> Vec<&'static str> {
+    let mut clients = registry.federated().iter();
+    let takes_svids = clients.any(|client| {
+        let mut rules = client.assertion_rules().iter();
+        rules.any(|rule| trust_domain(rule.issuer.as_str()).is_some())
+    });
+    let svids = takes_svids.then_some(SPIFFE_METHOD);
+    AUTH_METHODS.into_iter().chain(svids).collect()
 }

@@ -310,6 +310,32 @@ async fn a_svid_is_of_its_trust_domain_whatever_it_says_of_its_issuer() {
 }
 
 #[tokio::test]
+async fn the_metadata_names_jwt_svids_where_a_client_may_come_with_them() {
+    let rule = |issuer: &Issuer| vec![("orders", by(issuer, Some("spiffe://prod.example/a"), &[]))];
+    let trust_domain = "issuer: 'spiffe://prod.example'";
+    let with_svids = Cluster::start("spiffe", trust_domain, rule).await;
+    let trusted_alone = Cluster::start("spiffe", trust_domain, |_| Vec::new()).await;
+    for (cluster, is_named) in [
+        (with_svids, true),
+        (trusted_alone, false),
+        (Cluster::kubernetes().await, false),
+    ] {
+        let path = "/.well-known/oauth-authorization-server";
+        let metadata = cluster.harness.get(path, &[]).await.json();
+        for endpoint in ["token", "revocation", "introspection"] {
+            let methods = &metadata[format!("{endpoint}_endpoint_auth_methods_supported")];
+            let methods = methods.as_array().unwrap();
+            assert_eq!(
+                methods.contains(&json!("spiffe_jwt")),
+                is_named,
+                "{endpoint}"
+            );
+            assert!(methods.contains(&json!("private_key_jwt")));
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_a_pipeline_counts_once() {
     let cluster = Cluster::start("github", "", |issuer| {
         let main: &[(&[&str], &str)] = &[
