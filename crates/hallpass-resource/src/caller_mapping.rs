@@ -4,7 +4,7 @@ mod claims;
 mod mark;
 mod preset;
 
-use hallpass_token::{Audience, CallerKind, ClientId, UnknownCaller, VerifiedClaims};
+use hallpass_token::{Audience, CallerKind, ClientId, TokenClaims, UnknownCaller, VerifiedClaims};
 
 use self::claims::{ClaimsOf, NotOneText};
 pub use self::mark::{Mark, MarkFault};
@@ -78,12 +78,32 @@ impl CallerMapping {
     /// Who calls, and which client got the token.
     #[must_use]
     pub fn judge(&self, claims: &VerifiedClaims) -> (CallerKind, Option<ClientId>) {
-        let Ok(client) = self.client(claims) else {
+        self.judge_token(&ClaimsOf {
+            claims,
+            states_subject: claims.states_subject(),
+            client: None,
+        })
+    }
+
+    /// The same of claims that were kept since they were verified, by a policy that reads the subject from `sub` alone.
+    /// **Not checked**: that they were.
+    #[must_use]
+    pub fn judge_kept(&self, claims: &TokenClaims) -> (CallerKind, Option<ClientId>) {
+        self.judge_token(&ClaimsOf {
+            claims,
+            states_subject: true,
+            client: None,
+        })
+    }
+
+    fn judge_token(&self, token: &ClaimsOf<'_>) -> (CallerKind, Option<ClientId>) {
+        let Ok(client) = self.client(token) else {
             return (CallerKind::Unknown(UnknownCaller::NoClient), None);
         };
+        let claims = token.claims;
         let token = ClaimsOf {
-            claims,
             client: client.as_ref().map(ClientId::as_str),
+            ..*token
         };
         let bears = |marks: &[Mark]| marks.iter().any(|mark| mark.is_in(&token));
         let is_service = client.is_some() && claims.actor.is_none() && bears(&self.service_when);
@@ -100,11 +120,7 @@ impl CallerMapping {
         (caller, client)
     }
 
-    fn client(&self, claims: &VerifiedClaims) -> Result<Option<ClientId>, NotOneText> {
-        let token = ClaimsOf {
-            claims,
-            client: None,
-        };
+    fn client(&self, token: &ClaimsOf<'_>) -> Result<Option<ClientId>, NotOneText> {
         for name in self.client_claims.iter().map(AsRef::as_ref) {
             let text = match token.one_text(name) {
                 Ok(Some(text)) if name == "aud" && self.is_service(&text) => continue,
@@ -126,7 +142,7 @@ impl CallerMapping {
 
 #[cfg(test)]
 mod tests {
-    use hallpass_token::{Actor, Confirmation, Thumbprint, TokenClaims, UnixTime};
+    use hallpass_token::{Actor, Confirmation, Thumbprint, UnixTime};
 
     use super::*;
 
@@ -165,9 +181,10 @@ mod tests {
                 ..Confirmation::default()
             });
         });
-        let holds = |mark: &str, claims| {
+        let holds = |mark: &str, claims: &TokenClaims| {
             let token = ClaimsOf {
                 claims,
+                states_subject: true,
                 client: None,
             };
             mark.parse::<Mark>().unwrap().is_in(&token)

@@ -33,7 +33,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
 use hallpass_token::{
-    Issuer, JwkSet, KeyId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
+    Algorithm, Issuer, JwkSet, KeyId, Thumbprint, UnixTime, UnverifiedToken, VerifiedClaims,
+    VerifyError, VerifyPolicy,
 };
 use hallpass_upstream::{EndpointUrl, EndpointUrlError, Network};
 use tokio::runtime::Handle;
@@ -244,6 +245,30 @@ impl KeySource {
         let newer = self.newer_than(&snapshot).await.ok_or(error)?;
         let claims = token.verify(newer.keys(), policy, now())?;
         Ok((claims, newer))
+    }
+
+    /// Whether the issuer still publishes the key with this thumbprint (RFC 7638), for this algorithm: for who has verified
+    /// something with it before and rests on that. `kid` is what the key was called then. Keys that are not here are looked for
+    /// as [`verify`](Self::verify) does.
+    ///
+    /// # Errors
+    /// As [`KeySource::keys_for`].
+    pub async fn still_has(
+        &self,
+        kid: Option<&KeyId>,
+        thumbprint: Thumbprint,
+        algorithm: Algorithm,
+    ) -> Result<bool, KeysError> {
+        let has = |snapshot: &KeySnapshot| {
+            let mut keys = snapshot.keys.keys().iter();
+            keys.any(|key| key.is_for(algorithm) && key.thumbprint() == thumbprint)
+        };
+        let snapshot = self.keys_for(kid).await?;
+        if has(&snapshot) {
+            return Ok(true);
+        }
+        let newer = self.newer_than(&snapshot).await;
+        Ok(newer.is_some_and(|newer| has(&newer)))
     }
 
     /// A snapshot that may be used, as the table of this module says.

@@ -75,6 +75,12 @@ impl<'a> UnverifiedToken<'a> {
         self.header.key_id.as_ref()
     }
 
+    /// Whether the header claims that this is an access token (`typ` is `at+jwt`, RFC 9068 section 2.1).
+    #[must_use]
+    pub fn states_access_token(&self) -> bool {
+        self.header.typ == Typ::AccessToken
+    }
+
     /// The issuer that the claims name, to choose among several. `None` when there is none, or no readable claims.
     pub fn unverified_issuer(&self) -> Option<&str> {
         self.issuer

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use hallpass_token::VerifiedClaims;
+use hallpass_token::TokenClaims;
 use serde_json::Value;
 
 /// A token whose marks are looked for.
 pub(super) struct ClaimsOf<'t> {
-    pub(super) claims: &'t VerifiedClaims,
+    pub(super) claims: &'t TokenClaims,
+    /// Whether its subject stands in `sub`.
+    pub(super) states_subject: bool,
     /// Its client, as far as that is known already.
     pub(super) client: Option<&'t str>,
 }
@@ -53,7 +55,7 @@ impl<'t> ClaimsOf<'t> {
         let one = |text: &'t str| Some(vec![Cow::Borrowed(text)]);
         match name {
             "iss" => one(claims.issuer.as_str()),
-            "sub" if !claims.states_subject() => None,
+            "sub" if !self.states_subject => None,
             "sub" => one(claims.subject.as_str()),
             "aud" => Some(
                 claims
