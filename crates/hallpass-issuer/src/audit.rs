@@ -51,10 +51,12 @@ pub(crate) enum Decision {
     },
     /// A refresh token is revoked, with all that follows from the same first token and the access tokens that it brought.
     RefreshRevoked(RevokedRefresh),
-    /// A client was told what a token says, or that it says nothing (`None`).
+    /// A client was told what a token says, or that it says nothing.
     Introspected {
         client: Arc<Client>,
         token_id: Option<TokenId>,
+        /// Why it says nothing, which the client is not told.
+        inactive: Option<&'static str>,
     },
 }
 
@@ -239,9 +241,11 @@ fn write(event: &AuditEvent) {
             jkt = bound_to.as_ref().map(tracing::field::display),
             "token issued"
         ),
-        Decision::Introspected { client, token_id } => {
-            write_introspected(at, source.as_ref(), client, token_id.as_ref());
-        }
+        Decision::Introspected {
+            client,
+            token_id,
+            inactive,
+        } => write_introspected(at, source.as_ref(), client, (token_id.as_ref(), *inactive)),
         Decision::Revoked {
             client,
             token_id,
@@ -258,18 +262,7 @@ fn write(event: &AuditEvent) {
         ),
         Decision::RefreshRevoked(revoked) => write_refresh_revoked(at, source.as_ref(), revoked),
         Decision::Refused { refusal, caller } => {
-            let (client_id, unverified_client_id) = caller.names();
-            tracing::info!(
-                target: AUDIT_TARGET,
-                event = "token_refused",
-                at,
-                source,
-                grant,
-                reason = refusal.reason(),
-                client_id,
-                unverified_client_id,
-                "token refused"
-            );
+            write_refused(at, source.as_ref(), grant, (*refusal, caller));
         }
     }
 }
@@ -279,6 +272,26 @@ fn actors(actor: &Actor) -> String {
     let chain = iter::successors(Some(actor), |actor| actor.actor.as_deref());
     let names: Vec<_> = chain.map(|actor| actor.subject.as_str()).collect();
     names.join(" < ")
+}
+
+fn write_refused(
+    at: u64,
+    source: Option<&tracing::field::DisplayValue<IpAddr>>,
+    grant: &str,
+    (refusal, caller): (Refusal, &Caller),
+) {
+    let (client_id, unverified_client_id) = caller.names();
+    tracing::info!(
+        target: AUDIT_TARGET,
+        event = "token_refused",
+        at,
+        source,
+        grant,
+        reason = refusal.reason(),
+        client_id,
+        unverified_client_id,
+        "token refused"
+    );
 }
 
 fn write_refresh_revoked(
@@ -299,11 +312,12 @@ fn write_refresh_revoked(
     );
 }
 
+/// Of a token that does not count: why.
 fn write_introspected(
     at: u64,
     source: Option<&tracing::field::DisplayValue<IpAddr>>,
     client: &Client,
-    token_id: Option<&TokenId>,
+    (token_id, inactive): (Option<&TokenId>, Option<&'static str>),
 ) {
     tracing::info!(
         target: AUDIT_TARGET,
@@ -311,7 +325,8 @@ fn write_introspected(
         at,
         source,
         client_id = client.id.as_str(),
-        active = token_id.is_some(),
+        active = inactive.is_none(),
+        reason = inactive,
         jti = token_id.map(TokenId::as_str),
         "token introspected"
     );

@@ -99,4 +99,4 @@ pub use crate::settings::client::secrets::{
 pub use crate::settings::dpop::DpopSettings;
 pub use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 pub use crate::token::refusal::assertion::AssertionRefusal;
-pub use crate::token::refusal::{GrantAssertionFault, Refusal, WireError};
+pub use crate::token::refusal::{GrantAssertionFault, RefreshFault, Refusal, WireError};

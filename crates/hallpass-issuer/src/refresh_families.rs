@@ -11,7 +11,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, TokenId, UnixTime};
+use aws_lc_rs::hmac;
+use hallpass_token::{
+    ClientId, Revocation, RevocationDigest, RevocationKind, Thumbprint, TokenId, UnixTime,
+};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -23,7 +26,7 @@ use crate::refresh::family::{Family, Granted, Standing};
 use crate::refresh::token::RefreshToken;
 use crate::store::Store;
 use crate::store::refresh_families::{FamilyChange, KnownFamilies};
-use crate::token::refusal::Refusal;
+use crate::token::refusal::{RefreshFault, Refusal};
 
 /// Most families of all clients together: some 20 MB of memory, and some 100 MB of the store. No further one begins.
 const MAX_FAMILIES: u64 = 200_000;
@@ -63,6 +66,8 @@ pub(crate) struct EndedFamily {
 pub(crate) struct RefreshFamilies {
     /// Taken out while it is in use.
     known: Mutex<KnownFamilies>,
+    /// What tells names of families from what somebody has made up.
+    names: hmac::Key,
     turn: Semaphore,
     waiting: Waiting,
     metrics: RefreshMetrics,
@@ -75,11 +80,12 @@ impl RefreshFamilies {
     /// Those of the store.
     pub(crate) async fn of(store: &Store) -> Result<Self, Error> {
         let mut known = KnownFamilies::default();
-        store.see_families(&mut known).await?;
+        let names = store.see_families(&mut known).await?.names_key();
         let metrics = RefreshMetrics::default();
         metrics.counts(known.len());
         Ok(Self {
             known: Mutex::new(known),
+            names,
             turn: Semaphore::new(1),
             waiting: Waiting::default(),
             metrics,
@@ -106,9 +112,29 @@ impl RefreshFamilies {
         Lent {
             known: mem::take(&mut *known),
             of: self,
+            place: None,
             _turn: turn,
         }
     }
+}
+
+/// Most families at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Most {
+    /// Of one client.
+    pub(crate) of_client: u32,
+    /// Of one client for one subject that it is not itself.
+    pub(crate) of_subject: u32,
+}
+
+/// How a token is used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use<'a> {
+    pub(crate) client: &'a ClientId,
+    /// For how long after its first use it brings the same successor again.
+    pub(crate) grace: Duration,
+    /// The key that the client has proven to hold.
+    pub(crate) proven: Option<Thumbprint>,
 }
 
 /// What is done with families at one moment.
@@ -120,8 +146,8 @@ pub(crate) struct RefreshWork<'a> {
 }
 
 impl RefreshWork<'_> {
-    /// Begins a family that ends at `ends_at`, whose first token this gives; the oldest ones of the client beyond `most_of_client` go.
-    /// `None` when there are too many of all clients, or when too many requests of this one wait for their turn.
+    /// Begins a family that ends at `ends_at`, whose first token this gives; the oldest ones of the subject and of the client beyond
+    /// `most` go. `None` when there are too many of all clients, or when too many requests of this one wait for their turn.
     ///
     /// # Errors
     /// Those of the store; then there is no new family.
@@ -129,21 +155,14 @@ impl RefreshWork<'_> {
         &self,
         granted: Granted,
         ends_at: UnixTime,
-        most_of_client: u32,
+        most: Most,
     ) -> Result<Option<RefreshToken>, Error> {
         let Some(_place) = self.families.waiting.place(&granted.client_id) else {
             return Ok(None);
         };
         let mut known = self.families.lend().await;
         let mut change = self.store.change_families(&mut known).await?;
-        let kept = most_of_client.saturating_sub(1);
-        for oldest in change.beyond(&granted.client_id, kept).await? {
-            change.remove(&known, oldest).await?;
-        }
-        if change.count() >= MAX_FAMILIES {
-            return Ok(None);
-        }
-        let token = RefreshToken::generate()?;
+        let token = RefreshToken::generate(&self.families.names)?;
         let family = Family {
             id: token.family,
             digest: token.digest(),
@@ -152,31 +171,49 @@ impl RefreshWork<'_> {
             ends_at,
             granted,
         };
+        let client = &family.granted.client_id;
+        // First those of the same subject: whoever can have many tokens exchanged takes nothing from others.
+        if family.granted.exchanged.is_some() {
+            let (subject, kept) = (family.subject(), most.of_subject.saturating_sub(1));
+            for oldest in change.beyond(client, Some(&subject), kept).await? {
+                change.remove(&known, oldest).await?;
+            }
+        }
+        let kept = most.of_client.saturating_sub(1);
+        for oldest in change.beyond(client, None, kept).await? {
+            change.remove(&known, oldest).await?;
+        }
+        if change.count() >= MAX_FAMILIES {
+            return Ok(None);
+        }
         change.put(&known, &family).await?;
         change.commit(&mut known).await?;
         Ok(Some(token))
     }
 
-    /// Uses `token` for `client`: `decide` says what it brings, an access token among it, and its successor is what counts from
-    /// then on. Within `grace` of its first use it brings the same successor again.
+    /// Uses `token`: `decide` says what it brings, an access token among it, and its successor is what counts from then on. Within
+    /// the grace of its first use it brings the same successor again.
     ///
     /// # Errors
     /// [`Failed`]; then `token` is what it was.
     pub(crate) async fn present<T>(
         &self,
         token: &RefreshToken,
-        client: &ClientId,
-        grace: Duration,
+        Use {
+            client,
+            grace,
+            proven,
+        }: Use<'_>,
         decide: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
     ) -> Result<Presented<T>, Failed> {
-        let _place = self.place(client)?;
-        let mut known = self.families.lend().await;
+        let unknown = || Failed::Refused(Refusal::Refresh(RefreshFault::Unknown));
+        let mut known = self.lend(token, client).await?.ok_or_else(unknown)?;
         let mut change = self.store.change_families(&mut known).await?;
         let family = change.find(&known, token.family).await?;
         let family = family.filter(|family| self.now < family.ends_at);
-        let mut family = family.ok_or(Failed::Refused(Refusal::InvalidRefreshToken))?;
+        let mut family = family.ok_or(Failed::Refused(Refusal::Refresh(RefreshFault::Unknown)))?;
         if family.granted.client_id != *client {
-            return Err(Failed::Refused(Refusal::ForeignRefreshToken));
+            return Err(Failed::Refused(Refusal::Refresh(RefreshFault::Foreign)));
         }
         let key = change.successor_key();
         let standing = family.standing(token, &key, self.now, grace);
@@ -195,8 +232,13 @@ impl RefreshWork<'_> {
             return Ok(Presented::Reused(ended));
         }
         let (decided, live) = decide(&family).map_err(Failed::Refused)?;
-        let too_many = |retry_after| Failed::Refused(Refusal::TooManyLiveTokens { retry_after });
+        let too_many = |retry_after| {
+            Failed::Refused(Refusal::Refresh(RefreshFault::TooManyLiveTokens {
+                retry_after,
+            }))
+        };
         family.granted.add_live(live, self.now).map_err(too_many)?;
+        family.granted.bound_to = family.granted.bound_to.or(proven);
         let successor = token.successor(&key);
         if standing == Standing::Current {
             family.digest = successor.digest();
@@ -221,8 +263,9 @@ impl RefreshWork<'_> {
         client: &ClientId,
         most: usize,
     ) -> Result<Option<EndedFamily>, Failed> {
-        let _place = self.place(client)?;
-        let mut known = self.families.lend().await;
+        let Some(mut known) = self.lend(token, client).await? else {
+            return Ok(None);
+        };
         let mut change = self.store.change_families(&mut known).await?;
         let family = change.find(&known, token.family).await?;
         let is_theirs = |family: &Family| family.granted.client_id == *client;
@@ -235,7 +278,7 @@ impl RefreshWork<'_> {
         Ok(Some(ended))
     }
 
-    /// The family in which `token`, which `client` asks about, is the one that counts.
+    /// The family of `token`, which `client` asks about, whatever the token is to it, and whosever it is.
     ///
     /// # Errors
     /// [`Failed`].
@@ -244,16 +287,33 @@ impl RefreshWork<'_> {
         token: &RefreshToken,
         client: &ClientId,
     ) -> Result<Option<Family>, Failed> {
-        let _place = self.place(client)?;
-        let mut known = self.families.lend().await;
+        let Some(mut known) = self.lend(token, client).await? else {
+            return Ok(None);
+        };
         let mut seen = self.store.see_families(&mut known).await?;
         let family = seen.find(&known, token.family).await?;
-        Ok(family.filter(|family| family.digest == token.digest() && self.now < family.ends_at))
+        Ok(family.filter(|family| self.now < family.ends_at))
     }
 
-    fn place(&self, client: &ClientId) -> Result<Place<'_>, Failed> {
+    /// What is known, in the turn of `client`. `None` when there is no family of `token`: then nobody's turn was taken but for a
+    /// name that was made up here once, and nothing is written for that one either.
+    async fn lend(
+        &self,
+        token: &RefreshToken,
+        client: &ClientId,
+    ) -> Result<Option<Lent<'_>>, Failed> {
+        if !token.family.was_made_with(&self.families.names) {
+            return Ok(None);
+        }
         let place = self.families.waiting.place(client);
-        place.ok_or(Failed::Refused(Refusal::Busy))
+        let place = place.ok_or(Failed::Refused(Refusal::Busy))?;
+        let mut known = self.families.lend().await;
+        known.place = Some(place);
+        if !known.has(token.family) {
+            // Another process may have begun it.
+            self.store.see_families(&mut known).await?;
+        }
+        Ok(Some(known).filter(|known| known.has(token.family)))
     }
 
     /// Counts what was done.
@@ -309,6 +369,8 @@ impl EndedFamily {
 struct Lent<'a> {
     known: KnownFamilies,
     of: &'a RefreshFamilies,
+    /// Of the client whose turn it is.
+    place: Option<Place<'a>>,
     _turn: Option<SemaphorePermit<'a>>,
 }
 

@@ -76,6 +76,8 @@ pub struct IssuerSettings {
     pub refresh_token_grace: Duration,
     /// `refresh-tokens-per-client`: most that count at once for one client.
     pub refresh_tokens_per_client: u32,
+    /// `refresh-tokens-per-subject`: most of them for one subject that the client is not itself.
+    pub refresh_tokens_per_subject: u32,
     /// `audiences`: services whose tokens look different. Of two entries for one service the first counts.
     pub audiences: Vec<AudienceSettings>,
     /// `clients`: who may ask for tokens.
@@ -111,6 +113,7 @@ impl Default for IssuerSettings {
             key_retention: Duration::from_secs(25 * 60 * 60),
             refresh_token_grace: Duration::from_secs(10),
             refresh_tokens_per_client: 1_000,
+            refresh_tokens_per_subject: 100,
             audiences: Vec::new(),
             clients: Vec::new(),
             dpop: DpopSettings::default(),
@@ -174,6 +177,7 @@ impl IssuerSettings {
         let key_retention = section.seconds("key-retention-seconds");
         let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
         let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
+        let refresh_tokens_per_subject = section.count("refresh-tokens-per-subject");
         let audiences = section.sections("audiences");
         report_doubles(&audiences, "name");
         let audiences: Vec<_> = audiences.iter().map(AudienceSettings::read).collect();
@@ -210,6 +214,7 @@ impl IssuerSettings {
             key_retention: key_retention?,
             refresh_token_grace: refresh_token_grace?,
             refresh_tokens_per_client: refresh_tokens_per_client?,
+            refresh_tokens_per_subject: refresh_tokens_per_subject?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             dpop: dpop?,

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use hallpass_clock::Clock;
-use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource};
+use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource, KeysError};
 use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_token::{
-    Audience, CallerKind, Issuer, ReplayMemory, Seen, Subject, TokenClaims, UnixTime,
+    Audience, CallerKind, Issuer, KeyId, ReplayMemory, Seen, Subject, TokenClaims, UnixTime,
     UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
 use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::clients::exchange_rule::SubjectKind;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
+use crate::refresh::family::ForeignSignature;
 use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 use crate::spiffe;
 
@@ -170,7 +171,7 @@ impl TrustedIssuer {
         audiences: Vec<Audience>,
         is_untyped: bool,
         now: impl Fn() -> UnixTime,
-    ) -> Result<VerifiedClaims, Denial> {
+    ) -> Result<(VerifiedClaims, ForeignSignature), Denial> {
         let settings = &self.settings;
         let policy = VerifyPolicy::for_audiences(settings.issuer.clone(), audiences)
             .with_algorithms(settings.algorithms);
@@ -183,19 +184,64 @@ impl TrustedIssuer {
             true => policy.dangerous_any_issuer(),
             false => policy,
         };
-        let verified = self.keys.verify(token, &policy, now).await;
-        verified.map(|(claims, _)| claims)
+        let (claims, keys) = self.keys.verify(token, &policy, now).await?;
+        let algorithm = token.algorithm();
+        let key = keys.keys().find(token.key_id(), algorithm)?;
+        let signed = ForeignSignature {
+            key: key.thumbprint(),
+            algorithm,
+            is_typed: token.states_access_token(),
+        };
+        Ok((claims, signed))
     }
 
-    /// What the subject of its token is; `None` when that, or the client that the token was issued to, cannot be told.
-    pub(crate) fn subject_kind(&self, claims: &VerifiedClaims) -> Option<SubjectKind> {
-        let (caller, client) = self.settings.callers.judge(claims);
-        client.and_then(|_| kind(caller))
+    /// Whether it still publishes the key, called `kid` then, that something of it was verified with before.
+    ///
+    /// # Errors
+    /// Why its keys cannot be had.
+    pub(crate) async fn still_has(
+        &self,
+        kid: Option<&KeyId>,
+        signed: ForeignSignature,
+    ) -> Result<bool, KeysError> {
+        let ForeignSignature { key, algorithm, .. } = signed;
+        self.keys.still_has(kid, key, algorithm).await
+    }
+
+    /// Whether it may sign so, and such tokens, as its entry says now.
+    pub(crate) fn may_sign(&self, signed: ForeignSignature) -> bool {
+        self.settings.algorithms.contains(signed.algorithm)
+    }
+
+    /// What the subject of its token is, which was verified now or before; `None` when that, or the client that the token was
+    /// issued to, cannot be told.
+    pub(crate) fn subject_kind(&self, claims: &TokenClaims) -> Option<SubjectKind> {
+        let (caller, client) = self.settings.callers.judge_kept(claims);
+        client.and_then(|_| self.kind(caller, claims))
     }
 
     /// The same of an assertion, which was made for this issuer alone, whoever has asked for it.
-    pub(crate) fn kind_of_assertion(&self, claims: &VerifiedClaims) -> Option<SubjectKind> {
-        kind(self.settings.callers.judge(claims).0)
+    pub(crate) fn kind_of_assertion(&self, claims: &TokenClaims) -> Option<SubjectKind> {
+        let (caller, _) = self.settings.callers.judge_kept(claims);
+        self.kind(caller, claims)
+    }
+
+    fn kind(&self, caller: CallerKind, claims: &TokenClaims) -> Option<SubjectKind> {
+        match caller {
+            CallerKind::Service => Some(SubjectKind::Service),
+            CallerKind::User => Some(SubjectKind::User),
+            // Of other issuers it is a claim like any other: who may write one into their tokens would choose what they are.
+            CallerKind::Unknown(UnknownCaller::ServiceWithActor)
+                if !self.settings.accept_sub_profile =>
+            {
+                Some(SubjectKind::User)
+            }
+            CallerKind::Unknown(UnknownCaller::ServiceWithActor) => {
+                // Whoever writes it as we do names who acts for the service.
+                claims.actor.as_ref().map(|_| SubjectKind::Service)
+            }
+            CallerKind::Unknown(_) => None,
+        }
     }
 
     fn is_of_spiffe(&self) -> bool {
@@ -247,16 +293,6 @@ impl TrustedIssuer {
         (&own.name, &own.issuer, &own.keys, &own.tls)
             == (&other.name, &other.issuer, &other.keys, &other.tls)
             && own.jwks_bearer_file == other.jwks_bearer_file
-    }
-}
-
-const fn kind(caller: CallerKind) -> Option<SubjectKind> {
-    match caller {
-        CallerKind::Service | CallerKind::Unknown(UnknownCaller::ServiceWithActor) => {
-            Some(SubjectKind::Service)
-        }
-        CallerKind::User => Some(SubjectKind::User),
-        CallerKind::Unknown(_) => None,
     }
 }
 

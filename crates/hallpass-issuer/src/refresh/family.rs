@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use hallpass_token::{
-    Actor, Audience, ClientId, Confirmation, Issuer, KeyId, RevocationMarks, Scope, Subject,
-    Thumbprint, TokenClaims, TokenId, UnixTime,
+    Actor, Algorithm, Audience, ClientId, Confirmation, Issuer, KeyId, RevocationMarks, Scope,
+    Subject, Thumbprint, TokenClaims, TokenId, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,6 +41,9 @@ pub(crate) struct Granted {
     pub(crate) audience: Audience,
     /// It never gets more.
     pub(crate) scope: Scope,
+    /// The key that its client has proven to hold (DPoP) when it began, or at the first use with a proof: without it, none of its
+    /// tokens counts from then on.
+    pub(crate) bound_to: Option<Thumbprint>,
     /// For whom the client acts, when it is not for itself.
     pub(crate) exchanged: Option<Exchanged>,
     /// The access tokens that may still be alive, with their ends.
@@ -53,10 +56,22 @@ pub(crate) struct Exchanged {
     pub(crate) claims: TokenClaims,
     /// What its subject is called here: another issuer calls it otherwise, and as somebody else may be called here.
     pub(crate) name: Subject,
-    /// The key that it was signed with.
+    /// What the key is called that it was signed with.
     pub(crate) key_id: Option<KeyId>,
+    /// How another issuer has signed it; `None` for a token of this one.
+    pub(crate) signed: Option<ForeignSignature>,
     /// What its subject is; `None`: it could not be told.
     pub(crate) kind: Option<SubjectKind>,
+}
+
+/// How a token of another issuer was signed, as that was verified: whether it would still be believed is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ForeignSignature {
+    /// Of the key itself, whatever it is called.
+    pub(crate) key: Thumbprint,
+    pub(crate) algorithm: Algorithm,
+    /// Whether its header says that it is an access token.
+    pub(crate) is_typed: bool,
 }
 
 /// What a token is to its family.
@@ -140,6 +155,7 @@ impl Granted {
             grant: self.grant.as_str().to_owned(),
             audience: self.audience.clone(),
             scope: self.scope.as_str().to_owned(),
+            bound: self.bound_to.map(|Thumbprint(bytes)| bytes),
             exchanged: self.exchanged.as_ref().map(ExchangedText::of),
             live: self.live.clone(),
         })
@@ -158,6 +174,7 @@ impl Granted {
             grant: GrantType::named(&text.grant)?,
             audience: text.audience,
             scope: read_scope(&text.scope)?,
+            bound_to: text.bound.map(Thumbprint),
             exchanged,
             live: text.live,
         })
@@ -170,6 +187,7 @@ struct Text {
     grant: String,
     audience: Audience,
     scope: String,
+    bound: Option<[u8; 32]>,
     exchanged: Option<ExchangedText>,
     live: Vec<(TokenId, UnixTime)>,
 }
@@ -187,6 +205,7 @@ struct ExchangedText {
     exp: UnixTime,
     jti: Option<TokenId>,
     kid: Option<KeyId>,
+    signed: Option<SignatureText>,
     kind: Option<String>,
     /// `cnf`: only its holder may exchange it.
     jkt: Option<[u8; 32]>,
@@ -194,6 +213,13 @@ struct ExchangedText {
     /// The newest first.
     actors: Vec<ActorText>,
     extra: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SignatureText {
+    key: [u8; 32],
+    alg: String,
+    typed: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -209,6 +235,7 @@ impl ExchangedText {
             claims,
             name,
             key_id,
+            signed,
             kind,
         }: &Exchanged,
     ) -> Self {
@@ -233,6 +260,7 @@ impl ExchangedText {
             exp: claims.expires_at,
             jti: claims.token_id.clone(),
             kid: key_id.clone(),
+            signed: signed.map(SignatureText::of),
             kind: kind.map(|kind| kind.as_str().to_owned()),
             jkt: bound(|it| it.jkt),
             x5t_s256: bound(|it| it.x5t_s256),
@@ -268,10 +296,33 @@ impl ExchangedText {
             name: self.name.unwrap_or_else(|| claims.subject.clone()),
             claims,
             key_id: self.kid,
+            signed: match self.signed {
+                Some(signed) => Some(signed.read()?),
+                None => None,
+            },
             kind: match self.kind {
                 Some(name) => Some(SubjectKind::named(&name)?),
                 None => None,
             },
+        })
+    }
+}
+
+impl SignatureText {
+    fn of(signed: ForeignSignature) -> Self {
+        let Thumbprint(key) = signed.key;
+        Self {
+            key,
+            alg: signed.algorithm.as_str().to_owned(),
+            typed: signed.is_typed,
+        }
+    }
+
+    fn read(self) -> Option<ForeignSignature> {
+        Some(ForeignSignature {
+            key: Thumbprint(self.key),
+            algorithm: self.alg.parse().ok()?,
+            is_typed: self.typed,
         })
     }
 }
@@ -300,6 +351,7 @@ mod tests {
             grant: GrantType::ClientCredentials,
             audience: "billing".parse().unwrap(),
             scope: "read write".parse().unwrap(),
+            bound_to: None,
             exchanged: None,
             live: Vec::new(),
         }
@@ -319,7 +371,7 @@ mod tests {
     #[test]
     fn a_used_token_is_forgiven_for_a_while_and_only_while_its_successor_is_unused() {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"key");
-        let first = RefreshToken::generate().unwrap();
+        let first = RefreshToken::generate(&key).unwrap();
         let second = first.successor(&key);
         let third = second.successor(&key);
         let state = family(&second, Some(NOW));
@@ -338,7 +390,7 @@ mod tests {
             "its successor was used"
         );
         let unused = family(&first, None);
-        let stranger = RefreshToken::generate().unwrap();
+        let stranger = RefreshToken::generate(&key).unwrap();
         assert_eq!(
             unused.standing(&stranger, &key, NOW, GRACE),
             Standing::Reused
@@ -349,6 +401,7 @@ mod tests {
     fn what_is_granted_is_read_as_it_was_written() {
         let mut granted = granted();
         granted.scope = Scope::empty();
+        granted.bound_to = Some(Thumbprint([8; 32]));
         granted.live = vec![("jti-1".parse().unwrap(), at(5))];
         let mut claims = TokenClaims::new(
             "internal".parse().unwrap(),
@@ -379,6 +432,11 @@ mod tests {
             name: "other|alice".parse().unwrap(),
             claims,
             key_id: Some("kid-1".parse().unwrap()),
+            signed: Some(ForeignSignature {
+                key: Thumbprint([9; 32]),
+                algorithm: Algorithm::Ps256,
+                is_typed: true,
+            }),
             kind: Some(SubjectKind::User),
         });
         granted.grant = GrantType::TokenExchange;
@@ -386,6 +444,15 @@ mod tests {
         let read = Granted::parse(text.as_bytes()).unwrap();
         assert_eq!(format!("{read:?}"), format!("{granted:?}"));
         assert!(Granted::parse(b"{}").is_none());
+        // One that was written before keys and signatures were kept.
+        granted.bound_to = None;
+        granted.exchanged.as_mut().unwrap().signed = None;
+        let text = granted.to_text().unwrap();
+        let before = text.replace("\"bound\":null,", "");
+        let before = before.replace("\"signed\":null,", "");
+        assert!(before.len() < text.len() - 20, "{text}");
+        let read = Granted::parse(before.as_bytes()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{granted:?}"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A refresh token: the name of its family, 128 random bits, and a secret of 256 bits.
+//! A refresh token: the name of its family, 64 random bits with an HMAC of as many, and a secret of 256 bits.
 //!
 //! The first secret of a family is random. Each further one is an HMAC of the one before it, under a key that only the issuer
 //! has: so the same token gives the same successor, whoever computes it and how often, and no successor is stored anywhere.
@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 
 const FAMILY_BYTES: usize = 16;
+/// Those of them that are random; the others are an HMAC of them, so that a name which is made up is told without the store.
+const RANDOM_FAMILY_BYTES: usize = 8;
 const SECRET_BYTES: usize = 32;
 /// Characters of a token: 48 bytes in base64url, each of which is written in one way only.
 const TOKEN_CHARS: usize = 64;
@@ -33,6 +35,26 @@ pub(crate) struct RefreshToken {
 pub(crate) struct SecretDigest([u8; SECRET_BYTES]);
 
 impl FamilyId {
+    /// A new name. `names` is the key that tells names of this issuer from others.
+    fn generate(names: &hmac::Key) -> Result<Self, Error> {
+        let mut bytes = [0; FAMILY_BYTES];
+        let (random, mac) = bytes.split_at_mut(RANDOM_FAMILY_BYTES);
+        fill(random)?;
+        for (to, from) in mac.iter_mut().zip(hmac::sign(names, random).as_ref()) {
+            *to = *from;
+        }
+        Ok(Self(bytes))
+    }
+
+    /// Whether an issuer with the key `names` has made this name up. Nobody else can, and each request for one that was made up
+    /// elsewhere would cost the store a look.
+    pub(crate) fn was_made_with(&self, names: &hmac::Key) -> bool {
+        let (random, mac) = self.0.split_at(RANDOM_FAMILY_BYTES);
+        let right = hmac::sign(names, random);
+        let (right, _) = right.as_ref().split_at(mac.len());
+        constant_time::verify_slices_are_equal(mac, right).is_ok()
+    }
+
     /// What stands for it in logs: who reads them must not be able to end the family.
     pub(crate) fn alias(&self) -> String {
         let digest = digest::digest(&digest::SHA256, &self.0);
@@ -59,21 +81,15 @@ impl fmt::Debug for FamilyId {
 }
 
 impl RefreshToken {
-    /// The first token of a new family.
+    /// The first token of a new family. `names` is the key of the names of families.
     ///
     /// # Errors
     /// [`Error::Internal`] without random numbers.
-    pub(crate) fn generate() -> Result<Self, Error> {
-        let mut family = [0; FAMILY_BYTES];
+    pub(crate) fn generate(names: &hmac::Key) -> Result<Self, Error> {
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-        let drawn = aws_lc_rs::rand::fill(&mut family);
-        drawn
-            .and_then(|()| aws_lc_rs::rand::fill(secret.as_mut_slice()))
-            .map_err(|_| Error::Internal {
-                operation: "drawing random bytes",
-            })?;
+        fill(secret.as_mut_slice())?;
         Ok(Self {
-            family: FamilyId(family),
+            family: FamilyId::generate(names)?,
             secret,
         })
     }
@@ -123,6 +139,12 @@ impl RefreshToken {
     }
 }
 
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| Error::Internal {
+        operation: "drawing random bytes",
+    })
+}
+
 impl fmt::Debug for RefreshToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RefreshToken(***)")
@@ -162,9 +184,25 @@ mod tests {
         hmac::Key::new(hmac::HMAC_SHA256, bytes)
     }
 
+    fn generate() -> RefreshToken {
+        RefreshToken::generate(&key(b"names")).unwrap()
+    }
+
+    #[test]
+    fn the_name_of_a_family_is_known_for_one_of_this_issuer_and_no_other_is() {
+        let family = generate().family;
+        assert!(family.was_made_with(&key(b"names")));
+        assert!(!family.was_made_with(&key(b"others")));
+        for index in 0..FAMILY_BYTES {
+            let mut other = family;
+            other.0[index] ^= 1;
+            assert!(!other.was_made_with(&key(b"names")), "{index}");
+        }
+    }
+
     #[test]
     fn a_token_is_read_as_it_was_written_and_nothing_else_is_one() {
-        let token = RefreshToken::generate().unwrap();
+        let token = generate();
         let text = token.to_text();
         let read = RefreshToken::parse(&text).unwrap();
         assert_eq!(read.family, token.family);
@@ -174,20 +212,20 @@ mod tests {
         for bad in ["", &text[1..], &format!("{}A", *text), &standard, "a.b.c"] {
             assert!(RefreshToken::parse(bad).is_none(), "{bad}");
         }
-        let other = RefreshToken::generate().unwrap();
+        let other = generate();
         assert!(other.family != token.family && other.digest() != token.digest());
     }
 
     #[test]
     fn a_successor_depends_on_token_family_and_key_alone() {
-        let token = RefreshToken::generate().unwrap();
+        let token = generate();
         let next = token.successor(&key(b"one"));
         assert_eq!(next.family, token.family);
         assert_eq!(next.digest(), token.successor(&key(b"one")).digest());
         assert_ne!(next.digest(), token.digest());
         assert_ne!(next.digest(), token.successor(&key(b"two")).digest());
         let elsewhere = RefreshToken {
-            family: RefreshToken::generate().unwrap().family,
+            family: generate().family,
             secret: token.secret.clone(),
         };
         assert_ne!(next.digest(), elsewhere.successor(&key(b"one")).digest());
@@ -195,7 +233,7 @@ mod tests {
 
     #[test]
     fn no_debug_text_shows_what_could_be_sent() {
-        let token = RefreshToken::generate().unwrap();
+        let token = generate();
         let shown = format!("{token:?} {:?} {:?}", token.family, token.digest());
         assert!(!shown.contains(&token.to_text()[..22]), "{shown}");
         assert!(!shown.contains(&token.digest().to_string()), "{shown}");

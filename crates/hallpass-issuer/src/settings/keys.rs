@@ -134,6 +134,13 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("1000"),
     Key::new(
+        "refresh-tokens-per-subject",
+        Kind::count(1, 10_000),
+        "Most of them that one client has for one subject that it is not itself; beyond it the one of that subject goes that began \
+        first, and those of others stay.",
+    )
+    .or("100"),
+    Key::new(
         "audiences",
         Kind::Sections(audience::KEYS),
         "Services whose tokens look different, because their verifiers are not Hallpass.",

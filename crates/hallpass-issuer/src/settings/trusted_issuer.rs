@@ -86,6 +86,13 @@ pub(super) const KEYS: &[Key] = &[
     )
     .otherwise("`once`; of `kubernetes` and `spiffe` `again`, since theirs are shown many times by design"),
     Key::new(
+        "accept-sub-profile",
+        Kind::Flag,
+        "Whether the claim `sub_profile: service` in its tokens makes their subject a service for which somebody acts, as it does in \
+        tokens of Hallpass. Of other issuers anybody who may write a claim into a token could choose it.",
+    )
+    .otherwise("`false`; with `preset: hallpass` written out `true`"),
+    Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,
         "Takes tokens whose `typ` is not `at+jwt` (RFC 9068 section 2.1), as Spring and Keycloak write them. ID tokens are then \
@@ -138,6 +145,8 @@ pub struct TrustedIssuerSettings {
     pub callers: CallerMapping,
     /// `assertion-use`: whether an assertion counts as often as it comes, and not once.
     pub assertions_again: bool,
+    /// `accept-sub-profile`: whether its claim `sub_profile: service` makes a subject a service, as in tokens of ours.
+    pub accept_sub_profile: bool,
     /// `dangerous-accept-untyped`: takes tokens whose `typ` is not `at+jwt`.
     pub dangerous_accept_untyped: bool,
     /// `dangerous-plain-subjects`: takes over its `sub` as it is.
@@ -170,6 +179,7 @@ impl TrustedIssuerSettings {
             max_age: None,
             callers: CallerMapping::default(),
             assertions_again: false,
+            accept_sub_profile: false,
             dangerous_accept_untyped: false,
             dangerous_plain_subjects: false,
         }
@@ -210,6 +220,11 @@ impl TrustedIssuerSettings {
             section.missing("max-age-seconds", "is required with `assertion-use: again`");
         }
         let callers = preset.and_then(|preset| read_callers(section, preset));
+        let sub_profile = match section.has("accept-sub-profile") {
+            true => section.flag("accept-sub-profile"),
+            // Not where it is the preset of those that name none.
+            false => Some(section.has("preset") && preset.is_some_and(Preset::is_ours)),
+        };
         let untyped = section.flag("dangerous-accept-untyped");
         let plain = section.flag("dangerous-plain-subjects");
         Some(Self {
@@ -223,6 +238,7 @@ impl TrustedIssuerSettings {
             max_age,
             callers: callers?,
             assertions_again: again?,
+            accept_sub_profile: sub_profile?,
             dangerous_accept_untyped: untyped?,
             dangerous_plain_subjects: plain?,
         })

@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 
 use aws_lc_rs::hmac;
-use hallpass_token::{ClientId, Revocation, Sealer, UnixTime};
+use hallpass_token::{ClientId, Revocation, Sealer, Subject, UnixTime};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Sqlite, Transaction};
 use zeroize::Zeroizing;
 
 use super::Store;
-use super::refresh_rows::{Columns, Row, client_mark, number, seconds};
+use super::refresh_rows::{Columns, Row, client_mark, number, seconds, subject_mark};
 use super::row_list::json;
 use super::row_seal::{RowSeal, Sum};
 use super::sealed_rows::SealedRows;
@@ -23,6 +23,7 @@ use crate::refresh::token::FamilyId;
 const SEALER_LABEL: &str = "hallpass issuer refresh tokens v1";
 /// Purposes of keys: see [`RowSeal::derived`].
 const SEALER_PURPOSE: &str = "seal what is granted";
+const NAMES_PURPOSE: &str = "name families";
 const SUCCESSOR_PURPOSE: &str = "make the successor of a refresh token";
 const ALL_AFTER: &str = "select seq, family, client_mark, subject_mark, secret_digest, used_at, started_at, ends_at, granted \
      from refresh_families where seq > $1";
@@ -47,6 +48,11 @@ pub(crate) struct KnownFamilies {
 impl KnownFamilies {
     pub(crate) fn len(&self) -> usize {
         self.families.len()
+    }
+
+    /// Whether there is this one.
+    pub(crate) fn has(&self, id: FamilyId) -> bool {
+        self.families.contains_key(&id)
     }
 
     /// Whether some have ended.
@@ -172,6 +178,12 @@ impl FamilyChange<'_> {
         hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
     }
 
+    /// What tells names of families that were made up here from others.
+    pub(crate) fn names_key(&self) -> hmac::Key {
+        let key = self.seal.derived(NAMES_PURPOSE);
+        hmac::Key::new(hmac::HMAC_SHA256, key.as_ref())
+    }
+
     /// How many families there are.
     pub(crate) fn count(&self) -> u64 {
         self.seal.count
@@ -271,17 +283,19 @@ impl FamilyChange<'_> {
         Ok(())
     }
 
-    /// The oldest families of `client` beyond the newest `kept`.
+    /// The oldest families of `client`, for `subject` when that is given, beyond the newest `kept`.
     pub(crate) async fn beyond(
         &mut self,
         client: &ClientId,
+        subject: Option<&Subject>,
         kept: u32,
     ) -> Result<Vec<FamilyId>, Error> {
         let ids: Vec<String> = sqlx::query_scalar(
-            "select family from refresh_families where client_mark = $1 order by started_at desc, seq desc \
-             limit -1 offset $2",
+            "select family from refresh_families where client_mark = $1 and ($2 is null or subject_mark = $2) \
+             order by started_at desc, seq desc limit -1 offset $3",
         )
         .bind(client_mark(client))
+        .bind(subject.map(subject_mark))
         .bind(i64::from(kept))
         .fetch_all(&mut *self.transaction)
         .await

@@ -1,6 +1,6 @@
 //! Rows of `refresh_families`: how they are written and made into families.
 
-use hallpass_token::{ClientId, RevocationDigest, RevocationKind, Sealer, UnixTime};
+use hallpass_token::{ClientId, RevocationDigest, RevocationKind, Sealer, Subject, UnixTime};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -57,12 +57,10 @@ impl Row {
         let text = granted.to_text().ok_or(Error::Internal {
             operation: "writing a refresh token",
         })?;
-        let subject = family.subject();
-        let subject_mark = RevocationDigest::new(RevocationKind::Subject, subject.as_str());
         Ok(Self {
             seq,
             client_mark: client_mark(&granted.client_id),
-            subject_mark: subject_mark.to_string(),
+            subject_mark: subject_mark(&family.subject()),
             secret_digest: family.digest.to_string(),
             used_at: family.used_at.map(seconds),
             started_at: seconds(family.started_at),
@@ -91,6 +89,10 @@ impl Row {
 
 pub(super) fn client_mark(client: &ClientId) -> String {
     RevocationDigest::new(RevocationKind::Client, client.as_str()).to_string()
+}
+
+pub(super) fn subject_mark(subject: &Subject) -> String {
+    RevocationDigest::new(RevocationKind::Subject, subject.as_str()).to_string()
 }
 
 pub(super) fn seconds(moment: UnixTime) -> i64 {

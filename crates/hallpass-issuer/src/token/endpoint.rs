@@ -133,6 +133,7 @@ async fn answer<'c>(
         trusted,
         brought,
         family: None,
+        standing_key: None,
         client,
         possession,
         request,
@@ -157,13 +158,18 @@ async fn answer<'c>(
 /// Makes the token that a refresh token brings.
 async fn refresh<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
     let presented = refresh_token::presented(asked.request)?;
+    let key = refreshing::standing_key(core, asked, &presented).await?;
     let issue = |family: &Family| {
-        let family = Some(family);
-        let issued = issue(core, Asked { family, ..asked })?;
+        let asked = Asked {
+            family: Some(family),
+            standing_key: key.as_ref(),
+            ..asked
+        };
+        let issued = issue(core, asked)?;
         let live = issued.live().ok_or(Refusal::Signing)?;
         Ok((issued, live))
     };
-    let taken = refreshing::take(core, asked.client, &presented, asked.attempt, issue);
+    let taken = refreshing::take(core, asked, &presented, issue);
     let (issued, successor) = taken.await?;
     Ok(Issued {
         refresh_token: Some(successor),
@@ -250,6 +256,7 @@ impl Issued<'_> {
             grant: request.grant_type?,
             audience: self.target.audience.clone(),
             scope: self.claims.scope.clone(),
+            bound_to: self.possession.dpop,
             exchanged: self.exchanged.take(),
             live: vec![self.live()?],
         })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hallpass_token::{
     DEFAULT_MAX_VERIFY_BYTES, Revocation, RevocationDigest, RevocationKind, RevocationMarks,
-    TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyPolicy,
+    TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
 };
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Response, StatusCode};
@@ -25,11 +25,12 @@ use crate::deny_list::{self, MOST_BY_CLIENTS};
 use crate::error::Error;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
+use crate::token::grant::asked::Asked;
 use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
-use crate::token::request::TokenQuestion;
+use crate::token::request::{TokenQuestion, TokenRequest};
 
 const INACTIVE: &[u8] = b"{\"active\":false}";
 
@@ -79,7 +80,26 @@ where
         }
     };
     if let Some(token) = RefreshToken::parse(&question.token) {
-        return about_refresh_token(core, about, client, &token, attempt).await;
+        let request = TokenRequest::of_refresh(question.credentials);
+        return match about {
+            About::Revocation => revoke_refresh_token(core, client, &token, attempt).await,
+            About::Introspection => {
+                let trusted = core.trust().current();
+                let asked = Asked {
+                    issuer: core.issuer(),
+                    registry: &registry,
+                    trusted: &trusted,
+                    brought: None,
+                    client: &client,
+                    possession: Possession::default(),
+                    request: &request,
+                    attempt,
+                    family: None,
+                    standing_key: None,
+                };
+                introspect_refresh_token(core, asked, &token).await
+            }
+        };
     }
     let live = LiveToken::of(core, &question.token, attempt.now);
     match about {
@@ -91,45 +111,66 @@ where
     }
 }
 
-/// The same of a refresh token: its client may revoke it, and learn what it is. To everybody else it is nothing, and to those who
-/// receive calls too: shown to them it must not look like something that lets somebody in.
-async fn about_refresh_token(
+/// The same of a refresh token: its client may revoke it, and everybody else is told nothing.
+async fn revoke_refresh_token(
     core: &Core,
-    about: About,
     client: Arc<Client>,
     token: &RefreshToken,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
-    let tokens = &core.metrics().tokens;
-    let refused = match about {
-        About::Revocation => {
-            match refreshing::revoke(core, &client, token, about.as_str(), attempt).await {
-                Ok(was_there) => {
-                    let result = if was_there { "revoked" } else { "nothing" };
-                    tokens.asked(about.as_str(), result);
-                    return json_response(StatusCode::OK, Bytes::new());
-                }
-                Err(refusal) => refusal,
-            }
+    let about = About::Revocation;
+    match refreshing::revoke(core, &client, token, about.as_str(), attempt).await {
+        Ok(was_there) => {
+            let result = if was_there { "revoked" } else { "nothing" };
+            core.metrics().tokens.asked(about.as_str(), result);
+            json_response(StatusCode::OK, Bytes::new())
         }
-        About::Introspection => match refreshing::shown(core, &client, token, attempt).await {
-            Ok(shown) => {
-                let result = if shown.is_some() {
-                    "active"
-                } else {
-                    "inactive"
-                };
-                tokens.asked(about.as_str(), result);
-                let token_id = None;
-                let decision = Decision::Introspected { client, token_id };
-                record(core, about, decision, attempt);
-                let shown = shown.unwrap_or(Bytes::from_static(INACTIVE));
-                return json_response(StatusCode::OK, shown);
-            }
-            Err(refusal) => refusal,
-        },
+        Err(refusal) => refuse(core, about, refusal, Caller::Verified(client), attempt),
+    }
+}
+
+/// Its client learns what it is. To everybody else it is nothing, and to those who receive calls too: shown to them it must not look
+/// like something that lets somebody in.
+async fn introspect_refresh_token(
+    core: &Core,
+    asked: Asked<'_, '_>,
+    token: &RefreshToken,
+) -> Response<Full<Bytes>> {
+    let (client, attempt) = (Arc::clone(asked.client), asked.attempt);
+    match refreshing::shown(core, asked, token).await {
+        Ok(shown) => {
+            let why = shown.as_ref().err().map(|refusal| refusal.reason());
+            told(core, client, None, why, attempt);
+            let shown = shown.unwrap_or(Bytes::from_static(INACTIVE));
+            json_response(StatusCode::OK, shown)
+        }
+        Err(refusal) => {
+            let caller = Caller::Verified(client);
+            refuse(core, About::Introspection, refusal, caller, attempt)
+        }
+    }
+}
+
+/// Counts and notes what `client` was told: that a token counts, or why it does not (`inactive`), which the client is not told.
+fn told(
+    core: &Core,
+    client: Arc<Client>,
+    token_id: Option<TokenId>,
+    inactive: Option<&'static str>,
+    attempt: Attempt,
+) {
+    let about = About::Introspection;
+    let result = match inactive {
+        None => "active",
+        Some(_) => "inactive",
     };
-    refuse(core, about, refused, Caller::Verified(client), attempt)
+    core.metrics().tokens.asked(about.as_str(), result);
+    let decision = Decision::Introspected {
+        client,
+        token_id,
+        inactive,
+    };
+    record(core, about, decision, attempt);
 }
 
 /// A token of this issuer that is good at this moment, for whatever service.
@@ -139,8 +180,11 @@ struct LiveToken {
 }
 
 impl LiveToken {
-    fn of(core: &Core, token: &str, now: UnixTime) -> Option<Self> {
-        let unverified = UnverifiedToken::parse(token, DEFAULT_MAX_VERIFY_BYTES).ok()?;
+    /// # Errors
+    /// Why there is none, for the log alone.
+    fn of(core: &Core, token: &str, now: UnixTime) -> Result<Self, &'static str> {
+        let code = |error: VerifyError| error.code();
+        let unverified = UnverifiedToken::parse(token, DEFAULT_MAX_VERIFY_BYTES).map_err(code)?;
         let audiences = unverified.unverified_audiences();
         // Some services get tokens of another type; this issuer signs nothing but access tokens.
         let policy = VerifyPolicy::for_audiences(core.issuer().clone(), audiences)
@@ -149,11 +193,13 @@ impl LiveToken {
         let keys = core.keys();
         let claims = unverified
             .verify(keys.at(now).published(), &policy, now)
-            .ok()?;
+            .map_err(code)?;
         let marks = RevocationMarks::of(&claims, unverified.key_id());
-        let denied = core.deny_list().current().denies(&marks, now);
-        let token_id = claims.token_id.clone()?;
-        denied.is_none().then_some(Self { claims, token_id })
+        if core.deny_list().current().denies(&marks, now).is_some() {
+            return Err("revoked");
+        }
+        let token_id = claims.token_id.clone().ok_or("without_id")?;
+        Ok(Self { claims, token_id })
     }
 }
 
@@ -161,11 +207,12 @@ impl LiveToken {
 async fn revoke(
     core: &Core,
     client: &Arc<Client>,
-    live: Option<LiveToken>,
+    live: Result<LiveToken, &'static str>,
     attempt: Attempt,
 ) -> Result<(), Refusal> {
     let about = About::Revocation.as_str();
-    let Some(live) = live.filter(|live| live.claims.client_id.as_ref() == Some(&client.id)) else {
+    let is_theirs = |live: &LiveToken| live.claims.client_id.as_ref() == Some(&client.id);
+    let Some(live) = live.ok().filter(is_theirs) else {
         core.metrics().tokens.asked(about, "nothing");
         return Ok(());
     };
@@ -199,31 +246,29 @@ async fn revoke(
 fn introspect(
     core: &Core,
     client: Arc<Client>,
-    live: Option<LiveToken>,
+    live: Result<LiveToken, &'static str>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
     let is_audience = |live: &LiveToken| {
         let mut audiences = live.claims.audience.iter();
         audiences.any(|audience| audience.as_str() == client.id.as_str())
     };
-    let may_know = |live: &LiveToken| core.introspects_all(&client.id) || is_audience(live);
-    // A client that is kept out learns nothing more.
-    let is_out = core.deny_list().keeps_out(&client, attempt.now);
-    let live = live.filter(|live| !is_out && may_know(live));
-    let shown = live.as_ref().and_then(|live| active(&live.claims));
-    let result = match &shown {
-        Some(_) => "active",
-        None => "inactive",
+    let shown = live.and_then(|live| {
+        // A client that is kept out learns nothing more.
+        if core.deny_list().keeps_out(&client, attempt.now) {
+            return Err("revoked_client");
+        }
+        match core.introspects_all(&client.id) || is_audience(&live) {
+            true => Ok((active(&live.claims).ok_or("unreadable")?, live.token_id)),
+            false => Err("not_for_client"),
+        }
+    });
+    let (body, token_id, why) = match shown {
+        Ok((body, token_id)) => (body, Some(token_id), None),
+        Err(why) => (Bytes::from_static(INACTIVE), None, Some(why)),
     };
-    let about = About::Introspection;
-    core.metrics().tokens.asked(about.as_str(), result);
-    let token_id = live.map(|live| live.token_id);
-    let decision = Decision::Introspected { client, token_id };
-    record(core, about, decision, attempt);
-    json_response(
-        StatusCode::OK,
-        shown.unwrap_or(Bytes::from_static(INACTIVE)),
-    )
+    told(core, client, token_id, why, attempt);
+    json_response(StatusCode::OK, body)
 }
 
 /// The claims, and that they hold.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::{RevocationMarks, TokenId, UnixTime};
+use hallpass_token::{TokenId, UnixTime};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -17,9 +17,13 @@ use crate::error::Error;
 use crate::refresh::family::{Family, Granted};
 use crate::refresh::token::RefreshToken;
 use crate::refresh_families::metrics::Done;
-use crate::refresh_families::{EndedFamily, Failed, Presented};
+use crate::refresh_families::{EndedFamily, Failed, Most, Presented, Use};
 use crate::token::attempt::Attempt;
-use crate::token::refusal::Refusal;
+use crate::token::grant::asked::{Asked, Held};
+use crate::token::grant::brought::StandingKey;
+use crate::token::grant::{grant, refresh_token};
+use crate::token::possession::Possession;
+use crate::token::refusal::{RefreshFault, Refusal};
 
 /// How long a token waits for the refresh token that would come with it.
 const GIVE_PATIENCE: Duration = Duration::from_secs(1);
@@ -36,7 +40,13 @@ pub(super) async fn begin(
     let exchanged = granted.exchanged.as_ref();
     let ends_at = exchanged.map_or(end, |it| it.claims.expires_at.min(end));
     let families = core.refreshing_at(attempt.now);
-    let most = core.settings().refresh_tokens_per_client;
+    let most = {
+        let settings = core.settings();
+        Most {
+            of_client: settings.refresh_tokens_per_client,
+            of_subject: settings.refresh_tokens_per_subject,
+        }
+    };
     let begun = families.begin(granted, ends_at, most);
     let problem = match timeout(GIVE_PATIENCE, begun).await {
         Ok(Ok(Some(token))) => {
@@ -55,21 +65,59 @@ pub(super) async fn begin(
     None
 }
 
-/// Takes `token` of `client`: `issue` makes the access token, by what the family was granted.
+/// The key behind `token`, where another issuer has signed what was exchanged for it, when that issuer still publishes it. Asked for
+/// before anything is changed: nobody waits for another issuer in a transaction.
 ///
 /// # Errors
-/// Why there is none. After [`Refusal::ReusedRefreshToken`] the family is revoked, after all others `token` is what it was.
+/// [`Refusal::SubjectIssuerUnavailable`], and those of the store.
+pub(super) async fn standing_key(
+    core: &Core,
+    asked: Asked<'_, '_>,
+    token: &RefreshToken,
+) -> Result<Option<StandingKey>, Refusal> {
+    let (client, now) = (asked.client, asked.attempt.now);
+    if !refresh_token::may_be_foreign(client) {
+        return Ok(None);
+    }
+    let found = core.refreshing_at(now).find(token, &client.id).await;
+    let found = found.map_err(|failed| refusal(failed, client))?;
+    let key = key_behind(found.as_ref(), asked).await?;
+    match core.deny_list().keeps_out(client, core.attempt(None).now) {
+        true => Err(Refusal::RevokedClient),
+        false => Ok(key),
+    }
+}
+
+async fn key_behind(
+    family: Option<&Family>,
+    asked: Asked<'_, '_>,
+) -> Result<Option<StandingKey>, Refusal> {
+    let family = family.filter(|it| it.granted.client_id == asked.client.id);
+    match family.and_then(|family| family.granted.exchanged.as_ref()) {
+        Some(exchanged) => StandingKey::of(exchanged, asked.trusted).await,
+        None => Ok(None),
+    }
+}
+
+/// Takes `token` of the client that asks: `issue` makes the access token, by what the family was granted.
+///
+/// # Errors
+/// Why there is none. After [`RefreshFault::Reused`] the family is revoked, after all others `token` is what it was.
 pub(super) async fn take<T>(
     core: &Core,
-    client: &Arc<Client>,
+    asked: Asked<'_, '_>,
     token: &RefreshToken,
-    attempt: Attempt,
     issue: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
 ) -> Result<(T, RefreshToken), Refusal> {
+    let (client, attempt) = (asked.client, asked.attempt);
     let families = core.refreshing_at(attempt.now);
-    let grace = core.settings().refresh_token_grace;
+    let how = Use {
+        client: &client.id,
+        grace: core.settings().refresh_token_grace,
+        proven: asked.possession.dpop,
+    };
     core.expect_revocations();
-    match families.present(token, &client.id, grace, issue).await {
+    match families.present(token, how, issue).await {
         Ok(Presented::Taken(issued, successor)) => Ok((issued, successor)),
         Ok(Presented::Reused(ended)) => {
             families.done(Done::Reused);
@@ -83,7 +131,7 @@ pub(super) async fn take<T>(
             let grant = GrantType::RefreshToken.as_str();
             let revoked = revoked(client, ended, RefreshEnd::Reuse);
             record(core, revoked, grant, attempt);
-            Err(Refusal::ReusedRefreshToken)
+            Err(Refusal::Refresh(RefreshFault::Reused))
         }
         Err(failed) => Err(refusal(failed, client)),
     }
@@ -119,55 +167,78 @@ pub(super) async fn revoke(
     Ok(true)
 }
 
-/// What `token` is, for its own client, while it is good.
+/// What `token` is, for its own client, while it would bring something: the inner error says why it would not.
 ///
 /// # Errors
-/// [`Refusal::StoreUnavailable`].
+/// [`Refusal::StoreUnavailable`], [`Refusal::SubjectIssuerUnavailable`] or [`Refusal::Busy`]: nobody can say.
 pub(super) async fn shown(
     core: &Core,
-    client: &Client,
+    asked: Asked<'_, '_>,
     token: &RefreshToken,
-    attempt: Attempt,
-) -> Result<Option<Bytes>, Refusal> {
-    let now = attempt.now;
+) -> Result<Result<Bytes, Refusal>, Refusal> {
+    let (client, now) = (asked.client, asked.attempt.now);
     let found = core.refreshing_at(now).find(token, &client.id).await;
-    let found = found.map_err(|failed| refusal(failed, client))?;
-    let revoked = core.deny_list().current();
-    let is_shown = |family: &Family| {
-        family.granted.client_id == client.id
-            && !core.deny_list().keeps_out(client, now)
-            && revoked.denies(&family.marks(), now).is_none()
-            && of_exchanged(core, family).is_none_or(|marks| revoked.denies(&marks, now).is_none())
+    let Some(family) = found.map_err(|failed| refusal(failed, client))? else {
+        return Ok(Err(Refusal::Refresh(RefreshFault::Unknown)));
     };
-    Ok(found.filter(is_shown).map(|family| {
-        let granted = &family.granted;
-        let mut members = json!({
-            "active": true,
-            "iss": core.issuer(),
-            // Who receives it is the issuer, and nobody else.
-            "aud": core.issuer(),
-            "client_id": granted.client_id,
-            "sub": family.subject(),
-            "iat": family.started_at,
-            "exp": family.ends_at,
-        });
-        if let Some(members) = members.as_object_mut()
-            && !granted.scope.is_empty()
-        {
-            members.insert("scope".into(), granted.scope.as_str().into());
-        }
-        Bytes::from(members.to_string())
-    }))
+    let key = key_behind(Some(&family), asked).await?;
+    Ok(judge(core, asked, token, (&family, key.as_ref())).map(|()| members(core, &family)))
 }
 
-/// By what the deny-list may deny the token that was exchanged, where this issuer has issued it.
-fn of_exchanged(core: &Core, family: &Family) -> Option<RevocationMarks> {
+/// Whether `token` would bring its client an access token now.
+fn judge(
+    core: &Core,
+    asked: Asked<'_, '_>,
+    token: &RefreshToken,
+    (family, standing_key): (&Family, Option<&StandingKey>),
+) -> Result<(), Refusal> {
+    let (client, now) = (asked.client, core.attempt(None).now);
+    if family.granted.client_id != client.id {
+        return Err(Refusal::Refresh(RefreshFault::Foreign));
+    }
+    if family.digest != token.digest() {
+        return Err(Refusal::Refresh(RefreshFault::Reused));
+    }
+    if core.deny_list().keeps_out(client, now) {
+        return Err(Refusal::RevokedClient);
+    }
     let exchanged = family.granted.exchanged.as_ref();
-    let exchanged = exchanged.filter(|it| it.claims.issuer == *core.issuer())?;
-    Some(RevocationMarks::of(
-        &exchanged.claims,
-        exchanged.key_id.as_ref(),
-    ))
+    let of_exchanged = exchanged.and_then(|it| it.claims.confirmation.as_ref()?.jkt);
+    let asked = Asked {
+        family: Some(family),
+        standing_key,
+        // Who asks proves no key; whoever uses it has to.
+        possession: Possession {
+            dpop: family.granted.bound_to.or(of_exchanged),
+        },
+        ..asked
+    };
+    let (ring, revoked) = (core.keys(), core.deny_list().current());
+    let held = Held {
+        keys: ring.at(now),
+        revoked: &revoked,
+    };
+    grant(asked, held).map(|_| ())
+}
+
+fn members(core: &Core, family: &Family) -> Bytes {
+    let granted = &family.granted;
+    let mut members = json!({
+        "active": true,
+        "iss": core.issuer(),
+        // Who receives it is the issuer, and nobody else.
+        "aud": core.issuer(),
+        "client_id": granted.client_id,
+        "sub": family.subject(),
+        "iat": family.started_at,
+        "exp": family.ends_at,
+    });
+    if let Some(members) = members.as_object_mut()
+        && !granted.scope.is_empty()
+    {
+        members.insert("scope".into(), granted.scope.as_str().into());
+    }
+    Bytes::from(members.to_string())
 }
 
 fn refusal(failed: Failed, client: &Client) -> Refusal {

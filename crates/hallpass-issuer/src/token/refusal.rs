@@ -8,8 +8,10 @@ use hallpass_token::DpopError;
 use http::StatusCode;
 
 pub use self::grant_assertion::GrantAssertionFault;
+pub use self::refresh::RefreshFault;
 
 mod grant_assertion;
+mod refresh;
 
 const BAD: StatusCode = StatusCode::BAD_REQUEST;
 const UNAUTHENTICATED: StatusCode = StatusCode::UNAUTHORIZED;
@@ -150,30 +152,8 @@ pub enum Refusal {
     /// None of the scopes asked for can be granted.
     NoCommonScope,
 
-    // --- the refresh token that it uses (RFC 6749 section 6)
-    /// `refresh_token` is missing.
-    MissingRefreshToken,
-    /// There is no such refresh token, or not any more.
-    InvalidRefreshToken,
-    /// The refresh token was given to another client.
-    ForeignRefreshToken,
-    /// It had been replaced before: all that follows from the same first token is revoked by now.
-    ReusedRefreshToken,
-    /// Its client or its subject, or the token that was exchanged for it, is revoked.
-    RevokedRefreshToken,
-    /// The client may not do any more what it was given for.
-    RefreshNotAllowed,
-    /// Somebody who acts by it is not registered any more, or revoked.
-    RefreshActorDisabled,
-    /// A scope that was not granted with it, or cannot be had any more.
-    ScopeNotGranted,
-    /// It is for another target service.
-    OtherTarget,
-    /// Too many access tokens that it has brought are still alive.
-    TooManyLiveTokens {
-        /// When the first of them ends.
-        retry_after: Duration,
-    },
+    /// The refresh token that it uses (RFC 6749 section 6) is at fault.
+    Refresh(RefreshFault),
     /// The assertion that stands for a subject (RFC 7523 section 2.1) is at fault.
     GrantAssertion(GrantAssertionFault),
 
@@ -214,8 +194,8 @@ impl Refusal {
     /// How long the caller should wait, for responses that carry `Retry-After`.
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
-        if let Self::TooManyAttempts { retry_after } | Self::TooManyLiveTokens { retry_after } =
-            self
+        if let Self::TooManyAttempts { retry_after }
+        | Self::Refresh(RefreshFault::TooManyLiveTokens { retry_after }) = self
         {
             Some(retry_after)
         } else if matches!(
@@ -317,17 +297,9 @@ impl Refusal {
             Self::UnregisteredActor => (BAD, "invalid_request", "unregistered_actor", "the service that acts by the subject_token is not registered any more"),
             Self::TooManyActors => (BAD, "invalid_request", "too_many_actors", "the subject_token names as many actors as a token may"),
             Self::NoCommonScope => (BAD, "invalid_scope", "no_common_scope", "none of the scopes is one that the subject_token has and that the client may pass on"),
-            Self::MissingRefreshToken => (BAD, "invalid_request", "missing_refresh_token", "the parameter refresh_token is missing"),
-            Self::InvalidRefreshToken => (BAD, "invalid_grant", "invalid_refresh_token", "the refresh_token is not valid, or has ended: ask with another grant"),
-            Self::ForeignRefreshToken => (BAD, "invalid_grant", "foreign_refresh_token", "the refresh_token is not valid, or has ended: ask with another grant"),
-            Self::ReusedRefreshToken => (BAD, "invalid_grant", "reused_refresh_token", "the refresh_token was used before: what followed from it is revoked; ask with another grant"),
-            Self::RevokedRefreshToken => (BAD, "invalid_grant", "revoked_refresh_token", "the refresh_token is revoked"),
-            Self::RefreshNotAllowed => (BAD, "invalid_grant", "refresh_not_allowed", "the client may not do any more what the refresh_token was given for"),
-            Self::RefreshActorDisabled => (BAD, "invalid_grant", "refresh_actor_disabled", "a service that acts by the refresh_token is not registered any more"),
-            Self::ScopeNotGranted => (BAD, "invalid_scope", "scope_not_granted", "not every scope was granted with the refresh_token and can still be had"),
-            Self::OtherTarget => (BAD, "invalid_target", "other_target", "the refresh_token is for another audience: leave audience and resource out"),
-            Self::TooManyLiveTokens { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_live_tokens", "too many access tokens of this refresh_token are still good: use one of them"),
-            Self::Assertion(why) => why.row(), Self::GrantAssertion(fault) => fault.row(),
+            Self::Assertion(why) => why.row(),
+            Self::Refresh(fault) => fault.row(),
+            Self::GrantAssertion(fault) => fault.row(),
             Self::Signing => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "signing", "the token could not be signed"),
         }
     }

@@ -121,6 +121,23 @@ impl<'a> TokenRequest<'a> {
     }
 }
 
+impl<'a> TokenRequest<'a> {
+    /// That of a client which would use a refresh token, and says no more than that: for who asks what would become of it.
+    pub(crate) fn of_refresh(credentials: Credentials<'a>) -> Self {
+        Self {
+            grant_type: Some(GrantType::RefreshToken),
+            credentials,
+            scope: None,
+            target: Target::Absent,
+            exchange: ExchangeParameters::default(),
+            assertion: None,
+            unverified_proof: None,
+            refresh_token: None,
+            oddities: Oddities::default(),
+        }
+    }
+}
+
 impl Oddities {
     fn note(&mut self, name: &str, is_empty: bool) {
         match name {

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use hallpass_token::{Algorithm, DpopKey, DpopRequest, DpopUri, UnixTime};
 
-use crate::harness::{Harness, NOW, SECRET, basic};
+use crate::harness::{Harness, NOW, SECRET, basic, request};
 
 /// A log in memory.
 #[derive(Clone, Default)]
@@ -153,6 +153,38 @@ async fn no_secret_and_no_token_is_in_any_log_line_of_any_level() {
     ] {
         assert!(!text.contains(hidden), "{hidden}");
     }
+}
+
+#[tokio::test]
+async fn the_event_of_an_introspection_says_why_a_token_does_not_count_and_the_response_does_not() {
+    let log = logged(async |harness| {
+        let token = harness.token().await;
+        let made_up = "A".repeat(64);
+        for token in [token.as_str(), "x.y.z", made_up.as_str()] {
+            let lines = [
+                "Content-Type: application/x-www-form-urlencoded".to_owned(),
+                basic("c", SECRET),
+            ];
+            let form = format!("token={token}");
+            let request = request("POST /oauth2/introspect", &lines, form.as_bytes());
+            let told = harness.send(&request).await.json();
+            assert_eq!(told, serde_json::json!({ "active": false }));
+        }
+    })
+    .await;
+    let events = log.events();
+    let told = events
+        .iter()
+        .filter(|it| it["fields"]["event"] == "token_introspected");
+    let reasons: Vec<_> = told.map(|it| it["fields"]["reason"].clone()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "not_for_client",
+            "malformed_encoding",
+            "invalid_refresh_token"
+        ]
+    );
 }
 
 #[tokio::test]

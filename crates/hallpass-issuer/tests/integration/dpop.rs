@@ -318,9 +318,49 @@ async fn a_refresh_token_does_not_lead_around_the_proof() {
     assert_eq!(ask(&harness, "bound", FORM, &used).await.status, 200);
     let replayed = ask(&harness, "bound", &form, &used).await;
     assert_eq!(replayed.refusal(), invalid_proof());
-    // Neither has used it up. The client has proven who it is, so its key may be another one by now.
-    let refreshed = ask(&harness, "bound", &form, &proof(&second)).await;
+    let other = ask(&harness, "bound", &form, &proof(&second)).await;
+    assert_eq!(other.refusal(), (400, "invalid_grant".to_owned()));
+    assert_eq!(refused(&harness, "bound_refresh_token"), 1);
+    // None of them has used it up.
+    let refreshed = ask(&harness, "bound", &form, &proof(&first)).await;
     assert_eq!(refreshed.json()["token_type"], "DPoP");
-    let expected = json!({"jkt": second.thumbprint().to_string()});
+    let expected = json!({"jkt": first.thumbprint().to_string()});
     assert_eq!(confirmation(&harness, &refreshed).await, Some(expected));
+}
+
+#[tokio::test]
+async fn what_once_came_with_a_proof_is_never_refreshed_without_it() {
+    let harness = start_with(|settings| {
+        for client in &mut settings.clients {
+            client.grant_types = [GrantType::ClientCredentials, GrantType::RefreshToken]
+                .into_iter()
+                .collect();
+        }
+    })
+    .await;
+    let form = |response: &Response| {
+        let token = response.json()["refresh_token"].clone();
+        let token = token.as_str().unwrap();
+        format!("grant_type=refresh_token&refresh_token={token}")
+    };
+    // `c` need not prove anything. What begins with a proof is bound at once, and the rest at the first proof.
+    let (holder, other) = (key(), key());
+    let bound = ask(&harness, "c", FORM, &proof(&holder)).await;
+    let plain = harness.ask(FORM).await;
+    let plain = harness.ask(&form(&plain)).await;
+    assert_eq!(plain.json()["token_type"], "Bearer");
+    let bound_later = ask(&harness, "c", &form(&plain), &proof(&holder)).await;
+    assert_eq!(bound_later.json()["token_type"], "DPoP");
+    for begun in [bound, bound_later] {
+        let bare = harness.ask(&form(&begun)).await;
+        assert_eq!(bare.refusal(), (400, "invalid_grant".to_owned()));
+        let stolen = ask(&harness, "c", &form(&begun), &proof(&other)).await;
+        assert_eq!(stolen.refusal(), (400, "invalid_grant".to_owned()));
+        let next = ask(&harness, "c", &form(&begun), &proof(&holder)).await;
+        assert_eq!(next.json()["token_type"], "DPoP");
+        let again = ask(&harness, "c", &form(&next), &proof(&holder)).await;
+        assert_eq!(again.status, 200, "it stays bound: {again:?}");
+        assert_eq!(harness.ask(&form(&again)).await.status, 400);
+    }
+    assert_eq!(refused(&harness, "bound_refresh_token"), 6);
 }

@@ -7,7 +7,7 @@ mod trouble;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_issuer::{GrantType, IssuerServer, IssuerSettings, RevocationTarget};
+use hallpass_issuer::{ClientSettings, GrantType, IssuerServer, IssuerSettings, RevocationTarget};
 use serde_json::{Value, json};
 
 use crate::harness::{Harness, NOW, Response, SECRET, client, send};

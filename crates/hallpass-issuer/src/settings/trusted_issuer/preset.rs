@@ -49,6 +49,11 @@ impl Preset {
         }
     }
 
+    /// Whether it writes tokens as this issuer does.
+    pub(super) fn is_ours(self) -> bool {
+        self == Self::Product(IssuerPreset::Hallpass)
+    }
+
     /// Its `iss`, where all have the same.
     pub(super) const fn issuer(self) -> Option<&'static str> {
         match self {

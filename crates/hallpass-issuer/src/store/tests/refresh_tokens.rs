@@ -5,7 +5,7 @@ use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
 use super::*;
 use crate::refresh::family::Granted;
 use crate::refresh::token::RefreshToken;
-use crate::refresh_families::{Failed, Presented, RefreshFamilies};
+use crate::refresh_families::{Failed, Most, Presented, RefreshFamilies, Use};
 use crate::store::SealingKeys;
 use crate::store::revocations::StoredRevocations;
 
@@ -22,13 +22,22 @@ fn granted(scope: &str) -> Granted {
         grant: GrantType::ClientCredentials,
         audience: "billing".parse().unwrap(),
         scope: scope.parse().unwrap(),
+        bound_to: None,
         exchanged: None,
         live: Vec::new(),
     }
 }
 
+const MOST: Most = Most {
+    of_client: 100,
+    of_subject: 100,
+};
+
 async fn begin(families: &RefreshFamilies, store: &Store, scope: &str) -> RefreshToken {
-    let begun = families.at(store, NOW).begin(granted(scope), END, 10).await;
+    let begun = families
+        .at(store, NOW)
+        .begin(granted(scope), END, MOST)
+        .await;
     begun.unwrap().unwrap()
 }
 
@@ -39,9 +48,13 @@ async fn present(
     token: &RefreshToken,
 ) -> Result<(RefreshToken, String), Error> {
     let client = "c".parse().unwrap();
-    let grace = Duration::from_secs(10);
+    let how = Use {
+        client: &client,
+        grace: Duration::from_secs(10),
+        proven: None,
+    };
     let presented = families.at(store, NOW);
-    let presented = presented.present(token, &client, grace, |family| {
+    let presented = presented.present(token, how, |family| {
         let live = ("jti".parse().unwrap(), END);
         Ok((family.granted.scope.as_str().to_owned(), live))
     });
@@ -69,7 +82,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     for _ in 0..50 {
         begun = families
             .at(&store, NOW)
-            .begin(granted(&scope), END, 100)
+            .begin(granted(&scope), END, MOST)
             .await;
         if begun.is_err() {
             break;

@@ -113,7 +113,7 @@ impl TrustedChecks {
         let token = parsed.map_err(|_| Refusal::BadCredentials)?;
         let audiences = issuer.audiences().to_vec();
         let verified = issuer.verify(&token, audiences, true, || attempt.now).await;
-        let claims = verified.map_err(|denial| refusal(issuer, &denial))?;
+        let (claims, _) = verified.map_err(|denial| refusal(issuer, &denial))?;
         check_claims(issuer, &claims, attempt)?;
         let all = serde_json::to_value(&claims).unwrap_or(Value::Null);
         let is_it = |client: &&&Arc<Client>| {

@@ -8,7 +8,7 @@ use crate::clients::registry::{Client, Registry};
 use crate::keys::ring::Stage;
 use crate::refresh::family::Family;
 use crate::token::attempt::Attempt;
-use crate::token::grant::brought::ForeignToken;
+use crate::token::grant::brought::{ForeignToken, StandingKey};
 use crate::token::possession::Possession;
 use crate::token::request::TokenRequest;
 use crate::trusted_issuers::TrustedIssuers;
@@ -31,6 +31,8 @@ pub(crate) struct Asked<'c, 'r> {
     pub(crate) attempt: Attempt,
     /// What the refresh token of the request stands for.
     pub(crate) family: Option<&'r Family>,
+    /// The key behind it, where another issuer has signed what was exchanged.
+    pub(crate) standing_key: Option<&'r StandingKey>,
 }
 
 /// What changes from moment to moment, and so is taken once nothing has to be waited for any more.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use hallpass_clock::Clock;
 use hallpass_resource::Denial;
 use hallpass_token::{
-    Audience, DEFAULT_MAX_VERIFY_BYTES, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError,
+    Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, KeyId, Thumbprint, TokenClaims, UnixTime,
+    UnverifiedToken, VerifiedClaims, VerifyError,
 };
 
 use crate::clients::exchange_rule::ExchangeRule;
+use crate::refresh::family::{Exchanged, ForeignSignature};
 use crate::token::refusal::Refusal;
 use crate::trusted_issuers::{TrustedIssuer, TrustedIssuers};
 
@@ -18,6 +20,16 @@ use crate::trusted_issuers::{TrustedIssuer, TrustedIssuers};
 pub(crate) struct ForeignToken {
     pub(crate) issuer: Arc<TrustedIssuer>,
     pub(crate) claims: VerifiedClaims,
+    /// What its header calls the key.
+    key_id: Option<KeyId>,
+    signed: ForeignSignature,
+}
+
+/// A key that its issuer still publishes, as it has said just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StandingKey {
+    issuer: Issuer,
+    key: Thumbprint,
 }
 
 /// What it is brought for.
@@ -62,7 +74,7 @@ impl ForeignToken {
         let is_untyped = purpose == Purpose::Assertion;
         let now = || UnixTime::from(clock.now());
         let claims = issuer.verify(&unverified, audiences, is_untyped, now).await;
-        let claims = claims.map_err(|denial| refusal(issuer, &denial))?;
+        let (claims, signed) = claims.map_err(|denial| refusal(issuer, &denial))?;
         // Whoever else it is for could use it here (RFC 7523bis).
         if purpose == Purpose::Assertion && claims.audience.len() != 1 {
             return Err(Refusal::SubjectNotForClient);
@@ -70,7 +82,49 @@ impl ForeignToken {
         Ok(Some(Self {
             issuer: Arc::clone(issuer),
             claims,
+            key_id: unverified.key_id().cloned(),
+            signed,
         }))
+    }
+
+    /// What is kept of it, and decided by.
+    pub(super) fn exchanged(&self) -> Exchanged {
+        Exchanged {
+            claims: TokenClaims::clone(&self.claims),
+            name: self.claims.subject.clone(),
+            key_id: self.key_id.clone(),
+            signed: Some(self.signed),
+            kind: None,
+        }
+    }
+}
+
+impl StandingKey {
+    /// The key that `exchanged` was signed with, which may have to be asked for; `None` when its issuer publishes it no more, or is
+    /// not believed any more. Nothing is asked about a token of this issuer.
+    ///
+    /// # Errors
+    /// [`Refusal::SubjectIssuerUnavailable`].
+    pub(crate) async fn of(
+        exchanged: &Exchanged,
+        trusted: &TrustedIssuers,
+    ) -> Result<Option<Self>, Refusal> {
+        let issuer = trusted.find(exchanged.claims.issuer.as_str());
+        let (Some(issuer), Some(signed)) = (issuer, exchanged.signed) else {
+            return Ok(None);
+        };
+        let still = issuer.still_has(exchanged.key_id.as_ref(), signed).await;
+        let still = still.map_err(|error| refusal(issuer, &Denial::Unavailable(error)))?;
+        Ok(still.then(|| Self {
+            issuer: issuer.issuer().clone(),
+            key: signed.key,
+        }))
+    }
+
+    /// Whether it is the one that `exchanged` was signed with.
+    pub(super) fn has_signed(&self, exchanged: &Exchanged) -> bool {
+        let key = exchanged.signed.map(|signed| signed.key);
+        self.issuer == exchanged.claims.issuer && key == Some(self.key)
     }
 }
 

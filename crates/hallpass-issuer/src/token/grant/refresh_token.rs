@@ -10,19 +10,19 @@ use hallpass_token::{
 };
 
 use crate::clients::registration::GrantType;
-use crate::clients::registry::Registry;
+use crate::clients::registry::{Client, Registry};
 use crate::refresh::family::Granted;
 use crate::refresh::token::RefreshToken;
 use crate::token::entitlement::Entitlement;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::{client_credentials, token_exchange};
-use crate::token::refusal::Refusal;
+use crate::token::refusal::{RefreshFault, Refusal};
 use crate::token::request::{Target, TokenRequest};
 
 /// The refresh token of a request that is for nothing else.
 ///
 /// # Errors
-/// Those of the parameters, and [`Refusal::InvalidRefreshToken`] for what cannot be one.
+/// Those of the parameters, and [`RefreshFault::Unknown`] for what cannot be one.
 pub(crate) fn presented(request: &TokenRequest<'_>) -> Result<RefreshToken, Refusal> {
     let odd = &request.oddities;
     if odd.of_exchange || odd.of_assertion {
@@ -35,8 +35,8 @@ pub(crate) fn presented(request: &TokenRequest<'_>) -> Result<RefreshToken, Refu
         return Err(Refusal::UnknownParameter);
     }
     let token = request.refresh_token.as_ref();
-    let token = token.ok_or(Refusal::MissingRefreshToken)?;
-    RefreshToken::parse(token).ok_or(Refusal::InvalidRefreshToken)
+    let token = token.ok_or(Refusal::Refresh(RefreshFault::Missing))?;
+    RefreshToken::parse(token).ok_or(Refusal::Refresh(RefreshFault::Unknown))
 }
 
 /// # Errors
@@ -51,11 +51,17 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
         attempt,
         ..
     } = asked;
-    let family = asked.family.ok_or(Refusal::InvalidRefreshToken)?;
+    let family = asked
+        .family
+        .ok_or(Refusal::Refresh(RefreshFault::Unknown))?;
     if revoked.denies(&family.marks(), attempt.now).is_some() {
-        return Err(Refusal::RevokedRefreshToken);
+        return Err(Refusal::Refresh(RefreshFault::Revoked));
     }
     let granted = &family.granted;
+    // Whoever has a copy of the token alone does not have the key (RFC 9449 section 5).
+    if granted.bound_to.is_some() && granted.bound_to != asked.possession.dpop {
+        return Err(Refusal::Refresh(RefreshFault::Bound));
+    }
     if !client.grants.contains(granted.grant) {
         return Err(Refusal::UnregisteredGrant);
     }
@@ -67,11 +73,17 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
             token_exchange::again(asked, held, exchanged, &target).map_err(in_general)?
         }
         (GrantType::TokenExchange | GrantType::RefreshToken | GrantType::JwtBearer, _) => {
-            return Err(Refusal::InvalidRefreshToken);
+            return Err(Refusal::Refresh(RefreshFault::Unknown));
         }
     };
     let scope = scope(&granted.scope, &now.scope, request.scope.as_deref())?;
     Ok(Entitlement { scope, ..now })
+}
+
+/// Whether what `client` refreshes may have been signed by another issuer, whose keys must be asked for then.
+pub(crate) fn may_be_foreign(client: &Client) -> bool {
+    let rules = client.exchange().map(|exchange| &exchange.rules);
+    rules.is_some_and(|rules| rules.iter().any(|rule| rule.subject_issuer.is_some()))
 }
 
 /// The one target that a family has; who names another one is told (RFC 8707 section 2.2).
@@ -79,7 +91,9 @@ fn target<'t>(granted: &'t Granted, requested: &Target<'_>) -> Result<Target<'t>
     let audience = granted.audience.as_str();
     match requested {
         Target::Several => Err(Refusal::SeveralTargets),
-        Target::One(name) if name.as_ref() != audience => Err(Refusal::OtherTarget),
+        Target::One(name) if name.as_ref() != audience => {
+            Err(Refusal::Refresh(RefreshFault::OtherTarget))
+        }
         Target::One(_) | Target::Absent => Ok(Target::One(Cow::Borrowed(audience))),
     }
 }
@@ -96,7 +110,7 @@ fn scope(granted: &Scope, allowed: &Scope, requested: Option<&str>) -> Result<Sc
     let requested: Scope = requested.parse().map_err(|_| Refusal::MalformedScope)?;
     match still.contains_all(&requested) {
         true => Ok(requested),
-        false => Err(Refusal::ScopeNotGranted),
+        false => Err(Refusal::Refresh(RefreshFault::ScopeNotGranted)),
     }
 }
 
@@ -122,16 +136,18 @@ fn check_actors(
     };
     match chain.all(is_enabled) {
         true => Ok(()),
-        false => Err(Refusal::RefreshActorDisabled),
+        false => Err(Refusal::Refresh(RefreshFault::ActorDisabled)),
     }
 }
 
 /// What an exchange says of its subject token, for a request that has none.
 const fn in_general(refusal: Refusal) -> Refusal {
     match refusal {
-        Refusal::ExpiredSubjectToken | Refusal::SubjectTokenTooOld => Refusal::InvalidRefreshToken,
-        Refusal::RevokedSubjectToken => Refusal::RevokedRefreshToken,
-        Refusal::UnregisteredActor => Refusal::RefreshActorDisabled,
+        Refusal::ExpiredSubjectToken | Refusal::SubjectTokenTooOld => {
+            Refusal::Refresh(RefreshFault::Unknown)
+        }
+        Refusal::RevokedSubjectToken => Refusal::Refresh(RefreshFault::Revoked),
+        Refusal::UnregisteredActor => Refusal::Refresh(RefreshFault::ActorDisabled),
         Refusal::InvalidSubjectToken
         | Refusal::UntrustedSubjectIssuer
         | Refusal::SubjectOfUnknownOrigin
@@ -141,7 +157,7 @@ const fn in_general(refusal: Refusal) -> Refusal {
         | Refusal::SubjectNotAccessToken
         | Refusal::SubjectNamedLikeClient
         | Refusal::MayActOther
-        | Refusal::TooManyActors => Refusal::RefreshNotAllowed,
+        | Refusal::TooManyActors => Refusal::Refresh(RefreshFault::NotAllowed),
         refusal => refusal,
     }
 }
@@ -161,9 +177,24 @@ mod tests {
             ("a b", "b c", None, Ok("b")),
             ("", "a", None, Ok("")),
             ("a b", "a b", Some("b"), Ok("b")),
-            ("a", "a b", Some("b"), Err(Refusal::ScopeNotGranted)),
-            ("", "a", Some("a"), Err(Refusal::ScopeNotGranted)),
-            ("a b", "a", Some("a b"), Err(Refusal::ScopeNotGranted)),
+            (
+                "a",
+                "a b",
+                Some("b"),
+                Err(Refusal::Refresh(RefreshFault::ScopeNotGranted)),
+            ),
+            (
+                "",
+                "a",
+                Some("a"),
+                Err(Refusal::Refresh(RefreshFault::ScopeNotGranted)),
+            ),
+            (
+                "a b",
+                "a",
+                Some("a b"),
+                Err(Refusal::Refresh(RefreshFault::ScopeNotGranted)),
+            ),
             ("a", "b", None, Err(Refusal::NoCommonScope)),
             ("a", "a", Some("a  b"), Err(Refusal::MalformedScope)),
         ] {

@@ -64,14 +64,9 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
     let exchange = client.exchange().ok_or(Refusal::UntrustedSubjectIssuer)?;
     let subject = match asked.brought {
         Some(token) => {
-            let exchanged = Exchanged {
-                kind: token.issuer.subject_kind(&token.claims),
-                name: token.claims.subject.clone(),
-                claims: TokenClaims::clone(&token.claims),
-                key_id: None,
-            };
             let (rules, issuer) = (&exchange.rules, &token.issuer);
-            foreign::check(asked, held, rules, (Purpose::Exchange, issuer), &exchanged)?
+            let by = (Purpose::Exchange, issuer);
+            foreign::check(asked, held, rules, by, &token.exchanged())?
         }
         None => subject::verify(asked, held, &exchange.rules, subject_token)?,
     };
@@ -101,6 +96,10 @@ pub(super) fn again<'c>(
     } else {
         let issuer = asked.trusted.find(claims.issuer.as_str());
         let issuer = issuer.ok_or(Refusal::UntrustedSubjectIssuer)?;
+        let key = asked.standing_key;
+        if !key.is_some_and(|key| key.has_signed(exchanged)) {
+            return Err(Refusal::InvalidSubjectToken);
+        }
         foreign::check(asked, held, rules, (Purpose::Exchange, issuer), exchanged)?
     };
     entitle(asked, exchange, subject, target, None)
@@ -116,15 +115,8 @@ pub(super) fn by_assertion<'c>(
     exchange: &'c Exchange,
     assertion: &ForeignToken,
 ) -> Result<Entitlement<'c>, Refusal> {
-    let ForeignToken { issuer, claims } = assertion;
-    let exchanged = Exchanged {
-        kind: issuer.kind_of_assertion(claims),
-        name: claims.subject.clone(),
-        claims: TokenClaims::clone(claims),
-        key_id: None,
-    };
-    let rules = &exchange.rules;
-    let subject = foreign::check(asked, held, rules, (Purpose::Assertion, issuer), &exchanged)?;
+    let by = (Purpose::Assertion, &assertion.issuer);
+    let subject = foreign::check(asked, held, &exchange.rules, by, &assertion.exchanged())?;
     let (target, requested) = (&asked.request.target, asked.request.scope.as_deref());
     Ok(Entitlement {
         // RFC 7521 section 4.1: no refresh token.
@@ -169,6 +161,7 @@ fn entitle<'c>(
             },
             name: subject.name,
             key_id: subject.key_id,
+            signed: subject.signed,
             kind: subject.kind,
         }),
         extra,

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 105] = [
+const ALL: [Refusal; 106] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -83,18 +83,19 @@ const ALL: [Refusal; 105] = [
     Refusal::UnregisteredActor,
     Refusal::TooManyActors,
     Refusal::NoCommonScope,
-    Refusal::MissingRefreshToken,
-    Refusal::InvalidRefreshToken,
-    Refusal::ForeignRefreshToken,
-    Refusal::ReusedRefreshToken,
-    Refusal::RevokedRefreshToken,
-    Refusal::RefreshNotAllowed,
-    Refusal::RefreshActorDisabled,
-    Refusal::ScopeNotGranted,
-    Refusal::OtherTarget,
-    Refusal::TooManyLiveTokens {
+    Refusal::Refresh(RefreshFault::Missing),
+    Refusal::Refresh(RefreshFault::Unknown),
+    Refusal::Refresh(RefreshFault::Foreign),
+    Refusal::Refresh(RefreshFault::Reused),
+    Refusal::Refresh(RefreshFault::Revoked),
+    Refusal::Refresh(RefreshFault::Bound),
+    Refusal::Refresh(RefreshFault::NotAllowed),
+    Refusal::Refresh(RefreshFault::ActorDisabled),
+    Refusal::Refresh(RefreshFault::ScopeNotGranted),
+    Refusal::Refresh(RefreshFault::OtherTarget),
+    Refusal::Refresh(RefreshFault::TooManyLiveTokens {
         retry_after: Duration::from_secs(1),
-    },
+    }),
     Refusal::GrantAssertion(GrantAssertionFault::Missing),
     Refusal::GrantAssertion(GrantAssertionFault::Invalid),
     Refusal::GrantAssertion(GrantAssertionFault::Expired),

@@ -8,6 +8,21 @@ use hallpass_issuer::{IssuerSettings, KeyPlace};
 use crate::settings::{load, problems};
 
 #[test]
+fn a_profile_of_subjects_is_believed_of_an_issuer_that_is_said_to_write_as_we_do() {
+    let accepts = |text: &str| {
+        let text = format!(
+            "hallpass: {{ issuer: {{ trusted-issuers: [{{ name: a, issuer: 'https://a.example' {text} }}] }} }}"
+        );
+        load(&text).trusted_issuers[0].accept_sub_profile
+    };
+    assert!(!accepts(""), "nobody has said what writes its tokens");
+    assert!(accepts(", preset: hallpass"));
+    assert!(!accepts(", preset: hallpass, accept-sub-profile: false"));
+    assert!(!accepts(", preset: keycloak"));
+    assert!(accepts(", preset: keycloak, accept-sub-profile: true"));
+}
+
+#[test]
 fn a_preset_brings_what_is_usual_there_and_every_key_replaces_it() {
     use hallpass_token::Algorithm::{Es384, Rs256};
     let entry = |text: &str| {

@@ -1,11 +1,14 @@
 //! Refresh tokens that came with the exchange of another issuer's token: names of that issuer never stand for somebody here.
 
-use hallpass_issuer::{GrantType, RevocationTarget};
-use hallpass_token::Actor;
+use std::time::Duration;
+
+use hallpass_issuer::{GrantType, IssuerSettings, RevocationTarget, SubjectKind};
+use hallpass_token::{Actor, Algorithm, SigningKey, TokenType, UnixTime};
 use serde_json::Value;
 
 use super::Estate;
-use crate::harness::{Response, SECRET, basic, request};
+use super::authority::OPENID;
+use crate::harness::{NOW, Response, SECRET, basic, request};
 use crate::revocation::operator;
 
 async fn start() -> Estate {
@@ -113,4 +116,125 @@ async fn who_introspects_a_refresh_token_learns_that_the_exchanged_token_was_rev
     let jti = jti.as_str().unwrap().to_owned();
     revoke(&estate, RevocationTarget::Token(jti)).await;
     assert_eq!(told().await, false);
+}
+
+/// Refreshes `token`, and takes the next one when there is one.
+async fn go_on(estate: &Estate, token: &mut String) -> (u16, String) {
+    let response = refresh(estate, token).await;
+    if response.status == 200 {
+        *token = refresh_token(&response);
+        return (200, String::new());
+    }
+    response.refusal()
+}
+
+/// Alice's token, which lives for a while, and its refresh token.
+async fn of_alice(estate: &Estate) -> String {
+    let token = estate.signed(|claims| claims.expires_at = UnixTime::from_secs(NOW + 3_600));
+    refresh_token(&estate.exchange("order", &token, "").await)
+}
+
+fn not_any_more() -> (u16, String) {
+    (400, "invalid_grant".to_owned())
+}
+
+#[tokio::test]
+async fn a_refresh_ends_with_the_key_that_signed_what_was_exchanged() {
+    let estate = start().await;
+    let mut token = of_alice(&estate).await;
+    let own = estate.login.key.public_jwk().to_json();
+    // Another key of the same name is another key.
+    let other = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    let same_name = other.with_key_id(estate.login.key.key_id().clone());
+    let other = SigningKey::generate(Algorithm::EdDsa).unwrap();
+    for key in [same_name, other] {
+        estate.login.put_keys(&[key.public_jwk().to_json()]);
+        estate.harness.clock.advance(Duration::from_secs(301));
+        assert_eq!(go_on(&estate, &mut token).await, not_any_more());
+        assert_eq!(introspect(&estate, &token).await["active"], false);
+        estate.login.put_keys(std::slice::from_ref(&own));
+        estate.harness.clock.advance(Duration::from_secs(301));
+        let again = go_on(&estate, &mut token).await;
+        assert_eq!(again.0, 200, "nothing was used up: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_keys_of_its_issuer_cannot_be_had_a_refresh_token_waits() {
+    let mut estate = start().await;
+    let mut token = of_alice(&estate).await;
+    estate.login.fail();
+    estate.harness = estate.harness.restart().await;
+    let (status, _) = go_on(&estate, &mut token).await;
+    assert_eq!(status, 503);
+    let told = introspect(&estate, &token).await;
+    assert_eq!(told["active"], Value::Null, "nobody can say: {told}");
+    estate.login.put(OPENID, &estate.login.document());
+    estate
+        .login
+        .put_keys(&[estate.login.key.public_jwk().to_json()]);
+    estate.harness.clock.advance(Duration::from_secs(31));
+    assert_eq!(go_on(&estate, &mut token).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_refresh_asks_again_for_what_an_exchange_would_be_refused() {
+    let mut estate = start().await;
+    let login = estate.login.issuer();
+    let mut token = of_alice(&estate).await;
+    let good = estate.harness.settings.clone();
+    let changes: [fn(&mut IssuerSettings); 5] = [
+        |it| it.trusted_issuers[0].algorithms = Algorithm::Rs256.into(),
+        |it| it.clients[0].exchange[0].subject_kinds = vec![SubjectKind::Service],
+        // Alice is told from a service by something that is not in her token.
+        |it| {
+            let callers = it.trusted_issuers[0].callers.clone();
+            it.trusted_issuers[0].callers = callers.with_user_marks(["amr".parse().unwrap()]);
+        },
+        |it| it.trusted_issuers[0].max_age = Some(Duration::from_secs(0)),
+        |it| it.trusted_issuers[0].audiences = vec!["elsewhere".parse().unwrap()],
+    ];
+    let no_rule = |it: &mut IssuerSettings| {
+        let rule = &mut it.clients[0].exchange[0];
+        assert_eq!(rule.subject_issuer.take(), Some(login.clone()));
+    };
+    let changes = changes.map(|change| Box::new(change) as Box<dyn Fn(&mut IssuerSettings)>);
+    for (index, change) in changes
+        .iter()
+        .chain([&(Box::new(no_rule) as _)])
+        .enumerate()
+    {
+        change(&mut estate.harness.settings);
+        estate.harness.clock.advance(Duration::from_secs(20));
+        let harness = &estate.harness;
+        harness.issuer.apply(&harness.settings).await.unwrap();
+        let refused = go_on(&estate, &mut token).await;
+        assert_eq!(refused, not_any_more(), "{index}");
+        estate.harness.settings = good.clone();
+        let harness = &estate.harness;
+        harness.issuer.apply(&harness.settings).await.unwrap();
+        assert_eq!(go_on(&estate, &mut token).await.0, 200, "{index}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_need_not_say_what_it_is_counts_only_while_none_of_its_issuer_needs() {
+    let mut estate = Estate::with(|settings| {
+        settings.trusted_issuers[0].dangerous_accept_untyped = true;
+        for client in &mut settings.clients {
+            client.grant_types = [GrantType::TokenExchange, GrantType::RefreshToken]
+                .into_iter()
+                .collect();
+        }
+    })
+    .await;
+    let untyped = estate.login.sign(&estate.alice(), TokenType::Jwt);
+    let mut untyped = refresh_token(&estate.exchange("order", &untyped, "").await);
+    let mut typed = of_alice(&estate).await;
+    assert_eq!(go_on(&estate, &mut untyped).await.0, 200);
+    estate.harness.settings.trusted_issuers[0].dangerous_accept_untyped = false;
+    let harness = &estate.harness;
+    harness.issuer.apply(&harness.settings).await.unwrap();
+    assert_eq!(go_on(&estate, &mut untyped).await, not_any_more());
+    assert_eq!(go_on(&estate, &mut typed).await.0, 200);
 }

@@ -149,6 +149,38 @@ async fn a_service_of_another_issuer_stays_one_from_hop_to_hop() {
 }
 
 #[tokio::test]
+async fn a_foreign_token_that_calls_its_user_a_service_is_believed_only_where_a_setting_says_so() {
+    let with = async |is_accepted: bool| {
+        Estate::with(|settings| {
+            settings.trusted_issuers[0].accept_sub_profile = is_accepted;
+            settings.clients[0].exchange[0].subject_kinds = vec![SubjectKind::Service];
+        })
+        .await
+    };
+    let token = |estate: &Estate, is_acted_for: bool| {
+        estate.signed(|claims| {
+            let profile = "sub_profile".to_owned();
+            claims.extra.insert(profile, "service".into());
+            claims.actor = is_acted_for.then(|| Actor::new("gateway".parse().unwrap()));
+        })
+    };
+    let estate = with(false).await;
+    for is_acted_for in [true, false] {
+        let token = token(&estate, is_acted_for);
+        let reason = "unregistered_subject_kind";
+        estate.refused("order", &token, reason).await;
+    }
+    let estate = with(true).await;
+    let claimed = token(&estate, false);
+    let reason = "subject_of_unknown_origin";
+    estate.refused("order", &claimed, reason).await;
+    let exchanged = token(&estate, true);
+    let exchanged = estate.exchange("order", &exchanged, "").await;
+    let claims = estate.claims(&exchanged, "logistics").await;
+    assert_eq!(claims["sub_profile"], "service");
+}
+
+#[tokio::test]
 async fn the_preset_of_an_issuer_says_what_its_subjects_are() {
     let estate = Estate::with(|settings| {
         let login = &mut settings.trusted_issuers[0];

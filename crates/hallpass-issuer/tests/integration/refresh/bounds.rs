@@ -229,6 +229,50 @@ async fn a_client_has_so_many_and_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn one_that_was_made_up_costs_the_store_nothing() {
+    let harness = start().await;
+    begin(&harness).await;
+    let before = harness.issuer.store_queries();
+    for made_up in ["A".repeat(64), "0123456789abcdef".repeat(4)] {
+        let response = refresh(&harness, &made_up).await;
+        refused(&harness, response, "invalid_refresh_token").await;
+        let told = about(&harness, "/oauth2/introspect", "c", &made_up).await;
+        assert_eq!(told.json(), json!({ "active": false }));
+        let revoked = about(&harness, "/oauth2/revoke", "c", &made_up).await;
+        assert_eq!(revoked.status, 200);
+    }
+    assert_eq!(harness.issuer.store_queries(), before);
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_one_that_would_bring_nothing_any_more() {
+    let mut harness = start().await;
+    let token = begin(&harness).await;
+    let told = async |harness: &Harness| {
+        let told = about(harness, "/oauth2/introspect", "c", &token).await;
+        told.json()["active"].clone()
+    };
+    assert_eq!(told(&harness).await, true);
+    let good = harness.settings.clients[0].clone();
+    let changes: [fn(&mut ClientSettings); 4] = [
+        |it| it.grant_types = [GrantType::ClientCredentials].into_iter().collect(),
+        |it| it.grant_types = [GrantType::RefreshToken].into_iter().collect(),
+        |it| it.audiences = vec!["billing".parse().unwrap()],
+        |it| it.scope = "other".parse().unwrap(),
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        change(&mut harness.settings.clients[0]);
+        harness.issuer.apply(&harness.settings).await.unwrap();
+        assert_eq!(told(&harness).await, false, "{index}");
+        harness.settings.clients[0] = good.clone();
+        harness.issuer.apply(&harness.settings).await.unwrap();
+        assert_eq!(told(&harness).await, true, "{index}");
+    }
+    refresh(&harness, &token).await;
+    assert_eq!(told(&harness).await, false, "it was replaced");
+}
+
+#[tokio::test]
 async fn so_many_access_tokens_of_one_refresh_token_live_at_once() {
     let harness = start().await;
     let mut token = begin(&harness).await;

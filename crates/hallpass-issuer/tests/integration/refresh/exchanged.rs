@@ -66,6 +66,39 @@ async fn subject_actors_and_scope_stay_and_the_chain_ends_with_the_subject_s_tok
 }
 
 #[tokio::test]
+async fn whoever_has_many_tokens_exchanged_takes_nothing_from_other_users() {
+    let harness = start_with(|settings| {
+        estate(settings);
+        settings.refresh_tokens_per_client = 4;
+        settings.refresh_tokens_per_subject = 2;
+        for client in &mut settings.clients {
+            client.grant_types = GRANTS.into_iter().collect();
+        }
+    })
+    .await;
+    let of = async |name: &str| {
+        let mut claims = alice();
+        claims.subject = name.parse().unwrap();
+        let response = exchange(&harness, "order", &signed(&claims), "&audience=logistics").await;
+        harness.clock.advance(Duration::from_secs(1));
+        refresh_token(&response)
+    };
+    let of_alice = of("alice").await;
+    let mut of_mallory = Vec::new();
+    for _ in 0..6 {
+        of_mallory.push(of("mallory").await);
+    }
+    for gone in &of_mallory[..4] {
+        let response = refresh_as(&harness, "order", gone, "").await;
+        refused(&harness, response, "invalid_refresh_token").await;
+    }
+    for good in of_mallory[4..].iter().chain([&of_alice]) {
+        let response = refresh_as(&harness, "order", good, "").await;
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+}
+
+#[tokio::test]
 async fn it_ends_when_somebody_who_acts_in_it_is_disabled_or_revoked() {
     let mut harness = start().await;
     let token = refresh_token(&of_alice_by_two(&harness).await);

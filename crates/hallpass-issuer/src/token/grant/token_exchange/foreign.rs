@@ -6,7 +6,7 @@ use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime};
 use serde_json::Value;
 
 use crate::clients::exchange_rule::{ExchangeRule, subject_id};
-use crate::refresh::family::Exchanged;
+use crate::refresh::family::{Exchanged, ForeignSignature};
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::Purpose;
 use crate::token::grant::token_exchange::subject::{self, Subject};
@@ -24,12 +24,20 @@ pub(super) fn check(
     (purpose, issuer): (Purpose, &Arc<TrustedIssuer>),
     exchanged: &Exchanged,
 ) -> Result<Subject, Refusal> {
-    let Exchanged { claims, kind, .. } = exchanged;
+    let claims = &exchanged.claims;
     let now = asked.attempt.now;
-    let may_be_other = issuer.settings().dangerous_accept_untyped && purpose == Purpose::Exchange;
-    if may_be_other && !is_access_token(claims) {
-        return Err(Refusal::SubjectNotAccessToken);
+    // Of one that is kept for a refresh these were true once.
+    let signed = exchanged.signed.ok_or(Refusal::InvalidSubjectToken)?;
+    if !issuer.may_sign(signed) {
+        return Err(Refusal::InvalidSubjectToken);
     }
+    let kind = match purpose {
+        Purpose::Exchange => {
+            check_type(issuer, claims, signed)?;
+            issuer.subject_kind(claims)
+        }
+        Purpose::Assertion => issuer.kind_of_assertion(claims),
+    };
     let is_of_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
     if claims.issued_at.is_some_and(is_of_later) || !issuer.may_speak_of(&claims.subject) {
         return Err(Refusal::InvalidSubjectToken);
@@ -39,7 +47,7 @@ pub(super) fn check(
     }
     let of_issuer = |rule: &&ExchangeRule| rule.subject_issuer.as_ref() == Some(issuer.issuer());
     let rules: Vec<_> = rules.iter().filter(of_issuer).cloned().collect();
-    subject::check(asked, &rules, claims, *kind)?;
+    subject::check(asked, &rules, claims, kind)?;
     if let Some(actor) = &claims.actor {
         check_actor(actor, issuer.issuer(), asked)?;
     }
@@ -69,12 +77,29 @@ pub(super) fn check(
             .as_ref()
             .map(|actor| named(actor, issuer.issuer())),
         claims: claims.clone(),
-        key_id: None,
+        key_id: exchanged.key_id.clone(),
+        signed: Some(signed),
         from: Some(Arc::clone(issuer)),
         purpose,
-        kind: *kind,
+        kind,
         name,
     })
+}
+
+/// Whether the token says what it is, or its issuer need not and nothing speaks against it.
+fn check_type(
+    issuer: &TrustedIssuer,
+    claims: &TokenClaims,
+    signed: ForeignSignature,
+) -> Result<(), Refusal> {
+    let is_one = match issuer.settings().dangerous_accept_untyped {
+        true => is_access_token(claims),
+        false => signed.is_typed,
+    };
+    match is_one {
+        true => Ok(()),
+        false => Err(Refusal::SubjectNotAccessToken),
+    }
 }
 
 /// Whether nothing in the claims says that the token is for something else: issuers that write no `at+jwt` sign ID tokens and

@@ -12,7 +12,7 @@ use crate::clients::exchange_rule::{
     ExchangeRule, MAY_ACT, SUBJECT_ID, SubjectKind, subject_issuer,
 };
 use crate::clients::registry::{Client, Registry};
-use crate::refresh::family::Exchanged;
+use crate::refresh::family::{Exchanged, ForeignSignature};
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::Purpose;
@@ -27,8 +27,10 @@ const MAX_ACTORS: usize = 4;
 pub(super) struct Subject {
     /// As its token was verified, now or before.
     pub(super) claims: TokenClaims,
-    /// The key that signed it, if it is one of this issuer.
+    /// What the key is called that signed it.
     pub(super) key_id: Option<KeyId>,
+    /// How another issuer has signed it.
+    pub(super) signed: Option<ForeignSignature>,
     /// `None`: it cannot be told.
     pub(super) kind: Option<SubjectKind>,
     /// As the new token calls it.
@@ -124,6 +126,7 @@ pub(super) fn again(
         purpose: Purpose::Exchange,
         claims,
         key_id,
+        signed: None,
         kind,
         id,
     })
@@ -213,6 +216,7 @@ fn verified(
         name: claims.subject.clone(),
         claims: claims.into_claims(),
         key_id: unverified.key_id().cloned(),
+        signed: None,
     })
 }
 

@@ -74,6 +74,7 @@ impl Estate {
             registry,
             trusted: &TrustedIssuers::default(),
             family: None,
+            standing_key: None,
             brought: None,
             client,
             possession: Possession::default(),
