@@ -8,6 +8,7 @@ mod hostile;
 mod load;
 mod shop;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use hallpass::token::{Algorithm, SigningKey};
 use tokio::time::Instant;
 
-use crate::children::{Issuer, Said};
+use crate::children::{Issuer, Said, free_address};
 use crate::measure::{Failure, Outcome};
 use load::Counts;
 use shop::Shop;
@@ -29,10 +30,16 @@ const LOOK: Duration = Duration::from_secs(15);
 const ROTATE: Duration = Duration::from_secs(45);
 /// How often the issuer is stopped and started again.
 const RESTART: Duration = Duration::from_secs(150);
-/// The identity of the shop at the issuer, with a secret that a person chose, as the estate's file has it.
-const KEYS: &str = "    key-announce-seconds: 10\n    clients:\n      - client-id: internal-service-client\n        \
-                    client-secret: InternalSecret123!\n        scopes: [internal-service]\n        audiences: [service-system]\n        \
-                    token-life-seconds: 60\n";
+/// The clients of the shop at the issuer, with secrets that a person chose, as the estate's files have them, and the customers' login.
+fn keys(login: SocketAddr) -> String {
+    format!(
+        "    key-announce-seconds: 10\n    trusted-issuers: [{{ name: login, issuer: 'https://id.shop.example', jwks-url: 'http://{login}/jwks' }}]\n    \
+         clients:\n      - {{ client-id: internal-service-client, client-secret: InternalSecret123!, scopes: internal-service, audiences: service-system, \
+         token-life-seconds: 60 }}\n      - {{ client-id: order-service, client-secret: OrderSecret123!, token-life-seconds: 60, \
+         grant-types: 'urn:ietf:params:oauth:grant-type:token-exchange', exchange: [{{ subject-issuer: 'https://id.shop.example', \
+         subject-audiences: shop, subject-kinds: user, targets: logistics-service, scopes: 'orders:read' }}] }}\n"
+    )
+}
 
 /// `soak [MINUTES]`.
 pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
@@ -44,18 +51,19 @@ pub(crate) fn run(arguments: &[String]) -> Outcome<()> {
     runtime.block_on(soak(Duration::from_secs(minutes * 60)))
 }
 
-/// `soak-shop ISSUER`: the shop as a process of its own, until its standard input ends.
+/// `soak-shop ISSUER LOGIN`: the shop as a process of its own, until its standard input ends.
 pub(crate) fn shop(arguments: &[String]) -> Outcome<()> {
-    let issuer = arguments
-        .first()
-        .ok_or("soak-shop needs the issuer's address")?;
-    shop::run_shop(issuer.parse()?)
+    let [issuer, login] = arguments else {
+        return Err("soak-shop needs the issuer's address and that of the login".into());
+    };
+    shop::run_shop(issuer.parse()?, login.parse()?)
 }
 
 async fn soak(length: Duration) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let mut issuer = Issuer::start(folder.path(), KEYS, "").await?;
-    let shop = Shop::start(issuer.address())?;
+    let login = free_address()?;
+    let mut issuer = Issuer::start(folder.path(), &keys(login), "").await?;
+    let shop = Shop::start(issuer.address(), login)?;
     let counts = Arc::new(Counts::default());
     let mut work = load::start(&shop, &counts)?;
     hostile::start(&mut work, issuer.address(), shop.orders, &counts);

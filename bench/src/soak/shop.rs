@@ -26,9 +26,9 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn start(issuer: SocketAddr) -> Result<Self, Failure> {
+    pub(super) fn start(issuer: SocketAddr, login: SocketAddr) -> Result<Self, Failure> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["soak-shop", &issuer.to_string()])
+            .args(["soak-shop", &issuer.to_string(), &login.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -78,14 +78,16 @@ impl Shop {
     clippy::print_stderr,
     reason = "the parent process reads them"
 )]
-pub(super) fn run_shop(issuer: SocketAddr) -> Result<(), Failure> {
+pub(super) fn run_shop(issuer: SocketAddr, login: SocketAddr) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()?;
     let ended = std::thread::spawn(|| std::io::stdin().read_to_end(&mut Vec::new()));
     runtime.block_on(async {
-        let shop = shop::Shop::start(shop::Sockets::free().await?, issuer, |_call| {}).await?;
+        let login = tokio::net::TcpListener::bind(login).await?;
+        let sockets = shop::Sockets::free().await?.with_identity_provider(login);
+        let shop = shop::Shop::start(sockets, issuer, |_call| {}).await?;
         let now = SystemClock::new().now().into();
         let token = shop
             .identity_provider

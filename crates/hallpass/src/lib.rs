@@ -14,8 +14,8 @@
 //! use axum::{Json, Router, http::Method, routing::get};
 //! use hallpass::prelude::*;
 //!
-//! // The remote service is a trait. `relay`: it sees the customer, not this service.
-//! #[feign_client(name = "logistics-service", path = "/logistics", identity = "relay")]
+//! // The remote service is a trait. `exchange`: it sees the customer, and that this service acts for her.
+//! #[feign_client(name = "logistics-service", path = "/logistics", identity = "exchange")]
 //! trait Logistics {
 //!     #[get("/orders/{order_id}/status")]
 //!     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
@@ -27,6 +27,7 @@
 //! hallpass:
 //!   service: { name: order-service }
 //!   discovery: { static: { logistics-service: ["127.0.0.1:9003"] } }
+//!   internal-token: { client-id: order-service, client-secret: InternalSecret123!, token-url: "https://auth.shop.example/oauth2/token" }
 //!   security:
 //!     internal-jwt:
 //!       issuers:
@@ -43,7 +44,7 @@
 //!     .build()?;
 //!
 //! let order = async move |customer: CurrentUser| {
-//!     // The customer's token is sent with the call.
+//!     // The customer's token is exchanged for one that is for the carrier alone.
 //!     let status = logistics.status(1001).await.unwrap_or_default();
 //!     Json([customer.subject().to_string(), status])
 //! };

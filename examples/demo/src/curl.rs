@@ -5,8 +5,7 @@ use hallpass::BoxError;
 use crate::estate::{CUSTOMER, Estate};
 
 pub(crate) fn lines(estate: &Estate) -> Result<String, BoxError> {
-    let token = estate.token()?;
-    let token = token.expose();
+    let token = estate.token().expose();
     let orders = estate.shop.order_service.address();
     let system = estate.shop.service_system.address();
     let issuer = estate.issuer.local_addr();
@@ -23,8 +22,12 @@ pub(crate) fn lines(estate: &Estate) -> Result<String, BoxError> {
         "    -d grant_type=client_credentials -d scope=internal-service -d audience=service-system \\".to_owned(),
         format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
         format!("  curl -i -H \"Authorization: Bearer $SERVICE\" {report}\n"),
-        "The content of a token:\n".to_owned(),
-        "  cargo run --quiet --package hallpass-cli -- token inspect \"$TOKEN\"".to_owned(),
+        "What order-service gets for her token when it calls the carrier: who she is, who acts for her, whom it is for:\n".to_owned(),
+        "  EXCHANGED=$(curl -s -u 'order-service:OrderSecret123!' \\".to_owned(),
+        "    -d grant_type=urn:ietf:params:oauth:grant-type:token-exchange -d subject_token=$TOKEN \\".to_owned(),
+        "    -d subject_token_type=urn:ietf:params:oauth:token-type:access_token -d audience=logistics-service \\".to_owned(),
+        format!("    http://{issuer}/oauth2/token | grep -o 'eyJ[^\"]*')"),
+        "  cargo run --quiet --package hallpass-cli -- token inspect \"$EXCHANGED\"".to_owned(),
     ]
     .join("\n"))
 }

@@ -9,7 +9,7 @@ use hallpass::config::Loader;
 use hallpass::feign::FinishedCall;
 use hallpass::token::{AccessToken, UnixTime};
 use hallpass::upstream::{Body, HttpTransport};
-use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
+use hallpass_issuer::{IssuerServer, IssuerSettings, KeyPlace, RunningIssuer};
 use http::{HeaderMap, Request, StatusCode, header};
 use serde_json::Value;
 use shop::identity_provider::IdentityProvider;
@@ -17,8 +17,12 @@ use shop::{SERVICE_AUTH_YAML, Shop, Sockets};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// The customer.
+/// The customer, as her identity provider calls her.
 pub(crate) const CUSTOMER: &str = "alice";
+/// The same, as the issuer calls her: its `login` is that identity provider.
+pub(crate) const CUSTOMER_AT_ISSUER: &str = "login|alice";
+/// The client that acts for her.
+pub(crate) const ACTOR: &str = "order-service";
 /// How long a customer's token is good for.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
 /// Longest response that the demo reads.
@@ -32,6 +36,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct Estate {
     pub(crate) issuer: RunningIssuer,
     pub(crate) shop: Shop,
+    /// What the customer has got when she logged in.
+    token: AccessToken,
     clock: SystemClock,
     transport: HttpTransport,
     calls: Calls,
@@ -76,18 +82,25 @@ impl Estate {
         let mut settings = settings.into_settings();
         settings.listen.set_port(0);
         settings.store = folder.path().join("service-auth.db");
+        let sockets = Sockets::free().await?;
+        let keys = format!("http://{}/jwks", sockets.identity_provider()?);
+        for login in &mut settings.trusted_issuers {
+            login.keys = KeyPlace::Url(keys.parse()?);
+        }
         let issuer = IssuerServer::start(&settings, Arc::new(clock)).await?;
         let calls = Calls::default();
         let observer = calls.clone();
-        let sockets = Sockets::free().await?;
         let shop = Shop::start(sockets, issuer.local_addr(), move |call| {
             observer.note(call)
         })
         .await?;
         let transport = HttpTransport::new()?;
+        let now = clock.now().into();
+        let token = shop.identity_provider.token(CUSTOMER, now, TOKEN_LIFE)?;
         Ok(Self {
             issuer,
             shop,
+            token,
             clock,
             transport,
             calls,
@@ -101,10 +114,8 @@ impl Estate {
     }
 
     /// A good token of the customer.
-    pub(crate) fn token(&self) -> Result<AccessToken, BoxError> {
-        self.shop
-            .identity_provider
-            .token(CUSTOMER, self.now(), TOKEN_LIFE)
+    pub(crate) fn token(&self) -> &AccessToken {
+        &self.token
     }
 
     /// A token of the customer that ended an hour ago.
@@ -138,6 +149,14 @@ impl Estate {
         );
         let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
         self.ask(request, Some(token), Body::from(r#"{"orders":1}"#))
+            .await
+    }
+
+    /// Where a parcel is, asked of the carrier by an outsider.
+    pub(crate) async fn shipment(&self, token: &AccessToken) -> Result<Response, BoxError> {
+        let carrier = self.shop.carrier_address();
+        let url = format!("http://{carrier}/logistics/orders/1001/shipment");
+        self.ask(Request::get(url), Some(token), Body::empty())
             .await
     }
 

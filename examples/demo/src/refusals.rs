@@ -33,7 +33,10 @@ pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     );
     let response = estate.orders(Some(&estate.expired_token()?)).await?;
     refused(&mut scene, ["an expired token", orders], &response, invalid);
-    let response = estate.report(&estate.token()?).await?;
+    let response = estate.shipment(estate.token()).await?;
+    let not_for_it = ["alice's own token at the carrier", "logistics-service"];
+    refused(&mut scene, not_for_it, &response, invalid);
+    let response = estate.report(estate.token()).await?;
     let internal_only = ["alice's token on the internal endpoint", "service-system"];
     refused(
         &mut scene,
@@ -69,9 +72,9 @@ fn refused(
     scene.table.row(Tone::of(seen == expected), cells);
 }
 
-/// A relayed call outside any request: there is no caller whose token could be sent.
+/// A call for a customer outside any request: there is nobody whose token could be exchanged.
 async fn without_identity(scene: &mut Scene, estate: &Estate) {
-    let case = "a relayed call without a caller";
+    let case = "a call for a customer, and none is there";
     let error = estate.shop.orders.shipment(1001).await.err();
     let calls = estate.calls();
     let sent = calls.iter().any(|call| call.status.is_some());

@@ -4,8 +4,9 @@ use hallpass::BoxError;
 use hallpass::client::{Identity, TokenSource};
 use hallpass::feign::FinishedCall;
 use serde_json::Value;
+use shop::identity_provider::SCOPE;
 
-use crate::estate::{CUSTOMER, Estate, Response};
+use crate::estate::{ACTOR, CUSTOMER, CUSTOMER_AT_ISSUER, Estate, Response};
 use crate::scene::Scene;
 use crate::table::{Column, Table, Tone};
 
@@ -28,15 +29,19 @@ const SERVICE: &str = "internal-service-client";
 pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "The story",
-        "alice asks order-service for her orders. It asks the carrier with her token (relay), which\n\
-         survives the circuit breaker's hop to another task. In the evening it reports to\n\
-         service-system with a token of its own.",
+        "alice asks order-service for her orders. For her it asks the carrier (exchange): one token says who she is\n\
+         (subject), who acts for her (actor) and whom it is for (audience). `login|alice` is alice as she has logged in at\n\
+         her identity provider, which takes nothing but her own token (relay). In the evening order-service reports with a\n\
+         token of its own (service).",
         Table::new(COLUMNS),
     );
-    let response = estate.orders(Some(&estate.token()?)).await?;
-    customer_hop(&mut scene, &response);
+    let response = estate.orders(Some(estate.token())).await?;
+    let seen = customer_hop(&mut scene, &response);
     for call in estate.calls() {
-        hop(&mut scene, &call, CUSTOMER);
+        let report = call.identity.as_ref();
+        let is_exchanged = report.is_some_and(|report| report.identity == Identity::Exchange);
+        let seen = seen.as_ref().filter(|_| is_exchanged);
+        hop(&mut scene, &call, CUSTOMER, seen);
     }
     for _evening in 0..2 {
         let receipt = estate.shop.orders.report_the_day().await;
@@ -46,31 +51,43 @@ pub(crate) async fn play(estate: &Estate) -> Result<Scene, BoxError> {
                 .push(format!("service-system did not see {SERVICE}"));
         }
         for call in estate.calls() {
-            hop(&mut scene, &call, SERVICE);
+            hop(&mut scene, &call, SERVICE, None);
         }
     }
     Ok(scene)
 }
 
-fn customer_hop(scene: &mut Scene, response: &Response) {
+/// Whom the carrier has seen itself: the issuer writes its own name for the customer into the token.
+struct Seen {
+    subject: String,
+    actor: String,
+}
+
+fn customer_hop(scene: &mut Scene, response: &Response) -> Option<Seen> {
     let orders = response
         .body
         .as_array()
         .map(Vec::as_slice)
         .unwrap_or_default();
-    let seen: Vec<&str> = orders
+    let seen: Vec<_> = orders
         .iter()
-        .filter_map(|order| order.pointer("/shipment/asked_for")?.as_str())
+        .map(|order| {
+            let [subject, actor] = ["/shipment/asked_for", "/shipment/asked_by"];
+            (text(order, subject), text(order, actor))
+        })
         .collect();
-    let fine = response.status == 200 && seen == [CUSTOMER, CUSTOMER];
+    let fine = response.status == 200 && seen == [(CUSTOMER_AT_ISSUER, ACTOR); 2];
     if !fine {
         scene.unmet.push(format!(
             "alice's orders: {}, the carrier saw {seen:?}",
             response.status
         ));
     }
+    let name = orders
+        .first()
+        .map_or("?", |order| text(order, "/ordered_by"));
     let received: Vec<String> = orders.iter().map(line).collect();
-    scene.remark = Some(format!("alice got: {}", received.join(", ")));
+    scene.remark = Some(format!("{name} got: {}", received.join(", ")));
     scene.table.row(
         Tone::of(fine),
         [
@@ -80,28 +97,36 @@ fn customer_hop(scene: &mut Scene, response: &Response) {
             CUSTOMER.to_owned(),
             String::new(),
             "shop".to_owned(),
-            "orders:read".to_owned(),
+            SCOPE.to_owned(),
             "login".to_owned(),
             response.status.as_u16().to_string(),
             response.elapsed.as_micros().to_string(),
         ],
     );
+    seen.first().map(|(subject, actor)| Seen {
+        subject: (*subject).to_owned(),
+        actor: (*actor).to_owned(),
+    })
 }
 
 fn line(order: &Value) -> String {
-    let text = |pointer: &str| {
-        order
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .unwrap_or("?")
-    };
-    format!("{} ({})", text("/article"), text("/shipment/status"))
+    let (article, status) = (text(order, "/article"), text(order, "/shipment/status"));
+    format!("{article} ({status})")
 }
 
-fn hop(scene: &mut Scene, call: &FinishedCall, expected_subject: &str) {
+fn text<'a>(order: &'a Value, pointer: &str) -> &'a str {
+    let value = order.pointer(pointer);
+    value.and_then(Value::as_str).unwrap_or("?")
+}
+
+/// `seen` is what the callee has said of it, where it has.
+fn hop(scene: &mut Scene, call: &FinishedCall, expected_subject: &str, seen: Option<&Seen>) {
     let report = call.identity.as_ref();
     let subject = report
         .and_then(|report| report.subject.as_ref())
+        .map(ToString::to_string);
+    let actor = report
+        .and_then(|report| report.actor.as_ref())
         .map(ToString::to_string);
     let fine = call.error.is_none()
         && !call.fallback
@@ -120,12 +145,8 @@ fn hop(scene: &mut Scene, call: &FinishedCall, expected_subject: &str) {
             "order-service".to_owned(),
             call.client.to_owned(),
             shown(report.map(|report| identity(report.identity).to_owned())),
-            shown(subject),
-            shown(
-                report
-                    .and_then(|report| report.actor.as_ref())
-                    .map(ToString::to_string),
-            ),
+            shown(seen.map(|seen| seen.subject.clone()).or(subject)),
+            shown(seen.map(|seen| seen.actor.clone()).or(actor)),
             shown(
                 report
                     .and_then(|report| report.audience.as_ref())

@@ -1,5 +1,6 @@
-//! `logistics-service`: the carrier. It is called by `order-service` and sees the *customer*, because
-//! her token is relayed: it decides by itself whose parcels she may look at.
+//! `logistics-service`: the carrier. It is called by `order-service` with a token that was made for this
+//! one call: about the *customer*, with the service that acts for her. It decides by itself whose parcels she
+//! may look at. A customer's own token is none for it.
 
 use axum::extract::Path;
 use axum::http::{Method, StatusCode};
@@ -19,13 +20,16 @@ pub struct Shipment {
     pub status: String,
     /// The user of the request, as this service saw it.
     pub asked_for: String,
+    /// The service that acts for the user, as this service saw it.
+    pub asked_by: String,
 }
 
-/// Parcels: order, addressee, status.
+/// Parcels: order, addressee, status. `login|alice` is the alice of the issuer that `service-auth.yaml` calls `login`: another
+/// one's alice is somebody else.
 const PARCELS: [(u32, &str, &str); 3] = [
-    (1001, "alice", "delivered"),
-    (1002, "alice", "on its way"),
-    (2001, "bob", "at the depot"),
+    (1001, "login|alice", "delivered"),
+    (1002, "login|alice", "on its way"),
+    (2001, "login|bob", "at the depot"),
 ];
 
 /// The routes, each with its rule. What has no rule is closed.
@@ -47,6 +51,7 @@ async fn shipment(
     Path(order_id): Path<u32>,
     customer: CurrentUser,
 ) -> Result<Json<Shipment>, StatusCode> {
+    let actor = customer.actor().map(|actor| actor.subject.to_string());
     let customer = customer.subject().to_string();
     let hers = |parcel: &&(u32, &str, &str)| parcel.0 == order_id && parcel.1 == customer;
     // Somebody else's parcel is not there for her.
@@ -55,5 +60,6 @@ async fn shipment(
         order_id,
         status: (*status).to_owned(),
         asked_for: customer,
+        asked_by: actor.unwrap_or_default(),
     }))
 }

@@ -9,14 +9,23 @@ use axum::{Json, Router, routing::get};
 use hallpass::prelude::*;
 use serde::Serialize;
 
+use crate::identity_provider::Profile;
 use crate::logistics_service::Shipment;
 use crate::service_system::{DailyReport, Receipt};
 
 /// The name it is found by.
 pub const NAME: &str = "order-service";
 
-/// The carrier. Calls carry the customer's own token; a circuit breaker runs them on another task.
-#[feign_client(name = "logistics-service", path = "/logistics", identity = "relay", isolate = true, fallback = CarrierDown)]
+/// The carrier. Each call carries one token: for the carrier, about the customer, with this service as the one that acts for
+/// her. A circuit breaker runs the calls on another task.
+#[feign_client(
+    name = "logistics-service",
+    path = "/logistics",
+    identity = "exchange",
+    scope = "orders:read",
+    isolate = true,
+    fallback = CarrierDown
+)]
 pub trait LogisticsClient {
     /// Where the parcel of an order is.
     #[get("/orders/{order_id}/shipment")]
@@ -36,8 +45,17 @@ impl LogisticsClient for CarrierDown {
             order_id,
             status: format!("not known at the moment ({cause})"),
             asked_for,
+            asked_by: NAME.to_owned(),
         })
     }
+}
+
+/// Where customers log in. It knows its own tokens and no others, so it gets the customer's, unchanged.
+#[feign_client(name = "identity-provider", identity = "relay")]
+pub trait LoginClient {
+    /// What the customer is called.
+    #[get("/userinfo")]
+    async fn profile(&self) -> Result<Profile, FeignError>;
 }
 
 /// The system service. Calls carry the token of `order-service` itself.
@@ -60,6 +78,7 @@ const ORDERS: [(u32, &str, &str); 3] = [
 pub struct Order {
     order_id: u32,
     article: &'static str,
+    ordered_by: String,
     shipment: Shipment,
 }
 
@@ -67,6 +86,7 @@ pub struct Order {
 #[derive(Debug)]
 pub struct OrderService {
     logistics: FeignLogisticsClient,
+    login: FeignLoginClient,
     system: FeignSystemClient,
 }
 
@@ -74,8 +94,13 @@ impl OrderService {
     /// Connects the clients; nothing is sent yet.
     pub fn new(hallpass: &Hallpass) -> Result<Arc<Self>, BoxError> {
         let logistics = FeignLogisticsClient::new(hallpass.feign())?;
+        let login = FeignLoginClient::new(hallpass.feign())?;
         let system = FeignSystemClient::new(hallpass.feign())?;
-        Ok(Arc::new(Self { logistics, system }))
+        Ok(Arc::new(Self {
+            logistics,
+            login,
+            system,
+        }))
     }
 
     /// The routes, each with its rule.
@@ -113,19 +138,23 @@ async fn my_orders(
     State(service): State<Arc<OrderService>>,
     customer: CurrentUser,
 ) -> Result<Json<Vec<Order>>, StatusCode> {
+    let unknown = |error: FeignError, what| {
+        tracing::warn!(%error, what, "a customer's call failed");
+        StatusCode::BAD_GATEWAY
+    };
+    let profile = service.login.profile().await;
+    let ordered_by = profile.map_err(|error| unknown(error, "profile"))?.name;
     let mut orders = Vec::new();
     for (order_id, _customer, article) in ORDERS
         .iter()
         .filter(|order| order.1 == customer.subject().as_str())
     {
-        let shipment = service.shipment(*order_id).await.map_err(|error| {
-            tracing::warn!(%error, order_id, "no shipment");
-            StatusCode::BAD_GATEWAY
-        })?;
+        let shipment = service.shipment(*order_id).await;
         orders.push(Order {
             order_id: *order_id,
             article,
-            shipment,
+            ordered_by: ordered_by.clone(),
+            shipment: shipment.map_err(|error| unknown(error, "shipment"))?,
         });
     }
     Ok(Json(orders))

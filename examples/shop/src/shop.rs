@@ -18,6 +18,9 @@ use crate::{Running, logistics_service, order_service, service_system};
 
 /// The estate's own file, as it stands.
 const INTERNAL_TOKEN_YAML: &str = include_str!("../config/internal-token.yaml");
+/// What each of the two has for itself.
+const ORDER_SERVICE_YAML: &str = include_str!("../config/order-service.yaml");
+const LOGISTICS_SERVICE_YAML: &str = include_str!("../config/logistics-service.yaml");
 /// Where things are, and whose tokens count.
 const SHOP_YAML: &str = include_str!("../config/shop.yaml");
 /// The issuer's settings, for code that starts one.
@@ -51,6 +54,20 @@ impl Sockets {
             logistics_service: listen(9003).await?,
             service_system: listen(9004).await?,
         })
+    }
+
+    /// With a socket for the identity provider that others have been told of.
+    #[must_use]
+    pub fn with_identity_provider(self, identity_provider: TcpListener) -> Self {
+        Self {
+            identity_provider,
+            ..self
+        }
+    }
+
+    /// Where the identity provider will listen: whoever starts an issuer tells it.
+    pub fn identity_provider(&self) -> Result<SocketAddr, BoxError> {
+        Ok(self.identity_provider.local_addr()?)
     }
 
     /// The section `discovery` for these sockets and this issuer.
@@ -102,7 +119,7 @@ impl Shop {
 
         let identity_provider = IdentityProvider::new()?;
         let server = HttpServer::new(sockets.identity_provider);
-        let identity_provider_running = Running::start(server, identity_provider.router())?;
+        let identity_provider_running = Running::start(server, identity_provider.router()?)?;
 
         let system = Hallpass::from_settings(&settings(service_system::NAME)?)?;
         let server = system.http_server(sockets.service_system);
@@ -143,6 +160,11 @@ impl Shop {
         self.service_system.stop().await;
     }
 
+    /// Where the carrier listens.
+    pub fn carrier_address(&self) -> SocketAddr {
+        self.carrier_address
+    }
+
     /// The carrier goes away.
     pub async fn stop_carrier(&mut self) {
         if let Some(carrier) = self.carrier.take() {
@@ -159,15 +181,19 @@ impl Shop {
     }
 }
 
-/// What a service is configured with. Only `order-service` calls others in its own name, so only it
-/// gets the file with the client's secret.
+/// What a service is configured with. Only `order-service` calls others, so only it gets the files with secrets of clients.
 fn settings(service: &str, discovery: &str) -> Result<Settings, BoxError> {
-    let mut loader = Loader::new("scccy");
-    if service == order_service::NAME {
-        loader = loader.text("internal-token.yaml", INTERNAL_TOKEN_YAML);
-    }
-    let loader = loader
-        .text("shop.yaml", SHOP_YAML)
-        .text("sockets", discovery);
+    let loader = Loader::new("scccy");
+    let loader = match service {
+        order_service::NAME => loader
+            .text("internal-token.yaml", INTERNAL_TOKEN_YAML)
+            .text("shop.yaml", SHOP_YAML)
+            .text("order-service.yaml", ORDER_SERVICE_YAML),
+        logistics_service::NAME => loader
+            .text("shop.yaml", SHOP_YAML)
+            .text("logistics-service.yaml", LOGISTICS_SERVICE_YAML),
+        _ => loader.text("shop.yaml", SHOP_YAML),
+    };
+    let loader = loader.text("sockets", discovery);
     Ok(loader.flag("service.name", service).load()?.into_settings())
 }

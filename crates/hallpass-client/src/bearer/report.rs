@@ -19,7 +19,8 @@ pub struct CallReport {
     pub audience: Option<Audience>,
     /// What the token allows (of a service token and of an exchanged one: what was asked for, if anything was).
     pub scope: Option<Scope>,
-    /// Whom the callee sees. Of a service token, the client id: the token itself is opaque here.
+    /// Whom the callee sees. Of a service token, the client id: the token itself is opaque here. Of an exchanged one, the caller as this
+    /// service knows it: the issuer may call it otherwise (`NAME|SUB` for subjects of other issuers).
     pub subject: Option<Subject>,
     /// Who acts for the subject.
     pub actor: Option<Subject>,

@@ -22,11 +22,32 @@ fn everything_in_the_demo_is_as_it_should_be() {
             .lines()
             .any(|line| words.iter().all(|word| line.contains(word)))
     };
+    // Who she is, who acts for her, whom it is for, what it allows; asked for once.
+    for token_from in ["issuer", "cache"] {
+        assert!(hop([
+            "order-service  logistics-service  exchange  login|alice",
+            "order-service  logistics-service  orders:read ",
+            token_from,
+            "200"
+        ]));
+    }
     assert!(hop([
         "order-service",
-        "logistics-service",
+        "identity-provider",
         "relay",
         "alice"
+    ]));
+    assert!(hop([
+        "alice's own token",
+        "at the carrier",
+        "401",
+        "invalid_token"
+    ]));
+    assert!(hop([
+        "a call for a customer",
+        "none is there",
+        "not sent",
+        "no_identity"
     ]));
     assert!(hop([
         "order-service",
@@ -50,7 +71,7 @@ fn everything_in_the_demo_is_as_it_should_be() {
     assert!(
         outcome
             .stdout
-            .contains("the issuer saw during the whole demo: 1\n")
+            .contains("the issuer saw during the whole demo: 2 (")
     );
     assert!(
         !outcome.stdout.contains('\u{1b}'),
