@@ -48,6 +48,7 @@ mod random;
 mod reminders;
 mod resolver;
 mod retry;
+mod revocation_notices;
 mod revocation_source;
 mod settings;
 mod target;
@@ -67,6 +68,7 @@ pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
 pub use reminders::Reminders;
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
+pub use revocation_notices::RevocationNotice;
 pub use revocation_source::{
     IssuerRevocationMetrics, RevocationChanges, RevocationMetrics, RevocationSource,
 };

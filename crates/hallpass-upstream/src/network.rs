@@ -4,9 +4,11 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use futures_core::stream::BoxStream;
 use hallpass_clock::{Clock, SystemClock};
 
 use crate::discovery::Discover;
+use crate::revocation_notices::{NoticeBoard, RevocationNotice};
 use crate::transport::{HttpTransport, TransportError};
 
 /// What every part of a service that calls others needs: connections, the addresses of services, and time.
@@ -34,6 +36,8 @@ pub struct Network {
     pub clock: Arc<dyn Clock>,
     /// What parts have in common, by a name of theirs.
     shared: Arc<Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>>,
+    /// What is said of revocations.
+    notices: Arc<NoticeBoard>,
 }
 
 impl Network {
@@ -67,7 +71,24 @@ impl Network {
             discovery,
             clock,
             shared: Arc::default(),
+            notices: Arc::new(NoticeBoard::new(None)),
         }
+    }
+
+    /// Sources of revocations that are made over it from now on ask their issuers when `notices` say that something is revoked, too,
+    /// and not only when a stream of the issuer or their own clock does. `notices` is called when the first of them is used, and
+    /// again a second after what it gave has ended.
+    #[must_use]
+    pub fn with_revocation_notices(
+        mut self,
+        notices: impl Fn() -> BoxStream<'static, RevocationNotice> + Send + Sync + 'static,
+    ) -> Self {
+        self.notices = Arc::new(NoticeBoard::new(Some(Arc::new(notices))));
+        self
+    }
+
+    pub(crate) fn revocation_notices(&self) -> &Arc<NoticeBoard> {
+        &self.notices
     }
 
     /// With the defaults of [`HttpTransport`] and the operating system's clock. Opens no connection.

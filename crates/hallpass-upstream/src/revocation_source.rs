@@ -1,7 +1,8 @@
 //! What an issuer has revoked, followed while tokens are judged.
 //!
 //! The first token of the issuer starts a task that follows its deny-list: by a stream of events, and where that does not hold, by
-//! asking from time to time. Requests read an immutable snapshot without a lock.
+//! asking from time to time, and when a notice over another way says that there is something new. Requests read an immutable snapshot
+//! without a lock.
 //!
 //! | the list | a token |
 //! |---|---|
@@ -16,7 +17,9 @@ mod event_id;
 mod events;
 mod fetch;
 mod follow;
+mod heed;
 mod metrics;
+mod poll;
 mod received;
 
 use std::fmt;
@@ -31,10 +34,13 @@ use tokio::time::timeout;
 
 use self::fetch::Place;
 use self::follow::follow;
+use self::heed::heed;
 pub use self::metrics::{IssuerRevocationMetrics, RevocationMetrics};
+use self::poll::Known;
 use self::received::{Received, Stage};
 use crate::endpoint_url::EndpointUrl;
 use crate::network::Network;
+use crate::revocation_notices::NoticeBoard;
 
 /// Longest wait for the first list.
 const MAX_FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -69,6 +75,7 @@ impl RevocationChanges {
 struct Shared {
     place: Arc<Place>,
     received: Arc<Received>,
+    notices: Arc<NoticeBoard>,
     task: OnceLock<AbortHandle>,
 }
 
@@ -81,6 +88,7 @@ impl RevocationSource {
         let shared = network.shared(&name, move || Shared {
             place: Arc::new(Place::new(url, network)),
             received: Arc::new(Received::new(Arc::clone(&network.clock))),
+            notices: Arc::clone(network.revocation_notices()),
             task: OnceLock::new(),
         });
         Self { shared }
@@ -144,7 +152,15 @@ impl RevocationSource {
         if let Ok(runtime) = Handle::try_current() {
             self.shared.task.get_or_init(|| {
                 let (place, received) = (&self.shared.place, &self.shared.received);
-                let task = runtime.spawn(follow(Arc::clone(place), Arc::clone(received)));
+                let (place, received) = (Arc::clone(place), Arc::clone(received));
+                let notices = self.shared.notices.read(&runtime);
+                let task = runtime.spawn(async move {
+                    let known = Known::default();
+                    tokio::join!(
+                        follow(&place, &received, &known),
+                        heed(&place, &received, &known, notices)
+                    );
+                });
                 task.abort_handle()
             });
         }

@@ -1,13 +1,9 @@
 //! Follows a deny-list for as long as somebody uses it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::body::{Body, CollectError};
 use crate::random::random_below;
 use crate::reminders::Reminders;
-use http::header::ETAG;
-use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::{sleep, timeout};
 
@@ -15,14 +11,11 @@ use super::error::FollowError;
 use super::event_id::EventId;
 use super::events::Events;
 use super::fetch::{Ask, Place, failed, is_stream};
+use super::poll::{Known, Whole, poll, take_document};
 use super::received::{Next, Received};
 
 /// A stream that says nothing for so long is dead: an issuer of ours speaks every ten seconds.
 const LONGEST_SILENCE: Duration = Duration::from_secs(25);
-/// Longest time for the body of a whole list.
-const BODY_LIMIT: Duration = Duration::from_secs(30);
-/// Largest whole list, in bytes: some 600,000 entries.
-const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
 /// The pause after a stream that was good until it ended.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause while nothing works, unless the issuer asks for more.
@@ -34,20 +27,13 @@ const POLL_EVERY: Duration = Duration::from_secs(5);
 /// The pause when the issuer has no such list.
 const NOT_OFFERED_PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// What is known of the list that is here.
-#[derive(Default)]
-struct Known {
-    event: Option<EventId>,
-    etag: Option<HeaderValue>,
-}
-
 /// Follows `place` without an end.
-pub(super) async fn follow(place: Arc<Place>, received: Arc<Received>) {
-    let (mut known, reminders) = (Known::default(), Reminders::default());
+pub(super) async fn follow(place: &Place, received: &Received, known: &Known) {
+    let reminders = Reminders::default();
     let mut failures = 0_u32;
     loop {
         let mut was_current = false;
-        let streamed = stream(&place, &received, &mut known, &mut was_current).await;
+        let streamed = stream(place, received, known, &mut was_current).await;
         received.streams(false);
         if was_current {
             failures = 0;
@@ -64,17 +50,19 @@ pub(super) async fn follow(place: Arc<Place>, received: Arc<Received>) {
         if matches!(error, FollowError::NotOffered { .. }) && !received.is_here() {
             received.failed(&error);
             tracing::debug!(url = %place.url(), %error, "this issuer has no deny-list");
+            known.is_offered(false);
             sleep(NOT_OFFERED_PAUSE).await;
+            known.is_offered(true);
             continue;
         }
         received.failed(&error);
-        say(&place, &reminders, &error, received.is_here());
+        say(place, &reminders, &error, received.is_here());
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
-        let polled = poll(&place, &received, &mut known).await;
+        let polled = poll(place, received, known, Whole::Replaces).await;
         failures = failures.saturating_add(1);
         let usual = match &polled {
-            Ok(()) if was_current => SHORTEST_PAUSE,
-            Ok(()) => POLL_EVERY,
+            Ok(_) if was_current => SHORTEST_PAUSE,
+            Ok(_) => POLL_EVERY,
             Err(error) => {
                 received.failed(error);
                 backoff(failures)
@@ -88,16 +76,17 @@ pub(super) async fn follow(place: Arc<Place>, received: Arc<Received>) {
 async fn stream(
     place: &Place,
     received: &Received,
-    known: &mut Known,
+    known: &Known,
     was_current: &mut bool,
 ) -> Result<(), FollowError> {
+    let event = known.event();
     let ask = Ask::Stream {
-        known: known.event.as_ref(),
+        known: event.as_ref(),
     };
     let response = place.ask(ask).await?;
     if !is_stream(&response) {
         // Something on the way does not let streams through, or knows none.
-        take_document(response, received, known, None).await?;
+        take_document(response, received, known, (None, Whole::Replaces)).await?;
         return Err(FollowError::NotAList("no stream of events".into()));
     }
     received.count("stream");
@@ -116,9 +105,7 @@ async fn stream(
                 received.streams(true);
             }
             if let Some(id) = received.take(&mut next, event)? {
-                known.event = EventId::new(id);
-                // The last document says no more what is here.
-                known.etag = None;
+                known.streamed(EventId::new(id));
             }
             Ok(())
         })?;
@@ -126,47 +113,6 @@ async fn stream(
             received.confirmed();
         }
     }
-}
-
-/// Asks for the list, or what is new of it.
-async fn poll(place: &Place, received: &Received, known: &mut Known) -> Result<(), FollowError> {
-    let after = known.event.clone();
-    let ask = Ask::Document {
-        etag: known.etag.as_ref(),
-        after: after.as_ref(),
-    };
-    let response = place.ask(ask).await?;
-    take_document(response, received, known, after.as_ref()).await?;
-    received.count("whole");
-    Ok(())
-}
-
-async fn take_document(
-    response: Response<Body>,
-    received: &Received,
-    known: &mut Known,
-    after: Option<&EventId>,
-) -> Result<(), FollowError> {
-    if response.status() == StatusCode::NOT_MODIFIED {
-        received.confirmed();
-        return Ok(());
-    }
-    let etag = response.headers().get(ETAG).cloned();
-    let limit = BODY_LIMIT;
-    let body = response.into_body().collect_within(MAX_LIST_BYTES);
-    let body = timeout(limit, body).await;
-    let body = body.map_err(|_| FollowError::Timeout { limit })?;
-    let body = body.map_err(|error| match error {
-        CollectError::TooLarge { limit } => FollowError::TooLarge {
-            limit,
-            unit: "bytes",
-        },
-        other => failed(other),
-    })?;
-    // Also when it names no event: what was known belongs to another list.
-    known.event = received.take_document(&body, after)?;
-    known.etag = etag;
-    Ok(())
 }
 
 fn say(place: &Place, reminders: &Reminders, error: &FollowError, have_list: bool) {

@@ -32,12 +32,9 @@ pub(super) struct Received {
     metrics: OnceLock<IssuerRevocationMetrics>,
 }
 
-/// A list that is not complete yet: what it has counts when it is.
+/// A whole list that is not complete yet: what it has counts when it is.
 #[derive(Default)]
-pub(super) struct Next {
-    list: Option<RevocationList>,
-    id: Option<String>,
-}
+pub(super) struct Next(Option<RevocationList>);
 
 /// A whole list, or what came after an event.
 #[derive(Deserialize)]
@@ -45,6 +42,17 @@ struct Document {
     event: Option<String>,
     after: Option<String>,
     entries: Vec<Revocation>,
+}
+
+/// What was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The event to go on from.
+    pub(super) event: Option<EventId>,
+    /// It began where the last list ended.
+    pub(super) is_continued: bool,
+    /// Something is denied that was not before, or the list is another one.
+    pub(super) is_more: bool,
 }
 
 impl Received {
@@ -102,7 +110,13 @@ impl Received {
         }
     }
 
-    /// Takes a list, or what is new of it since the event `after`, when that was asked for. Gives the event to go on from.
+    /// Whether this denies nothing more than what is here: it is on the list, or has ended.
+    pub(super) fn has(&self, entry: &Revocation) -> bool {
+        entry.ends_at <= UnixTime::from(self.clock.now()) || self.list.load().covers(entry)
+    }
+
+    /// Takes a list, or what is new of it since the event `after`, when that was asked for. A whole one takes the place of the last,
+    /// unless it `adds`.
     ///
     /// # Errors
     /// [`FollowError::NotAList`], [`FollowError::TooLarge`]; the last list stays.
@@ -110,20 +124,30 @@ impl Received {
         &self,
         json: &[u8],
         after: Option<&EventId>,
-    ) -> Result<Option<EventId>, FollowError> {
+        adds: bool,
+    ) -> Result<Taken, FollowError> {
         let document: Document =
             serde_json::from_slice(json).map_err(|error| not_a_list(&error))?;
-        let mut list = match (document.after, after) {
-            (None, _) => RevocationList::default(),
-            (Some(said), Some(asked)) if said == asked.as_str() => self.known(),
-            (Some(_), _) => {
-                let problem = "it begins after something else than was asked for";
-                return Err(FollowError::NotAList(problem.into()));
-            }
+        let is_continued = document.after.is_some();
+        if is_continued && document.after.as_deref() != after.map(EventId::as_str) {
+            let problem = "it begins after something else than was asked for";
+            return Err(FollowError::NotAList(problem.into()));
+        }
+        let mut list = match is_continued || adds {
+            true => self.known(),
+            false => RevocationList::default(),
         };
-        self.add(&mut list, &document.entries)?;
-        self.store(list);
-        Ok(document.event.and_then(EventId::new))
+        let is_more = self.add(&mut list, &document.entries)?;
+        if is_more || !self.is_here() || !(is_continued || adds) {
+            self.store(list);
+        } else {
+            self.confirmed();
+        }
+        Ok(Taken {
+            event: document.event.and_then(EventId::new),
+            is_continued,
+            is_more,
+        })
     }
 
     /// Takes one event of a stream; gives the id to go on from when the list is complete with it.
@@ -136,20 +160,24 @@ impl Received {
         event: Event,
     ) -> Result<Option<String>, FollowError> {
         match event.name.as_str() {
-            "reset" => next.list = Some(RevocationList::default()),
+            "reset" => next.0 = Some(RevocationList::default()),
             "entries" => {
                 let entries: Vec<Revocation> =
                     serde_json::from_slice(&event.data).map_err(|error| not_a_list(&error))?;
-                let list = next.list.get_or_insert_with(|| self.known());
-                self.add(list, &entries)?;
-            }
-            "current" => {
-                next.id = event.id;
-                if let Some(list) = next.list.take() {
+                if let Some(list) = &mut next.0 {
+                    self.add(list, &entries)?;
+                } else {
+                    let mut list = self.known();
+                    self.add(&mut list, &entries)?;
                     self.store(list);
                 }
-                self.confirmed();
-                return Ok(next.id.take());
+            }
+            "current" => {
+                match next.0.take() {
+                    Some(list) => self.store(list),
+                    None => self.confirmed(),
+                }
+                return Ok(event.id);
             }
             // Of a later version.
             _ => {}
@@ -161,10 +189,12 @@ impl Received {
         RevocationList::clone(&self.list.load())
     }
 
-    fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<(), FollowError> {
+    /// Gives whether `list` denies more than before.
+    fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<bool, FollowError> {
         let now = UnixTime::from(self.clock.now());
+        let mut is_more = false;
         for entry in entries.iter().filter(|entry| now < entry.ends_at) {
-            list.put(entry);
+            is_more |= list.put(entry);
         }
         if list.len() > RevocationList::MAX_ENTRIES {
             list.forget_ended(now);
@@ -175,7 +205,7 @@ impl Received {
                 unit: "entries",
             });
         }
-        Ok(())
+        Ok(is_more)
     }
 
     fn store(&self, mut list: RevocationList) {
@@ -260,14 +290,24 @@ mod tests {
         received.failed(&error);
         assert_eq!(*received.stage().borrow(), Stage::Without);
         let whole = format!("{{\"entries\":{}}}", entries(&["a"]));
-        received.take_document(whole.as_bytes(), None).unwrap();
+        received
+            .take_document(whole.as_bytes(), None, false)
+            .unwrap();
         received.failed(&error);
         assert!(received.is_here() && denied(&received, "a"));
         for bad in ["", "[]", "{}", "<html>", "{\"entries\":[7]}"] {
-            let taken = received.take_document(bad.as_bytes(), None);
+            let taken = received.take_document(bad.as_bytes(), None, false);
             assert!(taken.is_err(), "{bad}");
         }
         assert!(denied(&received, "a"));
+    }
+
+    fn taken(event: &str, is_continued: bool, is_more: bool) -> Taken {
+        Taken {
+            event: EventId::new(event.into()),
+            is_continued,
+            is_more,
+        }
     }
 
     #[test]
@@ -276,20 +316,59 @@ mod tests {
         let take = |members: &str, names: &[&str], after: Option<&str>| {
             let json = format!("{{{members}\"entries\":{}}}", entries(names));
             let after = after.and_then(|id| EventId::new(id.into()));
-            received.take_document(json.as_bytes(), after.as_ref())
+            received.take_document(json.as_bytes(), after.as_ref(), false)
         };
-        let event = take("\"event\":\"7.1\",", &["a"], None).unwrap();
-        assert_eq!(event, EventId::new("7.1".into()));
-        let event = take("\"event\":\"7.2\",\"after\":\"7.1\",", &["b"], Some("7.1"));
-        assert_eq!(event.unwrap(), EventId::new("7.2".into()));
+        let whole = take("\"event\":\"7.1\",", &["a"], None).unwrap();
+        assert_eq!(whole, taken("7.1", false, true));
+        let new = "\"event\":\"7.2\",\"after\":\"7.1\",";
+        let more = take(new, &["b"], Some("7.1")).unwrap();
+        assert_eq!(more, taken("7.2", true, true));
         assert!(denied(&received, "a") && denied(&received, "b"));
+        let again = take(new, &["b"], Some("7.1")).unwrap();
+        assert_eq!(again, taken("7.2", true, false));
         for asked in [None, Some("7.1")] {
             let taken = take("\"after\":\"7.2\",", &["c"], asked);
             assert!(taken.is_err(), "{asked:?}");
         }
         assert!(!denied(&received, "c"));
         // Of a process that does not know the event, or an older version: the list as a whole.
-        assert_eq!(take("", &["d"], Some("7.2")).unwrap(), None);
+        assert_eq!(take("", &["d"], Some("7.2")).unwrap().event, None);
         assert!(denied(&received, "d") && !denied(&received, "a"));
+    }
+
+    #[test]
+    fn a_whole_list_that_adds_takes_nothing_away_and_what_is_here_is_not_told_again() {
+        let received = Received::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+        let mut told = received.stage();
+        let mut add = |names: &[&str]| {
+            let json = format!("{{\"event\":\"7.1\",\"entries\":{}}}", entries(names));
+            let taken = received.take_document(json.as_bytes(), None, true);
+            let is_told = told.has_changed().unwrap();
+            told.mark_unchanged();
+            (taken.unwrap().is_more, is_told)
+        };
+        assert_eq!(add(&["a"]), (true, true));
+        assert_eq!(add(&["b"]), (true, true));
+        assert_eq!(add(&["b"]), (false, false));
+        assert!(denied(&received, "a") && denied(&received, "b"));
+    }
+
+    #[test]
+    fn an_entry_is_here_when_the_list_says_as_much_or_it_has_ended() {
+        let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let received = Received::new(clock.clone());
+        let entries: Vec<Revocation> = serde_json::from_str(&entries(&["a"])).unwrap();
+        let (entry, mut longer) = (entries[0], entries[0]);
+        longer.ends_at = UnixTime::from_secs(11);
+        assert!(!received.has(&entry));
+        received
+            .take_document(b"{\"entries\":[]}", None, false)
+            .unwrap();
+        let mut next = Next::default();
+        let event = event("entries", &serde_json::to_string(&entries).unwrap());
+        received.take(&mut next, event).unwrap();
+        assert!(received.has(&entry) && !received.has(&longer));
+        clock.advance(Duration::from_secs(11));
+        assert!(received.has(&longer), "nobody needs it any more");
     }
 }
