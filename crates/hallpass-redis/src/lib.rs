@@ -2,6 +2,7 @@
 //!
 //! * [`RedisTokenCache`] is the tier: it keeps sealed tokens, grants leases, so that many processes make one token request, and
 //!   carries eviction notices to all of them.
+//! * [`RedisRevocations`] tells those who follow an issuer's deny-list, over the same connections, that there is something new on it.
 //! * [`RedisTierSettings`] reads the section `redis`: one server, a primary behind Sentinel, or Redis Cluster, each with TLS, an
 //!   ACL user and a key prefix.
 //!
@@ -23,6 +24,7 @@ mod plan;
 mod publishing;
 mod redis_keys;
 mod response;
+mod revocations;
 mod routes;
 mod sentinel;
 mod settings;
@@ -31,6 +33,7 @@ mod token_cache;
 pub use address::{InvalidNodeAddress, NodeAddress};
 pub use error::{ConnectionFault, RedisError};
 pub use metrics::RedisMetrics;
+pub use revocations::RedisRevocations;
 pub use settings::{
     RedisForm, RedisLoginSettings, RedisSettings, RedisTierSettings, SentinelSettings,
 };

@@ -19,6 +19,7 @@ const BUCKETS: [f64; 12] = [
 pub struct RedisMetrics {
     connected: Gauge,
     subscribed: Gauge,
+    revocations_subscribed: Gauge,
     connects: Family<ResultLabel, Counter>,
     breaker_open: Gauge,
     breaker_opened: Counter,
@@ -42,12 +43,20 @@ struct CommandLabel {
     command: &'static str,
 }
 
+/// What one subscribes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subscription {
+    Evictions,
+    Revocations,
+}
+
 impl Default for RedisMetrics {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
         Self {
             connected: Gauge::default(),
             subscribed: Gauge::default(),
+            revocations_subscribed: Gauge::default(),
             connects: Family::default(),
             breaker_open: Gauge::default(),
             breaker_opened: Counter::default(),
@@ -70,6 +79,11 @@ impl RedisMetrics {
             "hallpass_redis_subscribed",
             "Whether eviction notices of other processes are received",
             it.subscribed,
+        );
+        registry.register(
+            "hallpass_redis_revocations_subscribed",
+            "Whether notices of revocations are received",
+            it.revocations_subscribed,
         );
         registry.register(
             "hallpass_redis_connects",
@@ -102,8 +116,12 @@ impl RedisMetrics {
         self.connected.set(i64::from(is));
     }
 
-    pub(crate) fn is_subscribed(&self, is: bool) {
-        self.subscribed.set(i64::from(is));
+    pub(crate) fn is_subscribed(&self, to: Subscription, is: bool) {
+        let gauge = match to {
+            Subscription::Evictions => &self.subscribed,
+            Subscription::Revocations => &self.revocations_subscribed,
+        };
+        gauge.set(i64::from(is));
     }
 
     pub(crate) fn connect_ended(&self, is_connected: bool) {

@@ -1,4 +1,4 @@
-//! Eviction notices of other processes: a subscription of its own, which follows the connections that calls use.
+//! Notices of other processes: a subscription of its own for each channel, which follows the connections that calls use.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_core::stream::BoxStream;
 use futures_util::stream::unfold;
-use hallpass_client::{EvictionNotice, TierEvent};
 use hallpass_upstream::Reminders;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, mpsc, watch};
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 use crate::connection::Connection;
 use crate::error::RedisError;
 use crate::link::{Core, LinkState};
+use crate::metrics::Subscription;
 use crate::routes::Routes;
 
 /// Notices that wait to be looked at; what comes beyond is as if it was missed.
@@ -36,13 +36,31 @@ const FLOOD_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after a server has said that this user may not subscribe.
 const DENIED_PAUSE: Duration = Duration::from_secs(10);
 
-/// What is published on `channel`, with [`TierEvent::Missed`] after each subscription, the first one too. It ends when the tier is
-/// dropped.
-pub(crate) fn follow(core: Arc<Core>, channel: String) -> BoxStream<'static, TierEvent> {
+/// What is published on one channel, as those understand it who listen.
+#[derive(Clone, Copy)]
+pub(crate) struct Topic<T> {
+    /// Reads a message; `None` when it is none of ours.
+    pub(crate) parse: fn(&[u8]) -> Option<T>,
+    /// What is told when notices may have been missed.
+    pub(crate) missed: fn() -> T,
+    /// Which subscription it is in metrics.
+    pub(crate) subscription: Subscription,
+    /// What it means that there is none.
+    pub(crate) without: &'static str,
+}
+
+/// What is published on `channel`, and that something may have been missed after each subscription, the first one too. It ends when
+/// the tier is dropped.
+pub(crate) fn follow<T: 'static>(
+    core: Arc<Core>,
+    channel: String,
+    topic: Topic<T>,
+) -> BoxStream<'static, T> {
     let listener = Listener {
         state: core.watch(),
         core,
         channel,
+        topic,
         line: None,
         may_have_missed: true,
         pause: FIRST_PAUSE,
@@ -54,13 +72,14 @@ pub(crate) fn follow(core: Arc<Core>, channel: String) -> BoxStream<'static, Tie
     }))
 }
 
-struct Listener {
+struct Listener<T> {
     core: Arc<Core>,
     state: watch::Receiver<LinkState>,
     channel: String,
+    topic: Topic<T>,
     line: Option<Line>,
     /// Whether nothing was heard for a while: from the call that made this until the first subscription too, a time in which
-    /// tokens may have been taken.
+    /// something may have happened.
     may_have_missed: bool,
     pause: Duration,
     said: Reminders,
@@ -88,31 +107,34 @@ enum Heard {
     Ended,
 }
 
-impl Listener {
+impl<T> Listener<T> {
     /// The next event; `None` at the end of the tier.
-    async fn next(&mut self) -> Option<TierEvent> {
+    async fn next(&mut self) -> Option<T> {
         loop {
             let Some(line) = &mut self.line else {
                 let routes = self.connected().await?;
                 self.subscribe(&routes).await;
                 if self.line.is_some() && std::mem::take(&mut self.may_have_missed) {
-                    return Some(TierEvent::Missed);
+                    return Some((self.topic.missed)());
                 }
                 continue;
             };
             match line.hear(&mut self.state).await {
                 Heard::Message(bytes) => {
-                    if let Some(notice) = EvictionNotice::parse(&bytes) {
-                        return Some(TierEvent::Evicted(notice));
+                    if let Some(notice) = (self.topic.parse)(&bytes) {
+                        return Some(notice);
                     }
-                    tracing::debug!("a message that is no eviction notice was left alone");
+                    tracing::debug!(
+                        channel = self.channel,
+                        "a message that is no notice was left alone"
+                    );
                 }
-                Heard::Overflow => return Some(TierEvent::Missed),
+                Heard::Overflow => return Some((self.topic.missed)()),
                 Heard::Lost => {
                     let was_steady = line.since.elapsed() >= STEADY_AFTER;
                     self.line = None;
                     self.may_have_missed = true;
-                    self.core.metrics.is_subscribed(false);
+                    self.is_subscribed(false);
                     if was_steady {
                         self.pause = FIRST_PAUSE;
                         self.said.over();
@@ -124,6 +146,11 @@ impl Listener {
                 Heard::Ended => return None,
             }
         }
+    }
+
+    fn is_subscribed(&self, is: bool) {
+        let metrics = &self.core.metrics;
+        metrics.is_subscribed(self.topic.subscription, is);
     }
 
     /// Waits for connections.
@@ -142,15 +169,16 @@ impl Listener {
         let failure = match self.open(routes).await {
             Ok(line) => {
                 self.line = Some(line);
-                self.core.metrics.is_subscribed(true);
+                self.is_subscribed(true);
                 return;
             }
             Err(failure) => failure,
         };
+        let (channel, without) = (&self.channel, self.topic.without);
         if self.said.is_due(failure.kind()) {
-            tracing::warn!(error = %failure, "eviction notices cannot be received: tokens that another process has evicted stay in use here");
+            tracing::warn!(channel, error = %failure, "notices cannot be received: {without}");
         } else {
-            tracing::debug!(error = %failure, "eviction notices cannot be received");
+            tracing::debug!(channel, error = %failure, "notices cannot be received");
         }
         self.pause(failure.is_denied().then_some(DENIED_PAUSE))
             .await;
@@ -241,15 +269,15 @@ fn message_of(push: PushInfo) -> Option<Vec<u8>> {
     is_notice.then_some(message)
 }
 
-impl Drop for Listener {
+impl<T> Drop for Listener<T> {
     fn drop(&mut self) {
         if self.line.is_some() {
-            self.core.metrics.is_subscribed(false);
+            self.is_subscribed(false);
         }
     }
 }
 
-impl fmt::Debug for Listener {
+impl<T> fmt::Debug for Listener<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener")
             .field("channel", &self.channel)

@@ -36,7 +36,7 @@ impl Publishing {
                 if self.denied().replace(Instant::now()).is_none() {
                     tracing::warn!(
                         channel,
-                        "the user of Redis may not publish: other processes do not hear of evictions until a rule allows it; see docs/redis.md"
+                        "the user of Redis may not publish: other processes do not hear of what is evicted or revoked until a rule allows it; see docs/redis.md"
                     );
                 }
             }

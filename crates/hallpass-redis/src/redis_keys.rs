@@ -29,9 +29,9 @@ impl RedisKeys {
         self.named("lease:", key)
     }
 
-    /// The channel for eviction notices.
-    pub(crate) fn channel(&self) -> String {
-        format!("{}evictions", self.prefix)
+    /// A channel.
+    pub(crate) fn channel(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn named(&self, what: &str, key: &TokenKey) -> String {
@@ -67,6 +67,6 @@ mod tests {
         assert_eq!(one.len(), "p:order-service:service-system:".len() + 32);
         assert_ne!(one, other);
         assert_eq!(keys.lease(&key("a")), one.replace("p:", "p:lease:"));
-        assert_eq!(keys.channel(), "p:evictions");
+        assert_eq!(keys.channel("evictions"), "p:evictions");
     }
 }

@@ -110,7 +110,8 @@ impl Configuration for RedisTierSettings {
             "redis",
             Kind::Section(KEYS),
             "A tier of the token cache that all processes of an estate share. Without the section each process has its \
-             own tokens. It is used by services that are built with the feature `redis`.",
+             own tokens. It is used by services that are built with the feature `redis`; an issuer says there what it \
+             revokes, and they hear it also where its stream of events does not get through.",
         )]
     }
 

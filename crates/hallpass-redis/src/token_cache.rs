@@ -22,8 +22,8 @@ use crate::breaker::Breaker;
 use crate::connection::Dialer;
 use crate::error::RedisError;
 use crate::link::{Link, LinkState};
-use crate::metrics::RedisMetrics;
-use crate::notices;
+use crate::metrics::{RedisMetrics, Subscription};
+use crate::notices::{Topic, follow};
 use crate::plan::Plan;
 use crate::publishing::Publishing;
 use crate::redis_keys::RedisKeys;
@@ -31,6 +31,8 @@ use crate::settings::RedisSettings;
 
 /// The tier's label in metrics.
 const NAME: &str = "redis";
+/// The channel of eviction notices.
+const EVICTIONS: &str = "evictions";
 /// A larger entry is none of ours: a token has 16 KiB at most. Redis does not send more of it.
 const MAX_ENTRY_BYTES: usize = 64 * 1024;
 
@@ -131,6 +133,19 @@ impl RedisTokenCache {
     pub fn metrics(&self) -> &RedisMetrics {
         &self.shared.metrics
     }
+
+    /// What is published on the channel of this name below the prefix.
+    pub(crate) fn listen<T: 'static>(&self, name: &str, topic: Topic<T>) -> BoxStream<'static, T> {
+        self.shared.link.start();
+        let core = Arc::clone(self.shared.link.core());
+        follow(core, self.shared.keys.channel(name), topic)
+    }
+
+    /// Publishes on the channel of this name below the prefix, to whoever listens at this moment.
+    pub(crate) async fn publish(&self, name: &str, message: &[u8]) -> Result<(), RedisError> {
+        let channel = self.shared.keys.channel(name);
+        self.shared.publish(&channel, message).await
+    }
 }
 
 impl InternalTokenCache for RedisTokenCache {
@@ -188,9 +203,13 @@ impl InternalTokenCache for RedisTokenCache {
     }
 
     fn events(&self) -> Option<BoxStream<'static, TierEvent>> {
-        self.shared.link.start();
-        let core = Arc::clone(self.shared.link.core());
-        Some(notices::follow(core, self.shared.keys.channel()))
+        let topic = Topic {
+            parse: |message| EvictionNotice::parse(message).map(TierEvent::Evicted),
+            missed: || TierEvent::Missed,
+            subscription: Subscription::Evictions,
+            without: "tokens that another process has evicted stay in use here",
+        };
+        Some(self.listen(EVICTIONS, topic))
     }
 }
 
@@ -236,12 +255,16 @@ impl Shared {
     }
 
     async fn announce(&self, notice: &EvictionNotice) -> Result<(), RedisError> {
+        let channel = self.keys.channel(EVICTIONS);
+        self.publish(&channel, &notice.to_bytes()).await
+    }
+
+    async fn publish(&self, channel: &str, message: &[u8]) -> Result<(), RedisError> {
         self.publishing.may_be_tried()?;
-        let channel = self.keys.channel();
         let mut command = redis::cmd("PUBLISH");
-        command.arg(&channel).arg(notice.to_bytes());
-        let result = self.call("publish", &channel, &command).await;
-        self.publishing.tried(&channel, &result);
+        command.arg(channel).arg(message);
+        let result = self.call("publish", channel, &command).await;
+        self.publishing.tried(channel, &result);
         result.map(drop)
     }
 

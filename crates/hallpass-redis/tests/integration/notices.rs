@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use hallpass_client::{InternalTokenCache, TierEvent};
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_redis::RedisTokenCache;
+use hallpass_redis::{RedisRevocations, RedisTokenCache};
+use hallpass_upstream::RevocationNotice;
 
 use crate::servers::{RedisServer, beside_others};
 use crate::standalone::prometheus;
@@ -120,4 +121,29 @@ async fn a_flood_of_messages_is_bounded_and_told_as_missed() {
     let next = events.next().await;
     assert_eq!(next, Some(TierEvent::Missed));
     assert_eq!(events.next().await, Some(TierEvent::Evicted(notice("k"))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_revoked_is_told_on_a_channel_of_its_own_and_again_after_a_break() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    let mut server = RedisServer::start(&[]).await;
+    let tier = tier(&at(server.port)).await;
+    let revocations = RedisRevocations::over(&tier);
+    let mut notices = revocations.notices();
+    assert_eq!(notices.next().await, Some(RevocationNotice::Missed));
+    assert!(prometheus(&tier).contains("hallpass_redis_revocations_subscribed 1"));
+    assert!(prometheus(&tier).contains("hallpass_redis_subscribed 0"));
+    server.cli(&["PUBLISH", "hallpass:internal-token:revocations", "hello"]);
+    tier.announce(&notice("k")).await.unwrap();
+    let message = RevocationNotice::to_bytes(&[]);
+    revocations.announce(&message).await.unwrap();
+    let nothing_new = RevocationNotice::New(Vec::new());
+    assert_eq!(notices.next().await, Some(nothing_new.clone()));
+    server.start_again().await;
+    assert_eq!(notices.next().await, Some(RevocationNotice::Missed));
+    // Whatever is not taken at first is published again.
+    revocations.announce(&message).await.unwrap();
+    assert_eq!(notices.next().await, Some(nothing_new));
 }
