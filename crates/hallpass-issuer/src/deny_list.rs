@@ -138,9 +138,44 @@ impl DenyList {
         Some(Body::new(body))
     }
 
+    /// What is new from now on.
+    pub(crate) fn follow_new(&self) -> NewRevocations {
+        let mut logs = self.log.subscribe();
+        let known = logs.borrow_and_update().last();
+        NewRevocations { logs, known }
+    }
+
     /// Ends all streams, so that verifiers look elsewhere and no stop waits for them.
     pub(crate) fn end_streams(&self) {
         self.is_stopping.send_replace(true);
+    }
+}
+
+/// What an issuer revokes, as it comes: for those who tell others of it over a way of their own.
+#[derive(Debug)]
+pub struct NewRevocations {
+    logs: watch::Receiver<Arc<Log>>,
+    /// The number of the last entry that was given.
+    known: u64,
+}
+
+impl NewRevocations {
+    /// Most entries that are given at once.
+    const MOST: usize = 256;
+
+    /// The next entries, at most 256; of more that came at once the last ones. `None` when the issuer has ended.
+    ///
+    /// They count already, and are on the list that is served.
+    pub async fn next(&mut self) -> Option<Vec<Revocation>> {
+        loop {
+            self.logs.changed().await.ok()?;
+            let log = Arc::clone(&self.logs.borrow_and_update());
+            let new = log.newest(self.known, Self::MOST);
+            self.known = log.last();
+            if !new.is_empty() {
+                return Some(new);
+            }
+        }
     }
 }
 

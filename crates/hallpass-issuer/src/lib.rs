@@ -78,6 +78,7 @@ pub use crate::clients::exchange_rule::{ExchangeRule, SubjectKind};
 pub use crate::clients::first_client::FirstClient;
 pub use crate::clients::registration::{GrantType, GrantTypes};
 pub use crate::clients::secret_digest::SecretDigest;
+pub use crate::deny_list::NewRevocations;
 pub use crate::error::Error;
 pub use crate::key_administration::{
     KeyInfo, KeyReport, KeyStep, TakeOver, key_report, public_keys, rotate_key, taint_key,

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::core::Core;
+use crate::deny_list::NewRevocations;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
 use crate::tls_files::blocking;
@@ -85,6 +86,12 @@ impl RunningIssuer {
     /// Adds metrics of the program around the issuer to what `/metrics` serves, under their full names.
     pub fn register_metrics(&self, register: impl FnOnce(&mut Registry)) {
         self.core.metrics().add_named(register);
+    }
+
+    /// What is revoked from now on, by whomever.
+    #[must_use]
+    pub fn new_revocations(&self) -> NewRevocations {
+        self.core.deny_list().follow_new()
     }
 
     /// Statements that the store was asked since the start; issuing tokens adds none.

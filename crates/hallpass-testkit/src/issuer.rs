@@ -12,8 +12,8 @@ use hallpass_issuer::{
     AudienceSettings, ClientAuthentication, ClientSettings, GrantType, IssuerSettings,
 };
 use hallpass_issuer::{
-    Imported, IssuerServer, KeyState, RevocationEnd, RevocationTarget, RunningIssuer, import_keys,
-    key_report, revoke, taint_key,
+    Imported, IssuerServer, KeyState, NewRevocations, RevocationEnd, RevocationTarget,
+    RunningIssuer, import_keys, key_report, revoke, taint_key,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -96,6 +96,12 @@ impl TestIssuer {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address())
+    }
+
+    /// What it revokes from now on, until it stops; `None` when it has.
+    #[must_use]
+    pub fn new_revocations(&self) -> Option<NewRevocations> {
+        self.running.as_ref().map(RunningIssuer::new_revocations)
     }
 
     /// Tokens issued since the first start.

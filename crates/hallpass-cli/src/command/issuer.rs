@@ -1,5 +1,7 @@
 //! `hallpass issuer`: the authorization server.
 
+mod notices;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
+use self::notices::Notices;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{ConfigArguments, Everything};
@@ -25,7 +28,7 @@ use crate::settings::{ConfigArguments, Everything};
 /// at its first start creates a client whose secret it prints once. Clients, token life and
 /// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
 /// store at once; a file that cannot be used changes nothing. Documents in Nacos that the section
-/// `nacos` names are followed alike. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
+/// `nacos` names are followed alike. With a section `redis` it says there what is new on its deny-list. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
 /// finishes the requests in flight and stops; Ctrl-C does not wait, and a second signal ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
@@ -62,10 +65,12 @@ impl Issuer {
             source_metrics,
             mut issuer,
             settings,
+            notices,
         } = started;
         issuer.register_metrics(|registry| {
             reloader.metrics().register(registry);
             source_metrics(registry);
+            notices.register(registry);
             log.register(registry);
         });
         // On a thread of its own: the reader of standard output may have stalled.
@@ -82,7 +87,7 @@ impl Issuer {
                 () = reloader.changed() => tokio::select! {
                     // A stop is heard at once, in the middle of a reload too.
                     signal = stop.received() => break signal,
-                    () = self.reload(&mut reloader, &issuer) => {}
+                    () = self.reload(&mut reloader, &issuer, &notices) => {}
                 },
                 error = issuer.failed() => return Err(Failure::failed(error)),
             }
@@ -111,7 +116,9 @@ impl Issuer {
         let loading = tokio::task::spawn_blocking(load).await;
         let (loaded, reloader) = loading.map_err(Failure::failed)?;
         let loaded = loaded.map_err(Failure::usage)?;
-        let settings = self.settings(loaded.into_settings())?;
+        let everything = loaded.into_settings();
+        let notices = Notices::new(everything.service.redis.clone(), &clock)?;
+        let settings = self.settings(everything)?;
         // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
@@ -126,17 +133,20 @@ impl Issuer {
         created.map_err(|error| Failure::issuer(&error))?;
         let issuer = IssuerServer::start_on(listener, &settings, clock).await;
         let issuer = issuer.map_err(|error| Failure::issuer(&error))?;
+        notices.announce(&issuer);
         Ok(Started {
             reloader,
             source_metrics,
             issuer,
             settings,
+            notices,
         })
     }
 
     /// Hands the settings to the running issuer once more, and has clients and keys of the store read again.
-    async fn reload(&self, reloader: &mut Reloader, issuer: &RunningIssuer) {
-        let apply = async |everything| {
+    async fn reload(&self, reloader: &mut Reloader, issuer: &RunningIssuer, notices: &Notices) {
+        let apply = async |everything: Everything| {
+            notices.say_changed(&everything.service.redis);
             let settings = self.settings(everything)?;
             let applied = issuer.apply(&settings).await;
             applied.map_err(|error| Failure::issuer(&error))
@@ -166,6 +176,7 @@ struct Started {
     source_metrics: RegisterMetrics,
     issuer: RunningIssuer,
     settings: IssuerSettings,
+    notices: Notices,
 }
 
 /// With the documents in Nacos, where the section `nacos` names some.

@@ -1,9 +1,12 @@
 //! `hallpass revoke`, beside a running issuer and without one.
 
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use hallpass::clock::{Clock, SystemClock};
+use hallpass::token::{RevocationDigest, RevocationKind};
 
 use crate::issuer::Running;
 use crate::process::{Outcome, run};
@@ -68,6 +71,55 @@ fn what_was_revoked_before_for_longer_is_said() {
         assert!(second.stdout.contains(said), "{second:?}");
     }
     assert_eq!(issuer.stop(), 0);
+}
+
+/// What is published on the channel, line by line; `None` where Redis is not installed.
+fn subscribe(port: u16) -> Option<(Child, Child, Lines<BufReader<ChildStdout>>)> {
+    let port = port.to_string();
+    let mut server = Command::new("redis-server");
+    server.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]);
+    let server = server.stdout(Stdio::null()).spawn().ok()?;
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + Duration::from_secs(20);
+    let address = format!("127.0.0.1:{port}");
+    while std::net::TcpStream::connect(&address).is_err() {
+        assert!(clock.monotonic() < end, "no Redis");
+        thread::park_timeout(Duration::from_millis(20));
+    }
+    let mut client = Command::new("redis-cli");
+    client.args(["-p", &port, "SUBSCRIBE", "estate:revocations"]);
+    let mut client = client.stdout(Stdio::piped()).spawn().ok()?;
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    Some((server, client, lines))
+}
+
+#[test]
+fn an_issuer_with_a_section_redis_says_there_what_is_revoked() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let Some((mut redis, mut client, mut lines)) = subscribe(port) else {
+        eprintln!("!! SKIPPED, a test with a real Redis: it is not installed");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("issuer.yaml");
+    let yaml = format!(
+        "hallpass:\n  redis: {{ port: {port}, key-prefix: 'estate:' }}\n  issuer: {{ store: hallpass.db }}\n"
+    );
+    std::fs::write(&config, yaml).unwrap();
+    let issuer = Running::start(folder.path(), &["--config", config.to_str().unwrap()]);
+    assert!(lines.any(|line| line.unwrap() == "subscribe"));
+    let store = folder.path().join("hallpass.db");
+    let outcome = revoke(store.to_str().unwrap(), &["--token-id", "one"]);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let digest = RevocationDigest::new(RevocationKind::Token, "one").to_string();
+    assert!(lines.any(|line| line.unwrap().contains(&digest)));
+    assert_eq!(issuer.stop(), 0);
+    for child in [&mut redis, &mut client] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }
 
 #[test]

@@ -94,6 +94,16 @@ impl Log {
         chunks.map(move |chunk| (chunk.last(), chunk.after(known)))
     }
 
+    /// The last `most` of the entries after the one of the number `known`, in their order.
+    pub(crate) fn newest(&self, known: u64, most: usize) -> Vec<Revocation> {
+        let newest_first = self.chunks.iter().rev();
+        let newest_first = newest_first.flat_map(|chunk| chunk.entries.iter().rev());
+        let new = newest_first.take_while(|(number, _)| *number > known);
+        let mut new: Vec<_> = new.take(most).map(|(_, entry)| *entry).collect();
+        new.reverse();
+        new
+    }
+
     /// The name of the event with this number.
     pub(crate) fn event_id(&self, number: u64) -> String {
         format!("{:016x}.{number}", self.epoch)
@@ -246,6 +256,15 @@ mod tests {
             (nothing["after"] == nothing["event"], length(&nothing)),
             (true, 0)
         );
+    }
+
+    #[test]
+    fn the_newest_entries_are_those_after_what_is_known_and_at_most_so_many() {
+        let all = entries(0..600, 10);
+        let log = Log::with(&Log::new(7), &all, 600, NOW);
+        assert_eq!(log.newest(510, 100), all[510..]);
+        assert_eq!(log.newest(0, 100), all[500..]);
+        assert_eq!(log.newest(600, 100), []);
     }
 
     #[test]

@@ -33,6 +33,8 @@ mod reload;
 #[cfg(test)]
 mod revocation;
 #[cfg(test)]
+mod revocation_notices;
+#[cfg(test)]
 mod revoked_callers;
 #[cfg(test)]
 mod rotation;

@@ -13,7 +13,7 @@ use hallpass_dns::DnsDiscovery;
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "redis")]
-use hallpass_redis::{RedisMetrics, RedisTokenCache};
+use hallpass_redis::{RedisRevocations, RedisTokenCache};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
@@ -132,17 +132,13 @@ impl HallpassBuilder<'_> {
             #[cfg(not(feature = "dns"))]
             None,
         ];
-        let addresses = match self.discovery {
-            Some(own) => Addresses::own(&settings.discovery, own),
-            None => {
-                let found = found.into_iter().flatten().collect();
-                Addresses::listed_first(&settings.discovery, found)
-            }
-        };
+        let addresses = addresses(settings, self.discovery, found);
         let network = Network::new(transport, addresses.discovery(), clock);
+        #[cfg(feature = "redis")]
+        let (network, redis) = with_redis(network, settings)?;
         let tokens = AuthTokenServiceBuilder::from_settings(&settings.internal_token, &network)?;
         #[cfg(feature = "redis")]
-        let (tokens, redis) = with_redis(tokens, settings, &network)?;
+        let tokens = shared_in(tokens, redis.as_ref());
         let tokens = tokens.build();
         let reloads = ReloadMetrics::default();
         reloads.succeeded_at(network.clock.now());
@@ -150,7 +146,7 @@ impl HallpassBuilder<'_> {
             #[cfg(feature = "feign")]
             feign: feign(settings, &network, &tokens, self.observer),
             #[cfg(feature = "redis")]
-            redis,
+            redis: redis.map(|tier| tier.metrics().clone()),
             #[cfg(feature = "resource")]
             resource_servers: ResourceServers::default(),
             settings: Mutex::new(settings.clone()),
@@ -169,6 +165,21 @@ impl HallpassBuilder<'_> {
         Ok(Hallpass {
             shared: Arc::new(shared),
         })
+    }
+}
+
+/// Its own discovery alone, or those of the settings, what they list first.
+fn addresses(
+    settings: &Settings,
+    own: Option<Arc<dyn Discover>>,
+    found: [Option<Arc<dyn Discover>>; 2],
+) -> Addresses {
+    match own {
+        Some(own) => Addresses::own(&settings.discovery, own),
+        None => {
+            let found = found.into_iter().flatten().collect();
+            Addresses::listed_first(&settings.discovery, found)
+        }
     }
 }
 
@@ -195,19 +206,31 @@ fn nacos(nacos: Option<&crate::nacos::Nacos>) -> Option<Arc<dyn Discover>> {
     Some(Arc::new(discovery.clone()))
 }
 
-/// With the shared tier behind the memory, if there is a section for it.
+/// The tier that processes share, if there is a section for it; what is said there of revocations is heard over the network.
 #[cfg(feature = "redis")]
 fn with_redis(
-    tokens: AuthTokenServiceBuilder,
+    network: Network,
     settings: &Settings,
-    network: &Network,
-) -> Result<(AuthTokenServiceBuilder, Option<RedisMetrics>), Error> {
+) -> Result<(Network, Option<RedisTokenCache>), Error> {
     let Some(redis) = &settings.redis.redis else {
-        return Ok((tokens, None));
+        return Ok((network, None));
     };
     let tier = RedisTokenCache::new(redis, Arc::clone(&network.clock))?;
-    let metrics = tier.metrics().clone();
-    Ok((tokens.shared_cache(Arc::new(tier)), Some(metrics)))
+    let revocations = RedisRevocations::over(&tier);
+    let network = network.with_revocation_notices(move || revocations.notices());
+    Ok((network, Some(tier)))
+}
+
+/// With the tier behind the memory.
+#[cfg(feature = "redis")]
+fn shared_in(
+    tokens: AuthTokenServiceBuilder,
+    tier: Option<&RedisTokenCache>,
+) -> AuthTokenServiceBuilder {
+    match tier {
+        Some(tier) => tokens.shared_cache(Arc::new(tier.clone())),
+        None => tokens,
+    }
 }
 
 #[cfg(feature = "feign")]
