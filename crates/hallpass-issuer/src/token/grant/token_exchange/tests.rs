@@ -1,7 +1,9 @@
+mod dice;
 mod random_chains;
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use hallpass_clock::ManualClock;
 use hallpass_token::{
     Algorithm, Audience, Issuer, RevocationList, Scope, SigningKey, TokenClaims, TokenType,
     UnixTime, sign_as,
@@ -29,6 +31,8 @@ struct Estate {
     registry: Registry,
     ring: KeyRing,
     key: SigningKey,
+    /// For what may wait.
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Estate {
@@ -41,19 +45,21 @@ impl Estate {
             registry: registry(clients),
             ring,
             key,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap(),
         }
     }
 
     fn sign(&self, claims: &TokenClaims) -> String {
-        let now = claims.issued_at.unwrap_or(NOW);
-        let token = sign_as(claims, &self.key, TokenType::AccessToken, now);
-        token.unwrap().expose().to_owned()
+        signed(claims, &self.key)
     }
 
-    /// What `client` gets for `token` at `now`; `query` goes behind the usual parameters.
+    /// What `client` gets for `token` at `now`, where these other issuers are trusted; `query` goes behind the usual parameters.
     fn exchange(
         &self,
-        (registry, client): (&Registry, &str),
+        (registry, client, trusted): (&Registry, &str, &TrustedIssuers),
         token: &str,
         query: &str,
         now: UnixTime,
@@ -72,7 +78,7 @@ impl Estate {
         let asked = Asked {
             issuer: &issuer,
             registry,
-            trusted: &TrustedIssuers::default(),
+            trusted,
             family: None,
             standing_key: None,
             brought: None,
@@ -85,6 +91,12 @@ impl Estate {
                 monotonic: Duration::ZERO,
             },
         };
+        let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(now.as_secs()));
+        let brought = self.runtime.block_on(bring(asked, &clock))?;
+        let asked = Asked {
+            brought: brought.as_ref(),
+            ..asked
+        };
         let held = Held {
             keys: self.ring.at(now),
             revoked: &RevocationList::default(),
@@ -93,6 +105,12 @@ impl Estate {
         let id = token_id::next().unwrap();
         Ok(entitlement.into_claims(&issuer, client, id, now))
     }
+}
+
+fn signed(claims: &TokenClaims, key: &SigningKey) -> String {
+    let now = claims.issued_at.unwrap_or(NOW);
+    let token = sign_as(claims, key, TokenType::AccessToken, now);
+    token.unwrap().expose().to_owned()
 }
 
 fn registry(clients: Vec<Registration>) -> Registry {
@@ -142,12 +160,18 @@ fn two_services() -> Vec<Registration> {
 #[test]
 fn a_chain_of_a_hundred_exchanges_never_passes_the_end_of_the_first_token() {
     let estate = Estate::of(two_services());
+    let nobody = TrustedIssuers::default();
     let first = subject("alice", "web", "s0", "a b", 900);
     let (mut token, mut now, mut exchanges) = (first.clone(), NOW, 0);
     while exchanges < 100 {
         let by = token.audience[0].to_string();
         now = now.saturating_add(Duration::from_secs(5));
-        match estate.exchange((&estate.registry, &by), &estate.sign(&token), "", now) {
+        match estate.exchange(
+            (&estate.registry, &by, &nobody),
+            &estate.sign(&token),
+            "",
+            now,
+        ) {
             Ok(next) => {
                 assert!(next.expires_at <= first.expires_at);
                 exchanges += 1;
@@ -162,11 +186,21 @@ fn a_chain_of_a_hundred_exchanges_never_passes_the_end_of_the_first_token() {
     }
     let end = first.expires_at;
     let by = token.audience[0].to_string();
-    let refused = estate.exchange((&estate.registry, &by), &estate.sign(&token), "", end);
+    let refused = estate.exchange(
+        (&estate.registry, &by, &nobody),
+        &estate.sign(&token),
+        "",
+        end,
+    );
     assert!(matches!(
         refused,
         Err(Refusal::ExpiredSubjectToken | Refusal::TooManyActors)
     ));
-    let refused = estate.exchange((&estate.registry, "s0"), &estate.sign(&first), "", end);
+    let refused = estate.exchange(
+        (&estate.registry, "s0", &nobody),
+        &estate.sign(&first),
+        "",
+        end,
+    );
     assert_eq!(refused, Err(Refusal::ExpiredSubjectToken));
 }
