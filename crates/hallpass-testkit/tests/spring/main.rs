@@ -8,6 +8,7 @@
 
 mod authorization_server;
 mod client;
+mod foreign_issuer;
 mod guide;
 mod java;
 mod nacos;
