@@ -3,20 +3,25 @@
 //! It has what the store says, and the tainted keys by themselves. An entry ends by its time; nothing is ever taken back earlier.
 
 pub(crate) mod log;
+mod places;
 mod stream;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use axum::body::Body;
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind, RevocationList, UnixTime};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::log::Log;
+use self::places::Places;
 use crate::clients::registry::{Client, MAX_TOKEN_LIFE};
 use crate::error::Error;
 use crate::keys::record::{KeyRecord, KeyState};
@@ -25,8 +30,6 @@ use crate::keys::record::{KeyRecord, KeyState};
 const AFTER_THE_LAST_TOKEN: Duration = Duration::from_secs(300);
 /// Entries that clients may bring the list to: the rest is for operators.
 pub(crate) const MOST_BY_CLIENTS: usize = RevocationList::MAX_ENTRIES / 2;
-/// Most verifiers that follow by a stream at once; further ones ask from time to time.
-const MAX_STREAMS: usize = 2_048;
 
 /// When every token has ended that was issued until `moment`, whatever lives were configured then.
 pub(crate) const fn end_of_all_until(moment: UnixTime) -> UnixTime {
@@ -57,7 +60,7 @@ pub(crate) struct DenyList {
     list: ArcSwap<RevocationList>,
     log: watch::Sender<Arc<Log>>,
     is_stopping: watch::Sender<bool>,
-    streams: Arc<Semaphore>,
+    places: Places,
     metrics: DenyListMetrics,
 }
 
@@ -75,7 +78,7 @@ impl DenyList {
             list: ArcSwap::default(),
             log: watch::Sender::new(Arc::new(Log::new(u64::from_ne_bytes(epoch)))),
             is_stopping: watch::Sender::new(false),
-            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            places: Places::default(),
             metrics: DenyListMetrics::default(),
         })
     }
@@ -125,12 +128,23 @@ impl DenyList {
     }
 
     /// A stream of events: all entries, or those after the event `known`, and then each new one. `None` when there are too
-    /// many already, or the issuer stops.
-    pub(crate) fn follow(&self, known: Option<&str>) -> Option<Body> {
-        let place = Arc::clone(&self.streams).try_acquire_owned().ok();
-        let Some(place) = place.filter(|_| !*self.is_stopping.borrow()) else {
-            self.metrics.refused.inc();
+    /// many already, of all or of who comes from `source` or calls itself `verifier`, or the issuer stops.
+    pub(crate) fn follow(
+        &self,
+        known: Option<&str>,
+        source: Option<IpAddr>,
+        verifier: Option<&str>,
+    ) -> Option<Body> {
+        if *self.is_stopping.borrow() {
+            self.metrics.refused("stopping");
             return None;
+        }
+        let place = match self.places.take(source, verifier) {
+            Ok(place) => place,
+            Err(full) => {
+                self.metrics.refused(full.as_str());
+                return None;
+            }
         };
         let streams = stream::Counted::new(&self.metrics.streams, place);
         let stopping = self.is_stopping.subscribe();
@@ -183,10 +197,19 @@ impl NewRevocations {
 struct DenyListMetrics {
     entries: Gauge,
     streams: Gauge,
-    refused: Counter,
+    refused: Family<ReasonLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
 }
 
 impl DenyListMetrics {
+    fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
     fn register(&self, registry: &mut Registry) {
         registry.register(
             "revocations",
@@ -200,7 +223,7 @@ impl DenyListMetrics {
         );
         registry.register(
             "revocation_streams_refused",
-            "Streams refused because there were too many, or the issuer stopped",
+            "Streams refused because there were too many, of all, of the address or of the verifier there, or the issuer stopped",
             self.refused.clone(),
         );
     }

@@ -17,10 +17,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::log::Log;
+use super::places::Place;
 
 /// How often a stream shows that it lives.
 const COMMENT_EVERY: Duration = Duration::from_secs(10);
@@ -37,11 +38,11 @@ pub(super) struct Events(mpsc::Receiver<Bytes>);
 /// A place among the streams, given back when it is dropped.
 pub(super) struct Counted {
     streams: Gauge,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Counted {
-    pub(super) fn new(streams: &Gauge, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(streams: &Gauge, place: Place) -> Self {
         streams.inc();
         Self {
             streams: streams.clone(),
@@ -140,22 +141,22 @@ impl Body for Events {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
-    use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::deny_list::places::Places;
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_does_not_read_is_cut_off_and_its_place_is_free() {
         let logs = watch::Sender::new(Arc::new(Log::new(7)));
         let stopping = watch::Sender::new(false);
-        let places = Arc::new(Semaphore::new(1));
-        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let places = Places::default();
+        let place = places.take(None, None).unwrap();
         let streams = Gauge::default();
         let place = Counted::new(&streams, place);
         let mut body = events(logs.subscribe(), stopping.subscribe(), None, place);
         assert_eq!(streams.get(), 1);
         sleep(COMMENT_EVERY * 2 + SLOWEST_READER).await;
-        assert_eq!((streams.get(), places.available_permits()), (0, 1));
+        assert_eq!((streams.get(), places.held()), (0, 0));
         let mut events = 0;
         while body.frame().await.is_some() {
             events += 1;
@@ -167,7 +168,7 @@ mod tests {
     async fn a_stop_ends_a_stream_that_has_nothing_to_say() {
         let logs = watch::Sender::new(Arc::new(Log::new(7)));
         let stopping = watch::Sender::new(false);
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let place = Places::default().take(None, None).unwrap();
         let place = Counted::new(&Gauge::default(), place);
         let known = logs.borrow().event_id(0);
         let mut body = events(logs.subscribe(), stopping.subscribe(), Some(&known), place);

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,12 +11,13 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, CACHE_CONTROL, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH, RETRY_AFTER,
 };
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::deny_list::DenyList;
 use crate::http::jwks::names;
 use crate::http::{TEXT, respond};
+use crate::keys::adoption;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -30,9 +32,15 @@ const COME_BACK: HeaderValue = HeaderValue::from_static("5");
 ///
 /// With the query `after=EVENT` it is only what is new since that event, where this process knows it. A parameter, not a header: what
 /// a cache keeps of one must not be shown to who asks for the other.
-pub(crate) fn response(list: &DenyList, headers: &HeaderMap, query: Option<&str>) -> Response {
+pub(crate) fn response(
+    list: &DenyList,
+    headers: &HeaderMap,
+    uri: &Uri,
+    source: Option<IpAddr>,
+) -> Response {
     if wants_events(headers) {
-        return events(list, headers);
+        let verifier = adoption::name_in(headers, uri);
+        return events(list, headers, source, verifier);
     }
     let log = list.log();
     let etag = log.etag();
@@ -41,7 +49,7 @@ pub(crate) fn response(list: &DenyList, headers: &HeaderMap, query: Option<&str>
     let mut response = match etag.as_ref().is_some_and(has_it) {
         true => respond(StatusCode::NOT_MODIFIED, JSON, Bytes::new()),
         false => {
-            let parameters = query.unwrap_or_default().split('&');
+            let parameters = uri.query().unwrap_or_default().split('&');
             let known = parameters.filter_map(|it| it.strip_prefix("after=")).next();
             let pieces = Pieces(log.document(known).into());
             respond(StatusCode::OK, JSON, Bytes::new()).map(|_| axum::body::Body::new(pieces))
@@ -55,9 +63,14 @@ pub(crate) fn response(list: &DenyList, headers: &HeaderMap, query: Option<&str>
     response
 }
 
-fn events(list: &DenyList, headers: &HeaderMap) -> Response {
+fn events(
+    list: &DenyList,
+    headers: &HeaderMap,
+    source: Option<IpAddr>,
+    verifier: Option<&str>,
+) -> Response {
     let known = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-    let Some(events) = list.follow(known) else {
+    let Some(events) = list.follow(known, source, verifier) else {
         let text = Bytes::from_static(b"too many streams: ask for the list from time to time\n");
         let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
         response.headers_mut().insert(RETRY_AFTER, COME_BACK);

@@ -125,8 +125,9 @@ fn source(request: &Request<Body>) -> Option<IpAddr> {
     peer.map(|ConnectInfo(peer)| peer.ip())
 }
 
-async fn deny_list(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    revocations::response(core.deny_list(), &headers, uri.query())
+async fn deny_list(State(core): State<Arc<Core>>, request: Request<Body>) -> Response<Body> {
+    let source = source(&request);
+    revocations::response(core.deny_list(), request.headers(), request.uri(), source)
 }
 
 async fn key_set(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
