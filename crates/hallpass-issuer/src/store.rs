@@ -122,18 +122,7 @@ impl Store {
                 seal::create(&name, &pool, &key_material).await?
             }
         };
-        let mut sealer = proven.sealer;
-        if !proven.is_listed {
-            old_rows::list(&name, &pool, &sealer).await?;
-        }
-        let is_missing = |rows: &SealedRows| !proven.sealed_rows.contains(rows);
-        let missing = || SealedRows::EVERY.into_iter().filter(is_missing);
-        if missing().next().is_some() {
-            row_seal::begin(&name, &pool, &sealer, missing()).await?;
-        }
-        if is_outgoing {
-            sealer = reseal::seal_anew(&name, &pool, &sealer, &key_material).await?;
-        }
+        let sealer = up_to_date(&name, &pool, proven, &key_material, is_outgoing).await?;
         Ok(Self {
             name,
             file: private_file::identity(path).map_err(private_file::io_error(path))?,
@@ -214,6 +203,18 @@ impl Store {
         begun.map_err(|source| self.failed(source))
     }
 
+    /// Holds the rows `found` against their sealed list, and that against the rest of the store.
+    async fn check_list(
+        &self,
+        connection: &mut SqliteConnection,
+        table: Table,
+        found: &RowList,
+    ) -> Result<(), Error> {
+        let Self { name, sealer, .. } = self;
+        seal::check_whole(name, connection, sealer).await?;
+        seal::check_list(name, connection, sealer, table, found).await
+    }
+
     /// Seals a new list, when the table is what was meant: a file can hold triggers and generated columns of somebody
     /// else, which write more than they are told.
     async fn list_what_was_meant(
@@ -226,7 +227,9 @@ impl Store {
         if let Some(problem) = meant.problem(written, table) {
             return Err(self.damaged(problem));
         }
-        seal::put_list(&self.name, connection, &self.sealer, table, meant).await
+        let Self { name, sealer, .. } = self;
+        seal::put_list(name, connection, sealer, table, meant).await?;
+        seal::put_whole(name, connection, sealer).await
     }
 
     pub(crate) fn busy(&self) -> Error {
@@ -245,6 +248,38 @@ impl Store {
             problem: problem.into(),
         }
     }
+}
+
+/// Lists and seals what an older version, or the sealing key before this one, did not. Gives what seals it from now on.
+async fn up_to_date(
+    name: &str,
+    pool: &SqlitePool,
+    proven: seal::Proven,
+    key_material: &str,
+    is_outgoing: bool,
+) -> Result<Sealer, Error> {
+    let sealer = proven.sealer;
+    if !proven.is_listed {
+        old_rows::list(name, pool, &sealer).await?;
+    }
+    let is_missing = |rows: &SealedRows| !proven.sealed_rows.contains(rows);
+    let missing = || SealedRows::EVERY.into_iter().filter(is_missing);
+    if missing().next().is_some() {
+        row_seal::begin(name, pool, &sealer, missing()).await?;
+    }
+    if !is_outgoing && proven.is_whole {
+        return Ok(sealer);
+    }
+    // Of a store whose parts were sealed apart none may be put back to then either.
+    let outgoing = (&sealer, proven.is_whole);
+    let sealer = reseal::seal_anew(name, pool, outgoing, key_material).await?;
+    if is_outgoing {
+        tracing::info!(
+            store = name,
+            "the store is sealed with the new key: previous-key-encryption-key is not needed any more"
+        );
+    }
+    Ok(sealer)
 }
 
 fn shared_secret(key_material: &str) -> Tag {

@@ -3,9 +3,9 @@
 use hallpass_token::UnixTime;
 use sqlx::sqlite::SqliteConnection;
 
+use super::Store;
 use super::client_rows::{self, ClientRow};
 use super::row_list::Table;
-use super::{Store, seal};
 use crate::clients::registration::Registration;
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ impl Store {
             .await
             .map_err(|source| self.failed(source))?;
         let (table, found) = (Table::Clients, client_rows::list(&rows));
-        seal::check_list(&self.name, connection, &self.sealer, table, &found).await?;
+        self.check_list(connection, table, &found).await?;
         Ok(rows)
     }
 

@@ -2,9 +2,9 @@
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::Store;
 use super::key_rows::{self, KeyRow};
 use super::row_list::{RowList, Table};
-use super::{Store, seal};
 use crate::error::Error;
 use crate::keys::record::KeyRecord;
 
@@ -41,7 +41,7 @@ impl Store {
             .await
             .map_err(|source| self.failed(source))?;
         let (table, found) = (Table::SigningKeys, key_rows::list(&rows));
-        seal::check_list(&self.name, connection, &self.sealer, table, &found).await?;
+        self.check_list(connection, table, &found).await?;
         Ok(rows)
     }
 

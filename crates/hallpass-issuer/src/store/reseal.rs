@@ -8,18 +8,22 @@ use super::row_list::Table;
 use super::{client_rows, row_seal, seal};
 use crate::error::Error;
 
-/// Seals what `outgoing` has sealed with a key made of `material`, which is the store's from then on.
+/// Seals what `outgoing` has sealed, all of it as one when it is whole, with a key made of `material`, which is the store's from then
+/// on.
 ///
 /// # Errors
 /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it, and those of the store; nothing is changed then.
 pub(super) async fn seal_anew(
     name: &str,
     pool: &SqlitePool,
-    outgoing: &Sealer,
+    (outgoing, is_whole): (&Sealer, bool),
     material: &str,
 ) -> Result<Sealer, Error> {
     let failed = |source| Error::store(name, source);
     let mut transaction = pool.begin_with("begin immediate").await.map_err(failed)?;
+    if is_whole {
+        seal::check_whole(name, &mut transaction, outgoing).await?;
+    }
     let keys = key_rows::read(&mut transaction).await.map_err(failed)?;
     let clients = client_rows::read(&mut transaction).await.map_err(failed)?;
     let found = [
@@ -46,11 +50,7 @@ pub(super) async fn seal_anew(
     seal::put_list(name, &mut transaction, &sealer, Table::SigningKeys, &meant).await?;
     let clients = client_rows::list(&clients);
     seal::put_list(name, &mut transaction, &sealer, Table::Clients, &clients).await?;
+    seal::put_whole(name, &mut transaction, &sealer).await?;
     transaction.commit().await.map_err(failed)?;
-    tracing::info!(
-        store = name,
-        keys = resealed.len(),
-        "the store is sealed with the new key: previous-key-encryption-key is not needed any more"
-    );
     Ok(sealer)
 }

@@ -67,9 +67,9 @@ pub(super) async fn begin(
             count: 0,
             version: 0,
         };
-        seal.write(name, &mut transaction, sealer).await?;
+        seal.write_alone(name, &mut transaction, sealer).await?;
     }
-    seal::put_check(name, &mut transaction, sealer).await?;
+    seal::put_apart_check(name, &mut transaction, sealer).await?;
     transaction.commit().await.map_err(failed)
 }
 
@@ -81,16 +81,27 @@ pub(super) async fn seal_anew(
     incoming: &Sealer,
 ) -> Result<(), Error> {
     for of in SealedRows::EVERY {
-        let seal = RowSeal::read(name, connection, outgoing, of).await?;
-        seal.write(name, connection, incoming).await?;
+        let seal = RowSeal::read_alone(name, connection, outgoing, of).await?;
+        seal.write_alone(name, connection, incoming).await?;
     }
     Ok(())
 }
 
 impl RowSeal {
     /// # Errors
-    /// [`Error::StoreDamaged`] when there is none, or `sealer` did not seal it.
+    /// [`Error::StoreDamaged`] when there is none, or `sealer` did not seal it, or it is of another moment than the rest of the
+    /// store.
     pub(super) async fn read(
+        name: &str,
+        connection: &mut SqliteConnection,
+        sealer: &Sealer,
+        of: SealedRows,
+    ) -> Result<Self, Error> {
+        seal::check_whole(name, connection, sealer).await?;
+        Self::read_alone(name, connection, sealer, of).await
+    }
+
+    async fn read_alone(
         name: &str,
         connection: &mut SqliteConnection,
         sealer: &Sealer,
@@ -119,7 +130,18 @@ impl RowSeal {
         })
     }
 
+    /// Puts it in its place, and under the seal of all.
     pub(super) async fn write(
+        &self,
+        name: &str,
+        connection: &mut SqliteConnection,
+        sealer: &Sealer,
+    ) -> Result<(), Error> {
+        self.write_alone(name, connection, sealer).await?;
+        seal::put_whole(name, connection, sealer).await
+    }
+
+    async fn write_alone(
         &self,
         name: &str,
         connection: &mut SqliteConnection,

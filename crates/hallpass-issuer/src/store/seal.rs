@@ -1,11 +1,12 @@
 //! The values by which a store recognises its sealing key, and the sealed lists of its rows.
 
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hallpass_token::Sealer;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::row_list::{RowList, Table};
+use super::row_list::{RowList, Table, json};
 use super::sealed_rows::SealedRows;
 use crate::error::Error;
 
@@ -13,6 +14,9 @@ use crate::error::Error;
 pub(super) const LABEL: &str = "hallpass issuer store v1";
 /// The text of the sealed check value. If it opens, the sealing key is the right one.
 const CHECK_TEXT: &[u8] =
+    b"hallpass issuer store, rows listed, revocations and refresh tokens sealed, all of them as one";
+/// The same in a store whose seals nothing holds together yet: an older version made it, or it is being made.
+const APART_CHECK_TEXT: &[u8] =
     b"hallpass issuer store, rows listed, revocations and refresh tokens sealed";
 /// The same in a store that has no seal of its refresh tokens yet: an older version made it.
 const REVOCATIONS_CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed, revocations sealed";
@@ -21,6 +25,9 @@ const LISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store, rows listed";
 /// The same in a store whose rows were never listed: a still older version made it.
 const UNLISTED_CHECK_TEXT: &[u8] = b"hallpass issuer store";
 const CHECK_ROW: &[u8] = b"store check";
+
+/// Where the seal of all seals stands in `store_meta`.
+const WHOLE: &str = "whole";
 
 /// What was found in `store_meta`.
 pub(super) struct Seal {
@@ -35,6 +42,8 @@ pub(super) struct Proven {
     pub(super) is_listed: bool,
     /// Which tables have a seal.
     pub(super) sealed_rows: &'static [SealedRows],
+    /// Whether a seal holds them and the lists together.
+    pub(super) is_whole: bool,
 }
 
 impl Seal {
@@ -78,8 +87,10 @@ impl Seal {
     pub(super) fn prove(&self, name: &str, material: &str, key: String) -> Result<Proven, Error> {
         let sealer = Sealer::derive(material, &self.salt, LABEL)?;
         let text = sealer.open(&self.check, CHECK_ROW);
-        let (is_listed, sealed_rows): (_, &[_]) = match text.as_ref().map(|text| text.as_slice()) {
-            Some(CHECK_TEXT) => (true, &SealedRows::EVERY),
+        let text = text.as_ref().map(|text| text.as_slice());
+        let is_whole = text == Some(CHECK_TEXT);
+        let (is_listed, sealed_rows): (_, &[_]) = match text {
+            Some(CHECK_TEXT | APART_CHECK_TEXT) => (true, &SealedRows::EVERY),
             Some(REVOCATIONS_CHECK_TEXT) => (true, &[SealedRows::Revocations]),
             Some(LISTED_CHECK_TEXT) => (true, &[]),
             Some(UNLISTED_CHECK_TEXT) => (false, &[]),
@@ -94,6 +105,7 @@ impl Seal {
             sealer,
             is_listed,
             sealed_rows,
+            is_whole,
         })
     }
 }
@@ -128,6 +140,7 @@ pub(super) async fn create(name: &str, pool: &SqlitePool, material: &str) -> Res
         sealer,
         is_listed: true,
         sealed_rows: &[],
+        is_whole: false,
     })
 }
 
@@ -169,7 +182,71 @@ pub(super) async fn check_list(
 }
 
 /// Says that the rows are listed from now on, and that every table of many rows has a seal.
-pub(super) async fn put_check(
+pub(super) async fn put_apart_check(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<(), Error> {
+    let check = sealer.seal(APART_CHECK_TEXT, CHECK_ROW)?;
+    put(name, connection, "seal_check", &check).await
+}
+
+/// Holds all lists and seals against the one seal over them: none of them, with its table, is of another moment than the rest.
+/// Before each of them is believed, and so before each is written: what was put back must not come under a new seal.
+///
+/// # Errors
+/// [`Error::StoreDamaged`].
+pub(super) async fn check_whole(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<(), Error> {
+    let sealed = value(name, connection, WHOLE).await?;
+    let sealed = sealed.and_then(|sealed| sealer.open(&sealed, WHOLE.as_bytes()));
+    let now = digest_of_all(name, connection).await?;
+    match sealed.is_some_and(|sealed| *sealed == now.as_ref()) {
+        true => Ok(()),
+        false => Err(Error::StoreDamaged {
+            store: name.to_owned(),
+            problem: "a part of it was put back to what it was before, or changed from outside"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Seals all lists and seals as they are now; only after [`check_whole`] in the same transaction.
+pub(super) async fn put_whole(
+    name: &str,
+    connection: &mut SqliteConnection,
+    sealer: &Sealer,
+) -> Result<(), Error> {
+    let now = digest_of_all(name, connection).await?;
+    let sealed = sealer.seal(now.as_ref(), WHOLE.as_bytes())?;
+    put(name, connection, WHOLE, &sealed).await
+}
+
+/// Of what stands there: each seal is another one whenever it is written, since it is sealed with a new nonce.
+async fn digest_of_all(
+    name: &str,
+    connection: &mut SqliteConnection,
+) -> Result<digest::Digest, Error> {
+    let [keys, clients] = [Table::SigningKeys, Table::Clients].map(Table::list_name);
+    let [revocations, families] = SealedRows::EVERY.map(SealedRows::seal_name);
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select name, value from store_meta where name in ($1, $2, $3, $4) order by name",
+    )
+    .bind(keys)
+    .bind(clients)
+    .bind(revocations)
+    .bind(families)
+    .fetch_all(connection)
+    .await
+    .map_err(|source| Error::store(name, source))?;
+    Ok(digest::digest(&digest::SHA256, json(&rows).as_bytes()))
+}
+
+/// Says that all of it is under one seal from now on.
+async fn put_check(
     name: &str,
     connection: &mut SqliteConnection,
     sealer: &Sealer,

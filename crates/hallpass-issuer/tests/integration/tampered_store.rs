@@ -1,7 +1,8 @@
 //! A store file that somebody else has written to: nothing in it is believed.
 
 use hallpass_issuer::{
-    Error, IssuerServer, IssuerSettings, RevocationEnd, RevocationTarget, import_keys, revoke,
+    Error, GrantType, IssuerServer, IssuerSettings, RevocationEnd, RevocationTarget, import_keys,
+    revoke,
 };
 use hallpass_token::{Algorithm, SigningKey};
 use sqlx::ConnectOptions as _;
@@ -217,22 +218,123 @@ async fn no_revocation_can_be_taken_away_changed_or_added_without_the_sealing_ke
         harness.issuer.apply(&harness.settings).await.unwrap();
         sqlx::raw_sql(change).execute(&mut file).await.unwrap();
         sqlx::Connection::close(file).await.unwrap();
-        // Put back to an older state of itself as a whole: that the one notices who has seen the later state.
-        let restored = change.contains("kept");
-        if restored {
+        if change.contains("kept") {
             let error = harness.issuer.apply(&harness.settings).await.unwrap_err();
             assert!(error.to_string().contains("put back"), "{error}");
         }
         harness.issuer.shutdown().await.unwrap();
         let started = IssuerServer::start(&harness.settings, harness.clock.clone()).await;
-        if restored {
-            started.unwrap().shutdown().await.unwrap();
-            continue;
-        }
         let error = started.unwrap_err();
         assert!(
             matches!(error, Error::StoreDamaged { .. }),
             "{change}: {error}"
         );
+    }
+}
+
+/// What an intruder puts back to what it was before: all of a table, and what is sealed of it.
+const PARTS: [(&[&str], &str); 4] = [
+    (&["revocations"], "revocations"),
+    (&["refresh_families"], "refresh_families"),
+    (&["signing_keys"], "rows_of_signing_keys"),
+    (
+        &[
+            "client_secrets",
+            "client_grants",
+            "client_audiences",
+            "clients",
+        ],
+        "rows_of_clients",
+    ),
+];
+
+async fn keep(file: &mut SqliteConnection) {
+    for (tables, _) in PARTS {
+        for table in tables {
+            let sql = format!("create table kept_{table} as select * from {table}");
+            let sql = sqlx::AssertSqlSafe(sql);
+            sqlx::query(sql).execute(&mut *file).await.unwrap();
+        }
+    }
+    let sql = "create table kept as select * from store_meta";
+    sqlx::query(sql).execute(file).await.unwrap();
+}
+
+async fn put_back(file: &mut SqliteConnection, (tables, seal): (&[&str], &str)) {
+    let mut sql = String::from("pragma foreign_keys = off;");
+    for table in tables {
+        sql.push_str(&format!(
+            "delete from {table}; insert into {table} select * from kept_{table};"
+        ));
+    }
+    sql.push_str(&format!(
+        "update store_meta set value = (select value from kept where name = '{seal}') where name = '{seal}';"
+    ));
+    let sql = sqlx::AssertSqlSafe(sql);
+    sqlx::raw_sql(sql).execute(file).await.unwrap();
+}
+
+/// An issuer whose store has something in each part, kept by an intruder, and then more of it.
+async fn with_a_past() -> (Harness, SqliteConnection) {
+    let harness = Harness::with(|settings| {
+        settings.clients[0].grant_types = [GrantType::ClientCredentials, GrantType::RefreshToken]
+            .into_iter()
+            .collect();
+    })
+    .await;
+    let mut file = intruder(&harness.settings).await;
+    keep(&mut file).await;
+    let clock: std::sync::Arc<dyn hallpass_clock::Clock> = harness.clock.clone();
+    let settings = &harness.settings;
+    let target = RevocationTarget::Token("one".to_owned());
+    let end = RevocationEnd::default();
+    revoke(settings, &clock, &target, end).await.unwrap();
+    let form = "grant_type=client_credentials";
+    let json = harness.ask(form).await.json();
+    assert!(json.get("refresh_token").is_some(), "{json}");
+    let pem = include_str!("data/ec-p256.pem");
+    import_keys(settings, &clock, pem).await.unwrap();
+    let mut without_clients = settings.clone();
+    without_clients.clients.clear();
+    let first = hallpass_issuer::first_client(&without_clients, &clock, |_| Ok(()));
+    assert!(first.await.unwrap().is_some());
+    (harness, file)
+}
+
+#[tokio::test]
+async fn no_part_of_a_store_is_put_back_alone_while_no_issuer_runs() {
+    for part in PARTS {
+        let (harness, mut file) = with_a_past().await;
+        harness.issuer.shutdown().await.unwrap();
+        put_back(&mut file, part).await;
+        sqlx::Connection::close(file).await.unwrap();
+        let started = IssuerServer::start(&harness.settings, harness.clock.clone()).await;
+        let error = started.map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("put back"), "{part:?}: {error}");
+        let clock: std::sync::Arc<dyn hallpass_clock::Clock> = harness.clock.clone();
+        let report = hallpass_issuer::key_report(&harness.settings, &clock).await;
+        let error = report.map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("put back"), "{part:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_back_comes_under_no_new_seal() {
+    for part in PARTS {
+        let (harness, mut file) = with_a_past().await;
+        put_back(&mut file, part).await;
+        sqlx::Connection::close(file).await.unwrap();
+        // Each of these writes another part.
+        let response = harness.ask("grant_type=client_credentials").await.json();
+        assert_eq!(response.get("refresh_token"), None, "{part:?}");
+        let clock: std::sync::Arc<dyn hallpass_clock::Clock> = harness.clock.clone();
+        let target = RevocationTarget::Token("two".to_owned());
+        let end = RevocationEnd::default();
+        let revoked = revoke(&harness.settings, &clock, &target, end).await;
+        let error = revoked.map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("put back"), "{part:?}: {error}");
+        harness.issuer.shutdown().await.unwrap();
+        let started = IssuerServer::start(&harness.settings, harness.clock.clone()).await;
+        started.map(|_| ()).unwrap_err();
     }
 }

@@ -156,6 +156,58 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
 }
 
 #[tokio::test]
+async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
+    let families = RefreshFamilies::of(&store).await.unwrap();
+    let token = begin(&families, &store, "read").await;
+    let check = b"hallpass issuer store, rows listed, revocations and refresh tokens sealed";
+    let check = store.sealer.seal(check, b"store check").unwrap();
+    let as_it_was = [
+        format!("update store_meta set value = '{check}' where name = 'seal_check'"),
+        "delete from store_meta where name = 'whole'".to_owned(),
+        "create table kept as select * from store_meta".to_owned(),
+    ];
+    for sql in as_it_was {
+        let sql = sqlx::AssertSqlSafe(sql);
+        sqlx::query(sql).execute(&store.pool).await.unwrap();
+    }
+    store.close().await;
+
+    for _ in 0..2 {
+        let store = Store::open(&path, Some(KEY)).await.unwrap();
+        let families = RefreshFamilies::of(&store).await.unwrap();
+        let client = client();
+        let found = families.at(&store, NOW).find(&token, &client).await;
+        assert!(found.unwrap().is_some());
+        assert_eq!(states(&store).await, [("a".into(), "signing")]);
+        store.close().await;
+    }
+    // Nothing that was sealed before is good any more, the check value that says so included.
+    for name in ["seal_check", "refresh_families", "rows_of_signing_keys"] {
+        let store = Store::open(&path, Some(KEY)).await.unwrap();
+        let swap = format!(
+            "create table now as select * from store_meta; \
+             update store_meta set value = (select value from kept where name = '{name}') where name = '{name}'"
+        );
+        let swap = sqlx::AssertSqlSafe(swap);
+        sqlx::raw_sql(swap).execute(&store.pool).await.unwrap();
+        let pool = store.pool.clone();
+        let error = match name {
+            "seal_check" => Store::open(&path, Some(KEY)).await.map(|_| ()),
+            _ => RefreshFamilies::of(&store).await.map(|_| ()),
+        };
+        error.unwrap_err();
+        let back =
+            "delete from store_meta; insert into store_meta select * from now; drop table now";
+        sqlx::raw_sql(back).execute(&pool).await.unwrap();
+        store.close().await;
+    }
+}
+
+#[tokio::test]
 async fn refresh_tokens_count_on_when_the_store_is_sealed_with_another_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
