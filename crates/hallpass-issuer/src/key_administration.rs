@@ -312,6 +312,15 @@ fn end_of_signing(
     ]
 }
 
+impl KeyReport {
+    /// The verifiers that do not have this key.
+    pub fn missing_at(&self, key_id: &str) -> impl Iterator<Item = &str> {
+        let misses = move |verifier: &&Verifier| !verifier.key_ids.iter().any(|it| it == key_id);
+        let names = self.verifiers.iter().filter(misses);
+        names.map(|verifier| verifier.name.as_str())
+    }
+}
+
 impl KeyInfo {
     fn of(record: &KeyRecord) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! `hallpass key list`: the keys, and which verifiers have them.
 
 use clap::Args;
-use hallpass_issuer::{KeyInfo, KeyReport, Verifier, key_report};
+use hallpass_issuer::{KeyInfo, KeyReport, key_report};
 use serde::Serialize;
 
 use crate::issuer_store::{IssuerStore, clock};
@@ -64,15 +64,9 @@ impl KeyList {
     }
 }
 
-fn missing_at<'a>(key: &KeyInfo, verifiers: &'a [Verifier]) -> Vec<&'a str> {
-    let misses = |verifier: &&Verifier| !verifier.key_ids.contains(&key.key_id);
-    let names = verifiers.iter().filter(misses);
-    names.map(|verifier| verifier.name.as_str()).collect()
-}
-
 fn shown(report: &KeyReport) -> Shown<'_> {
     let key = |key: &KeyInfo| {
-        let missing_at = missing_at(key, &report.verifiers);
+        let missing_at = report.missing_at(&key.key_id).collect();
         (key.since.map(moment::text), missing_at)
     };
     Shown {

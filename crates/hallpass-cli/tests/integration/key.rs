@@ -69,6 +69,38 @@ fn a_running_issuer_follows_what_is_done_with_its_keys() {
 }
 
 #[test]
+fn a_taint_says_which_verifiers_the_next_key_did_not_wait_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = Running::start(folder.path(), &[]);
+    let store = folder.path().join("hallpass.db");
+    let store = store.to_str().unwrap();
+    let old = issuer.key_ids();
+    for name in ["order", "billing"] {
+        issuer.get(&format!("/oauth2/jwks?verifier={name}"));
+    }
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + Duration::from_secs(30);
+    while json(store, &["list", "--json"])["verifiers"]
+        .as_array()
+        .unwrap()
+        .len()
+        < 2
+    {
+        assert!(clock.monotonic() < end, "they are written down");
+        thread::park_timeout(Duration::from_millis(200));
+    }
+    let rotated = key(store, &["rotate", "--when-adopted"]);
+    assert_eq!(rotated.code, 0, "{rotated:?}");
+    let tainted = key(store, &["taint", &old[0]]);
+    assert_eq!(tainted.code, 0, "{tainted:?}");
+    let text = &tainted.stdout;
+    assert!(text.contains("signs now"), "{text}");
+    assert!(text.contains("2 of 2 known verifiers"), "{text}");
+    assert!(text.contains(": billing, order\n"), "{text}");
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
 fn a_store_that_is_not_there_is_named_and_none_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("no.db");
