@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 
 use crate::clients::registry::Client;
+use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
 
 /// The `tracing` target of audit events.
@@ -42,6 +43,8 @@ pub(crate) enum Decision {
     Refused {
         refusal: Refusal,
         caller: Caller,
+        /// Who has issued the token that it was refused for, as that says itself.
+        claimed: Option<ClaimedIssuer>,
     },
     /// A client took back a token of its own.
     Revoked {
@@ -261,9 +264,16 @@ fn write(event: &AuditEvent) {
             "token revoked"
         ),
         Decision::RefreshRevoked(revoked) => write_refresh_revoked(at, source.as_ref(), revoked),
-        Decision::Refused { refusal, caller } => {
-            write_refused(at, source.as_ref(), grant, (*refusal, caller));
-        }
+        Decision::Refused {
+            refusal,
+            caller,
+            claimed,
+        } => write_refused(
+            at,
+            source.as_ref(),
+            grant,
+            (*refusal, caller, claimed.as_ref()),
+        ),
     }
 }
 
@@ -278,7 +288,7 @@ fn write_refused(
     at: u64,
     source: Option<&tracing::field::DisplayValue<IpAddr>>,
     grant: &str,
-    (refusal, caller): (Refusal, &Caller),
+    (refusal, caller, claimed): (Refusal, &Caller, Option<&ClaimedIssuer>),
 ) {
     let (client_id, unverified_client_id) = caller.names();
     tracing::info!(
@@ -290,6 +300,9 @@ fn write_refused(
         reason = refusal.reason(),
         client_id,
         unverified_client_id,
+        claimed_issuer = claimed.map(|it| it.unverified_name.as_str()),
+        known_issuer = claimed.and_then(|it| it.known.as_ref()).map(Issuer::as_str),
+        hint = claimed.and_then(|it| it.hint),
         "token refused"
     );
 }
@@ -346,6 +359,7 @@ mod tests {
             decision: Decision::Refused {
                 refusal: Refusal::NotAForm,
                 caller: Caller::Unnamed,
+                claimed: None,
             },
         }
     }

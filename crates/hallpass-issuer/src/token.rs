@@ -1,6 +1,7 @@
 //! `POST /oauth2/token`, from the form to the signed token; [`endpoint`] holds the steps in their order.
 
 pub(crate) mod attempt;
+pub(crate) mod claimed_issuer;
 pub(crate) mod client_auth;
 pub(crate) mod credentials;
 pub(crate) mod endpoint;

@@ -126,6 +126,11 @@ impl TrustedIssuers {
         self.all.iter().find(is_it)
     }
 
+    /// What all of them are called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Issuer> {
+        self.all.iter().map(|it| it.issuer())
+    }
+
     /// The trust domain of the SPIFFE id that the claims are about, which nobody has verified.
     pub(crate) fn find_by_subject(&self, claims: &[u8]) -> Option<&Arc<TrustedIssuer>> {
         #[derive(Deserialize)]

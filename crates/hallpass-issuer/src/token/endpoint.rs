@@ -21,6 +21,7 @@ use crate::core::Core;
 use crate::refresh::family::{Exchanged, Family, Granted};
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
+use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::{bring, grant, refresh_token};
 use crate::token::message::{error_response, json_response, read, retry_after};
@@ -352,8 +353,15 @@ fn refuse(
     let audit = core.audit();
     if audit.is_read() {
         let grant = grant_name(asked.as_ref().map(|(request, _)| *request));
+        let claimed = asked.as_ref().and_then(|(request, _)| {
+            ClaimedIssuer::of(refusal, request, &core.trust().at_once(), core.issuer())
+        });
         let caller = asked.map_or(Caller::Unnamed, |(_, caller)| caller);
-        let decision = Decision::Refused { refusal, caller };
+        let decision = Decision::Refused {
+            refusal,
+            caller,
+            claimed,
+        };
         audit.record(AuditEvent {
             at: attempt.now,
             source: attempt.source,

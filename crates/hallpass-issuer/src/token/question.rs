@@ -291,7 +291,12 @@ fn refuse(
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
     core.metrics().tokens.refused(refusal.reason());
-    record(core, about, Decision::Refused { refusal, caller }, attempt);
+    let decision = Decision::Refused {
+        refusal,
+        caller,
+        claimed: None,
+    };
+    record(core, about, decision, attempt);
     let mut response = error_response(refusal.wire());
     if let Some(wait) = refusal.retry_after() {
         let wait = retry_after(wait);

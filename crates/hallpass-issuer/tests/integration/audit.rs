@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
-use hallpass_token::{Algorithm, DpopKey, DpopRequest, DpopUri, UnixTime};
+use hallpass_issuer::{ExchangeRule, GrantType, SubjectKind, TrustedIssuerSettings};
+use hallpass_token::{
+    Algorithm, DpopKey, DpopRequest, DpopUri, SigningKey, TokenClaims, UnixTime, sign,
+};
 
 use crate::harness::{Harness, NOW, SECRET, basic, request};
 
@@ -185,6 +188,69 @@ async fn the_event_of_an_introspection_says_why_a_token_does_not_count_and_the_r
             "invalid_refresh_token"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_token_of_an_unknown_issuer_is_refused_with_the_name_of_that_and_of_the_one_that_is_meant()
+ {
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let signed = |issuer: &str| {
+        let end = UnixTime::from_secs(NOW + 300);
+        let [subject, audience] = ["alice", "internal"];
+        let (subject, audience) = (subject.parse().unwrap(), audience.parse().unwrap());
+        let claims = TokenClaims::new(issuer.parse().unwrap(), subject, audience, end);
+        let token = sign(&claims, &key, UnixTime::from_secs(NOW)).unwrap();
+        token.expose().to_owned()
+    };
+    let trusted = "https://login.example/a";
+    let log = logged(async |harness| {
+        let mut settings = harness.settings.clone();
+        let issuer = TrustedIssuerSettings::new("login", trusted.parse().unwrap());
+        settings.trusted_issuers.push(issuer);
+        settings.clients[0].grant_types = [GrantType::TokenExchange].into_iter().collect();
+        settings.clients[0].exchange.push(ExchangeRule {
+            subject_kinds: vec![SubjectKind::User],
+            targets: vec!["service-system".parse().unwrap()],
+            ..ExchangeRule::new()
+        });
+        harness.issuer.apply(&settings).await.unwrap();
+        let long = format!("https://{}", "\u{e9}\"".repeat(200));
+        for issuer in ["https://login.example/a/", trusted, &long] {
+            let token = signed(issuer);
+            let form = format!(
+                "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&subject_token={token}\
+                 &subject_token_type=urn:ietf:params:oauth:token-type:access_token"
+            );
+            assert_eq!(harness.ask(&form).await.status, 400);
+            let form = format!(
+                "grant_type=client_credentials&client_assertion={token}&client_assertion_type=\
+                 urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+            );
+            assert_eq!(harness.post(&[], form.as_bytes()).await.status, 401);
+        }
+    })
+    .await;
+    let events = log.events();
+    let refused = events
+        .iter()
+        .filter(|it| it["fields"]["event"] == "token_refused")
+        .map(|it| {
+            ["claimed_issuer", "known_issuer", "hint"].map(|name| it["fields"][name].clone())
+        });
+    let refused: Vec<_> = refused.collect();
+    assert_eq!(refused.len(), 6);
+    let slash = "differs from a known issuer by a slash at its end";
+    for event in &refused[..2] {
+        assert_eq!(*event, ["https://login.example/a/", trusted, slash]);
+    }
+    for event in &refused[2..4] {
+        assert_eq!(event[..2], [trusted, trusted]);
+        assert!(event[2].as_str().unwrap().contains("no rule"), "{event:?}");
+    }
+    for event in &refused[4..] {
+        assert_eq!(event[0].as_str().unwrap().chars().count(), 200);
+        assert_eq!(event[1..], [Value::Null, Value::Null]);
+    }
 }
 
 #[tokio::test]
