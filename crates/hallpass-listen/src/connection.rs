@@ -209,7 +209,9 @@ where
     let begun = under_way.clone();
     let checked = service_fn(move |request| {
         let one = begun.begin();
-        let serving = host::is_named_once(&request).then(|| service.call(request));
+        // Boxed: what a service needs for a request may be kilobytes, and would be copied with each step that wraps it.
+        let is_named = host::is_named_once(&request);
+        let serving = is_named.then(|| Box::pin(service.call(request)));
         async move {
             let Some(serving) = serving else {
                 return Ok(refused());

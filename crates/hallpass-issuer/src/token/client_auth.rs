@@ -58,6 +58,7 @@ impl Authenticator {
         credentials: &Credentials<'_>,
         attempt: Attempt,
     ) -> Result<Arc<Client>, Refusal> {
+        // Boxed where the check of a signature takes much longer than that: their room would be copied for each secret too.
         match credentials {
             Credentials::Secret(credentials) => {
                 let checks = &self.secrets;
@@ -67,10 +68,10 @@ impl Authenticator {
                 let checks = &self.trusted;
                 if let Some(issuer) = checks.issuer_of(credentials) {
                     let checked = checks.authenticate(registry, &issuer, credentials, attempt);
-                    return checked.await;
+                    return Box::pin(checked).await;
                 }
-                let checks = &self.assertions;
-                checks.authenticate(registry, credentials, attempt).await
+                let checked = self.assertions.authenticate(registry, credentials, attempt);
+                Box::pin(checked).await
             }
         }
     }

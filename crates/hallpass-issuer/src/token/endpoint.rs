@@ -140,20 +140,24 @@ async fn answer<'c>(
         request,
         attempt,
     };
-    if request.grant_type == Some(GrantType::ClientCredentials) {
-        let issued = issue(core, asked(&core.trust().at_once(), None))?;
-        return Ok(issued.with_refresh_token(core, request, attempt).await);
+    // What is rare is boxed: kept inside, its kilobytes were copied several times for each request.
+    let issued = if request.grant_type == Some(GrantType::ClientCredentials) {
+        issue(core, asked(&core.trust().at_once(), None))?
+    } else {
+        let trusted = core.trust().current();
+        if request.grant_type == Some(GrantType::RefreshToken) && wants_refresh_token(client) {
+            return Box::pin(refresh(core, asked(&trusted, None))).await;
+        }
+        let brought = Box::pin(bring(asked(&trusted, None), core.clock())).await?;
+        if brought.is_some() && core.deny_list().keeps_out(client, attempt.now) {
+            return Err(Refusal::RevokedClient);
+        }
+        issue(core, asked(&trusted, brought.as_ref()))?
+    };
+    match wants_refresh_token(client) {
+        true => Ok(Box::pin(issued.with_refresh_token(core, request, attempt)).await),
+        false => Ok(issued),
     }
-    let trusted = core.trust().current();
-    if request.grant_type == Some(GrantType::RefreshToken) && wants_refresh_token(client) {
-        return refresh(core, asked(&trusted, None)).await;
-    }
-    let brought = bring(asked(&trusted, None), core.clock()).await?;
-    if brought.is_some() && core.deny_list().keeps_out(client, attempt.now) {
-        return Err(Refusal::RevokedClient);
-    }
-    let issued = issue(core, asked(&trusted, brought.as_ref()))?;
-    Ok(issued.with_refresh_token(core, request, attempt).await)
 }
 
 /// Makes the token that a refresh token brings.
@@ -231,16 +235,14 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
 }
 
 impl Issued<'_> {
-    /// With the first of its refresh tokens, for a client that wants them.
+    /// With the first of its refresh tokens, where there are any for such a grant.
     async fn with_refresh_token(
         mut self,
         core: &Core,
         request: &TokenRequest<'_>,
         attempt: Attempt,
     ) -> Self {
-        if wants_refresh_token(self.client)
-            && let Some(granted) = self.granted(request)
-        {
+        if let Some(granted) = self.granted(request) {
             self.refresh_token = refreshing::begin(core, self.client, granted, attempt).await;
         }
         self

@@ -99,7 +99,7 @@ impl SecretChecks {
         if registry.costly_runs() == 0 {
             return Err(Refusal::BadCredentials);
         }
-        self.costly(registry, credentials, attempt, paid).await
+        Box::pin(self.costly(registry, credentials, attempt, paid)).await
     }
 
     /// Leave of the throttle for one comparison.
