@@ -105,6 +105,11 @@ impl Issuer {
         self.key_command(&["rotate"]).map(drop)
     }
 
+    /// Lets another key sign at once, as an operator does.
+    pub(crate) fn rotate_key_now(&self) -> Result<(), Failure> {
+        tokio::task::block_in_place(|| self.key_command(&["rotate", "--now"])).map(drop)
+    }
+
     /// Withdraws the key that signs, as an operator does.
     pub(crate) fn taint_signing_key(&self) -> Result<(), Failure> {
         let key = self.signing_key()?;

@@ -17,6 +17,8 @@ use crate::measure::Failure;
 const SLOW: Duration = Duration::from_millis(1_500);
 /// How often something is looked for.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two keys that sign at once: longer than verifiers leave a key set alone that has just not had a key.
+const BETWEEN_KEYS: Duration = Duration::from_secs(12);
 /// What every row of ours is over within.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -94,6 +96,7 @@ pub(super) async fn make(
         }
         Fault::InstanceWithdrawn => withdraw(estate, times).await?,
         Fault::KeysRotated => rotate_keys(&estate.issuer, times).await?,
+        Fault::KeysRotatedNow => rotate_keys_now(&estate.issuer, times).await?,
     };
     Ok(seen)
 }
@@ -233,6 +236,17 @@ async fn rotate_keys(issuer: &Issuer, times: Times) -> Result<Vec<String>, Failu
             return Err("an announced key does not sign".into());
         }
         (rotated, signing) = (rotated + 1, next);
+    }
+    Ok(vec![format!("{rotated} keys have taken over")])
+}
+
+/// One key after the other signs without having been announced, until the fault ends.
+async fn rotate_keys_now(issuer: &Issuer, times: Times) -> Result<Vec<String>, Failure> {
+    let mut rotated = 0_u32;
+    while times.begun.elapsed() < times.end {
+        issuer.rotate_key_now()?;
+        rotated += 1;
+        tokio::time::sleep(BETWEEN_KEYS).await;
     }
     Ok(vec![format!("{rotated} keys have taken over")])
 }

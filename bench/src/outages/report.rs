@@ -152,7 +152,8 @@ fn shows(row: &Row, measured: &Measured, pause: Option<(Duration, Duration)>) ->
             "the fault was not felt by Nacos's users",
         ),
         // The rotations see to it themselves that each key takes over.
-        Fault::NacosHalfAnswers | Fault::InstanceWithdrawn | Fault::KeysRotated => {}
+        Fault::KeysRotated => {}
+        Fault::NacosHalfAnswers | Fault::InstanceWithdrawn | Fault::KeysRotatedNow => {}
     }
     faults
 }

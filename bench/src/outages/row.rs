@@ -25,6 +25,8 @@ pub(super) enum Fault {
     InstanceWithdrawn,
     /// One after the other, each announced and then signing.
     KeysRotated,
+    /// One after the other, each signing at once, as after a theft: verifiers see its first token before they know the key.
+    KeysRotatedNow,
 }
 
 /// One line of the table.
@@ -45,13 +47,13 @@ impl Row {
         match self.fault {
             Fault::IssuerDown | Fault::IssuerHangs => (20, 60),
             // As many as there is time for.
-            Fault::KeysRotated => (2, 98),
+            Fault::KeysRotated | Fault::KeysRotatedNow => (2, 98),
             _ => (30, 70),
         }
     }
 }
 
-pub(super) const ROWS: [Row; 14] = [
+pub(super) const ROWS: [Row; 15] = [
     with_redis("calm", Fault::Calm, Form::Standalone),
     with_redis("redis-killed", Fault::RedisKilled, Form::Standalone),
     with_redis("redis-sentinel-killed", Fault::RedisKilled, Form::Sentinel),
@@ -78,6 +80,12 @@ pub(super) const ROWS: [Row; 14] = [
     Row {
         name: "keys-rotated",
         fault: Fault::KeysRotated,
+        redis: None,
+        nacos: false,
+    },
+    Row {
+        name: "keys-rotated-now",
+        fault: Fault::KeysRotatedNow,
         redis: None,
         nacos: false,
     },
