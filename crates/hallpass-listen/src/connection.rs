@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hallpass_tls::PeerCertificates;
+use hallpass_tls::ShownCertificates;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -174,8 +174,7 @@ where
     match handshake {
         None => speak(stream, WithPeer::new(service, None), held).await,
         Some(handshake) => {
-            if let Some(stream) = handshake.accept(stream, peer).await {
-                let shown = PeerCertificates::new(stream.get_ref().1.peer_certificates());
+            if let Some((stream, shown)) = handshake.accept(stream, peer).await {
                 speak(stream, WithPeer::new(service, shown), held).await;
             }
         }
@@ -253,11 +252,11 @@ fn refused<B: Body>() -> Response<OrRefused<B>> {
 #[derive(Clone)]
 struct WithPeer<S> {
     service: S,
-    shown: Option<PeerCertificates>,
+    shown: Option<ShownCertificates>,
 }
 
 impl<S> WithPeer<S> {
-    const fn new(service: S, shown: Option<PeerCertificates>) -> Self {
+    const fn new(service: S, shown: Option<ShownCertificates>) -> Self {
         Self { service, shown }
     }
 }
@@ -272,8 +271,14 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for WithPeer<S> {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        if let Some(shown) = &self.shown {
-            request.extensions_mut().insert(shown.clone());
+        match &self.shown {
+            None => {}
+            Some(ShownCertificates::Verified(shown)) => {
+                request.extensions_mut().insert(shown.clone());
+            }
+            Some(ShownCertificates::Unverified(shown)) => {
+                request.extensions_mut().insert(shown.clone());
+            }
         }
         self.service.call(request)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass_tls::ServerTls;
+use hallpass_tls::{ServerTls, ShownCertificates};
 use rustls::Error;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -55,20 +55,25 @@ impl Handshake {
         }
     }
 
-    /// Shakes hands within the limit; `None` when it failed, which is counted, or when the server is to stop.
+    /// Shakes hands within the limit, and gives what the caller has shown; `None` when it failed, which is counted, or when the
+    /// server is to stop.
     pub(crate) async fn accept(
         mut self,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> Option<TlsStream<TcpStream>> {
-        let accept = TlsAcceptor::from(self.tls.config()).accept(stream);
+    ) -> Option<(TlsStream<TcpStream>, Option<ShownCertificates>)> {
+        let listening = self.tls.listening();
+        let accept = TlsAcceptor::from(listening.config()).accept(stream);
         let accepted = tokio::select! {
             accepted = tokio::time::timeout(self.limit, accept) => accepted,
             // An error means that the server is gone.
             _stopping = self.stopping.wait_for(|stopping| *stopping) => return None,
         };
         let error = match accepted {
-            Ok(Ok(stream)) => return Some(stream),
+            Ok(Ok(stream)) => {
+                let shown = listening.know(stream.get_ref().1.peer_certificates());
+                return Some((stream, shown));
+            }
             Ok(Err(error)) => error,
             Err(_elapsed) => {
                 self.metrics.handshake_failed(HandshakeFailure::Timeout);

@@ -84,7 +84,8 @@ impl HttpServer {
     }
 
     /// Speaks TLS, and nothing else, on each connection. What a caller has shown of itself is then among the extensions of
-    /// its requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).
+    /// its requests: [`PeerCertificates`](hallpass_tls::PeerCertificates), or
+    /// [`UnverifiedPeerCertificates`](hallpass_tls::UnverifiedPeerCertificates) where the TLS settings let those connect too.
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self

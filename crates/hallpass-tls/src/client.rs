@@ -32,7 +32,16 @@ pub struct ClientTls {
     followed: Arc<Followed<ClientTlsSettings>>,
 }
 
-offer!(ClientTls, ClientTlsSettings, ClientConfig);
+impl ClientTls {
+    /// For a connection that begins now. It is another value, and not only an equal one, once something has
+    /// changed: who keeps connections must not use those that were made with another.
+    #[must_use]
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.followed.current()
+    }
+}
+
+offer!(ClientTls, ClientTlsSettings);
 
 impl Source for ClientTlsSettings {
     type Config = ClientConfig;

@@ -223,12 +223,12 @@ impl<S: Source> Followed<S> {
     }
 }
 
-/// What each direction offers of its [`Followed`]: `$name` is a newtype around it, `$settings` the [`Source`],
-/// `$config` what is made of it.
+/// What each direction offers of its [`Followed`], beside what it makes: `$name` is a newtype around it, `$settings` the
+/// [`Source`].
 ///
 /// A macro, and not a generic type: then `Source` and all that it names would be public too.
 macro_rules! offer {
-    ($name:ident, $settings:ident, $config:ident) => {
+    ($name:ident, $settings:ident) => {
         impl $name {
             /// Reads the files; blocks the thread. Their expiry is shown among `metrics`.
             ///
@@ -243,13 +243,6 @@ macro_rules! offer {
                 Ok(Self {
                     followed: Arc::new(followed),
                 })
-            }
-
-            /// For a connection that begins now. It is another value, and not only an equal one, once something has
-            /// changed: who keeps connections must not use those that were made with another.
-            #[must_use]
-            pub fn config(&self) -> Arc<$config> {
-                self.followed.current()
             }
 
             /// Looks at the files at once. Blocks the thread for as long as they are read.

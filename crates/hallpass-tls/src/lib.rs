@@ -8,6 +8,8 @@
 //! * **No part of a key stands in a log, an error or a `Debug` text.**
 //! * **One provider**, aws-lc-rs, named where it is used: nothing is installed for the process, nothing is left to features.
 //! * When certificates end is a metric: [`TlsMetrics`].
+//! * What a caller has shown is told apart by type: from an authority that is trusted ([`PeerCertificates`]), or from anybody
+//!   ([`UnverifiedPeerCertificates`]).
 //!
 //! What it does not do: sockets (`hallpass-listen` accepts, `hallpass-upstream` connects), keystores (PKCS#12, JKS),
 //! encrypted keys, revocation, certificates by ACME.
@@ -29,12 +31,15 @@
 //! # Ok::<(), hallpass_tls::TlsError>(())
 //! ```
 
+mod any_certificate;
 mod client;
+mod der;
 mod error;
 mod files;
 mod followed;
 mod key_pair;
 mod metrics;
+mod names;
 mod peer;
 mod pem;
 mod server;
@@ -48,8 +53,9 @@ mod validity;
 pub use client::ClientTls;
 pub use error::TlsError;
 pub use metrics::TlsMetrics;
-pub use peer::PeerCertificates;
-pub use server::ServerTls;
+pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
+pub use peer::{PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
+pub use server::{Listening, ServerTls};
 pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
 #[cfg(any(test, feature = "test-util"))]
 pub use test_authority::{TestAuthority, TestCertificate};

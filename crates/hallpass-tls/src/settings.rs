@@ -33,6 +33,12 @@ pub enum ClientAuth {
         /// `client-ca-file`: PEM, the authorities that callers' certificates come from.
         ca_file: PathBuf,
     },
+    /// `any`: who shows none is served, and of a certificate that is shown only the private key must be the caller's. For clients
+    /// whose certificates are registered one by one (RFC 8705 section 2.2).
+    Any {
+        /// `client-ca-file`: PEM, the authorities whose certificates count as verified all the same.
+        ca_file: Option<PathBuf>,
+    },
     /// `need`: who shows none gets no connection.
     Need {
         /// `client-ca-file`: PEM, the authorities that callers' certificates come from.
@@ -52,11 +58,12 @@ pub struct ClientTlsSettings {
 }
 
 impl ClientAuth {
-    /// The authorities, unless callers are not asked.
+    /// The authorities, if there are any.
     pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
         match self {
             Self::None => None,
             Self::Want { ca_file } | Self::Need { ca_file } => Some(ca_file),
+            Self::Any { ca_file } => ca_file.as_ref(),
         }
     }
 }
@@ -89,17 +96,20 @@ impl ServerTlsSettings {
         .otherwise("required in this section"),
         Key::new(
             "client-auth",
-            Kind::Choice(&["none", "want", "need"]),
+            Kind::Choice(&["none", "want", "need", "any"]),
             "Whether callers are asked for a certificate. `want`: who shows none is served, and one that is shown must \
-             be good; `need`: no connection without one.",
+             be good; `need`: no connection without one; `any`: who shows none is served, and one that is shown may come from \
+             anybody. It then proves nothing but that the caller has its key: it counts where the very certificate was \
+             registered (`self_signed_tls_client_auth`) or a token is bound to it, and nowhere else.",
         )
         .or("none"),
         Key::new(
             "client-ca-file",
             Kind::File,
-            "PEM: the authorities that callers' certificates come from; no others are trusted.",
+            "PEM: the authorities that callers' certificates come from; no others are trusted. With `client-auth: any` others \
+             may connect, and are not trusted.",
         )
-        .otherwise("required with `client-auth`"),
+        .otherwise("required with `want` and `need`"),
     ];
 
     /// Reads the section, if it is there.
@@ -110,7 +120,7 @@ impl ServerTlsSettings {
         let certificate_file = section.required("certificate-file", Section::file);
         let private_key_file = section.required("private-key-file", Section::file);
         let client_auth = section.choice("client-auth", |name| {
-            ["none", "want", "need"]
+            ["none", "want", "need", "any"]
                 .into_iter()
                 .find(|known| *known == name)
         });
@@ -118,10 +128,10 @@ impl ServerTlsSettings {
         let client_auth = match (client_auth?, ca_file) {
             ("want", Some(ca_file)) => ClientAuth::Want { ca_file },
             ("need", Some(ca_file)) => ClientAuth::Need { ca_file },
+            ("any", ca_file) => ClientAuth::Any { ca_file },
             ("none", None) => ClientAuth::None,
             ("none", Some(_)) => {
-                let message =
-                    "has no effect without `client-auth: need` or `want`; say which is meant";
+                let message = "has no effect without `client-auth: need`, `want` or `any`; say which is meant";
                 section.problem("client-ca-file", message);
                 return None;
             }

@@ -93,6 +93,18 @@ impl TestAuthority {
 }
 
 impl TestCertificate {
+    /// One that its own key has signed, and no authority.
+    #[must_use]
+    pub fn self_signed(names: &[&str]) -> Self {
+        let params = params(names.first().copied().unwrap_or_default(), names);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            certificate_pem: certificate.pem(),
+            private_key_pem: key.serialize_pem(),
+        }
+    }
+
     /// Writes both into `folder`, as `NAME.crt` and `NAME.key`; files of before are replaced.
     #[must_use]
     pub fn write(&self, folder: &Path, name: &str) -> KeyPairSettings {

@@ -6,11 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 
-const SEQUENCE: u8 = 0x30;
+use crate::der::{SEQUENCE, VERSION, element};
+
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
-/// `[0] EXPLICIT`, around the version.
-const VERSION: u8 = 0xa0;
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// The `notAfter` of a certificate; `None` when it is not where RFC 5280 puts it.
@@ -34,28 +33,6 @@ pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> 
     let (_, _, rest) = element(validity)?;
     let (tag, text, _) = element(rest)?;
     moment(tag, std::str::from_utf8(text).ok()?)
-}
-
-/// Tag and content of the first DER element, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        // Three bytes are more than any certificate has.
-        let bytes = usize::from(first & 0x7f);
-        if !(1..=3).contains(&bytes) {
-            return None;
-        }
-        let (length, rest) = rest.split_at_checked(bytes)?;
-        let length = length
-            .iter()
-            .fold(0, |length, byte| (length << 8) | usize::from(*byte));
-        (length, rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 /// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.

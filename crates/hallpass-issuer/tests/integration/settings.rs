@@ -194,7 +194,7 @@ fn a_tls_section_that_could_not_work_is_a_problem_and_never_plain_http() {
     assert_eq!(
         of(&format!("tls: {{ {pair}, client-ca-file: c }}")),
         [
-            "issuer.tls.client-ca-file: has no effect without `client-auth: need` or `want`; say which is meant"
+            "issuer.tls.client-ca-file: has no effect without `client-auth: need`, `want` or `any`; say which is meant"
         ]
     );
     let message = "must be an https URL, since the section `tls` is given";

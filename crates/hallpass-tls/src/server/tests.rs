@@ -3,7 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::{ClientAuth, ServerTlsSettings, TestAuthority, TlsError};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::{
+    ClientAuth, ServerTls, ServerTlsSettings, ShownCertificates, TestAuthority, TestCertificate,
+    TlsError,
+};
+
+use hallpass_clock::Clock as _;
 
 use crate::test_rig::Rig;
 
@@ -79,7 +87,7 @@ fn a_file_that_is_missing_or_cannot_be_read_is_named() {
             },
             ..rig.server_settings()
         };
-        let error = crate::ServerTls::load(&settings, rig.clock.clone(), &rig.metrics);
+        let error = ServerTls::load(&settings, rig.clock.clone(), &rig.metrics);
         let error = error.unwrap_err();
         assert!(
             matches!(&error, TlsError::File { path, .. } if *path == rig.path(name)),
@@ -193,7 +201,7 @@ fn the_end_of_each_certificate_is_a_metric_that_follows_the_files() {
         },
         ..rig.server_settings()
     };
-    let tls = crate::ServerTls::load(&with_authority, rig.clock.clone(), &rig.metrics);
+    let tls = ServerTls::load(&with_authority, rig.clock.clone(), &rig.metrics);
     let tls = tls.unwrap();
     let shown = rig.shown("tls_certificate_expiry_timestamp_seconds");
     let line = |at: std::time::SystemTime| {
@@ -219,4 +227,59 @@ fn no_debug_text_shows_a_key() {
     let shown = format!("{:?} {:?}", rig.server().unwrap(), rig.server_settings());
     let key = std::fs::read_to_string(rig.path("server.key")).unwrap();
     assert!(!shown.contains(key.lines().nth(1).unwrap()));
+}
+
+fn der(certificate: &TestCertificate) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(certificate.certificate_pem.as_bytes()).unwrap()
+}
+
+#[test]
+fn a_certificate_counts_as_verified_when_a_trusted_authority_has_made_it_and_never_else() {
+    let rig = Rig::new();
+    let ca_file = rig.path("ca.crt");
+    let names = ["a.example"];
+    let own = der(&rig.authority.certificate(&names));
+    let expired = rig.clock.now() - Duration::from_secs(1);
+    let old = der(&rig.authority.certificate_until(&names, expired));
+    let namesake = TestAuthority::new("Test CA");
+    let stranger = der(&namesake.certificate(&names));
+    let alone = der(&TestCertificate::self_signed(&names));
+    let know = |client_auth: ClientAuth, shown: &[CertificateDer<'static>]| {
+        let settings = ServerTlsSettings {
+            client_auth,
+            ..rig.server_settings()
+        };
+        let tls = ServerTls::load(&settings, rig.clock.clone(), &rig.metrics).unwrap();
+        match tls.listening().know(Some(shown)) {
+            None => "nothing",
+            Some(ShownCertificates::Verified(shown)) => {
+                assert_eq!(
+                    shown.sha256(),
+                    crate::PeerCertificates::new(Some(std::slice::from_ref(&own)))
+                        .unwrap()
+                        .sha256()
+                );
+                "verified"
+            }
+            Some(ShownCertificates::Unverified(_)) => "unverified",
+        }
+    };
+    let any = |ca_file: Option<_>| ClientAuth::Any { ca_file };
+    let trusted = || any(Some(ca_file.clone()));
+    assert_eq!(know(trusted(), std::slice::from_ref(&own)), "verified");
+    assert_eq!(know(any(None), std::slice::from_ref(&own)), "unverified");
+    assert_eq!(
+        know(ClientAuth::None, std::slice::from_ref(&own)),
+        "nothing"
+    );
+    assert_eq!(know(trusted(), &[]), "nothing");
+    for unverified in [&old, &stranger, &alone] {
+        assert_eq!(
+            know(trusted(), std::slice::from_ref(unverified)),
+            "unverified"
+        );
+        // What stands behind the own certificate makes nobody of it.
+        let chain = [unverified.clone(), own.clone()];
+        assert_eq!(know(trusted(), &chain), "unverified");
+    }
 }

@@ -1,0 +1,39 @@
+//! The little of DER (X.690) that certificates are read with.
+
+/// `SEQUENCE`.
+pub(crate) const SEQUENCE: u8 = 0x30;
+/// `[0] EXPLICIT`, around the version of a certificate.
+pub(crate) const VERSION: u8 = 0xa0;
+
+/// Tag and content of the first element, and what follows it.
+pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        // Three bytes are more than any certificate has.
+        let bytes = usize::from(first & 0x7f);
+        if !(1..=3).contains(&bytes) {
+            return None;
+        }
+        let (length, rest) = rest.split_at_checked(bytes)?;
+        let length = length
+            .iter()
+            .fold(0, |length, byte| (length << 8) | usize::from(*byte));
+        (length, rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// Tag and content of each element, one after the other; `None` when something is left over.
+pub(crate) fn elements(mut der: &[u8]) -> Option<Vec<(u8, &[u8])>> {
+    let mut found = Vec::new();
+    while !der.is_empty() {
+        let (tag, content, rest) = element(der)?;
+        found.push((tag, content));
+        der = rest;
+    }
+    Some(found)
+}
