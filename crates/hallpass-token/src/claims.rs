@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -163,6 +164,22 @@ pub struct Confirmation {
 pub struct Thumbprint(pub [u8; 32]);
 
 impl Thumbprint {
+    /// That of a certificate in DER (`x5t#S256`, RFC 8705 section 3.1).
+    #[must_use]
+    pub fn of_certificate(der: &[u8]) -> Self {
+        Self::of(der)
+    }
+
+    /// The digest of `bytes`.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut sum = [0; 32];
+        let digest = digest::digest(&digest::SHA256, bytes);
+        for (to, from) in sum.iter_mut().zip(digest.as_ref()) {
+            *to = *from;
+        }
+        Self(sum)
+    }
+
     pub(crate) fn parse(text: &str) -> Option<Self> {
         base64url::decode_array(text).ok().map(Self)
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
@@ -163,14 +162,7 @@ impl Jwk {
                 )
             }
         };
-        let mut bytes = [0; 32];
-        for (to, from) in bytes
-            .iter_mut()
-            .zip(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-        {
-            *to = *from;
-        }
-        Thumbprint(bytes)
+        Thumbprint::of(text.as_bytes())
     }
 
     /// The key as JSON, with `use`, `alg` and `kid`, for a published set.

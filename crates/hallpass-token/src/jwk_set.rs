@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::algorithm::Algorithm;
+use crate::claims::Thumbprint;
 use crate::error::VerifyError;
 use crate::json::{Notes, StrictValue, Text};
 use crate::jwk::{Jwk, JwkError};
@@ -38,6 +41,7 @@ const MAX_KEYS: usize = 256;
 pub struct JwkSet {
     keys: Vec<Jwk>,
     skipped: Vec<SkippedJwk>,
+    certificates: Vec<Thumbprint>,
 }
 
 /// A key of a set that is not used, and why.
@@ -115,6 +119,7 @@ impl JwkSet {
         }
         let mut set = Self::default();
         for entry in entries {
+            set.certificates.extend(entry.certificate());
             match entry.key() {
                 Ok(key) => set.add(key),
                 Err(reason) => set.skipped.push(SkippedJwk {
@@ -148,6 +153,14 @@ impl JwkSet {
     #[must_use]
     pub fn skipped(&self) -> &[SkippedJwk] {
         &self.skipped
+    }
+
+    /// The certificates that the keys of the set say they have (`x5c`, the first one, or `x5t#S256`; RFC 7517 sections 4.7 and 4.9),
+    /// those of keys that are not used included. **Not checked**: whether key and certificate belong together, and all that a
+    /// certificate says.
+    #[must_use]
+    pub fn certificates(&self) -> &[Thumbprint] {
+        &self.certificates
     }
 
     /// Whether there is a usable key of this name.
@@ -214,6 +227,26 @@ impl Entry {
             return Err(JwkError::TooDeep);
         }
         Jwk::from_value(self.value.as_ref().ok_or(JwkError::Unreadable)?)
+    }
+
+    /// Its certificate; `None` without one, and where two members speak of different ones.
+    fn certificate(&self) -> Option<Thumbprint> {
+        let key = self.value.as_ref()?;
+        if self.notes.duplicate.get() || self.notes.too_deep.get() {
+            return None;
+        }
+        let own = key.get("x5c").map(|chain| {
+            // RFC 7517 section 4.7: base64, not base64url.
+            let der = STANDARD.decode(chain.get(0)?.as_str()?).ok()?;
+            Some(Thumbprint::of_certificate(&der))
+        });
+        let said = key
+            .get("x5t#S256")
+            .map(|said| Thumbprint::parse(said.as_str()?));
+        match (own, said) {
+            (Some(own), Some(said)) => own.filter(|own| said.as_ref() == Some(own)),
+            (own, said) => own.or(said)?,
+        }
     }
 
     fn kid(&self) -> Option<KeyId> {

@@ -16,6 +16,51 @@ fn kid(name: &str) -> KeyId {
 }
 
 #[test]
+fn a_key_has_the_certificate_that_its_members_agree_on() {
+    use crate::Thumbprint;
+    let (one, other) = (Thumbprint::of_certificate(b"one"), Thumbprint([7; 32]));
+    // b"one" in base64, which is not base64url: with padding where it is due.
+    let (x5c, padded) = ("b25l", "b25lMTE=");
+    let mut key = jwk("k");
+    for (members, expected) in [
+        (json!({}), None),
+        (json!({"x5c": [x5c]}), Some(one)),
+        (json!({"x5c": [x5c, "AAAA"]}), Some(one)),
+        (
+            json!({"x5c": [padded]}),
+            Some(Thumbprint::of_certificate(b"one11")),
+        ),
+        (json!({"x5t#S256": one}), Some(one)),
+        (json!({"x5c": [x5c], "x5t#S256": one}), Some(one)),
+        (json!({"x5c": [x5c], "x5t#S256": other}), None),
+        (json!({"x5c": [x5c], "x5t#S256": 7}), None),
+        (json!({"x5c": [], "x5t#S256": one}), None),
+        (json!({"x5c": x5c}), None),
+        (json!({"x5c": ["b25lMTE"]}), None),
+        (json!({"x5t#S256": "AAAA"}), None),
+    ] {
+        for (name, value) in members.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        let set = parse(&json!({"keys": [key]}).to_string()).unwrap();
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(set.certificates(), expected, "{members}");
+        assert_eq!(set.keys().len(), 1, "and the key is what it was");
+        key = jwk("k");
+    }
+    let twice = format!(r#"{{"keys":[{{"x5t#S256":"{one}","x5t#S256":"{other}"}}]}}"#);
+    assert!(parse(&twice).unwrap().certificates().is_empty());
+    let unusable = format!(r#"{{"keys":[{{"kty":"RSA","x5t#S256":"{one}"}}]}}"#);
+    assert_eq!(parse(&unusable).unwrap().certificates(), [one]);
+    let new = parse(&format!(r#"{{"keys":[{{"x5t#S256":"{other}"}}]}}"#)).unwrap();
+    assert_ne!(
+        parse(&unusable).unwrap(),
+        new,
+        "a new certificate is a change"
+    );
+}
+
+#[test]
 fn a_bad_key_is_left_out_with_its_reason_and_the_others_stay() {
     let mut wrong_kid = jwk("x");
     wrong_kid["kid"] = json!(7);
