@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_token::{Actor, Audience, Issuer, Scope, Subject, Thumbprint, TokenId, UnixTime};
+use hallpass_token::{Actor, Audience, Confirmation, Issuer, Scope, Subject, TokenId, UnixTime};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
@@ -38,8 +38,8 @@ pub(crate) enum Decision {
         scope: Scope,
         token_id: TokenId,
         expires_at: UnixTime,
-        /// The key without which it is of no use.
-        bound_to: Option<Thumbprint>,
+        /// The key or the certificate without which it is of no use.
+        bound_to: Option<Box<Confirmation>>,
         /// The subject that the client is not.
         on_behalf_of: Option<OnBehalf>,
     },
@@ -252,7 +252,8 @@ fn write(event: &AuditEvent) {
             actors = on_behalf_of.as_ref().map(|it| actors(&it.actor)),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
-            jkt = bound_to.as_ref().map(tracing::field::display),
+            jkt = bound_to.as_ref().and_then(|it| it.jkt).map(tracing::field::display),
+            x5t_s256 = bound_to.as_ref().and_then(|it| it.x5t_s256).map(tracing::field::display),
             "token issued"
         ),
         Decision::Introspected {

@@ -12,9 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use hallpass_token::{
-    ClientId, Revocation, RevocationDigest, RevocationKind, Thumbprint, TokenId, UnixTime,
-};
+use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, TokenId, UnixTime};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -22,7 +20,7 @@ use self::metrics::{Done, RefreshMetrics};
 use self::waiting::{Place, Waiting};
 use crate::deny_list;
 use crate::error::Error;
-use crate::refresh::family::{Family, Granted, Standing};
+use crate::refresh::family::{Family, Granted, Holder, Standing};
 use crate::refresh::token::RefreshToken;
 use crate::store::Store;
 use crate::store::refresh_families::{FamilyChange, KnownFamilies};
@@ -133,8 +131,8 @@ pub(crate) struct Use<'a> {
     pub(crate) client: &'a ClientId,
     /// For how long after its first use it brings the same successor again.
     pub(crate) grace: Duration,
-    /// The key that the client has proven to hold.
-    pub(crate) proven: Option<Thumbprint>,
+    /// What the client has proven to hold, and its tokens are bound to.
+    pub(crate) proven: Holder,
 }
 
 /// What is done with families at one moment.
@@ -238,7 +236,7 @@ impl RefreshWork<'_> {
             }))
         };
         family.granted.add_live(live, self.now).map_err(too_many)?;
-        family.granted.bound_to = family.granted.bound_to.or(proven);
+        family.granted.bound_to = family.granted.bound_to.and(proven);
         let successor = token.successor(&key);
         if standing == Standing::Current {
             family.digest = successor.digest();

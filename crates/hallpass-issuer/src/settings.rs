@@ -16,7 +16,7 @@ use crate::settings::client::ClientSettings;
 use crate::settings::dpop::DpopSettings;
 use crate::settings::exchange::Issuers;
 use crate::settings::keys::KEYS;
-use crate::settings::listener_tls::{read_tls, report_plain_urls};
+use crate::settings::listener_tls::{read_tls, report_certificates, report_plain_urls};
 use crate::settings::names::{check_base_url, check_issuer_name, signing_algorithm};
 use crate::settings::trusted_issuer::{TrustedIssuerSettings, report_alike};
 use crate::store::SealingKeys;
@@ -186,12 +186,7 @@ impl IssuerSettings {
             own: name.as_ref(),
             trusted: trusted_issuers.as_deref(),
         };
-        let clients = section.sections("clients");
-        report_doubles(&clients, "client-id");
-        let clients: Vec<_> = clients
-            .iter()
-            .map(|client| ClientSettings::read(client, issuers))
-            .collect();
+        let clients = read_clients(section, issuers, tls.as_ref());
         let dpop = DpopSettings::read(&section.section("dpop"));
         let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
@@ -216,13 +211,31 @@ impl IssuerSettings {
             refresh_tokens_per_client: refresh_tokens_per_client?,
             refresh_tokens_per_subject: refresh_tokens_per_subject?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,
-            clients: clients.into_iter().collect::<Option<_>>()?,
+            clients: clients?,
             dpop: dpop?,
             trusted_issuers: trusted_issuers?,
             client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
         })
     }
+}
+
+/// `tls` is what the listener shows and demands, when it can be read.
+fn read_clients(
+    section: &Section<'_>,
+    issuers: Issuers<'_>,
+    tls: Option<&Option<ServerTlsSettings>>,
+) -> Option<Vec<ClientSettings>> {
+    let sections = section.sections("clients");
+    report_doubles(&sections, "client-id");
+    let read = sections
+        .iter()
+        .map(|client| ClientSettings::read(client, issuers));
+    let read: Vec<_> = read.collect();
+    if let Some(tls) = tls {
+        report_certificates(tls.as_ref(), &sections, &read);
+    }
+    read.into_iter().collect()
 }
 
 fn read_trusted_issuers(

@@ -15,5 +15,6 @@ pub(crate) mod question;
 mod refreshing;
 pub(crate) mod refusal;
 pub(crate) mod request;
+pub(crate) mod shown;
 pub(crate) mod throttle;
 pub(crate) mod token_id;

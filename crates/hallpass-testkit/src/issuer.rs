@@ -295,6 +295,7 @@ fn client(
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
         dpop_bound_access_tokens: false,
+        tls_client_certificate_bound_access_tokens: false,
         refresh_token_life: None,
         exchange: Vec::new(),
     })

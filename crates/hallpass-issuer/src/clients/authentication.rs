@@ -1,5 +1,7 @@
 //! How a client proves who it is: the one method that it is registered for.
 
+use hallpass_tls::CertificateName;
+
 use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::client_keys::ClientKeySource;
 use crate::clients::secret::LiveSecret;
@@ -16,8 +18,19 @@ pub(crate) enum Authentication {
     },
     /// `private_key_jwt` (OpenID Connect Core section 9).
     Key(Box<KeyAuthentication>),
+    /// `tls_client_auth` and `self_signed_tls_client_auth` (RFC 8705 section 2).
+    Certificate(Box<CertificateAuthentication>),
     /// Tokens of trusted issuers (RFC 7523 section 2.2) that fit one of these rules.
     Federated(Box<[AssertionRule]>),
+}
+
+/// What the certificate of a client's connection is held against.
+#[derive(Debug)]
+pub(crate) enum CertificateAuthentication {
+    /// One of an authority that the listener trusts, and with this name.
+    Named(CertificateName),
+    /// One of those in its JWK set, whoever made it.
+    Registered(ClientKeySource),
 }
 
 /// What a client's assertions are held against.
@@ -50,7 +63,7 @@ impl Authentication {
     pub(crate) fn secrets(&self) -> &[LiveSecret] {
         match self {
             Self::Secrets { secrets, .. } => secrets,
-            Self::Key(_) | Self::Federated(_) => &[],
+            Self::Key(_) | Self::Certificate(_) | Self::Federated(_) => &[],
         }
     }
 
@@ -58,7 +71,15 @@ impl Authentication {
     pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
         match self {
             Self::Key(key) => Some(key),
-            Self::Secrets { .. } | Self::Federated(_) => None,
+            Self::Secrets { .. } | Self::Certificate(_) | Self::Federated(_) => None,
+        }
+    }
+
+    /// What its certificate is held against, if it shows one.
+    pub(crate) fn certificate(&self) -> Option<&CertificateAuthentication> {
+        match self {
+            Self::Certificate(certificate) => Some(certificate),
+            Self::Secrets { .. } | Self::Key(_) | Self::Federated(_) => None,
         }
     }
 
@@ -66,7 +87,7 @@ impl Authentication {
     pub(crate) fn assertion_rules(&self) -> &[AssertionRule] {
         match self {
             Self::Federated(rules) => rules,
-            Self::Secrets { .. } | Self::Key(_) => &[],
+            Self::Secrets { .. } | Self::Certificate(_) | Self::Key(_) => &[],
         }
     }
 
@@ -74,7 +95,7 @@ impl Authentication {
     pub(crate) fn takes_secret(&self, found: SecretPlace) -> bool {
         match self {
             Self::Secrets { place, .. } => place.is_none_or(|place| place == found),
-            Self::Key(_) | Self::Federated(_) => false,
+            Self::Key(_) | Self::Certificate(_) | Self::Federated(_) => false,
         }
     }
 
@@ -91,9 +112,18 @@ impl Authentication {
                 }
             }
             Self::Federated(_) => self,
+            Self::Certificate(mut certificate) => {
+                if let CertificateAuthentication::Registered(keys) = &mut *certificate
+                    && let Some(Self::Certificate(before)) = before
+                    && let CertificateAuthentication::Registered(before) = &**before
+                {
+                    keys.know(before);
+                }
+                Self::Certificate(certificate)
+            }
             Self::Key(mut key) => {
                 if let Some(Self::Key(before)) = before {
-                    key.keys = key.keys.or_known(&before.keys);
+                    key.keys.know(&before.keys);
                 }
                 Self::Key(key)
             }

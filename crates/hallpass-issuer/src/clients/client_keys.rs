@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hallpass_resource::{KeyLimits, KeySnapshot, KeySource, KeysError};
-use hallpass_token::{Algorithm, JwkSet, KeyId};
+use hallpass_token::{Algorithm, JwkSet, KeyId, Thumbprint};
 use hallpass_upstream::EndpointUrl;
 
 use crate::clients::key_network::{KeyNetwork, Made};
@@ -100,13 +100,29 @@ impl ClientKeySource {
         }
     }
 
-    /// `before` if it has its keys from the same place, with what was fetched; else this one.
-    pub(crate) fn or_known(self, before: &Self) -> Self {
-        match (&self.0, &before.0) {
-            (Source::Followed(own), Source::Followed(known)) if own.is_alike(known) => {
-                Self(Source::Followed(known.clone()))
-            }
-            _ => self,
+    /// Whether one of the keys has this certificate. Where they are fetched, one that is missing is looked for once more, as often
+    /// as a missing key is.
+    ///
+    /// # Errors
+    /// As [`keys_for`](Self::keys_for).
+    pub(crate) async fn has_certificate(&self, shown: &Thumbprint) -> Result<bool, KeysError> {
+        let keys = self.keys_for(None).await?;
+        if keys.set().certificates().contains(shown) {
+            return Ok(true);
+        }
+        let Ok(name) = shown.to_string().parse() else {
+            return Ok(false);
+        };
+        let newer = self.keys_for(Some(&name)).await?;
+        Ok(newer.set().certificates().contains(shown))
+    }
+
+    /// Takes over what `before` has fetched, if it has its keys from the same place.
+    pub(crate) fn know(&mut self, before: &Self) {
+        if let (Source::Followed(own), Source::Followed(known)) = (&self.0, &before.0)
+            && own.is_alike(known)
+        {
+            self.0 = Source::Followed(known.clone());
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use aws_lc_rs::hmac;
 
-use crate::clients::authentication::{Authentication, KeyAuthentication};
+use crate::clients::authentication::{
+    Authentication, CertificateAuthentication, KeyAuthentication,
+};
 use crate::clients::client_keys::{ClientKeySource, ClientKeys};
 use crate::clients::key_network::KeyNetwork;
 use crate::clients::registration::Registration;
@@ -26,7 +28,10 @@ pub(crate) fn needs_network(settings: &IssuerSettings) -> bool {
     let mut clients = settings.clients.iter();
     clients.any(|client| match &client.authentication {
         ClientAuthentication::PrivateKeyJwt(key) => matches!(key.keys, ClientKeys::Url(_)),
-        ClientAuthentication::Secret(_) | ClientAuthentication::FederatedJwt(_) => false,
+        ClientAuthentication::SelfSignedTlsClientAuth(keys) => matches!(keys, ClientKeys::Url(_)),
+        ClientAuthentication::Secret(_)
+        | ClientAuthentication::TlsClientAuth(_)
+        | ClientAuthentication::FederatedJwt(_) => false,
     })
 }
 
@@ -49,6 +54,7 @@ pub(crate) fn registrations(
                 grants: client.grant_types,
                 token_life: client.token_life.unwrap_or(settings.token_life),
                 is_dpop_bound: client.dpop_bound_access_tokens,
+                is_certificate_bound: client.tls_client_certificate_bound_access_tokens,
                 refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
                 authentication: authentication(client, process_key, network)?,
@@ -69,6 +75,15 @@ fn authentication(
         }),
         ClientAuthentication::FederatedJwt(rules) => {
             Ok(Authentication::Federated(rules.clone().into()))
+        }
+        ClientAuthentication::TlsClientAuth(name) => {
+            let named = CertificateAuthentication::Named(name.clone());
+            Ok(Authentication::Certificate(Box::new(named)))
+        }
+        ClientAuthentication::SelfSignedTlsClientAuth(keys) => {
+            let keys = ClientKeySource::new(keys, network).ok_or(NOT_CONNECTED)?;
+            let registered = CertificateAuthentication::Registered(keys);
+            Ok(Authentication::Certificate(Box::new(registered)))
         }
         ClientAuthentication::PrivateKeyJwt(key) => {
             let keys = ClientKeySource::new(&key.keys, network);

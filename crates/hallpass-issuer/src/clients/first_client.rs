@@ -46,6 +46,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         grants: [GrantType::ClientCredentials].into_iter().collect(),
         token_life,
         is_dpop_bound: false,
+        is_certificate_bound: false,
         refresh_life: MAX_REFRESH_LIFE,
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(

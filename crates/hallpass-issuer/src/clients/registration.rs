@@ -17,6 +17,8 @@ pub(crate) struct Registration {
     pub(crate) token_life: Duration,
     /// Whether it gets no token without a proof of possession.
     pub(crate) is_dpop_bound: bool,
+    /// Whether its tokens are bound to the certificate of the connection that it asks over.
+    pub(crate) is_certificate_bound: bool,
     /// How long what follows from one refresh token counts.
     pub(crate) refresh_life: Duration,
     /// What it may exchange.

@@ -15,7 +15,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::assertion_rule::AssertionRule;
-use crate::clients::authentication::{Authentication, KeyAuthentication, SecretPlace};
+use crate::clients::authentication::{
+    Authentication, CertificateAuthentication, KeyAuthentication, SecretPlace,
+};
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
@@ -60,6 +62,8 @@ pub(crate) struct Client {
     pub(crate) grants: GrantTypes,
     /// Whether it gets no token without a proof of possession.
     pub(crate) is_dpop_bound: bool,
+    /// Whether its tokens are bound to the certificate of the connection that it asks over.
+    pub(crate) is_certificate_bound: bool,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
     /// `None` for the many that exchange nothing.
@@ -174,6 +178,11 @@ impl Registry {
         &self.decoy
     }
 
+    /// Whether some client is `such`.
+    pub(crate) fn any(&self, such: impl Fn(&Client) -> bool) -> bool {
+        self.clients.values().any(|client| such(client))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.clients.is_empty()
     }
@@ -221,6 +230,7 @@ impl Client {
             grants,
             token_life,
             is_dpop_bound,
+            is_certificate_bound,
             refresh_life,
             mut exchange,
             authentication,
@@ -264,6 +274,7 @@ impl Client {
             refresh_life,
             grants,
             is_dpop_bound,
+            is_certificate_bound,
             scope,
             targets,
             exchange,
@@ -296,6 +307,11 @@ impl Client {
     /// What its assertions are held against, if it proves itself by such.
     pub(crate) fn key(&self) -> Option<&KeyAuthentication> {
         self.authentication.key()
+    }
+
+    /// What its certificate is held against, if it proves itself by such.
+    pub(crate) fn certificate(&self) -> Option<&CertificateAuthentication> {
+        self.authentication.certificate()
     }
 
     /// Which tokens of trusted issuers are its proof; none for nearly all.
@@ -378,6 +394,7 @@ mod tests {
             grants: Default::default(),
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
+            is_certificate_bound: false,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             authentication: Authentication::by_secrets(Vec::new()),

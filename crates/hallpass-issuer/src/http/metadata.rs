@@ -7,9 +7,10 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde::Serialize;
 
+use crate::clients::authentication::CertificateAuthentication;
 use crate::clients::client_keys::ASSERTION_ALGORITHMS;
 use crate::clients::registration::GrantType;
-use crate::clients::registry::Registry;
+use crate::clients::registry::{Client, Registry};
 use crate::error::Error;
 use crate::http::public_urls::{
     INTROSPECT_PATH, JWKS_PATH, PublicUrls, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
@@ -55,6 +56,9 @@ struct Document<'a> {
     revocations_endpoint: String,
     /// Proofs of possession (RFC 9449 section 5.1).
     dpop_signing_alg_values_supported: Vec<&'a str>,
+    /// RFC 8705 section 3.3. Said where some client has such tokens.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_client_certificate_bound_access_tokens: bool,
     /// Left out when there is none: RFC 8414 section 3.2 forbids empty lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
@@ -160,6 +164,7 @@ fn render(
             .iter()
             .map(Algorithm::as_str)
             .collect(),
+        tls_client_certificate_bound_access_tokens: registry.any(|it| it.is_certificate_bound),
         scopes_supported: registry.scopes_supported().collect(),
         response_types_supported: ["none"],
         oidc,
@@ -170,13 +175,30 @@ fn render(
     Ok(json.into())
 }
 
-/// What this issuer's clients may use. That of SPIFFE is there where a client has a rule about a trust domain.
+/// What this issuer's clients may use. What needs more than the issuer alone is there where a client has it: that of SPIFFE with a
+/// rule about a trust domain, and those with certificates (RFC 8705 section 2).
 fn auth_methods(registry: &Registry) -> Vec<&'static str> {
-    let mut clients = registry.federated().iter();
-    let takes_svids = clients.any(|client| {
+    let takes_svids = |client: &Client| {
         let mut rules = client.assertion_rules().iter();
         rules.any(|rule| trust_domain(rule.issuer.as_str()).is_some())
-    });
-    let svids = takes_svids.then_some(SPIFFE_METHOD);
-    AUTH_METHODS.into_iter().chain(svids).collect()
+    };
+    let is_named = |client: &Client| {
+        let certificate = client.certificate();
+        matches!(certificate, Some(CertificateAuthentication::Named(_)))
+    };
+    let is_registered = |client: &Client| {
+        let certificate = client.certificate();
+        matches!(certificate, Some(CertificateAuthentication::Registered(_)))
+    };
+    let further = [
+        registry.any(takes_svids).then_some(SPIFFE_METHOD),
+        registry.any(is_named).then_some("tls_client_auth"),
+        registry
+            .any(is_registered)
+            .then_some("self_signed_tls_client_auth"),
+    ];
+    AUTH_METHODS
+        .into_iter()
+        .chain(further.into_iter().flatten())
+        .collect()
 }

@@ -76,7 +76,7 @@ impl Connection {
     ) -> Response<Either<Full<Bytes>, Body>> {
         if request.uri().path() == TOKEN_PATH && request.method() == Method::POST {
             let (parts, body) = request.into_parts();
-            return endpoint::respond(&self.core, &parts.headers, body, Some(self.source))
+            return endpoint::respond(&self.core, &parts, body, Some(self.source))
                 .await
                 .map(Either::Left);
         }
@@ -93,7 +93,7 @@ async fn token_endpoint(State(core): State<Arc<Core>>, request: Request<Body>) -
     let source = source(&request);
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
-        endpoint::respond(&core, &parts.headers, body, source).await
+        endpoint::respond(&core, &parts, body, source).await
     } else {
         message::method_not_allowed(&parts.method)
     };
@@ -112,7 +112,7 @@ async fn about_token(core: &Core, about: About, request: Request<Body>) -> Respo
     let source = source(&request);
     let (parts, body) = request.into_parts();
     let response = if parts.method == Method::POST {
-        question::respond(core, about, &parts.headers, body, source).await
+        question::respond(core, about, &parts, body, source).await
     } else {
         message::method_not_allowed(&parts.method)
     };

@@ -41,13 +41,38 @@ pub(crate) struct Granted {
     pub(crate) audience: Audience,
     /// It never gets more.
     pub(crate) scope: Scope,
-    /// The key that its client has proven to hold (DPoP) when it began, or at the first use with a proof: without it, none of its
-    /// tokens counts from then on.
-    pub(crate) bound_to: Option<Thumbprint>,
+    /// What its client has proven to hold when it began, or at the first use with a proof: without it, none of its tokens counts
+    /// from then on.
+    pub(crate) bound_to: Holder,
     /// For whom the client acts, when it is not for itself.
     pub(crate) exchanged: Option<Exchanged>,
     /// The access tokens that may still be alive, with their ends.
     pub(crate) live: Vec<(TokenId, UnixTime)>,
+}
+
+/// What a client has proven to hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// A key (DPoP).
+    pub(crate) key: Option<Thumbprint>,
+    /// The certificate of its connection.
+    pub(crate) certificate: Option<Thumbprint>,
+}
+
+impl Holder {
+    /// Whether `shown` has all that this one has.
+    pub(crate) fn is(self, shown: Self) -> bool {
+        let has = |mine: Option<_>, theirs| mine.is_none() || mine == theirs;
+        has(self.key, shown.key) && has(self.certificate, shown.certificate)
+    }
+
+    /// What was proven before stays, and what was not is added.
+    pub(crate) fn and(self, proven: Self) -> Self {
+        Self {
+            key: self.key.or(proven.key),
+            certificate: self.certificate.or(proven.certificate),
+        }
+    }
 }
 
 /// The token that was exchanged, as it was verified then.
@@ -155,7 +180,8 @@ impl Granted {
             grant: self.grant.as_str().to_owned(),
             audience: self.audience.clone(),
             scope: self.scope.as_str().to_owned(),
-            bound: self.bound_to.map(|Thumbprint(bytes)| bytes),
+            bound: self.bound_to.key.map(|Thumbprint(bytes)| bytes),
+            certificate: self.bound_to.certificate.map(|Thumbprint(bytes)| bytes),
             exchanged: self.exchanged.as_ref().map(ExchangedText::of),
             live: self.live.clone(),
         })
@@ -174,7 +200,10 @@ impl Granted {
             grant: GrantType::named(&text.grant)?,
             audience: text.audience,
             scope: read_scope(&text.scope)?,
-            bound_to: text.bound.map(Thumbprint),
+            bound_to: Holder {
+                key: text.bound.map(Thumbprint),
+                certificate: text.certificate.map(Thumbprint),
+            },
             exchanged,
             live: text.live,
         })
@@ -188,6 +217,7 @@ struct Text {
     audience: Audience,
     scope: String,
     bound: Option<[u8; 32]>,
+    certificate: Option<[u8; 32]>,
     exchanged: Option<ExchangedText>,
     live: Vec<(TokenId, UnixTime)>,
 }
@@ -351,7 +381,7 @@ mod tests {
             grant: GrantType::ClientCredentials,
             audience: "billing".parse().unwrap(),
             scope: "read write".parse().unwrap(),
-            bound_to: None,
+            bound_to: Holder::default(),
             exchanged: None,
             live: Vec::new(),
         }
@@ -401,7 +431,10 @@ mod tests {
     fn what_is_granted_is_read_as_it_was_written() {
         let mut granted = granted();
         granted.scope = Scope::empty();
-        granted.bound_to = Some(Thumbprint([8; 32]));
+        granted.bound_to = Holder {
+            key: Some(Thumbprint([8; 32])),
+            certificate: Some(Thumbprint([9; 32])),
+        };
         granted.live = vec![("jti-1".parse().unwrap(), at(5))];
         let mut claims = TokenClaims::new(
             "internal".parse().unwrap(),
@@ -445,7 +478,7 @@ mod tests {
         assert_eq!(format!("{read:?}"), format!("{granted:?}"));
         assert!(Granted::parse(b"{}").is_none());
         // One that was written before keys and signatures were kept.
-        granted.bound_to = None;
+        granted.bound_to = Holder::default();
         granted.exchanged.as_mut().unwrap().signed = None;
         let text = granted.to_text().unwrap();
         let before = text.replace("\"bound\":null,", "");

@@ -14,6 +14,7 @@ use crate::settings::names::all_scopes;
 
 mod assertions;
 pub(crate) mod authentication;
+mod certificate;
 pub(crate) mod keys;
 pub(crate) mod secrets;
 
@@ -24,10 +25,20 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
     Key::new(
         "token-endpoint-auth-method",
-        Kind::Choice(&["client_secret_basic", "client_secret_post", "private_key_jwt", "federated_jwt"]),
+        Kind::Choice(&[
+            "client_secret_basic",
+            "client_secret_post",
+            "private_key_jwt",
+            "tls_client_auth",
+            "self_signed_tls_client_auth",
+            "federated_jwt",
+        ]),
         "How the client proves who it is, at the endpoints for tokens, revocation and introspection alike; no other way counts \
         then. `private_key_jwt`: it signs a JWT with a private key that it alone has (OpenID Connect Core section 9), which \
-        `hallpass client key` makes; it has no secret. `federated_jwt`: it shows a token of a trusted issuer, that of its Kubernetes \
+        `hallpass client key` makes; it has no secret. `tls_client_auth` (RFC 8705): its connection shows a certificate of an authority in \
+        `issuer.tls.client-ca-file`, with the name that one of the keys `tls-client-auth-...` says. `self_signed_tls_client_auth`: its \
+        connection shows a certificate that `jwks` has, whoever made it; needs `issuer.tls.client-auth: any`. With both it \
+        sends its `client_id` alone. `federated_jwt`: it shows a token of a trusted issuer, that of its Kubernetes \
         service account say, as `assertions` has it.",
     )
     .otherwise("a secret, in the header or in the form"),
@@ -35,9 +46,21 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         "jwks",
         Kind::Text { what: "a JWK set" },
         "For `private_key_jwt`: the public keys of the client, as `hallpass client key` prints them. Several during a change of keys. \
-        An RSA key is for RS256 and PS256 unless it has an `alg`.",
+        An RSA key is for RS256 and PS256 unless it has an `alg`. For `self_signed_tls_client_auth`: keys with their certificates in \
+        `x5c`, or the thumbprints of those in `x5t#S256`; each of them counts, so a new certificate is registered beside the old one \
+        before the client shows it. Until when a certificate says that it counts is not looked at: what is registered counts.",
     )
-    .otherwise("with `private_key_jwt` required, or `jwks-url` or `jwks-file`"),
+    .otherwise("with `private_key_jwt` and `self_signed_tls_client_auth` required, or `jwks-url` or `jwks-file`"),
+    Key::new(
+        "tls-client-auth-subject-dn",
+        Kind::Text { what: "a distinguished name as RFC 4514 writes it, such as `CN=order-service,O=Example`" },
+        "For `tls_client_auth`: the whole subject of the client's certificate, the last part first, compared character by character.",
+    )
+    .otherwise("with `tls_client_auth` required, or exactly one of the next four"),
+    Key::new("tls-client-auth-san-dns", Kind::Text { what: "" }, "For `tls_client_auth`: a DNS name among the alternative names of the client's certificate. No patterns."),
+    Key::new("tls-client-auth-san-uri", Kind::Text { what: "" }, "For `tls_client_auth`: a URI among them, such as a SPIFFE ID, compared character by character."),
+    Key::new("tls-client-auth-san-ip", Kind::Text { what: "an IP address" }, "For `tls_client_auth`: an address among them."),
+    Key::new("tls-client-auth-san-email", Kind::Text { what: "" }, "For `tls_client_auth`: a mail address among them, compared character by character."),
     Key::new(
         "jwks-url",
         Kind::Text { what: "`https://`, or `http://` to loopback" },
@@ -112,6 +135,15 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     )
     .or("false"),
     Key::new(
+        "tls-client-certificate-bound-access-tokens",
+        Kind::Flag,
+        "Whether its tokens are bound to the certificate of the connection that it asks over (`cnf`, RFC 8705 section 3), whatever its \
+        way to prove who it is; over a connection without one it gets none. Services take such a token over connections that show the \
+        very certificate alone, and a refresh token that comes with it counts over such ones too: a client that changes its \
+        certificate asks anew. Needs `issuer.tls.client-auth`.",
+    )
+    .or("false"),
+    Key::new(
         "refresh-token-life-seconds",
         Kind::seconds(60, 86_400),
         "How long all refresh tokens count that follow from one first token. After a token exchange never longer than the token that was exchanged. Needs `refresh_token` among its `grant-types`.",
@@ -142,6 +174,8 @@ pub struct ClientSettings {
     pub token_life: Option<Duration>,
     /// `dpop-bound-access-tokens`: whether it gets no token without a proof of possession.
     pub dpop_bound_access_tokens: bool,
+    /// `tls-client-certificate-bound-access-tokens`: whether its tokens are bound to the certificate of its connection.
+    pub tls_client_certificate_bound_access_tokens: bool,
     /// `refresh-token-life-seconds`: how long refresh tokens count that follow from one first token; by default a day.
     pub refresh_token_life: Option<Duration>,
     /// `exchange`: whose tokens it may exchange, and into which; none by default.
@@ -161,6 +195,7 @@ impl ClientSettings {
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         let dpop_bound_access_tokens = section.flag("dpop-bound-access-tokens");
+        let certificate_bound = section.flag("tls-client-certificate-bound-access-tokens");
         let refresh_token_life = section.seconds(REFRESH_LIFE);
         check_refresh(section, grant_types.as_deref());
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
@@ -172,6 +207,7 @@ impl ClientSettings {
             grant_types: grant_types?.into_iter().collect(),
             token_life,
             dpop_bound_access_tokens: dpop_bound_access_tokens?,
+            tls_client_certificate_bound_access_tokens: certificate_bound?,
             refresh_token_life,
             exchange: exchange?,
         })

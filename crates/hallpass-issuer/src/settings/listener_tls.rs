@@ -1,9 +1,12 @@
 //! `tls`: the protection of the issuer's own listener, and the addresses that have to fit it.
 
 use hallpass_config::Section;
-use hallpass_tls::ServerTlsSettings;
+use hallpass_tls::{ClientAuth, ServerTlsSettings};
 use hallpass_token::Issuer;
 use url::Url;
+
+use crate::settings::client::ClientSettings;
+use crate::settings::client::authentication::ClientAuthentication;
 
 /// `None` when the section cannot be used, `Some(None)` without one.
 pub(super) fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings>> {
@@ -11,6 +14,42 @@ pub(super) fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings
     match section.is_given() {
         true => ServerTlsSettings::read(&section).map(Some),
         false => Some(None),
+    }
+}
+
+/// Clients that show certificates need a listener that asks for them and lets them in.
+pub(super) fn report_certificates(
+    tls: Option<&ServerTlsSettings>,
+    sections: &[Section<'_>],
+    clients: &[Option<ClientSettings>],
+) {
+    let asks = tls.map_or(&ClientAuth::None, |tls| &tls.client_auth);
+    for (section, client) in sections.iter().zip(clients) {
+        let Some(client) = client else { continue };
+        let needed = match (&client.authentication, asks) {
+            (
+                ClientAuthentication::TlsClientAuth(_),
+                ClientAuth::None | ClientAuth::Any { ca_file: None },
+            ) => Some((
+                "token-endpoint-auth-method",
+                "needs `issuer.tls.client-auth` (`want`, `need` or `any`) with a `client-ca-file`",
+            )),
+            (
+                ClientAuthentication::SelfSignedTlsClientAuth(_),
+                ClientAuth::None | ClientAuth::Want { .. } | ClientAuth::Need { .. },
+            ) => Some((
+                "token-endpoint-auth-method",
+                "needs `issuer.tls.client-auth: any`: else the listener lets none in with a certificate of no authority",
+            )),
+            (_, ClientAuth::None) if client.tls_client_certificate_bound_access_tokens => Some((
+                "tls-client-certificate-bound-access-tokens",
+                "needs `issuer.tls.client-auth`: nobody is asked for a certificate",
+            )),
+            _ => None,
+        };
+        if let Some((key, message)) = needed {
+            section.problem(key, message);
+        }
     }
 }
 

@@ -48,7 +48,8 @@ impl ClientRow {
                 created_at: now,
             })
         };
-        if client.authentication.key().is_some() {
+        let authentication = &client.authentication;
+        if authentication.key().is_some() || authentication.certificate().is_some() {
             return None;
         }
         let secrets: Option<Vec<_>> = client.authentication.secrets().iter().map(secret).collect();
@@ -121,6 +122,7 @@ impl ClientRow {
             audiences: audiences.collect::<Result<_, _>>().ok()?,
             grants: read_grants(&self.grants),
             is_dpop_bound: false,
+            is_certificate_bound: false,
             token_life: Duration::from_secs(
                 u64::try_from(self.token_life_seconds).unwrap_or_default(),
             ),

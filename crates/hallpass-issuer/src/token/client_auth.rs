@@ -4,6 +4,7 @@
 //! client is, so that a secret cannot stand in for a key, nor the other way round.
 
 mod by_assertion;
+mod by_certificate;
 mod by_secret;
 mod by_trusted_issuer;
 
@@ -20,6 +21,7 @@ use crate::token::client_auth::by_secret::SecretChecks;
 use crate::token::client_auth::by_trusted_issuer::TrustedChecks;
 use crate::token::credentials::Credentials;
 use crate::token::refusal::Refusal;
+use crate::token::shown::Shown;
 use crate::token::throttle::Throttle;
 use crate::trusted_issuers::Trust;
 
@@ -47,7 +49,7 @@ impl Authenticator {
         self.assertions.register(registry);
     }
 
-    /// The client, when it has proven who it is.
+    /// The client, when it has proven who it is; `shown` is the certificate of its connection.
     ///
     /// # Errors
     /// [`Refusal::BadCredentials`], [`Refusal::TooManyAttempts`] or [`Refusal::Busy`], each the same for an unknown client;
@@ -56,6 +58,7 @@ impl Authenticator {
         &self,
         registry: &Arc<Registry>,
         credentials: &Credentials<'_>,
+        shown: Shown<'_>,
         attempt: Attempt,
     ) -> Result<Arc<Client>, Refusal> {
         // Boxed where the check of a signature takes much longer than that: their room would be copied for each secret too.
@@ -63,6 +66,9 @@ impl Authenticator {
             Credentials::Secret(credentials) => {
                 let checks = &self.secrets;
                 checks.authenticate(registry, credentials, attempt).await
+            }
+            Credentials::Name(client_id) => {
+                by_certificate::authenticate(registry, client_id, shown).await
             }
             Credentials::Assertion(credentials) => {
                 let checks = &self.trusted;

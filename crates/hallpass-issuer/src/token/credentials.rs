@@ -28,6 +28,8 @@ const JWT_SPIFFE_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:
 pub(crate) enum Credentials<'a> {
     Secret(SecretCredentials<'a>),
     Assertion(AssertionCredentials<'a>),
+    /// `client_id` alone: the certificate of the connection may say that it is so (RFC 8705 section 2).
+    Name(Cow<'a, str>),
 }
 
 /// A JWT that says who the client is (RFC 7521 section 4.2).
@@ -138,7 +140,8 @@ impl<'a> Credentials<'a> {
                     unencoded_secret: None,
                     place: SecretPlace::Form,
                 })),
-                _ => Err(Refusal::NoCredentials),
+                (Some(unverified_client_id), None) => Ok(Self::Name(unverified_client_id)),
+                (None, _) => Err(Refusal::NoCredentials),
             };
         };
         let encoded = basic(header.as_bytes()).ok_or(Refusal::NoCredentials)?;
@@ -157,6 +160,7 @@ impl<'a> Credentials<'a> {
         match self {
             Self::Secret(secret) => Cow::Borrowed(&secret.unverified_client_id),
             Self::Assertion(assertion) => assertion.unverified_name(),
+            Self::Name(client_id) => Cow::Borrowed(client_id),
         }
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hallpass_token::{AccessToken, SignError, TokenClaims, TokenId, UnixTime, sign_as};
 use http::header::{HeaderName, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use http::request::Parts;
+use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 
@@ -29,6 +30,7 @@ use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
 use crate::token::request::TokenRequest;
+use crate::token::shown::Shown;
 use crate::token::token_id;
 
 /// Room for the response around the token.
@@ -40,7 +42,7 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// Responds to one request, whatever it contains.
 pub(crate) async fn respond<B>(
     core: &Core,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: B,
     source: Option<IpAddr>,
 ) -> Response<Full<Bytes>>
@@ -53,8 +55,8 @@ where
         Err(refusal) => return refuse(core, refusal, None, core.attempt(source)),
     };
     let attempt = core.attempt(source);
-    let mut response = match TokenRequest::parse(headers, &body) {
-        Ok(request) => decide(core, &request, attempt).await,
+    let mut response = match TokenRequest::parse(&parts.headers, &body) {
+        Ok(request) => decide(core, &request, Shown::of(&parts.extensions), attempt).await,
         Err(refusal) => refuse(core, refusal, None, attempt),
     };
     let took = core.clock().monotonic().saturating_sub(attempt.monotonic);
@@ -81,6 +83,7 @@ struct Issued<'c> {
 async fn decide(
     core: &Core,
     request: &TokenRequest<'_>,
+    shown: Shown<'_>,
     attempt: Attempt,
 ) -> Response<Full<Bytes>> {
     // A full load: a guard of the swap must not be held while argon2id runs.
@@ -88,7 +91,7 @@ async fn decide(
     let credentials = &request.credentials;
     match core
         .authenticator()
-        .authenticate(&registry, credentials, attempt)
+        .authenticate(&registry, credentials, shown, attempt)
         .await
     {
         Ok(client) if core.deny_list().keeps_out(&client, attempt.now) => {
@@ -100,7 +103,7 @@ async fn decide(
                 attempt,
             )
         }
-        Ok(client) => match answer(core, &registry, &client, request, attempt).await {
+        Ok(client) => match answer(core, &registry, &client, (request, shown), attempt).await {
             Ok(issued) => issued.into_response(core, request, attempt),
             Err(refusal) => refuse(
                 core,
@@ -122,12 +125,13 @@ async fn answer<'c>(
     core: &Core,
     registry: &Registry,
     client: &'c Arc<Client>,
-    request: &TokenRequest<'_>,
+    (request, shown): (&TokenRequest<'_>, Shown<'_>),
     attempt: Attempt,
 ) -> Result<Issued<'c>, Refusal> {
     let possession = core
         .proofs()
-        .of(client, request.unverified_proof, attempt.now)?;
+        .of(client, request.unverified_proof, attempt.now)?
+        .over_connection(client, shown)?;
     let asked = |trusted, brought| Asked {
         issuer: core.issuer(),
         registry,
@@ -259,7 +263,7 @@ impl Issued<'_> {
             grant: request.grant_type?,
             audience: self.target.audience.clone(),
             scope: self.claims.scope.clone(),
-            bound_to: self.possession.dpop,
+            bound_to: self.possession.binds(),
             exchanged: self.exchanged.take(),
             live: vec![self.live()?],
         })
@@ -326,7 +330,7 @@ impl Issued<'_> {
                 scope: claims.scope,
                 token_id,
                 expires_at: claims.expires_at,
-                bound_to: claims.confirmation.and_then(|it| it.jkt),
+                bound_to: claims.confirmation.map(Box::new),
                 on_behalf_of: claims.actor.map(|actor| OnBehalf {
                     subject: claims.subject,
                     issuer: subject_issuer(&claims.extra),

@@ -13,8 +13,10 @@ use prometheus_client::registry::Registry;
 use crate::clients::registry::Client;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
+use crate::refresh::family::Holder;
 use crate::settings::dpop::DpopSettings;
 use crate::token::refusal::Refusal;
+use crate::token::shown::Shown;
 
 /// Proofs that are remembered at once: some 7,000 a second for as long as they count. A client has half of them at most.
 const MAX_PROOFS: usize = 512 * 1024;
@@ -24,15 +26,58 @@ const MAX_PROOFS: usize = 512 * 1024;
 pub(crate) struct Possession {
     /// By a proof that came with the request.
     pub(crate) dpop: Option<Thumbprint>,
+    /// By the handshake of the connection: the certificate that it shows.
+    pub(crate) certificate: Option<Thumbprint>,
+    /// Whether what is issued is bound to that certificate.
+    pub(crate) binds_certificate: bool,
 }
 
 impl Possession {
     /// What a token says of it.
     pub(crate) fn confirmation(self) -> Option<Confirmation> {
-        self.dpop.map(|thumbprint| Confirmation {
-            jkt: Some(thumbprint),
+        let Holder { key, certificate } = self.binds();
+        let is_bound = key.is_some() || certificate.is_some();
+        is_bound.then(|| Confirmation {
+            jkt: key,
+            x5t_s256: certificate,
             ..Confirmation::default()
         })
+    }
+
+    /// The same, over the connection that the request came by (RFC 8705 section 3).
+    ///
+    /// # Errors
+    /// [`Refusal::MissingCertificate`] where the registration demands one.
+    pub(crate) fn over_connection(
+        self,
+        client: &Client,
+        shown: Shown<'_>,
+    ) -> Result<Self, Refusal> {
+        let certificate = shown.thumbprint();
+        if client.is_certificate_bound && certificate.is_none() {
+            return Err(Refusal::MissingCertificate);
+        }
+        Ok(Self {
+            certificate,
+            binds_certificate: client.is_certificate_bound,
+            ..self
+        })
+    }
+
+    /// All of it.
+    pub(crate) const fn shown(self) -> Holder {
+        Holder {
+            key: self.dpop,
+            certificate: self.certificate,
+        }
+    }
+
+    /// What is issued is bound to that.
+    pub(crate) fn binds(self) -> Holder {
+        Holder {
+            key: self.dpop,
+            certificate: self.certificate.filter(|_| self.binds_certificate),
+        }
     }
 
     /// `token_type` of the response (RFC 9449 section 5).
@@ -45,9 +90,16 @@ impl Possession {
 
     /// Whether the holder of a token that says this has made the request.
     pub(crate) fn proves(self, confirmation: &Confirmation) -> bool {
+        let Confirmation {
+            jkt,
+            x5t_s256,
+            others,
+        } = confirmation;
         // What demands something else, or nothing that can be told, is proven by nothing.
-        let demanded = Some(confirmation).filter(|it| it.jkt.is_some());
-        demanded.is_some_and(|demanded| self.confirmation().as_ref() == Some(demanded))
+        let is_known = others.is_empty() && (jkt.is_some() || x5t_s256.is_some());
+        is_known
+            && jkt.is_none_or(|key| self.dpop == Some(key))
+            && x5t_s256.is_none_or(|certificate| self.certificate == Some(certificate))
     }
 }
 
@@ -137,6 +189,7 @@ impl Proofs {
         self.remember(client.id.as_str(), &proof, now)?;
         Ok(Possession {
             dpop: Some(proof.thumbprint()),
+            ..Possession::default()
         })
     }
 
@@ -183,7 +236,10 @@ mod tests {
             }
             confirmation
         };
-        let holder = Possession { dpop: Some(KEY) };
+        let holder = Possession {
+            dpop: Some(KEY),
+            ..Possession::default()
+        };
         assert!(holder.proves(&bound(Some(KEY), None, false)));
         for confirmation in [
             bound(None, None, false),
@@ -197,6 +253,48 @@ mod tests {
             assert!(!Possession::default().proves(&confirmation));
         }
         assert!(!Possession::default().proves(&bound(Some(KEY), None, false)));
+    }
+
+    #[test]
+    fn a_certificate_is_proven_by_the_connection_and_stands_in_tokens_that_are_to_be_bound_to_it() {
+        let bound = |jkt, x5t_s256| Confirmation {
+            jkt,
+            x5t_s256,
+            ..Confirmation::default()
+        };
+        let other = Thumbprint([8; 32]);
+        let shown = Possession {
+            certificate: Some(KEY),
+            ..Possession::default()
+        };
+        assert!(shown.proves(&bound(None, Some(KEY))));
+        assert!(!shown.proves(&bound(None, Some(other))));
+        assert!(
+            !shown.proves(&bound(Some(KEY), None)),
+            "another kind of key"
+        );
+        assert!(
+            !shown.proves(&bound(Some(KEY), Some(KEY))),
+            "both are demanded"
+        );
+        assert!(!Possession::default().proves(&bound(None, Some(KEY))));
+        assert_eq!(shown.confirmation(), None, "only where it is registered");
+        let both = Possession {
+            dpop: Some(other),
+            binds_certificate: true,
+            ..shown
+        };
+        assert!(both.proves(&bound(Some(other), Some(KEY))));
+        assert!(both.proves(&bound(Some(other), None)), "more is no less");
+        assert!(both.proves(&bound(None, Some(KEY))));
+        let mut unknown = bound(None, Some(KEY));
+        unknown.others.insert("kid".into(), "k".into());
+        assert!(!both.proves(&unknown));
+        assert_eq!(both.confirmation(), Some(bound(Some(other), Some(KEY))));
+        assert_eq!(both.token_type(), "DPoP");
+        let certificate = Possession { dpop: None, ..both };
+        assert_eq!(certificate.confirmation(), Some(bound(None, Some(KEY))));
+        assert_eq!(certificate.token_type(), "Bearer", "RFC 8705 has no type");
     }
 
     #[test]

@@ -13,7 +13,8 @@ use hallpass_token::{
     TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
 };
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, Response, StatusCode};
+use http::request::Parts;
+use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::Full;
 use serde_json::Value;
@@ -31,6 +32,7 @@ use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
 use crate::token::request::{TokenQuestion, TokenRequest};
+use crate::token::shown::Shown;
 
 const INACTIVE: &[u8] = b"{\"active\":false}";
 
@@ -55,7 +57,7 @@ impl About {
 pub(crate) async fn respond<B>(
     core: &Core,
     about: About,
-    headers: &HeaderMap,
+    parts: &Parts,
     body: B,
     source: Option<IpAddr>,
 ) -> Response<Full<Bytes>>
@@ -66,13 +68,15 @@ where
     let body = read(body).await;
     let attempt = core.attempt(source);
     let parsed = body.as_deref().map_err(|refusal| *refusal);
-    let question = match parsed.and_then(|body| TokenQuestion::parse(headers, body)) {
+    let question = match parsed.and_then(|body| TokenQuestion::parse(&parts.headers, body)) {
         Ok(question) => question,
         Err(refusal) => return refuse(core, about, refusal, Caller::Unnamed, attempt),
     };
     let (registry, credentials) = (core.registry(), &question.credentials);
     let client = core.authenticator();
-    let client = match client.authenticate(&registry, credentials, attempt).await {
+    let shown = Shown::of(&parts.extensions);
+    let client = client.authenticate(&registry, credentials, shown, attempt);
+    let client = match client.await {
         Ok(client) => client,
         Err(refusal) => {
             let caller = Caller::unverified(&credentials.unverified_client_id());
@@ -277,7 +281,10 @@ fn active(claims: &VerifiedClaims) -> Option<Bytes> {
     let object = members.as_object_mut()?;
     object.insert("active".into(), Value::Bool(true));
     let jkt = claims.confirmation.as_ref().and_then(|it| it.jkt);
-    let possession = Possession { dpop: jkt };
+    let possession = Possession {
+        dpop: jkt,
+        ..Possession::default()
+    };
     object.insert("token_type".into(), possession.token_type().into());
     serde_json::to_vec(&members).ok().map(Bytes::from)
 }

@@ -114,7 +114,7 @@ pub(super) async fn take<T>(
     let how = Use {
         client: &client.id,
         grace: core.settings().refresh_token_grace,
-        proven: asked.possession.dpop,
+        proven: asked.possession.binds(),
     };
     core.expect_revocations();
     match families.present(token, how, issue).await {
@@ -203,13 +203,16 @@ fn judge(
         return Err(Refusal::RevokedClient);
     }
     let exchanged = family.granted.exchanged.as_ref();
-    let of_exchanged = exchanged.and_then(|it| it.claims.confirmation.as_ref()?.jkt);
+    let of_exchanged = exchanged.and_then(|it| it.claims.confirmation.as_ref());
+    let bound_to = family.granted.bound_to;
     let asked = Asked {
         family: Some(family),
         standing_key,
-        // Who asks proves no key; whoever uses it has to.
+        // Who asks proves nothing of that; whoever uses it has to.
         possession: Possession {
-            dpop: family.granted.bound_to.or(of_exchanged),
+            dpop: bound_to.key.or_else(|| of_exchanged?.jkt),
+            certificate: bound_to.certificate.or_else(|| of_exchanged?.x5t_s256),
+            ..Possession::default()
         },
         ..asked
     };

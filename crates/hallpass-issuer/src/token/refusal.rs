@@ -78,6 +78,9 @@ pub enum Refusal {
     /// The store does not take a revocation, or the use of a refresh token, at the moment.
     StoreUnavailable,
 
+    /// The client gets tokens that are bound to a certificate, and its connection shows none (RFC 8705 section 3).
+    MissingCertificate,
+
     // --- the proof of possession (RFC 9449)
     /// The client gets no token without a proof, and sent none.
     MissingDpopProof,
@@ -259,7 +262,7 @@ impl Refusal {
             Self::RevokedClient => (BAD, "unauthorized_client", "revoked_client", "this client is revoked: its operator knows until when"),
             Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
             Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),
-            Self::MissingDpopProof => (BAD, "invalid_request", "missing_dpop_proof", "this client gets tokens with a proof of possession only: send the header DPoP"),
+            Self::MissingCertificate => (BAD, "invalid_request", "missing_certificate", "this client gets tokens over connections that show its certificate only"), Self::MissingDpopProof => (BAD, "invalid_request", "missing_dpop_proof", "this client gets tokens with a proof of possession only: send the header DPoP"),
             Self::SeveralDpopProofs => (BAD, "invalid_dpop_proof", "several_dpop_proofs", "send one header DPoP"),
             Self::BadDpopProof(fault) => (BAD, "invalid_dpop_proof", fault.code(), dpop_advice(fault)),
             Self::ReplayedDpopProof => (BAD, "invalid_dpop_proof", "dpop_replayed", "this DPoP proof came before: make one for each request"),

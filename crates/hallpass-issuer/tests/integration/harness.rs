@@ -160,6 +160,7 @@ pub(crate) fn client(
         grant_types: [GrantType::ClientCredentials].into_iter().collect(),
         token_life: None,
         dpop_bound_access_tokens: false,
+        tls_client_certificate_bound_access_tokens: false,
         refresh_token_life: None,
         exchange: Vec::new(),
     }
@@ -228,7 +229,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let mut lines = head.lines();

@@ -19,6 +19,7 @@ mod import;
 mod key_life;
 mod keys;
 mod life_cycle;
+mod mutual_tls;
 mod private_key_jwt;
 mod refresh;
 mod registry;

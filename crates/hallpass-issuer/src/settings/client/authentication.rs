@@ -1,12 +1,14 @@
 //! `token-endpoint-auth-method`: how a client proves who it is, and the keys that belong to it.
 
 use hallpass_config::{Secret, Section};
+use hallpass_tls::CertificateName;
 
 use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::authentication::SecretPlace;
 use crate::clients::client_keys::ClientKeys;
+use crate::settings::client::keys::Purpose;
 use crate::settings::client::secrets::{ClientSecrets, SecretKind};
-use crate::settings::client::{assertions, keys};
+use crate::settings::client::{assertions, certificate, keys};
 use crate::settings::exchange::Issuers;
 
 const METHOD: &str = "token-endpoint-auth-method";
@@ -22,9 +24,10 @@ const SECRET_KEYS: &[&str] = &[
     "previous-client-secret-until",
     "secret-kind",
 ];
+/// What a client has that signs, or whose certificates are registered.
+const JWKS_KEYS: &[&str] = &["jwks", "jwks-url", "jwks-file"];
 /// What only a client that signs has.
-const KEY_KEYS: &[&str] = &["jwks", "jwks-url", "jwks-file", TOKEN_ENDPOINT_AUDIENCE];
-
+const KEY_KEYS: &[&str] = &[TOKEN_ENDPOINT_AUDIENCE];
 /// What only a client has that comes with tokens of trusted issuers.
 const RULE_KEYS: &[&str] = &["assertions"];
 
@@ -35,6 +38,10 @@ pub enum ClientAuthentication {
     Secret(ClientSecrets),
     /// `private_key_jwt`: by a JWT that its private key has signed (OpenID Connect Core section 9).
     PrivateKeyJwt(PrivateKeyJwt),
+    /// `tls_client_auth`: by a certificate of an authority that the listener trusts, with this name (RFC 8705 section 2.1).
+    TlsClientAuth(CertificateName),
+    /// `self_signed_tls_client_auth`: by a certificate that one of these keys has in `x5c` or `x5t#S256` (RFC 8705 section 2.2).
+    SelfSignedTlsClientAuth(ClientKeys),
     /// `federated_jwt`: by a token of a trusted issuer that fits one of these rules (RFC 7523 section 2.2).
     FederatedJwt(Vec<AssertionRule>),
 }
@@ -65,7 +72,10 @@ impl ClientAuthentication {
     pub fn secrets(&self) -> Option<&ClientSecrets> {
         match self {
             Self::Secret(secrets) => Some(secrets),
-            Self::PrivateKeyJwt(_) | Self::FederatedJwt(_) => None,
+            Self::PrivateKeyJwt(_)
+            | Self::TlsClientAuth(_)
+            | Self::SelfSignedTlsClientAuth(_)
+            | Self::FederatedJwt(_) => None,
         }
     }
 
@@ -75,23 +85,27 @@ impl ClientAuthentication {
             true => section.choice(METHOD, Method::named)?,
             false => Method::Secret(None),
         };
-        let unused = match method {
-            Method::Secret(_) => [KEY_KEYS, RULE_KEYS],
-            Method::PrivateKeyJwt => [SECRET_KEYS, RULE_KEYS],
-            Method::FederatedJwt => [SECRET_KEYS, KEY_KEYS],
-        };
-        for key in unused
-            .iter()
-            .copied()
-            .flatten()
-            .filter(|key| section.has(key))
-        {
+        let used = method.keys();
+        let every = [
+            SECRET_KEYS,
+            JWKS_KEYS,
+            KEY_KEYS,
+            RULE_KEYS,
+            certificate::NAME_KEYS,
+        ];
+        let every = every.into_iter().flatten();
+        for key in every.filter(|key| section.has(key) && !used.iter().any(|it| it.contains(key))) {
             let message = format!("is of no use with `{METHOD}: {}`", method.as_str());
             section.problem(key, message);
         }
         match method {
             Method::Secret(place) => ClientSecrets::read(section, place).map(Self::Secret),
             Method::PrivateKeyJwt => PrivateKeyJwt::read(section).map(Self::PrivateKeyJwt),
+            Method::TlsClientAuth => certificate::read_name(section).map(Self::TlsClientAuth),
+            Method::SelfSignedTlsClientAuth => {
+                let keys = keys::read(section, Purpose::Certificates);
+                keys.map(Self::SelfSignedTlsClientAuth)
+            }
             Method::FederatedJwt => assertions::read(section, issuers).map(Self::FederatedJwt),
         }
     }
@@ -99,7 +113,7 @@ impl ClientAuthentication {
 
 impl PrivateKeyJwt {
     fn read(section: &Section<'_>) -> Option<Self> {
-        let keys = keys::read(section);
+        let keys = keys::read(section, Purpose::Signatures);
         let dangerous_token_endpoint_audience = section.flag(TOKEN_ENDPOINT_AUDIENCE);
         Some(Self {
             keys: keys?,
@@ -113,6 +127,8 @@ impl PrivateKeyJwt {
 enum Method {
     Secret(Option<SecretPlace>),
     PrivateKeyJwt,
+    TlsClientAuth,
+    SelfSignedTlsClientAuth,
     FederatedJwt,
 }
 
@@ -122,6 +138,8 @@ impl Method {
             Self::Secret(Some(SecretPlace::Header)),
             Self::Secret(Some(SecretPlace::Form)),
             Self::PrivateKeyJwt,
+            Self::TlsClientAuth,
+            Self::SelfSignedTlsClientAuth,
             Self::FederatedJwt,
         ]
         .into_iter()
@@ -133,7 +151,20 @@ impl Method {
             Self::Secret(Some(SecretPlace::Form)) => "client_secret_post",
             Self::Secret(_) => "client_secret_basic",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
             Self::FederatedJwt => "federated_jwt",
+        }
+    }
+
+    /// The keys of the section that belong to it.
+    const fn keys(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Secret(_) => &[SECRET_KEYS],
+            Self::PrivateKeyJwt => &[JWKS_KEYS, KEY_KEYS],
+            Self::TlsClientAuth => &[certificate::NAME_KEYS],
+            Self::SelfSignedTlsClientAuth => &[JWKS_KEYS],
+            Self::FederatedJwt => &[RULE_KEYS],
         }
     }
 }

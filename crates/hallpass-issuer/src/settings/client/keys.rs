@@ -1,4 +1,4 @@
-//! `jwks`, `jwks-url` and `jwks-file`: the public keys of a client.
+//! `jwks`, `jwks-url` and `jwks-file`: the public keys of a client, or its certificates.
 
 use hallpass_config::{Key, Kind, Preferred, Section};
 use hallpass_token::{JwkSet, JwkSetError};
@@ -37,17 +37,29 @@ pub(crate) const TLS_KEYS: &[Key] = &[
     .otherwise("required with `certificate-file`"),
 ];
 
+/// What the keys of a client are for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// To verify what it signs.
+    Signatures,
+    /// To know its certificates by.
+    Certificates,
+}
+
 /// The one of the three that is given: of those in one source one, else that of the uppermost.
-pub(super) fn read(section: &Section<'_>) -> Option<ClientKeys> {
+pub(super) fn read(section: &Section<'_>, purpose: Purpose) -> Option<ClientKeys> {
     let given: Vec<&str> = ["jwks", "jwks-url", "jwks-file"]
         .into_iter()
         .filter(|key| section.has(key))
         .collect();
     let Some((first, others)) = given.split_first() else {
-        section.missing(
-            "jwks",
-            "is required with `private_key_jwt`, or jwks-url or jwks-file",
-        );
+        let message = match purpose {
+            Purpose::Signatures => "is required with `private_key_jwt`, or jwks-url or jwks-file",
+            Purpose::Certificates => {
+                "is required with `self_signed_tls_client_auth`, or jwks-url or jwks-file: keys with their certificates in `x5c`"
+            }
+        };
+        section.missing("jwks", message);
         return None;
     };
     let mut uppermost = *first;
@@ -58,7 +70,13 @@ pub(super) fn read(section: &Section<'_>) -> Option<ClientKeys> {
         };
     }
     match uppermost {
-        "jwks" => section.checked("jwks", check_jwks).map(ClientKeys::Inline),
+        "jwks" => {
+            let check = match purpose {
+                Purpose::Signatures => check_jwks,
+                Purpose::Certificates => check_certificates,
+            };
+            section.checked("jwks", check).map(ClientKeys::Inline)
+        }
         "jwks-url" => section.checked("jwks-url", check_url).map(ClientKeys::Url),
         _ => section.file("jwks-file").map(ClientKeys::File),
     }
@@ -73,6 +91,22 @@ fn check_jwks(text: &str) -> Result<JwkSet, String> {
     match (keys.keys(), keys.skipped()) {
         ([], []) => Err("has no key".into()),
         ([], [skipped, ..]) => Err(format!("has no key that can be used: {}", skipped.reason)),
+        _ => Ok(keys),
+    }
+}
+
+/// Public keys with their certificates.
+fn check_certificates(text: &str) -> Result<JwkSet, String> {
+    let keys = JwkSet::parse(text.as_bytes()).map_err(|error: JwkSetError| error.to_string())?;
+    if has_private_key(text) {
+        return Err("has a private key: give the public ones, and make a new pair".into());
+    }
+    let all = keys.keys().len() + keys.skipped().len();
+    match keys.certificates().len() {
+        0 => Err("has no certificate: each key needs one in `x5c`, or its `x5t#S256`".into()),
+        certificates if certificates < all => Err(
+            "has a key without a certificate that can be told: give it `x5c`, or `x5t#S256`".into(),
+        ),
         _ => Ok(keys),
     }
 }

@@ -90,6 +90,7 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             grants: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
+            is_certificate_bound: false,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),

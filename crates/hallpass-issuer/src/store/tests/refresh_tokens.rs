@@ -3,7 +3,7 @@
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
 
 use super::*;
-use crate::refresh::family::Granted;
+use crate::refresh::family::{Granted, Holder};
 use crate::refresh::token::RefreshToken;
 use crate::refresh_families::{Failed, Most, Presented, RefreshFamilies, Use};
 use crate::store::SealingKeys;
@@ -22,7 +22,7 @@ fn granted(scope: &str) -> Granted {
         grant: GrantType::ClientCredentials,
         audience: "billing".parse().unwrap(),
         scope: scope.parse().unwrap(),
-        bound_to: None,
+        bound_to: Holder::default(),
         exchanged: None,
         live: Vec::new(),
     }
@@ -51,7 +51,7 @@ async fn present(
     let how = Use {
         client: &client,
         grace: Duration::from_secs(10),
-        proven: None,
+        proven: Holder::default(),
     };
     let presented = families.at(store, NOW);
     let presented = presented.present(token, how, |family| {

@@ -58,8 +58,8 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
         return Err(Refusal::Refresh(RefreshFault::Revoked));
     }
     let granted = &family.granted;
-    // Whoever has a copy of the token alone does not have the key (RFC 9449 section 5).
-    if granted.bound_to.is_some() && granted.bound_to != asked.possession.dpop {
+    // Whoever has a copy of the token alone does not have the key (RFC 9449 section 5), nor that of the certificate.
+    if !granted.bound_to.is(asked.possession.shown()) {
         return Err(Refusal::Refresh(RefreshFault::Bound));
     }
     if !client.grants.contains(granted.grant) {

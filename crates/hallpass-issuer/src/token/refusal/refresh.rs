@@ -18,7 +18,7 @@ pub enum RefreshFault {
     Reused,
     /// Its client or its subject, or the token that was exchanged for it, is revoked.
     Revoked,
-    /// It is bound to a key that the client has not proven to hold.
+    /// It is bound to a key or a certificate that the client has not proven to hold.
     Bound,
     /// The client may not do any more what it was given for.
     NotAllowed,
@@ -46,7 +46,7 @@ impl RefreshFault {
             Self::Foreign => (BAD, "invalid_grant", "foreign_refresh_token", "the refresh_token is not valid, or has ended: ask with another grant"),
             Self::Reused => (BAD, "invalid_grant", "reused_refresh_token", "the refresh_token was used before: what followed from it is revoked; ask with another grant"),
             Self::Revoked => (BAD, "invalid_grant", "revoked_refresh_token", "the refresh_token is revoked"),
-            Self::Bound => (BAD, "invalid_grant", "bound_refresh_token", "the refresh_token is bound to a key: send a DPoP proof made with it"),
+            Self::Bound => (BAD, "invalid_grant", "bound_refresh_token", "the refresh_token is bound to a key or a certificate: send a DPoP proof made with it, over a connection that shows it"),
             Self::NotAllowed => (BAD, "invalid_grant", "refresh_not_allowed", "the client may not do any more what the refresh_token was given for"),
             Self::ActorDisabled => (BAD, "invalid_grant", "refresh_actor_disabled", "a service that acts by the refresh_token is not registered any more"),
             Self::ScopeNotGranted => (BAD, "invalid_scope", "scope_not_granted", "not every scope was granted with the refresh_token and can still be had"),

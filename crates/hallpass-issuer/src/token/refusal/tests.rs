@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 106] = [
+const ALL: [Refusal; 107] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -31,6 +31,7 @@ const ALL: [Refusal; 106] = [
     Refusal::Assertion(AssertionRefusal::Replayed),
     Refusal::Assertion(AssertionRefusal::MemoryFull),
     Refusal::Assertion(AssertionRefusal::KeysUnavailable),
+    Refusal::MissingCertificate,
     Refusal::RevokedClient,
     Refusal::MissingToken,
     Refusal::DenyListFull,

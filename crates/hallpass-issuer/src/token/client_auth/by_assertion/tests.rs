@@ -39,6 +39,7 @@ impl Gate {
             token_life: Duration::from_secs(60),
             exchange: Vec::new(),
             is_dpop_bound: false,
+            is_certificate_bound: false,
             refresh_life: Duration::from_secs(60),
             authentication,
         };

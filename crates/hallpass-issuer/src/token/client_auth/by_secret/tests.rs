@@ -36,6 +36,7 @@ impl Gate {
             grant_types: [GrantType::ClientCredentials].into_iter().collect(),
             token_life: None,
             dpop_bound_access_tokens: false,
+            tls_client_certificate_bound_access_tokens: false,
             refresh_token_life: None,
             exchange: Vec::new(),
         };
@@ -174,6 +175,7 @@ fn stored() -> Registration {
         grants: Default::default(),
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
+        is_certificate_bound: false,
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),

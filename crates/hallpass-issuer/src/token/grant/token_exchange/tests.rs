@@ -126,6 +126,7 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         token_life: Duration::from_secs(600),
         refresh_life: Duration::from_secs(60),
         is_dpop_bound: false,
+        is_certificate_bound: false,
         exchange,
         authentication: Authentication::by_secrets(Vec::new()),
     }
