@@ -1,6 +1,7 @@
 //! Whether the sender of a token is the one that it is bound to: the one place that decides by the members of `cnf`.
 
-use hallpass_token::{Confirmation, TokenClaims, UnixTime};
+use hallpass_tls::{PeerCertificates, UnverifiedPeerCertificates};
+use hallpass_token::{Confirmation, Thumbprint, TokenClaims, UnixTime};
 use http::request::Parts;
 
 use crate::bearer::Scheme;
@@ -63,13 +64,19 @@ impl<'r> Shown<'r> {
             x5t_s256,
             others,
         } = confirmation;
-        let (Some(jkt), None, true, Some(with)) = (jkt, x5t_s256, others.is_empty(), self.with)
-        else {
+        let is_known = others.is_empty() && (jkt.is_some() || x5t_s256.is_some());
+        let Some(with) = self.with.filter(|_| is_known) else {
             return Err(Denial::SenderConstrained);
         };
-        if self.scheme == Scheme::Bearer {
-            return Err(ProofFault::AsBearer.into());
+        if let Some(certificate) = x5t_s256 {
+            with.check_certificate(certificate)?;
         }
+        let jkt = match (jkt, self.scheme) {
+            (Some(jkt), Scheme::Dpop) => jkt,
+            (Some(_), Scheme::Bearer) => return Err(ProofFault::AsBearer.into()),
+            (None, Scheme::Dpop) => return Err(ProofFault::NotBound.into()),
+            (None, Scheme::Bearer) => return Ok(()),
+        };
         let proof = with.rules.verify(with.request, token, now)?;
         if proof.thumbprint() != *jkt {
             return Err(ProofFault::OtherKey.into());
@@ -78,5 +85,20 @@ impl<'r> Shown<'r> {
         let client = claims.client_id.as_ref().map(AsRef::as_ref);
         let owner = client.unwrap_or(claims.subject.as_str());
         Ok(memory.see(owner, &proof, now)?)
+    }
+}
+
+impl With<'_> {
+    /// Whether the connection of the request shows the certificate (RFC 8705 section 3). Who has made it does not matter: the
+    /// issuer has seen this very one.
+    fn check_certificate(self, demanded: &Thumbprint) -> Result<(), ProofFault> {
+        let extensions = &self.request.extensions;
+        let verified = extensions.get().map(PeerCertificates::sha256);
+        let unverified = || extensions.get().map(UnverifiedPeerCertificates::sha256);
+        match verified.or_else(unverified) {
+            Some(shown) if shown == demanded.0 => Ok(()),
+            Some(_) => Err(ProofFault::OtherCertificate),
+            None => Err(ProofFault::NoCertificate),
+        }
     }
 }

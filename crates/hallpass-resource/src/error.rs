@@ -42,11 +42,11 @@ pub enum Denial {
     /// The token does not verify.
     #[error("{0}")]
     Token(#[from] VerifyError),
-    /// The token is bound to something that this layer cannot check (`cnf`): a certificate (RFC 8705), a member that it does
-    /// not know, or to a key while nothing but the token was shown.
+    /// The token is bound to something that this layer cannot check (`cnf`): a member that it does not know, or to a key or a
+    /// certificate while nothing but the token was shown.
     #[error("the token is bound to something that is not checked here (cnf)")]
     SenderConstrained,
-    /// The token is bound to a key, and the sender has not proven to hold it, or the other way round.
+    /// The token is bound to a key or to a certificate, and the sender has not proven to hold it, or the other way round.
     #[error("{0}")]
     Proof(#[from] ProofFault),
     /// The issuer has taken the token back, or all tokens of its client, its subject or its key.

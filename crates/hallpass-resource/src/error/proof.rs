@@ -3,7 +3,8 @@
 use hallpass_token::DpopError;
 use thiserror::Error;
 
-/// Why the sender of a token is not known to be the one that the token is bound to (DPoP, RFC 9449 section 7).
+/// Why the sender of a token is not known to be the one that the token is bound to (DPoP, RFC 9449 section 7; certificates, RFC 8705
+/// section 3).
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProofFault {
@@ -34,6 +35,13 @@ pub enum ProofFault {
     /// The token is bound to a key and came with the scheme `Bearer`, as whoever has stolen it would send it.
     #[error("the token is bound to a key and came with the scheme Bearer")]
     AsBearer,
+    /// The token is bound to a certificate, and the connection shows none: it is not TLS, its TLS ends before this service, or the
+    /// listener does not ask.
+    #[error("the token is bound to a certificate, and the connection shows none (cnf.x5t#S256)")]
+    NoCertificate,
+    /// The token is bound to another certificate than the connection shows.
+    #[error("the token is bound to another certificate than that of the connection (cnf.x5t#S256)")]
+    OtherCertificate,
 }
 
 impl ProofFault {
@@ -44,7 +52,12 @@ impl ProofFault {
                 Some("invalid_dpop_proof")
             }
             Self::Nonce => Some("use_dpop_nonce"),
-            Self::OtherKey | Self::NotBound | Self::AsBearer | Self::TooMany => None,
+            Self::OtherKey
+            | Self::NotBound
+            | Self::AsBearer
+            | Self::TooMany
+            | Self::NoCertificate
+            | Self::OtherCertificate => None,
         }
     }
 
@@ -60,6 +73,8 @@ impl ProofFault {
             Self::TooMany => "dpop_too_many",
             Self::NotBound => "dpop_not_bound",
             Self::AsBearer => "dpop_as_bearer",
+            Self::NoCertificate => "certificate_missing",
+            Self::OtherCertificate => "certificate_other",
         }
     }
 }

@@ -32,12 +32,14 @@ pub(super) fn invalid_token() -> DenialResponse {
     }
 }
 
-/// RFC 9449 sections 7.1 and 9.
+/// RFC 9449 sections 7.1 and 9; RFC 8705 section 3.
 pub(super) fn proof_response(fault: ProofFault) -> DenialResponse {
     let (code, title) = match fault {
-        ProofFault::OtherKey | ProofFault::NotBound | ProofFault::AsBearer => {
-            return invalid_token();
-        }
+        ProofFault::OtherKey
+        | ProofFault::NotBound
+        | ProofFault::AsBearer
+        | ProofFault::NoCertificate
+        | ProofFault::OtherCertificate => return invalid_token(),
         ProofFault::TooMany => return unavailable("Too many proofs came in the last minute."),
         ProofFault::Nonce => (
             "use_dpop_nonce",

@@ -24,6 +24,7 @@ mod key_places;
 mod keys;
 mod keys_trouble;
 mod modes;
+mod mutual_tls;
 mod nested;
 mod odd_claims;
 mod open_routes;

@@ -49,6 +49,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 23] = [
             "hallpass-client",
             "hallpass-clock",
             "hallpass-config",
+            "hallpass-tls",
             "hallpass-token",
             "hallpass-upstream",
         ],
