@@ -14,7 +14,8 @@ use tower_service::Service;
 
 use crate::auth_token_service::exchange::Exchanged;
 use crate::auth_token_service::handle::TokenHandle;
-use crate::auth_token_service::issued::{TokenSource, bearer_header};
+use crate::auth_token_service::issued::{Ready, TokenSource, bearer_header};
+use crate::certificate::LeftBehind;
 use crate::error::CallError;
 use crate::identity::{Identity, WhenAbsent};
 use crate::metrics::ClientMetrics;
@@ -26,7 +27,7 @@ pub(crate) mod report;
 
 use future::{BearerFuture, RejectedToken, Stamped, Wait};
 use metrics::BearerMetrics;
-use proven::{put, take};
+use proven::{go_over, put, take};
 use report::CallReport;
 
 /// Puts the identity that a client asks for into the `Authorization` header of each request.
@@ -38,8 +39,9 @@ use report::CallReport;
 /// | [`Identity::Exchange`] | a token whose subject is the caller's and whose actor is this service (RFC 8693) | the [`TokenHandle`], for the [`SecurityContext`] in the request's extensions |
 /// | [`Identity::None`] | nothing; the request is marked as one that [`CarriesNoSecret`] | |
 ///
-/// A service's token that is bound to a key ([`TokenBinding`](crate::TokenBinding)) goes out with a proof for this one request, in the header `DPoP`; a
-/// caller's bound token is not relayed.
+/// A service's token that is bound to a key ([`TokenBinding`](crate::TokenBinding)) goes out with a proof for this one request, in the header `DPoP`; one that
+/// is bound to the certificate of this service goes over connections that show it ([`Connections`](hallpass_upstream::Connections)). A caller's bound token is
+/// not relayed.
 ///
 /// Whatever `Authorization` and `DPoP` the request has already, once or several times, is removed. A missing identity
 /// fails the call before anything is sent, unless [`WhenAbsent`] says otherwise; an identity that has
@@ -243,6 +245,7 @@ impl Plan {
         };
         let bound = token.bound.as_deref();
         let proven = put(request, token.authorization, bound, || self.now())?;
+        go_over(request, token.connections);
         let report = self
             .reports
             .then(|| Box::new(CallReport::service(tokens, TokenSource::Cache)));
@@ -267,11 +270,18 @@ impl Plan {
             self.metrics.exchange("failed");
             CallError::of_exchange(error)
         })?;
-        match exchanged {
+        let ready = match exchanged {
             Exchanged::Current(token) => {
+                Ready::of(token).map_err(|LeftBehind| tokens.exchange(&context))
+            }
+            waiting @ Exchanged::Waiting(_) => Err(Ok(waiting)),
+        };
+        match ready {
+            Ok(Ready { token, connections }) => {
                 self.metrics.exchange("cached");
                 let (header, bound) = (token.authorization().clone(), Some(&*token.minted));
                 let proven = put(request, header, bound, || self.now())?;
+                go_over(request, connections);
                 let report = self
                     .reports
                     .then(|| Box::new(CallReport::exchanged(tokens, &context, TokenSource::Cache)));
@@ -285,12 +295,13 @@ impl Plan {
                     proven,
                 }))
             }
-            Exchanged::Waiting(waiter) => {
+            Err(exchanged) => {
                 // Not even for a moment may the request hold somebody else's credentials.
                 take(request.headers_mut());
                 let metrics = self.metrics.clone();
+                let exchanged = exchanged.map_err(CallError::of_exchange)?;
                 Ok(Stamp::Wait(Wait::for_exchange(
-                    tokens, context, waiter, metrics,
+                    tokens, context, exchanged, metrics,
                 )))
             }
         }

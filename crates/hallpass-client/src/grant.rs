@@ -9,8 +9,9 @@ use hallpass_clock::Clock;
 use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, JWT_BEARER_ASSERTION, Scope, UnixTime};
 use hallpass_upstream::{
-    Body, Discover, DiscoverError, EndpointUrl, Instance, Network, Outcome, Refusal, RetryAdvice,
-    RevocationSource, Target, TransportError, TransportErrorKind, Upstream, Walk, WalkError,
+    Body, Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Network, Outcome, Refusal,
+    RetryAdvice, RevocationSource, Target, TransportError, TransportErrorKind, Upstream, Walk,
+    WalkError,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, Uri};
@@ -66,6 +67,8 @@ pub(crate) struct TokenClient {
     timeout: Duration,
     /// The way to what the issuers have revoked, where that is followed.
     network: Option<Network>,
+    /// The same as `transport`, where that is one whose certificate is known.
+    shows: Option<HttpTransport>,
 }
 
 /// The issuers behind `lb://` endpoints, by the name of their service.
@@ -117,7 +120,14 @@ impl TokenClient {
             issuers,
             timeout,
             network: None,
+            shows: None,
         }
+    }
+
+    /// `transport` is what it was made with.
+    pub(crate) fn showing(mut self, transport: Option<HttpTransport>) -> Self {
+        self.shows = transport;
+        self
     }
 
     /// Follows over `network` what the issuers have revoked.
@@ -144,7 +154,8 @@ impl TokenClient {
     ) -> Self {
         let issuers = self.issuers.of(endpoints);
         let client = Self::new(self.transport.clone(), issuers, self.timeout);
-        client.following_over(self.network.clone())
+        let client = client.following_over(self.network.clone());
+        client.showing(self.shows.clone())
     }
 
     /// Whether there is a way to find the endpoint; not whether it is there.
@@ -243,6 +254,11 @@ impl TokenClient {
             let proof = prover.prove(request.method(), request.uri(), None, now)?;
             request.headers_mut().insert(DPOP, proof);
         }
+        // By the same ones it is known afterwards what was shown.
+        let connections = self.shows.as_ref().map(HttpTransport::connections);
+        if let Some(connections) = &connections {
+            request.extensions_mut().insert(connections.clone());
+        }
         let response = self
             .transport
             .clone()
@@ -252,6 +268,7 @@ impl TokenClient {
         let prover = asking.prover.zip(origin);
         let learned = prover.map(|(prover, origin)| prover.learn(&origin, response.headers()));
         let granted = response::read(response, asking.prover).await;
+        let granted = granted.and_then(|it| it.bound(self.shows.as_ref(), connections.as_ref()));
         Ok((granted, learned.unwrap_or(false)))
     }
 

@@ -39,6 +39,7 @@
 
 mod auth_token_service;
 mod bearer;
+mod certificate;
 pub mod context;
 mod credential;
 mod error;

@@ -77,8 +77,8 @@ pub use settings::{
 };
 pub use target::Target;
 pub use transport::{
-    CarriesNoSecret, HttpTransport, HttpTransportBuilder, TransportError, TransportErrorKind,
-    TransportFuture,
+    CarriesNoSecret, Connections, HttpTransport, HttpTransportBuilder, TransportError,
+    TransportErrorKind, TransportFuture,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};
 pub use walk::{Walk, WalkError};

@@ -27,8 +27,10 @@ use connector::Connector;
 use keep_alive::AnnouncedLimits;
 use pools::{PoolSettings, Pools, Tls};
 
+pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
 
+mod connections;
 mod connector;
 mod error;
 mod keep_alive;
@@ -93,6 +95,12 @@ impl HttpTransport {
     /// As [`HttpTransportBuilder::build`].
     pub fn new() -> Result<Self, TransportError> {
         Self::builder().build()
+    }
+
+    /// The connections for requests that begin now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        Connections::new(self.pools.current())
     }
 
     /// Settings first; see [`HttpTransportBuilder`].
@@ -272,7 +280,10 @@ impl Service<Request<Body>> for HttpTransport {
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
-        let pools = self.pools.current();
+        let current = self.pools.current();
+        let demanded = request.extensions().get::<Connections>();
+        let pools = demanded.and_then(|these| these.in_place_of(&current));
+        let pools = pools.unwrap_or(current);
         let pools_by_limit = if is_open { &pools.open } else { &pools.guarded };
         let server = request.uri().authority().cloned();
         let limit = server.as_ref().and_then(|server| self.limits.of(server));

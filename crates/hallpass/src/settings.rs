@@ -6,7 +6,7 @@ mod nacos;
 mod plain_http;
 mod service;
 
-use hallpass_client::InternalTokenSettings;
+use hallpass_client::{ClientAuthentication, InternalTokenSettings};
 use hallpass_config::{Configuration, Key, Section};
 #[cfg(feature = "dns")]
 use hallpass_dns::DnsSettings;
@@ -149,6 +149,7 @@ impl Configuration for Settings {
         };
         #[cfg(feature = "feign")]
         check_credentials(root, &settings);
+        check_certificates(root, &settings);
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));
             #[cfg(feature = "dns")]
@@ -180,6 +181,27 @@ fn check_credentials(root: &Section<'_>, settings: &Settings) {
                 "credential",
                 "is the name of no entry of internal-token.clients",
             );
+        }
+    }
+}
+
+/// Says which credentials are proven by a certificate that there is not.
+fn check_certificates(root: &Section<'_>, settings: &Settings) {
+    let Some(tokens) = &settings.internal_token.token_service else {
+        return;
+    };
+    if settings.tls.client.key_pair.is_some() {
+        return;
+    }
+    let section = root.section("internal-token");
+    let clients = section.sections("clients");
+    let further = tokens.clients.iter().map(|client| &client.credential);
+    let first = std::iter::once((&tokens.credential, &section));
+    for (credential, section) in first.chain(further.zip(&clients)) {
+        let needs_one = credential.client_authentication == ClientAuthentication::Certificate;
+        if needs_one && section.has_own("client-authentication") {
+            let message = "needs tls.certificate-file: this service would show no certificate";
+            section.problem("client-authentication", message);
         }
     }
 }

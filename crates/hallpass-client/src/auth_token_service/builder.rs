@@ -1,10 +1,11 @@
 //! Putting a token service together.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_upstream::{Body, Discover, Network, TransportError};
+use hallpass_upstream::{Body, Discover, HttpTransport, Network, TransportError};
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -40,6 +41,8 @@ const LEASE_SLACK: Duration = Duration::from_secs(1);
 pub struct AuthTokenServiceBuilder {
     plan: SnapshotPlan,
     transport: TokenTransport,
+    /// The same, where it is one whose certificate is known.
+    shows: Option<HttpTransport>,
     clock: Arc<dyn Clock>,
     discovery: Option<Arc<dyn Discover>>,
     network: Option<Network>,
@@ -53,7 +56,8 @@ impl AuthTokenService {
     /// A service that asks with `credential` over `transport`; all else as the builder's methods say.
     ///
     /// The transport is any tower service over HTTP, so that a test can script an issuer. It must not add
-    /// an identity of its own.
+    /// an identity of its own. Of an [`HttpTransport`] it is known which certificate it shows: a token that is bound to that one
+    /// (RFC 8705 section 3) goes over connections that show it, and is asked for again when the certificate changes.
     pub fn builder<T>(credential: Credential, transport: T) -> AuthTokenServiceBuilder
     where
         T: Service<Request<Body>, Response = Response<Body>, Error = TransportError>,
@@ -61,7 +65,9 @@ impl AuthTokenService {
         T::Future: Send + 'static,
     {
         let plan = SnapshotPlan::new(Some(credential));
-        AuthTokenServiceBuilder::new(plan, TokenTransport::new(transport))
+        let shows = (&transport as &dyn Any).downcast_ref().cloned();
+        let builder = AuthTokenServiceBuilder::new(plan, TokenTransport::new(transport));
+        AuthTokenServiceBuilder { shows, ..builder }
     }
 
     /// The service that the section `internal-token` describes. Switched off there, it refuses every token with
@@ -83,6 +89,7 @@ impl AuthTokenServiceBuilder {
         Self {
             plan,
             transport,
+            shows: None,
             clock: Arc::new(SystemClock::new()),
             discovery: None,
             network: None,
@@ -104,7 +111,8 @@ impl AuthTokenServiceBuilder {
     ) -> Result<Self, TokenSettingsError> {
         let plan = SnapshotPlan::from_settings(settings)?;
         let transport = TokenTransport::new(network.transport.clone());
-        let builder = Self::new(plan, transport).clock(Arc::clone(&network.clock));
+        let mut builder = Self::new(plan, transport).clock(Arc::clone(&network.clock));
+        builder.shows = Some(network.transport.clone());
         let builder = builder.discovery(Arc::clone(&network.discovery));
         Ok(builder.revocations_over(network))
     }
@@ -206,7 +214,8 @@ impl AuthTokenServiceBuilder {
     pub fn build(self) -> AuthTokenService {
         let issuers = Issuers::new(self.discovery, Arc::clone(&self.clock));
         let client = TokenClient::new(self.transport, issuers, self.fetch_timeout)
-            .following_over(self.network);
+            .following_over(self.network)
+            .showing(self.shows);
         let entries = Arc::new(Entries::new(self.plan.max_entries));
         let caches = &self.metrics.caches;
         let tiers = Arc::new(Tiers::new(self.shared, caches.clone()));

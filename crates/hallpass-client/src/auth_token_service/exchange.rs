@@ -91,7 +91,11 @@ impl Exchanges {
             let held = kept.held(exchange.source, now.monotonic);
             let slot = kept.slot(&key, exchange.source);
             let alive = slot.token.as_ref();
-            let alive = alive.filter(|token| token.phase(now) != Phase::Ended);
+            // One of a certificate that is not shown any more is as good as none.
+            let is_usable = |token: &&IssuedToken| {
+                token.phase(now) != Phase::Ended && token.minted.connections().is_ok()
+            };
+            let alive = alive.filter(is_usable);
             let is_under_way = slot.flight.is_some();
             let refused = slot.backing_off(now.monotonic).or(held);
             if let Some(token) = alive {

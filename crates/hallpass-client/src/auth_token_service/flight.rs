@@ -305,7 +305,8 @@ impl Flight {
     /// for it, and nobody after them. The tiers are asked to forget it where that came while it was on its way to them.
     async fn put_into_tiers(&self, token: &IssuedToken, age: Duration) {
         let (tiers, key, source) = (self.tiers(), &self.entry.key, &self.entry.source);
-        if tiers.is_empty() {
+        // Another process has another certificate.
+        if tiers.is_empty() || token.minted.certificate.is_some() {
             return;
         }
         let Some(sealed) = source.seals().seal(key, &token.stored()) else {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope, SecurityContext};
+use hallpass_upstream::Connections;
 use http::HeaderValue;
 
 use super::entry::Entry;
 use super::exchange::{Exchange, Exchanged, Exchanges};
-use super::issued::{IssuedToken, Minted, TokenSource};
+use super::issued::{IssuedToken, Minted, Ready, TokenSource};
 use super::state::TokenServiceState;
+use crate::certificate::{LeftBehind, MAX_ROTATIONS};
 use crate::error::TokenError;
 use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
@@ -28,6 +30,8 @@ pub(crate) struct HotToken {
     pub(crate) generation: u64,
     /// The token itself where it is bound to a key.
     pub(crate) bound: Option<Arc<Minted>>,
+    /// The connections that it must go over; `None`: any.
+    pub(crate) connections: Option<Connections>,
 }
 
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl TokenHandle {
     /// `None` does not mean that the issuer gives none: [`TokenHandle::token`] asks it.
     #[must_use]
     pub fn try_current(&self) -> Option<IssuedToken> {
-        let minted = self.hot(Arc::clone)?;
+        let minted = self.hot(|minted, _| Arc::clone(minted))?;
         Some(IssuedToken {
             minted,
             source: TokenSource::Cache,
@@ -90,10 +94,29 @@ impl TokenHandle {
     /// [`TokenError::SubjectExpired`] when the caller's token has ended; else as [`TokenHandle::token`]. A refusal
     /// ([`TokenError::Denied`]) is about this caller's token, and others are asked for all the same.
     pub async fn exchanged(&self, caller: &SecurityContext) -> Result<IssuedToken, TokenError> {
-        match self.exchange(caller)? {
-            Exchanged::Current(token) => Ok(token.out_of_memory()),
-            Exchanged::Waiting(waiter) => waiter.end().await,
+        let exchanged = self.exchange(caller)?;
+        Ok(self.exchanged_ready(caller, exchanged).await?.token)
+    }
+
+    /// The end of `exchanged`, for a request that goes out now. A token that was on its way here while the certificate changed is
+    /// asked for again.
+    pub(crate) async fn exchanged_ready(
+        &self,
+        caller: &SecurityContext,
+        exchanged: Exchanged,
+    ) -> Result<Ready, TokenError> {
+        let mut next = exchanged;
+        for _ in 0..MAX_ROTATIONS {
+            let token = match next {
+                Exchanged::Current(token) => token.out_of_memory(),
+                Exchanged::Waiting(waiter) => waiter.end().await?,
+            };
+            match Ready::of(token) {
+                Ok(ready) => return Ok(ready),
+                Err(LeftBehind) => next = self.exchange(caller)?,
+            }
         }
+        Err(TokenError::Lost)
     }
 
     /// Renews the token when that is due; see
@@ -199,20 +222,21 @@ impl TokenHandle {
 
     /// What the bearer layer needs of the token in memory: one counted reference, no allocation.
     pub(crate) fn try_header(&self) -> Option<HotToken> {
-        self.hot(|minted| HotToken {
+        self.hot(|minted, connections| HotToken {
             authorization: minted.authorization.clone(),
             generation: minted.generation,
             bound: minted.prover.is_some().then(|| Arc::clone(minted)),
+            connections,
         })
     }
 
     /// [`TokenHandle::token`] after [`TokenHandle::try_header`] found nothing.
-    pub(crate) async fn token_not_hot(&self) -> Result<IssuedToken, TokenError> {
+    pub(crate) async fn token_not_hot(&self) -> Result<Ready, TokenError> {
         self.0.service.token_not_hot(&self.entry()?).await
     }
 
     #[inline]
-    fn hot<R>(&self, take: impl FnOnce(&Arc<Minted>) -> R) -> Option<R> {
+    fn hot<R>(&self, take: impl FnOnce(&Arc<Minted>, Option<Connections>) -> R) -> Option<R> {
         let HandleState { service, entry, .. } = &*self.0;
         match &*entry.load() {
             Some(entry) if !entry.is_retired() => service.hot(entry, take),

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use hallpass_token::{AccessToken, UnixTime};
+use hallpass_upstream::Connections;
 use http::{HeaderValue, Method, Uri};
 
 use super::lifetime::{Lifetime, Now, Phase};
 use super::moment::Moment;
 use super::seals::StoredToken;
+use crate::certificate::{BoundCertificate, LeftBehind};
 use crate::error::TokenError;
 use crate::prover::Prover;
 
@@ -42,6 +44,38 @@ pub(crate) struct Minted {
     pub(crate) is_doubted: bool,
     /// The key that it is bound to.
     pub(crate) prover: Option<Arc<Prover>>,
+    /// The certificate that it is bound to.
+    pub(crate) certificate: Option<BoundCertificate>,
+}
+
+/// A token for a request that goes out now.
+pub(crate) struct Ready {
+    pub(crate) token: IssuedToken,
+    /// The connections that it must go over; `None`: any.
+    pub(crate) connections: Option<Connections>,
+}
+
+impl Ready {
+    /// # Errors
+    /// [`LeftBehind`] for a token of a certificate that is not shown any more.
+    pub(crate) fn of(token: IssuedToken) -> Result<Self, LeftBehind> {
+        let connections = token.minted.connections()?;
+        Ok(Self { token, connections })
+    }
+}
+
+impl Minted {
+    /// The connections that it must go over now; `None`: any.
+    ///
+    /// # Errors
+    /// [`LeftBehind`].
+    #[inline]
+    pub(crate) fn connections(&self) -> Result<Option<Connections>, LeftBehind> {
+        match &self.certificate {
+            None => Ok(None),
+            Some(certificate) => certificate.connections(),
+        }
+    }
 }
 
 impl IssuedToken {
@@ -120,6 +154,7 @@ impl IssuedToken {
             lifetime: minted.lifetime.due_now(),
             is_doubted: true,
             prover: minted.prover.clone(),
+            certificate: minted.certificate.clone(),
             ..*minted
         };
         Self {

@@ -13,6 +13,7 @@ use super::issued::{IssuedToken, Minted, TokenSource, bearer_header, dpop_header
 use super::lifetime::{Age, Lifetime, Now, Phase};
 use super::moment::Moment;
 use super::seals::StoredToken;
+use crate::certificate::BoundCertificate;
 use crate::error::{ResponseFault, TokenError};
 use crate::grant::response::{Granted, MAX_EXPIRES_IN};
 use crate::prover::Prover;
@@ -27,6 +28,9 @@ pub(crate) struct Mint {
     /// only have to be different and to grow, and one atomic does that in any memory order.
     generations: AtomicU64,
 }
+
+/// Where a token came from, and what it is bound to.
+type Way = (TokenSource, Option<Arc<Prover>>, Option<BoundCertificate>);
 
 /// When a token was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +88,7 @@ impl Mint {
             age: Duration::ZERO,
             life,
         };
-        let way = (TokenSource::Issuer, granted.prover);
+        let way = (TokenSource::Issuer, granted.prover, granted.certificate);
         self.mint(stored, age, cache, way)
             .filter(|token| token.phase(self.now()) != Phase::Ended)
             .ok_or(TokenError::Response(ResponseFault::Expired))
@@ -95,7 +99,8 @@ impl Mint {
     pub(crate) fn adopted(&self, stored: StoredToken, cache: CacheLife) -> Option<IssuedToken> {
         let now = self.now();
         let life = stored.expires_at.duration_since(stored.issued_at);
-        if life > MAX_EXPIRES_IN {
+        // Tokens of one certificate are in no tier: another process has another.
+        if life > MAX_EXPIRES_IN || BoundCertificate::of(&stored.access_token, None).is_some() {
             return None;
         }
         let remaining = stored
@@ -108,7 +113,7 @@ impl Mint {
             life,
         };
         // Bound tokens are in no tier.
-        self.mint(stored, age, cache, (TokenSource::Cache, None))
+        self.mint(stored, age, cache, (TokenSource::Cache, None, None))
     }
 
     /// A token in use, for another cache life, or no longer doubted. It stays the same token, with its number.
@@ -124,6 +129,7 @@ impl Mint {
                 .with_cache_life(self.now(), life, cache, jitter),
             is_doubted: false,
             prover: old.prover.clone(),
+            certificate: old.certificate.clone(),
             ..**old
         };
         IssuedToken {
@@ -137,7 +143,7 @@ impl Mint {
         stored: StoredToken,
         age: Age,
         cache: CacheLife,
-        (source, prover): (TokenSource, Option<Arc<Prover>>),
+        (source, prover, certificate): Way,
     ) -> Option<IssuedToken> {
         let authorization = shared(match prover {
             None => bearer_header(&stored.access_token)?,
@@ -153,6 +159,7 @@ impl Mint {
             lifetime: Lifetime::new(age, cache, random_fraction()),
             is_doubted: false,
             prover,
+            certificate,
         };
         Some(IssuedToken {
             minted: Arc::new(minted),

@@ -241,6 +241,7 @@ impl Obtain for Scripted {
                 access_token: AccessToken::new(format!("{}-{number}", key.audience())),
                 expires_in: Some(Duration::from_secs(600)),
                 prover: None,
+                certificate: None,
             })
         })
     }

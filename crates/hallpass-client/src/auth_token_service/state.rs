@@ -7,19 +7,21 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, Scope};
+use hallpass_upstream::Connections;
 use tokio::runtime::Handle;
 
 use super::entries::{Entries, LockedEntries};
 use super::entry::Entry;
 use super::exchange::Exchanges;
 use super::flight::{Flights, Joined, Waiter};
-use super::issued::{IssuedToken, Minted, TokenSource};
+use super::issued::{IssuedToken, Minted, Ready, TokenSource};
 use super::lifetime::Phase;
 use super::moment::Moment;
 use super::obtain::ClientCredentials;
 use super::reason::Reason;
 use super::seals::Evicted;
 use super::snapshot::{Snapshot, SnapshotPlan};
+use crate::certificate::{LeftBehind, MAX_ROTATIONS};
 use crate::error::{ResponseFault, TokenError, TokenSettingsError};
 use crate::internal_token_cache::TokenKey;
 use crate::metrics::ClientMetrics;
@@ -180,22 +182,32 @@ impl TokenServiceState {
     }
 
     /// The hot path: hands the token in memory to `take` while it may be used without asking anybody, and
-    /// starts its renewal when that is due. No lock, no allocation.
+    /// starts its renewal when that is due. No lock, no allocation. One of a certificate that is not shown any more is forgotten.
     #[inline]
     pub(crate) fn hot<R>(
         &self,
         entry: &Arc<Entry>,
-        take: impl FnOnce(&Arc<Minted>) -> R,
+        take: impl FnOnce(&Arc<Minted>, Option<Connections>) -> R,
     ) -> Option<R> {
         let counters = self.metrics.caches.memory();
         counters.requests.inc();
         let now = self.flights.mint.now();
-        let (taken, due) = entry.with_current(|minted| match minted.lifetime.phase(now) {
-            Phase::Fresh => Some((take(minted), false)),
-            Phase::Due => Some((take(minted), true)),
-            Phase::Overdue if entry.is_failing() => Some((take(minted), true)),
-            Phase::Overdue | Phase::Ended => None,
-        })??;
+        let found = entry.with_current(|minted| {
+            let due = match minted.lifetime.phase(now) {
+                Phase::Fresh => false,
+                Phase::Due => true,
+                Phase::Overdue if entry.is_failing() => true,
+                Phase::Overdue | Phase::Ended => return Ok(None),
+            };
+            minted
+                .connections()
+                .map(|connections| Some((take(minted, connections), due)))
+        })?;
+        let Ok(found) = found else {
+            leave_behind(entry);
+            return None;
+        };
+        let (taken, due) = found?;
         counters.hits.inc();
         if due && !entry.is_quiet(now.monotonic) {
             // The call goes on with the token it has; the outcome shows in metrics and in later calls.
@@ -205,24 +217,33 @@ impl TokenServiceState {
     }
 
     pub(crate) async fn token(&self, entry: &Arc<Entry>) -> Result<IssuedToken, TokenError> {
-        let hot = self.hot(entry, Arc::clone);
+        let hot = self.hot(entry, |minted, _| Arc::clone(minted));
         if let Some(minted) = hot {
             return Ok(IssuedToken {
                 minted,
                 source: TokenSource::Cache,
             });
         }
-        self.token_not_hot(entry).await
+        Ok(self.token_not_hot(entry).await?.token)
     }
 
     /// The rest of [`Self::token`], for callers that have looked at the token in memory just now: a call counts as
-    /// one look-up.
-    pub(crate) async fn token_not_hot(
-        &self,
-        entry: &Arc<Entry>,
-    ) -> Result<IssuedToken, TokenError> {
+    /// one look-up. A token that was on its way here while the certificate changed is asked for again.
+    pub(crate) async fn token_not_hot(&self, entry: &Arc<Entry>) -> Result<Ready, TokenError> {
+        for _ in 0..MAX_ROTATIONS {
+            match Ready::of(self.next_token(entry).await?) {
+                Ok(ready) => return Ok(ready),
+                Err(LeftBehind) => leave_behind(entry),
+            }
+        }
+        Err(TokenError::Lost)
+    }
+
+    async fn next_token(&self, entry: &Arc<Entry>) -> Result<IssuedToken, TokenError> {
         let evictions = entry.evictions();
-        let is_usable = |old: &IssuedToken| self.is_alive(old) && entry.evictions() == evictions;
+        let is_usable = |old: &IssuedToken| {
+            self.is_alive(old) && entry.evictions() == evictions && old.minted.connections().is_ok()
+        };
         let old = entry.current().filter(is_usable);
         let waiter = match (self.flights.join_current(entry, Reason::Miss).await, &old) {
             (Ok(Joined::Current(token)), _) => return Ok(token),
@@ -335,6 +356,14 @@ impl fmt::Debug for TokenServiceState {
         f.debug_struct("AuthTokenService")
             .field("snapshot", &*self.snapshot.load())
             .finish_non_exhaustive()
+    }
+}
+
+/// Forgets the token, if it is one of a certificate that is not shown any more.
+fn leave_behind(entry: &Entry) {
+    let is_left = |token: &Minted| token.connections().is_err();
+    if entry.evict_denied(is_left).is_some() {
+        tracing::info!(key = ?entry.key, "this service has another certificate: a token that is bound to the old one is not used any more");
     }
 }
 

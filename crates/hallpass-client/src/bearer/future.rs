@@ -12,11 +12,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::metrics::BearerMetrics;
-use super::proven::{Proven, put};
+use super::proven::{Proven, go_over, put};
 use super::report::CallReport;
-use crate::auth_token_service::flight::Waiter;
+use crate::auth_token_service::exchange::Exchanged;
 use crate::auth_token_service::handle::TokenHandle;
-use crate::auth_token_service::issued::{IssuedToken, TokenSource};
+use crate::auth_token_service::issued::{Ready, TokenSource};
 use crate::error::{CallError, TokenError};
 
 /// In the extensions of a 401: the token of the token service that the request carried, for the replay layer.
@@ -31,7 +31,7 @@ pub(crate) struct RejectedToken {
 
 /// A token that is waited for, and for whom it is.
 pub(super) struct Wait {
-    token: BoxFuture<'static, Result<IssuedToken, CallError>>,
+    token: BoxFuture<'static, Result<Ready, CallError>>,
     tokens: TokenHandle,
     /// The caller whose token is exchanged; `None` for a service token.
     caller: Option<SecurityContext>,
@@ -50,11 +50,12 @@ impl Wait {
     pub(super) fn for_exchange(
         tokens: &TokenHandle,
         caller: SecurityContext,
-        waiter: Waiter,
+        exchanged: Exchanged,
         metrics: BearerMetrics,
     ) -> Self {
+        let (waiting, of) = (tokens.clone(), caller.clone());
         let token = async move {
-            let outcome = waiter.end().await;
+            let outcome = waiting.exchanged_ready(&of, exchanged).await;
             metrics.exchange(if outcome.is_ok() { "fetched" } else { "failed" });
             outcome.map_err(CallError::of_exchange)
         };
@@ -160,7 +161,8 @@ impl<S, B> Pending<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn send(mut self, token: &IssuedToken) -> Result<(S::Future, Stamped), CallError> {
+    fn send(mut self, ready: Ready) -> Result<(S::Future, Stamped), CallError> {
+        let Ready { token, connections } = ready;
         let report = self
             .reports
             .then(|| Box::new(self.wait.report(token.source())));
@@ -168,6 +170,7 @@ where
         let now = || UnixTime::from(clock.now());
         let (header, bound) = (token.authorization().clone(), Some(&*token.minted));
         let proven = put(&mut self.request, header, bound, now)?;
+        go_over(&mut self.request, connections);
         let rejectable = RejectedToken {
             generation: token.generation(),
             is_exchanged: self.wait.caller.is_some(),
@@ -203,7 +206,7 @@ where
                         None => Err(CallError::Token(TokenError::Lost)),
                     };
                     let next = match (outcome, pending.take()) {
-                        (Ok(token), Some(waiting)) => match waiting.send(&token) {
+                        (Ok(ready), Some(waiting)) => match waiting.send(ready) {
                             Ok((future, stamped)) => {
                                 *this.stamped = stamped;
                                 State::Calling { future }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hallpass_token::UnixTime;
+use hallpass_upstream::Connections;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -49,6 +50,14 @@ pub(super) fn put<B>(
     headers.insert(AUTHORIZATION, authorization);
     let prover = Arc::clone(prover);
     Ok(Some(Box::new(Proven { prover, origin })))
+}
+
+/// Over which connections the request goes, where the token is bound to a certificate (RFC 8705 section 3).
+#[inline]
+pub(super) fn go_over<B>(request: &mut Request<B>, connections: Option<Connections>) {
+    if let Some(connections) = connections {
+        request.extensions_mut().insert(connections);
+    }
 }
 
 /// Takes out whatever identity the request carries.

@@ -100,6 +100,10 @@ pub enum ResponseFault {
         /// What it is: a number, a short text that begins like one, or which kind of value.
         sent: Box<str>,
     },
+    /// The token is bound to another certificate than was shown when it was asked for (RFC 8705 section 3): a proxy on the way to
+    /// the issuer shows its own.
+    #[error("the token is bound to another certificate than this service has shown (cnf.x5t#S256)")]
+    OtherCertificate,
     /// The token had ended by the time it came.
     #[error("the token had expired when it came")]
     Expired,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::AccessToken;
-use hallpass_upstream::{Body, CollectError, asked_wait};
+use hallpass_upstream::{Body, CollectError, Connections, HttpTransport, asked_wait};
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Number, Value};
 
+use crate::certificate::BoundCertificate;
 use crate::error::{DenialCode, ResponseFault, TokenError};
 use crate::prover::Prover;
 
@@ -30,6 +31,8 @@ pub(crate) struct Granted {
     pub(crate) expires_in: Option<Duration>,
     /// The key that it is bound to.
     pub(crate) prover: Option<Arc<Prover>>,
+    /// The certificate that it is bound to.
+    pub(crate) certificate: Option<BoundCertificate>,
 }
 
 /// Why there is no token, and for how long the issuer asks to be left alone (`Retry-After` of 429 and 503).
@@ -37,6 +40,23 @@ pub(crate) struct Granted {
 pub(crate) struct NotGranted {
     pub(crate) error: TokenError,
     pub(crate) retry_after: Option<Duration>,
+}
+
+impl Granted {
+    /// With the certificate that it is bound to, if it is: the one that `transport` has `shown` when it was asked for.
+    pub(crate) fn bound(
+        mut self,
+        transport: Option<&HttpTransport>,
+        shown: Option<&Connections>,
+    ) -> Result<Self, NotGranted> {
+        let certificate = BoundCertificate::of(&self.access_token, transport);
+        let is_ours = |it: &BoundCertificate| shown.is_none_or(|shown| it.is_shown_by(shown));
+        if !certificate.as_ref().is_none_or(is_ours) {
+            return Err(TokenError::Response(ResponseFault::OtherCertificate).into());
+        }
+        self.certificate = certificate;
+        Ok(self)
+    }
 }
 
 impl From<TokenError> for NotGranted {
@@ -125,6 +145,7 @@ fn success(bytes: &[u8], prover: Option<&Arc<Prover>>) -> Result<Granted, Respon
         access_token: AccessToken::new(token),
         expires_in,
         prover: prover.cloned(),
+        certificate: None,
     })
 }
 

@@ -20,6 +20,8 @@ mod getting_started;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod mutual_tls;
+#[cfg(test)]
 mod no_secret;
 #[cfg(test)]
 mod outage;

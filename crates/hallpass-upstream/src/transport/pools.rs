@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hallpass_tls::ClientTls;
+use hallpass_token::Thumbprint;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -44,10 +45,15 @@ pub(super) struct Pools {
     settings: PoolSettings,
     tls: Tls,
     current: ArcSwap<Current>,
+    /// What all that they were and will be have in common.
+    name: Arc<()>,
 }
 
 pub(super) struct Current {
     config: Arc<ClientConfig>,
+    name: Arc<()>,
+    /// The digest of the one that is shown to servers that ask.
+    pub(super) certificate: Option<Thumbprint>,
     /// For what may be secret.
     pub(super) guarded: ByLimit<HttpClient>,
     /// For what says that it is not.
@@ -56,11 +62,13 @@ pub(super) struct Current {
 
 impl Pools {
     pub(super) fn new(settings: PoolSettings, tls: Tls) -> Self {
-        let current = Current::new(&settings, tls.config());
+        let name = Arc::new(());
+        let current = Current::new(&settings, tls.config(), Arc::clone(&name));
         Self {
             settings,
             tls,
             current: ArcSwap::from_pointee(current),
+            name,
         }
     }
 
@@ -72,7 +80,8 @@ impl Pools {
             return current;
         }
         // Two requests may do so at once: then the pool of one of them serves it alone.
-        let current = Arc::new(Current::new(&self.settings, config));
+        let name = Arc::clone(&self.name);
+        let current = Arc::new(Current::new(&self.settings, config, name));
         self.current.store(Arc::clone(&current));
         current
     }
@@ -100,7 +109,7 @@ impl Tls {
 }
 
 impl Current {
-    fn new(settings: &PoolSettings, config: Arc<ClientConfig>) -> Self {
+    fn new(settings: &PoolSettings, config: Arc<ClientConfig>, name: Arc<()>) -> Self {
         let client = |connector: Connector| {
             let connector = HttpsConnector::from((connector, Arc::clone(&config)));
             ByLimit::new(settings.idle_timeout, |idle_timeout| {
@@ -120,11 +129,27 @@ impl Current {
             client(settings.connector.clone())
         };
         Self {
+            certificate: certificate(&config),
             config,
+            name,
             guarded,
             open,
         }
     }
+
+    /// Whether both are of one transport.
+    pub(super) fn is_of_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.name, &other.name)
+    }
+}
+
+/// Whatever a server asks for, it is shown the one that there is.
+fn certificate(config: &ClientConfig) -> Option<Thumbprint> {
+    let shown = config.client_auth_cert_resolver.resolve(&[], &[])?;
+    shown
+        .cert
+        .first()
+        .map(|own| Thumbprint::of_certificate(own))
 }
 
 #[cfg(test)]

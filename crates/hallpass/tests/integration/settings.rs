@@ -119,3 +119,20 @@ fn plain_http_that_a_setting_allows_is_said_at_the_start_and_shown_by_a_metric()
         assert!(metrics.lines().any(|line| line == shown), "{metrics}");
     }
 }
+
+#[test]
+fn a_service_that_a_certificate_proves_has_one() {
+    let text = |tls: &str, clients: &str| {
+        format!(
+            "hallpass: {{ internal-token: {{ client-id: a, client-authentication: tls_client_auth, \
+             token-url: 'https://auth.example/token', clients: [{clients}] }}, tls: {tls} }}"
+        )
+    };
+    let further = "{ name: b, client-authentication: self_signed_tls_client_auth }";
+    let found = loader(&text("{}", further)).load::<Settings>().unwrap_err();
+    let found = found.to_string();
+    let told = found.matches("client-authentication: needs tls.certificate-file");
+    assert_eq!(told.count(), 2, "{found}");
+    let pair = "{ certificate-file: a.crt, private-key-file: a.key }";
+    assert!(load(&text(pair, further)).tls.client.key_pair.is_some());
+}
