@@ -11,6 +11,7 @@ pub(crate) mod configured;
 pub(crate) mod exchange_rule;
 pub(crate) mod first_client;
 pub(crate) mod key_network;
+pub(crate) mod profile;
 pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;

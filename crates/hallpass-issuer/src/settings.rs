@@ -29,6 +29,7 @@ mod keys;
 mod listener_tls;
 mod moment;
 mod names;
+pub(crate) mod profile;
 pub(crate) mod trusted_issuer;
 
 /// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.
@@ -186,7 +187,9 @@ impl IssuerSettings {
             own: name.as_ref(),
             trusted: trusted_issuers.as_deref(),
         };
-        let clients = read_clients(section, issuers, tls.as_ref());
+        let whole: Option<Vec<_>> = audiences.iter().cloned().collect();
+        let signing = algorithm.zip(whole.as_deref());
+        let clients = read_clients(section, issuers, tls.as_ref(), signing);
         let dpop = DpopSettings::read(&section.section("dpop"));
         let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
@@ -220,11 +223,12 @@ impl IssuerSettings {
     }
 }
 
-/// `tls` is what the listener shows and demands, when it can be read.
+/// `tls` is what the listener shows and demands, and `signing` what tokens are signed with, when those can be read.
 fn read_clients(
     section: &Section<'_>,
     issuers: Issuers<'_>,
     tls: Option<&Option<ServerTlsSettings>>,
+    signing: Option<(Algorithm, &[AudienceSettings])>,
 ) -> Option<Vec<ClientSettings>> {
     let sections = section.sections("clients");
     report_doubles(&sections, "client-id");
@@ -234,6 +238,13 @@ fn read_clients(
     let read: Vec<_> = read.collect();
     if let Some(tls) = tls {
         report_certificates(tls.as_ref(), &sections, &read);
+    }
+    for (section, client) in sections.iter().zip(&read) {
+        if let (Some(client), Some((algorithm, audiences))) = (client, signing) {
+            for (key, message) in profile::problems(client, algorithm, audiences) {
+                section.problem(key, message);
+            }
+        }
     }
     read.into_iter().collect()
 }

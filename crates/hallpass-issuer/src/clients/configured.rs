@@ -15,6 +15,7 @@ use crate::settings::IssuerSettings;
 use crate::settings::client::ClientSettings;
 use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::client::secrets::{ClientSecret, ClientSecrets, SecretKind};
+use crate::settings::profile;
 
 const TOO_SHORT: &str =
     "a generated secret has at least 32 characters; for a shorter one use secret-kind: chosen";
@@ -38,7 +39,8 @@ pub(crate) fn needs_network(settings: &IssuerSettings) -> bool {
 /// The registrations of the clients in the settings. Costs some microseconds a client, whatever kind its secret is.
 ///
 /// # Errors
-/// [`Error::Registration`] for a secret that is empty, or called generated and too short.
+/// [`Error::Registration`] for a secret that is empty, or called generated and too short, and for what contradicts the profile of a
+/// client.
 pub(crate) fn registrations(
     settings: &IssuerSettings,
     process_key: &hmac::Key,
@@ -47,6 +49,13 @@ pub(crate) fn registrations(
     let clients = settings.clients.iter();
     clients
         .map(|client| {
+            let (algorithm, audiences) = (settings.algorithm, &settings.audiences);
+            if let Some((key, message)) = profile::problems(client, algorithm, audiences).pop() {
+                return Err(Error::Registration {
+                    client_id: client.client_id.to_string(),
+                    problem: format!("{key} {message}"),
+                });
+            }
             Ok(Registration {
                 client_id: client.client_id.clone(),
                 scope: client.scope.clone(),
@@ -55,6 +64,7 @@ pub(crate) fn registrations(
                 token_life: client.token_life.unwrap_or(settings.token_life),
                 is_dpop_bound: client.dpop_bound_access_tokens,
                 is_certificate_bound: client.tls_client_certificate_bound_access_tokens,
+                profile: client.profile,
                 refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
                 authentication: authentication(client, process_key, network)?,

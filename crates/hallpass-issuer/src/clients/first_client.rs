@@ -47,6 +47,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         token_life,
         is_dpop_bound: false,
         is_certificate_bound: false,
+        profile: None,
         refresh_life: MAX_REFRESH_LIFE,
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(

@@ -6,6 +6,7 @@ use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::authentication::Authentication;
 use crate::clients::exchange_rule::ExchangeRule;
+use crate::clients::profile::ClientProfile;
 
 /// What the settings or the store say of one client.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Registration {
     pub(crate) is_dpop_bound: bool,
     /// Whether its tokens are bound to the certificate of the connection that it asks over.
     pub(crate) is_certificate_bound: bool,
+    /// What it is held to beyond what every client is.
+    pub(crate) profile: Option<ClientProfile>,
     /// How long what follows from one refresh token counts.
     pub(crate) refresh_life: Duration,
     /// What it may exchange.

@@ -19,6 +19,7 @@ use crate::clients::authentication::{
     Authentication, CertificateAuthentication, KeyAuthentication, SecretPlace,
 };
 use crate::clients::exchange_rule::ExchangeRule;
+use crate::clients::profile::ClientProfile;
 use crate::clients::registration::{GrantType, GrantTypes, Registration, check_client_id};
 use crate::clients::secret::{self, LiveSecret};
 use crate::error::Error;
@@ -64,6 +65,8 @@ pub(crate) struct Client {
     pub(crate) is_dpop_bound: bool,
     /// Whether its tokens are bound to the certificate of the connection that it asks over.
     pub(crate) is_certificate_bound: bool,
+    /// What it is held to beyond what every client is.
+    pub(crate) profile: Option<ClientProfile>,
     scope: Scope,
     targets: Box<[RegisteredTarget]>,
     /// `None` for the many that exchange nothing.
@@ -231,6 +234,7 @@ impl Client {
             token_life,
             is_dpop_bound,
             is_certificate_bound,
+            profile,
             refresh_life,
             mut exchange,
             authentication,
@@ -275,6 +279,7 @@ impl Client {
             grants,
             is_dpop_bound,
             is_certificate_bound,
+            profile,
             scope,
             targets,
             exchange,
@@ -395,6 +400,7 @@ mod tests {
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
             is_certificate_bound: false,
+            profile: None,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             authentication: Authentication::by_secrets(Vec::new()),

@@ -6,6 +6,7 @@ use hallpass_config::{Key, Kind, Section};
 use hallpass_token::{Audience, ClientId, Scope};
 
 use crate::clients::exchange_rule::ExchangeRule;
+use crate::clients::profile::ClientProfile;
 use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
 use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::exchange;
@@ -144,6 +145,15 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
     )
     .or("false"),
     Key::new(
+        "profile",
+        Kind::Choice(&["fapi2"]),
+        "What it is held to beyond what every client is. `fapi2` (FAPI 2.0 Security Profile): it proves who it is by `private_key_jwt`, \
+        `tls_client_auth` or `self_signed_tls_client_auth`; what it signs for that has the issuer identifier as its one `aud`, as a text; \
+        its tokens are bound to a key or a certificate; and PS256, ES256 and EdDSA alone sign assertions, proofs and its tokens. What \
+        contradicts that here is a problem at start. Pushed authorization requests, and all else with a browser, there are not.",
+    )
+    .otherwise("none"),
+    Key::new(
         "refresh-token-life-seconds",
         Kind::seconds(60, 86_400),
         "How long all refresh tokens count that follow from one first token. After a token exchange never longer than the token that was exchanged. Needs `refresh_token` among its `grant-types`.",
@@ -176,6 +186,8 @@ pub struct ClientSettings {
     pub dpop_bound_access_tokens: bool,
     /// `tls-client-certificate-bound-access-tokens`: whether its tokens are bound to the certificate of its connection.
     pub tls_client_certificate_bound_access_tokens: bool,
+    /// `profile`: what it is held to beyond what every client is; nothing by default.
+    pub profile: Option<ClientProfile>,
     /// `refresh-token-life-seconds`: how long refresh tokens count that follow from one first token; by default a day.
     pub refresh_token_life: Option<Duration>,
     /// `exchange`: whose tokens it may exchange, and into which; none by default.
@@ -195,6 +207,10 @@ impl ClientSettings {
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         let dpop_bound_access_tokens = section.flag("dpop-bound-access-tokens");
+        let profile = match section.has("profile") {
+            true => section.choice("profile", profile_named).map(Some),
+            false => Some(None),
+        };
         let certificate_bound = section.flag("tls-client-certificate-bound-access-tokens");
         let refresh_token_life = section.seconds(REFRESH_LIFE);
         check_refresh(section, grant_types.as_deref());
@@ -208,10 +224,15 @@ impl ClientSettings {
             token_life,
             dpop_bound_access_tokens: dpop_bound_access_tokens?,
             tls_client_certificate_bound_access_tokens: certificate_bound?,
+            profile: profile?,
             refresh_token_life,
             exchange: exchange?,
         })
     }
+}
+
+fn profile_named(name: &str) -> Option<ClientProfile> {
+    (name == "fapi2").then_some(ClientProfile::Fapi2)
 }
 
 fn check_grant_type(text: &str) -> Result<GrantType, String> {

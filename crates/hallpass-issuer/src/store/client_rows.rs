@@ -123,6 +123,7 @@ impl ClientRow {
             grants: read_grants(&self.grants),
             is_dpop_bound: false,
             is_certificate_bound: false,
+            profile: None,
             token_life: Duration::from_secs(
                 u64::try_from(self.token_life_seconds).unwrap_or_default(),
             ),

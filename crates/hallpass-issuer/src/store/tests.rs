@@ -53,6 +53,7 @@ async fn keys_and_clients_are_there_again_after_a_restart() {
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
         is_certificate_bound: false,
+        profile: None,
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),

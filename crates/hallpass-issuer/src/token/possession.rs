@@ -176,7 +176,10 @@ impl Proofs {
             method: "POST",
             uris: &self.uris,
             access_token: None,
-            algorithms: Algorithms::WITH_VERIFY_ONLY,
+            algorithms: match client.profile {
+                Some(profile) => profile.algorithms(),
+                None => Algorithms::WITH_VERIFY_ONLY,
+            },
         };
         let proof = verify_dpop(proof, &expected, now).map_err(Refusal::BadDpopProof)?;
         if let Some(nonces) = &self.nonces {

@@ -161,6 +161,7 @@ pub(crate) fn client(
         token_life: None,
         dpop_bound_access_tokens: false,
         tls_client_certificate_bound_access_tokens: false,
+        profile: None,
         refresh_token_life: None,
         exchange: Vec::new(),
     }

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use crate::harness::{Harness, NOW, Response, SECRET, basic, client, request};
 use crate::settings::{load, problems};
 
+mod fapi2;
 mod forged;
 mod keys_elsewhere;
 mod registered;

@@ -11,8 +11,8 @@ use crate::settings::client::secrets::{ClientSecrets, SecretKind};
 use crate::settings::client::{assertions, certificate, keys};
 use crate::settings::exchange::Issuers;
 
-const METHOD: &str = "token-endpoint-auth-method";
-const TOKEN_ENDPOINT_AUDIENCE: &str = "dangerous-token-endpoint-audience";
+pub(crate) const METHOD: &str = "token-endpoint-auth-method";
+pub(crate) const TOKEN_ENDPOINT_AUDIENCE: &str = "dangerous-token-endpoint-audience";
 /// What only a client with secrets has.
 const SECRET_KEYS: &[&str] = &[
     "client-secret",

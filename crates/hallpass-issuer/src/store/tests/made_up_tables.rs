@@ -91,6 +91,7 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             token_life: Duration::from_secs(60),
             is_dpop_bound: false,
             is_certificate_bound: false,
+            profile: None,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
             authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),

@@ -90,7 +90,7 @@ impl AssertionChecks {
     ///
     /// # Errors
     /// What the assertion says for itself that it should not; [`Refusal::TooManyAttempts`] and
-    /// [`Refusal::BadCredentials`], each the same for an unknown client; of a right one [`AssertionRefusal::Audience`],
+    /// [`Refusal::BadCredentials`], each the same for an unknown client; of a right one [`AssertionRefusal::Algorithm`], [`AssertionRefusal::Audience`],
     /// [`AssertionRefusal::Replayed`] and [`AssertionRefusal::MemoryFull`]; [`AssertionRefusal::KeysUnavailable`].
     pub(crate) async fn authenticate(
         &self,
@@ -149,6 +149,14 @@ impl AssertionChecks {
         let (client, key) = client;
         if verified.audience == AssertionAudience::TokenEndpoint && !key.takes_token_endpoint {
             return Err(Refusal::Assertion(AssertionRefusal::Audience));
+        }
+        if let Some(profile) = client.profile {
+            if !profile.algorithms().contains(verified.algorithm) {
+                return Err(Refusal::Assertion(AssertionRefusal::Algorithm));
+            }
+            if verified.audience != AssertionAudience::Issuer {
+                return Err(Refusal::Assertion(AssertionRefusal::Audience));
+            }
         }
         let until = verified.expires_at.saturating_add(LEEWAY);
         match self.see(client, &verified, until, attempt.now) {

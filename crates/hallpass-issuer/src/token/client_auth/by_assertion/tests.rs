@@ -40,6 +40,7 @@ impl Gate {
             exchange: Vec::new(),
             is_dpop_bound: false,
             is_certificate_bound: false,
+            profile: None,
             refresh_life: Duration::from_secs(60),
             authentication,
         };

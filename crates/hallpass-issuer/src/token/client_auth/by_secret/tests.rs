@@ -37,6 +37,7 @@ impl Gate {
             token_life: None,
             dpop_bound_access_tokens: false,
             tls_client_certificate_bound_access_tokens: false,
+            profile: None,
             refresh_token_life: None,
             exchange: Vec::new(),
         };
@@ -176,6 +177,7 @@ fn stored() -> Registration {
         token_life: Duration::from_secs(60),
         is_dpop_bound: false,
         is_certificate_bound: false,
+        profile: None,
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),

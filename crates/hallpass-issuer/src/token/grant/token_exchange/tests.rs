@@ -127,6 +127,7 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         refresh_life: Duration::from_secs(60),
         is_dpop_bound: false,
         is_certificate_bound: false,
+        profile: None,
         exchange,
         authentication: Authentication::by_secrets(Vec::new()),
     }

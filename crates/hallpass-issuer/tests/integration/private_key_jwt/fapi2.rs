@@ -1,0 +1,175 @@
+//! Clients that are held to the FAPI 2.0 Security Profile.
+
+use hallpass_issuer::{ClientProfile, Error};
+use hallpass_token::{DpopKey, DpopRequest, DpopUri};
+
+use super::*;
+
+const BASE: &str = "https://auth.example";
+
+/// `k`, held to the profile, and `free`, which is not; both with these keys.
+async fn start(keys: &ClientKeys) -> Harness {
+    Harness::with(|settings| {
+        settings.base_url = Some(BASE.parse().unwrap());
+        let mut held = signing("k", keys.clone());
+        held.profile = Some(ClientProfile::Fapi2);
+        held.dpop_bound_access_tokens = true;
+        settings.clients.push(held);
+        settings.clients.push(signing("free", keys.clone()));
+    })
+    .await
+}
+
+fn proof(algorithm: Algorithm) -> String {
+    let uri = DpopUri::parse(&format!("{BASE}/oauth2/token")).unwrap();
+    let request = DpopRequest {
+        method: "POST",
+        uri: &uri,
+        access_token: None,
+        nonce: None,
+    };
+    let key = DpopKey::generate(algorithm).unwrap();
+    key.prove(&request, UnixTime::from_secs(NOW)).unwrap()
+}
+
+async fn ask_with(harness: &Harness, assertion: &str, proof: &str) -> Response {
+    let header = format!("DPoP: {proof}");
+    harness.post(&[&header], form(assertion).as_bytes()).await
+}
+
+/// Of this client, called so.
+fn named(id: &str, jti: &str, aud: Value) -> Value {
+    let mut claims = claims(id);
+    claims["jti"] = jti.into();
+    claims["aud"] = aud;
+    claims
+}
+
+fn refused(harness: &Harness, reason: &str) -> u64 {
+    harness.metric(&format!(
+        "hallpass_token_requests_refused_total{{reason=\"{reason}\"}}"
+    ))
+}
+
+#[tokio::test]
+async fn what_a_client_of_the_profile_signs_is_neither_rs256_nor_for_more_than_the_issuer() {
+    let rsa = Rsa::new(None);
+    let harness = start(&key_set(&rsa.1)).await;
+    let proof = || proof(Algorithm::Es256);
+    let issuer = |harness: &Harness| Value::from(harness.issuer.issuer_name());
+    let own = |jti: &str| named("k", jti, issuer(&harness));
+    let rs256 = rsa.sign("RS256", &own("1"));
+    let response = ask_with(&harness, &rs256, &proof()).await;
+    assert_eq!(response.refusal(), (401, "invalid_client".into()));
+    assert_eq!(refused(&harness, "assertion_algorithm"), 1);
+    let list = named("k", "2", json!([issuer(&harness)]));
+    let response = ask_with(&harness, &rsa.sign("PS256", &list), &proof()).await;
+    assert_eq!(response.refusal(), (401, "invalid_client".into()));
+    assert_eq!(refused(&harness, "assertion_audience"), 1);
+    let good = rsa.sign("PS256", &own("3"));
+    let token = ask_with(&harness, &good, &proof()).await.token();
+    let verified = harness.verify(&token, "service-system").await.unwrap();
+    assert_eq!(verified.audience.len(), 1);
+    assert!(verified.confirmation.is_some());
+    // Who is not held to it goes on as before.
+    for (jti, alg, aud) in [
+        ("4", "RS256", issuer(&harness)),
+        ("5", "RS256", json!([issuer(&harness)])),
+    ] {
+        let free = rsa.sign(alg, &named("free", jti, aud));
+        assert_eq!(ask(&harness, &free).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_profile_gets_bound_tokens_alone_and_by_no_proof_of_rs256() {
+    let key = signer();
+    let harness = start(&inline(&[&key])).await;
+    let bare = ask(&harness, &assertion(&key, NOW)).await;
+    assert_eq!(bare.refusal(), (400, "invalid_request".into()));
+    let rs256 = proof(Algorithm::Rs256);
+    let refused = ask_with(&harness, &assertion(&key, NOW), &rs256).await;
+    assert_eq!(refused.refusal(), (400, "invalid_dpop_proof".into()));
+    for algorithm in [Algorithm::Es256, Algorithm::EdDsa] {
+        let bound = ask_with(&harness, &assertion(&key, NOW), &proof(algorithm)).await;
+        assert_eq!(bound.json()["token_type"], "DPoP");
+    }
+}
+
+const HELD: &str = "profile: fapi2, audiences: [stock]";
+const SECRET_CLIENT: &str = "client-secret: x, dpop-bound-access-tokens: true";
+
+fn yaml(issuer: &str, client: &str) -> String {
+    format!(
+        "hallpass: {{ issuer: {{ {issuer} clients: [{{ client-id: a, {HELD}, {client} }}] }} }}"
+    )
+}
+
+fn signs(keys: &[Value]) -> String {
+    let set = json!({ "keys": keys });
+    format!("token-endpoint-auth-method: private_key_jwt, jwks: '{set}'")
+}
+
+#[test]
+fn what_contradicts_the_profile_is_a_problem_and_all_of_it_is_told() {
+    let good = signer().public_jwk().to_json();
+    let bound = "dpop-bound-access-tokens: true";
+    let whole = format!("{}, {bound}", signs(std::slice::from_ref(&good)));
+    let read = load(&yaml("", &whole));
+    assert_eq!(read.clients[0].profile, Some(ClientProfile::Fapi2));
+    let rs256 = Rsa::new(Some("RS256")).1;
+    for (issuer, client, expected) in [
+        (
+            "",
+            SECRET_CLIENT.to_owned(),
+            "token-endpoint-auth-method: must be",
+        ),
+        (
+            "",
+            signs(std::slice::from_ref(&good)),
+            "profile: needs `dpop-bound",
+        ),
+        (
+            "",
+            format!("{whole}, dangerous-token-endpoint-audience: true"),
+            "dangerous-token-endpoint-audience: contradicts",
+        ),
+        (
+            "",
+            format!("{}, {bound}", signs(&[good.clone(), rs256])),
+            "jwks: has a key that is not for PS256",
+        ),
+        (
+            "algorithm: RS256,",
+            whole.clone(),
+            "signed with RS256, as those for `stock`",
+        ),
+        (
+            "audiences: [{ name: stock, profile: spring }],",
+            whole.clone(),
+            "signed with RS256, as those for `stock`",
+        ),
+    ] {
+        let found = problems(&yaml(issuer, &client));
+        let is_found = found.iter().any(|problem| problem.contains(expected));
+        assert!(is_found, "{issuer} {client}: {found:?}");
+    }
+    // Several at once; and an audience that has its own algorithm is not at fault.
+    let found = problems(&yaml("algorithm: RS256,", "client-secret: x"));
+    assert_eq!(found.len(), 3, "{found:?}");
+    let own = "algorithm: RS256, audiences: [{ name: stock, algorithm: ES256 }],";
+    assert_eq!(load(&yaml(own, &whole)).clients.len(), 1);
+}
+
+#[tokio::test]
+async fn an_issuer_that_code_has_set_up_does_not_start_with_what_contradicts_the_profile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = crate::harness::settings(&folder);
+    let mut held = client("a", SECRET, &[], &["stock"]);
+    held.profile = Some(ClientProfile::Fapi2);
+    settings.clients = vec![held];
+    let clock = Arc::new(crate::harness::test_clock());
+    let error = hallpass_issuer::IssuerServer::start(&settings, clock).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Registration { .. }), "{error}");
+}
