@@ -63,7 +63,7 @@ pub(crate) struct Core {
     awaits_adoption: AtomicBool,
     verifiers: Verifiers,
     metadata: ArcSwap<Metadata>,
-    deny_list: DenyList,
+    deny_list: Arc<DenyList>,
     /// What was read last; taken out while it is brought up to date.
     stored_revocations: Mutex<StoredRevocations>,
     /// Whether something was written that may not count yet.
@@ -102,14 +102,14 @@ impl Core {
             key_upkeep::keep_keys(settings, &store, clock.as_ref(), life, &verifiers).await?;
         metrics.keys.set(&kept.records);
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
-        let (deny_list, mut revocations) = (DenyList::new()?, StoredRevocations::default());
-        let now = UnixTime::from(clock.now());
+        let (deny_list, now) = (Arc::new(DenyList::new()?), UnixTime::from(clock.now()));
+        let mut revocations = StoredRevocations::default();
         store.read_revocations(&mut revocations, now).await?;
         let entries = revocations.take_new().into_iter();
         deny_list.take(entries.chain(deny_list::tainted(&kept.records)), now);
         let refresh_families = RefreshFamilies::of(&store).await?;
         let (audit, writer) = audit::queue();
-        let authenticator = Authenticator::new(process_key.clone(), &urls, Arc::clone(&trust));
+        let authenticator = Authenticator::new(process_key.clone(), &urls, (&trust, &deny_list));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
         metrics.add_named(|registry| trust.metrics.register(registry));
         metrics.add(|registry| {
@@ -282,7 +282,7 @@ impl Core {
         self.metadata.load()
     }
 
-    pub(crate) const fn deny_list(&self) -> &DenyList {
+    pub(crate) fn deny_list(&self) -> &DenyList {
         &self.deny_list
     }
 

@@ -65,6 +65,7 @@ mod store;
 mod store_watch;
 mod tls_files;
 mod token;
+mod token_purpose;
 mod token_shapes;
 mod trusted_issuers;
 

@@ -10,8 +10,8 @@ use hallpass_clock::Clock;
 use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource, KeysError};
 use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_token::{
-    Audience, CallerKind, Issuer, KeyId, ReplayMemory, Seen, Subject, TokenClaims, UnixTime,
-    UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
+    Audience, CallerKind, Issuer, KeyId, ReplayMemory, RevocationMarks, Seen, Subject, TokenClaims,
+    UnixTime, UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
 use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
 use serde::Deserialize;
@@ -25,7 +25,10 @@ use crate::spiffe;
 
 /// How far its clock may be ahead of ours.
 pub(crate) const LEEWAY: Duration = Duration::from_secs(10);
-/// Used assertions of one issuer that are remembered, some 4 MiB; a client has a quarter.
+/// How long an assertion that counts once may live where `max-age-seconds` says nothing: so long, one that was used before a
+/// restart counts once more.
+const LONGEST_LIFE: Duration = Duration::from_secs(3_600);
+/// Used assertions of one issuer that are remembered, some 4 MiB; a client has half of them at most.
 const MOST_REMEMBERED: usize = 100_000;
 
 /// The trusted issuers of one issuer, as they change.
@@ -268,6 +271,15 @@ impl TrustedIssuer {
         claims.issued_at.is_some_and(|issued| now < oldest(issued))
     }
 
+    /// Whether its assertion lives no longer than one may that counts once: with a `max-age-seconds` that is for
+    /// [`is_young`](Self::is_young) to say.
+    pub(crate) fn is_short(&self, claims: &TokenClaims, now: UnixTime) -> bool {
+        let longest = LONGEST_LIFE.saturating_add(LEEWAY);
+        let is_within = |from: UnixTime| claims.expires_at <= from.saturating_add(longest);
+        let is_bounded = self.settings.assertions_again || self.settings.max_age.is_some();
+        is_bounded || (is_within(now) && claims.issued_at.is_none_or(is_within))
+    }
+
     /// Whether an assertion was not used before, as far as that counts; from now on it was. `None` when it has no name, so that nothing
     /// would tell. One process remembers: where several serve one issuer, each takes an assertion once.
     pub(crate) fn use_once(
@@ -299,6 +311,23 @@ impl TrustedIssuer {
             == (&other.name, &other.issuer, &other.keys, &other.tls)
             && own.jwks_bearer_file == other.jwks_bearer_file
     }
+}
+
+/// Whether it says that it was issued later than now, so that its age would say nothing.
+pub(crate) fn is_from_future(claims: &TokenClaims, now: UnixTime) -> bool {
+    let is_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
+    claims.issued_at.is_some_and(is_later)
+}
+
+/// What a token is revoked by here, whose subject is called `name` here: its client and its id are names of its issuer.
+pub(crate) fn marks_here(claims: &TokenClaims, name: &Subject) -> RevocationMarks {
+    let known_here = TokenClaims {
+        subject: name.clone(),
+        client_id: None,
+        token_id: None,
+        ..claims.clone()
+    };
+    RevocationMarks::of(&known_here, None)
 }
 
 fn remember_nothing() -> ReplayMemory {

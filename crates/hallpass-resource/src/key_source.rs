@@ -164,7 +164,8 @@ impl KeySource {
     }
 
     /// Sends what stands in this file as a bearer token with each request for the keys, read anew each time: some issuers give
-    /// their keys to those alone who prove who they are, as a Kubernetes API server does. The first call counts, and a file of keys
+    /// their keys to those alone who prove who they are, as a Kubernetes API server does. Keys that the issuer's document says to
+    /// be at another host, port or scheme are asked for without it. The first call counts, and a file of keys
     /// is not asked for any.
     pub fn authorize_by(&self, file: PathBuf) {
         if let Origin::Http(keys) = &self.shared.origin {

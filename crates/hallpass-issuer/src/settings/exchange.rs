@@ -14,7 +14,7 @@ pub(super) const KEYS: &[Key] = &[
         "grant",
         Kind::Choice(&[TOKEN_EXCHANGE, JWT_BEARER]),
         "By which grant: `jwt-bearer` (RFC 7523) is for assertions of a trusted issuer, whose `aud` is this issuer alone and which \
-        are no access tokens.",
+        are neither access tokens nor of a login.",
     )
     .or(TOKEN_EXCHANGE),
     Key::new(

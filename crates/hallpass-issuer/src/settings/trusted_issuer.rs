@@ -40,7 +40,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "jwks-bearer-file",
         Kind::File,
-        "The file of a bearer token that is sent with requests for its keys, read anew each time.",
+        "The file of a bearer token that is sent with requests for its keys, read anew each time: to the host of `jwks-url`, or else of \
+        `issuer`. Where the document of `issuer` names another host for its keys, that one is asked without it.",
     )
     .otherwise("none; of `kubernetes` that of the pod's service account"),
     Key::new("tls", Kind::Section(TLS_KEYS), "How the connection to its keys is protected."),
@@ -60,7 +61,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "max-age-seconds",
         Kind::seconds(1, 31_536_000),
-        "How old a token of it may be (`iat`), however long it lives.",
+        "How old a token of it may be (`iat`), however long it lives. Without it, an assertion that counts once may live for an hour.",
     )
     .otherwise("as old as its `exp` allows; of `kubernetes` and `spiffe` 1h"),
     Key::new(

@@ -14,6 +14,7 @@ use aws_lc_rs::hmac;
 use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::registry::{Client, Registry};
+use crate::deny_list::DenyList;
 use crate::http::public_urls::PublicUrls;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::by_assertion::AssertionChecks;
@@ -34,13 +35,18 @@ pub(crate) struct Authenticator {
 }
 
 impl Authenticator {
-    /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`.
-    pub(crate) fn new(process_key: hmac::Key, urls: &PublicUrls, trust: Arc<Trust>) -> Self {
+    /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`. Other issuers are
+    /// believed as `trust` says, of subjects that the deny-list does not have.
+    pub(crate) fn new(
+        process_key: hmac::Key,
+        urls: &PublicUrls,
+        (trust, deny_list): (&Arc<Trust>, &Arc<DenyList>),
+    ) -> Self {
         let throttle = Arc::new(Throttle::new());
         Self {
             secrets: SecretChecks::new(process_key, Arc::clone(&throttle)),
             assertions: AssertionChecks::new(urls, Arc::clone(&throttle)),
-            trusted: TrustedChecks::new(trust, throttle),
+            trusted: TrustedChecks::new(Arc::clone(trust), Arc::clone(deny_list), throttle),
         }
     }
 

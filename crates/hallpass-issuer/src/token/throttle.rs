@@ -77,7 +77,8 @@ struct Names {
 #[must_use]
 pub(crate) struct Pass<'t> {
     throttle: &'t Throttle,
-    client: u64,
+    /// Whose share of the proven pairs it would take.
+    owner: u64,
     pair: u64,
     buckets: Buckets<'t>,
     now: Duration,
@@ -121,11 +122,45 @@ impl Throttle {
         source: Option<IpAddr>,
         now: Duration,
     ) -> Result<Pass<'_>, Duration> {
+        self.admit_as(client_id, client_id, source, now)
+    }
+
+    /// The same of one token that `owner` shows many times, when its own buckets are empty: those who fail in its name bring
+    /// others. Not for what could be guessed: each text has buckets of its own, and shares those of the site alone.
+    ///
+    /// # Errors
+    /// How long to wait until there is an attempt again.
+    pub(crate) fn admit_shown(
+        &self,
+        (owner, token): (&str, &str),
+        source: Option<IpAddr>,
+        now: Duration,
+    ) -> Result<Pass<'_>, Duration> {
+        self.admit_as(owner, &shown(owner, token), source, now)
+    }
+
+    /// The token was right: from now on, it and `source` are a proven pair, in the share of `owner`.
+    pub(crate) fn prove_shown(&self, (owner, token): (&str, &str), source: Option<IpAddr>) {
+        let pair = self.pair(&shown(owner, token), source);
+        self.proven.add(pair, self.hasher.hash_one(owner));
+    }
+
+    fn pair(&self, name: &str, source: Option<IpAddr>) -> u64 {
+        self.hasher.hash_one((name, source.map(network)))
+    }
+
+    fn admit_as(
+        &self,
+        owner: &str,
+        client_id: &str,
+        source: Option<IpAddr>,
+        now: Duration,
+    ) -> Result<Pass<'_>, Duration> {
         let client = self.hasher.hash_one(client_id);
-        let pair = self.hasher.hash_one((client_id, source.map(network)));
+        let pair = self.pair(client_id, source);
         let pass = |buckets| Pass {
             throttle: self,
-            client,
+            owner: self.hasher.hash_one(owner),
             pair,
             buckets,
             now,
@@ -240,9 +275,14 @@ impl Pass<'_> {
     /// The secret was right: from now on the pair is a proven one.
     pub(crate) fn was_right(self) {
         if matches!(self.buckets, Buckets::Unproven { .. }) {
-            self.throttle.proven.add(self.pair, self.client);
+            self.throttle.proven.add(self.pair, self.owner);
         }
     }
+}
+
+/// No client is called so: no id has a line feed.
+fn shown(owner: &str, token: &str) -> String {
+    format!("{owner}\n{token}")
 }
 
 /// What one caller has at least: a whole IPv4 address, the /64 of an IPv6 one.

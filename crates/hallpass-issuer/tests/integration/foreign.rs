@@ -6,6 +6,7 @@ mod client_checks;
 mod client_settings;
 mod clients;
 mod keys;
+mod kinds;
 mod refreshed;
 mod refused;
 mod subjects;

@@ -186,14 +186,16 @@ impl HttpKeys {
         limit: Duration,
     ) -> Result<Fetched, KeysError> {
         if let Some(described) = &self.described {
-            let document = self.get(&self.url.to_string(), None).await?;
+            let document = self.get(&self.url.to_string(), None, true).await?;
             let document = collect(document.into_body(), MAX_DOCUMENT_BYTES).await?;
             let keys = described.key_set(&document)?;
-            return self.fetch_from(&keys.to_string(), etag).await;
+            // Whom the document names may have no business with what the issuer is shown.
+            let is_its_own = is_of_one_origin(&self.url, &keys);
+            return self.fetch_from(&keys.to_string(), etag, is_its_own).await;
         }
         let (upstream, path) = match (&self.url, &self.upstream) {
             (EndpointUrl::LoadBalanced { path, .. }, Some(upstream)) => (upstream, path),
-            (url, _) => return self.fetch_from(&url.to_string(), etag).await,
+            (url, _) => return self.fetch_from(&url.to_string(), etag, true).await,
         };
         let walk = Walk {
             within: limit,
@@ -201,7 +203,8 @@ impl HttpKeys {
             again: false,
         };
         let ask = |instance: Instance| async move {
-            self.fetch_from(&format!("{instance}{path}"), etag).await
+            let address = format!("{instance}{path}");
+            self.fetch_from(&address, etag, true).await
         };
         // Whatever is wrong with what one instance serves, another one may serve it right.
         let fetched = upstream.ask_in_turn(walk, ask, |_| true).await;
@@ -216,8 +219,9 @@ impl HttpKeys {
         &self,
         address: &str,
         etag: Option<&HeaderValue>,
+        is_configured: bool,
     ) -> Result<Fetched, KeysError> {
-        let response = self.get(address, etag).await?;
+        let response = self.get(address, etag, is_configured).await?;
         let (parts, body) = response.into_parts();
         let max_age = max_age(&parts.headers);
         if parts.status == StatusCode::NOT_MODIFIED {
@@ -232,11 +236,13 @@ impl HttpKeys {
         })
     }
 
-    /// A response with 200, or with 304 when there is an `etag`.
+    /// A response with 200, or with 304 when there is an `etag`. Only where the configuration leads (`is_configured`) is the
+    /// bearer token shown.
     async fn get(
         &self,
         address: &str,
         etag: Option<&HeaderValue>,
+        is_configured: bool,
     ) -> Result<Response<Body>, KeysError> {
         let mut request =
             Request::get(address).header(ACCEPT, "application/jwk-set+json, application/json");
@@ -246,7 +252,7 @@ impl HttpKeys {
         if let Some(verifier) = self.verifier.get() {
             request = request.header(VERIFIER, verifier);
         }
-        if let Some(file) = self.bearer.get() {
+        if let Some(file) = self.bearer.get().filter(|_| is_configured) {
             request = request.header(AUTHORIZATION, bearer(file.clone()).await?);
         }
         let request = request
@@ -262,6 +268,17 @@ impl HttpKeys {
                 retry_after: asked_wait(status, response.headers()),
             }),
         }
+    }
+}
+
+/// Scheme, host and port are the same.
+fn is_of_one_origin(one: &EndpointUrl, other: &EndpointUrl) -> bool {
+    match (one, other) {
+        (EndpointUrl::Https(one), EndpointUrl::Https(other))
+        | (EndpointUrl::LoopbackHttp(one), EndpointUrl::LoopbackHttp(other)) => {
+            one.origin() == other.origin()
+        }
+        _ => false,
     }
 }
 

@@ -10,9 +10,11 @@ pub(super) const KEYS: &[Key] = &[
     Key::new(
         "subject",
         Kind::Text { what: "such as `system:serviceaccount:shop:orders`" },
-        "What its `sub` must be. A `*` at the end stands for one whole segment, after `/` or `:`: `spiffe://prod.example/ns/shop/*`.",
+        "What its `sub` must be. A `*` at the end stands for one whole segment, after `/` or `:`: `spiffe://prod.example/ns/shop/*`. \
+        Without it, the token must be a service's own, as `preset` or `service-when` of its issuer tell: tokens of users bear claims \
+        of the client that they were issued to.",
     )
-    .otherwise("any; then `claims` must say something"),
+    .otherwise("that of any service; then `claims` must say something"),
     Key::new("claims", Kind::Sections(CLAIM_KEYS), "What further claims of it must be: all of them."),
 ];
 

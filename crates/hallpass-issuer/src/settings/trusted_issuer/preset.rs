@@ -110,7 +110,8 @@ impl Preset {
             Self::Product(product) => product.into(),
             Self::Kubernetes => workloads("sub=system:serviceaccount:*"),
             Self::Spiffe => workloads("sub=spiffe://*"),
-            Self::Github => workloads("sub=repo:*"),
+            // What its subjects look like is for each organisation to say.
+            Self::Github => workloads("sub"),
             Self::Aws => workloads("sub=arn:*"),
         }
     }

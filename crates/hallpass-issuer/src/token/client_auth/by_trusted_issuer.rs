@@ -3,9 +3,11 @@
 //!
 //! 1. The issuer that the token names is one that is trusted, and a client has a rule about it; else nothing is looked at.
 //! 2. The throttle must agree, since checking a signature costs a hundred microseconds: by the client that is named, or else by
-//!    the issuer.
-//! 3. The token is verified by the keys of that issuer. It must be for this issuer alone, and not too old.
-//! 4. Exactly one client must have a rule that it fits (RFC 7523 section 3, rule 2: the subject is the client).
+//!    the subject that the token claims. A signature cannot be guessed, so a token that was right before is not kept waiting by
+//!    those who fail in its name. One that has ended by its own words costs nobody anything.
+//! 3. The token is verified by the keys of that issuer. It must be for this issuer alone, not too old, and none of a login.
+//! 4. Exactly one client must have a rule that it fits (RFC 7523 section 3, rule 2: the subject is the client). Where the rule does
+//!    not say which subject that is, the subject must be a service: a user's token has claims of the client that got it.
 //! 5. Where its issuer has it so, it counts once. Those of Kubernetes and SPIFFE are shown again and again by design
 //!    (draft-ietf-oauth-spiffe-client-auth), and so have an age.
 
@@ -15,26 +17,47 @@ use hallpass_resource::Denial;
 use hallpass_token::{
     DEFAULT_MAX_VERIFY_BYTES, Seen, UnverifiedToken, VerifiedClaims, VerifyError,
 };
+use serde::Deserialize;
 use serde_json::Value;
 
+use crate::clients::assertion_rule::AssertionRule;
+use crate::clients::exchange_rule::SubjectKind;
 use crate::clients::registry::{Client, Registry};
+use crate::deny_list::DenyList;
 use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
 use crate::token::refusal::assertion::AssertionRefusal;
 use crate::token::throttle::{Pass, Throttle};
-use crate::trusted_issuers::{Trust, TrustedIssuer};
+use crate::token_purpose;
+use crate::trusted_issuers::{Trust, TrustedIssuer, is_from_future, marks_here};
 
 /// Checks tokens of trusted issuers against the rules of clients. Outlives every reload.
 #[derive(Debug)]
 pub(crate) struct TrustedChecks {
     trust: Arc<Trust>,
+    deny_list: Arc<DenyList>,
     throttle: Arc<Throttle>,
 }
 
+/// What the token says, which nobody has verified.
+#[derive(Deserialize)]
+struct Stated {
+    sub: String,
+    exp: Option<f64>,
+}
+
 impl TrustedChecks {
-    pub(crate) const fn new(trust: Arc<Trust>, throttle: Arc<Throttle>) -> Self {
-        Self { trust, throttle }
+    pub(crate) const fn new(
+        trust: Arc<Trust>,
+        deny_list: Arc<DenyList>,
+        throttle: Arc<Throttle>,
+    ) -> Self {
+        Self {
+            trust,
+            deny_list,
+            throttle,
+        }
     }
 
     /// The trusted issuer that the assertion claims to be of; `None`: then it is the client's own.
@@ -67,8 +90,19 @@ impl TrustedChecks {
         credentials: &AssertionCredentials<'_>,
         attempt: Attempt,
     ) -> Result<Arc<Client>, Refusal> {
+        let parsed = UnverifiedToken::parse(&credentials.assertion, DEFAULT_MAX_VERIFY_BYTES);
+        let token = parsed.map_err(|_| Refusal::BadCredentials)?;
+        let stated: Option<Stated> = serde_json::from_slice(token.unverified_payload()).ok();
+        let ends_at = stated.as_ref().and_then(|stated| stated.exp);
+        if ends_at.is_some_and(|end| end <= attempt.now.as_secs() as f64) {
+            return Err(Refusal::Assertion(AssertionRefusal::Expired));
+        }
         let named = credentials.unverified_client_id.as_deref();
-        let bucket = named.unwrap_or_else(|| issuer.issuer().as_str());
+        let subject = stated.as_ref().map_or("", |stated| &stated.sub);
+        let of_subject = || format!("{}\n{subject}", issuer.issuer());
+        let bucket = named.map_or_else(of_subject, str::to_owned);
+        let shown = (bucket.as_str(), &*credentials.assertion);
+        let is_shown_again = issuer.settings().assertions_again;
         let may_be = |client: &&Arc<Client>| {
             let is_named = named.is_none_or(|named| client.id.as_str() == named);
             is_named
@@ -79,59 +113,97 @@ impl TrustedChecks {
         };
         let clients: Vec<_> = registry.federated().iter().filter(may_be).collect();
         // Who is past its failures costs no fetch either.
-        let pass = self.admit(bucket, attempt)?;
+        let pass = self.admit(shown, is_shown_again, attempt)?;
         if clients.is_empty() {
             pass.failed();
             return Err(Refusal::BadCredentials);
         }
-        let checked = self.check(&clients, issuer, credentials, attempt).await;
+        let checked = self.check(&clients, issuer, &token, attempt).await;
         match &checked {
-            Ok(_) => pass.was_right(),
+            Ok(_) => {
+                pass.was_right();
+                if is_shown_again {
+                    self.throttle.prove_shown(shown, attempt.source);
+                }
+            }
             // The right client, maybe, though not now.
-            Err(Refusal::Assertion(
-                AssertionRefusal::KeysUnavailable | AssertionRefusal::MemoryFull,
-            )) => drop(pass),
+            Err(
+                Refusal::RevokedClient
+                | Refusal::Assertion(
+                    AssertionRefusal::KeysUnavailable | AssertionRefusal::MemoryFull,
+                ),
+            ) => drop(pass),
             Err(_) => pass.failed(),
         }
         checked
     }
 
-    fn admit(&self, bucket: &str, attempt: Attempt) -> Result<Pass<'_>, Refusal> {
-        self.throttle
-            .admit(bucket, attempt.source, attempt.monotonic)
-            .map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
+    fn admit(
+        &self,
+        (bucket, token): (&str, &str),
+        is_shown_again: bool,
+        attempt: Attempt,
+    ) -> Result<Pass<'_>, Refusal> {
+        let (source, now) = (attempt.source, attempt.monotonic);
+        let by_name = self.throttle.admit(bucket, source, now);
+        let pass = by_name.or_else(|retry_after| match is_shown_again {
+            true => self.throttle.admit_shown((bucket, token), source, now),
+            false => Err(retry_after),
+        });
+        pass.map_err(|retry_after| Refusal::TooManyAttempts { retry_after })
     }
 
     async fn check(
         &self,
         clients: &[&Arc<Client>],
         issuer: &TrustedIssuer,
-        credentials: &AssertionCredentials<'_>,
+        token: &UnverifiedToken<'_>,
         attempt: Attempt,
     ) -> Result<Arc<Client>, Refusal> {
-        let parsed = UnverifiedToken::parse(&credentials.assertion, DEFAULT_MAX_VERIFY_BYTES);
-        let token = parsed.map_err(|_| Refusal::BadCredentials)?;
         let audiences = issuer.audiences().to_vec();
-        let verified = issuer.verify(&token, audiences, true, || attempt.now).await;
+        let verified = issuer.verify(token, audiences, true, || attempt.now).await;
         let (claims, _) = verified.map_err(|denial| refusal(issuer, &denial))?;
         check_claims(issuer, &claims, attempt)?;
-        let all = serde_json::to_value(&claims).unwrap_or(Value::Null);
-        let is_it = |client: &&&Arc<Client>| {
-            let mut rules = client.assertion_rules().iter();
-            rules.any(|rule| rule.issuer == *issuer.issuer() && rule.fits(&claims, &all))
-        };
-        let mut found = clients.iter().filter(is_it);
-        let client = match (found.next(), found.next()) {
-            (None, _) => return Err(Refusal::BadCredentials),
-            (Some(_), Some(_)) => return Err(Refusal::Assertion(AssertionRefusal::SeveralClients)),
-            (Some(client), None) => Arc::clone(client),
-        };
+        let client = client_of(clients, issuer, &claims)?;
+        let name = issuer.name_of(&claims.subject);
+        let marks = name.map(|name| marks_here(&claims, &name));
+        let revoked = self.deny_list.current();
+        if marks.is_some_and(|marks| revoked.denies(&marks, attempt.now).is_some()) {
+            return Err(Refusal::RevokedClient);
+        }
+        drop(revoked);
         use_once(issuer, &client, &claims, attempt)?;
         Ok(client)
     }
 }
 
-/// For this issuer alone, whoever holds it is whom it says, and not too old.
+/// The one client that has a rule which the claims fit.
+fn client_of(
+    clients: &[&Arc<Client>],
+    issuer: &TrustedIssuer,
+    claims: &VerifiedClaims,
+) -> Result<Arc<Client>, Refusal> {
+    let all = serde_json::to_value(claims).unwrap_or(Value::Null);
+    let is_service = issuer.kind_of_assertion(claims) == Some(SubjectKind::Service);
+    let has = |client: &Arc<Client>, is_enough: &dyn Fn(&AssertionRule) -> bool| {
+        let fits = |rule: &AssertionRule| {
+            rule.issuer == *issuer.issuer() && is_enough(rule) && rule.fits(claims, &all)
+        };
+        client.assertion_rules().iter().any(fits)
+    };
+    let names_it = |rule: &AssertionRule| rule.subject.is_some() || is_service;
+    let mut found = clients.iter().filter(|client| has(client, &names_it));
+    match (found.next(), found.next()) {
+        (Some(client), None) => Ok(Arc::clone(client)),
+        (Some(_), Some(_)) => Err(Refusal::Assertion(AssertionRefusal::SeveralClients)),
+        (None, _) => match clients.iter().any(|client| has(client, &|_| true)) {
+            true => Err(Refusal::Assertion(AssertionRefusal::NotOfService)),
+            false => Err(Refusal::BadCredentials),
+        },
+    }
+}
+
+/// For this issuer alone, whoever holds it is whom it says, not too old, and not made for a login.
 fn check_claims(
     issuer: &TrustedIssuer,
     claims: &VerifiedClaims,
@@ -139,6 +211,15 @@ fn check_claims(
 ) -> Result<(), Refusal> {
     if claims.audience.len() != 1 {
         return Err(Refusal::Assertion(AssertionRefusal::Audience));
+    }
+    if is_from_future(claims, attempt.now) {
+        return Err(Refusal::Assertion(AssertionRefusal::Early));
+    }
+    if token_purpose::is_something_else(claims) {
+        return Err(Refusal::Assertion(AssertionRefusal::NotOfService));
+    }
+    if !issuer.is_short(claims, attempt.now) {
+        return Err(Refusal::Assertion(AssertionRefusal::Long));
     }
     if claims.expires_at <= attempt.now || !issuer.is_young(claims, attempt.now) {
         return Err(Refusal::Assertion(AssertionRefusal::TooOld));

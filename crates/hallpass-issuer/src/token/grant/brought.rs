@@ -12,6 +12,7 @@ use hallpass_token::{
 use crate::clients::exchange_rule::ExchangeRule;
 use crate::refresh::family::{Exchanged, ForeignSignature};
 use crate::token::refusal::Refusal;
+use crate::token_purpose;
 use crate::trusted_issuers::{TrustedIssuer, TrustedIssuers};
 
 /// A token of a trusted issuer, signed by it and good at this moment, for somebody whom the rules of the client name. Nothing
@@ -79,6 +80,9 @@ impl ForeignToken {
         if purpose == Purpose::Assertion && claims.audience.len() != 1 {
             return Err(Refusal::SubjectNotForClient);
         }
+        if purpose == Purpose::Assertion && !is_assertion(&unverified, &claims) {
+            return Err(Refusal::InvalidSubjectToken);
+        }
         Ok(Some(Self {
             issuer: Arc::clone(issuer),
             claims,
@@ -126,6 +130,13 @@ impl StandingKey {
         let key = exchanged.signed.map(|signed| signed.key);
         self.issuer == exchanged.claims.issuer && key == Some(self.key)
     }
+}
+
+/// Whether it does not say that it is something else: an access token was made for a service, with scopes or without, and would be
+/// limited by none here.
+fn is_assertion(token: &UnverifiedToken<'_>, claims: &TokenClaims) -> bool {
+    let is_access_token = token.states_access_token() || token_purpose::is_bearer(claims);
+    !is_access_token && !token_purpose::is_something_else(claims)
 }
 
 fn audiences(issuer: &TrustedIssuer, rules: &[&ExchangeRule]) -> Vec<Audience> {

@@ -1,7 +1,8 @@
 //! JWT bearer (RFC 7523 section 2.1): a trusted issuer says to this one, and to nobody else, for whom the client acts.
 //!
 //! It is decided as an exchange of a token of that issuer is, by rules of their own. What differs: the assertion has this
-//! issuer as its one audience, and counts once; it need be no access token, and one that names no scopes limits none.
+//! issuer as its one audience, and counts once; it is no access token nor one of a login, and one that names no scopes limits
+//! none.
 
 use hallpass_clock::Clock;
 use hallpass_token::Seen;
@@ -65,6 +66,9 @@ fn parameter<'r>(request: &'r TokenRequest<'_>) -> Result<&'r str, Refusal> {
 
 fn use_once(asked: Asked<'_, '_>, token: &ForeignToken) -> Result<(), Refusal> {
     let (client, now) = (asked.client.id.as_str(), asked.attempt.now);
+    if !token.issuer.is_short(&token.claims, now) {
+        return Err(Refusal::GrantAssertion(GrantAssertionFault::TooLong));
+    }
     let fault = match token.issuer.use_once(client, &token.claims, now) {
         Some(Seen::First) => return Ok(()),
         None => GrantAssertionFault::WithoutId,

@@ -25,10 +25,12 @@ pub enum AssertionRefusal {
     Expired,
     /// `client_assertion` was issued or begins later than now.
     Early,
-    /// `client_assertion` ends more than five minutes ahead.
+    /// `client_assertion` ends too far ahead: five minutes, or of a trusted issuer, whose assertions count once, an hour.
     Long,
     /// `client_assertion` is a token of a trusted issuer, and older than those may be.
     TooOld,
+    /// `client_assertion` is a token of a trusted issuer that was not made to prove a service.
+    NotOfService,
     /// `client_assertion` is a token of a trusted issuer that fits several clients.
     SeveralClients,
     /// `client_assertion` was used before.
@@ -55,8 +57,9 @@ impl AssertionRefusal {
             Self::WithoutId => (UNAUTHENTICATED, "invalid_client", "assertion_without_id", "client_assertion has no jti"),
             Self::Expired => (UNAUTHENTICATED, "invalid_client", "expired_assertion", "client_assertion has ended: make a new one for each request, and check the clock"),
             Self::Early => (UNAUTHENTICATED, "invalid_client", "early_assertion", "iat or nbf of client_assertion is in the future: check the clock"),
-            Self::Long => (UNAUTHENTICATED, "invalid_client", "long_assertion", "exp of client_assertion is more than five minutes ahead: make a new one for each request"),
+            Self::Long => (UNAUTHENTICATED, "invalid_client", "long_assertion", "exp of client_assertion is too far ahead (five minutes, or an hour for one of a trusted issuer): make a new one for each request"),
             Self::TooOld => (UNAUTHENTICATED, "invalid_client", "assertion_too_old", "client_assertion is older than this issuer takes: bring a newer one"),
+            Self::NotOfService => (UNAUTHENTICATED, "invalid_client", "assertion_not_of_service", "client_assertion is not a service's own token: it is a user's, or an ID, refresh or logout token"),
             Self::SeveralClients => (UNAUTHENTICATED, "invalid_client", "assertion_of_several_clients", "client_assertion fits several clients: send client_id"),
             Self::Replayed => (UNAUTHENTICATED, "invalid_client", "replayed_assertion", "client_assertion was used before: make a new one for each request"),
             Self::MemoryFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "replay_memory_full", "too many assertions are remembered at the moment: try again shortly"),

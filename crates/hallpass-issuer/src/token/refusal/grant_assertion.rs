@@ -14,6 +14,8 @@ pub enum GrantAssertionFault {
     Expired,
     /// The assertion is older than tokens of its issuer may be.
     TooOld,
+    /// The assertion counts once, and lives longer than can be remembered.
+    TooLong,
     /// The assertion is for somebody else, or for others too.
     ForOthers,
     /// The assertion was used before.
@@ -46,6 +48,7 @@ impl GrantAssertionFault {
             Self::Invalid => (BAD, "invalid_grant", "invalid_grant_assertion", "the assertion is not a valid JWT of its issuer"),
             Self::Expired => (BAD, "invalid_grant", "expired_grant_assertion", "the assertion has ended"),
             Self::TooOld => (BAD, "invalid_grant", "grant_assertion_too_old", "the assertion is older than this issuer takes: bring a newer one"),
+            Self::TooLong => (BAD, "invalid_grant", "grant_assertion_too_long", "the assertion lives longer than an hour: bring one that was made for this request"),
             Self::ForOthers => (BAD, "invalid_grant", "grant_assertion_for_others", "aud of the assertion is not this issuer alone"),
             Self::Replayed => (BAD, "invalid_grant", "replayed_grant_assertion", "the assertion was used before"),
             Self::WithoutId => (BAD, "invalid_grant", "grant_assertion_without_id", "the assertion has no jti"),

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 107] = [
+const ALL: [Refusal; 109] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -27,6 +27,7 @@ const ALL: [Refusal; 107] = [
     Refusal::Assertion(AssertionRefusal::Early),
     Refusal::Assertion(AssertionRefusal::Long),
     Refusal::Assertion(AssertionRefusal::TooOld),
+    Refusal::Assertion(AssertionRefusal::NotOfService),
     Refusal::Assertion(AssertionRefusal::SeveralClients),
     Refusal::Assertion(AssertionRefusal::Replayed),
     Refusal::Assertion(AssertionRefusal::MemoryFull),
@@ -101,6 +102,7 @@ const ALL: [Refusal; 107] = [
     Refusal::GrantAssertion(GrantAssertionFault::Invalid),
     Refusal::GrantAssertion(GrantAssertionFault::Expired),
     Refusal::GrantAssertion(GrantAssertionFault::TooOld),
+    Refusal::GrantAssertion(GrantAssertionFault::TooLong),
     Refusal::GrantAssertion(GrantAssertionFault::ForOthers),
     Refusal::GrantAssertion(GrantAssertionFault::Replayed),
     Refusal::GrantAssertion(GrantAssertionFault::WithoutId),

@@ -12,14 +12,14 @@ use crate::revocation::{operator, wait_for_entries};
 const JWT_BEARER: &str = "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// An estate where `order` brings assertions of `login`, whose subjects are users all, for `logistics`.
-struct Assertions(Estate);
+pub(super) struct Assertions(pub(super) Estate);
 
 impl Assertions {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut IssuerSettings)) -> Self {
+    pub(super) async fn with(change: impl FnOnce(&mut IssuerSettings)) -> Self {
         let estate = Estate::with(|settings| {
             let login = settings.trusted_issuers[0].issuer.clone();
             let users = CallerMapping::default().with_service_marks([]);
@@ -45,7 +45,7 @@ impl Assertions {
     }
 
     /// As an authorization server of another domain writes it.
-    fn made(&self, id: &str, change: impl FnOnce(&mut TokenClaims)) -> String {
+    pub(super) fn made(&self, id: &str, change: impl FnOnce(&mut TokenClaims)) -> String {
         let mut claims = self.0.alice();
         claims.client_id = None;
         claims.scope = Scope::empty();
@@ -54,12 +54,12 @@ impl Assertions {
         self.0.login.sign_anything(&claims)
     }
 
-    async fn bring(&self, assertion: &str, query: &str) -> Response {
+    pub(super) async fn bring(&self, assertion: &str, query: &str) -> Response {
         let form = format!("{JWT_BEARER}&assertion={assertion}{query}");
         self.0.harness.ask_as("order", SECRET, &form).await
     }
 
-    async fn refused(&self, assertion: &str, reason: &str) -> Response {
+    pub(super) async fn refused(&self, assertion: &str, reason: &str) -> Response {
         let line = format!("hallpass_token_requests_refused_total{{reason=\"{reason}\"}}");
         let before = self.0.harness.metric(&line);
         let response = self.bring(assertion, "").await;

@@ -100,7 +100,7 @@ impl Cluster {
         self.harness.post(&[], form.as_bytes()).await
     }
 
-    async fn refused(&self, token: &str, reason: &str) -> Response {
+    pub(super) async fn refused(&self, token: &str, reason: &str) -> Response {
         let line = format!("hallpass_token_requests_refused_total{{reason=\"{reason}\"}}");
         let before = self.harness.metric(&line);
         let response = self.ask(token, "").await;

@@ -36,6 +36,7 @@ async fn what_is_no_access_token_is_not_exchanged() {
         ("typ", json!(1)),
         ("at_hash", json!("x")),
         ("c_hash", json!("x")),
+        ("nonce", json!("x")),
         ("events", json!({})),
     ] {
         let token = untyped(&|claims| drop(claims.extra.insert(name.into(), value.clone())));

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_token::{Actor, Issuer, RevocationMarks, TokenClaims, UnixTime};
-use serde_json::Value;
+use hallpass_token::{Actor, Issuer, TokenClaims};
 
 use crate::clients::exchange_rule::{ExchangeRule, subject_id};
 use crate::refresh::family::{Exchanged, ForeignSignature};
@@ -11,7 +10,8 @@ use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::Purpose;
 use crate::token::grant::token_exchange::subject::{self, Subject};
 use crate::token::refusal::Refusal;
-use crate::trusted_issuers::{LEEWAY, TrustedIssuer};
+use crate::token_purpose;
+use crate::trusted_issuers::{TrustedIssuer, is_from_future, marks_here};
 
 /// Whether the client may act for the subject of a token that `issuer` has signed, as it was verified now or before.
 ///
@@ -38,8 +38,7 @@ pub(super) fn check(
         }
         Purpose::Assertion => issuer.kind_of_assertion(claims),
     };
-    let is_of_later = |issued: UnixTime| now.saturating_add(LEEWAY) < issued;
-    if claims.issued_at.is_some_and(is_of_later) || !issuer.may_speak_of(&claims.subject) {
+    if is_from_future(claims, now) || !issuer.may_speak_of(&claims.subject) {
         return Err(Refusal::InvalidSubjectToken);
     }
     if !issuer.is_young(claims, now) {
@@ -57,15 +56,9 @@ pub(super) fn check(
     if asked.registry.find(name.as_str()).is_some() {
         return Err(Refusal::SubjectNamedLikeClient);
     }
-    let known_here = TokenClaims {
-        subject: name.clone(),
-        client_id: None,
-        token_id: None,
-        ..claims.clone()
-    };
     if held
         .revoked
-        .denies(&RevocationMarks::of(&known_here, None), now)
+        .denies(&marks_here(claims, &name), now)
         .is_some()
     {
         return Err(Refusal::RevokedSubjectToken);
@@ -105,21 +98,12 @@ fn check_type(
 /// Whether nothing in the claims says that the token is for something else: issuers that write no `at+jwt` sign ID tokens and
 /// others of the same form (RFC 8725 section 2.8).
 fn is_access_token(claims: &TokenClaims) -> bool {
-    let extra = &claims.extra;
-    // Keycloak: `Bearer`, or `ID`, `Refresh`, `Offline`, `Logout`.
-    let is_bearer = |kind: &Value| {
-        kind.as_str()
-            .is_some_and(|it| it.eq_ignore_ascii_case("Bearer"))
-    };
-    let is_of_login = ["at_hash", "c_hash", "s_hash", "events"];
     let client = claims.client_id.as_ref().map(|it| it.as_str());
-    let client = client.or_else(|| extra.get("azp")?.as_str());
+    let client = client.or_else(|| claims.extra.get("azp")?.as_str());
     // An ID token is for the client that got it, and has no scope (OpenID Connect Core section 2).
     let is_for_itself =
         claims.scope.is_empty() && claims.audience.iter().all(|it| Some(it.as_str()) == client);
-    extra.get("typ").is_none_or(is_bearer)
-        && !is_of_login.iter().any(|name| extra.contains_key(*name))
-        && !is_for_itself
+    !token_purpose::is_something_else(claims) && !is_for_itself
 }
 
 /// Who acts by the token now is somebody of its issuer, which answers for that, or a client here, which must still be one.
