@@ -106,8 +106,8 @@ impl Core {
         let mut revocations = StoredRevocations::default();
         store.read_revocations(&mut revocations, now).await?;
         let entries = revocations.take_new().into_iter();
-        deny_list.take(entries.chain(deny_list::tainted(&kept.records)), now);
-        let refresh_families = RefreshFamilies::of(&store).await?;
+        deny_list.take(entries.chain(deny_list::tainted(&kept.records, now)));
+        let refresh_families = RefreshFamilies::open(&store).await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone(), &urls, (&trust, &deny_list));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
@@ -286,9 +286,9 @@ impl Core {
         &self.deny_list
     }
 
-    /// What is done with refresh tokens at `now`.
-    pub(crate) const fn refreshing_at(&self, now: UnixTime) -> RefreshWork<'_> {
-        self.refresh_families.at(&self.store, now)
+    /// What is done with refresh tokens.
+    pub(crate) fn refreshing(&self) -> RefreshWork<'_> {
+        self.refresh_families.of(&self.store, self.clock())
     }
 
     /// What was applied last.

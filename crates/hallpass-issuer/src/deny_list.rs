@@ -41,17 +41,18 @@ pub(crate) const fn end_of(moment: UnixTime) -> UnixTime {
     moment.saturating_add(AFTER_THE_LAST_TOKEN)
 }
 
-/// What was signed with these keys counts no more.
-pub(crate) fn tainted(keys: &[KeyRecord]) -> impl Iterator<Item = Revocation> {
+/// What was signed with these keys counts no more. Without those of which no token can be alive: their records stay for longer.
+pub(crate) fn tainted(keys: &[KeyRecord], now: UnixTime) -> impl Iterator<Item = Revocation> {
     let tainted = keys.iter().filter(|key| key.state == KeyState::Tainted);
-    tainted.filter_map(|key| {
+    let entries = tainted.filter_map(|key| {
         Some(Revocation {
             kind: RevocationKind::Key,
             digest: RevocationDigest::new(RevocationKind::Key, &key.kid),
             issued_before: None,
             ends_at: end_of_all_until(key.since()?),
         })
-    })
+    });
+    entries.filter(move |entry| now < entry.ends_at)
 }
 
 /// The deny-list of an issuer that runs.
@@ -87,22 +88,35 @@ impl DenyList {
         self.metrics.register(registry);
     }
 
-    /// Takes what `entries` deny beyond what is denied already. One caller at a time.
-    pub(crate) fn take(&self, entries: impl Iterator<Item = Revocation>, now: UnixTime) {
+    /// Takes what `entries` deny beyond what is denied already. One caller at a time, here and below.
+    ///
+    /// Also what has ended as the clock says now: a clock that is ahead for a moment must not take anything from the list.
+    pub(crate) fn take(&self, entries: impl Iterator<Item = Revocation>) {
         let current = self.list.load_full();
-        let is_new = |entry: &Revocation| now < entry.ends_at && !current.covers(entry);
+        let is_new = |entry: &Revocation| !current.covers(entry);
         let new: Vec<Revocation> = entries.filter(is_new).collect();
         if !new.is_empty() {
             let mut list = RevocationList::clone(&current);
-            list.forget_ended(now);
             new.iter().for_each(|entry| {
                 list.put(entry);
             });
-            let log = Log::with(&self.log.borrow(), &new, list.len(), now);
+            let log = Log::with(&self.log.borrow(), &new, &list);
             self.list.store(Arc::new(list));
             self.log.send_replace(Arc::new(log));
             tracing::info!(entries = new.len(), "revocations count from now on");
         }
+        self.count();
+    }
+
+    /// Forgets the entries that have ended.
+    pub(crate) fn forget_ended(&self, now: UnixTime) {
+        let mut list = RevocationList::clone(&self.list.load());
+        list.forget_ended(now);
+        self.list.store(Arc::new(list));
+        self.count();
+    }
+
+    fn count(&self) {
         let entries = self.list.load().len();
         let entries = i64::try_from(entries).unwrap_or(i64::MAX);
         self.metrics.entries.set(entries);

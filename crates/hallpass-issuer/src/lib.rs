@@ -47,6 +47,7 @@ mod clients;
 mod core;
 mod deny_list;
 mod error;
+mod even_clock;
 mod http;
 mod key_administration;
 mod key_upkeep;

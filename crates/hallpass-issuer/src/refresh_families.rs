@@ -3,21 +3,23 @@
 //! Several processes may work on one store: what counts is what stands there, and it is changed in transactions that nobody else
 //! writes in. So of two callers with the same token, wherever they ask, the second one finds that it was used.
 
+mod lent;
 pub(crate) mod metrics;
 mod waiting;
 
 use std::mem;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use hallpass_clock::Clock;
 use hallpass_token::{ClientId, Revocation, RevocationDigest, RevocationKind, TokenId, UnixTime};
 use prometheus_client::registry::Registry;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
+use self::lent::Lent;
 use self::metrics::{Done, RefreshMetrics};
-use self::waiting::{Place, Waiting};
+use self::waiting::Waiting;
 use crate::deny_list;
 use crate::error::Error;
 use crate::refresh::family::{Family, Granted, Holder, Standing};
@@ -76,7 +78,7 @@ impl RefreshFamilies {
     ///
     /// # Errors
     /// Those of the store.
-    pub(crate) async fn of(store: &Store) -> Result<Self, Error> {
+    pub(crate) async fn open(store: &Store) -> Result<Self, Error> {
         let mut known = KnownFamilies::default();
         let names = store.see_families(&mut known).await?.names_key();
         let metrics = RefreshMetrics::default();
@@ -94,12 +96,16 @@ impl RefreshFamilies {
         self.metrics.register(registry);
     }
 
-    /// What is done with them in `store` at `now`.
-    pub(crate) const fn at<'a>(&'a self, store: &'a Store, now: UnixTime) -> RefreshWork<'a> {
+    /// What is done with them in `store`.
+    pub(crate) const fn of<'a>(
+        &'a self,
+        store: &'a Store,
+        clock: &'a dyn Clock,
+    ) -> RefreshWork<'a> {
         RefreshWork {
             families: self,
             store,
-            now,
+            clock,
         }
     }
 
@@ -109,7 +115,8 @@ impl RefreshFamilies {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Lent {
             known: mem::take(&mut *known),
-            of: self,
+            home: &self.known,
+            metrics: &self.metrics,
             place: None,
             _turn: turn,
         }
@@ -135,15 +142,21 @@ pub(crate) struct Use<'a> {
     pub(crate) proven: Holder,
 }
 
-/// What is done with families at one moment.
+/// What is done with families.
 #[derive(Clone, Copy)]
 pub(crate) struct RefreshWork<'a> {
     families: &'a RefreshFamilies,
     store: &'a Store,
-    now: UnixTime,
+    /// Asked once nobody else writes. Who waits for the store may wait for longer than the grace: by the time when he came, the one
+    /// behind him would use a token that was used long ago, and look like a thief.
+    clock: &'a dyn Clock,
 }
 
 impl RefreshWork<'_> {
+    fn now(&self) -> UnixTime {
+        UnixTime::from(self.clock.now())
+    }
+
     /// Begins a family that ends at `ends_at`, whose first token this gives; the oldest ones of the subject and of the client beyond
     /// `most` go. `None` when there are too many of all clients, or when too many requests of this one wait for their turn.
     ///
@@ -160,12 +173,13 @@ impl RefreshWork<'_> {
         };
         let mut known = self.families.lend().await;
         let mut change = self.store.change_families(&mut known).await?;
+        let now = self.now();
         let token = RefreshToken::generate(&self.families.names)?;
         let family = Family {
             id: token.family,
             digest: token.digest(),
             used_at: None,
-            started_at: self.now,
+            started_at: now,
             ends_at,
             granted,
         };
@@ -207,18 +221,19 @@ impl RefreshWork<'_> {
         let unknown = || Failed::Refused(Refusal::Refresh(RefreshFault::Unknown));
         let mut known = self.lend(token, client).await?.ok_or_else(unknown)?;
         let mut change = self.store.change_families(&mut known).await?;
+        let now = self.now();
         let family = change.find(&known, token.family).await?;
-        let family = family.filter(|family| self.now < family.ends_at);
+        let family = family.filter(|family| now < family.ends_at);
         let mut family = family.ok_or(Failed::Refused(Refusal::Refresh(RefreshFault::Unknown)))?;
         if family.granted.client_id != *client {
             return Err(Failed::Refused(Refusal::Refresh(RefreshFault::Foreign)));
         }
         let key = change.successor_key();
-        let standing = family.standing(token, &key, self.now, grace);
+        let standing = family.standing(token, &key, now, grace);
         if standing == Standing::Reused {
             // A client that uses tokens again on purpose gets no more of the list than one that revokes them.
             let most = deny_list::MOST_BY_CLIENTS;
-            let ended = match end(&mut change, &known, &family, self.now, most).await {
+            let ended = match end(&mut change, &known, &family, now, most).await {
                 // What had no room ends by itself; the family does not.
                 Err(error @ Error::TooManyRevocations { .. }) => {
                     tracing::error!(%error, family = family.id.alias(), "access tokens of a revoked refresh token live on");
@@ -235,12 +250,12 @@ impl RefreshWork<'_> {
                 retry_after,
             }))
         };
-        family.granted.add_live(live, self.now).map_err(too_many)?;
+        family.granted.add_live(live, now).map_err(too_many)?;
         family.granted.bound_to = family.granted.bound_to.and(proven);
         let successor = token.successor(&key);
         if standing == Standing::Current {
             family.digest = successor.digest();
-            family.used_at = Some(self.now);
+            family.used_at = Some(now);
         }
         change.put(&known, &family).await?;
         change.commit(&mut known).await?;
@@ -265,13 +280,13 @@ impl RefreshWork<'_> {
             return Ok(None);
         };
         let mut change = self.store.change_families(&mut known).await?;
+        let now = self.now();
         let family = change.find(&known, token.family).await?;
         let is_theirs = |family: &Family| family.granted.client_id == *client;
-        let Some(family) = family.filter(|family| is_theirs(family) && self.now < family.ends_at)
-        else {
+        let Some(family) = family.filter(|family| is_theirs(family) && now < family.ends_at) else {
             return Ok(None);
         };
-        let ended = end(&mut change, &known, &family, self.now, most).await?;
+        let ended = end(&mut change, &known, &family, now, most).await?;
         change.commit(&mut known).await?;
         Ok(Some(ended))
     }
@@ -289,8 +304,8 @@ impl RefreshWork<'_> {
             return Ok(None);
         };
         let mut seen = self.store.see_families(&mut known).await?;
-        let family = seen.find(&known, token.family).await?;
-        Ok(family.filter(|family| self.now < family.ends_at))
+        let (family, now) = (seen.find(&known, token.family).await?, self.now());
+        Ok(family.filter(|family| now < family.ends_at))
     }
 
     /// What is known, in the turn of `client`. `None` when there is no family of `token`: then nobody's turn was taken but for a
@@ -324,12 +339,12 @@ impl RefreshWork<'_> {
     /// # Errors
     /// Those of the store.
     pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
-        let mut known = self.families.lend().await;
-        if !known.has_ended(self.now) {
+        let (mut known, now) = (self.families.lend().await, self.now());
+        if !known.has_ended(now) {
             return Ok(());
         }
         let mut change = self.store.change_families(&mut known).await?;
-        change.remove_ended(&known, self.now).await?;
+        change.remove_ended(&known, now).await?;
         change.commit(&mut known).await
     }
 }
@@ -360,36 +375,5 @@ impl EndedFamily {
     fn of(family: &Family, tokens: usize) -> Self {
         let alias = family.id.alias();
         Self { alias, tokens }
-    }
-}
-
-/// What is known, for as long as somebody works with it; afterwards it is there again, also when he gave up.
-struct Lent<'a> {
-    known: KnownFamilies,
-    of: &'a RefreshFamilies,
-    /// Of the client whose turn it is.
-    place: Option<Place<'a>>,
-    _turn: Option<SemaphorePermit<'a>>,
-}
-
-impl Deref for Lent<'_> {
-    type Target = KnownFamilies;
-
-    fn deref(&self) -> &KnownFamilies {
-        &self.known
-    }
-}
-
-impl DerefMut for Lent<'_> {
-    fn deref_mut(&mut self) -> &mut KnownFamilies {
-        &mut self.known
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        self.of.metrics.counts(self.known.len());
-        let known = self.of.known.lock();
-        *known.unwrap_or_else(PoisonError::into_inner) = mem::take(&mut self.known);
     }
 }

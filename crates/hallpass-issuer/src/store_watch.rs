@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::core::Core;
 use crate::error::Error;
+use crate::even_clock::EvenClock;
 
 /// How often the store is looked at, so that what the command line writes counts within a third of a second.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -44,13 +45,15 @@ struct Watch {
     not_before: Option<Instant>,
     /// When verifiers are written down next.
     verifiers_at: Option<Instant>,
-    /// When what has ended is deleted next.
-    tidy_at: Option<Instant>,
+    /// When what has ended is deleted next, by the issuer's clock.
+    tidy_at: Option<Duration>,
+    clock: EvenClock,
 }
 
 impl Watch {
     async fn look(&mut self, core: &Core) {
         let now = Instant::now();
+        let is_even = self.clock.look(core.clock());
         if self.not_before.is_some_and(|moment| now < moment) {
             return;
         }
@@ -59,8 +62,9 @@ impl Watch {
             self.verifiers_at = Some(now + VERIFIERS_EVERY);
             looked = core.write_down_verifiers().await;
         }
-        if looked.is_ok() && self.tidy_at.is_none_or(|moment| now >= moment) {
-            self.tidy_at = Some(now + TIDY_EVERY);
+        let monotonic = core.clock().monotonic();
+        if looked.is_ok() && is_even && self.tidy_at.is_none_or(|moment| monotonic >= moment) {
+            self.tidy_at = Some(monotonic.saturating_add(TIDY_EVERY));
             looked = core.forget_ended().await;
         }
         match looked {

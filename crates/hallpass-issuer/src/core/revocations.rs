@@ -33,8 +33,8 @@ impl Core {
     /// Lets count what was read, beside the tainted ones of `keys`. Only in one's turn.
     pub(super) fn publish_revocations(&self, keys: &[KeyRecord]) {
         let new = self.stored_revocations().take_new();
-        let entries = new.into_iter().chain(deny_list::tainted(keys));
-        self.deny_list.take(entries, self.now());
+        let tainted = deny_list::tainted(keys, self.now());
+        self.deny_list.take(new.into_iter().chain(tainted));
     }
 
     fn stored_revocations(&self) -> MutexGuard<'_, StoredRevocations> {
@@ -94,15 +94,17 @@ impl Core {
         Ok(())
     }
 
-    /// Deletes revocations and refresh tokens whose time is over.
+    /// Deletes revocations and refresh tokens whose time is over. Only while the clock can be believed: nothing brings them back.
     pub(crate) async fn forget_ended(&self) -> Result<(), Error> {
         let now = self.now();
-        self.refreshing_at(now).forget_ended().await?;
-        if !self.stored_revocations().has_ended(now) {
-            return Ok(());
+        self.refreshing().forget_ended().await?;
+        if self.stored_revocations().has_ended(now) {
+            self.store.forget_ended_revocations(now).await?;
+            self.take_new_revocations().await?;
         }
-        self.store.forget_ended_revocations(now).await?;
-        self.take_new_revocations().await
+        let _turn = self.turn().await;
+        self.deny_list.forget_ended(now);
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use hallpass_token::{Revocation, RevocationList, UnixTime};
+use hallpass_token::{Revocation, RevocationList};
 use http::HeaderValue;
 
 /// Entries of one event, some 50 KB.
@@ -43,16 +43,16 @@ impl Log {
         }
     }
 
-    /// `before` and the `new` entries. When less than half of what it has is still needed for a list of `needed` entries, what
-    /// has ended at `now`, or says less than a later entry, is left out.
-    pub(crate) fn with(before: &Self, new: &[Revocation], needed: usize, now: UnixTime) -> Self {
+    /// `before` and the `new` entries. When less than half of what it has is still needed for `list`, which has the new ones too, what
+    /// that one has forgotten, or what says less than a later entry, is left out.
+    pub(crate) fn with(before: &Self, new: &[Revocation], list: &RevocationList) -> Self {
         let mut log = Self::new(before.epoch);
         log.last = before.last;
-        if before.length > needed.saturating_mul(2).saturating_add(CHUNK) {
+        if before.length > list.len().saturating_mul(2).saturating_add(CHUNK) {
             let mut seen = RevocationList::default();
             let newest_first = before.chunks.iter().rev();
             let newest_first = newest_first.flat_map(|chunk| chunk.entries.iter().rev());
-            let kept = newest_first.filter(|(_, entry)| now < entry.ends_at && seen.put(entry));
+            let kept = newest_first.filter(|(_, entry)| list.covers(entry) && seen.put(entry));
             let mut kept: Vec<Logged> = kept.copied().collect();
             kept.reverse();
             kept.into_iter().for_each(|logged| log.push(logged));
@@ -184,7 +184,7 @@ fn joined(entries: &[Logged]) -> Bytes {
 mod tests {
     use std::time::Duration;
 
-    use hallpass_token::{RevocationDigest, RevocationKind};
+    use hallpass_token::{RevocationDigest, RevocationKind, UnixTime};
 
     use super::*;
 
@@ -198,6 +198,24 @@ mod tests {
             ends_at: NOW.saturating_add(Duration::from_secs(life)),
         };
         range.map(entry).collect()
+    }
+
+    fn list(entries: &[Revocation]) -> RevocationList {
+        let mut list = RevocationList::default();
+        for entry in entries {
+            list.put(entry);
+        }
+        list
+    }
+
+    /// With entries of which all are needed.
+    fn with(before: &Log, new: &[Revocation]) -> Log {
+        let logged = before.chunks.iter().flat_map(|chunk| &chunk.entries);
+        let all: Vec<_> = logged
+            .map(|(_, entry)| *entry)
+            .chain(new.to_vec())
+            .collect();
+        Log::with(before, new, &list(&all))
     }
 
     fn numbers(log: &Log, known: u64) -> Vec<(u64, usize)> {
@@ -220,9 +238,9 @@ mod tests {
         let empty = Log::new(7);
         let nothing = "{\"event\":\"0000000000000007.0\",\"entries\":[]}";
         assert_eq!(empty.document(None).concat(), nothing.as_bytes());
-        let log = Log::with(&empty, &entries(0..700, 10), 700, NOW);
+        let log = with(&empty, &entries(0..700, 10));
         assert_eq!(numbers(&log, 0), [(512, 512), (700, 188)]);
-        let more = Log::with(&log, &entries(700..701, 10), 701, NOW);
+        let more = with(&log, &entries(700..701, 10));
         assert_eq!(
             numbers(&log, 700),
             [],
@@ -241,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_document_is_whole_or_what_came_after_a_known_event() {
-        let log = Log::with(&Log::new(7), &entries(0..700, 10), 700, NOW);
+        let log = with(&Log::new(7), &entries(0..700, 10));
         let length = |document: &serde_json::Value| document["entries"].as_array().unwrap().len();
         let known = log.event_id(600);
         let new = document(&log, Some(&known));
@@ -261,7 +279,7 @@ mod tests {
     #[test]
     fn the_newest_entries_are_those_after_what_is_known_and_at_most_so_many() {
         let all = entries(0..600, 10);
-        let log = Log::with(&Log::new(7), &all, 600, NOW);
+        let log = with(&Log::new(7), &all);
         assert_eq!(log.newest(510, 100), all[510..]);
         assert_eq!(log.newest(0, 100), all[500..]);
         assert_eq!(log.newest(600, 100), []);
@@ -269,9 +287,9 @@ mod tests {
 
     #[test]
     fn the_next_snapshot_shares_what_is_full_also_as_it_is_sent() {
-        let log = Log::with(&Log::new(7), &entries(0..1_500, 10), 1_500, NOW);
+        let log = with(&Log::new(7), &entries(0..1_500, 10));
         let before: Vec<_> = log.after(0).collect();
-        let next = Log::with(&log, &entries(1_500..1_501, 10), 1_501, NOW);
+        let next = with(&log, &entries(1_500..1_501, 10));
         let after: Vec<_> = next.after(0).collect();
         let is_same = |number: usize| before[number].1.as_ptr() == after[number].1.as_ptr();
         assert!(is_same(0) && is_same(1) && !is_same(2));
@@ -281,14 +299,15 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_left_out_when_it_is_most_of_all() {
-        let ended = Log::with(&Log::new(7), &entries(0..2_000, 1), 2_000, NOW);
-        let later = NOW.saturating_add(Duration::from_secs(1));
-        let log = Log::with(&ended, &entries(3_000..3_001, 10), 1, later);
+        let ended = with(&Log::new(7), &entries(0..2_000, 1));
+        let one = entries(3_000..3_001, 10);
+        let log = Log::with(&ended, &one, &list(&one));
         assert_eq!(numbers(&log, 0), [(2_001, 1)]);
         // The same again, for longer each time.
         let mut log = log;
         for life in 11..2_000 {
-            log = Log::with(&log, &entries(3_000..3_001, life), 1, later);
+            let one = entries(3_000..3_001, life);
+            log = Log::with(&log, &one, &list(&one));
         }
         assert!(log.length < 2 * CHUNK, "{}", log.length);
     }

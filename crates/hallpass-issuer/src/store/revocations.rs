@@ -198,7 +198,12 @@ impl Store {
             if (issued_before, ends_at) == (row.3, row.4) {
                 return Ok(false);
             }
-            self.delete_rows(connection, seal, &[row]).await?;
+            sqlx::query("delete from revocations where seq = $1")
+                .bind(row.0)
+                .execute(&mut *connection)
+                .await
+                .map_err(failed)?;
+            deleted(seal, &row);
         }
         if seal.count >= u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(Error::TooManyRevocations { most });
@@ -234,29 +239,16 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed)?;
-        self.delete_rows(&mut transaction, &mut seal, &rows).await?;
+        // In one statement: of many that end together each would cost the others that wait.
+        sqlx::query("delete from revocations where ends_at <= $1")
+            .bind(seconds(now))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        rows.iter().for_each(|row| deleted(&mut seal, row));
         seal.version += 1;
         self.put_row_seal(&mut transaction, &seal).await?;
         transaction.commit().await.map_err(failed)
-    }
-
-    async fn delete_rows(
-        &self,
-        connection: &mut SqliteConnection,
-        seal: &mut RowSeal,
-        rows: &[Row],
-    ) -> Result<(), Error> {
-        for row in rows {
-            sqlx::query("delete from revocations where seq = $1")
-                .bind(row.0)
-                .execute(&mut *connection)
-                .await
-                .map_err(|source| self.failed(source))?;
-            // That of a row which somebody else wrote was never added: the sum fits no more, and that is noticed.
-            seal.sum.subtract(&seal.mac(row));
-            seal.count = seal.count.saturating_sub(1);
-        }
-        Ok(())
     }
 
     async fn row_seal(&self, connection: &mut SqliteConnection) -> Result<RowSeal, Error> {
@@ -271,6 +263,12 @@ impl Store {
     ) -> Result<(), Error> {
         seal.write(&self.name, connection, &self.sealer).await
     }
+}
+
+fn deleted(seal: &mut RowSeal, row: &Row) {
+    // That of a row which somebody else wrote was never added: the sum fits no more, and that is noticed.
+    seal.sum.subtract(&seal.mac(row));
+    seal.count = seal.count.saturating_sub(1);
 }
 
 /// `None` when the row does not say what a row says.

@@ -39,7 +39,7 @@ pub(super) async fn begin(
     let end = attempt.now.saturating_add(client.refresh_life);
     let exchanged = granted.exchanged.as_ref();
     let ends_at = exchanged.map_or(end, |it| it.claims.expires_at.min(end));
-    let families = core.refreshing_at(attempt.now);
+    let families = core.refreshing();
     let most = {
         let settings = core.settings();
         Most {
@@ -75,11 +75,11 @@ pub(super) async fn standing_key(
     asked: Asked<'_, '_>,
     token: &RefreshToken,
 ) -> Result<Option<StandingKey>, Refusal> {
-    let (client, now) = (asked.client, asked.attempt.now);
+    let client = asked.client;
     if !refresh_token::may_be_foreign(client) {
         return Ok(None);
     }
-    let found = core.refreshing_at(now).find(token, &client.id).await;
+    let found = core.refreshing().find(token, &client.id).await;
     let found = found.map_err(|failed| refusal(failed, client))?;
     let key = key_behind(found.as_ref(), asked).await?;
     match core.deny_list().keeps_out(client, core.attempt(None).now) {
@@ -110,7 +110,7 @@ pub(super) async fn take<T>(
     issue: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
 ) -> Result<(T, RefreshToken), Refusal> {
     let (client, attempt) = (asked.client, asked.attempt);
-    let families = core.refreshing_at(attempt.now);
+    let families = core.refreshing();
     let how = Use {
         client: &client.id,
         grace: core.settings().refresh_token_grace,
@@ -148,7 +148,7 @@ pub(super) async fn revoke(
     grant: &'static str,
     attempt: Attempt,
 ) -> Result<bool, Refusal> {
-    let families = core.refreshing_at(attempt.now);
+    let families = core.refreshing();
     core.expect_revocations();
     let ended = families
         .revoke(token, &client.id, MOST_BY_CLIENTS)
@@ -176,8 +176,8 @@ pub(super) async fn shown(
     asked: Asked<'_, '_>,
     token: &RefreshToken,
 ) -> Result<Result<Bytes, Refusal>, Refusal> {
-    let (client, now) = (asked.client, asked.attempt.now);
-    let found = core.refreshing_at(now).find(token, &client.id).await;
+    let client = asked.client;
+    let found = core.refreshing().find(token, &client.id).await;
     let Some(family) = found.map_err(|failed| refusal(failed, client))? else {
         return Ok(Err(Refusal::Refresh(RefreshFault::Unknown)));
     };

@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod client_auth;
 mod client_secrets;
+mod clock_jumps;
 mod documents;
 mod dpop;
 mod first_client;

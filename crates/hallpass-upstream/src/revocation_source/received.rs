@@ -1,6 +1,7 @@
 //! What has come of a deny-list.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use hallpass_clock::Clock;
@@ -12,6 +13,10 @@ use super::error::FollowError;
 use super::event_id::EventId;
 use super::events::Event;
 use super::metrics::IssuerRevocationMetrics;
+
+/// How long an entry is kept after its end: a clock that is ahead for a moment must not take anything from the list, which is not told
+/// again.
+const KEPT_AFTER_END: Duration = Duration::from_secs(60 * 60);
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +196,7 @@ impl Received {
 
     /// Gives whether `list` denies more than before.
     fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<bool, FollowError> {
-        let now = UnixTime::from(self.clock.now());
+        let now = self.all_ended_until();
         let mut is_more = false;
         for entry in entries.iter().filter(|entry| now < entry.ends_at) {
             is_more |= list.put(entry);
@@ -208,8 +213,13 @@ impl Received {
         Ok(is_more)
     }
 
+    /// What had ended at this moment is not kept.
+    fn all_ended_until(&self) -> UnixTime {
+        UnixTime::from(self.clock.now()).saturating_sub(KEPT_AFTER_END)
+    }
+
     fn store(&self, mut list: RevocationList) {
-        list.forget_ended(UnixTime::from(self.clock.now()));
+        list.forget_ended(self.all_ended_until());
         self.list.store(Arc::new(list));
         self.confirmed();
         self.stage.send_replace(Stage::Here);
@@ -223,7 +233,7 @@ fn not_a_list(error: &serde_json::Error) -> FollowError {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::UNIX_EPOCH;
 
     use hallpass_clock::ManualClock;
     use hallpass_token::{RevocationDigest, RevocationKind};
@@ -277,10 +287,15 @@ mod tests {
         take("reset", "{}").unwrap();
         take("current", "{}").unwrap();
         assert!(!denied(&received, "a"));
-        clock.advance(Duration::from_secs(10));
         take("entries", &entries(&["a"])).unwrap();
+        clock.advance(Duration::from_secs(9) + KEPT_AFTER_END);
+        take("entries", &entries(&["b"])).unwrap();
         take("current", "{}").unwrap();
-        assert_eq!(received.list().len(), 0, "what has ended is not kept");
+        assert_eq!(received.list().len(), 2, "the clock may be ahead");
+        clock.advance(Duration::from_secs(1));
+        take("entries", &entries(&["c"])).unwrap();
+        take("current", "{}").unwrap();
+        assert_eq!(received.list().len(), 0, "what has long ended is not kept");
     }
 
     #[test]

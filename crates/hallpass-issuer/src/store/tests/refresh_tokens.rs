@@ -1,5 +1,9 @@
 //! Refresh tokens in a store that is full, older, or sealed anew.
 
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hallpass_clock::{Clock as _, ManualClock};
 use hallpass_token::{Revocation, RevocationDigest, RevocationKind};
 
 use super::*;
@@ -9,7 +13,8 @@ use crate::refresh_families::{Failed, Most, Presented, RefreshFamilies, Use};
 use crate::store::SealingKeys;
 use crate::store::revocations::StoredRevocations;
 
-const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+static CLOCK: LazyLock<ManualClock> =
+    LazyLock::new(|| ManualClock::at(UNIX_EPOCH + Duration::from_secs(1_700_000_000)));
 const END: UnixTime = UnixTime::from_secs(1_700_003_600);
 
 fn client() -> hallpass_token::ClientId {
@@ -35,7 +40,7 @@ const MOST: Most = Most {
 
 async fn begin(families: &RefreshFamilies, store: &Store, scope: &str) -> RefreshToken {
     let begun = families
-        .at(store, NOW)
+        .of(store, &*CLOCK)
         .begin(granted(scope), END, MOST)
         .await;
     begun.unwrap().unwrap()
@@ -53,7 +58,7 @@ async fn present(
         grace: Duration::from_secs(10),
         proven: Holder::default(),
     };
-    let presented = families.at(store, NOW);
+    let presented = families.of(store, &*CLOCK);
     let presented = presented.present(token, how, |family| {
         let live = ("jti".parse().unwrap(), END);
         Ok((family.granted.scope.as_str().to_owned(), live))
@@ -72,7 +77,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     let store = Store::open(&folder.path().join("issuer.db"), Some(KEY))
         .await
         .unwrap();
-    let families = RefreshFamilies::of(&store).await.unwrap();
+    let families = RefreshFamilies::open(&store).await.unwrap();
     let words: Vec<_> = (0..300).map(|number| format!("scope-{number}")).collect();
     let scope = words.join(" ");
     let first = begin(&families, &store, &scope).await;
@@ -81,7 +86,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     let mut begun = Ok(None);
     for _ in 0..50 {
         begun = families
-            .at(&store, NOW)
+            .of(&store, &*CLOCK)
             .begin(granted(&scope), END, MOST)
             .await;
         if begun.is_err() {
@@ -91,7 +96,7 @@ async fn a_full_disk_changes_nothing_and_is_over_when_there_is_room_again() {
     let error = begun.map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("full"), "{error}");
     let before = families
-        .at(&store, NOW)
+        .of(&store, &*CLOCK)
         .find(&first, &client())
         .await
         .unwrap()
@@ -143,11 +148,12 @@ async fn a_store_of_the_version_before_gets_its_table_and_keeps_what_it_has() {
 
     for _ in 0..2 {
         let store = Store::open(&path, Some(KEY)).await.unwrap();
-        let families = RefreshFamilies::of(&store).await.unwrap();
+        let families = RefreshFamilies::open(&store).await.unwrap();
         let token = begin(&families, &store, "read").await;
         present(&families, &store, &token).await.unwrap();
         let mut revocations = StoredRevocations::default();
-        let read = store.read_revocations(&mut revocations, NOW).await;
+        let now = UnixTime::from(CLOCK.now());
+        let read = store.read_revocations(&mut revocations, now).await;
         read.unwrap();
         assert_eq!(revocations.take_new(), [entry]);
         assert_eq!(states(&store).await, [("a".into(), "signing")]);
@@ -161,7 +167,7 @@ async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     add(&store, &[key("a", KeyState::Signing)]).await.unwrap();
-    let families = RefreshFamilies::of(&store).await.unwrap();
+    let families = RefreshFamilies::open(&store).await.unwrap();
     let token = begin(&families, &store, "read").await;
     let check = b"hallpass issuer store, rows listed, revocations and refresh tokens sealed";
     let check = store.sealer.seal(check, b"store check").unwrap();
@@ -178,9 +184,9 @@ async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
 
     for _ in 0..2 {
         let store = Store::open(&path, Some(KEY)).await.unwrap();
-        let families = RefreshFamilies::of(&store).await.unwrap();
+        let families = RefreshFamilies::open(&store).await.unwrap();
         let client = client();
-        let found = families.at(&store, NOW).find(&token, &client).await;
+        let found = families.of(&store, &*CLOCK).find(&token, &client).await;
         assert!(found.unwrap().is_some());
         assert_eq!(states(&store).await, [("a".into(), "signing")]);
         store.close().await;
@@ -197,7 +203,7 @@ async fn a_store_whose_parts_were_sealed_apart_is_held_together_from_then_on() {
         let pool = store.pool.clone();
         let error = match name {
             "seal_check" => Store::open(&path, Some(KEY)).await.map(|_| ()),
-            _ => RefreshFamilies::of(&store).await.map(|_| ()),
+            _ => RefreshFamilies::open(&store).await.map(|_| ()),
         };
         error.unwrap_err();
         let back =
@@ -212,7 +218,7 @@ async fn refresh_tokens_count_on_when_the_store_is_sealed_with_another_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
-    let families = RefreshFamilies::of(&store).await.unwrap();
+    let families = RefreshFamilies::open(&store).await.unwrap();
     let first = begin(&families, &store, "read").await;
     let (second, _) = present(&families, &store, &first).await.unwrap();
     store.close().await;
@@ -221,7 +227,7 @@ async fn refresh_tokens_count_on_when_the_store_is_sealed_with_another_key() {
         previous: Some(KEY),
     };
     let store = Store::open(&path, keys).await.unwrap();
-    let families = RefreshFamilies::of(&store).await.unwrap();
+    let families = RefreshFamilies::open(&store).await.unwrap();
     let (again, scope) = present(&families, &store, &first).await.unwrap();
     assert_eq!(again.digest(), second.digest(), "the same successor");
     assert_eq!(scope, "read");
@@ -234,18 +240,22 @@ async fn a_process_finds_what_another_one_has_changed_and_deleted() {
     let path = folder.path().join("issuer.db");
     let store = Store::open(&path, Some(KEY)).await.unwrap();
     let other_store = Store::open(&path, Some(KEY)).await.unwrap();
-    let families = RefreshFamilies::of(&store).await.unwrap();
-    let others = RefreshFamilies::of(&other_store).await.unwrap();
+    let families = RefreshFamilies::open(&store).await.unwrap();
+    let others = RefreshFamilies::open(&other_store).await.unwrap();
     let mut token = begin(&families, &store, "read").await;
     for _ in 0..3 {
         token = present(&others, &other_store, &token).await.unwrap().0;
         token = present(&families, &store, &token).await.unwrap().0;
     }
-    let ended = END.saturating_add(Duration::from_secs(1));
-    others.at(&other_store, ended).forget_ended().await.unwrap();
+    let ended = ManualClock::at(SystemTime::from(END));
+    others
+        .of(&other_store, &ended)
+        .forget_ended()
+        .await
+        .unwrap();
     assert!(
         families
-            .at(&store, NOW)
+            .of(&store, &*CLOCK)
             .find(&token, &client())
             .await
             .unwrap()
@@ -254,7 +264,7 @@ async fn a_process_finds_what_another_one_has_changed_and_deleted() {
     let begun = begin(&families, &store, "read").await;
     assert!(
         others
-            .at(&other_store, NOW)
+            .of(&other_store, &*CLOCK)
             .find(&begun, &client())
             .await
             .unwrap()

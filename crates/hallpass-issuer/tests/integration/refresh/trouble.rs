@@ -40,6 +40,23 @@ async fn a_locked_store_is_said_to_be_and_the_token_stays_usable() {
 }
 
 #[tokio::test]
+async fn the_grace_begins_when_the_token_is_used_and_not_when_its_request_came() {
+    let harness = start().await;
+    let token = begin(&harness).await;
+    let mut other = file(&harness.settings).await;
+    run(&mut other, "begin exclusive").await;
+    let (first, ()) = tokio::join!(refresh(&harness, &token), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        harness.clock.advance(Duration::from_secs(13));
+        run(&mut other, "commit").await;
+    });
+    assert_eq!(first.status, 200, "{first:?}");
+    let again = refresh(&harness, &token).await;
+    assert_eq!(again.status, 200, "it is no theft: {again:?}");
+    assert_eq!(refresh_token(&again), refresh_token(&first));
+}
+
+#[tokio::test]
 async fn no_row_of_a_refresh_token_can_be_changed_added_or_brought_back() {
     for change in [
         "delete from refresh_families",
