@@ -158,8 +158,8 @@ pub(crate) fn load(loader: &Loader) -> Result<Loaded<Everything>, Failure> {
     Ok(say_warnings(loader.load().map_err(Failure::usage)?))
 }
 
-fn say_warnings<T>(loaded: Loaded<T>) -> Loaded<T> {
-    for warning in loaded.warnings() {
+fn say_warnings<T>(mut loaded: Loaded<T>) -> Loaded<T> {
+    for warning in loaded.take_warnings() {
         output::complain(&format!("warning: {warning}"));
     }
     loaded

@@ -43,6 +43,10 @@ impl Canonical<'_> {
                 }
                 continue;
             };
+            if key.is_not_ours() {
+                self.advise(path, &entry, key, is_shared);
+                continue;
+            }
             let node = self.value(&key_path::join(path, key.name()), entry.node, key);
             let entry = Entry {
                 key: key.name().to_owned(),
@@ -91,6 +95,18 @@ impl Canonical<'_> {
         Node { value, place }
     }
 
+    /// Says what to write in place of a key of another product. Where others may have keys of their own it may be theirs.
+    fn advise(self, path: &str, entry: &Entry, key: &Key, is_shared: bool) {
+        let (path, place, advice) = (key_path::join(path, &entry.key), &entry.place, key.doc());
+        if is_shared && self.strangers != Strangers::Refuse {
+            let text = format!("{place}: {path}: is not a key of Hallpass; {advice}");
+            self.report.warn(text);
+        } else {
+            let text = format!("is not a known key; {advice}");
+            self.report.problem(place, &path, text);
+        }
+    }
+
     /// Whether a key that is not ours belongs to somebody else; that it was left alone is noted.
     fn is_foreign(self, path: &str, entry: &Entry, keys: &[Key]) -> bool {
         let is_section = matches!(
@@ -102,8 +118,7 @@ impl Canonical<'_> {
             Strangers::LeaveSections => is_section,
             Strangers::LeaveAll => true,
         };
-        let is_foreign =
-            may_be && suggest::nearest(&entry.key, keys.iter().map(Key::name)).is_none();
+        let is_foreign = may_be && suggest::nearest(&entry.key, key::names(keys)).is_none();
         if is_foreign {
             let path = key_path::join(path, &entry.key);
             self.report

@@ -79,6 +79,8 @@ pub enum Kind {
     },
     /// A section that another program or another part of this one reads. See [`Key::elsewhere`].
     Elsewhere,
+    /// A key of another product. See [`Key::not_ours`].
+    NotOurs,
 }
 
 impl Key {
@@ -104,6 +106,34 @@ impl Key {
     #[must_use]
     pub const fn elsewhere(name: &'static str) -> Self {
         Self::new(name, Kind::Elsewhere, "")
+    }
+
+    /// A key that others have and that people write here, because they come from another product or took the wrong section.
+    /// It is a problem that goes on with `advice`: what to write in place of it, or that nothing is needed. Where other programs may
+    /// have keys of their own it is a warning. It is not part of the reference.
+    ///
+    /// ```
+    /// use hallpass_config::{Configuration, Key, Kind, Loader, Section};
+    ///
+    /// struct Client;
+    /// const KEYS: &[Key] = &[
+    ///     Key::new("grant-types", Kind::Texts { what: "" }, "How it may ask."),
+    ///     Key::not_ours("authorization-grant-types", "here it is `grant-types`"),
+    /// ];
+    /// impl Configuration for Client {
+    ///     fn keys() -> Vec<Key> { vec![Key::new("client", Kind::Section(KEYS), "")] }
+    ///     fn read(root: &Section<'_>) -> Option<Self> { root.section("client"); Some(Self) }
+    /// }
+    /// let yaml = "my-app: { client: { authorization-grant-types: x } }";
+    /// let problems = Loader::new("my-app").text("a.yaml", yaml).load::<Client>().map(|_| ()).unwrap_err();
+    /// assert_eq!(
+    ///     problems.to_string(),
+    ///     "a.yaml:1:21: my-app.client.authorization-grant-types: is not a known key; here it is `grant-types`"
+    /// );
+    /// ```
+    #[must_use]
+    pub const fn not_ours(name: &'static str, advice: &'static str) -> Self {
+        Self::new(name, Kind::NotOurs, advice)
     }
 
     /// The value when the key is absent, as it would be written in a file.
@@ -205,6 +235,10 @@ impl Key {
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.kind == Kind::Elsewhere
     }
+
+    pub(crate) fn is_not_ours(&self) -> bool {
+        self.kind == Kind::NotOurs
+    }
 }
 
 impl Kind {
@@ -244,6 +278,13 @@ impl Kind {
 /// The key called `name`.
 pub(crate) fn find<'k>(keys: &'k [Key], name: &str) -> Option<&'k Key> {
     keys.iter().find(|key| key.name == name)
+}
+
+/// The names that may be meant by one that is none.
+pub(crate) fn names(keys: &[Key]) -> impl Iterator<Item = &'static str> {
+    keys.iter()
+        .filter(|key| !key.is_not_ours())
+        .map(|key| key.name)
 }
 
 /// Each name once: a section that is read wins over one that is only known.

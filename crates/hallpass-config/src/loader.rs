@@ -270,10 +270,19 @@ impl<T> Loaded<T> {
         &self.settings
     }
 
-    /// The settings, to keep.
+    /// The settings, to keep. What there is to warn of goes into the log (`tracing`, level WARN), unless it was
+    /// [taken](Self::take_warnings).
     #[must_use]
     pub fn into_settings(self) -> T {
+        for warning in &self.notes.warnings {
+            tracing::warn!(%warning, "something in the configuration has no effect");
+        }
         self.settings
+    }
+
+    /// The [warnings](Self::warnings), for who says them elsewhere than in the log; they are forgotten here.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes.warnings)
     }
 
     /// The effective configuration as a tree: each value with its origin, secrets as `***`.

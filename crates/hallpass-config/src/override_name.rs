@@ -110,7 +110,7 @@ fn in_value(rest: &str, kind: &Kind, node: Option<&Node>) -> Option<Vec<Segment>
         Kind::Named(keys) => in_named(rest, keys, node),
         Kind::NamedTexts { .. } => Some(vec![Segment::Key(known_name(rest, node))]),
         Kind::Flag | Kind::Text { .. } | Kind::Secret | Kind::File => None,
-        Kind::Whole { .. } | Kind::Choice(_) | Kind::Elsewhere => None,
+        Kind::Whole { .. } | Kind::Choice(_) | Kind::Elsewhere | Kind::NotOurs => None,
     }
 }
 
@@ -166,6 +166,6 @@ fn is_value(kind: &Kind) -> bool {
         Kind::Flag | Kind::Text { .. } | Kind::Secret | Kind::File => true,
         Kind::Whole { .. } | Kind::Choice(_) | Kind::Texts { .. } => true,
         Kind::Section(_) | Kind::Sections(_) | Kind::Named(_) | Kind::NamedTexts { .. } => false,
-        Kind::Elsewhere => false,
+        Kind::Elsewhere | Kind::NotOurs => false,
     }
 }

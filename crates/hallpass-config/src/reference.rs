@@ -17,7 +17,10 @@ pub fn markdown(introduction: &str, keys: &[Key]) -> String {
         text: introduction.to_owned(),
         written: Vec::new(),
     };
-    for key in keys.iter().filter(|key| !key.is_elsewhere()) {
+    for key in keys
+        .iter()
+        .filter(|key| !key.is_elsewhere() && !key.is_not_ours())
+    {
         page.section(key.name(), key, "##");
     }
     page.text
@@ -39,10 +42,11 @@ impl Page {
             return;
         }
         self.written.push((keys, path.to_owned()));
-        if keys.iter().any(|key| key.children().is_empty()) {
+        let is_row = |key: &&Key| key.children().is_empty() && !key.is_not_ours();
+        if keys.iter().any(|key| is_row(&key)) {
             self.line("| key | type | default | environment | meaning |\n|---|---|---|---|---|");
         }
-        for key in keys.iter().filter(|key| key.children().is_empty()) {
+        for key in keys.iter().filter(is_row) {
             self.row(path, key);
         }
         for key in keys.iter().filter(|key| !key.children().is_empty()) {
@@ -91,7 +95,8 @@ fn type_of(kind: &Kind) -> String {
         }
         Kind::Texts { what } => format!("list: {what}"),
         Kind::NamedTexts { what } => format!("name to list: {what}"),
-        Kind::Section(_) | Kind::Sections(_) | Kind::Named(_) | Kind::Elsewhere => String::new(),
+        Kind::Section(_) | Kind::Sections(_) | Kind::Named(_) => String::new(),
+        Kind::Elsewhere | Kind::NotOurs => String::new(),
     }
 }
 
@@ -185,7 +190,7 @@ The keys are those of `outer.retry`.
                         let name = override_name::name_of(&format!("{PREFIX}.{path}"));
                         let found = override_name::path_of(&name, PREFIX, KEYS, None);
                         match kind {
-                            Kind::NamedTexts { .. } | Kind::Elsewhere => {
+                            Kind::NamedTexts { .. } | Kind::Elsewhere | Kind::NotOurs => {
                                 assert_eq!(found, None, "{name}");
                             }
                             _ => assert_eq!(found, Some(key_path::parse(&path)), "{name}"),

@@ -126,7 +126,7 @@ pub fn place_of(path: &str, keys: &[Key]) -> Result<String, String> {
             if place.is_empty() && !name.is_empty() && !after.is_empty() {
                 return Ok(path.to_owned());
             }
-            let nearest = suggest::nearest(name, keys.iter().map(Key::name));
+            let nearest = suggest::nearest(name, key::names(keys));
             let hint = nearest.map_or_else(String::new, |nearest| {
                 format!("; did you mean `{nearest}`?")
             });

@@ -268,8 +268,7 @@ impl<'a> Section<'a> {
     fn check_keys(&self) {
         let entries = self.node.into_iter().flat_map(Node::entries);
         for entry in entries.filter(|entry| self.key(&entry.key).is_none()) {
-            let known = self.keys.iter().map(Key::name);
-            let suggestion = suggest::nearest(&entry.key, known);
+            let suggestion = suggest::nearest(&entry.key, key::names(self.keys));
             let path = self.path_of(&entry.key);
             self.report
                 .suggest(&entry.place, &path, "is not a known key", suggestion);

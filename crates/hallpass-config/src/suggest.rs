@@ -24,6 +24,28 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, name)| name)
 }
 
+/// The one of `known` of which `name`, which is none of them, is a slip of the pen. Stricter than [`nearest`]: it is asked for names
+/// that may well be right.
+///
+/// `order-1` is no slip of `order-2`, nor a short name one of another.
+pub(crate) fn slip_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    if name.len() > MAX_BYTES || known.contains(&name) {
+        return None;
+    }
+    let bare = letters(name);
+    let without_digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    let candidates = known.iter().filter_map(|candidate| {
+        let bare_candidate = letters(candidate);
+        let distance = strsim::damerau_levenshtein(&bare, &bare_candidate);
+        let is_numbered = without_digits(&bare) == without_digits(&bare_candidate);
+        let allowed = (bare.len().min(bare_candidate.len()) / 5).min(2);
+        (distance <= allowed && (distance == 0 || !is_numbered)).then_some((distance, *candidate))
+    });
+    candidates
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +65,23 @@ mod tests {
             assert_eq!(nearest(slip, KNOWN), Some("client-id"), "{slip}");
         }
         assert_eq!(nearest("token-uri", KNOWN), Some("token-url"));
+    }
+
+    #[test]
+    fn a_slip_is_near_and_a_name_of_its_own_is_none() {
+        let known = ["order-service", "logistics-service", "billing-1", "a"];
+        for (name, meant) in [
+            ("order-servcie", Some("order-service")),
+            ("order_service", Some("order-service")),
+            ("logistic-service", Some("logistics-service")),
+            ("order-service", None),
+            ("user-service", None),
+            ("billing-2", None),
+            ("b", None),
+            ("", None),
+        ] {
+            assert_eq!(slip_of(name, &known), meant, "{name}");
+        }
     }
 
     #[test]

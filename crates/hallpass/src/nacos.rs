@@ -90,7 +90,10 @@ impl Nacos {
             (loader.load_part::<NacosStart>(), loader)
         });
         let (start, loader) = reading.await.map_err(NacosStartError::Runtime)?;
-        let start = start?.into_settings();
+        let mut start = start?;
+        // All of it is read once more, with the documents, and warned of then.
+        start.take_warnings();
+        let start = start.into_settings();
         if !start.nacos.is_used() {
             return Ok(Self {
                 loader,
@@ -176,7 +179,10 @@ impl Nacos {
 /// # Errors
 /// When these sections cannot be used.
 pub fn documents(loader: &Loader) -> Result<Option<NacosDocuments>, NacosStartError> {
-    let start = loader.load_part::<NacosStart>()?.into_settings();
+    let mut start = loader.load_part::<NacosStart>()?;
+    // All of it is read once more, with the documents, and warned of then.
+    start.take_warnings();
+    let start = start.into_settings();
     if !start.nacos.is_used() {
         return Ok(None);
     }

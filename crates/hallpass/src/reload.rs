@@ -149,8 +149,8 @@ impl Reloader {
     /// As [`Loader::load`].
     pub fn load<T: Configuration>(&mut self) -> Result<Loaded<T>, Problems> {
         let texts = self.texts();
-        let loaded = Arc::make_mut(&mut self.loader).load_with(texts);
-        if let Ok(loaded) = &loaded {
+        let mut loaded = Arc::make_mut(&mut self.loader).load_with(texts);
+        if let Ok(loaded) = &mut loaded {
             self.metrics.succeeded_at(self.clock.now());
             warn_of(loaded);
             if let (Some(documents), Ok(runtime)) = (&self.documents, Handle::try_current()) {
@@ -312,14 +312,13 @@ impl Reloader {
         let (loaded, loader) = load.await.map_err(|error| error.to_string())?;
         self.loader = loader;
         let loaded = loaded.map_err(|problems| problems.to_string())?;
-        warn_of(&loaded);
         Ok(loaded.into_settings())
     }
 }
 
-/// Says what can be used and is probably not meant.
-fn warn_of<T>(loaded: &Loaded<T>) {
-    for warning in loaded.warnings() {
+/// Says what can be used and is probably not meant, once.
+fn warn_of<T>(loaded: &mut Loaded<T>) {
+    for warning in loaded.take_warnings() {
         tracing::warn!(%warning, "something in the configuration has no effect");
     }
 }

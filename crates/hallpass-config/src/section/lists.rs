@@ -8,6 +8,7 @@ use crate::key_path;
 use crate::name::check_service_name;
 use crate::node::{Entry, Node, Value};
 use crate::place::Place;
+use crate::suggest;
 
 /// One text of a list.
 struct Item<'a> {
@@ -61,6 +62,18 @@ impl<'a> Section<'a> {
             false => text.split_whitespace().map(check).collect(),
         })?;
         Some(words.into_iter().flatten().collect())
+    }
+
+    /// Warns of each text of the list `key` that is a slip of the pen of one of `known`, which `what` calls: a name that is described in
+    /// one place and meant in another. What is far from all of them may well be right, and is not warned of.
+    pub fn warn_of_slips(&self, key: &str, what: &str, known: &[&str]) {
+        let items = self.find(key).and_then(|found| self.items(&found));
+        for Item { text, place, path } in items.into_iter().flatten() {
+            if let Some(meant) = suggest::slip_of(text, known) {
+                let text = format!("{place}: {path}: is {what}; did you mean `{meant}`?");
+                self.report.warn(text);
+            }
+        }
     }
 
     /// The lists of texts in the mapping `key`, by the names the user gave them, which
