@@ -18,6 +18,30 @@ const KEYS: &[Key] = &[
         Kind::Named(CLIENT_KEYS),
         "By the name of the declared client. What an entry leaves out it inherits from `defaults`.",
     ),
+    Key::not_ours(
+        "client",
+        "`feign.client.config.NAME` is `clients.NAME` here, and `default` is `defaults`",
+    ),
+    Key::not_ours(
+        "circuitbreaker",
+        "a circuit breaker is part of each client here: `defaults.breaker`",
+    ),
+    Key::not_ours(
+        "hystrix",
+        "a circuit breaker is part of each client here: `defaults.breaker`",
+    ),
+    Key::not_ours(
+        "httpclient",
+        "how connections are made is said by `transport` here",
+    ),
+    Key::not_ours(
+        "okhttp",
+        "how connections are made is said by `transport` here",
+    ),
+    Key::not_ours(
+        "compression",
+        "bodies are sent as they are here: leave it out",
+    ),
 ];
 
 const CLIENT_KEYS: &[Key] = &[
@@ -81,6 +105,22 @@ const CLIENT_KEYS: &[Key] = &[
         "When calls to an instance that fails or crawls are stopped for a while. It works as \
         Resilience4j's does, with its defaults, except that 10 calls are enough for a rate (there: 100).",
     ),
+    Key::not_ours("connect-timeout", "here `deadline-ms` bounds a call with all its attempts"),
+    Key::not_ours("read-timeout", "here `deadline-ms` bounds a call with all its attempts"),
+    Key::not_ours("timeout-duration", "here it is `deadline-ms`"),
+    Key::not_ours("retryer", "here it is `retry`"),
+    Key::not_ours("max-attempts", "here it is `retry.max-attempts`"),
+    Key::not_ours("circuitbreaker", "here it is `breaker`"),
+    Key::not_ours("logger-level", "what is logged is said by `RUST_LOG` here"),
+    Key::not_ours("request-interceptors", "here code adds layers to a client: leave it out"),
+    Key::not_ours("default-request-headers", "here the declaration of a method has its headers: leave it out"),
+    Key::not_ours("failure-rate-threshold", "here it is `breaker.failure-rate-percent`"),
+    Key::not_ours("slow-call-rate-threshold", "here it is `breaker.slow-call-rate-percent`"),
+    Key::not_ours("slow-call-duration-threshold", "here it is `breaker.slow-call-ms`"),
+    Key::not_ours("sliding-window-size", "here it is `breaker.window`"),
+    Key::not_ours("minimum-number-of-calls", "here it is `breaker.minimum-calls`"),
+    Key::not_ours("wait-duration-in-open-state", "here it is `breaker.open-ms`"),
+    Key::not_ours("permitted-number-of-calls-in-half-open-state", "here it is `breaker.half-open-calls`"),
 ];
 
 /// `feign`: how the declared clients call.

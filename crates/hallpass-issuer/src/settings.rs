@@ -190,6 +190,7 @@ impl IssuerSettings {
         let whole: Option<Vec<_>> = audiences.iter().cloned().collect();
         let signing = algorithm.zip(whole.as_deref());
         let clients = read_clients(section, issuers, tls.as_ref(), signing);
+        warn_of_slips(section, whole.as_deref(), clients.as_deref());
         let dpop = DpopSettings::read(&section.section("dpop"));
         let client_keys_tls = ClientTlsSettings::read(&section.section("client-keys-tls"));
         let introspection_clients = section.texts("introspection-clients", check_client_id);
@@ -247,6 +248,26 @@ fn read_clients(
         }
     }
     read.into_iter().collect()
+}
+
+/// A service that a client may call, and that nobody describes, is often one that somebody does describe, written otherwise: its tokens
+/// would be refused by it.
+fn warn_of_slips(
+    section: &Section<'_>,
+    audiences: Option<&[AudienceSettings]>,
+    clients: Option<&[ClientSettings]>,
+) {
+    let described = audiences.into_iter().flatten().map(|it| it.name.as_str());
+    let registered = clients.into_iter().flatten();
+    let registered = registered.map(|it| it.client_id.as_str());
+    let known: Vec<_> = described.chain(registered).collect();
+    let what = "the name of no client and of no entry of `audiences`";
+    for client in section.sections("clients") {
+        client.warn_of_slips("audiences", what, &known);
+        for rule in client.sections("exchange") {
+            rule.warn_of_slips("targets", what, &known);
+        }
+    }
 }
 
 fn read_trusted_issuers(

@@ -35,6 +35,26 @@ const ELSEWHERE: [Key; 5] = [
     Key::elsewhere("feign"),
 ];
 
+/// What people write here who come from Spring. The root is shared, so these are warnings.
+const NOT_OURS: [Key; 4] = [
+    Key::not_ours(
+        "openfeign",
+        "declared clients stand in `feign`: `feign.defaults`, `feign.clients.NAME`",
+    ),
+    Key::not_ours(
+        "resilience4j",
+        "circuit breakers and retries stand in `feign.defaults` and `feign.clients.NAME`",
+    ),
+    Key::not_ours(
+        "circuitbreaker",
+        "circuit breakers stand in `feign.defaults.breaker` and `feign.clients.NAME.breaker`",
+    ),
+    Key::not_ours(
+        "cache-expire",
+        "it is `internal-token.cache-expire-seconds`",
+    ),
+];
+
 /// Everything below the prefix that a service reads, checked.
 ///
 /// A service with sections of its own puts this beside them: see [`Configuration`].
@@ -102,6 +122,7 @@ impl Configuration for Settings {
             &TlsSettings::keys(),
             &TransportSettings::keys(),
             &ELSEWHERE,
+            &NOT_OURS,
         ]
         .concat()
     }

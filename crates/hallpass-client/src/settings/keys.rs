@@ -33,6 +33,9 @@ pub(crate) const KEYS: &[Key] = &[
     DPOP_KEY.otherwise("made when the first token is asked for, and kept in memory alone"),
     DPOP_KEY_FILE,
     REVOCATIONS_URL.otherwise("`revocations` beside a `token-url` that ends with `/token`"),
+    OF_CACHE,
+    OF_GRANT,
+    OF_AUTHENTICATION,
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
@@ -44,6 +47,17 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("memory-cache", Kind::Section(MEMORY_CACHE_KEYS), "Tokens kept in the memory of this process."),
     Key::new("feign", Kind::Section(FEIGN_KEYS), "Which outgoing calls get a token by themselves."),
 ];
+
+// What people write who come from Spring.
+const OF_CACHE: Key = Key::not_ours(
+    "cache-expire",
+    "here it is `cache-expire-seconds`, which takes a duration such as `9m` as it is",
+);
+const OF_GRANT: Key = Key::not_ours("authorization-grant-type", "here it is `grant-type`");
+const OF_AUTHENTICATION: Key = Key::not_ours(
+    "client-authentication-method",
+    "here it is `client-authentication`",
+);
 
 const INHERITED: &str = "that of the section";
 
@@ -80,6 +94,9 @@ const CLIENT_KEYS: &[Key] = &[
     DPOP_KEY.otherwise(INHERITED),
     DPOP_KEY_FILE.otherwise(INHERITED),
     REVOCATIONS_URL.otherwise("that of the section, beside a `token-url` of its own that beside this one"),
+    OF_CACHE,
+    OF_GRANT,
+    OF_AUTHENTICATION,
 ];
 
 const CLIENT_ID: Key = Key::new(

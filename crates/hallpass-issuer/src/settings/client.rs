@@ -18,10 +18,11 @@ pub(crate) mod authentication;
 mod certificate;
 pub(crate) mod keys;
 pub(crate) mod secrets;
+mod spring;
 
 const REFRESH_LIFE: &str = "refresh-token-life-seconds";
 
-pub(super) const CLIENT_KEYS: &[Key] = &[
+const OWN_KEYS: &[Key] = &[
     Key::new("client-id", Kind::Text { what: "" }, "Unique in the list; the subject of its tokens. Printable ASCII (RFC 6749 appendix A.1). With a colon, a space, `%` or `+` in \
         it the client must form-encode it for HTTP Basic (RFC 6749 section 2.3.1), or send it in the form.").required(),
     Key::new(
@@ -166,6 +167,17 @@ pub(super) const CLIENT_KEYS: &[Key] = &[
         is refused. Needs the grant of the entry among its `grant-types`.",
     ),
 ];
+
+/// Its keys, and what people write who come from elsewhere.
+pub(super) const CLIENT_KEYS: &[Key] = &with_spring();
+
+const fn with_spring() -> [Key; OWN_KEYS.len() + spring::KEYS.len()] {
+    let mut all = [Key::not_ours("", ""); OWN_KEYS.len() + spring::KEYS.len()];
+    let (own, others) = all.split_at_mut(OWN_KEYS.len());
+    own.copy_from_slice(OWN_KEYS);
+    others.copy_from_slice(&spring::KEYS);
+    all
+}
 
 /// A client that may ask for tokens.
 #[derive(Clone, Debug)]

@@ -175,6 +175,9 @@ pub(super) const KEYS: &[Key] = &[
         of which it is an audience by its client id.",
     )
     .or(""),
+    Key::not_ours("client", "here they are a list: `clients`, each with its `client-id`"),
+    Key::not_ours("issuer", "here it is `name`"),
+    Key::not_ours("endpoint", "here the paths of the endpoints are fixed: see `base-url` for what stands before them"),
 ];
 
 const MANAGEMENT_KEYS: &[Key] = &[Key::new(

@@ -27,6 +27,7 @@ mod registry;
 mod revocation;
 mod revocation_stream;
 mod settings;
+mod settings_hints;
 mod tampered_store;
 mod tls;
 mod token_endpoint;

@@ -27,6 +27,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new("paths", Kind::Section(PATH_KEYS), "Which paths are read; see [paths.md](paths.md)."),
     Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands. `true` or `false` in its place is its `mode`.")
         .or_value_of("mode"),
+    Key::not_ours("internal-only", "routes for services only stand in `internal-jwt.internal-only` here"),
+    Key::not_ours("internal-only-urls", "routes for services only stand in `internal-jwt.internal-only` here"),
 ];
 
 const PATH_KEYS: &[Key] = &[Key::new(

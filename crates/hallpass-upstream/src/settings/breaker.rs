@@ -98,6 +98,14 @@ impl BreakerSettings {
             up and no good response between them, open it. What callers give up counts for nothing else.",
         )
         .or("20"),
+        Key::not_ours("failure-rate-threshold", "here it is `failure-rate-percent`"),
+        Key::not_ours("slow-call-rate-threshold", "here it is `slow-call-rate-percent`"),
+        Key::not_ours("slow-call-duration-threshold", "here it is `slow-call-ms`, which takes a duration as it is"),
+        Key::not_ours("sliding-window-size", "here it is `window`"),
+        Key::not_ours("sliding-window-type", "here it is always a count of calls: leave it out"),
+        Key::not_ours("minimum-number-of-calls", "here it is `minimum-calls`"),
+        Key::not_ours("wait-duration-in-open-state", "here it is `open-ms`, which takes a duration as it is"),
+        Key::not_ours("permitted-number-of-calls-in-half-open-state", "here it is `half-open-calls`"),
     ];
 
     /// Reads such a section.

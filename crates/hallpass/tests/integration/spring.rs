@@ -1,9 +1,41 @@
 //! A configuration as an estate of Spring services has it, in files and in documents that come later.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hallpass::Settings;
 use hallpass::config::{Loaded, Loader};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
 
 fn loader(texts: &[&str]) -> Loader {
     let nothing: [(&str, &str); 0] = [];
@@ -105,6 +137,79 @@ fn what_spring_alone_understands_of_its_own_section_is_no_problem_of_ours() {
     }
     let kubernetes = loader(&[]).environment([("SERVER_PORT", "tcp://10.0.0.1:80")]);
     assert_eq!(loaded(&kubernetes).settings().service.listen, None);
+}
+
+#[test]
+fn what_people_write_who_come_from_spring_is_answered_with_the_key_here() {
+    let shared = [
+        (
+            "scccy.security.internal-only-urls: [/a]",
+            "internal-jwt.internal-only",
+        ),
+        (
+            "scccy.security.internalOnly: { paths: /a }",
+            "internal-jwt.internal-only",
+        ),
+        (
+            "scccy.openfeign.client.config.a.read-timeout: 5",
+            "feign.clients.NAME",
+        ),
+        (
+            "scccy.feign.client.config.default.read-timeout: 5",
+            "`default` is `defaults`",
+        ),
+        (
+            "scccy.resilience4j.circuitbreaker: { instances: { a: {} } }",
+            "feign.defaults",
+        ),
+    ];
+    for (text, advice) in shared {
+        let loaded = loaded(&loader(&[text]));
+        let [warning] = loaded.warnings() else {
+            panic!("{text}: {:?}", loaded.warnings());
+        };
+        assert!(warning.contains("is not a key of Hallpass; "), "{warning}");
+        assert!(warning.contains(advice), "{warning}");
+    }
+    for (text, advice) in [
+        (
+            "scccy.internal-token.cache-expire: 9m",
+            "here it is `cache-expire-seconds`",
+        ),
+        (
+            "scccy.feign.clients.a.failureRateThreshold: 5",
+            "here it is `breaker.failure-rate-percent`",
+        ),
+        (
+            "scccy.feign.defaults.breaker.wait-duration-in-open-state: 5s",
+            "here it is `open-ms`",
+        ),
+        (
+            "scccy.feign.defaults.readTimeout: 5",
+            "here `deadline-ms` bounds a call",
+        ),
+    ] {
+        let loaded = loader(&[text]).load::<Settings>();
+        let problems = loaded.map(|_| text).unwrap_err();
+        let is_it = format!("is not a known key; {advice}");
+        assert!(problems.to_string().contains(&is_it), "{text}: {problems}");
+    }
+}
+
+#[test]
+fn what_there_is_to_warn_of_is_in_the_log_of_a_service_that_keeps_its_settings() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let text = "scccy.security.internal-only-urls: [/a]";
+    drop(loaded(&loader(&[text])).into_settings());
+    let mut taken = loaded(&loader(&[text]));
+    assert_eq!(taken.take_warnings().len(), 1);
+    drop(taken.into_settings());
+    drop(guard);
+    let text = log.text();
+    assert_eq!(text.matches("internal-only-urls").count(), 1, "{text}");
+    assert!(text.contains("WARN"), "{text}");
 }
 
 /// The service's own document names keys of the shared one and the other way round; a third counts under a profile.
