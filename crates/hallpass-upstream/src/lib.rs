@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+mod asked_url;
 mod body;
 mod breaker;
 mod bulkhead;
@@ -56,6 +57,7 @@ mod transport;
 mod upstream;
 mod walk;
 
+pub use asked_url::{AskedUrl, shortened, with_causes};
 pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hallpass_config::files;
 use hallpass_token::{JwkSet, KeyId};
 use hallpass_upstream::{
-    Body, CollectError, EndpointUrl, HttpTransport, Instance, Network, Upstream, Walk, WalkError,
-    asked_wait,
+    AskedUrl, Body, CollectError, EndpointUrl, Network, WalkError, asked_wait, shortened,
+    with_causes,
 };
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -21,11 +21,6 @@ use super::freshness::{Freshness, max_age};
 use super::limits::MAX_KEY_SET_BYTES;
 use super::snapshot::KeySnapshot;
 use crate::error::KeysError;
-
-/// Most instances of a service that one fetch tries.
-const MAX_INSTANCES_TRIED: usize = 3;
-/// Longest piece of somebody else's text that goes into an error.
-const MAX_QUOTED_CHARS: usize = 80;
 
 /// The header that tells an issuer of ours who asks.
 const VERIFIER: HeaderName = HeaderName::from_static("hallpass-verifier");
@@ -122,11 +117,8 @@ impl Fetched {
 
 /// Keys at a URL.
 pub(super) struct HttpKeys {
-    url: EndpointUrl,
-    transport: HttpTransport,
-    /// The instances behind `lb://`. Without circuit breakers: a cool-down follows each failed fetch already.
-    upstream: Option<Upstream>,
-    /// The issuer whose document, at `url`, says where the keys are.
+    place: AskedUrl,
+    /// The issuer whose document, at this URL, says where the keys are.
     described: Option<Described>,
     /// Who asks, for an issuer of ours.
     verifier: OnceLock<HeaderValue>,
@@ -136,22 +128,8 @@ pub(super) struct HttpKeys {
 
 impl HttpKeys {
     pub(super) fn new(url: EndpointUrl, network: &Network) -> Self {
-        let upstream = match &url {
-            EndpointUrl::LoadBalanced { service, .. } => {
-                let (discovery, clock) = (&network.discovery, &network.clock);
-                let (discovery, clock) = (Arc::clone(discovery), Arc::clone(clock));
-                Some(Upstream::without_breaker(
-                    service.as_str(),
-                    discovery,
-                    clock,
-                ))
-            }
-            EndpointUrl::Https(_) | EndpointUrl::LoopbackHttp(_) => None,
-        };
         Self {
-            url,
-            transport: network.transport.clone(),
-            upstream,
+            place: AskedUrl::new(url, network),
             described: None,
             verifier: OnceLock::new(),
             bearer: OnceLock::new(),
@@ -175,8 +153,8 @@ impl HttpKeys {
         let _ = self.bearer.set(file);
     }
 
-    pub(super) fn url(&self) -> &EndpointUrl {
-        &self.url
+    pub(super) const fn url(&self) -> &EndpointUrl {
+        self.place.url()
     }
 
     /// Asks the issuer; behind `lb://`, up to three instances, which share the time `limit`.
@@ -186,28 +164,15 @@ impl HttpKeys {
         limit: Duration,
     ) -> Result<Fetched, KeysError> {
         if let Some(described) = &self.described {
-            let document = self.get(&self.url.to_string(), None, true).await?;
+            let document = self.get(&self.url().to_string(), None, true).await?;
             let document = collect(document.into_body(), MAX_DOCUMENT_BYTES).await?;
             let keys = described.key_set(&document)?;
             // Whom the document names may have no business with what the issuer is shown.
-            let is_its_own = is_of_one_origin(&self.url, &keys);
+            let is_its_own = is_of_one_origin(self.url(), &keys);
             return self.fetch_from(&keys.to_string(), etag, is_its_own).await;
         }
-        let (upstream, path) = match (&self.url, &self.upstream) {
-            (EndpointUrl::LoadBalanced { path, .. }, Some(upstream)) => (upstream, path),
-            (url, _) => return self.fetch_from(&url.to_string(), etag, true).await,
-        };
-        let walk = Walk {
-            within: limit,
-            attempts: MAX_INSTANCES_TRIED,
-            again: false,
-        };
-        let ask = |instance: Instance| async move {
-            let address = format!("{instance}{path}");
-            self.fetch_from(&address, etag, true).await
-        };
-        // Whatever is wrong with what one instance serves, another one may serve it right.
-        let fetched = upstream.ask_in_turn(walk, ask, |_| true).await;
+        let ask = |address: String| async move { self.fetch_from(&address, etag, true).await };
+        let fetched = self.place.ask(limit, ask).await;
         fetched.map_err(|error| match error {
             WalkError::Failed(error) => error,
             WalkError::TooLong => KeysError::Timeout { limit },
@@ -258,7 +223,7 @@ impl HttpKeys {
         let request = request
             .body(Body::empty())
             .map_err(|error| transport_error(&error))?;
-        let sent = self.transport.clone().oneshot(request).await;
+        let sent = self.place.transport().oneshot(request).await;
         let response = sent.map_err(|error| transport_error(&error))?;
         match response.status() {
             StatusCode::OK => Ok(response),
@@ -310,7 +275,7 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, KeysError> {
 pub(super) fn parse(text: &[u8], content_type: &str) -> Result<JwkSet, KeysError> {
     let keys = JwkSet::parse(text).map_err(|error| KeysError::NotAKeySet {
         content_type: content_type.to_owned(),
-        reason: shorten(&error.to_string()),
+        reason: shortened(&error.to_string()),
     })?;
     if keys.keys().is_empty() {
         return Err(KeysError::NoUsableKey {
@@ -324,45 +289,13 @@ fn content_type(headers: &HeaderMap) -> String {
     let said = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    shorten(said.unwrap_or("not given"))
-}
-
-fn shorten(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_QUOTED_CHARS)
-        .collect()
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    shorten(&text)
+    shortened(said.unwrap_or("not given"))
 }
 
 impl fmt::Debug for HttpKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpKeys")
-            .field("url", &self.url)
+            .field("url", self.url())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("the upper\nreason")]
-    struct Upper(#[source] std::io::Error);
-
-    #[test]
-    fn a_failed_fetch_is_told_with_its_causes_in_one_line() {
-        let error = Upper(std::io::Error::other("the lower reason"));
-        assert_eq!(with_causes(&error), "the upperreason: the lower reason");
     }
 }
