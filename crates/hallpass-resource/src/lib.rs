@@ -96,6 +96,7 @@ pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
+pub use settings::callers::caller_changes;
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,

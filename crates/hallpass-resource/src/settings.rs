@@ -1,6 +1,6 @@
 //! `security`: what this service demands of its callers.
 
-mod callers;
+pub(crate) mod callers;
 pub(crate) mod dpop;
 mod keys;
 mod read;

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Preferred, Section};
-use hallpass_resource::{CallerMapping, Mark};
+use hallpass_resource::{CallerMapping, caller_changes};
 use hallpass_tls::ClientTlsSettings;
 use hallpass_token::{Algorithm, Algorithms, Audience, Issuer};
 use hallpass_upstream::EndpointUrl;
@@ -220,7 +220,9 @@ impl TrustedIssuerSettings {
         if again == Some(true) && max_age.is_none() {
             section.missing("max-age-seconds", "is required with `assertion-use: again`");
         }
-        let callers = preset.and_then(|preset| read_callers(section, preset));
+        let changes = caller_changes(section);
+        let callers = preset.zip(changes);
+        let callers = callers.map(|(preset, changes)| changes(preset.callers()));
         let sub_profile = match section.has("accept-sub-profile") {
             true => section.flag("accept-sub-profile"),
             // Not where it is the preset of those that name none.
@@ -352,34 +354,4 @@ fn check_issuer(text: &str, own: Option<&Issuer>) -> Result<Issuer, String> {
 fn check_algorithm(text: &str) -> Result<Algorithm, &'static str> {
     text.parse()
         .map_err(|_| "must be `ES256`, `EdDSA`, `RS256`, `ES384` or `PS256`")
-}
-
-fn check_claim(text: &str) -> Result<String, &'static str> {
-    let is_name = !text.is_empty() && !text.contains(char::is_whitespace);
-    let name = is_name.then(|| text.to_owned());
-    name.ok_or("must be the name of a claim")
-}
-
-fn read_callers(section: &Section<'_>, preset: Preset) -> Option<CallerMapping> {
-    // `None` when the list is not given.
-    let marks = |key| match section.has(key) {
-        true => section.texts(key, Mark::from_str).map(Some),
-        false => Some(None),
-    };
-    let (service_when, user_when) = (marks("service-when"), marks("user-when"));
-    let client_claims = match section.has("client-claims") {
-        true => section.texts("client-claims", check_claim).map(Some),
-        false => Some(None),
-    };
-    let mut mapping = preset.callers();
-    if let Some(names) = client_claims? {
-        mapping = mapping.with_client_claims(names.iter().map(String::as_str));
-    }
-    if let Some(marks) = service_when? {
-        mapping = mapping.with_service_marks(marks);
-    }
-    if let Some(marks) = user_when? {
-        mapping = mapping.with_user_marks(marks);
-    }
-    Some(mapping)
 }

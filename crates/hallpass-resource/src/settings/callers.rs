@@ -14,26 +14,38 @@ pub(super) const CALLER_KEYS: &[&str] = &["preset", "client-claims", "service-wh
 /// clients.
 pub(super) fn read_callers(section: &Section<'_>, own: &[Audience]) -> Option<CallerMapping> {
     let preset = section.choice("preset", IssuerPreset::named);
-    let list = |key| match section.has(key) {
+    let changes = caller_changes(section);
+    let mapping = CallerMapping::from(preset?).without_clients(own.iter().cloned());
+    Some(changes?(mapping))
+}
+
+/// What `service-when`, `user-when` and `client-claims` of an issuer change in the mapping of its preset.
+pub fn caller_changes(
+    section: &Section<'_>,
+) -> Option<impl FnOnce(CallerMapping) -> CallerMapping + use<>> {
+    // The inner `None` when the list is not given.
+    let marks = |key| match section.has(key) {
         true => section.texts(key, Mark::from_str).map(Some),
         false => Some(None),
     };
-    let (service_when, user_when) = (list("service-when"), list("user-when"));
+    let (service_when, user_when) = (marks("service-when"), marks("user-when"));
     let client_claims = match section.has("client-claims") {
         true => section.texts("client-claims", check_claim).map(Some),
         false => Some(None),
     };
-    let mut mapping = CallerMapping::from(preset?).without_clients(own.iter().cloned());
-    if let Some(names) = client_claims? {
-        mapping = mapping.with_client_claims(names.iter().map(String::as_str));
-    }
-    if let Some(marks) = service_when? {
-        mapping = mapping.with_service_marks(marks);
-    }
-    if let Some(marks) = user_when? {
-        mapping = mapping.with_user_marks(marks);
-    }
-    Some(mapping)
+    let (client_claims, service_when, user_when) = (client_claims?, service_when?, user_when?);
+    Some(move |mut mapping: CallerMapping| {
+        if let Some(names) = client_claims {
+            mapping = mapping.with_client_claims(names.iter().map(String::as_str));
+        }
+        if let Some(marks) = service_when {
+            mapping = mapping.with_service_marks(marks);
+        }
+        if let Some(marks) = user_when {
+            mapping = mapping.with_user_marks(marks);
+        }
+        mapping
+    })
 }
 
 fn check_claim(text: &str) -> Result<String, &'static str> {
