@@ -41,6 +41,7 @@ mod context;
 mod dpop;
 mod error;
 mod header;
+mod introspection;
 mod json;
 mod jwk;
 mod jwk_set;
@@ -73,6 +74,7 @@ pub use dpop::{
 };
 pub use error::{BearerError, Part, VerifyError};
 pub use header::TokenType;
+pub use introspection::{INTROSPECTION_TYPE, sign_introspection};
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedJwk};
 pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
