@@ -15,6 +15,7 @@ mod key_list;
 mod key_rotate;
 mod key_schedule;
 mod key_taint;
+mod revocations;
 mod revoke;
 mod token_get;
 mod token_inspect;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(KeyCommand),
     Revoke(revoke::Revoke),
+    Revocations(revocations::Revocations),
     /// Prepare the registration of clients.
     #[command(subcommand)]
     Client(ClientCommand),
@@ -113,6 +115,7 @@ impl Command {
             Self::Issuer(command) => command.run(log),
             Self::Key(command) => command.run(),
             Self::Revoke(command) => command.run(),
+            Self::Revocations(command) => command.run(),
             Self::Client(ClientCommand::Hash(command)) => command.run(),
             Self::Client(ClientCommand::Key(command)) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
@@ -137,6 +140,7 @@ impl Command {
             Self::Issuer(_) => "info",
             Self::Key(_)
             | Self::Revoke(_)
+            | Self::Revocations(_)
             | Self::Client(_)
             | Self::Token(_)
             | Self::Jws(_)

@@ -58,4 +58,5 @@ pub use production::Production;
 pub use secret::Secret;
 pub use section::{Preferred, Section, report_doubles};
 pub use strict_url::{has_credentials, is_loopback, strict_url};
+pub use suggest::near_names;
 pub use watched::WatchedLoader;

@@ -9,19 +9,38 @@ const MAX_BYTES: usize = 64;
 ///
 /// `clientId` and `client_id` are near to `client-id` at any distance; else one letter in three may differ.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = near(name, known).into_iter();
+    near.min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// At most `most` of `known` that somebody may have meant who wrote `name`, the nearest first: one letter in three may differ.
+pub fn near_names<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<&'a str> {
+    let mut near = near(name, known);
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(most).map(|(_, name)| name).collect()
+}
+
+fn near<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<(usize, &'a str)> {
     if name.len() > MAX_BYTES {
-        return None;
+        return Vec::new();
     }
     let bare_name = letters(name);
     let candidates = known.into_iter().filter_map(|candidate| {
         let bare_candidate = letters(candidate);
-        let distance = strsim::damerau_levenshtein(&bare_name, &bare_candidate);
         let allowed = bare_name.len().max(bare_candidate.len()) / 3;
+        // Not every name here is one of ours, with a bound of its own.
+        let is_near_enough = bare_name.len().abs_diff(bare_candidate.len()) <= allowed;
+        let distance = || strsim::damerau_levenshtein(&bare_name, &bare_candidate);
+        let distance = is_near_enough.then(distance)?;
         (distance <= allowed).then_some((distance, candidate))
     });
-    candidates
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    candidates.collect()
 }
 
 /// The one of `known` of which `name`, which is none of them, is a slip of the pen. Stricter than [`nearest`]: it is asked for names
@@ -82,6 +101,19 @@ mod tests {
         ] {
             assert_eq!(slip_of(name, &known), meant, "{name}");
         }
+    }
+
+    #[test]
+    fn all_that_may_be_meant_are_told_the_nearest_first() {
+        let known = [
+            "order-service-b",
+            "order-service",
+            "billing",
+            "order-servise-b",
+        ];
+        let near = near_names("order-servise", known, 2);
+        assert_eq!(near, ["order-service", "order-servise-b"]);
+        assert_eq!(near_names("logistics", known, 2), [""; 0]);
     }
 
     #[test]

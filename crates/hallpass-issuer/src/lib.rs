@@ -90,7 +90,9 @@ pub use crate::keys::adoption::Verifier;
 pub use crate::keys::import::{Imported, ImportedKey, SkippedKey};
 pub use crate::keys::record::KeyState;
 pub use crate::provisioning::{first_client, import_keys};
-pub use crate::revocation_administration::{RevocationEnd, RevocationTarget, Revoked, revoke};
+pub use crate::revocation_administration::{
+    RevocationEnd, RevocationInfo, RevocationTarget, Revoked, revocation_report, revoke,
+};
 pub use crate::running::RunningIssuer;
 pub use crate::server::IssuerServer;
 pub use crate::settings::IssuerSettings;

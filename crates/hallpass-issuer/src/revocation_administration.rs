@@ -1,11 +1,14 @@
 //! What an operator takes back, whether or not an issuer is running on the store. A running one follows within a third of a
 //! second.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
+use hallpass_config::near_names;
 use hallpass_token::{
     KeyId, Revocation, RevocationDigest, RevocationKind, RevocationList, Subject, TokenId, UnixTime,
 };
@@ -15,6 +18,10 @@ use crate::deny_list;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
 use crate::store::Store;
+use crate::store::revocations::StoredRevocations;
+
+/// Most names that are told for one that nobody knows.
+const MOST_NEAR_NAMES: usize = 3;
 
 /// What is taken back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +61,27 @@ pub enum RevocationEnd {
 }
 
 /// An entry as it was asked for, and as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
     /// What was asked for.
     pub asked: Revocation,
     /// What holds now: where the same was revoked before, whatever either entry denies, until the later end.
     pub holds: Revocation,
+    /// When neither the settings nor the store know a client, subject or key of this name: known names that are near to it. It is revoked all
+    /// the same: clients may come from elsewhere, and users do.
+    pub unknown: Option<Vec<String>>,
+}
+
+/// An entry that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevocationInfo {
+    /// What it denies.
+    pub revocation: Revocation,
+    /// What it was made of, where that is a client, a subject or a key that the settings or the store know. The entry itself names
+    /// nobody.
+    pub name: Option<String>,
+    /// It is there because the key is tainted.
+    pub is_tainted_key: bool,
 }
 
 /// Puts `target` on the deny-list of the store, until `end`. What is there already for the same is never weakened: the two
@@ -77,9 +99,92 @@ pub async fn revoke(
     let now = UnixTime::from(clock.now());
     let asked = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
     let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
-    let holds = put(&store, &asked).await;
+    let put = put(&store, &asked).await;
+    let names = names(settings, &store).await;
     store.close().await;
-    holds.map(|holds| Revoked { asked, holds })
+    Ok(Revoked {
+        asked,
+        holds: put?,
+        unknown: unknown(target, &names?),
+    })
+}
+
+/// What counts of the deny-list of the store, the tainted keys included, the longest first. Changes nothing.
+///
+/// # Errors
+/// [`Error::StoreMissing`], and those of opening and reading the store.
+pub async fn revocation_report(
+    settings: &IssuerSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<RevocationInfo>, Error> {
+    let now = UnixTime::from(clock.now());
+    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
+    let read = read(settings, &store, now).await;
+    store.close().await;
+    let (entries, tainted, names) = read?;
+    let names: HashMap<_, _> = names
+        .iter()
+        .map(|(kind, name)| (RevocationDigest::new(*kind, name), name))
+        .collect();
+    let info = |revocation: Revocation, is_tainted_key| RevocationInfo {
+        name: names.get(&revocation.digest).map(|name| (*name).clone()),
+        revocation,
+        is_tainted_key,
+    };
+    let entries = entries.into_iter().map(|entry| info(entry, false));
+    let tainted = tainted.into_iter().map(|entry| info(entry, true));
+    let all = entries.chain(tainted);
+    let mut all: Vec<_> = all.filter(|it| now < it.revocation.ends_at).collect();
+    all.sort_by_key(|it| Reverse((it.revocation.ends_at, it.name.clone())));
+    Ok(all)
+}
+
+type Names = Vec<(RevocationKind, String)>;
+
+async fn read(
+    settings: &IssuerSettings,
+    store: &Store,
+    now: UnixTime,
+) -> Result<(Vec<Revocation>, Vec<Revocation>, Names), Error> {
+    let mut stored = StoredRevocations::default();
+    store.read_revocations(&mut stored, now).await?;
+    let tainted = deny_list::tainted(&store.keys().await?.records, now).collect();
+    Ok((stored.take_new(), tainted, names(settings, store).await?))
+}
+
+/// The clients, their subjects, and the keys that are known here.
+async fn names(settings: &IssuerSettings, store: &Store) -> Result<Names, Error> {
+    let configured = settings.clients.iter().map(|client| &client.client_id);
+    let stored = store.clients().await?;
+    let clients = configured.chain(stored.iter().map(|client| &client.client_id));
+    let mut names: Names = clients
+        .flat_map(|id| {
+            // A client is the subject of its own tokens.
+            let kinds = [RevocationKind::Client, RevocationKind::Subject];
+            kinds.map(|kind| (kind, id.as_str().to_owned()))
+        })
+        .collect();
+    let keys = store.keys().await?.records.into_iter();
+    names.extend(keys.map(|key| (RevocationKind::Key, key.kid)));
+    Ok(names)
+}
+
+/// Known names near to one that nobody knows.
+fn unknown(target: &RevocationTarget, names: &Names) -> Option<Vec<String>> {
+    let (kind, name) = match target {
+        // Nobody keeps the names of tokens.
+        RevocationTarget::Token(_) => return None,
+        RevocationTarget::Client { id, .. } => (RevocationKind::Client, id),
+        RevocationTarget::Subject { name, .. } => (RevocationKind::Subject, name),
+        RevocationTarget::Key(kid) => (RevocationKind::Key, kid),
+    };
+    let known = names.iter().filter(|(of, _)| *of == kind);
+    let mut known = known.map(|(_, name)| name.as_str());
+    if known.clone().any(|known| known == name) {
+        return None;
+    }
+    let near = near_names(name, known.by_ref(), MOST_NEAR_NAMES);
+    Some(near.into_iter().map(str::to_owned).collect())
 }
 
 async fn put(store: &Store, asked: &Revocation) -> Result<Revocation, Error> {

@@ -13,6 +13,7 @@ use crate::{moment, runtime};
 ///
 /// Services that follow the issuer refuse them within a second. A client or subject that is revoked gets no new token either
 /// until the end, unless `--only-issued` is given. An entry ends by itself, and there is no way to take it back earlier.
+/// `hallpass revocations` shows what is revoked.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("what").required(true))]
 #[command(group = ArgGroup::new("whose").args(["client", "subject"]))]
@@ -54,7 +55,11 @@ impl Revoke {
         let settings = self.store.settings()?;
         let clock = clock();
         let revoked = runtime::block_on(revoke(&settings, &clock, &target, end))?;
-        let Revoked { asked, holds } = revoked.map_err(|error| Failure::issuer(&error))?;
+        let Revoked {
+            asked,
+            holds,
+            unknown,
+        } = revoked.map_err(|error| Failure::issuer(&error))?;
         let end = moment::text(holds.ends_at.as_secs());
         let mut lines = vec![format!("revoked    {shown}\nuntil      {end}")];
         if (holds.issued_before, holds.ends_at) != (asked.issued_before, asked.ends_at) {
@@ -63,6 +68,7 @@ impl Revoke {
                 "It was revoked before: both are one entry now, which denies what either would, and ends then and not at {own}."
             ));
         }
+        lines.extend(unknown.map(|near| self.unknown(&near)));
         let is_kept_out = holds.issued_before.is_none();
         if matches!(target, RevocationTarget::Client { .. }) && is_kept_out {
             lines.push(
@@ -72,6 +78,22 @@ impl Revoke {
         }
         output::print_line(&lines.join("\n"))?;
         Ok(Exit::Ok)
+    }
+
+    /// What is said of a name that nobody knows.
+    fn unknown(&self, near: &[String]) -> String {
+        let what = match (&self.client, &self.subject) {
+            (Some(_), _) => "client in this configuration or store (one may come from Nacos)",
+            (_, Some(_)) => {
+                "client in this configuration or store that is such a subject (users are not known here)"
+            }
+            _ => "key in this store",
+        };
+        let near = match near {
+            [] => String::new(),
+            near => format!(" Near to it: {}.", near.join(", ")),
+        };
+        format!("Warning: there is no such {what}; it is revoked all the same.{near}")
     }
 
     fn target(&self) -> Result<(RevocationTarget, String), Failure> {

@@ -73,6 +73,76 @@ fn what_was_revoked_before_for_longer_is_said() {
     assert_eq!(issuer.stop(), 0);
 }
 
+#[test]
+fn a_name_that_nobody_knows_is_revoked_with_a_warning_and_the_list_shows_what_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("issuer.yaml");
+    let yaml = "hallpass:\n  issuer:\n    store: hallpass.db\n    clients:\n      - { client-id: order-service, \
+                client-secret: hallpass_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8, audiences: [a] }\n";
+    std::fs::write(&config, yaml).unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let issuer = Running::start(folder.path(), &config);
+    let shown = || run(&[&["revocations"], &config[..]].concat());
+    assert_eq!(shown().stdout.trim(), "nothing is revoked");
+    let revoke = |arguments: &[&str]| {
+        let outcome = run(&[&["revoke"], arguments, &config].concat());
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        outcome.stdout
+    };
+    let end = ["--until", "2999-12-31T18:00:00Z"];
+    for (kind, name) in [
+        ("--client", "order-servise"),
+        ("--subject", "order_services"),
+    ] {
+        let said = revoke(&[&[kind, name], &end[..]].concat());
+        assert!(said.contains("Warning: there is no such client"), "{said}");
+        assert!(said.contains("Near to it: order-service."), "{said}");
+    }
+    let far = revoke(&["--key", "nobodys"]);
+    assert!(
+        far.contains("no such key") && !far.contains("Near"),
+        "{far}"
+    );
+    let known = revoke(&[&["--client", "order-service", "--only-issued"], &end[..]].concat());
+    assert!(!known.contains("Warning"), "{known}");
+    let token = revoke(&["--token-id", "jti", "--until", "2999-12-30T18:00:00Z"]);
+    assert!(!token.contains("Warning"), "{token}");
+
+    let text = shown().stdout;
+    let line = text
+        .lines()
+        .find(|line| line.contains(" order-service "))
+        .unwrap();
+    assert!(line.starts_with("client "), "{line}");
+    assert!(
+        line.contains("until 2999-12-31T18:00:00Z  issued before 2"),
+        "{line}"
+    );
+    let list = run(&[&["revocations", "--json"], &config[..]].concat()).json();
+    let list = list["revocations"].as_array().unwrap().clone();
+    assert_eq!(list.len(), 5, "{list:?}");
+    let of = |kind: &str, name: &str| {
+        let digest = match kind {
+            "token" => RevocationDigest::new(RevocationKind::Token, name),
+            _ => RevocationDigest::new(RevocationKind::Client, name),
+        };
+        let found = list.iter().find(|it| it["digest"] == digest.to_string());
+        found.unwrap().clone()
+    };
+    assert_eq!(of("client", "order-service")["name"], "order-service");
+    assert_eq!(of("client", "order-servise").get("name"), None);
+    assert_eq!(of("token", "jti")["until"], "2999-12-30T18:00:00Z");
+    let kid = issuer.key_ids().remove(0);
+    assert_eq!(
+        run(&[&["key", "taint", &kid], &config[..]].concat()).code,
+        0
+    );
+    let text = shown().stdout;
+    let tainted = text.lines().find(|line| line.ends_with("tainted")).unwrap();
+    assert!(tainted.contains(&kid), "{text}");
+    assert_eq!(issuer.stop(), 0);
+}
+
 /// What is published on the channel, line by line; `None` where Redis is not installed.
 fn subscribe(port: u16) -> Option<(Child, Child, Lines<BufReader<ChildStdout>>)> {
     let port = port.to_string();
