@@ -39,7 +39,7 @@ pub(super) struct Estate {
 impl Estate {
     pub(super) async fn start(folder: &Path, number: usize) -> Result<Self, Failure> {
         let mut keys = format!(
-            "    token-life-seconds: {TOKEN_LIFE_SECONDS}\n    key-announce-seconds: 0\n    clients:\n"
+            "    token-life-seconds: {TOKEN_LIFE_SECONDS}\n    key-announce-seconds: 0\n    revocations-per-client-per-second: 10000\n    clients:\n"
         );
         for client in 0..CLIENTS {
             keys.push_str(&format!(

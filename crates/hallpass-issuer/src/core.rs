@@ -27,7 +27,7 @@ use crate::http::metadata::Metadata;
 use crate::http::public_urls::PublicUrls;
 use crate::key_upkeep::{self, Kept};
 use crate::keys::adoption::Verifiers;
-use crate::keys::record::KeyState;
+use crate::keys::record::{KeyRecord, KeyState};
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::refresh_families::{RefreshFamilies, RefreshWork};
@@ -37,6 +37,7 @@ use crate::store::revocations::StoredRevocations;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
 use crate::token::possession::Proofs;
+use crate::token::revoke_limit::RevokeLimit;
 use crate::trusted_issuers::Trust;
 
 /// One issuer, without its sockets.
@@ -69,6 +70,7 @@ pub(crate) struct Core {
     /// Whether something was written that may not count yet.
     revocations_behind: AtomicBool,
     revocation_queue: RevocationQueue,
+    revoke_limit: RevokeLimit,
     refresh_families: RefreshFamilies,
     authenticator: Authenticator,
     proofs: Proofs,
@@ -102,11 +104,8 @@ impl Core {
             key_upkeep::keep_keys(settings, &store, clock.as_ref(), life, &verifiers).await?;
         metrics.keys.set(&kept.records);
         let metadata = Metadata::render(&urls, &registry, &kept.ring)?;
-        let (deny_list, now) = (Arc::new(DenyList::new()?), UnixTime::from(clock.now()));
-        let mut revocations = StoredRevocations::default();
-        store.read_revocations(&mut revocations, now).await?;
-        let entries = revocations.take_new().into_iter();
-        deny_list.take(entries.chain(deny_list::tainted(&kept.records, now)));
+        let now = UnixTime::from(clock.now());
+        let (deny_list, revocations) = deny_list(&store, &kept.records, now).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone(), &urls, (&trust, &deny_list));
@@ -138,6 +137,7 @@ impl Core {
             stored_revocations: Mutex::new(revocations),
             revocations_behind: AtomicBool::new(false),
             revocation_queue: RevocationQueue::new(),
+            revoke_limit: RevokeLimit::default(),
             refresh_families,
             authenticator,
             proofs,
@@ -286,6 +286,10 @@ impl Core {
         &self.deny_list
     }
 
+    pub(crate) const fn revoke_limit(&self) -> &RevokeLimit {
+        &self.revoke_limit
+    }
+
     /// What is done with refresh tokens.
     pub(crate) fn refreshing(&self) -> RefreshWork<'_> {
         self.refresh_families.of(&self.store, self.clock())
@@ -335,6 +339,19 @@ impl Core {
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// What is revoked at `now`, and what the store says of it.
+async fn deny_list(
+    store: &Store,
+    keys: &[KeyRecord],
+    now: UnixTime,
+) -> Result<(Arc<DenyList>, StoredRevocations), Error> {
+    let (list, mut stored) = (DenyList::new()?, StoredRevocations::default());
+    store.read_revocations(&mut stored, now).await?;
+    let entries = stored.take_new().into_iter();
+    list.take(entries.chain(deny_list::tainted(keys, now)));
+    Ok((Arc::new(list), stored))
 }
 
 fn moment(kept: &Kept) -> u64 {

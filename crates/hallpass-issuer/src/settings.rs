@@ -1,6 +1,7 @@
 //! `issuer`: the authorization server.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub struct IssuerSettings {
     pub key_retention: Duration,
     /// `refresh-token-grace-seconds`: how long a used refresh token brings the same successor again.
     pub refresh_token_grace: Duration,
+    /// `revocations-per-client-per-second`: how often one client may ask for a token to be revoked.
+    pub revocations_per_client_per_second: NonZeroU32,
     /// `refresh-tokens-per-client`: most that count at once for one client.
     pub refresh_tokens_per_client: u32,
     /// `refresh-tokens-per-subject`: most of them for one subject that the client is not itself.
@@ -92,6 +95,8 @@ pub struct IssuerSettings {
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
 }
+
+const TWENTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
 
 impl Default for IssuerSettings {
     fn default() -> Self {
@@ -113,6 +118,7 @@ impl Default for IssuerSettings {
             key_rotation: Some(Duration::from_secs(90 * 24 * 60 * 60)),
             key_retention: Duration::from_secs(25 * 60 * 60),
             refresh_token_grace: Duration::from_secs(10),
+            revocations_per_client_per_second: TWENTY,
             refresh_tokens_per_client: 1_000,
             refresh_tokens_per_subject: 100,
             audiences: Vec::new(),
@@ -177,6 +183,9 @@ impl IssuerSettings {
         let key_rotation = section.seconds("key-rotation-seconds");
         let key_retention = section.seconds("key-retention-seconds");
         let refresh_token_grace = section.seconds("refresh-token-grace-seconds");
+        let revocations_per_client_per_second = section
+            .count("revocations-per-client-per-second")
+            .and_then(NonZeroU32::new);
         let refresh_tokens_per_client = section.count("refresh-tokens-per-client");
         let refresh_tokens_per_subject = section.count("refresh-tokens-per-subject");
         let audiences = section.sections("audiences");
@@ -212,6 +221,7 @@ impl IssuerSettings {
             key_rotation: key_rotation.filter(|life| !life.is_zero()),
             key_retention: key_retention?,
             refresh_token_grace: refresh_token_grace?,
+            revocations_per_client_per_second: revocations_per_client_per_second?,
             refresh_tokens_per_client: refresh_tokens_per_client?,
             refresh_tokens_per_subject: refresh_tokens_per_subject?,
             audiences: audiences.into_iter().collect::<Option<_>>()?,

@@ -101,6 +101,22 @@ await check('oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)', a
   assert.equal((await introspected('nonsense')).active, false)
 })
 
+await check('oauth4webapi: introspection as a signed JWT (RFC 9701)', async () => {
+  assert.ok(server.introspection_signing_alg_values_supported.includes('ES256'))
+  const said = async accessToken => {
+    const signed = { ...options, requestJwtResponse: true }
+    const response = await oauth.introspectionRequest(server, me, basic, accessToken, signed)
+    assert.equal(response.headers.get('content-type'), 'application/token-introspection+jwt')
+    const told = await oauth.processIntrospectionResponse(server, me, response)
+    await oauth.validateApplicationLevelSignature(server, response, options)
+    return told
+  }
+  const { access_token: live } = await token(basic, { audience, scope })
+  const told = await said(live)
+  assert.deepEqual([told.active, told.client_id, told.scope], [true, client.id, scope])
+  assert.deepEqual(await said('nonsense'), { active: false })
+})
+
 await check('oauth4webapi: proofs of possession with nonces (RFC 9449)', async () => {
   for (const algorithm of ['ES256', 'Ed25519', 'RS256', 'PS256']) {
     const DPoP = oauth.DPoP(me, await oauth.generateKeyPair(algorithm))

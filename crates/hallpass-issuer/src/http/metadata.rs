@@ -52,6 +52,8 @@ struct Document<'a> {
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
+    /// What a signed response is signed with (RFC 9701 section 7).
+    introspection_signing_alg_values_supported: Vec<&'a str>,
     /// Our own member: where verifiers follow what is revoked.
     revocations_endpoint: String,
     /// Proofs of possession (RFC 9449 section 5.1).
@@ -84,11 +86,7 @@ impl Metadata {
     ) -> Result<Self, Error> {
         let oidc = OidcOnly {
             subject_types_supported: ["public"],
-            id_token_signing_alg_values_supported: keys
-                .algorithms()
-                .iter()
-                .map(|algorithm| algorithm.as_str())
-                .collect(),
+            id_token_signing_alg_values_supported: signing_algorithms(keys),
             claims_supported: [
                 "iss",
                 "sub",
@@ -103,8 +101,8 @@ impl Metadata {
             ],
         };
         Ok(Self {
-            oauth: render(urls, registry, None)?,
-            oidc: render(urls, registry, Some(oidc))?,
+            oauth: render(urls, registry, keys, None)?,
+            oidc: render(urls, registry, keys, Some(oidc))?,
         })
     }
 }
@@ -141,6 +139,7 @@ pub(crate) fn response(
 fn render(
     urls: &PublicUrls,
     registry: &Registry,
+    keys: &KeyRing,
     oidc: Option<OidcOnly<'_>>,
 ) -> Result<Bytes, Error> {
     let signing = ASSERTION_ALGORITHMS.iter();
@@ -159,6 +158,7 @@ fn render(
         introspection_endpoint: urls.endpoint(INTROSPECT_PATH),
         introspection_endpoint_auth_methods_supported: methods,
         introspection_endpoint_auth_signing_alg_values_supported: signing,
+        introspection_signing_alg_values_supported: signing_algorithms(keys),
         revocations_endpoint: urls.endpoint(REVOCATIONS_PATH),
         dpop_signing_alg_values_supported: Algorithms::WITH_VERIFY_ONLY
             .iter()
@@ -173,6 +173,12 @@ fn render(
         operation: "rendering the metadata",
     })?;
     Ok(json.into())
+}
+
+/// What this issuer signs with.
+fn signing_algorithms(keys: &KeyRing) -> Vec<&'static str> {
+    let algorithms = keys.algorithms().iter();
+    algorithms.map(|algorithm| algorithm.as_str()).collect()
 }
 
 /// What this issuer's clients may use. What needs more than the issuer alone is there where a client has it: that of SPIFFE with a

@@ -128,6 +128,13 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("10"),
     Key::new(
+        "revocations-per-client-per-second",
+        Kind::count(1, 10_000),
+        "How often a second one client may have tokens revoked at `/oauth2/revoke`; ten seconds' worth may come at once. Beyond \
+        it the response is 429, and other clients notice nothing.",
+    )
+    .or("20"),
+    Key::new(
         "refresh-tokens-per-client",
         Kind::count(1, 10_000),
         "Most refresh tokens that count at once for one client; beyond it the one goes that began first.",

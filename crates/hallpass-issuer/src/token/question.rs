@@ -1,5 +1,7 @@
 //! `POST /oauth2/revoke` (RFC 7009) and `POST /oauth2/introspect` (RFC 7662): requests of a client about a token.
 //!
+//! What a client is told is JSON, or signed when it asks for that (RFC 9701).
+//!
 //! A client revokes its own tokens, and learns about those that are for it. Of every other token it learns nothing, not even
 //! whether there is such a one.
 
@@ -27,6 +29,7 @@ use crate::error::Error;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::Asked;
+use crate::token::introspection_jwt;
 use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::possession::Possession;
 use crate::token::refreshing;
@@ -83,6 +86,12 @@ where
             return refuse(core, about, refusal, caller, attempt);
         }
     };
+    if about == About::Revocation
+        && let Err(refusal) = admit(core, &client, attempt)
+    {
+        return refuse(core, about, refusal, Caller::Verified(client), attempt);
+    }
+    let is_signed = introspection_jwt::is_wanted(&parts.headers);
     if let Some(token) = RefreshToken::parse(&question.token) {
         let request = TokenRequest::of_refresh(question.credentials);
         return match about {
@@ -101,13 +110,17 @@ where
                     family: None,
                     standing_key: None,
                 };
-                introspect_refresh_token(core, asked, &token).await
+                let said = introspect_refresh_token(core, asked, &token).await;
+                say(core, client, said, is_signed, attempt)
             }
         };
     }
     let live = LiveToken::of(core, &question.token, attempt.now);
     match about {
-        About::Introspection => introspect(core, client, live, attempt),
+        About::Introspection => {
+            let said = introspect(core, Arc::clone(&client), live, attempt);
+            say(core, client, Ok(said), is_signed, attempt)
+        }
         About::Revocation => match revoke(core, &client, live, attempt).await {
             Ok(()) => json_response(StatusCode::OK, Bytes::new()),
             Err(refusal) => refuse(core, about, refusal, Caller::Verified(client), attempt),
@@ -133,26 +146,45 @@ async fn revoke_refresh_token(
     }
 }
 
+/// Whether `client` may have something revoked now, whatever it is.
+fn admit(core: &Core, client: &Client, attempt: Attempt) -> Result<(), Refusal> {
+    let per_second = core.settings().revocations_per_client_per_second;
+    let taken = core
+        .revoke_limit()
+        .take(&client.id, per_second, attempt.monotonic);
+    taken.map_err(|retry_after| Refusal::TooManyRevocations { retry_after })
+}
+
+/// What was asked for, as JSON or signed.
+fn say(
+    core: &Core,
+    client: Arc<Client>,
+    said: Result<Bytes, Refusal>,
+    is_signed: bool,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    let response = said.and_then(|said| match is_signed {
+        true => introspection_jwt::response(core, &client, &said, attempt.now),
+        false => Ok(json_response(StatusCode::OK, said)),
+    });
+    response.unwrap_or_else(|refusal| {
+        let caller = Caller::Verified(client);
+        refuse(core, About::Introspection, refusal, caller, attempt)
+    })
+}
+
 /// Its client learns what it is. To everybody else it is nothing, and to those who receive calls too: shown to them it must not look
 /// like something that lets somebody in.
 async fn introspect_refresh_token(
     core: &Core,
     asked: Asked<'_, '_>,
     token: &RefreshToken,
-) -> Response<Full<Bytes>> {
+) -> Result<Bytes, Refusal> {
     let (client, attempt) = (Arc::clone(asked.client), asked.attempt);
-    match refreshing::shown(core, asked, token).await {
-        Ok(shown) => {
-            let why = shown.as_ref().err().map(|refusal| refusal.reason());
-            told(core, client, None, why, attempt);
-            let shown = shown.unwrap_or(Bytes::from_static(INACTIVE));
-            json_response(StatusCode::OK, shown)
-        }
-        Err(refusal) => {
-            let caller = Caller::Verified(client);
-            refuse(core, About::Introspection, refusal, caller, attempt)
-        }
-    }
+    let shown = refreshing::shown(core, asked, token).await?;
+    let why = shown.as_ref().err().map(|refusal| refusal.reason());
+    told(core, client, None, why, attempt);
+    Ok(shown.unwrap_or(Bytes::from_static(INACTIVE)))
 }
 
 /// Counts and notes what `client` was told: that a token counts, or why it does not (`inactive`), which the client is not told.
@@ -252,7 +284,7 @@ fn introspect(
     client: Arc<Client>,
     live: Result<LiveToken, &'static str>,
     attempt: Attempt,
-) -> Response<Full<Bytes>> {
+) -> Bytes {
     let is_audience = |live: &LiveToken| {
         let mut audiences = live.claims.audience.iter();
         audiences.any(|audience| audience.as_str() == client.id.as_str())
@@ -272,7 +304,7 @@ fn introspect(
         Err(why) => (Bytes::from_static(INACTIVE), None, Some(why)),
     };
     told(core, client, token_id, why, attempt);
-    json_response(StatusCode::OK, body)
+    body
 }
 
 /// The claims, and that they hold.

@@ -73,6 +73,11 @@ pub enum Refusal {
     // --- a request about a token
     /// `token` is absent or empty (RFC 7009 section 2.1, RFC 7662 section 2.1).
     MissingToken,
+    /// The client has had so much revoked that it has to wait.
+    TooManyRevocations {
+        /// When the next request is looked at.
+        retry_after: Duration,
+    },
     /// The deny-list has as many entries as clients may bring it to.
     DenyListFull,
     /// The store does not take a revocation, or the use of a refresh token, at the moment.
@@ -198,6 +203,7 @@ impl Refusal {
     #[must_use]
     pub const fn retry_after(self) -> Option<Duration> {
         if let Self::TooManyAttempts { retry_after }
+        | Self::TooManyRevocations { retry_after }
         | Self::Refresh(RefreshFault::TooManyLiveTokens { retry_after }) = self
         {
             Some(retry_after)
@@ -261,6 +267,7 @@ impl Refusal {
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "busy", "too many requests are waiting: try again shortly"),
             Self::RevokedClient => (BAD, "unauthorized_client", "revoked_client", "this client is revoked: its operator knows until when"),
             Self::MissingToken => (BAD, "invalid_request", "missing_token", "the parameter token is missing"),
+            Self::TooManyRevocations { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_revocations", "this client revokes too much at once: wait before the next request"),
             Self::DenyListFull => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "deny_list_full", "too many tokens are revoked at the moment: the token ends by itself"),
             Self::MissingCertificate => (BAD, "invalid_request", "missing_certificate", "this client gets tokens over connections that show its certificate only"), Self::MissingDpopProof => (BAD, "invalid_request", "missing_dpop_proof", "this client gets tokens with a proof of possession only: send the header DPoP"),
             Self::SeveralDpopProofs => (BAD, "invalid_dpop_proof", "several_dpop_proofs", "send one header DPoP"),

@@ -22,6 +22,7 @@ mod keys;
 mod life_cycle;
 mod mutual_tls;
 mod private_key_jwt;
+mod questions;
 mod refresh;
 mod registry;
 mod revocation;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::harness::{Harness, NOW, Response, SECRET, basic, client, request};
 use crate::keys::{header, kids};
 
-const OTHER_SECRET: &str = "hallpass_HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+pub(crate) const OTHER_SECRET: &str = "hallpass_HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const A_DAY_AND_FIVE_MINUTES: u64 = 86_400 + 300;
 
 /// An issuer with `c`, which calls `service-system`, that service as a client, and `other`.
@@ -28,7 +28,7 @@ pub(crate) async fn start() -> Harness {
     .await
 }
 
-async fn post(harness: &Harness, path: &str, id: &str, form: &str) -> Response {
+pub(crate) async fn post(harness: &Harness, path: &str, id: &str, form: &str) -> Response {
     let secret = if id == "c" { SECRET } else { OTHER_SECRET };
     let lines = [
         "Content-Type: application/x-www-form-urlencoded".to_owned(),
@@ -38,7 +38,7 @@ async fn post(harness: &Harness, path: &str, id: &str, form: &str) -> Response {
     harness.send(&request(&line, &lines, form.as_bytes())).await
 }
 
-async fn revoke_as(harness: &Harness, id: &str, token: &str) -> Response {
+pub(crate) async fn revoke_as(harness: &Harness, id: &str, token: &str) -> Response {
     post(
         harness,
         "/oauth2/revoke",
@@ -48,7 +48,7 @@ async fn revoke_as(harness: &Harness, id: &str, token: &str) -> Response {
     .await
 }
 
-async fn introspect_as(harness: &Harness, id: &str, token: &str) -> Value {
+pub(crate) async fn introspect_as(harness: &Harness, id: &str, token: &str) -> Value {
     let response = post(harness, "/oauth2/introspect", id, &format!("token={token}")).await;
     assert_eq!(response.status, 200, "{response:?}");
     assert_eq!(response.header("cache-control"), Some("no-store"));
@@ -69,7 +69,7 @@ pub(crate) async fn operator(
     .await
 }
 
-async fn entries(harness: &Harness) -> Vec<Value> {
+pub(crate) async fn entries(harness: &Harness) -> Vec<Value> {
     let list = harness.get("/oauth2/revocations", &[]).await.json();
     list["entries"].as_array().unwrap().clone()
 }

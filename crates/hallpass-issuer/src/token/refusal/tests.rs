@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 109] = [
+const ALL: [Refusal; 110] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -35,6 +35,9 @@ const ALL: [Refusal; 109] = [
     Refusal::MissingCertificate,
     Refusal::RevokedClient,
     Refusal::MissingToken,
+    Refusal::TooManyRevocations {
+        retry_after: Duration::from_secs(1),
+    },
     Refusal::DenyListFull,
     Refusal::StoreUnavailable,
     Refusal::MissingDpopProof,
