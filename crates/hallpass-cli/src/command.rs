@@ -1,7 +1,10 @@
 //! The subcommands: one file each.
 
+mod client_add;
 mod client_hash;
 mod client_key;
+mod client_list;
+mod client_remove;
 mod completions;
 mod config_check;
 #[cfg(feature = "nacos")]
@@ -35,7 +38,7 @@ pub(crate) enum Command {
     Key(KeyCommand),
     Revoke(revoke::Revoke),
     Revocations(revocations::Revocations),
-    /// Prepare the registration of clients.
+    /// Register clients in the issuer's store, and prepare their registration.
     #[command(subcommand)]
     Client(ClientCommand),
     /// Get, inspect and check tokens.
@@ -75,8 +78,23 @@ impl KeyCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientCommand {
+    Add(client_add::ClientAdd),
+    List(client_list::ClientList),
+    Remove(client_remove::ClientRemove),
     Hash(client_hash::ClientHash),
     Key(client_key::ClientKey),
+}
+
+impl ClientCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::Add(command) => command.run(),
+            Self::List(command) => command.run(),
+            Self::Remove(command) => command.run(),
+            Self::Hash(command) => command.run(),
+            Self::Key(command) => command.run(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,8 +134,7 @@ impl Command {
             Self::Key(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
-            Self::Client(ClientCommand::Hash(command)) => command.run(),
-            Self::Client(ClientCommand::Key(command)) => command.run(),
+            Self::Client(command) => command.run(),
             Self::Token(TokenCommand::Get(command)) => command.run(),
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),

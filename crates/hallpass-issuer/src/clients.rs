@@ -16,3 +16,4 @@ pub(crate) mod registration;
 pub(crate) mod registry;
 pub(crate) mod secret;
 pub(crate) mod secret_digest;
+pub(crate) mod stored_registration;

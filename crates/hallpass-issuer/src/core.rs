@@ -5,7 +5,7 @@ mod revocations;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::revocation_queue::RevocationQueue;
 use crate::settings::IssuerSettings;
@@ -34,6 +34,7 @@ use crate::refresh_families::{RefreshFamilies, RefreshWork};
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
+use crate::stored_clients::{self, with_stored};
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::Authenticator;
 use crate::token::possession::Proofs;
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     /// One change at a time: an older snapshot must not come over a newer one.
     changing: Semaphore,
     registry: ArcSwap<Registry>,
+    /// What was read of the store's clients last; taken out while it is brought up to date.
+    parsed_clients: Mutex<stored_clients::Parsed>,
     trust: Arc<Trust>,
     key_network: ArcSwap<KeyNetwork>,
     keys: ArcSwap<KeyRing>,
@@ -91,9 +94,8 @@ impl Core {
         let store = Store::open(&settings.store, settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
-        let network = ready(&KeyNetwork::new(Arc::clone(&clock)), settings).await?;
-        let context = RegistryContext::new(&process_key, &network, &metrics.clients);
-        let registry = load_registry(settings, &store, context).await?;
+        let read = first_clients(settings, &store, &clock, (&process_key, &metrics));
+        let (registry, network, parsed_clients) = read.await?;
         let (trust, trusted) = (Arc::new(Trust::default()), &settings.trusted_issuers);
         let trusted = trust.prepare(trusted, &urls, &clock).await?;
         registry.check_subjects(&trusted)?;
@@ -125,6 +127,7 @@ impl Core {
             settings: ArcSwap::from_pointee(settings.clone()),
             changing: Semaphore::new(1),
             registry: ArcSwap::from_pointee(registry),
+            parsed_clients: Mutex::new(parsed_clients),
             trust,
             key_network: ArcSwap::from_pointee(network),
             key_states: ArcSwap::from_pointee(kept.states()),
@@ -185,10 +188,13 @@ impl Core {
     async fn take(&self, settings: &IssuerSettings) -> Result<(), Error> {
         self.store.check_not_replaced()?;
         let known = self.registry();
-        let network = ready(&self.key_network.load(), settings).await?;
+        let mut parsed = std::mem::take(&mut *self.parsed_clients());
+        let all = with_stored(settings, &self.store, &mut parsed).await?;
+        *self.parsed_clients() = parsed;
+        let network = ready(&self.key_network.load(), &all).await?;
         let (key, metrics) = (&self.process_key, &self.metrics.clients);
         let context = RegistryContext::new(key, &network, metrics).knowing(&known);
-        let registry = load_registry(settings, &self.store, context).await?;
+        let registry = load_registry(&all, &self.store, context).await?;
         let trusted = &settings.trusted_issuers;
         let trusted = self.trust.prepare(trusted, &self.urls, &self.clock).await?;
         registry.check_subjects(&trusted)?;
@@ -211,6 +217,11 @@ impl Core {
         self.key_network.store(Arc::new(network));
         self.metadata.store(Arc::new(metadata));
         Ok(())
+    }
+
+    fn parsed_clients(&self) -> MutexGuard<'_, stored_clients::Parsed> {
+        let parsed = self.parsed_clients.lock();
+        parsed.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the state of a key changes by itself now, or something was written that does not count yet.
@@ -352,6 +363,21 @@ async fn deny_list(
     let entries = stored.take_new().into_iter();
     list.take(entries.chain(deny_list::tainted(keys, now)));
     Ok((Arc::new(list), stored))
+}
+
+/// The first registry, and what is kept of making it.
+async fn first_clients(
+    settings: &IssuerSettings,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    (process_key, metrics): (&hmac::Key, &Metrics),
+) -> Result<(Registry, KeyNetwork, stored_clients::Parsed), Error> {
+    let mut parsed = stored_clients::Parsed::default();
+    let all = with_stored(settings, store, &mut parsed).await?;
+    let network = ready(&KeyNetwork::new(Arc::clone(clock)), &all).await?;
+    let context = RegistryContext::new(process_key, &network, &metrics.clients);
+    let registry = load_registry(&all, store, context).await?;
+    Ok((registry, network, parsed))
 }
 
 fn moment(kept: &Kept) -> u64 {

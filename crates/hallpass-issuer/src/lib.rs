@@ -42,6 +42,7 @@
 //! ```
 
 mod audit;
+mod client_administration;
 mod client_loading;
 mod clients;
 mod core;
@@ -64,6 +65,7 @@ mod spiffe;
 mod start_settings;
 mod store;
 mod store_watch;
+mod stored_clients;
 mod tls_files;
 mod token;
 mod token_purpose;
@@ -71,6 +73,9 @@ mod token_shapes;
 mod trusted_issuers;
 
 pub use crate::audit::AUDIT_TARGET;
+pub use crate::client_administration::{
+    AddedClient, StoredClient, add_client, remove_client, stored_clients,
+};
 pub use crate::clients::assertion_rule::{
     AssertionRule, ClaimCondition, ClaimPattern, InvalidClaimPattern,
 };

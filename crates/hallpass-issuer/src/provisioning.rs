@@ -28,7 +28,7 @@ pub async fn first_client(
         return Ok(None);
     }
     let store = Store::open(&settings.store, settings.sealing_keys()).await?;
-    if !store.clients().await?.is_empty() {
+    if !store.client_names().await?.is_empty() {
         store.close().await;
         return Ok(None);
     }

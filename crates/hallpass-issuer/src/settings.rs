@@ -31,6 +31,7 @@ mod listener_tls;
 mod moment;
 mod names;
 pub(crate) mod profile;
+pub(crate) mod stored_client;
 pub(crate) mod trusted_issuer;
 
 /// Verifiers keep a key set for some seconds even when they are told not to: ours for ten.

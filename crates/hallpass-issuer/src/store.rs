@@ -361,6 +361,11 @@ async fn migrate(name: &str, pool: &SqlitePool) -> Result<(), Error> {
             "revocations",
             include_str!("../migrations/0005_revocations.sql"),
         ),
+        migration(
+            6,
+            "client registrations",
+            include_str!("../migrations/0006_client_registrations.sql"),
+        ),
     ];
     Migrator::with_migrations(all)
         .run(pool)

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod client_hash;
 mod client_key;
+#[cfg(test)]
+mod client_store;
 mod config_check;
 #[cfg(test)]
 mod descriptors;

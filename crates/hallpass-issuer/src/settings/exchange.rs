@@ -151,7 +151,8 @@ impl Issuers<'_> {
         }
     }
 
-    fn check(self, text: &str) -> Result<Issuer, String> {
+    /// This issuer, or one that is trusted.
+    pub(super) fn check(self, text: &str) -> Result<Issuer, String> {
         let issuer: Issuer = text
             .parse()
             .map_err(|error: InvalidName| error.to_string())?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use hallpass_token::UnixTime;
+use hallpass_token::{ClientId, UnixTime};
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 
@@ -12,9 +12,18 @@ use crate::clients::authentication::Authentication;
 use crate::clients::registration::{GrantType, GrantTypes, Registration};
 use crate::clients::registry::MAX_REFRESH_LIFE;
 use crate::clients::secret::LiveSecret;
+use crate::clients::stored_registration::StoredRegistration;
 
 const ADD_AUDIENCE: &str = "insert into client_audiences (client_id, audience) values ($1, $2)";
 const ADD_GRANT: &str = "insert into client_grants (client_id, grant_type) values ($1, $2)";
+
+const DELETE: [&str; 5] = [
+    "delete from client_registrations where client_id = $1",
+    "delete from client_secrets where client_id = $1",
+    "delete from client_grants where client_id = $1",
+    "delete from client_audiences where client_id = $1",
+    "delete from clients where client_id = $1",
+];
 
 /// A client and all that belongs to it, as it stands in the tables; in JSON it is what its digest is made of.
 #[derive(Serialize)]
@@ -26,6 +35,9 @@ pub(super) struct ClientRow {
     audiences: Vec<String>,
     grants: Vec<String>,
     secrets: Vec<SecretRow>,
+    /// What it was registered with; else it is the first client, and what it may do stands in the tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration: Option<StoredRegistration>,
 }
 
 #[derive(Serialize)]
@@ -68,7 +80,35 @@ impl ClientRow {
             audiences: sorted(client.audiences.iter().map(ToString::to_string).collect()),
             grants: sorted(grants.map(|it| it.as_str().to_owned()).collect()),
             secrets,
+            registration: None,
         })
+    }
+
+    /// The row of a client that was registered; what it may do is in its registration.
+    pub(super) fn registered(
+        client_id: &ClientId,
+        registration: StoredRegistration,
+        now: i64,
+    ) -> Self {
+        Self {
+            client_id: client_id.to_string(),
+            scope: String::new(),
+            token_life_seconds: 0,
+            created_at: now,
+            audiences: Vec::new(),
+            grants: Vec::new(),
+            secrets: Vec::new(),
+            registration: Some(registration),
+        }
+    }
+
+    /// Its name and registration, if it was registered.
+    pub(super) fn into_stored(self) -> Option<(String, StoredRegistration)> {
+        Some((self.client_id, self.registration?))
+    }
+
+    pub(super) const fn is_registered(&self) -> bool {
+        self.registration.is_some()
     }
 
     /// Writes a client that is not there.
@@ -97,6 +137,26 @@ impl ClientRow {
                 .bind(secret.created_at)
                 .execute(&mut *connection)
                 .await?;
+        }
+        if let Some(registration) = &self.registration {
+            sqlx::query("insert into client_registrations (client_id, settings, secret_digest) values ($1, $2, $3)")
+                .bind(&self.client_id)
+                .bind(&registration.settings)
+                .bind(&registration.secret_digest)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the client away, with all that belongs to it.
+    pub(super) async fn delete(
+        client_id: &str,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        for sql in DELETE {
+            let delete = sqlx::query(sql).bind(client_id);
+            delete.execute(&mut *connection).await?;
         }
         Ok(())
     }
@@ -167,16 +227,35 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Vec<Client
     )
     .await?;
     let mut secrets = secrets(connection).await?;
+    let mut registrations = registrations(connection).await?;
     let row = |(client_id, scope, token_life_seconds, created_at): (String, _, _, _)| ClientRow {
         audiences: audiences.remove(&client_id).unwrap_or_default(),
         grants: grants.remove(&client_id).unwrap_or_default(),
         secrets: secrets.remove(&client_id).unwrap_or_default(),
+        registration: registrations.remove(&client_id),
         client_id,
         scope,
         token_life_seconds,
         created_at,
     };
     Ok(clients.into_iter().map(row).collect())
+}
+
+async fn registrations(
+    connection: &mut SqliteConnection,
+) -> Result<HashMap<String, StoredRegistration>, sqlx::Error> {
+    let rows: Vec<(String, String, Option<String>)> =
+        sqlx::query_as("select client_id, settings, secret_digest from client_registrations")
+            .fetch_all(connection)
+            .await?;
+    let row = |(client_id, settings, secret_digest)| {
+        let registration = StoredRegistration {
+            settings,
+            secret_digest,
+        };
+        (client_id, registration)
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 async fn lists(

@@ -1,29 +1,59 @@
 //! Registered clients in the store.
 
-use hallpass_token::UnixTime;
+use std::collections::BTreeSet;
+
+use hallpass_token::{ClientId, UnixTime};
 use sqlx::sqlite::SqliteConnection;
 
 use super::Store;
 use super::client_rows::{self, ClientRow};
 use super::row_list::Table;
 use crate::clients::registration::Registration;
+use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
 
 impl Store {
-    /// Every client, in five statements whatever their number.
+    /// The first client, if this issuer has made one, in six statements.
     ///
     /// # Errors
     /// [`Error::StoreDamaged`] when a client is not as this issuer wrote it.
     pub(crate) async fn clients(&self) -> Result<Vec<Registration>, Error> {
-        let failed = |source| self.failed(source);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
-        let rows = self.checked_clients(&mut transaction).await?;
-        transaction.rollback().await.map_err(failed)?;
+        let rows = self.client_rows().await?;
         let read = |row: ClientRow| {
             let damaged = self.damaged(format!("client {:?} cannot be read", row.id()));
             row.into_registration().ok_or(damaged)
         };
-        rows.into_iter().map(read).collect()
+        let made_here = rows.into_iter().filter(|row| !row.is_registered());
+        made_here.map(read).collect()
+    }
+
+    /// What was registered, by the name of the client, in six statements whatever their number.
+    ///
+    /// # Errors
+    /// As [`clients`](Self::clients).
+    pub(crate) async fn registrations(&self) -> Result<Vec<(String, StoredRegistration)>, Error> {
+        let rows = self.client_rows().await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(ClientRow::into_stored)
+            .collect())
+    }
+
+    /// The names of all.
+    ///
+    /// # Errors
+    /// As [`clients`](Self::clients).
+    pub(crate) async fn client_names(&self) -> Result<BTreeSet<String>, Error> {
+        let rows = self.client_rows().await?;
+        Ok(rows.iter().map(|row| row.id().to_owned()).collect())
+    }
+
+    async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
+        let failed = |source| self.failed(source);
+        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let rows = self.checked_clients(&mut transaction).await?;
+        transaction.rollback().await.map_err(failed)?;
+        Ok(rows)
     }
 
     async fn checked_clients(
@@ -44,20 +74,65 @@ impl Store {
         client: &Registration,
         now: UnixTime,
     ) -> Result<(), Error> {
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let client = ClientRow::of(client, now).ok_or(Error::Internal {
+        let row = ClientRow::of(client, seconds(now)).ok_or(Error::Internal {
             operation: "storing a secret of the settings",
         })?;
+        self.add_row(row).await
+    }
+
+    /// Registers a client in one transaction.
+    pub(crate) async fn register_client(
+        &self,
+        client_id: &ClientId,
+        registration: StoredRegistration,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let row = ClientRow::registered(client_id, registration, seconds(now));
+        self.add_row(row).await
+    }
+
+    async fn add_row(&self, row: ClientRow) -> Result<(), Error> {
         let mut transaction = self.begin_write().await?;
         // Before anything is listed anew: what somebody else wrote must not come onto the list with it.
         let mut rows = self.checked_clients(&mut transaction).await?;
         let failed = |source| self.failed(source);
-        client.insert(&mut transaction).await.map_err(failed)?;
-        rows.push(client);
-        let written = client_rows::read(&mut transaction).await.map_err(failed)?;
-        let (meant, written) = (client_rows::list(&rows), client_rows::list(&written));
-        self.list_what_was_meant(&mut transaction, Table::Clients, &meant, &written)
-            .await?;
+        row.insert(&mut transaction).await.map_err(failed)?;
+        rows.push(row);
+        self.list_clients(&mut transaction, &rows).await?;
         transaction.commit().await.map_err(failed)
     }
+
+    /// Takes a client away in one transaction; `false` when there is none.
+    pub(crate) async fn remove_client(&self, client_id: &str) -> Result<bool, Error> {
+        let mut transaction = self.begin_write().await?;
+        let mut rows = self.checked_clients(&mut transaction).await?;
+        let before = rows.len();
+        rows.retain(|row| row.id() != client_id);
+        if rows.len() == before {
+            return Ok(false);
+        }
+        let failed = |source| self.failed(source);
+        let deleted = ClientRow::delete(client_id, &mut transaction).await;
+        deleted.map_err(failed)?;
+        self.list_clients(&mut transaction, &rows).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    /// Seals the list of `meant`, if that is what is written.
+    async fn list_clients(
+        &self,
+        connection: &mut SqliteConnection,
+        meant: &[ClientRow],
+    ) -> Result<(), Error> {
+        let written = client_rows::read(connection).await;
+        let written = written.map_err(|source| self.failed(source))?;
+        let (meant, written) = (client_rows::list(meant), client_rows::list(&written));
+        self.list_what_was_meant(connection, Table::Clients, &meant, &written)
+            .await
+    }
+}
+
+fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -29,6 +29,7 @@ mod revocation;
 mod revocation_stream;
 mod settings;
 mod settings_hints;
+mod stored_clients;
 mod tampered_store;
 mod tls;
 mod token_endpoint;

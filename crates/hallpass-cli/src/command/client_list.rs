@@ -1,0 +1,75 @@
+//! `hallpass client list`: the clients of the issuer's store.
+
+use clap::Args;
+use hallpass_issuer::{ClientAuthentication, ClientSettings, StoredClient, stored_clients};
+
+use crate::issuer_store::IssuerStore;
+use crate::output::{self, Exit, Failure};
+use crate::runtime;
+
+/// Show the clients of the issuer's store
+///
+/// Those of the configuration are not among them: `hallpass config check --explain` shows these. A client that does not fit the
+/// configuration, so that the issuer leaves it out, is shown with the reason.
+#[derive(Args, Debug)]
+pub(crate) struct ClientList {
+    #[command(flatten)]
+    store: IssuerStore,
+}
+
+impl ClientList {
+    pub(crate) fn run(&self) -> Result<Exit, Failure> {
+        let settings = self.store.settings()?;
+        let clients = runtime::block_on(stored_clients(&settings))?;
+        let clients = clients.map_err(|error| Failure::issuer(&error))?;
+        for client in &clients {
+            output::print_line(&line(client))?;
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn line(client: &StoredClient) -> String {
+    let mut line = client.client_id.clone();
+    match &client.settings {
+        None => line.push_str("  the first client"),
+        Some(settings) => line.push_str(&registered(settings)),
+    }
+    if let Some(problem) = &client.problem {
+        line.push_str("\n  left out: ");
+        line.push_str(problem);
+    }
+    line
+}
+
+fn registered(client: &ClientSettings) -> String {
+    let grants: Vec<_> = client.grant_types.iter().map(|it| it.as_str()).collect();
+    let authentication = &client.authentication;
+    let method = match authentication.secrets() {
+        Some(_) => "secret",
+        None if matches!(authentication, ClientAuthentication::PrivateKeyJwt(_)) => {
+            "private_key_jwt"
+        }
+        None if matches!(authentication, ClientAuthentication::FederatedJwt(_)) => "federated_jwt",
+        None => "certificate",
+    };
+    let audiences: Vec<_> = client.audiences.iter().map(AsRef::as_ref).collect();
+    let bound = match client.dpop_bound_access_tokens {
+        true => ", bound tokens",
+        false => "",
+    };
+    format!(
+        "  {method}{bound}; grants {}; scopes {}; audiences {}; {} exchange rules",
+        grants.join(" "),
+        shown(client.scope.as_str()),
+        shown(&audiences.join(" ")),
+        client.exchange.len()
+    )
+}
+
+fn shown(text: &str) -> &str {
+    match text {
+        "" => "-",
+        text => text,
+    }
+}

@@ -1,0 +1,152 @@
+//! `hallpass client add`, `list` and `remove`, beside a running issuer and without one.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use hallpass::clock::{Clock, SystemClock};
+
+use crate::issuer::Running;
+use crate::process::{Outcome, run};
+
+const BATCH: &str = "hallpass:
+  issuer:
+    clients:
+      - client-id: batch
+        scopes: [read]
+        audiences: [logistics-service]
+        grant-types: [client_credentials, refresh_token]
+        refresh-token-life-seconds: 1h
+";
+
+struct Store {
+    folder: tempfile::TempDir,
+}
+
+impl Store {
+    fn client(&self, arguments: &[&str]) -> Outcome {
+        let store = self.folder.path().join("hallpass.db");
+        run(&[
+            &["client"],
+            arguments,
+            &["--store", store.to_str().unwrap()],
+        ]
+        .concat())
+    }
+
+    fn add(&self, text: &str) -> Outcome {
+        let file = self.folder.path().join("client.yaml");
+        fs::write(&file, text).unwrap();
+        self.client(&["add", "--from-file", file.to_str().unwrap()])
+    }
+
+    /// What `token get` with this secret ends with.
+    fn token(&self, issuer: &Running, secret: &str) -> i32 {
+        let file = self.folder.path().join("secret");
+        fs::write(&file, secret).unwrap();
+        let url = issuer.url("/oauth2/token");
+        let known = ["token", "get", "--token-url", &url, "--client-id", "batch"];
+        let rest = ["--audience", "logistics-service", "--client-secret-file"];
+        run(&[&known[..], &rest, &[file.to_str().unwrap()]].concat()).code
+    }
+}
+
+/// Waits until it is so, which takes a third of a second.
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + Duration::from_secs(30);
+    while !holds() {
+        assert!(clock.monotonic() < end, "{what}");
+        thread::park_timeout(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_client_is_added_beside_a_running_issuer_shown_and_taken_away() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let issuer = Running::start(store.folder.path(), &[]);
+    let added = store.add(BATCH);
+    assert_eq!((added.code, added.stderr.as_str()), (0, ""), "{added:?}");
+    let secret = added
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("client-secret: "));
+    let secret = secret.unwrap();
+    until("the client gets tokens", || {
+        store.token(&issuer, secret) == 0
+    });
+    assert_ne!(store.token(&issuer, "wrong"), 0);
+
+    let listed = store.client(&["list"]);
+    let lines: Vec<_> = listed.stdout.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "batch  secret; grants client_credentials refresh_token; scopes read; audiences logistics-service; 0 exchange rules",
+            "internal-service-client  the first client",
+        ]
+    );
+    assert!(!listed.stdout.contains(secret));
+
+    let again = store.add(BATCH);
+    assert_ne!(again.code, 0);
+    assert!(
+        again.stderr.contains("the store has a client of this name"),
+        "{again:?}"
+    );
+    assert_eq!(again.stdout, "", "no secret of a client that is not there");
+
+    assert_eq!(
+        store.client(&["remove", "batch"]).stdout,
+        "removed    batch\n"
+    );
+    until("it gets no more", || store.token(&issuer, secret) != 0);
+    let gone = store.client(&["remove", "batch"]);
+    assert_eq!(gone.code, 1);
+    assert!(
+        gone.stderr.contains("the store has no client batch"),
+        "{gone:?}"
+    );
+    assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_told_with_its_lines_and_stores_nothing() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    for (text, problem) in [
+        (
+            BATCH.replace("scopes", "scoops"),
+            "client.yaml:5:9: hallpass.issuer.clients[0].scoops",
+        ),
+        (
+            BATCH.replace("client_credentials, ", ""),
+            "no other grant would ever bring",
+        ),
+        (
+            BATCH.replace(
+                "        scopes",
+                "        client-secret: hunter2hunter2\n        scopes",
+            ),
+            "a secret is not stored in clear",
+        ),
+        (
+            BATCH.replace("    clients:", "    name: evil\n    clients:"),
+            "issuer.name",
+        ),
+        (
+            "hallpass: { issuer: { clients: [] } }".to_owned(),
+            "must have one client",
+        ),
+    ] {
+        let refused = store.add(&text);
+        assert_ne!(refused.code, 0, "{text}");
+        assert!(refused.stderr.contains(problem), "{problem}: {refused:?}");
+        assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    assert_eq!(store.client(&["list"]).stdout, "");
+}
