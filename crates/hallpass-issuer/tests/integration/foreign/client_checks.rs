@@ -22,6 +22,29 @@ async fn who_guesses_is_soon_refused_without_a_check() {
 }
 
 #[tokio::test]
+async fn who_forges_another_token_each_time_is_refused_without_a_check_too() {
+    let cluster = Cluster::kubernetes().await;
+    let stranger = Authority::start().await;
+    // All in one name, and each in another one: what one address may fail at has an end.
+    let forged = |number: u64| {
+        let mut claims = cluster.alike();
+        claims["jti"] = number.to_string().into();
+        if number.is_multiple_of(2) {
+            claims["sub"] = format!("system:serviceaccount:shop:{number}").into();
+        }
+        stranger.sign_anything(&claims)
+    };
+    let mut checked = 0;
+    for number in 0..300 {
+        let response = cluster.ask(&forged(number), "").await;
+        checked += usize::from(response.status == 401);
+    }
+    // A hundred of the address, and twenty that it may try first.
+    assert!(checked <= 130, "{checked}");
+    assert_eq!(cluster.ask(&forged(300), "").await.status, 429);
+}
+
+#[tokio::test]
 async fn forged_tokens_and_a_broken_pod_keep_no_right_workload_at_their_address_waiting() {
     let billing = "system:serviceaccount:shop:billing";
     let cluster = Cluster::start("kubernetes", "", |issuer| {
