@@ -7,6 +7,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod mutual_tls;
 mod tools;
 
 use std::path::Path;
@@ -123,7 +124,7 @@ fn token_of_alice(issuer: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oauth4webapi_and_openid_client_take_every_response() {
-    let Some(judge) = Tools::of_tests().javascript() else {
+    let Some(judge) = Tools::of_tests().javascript("judge.mjs") else {
         return;
     };
     let checks = [
@@ -142,7 +143,7 @@ async fn oauth4webapi_and_openid_client_take_every_response() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn authlib_takes_every_response() {
-    let Some(judge) = Tools::of_tests().python() else {
+    let Some(judge) = Tools::of_tests().python("judge.py") else {
         return;
     };
     let checks = [

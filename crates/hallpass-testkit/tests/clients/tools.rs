@@ -41,29 +41,29 @@ impl Tools {
         }
     }
 
-    pub(crate) fn javascript(&self) -> Option<Command> {
+    pub(crate) fn javascript(&self, program: &str) -> Option<Command> {
         let _one_at_a_time = lock();
         self.environment()?;
         let folder = self.folder.join("javascript");
         fs::create_dir_all(&folder).unwrap();
-        for file in ["package.json", "judge.mjs"] {
+        for file in ["package.json", program] {
             fs::copy(sources().join("javascript").join(file), folder.join(file)).unwrap();
         }
         let mut install = Command::new(self.tool("npm"));
         install.args(["install", "--no-audit", "--no-fund", "--no-package-lock"]);
         prepare(install.current_dir(&folder))?;
         let mut judge = Command::new(self.tool("node"));
-        judge.arg(folder.join("judge.mjs"));
+        judge.arg(folder.join(program));
         Some(judge)
     }
 
-    pub(crate) fn python(&self) -> Option<Command> {
+    pub(crate) fn python(&self, program: &str) -> Option<Command> {
         let _one_at_a_time = lock();
         self.environment()?;
         let mut judge = Command::new(self.tool("python"));
         judge
             .args(["-W", "ignore"])
-            .arg(sources().join("python/judge.py"));
+            .arg(sources().join("python").join(program));
         Some(judge)
     }
 
