@@ -6,6 +6,7 @@ mod command;
 mod input;
 mod issuer_store;
 mod key_set;
+mod log_fields;
 mod logging;
 mod moment;
 mod output;
