@@ -133,6 +133,7 @@ async fn oauth4webapi_and_openid_client_take_every_response() {
         "oauth4webapi: refusals",
         "oauth4webapi: token exchange (RFC 8693)",
         "oauth4webapi: introspection and revocation (RFC 7662, RFC 7009)",
+        "oauth4webapi: introspection as a signed JWT (RFC 9701)",
         "oauth4webapi: proofs of possession with nonces (RFC 9449)",
         "oauth4webapi: refresh tokens (RFC 6749 section 6)",
         "oauth4webapi and openid-client: clients that sign (private_key_jwt)",
