@@ -3,7 +3,7 @@
 /// `SEQUENCE`.
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[0] EXPLICIT`, around the version of a certificate.
-pub(crate) const VERSION: u8 = 0xa0;
+const VERSION: u8 = 0xa0;
 
 /// Tag and content of the first element, and what follows it.
 pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
@@ -25,6 +25,22 @@ pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     };
     let (content, rest) = rest.split_at_checked(length)?;
     Some((tag, content, rest))
+}
+
+/// What `certificate` says from its validity on (RFC 5280 section 4.1): validity, subject, public key, and what follows.
+pub(crate) fn from_validity(certificate: &[u8]) -> Option<&[u8]> {
+    let (_, certificate, _) = element(certificate)?;
+    let (_, signed, _) = element(certificate)?;
+    let (tag, _, after_version) = element(signed)?;
+    let rest = if tag == VERSION {
+        after_version
+    } else {
+        signed
+    };
+    let (_serial_number, _, rest) = element(rest)?;
+    let (_signature_algorithm, _, rest) = element(rest)?;
+    let (_issuer, _, rest) = element(rest)?;
+    Some(rest)
 }
 
 /// Tag and content of each element, one after the other; `None` when something is left over.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::der::{SEQUENCE, VERSION, element, elements};
+use crate::der::{SEQUENCE, element, elements, from_validity};
 
 /// `SET`.
 const SET: u8 = 0x31;
@@ -79,19 +79,7 @@ struct Parts<'c> {
 
 impl<'c> Parts<'c> {
     fn of(certificate: &'c [u8]) -> Option<Self> {
-        let (_, certificate, _) = element(certificate)?;
-        let (_, signed, _) = element(certificate)?;
-        let (tag, _, after_version) = element(signed)?;
-        let rest = if tag == VERSION {
-            after_version
-        } else {
-            signed
-        };
-        // Serial number, signature algorithm, issuer, validity.
-        let (_, _, rest) = element(rest)?;
-        let (_, _, rest) = element(rest)?;
-        let (_, _, rest) = element(rest)?;
-        let (_, _, rest) = element(rest)?;
+        let (_validity, _, rest) = element(from_validity(certificate)?)?;
         let (tag, subject, rest) = element(rest)?;
         let (_public_key, _, rest) = element(rest)?;
         (tag == SEQUENCE).then_some(Self { subject, rest })

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::pki_types::CertificateDer;
 
-use crate::der::{SEQUENCE, VERSION, element};
+use crate::der::{SEQUENCE, element, from_validity};
 
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
@@ -14,19 +14,7 @@ const SECONDS_A_DAY: u64 = 86_400;
 
 /// The `notAfter` of a certificate; `None` when it is not where RFC 5280 puts it.
 pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, signed, _) = element(certificate)?;
-    // version, serial number, signature algorithm, issuer, validity.
-    let (tag, _, after_version) = element(signed)?;
-    let rest = if tag == VERSION {
-        after_version
-    } else {
-        signed
-    };
-    let (_, _, rest) = element(rest)?;
-    let (_, _, rest) = element(rest)?;
-    let (_, _, rest) = element(rest)?;
-    let (tag, validity, _) = element(rest)?;
+    let (tag, validity, _) = element(from_validity(certificate)?)?;
     if tag != SEQUENCE {
         return None;
     }

@@ -92,17 +92,22 @@ impl Judged {
     }
 
     /// Demands that a judge passes everything: `checks` are the lines that it prints, in their order.
-    async fn passes(&self, mut judge: Command, checks: &[&str]) {
-        judge.arg(&self.asked);
-        let run = tokio::task::spawn_blocking(move || judge.output());
-        let run = run.await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&run.stdout);
-        let complaint = String::from_utf8_lossy(&run.stderr);
-        let passed: Vec<&str> = said.lines().collect();
-        assert!(run.status.success(), "after {passed:?}:\n{complaint}");
-        assert_eq!(passed, checks, "{complaint}");
+    async fn passes(&self, judge: Command, checks: &[&str]) {
+        passes(judge, &self.asked, checks).await;
         assert!(self.issuer.tokens_issued() > 0);
     }
+}
+
+/// The same of a judge that is told `asked`.
+async fn passes(mut judge: Command, asked: &str, checks: &[&str]) {
+    judge.arg(asked);
+    let run = tokio::task::spawn_blocking(move || judge.output());
+    let run = run.await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    let complaint = String::from_utf8_lossy(&run.stderr);
+    let passed: Vec<&str> = said.lines().collect();
+    assert!(run.status.success(), "after {passed:?}:\n{complaint}");
+    assert_eq!(passed, checks, "{complaint}");
 }
 
 /// A user's token for the order service, which a web client got for her.

@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::passes;
 use crate::tools::Tools;
 
 /// An issuer that asks for certificates, and a client that has one.
@@ -59,7 +60,7 @@ hallpass:
         Self { issuer, folder }
     }
 
-    async fn passes(&self, mut judge: Command, checks: &[&str]) {
+    async fn passes(&self, judge: Command, checks: &[&str]) {
         let file = |name: &str| self.folder.path().join(name);
         let pair = |name: &str| {
             let [certificate, key] = ["crt", "key"].map(|end| file(&format!("{name}.{end}")));
@@ -73,14 +74,7 @@ hallpass:
             "own": pair("client"),
             "other": pair("other"),
         });
-        judge.arg(asked.to_string());
-        let run = tokio::task::spawn_blocking(move || judge.output());
-        let run = run.await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&run.stdout);
-        let complaint = String::from_utf8_lossy(&run.stderr);
-        let passed: Vec<&str> = said.lines().collect();
-        assert!(run.status.success(), "after {passed:?}:\n{complaint}");
-        assert_eq!(passed, checks, "{complaint}");
+        passes(judge, &asked.to_string(), checks).await;
         assert!(self.issuer.tokens_issued() > 0);
     }
 }
