@@ -7,6 +7,7 @@ use hallpass::{LogGuard, LogWriter};
 use tracing_subscriber::EnvFilter;
 
 use crate::log_fields::PlainFields;
+use crate::log_time::LogTime;
 use crate::output::Failure;
 
 #[derive(Args, Debug)]
@@ -52,12 +53,10 @@ pub(crate) fn install(arguments: &LoggingArguments, default: &str) -> Result<Log
         .with_env_filter(filter)
         .with_writer(move || writer.clone());
     let installed = match arguments.log_format {
-        LogFormat::Human if io::stderr().is_terminal() => {
-            builder.with_ansi(true).with_target(false).try_init()
-        }
         LogFormat::Human => builder
-            .with_ansi(false)
+            .with_ansi(io::stderr().is_terminal())
             .with_target(false)
+            .with_timer(LogTime::default())
             .fmt_fields(PlainFields)
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -7,6 +7,7 @@ mod input;
 mod issuer_store;
 mod key_set;
 mod log_fields;
+mod log_time;
 mod logging;
 mod moment;
 mod output;

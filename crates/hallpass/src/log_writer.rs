@@ -1,7 +1,7 @@
 //! Writes the log on a thread of its own, so that nobody waits for whoever reads it.
 //!
 //! The issuer logs every token that it issues, and a service every caller that it judges: neither a system call for each nor a
-//! reader that has stalled may hold up their requests, or their end. Lines wait in a queue with limits, for two milliseconds while
+//! reader that has stalled may hold up their requests, or their end. Lines wait in a queue with limits, for ten milliseconds while
 //! the reader keeps up; what does not fit is dropped and counted.
 
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 const KEPT_BYTES: usize = 256 * 1024;
 /// How long the first line waits for others. Written one by one, each would cost a system call and two changes of the thread,
 /// which is as much as the issuer's own work for a token beside its signature.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(10);
 /// How long the end of the process waits for the last lines to be written.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
