@@ -19,6 +19,15 @@ pub(crate) fn parse(key: &str) -> Vec<Segment> {
     split(key).unwrap_or_else(|| vec![Segment::Key(key.to_owned())])
 }
 
+/// Which elements of lists the steps name, from the outermost list to the innermost.
+pub(crate) fn indexes(segments: &[Segment]) -> Vec<usize> {
+    let index = |segment: &Segment| match segment {
+        Segment::Index(index) => Some(*index),
+        Segment::Key(_) => None,
+    };
+    segments.iter().filter_map(index).collect()
+}
+
 /// `path` with one more key.
 ///
 /// A key that does not look like one is shown as `?`: it may be a value that lost its colon, even a secret.

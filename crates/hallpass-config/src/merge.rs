@@ -79,8 +79,13 @@ impl<'a> Merge<'a> {
 
     fn expand_entries(self, path: &str, depth: usize, mut map: Node, entries: Vec<Entry>) -> Node {
         let mut seen = HashSet::new();
-        for Entry { key, place, node } in entries {
-            let segments = key_path::parse(&key);
+        let mut parsed: Vec<_> = entries
+            .into_iter()
+            .map(|entry| (key_path::parse(&entry.key), entry))
+            .collect();
+        // In which order the elements of a list are written does not matter, as in Spring.
+        parsed.sort_by_cached_key(|(segments, _)| key_path::indexes(segments));
+        for (segments, Entry { key, place, node }) in parsed {
             let child_path = key_path::join_all(path, &segments);
             if !seen.insert(key) {
                 self.report.problem(&place, &child_path, "is given twice");

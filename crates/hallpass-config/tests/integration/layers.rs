@@ -110,6 +110,31 @@ fn a_list_made_of_variables_is_in_the_order_of_its_numbers() {
 }
 
 #[test]
+fn elements_of_a_list_may_be_written_in_any_order() {
+    let text = format!(
+        "{TOKEN}    clients[1].name: two
+    clients[0].name: one
+    clients[1].audience: b
+    clients[0].audience: a
+hallpass.feign.clients.x.deadline-ms: 800
+hallpass.internal-token.clients[2].name: three
+hallpass.internal-token.clients[2].audience: c
+"
+    );
+    let settings = loader(&text).load::<Settings>().unwrap().into_settings();
+    let clients = settings.internal_token.unwrap().clients;
+    let names: Vec<_> = clients.iter().map(|client| &client.name).collect();
+    assert_eq!(names, ["one", "two", "three"]);
+    let gap = format!("{TOKEN}    clients[2].name: two\n    clients[0].name: one\n");
+    assert_eq!(
+        lines(&loader(&gap).load::<Settings>().unwrap_err()),
+        [
+            "6:5: internal-token.clients[2]: has no element before it: lists are counted from 0 without gaps"
+        ]
+    );
+}
+
+#[test]
 fn a_gap_in_a_list_is_a_problem() {
     let gap = loader(TOKEN).environment([("HALLPASS_INTERNALTOKEN_CLIENTS_1_NAME", "x")]);
     assert_eq!(
