@@ -245,14 +245,9 @@ impl NamedCredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.required("name", Section::service_name);
         let credential = CredentialSettings::read(section);
-        let mut credential = credential?;
-        if !section.has_own("audience") {
-            // That of the section is for calls of the section's own credential.
-            credential.audience = None;
-        }
         Some(Self {
             name: name?,
-            credential,
+            credential: credential?,
         })
     }
 }
@@ -288,7 +283,9 @@ impl CredentialSettings {
         };
         let token_url = section.required("token-url", Section::parsed);
         let scope = read_scope(section);
-        let audience = section.parsed("audience");
+        // That of the section is for calls of the section's own credential; an entry of `clients` does not inherit it.
+        let has_audience = section.has_own("audience");
+        let audience = has_audience.then(|| section.parsed("audience")).flatten();
         let grant_type = section.choice("grant-type", GrantType::named);
         let issuer = section.parsed("issuer");
         let cache_life = read_cache_life(section);

@@ -92,7 +92,17 @@ fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_find_
 #[test]
 fn a_credential_without_an_audience_of_its_own_is_for_calls_that_name_it() {
     let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}]\n";
-    let settings = load(&format!("{TOKEN}{clients}"));
+    let text = format!("{TOKEN}{clients}");
+    let shown = loader(&text)
+        .load::<InternalTokenSettings>()
+        .unwrap()
+        .effective();
+    let shown: Vec<_> = shown
+        .lines()
+        .filter(|line| line.contains(" audience:"))
+        .collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    let settings = load(&text);
     let tokens = settings.token_service.unwrap();
     assert_eq!(tokens.credential.audience.unwrap(), "x");
     assert!(tokens.clients[0].credential.audience.is_none());
