@@ -36,6 +36,9 @@ pub(crate) const KEYS: &[Key] = &[
     OF_CACHE,
     OF_GRANT,
     OF_AUTHENTICATION,
+    OF_ISSUER,
+    Key::not_ours("registration", OF_REGISTRATIONS),
+    Key::not_ours("provider", OF_REGISTRATIONS),
     Key::new(
         "clients",
         Kind::Sections(CLIENT_KEYS),
@@ -58,6 +61,12 @@ const OF_AUTHENTICATION: Key = Key::not_ours(
     "client-authentication-method",
     "here it is `client-authentication`",
 );
+
+const OF_ISSUER: Key = Key::not_ours(
+    "issuer-uri",
+    "here it is `token-url`: the `token_endpoint` of its metadata, which are not looked up",
+);
+const OF_REGISTRATIONS: &str = "the keys of a registration and of its provider stand in this section itself, and those of a further one in `clients`";
 
 const INHERITED: &str = "that of the section";
 
@@ -97,6 +106,7 @@ const CLIENT_KEYS: &[Key] = &[
     OF_CACHE,
     OF_GRANT,
     OF_AUTHENTICATION,
+    OF_ISSUER,
 ];
 
 const CLIENT_ID: Key = Key::new(

@@ -81,6 +81,25 @@ fn further_credentials_have_names_of_their_own() {
 }
 
 #[test]
+fn words_of_springs_client_are_answered_with_ours() {
+    let words = "    issuer-uri: https://a\n    registration: { a: { client-id: b } }\n    provider: { a: {} }\n";
+    let found = problems(&format!(
+        "{TOKEN}{words}    clients: [{{ name: a, issuerUri: https://a }}]\n"
+    ));
+    let expected = [
+        ("issuer-uri", "here it is `token-url`"),
+        ("registration", "the keys of a registration"),
+        ("provider", "the keys of a registration"),
+        ("issuerUri", "here it is `token-url`"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (problem, (key, advice)) in found.iter().zip(expected) {
+        let is_it = format!("{key}: is not a known key; {advice}");
+        assert!(problem.contains(&is_it), "{problem}");
+    }
+}
+
+#[test]
 fn a_second_credential_for_one_audience_is_a_problem_because_no_call_would_find_it() {
     let clients = "    audience: x\n    clients: [{name: a}, {name: b, audience: y}, {name: c, audience: y}, {name: d}]\n";
     assert_eq!(

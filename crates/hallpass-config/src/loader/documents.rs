@@ -267,6 +267,10 @@ impl Document {
     fn read(&self, source: &Arc<Source>, report: &Report) -> Result<Vec<Node>, (Place, String)> {
         let whole = || Place::whole(source);
         match self {
+            Self::File(path) if path.extension().is_some_and(|it| it == "properties") => {
+                let message = "is a `.properties` file, and files are YAML here: write its keys with `: ` in place of `=`";
+                Err((whole(), message.to_owned()))
+            }
             Self::File(path) => {
                 let bytes = report.read_source(path, MAX_SOURCE_BYTES);
                 let text = bytes.and_then(|bytes| files::text_of(&bytes));

@@ -135,6 +135,10 @@ impl Section<'_> {
         let place = self.find(key).map(|found| found.node.place.clone());
         self.read(key, |text| match (text, place) {
             ("", _) => Err(Complaint::new("must name a file")),
+            (text, _) if text.starts_with("file:") || text.starts_with("classpath:") => {
+                let message = "begins with `file:` or `classpath:`, as places in Spring do: write the name of a file alone";
+                Err(Complaint::new(message))
+            }
             (text, Some(place)) => Ok(place.resolve(Path::new(text))),
             (text, None) => Ok(PathBuf::from(text)),
         })

@@ -287,3 +287,31 @@ fn a_span_is_written_as_spring_writes_durations() {
     let said = problems("hallpass: { issuer: { token-life-seconds: 9x } }").concat();
     assert!(said.contains("such as 90s, 9m or PT9M"), "{said}");
 }
+
+#[test]
+fn a_file_of_properties_is_refused_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("application.properties");
+    // Taken for YAML it would be one long text, with a secret in it.
+    std::fs::write(&file, "scccy.internal-token.client-secret=s3cret\n").unwrap();
+    let refused = Loader::new("scccy").file(&file).load::<Settings>();
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("files are YAML here"), "{refused}");
+    assert!(!refused.contains("s3cret"), "{refused}");
+}
+
+#[test]
+fn a_place_as_spring_writes_it_is_no_name_of_a_file() {
+    for place in ["file:/run/secrets/client", "classpath:client.secret"] {
+        let text = TOKEN.replace(
+            "client-secret: s3cret",
+            &format!("client-secret-file: '{place}'"),
+        );
+        let found = problems(&text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("client-secret-file: begins with `file:` or `classpath:`"),
+            "{found:?}"
+        );
+    }
+}

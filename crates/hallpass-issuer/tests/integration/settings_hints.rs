@@ -10,7 +10,8 @@ fn words_of_spring_authorization_server_are_answered_with_ours() {
         "hallpass: { issuer: { issuer: 'https://a', clients: [{ client-id: c, client-secret: 0123456789abcdef, audiences: a, \
          clientAuthenticationMethods: client_secret_basic, authorization-grant-types: client_credentials, \
          access-token-time-to-live: 5m, refresh-token-time-to-live: 1h, reuse-refresh-tokens: true, \
-         redirect-uris: ['http://127.0.0.1/x'], token: { access-token-format: self-contained } }] } }",
+         redirect-uris: ['http://127.0.0.1/x'], x509CertificateSubjectDN: CN=a, \
+         x509CertificateBoundAccessTokens: true, token: { access-token-format: self-contained } }] } }",
     );
     let expected = [
         ("issuer.issuer", "here it is `name`"),
@@ -35,6 +36,14 @@ fn words_of_spring_authorization_server_are_answered_with_ours() {
             "here each use of a refresh token brings another one",
         ),
         ("redirect-uris", "nobody logs in here"),
+        (
+            "x509CertificateSubjectDN",
+            "here it is `tls-client-auth-subject-dn`",
+        ),
+        (
+            "x509CertificateBoundAccessTokens",
+            "here it is `tls-client-certificate-bound-access-tokens`",
+        ),
         ("token", "its keys stand beside `client-id` here"),
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");

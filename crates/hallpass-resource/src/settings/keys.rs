@@ -124,7 +124,26 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         },
         "The address of this service as a protected resource; with it the metadata of RFC 9728 are served.",
     ),
+    OF_ISSUER_URI,
+    OF_KEY_LOCATION,
+    Key::not_ours("jws-algorithms", "here they are `algorithms` of an entry of `issuers`"),
+    Key::not_ours("opaquetoken", "tokens are verified here and not asked about: leave it out"),
+    OF_PRINCIPAL,
 ];
+
+// What people write who come from Spring.
+const OF_ISSUER_URI: Key = Key::not_ours(
+    "issuer-uri",
+    "here they are two: `issuer`, as `iss` of the tokens has it, and `jwks-url`, the `jwks_uri` of its metadata, which are not looked up",
+);
+const OF_KEY_LOCATION: Key = Key::not_ours(
+    "public-key-location",
+    "here it is `jwks-file`, a JWK set and not PEM",
+);
+const OF_PRINCIPAL: Key = Key::not_ours(
+    "principal-claim-name",
+    "the user is always `sub` here: leave it out",
+);
 
 const JWKS_URL: Key = Key::new(
     "jwks-url",
@@ -210,6 +229,10 @@ const ISSUER_KEYS: &[Key] = &[
         token of that issuer then passes as an access token if its audience fits.",
     )
     .or("false"),
+    OF_ISSUER_URI,
+    OF_KEY_LOCATION,
+    Key::not_ours("jws-algorithms", "here it is `algorithms`"),
+    OF_PRINCIPAL,
 ];
 
 const ROUTE_KEYS: &[Key] = &[

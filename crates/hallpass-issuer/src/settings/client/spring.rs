@@ -6,7 +6,7 @@ const NOBODY_LOGS_IN: &str = "nobody logs in here: leave it out";
 const BESIDE_ID: &str = "its keys stand beside `client-id` here";
 
 /// Words of its `RegisteredClient`, `ClientSettings` and `TokenSettings`, and of the properties of Spring Boot for them.
-pub(super) const KEYS: [Key; 25] = [
+pub(super) const KEYS: [Key; 27] = [
     Key::not_ours("registration", BESIDE_ID),
     Key::not_ours("client-settings", BESIDE_ID),
     Key::not_ours("token-settings", BESIDE_ID),
@@ -49,6 +49,14 @@ pub(super) const KEYS: [Key; 25] = [
     Key::not_ours(
         "token-endpoint-authentication-signing-algorithm",
         "the keys of `jwks` say it here: leave it out",
+    ),
+    Key::not_ours(
+        "x509-certificate-subject-dn",
+        "here it is `tls-client-auth-subject-dn`",
+    ),
+    Key::not_ours(
+        "x509-certificate-bound-access-tokens",
+        "here it is `tls-client-certificate-bound-access-tokens`",
     ),
     Key::not_ours(
         "client-secret-expires-at",
