@@ -1,5 +1,6 @@
 //! A user logs in at a real Spring Authorization Server; services here act for her with tokens that the issuer here exchanges.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 
 use axum::{Json, Router, routing::get};
@@ -18,10 +19,10 @@ use crate::java::SpringBoot;
 use crate::{Seen, send};
 
 /// The page with the whole way.
-const PAGE: &str = include_str!("../../../../docs/exchange.md");
-const SECRET: &str = "OrderSecret123!";
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(crate) const PAGE: &str = include_str!("../../../../docs/exchange.md");
+pub(crate) const SECRET: &str = "OrderSecret123!";
+pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// A service here.
 #[feign_client(
@@ -29,7 +30,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
     identity = "exchange",
     scope = "orders:read"
 )]
-trait Logistics {
+pub(crate) trait Logistics {
     #[get("/shipments")]
     async fn shipments(&self) -> Result<Value, FeignError>;
 }
@@ -115,32 +116,41 @@ impl Login {
     }
 }
 
-/// Keeps a session, and follows nothing by itself.
+/// Keeps its cookies, and follows nothing by itself.
 #[derive(Default)]
-struct Browser {
-    cookie: Option<String>,
-    location: Option<String>,
+pub(crate) struct Browser {
+    cookies: BTreeMap<String, String>,
+    pub(crate) location: Option<String>,
 }
 
 impl Browser {
-    async fn visit(&mut self, request: http::request::Builder, form: &str) -> Seen {
+    pub(crate) async fn visit(&mut self, request: http::request::Builder, form: &str) -> Seen {
         let mut request = request
             .header(header::ACCEPT, "text/html")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if let Some(cookie) = &self.cookie {
-            request = request.header(header::COOKIE, cookie);
+        if !self.cookies.is_empty() {
+            let pairs = self
+                .cookies
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"));
+            request = request.header(header::COOKIE, pairs.collect::<Vec<_>>().join("; "));
         }
         let request = request.body(Body::from(form.to_owned())).unwrap();
         let transport = HttpTransport::new().unwrap();
         let response = transport.oneshot(request).await.unwrap();
-        let text = |name| {
-            let value = response.headers().get(name)?;
-            Some(value.to_str().unwrap().to_owned())
-        };
-        if let Some(cookie) = text(header::SET_COOKIE) {
-            self.cookie = cookie.split(';').next().map(str::to_owned);
+        for cookie in response.headers().get_all(header::SET_COOKIE) {
+            let pair = cookie
+                .to_str()
+                .unwrap()
+                .split(';')
+                .next()
+                .unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
         }
-        self.location = text(header::LOCATION);
+        let location = response.headers().get(header::LOCATION);
+        self.location = location.map(|it| it.to_str().unwrap().to_owned());
         let status = response.status();
         let body = response.into_body().collect_within(1 << 20).await.unwrap();
         let body = String::from_utf8_lossy(&body).into_owned();
@@ -148,22 +158,22 @@ impl Browser {
     }
 }
 
-fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{text}"));
     rest.split_once(after).unwrap().0
 }
 
-fn text(value: &Value, name: &str) -> String {
+pub(crate) fn text(value: &Value, name: &str) -> String {
     let text = value.get(name).and_then(Value::as_str);
     text.unwrap_or_else(|| panic!("{value}")).to_owned()
 }
 
-async fn post_any(url: &str, form: &str) -> Seen {
+pub(crate) async fn post_any(url: &str, form: &str) -> Seen {
     let request = Request::post(url).header("content-type", "application/x-www-form-urlencoded");
     send(request.body(Body::from(form.to_owned())).unwrap()).await
 }
 
-async fn post(url: &str, form: &str) -> Value {
+pub(crate) async fn post(url: &str, form: &str) -> Value {
     let seen = post_any(url, form).await;
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
     serde_json::from_str(&seen.body).unwrap()
@@ -224,7 +234,7 @@ async fn order_service(
 }
 
 /// The called service of the page: knows the issuer alone, and says whom it sees.
-async fn logistics_service(issuer: &TestIssuer) -> TestServer {
+pub(crate) async fn logistics_service(issuer: &TestIssuer) -> TestServer {
     let yaml = yaml_below(PAGE, "The called services know the issuer alone");
     let yaml = yaml.replace("https://auth.example/oauth2/jwks", &issuer.jwks_url());
     let loader = Loader::new("hallpass").text("page", yaml);

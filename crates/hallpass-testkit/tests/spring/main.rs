@@ -11,6 +11,7 @@ mod client;
 mod foreign_issuer;
 mod guide;
 mod java;
+mod keycloak;
 mod nacos;
 mod resource_server;
 
