@@ -7,6 +7,7 @@
 )]
 
 mod authorization_server;
+mod bound;
 mod client;
 mod foreign_issuer;
 mod guide;

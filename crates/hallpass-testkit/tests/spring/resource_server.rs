@@ -186,3 +186,41 @@ async fn a_spring_resource_server_with_the_guides_decoder_takes_the_usual_tokens
         assert_eq!(judged(&server, Some(&token)).await, refused, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stock_spring_service_that_asks_about_tokens_is_told_of_its_own_until_they_are_revoked() {
+    const ASKER: &str = "service-billing";
+    let issuer = TestIssuer::builder()
+        .client("order-service", SECRET, "internal-service", ASKER)
+        .client("other", SECRET, "internal-service", "service-system")
+        .client(ASKER, SECRET, "internal-service", "service-system")
+        .start()
+        .await
+        .unwrap();
+    let properties = [
+        format!("introspection-uri={}", issuer.url("/oauth2/introspect")),
+        format!("client-id={ASKER}"),
+        format!("client-secret={SECRET}"),
+    ];
+    let below = |text| format!("spring.security.oauth2.resourceserver.opaquetoken.{text}");
+    let Some(server) = SpringBoot::start("resource-server", 0, &properties.map(below)) else {
+        return;
+    };
+    let (url, scope) = (issuer.token_url(), "scope=internal-service");
+    let token = service_token(&url, "order-service", SECRET, scope).await;
+    let seen = get(&server.url("/whoami"), Some(&token)).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.body);
+    let body: Value = serde_json::from_str(&seen.body).unwrap();
+    assert_eq!(body.get("name"), Some(&json!("order-service")));
+    assert!(seen.body.contains("SCOPE_internal-service"), "{body}");
+
+    let refused = StatusCode::UNAUTHORIZED;
+    let others = service_token(&url, "other", SECRET, scope).await;
+    assert_eq!(judged(&server, Some(&others)).await, refused);
+    let form = format!("client_id=order-service&client_secret={SECRET}&token={token}");
+    let request = http::Request::post(issuer.url("/oauth2/revoke"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(hallpass::upstream::Body::from(form));
+    assert_eq!(crate::send(request.unwrap()).await.status, StatusCode::OK);
+    assert_eq!(judged(&server, Some(&token)).await, refused);
+}

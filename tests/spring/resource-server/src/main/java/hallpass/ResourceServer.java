@@ -5,12 +5,12 @@ import java.util.Map;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.security.core.GrantedAuthority;
-import org.springframework.security.oauth2.server.resource.authentication.JwtAuthenticationToken;
+import org.springframework.security.oauth2.server.resource.authentication.AbstractOAuth2TokenAuthenticationToken;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 
 /**
- * A stock resource server: Spring Boot's own security, which a property for the issuer or for its keys switches on. No bean and
+ * A stock resource server: Spring Boot's own security, which a property for the issuer, for its keys or for its introspection switches on. No bean and
  * no line of code says how a token is checked, unless the profile of AtJwt is active.
  */
 @SpringBootApplication
@@ -21,7 +21,7 @@ public class ResourceServer {
     }
 
     @GetMapping("/whoami")
-    Map<String, Object> whoami(JwtAuthenticationToken caller) {
+    Map<String, Object> whoami(AbstractOAuth2TokenAuthenticationToken<?> caller) {
         List<String> authorities = caller.getAuthorities().stream().map(GrantedAuthority::getAuthority).sorted().toList();
         return Map.of("name", caller.getName(), "authorities", authorities);
     }
