@@ -13,11 +13,12 @@ mod tools;
 use std::path::Path;
 use std::process::Command;
 
+use axum::{Router, routing::get};
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::Loader;
 use hallpass::token::{SigningKey, TokenClaims, UnixTime, sign};
 use hallpass_issuer::IssuerSettings;
-use hallpass_testkit::TestIssuer;
+use hallpass_testkit::{TestIssuer, TestServer};
 use serde_json::{Value, json};
 
 use crate::tools::Tools;
@@ -45,9 +46,10 @@ hallpass:
         client-secret: 'Order:Secret 1+2%3/=&'
         scopes: internal-service
         audiences: [service-system, service-billing]
-        grant-types: [client_credentials, refresh_token, 'urn:ietf:params:oauth:grant-type:token-exchange']
+        grant-types: [client_credentials, refresh_token, 'urn:ietf:params:oauth:grant-type:token-exchange', 'urn:ietf:params:oauth:grant-type:jwt-bearer']
         exchange:
           - { subject-kinds: user, targets: logistics-service, scopes: shipments.read }
+          - { grant: jwt-bearer, subject-issuer: 'https://partner.example', subject-kinds: user, targets: logistics-service, scopes: shipments.read }
       - client-id: signing-service
         token-endpoint-auth-method: private_key_jwt
         jwks: |
@@ -55,18 +57,34 @@ hallpass:
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" } ] }
         scopes: internal-service
         audiences: service-system
+      - client-id: pod-service
+        token-endpoint-auth-method: federated_jwt
+        audiences: service-system
+        assertions: [{ issuer: 'https://cluster.example', subject: 'system:serviceaccount:shop:pod' }]
+    trusted-issuers:
+      - { name: partner, issuer: 'https://partner.example', jwks-url: '${KEYS}', user-when: [sub], service-when: '' }
+      - { name: cluster, preset: kubernetes, issuer: 'https://cluster.example', jwks-url: '${KEYS}' }
 "#;
+
+/// The public half of [`SIGNERS_KEY`], by which the issuer trusts others.
+const OTHERS_KEYS: &str = r#"{ "keys": [ { "kty": "EC", "crv": "P-256", "kid": "signer", "alg": "ES256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" } ] }"#;
 
 /// An issuer that is known by its address, as strict clients demand, and one of its clients.
 struct Judged {
     issuer: TestIssuer,
+    _others: TestServer,
     /// What a judge is told, as JSON.
     asked: String,
 }
 
 impl Judged {
     async fn start() -> Self {
-        let settings = Loader::new("hallpass").text("issuer", ISSUER);
+        let others = Router::new().route("/jwks", get(async || OTHERS_KEYS));
+        let others = TestServer::start(others).await.unwrap();
+        let settings = Loader::new("hallpass")
+            .text("issuer", ISSUER)
+            .environment([("KEYS", others.url("/jwks"))]);
         let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
         let issuer = TestIssuer::of(settings).named_by_its_address();
         let issuer = issuer.start().await.unwrap();
@@ -78,6 +96,12 @@ impl Judged {
                 "id": "signing-service",
                 "key": serde_json::from_str::<Value>(SIGNERS_KEY).unwrap(),
             },
+            "partner": { "issuer": "https://partner.example" },
+            "pod": {
+                "id": "pod-service",
+                "issuer": "https://cluster.example",
+                "subject": "system:serviceaccount:shop:pod",
+            },
             "audience": "service-system",
             "scope": "internal-service",
             "user": {
@@ -88,7 +112,11 @@ impl Judged {
             },
         });
         let asked = asked.to_string();
-        Self { issuer, asked }
+        Self {
+            issuer,
+            _others: others,
+            asked,
+        }
     }
 
     /// Demands that a judge passes everything: `checks` are the lines that it prints, in their order.
@@ -190,11 +218,17 @@ async fn nimbus_and_spring_security_take_every_response() {
         "nimbus: token exchange (RFC 8693)",
         "nimbus: refresh tokens (RFC 6749 section 6)",
         "nimbus: introspection and revocation (RFC 7662, RFC 7009)",
+        "nimbus: proofs of possession with nonces (RFC 9449)",
+        "nimbus: assertions of another issuer (RFC 7523)",
         "spring security: metadata",
         "spring security: client_credentials",
         "spring security: clients that sign (private_key_jwt)",
         "spring security: token exchange",
         "spring security: introspection",
+        "spring security: refresh tokens",
+        "spring security: the token of a service account in place of a secret",
+        "spring security: proofs of possession with nonces",
+        "spring security: assertions of another issuer",
     ];
     Judged::start().await.passes(judge, &checks).await;
 }

@@ -96,3 +96,15 @@ async fn authlib_gets_bound_tokens_by_its_certificate() {
     let checks = ["authlib: tls_client_auth and bound tokens (RFC 8705)"];
     Judged::start().await.passes(judge, &checks).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nimbus_and_spring_security_get_bound_tokens_by_their_certificate() {
+    let Some(judge) = Tools::of_tests().java() else {
+        return;
+    };
+    let checks = [
+        "nimbus: tls_client_auth and bound tokens (RFC 8705)",
+        "spring security: tls_client_auth and bound tokens (RFC 8705)",
+    ];
+    Judged::start().await.passes(judge, &checks).await;
+}

@@ -1,10 +1,13 @@
 //! A Spring Boot service that calls others gets its tokens from the issuer here.
 
+use axum::Router;
+use hallpass::Settings;
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::Loader;
+use hallpass::prelude::*;
 use hallpass::token::{JwkSet, UnixTime, VerifyPolicy, verify};
 use hallpass_issuer::IssuerSettings;
-use hallpass_testkit::TestIssuer;
+use hallpass_testkit::{TestIssuer, TestServer};
 use http::StatusCode;
 
 use crate::java::SpringBoot;
@@ -86,4 +89,56 @@ async fn a_spring_client_names_its_audience_as_the_guide_says_and_is_refused_wit
     };
     assert_eq!(asked(&client, "first").await, "invalid_target");
     assert_eq!(asked(&client, "second").await.split('.').count(), 3);
+}
+
+/// A service here that the issuer's clients may call.
+async fn service(issuer: &TestIssuer) -> TestServer {
+    let yaml = format!(
+        "hallpass: {{ service: {{ name: {} }}, security: {{ internal-jwt: {{ jwks-url: '{}' }} }} }}",
+        TestIssuer::AUDIENCE,
+        issuer.jwks_url()
+    );
+    let loader = Loader::new("hallpass").text("service", yaml);
+    let settings = loader.load::<Settings>().unwrap().into_settings();
+    let hallpass = Hallpass::from_settings(&settings).unwrap();
+    let rule = Rule::InternalOnly(TestIssuer::SCOPE.parse().unwrap());
+    let server = hallpass.resource_server();
+    let guard = server.route_any("/report", rule).build().unwrap();
+    let router = Router::new().route("/report", axum::routing::get(async || "done"));
+    TestServer::start(router.layer(guard.layer()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spring_client_drops_a_token_that_a_service_here_refuses_and_gets_another() {
+    let issuer = TestIssuer::builder()
+        .client(
+            "order-service",
+            SECRET,
+            TestIssuer::SCOPE,
+            TestIssuer::AUDIENCE,
+        )
+        .start()
+        .await
+        .unwrap();
+    let registered = [("service-system", "order-service")];
+    let Some(client) = start(&issuer, &registered, "stock") else {
+        return;
+    };
+    let service = service(&issuer).await;
+    let url = client.url(&format!(
+        "/call/service-system?url={}",
+        service.url("/report")
+    ));
+    for _ in 0..2 {
+        assert_eq!(get(&url, None).await.body, "200");
+    }
+    assert_eq!(issuer.tokens_issued(), 1, "it keeps its token");
+    issuer.taint_signing_key().await.unwrap();
+    let refused = async { while get(&url, None).await.body != "401" {} };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, refused).await.unwrap();
+    assert_eq!(get(&url, None).await.body, "200", "with another token");
+    assert_eq!(issuer.tokens_issued(), 2);
 }

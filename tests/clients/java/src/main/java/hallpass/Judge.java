@@ -10,6 +10,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 public class Judge {
     public static void main(String[] arguments) throws Exception {
         JsonNode asked = new ObjectMapper().readTree(arguments[0]);
+        if (asked.has("own")) {
+            new MutualTls(asked).judge();
+            return;
+        }
         new Nimbus(asked).judge();
         new SpringSecurity(asked).judge();
     }

@@ -6,19 +6,26 @@ import static hallpass.Judge.passed;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.nimbusds.jose.JOSEObjectType;
 import com.nimbusds.jose.JWSAlgorithm;
+import com.nimbusds.jose.JWSHeader;
+import com.nimbusds.jose.crypto.ECDSASigner;
+import com.nimbusds.jose.jwk.Curve;
 import com.nimbusds.jose.jwk.ECKey;
+import com.nimbusds.jose.jwk.gen.ECKeyGenerator;
 import com.nimbusds.jose.jwk.source.JWKSourceBuilder;
 import com.nimbusds.jose.proc.DefaultJOSEObjectTypeVerifier;
 import com.nimbusds.jose.proc.JWSVerificationKeySelector;
 import com.nimbusds.jose.proc.SecurityContext;
 import com.nimbusds.jwt.JWTClaimsSet;
+import com.nimbusds.jwt.SignedJWT;
 import com.nimbusds.jwt.proc.DefaultJWTClaimsVerifier;
 import com.nimbusds.jwt.proc.DefaultJWTProcessor;
 import com.nimbusds.oauth2.sdk.AuthorizationGrant;
 import com.nimbusds.oauth2.sdk.ClientCredentialsGrant;
+import com.nimbusds.oauth2.sdk.JWTBearerGrant;
 import com.nimbusds.oauth2.sdk.OAuth2Error;
 import com.nimbusds.oauth2.sdk.RefreshTokenGrant;
 import com.nimbusds.oauth2.sdk.Scope;
+import com.nimbusds.oauth2.sdk.TokenErrorResponse;
 import com.nimbusds.oauth2.sdk.TokenIntrospectionRequest;
 import com.nimbusds.oauth2.sdk.TokenIntrospectionResponse;
 import com.nimbusds.oauth2.sdk.TokenRequest;
@@ -31,6 +38,9 @@ import com.nimbusds.oauth2.sdk.auth.ClientSecretPost;
 import com.nimbusds.oauth2.sdk.auth.JWTAuthenticationClaimsSet;
 import com.nimbusds.oauth2.sdk.auth.PrivateKeyJWT;
 import com.nimbusds.oauth2.sdk.auth.Secret;
+import com.nimbusds.oauth2.sdk.dpop.DefaultDPoPProofFactory;
+import com.nimbusds.oauth2.sdk.dpop.JWKThumbprintConfirmation;
+import com.nimbusds.oauth2.sdk.http.HTTPResponse;
 import com.nimbusds.oauth2.sdk.id.Audience;
 import com.nimbusds.oauth2.sdk.id.ClientID;
 import com.nimbusds.oauth2.sdk.id.Issuer;
@@ -39,8 +49,10 @@ import com.nimbusds.oauth2.sdk.token.BearerAccessToken;
 import com.nimbusds.oauth2.sdk.token.TokenTypeURI;
 import com.nimbusds.oauth2.sdk.token.TypelessAccessToken;
 import com.nimbusds.oauth2.sdk.tokenexchange.TokenExchangeGrant;
+import com.nimbusds.openid.connect.sdk.Nonce;
 import com.nimbusds.openid.connect.sdk.op.OIDCProviderMetadata;
 import java.net.URI;
+import java.util.Date;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -106,6 +118,33 @@ class Nimbus {
         demand(revocation.toHTTPRequest().send().indicatesSuccess(), "revocation");
         demand(!isActive(token), token);
         passed("nimbus: introspection and revocation (RFC 7662, RFC 7009)");
+
+        var proofs = new DefaultDPoPProofFactory(new ECKeyGenerator(Curve.P_256).generate(), JWSAlgorithm.ES256);
+        var unheard = proven(proofs, null);
+        demand(TokenErrorResponse.parse(unheard).getErrorObject().equals(OAuth2Error.USE_DPOP_NONCE), unheard.getBody());
+        var bound = TokenResponse.parse(proven(proofs, unheard.getDPoPNonce())).toSuccessResponse().getTokens().getDPoPAccessToken();
+        var confirmed = JWKThumbprintConfirmation.parse(validated(bound, asked.at("/audience").asText()));
+        demand(confirmed.equals(JWKThumbprintConfirmation.of(proofs.getPublicJWK())), confirmed);
+        passed("nimbus: proofs of possession with nonces (RFC 9449)");
+
+        var partner = asked.at("/partner");
+        var said = new JWTClaimsSet.Builder().issuer(partner.at("/issuer").asText()).subject("alice")
+            .audience(server.getIssuer().getValue()).jwtID("nimbus").issueTime(new Date())
+            .expirationTime(new Date(System.currentTimeMillis() + 60_000)).claim("scope", "shipments.read").build();
+        var assertion = new SignedJWT(new JWSHeader.Builder(JWSAlgorithm.ES256).keyID(signer.getKeyID()).build(), said);
+        assertion.sign(new ECDSASigner(signer));
+        var ofPartner = validated(granted(basic, new JWTBearerGrant(assertion), user.at("/target").asText()), user.at("/target").asText());
+        demand(ofPartner.getSubject().equals("partner|alice"), ofPartner);
+        passed("nimbus: assertions of another issuer (RFC 7523)");
+    }
+
+    /** Asks for a token with a proof of possession. */
+    private HTTPResponse proven(DefaultDPoPProofFactory proofs, Nonce nonce) throws Exception {
+        var request = new TokenRequest.Builder(server.getTokenEndpointURI(), basic, new ClientCredentialsGrant())
+            .scope(Scope.parse(asked.at("/scope").asText())).customParameter("audience", asked.at("/audience").asText())
+            .build().toHTTPRequest();
+        request.setDPoP(proofs.createDPoPJWT("POST", server.getTokenEndpointURI(), nonce));
+        return request.send();
     }
 
     private boolean isActive(AccessToken token) throws Exception {
@@ -117,6 +156,9 @@ class Nimbus {
         var request = new TokenRequest.Builder(server.getTokenEndpointURI(), authentication, grant);
         if (grant instanceof ClientCredentialsGrant) {
             request.scope(Scope.parse(asked.at("/scope").asText())).customParameter("audience", audience);
+        }
+        if (grant instanceof JWTBearerGrant) {
+            request.customParameter("audience", audience);
         }
         return TokenResponse.parse(request.build().toHTTPRequest().send());
     }
