@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use hallpass_clock::Clock;
-use hallpass_config::Secret;
+use hallpass_config::{Secret, without_comments};
 use hallpass_token::{ClientId, UnixTime};
 
 use crate::clients::secret_digest::SecretDigest;
@@ -44,7 +44,7 @@ pub struct StoredClient {
 /// Registers the one client of `text`, which has the form of the configuration (`issuer.clients`) and which problems call `name`.
 ///
 /// A client that proves itself by a secret and has none gets one. `show` sees the client before it is stored: the store keeps a digest only. The
-/// store is created when there is none. Not stored are secrets in clear and files.
+/// store is created when there is none. Not stored are secrets in clear, files and comments; what belongs to others is refused.
 ///
 /// # Errors
 /// [`Error::Registration`] when the text cannot be used, or the name is taken; [`Error::FirstClientNotShown`] when `show` fails; the errors
@@ -91,26 +91,33 @@ fn read(
     name: &str,
     text: &str,
 ) -> Result<(StoredRegistration, ClientSettings, Option<Secret>), Error> {
-    let stored = |secret_digest| StoredRegistration {
-        settings: text.to_owned(),
-        secret_digest,
-    };
     let refused = |unusable: Unusable| Error::Registration {
         client_id: name.to_owned(),
         problem: unusable.to_string(),
     };
-    let as_it_is = stored(None);
-    match stored_client::read(name, &as_it_is) {
-        Ok(client) => Ok((as_it_is, client, None)),
+    let stored = |settings: &str, secret_digest| StoredRegistration {
+        settings: settings.to_owned(),
+        secret_digest,
+    };
+    // First as it was written: problems are told with its lines.
+    let (secret, digest) = match stored_client::read_new(name, &stored(text, None)) {
+        Ok(_) => (None, None),
         // Only then: a digest would go before a secret that the text has in clear.
         Err(Unusable::WithoutSecret) => {
             let (secret, digest) = SecretDigest::generate()?;
-            let with_secret = stored(Some(digest.to_string()));
-            let client = stored_client::read(name, &with_secret).map_err(refused)?;
-            Ok((with_secret, client, Some(secret)))
+            let digest = digest.to_string();
+            stored_client::read_new(name, &stored(text, Some(digest.clone()))).map_err(refused)?;
+            (Some(secret), Some(digest))
         }
-        Err(unusable) => Err(refused(unusable)),
-    }
+        Err(unusable) => return Err(refused(unusable)),
+    };
+    let kept = without_comments(text).ok_or_else(|| Error::Registration {
+        client_id: name.to_owned(),
+        problem: format!("{name}: must be one YAML document"),
+    })?;
+    let kept = stored(&kept, digest);
+    let client = stored_client::read_new(name, &kept).map_err(refused)?;
+    Ok((kept, client, secret))
 }
 
 /// The clients of the store, and which of them fit these settings.

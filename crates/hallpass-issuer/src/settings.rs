@@ -27,7 +27,7 @@ pub(crate) mod client;
 pub(crate) mod dpop;
 mod exchange;
 mod keys;
-mod listener_tls;
+pub(crate) mod listener_tls;
 mod moment;
 mod names;
 pub(crate) mod profile;

@@ -9,12 +9,18 @@ use crate::clients::stored_registration::StoredRegistration;
 use crate::error::Error;
 use crate::settings::IssuerSettings;
 use crate::settings::client::ClientSettings;
+use crate::settings::listener_tls::unmet_need;
+use crate::settings::profile;
 use crate::settings::stored_client::{self, Unusable};
 use crate::store::Store;
 
-/// Registrations that were read before: a text is parsed once, however often the store changes.
+/// What was read before: a text is parsed once, and what is wrong is said once, however often the store changes.
 #[derive(Debug, Default)]
-pub(crate) struct Parsed(BTreeMap<StoredRegistration, Result<ClientSettings, Unusable>>);
+pub(crate) struct Parsed {
+    read: BTreeMap<StoredRegistration, Result<ClientSettings, Unusable>>,
+    /// Why clients are left out, by their names.
+    left_out: BTreeMap<String, String>,
+}
 
 /// `settings` with the clients that are registered in the store.
 ///
@@ -26,27 +32,32 @@ pub(crate) async fn with_stored<'s>(
     parsed: &mut Parsed,
 ) -> Result<Cow<'s, IssuerSettings>, Error> {
     let stored = store.registrations().await?;
-    let mut before = std::mem::take(&mut parsed.0);
+    let mut before = std::mem::take(parsed);
     if stored.is_empty() {
         return Ok(Cow::Borrowed(settings));
     }
     let mut all = settings.clone();
     for (id, registration) in stored {
-        let known = before.remove(&registration);
+        let known = before.read.remove(&registration);
         let read = known.unwrap_or_else(|| stored_client::read(&id, &registration));
         let usable = read.as_ref().map_err(ToString::to_string);
         match usable.and_then(|client| fits(settings, client)) {
             Ok(client) => all.clients.push(client.clone()),
             Err(problem) => {
-                tracing::error!(client_id = id, problem, "a client of the store is left out");
+                if before.left_out.get(&id) != Some(&problem) {
+                    tracing::error!(client_id = id, problem, "a client of the store is left out");
+                }
+                parsed.left_out.insert(id, problem);
             }
         }
-        parsed.0.insert(registration, read);
+        parsed.read.insert(registration, read);
     }
     Ok(Cow::Owned(all))
 }
 
-/// The client, where nobody of the settings has its name and those that its rules name are trusted.
+/// The client, where nobody of the settings has its name, those that its rules name are trusted, and nothing that is demanded of a client
+/// of the settings beside its own keys is missing: what is not found here would be found when all clients are put together, and then
+/// nothing of the store could be followed any more, revocations neither.
 ///
 /// # Errors
 /// What is in the way.
@@ -65,7 +76,18 @@ pub(crate) fn fits<'c>(
     }
     let trusted = &settings.trusted_issuers;
     stored_client::check_issuers(client, &settings.name, trusted)?;
-    Ok(client)
+    let of_profile = profile::problems(client, settings.algorithm, &settings.audiences);
+    let of_listener = unmet_need(client, settings.tls.as_ref());
+    let of_listener = of_listener.map(|(key, message)| (key, message.to_owned()));
+    let problems: Vec<_> = of_profile
+        .into_iter()
+        .chain(of_listener)
+        .map(|(key, message)| format!("{key} {message}"))
+        .collect();
+    match problems.is_empty() {
+        true => Ok(client),
+        false => Err(problems.join("; ")),
+    }
 }
 
 fn subjects_like<'s>(settings: &'s IssuerSettings, id: &ClientId) -> Option<&'s str> {

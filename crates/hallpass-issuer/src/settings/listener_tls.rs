@@ -6,7 +6,7 @@ use hallpass_token::Issuer;
 use url::Url;
 
 use crate::settings::client::ClientSettings;
-use crate::settings::client::authentication::ClientAuthentication;
+use crate::settings::client::authentication::{ClientAuthentication, METHOD};
 
 /// `None` when the section cannot be used, `Some(None)` without one.
 pub(super) fn read_tls(section: &Section<'_>) -> Option<Option<ServerTlsSettings>> {
@@ -23,33 +23,39 @@ pub(super) fn report_certificates(
     sections: &[Section<'_>],
     clients: &[Option<ClientSettings>],
 ) {
-    let asks = tls.map_or(&ClientAuth::None, |tls| &tls.client_auth);
     for (section, client) in sections.iter().zip(clients) {
-        let Some(client) = client else { continue };
-        let needed = match (&client.authentication, asks) {
-            (
-                ClientAuthentication::TlsClientAuth(_),
-                ClientAuth::None | ClientAuth::Any { ca_file: None },
-            ) => Some((
-                "token-endpoint-auth-method",
-                "needs `issuer.tls.client-auth` (`want`, `need` or `any`) with a `client-ca-file`",
-            )),
-            (
-                ClientAuthentication::SelfSignedTlsClientAuth(_),
-                ClientAuth::None | ClientAuth::Want { .. } | ClientAuth::Need { .. },
-            ) => Some((
-                "token-endpoint-auth-method",
-                "needs `issuer.tls.client-auth: any`: else the listener lets none in with a certificate of no authority",
-            )),
-            (_, ClientAuth::None) if client.tls_client_certificate_bound_access_tokens => Some((
-                "tls-client-certificate-bound-access-tokens",
-                "needs `issuer.tls.client-auth`: nobody is asked for a certificate",
-            )),
-            _ => None,
-        };
-        if let Some((key, message)) = needed {
+        if let Some((key, message)) = client.as_ref().and_then(|it| unmet_need(it, tls)) {
             section.problem(key, message);
         }
+    }
+}
+
+/// What `client` needs of a listener and `tls` does not give: the key that needs it, and what it needs.
+pub(crate) fn unmet_need(
+    client: &ClientSettings,
+    tls: Option<&ServerTlsSettings>,
+) -> Option<(&'static str, &'static str)> {
+    let asks = tls.map_or(&ClientAuth::None, |tls| &tls.client_auth);
+    match (&client.authentication, asks) {
+        (
+            ClientAuthentication::TlsClientAuth(_),
+            ClientAuth::None | ClientAuth::Any { ca_file: None },
+        ) => Some((
+            METHOD,
+            "needs `issuer.tls.client-auth` (`want`, `need` or `any`) with a `client-ca-file`",
+        )),
+        (
+            ClientAuthentication::SelfSignedTlsClientAuth(_),
+            ClientAuth::None | ClientAuth::Want { .. } | ClientAuth::Need { .. },
+        ) => Some((
+            METHOD,
+            "needs `issuer.tls.client-auth: any`: else the listener lets none in with a certificate of no authority",
+        )),
+        (_, ClientAuth::None) if client.tls_client_certificate_bound_access_tokens => Some((
+            "tls-client-certificate-bound-access-tokens",
+            "needs `issuer.tls.client-auth`: nobody is asked for a certificate",
+        )),
+        _ => None,
     }
 }
 

@@ -69,6 +69,32 @@ impl fmt::Display for Unusable {
 /// # Errors
 /// What is wrong.
 pub(crate) fn read(name: &str, stored: &StoredRegistration) -> Result<ClientSettings, Unusable> {
+    Ok(load(name, stored)?.0)
+}
+
+/// The same of one that is to be stored: nothing else may stand beside it, since the whole text is kept.
+///
+/// # Errors
+/// What is wrong.
+pub(crate) fn read_new(
+    name: &str,
+    stored: &StoredRegistration,
+) -> Result<ClientSettings, Unusable> {
+    let (client, others) = load(name, stored)?;
+    match others.is_empty() {
+        true => Ok(client),
+        false => Err(Unusable::Problems(format!(
+            "{name}: must have nothing beside the client, since the store keeps all of it in clear:\n{}",
+            others.join("\n")
+        ))),
+    }
+}
+
+/// The client, and where the text has what belongs to others.
+fn load(
+    name: &str,
+    stored: &StoredRegistration,
+) -> Result<(ClientSettings, Vec<String>), Unusable> {
     let problem = |problem: &str| Unusable::Problems(format!("{name}: {problem}"));
     let text = stored.settings.as_str();
     if text.len() > MAX_BYTES {
@@ -88,11 +114,13 @@ pub(crate) fn read(name: &str, stored: &StoredRegistration) -> Result<ClientSett
             false => Unusable::Problems(others.join("\n")),
         }
     });
-    let Clients(mut clients) = loaded?.into_settings();
+    let loaded = loaded?;
+    let others = loaded.left_alone().to_vec();
+    let Clients(mut clients) = loaded.into_settings();
     let client = clients.pop().filter(|_| clients.is_empty());
     let client = client.ok_or_else(|| problem("must have one client in `issuer.clients`"))?;
     check_kept(&client).map_err(problem)?;
-    Ok(client)
+    Ok((client, others))
 }
 
 fn is_about_no_secret(problem: &Problem) -> bool {
@@ -140,7 +168,11 @@ pub(crate) fn check_issuers(
     let named = |issuer: &Issuer, problem| format!("{issuer} {problem}");
     for rule in &client.exchange {
         if let Some(issuer) = &rule.subject_issuer {
-            let checked = issuers.check(issuer.as_str());
+            let is_for_others = rule.by_assertion || !rule.scope_mapping.is_empty();
+            let checked = match is_for_others {
+                true => issuers.check_trusted(issuer.as_str()),
+                false => issuers.check(issuer.as_str()),
+            };
             checked.map_err(|problem| named(issuer, problem))?;
         }
     }

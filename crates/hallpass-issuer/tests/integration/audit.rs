@@ -15,10 +15,22 @@ use crate::harness::{Harness, NOW, SECRET, basic, request};
 
 /// A log in memory.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn text(&self) -> String {
+    /// What is logged from now on by this thread, for as long as the guard is held.
+    pub(crate) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .without_time()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(log.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -54,14 +66,7 @@ impl MakeWriter<'_> for Log {
 
 /// Everything that is logged while `work` runs and the issuer is shut down.
 async fn logged(work: impl AsyncFnOnce(&Harness)) -> Log {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .without_time()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let (log, guard) = Log::begin();
     let harness = Harness::start().await;
     work(&harness).await;
     harness.issuer.shutdown().await.unwrap();

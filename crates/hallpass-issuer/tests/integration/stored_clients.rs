@@ -11,6 +11,7 @@ use hallpass_token::{Algorithm, AssertionSigner, JwkSet, UnixTime};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
+use crate::audit::Log;
 use crate::harness::{Harness, NOW, Response, SECRET, client, test_clock};
 
 /// As it would stand in the configuration.
@@ -219,6 +220,116 @@ async fn a_stored_client_whose_issuer_is_not_trusted_any_more_is_left_out_and_th
     harness.ask_as("plain", SECRET, form).await.token();
     let refused = harness.ask_as("plain", plain.expose(), form).await;
     assert_eq!(refused.status, 401);
+}
+
+/// A client that is held to FAPI 2.0, as far as it says itself.
+fn held(id: &str) -> String {
+    let signer = AssertionSigner::generate(Algorithm::EdDsa).unwrap();
+    let keys = JwkSet::new([signer.public_jwk()]).to_json();
+    format!(
+        "client-id: {id}, audiences: logistics, profile: fapi2, dpop-bound-access-tokens: true, \
+         token-endpoint-auth-method: private_key_jwt, jwks: '{keys}'"
+    )
+}
+
+#[tokio::test]
+async fn a_client_that_contradicts_its_profile_or_the_listener_is_not_stored() {
+    let harness = Harness::start().await;
+    let settings = &harness.settings;
+    for (entry, said) in [
+        (
+            "client-id: a, audiences: logistics, profile: fapi2, dpop-bound-access-tokens: true",
+            "must be `private_key_jwt`",
+        ),
+        (
+            "client-id: a, audiences: logistics, tls-client-certificate-bound-access-tokens: true",
+            "needs `issuer.tls.client-auth`",
+        ),
+        (
+            "client-id: a, audiences: logistics, token-endpoint-auth-method: tls_client_auth, \
+             tls-client-auth-san-dns: a.example",
+            "with a `client-ca-file`",
+        ),
+        (
+            "client-id: a, grant-types: 'urn:ietf:params:oauth:grant-type:jwt-bearer', exchange: [{ grant: jwt-bearer, \
+             subject-issuer: internal, subject-kinds: user, targets: b }]",
+            "is this issuer itself",
+        ),
+    ] {
+        let problem = problem(add(settings, entry).await);
+        assert!(problem.contains(said), "{entry}: {problem}");
+    }
+    assert!(stored_clients(settings).await.unwrap().is_empty());
+    add(settings, &held("good")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stored_client_that_comes_to_contradict_its_profile_stops_neither_a_start_nor_what_is_read_of_the_store()
+ {
+    let (log, _guard) = Log::begin();
+    let mut harness = Harness::start().await;
+    add(&harness.settings, &held("held")).await.unwrap();
+    harness.settings.algorithm = Algorithm::Rs256;
+    for _ in 0..3 {
+        harness.issuer.apply(&harness.settings).await.unwrap();
+    }
+    let said = log
+        .text()
+        .matches("a client of the store is left out")
+        .count();
+    assert_eq!(said, 1, "not with each change of the store");
+    let listed = stored_clients(&harness.settings).await.unwrap();
+    let problem = listed[0].problem.as_ref().unwrap();
+    assert!(problem.contains("signed with RS256"), "{problem}");
+    // What an operator writes into the store beside it counts.
+    let added = add(&harness.settings, "client-id: batch, audiences: logistics").await;
+    let secret = added.unwrap().client_secret.unwrap();
+    let form = "grant_type=client_credentials";
+    until_known(&harness, "batch", secret.expose(), form)
+        .await
+        .token();
+    let mut harness = harness.restart().await;
+    harness.ask_as("batch", secret.expose(), form).await.token();
+    harness.settings.algorithm = Algorithm::Es256;
+    harness.issuer.apply(&harness.settings).await.unwrap();
+    let listed = stored_clients(&harness.settings).await.unwrap();
+    assert!(listed.iter().all(|client| client.problem.is_none()));
+}
+
+#[tokio::test]
+async fn nothing_but_the_client_comes_into_the_store_whatever_stands_beside_it_in_the_file() {
+    let harness = Harness::start().await;
+    let clock: Arc<dyn Clock> = Arc::new(test_clock());
+    let settings = &harness.settings;
+    let client = yaml("client-id: batch, audiences: [logistics]");
+    let add =
+        async |text: &str| add_client(settings, &clock, ("client.yaml", text), |_| Ok(())).await;
+    for (beside, said) in [
+        ("spring: { datasource: { password: hunter2 } }", "spring"),
+        (
+            "---\nspring: { config.activate.on-profile: dev, datasource.password: hunter2 }",
+            "must be one YAML document",
+        ),
+    ] {
+        let refused = problem(add(&format!("{client}\n{beside}\n")).await);
+        assert!(refused.contains(said), "{refused}");
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+    let redis = client.replace("hallpass: {", "hallpass: { redis: { password: hunter2 },");
+    let refused = problem(add(&redis).await);
+    assert!(refused.contains("hallpass.redis"), "{refused}");
+    assert!(stored_clients(settings).await.unwrap().is_empty());
+    let noted = format!("# client-secret: hunter2\n{client} # before: hunter2\n");
+    let secret = add(&noted).await.unwrap().client_secret.unwrap();
+    let form = "grant_type=client_credentials";
+    until_known(&harness, "batch", secret.expose(), form)
+        .await
+        .token();
+    let store = settings.store.clone();
+    harness.issuer.shutdown().await.unwrap();
+    let file = std::fs::read(&store).unwrap();
+    let has = |text: &str| file.windows(text.len()).any(|it| it == text.as_bytes());
+    assert!(has("logistics") && !has("hunter2"));
 }
 
 #[tokio::test]
