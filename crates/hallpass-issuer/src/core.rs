@@ -173,11 +173,16 @@ impl Core {
         Ok(())
     }
 
-    /// [`apply`](Self::apply) with the settings that hold: the store has changed, or the time of a key has come.
+    /// [`apply`](Self::apply) with the settings that hold: the store has changed, or the time of a key has come. What is taken back counts
+    /// whatever is wrong with the rest.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
         let _turn = self.turn().await;
         let settings = self.settings.load_full();
-        self.take(&settings).await
+        let taken = self.take(&settings).await;
+        if taken.is_err() {
+            self.take_withdrawn(&settings).await?;
+        }
+        taken
     }
 
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -203,15 +208,7 @@ impl Core {
         let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
         let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
         self.read_revocations().await?;
-        kept.report_others(&self.key_states.load());
-        self.key_states.store(Arc::new(kept.states()));
-        self.metrics.keys.set(&kept.records);
-        self.next_moment.store(moment(&kept), Ordering::Relaxed);
-        self.awaits_adoption
-            .store(awaits_adoption(&kept), Ordering::Relaxed);
-        self.keys.store(Arc::new(kept.ring));
-        // After the keys: who hears that a key is tainted asks for a new token at once, and gets none that it has signed.
-        self.publish_revocations(&kept.records);
+        self.swap_keys(kept);
         self.registry.store(Arc::new(registry));
         self.trust.swap(trusted);
         self.key_network.store(Arc::new(network));

@@ -2,15 +2,18 @@
 
 use std::mem;
 use std::sync::atomic::Ordering;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use hallpass_token::Revocation;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use crate::core::Core;
+use crate::core::{Core, awaits_adoption, moment};
 use crate::deny_list;
 use crate::error::Error;
+use crate::http::metadata::Metadata;
+use crate::key_upkeep::{self, Kept};
 use crate::keys::record::KeyRecord;
+use crate::settings::IssuerSettings;
 use crate::store::revocations::StoredRevocations;
 
 impl Core {
@@ -30,8 +33,36 @@ impl Core {
         read
     }
 
+    /// Lets count what was taken back, keys too, where the clients of the store cannot be taken: those that are known go on. Only in one's
+    /// turn.
+    pub(super) async fn take_withdrawn(&self, settings: &IssuerSettings) -> Result<(), Error> {
+        self.store.check_not_replaced()?;
+        let registry = self.registry();
+        let life = registry.longest_token_life();
+        let (store, clock) = (&self.store, self.clock.as_ref());
+        let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
+        let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
+        self.read_revocations().await?;
+        self.swap_keys(kept);
+        self.metadata.store(Arc::new(metadata));
+        Ok(())
+    }
+
+    /// Signs with the keys that were `kept` from now on, and lets count what was read. Only in one's turn.
+    pub(super) fn swap_keys(&self, kept: Kept) {
+        kept.report_others(&self.key_states.load());
+        self.key_states.store(Arc::new(kept.states()));
+        self.metrics.keys.set(&kept.records);
+        self.next_moment.store(moment(&kept), Ordering::Relaxed);
+        self.awaits_adoption
+            .store(awaits_adoption(&kept), Ordering::Relaxed);
+        self.keys.store(Arc::new(kept.ring));
+        // After the keys: who hears that a key is tainted asks for a new token at once, and gets none that it has signed.
+        self.publish_revocations(&kept.records);
+    }
+
     /// Lets count what was read, beside the tainted ones of `keys`. Only in one's turn.
-    pub(super) fn publish_revocations(&self, keys: &[KeyRecord]) {
+    fn publish_revocations(&self, keys: &[KeyRecord]) {
         let new = self.stored_revocations().take_new();
         let tainted = deny_list::tainted(keys, self.now());
         self.deny_list.take(new.into_iter().chain(tainted));

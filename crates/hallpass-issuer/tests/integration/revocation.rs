@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
-use hallpass_issuer::{Error, RevocationEnd, RevocationTarget, Revoked, revoke, taint_key};
+use hallpass_issuer::{
+    Error, RevocationEnd, RevocationTarget, Revoked, add_client, revoke, taint_key,
+};
 use hallpass_token::{RevocationDigest, RevocationKind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -358,4 +360,34 @@ async fn the_list_is_sent_once_and_a_tainted_key_is_on_it_by_itself() {
         .json();
     let path = metadata["revocations_endpoint"].as_str().unwrap();
     assert!(path.ends_with("/oauth2/revocations"), "{path}");
+}
+
+#[tokio::test]
+async fn what_is_taken_back_counts_although_a_client_of_the_store_cannot_be_taken() {
+    let harness = Harness::with(|settings| {
+        // Nobody needs it, so nobody has read it.
+        settings.client_keys_tls.ca_file = Some("/absent/ca.crt".into());
+    })
+    .await;
+    let clock: Arc<dyn Clock> = harness.clock.clone();
+    let entry = "hallpass: { issuer: { clients: [{ client-id: away, token-endpoint-auth-method: private_key_jwt, \
+                 jwks-url: 'https://keys.example/jwks' }] } }";
+    let added = add_client(&harness.settings, &clock, ("away", entry), |_| Ok(()));
+    added.await.unwrap();
+    let kid = header(&harness.token().await)["kid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    taint_key(&harness.settings, &clock, &kid).await.unwrap();
+    let began = Instant::now();
+    while entries(&harness).await.is_empty() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nobody hears of it"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!kids(&harness).await.contains(&kid));
+    let after = header(&harness.token().await)["kid"].clone();
+    assert_ne!(after, kid.as_str(), "known clients go on, by another key");
 }
