@@ -10,7 +10,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use bytes::Bytes;
-use hallpass_token::{Algorithm, Audience, JwkSet, SigningKey, UnixTime};
+use hallpass_token::{Algorithm, Algorithms, Audience, JwkSet, SigningKey, UnixTime};
 use http::HeaderValue;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -36,7 +36,7 @@ pub(crate) struct KeyRing {
 pub(crate) struct Stage {
     /// Signs tokens for services that demand no algorithm.
     signing: SigningKey,
-    /// One for each further algorithm.
+    /// One for each further algorithm, the issuer's own first.
     others: Vec<SigningKey>,
     /// Algorithms of the published keys, without repetition, the signing one first.
     algorithms: Vec<Algorithm>,
@@ -104,9 +104,10 @@ impl Stage {
         let usual =
             usual_signer(records, algorithm, moment, announce).ok_or("there is no signing key")?;
         // A service that demands an algorithm has no use for a token of another one: the first key of that algorithm
-        // signs for it before its time.
-        let others: Vec<&KeyRecord> = Algorithm::EVERY
-            .into_iter()
+        // signs for it before its time. That of the issuer's own algorithm comes first.
+        let further = Algorithm::EVERY.into_iter().filter(|it| *it != algorithm);
+        let others: Vec<&KeyRecord> = std::iter::once(algorithm)
+            .chain(further)
             .filter_map(|algorithm| {
                 signer(records, algorithm, moment, announce)
                     .or_else(|| first_announced(records, algorithm))
@@ -163,6 +164,27 @@ impl Stage {
         });
         // Each algorithm that a service demands has a key: they were made when the snapshot was.
         of_another.unwrap_or(&self.signing)
+    }
+
+    /// The same, where no other than `allowed` may sign, if that is given: while the issuer's algorithm changes, the key of the one before
+    /// signs on for all others. `None` when no key is for one of them.
+    pub(crate) fn signing_among(
+        &self,
+        allowed: Option<Algorithms>,
+        algorithm: Option<Algorithm>,
+    ) -> Option<&SigningKey> {
+        let usual = self.signing(algorithm);
+        let Some(allowed) = allowed else {
+            return Some(usual);
+        };
+        let mut keys = std::iter::once(usual)
+            .chain(std::iter::once(&self.signing))
+            .chain(&self.others);
+        let key = keys.find(|key| allowed.contains(key.algorithm()));
+        if key.is_none() {
+            tracing::error!("there is no key that may sign for a client with a profile");
+        }
+        key
     }
 
     /// The JWK set as JSON (RFC 7517 section 5).

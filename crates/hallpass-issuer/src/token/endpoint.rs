@@ -16,6 +16,7 @@ use http_body_util::Full;
 
 use crate::audit::{AuditEvent, Caller, Decision, OnBehalf};
 use crate::clients::exchange_rule::subject_issuer;
+use crate::clients::profile::ClientProfile;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
@@ -206,6 +207,7 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
         revoked: &revoked,
     };
     let mut entitlement = grant(asked, held)?;
+    let possession = possession.staying_bound(entitlement.stays_bound);
     let exchanged = entitlement.exchanged.take();
     let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
@@ -217,7 +219,9 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
         // What every token for the service says, each of these says too.
         false => claims.extra.extend(shape.claims.clone()),
     }
-    let key = keys.signing(shape.algorithm);
+    let allowed = client.profile.map(ClientProfile::algorithms);
+    let key = keys.signing_among(allowed, shape.algorithm);
+    let key = key.ok_or(Refusal::Signing)?;
     let signed = sign_as(&claims, key, shape.token_type, attempt.now);
     let token = signed.map_err(|error| match error {
         SignError::TooLarge { .. } => Refusal::TokenTooLarge,

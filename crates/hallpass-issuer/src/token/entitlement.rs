@@ -27,6 +27,8 @@ pub(crate) struct Entitlement<'c> {
     pub(crate) extra: Map<String, Value>,
     /// The token that was exchanged, where it is needed again: for a client that gets refresh tokens.
     pub(crate) exchanged: Option<Exchanged>,
+    /// Whether it follows from something that is bound to the certificate of the connection, and so is bound to it too.
+    pub(crate) stays_bound: bool,
     /// `issued_token_type` of the response (RFC 8693 section 2.2.1).
     pub(crate) issued_token_type: Option<&'static str>,
 }
@@ -43,6 +45,7 @@ impl<'c> Entitlement<'c> {
             ends_by: None,
             extra: Map::new(),
             exchanged: None,
+            stays_bound: false,
             issued_token_type: None,
         }
     }

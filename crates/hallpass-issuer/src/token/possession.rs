@@ -64,6 +64,15 @@ impl Possession {
         })
     }
 
+    /// The same, for what follows from something that is bound to the certificate (`stays`): it is bound to it too, however the client
+    /// is registered.
+    pub(crate) const fn staying_bound(self, stays: bool) -> Self {
+        Self {
+            binds_certificate: self.binds_certificate || stays,
+            ..self
+        }
+    }
+
     /// All of it.
     pub(crate) const fn shown(self) -> Holder {
         Holder {

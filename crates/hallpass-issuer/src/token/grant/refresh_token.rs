@@ -77,7 +77,12 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
         }
     };
     let scope = scope(&granted.scope, &now.scope, request.scope.as_deref())?;
-    Ok(Entitlement { scope, ..now })
+    let stays_bound = now.stays_bound || granted.bound_to.certificate.is_some();
+    Ok(Entitlement {
+        scope,
+        stays_bound,
+        ..now
+    })
 }
 
 /// Whether what `client` refreshes may have been signed by another issuer, whose keys must be asked for then.

@@ -143,6 +143,8 @@ fn entitle<'c>(
     let rules: Vec<_> = rules.into_iter().filter(is_for_target).collect();
     let scope = common_scope(&subject, &rules, requested)?;
     let extra = taken_over(&subject, &rules);
+    let demanded = subject.claims.confirmation.as_ref();
+    let stays_bound = demanded.is_some_and(|it| it.x5t_s256.is_some());
     let wants_refresh_token = client.grants.contains(GrantType::RefreshToken);
     Ok(Entitlement {
         subject: subject.name.clone(),
@@ -170,6 +172,7 @@ fn entitle<'c>(
             actor: subject.actor.map(Box::new),
             ..Actor::new(client.subject.clone())
         }),
+        stays_bound,
         issued_token_type: None,
     })
 }

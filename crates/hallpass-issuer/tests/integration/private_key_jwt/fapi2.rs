@@ -96,6 +96,37 @@ async fn a_client_of_the_profile_gets_bound_tokens_alone_and_by_no_proof_of_rs25
     }
 }
 
+/// The header of a token.
+fn alg(token: &str) -> Value {
+    crate::keys::header(token)["alg"].clone()
+}
+
+#[tokio::test]
+async fn while_the_algorithm_of_the_issuer_changes_no_token_of_the_profile_is_signed_with_the_old_one()
+ {
+    let mut harness = Harness::with(|settings| {
+        settings.base_url = Some(BASE.parse().unwrap());
+        settings.algorithm = Algorithm::Rs256;
+    })
+    .await;
+    assert_eq!(alg(&harness.token().await), "RS256");
+    let key = signer();
+    let mut held = signing("k", inline(&[&key]));
+    held.profile = Some(ClientProfile::Fapi2);
+    held.dpop_bound_access_tokens = true;
+    harness.settings.clients.push(held);
+    harness.settings.algorithm = Algorithm::Es256;
+    let harness = harness.restart().await;
+    // Verifiers may not have the new key yet, so all others go on with the old one; who is held to the profile does not.
+    assert_eq!(alg(&harness.token().await), "RS256");
+    let proof = proof(Algorithm::Es256);
+    let token = ask_with(&harness, &assertion(&key, NOW), &proof)
+        .await
+        .token();
+    assert_eq!(alg(&token), "ES256");
+    assert!(harness.verify(&token, "service-system").await.is_ok());
+}
+
 const HELD: &str = "profile: fapi2, audiences: [stock]";
 const SECRET_CLIENT: &str = "client-secret: x, dpop-bound-access-tokens: true";
 
