@@ -13,7 +13,7 @@ use hallpass_token::{
     Audience, CallerKind, Issuer, KeyId, ReplayMemory, RevocationMarks, Seen, Subject, TokenClaims,
     UnixTime, UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
-use hallpass_upstream::{HttpTransport, Network, StaticDiscovery};
+use hallpass_upstream::{HttpTransport, Network, Reminders, StaticDiscovery};
 use serde::Deserialize;
 
 use crate::clients::exchange_rule::SubjectKind;
@@ -56,6 +56,7 @@ pub(crate) struct TrustedIssuer {
     keys: KeySource,
     /// Its assertions, by when they end. Locked for a look-up.
     used: Arc<Mutex<ReplayMemory>>,
+    said: Reminders,
 }
 
 impl Trust {
@@ -97,6 +98,7 @@ impl Trust {
                 used: used.unwrap_or_else(|| Arc::new(Mutex::new(remember_nothing()))),
                 settings: settings.clone(),
                 keys,
+                said: Reminders::default(),
             }));
         }
         Ok(TrustedIssuers { all })
@@ -161,6 +163,16 @@ impl TrustedIssuer {
 
     pub(crate) const fn settings(&self) -> &TrustedIssuerSettings {
         &self.settings
+    }
+
+    /// Says that a token could not be judged: once and then every ten minutes, however many come.
+    pub(crate) fn say_unavailable(&self, error: &KeysError) {
+        let (issuer, code) = (self.settings.name.as_str(), error.code());
+        if self.said.is_due(code) {
+            tracing::warn!(issuer, code, %error, "a token of a trusted issuer could not be judged");
+        } else {
+            tracing::debug!(issuer, code, %error, "a token of a trusted issuer could not be judged");
+        }
     }
 
     /// What its tokens must bear in `aud` to be for this issuer.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use hallpass_resource::{KeyLimits, KeySnapshot, KeySource, KeysError};
-use hallpass_token::{Algorithm, JwkSet, KeyId, Thumbprint};
-use hallpass_upstream::EndpointUrl;
+use hallpass_token::{Algorithm, ClientId, JwkSet, KeyId, Thumbprint};
+use hallpass_upstream::{EndpointUrl, Reminders};
 
 use crate::clients::key_network::{KeyNetwork, Made};
 
@@ -62,6 +62,7 @@ struct Followed {
     /// The connections that they are fetched over; none for a file.
     by: Option<Arc<Made>>,
     keys: KeySource,
+    said: Arc<Reminders>,
 }
 
 impl ClientKeySource {
@@ -83,8 +84,12 @@ impl ClientKeySource {
                 (None, KeySource::file(path.clone(), clock, limits))
             }
         };
-        let place = place.clone();
-        Some(Self(Source::Followed(Followed { place, by, keys })))
+        Some(Self(Source::Followed(Followed {
+            place: place.clone(),
+            by,
+            keys,
+            said: Arc::default(),
+        })))
     }
 
     /// The keys to hold a signature by the key `kid` against. That one may be missing in them all the same.
@@ -115,6 +120,21 @@ impl ClientKeySource {
         };
         let newer = self.keys_for(Some(&name)).await?;
         Ok(newer.set().certificates().contains(shown))
+    }
+
+    /// Says that those of `client` cannot be had: once and then every ten minutes. Who names a client, without any proof, makes it be
+    /// said.
+    pub(crate) fn say_unavailable(&self, client: &ClientId, error: &KeysError) {
+        let (client_id, code) = (client.as_str(), error.code());
+        let is_due = match &self.0 {
+            Source::Inline(_) => false,
+            Source::Followed(followed) => followed.said.is_due(code),
+        };
+        if is_due {
+            tracing::warn!(client_id, code, %error, "the public keys of a client cannot be had");
+        } else {
+            tracing::debug!(client_id, code, %error, "the public keys of a client cannot be had");
+        }
     }
 
     /// Takes over what `before` has fetched, if it has its keys from the same place.

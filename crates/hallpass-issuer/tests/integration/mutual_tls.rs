@@ -18,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::audit::Log;
 use crate::harness::{Harness, Response, SECRET, basic, client, request};
 
 const GRANT: &str = "grant_type=client_credentials";
@@ -307,4 +308,27 @@ async fn a_registered_certificate_counts_whoever_made_it_until_it_is_registered_
     // Nor does it stand for the clients of secrets, and nobody for it.
     let as_another = estate.ask("c", Some(&third)).await;
     assert_eq!(as_another.refusal(), invalid_client());
+}
+
+#[tokio::test]
+async fn whoever_names_a_client_whose_certificates_cannot_be_had_does_not_fill_the_log() {
+    let (log, _guard) = Log::begin();
+    let estate = Estate::start(Asks::AnyAndVerified, |_| {
+        let nowhere = ClientKeys::Url("http://127.0.0.1:1/jwks".parse().unwrap());
+        let authentication = ClientAuthentication::SelfSignedTlsClientAuth(nowhere);
+        vec![with("order", authentication)]
+    })
+    .await;
+    let anybodys = self_signed(&estate.folder, "anybodys");
+    for _ in 0..20 {
+        assert_eq!(estate.ask("order", Some(&anybodys)).await.status, 503);
+    }
+    let text = log.text();
+    let warnings = text
+        .lines()
+        .filter(|line| line.contains("\"level\":\"WARN\""));
+    let of_client = warnings.filter(|line| line.contains("of a client cannot be had"));
+    // Once for each kind of trouble: that nobody responds, and that it is too early to ask again.
+    let said = of_client.count();
+    assert!((1..=3).contains(&said), "{said}");
 }

@@ -219,7 +219,7 @@ async fn keys_for(
         .keys_for(assertion.key_id())
         .await
         .map_err(|error| {
-            tracing::warn!(%error, client_id = client.id.as_str(), "the public keys of a client cannot be had");
+            key.keys.say_unavailable(&client.id, &error);
             Refusal::Assertion(AssertionRefusal::KeysUnavailable)
         })
 }

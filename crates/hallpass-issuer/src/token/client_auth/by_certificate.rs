@@ -34,7 +34,7 @@ pub(super) async fn authenticate(
         }
         CertificateAuthentication::Registered(keys) => {
             keys.has_certificate(&thumbprint).await.map_err(|error| {
-                tracing::warn!(%error, client_id = client.id.as_str(), "the certificates of a client cannot be had");
+                keys.say_unavailable(&client.id, &error);
                 Refusal::Assertion(AssertionRefusal::KeysUnavailable)
             })?
         }

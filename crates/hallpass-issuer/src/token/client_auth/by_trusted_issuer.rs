@@ -251,8 +251,7 @@ fn use_once(
 fn refusal(issuer: &TrustedIssuer, denial: &Denial) -> Refusal {
     match denial {
         Denial::Unavailable(error) => {
-            let name = issuer.settings().name.as_str();
-            tracing::warn!(issuer = name, code = error.code(), %error, "a token of a trusted issuer could not be judged");
+            issuer.say_unavailable(error);
             Refusal::Assertion(AssertionRefusal::KeysUnavailable)
         }
         Denial::Token(VerifyError::Expired { .. }) => Refusal::Assertion(AssertionRefusal::Expired),

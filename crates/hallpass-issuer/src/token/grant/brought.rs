@@ -147,8 +147,7 @@ fn audiences(issuer: &TrustedIssuer, rules: &[&ExchangeRule]) -> Vec<Audience> {
 fn refusal(issuer: &TrustedIssuer, denial: &Denial) -> Refusal {
     match denial {
         Denial::Unavailable(error) => {
-            let name = issuer.settings().name.as_str();
-            tracing::warn!(issuer = name, code = error.code(), %error, "a token of a trusted issuer could not be judged");
+            issuer.say_unavailable(error);
             Refusal::SubjectIssuerUnavailable
         }
         Denial::Token(VerifyError::Expired { .. }) => Refusal::ExpiredSubjectToken,
