@@ -1,7 +1,9 @@
 //! `hallpass client list`: the clients of the issuer's store.
 
 use clap::Args;
-use hallpass_issuer::{ClientAuthentication, ClientSettings, StoredClient, stored_clients};
+use hallpass_issuer::{
+    ClientAuthentication, ClientProfile, ClientSettings, StoredClient, stored_clients,
+};
 
 use crate::issuer_store::IssuerStore;
 use crate::output::{self, Exit, Failure};
@@ -44,22 +46,24 @@ fn line(client: &StoredClient) -> String {
 
 fn registered(client: &ClientSettings) -> String {
     let grants: Vec<_> = client.grant_types.iter().map(|it| it.as_str()).collect();
-    let authentication = &client.authentication;
-    let method = match authentication.secrets() {
-        Some(_) => "secret",
-        None if matches!(authentication, ClientAuthentication::PrivateKeyJwt(_)) => {
-            "private_key_jwt"
-        }
-        None if matches!(authentication, ClientAuthentication::FederatedJwt(_)) => "federated_jwt",
-        None => "certificate",
+    let method = match &client.authentication {
+        ClientAuthentication::Secret(_) => "secret",
+        ClientAuthentication::PrivateKeyJwt(_) => "private_key_jwt",
+        ClientAuthentication::TlsClientAuth(_) => "tls_client_auth",
+        ClientAuthentication::SelfSignedTlsClientAuth(_) => "self_signed_tls_client_auth",
+        ClientAuthentication::FederatedJwt(_) => "federated_jwt",
     };
     let audiences: Vec<_> = client.audiences.iter().map(AsRef::as_ref).collect();
-    let bound = match client.dpop_bound_access_tokens {
-        true => ", bound tokens",
-        false => "",
+    let is_bound =
+        client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens;
+    let bound = if is_bound { ", bound tokens" } else { "" };
+    let profile = match client.profile {
+        Some(ClientProfile::Fapi2) => ", fapi2",
+        Some(_) => ", a profile",
+        None => "",
     };
     format!(
-        "  {method}{bound}; grants {}; scopes {}; audiences {}; {} exchange rules",
+        "  {method}{bound}{profile}; grants {}; scopes {}; audiences {}; {} exchange rules",
         grants.join(" "),
         shown(client.scope.as_str()),
         shown(&audiences.join(" ")),

@@ -112,7 +112,7 @@ fn print(token: &IssuedToken, json: bool) -> Result<(), Failure> {
         let expires_at = token.expires_at().as_secs();
         output::print_json(&Output {
             access_token,
-            token_type: "Bearer",
+            token_type: token.token_type(),
             expires_at,
         })
     } else {

@@ -150,3 +150,34 @@ fn a_file_that_cannot_be_used_is_told_with_its_lines_and_stores_nothing() {
     }
     assert_eq!(store.client(&["list"]).stdout, "");
 }
+
+#[test]
+fn a_token_that_is_bound_to_a_key_is_printed_as_one() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let issuer = Running::start(store.folder.path(), &[]);
+    let added = store.add(BATCH);
+    let secret = added
+        .stdout
+        .lines()
+        .find_map(|line| line.strip_prefix("client-secret: "))
+        .unwrap();
+    until("the client gets tokens", || {
+        store.token(&issuer, secret) == 0
+    });
+    let url = issuer.url("/oauth2/token");
+    for (is_bound, expected) in [(true, "DPoP"), (false, "Bearer")] {
+        let config = store.folder.path().join("service.yaml");
+        let yaml = format!(
+            "hallpass: {{ internal-token: {{ token-url: '{url}', client-id: batch, client-secret: '{secret}', dpop: {is_bound} }} }}"
+        );
+        fs::write(&config, yaml).unwrap();
+        let known = ["token", "get", "--json", "--audience", "logistics-service"];
+        let config = ["--config", config.to_str().unwrap()];
+        let printed = run(&[&known[..], &config].concat());
+        assert_eq!(printed.code, 0, "{printed:?}");
+        assert_eq!(printed.json()["token_type"], expected);
+    }
+    assert_eq!(issuer.stop(), 0);
+}

@@ -92,6 +92,15 @@ impl IssuedToken {
         &self.minted.authorization
     }
 
+    /// `Bearer`, or `DPoP` for a token that is bound to a key and needs a [proof](Self::dpop_proof): `token_type`, as the issuer has said it.
+    #[must_use]
+    pub fn token_type(&self) -> &'static str {
+        match self.minted.prover {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        }
+    }
+
     /// The header `DPoP` for one request with the token (RFC 9449 section 7.1), `None` for a bearer token. `uri` is absolute: the address
     /// that is really called. Each request needs one of its own. [`BearerLayer`](crate::BearerLayer) does this by itself.
     ///

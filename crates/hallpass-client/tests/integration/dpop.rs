@@ -329,6 +329,7 @@ async fn a_token_that_was_given_out_proves_itself_for_code_of_ones_own() {
     let token = token.unwrap();
     assert_eq!(issuer.proofs()[0].thumbprint(), key.thumbprint());
     assert_eq!(token.authorization().to_str().unwrap(), "DPoP token-1");
+    assert_eq!(token.token_type(), "DPoP");
     let now = UnixTime::from(TokioClock::new().now());
     let uri = "http://callee/a".parse().unwrap();
     let proof = token.dpop_proof(&http::Method::GET, &uri, now);
