@@ -283,3 +283,58 @@ fn a_certificate_counts_as_verified_when_a_trusted_authority_has_made_it_and_nev
         assert_eq!(know(trusted(), &chain), "unverified");
     }
 }
+
+#[test]
+fn what_an_authority_has_made_counts_for_what_it_was_made_for_and_when() {
+    use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose as Usage, IsCa};
+    let rig = Rig::new();
+    let pair = || rcgen::KeyPair::generate().unwrap();
+    let params = |usages: &[Usage]| {
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.extended_key_usages = usages.to_vec();
+        params.not_before = rcgen::date_time_ymd(1970, 1, 2);
+        params
+    };
+    let mut of_authority = params(&[]);
+    of_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = pair();
+    let pem = of_authority.self_signed(&key).unwrap().pem();
+    let authority = rcgen::Issuer::new(of_authority, key);
+    std::fs::write(rig.path("made.crt"), pem).unwrap();
+    let settings = ServerTlsSettings {
+        client_auth: ClientAuth::Any {
+            ca_file: Some(rig.path("made.crt")),
+        },
+        ..rig.server_settings()
+    };
+    let tls = ServerTls::load(&settings, rig.clock.clone(), &rig.metrics).unwrap();
+    let is_verified = |chain: &[CertificateDer<'static>]| {
+        let known = tls.listening().know(Some(chain));
+        matches!(known, Some(ShownCertificates::Verified(_)))
+    };
+    let made = |params: CertificateParams, by: &rcgen::Issuer<'_, rcgen::KeyPair>| {
+        params.signed_by(&pair(), by).unwrap().der().clone()
+    };
+    let mut later = params(&[Usage::ClientAuth]);
+    (later.not_before, later.not_after) = (
+        rcgen::date_time_ymd(2100, 1, 1),
+        rcgen::date_time_ymd(2101, 1, 1),
+    );
+    let mut an_authority = params(&[]);
+    an_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (params, expected, what) in [
+        (params(&[Usage::ClientAuth]), true, "for clients"),
+        (params(&[]), true, "for anything"),
+        (params(&[Usage::ServerAuth]), false, "for servers alone"),
+        (later, false, "not yet"),
+        (an_authority, false, "for making others"),
+    ] {
+        assert_eq!(is_verified(&[made(params, &authority)]), expected, "{what}");
+    }
+    // Who was given one makes no further ones.
+    let (own, key) = (params(&[Usage::ClientAuth]), pair());
+    let given = own.signed_by(&key, &authority).unwrap().der().clone();
+    let made_by_it = made(params(&[Usage::ClientAuth]), &rcgen::Issuer::new(own, key));
+    assert!(is_verified(std::slice::from_ref(&given)));
+    assert!(!is_verified(&[made_by_it, given]));
+}
