@@ -104,7 +104,7 @@ pub(super) const KEYS: &[Key] = &[
         "dangerous-plain-subjects",
         Kind::Flag,
         "Takes over its `sub` as it is, without `NAME|` before it. Whoever it calls like somebody else here is then taken for \
-        that one; only a name that is a client's is refused. One entry of the list may have it.",
+        that one; only a name that is a client's, or begins as those of another entry do, is refused. One entry of the list may have it.",
     )
     .or("false"),
 ];

@@ -299,7 +299,7 @@ impl Refusal {
             Self::BoundSubjectToken => (BAD, "invalid_request", "bound_subject_token", "the subject_token is bound to a key of its holder (cnf)"),
             Self::SubjectNotAccessToken => (BAD, "invalid_request", "subject_not_access_token", "the subject_token is no access token"),
             Self::SubjectTokenTooOld => (BAD, "invalid_request", "subject_token_too_old", "the subject_token is older than this issuer takes: bring a newer one"),
-            Self::SubjectNamedLikeClient => (BAD, "invalid_request", "subject_named_like_client", "the subject of the subject_token would be called like a client here"),
+            Self::SubjectNamedLikeClient => (BAD, "invalid_request", "subject_named_like_client", "the subject of the subject_token would be called like a client here, or like a subject of another issuer"),
             Self::SubjectIssuerUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "subject_issuer_unavailable", "the keys of the issuer of the subject_token are not available: try again shortly"),
             Self::SubjectNotForClient => (BAD, "invalid_request", "subject_not_for_client", "the subject_token was not made for this client"),
             Self::UnregisteredSubjectKind => (BAD, "invalid_request", "unregistered_subject_kind", "the client is not registered to act for such a subject"),

@@ -36,6 +36,26 @@ async fn a_subject_of_another_issuer_is_never_taken_for_a_client_of_ours() {
 }
 
 #[tokio::test]
+async fn an_issuer_whose_subjects_stand_as_they_are_names_nobody_of_another() {
+    let estate = Estate::with(|settings| {
+        settings.trusted_issuers[0].dangerous_plain_subjects = true;
+        let staff = "https://staff.example".parse().unwrap();
+        let staff = TrustedIssuerSettings::new("staff", staff);
+        settings.trusted_issuers.push(staff);
+    })
+    .await;
+    let token = estate.signed(|claims| claims.subject = "staff|alice".parse().unwrap());
+    let reason = "subject_named_like_client";
+    estate.refused("order", &token, reason).await;
+    // A stroke alone is nobody's.
+    for name in ["auth0|alice", "staffalice"] {
+        let token = estate.signed(|claims| claims.subject = name.parse().unwrap());
+        let response = estate.exchange("order", &token, "").await;
+        assert_eq!(estate.claims(&response, "logistics").await["sub"], name);
+    }
+}
+
+#[tokio::test]
 async fn no_client_is_called_like_a_subject_of_a_trusted_issuer() {
     let estate = Estate::start().await;
     let mut settings = estate.harness.settings.clone();

@@ -52,8 +52,10 @@ pub(super) fn check(
     }
     let name = issuer.name_of(&claims.subject);
     let name = name.ok_or(Refusal::InvalidSubjectToken)?;
-    // A client here is not somebody whom another issuer calls so.
-    if asked.registry.find(name.as_str()).is_some() {
+    // A client here is not somebody whom another issuer calls so, nor is a subject of yet another one.
+    let is_plain = issuer.settings().dangerous_plain_subjects;
+    let is_anothers = is_plain && asked.trusted.has_subjects_like(name.as_str()).is_some();
+    if is_anothers || asked.registry.find(name.as_str()).is_some() {
         return Err(Refusal::SubjectNamedLikeClient);
     }
     if held
