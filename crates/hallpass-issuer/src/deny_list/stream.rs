@@ -38,7 +38,7 @@ pub(super) struct Events(mpsc::Receiver<Bytes>);
 /// A place among the streams, given back when it is dropped.
 pub(super) struct Counted {
     streams: Gauge,
-    _place: Place,
+    place: Place,
 }
 
 impl Counted {
@@ -46,7 +46,7 @@ impl Counted {
         streams.inc();
         Self {
             streams: streams.clone(),
-            _place: place,
+            place,
         }
     }
 }
@@ -62,15 +62,17 @@ pub(super) fn events(
     mut logs: watch::Receiver<Arc<Log>>,
     stopping: watch::Receiver<bool>,
     known: Option<&str>,
-    place: Counted,
+    mut place: Counted,
 ) -> Events {
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     let known = known.and_then(|id| logs.borrow_and_update().number(id));
     logs.mark_changed();
     tokio::spawn(async move {
-        let _place = place;
         // How it ended is of interest to nobody: the reader sees the end and comes back.
-        tell(logs, stopping, known, &sender).await;
+        tokio::select! {
+            _ended = tell(logs, stopping, known, &sender) => {}
+            () = place.place.given_up() => {}
+        }
     });
     Events(events)
 }
@@ -162,6 +164,33 @@ mod tests {
             events += 1;
         }
         assert_eq!(events, WAITING_EVENTS, "and nothing was piled up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_whose_place_is_given_up_ends() {
+        let logs = watch::Sender::new(Arc::new(Log::new(7)));
+        let stopping = watch::Sender::new(false);
+        let (places, streams) = (Places::default(), Gauge::default());
+        let mut bodies = Vec::new();
+        while let Ok(place) = places.take(Some([10, 0, 0, 1].into()), None) {
+            let place = Counted::new(&streams, place);
+            bodies.push(events(logs.subscribe(), stopping.subscribe(), None, place));
+        }
+        let of_one = bodies.len();
+        let mut others = Vec::new();
+        loop {
+            let before = places.held();
+            let [.., high, low] = others.len().to_be_bytes();
+            others.push(places.take(Some([10, 1, high, low].into()), None).unwrap());
+            if places.held() == before {
+                break;
+            }
+        }
+        // Nobody reads them: a stream that waits for its reader ends too.
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(streams.get(), i64::try_from(of_one - 1).unwrap());
+        let mut last = bodies.pop().unwrap();
+        while last.frame().await.is_some() {}
     }
 
     #[tokio::test(start_paused = true)]
