@@ -81,7 +81,11 @@ impl Source for ClientTlsSettings {
             .with_client_auth_cert(pair.chain, pair.key)
             .map_err(|error| refused(settings, &error))?;
         let built = Built::new(config, authorities);
-        Ok(built.with_own(CLIENT, &settings.certificate_file, pair.ends))
+        Ok(built.with_own(
+            CLIENT,
+            &settings.certificate_file,
+            (pair.ends, pair.validity),
+        ))
     }
 }
 

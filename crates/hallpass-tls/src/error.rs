@@ -1,6 +1,7 @@
 //! Why certificates, keys or authorities cannot be used.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hallpass_config::files::FileError;
 
@@ -44,6 +45,20 @@ pub enum TlsError {
     Expired {
         /// The file of the certificate.
         path: PathBuf,
+    },
+
+    /// The certificate that would replace a valid one is not valid yet. It is looked at again when it is.
+    #[error(
+        "{}: this certificate will be valid in {} s and would replace one that is valid now: it is taken then; \
+         the clock of its authority may be ahead, or that of this machine behind",
+        path.display(),
+        begins_in.as_secs().saturating_add(1)
+    )]
+    NotYetValid {
+        /// The file of the certificate.
+        path: PathBuf,
+        /// How long until then.
+        begins_in: Duration,
     },
 
     // --- the library

@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use crate::error::TlsError;
 use crate::files::Contents;
 use crate::metrics::{Expiry, TlsMetrics};
+use crate::validity::Validity;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -44,8 +45,8 @@ pub(crate) trait Source: Clone + PartialEq + Debug + Send + Sync + 'static {
 pub(crate) struct Built<C> {
     config: C,
     expiries: Vec<Expiry>,
-    /// The file of the own certificate, and when it ends.
-    own: Option<(PathBuf, SystemTime)>,
+    /// The file of the own certificate, and from when to when it is valid.
+    own: Option<(PathBuf, Validity)>,
 }
 
 impl<C> Built<C> {
@@ -58,15 +59,15 @@ impl<C> Built<C> {
         }
     }
 
-    /// With a certificate of its own, used for that, from this file, which ends then.
+    /// With a certificate of its own, used for that, from this file: when its chain ends, and when it is valid itself.
     pub(crate) fn with_own(
         mut self,
         used_for: &'static str,
         file: &Path,
-        ends: Option<SystemTime>,
+        (ends, validity): (Option<SystemTime>, Option<Validity>),
     ) -> Self {
         self.expiries.extend(ends.map(|at| Expiry { used_for, at }));
-        self.own = ends.map(|at| (file.to_owned(), at));
+        self.own = validity.map(|validity| (file.to_owned(), validity));
         self
     }
 }
@@ -87,7 +88,9 @@ struct State<S> {
     source: S,
     /// What was last looked at, usable or not: each content is complained of once.
     seen: Contents,
-    own_ends: Option<SystemTime>,
+    own: Option<Validity>,
+    /// When what was seen and not taken can be taken, although it is the same.
+    begins: Option<SystemTime>,
 }
 
 impl<S: Source> Followed<S> {
@@ -104,13 +107,14 @@ impl<S: Source> Followed<S> {
         let seen = Contents::read(source.files());
         let built = source.build(&seen, &clock)?;
         metrics.show(S::ALL_USES, &built.expiries);
-        say_when_expired(S::USED_FOR, built.own.as_ref(), clock.now());
+        say_when_not_valid(S::USED_FOR, built.own.as_ref(), clock.now());
         Ok(Self {
             current: ArcSwap::from_pointee(built.config),
             state: Mutex::new(State {
                 source,
                 seen,
-                own_ends: built.own.map(|(_, at)| at),
+                own: built.own.map(|(_, validity)| validity),
+                begins: None,
             }),
             has_files,
             watching: AtomicBool::new(false),
@@ -130,7 +134,8 @@ impl<S: Source> Followed<S> {
     pub(crate) fn look(&self) {
         let mut state = self.lock();
         let contents = Contents::read(state.source.files());
-        if contents == state.seen {
+        let begins_now = state.begins.is_some_and(|at| at <= self.clock.now());
+        if contents == state.seen && !begins_now {
             return;
         }
         let source = state.source.clone();
@@ -168,16 +173,21 @@ impl<S: Source> Followed<S> {
 
     fn take(&self, state: &mut State<S>, source: S, contents: Contents) -> Result<(), TlsError> {
         let built = source.build(&contents, &self.clock);
-        let built = built.and_then(|built| self.not_worse(built, state.own_ends));
+        let now = self.clock.now();
+        let built = built.and_then(|built| not_worse(built, state.own, now));
         // Of files that are named anew nothing is remembered before they are taken.
         if built.is_ok() || source == state.source {
             state.seen = contents;
+            state.begins = match &built {
+                Err(TlsError::NotYetValid { begins_in, .. }) => now.checked_add(*begins_in),
+                _ => None,
+            };
         }
         let built = built.inspect_err(|_| self.metrics.reloaded(S::USED_FOR, "refused"))?;
         self.current.store(Arc::new(built.config));
         self.metrics.show(S::ALL_USES, &built.expiries);
         self.metrics.reloaded(S::USED_FOR, "taken");
-        say_when_expired(S::USED_FOR, built.own.as_ref(), self.clock.now());
+        say_when_not_valid(S::USED_FOR, built.own.as_ref(), now);
         tracing::info!(
             used_for = S::USED_FOR,
             "changed TLS files are in use for new connections"
@@ -185,23 +195,8 @@ impl<S: Source> Followed<S> {
         let has_files = !source.files().is_empty();
         self.has_files.store(has_files, Ordering::Relaxed);
         state.source = source;
-        state.own_ends = built.own.map(|(_, at)| at);
+        state.own = built.own.map(|(_, validity)| validity);
         Ok(())
-    }
-
-    /// An expired certificate does not replace a valid one.
-    fn not_worse(
-        &self,
-        built: Built<S::Config>,
-        current_ends: Option<SystemTime>,
-    ) -> Result<Built<S::Config>, TlsError> {
-        let now = self.clock.now();
-        match (&built.own, current_ends) {
-            (Some((path, at)), Some(current)) if *at < now && current >= now => {
-                Err(TlsError::Expired { path: path.clone() })
-            }
-            _ => Ok(built),
-        }
     }
 
     fn watch(self: &Arc<Self>) {
@@ -304,14 +299,43 @@ impl<S: Source> Drop for Watching<S> {
     }
 }
 
-fn say_when_expired(used_for: &str, own: Option<&(PathBuf, SystemTime)>, now: SystemTime) {
-    if let Some((path, at)) = own
-        && *at < now
-    {
+/// A certificate that has ended, or has not begun, does not replace a valid one.
+fn not_worse<C>(
+    built: Built<C>,
+    current: Option<Validity>,
+    now: SystemTime,
+) -> Result<Built<C>, TlsError> {
+    let replaces_valid = current.is_some_and(|current| current.contains(now));
+    match &built.own {
+        Some((path, new)) if replaces_valid && new.ends < now => {
+            Err(TlsError::Expired { path: path.clone() })
+        }
+        Some((path, new)) if replaces_valid && now < new.begins => Err(TlsError::NotYetValid {
+            path: path.clone(),
+            begins_in: new.begins.duration_since(now).unwrap_or_default(),
+        }),
+        _ => Ok(built),
+    }
+}
+
+fn say_when_not_valid(used_for: &str, own: Option<&(PathBuf, Validity)>, now: SystemTime) {
+    let Some((path, validity)) = own else {
+        return;
+    };
+    let file = path.display();
+    if validity.ends < now {
         tracing::error!(
             used_for,
-            file = %path.display(),
+            %file,
             "the certificate has expired: peers will refuse it; renew the file, which is taken without a restart"
+        );
+    } else if now < validity.begins {
+        let begins_in = validity.begins.duration_since(now).unwrap_or_default();
+        tracing::error!(
+            used_for,
+            %file,
+            begins_in_seconds = begins_in.as_secs(),
+            "the certificate is not valid yet: peers will refuse it until then; the clock of its authority may be ahead, or that of this machine behind"
         );
     }
 }

@@ -14,7 +14,7 @@ use crate::files::Contents;
 use crate::metrics::Expiry;
 use crate::pem;
 use crate::settings::KeyPairSettings;
-use crate::validity::not_after;
+use crate::validity::{Validity, not_after};
 
 /// Certificates and key of one pair of files.
 pub(crate) struct KeyPair {
@@ -22,6 +22,9 @@ pub(crate) struct KeyPair {
     pub(crate) key: PrivateKeyDer<'static>,
     /// When the first of the chain ends.
     pub(crate) ends: Option<SystemTime>,
+    /// From when to when the own certificate is valid. An authority beside it that has ended makes it no worse: peers may know
+    /// another way to one that they trust.
+    pub(crate) validity: Option<Validity>,
 }
 
 impl KeyPair {
@@ -32,7 +35,13 @@ impl KeyPair {
         let path = &settings.private_key_file;
         let key = pem::private_key(path, files.of(path)?)?;
         let ends = chain.iter().filter_map(not_after).min();
-        Ok(Self { chain, key, ends })
+        let validity = chain.first().and_then(Validity::of);
+        Ok(Self {
+            chain,
+            key,
+            ends,
+            validity,
+        })
     }
 }
 

@@ -142,7 +142,11 @@ impl Source for ServerTlsSettings {
             time,
         };
         let built = Built::new(listening, expiry);
-        Ok(built.with_own(SERVER, &self.key_pair.certificate_file, pair.ends))
+        Ok(built.with_own(
+            SERVER,
+            &self.key_pair.certificate_file,
+            (pair.ends, pair.validity),
+        ))
     }
 }
 

@@ -78,6 +78,20 @@ impl TestAuthority {
         self.issue(params)
     }
 
+    /// As [`certificate`](Self::certificate), with a beginning and an end, to the second.
+    #[must_use]
+    pub fn certificate_between(
+        &self,
+        names: &[&str],
+        begin: SystemTime,
+        end: SystemTime,
+    ) -> TestCertificate {
+        let mut params = params(names.first().copied().unwrap_or_default(), names);
+        params.not_before = begin.into();
+        params.not_after = end.into();
+        self.issue(params)
+    }
+
     fn issue(&self, mut params: CertificateParams) -> TestCertificate {
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,

@@ -1,6 +1,7 @@
-//! When a certificate ends (RFC 5280 section 4.1.2.5).
+//! From when to when a certificate is valid (RFC 5280 section 4.1.2.5).
 //!
-//! It is read for the metric and for messages only; whether a peer's certificate is valid is decided by the TLS library.
+//! It is read for our own certificates, for the metric and for messages; whether a peer's certificate is valid is decided by the TLS
+//! library.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,15 +13,38 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const SECONDS_A_DAY: u64 = 86_400;
 
+/// The `notBefore` and `notAfter` of a certificate, both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Validity {
+    pub(crate) begins: SystemTime,
+    pub(crate) ends: SystemTime,
+}
+
+impl Validity {
+    /// `None` when it is not where RFC 5280 puts it.
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (tag, validity, _) = element(from_validity(certificate)?)?;
+        if tag != SEQUENCE {
+            return None;
+        }
+        let (tag, begins, rest) = element(validity)?;
+        let begins = moment(tag, std::str::from_utf8(begins).ok()?);
+        let (tag, ends, _) = element(rest)?;
+        Some(Self {
+            // Some authorities begin in 1950, which is always.
+            begins: begins.unwrap_or(UNIX_EPOCH),
+            ends: moment(tag, std::str::from_utf8(ends).ok()?)?,
+        })
+    }
+
+    pub(crate) fn contains(self, now: SystemTime) -> bool {
+        (self.begins..=self.ends).contains(&now)
+    }
+}
+
 /// The `notAfter` of a certificate; `None` when it is not where RFC 5280 puts it.
 pub(crate) fn not_after(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
-    let (tag, validity, _) = element(from_validity(certificate)?)?;
-    if tag != SEQUENCE {
-        return None;
-    }
-    let (_, _, rest) = element(validity)?;
-    let (tag, text, _) = element(rest)?;
-    moment(tag, std::str::from_utf8(text).ok()?)
+    Validity::of(certificate).map(|validity| validity.ends)
 }
 
 /// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.
@@ -92,6 +116,20 @@ mod tests {
         // From 2050 on it is written as GeneralizedTime.
         assert_eq!(ends(2050, 1, 1), 2_524_608_000);
         assert_eq!(ends(4096, 1, 1), 67_090_118_400);
+    }
+
+    #[test]
+    fn both_ends_of_a_certificate_are_read_and_count() {
+        let authority = crate::TestAuthority::new("Test CA");
+        let [begins, ends] =
+            [1_900_000_000, 1_900_000_060].map(|at| UNIX_EPOCH + Duration::from_secs(at));
+        let certificate = authority.certificate_between(&["a.example"], begins, ends);
+        let pem = crate::pem::certificates("a".as_ref(), certificate.certificate_pem.as_bytes());
+        let validity = Validity::of(&pem.unwrap()[0]).unwrap();
+        assert_eq!(validity, Validity { begins, ends });
+        assert!(validity.contains(begins) && validity.contains(ends));
+        let second = Duration::from_secs(1);
+        assert!(!validity.contains(begins - second) && !validity.contains(ends + second));
     }
 
     #[test]

@@ -191,6 +191,65 @@ fn an_expired_certificate_does_not_replace_a_valid_one_but_a_start_takes_it() {
 }
 
 #[test]
+fn a_certificate_that_is_not_valid_yet_replaces_a_valid_one_when_it_is() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    let begins = rig.in_days(0) + Duration::from_secs(40);
+    let early = rig
+        .authority
+        .certificate_between(&["a.example"], begins, rig.in_days(90));
+    let _settings = early.write(rig.folder.path(), "server");
+    for _ in 0..2 {
+        tls.look();
+        assert!(Arc::ptr_eq(&tls.config(), &before));
+    }
+    let refused = "tls_reloads_total{used_for=\"server\",result=\"refused\"} 1";
+    assert_eq!(rig.shown("tls_reloads_total"), [refused]);
+    rig.clock.advance(Duration::from_secs(41));
+    tls.look();
+    assert!(
+        !Arc::ptr_eq(&tls.config(), &before),
+        "the files are as they were"
+    );
+    assert_eq!(rig.shown("tls_reloads_total").len(), 2);
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_yet_replaces_one_that_has_ended() {
+    let rig = Rig::new();
+    rig.renew_until(rig.in_days(1));
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    rig.clock.advance(Duration::from_secs(2 * 86_400));
+    let early = rig
+        .authority
+        .certificate_between(&["a.example"], rig.in_days(1), rig.in_days(90));
+    let _settings = early.write(rig.folder.path(), "server");
+    tls.look();
+    assert!(
+        !Arc::ptr_eq(&tls.config(), &before),
+        "the clock here may be the one that is wrong"
+    );
+    assert!(rig.server().is_ok(), "a process must come up, to be mended");
+}
+
+#[test]
+fn an_old_authority_in_the_file_does_not_keep_a_renewed_certificate_out() {
+    let rig = Rig::new();
+    let tls = rig.server().unwrap();
+    let before = tls.config();
+    rig.clock.advance(Duration::from_secs(2 * 86_400));
+    rig.renew();
+    let renewed = std::fs::read_to_string(rig.path("server.crt")).unwrap();
+    let ended = rig.in_days(0) - Duration::from_secs(86_400);
+    let old = rig.authority.certificate_until(&["Old CA"], ended);
+    rig.write("server.crt", renewed + &old.certificate_pem);
+    tls.look();
+    assert!(!Arc::ptr_eq(&tls.config(), &before));
+}
+
+#[test]
 fn the_end_of_each_certificate_is_a_metric_that_follows_the_files() {
     let rig = Rig::new();
     let first = rig.in_days(10);
