@@ -140,13 +140,17 @@ impl PrefixArgument {
     ///
     /// Unless given, the first known prefix at the top of `file` is used, or `hallpass` when it has none or is a pipe.
     pub(crate) fn loader(&self, file: Option<&Path>) -> Loader {
+        self.loader_of(file.as_slice())
+    }
+
+    /// As [`loader`](Self::loader), for several files: later ones win over earlier ones.
+    pub(crate) fn loader_of(&self, files: &[impl AsRef<Path>]) -> Loader {
         let prefix = self.config_prefix.as_deref();
-        let prefix = prefix.unwrap_or_else(|| file.and_then(detect).unwrap_or(DEFAULT_PREFIX));
+        let detected = || files.iter().find_map(|file| detect(file.as_ref()));
+        let prefix = prefix.or_else(detected).unwrap_or(DEFAULT_PREFIX);
         let loader = Loader::new(prefix).process_environment();
-        match file {
-            Some(file) => loader.file(file),
-            None => loader,
-        }
+        let files = files.iter().map(AsRef::as_ref);
+        files.fold(loader, Loader::file)
     }
 }
 

@@ -37,6 +37,78 @@ fn the_estates_file_is_accepted_as_it_stands_and_its_secret_is_hidden() {
     }
 }
 
+/// What a service of the shop reads, in its order.
+fn of_order_service() -> [String; 3] {
+    ["internal-token", "shop", "order-service"].map(|name| SEED.replace("internal-token", name))
+}
+
+#[test]
+fn files_that_a_service_reads_together_are_checked_together() {
+    let files = of_order_service();
+    let files = files.each_ref().map(String::as_str);
+    let check = |files: &[&str]| {
+        let mut command = command(&[&["config", "check"], files].concat());
+        // The shop's program gives each service its name.
+        command
+            .env("SCCCY_SERVICE_NAME", "order-service")
+            .output()
+            .unwrap()
+    };
+    let together = check(&files);
+    assert!(
+        together.status.success() && together.stderr.is_empty(),
+        "{together:?}"
+    );
+    let shown = String::from_utf8(together.stdout).unwrap();
+    for file in ["internal-token.yaml:", "shop.yaml:", "order-service.yaml:"] {
+        assert!(shown.contains(file), "{file}: {shown}");
+    }
+    let alone = check(&files[2..]);
+    assert_eq!(alone.status.code(), Some(64), "{alone:?}");
+}
+
+#[test]
+fn a_later_file_wins_and_all_have_the_same_key_at_their_top() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let first = write(
+        "first.yaml",
+        "hallpass:\n  security:\n    internal-jwt:\n      leeway-seconds: 4\n",
+    );
+    let later = write(
+        "later.yaml",
+        "hallpass:\n  security:\n    internal-jwt:\n      leeway-seconds: 7\n",
+    );
+    let other = write(
+        "other.yaml",
+        "scccy:\n  security:\n    internal-jwt:\n      leeway-seconds: 5\n",
+    );
+    let mistyped = write(
+        "mistyped.yaml",
+        "halpass:\n  security:\n    internal-jwt:\n      leeway-seconds: 5\n",
+    );
+    let both = run(&["config", "check", &first, &later]);
+    assert!(both.stdout.contains("leeway-seconds: 7"), "{both:?}");
+    for (file, problem) in [
+        (
+            &other,
+            "other.yaml:1:1: scccy: would have no effect: this program reads `hallpass`",
+        ),
+        (
+            &mistyped,
+            "mistyped.yaml: has neither `hallpass` nor `scccy` at its top",
+        ),
+    ] {
+        let outcome = run(&["config", "check", &first, file]);
+        assert_eq!(outcome.code, 64, "{outcome:?}");
+        assert!(outcome.stderr.contains(problem), "{outcome:?}");
+    }
+}
+
 #[test]
 fn the_environment_wins_and_the_origin_is_shown() {
     let mut command = command(&["config", "check", SEED]);
