@@ -73,6 +73,8 @@ pub(crate) struct Signing {
     pub(crate) key_id: Option<KeyId>,
     /// To whom it is addressed.
     pub(crate) audience: Box<str>,
+    /// Whether its `typ` is `JWT`, and not the explicit one.
+    pub(crate) has_plain_type: bool,
 }
 
 impl Credential {
@@ -131,6 +133,7 @@ impl Credential {
         credential.signing = Some(Signing {
             key_id: None,
             audience: audience.into(),
+            has_plain_type: false,
         });
         credential
     }
@@ -182,6 +185,17 @@ impl Credential {
     pub fn with_key_id(mut self, key_id: KeyId) -> Self {
         if let Some(signing) = &mut self.signing {
             signing.key_id = Some(key_id);
+        }
+        self
+    }
+
+    /// What a client that signs says of its JWTs: `typ: JWT` in place of `client-authentication+jwt`
+    /// (draft-ietf-oauth-rfc7523bis), for servers that refuse the latter, such as Spring Authorization Server. It has no effect on other
+    /// clients.
+    #[must_use]
+    pub fn with_plain_assertion_type(mut self) -> Self {
+        if let Some(signing) = &mut self.signing {
+            signing.has_plain_type = true;
         }
         self
     }
@@ -316,6 +330,10 @@ impl Credential {
             let signer = match &signing.key_id {
                 Some(key_id) => signer.with_key_id(key_id.clone()),
                 None => signer,
+            };
+            let signer = match signing.has_plain_type {
+                true => signer.with_plain_type(),
+                false => signer,
             };
             let made = signer.sign(&self.client_id, &signing.audience, now, ASSERTION_LIFE)?;
             Ok(made)

@@ -342,8 +342,11 @@ fn form(credential: &Credential, secret: &Secret, wanted: &Wanted<'_>) -> String
     };
     form.append_pair(target, wanted.audience.as_str());
     match credential.authentication {
-        // What is signed is for one attempt, and is added there.
-        ClientAuthentication::Basic | ClientAuthentication::PrivateKeyJwt => {}
+        ClientAuthentication::Basic => {}
+        // What is signed is for one attempt, and is added there. RFC 7521 section 4.2 can do without the id; Spring Authorization Server cannot.
+        ClientAuthentication::PrivateKeyJwt => {
+            form.append_pair("client_id", credential.client_id.as_str());
+        }
         ClientAuthentication::Post => {
             form.append_pair("client_id", credential.client_id.as_str());
             form.append_pair("client_secret", secret.expose());

@@ -226,6 +226,10 @@ fn proving(settings: &CredentialSettings) -> Credential {
         (ClientAuthentication::PrivateKeyJwt, Some(key)) => {
             let credential = Credential::signing_unchecked(id, key.key.clone(), url, &key.audience);
             let credential = credential.with_secret_file(&key.file);
+            let credential = match key.has_plain_type {
+                true => credential.with_plain_assertion_type(),
+                false => credential,
+            };
             match &key.key_id {
                 Some(key_id) => credential.with_key_id(key_id.clone()),
                 None => credential,

@@ -16,6 +16,7 @@ pub(crate) const KEYS: &[Key] = &[
     PRIVATE_KEY_FILE.otherwise("required with `private_key_jwt`"),
     KEY_ID.otherwise("its thumbprint (RFC 7638)"),
     ASSERTION_AUDIENCE.otherwise("`issuer`"),
+    ASSERTION_TYP.or("client-authentication+jwt"),
     CLIENT_ASSERTION_FILE.otherwise("required with `federated_jwt`"),
     CLIENT_ASSERTION_TYPE.or("jwt-bearer"),
     CACHE_SECRET.otherwise("none: its tokens stay in the memory of the process"),
@@ -86,6 +87,7 @@ const CLIENT_KEYS: &[Key] = &[
     PRIVATE_KEY_FILE.otherwise(INHERITED),
     KEY_ID.otherwise(INHERITED),
     ASSERTION_AUDIENCE.otherwise(INHERITED),
+    ASSERTION_TYP.otherwise(INHERITED),
     CLIENT_ASSERTION_FILE.otherwise(INHERITED),
     CLIENT_ASSERTION_TYPE.otherwise(INHERITED),
     CACHE_SECRET.otherwise(INHERITED),
@@ -155,6 +157,12 @@ const ASSERTION_AUDIENCE: Key = Key::new(
     Kind::Text { what: "" },
     "To whom the signed JWTs are addressed: the issuer identifier of the authorization server, as its metadata have it. Some \
     older servers want the URL of the token endpoint.",
+);
+const ASSERTION_TYP: Key = Key::new(
+    "assertion-typ",
+    Kind::Choice(&["client-authentication+jwt", "JWT"]),
+    "What the header of the signed JWTs says that they are (`typ`). `JWT` is for servers that refuse the explicit type of \
+    draft-ietf-oauth-rfc7523bis, such as Spring Authorization Server.",
 );
 const CLIENT_ASSERTION_FILE: Key = Key::new(
     "client-assertion-file",

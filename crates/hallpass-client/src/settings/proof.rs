@@ -20,6 +20,8 @@ pub struct PrivateKeySettings {
     pub key_id: Option<KeyId>,
     /// `assertion-audience`, by default `issuer`: to whom what is signed is addressed.
     pub audience: String,
+    /// `assertion-typ: JWT`: what is signed does not say by its `typ` what it is for, for servers that do not know that yet.
+    pub has_plain_type: bool,
 }
 
 impl PrivateKeySettings {
@@ -48,11 +50,17 @@ impl PrivateKeySettings {
                 "is required with `private_key_jwt`, or issuer",
             );
         }
+        let has_plain_type = section.choice("assertion-typ", |name| match name {
+            "client-authentication+jwt" => Some(false),
+            "JWT" => Some(true),
+            _ => None,
+        });
         Some(Self {
             key: usable?,
             file: file?,
             key_id,
             audience: audience?.to_string(),
+            has_plain_type: has_plain_type?,
         })
     }
 }
@@ -117,7 +125,12 @@ pub(super) fn authentication(name: &str) -> Option<ClientAuthentication> {
 pub(super) fn report_unused(section: &Section<'_>, authentication: Option<ClientAuthentication>) {
     use ClientAuthentication::{Basic, Certificate, FederatedJwt, Post, PrivateKeyJwt};
     let secret: &[&str] = &["client-secret", "client-secret-file"];
-    let key: &[&str] = &["private-key-file", "key-id", "assertion-audience"];
+    let key: &[&str] = &[
+        "private-key-file",
+        "key-id",
+        "assertion-audience",
+        "assertion-typ",
+    ];
     let assertion: &[&str] = &[
         "client-assertion-file",
         "client-assertion-type",

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass_client::{
     AuthTokenService, ClientAuthentication, Credential, TargetParameter, TokenError,
 };
@@ -40,6 +42,44 @@ async fn secret_post_puts_id_and_secret_into_the_form() {
     let form = issuer.forms().remove(0);
     assert_eq!(form["client_id"], "internal-service-client");
     assert_eq!(form["client_secret"], "InternalSecret123!");
+}
+
+/// The private key of a client, as a file has it (RFC 8037 appendix A.1).
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_signs_names_itself_in_the_form_and_the_kind_of_what_it_signs_in_its_header()
+{
+    let issuer = ScriptedIssuer::new(Duration::from_secs(600));
+    let signing = || {
+        let (id, url) = (
+            "order-service".parse().unwrap(),
+            "https://issuer.example/token",
+        );
+        let url = url.parse().unwrap();
+        Credential::signing(id, Secret::from(KEY), url, "https://issuer.example").unwrap()
+    };
+    for (credential, typ) in [
+        (signing(), "client-authentication+jwt"),
+        (signing().with_plain_assertion_type(), "JWT"),
+        (
+            signing()
+                .with_plain_assertion_type()
+                .with_key_id("k".parse().unwrap()),
+            "JWT",
+        ),
+    ] {
+        let service = issuer.client_with(credential).build();
+        handle(&service).token().await.unwrap();
+        let form = issuer.forms().pop().unwrap();
+        // Spring Authorization Server takes no assertion without it.
+        assert_eq!(form["client_id"], "order-service");
+        assert!(!form.contains_key("client_secret"));
+        let header = form["client_assertion"].split('.').next().unwrap();
+        let header = URL_SAFE_NO_PAD.decode(header).unwrap();
+        let header: serde_json::Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!(header["typ"], typ);
+    }
 }
 
 #[tokio::test(start_paused = true)]

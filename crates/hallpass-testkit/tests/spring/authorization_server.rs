@@ -6,6 +6,7 @@ use axum::{Router, routing::get};
 use hallpass::Settings;
 use hallpass::config::Loader;
 use hallpass::prelude::*;
+use hallpass::token::{Algorithm, AssertionSigner, JwkSet};
 use hallpass_testkit::TestServer;
 use http::StatusCode;
 
@@ -25,6 +26,11 @@ struct AuthorizationServer(SpringBoot);
 
 impl AuthorizationServer {
     fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With further properties of clients, each without what all of them begin with.
+    fn start_with(further: &[String]) -> Option<Self> {
         // Its own name has the port in it, so that is chosen before.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -43,6 +49,7 @@ impl AuthorizationServer {
                 format!("{of}.scopes=internal-service,orders:read"),
             ]);
         }
+        properties.extend(further.iter().map(|it| format!("{below}.client.{it}")));
         SpringBoot::start("authorization-server", port, &properties).map(Self)
     }
 
@@ -121,5 +128,59 @@ async fn the_guides_configuration_takes_tokens_of_spring_authorization_server() 
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{path}");
             assert!(refused.body.contains("invalid_token"), "{}", refused.body);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_here_gets_its_tokens_of_spring_authorization_server_by_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = AssertionSigner::generate(Algorithm::Es256).unwrap();
+    let file = folder.path().join("order.pem");
+    std::fs::write(&file, key.to_pem().unwrap().as_str()).unwrap();
+    let keys = JwkSet::new([key.public_jwk()]).to_json().to_string();
+    let keys = Router::new().route("/jwks", get(async move || keys));
+    let keys = TestServer::start(keys).await.unwrap();
+    let signer = [
+        "signer.registration.client-id=signer".to_owned(),
+        "signer.registration.client-authentication-methods=private_key_jwt".to_owned(),
+        "signer.registration.authorization-grant-types=client_credentials".to_owned(),
+        "signer.registration.scopes=internal-service".to_owned(),
+        "signer.token-endpoint-authentication-signing-algorithm=ES256".to_owned(),
+        format!("signer.jwk-set-uri={}", keys.url("/jwks")),
+    ];
+    let Some(spring) = AuthorizationServer::start_with(&signer) else {
+        return;
+    };
+    let yaml = block("### A service here that gets its tokens from Spring Authorization Server");
+    let yaml = yaml
+        .replace("https://auth.example", &spring.0.url(""))
+        .replace("/run/secrets/order-service.pem", file.to_str().unwrap())
+        .replace("client-id: order-service", "client-id: signer");
+    for (what, yaml, taken) in [
+        ("as the guide says", yaml.clone(), true),
+        (
+            "with the explicit type",
+            yaml.replace("assertion-typ: JWT", ""),
+            false,
+        ),
+    ] {
+        let settings = Loader::new("hallpass").text("guide", yaml);
+        let settings = settings.load::<Settings>().unwrap();
+        let hallpass = Hallpass::from_settings(settings.settings()).unwrap();
+        let wanted = ("logistics-service".parse().unwrap(), "".parse().unwrap());
+        // A server that has just started may be slower than a token request waits.
+        let got = async {
+            loop {
+                match hallpass.tokens().service_token(&wanted.0, &wanted.1).await {
+                    Err(error) if error.code() == "timeout" || error.code() == "backing_off" => {
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    }
+                    done => break done,
+                }
+            }
+        };
+        let limit = std::time::Duration::from_secs(120);
+        let got = tokio::time::timeout(limit, got).await.unwrap();
+        assert_eq!(got.is_ok(), taken, "{what}: {:?}", got.err());
     }
 }

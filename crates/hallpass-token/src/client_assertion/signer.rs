@@ -19,6 +19,9 @@ use crate::time::UnixTime;
 /// The explicit type of such a JWT (draft-ietf-oauth-rfc7523bis), so that nobody can take it for another kind.
 const TYPE: &str = "client-authentication+jwt";
 
+/// What servers take that do not know the explicit type yet.
+const PLAIN_TYPE: &str = "JWT";
+
 /// Random bytes of a `jti`.
 const TOKEN_ID_BYTES: usize = 16;
 
@@ -27,6 +30,7 @@ const TOKEN_ID_BYTES: usize = 16;
 #[derive(Clone)]
 pub struct AssertionSigner {
     key: SigningKey,
+    typ: &'static str,
     header: Arc<str>,
 }
 
@@ -41,7 +45,7 @@ impl AssertionSigner {
     /// [`KeyError::Generation`] when the operating system gives no random numbers, [`KeyError::Refused`] for an
     /// algorithm that we do not sign with.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        Ok(Self::new(SigningKey::generate(algorithm)?))
+        Ok(Self::new(SigningKey::generate(algorithm)?, TYPE))
     }
 
     /// Reads the one private key of a PEM text, not encrypted; its kind decides the algorithm. Its name in the header
@@ -50,21 +54,29 @@ impl AssertionSigner {
     /// # Errors
     /// [`KeyError`], among them for an encrypted key and for more than one.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        Ok(Self::new(SigningKey::from_pem(pem)?))
+        Ok(Self::new(SigningKey::from_pem(pem)?, TYPE))
     }
 
     /// The same key under the name by which the issuer knows it.
     #[must_use]
     pub fn with_key_id(self, key_id: KeyId) -> Self {
-        Self::new(self.key.with_key_id(key_id))
+        Self::new(self.key.with_key_id(key_id), self.typ)
     }
 
-    fn new(key: SigningKey) -> Self {
+    /// The same key, whose assertions say `typ: JWT` in place of `client-authentication+jwt`: for servers that refuse the latter, such as
+    /// Spring Authorization Server.
+    #[must_use]
+    pub fn with_plain_type(self) -> Self {
+        Self::new(self.key, PLAIN_TYPE)
+    }
+
+    fn new(key: SigningKey, typ: &'static str) -> Self {
         let algorithm = key.algorithm().as_str();
-        let header = json!({"typ": TYPE, "alg": algorithm, "kid": key.key_id().as_str()});
+        let header = json!({"typ": typ, "alg": algorithm, "kid": key.key_id().as_str()});
         let header = base64url::encode(header.to_string().as_bytes());
         Self {
             key,
+            typ,
             header: header.into(),
         }
     }
