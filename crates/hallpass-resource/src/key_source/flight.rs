@@ -14,10 +14,21 @@ use crate::error::KeysError;
 /// and issuers often start a moment later than their services.
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
+/// Longest wait after a failed fetch for a token that the keys at hand do not fit: it may be the first that the issuer signed with another
+/// key, and show that it is back.
+const URGENT_BACKOFF: Duration = Duration::from_secs(1);
+
 /// Longest wait that an issuer may ask for.
 const ASKED_FOR_MAX: Duration = Duration::from_secs(30);
 
 type Outcome = Result<(), KeysError>;
+
+/// What limits the fetches that tokens of strangers cause.
+#[derive(Clone, Copy, Debug)]
+enum Allowance {
+    Kids,
+    Signatures,
+}
 
 /// Why a fetch is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +49,15 @@ impl<'a> FetchReason<'a> {
             Self::Needed { kid } => kid,
             Self::UnknownKid { kid } => Some(kid),
             Self::Renewal | Self::BadSignature => None,
+        }
+    }
+
+    /// None for what strangers do not cause.
+    const fn allowance(self) -> Option<Allowance> {
+        match self {
+            Self::Needed { .. } | Self::Renewal => None,
+            Self::UnknownKid { .. } => Some(Allowance::Kids),
+            Self::BadSignature => Some(Allowance::Signatures),
         }
     }
 }
@@ -89,6 +109,10 @@ pub(super) struct Flight {
     started: Duration,
     /// No fetch at all before this, set by a failed one.
     not_before: Duration,
+    /// None before this for a token that the keys at hand do not fit.
+    not_urgent_before: Duration,
+    /// Of which allowance the fetch under way is to be taken once it has succeeded.
+    owes: Option<Allowance>,
     /// Fetches for `kid`s that are not in the set.
     for_kids: Budget,
     /// Fetches for signatures that do not fit. An allowance of its own, so that forged signatures take none from keys
@@ -106,6 +130,8 @@ impl Flight {
             running: None,
             started: Duration::ZERO,
             not_before: Duration::ZERO,
+            not_urgent_before: Duration::ZERO,
+            owes: None,
             for_kids: Budget::new(cooldown),
             for_signatures: Budget::new(cooldown),
             unknown: UnknownKids::default(),
@@ -141,19 +167,23 @@ impl Flight {
         {
             return (FetchStart::TooEarly(None), None);
         }
-        if let Some(last) = self.last_error.as_ref().filter(|_| now < self.not_before) {
+        let allowance = start.allowance();
+        let not_before = match allowance {
+            None => self.not_before,
+            Some(_) => self.not_urgent_before,
+        };
+        if let Some(last) = self.last_error.as_ref().filter(|_| now < not_before) {
             let failed = KeysError::TooEarly {
                 last: last.to_string(),
-                retry_in: self.not_before.saturating_sub(now),
+                retry_in: not_before.saturating_sub(now),
             };
             return (FetchStart::TooEarly(Some(failed)), None);
         }
-        let is_allowed = match start {
-            FetchReason::Needed { .. } | FetchReason::Renewal => true,
-            FetchReason::UnknownKid { .. } => self.for_kids.take(now),
-            FetchReason::BadSignature => self.for_signatures.take(now),
-        };
-        if !is_allowed {
+        // While the issuer is away the waits alone hold fetches back: what strangers send then must use nothing up that the first
+        // token after it will need.
+        if self.last_error.is_some() {
+            self.owes = allowance;
+        } else if !allowance.is_none_or(|allowance| self.budget(allowance).take(now)) {
             return (FetchStart::TooEarly(None), None);
         }
         let (sender, result) = watch::channel(None);
@@ -177,15 +207,28 @@ impl Flight {
         }
     }
 
+    fn budget(&mut self, allowance: Allowance) -> &mut Budget {
+        match allowance {
+            Allowance::Kids => &mut self.for_kids,
+            Allowance::Signatures => &mut self.for_signatures,
+        }
+    }
+
     /// Notes how a fetch ended. `missed` is the `kid` that it was made for, if it is still not in the set.
     pub(super) fn finish(&mut self, outcome: &Outcome, now: Duration, missed: Option<&KeyId>) {
         self.running = None;
+        let owed = self.owes.take();
         if let Err(error) = outcome {
             self.last_error = Some(error.clone());
             let asked = error.retry_after().unwrap_or_default().min(ASKED_FOR_MAX);
             self.not_before = now.saturating_add(self.backoff.max(asked));
+            let urgent = self.backoff.min(URGENT_BACKOFF);
+            self.not_urgent_before = now.saturating_add(urgent.max(asked));
             self.backoff = self.backoff.saturating_mul(2).min(self.cooldown);
         } else {
+            if let Some(allowance) = owed {
+                self.budget(allowance).take(now);
+            }
             self.last_error = None;
             self.not_before = now;
             self.backoff = FIRST_BACKOFF.min(self.cooldown);

@@ -176,3 +176,80 @@ fn an_issuer_that_says_when_to_come_again_is_left_alone_for_that_long_and_no_lon
         assert!(flight.begin(FetchReason::Renewal, due).1.is_some());
     }
 }
+
+fn failed(retry_after: Option<Duration>) -> Outcome {
+    Err(KeysError::Status {
+        status: 500,
+        retry_after,
+    })
+}
+
+/// A flight whose issuer has been away until the waits were as long as they get, at this moment.
+fn long_away() -> (Flight, Duration) {
+    let (mut flight, mut now) = (Flight::new(COOLDOWN), seconds(1));
+    for _ in 0..10 {
+        assert!(flight.begin(FetchReason::Renewal, now).1.is_some());
+        flight.finish(&failed(None), now, None);
+        now = flight.not_before;
+    }
+    assert!(flight.begin(FetchReason::Renewal, now).1.is_some());
+    flight.finish(&failed(None), now, None);
+    assert_eq!(flight.not_before, now + COOLDOWN);
+    (flight, now)
+}
+
+#[test]
+fn a_token_that_no_key_fits_waits_for_a_second_after_a_failure_however_many_were_before() {
+    let kid: KeyId = "rotated".parse().unwrap();
+    for reason in [
+        FetchReason::BadSignature,
+        FetchReason::UnknownKid { kid: &kid },
+    ] {
+        let (mut flight, now) = long_away();
+        let early = flight.begin(reason, now + seconds(1) - Duration::from_millis(1));
+        let FetchStart::TooEarly(Some(KeysError::TooEarly { retry_in, .. })) = early.0 else {
+            panic!("{early:?}")
+        };
+        assert_eq!(retry_in, Duration::from_millis(1));
+        assert!(
+            flight
+                .begin(FetchReason::Renewal, now + seconds(1))
+                .1
+                .is_none()
+        );
+        assert!(flight.begin(reason, now + seconds(1)).1.is_some());
+    }
+}
+
+#[test]
+fn what_comes_while_the_issuer_is_away_takes_nothing_from_the_first_tokens_after_it() {
+    let (mut flight, mut now) = long_away();
+    let mut fetches = 0;
+    for _ in 0..600 {
+        now += Duration::from_millis(100);
+        if flight.begin(FetchReason::BadSignature, now).1.is_some() {
+            fetches += 1;
+            flight.finish(&failed(None), now, None);
+        }
+    }
+    assert_eq!(fetches, 60, "one a second");
+    now += seconds(1);
+    let mut after = 0;
+    for _ in 0..10 {
+        if flight.begin(FetchReason::BadSignature, now).1.is_some() {
+            after += 1;
+            flight.finish(&Ok(()), now, None);
+        }
+    }
+    assert_eq!(after, 4, "the whole allowance, and no more");
+}
+
+#[test]
+fn a_token_that_no_key_fits_is_no_reason_to_ask_before_the_issuer_wants_it() {
+    let mut flight = Flight::new(COOLDOWN);
+    let _ = flight.begin(FetchReason::Renewal, seconds(1));
+    flight.finish(&failed(Some(seconds(7))), seconds(1), None);
+    let at = |flight: &mut Flight, now| flight.begin(FetchReason::BadSignature, now).1.is_some();
+    assert!(!at(&mut flight, seconds(8) - Duration::from_millis(1)));
+    assert!(at(&mut flight, seconds(8)));
+}
