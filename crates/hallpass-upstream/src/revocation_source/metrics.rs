@@ -92,6 +92,11 @@ impl IssuerRevocationMetrics {
         all.entries.get_or_create(&issuer).set(number(entries));
     }
 
+    /// Nothing has come yet of what should: its age counts from 1970 on, so that who watches it is told.
+    pub(super) fn never_confirmed(&self) {
+        let _zero = self.all.last_success.get_or_create(&self.labels());
+    }
+
     pub(super) fn count(&self, result: &'static str) {
         let issuer = Arc::clone(&self.issuer);
         let labels = ResultLabels { issuer, result };

@@ -92,6 +92,10 @@ impl Received {
     pub(super) fn failed(&self, error: &FollowError) {
         if !self.is_here() {
             self.stage.send_replace(Stage::Without);
+            let is_missed = !matches!(error, FollowError::NotOffered { .. });
+            if let Some(metrics) = self.metrics.get().filter(|_| is_missed) {
+                metrics.never_confirmed();
+            }
         }
         self.count(error.code());
     }
@@ -237,7 +241,10 @@ mod tests {
 
     use hallpass_clock::ManualClock;
     use hallpass_token::{RevocationDigest, RevocationKind};
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
 
+    use super::super::metrics::RevocationMetrics;
     use super::*;
 
     fn entries(names: &[&str]) -> String {
@@ -315,6 +322,28 @@ mod tests {
             assert!(taken.is_err(), "{bad}");
         }
         assert!(denied(&received, "a"));
+    }
+
+    #[test]
+    fn a_list_that_never_came_is_as_old_as_can_be_and_one_that_is_not_offered_has_no_age() {
+        let last_success = |error: &FollowError| {
+            let (metrics, mut registry) = (RevocationMetrics::default(), Registry::default());
+            metrics.register(&mut registry);
+            let received = Received::new(Arc::new(ManualClock::at(UNIX_EPOCH)));
+            received.attach(metrics.of_issuer("internal"));
+            received.failed(error);
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let name = "hallpass_revocations_last_success_timestamp_seconds";
+            let line = format!("{name}{{issuer=\"internal\"}} ");
+            let mut lines = text.lines();
+            lines.find_map(|it| it.strip_prefix(&line).map(str::to_owned))
+        };
+        let limit = Duration::from_secs(5);
+        let missed = last_success(&FollowError::Timeout { limit });
+        assert_eq!(missed.as_deref(), Some("0"));
+        let not_offered = last_success(&FollowError::NotOffered { status: 404 });
+        assert_eq!(not_offered, None);
     }
 
     fn taken(event: &str, is_continued: bool, is_more: bool) -> Taken {
