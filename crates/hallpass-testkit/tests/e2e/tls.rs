@@ -291,3 +291,27 @@ async fn the_files_that_protect_connections_to_nacos_are_those_that_are_followed
     let error = hallpass.apply(&mixed).unwrap_err().to_string();
     assert!(error.contains("do not belong together"), "{error}");
 }
+
+/// A stream has no end of its own, so one to an issuer that is not trusted any more would be believed for as long as its connection holds.
+#[tokio::test]
+async fn what_is_revoked_is_not_followed_any_more_from_an_issuer_that_is_not_trusted_any_more() {
+    let estate = Estate::start().await;
+    let (_hallpass, system) = estate.caller(MUTUAL);
+    system.report().await.unwrap();
+    let shows = async |line: &str| {
+        for _ in 0..600 {
+            if estate.callee.metrics.text().contains(line) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("{line}: {}", estate.callee.metrics.text());
+    };
+    shows("hallpass_revocations_streaming{issuer=\"internal\"} 1").await;
+    let other = TestAuthority::new("Another CA");
+    std::fs::write(estate.folder.path().join("ca.crt"), other.pem()).unwrap();
+    shows("hallpass_revocations_streaming{issuer=\"internal\"} 0").await;
+    // Nor by asking.
+    let failed = "hallpass_revocations_requests_total{issuer=\"internal\",result=\"transport\"}";
+    shows(failed).await;
+}

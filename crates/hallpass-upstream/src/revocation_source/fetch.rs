@@ -14,6 +14,7 @@ use crate::body::Body;
 use crate::endpoint_url::EndpointUrl;
 use crate::network::Network;
 use crate::outcome::asked_wait;
+use crate::transport::Connections;
 use crate::walk::WalkError;
 
 /// Longest wait for the head of a response, all instances together.
@@ -59,6 +60,11 @@ impl Place {
 
     pub(super) const fn url(&self) -> &EndpointUrl {
         self.0.url()
+    }
+
+    /// What a request goes over that begins now.
+    pub(super) fn connections(&self) -> Connections {
+        self.0.transport().connections()
     }
 
     /// The response with status 200 or 304, its body still to be read.

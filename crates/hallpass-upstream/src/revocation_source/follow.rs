@@ -79,7 +79,7 @@ async fn stream(
     known: &Known,
     was_current: &mut bool,
 ) -> Result<(), FollowError> {
-    let event = known.event();
+    let (event, connections) = (known.event(), place.connections());
     let ask = Ask::Stream {
         known: event.as_ref(),
     };
@@ -111,6 +111,10 @@ async fn stream(
         })?;
         if *was_current {
             received.confirmed();
+        }
+        // A stream has no end of its own: whoever is not trusted any more would go on saying what is not revoked.
+        if !place.connections().are_of_one_time_with(&connections) {
+            return Ok(());
         }
     }
 }

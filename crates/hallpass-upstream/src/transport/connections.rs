@@ -26,6 +26,11 @@ impl Connections {
         self.0.certificate
     }
 
+    /// Whether both trust the same authorities, and show the same certificate, by the same reading of the files.
+    pub(crate) fn are_of_one_time_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0.config, &other.0.config)
+    }
+
     /// These, if they are of the same transport as `current`.
     pub(super) fn in_place_of(&self, current: &Current) -> Option<Arc<Current>> {
         self.0.is_of_one_with(current).then(|| Arc::clone(&self.0))

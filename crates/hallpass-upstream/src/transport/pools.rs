@@ -50,7 +50,7 @@ pub(super) struct Pools {
 }
 
 pub(super) struct Current {
-    config: Arc<ClientConfig>,
+    pub(super) config: Arc<ClientConfig>,
     name: Arc<()>,
     /// The digest of the one that is shown to servers that ask.
     pub(super) certificate: Option<Thumbprint>,
