@@ -168,8 +168,8 @@ impl TrustedIssuer {
     /// Says that a token could not be judged: once and then every ten minutes, however many come.
     pub(crate) fn say_unavailable(&self, error: &KeysError) {
         let (issuer, code) = (self.settings.name.as_str(), error.code());
-        if self.said.is_due(code) {
-            tracing::warn!(issuer, code, %error, "a token of a trusted issuer could not be judged");
+        if let Some(times) = self.said.times(code) {
+            tracing::warn!(issuer, code, %error, times, "a token of a trusted issuer could not be judged");
         } else {
             tracing::debug!(issuer, code, %error, "a token of a trusted issuer could not be judged");
         }

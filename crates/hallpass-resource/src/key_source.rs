@@ -36,7 +36,7 @@ use hallpass_token::{
     Algorithm, Issuer, JwkSet, KeyId, Thumbprint, UnixTime, UnverifiedToken, VerifiedClaims,
     VerifyError, VerifyPolicy,
 };
-use hallpass_upstream::{EndpointUrl, EndpointUrlError, Network};
+use hallpass_upstream::{EndpointUrl, EndpointUrlError, Network, Reminders};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -137,15 +137,15 @@ impl KeySource {
             ..limits
         };
         let (current, metrics) = (ArcSwapOption::empty(), OnceLock::new());
-        let flight = Mutex::new(Flight::new(limits.cooldown));
         Self {
             shared: Arc::new(Shared {
                 origin,
                 limits,
                 clock,
                 current,
-                flight,
+                flight: Mutex::new(Flight::new(limits.cooldown)),
                 metrics,
+                said: Reminders::default(),
             }),
         }
     }

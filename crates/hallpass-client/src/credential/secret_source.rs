@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hallpass_config::{Secret, files};
 use hallpass_token::{AssertionSigner, UnixTime};
+use hallpass_upstream::Reminders;
 
 use crate::credential::assertion_file;
 use crate::error::AssertionFault;
@@ -20,6 +21,8 @@ pub(crate) struct SecretSource {
     file: Option<PathBuf>,
     form: SecretForm,
     known: Mutex<Known>,
+    /// A file that stays as it is would be a line for each token request.
+    said: Reminders,
 }
 
 /// What a secret looks like in a file.
@@ -89,6 +92,7 @@ impl SecretSource {
                 is_inherited: false,
                 is_refused: false,
             }),
+            said: Reminders::default(),
         }
     }
 
@@ -179,6 +183,7 @@ impl SecretSource {
         let read = tokio::task::spawn_blocking(move || form.read_again(&path)).await;
         match read {
             Ok(Ok(secret)) => {
+                self.said.over();
                 let mut known = self.known();
                 if !is_same(&secret, &known.newest) {
                     tracing::info!(file = ?self.file, "the file holds another client secret now");
@@ -188,11 +193,15 @@ impl SecretSource {
                 None
             }
             Ok(Err(Unread::Other(error))) => {
-                tracing::warn!(file = ?self.file, error, "the client secret cannot be read again, the last good one stays");
+                if let Some(times) = self.said.times(&error) {
+                    tracing::warn!(file = ?self.file, error, times, "the client secret cannot be read again, the last good one stays");
+                }
                 None
             }
             Ok(Err(Unread::Assertion(error))) => {
-                tracing::warn!(file = ?self.file, %error, "the token that proves who this service is cannot be read; the last one is used until it ends");
+                if let Some(times) = self.said.times(&error.to_string()) {
+                    tracing::warn!(file = ?self.file, %error, times, "the token that proves who this service is cannot be read; the last one is used until it ends");
+                }
                 Some(error)
             }
             // A pipe, or a runtime that is shutting down.

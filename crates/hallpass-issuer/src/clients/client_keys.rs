@@ -126,12 +126,12 @@ impl ClientKeySource {
     /// said.
     pub(crate) fn say_unavailable(&self, client: &ClientId, error: &KeysError) {
         let (client_id, code) = (client.as_str(), error.code());
-        let is_due = match &self.0 {
-            Source::Inline(_) => false,
-            Source::Followed(followed) => followed.said.is_due(code),
+        let times = match &self.0 {
+            Source::Inline(_) => None,
+            Source::Followed(followed) => followed.said.times(code),
         };
-        if is_due {
-            tracing::warn!(client_id, code, %error, "the public keys of a client cannot be had");
+        if let Some(times) = times {
+            tracing::warn!(client_id, code, %error, times, "the public keys of a client cannot be had");
         } else {
             tracing::debug!(client_id, code, %error, "the public keys of a client cannot be had");
         }

@@ -1,7 +1,7 @@
 //! One event per decision, and nothing in it that must not be there.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -28,6 +28,27 @@ impl Log {
             .with_writer(log.clone())
             .finish();
         (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// What is a warning or worse in this thread, until the guard is dropped.
+    pub(crate) fn warnings() -> (Self, tracing::subscriber::DefaultGuard) {
+        // While there is one subscriber alone, what a line is to a thread without it is remembered for that line: nobody's.
+        static ANOTHER: OnceLock<tracing::Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(log.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (log, guard)
+    }
+
+    /// How many lines say so.
+    pub(crate) fn lines(&self, what: &str) -> usize {
+        let text = self.text();
+        text.lines().filter(|line| line.contains(what)).count()
     }
 
     pub(crate) fn text(&self) -> String {

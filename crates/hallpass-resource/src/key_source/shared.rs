@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use hallpass_clock::Clock;
 use hallpass_config::files::{self, FileError};
 use hallpass_token::KeyId;
+use hallpass_upstream::Reminders;
 use tokio::time::timeout;
 
 use super::fetch::{Fetched, HttpKeys, parse};
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) current: ArcSwapOption<KeySnapshot>,
     pub(super) flight: Mutex<Flight>,
     pub(super) metrics: OnceLock<IssuerKeyMetrics>,
+    /// Failures that go on.
+    pub(super) said: Reminders,
 }
 
 /// Where the keys are.
@@ -87,9 +90,13 @@ impl Shared {
         let missed = kid.filter(|kid| !current.as_ref().is_some_and(|it| it.keys.contains(kid)));
         let origin = &self.origin;
         match outcome {
+            Ok(()) if self.said.over() => tracing::info!(%origin, "keys could be fetched again"),
             Ok(()) => tracing::debug!(%origin, "keys fetched"),
             Err(error) => {
-                tracing::warn!(%origin, code = error.code(), %error, have_keys, "keys could not be fetched");
+                let code = error.code();
+                if let Some(times) = self.said.times(code) {
+                    tracing::warn!(%origin, code, %error, have_keys, times, "keys could not be fetched");
+                }
             }
         }
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use hallpass_issuer::KeyPlace;
 use hallpass_token::{Algorithm, SigningKey, sign_as};
 
 use super::*;
+use crate::audit::Log;
 use crate::foreign::authority::OPENID;
 
 /// A token of `claims` with this header, signed by `sign`.
@@ -133,6 +134,25 @@ async fn an_issuer_that_cannot_be_reached_makes_no_good_token_a_bad_one() {
             "subject_issuer_unavailable",
         )
         .await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_away_is_not_a_line_for_each_who_asks() {
+    let (log, _guard) = Log::warnings();
+    let estate = Estate::start().await;
+    let token = estate.signed(|_| {});
+    estate.login.fail();
+    for _ in 0..50 {
+        estate
+            .refused("order", &token, "subject_issuer_unavailable")
+            .await;
+    }
+    let text = log.text();
+    // The failure itself, and that it is too early for another try.
+    let judged = log.lines("a token of a trusted issuer could not be judged");
+    assert!((1..=2).contains(&judged), "{text}");
+    assert_eq!(log.lines("keys could not be fetched"), 1, "{text}");
+    assert!(text.contains("times=1"), "{text}");
 }
 
 #[tokio::test]
