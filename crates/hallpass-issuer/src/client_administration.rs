@@ -61,6 +61,7 @@ pub async fn add_client(
     };
     let (registration, client, client_secret) = read(name, text)?;
     fits(settings, &client).map_err(refused)?;
+    Store::check_reaches_issuer(&settings.store)?;
     let store = Store::open(&settings.store, settings.sealing_keys()).await?;
     let added = AddedClient {
         client_id: client.client_id.clone(),
@@ -159,6 +160,7 @@ pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClien
 /// # Errors
 /// Those of opening and writing the store.
 pub async fn remove_client(settings: &IssuerSettings, client_id: &str) -> Result<bool, Error> {
+    Store::check_reaches_issuer(&settings.store)?;
     let store = Store::open(&settings.store, settings.sealing_keys()).await?;
     let removed = store.remove_client(client_id).await?;
     store.close().await;

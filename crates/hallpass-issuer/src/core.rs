@@ -1,11 +1,12 @@
 //! What every request reads: immutable snapshots behind atomic swaps, and the state that is not swapped.
 
+mod applying;
 mod revocation_queue;
 mod revocations;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use self::revocation_queue::RevocationQueue;
 use crate::settings::IssuerSettings;
@@ -13,6 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
 use hallpass_token::{ClientId, Issuer, UnixTime};
+use hallpass_upstream::Reminders;
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -79,6 +81,8 @@ pub(crate) struct Core {
     proofs: Proofs,
     audit: Audit,
     metrics: Metrics,
+    /// What each request would say again.
+    said: Reminders,
     jwks_cache_control: HeaderValue,
     store: Store,
     stopping: AtomicBool,
@@ -109,6 +113,7 @@ impl Core {
         let now = UnixTime::from(clock.now());
         let (deny_list, revocations) = deny_list(&store, &kept.records, now).await?;
         let refresh_families = RefreshFamilies::open(&store).await?;
+        store.serve().await?;
         let (audit, writer) = audit::queue();
         let authenticator = Authenticator::new(process_key.clone(), &urls, (&trust, &deny_list));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
@@ -147,6 +152,7 @@ impl Core {
             process_key,
             audit,
             metrics,
+            said: Reminders::default(),
             jwks_cache_control: jwks_cache_control(settings)?,
             clock,
             store,
@@ -155,70 +161,9 @@ impl Core {
         Ok((core, writer))
     }
 
-    /// Reads keys and registry again and swaps them in; on an error everything stays as it was.
-    ///
-    /// Who was right from where, and what is remembered of secrets, outlives the change. Changed settings that need a
-    /// restart are named in the log and have no effect.
-    pub(crate) async fn apply(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        let _turn = self.turn().await;
-        self.take(settings).await?;
-        self.settings.store(Arc::new(settings.clone()));
-        let now = StartSettings::new(settings, &self.process_key);
-        for key in self.start_settings.changed_in(&now) {
-            tracing::warn!(
-                key = format!("issuer.{key}"),
-                "a changed setting needs a restart"
-            );
-        }
-        Ok(())
-    }
-
-    /// [`apply`](Self::apply) with the settings that hold: the store has changed, or the time of a key has come. What is taken back counts
-    /// whatever is wrong with the rest.
-    pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        let _turn = self.turn().await;
-        let settings = self.settings.load_full();
-        let taken = self.take(&settings).await;
-        if taken.is_err() {
-            self.take_withdrawn(&settings).await?;
-        }
-        taken
-    }
-
     async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.changing.acquire().await.ok()
-    }
-
-    async fn take(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        self.store.check_not_replaced()?;
-        let known = self.registry();
-        let mut parsed = std::mem::take(&mut *self.parsed_clients());
-        let all = with_stored(settings, &self.store, &mut parsed).await?;
-        *self.parsed_clients() = parsed;
-        let network = ready(&self.key_network.load(), &all).await?;
-        let (key, metrics) = (&self.process_key, &self.metrics.clients);
-        let context = RegistryContext::new(key, &network, metrics).knowing(&known);
-        let registry = load_registry(&all, &self.store, context).await?;
-        let trusted = &settings.trusted_issuers;
-        let trusted = self.trust.prepare(trusted, &self.urls, &self.clock).await?;
-        registry.check_subjects(&trusted)?;
-        let (store, clock) = (&self.store, self.clock.as_ref());
-        let life = registry.longest_token_life();
-        let kept = key_upkeep::keep_keys(settings, store, clock, life, &self.verifiers).await?;
-        let metadata = Metadata::render(&self.urls, &registry, &kept.ring)?;
-        self.read_revocations().await?;
-        self.swap_keys(kept);
-        self.registry.store(Arc::new(registry));
-        self.trust.swap(trusted);
-        self.key_network.store(Arc::new(network));
-        self.metadata.store(Arc::new(metadata));
-        Ok(())
-    }
-
-    fn parsed_clients(&self) -> MutexGuard<'_, stored_clients::Parsed> {
-        let parsed = self.parsed_clients.lock();
-        parsed.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the state of a key changes by itself now, or something was written that does not count yet.
@@ -328,6 +273,10 @@ impl Core {
 
     pub(crate) const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    pub(crate) const fn said(&self) -> &Reminders {
+        &self.said
     }
 
     pub(crate) const fn jwks_cache_control(&self) -> &HeaderValue {

@@ -102,7 +102,8 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// Another process holds the store's lock for longer than this one waits: five seconds, ten while it opens the store.
+    /// Another process holds the store's lock for longer than this one waits: three quarters of a second where requests wait behind it, else five
+    /// seconds, ten while it opens the store.
     #[error(
         "store {store}: another process holds it: an import, a back-up or a second issuer; try again when that has ended (`fuser {store}` names it)"
     )]
@@ -110,9 +111,24 @@ pub enum Error {
         /// What the store is called: an embedded one by its file.
         store: String,
     },
-    /// At a reload: the file at the store's path is not the one that was opened.
+    /// The file at the store's path is not the one that was opened: nothing is done to either.
     #[error("store {store}: the file was replaced or is gone since the start: restart to use it")]
     StoreReplaced {
+        /// What the store is called: an embedded one by its file.
+        store: String,
+    },
+    /// An issuer runs on another file than the one that stands at the store's path now: what is written there would not reach it.
+    #[error(
+        "nothing was changed: an issuer runs on the file that stood at {store} before; it was replaced or is gone since, so nothing that is \
+         written there reaches that issuer: restart it, then try again"
+    )]
+    IssuerOnOtherFile {
+        /// What the store is called: an embedded one by its file.
+        store: String,
+    },
+    /// The store did not do in time what a request needs: many wait for it, or the disk is slow.
+    #[error("store {store}: it took longer than a request waits for it")]
+    StoreSlow {
         /// What the store is called: an embedded one by its file.
         store: String,
     },
@@ -230,6 +246,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether clients alone cannot be used, which says nothing against keys and revocations.
+    pub(crate) const fn is_about_clients(&self) -> bool {
+        matches!(
+            self,
+            Self::Registration { .. } | Self::ClientKeys { .. } | Self::TrustedIssuer { .. }
+        )
+    }
+
     /// What the database said of the store that is called `name`.
     pub(crate) fn store(name: &str, source: sqlx::Error) -> Self {
         let store = name.to_owned();

@@ -208,6 +208,7 @@ async fn change<T>(
     clock: &Arc<dyn Clock>,
     edit: impl AsyncFn(&mut Vec<KeyRecord>, UnixTime) -> Result<T, Error>,
 ) -> Result<(Vec<KeyRecord>, T), Error> {
+    Store::check_reaches_issuer(&settings.store)?;
     let store = open(settings).await?;
     let (times, in_use) = (times(settings, &store).await?, algorithms_in_use(settings));
     for _ in 0..MAX_WRITES {

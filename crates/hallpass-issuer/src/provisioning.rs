@@ -82,6 +82,7 @@ pub async fn import_keys(
     text: &str,
 ) -> Result<Imported, Error> {
     let mut found = import::parse(text, UnixTime::from(clock.now()))?;
+    Store::check_reaches_issuer(&settings.store)?;
     let store = Store::open(&settings.store, settings.sealing_keys()).await?;
     for _ in 0..keys::MAX_WRITES {
         let stored = store.keys().await?;

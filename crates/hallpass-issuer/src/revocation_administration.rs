@@ -98,6 +98,7 @@ pub async fn revoke(
 ) -> Result<Revoked, Error> {
     let now = UnixTime::from(clock.now());
     let asked = entry(target, end, now).map_err(|problem| Error::Revocation { problem })?;
+    Store::check_reaches_issuer(&settings.store)?;
     let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
     let put = put(&store, &asked).await;
     let names = names(settings, &store).await;

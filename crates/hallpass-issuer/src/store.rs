@@ -5,6 +5,8 @@
 
 mod client_rows;
 mod clients;
+mod file_in_use;
+mod issuer_mark;
 mod key_file;
 mod key_rows;
 pub(crate) mod keys;
@@ -18,10 +20,13 @@ mod row_list;
 mod row_seal;
 mod seal;
 mod sealed_rows;
+pub(crate) mod standing;
 mod start_lock;
 mod verifiers;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_lc_rs::hmac::{self, Tag};
@@ -37,11 +42,14 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection as _, SqlSafeStr as _, Sqlite, Transaction};
+use standing::{Access, Standing};
 
 use crate::error::Error;
 
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one of an issuer that runs does, behind which requests wait.
+const BUSY_TIMEOUT_RUNNING: Duration = Duration::from_millis(750);
 /// How long a task waits for the one connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -69,6 +77,9 @@ pub(crate) struct Store {
     /// Issuers that have the same sealing key have it too.
     shared_secret: Tag,
     queries: Counter,
+    standing: Standing,
+    /// Says to commands that an issuer runs on this file.
+    mark: Mutex<Option<File>>,
 }
 
 impl Store {
@@ -131,6 +142,8 @@ impl Store {
             sealer,
             shared_secret: shared_secret(&key_material),
             queries: Counter::default(),
+            standing: Standing::default(),
+            mark: Mutex::default(),
         })
     }
 
@@ -159,10 +172,12 @@ impl Store {
     /// Changes whenever another connection, of whatever process, has written. It is asked often and beside the tokens, so it
     /// is not counted.
     pub(crate) async fn version(&self) -> Result<i64, Error> {
-        sqlx::query_scalar("pragma data_version")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(|source| self.failed(source))
+        self.check_in_place()?;
+        let version = sqlx::query_scalar("pragma data_version");
+        let version = version.fetch_one(&self.pool).await;
+        let version = version.map_err(|source| self.failed(source));
+        self.note_reading(version.as_ref().err());
+        version
     }
 
     pub(crate) fn register(&self, registry: &mut Registry) {
@@ -171,36 +186,36 @@ impl Store {
             "Statements that the store was asked; none of them for a token",
             self.queries.clone(),
         );
+        self.standing.register(registry);
     }
 
-    /// Whether the path still means the file that was opened: what others write, or restore, goes to that of the path.
-    ///
-    /// # Errors
-    /// [`Error::StoreReplaced`].
-    pub(crate) fn check_not_replaced(&self) -> Result<(), Error> {
-        match private_file::identity(&self.path) {
-            Ok(file) if file == self.file => Ok(()),
-            _ => Err(Error::StoreReplaced {
-                store: self.name.clone(),
-            }),
-        }
+    /// How it stands, as far as is known.
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Closes the file; later statements fail.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+        self.take_mark_away();
     }
 
-    /// The one way to the database, so that every use is counted.
-    fn counted(&self) -> &SqlitePool {
+    /// The one way to the database, so that every use is counted. A file that is not in its place any more is not touched: SQLite would take
+    /// the journal of the one that is there for its own, and undo in the one what was changed in the other.
+    fn counted(&self) -> Result<&SqlitePool, Error> {
+        self.check_in_place()?;
         self.queries.inc();
-        &self.pool
+        Ok(&self.pool)
     }
 
-    /// A transaction that will write: it waits for its turn now, so that what it reads first stays true.
+    /// A transaction that will write: it waits for its turn now, so that what it reads first stays true. Nobody waits for a process
+    /// that others have just waited for in vain.
     async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        let begun = self.counted().begin_with("begin immediate").await;
-        begun.map_err(|source| self.failed(source))
+        self.check_not_locked()?;
+        let begun = self.counted()?.begin_with("begin immediate").await;
+        let transaction = begun.map_err(|source| self.failed(source))?;
+        self.look_at_place().await?;
+        Ok(transaction)
     }
 
     /// Holds the rows `found` against their sealed list, and that against the rest of the store.
@@ -238,8 +253,18 @@ impl Store {
         }
     }
 
+    pub(crate) fn slow(&self) -> Error {
+        Error::StoreSlow {
+            store: self.name.clone(),
+        }
+    }
+
     fn failed(&self, source: sqlx::Error) -> Error {
-        Error::store(&self.name, source)
+        let error = Error::store(&self.name, source);
+        if let Some(found) = Access::of(&error) {
+            self.standing.found_writing(found);
+        }
+        error
     }
 
     pub(crate) fn damaged(&self, problem: impl Into<String>) -> Error {

@@ -11,6 +11,7 @@ pub(crate) mod grant;
 mod introspection_jwt;
 pub(crate) mod message;
 pub(crate) mod metrics;
+mod patience;
 pub(crate) mod possession;
 pub(crate) mod question;
 mod refreshing;

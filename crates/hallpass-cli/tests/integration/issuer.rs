@@ -67,7 +67,7 @@ impl Running {
     }
 
     /// The value of one line of `/metrics`, named without the prefix.
-    fn metric(&self, name: &str) -> String {
+    pub(crate) fn metric(&self, name: &str) -> String {
         let text = String::from_utf8(get_bytes(&self.url("/metrics"))).unwrap();
         let line = |line: &str| {
             let value = line.strip_prefix("hallpass_")?.strip_prefix(name)?;

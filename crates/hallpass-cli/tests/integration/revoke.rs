@@ -52,6 +52,35 @@ fn a_running_issuer_follows_what_is_revoked() {
 }
 
 #[test]
+fn what_the_running_issuer_would_never_see_is_not_said_to_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut issuer = Running::start(folder.path(), &[]);
+    let path = folder.path().join("hallpass.db");
+    let store = path.to_str().unwrap();
+    let aside = folder.path().join("aside.db");
+    std::fs::rename(&path, &aside).unwrap();
+    for is_replaced in [false, true] {
+        if is_replaced {
+            std::fs::copy(&aside, &path).unwrap();
+        }
+        let rotated = run(&["key", "rotate", "--store", store]);
+        for outcome in [revoke(store, &["--client", "order-service"]), rotated] {
+            assert_eq!(
+                (outcome.code, outcome.stdout.as_str()),
+                (1, ""),
+                "{outcome:?}"
+            );
+            assert!(outcome.stderr.contains("restart it"), "{outcome:?}");
+        }
+    }
+    issuer.wait_for_log("the file was replaced or is gone since the start");
+    assert_eq!(issuer.metric("store_in_place"), "0");
+    assert_eq!(issuer.stop(), 0);
+    let outcome = revoke(store, &["--client", "order-service"]);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+}
+
+#[test]
 fn what_was_revoked_before_for_longer_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let issuer = Running::start(folder.path(), &[]);

@@ -36,7 +36,7 @@ impl Core {
     /// Lets count what was taken back, keys too, where the clients of the store cannot be taken: those that are known go on. Only in one's
     /// turn.
     pub(super) async fn take_withdrawn(&self, settings: &IssuerSettings) -> Result<(), Error> {
-        self.store.check_not_replaced()?;
+        self.store.look_at_place().await?;
         let registry = self.registry();
         let life = registry.longest_token_life();
         let (store, clock) = (&self.store, self.clock.as_ref());

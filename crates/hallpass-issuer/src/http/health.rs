@@ -16,8 +16,9 @@ pub(crate) async fn live() -> Response {
     uncached(TEXT, Bytes::from_static(b"live\n"))
 }
 
-/// Readiness: until it stops, the issuer can issue tokens from memory, with or without its store.
-pub(crate) fn ready(is_stopping: bool) -> Response {
+/// Readiness: until it stops, the issuer can issue tokens from memory, with or without its store. What the store cannot do
+/// is `trouble`.
+pub(crate) fn ready(is_stopping: bool, trouble: Option<&str>) -> Response {
     if is_stopping {
         return respond(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -25,7 +26,10 @@ pub(crate) fn ready(is_stopping: bool) -> Response {
             Bytes::from_static(b"stopping\n"),
         );
     }
-    uncached(TEXT, Bytes::from_static(b"ready\n"))
+    match trouble {
+        None => uncached(TEXT, Bytes::from_static(b"ready\n")),
+        Some(trouble) => uncached(TEXT, format!("ready\ndegraded: {trouble}\n").into()),
+    }
 }
 
 /// All metrics, in the OpenMetrics text format.

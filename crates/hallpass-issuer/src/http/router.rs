@@ -140,7 +140,7 @@ async fn key_set(State(core): State<Arc<Core>>, uri: Uri, headers: HeaderMap) ->
 }
 
 async fn ready(State(core): State<Arc<Core>>) -> Response<Body> {
-    health::ready(core.is_stopping())
+    health::ready(core.is_stopping(), core.store().standing().trouble())
 }
 
 async fn metrics(State(core): State<Arc<Core>>) -> Response<Body> {

@@ -233,7 +233,6 @@ fn etag(document: &[u8]) -> Option<HeaderValue> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyMetrics {
     created_at: Family<KeyLabels, Gauge>,
-    store_readable: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -250,17 +249,6 @@ impl KeyMetrics {
             "When each published key was created or imported",
             self.created_at.clone(),
         );
-        self.store_readable.set(1);
-        registry.register(
-            "store_readable",
-            "1 while the store can be followed, 0 while tokens go on without it",
-            self.store_readable.clone(),
-        );
-    }
-
-    /// Whether the store could be read when it was last looked at.
-    pub(crate) fn store_was_read(&self, was_read: bool) {
-        self.store_readable.set(i64::from(was_read));
     }
 
     /// Replaces the gauges by those of `records`.

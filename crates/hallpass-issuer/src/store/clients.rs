@@ -50,7 +50,7 @@ impl Store {
 
     async fn client_rows(&self) -> Result<Vec<ClientRow>, Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
         let rows = self.checked_clients(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         Ok(rows)

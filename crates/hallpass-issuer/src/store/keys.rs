@@ -26,7 +26,7 @@ impl Store {
     /// [`Error::StoreDamaged`] when a row is not as this issuer wrote it.
     pub(crate) async fn keys(&self) -> Result<StoredKeys, Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
         let rows = self.checked_keys(&mut transaction).await?;
         transaction.rollback().await.map_err(failed)?;
         let records = rows.iter().map(|row| row.record(&self.name, &self.sealer));

@@ -108,9 +108,12 @@ impl Store {
         &'s self,
         known: &mut KnownFamilies,
     ) -> Result<FamilyChange<'s>, Error> {
-        let begun = self.counted().begin().await;
+        self.check_readers_not_locked()?;
+        let begun = self.counted()?.begin().await;
         let transaction = begun.map_err(|source| self.failed(source))?;
-        self.families(transaction, known).await
+        let seen = self.families(transaction, known).await;
+        self.note_reading(seen.as_ref().err());
+        seen
     }
 
     async fn families<'s>(

@@ -81,7 +81,7 @@ impl Store {
         now: UnixTime,
     ) -> Result<(), Error> {
         let failed = |source| self.failed(source);
-        let mut transaction = self.counted().begin().await.map_err(failed)?;
+        let mut transaction = self.counted()?.begin().await.map_err(failed)?;
         let seal = self.row_seal(&mut transaction).await?;
         if seal.version < known.version {
             return Err(self.damaged("its revocations were put back to those of before"));
@@ -144,7 +144,7 @@ impl Store {
             "select seq, digest, kind, issued_before, ends_at from revocations where digest = $1",
         )
         .bind(digest.to_string())
-        .fetch_optional(self.counted())
+        .fetch_optional(self.counted()?)
         .await
         .map_err(|source| self.failed(source))?;
         Ok(row.and_then(|row| entry(digest, &row)))

@@ -10,6 +10,7 @@ mod another_key;
 mod made_up_tables;
 mod refresh_tokens;
 mod revocations;
+mod writable;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_KEY: &str = "fedcba9876543210fedcba9876543210";
@@ -209,7 +210,7 @@ async fn only_the_owner_can_read_a_new_store_and_its_key() {
 
 /// A log in memory.
 #[derive(Clone, Default)]
-struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+struct Log(std::sync::Arc<Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

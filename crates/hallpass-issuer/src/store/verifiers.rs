@@ -14,7 +14,7 @@ impl Store {
     pub(crate) async fn verifiers(&self) -> Result<Vec<Verifier>, Error> {
         let rows: Vec<(String, i64, String)> =
             sqlx::query_as("select name, seen_at, kids from verifiers order by name")
-                .fetch_all(self.counted())
+                .fetch_all(self.counted()?)
                 .await
                 .map_err(|source| self.failed(source))?;
         let verifier = |(name, seen_at, kids): (String, i64, String)| Verifier {

@@ -27,6 +27,7 @@ use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::{bring, grant, refresh_token};
 use crate::token::message::{error_response, json_response, read, retry_after};
+use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
@@ -168,7 +169,8 @@ async fn answer<'c>(
 /// Makes the token that a refresh token brings.
 async fn refresh<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
     let presented = refresh_token::presented(asked.request)?;
-    let key = refreshing::standing_key(core, asked, &presented).await?;
+    let mut patience = Patience::whole();
+    let key = refreshing::standing_key(core, asked, &presented, &mut patience).await?;
     let issue = |family: &Family| {
         let asked = Asked {
             family: Some(family),
@@ -179,7 +181,7 @@ async fn refresh<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Re
         let live = issued.live().ok_or(Refusal::Signing)?;
         Ok((issued, live))
     };
-    let taken = refreshing::take(core, asked, &presented, issue);
+    let taken = refreshing::take(core, asked, &presented, &mut patience, issue);
     let (issued, successor) = taken.await?;
     Ok(Issued {
         refresh_token: Some(successor),

@@ -31,6 +31,7 @@ use crate::token::attempt::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::introspection_jwt;
 use crate::token::message::{error_response, json_response, read, retry_after};
+use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
@@ -259,15 +260,19 @@ async fn revoke(
         issued_before: None,
         ends_at: deny_list::end_of(expires_at),
     };
-    core.revoke(&entry, MOST_BY_CLIENTS)
-        .await
-        .map_err(|error| match error {
-            Error::TooManyRevocations { .. } => Refusal::DenyListFull,
-            error => {
-                tracing::error!(%error, client_id = client.id.as_str(), "a token could not be revoked");
-                Refusal::StoreUnavailable
+    let revoked = core.revoke(&entry, MOST_BY_CLIENTS);
+    let revoked = Patience::whole().wait(revoked).await;
+    let revoked = revoked.unwrap_or_else(|| Err(core.store().slow()));
+    revoked.map_err(|error| match error {
+        Error::TooManyRevocations { .. } => Refusal::DenyListFull,
+        error => {
+            let client_id = client.id.as_str();
+            if let Some(times) = core.said().times("revoke") {
+                tracing::error!(%error, client_id, times, "a token could not be revoked");
             }
-        })?;
+            Refusal::StoreUnavailable
+        }
+    })?;
     core.metrics().tokens.asked(about, "revoked");
     let decision = Decision::Revoked {
         client: Arc::clone(client),

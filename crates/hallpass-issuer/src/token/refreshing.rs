@@ -1,12 +1,10 @@
 //! What the token endpoint does with refresh tokens: gives one with a token, and takes one for the next.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::{TokenId, UnixTime};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::audit::{AuditEvent, Decision, RefreshEnd, RevokedRefresh};
 use crate::clients::registration::GrantType;
@@ -22,11 +20,9 @@ use crate::token::attempt::Attempt;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::StandingKey;
 use crate::token::grant::{grant, refresh_token};
+use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refusal::{RefreshFault, Refusal};
-
-/// How long a token waits for the refresh token that would come with it.
-const GIVE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The first refresh token of what was just granted. Without one the client gets its token nevertheless: tokens do not depend on
 /// the store.
@@ -48,20 +44,23 @@ pub(super) async fn begin(
         }
     };
     let begun = families.begin(granted, ends_at, most);
-    let problem = match timeout(GIVE_PATIENCE, begun).await {
-        Ok(Ok(Some(token))) => {
+    let begun = Patience::little().wait(begun).await;
+    let error = match begun.unwrap_or_else(|| Err(core.store().slow())) {
+        Ok(Some(token)) => {
             families.done(Done::Begun);
             return Some(token);
         }
-        Ok(Ok(None)) => {
+        Ok(None) => {
             families.done(Done::TooMany);
             return None;
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "the store takes too long".to_owned(),
+        Err(error) => error,
     };
     families.done(Done::NotStored);
-    tracing::error!(%problem, client_id = client.id.as_str(), "a token goes out without a refresh token");
+    let client_id = client.id.as_str();
+    if let Some(times) = core.said().times("without a refresh token") {
+        tracing::error!(%error, client_id, times, "a token goes out without a refresh token");
+    }
     None
 }
 
@@ -74,18 +73,30 @@ pub(super) async fn standing_key(
     core: &Core,
     asked: Asked<'_, '_>,
     token: &RefreshToken,
+    patience: &mut Patience,
 ) -> Result<Option<StandingKey>, Refusal> {
     let client = asked.client;
     if !refresh_token::may_be_foreign(client) {
         return Ok(None);
     }
-    let found = core.refreshing().find(token, &client.id).await;
-    let found = found.map_err(|failed| refusal(failed, client))?;
+    let found = find(core, client, token, patience).await?;
     let key = key_behind(found.as_ref(), asked).await?;
     match core.deny_list().keeps_out(client, core.attempt(None).now) {
         true => Err(Refusal::RevokedClient),
         false => Ok(key),
     }
+}
+
+async fn find(
+    core: &Core,
+    client: &Client,
+    token: &RefreshToken,
+    patience: &mut Patience,
+) -> Result<Option<Family>, Refusal> {
+    let families = core.refreshing();
+    let found = patience.wait(families.find(token, &client.id)).await;
+    let found = found.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
+    found.map_err(|failed| refusal(core, failed, client))
 }
 
 async fn key_behind(
@@ -107,6 +118,7 @@ pub(super) async fn take<T>(
     core: &Core,
     asked: Asked<'_, '_>,
     token: &RefreshToken,
+    patience: &mut Patience,
     issue: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
 ) -> Result<(T, RefreshToken), Refusal> {
     let (client, attempt) = (asked.client, asked.attempt);
@@ -117,7 +129,9 @@ pub(super) async fn take<T>(
         proven: asked.possession.binds(),
     };
     core.expect_revocations();
-    match families.present(token, how, issue).await {
+    let presented = patience.wait(families.present(token, how, issue)).await;
+    let presented = presented.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
+    match presented {
         Ok(Presented::Taken(issued, successor)) => Ok((issued, successor)),
         Ok(Presented::Reused(ended)) => {
             families.done(Done::Reused);
@@ -133,7 +147,7 @@ pub(super) async fn take<T>(
             record(core, revoked, grant, attempt);
             Err(Refusal::Refresh(RefreshFault::Reused))
         }
-        Err(failed) => Err(refusal(failed, client)),
+        Err(failed) => Err(refusal(core, failed, client)),
     }
 }
 
@@ -150,13 +164,13 @@ pub(super) async fn revoke(
 ) -> Result<bool, Refusal> {
     let families = core.refreshing();
     core.expect_revocations();
-    let ended = families
-        .revoke(token, &client.id, MOST_BY_CLIENTS)
-        .await
-        .map_err(|failed| match failed {
-            Failed::Store(Error::TooManyRevocations { .. }) => Refusal::DenyListFull,
-            failed => refusal(failed, client),
-        })?;
+    let ended = families.revoke(token, &client.id, MOST_BY_CLIENTS);
+    let ended = Patience::whole().wait(ended).await;
+    let ended = ended.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
+    let ended = ended.map_err(|failed| match failed {
+        Failed::Store(Error::TooManyRevocations { .. }) => Refusal::DenyListFull,
+        failed => refusal(core, failed, client),
+    })?;
     let Some(ended) = ended else {
         return Ok(false);
     };
@@ -177,8 +191,8 @@ pub(super) async fn shown(
     token: &RefreshToken,
 ) -> Result<Result<Bytes, Refusal>, Refusal> {
     let client = asked.client;
-    let found = core.refreshing().find(token, &client.id).await;
-    let Some(family) = found.map_err(|failed| refusal(failed, client))? else {
+    let found = find(core, client, token, &mut Patience::whole()).await?;
+    let Some(family) = found else {
         return Ok(Err(Refusal::Refresh(RefreshFault::Unknown)));
     };
     let key = key_behind(Some(&family), asked).await?;
@@ -244,11 +258,14 @@ fn members(core: &Core, family: &Family) -> Bytes {
     Bytes::from(members.to_string())
 }
 
-fn refusal(failed: Failed, client: &Client) -> Refusal {
+fn refusal(core: &Core, failed: Failed, client: &Client) -> Refusal {
     match failed {
         Failed::Refused(refusal) => refusal,
         Failed::Store(error) => {
-            tracing::error!(%error, client_id = client.id.as_str(), "a refresh token could not be used");
+            let client_id = client.id.as_str();
+            if let Some(times) = core.said().times("refresh token") {
+                tracing::error!(%error, client_id, times, "a refresh token could not be used");
+            }
             Refusal::StoreUnavailable
         }
     }
@@ -256,7 +273,8 @@ fn refusal(failed: Failed, client: &Client) -> Refusal {
 
 /// What was written counts now, or at the next look at the store.
 async fn take_revocations(core: &Core, client: &Client) {
-    if let Err(error) = core.take_new_revocations().await {
+    let taken = Patience::whole().wait(core.take_new_revocations()).await;
+    if let Err(error) = taken.unwrap_or_else(|| Err(core.store().slow())) {
         tracing::error!(%error, client_id = client.id.as_str(), "what was revoked does not count yet");
     }
 }

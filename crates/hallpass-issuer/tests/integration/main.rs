@@ -21,6 +21,7 @@ mod key_life;
 mod keys;
 mod life_cycle;
 mod mutual_tls;
+mod other_file;
 mod private_key_jwt;
 mod questions;
 mod refresh;

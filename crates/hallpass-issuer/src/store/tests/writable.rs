@@ -1,0 +1,47 @@
+//! Whether a store can be written, as its issuer finds out.
+
+use super::*;
+
+#[tokio::test]
+async fn trying_whether_it_can_be_written_leaves_no_trace_and_finds_what_is_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("issuer.db");
+    let store = Store::open(&path, Some(KEY)).await.unwrap();
+    store.serve().await.unwrap();
+    let other = Store::open(&path, Some(KEY)).await.unwrap();
+    let (version, file) = (
+        other.version().await.unwrap(),
+        std::fs::read(&path).unwrap(),
+    );
+    store.try_writing().await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), file);
+    assert_eq!(other.version().await.unwrap(), version);
+
+    // As on a disk that is full or read only: SQLite says so at the first write.
+    sqlx::query("pragma query_only = on")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    store.try_writing().await.unwrap_err();
+    assert_eq!(store.standing().writes(), Access::Fails);
+    sqlx::query("pragma query_only = off")
+        .execute(&store.pool)
+        .await
+        .unwrap();
+    store.try_writing().await.unwrap();
+    assert_eq!(store.standing().writes(), Access::Works);
+
+    // One that reads keeps writers from the end of their work: it counts as in the way too.
+    let mut reader = other.pool.begin().await.unwrap();
+    sqlx::query("select count(*) from signing_keys")
+        .execute(&mut *reader)
+        .await
+        .unwrap();
+    store.try_writing().await.unwrap_err();
+    assert_eq!(store.standing().writes(), Access::Locked);
+    let error = store.begin_write().await.map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::StoreBusy { .. }), "{error}");
+    drop(reader);
+    store.try_writing().await.unwrap();
+    store.begin_write().await.map(|_| ()).unwrap();
+}
