@@ -229,7 +229,7 @@ impl Reloader {
                 self.metrics.refused();
                 tracing::error!(
                     %problems,
-                    "the new configuration cannot be used; the last good one stays in effect"
+                    "the new configuration was not taken; the last good one stays in effect, and it is tried again"
                 );
                 self.refused = Some(Retry::after(problems));
             }

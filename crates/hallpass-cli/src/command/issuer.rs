@@ -13,7 +13,9 @@ use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Loader;
 use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
 use hallpass::reload::Reloader;
-use hallpass_issuer::{FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client};
+use hallpass_issuer::{
+    Error, FirstClient, IssuerServer, IssuerSettings, RunningIssuer, first_client,
+};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
@@ -149,7 +151,7 @@ impl Issuer {
             notices.say_changed(&everything.service.redis);
             let settings = self.settings(everything)?;
             let applied = issuer.apply(&settings).await;
-            applied.map_err(|error| Failure::issuer(&error))
+            applied.map_err(|error| not_taken(&error))
         };
         reloader.reload(apply).await;
     }
@@ -210,6 +212,20 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
+/// Why the running issuer did not take new settings. What stands in the way of good ones must not look like a fault in their file.
+fn not_taken(error: &Error) -> Failure {
+    match error {
+        Error::StoreBusy { .. }
+        | Error::StoreSlow { .. }
+        | Error::StoreReplaced { .. }
+        | Error::StoreDamaged { .. }
+        | Error::Store { .. } => Failure::failed(format_args!(
+            "not for anything in the configuration: {error}"
+        )),
+        error => Failure::issuer(error),
+    }
+}
+
 fn greeting(issuer: &RunningIssuer, settings: &IssuerSettings) -> String {
     let (address, scheme) = (issuer.local_addr(), scheme(settings));
     let health = issuer.management_addr();
@@ -253,4 +269,26 @@ fn introduction(client: &FirstClient, token_url: &str) -> String {
          \x20 curl -u {client_id}:{secret} -d grant_type=client_credentials \\\n\
          \x20   -d scope={scope} -d audience={audience} {token_url}\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_in_the_way_is_not_a_fault_of_the_configuration() {
+        let store = || "hallpass.db".to_owned();
+        for error in [
+            Error::StoreBusy { store: store() },
+            Error::StoreReplaced { store: store() },
+        ] {
+            let said = not_taken(&error).to_string();
+            let begin = "not for anything in the configuration: store hallpass.db";
+            assert!(said.starts_with(begin), "{said}");
+        }
+        let of_clients = Error::ClientKeys {
+            problem: "no such file".to_owned(),
+        };
+        assert!(!not_taken(&of_clients).to_string().contains("not for"));
+    }
 }
