@@ -11,7 +11,7 @@ use crate::clients::registration::{GrantType, GrantTypes, check_client_id};
 use crate::settings::client::authentication::ClientAuthentication;
 use crate::settings::exchange;
 use crate::settings::exchange::Issuers;
-use crate::settings::names::all_scopes;
+use crate::settings::names::{all_scopes, check_service};
 
 mod assertions;
 pub(crate) mod authentication;
@@ -215,7 +215,7 @@ impl ClientSettings {
         let authentication = ClientAuthentication::read(section, issuers);
         let scopes = section.words("scopes", Scope::from_word);
         let scope = scopes.and_then(|scopes| all_scopes(section, "scopes", &scopes));
-        let audiences = section.texts("audiences", str::parse::<Audience>);
+        let audiences = section.texts("audiences", check_service);
         let grant_types = section.texts("grant-types", check_grant_type);
         let token_life = section.seconds("token-life-seconds");
         let dpop_bound_access_tokens = section.flag("dpop-bound-access-tokens");

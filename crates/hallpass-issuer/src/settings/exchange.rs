@@ -1,12 +1,12 @@
 //! `issuer.clients[].exchange`: whose tokens a client may exchange, and into which.
 
 use hallpass_config::{Key, Kind, Section};
-use hallpass_token::{Audience, InvalidName, Issuer, Scope, TokenClaims};
+use hallpass_token::{InvalidName, Issuer, Scope, TokenClaims};
 
 use crate::clients::exchange_rule::{
     ExchangeRule, MAY_ACT, SUBJECT_ID, SUBJECT_PROFILE, SubjectKind,
 };
-use crate::settings::names::all_scopes;
+use crate::settings::names::{all_scopes, check_service};
 use crate::settings::trusted_issuer::TrustedIssuerSettings;
 
 pub(super) const KEYS: &[Key] = &[
@@ -89,10 +89,8 @@ pub(super) fn read(section: &Section<'_>, issuers: Issuers<'_>) -> Option<Exchan
             SubjectKind::named(name).ok_or("must be `user` or `service`")
         })
     });
-    let subject_audiences = section.texts("subject-audiences", str::parse::<Audience>);
-    let targets = section.required("targets", |section, key| {
-        section.texts(key, str::parse::<Audience>)
-    });
+    let subject_audiences = section.texts("subject-audiences", check_service);
+    let targets = section.required("targets", |section, key| section.texts(key, check_service));
     let scopes = section.words("scopes", Scope::from_word);
     let scope_mapping = section.texts("scope-mapping", read_mapping);
     let is_foreign = subject_issuer

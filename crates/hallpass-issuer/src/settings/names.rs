@@ -1,7 +1,7 @@
 //! Names, scopes and addresses that the settings may have.
 
 use hallpass_config::{Section, has_credentials, is_loopback, strict_url};
-use hallpass_token::{Algorithm, Issuer, Scope};
+use hallpass_token::{Algorithm, Audience, Issuer, Scope};
 use url::Url;
 
 pub(super) fn check_issuer_name(text: &str) -> Result<Issuer, String> {
@@ -28,6 +28,17 @@ pub(super) fn check_base_url(text: &str) -> Result<Url, &'static str> {
         return Err("must not hold a query or a fragment (RFC 8414 section 2)");
     }
     Ok(url)
+}
+
+/// A service that tokens may be for. Words with spaces between them, as scopes may be written, are no name of one: nobody would ever be
+/// given a token for it.
+pub(super) fn check_service(text: &str) -> Result<Audience, String> {
+    if text.contains(char::is_whitespace) {
+        return Err(
+            "must be one name: write several as a list, or with commas between them".to_owned(),
+        );
+    }
+    text.parse::<Audience>().map_err(|error| error.to_string())
 }
 
 /// What keys of this issuer may be for.

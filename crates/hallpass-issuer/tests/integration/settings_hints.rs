@@ -60,6 +60,26 @@ fn words_of_spring_authorization_server_are_answered_with_ours() {
 }
 
 #[test]
+fn services_with_spaces_between_them_are_no_service() {
+    let found = problems(
+        "hallpass: { issuer: { clients: [{ client-id: c, client-secret: 0123456789abcdef, audiences: 'a b', \
+         scopes: 'a b', grant-types: 'urn:ietf:params:oauth:grant-type:token-exchange', \
+         exchange: [{ subject-kinds: user, targets: ['a b', c], subject-audiences: 'd, e' }] }] } }",
+    );
+    let [audience, target] = &found[..] else {
+        panic!("{found:#?}");
+    };
+    assert!(
+        audience.contains("clients[0].audiences[0]: must be one name"),
+        "{audience}"
+    );
+    assert!(
+        target.contains("exchange[0].targets[0]: must be one name"),
+        "{target}"
+    );
+}
+
+#[test]
 fn a_target_that_is_nearly_a_service_that_is_described_is_a_warning() {
     let loaded = loader(
         "hallpass: { issuer: { audiences: [{ name: billing-service }], clients: [\
