@@ -2,7 +2,7 @@
 //!
 //! | event | data | meaning |
 //! |---|---|---|
-//! | `reset` | `{}` | a whole list begins: forget, at the next `current`, what is not in it |
+//! | `reset` | `{}` | a whole list begins, which counts from the next `current` on; what it lacks was not taken back |
 //! | `entries` | array | entries; its `id` is where to go on after a break (`Last-Event-ID`) |
 //! | `current` | `{}` | the list is complete up to now |
 //!

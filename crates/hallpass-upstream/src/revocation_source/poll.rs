@@ -32,9 +32,9 @@ struct State {
 /// What a whole list does to the one that is here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whole {
-    /// It takes its place.
+    /// What is known of events belongs to it from then on.
     Replaces,
-    /// It adds to it: another process may be behind the one whose stream is followed.
+    /// It only adds to it: another process may be behind the one whose stream is followed.
     Adds,
 }
 

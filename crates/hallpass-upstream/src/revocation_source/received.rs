@@ -39,7 +39,15 @@ pub(super) struct Received {
 
 /// A whole list that is not complete yet: what it has counts when it is.
 #[derive(Default)]
-pub(super) struct Next(Option<RevocationList>);
+pub(super) struct Next(Option<Coming>);
+
+/// A whole list as it comes.
+struct Coming {
+    alone: RevocationList,
+    /// The same beside what is here. No entry is ever taken back, so a list without one is of a process of the issuer that is behind, or is
+    /// an old one that somebody shows again.
+    beside_known: RevocationList,
+}
 
 /// A whole list, or what came after an event.
 #[derive(Deserialize)]
@@ -124,8 +132,8 @@ impl Received {
         entry.ends_at <= UnixTime::from(self.clock.now()) || self.list.load().covers(entry)
     }
 
-    /// Takes a list, or what is new of it since the event `after`, when that was asked for. A whole one takes the place of the last,
-    /// unless it `adds`.
+    /// Takes a list, or what is new of it since the event `after`, when that was asked for. What is here and has not ended stays: a whole
+    /// list, unless it `adds`, takes its place only where both together would be too large.
     ///
     /// # Errors
     /// [`FollowError::NotAList`], [`FollowError::TooLarge`]; the last list stays.
@@ -142,12 +150,16 @@ impl Received {
             let problem = "it begins after something else than was asked for";
             return Err(FollowError::NotAList(problem.into()));
         }
-        let mut list = match is_continued || adds {
-            true => self.known(),
-            false => RevocationList::default(),
+        let mut list = self.known();
+        let is_more = match self.add(&mut list, &document.entries) {
+            Err(FollowError::TooLarge { .. }) if !(is_continued || adds) => {
+                list = RevocationList::default();
+                self.add(&mut list, &document.entries)?;
+                true
+            }
+            added => added?,
         };
-        let is_more = self.add(&mut list, &document.entries)?;
-        if is_more || !self.is_here() || !(is_continued || adds) {
+        if is_more || !self.is_here() {
             self.store(list);
         } else {
             self.confirmed();
@@ -169,12 +181,18 @@ impl Received {
         event: Event,
     ) -> Result<Option<String>, FollowError> {
         match event.name.as_str() {
-            "reset" => next.0 = Some(RevocationList::default()),
+            "reset" => {
+                next.0 = Some(Coming {
+                    alone: RevocationList::default(),
+                    beside_known: self.known(),
+                });
+            }
             "entries" => {
                 let entries: Vec<Revocation> =
                     serde_json::from_slice(&event.data).map_err(|error| not_a_list(&error))?;
-                if let Some(list) = &mut next.0 {
-                    self.add(list, &entries)?;
+                if let Some(coming) = &mut next.0 {
+                    self.add(&mut coming.alone, &entries)?;
+                    self.put(&mut coming.beside_known, &entries);
                 } else {
                     let mut list = self.known();
                     self.add(&mut list, &entries)?;
@@ -183,7 +201,7 @@ impl Received {
             }
             "current" => {
                 match next.0.take() {
-                    Some(list) => self.store(list),
+                    Some(coming) => self.store(coming.whole(self.all_ended_until())),
                     None => self.confirmed(),
                 }
                 return Ok(event.id);
@@ -200,13 +218,9 @@ impl Received {
 
     /// Gives whether `list` denies more than before.
     fn add(&self, list: &mut RevocationList, entries: &[Revocation]) -> Result<bool, FollowError> {
-        let now = self.all_ended_until();
-        let mut is_more = false;
-        for entry in entries.iter().filter(|entry| now < entry.ends_at) {
-            is_more |= list.put(entry);
-        }
+        let is_more = self.put(list, entries);
         if list.len() > RevocationList::MAX_ENTRIES {
-            list.forget_ended(now);
+            list.forget_ended(self.all_ended_until());
         }
         if list.len() > RevocationList::MAX_ENTRIES {
             return Err(FollowError::TooLarge {
@@ -215,6 +229,13 @@ impl Received {
             });
         }
         Ok(is_more)
+    }
+
+    /// As [`add`](Self::add), however large the list becomes.
+    fn put(&self, list: &mut RevocationList, entries: &[Revocation]) -> bool {
+        let now = self.all_ended_until();
+        let alive = entries.iter().filter(|entry| now < entry.ends_at);
+        alive.fold(false, |is_more, entry| list.put(entry) | is_more)
     }
 
     /// What had ended at this moment is not kept.
@@ -227,6 +248,17 @@ impl Received {
         self.list.store(Arc::new(list));
         self.confirmed();
         self.stage.send_replace(Stage::Here);
+    }
+}
+
+impl Coming {
+    /// What counts from now on.
+    fn whole(mut self, ended_until: UnixTime) -> RevocationList {
+        self.beside_known.forget_ended(ended_until);
+        match self.beside_known.len() <= RevocationList::MAX_ENTRIES {
+            true => self.beside_known,
+            false => self.alone,
+        }
     }
 }
 
@@ -293,12 +325,12 @@ mod tests {
         );
         take("reset", "{}").unwrap();
         take("current", "{}").unwrap();
-        assert!(!denied(&received, "a"));
+        assert!(denied(&received, "a") && denied(&received, "c"));
         take("entries", &entries(&["a"])).unwrap();
         clock.advance(Duration::from_secs(9) + KEPT_AFTER_END);
         take("entries", &entries(&["b"])).unwrap();
         take("current", "{}").unwrap();
-        assert_eq!(received.list().len(), 2, "the clock may be ahead");
+        assert_eq!(received.list().len(), 3, "the clock may be ahead");
         clock.advance(Duration::from_secs(1));
         take("entries", &entries(&["c"])).unwrap();
         take("current", "{}").unwrap();
@@ -377,7 +409,34 @@ mod tests {
         assert!(!denied(&received, "c"));
         // Of a process that does not know the event, or an older version: the list as a whole.
         assert_eq!(take("", &["d"], Some("7.2")).unwrap().event, None);
-        assert!(denied(&received, "d") && !denied(&received, "a"));
+        assert!(denied(&received, "d") && denied(&received, "a"));
+    }
+
+    #[test]
+    fn no_list_of_another_process_or_of_long_ago_takes_away_what_has_not_ended() {
+        let clock = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let received = Received::new(clock.clone());
+        let mut next = Next::default();
+        let mut take = |name, data: &str| received.take(&mut next, event(name, data)).unwrap();
+        for (name, data) in [
+            ("reset", "{}"),
+            ("entries", &*entries(&["a", "b"])),
+            ("current", "{}"),
+            ("reset", "{}"),
+            ("entries", &*entries(&["a"])),
+            ("current", "{}"),
+        ] {
+            take(name, data);
+        }
+        assert!(denied(&received, "a") && denied(&received, "b"));
+        let older = format!("{{\"event\":\"8.1\",\"entries\":{}}}", entries(&["a"]));
+        let taken = received.take_document(older.as_bytes(), None, false);
+        assert!(!taken.unwrap().is_more && denied(&received, "b"));
+        // By its time it goes.
+        clock.advance(Duration::from_secs(10) + KEPT_AFTER_END);
+        take("reset", "{}");
+        take("current", "{}");
+        assert_eq!(received.list().len(), 0);
     }
 
     #[test]
