@@ -124,9 +124,9 @@ fn read(
 /// The clients of the store, and which of them fit these settings.
 ///
 /// # Errors
-/// Those of opening and reading the store.
+/// [`Error::StoreMissing`], and those of opening and reading the store.
 pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClient>, Error> {
-    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
     let registrations = store.registrations().await?;
     let first = store.clients().await?;
     store.close().await;
@@ -158,10 +158,10 @@ pub async fn stored_clients(settings: &IssuerSettings) -> Result<Vec<StoredClien
 /// `false`: the store had none of this name.
 ///
 /// # Errors
-/// Those of opening and writing the store.
+/// [`Error::StoreMissing`], and those of opening and writing the store.
 pub async fn remove_client(settings: &IssuerSettings, client_id: &str) -> Result<bool, Error> {
     Store::check_reaches_issuer(&settings.store)?;
-    let store = Store::open(&settings.store, settings.sealing_keys()).await?;
+    let store = Store::open_existing(&settings.store, settings.sealing_keys()).await?;
     let removed = store.remove_client(client_id).await?;
     store.close().await;
     Ok(removed)

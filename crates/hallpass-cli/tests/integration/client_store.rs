@@ -152,6 +152,19 @@ fn a_file_that_cannot_be_used_is_told_with_its_lines_and_stores_nothing() {
 }
 
 #[test]
+fn who_looks_for_clients_in_the_wrong_place_is_told_and_no_store_is_made_there() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    for arguments in [&["list"][..], &["remove", "batch"]] {
+        let refused = store.client(arguments);
+        assert_eq!(refused.code, 64, "{refused:?}");
+        assert!(refused.stderr.contains("hallpass.db"), "{refused:?}");
+    }
+    assert_eq!(fs::read_dir(store.folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_token_that_is_bound_to_a_key_is_printed_as_one() {
     let store = Store {
         folder: tempfile::tempdir().unwrap(),
