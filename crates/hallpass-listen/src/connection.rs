@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::iter;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use hallpass_tls::ShownCertificates;
+use hallpass_tls::{Caller, CallerNow, ShownCertificates};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
@@ -174,10 +173,10 @@ where
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match handshake {
-        None => speak(stream, WithPeer::new(service, None), held).await,
+        None => speak(stream, service, None, held).await,
         Some(handshake) => {
-            if let Some((stream, shown)) = handshake.accept(stream, peer).await {
-                speak(stream, WithPeer::new(service, shown), held).await;
+            if let Some((stream, caller)) = handshake.accept(stream, peer).await {
+                speak(stream, service, Some(caller), held).await;
             }
         }
     }
@@ -192,7 +191,7 @@ struct Held {
     watcher: Watcher,
 }
 
-async fn speak<T, S, B>(stream: T, service: WithPeer<S>, held: Held)
+async fn speak<T, S, B>(stream: T, service: S, caller: Option<Caller>, held: Held)
 where
     T: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
@@ -208,11 +207,11 @@ where
     let service = TowerToHyperService::new(service);
     let under_way = UnderWay::default();
     let begun = under_way.clone();
-    let checked = service_fn(move |request| {
+    let checked = service_fn(move |mut request| {
         let one = begun.begin();
         // Boxed: what a service needs for a request may be kilobytes, and would be copied with each step that wraps it.
-        let is_named = host::is_named_once(&request);
-        let serving = is_named.then(|| Box::pin(service.call(request)));
+        let is_served = host::is_named_once(&request) && is_admitted(caller.as_ref(), &mut request);
+        let serving = is_served.then(|| Box::pin(service.call(request)));
         async move {
             let Some(serving) = serving else {
                 return Ok(refused());
@@ -251,7 +250,7 @@ where
 /// The body of a service's response, or none where the request was refused before it.
 type OrRefused<B> = Either<LastPart<B>, Empty<<B as Body>::Data>>;
 
-/// Who names no host, or two, is not listened to any more.
+/// Who names no host, or two, is not listened to any more, nor who would not be let in now.
 fn refused<B: Body>() -> Response<OrRefused<B>> {
     let mut refused = Response::new(Either::Right(Empty::new()));
     *refused.status_mut() = StatusCode::BAD_REQUEST;
@@ -260,38 +259,21 @@ fn refused<B: Body>() -> Response<OrRefused<B>> {
     refused
 }
 
-/// Puts what the peer has shown of itself into each request of its connection.
-#[derive(Clone)]
-struct WithPeer<S> {
-    service: S,
-    shown: Option<ShownCertificates>,
-}
-
-impl<S> WithPeer<S> {
-    const fn new(service: S, shown: Option<ShownCertificates>) -> Self {
-        Self { service, shown }
-    }
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for WithPeer<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.service.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
-        match &self.shown {
-            None => {}
-            Some(ShownCertificates::Verified(shown)) => {
-                request.extensions_mut().insert(shown.clone());
-            }
-            Some(ShownCertificates::Unverified(shown)) => {
-                request.extensions_mut().insert(shown.clone());
-            }
+/// Puts what the caller has shown, as far as it counts now, into a request of its connection. `false`: it has to connect anew.
+fn is_admitted(caller: Option<&Caller>, request: &mut Request<Incoming>) -> bool {
+    let extensions = request.extensions_mut();
+    match caller.map(Caller::now) {
+        None | Some(CallerNow::Nobody) => {}
+        Some(CallerNow::Known(ShownCertificates::Verified(shown))) => {
+            extensions.insert(shown);
         }
-        self.service.call(request)
+        Some(CallerNow::Known(ShownCertificates::Unverified(shown))) => {
+            extensions.insert(shown);
+        }
+        Some(CallerNow::Refused) => {
+            tracing::debug!("a caller is refused whose certificate counts no more");
+            return false;
+        }
     }
+    true
 }

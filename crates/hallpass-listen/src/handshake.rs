@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass_tls::{ServerTls, ShownCertificates};
+use hallpass_tls::{Caller, ServerTls};
 use rustls::Error;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -55,13 +55,13 @@ impl Handshake {
         }
     }
 
-    /// Shakes hands within the limit, and gives what the caller has shown; `None` when it failed, which is counted, or when the
+    /// Shakes hands within the limit, and gives who has called; `None` when it failed, which is counted, or when the
     /// server is to stop.
     pub(crate) async fn accept(
         mut self,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> Option<(TlsStream<TcpStream>, Option<ShownCertificates>)> {
+    ) -> Option<(TlsStream<TcpStream>, Caller)> {
         let listening = self.tls.listening();
         let accept = TlsAcceptor::from(listening.config()).accept(stream);
         let accepted = tokio::select! {
@@ -71,8 +71,9 @@ impl Handshake {
         };
         let error = match accepted {
             Ok(Ok(stream)) => {
-                let shown = listening.know(stream.get_ref().1.peer_certificates());
-                return Some((stream, shown));
+                let shown = stream.get_ref().1.peer_certificates();
+                let caller = Caller::new(&self.tls, listening, shown);
+                return Some((stream, caller));
             }
             Ok(Err(error)) => error,
             Err(_elapsed) => {

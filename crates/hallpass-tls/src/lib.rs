@@ -8,6 +8,7 @@
 //! * **No part of a key stands in a log, an error or a `Debug` text.**
 //! * **One provider**, aws-lc-rs, named where it is used: nothing is installed for the process, nothing is left to features.
 //! * When certificates end is a metric: [`TlsMetrics`].
+//! * **A certificate counts for no longer than it is good and its authority is trusted**, also where its connection lasts longer: [`Caller`].
 //! * What a caller has shown is told apart by type: from an authority that is trusted ([`PeerCertificates`]), or from anybody
 //!   ([`UnverifiedPeerCertificates`]).
 //!
@@ -32,6 +33,7 @@
 //! ```
 
 mod any_certificate;
+mod caller;
 mod client;
 mod der;
 mod error;
@@ -50,11 +52,12 @@ mod test_authority;
 mod test_rig;
 mod validity;
 
+pub use caller::Caller;
 pub use client::ClientTls;
 pub use error::TlsError;
 pub use metrics::TlsMetrics;
 pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
-pub use peer::{PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
+pub use peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 pub use server::{Listening, ServerTls};
 pub use settings::{ClientAuth, ClientTlsSettings, KeyPairSettings, ServerTlsSettings};
 #[cfg(any(test, feature = "test-util"))]

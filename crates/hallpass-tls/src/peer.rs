@@ -31,6 +31,17 @@ pub enum ShownCertificates {
     Unverified(UnverifiedPeerCertificates),
 }
 
+/// What is known of a caller at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallerNow {
+    /// It has shown this, and it counts.
+    Known(ShownCertificates),
+    /// Nothing was shown that counts, or that is asked for.
+    Nobody,
+    /// The listener demands a certificate, and would let it connect no more.
+    Refused,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Shown {
     chain: Box<[CertificateDer<'static>]>,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_clock::Clock;
 use rustls::crypto::CryptoProvider;
@@ -18,7 +19,7 @@ use crate::files::Contents;
 use crate::followed::{Built, Followed, Source, offer};
 use crate::key_pair::{KeyPair, add_authorities, library, provider_and_time, refused};
 use crate::metrics::{Expiry, TlsMetrics};
-use crate::peer::{PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
+use crate::peer::{CallerNow, PeerCertificates, ShownCertificates, UnverifiedPeerCertificates};
 use crate::settings::{ClientAuth, ServerTlsSettings};
 
 const SERVER: &str = "server";
@@ -28,7 +29,7 @@ const CLIENT_AUTHORITY: &str = "client_authority";
 /// everything.
 ///
 /// The files are looked at every 5 seconds from the first [`config`](Self::config) in a tokio runtime on. What has changed
-/// is used for new connections; open ones go on. What cannot be used (half written, a key that belongs to another
+/// is used for new connections; open ones go on, but for what the caller has shown ([`Caller`](crate::Caller)). What cannot be used (half written, a key that belongs to another
 /// certificate, expired while the one in use is valid) changes nothing, is logged as an error, and is counted.
 ///
 /// With client authentication a session is never resumed, so that each connection shows that the certificate is still valid.
@@ -40,7 +41,8 @@ pub struct ServerTls {
     followed: Arc<Followed<ServerTlsSettings>>,
 }
 
-/// What a listener uses for a connection that begins now: how it shakes hands, and what it then knows of the caller.
+/// What a listener uses for a connection that begins now: how it shakes hands, and what it then knows of the caller, by
+/// [`Caller`](crate::Caller).
 pub struct Listening {
     config: Arc<ServerConfig>,
     client_auth: ClientAuth,
@@ -70,23 +72,38 @@ impl Listening {
         Arc::clone(&self.config)
     }
 
-    /// What is known of a caller that has shown this in a handshake by [`config`](Self::config).
-    #[must_use]
-    pub fn know(&self, shown: Option<&[CertificateDer<'static>]>) -> Option<ShownCertificates> {
-        let (own, others) = shown?.split_first()?;
-        let is_good = match self.client_auth {
-            ClientAuth::None => return None,
-            // The handshake would have failed.
-            ClientAuth::Want { .. } | ClientAuth::Need { .. } => true,
-            ClientAuth::Any { .. } => {
-                let judge = self.authorities.as_ref().zip(self.time.current_time());
-                judge.is_some_and(|(judge, now)| judge.verify_client_cert(own, others, now).is_ok())
-            }
+    /// What is known of a caller that has shown this in a handshake. `is_verified`: in one by [`config`](Self::config), just now.
+    pub(crate) fn judge(&self, shown: &[CertificateDer<'static>], is_verified: bool) -> CallerNow {
+        let Some((own, others)) = shown.split_first() else {
+            return match self.client_auth {
+                ClientAuth::Need { .. } => CallerNow::Refused,
+                _ => CallerNow::Nobody,
+            };
         };
-        match is_good {
-            true => PeerCertificates::new(shown).map(ShownCertificates::Verified),
-            false => UnverifiedPeerCertificates::new(shown).map(ShownCertificates::Unverified),
-        }
+        let is_good = || {
+            let judge = self.authorities.as_ref().zip(self.time.current_time());
+            judge.is_some_and(|(judge, now)| judge.verify_client_cert(own, others, now).is_ok())
+        };
+        let verified = || PeerCertificates::new(Some(shown)).map(ShownCertificates::Verified);
+        let unverified =
+            || UnverifiedPeerCertificates::new(Some(shown)).map(ShownCertificates::Unverified);
+        let known = match self.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Need { .. } | ClientAuth::Want { .. } if is_verified || is_good() => {
+                verified()
+            }
+            // A handshake with it would fail.
+            ClientAuth::Need { .. } | ClientAuth::Want { .. } => return CallerNow::Refused,
+            ClientAuth::Any { .. } if is_good() => verified(),
+            ClientAuth::Any { .. } => unverified(),
+        };
+        known.map_or(CallerNow::Nobody, CallerNow::Known)
+    }
+
+    /// The time by which certificates are judged, since 1970.
+    pub(crate) fn seconds(&self) -> Duration {
+        let now = self.time.current_time();
+        Duration::from_secs(now.map_or(0, |now| now.as_secs()))
     }
 }
 

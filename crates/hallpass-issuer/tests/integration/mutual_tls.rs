@@ -4,6 +4,9 @@
 mod bound;
 mod settings;
 
+use std::time::Duration;
+
+use hallpass_clock::Clock as _;
 use hallpass_issuer::{ClientAuthentication, ClientKeys, ClientSettings};
 use hallpass_tls::{
     CertificateName, ClientAuth, ClientTls, ClientTlsSettings, KeyPairSettings, ServerTlsSettings,
@@ -17,6 +20,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::audit::Log;
 use crate::harness::{Harness, Response, SECRET, basic, client, request};
@@ -68,8 +72,8 @@ impl Estate {
         }
     }
 
-    /// The response to a caller that shows `pair`; `None` when the issuer ends the connection.
-    async fn send(&self, pair: Option<&KeyPairSettings>, bytes: &[u8]) -> Option<Response> {
+    /// A connection that shows `pair`; `None` when the issuer ends it.
+    async fn connect(&self, pair: Option<&KeyPairSettings>) -> Option<TlsStream<TcpStream>> {
         let settings = ClientTlsSettings {
             system_roots: false,
             ca_file: Some(self.folder.path().join("ca.crt")),
@@ -80,7 +84,12 @@ impl Estate {
         let stream = TcpStream::connect(self.harness.address()).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         let connector = TlsConnector::from(tls.config());
-        let mut stream = connector.connect(name, stream).await.ok()?;
+        connector.connect(name, stream).await.ok()
+    }
+
+    /// The response to a caller that shows `pair`; `None` when the issuer ends the connection.
+    async fn send(&self, pair: Option<&KeyPairSettings>, bytes: &[u8]) -> Option<Response> {
+        let mut stream = self.connect(pair).await?;
         let _ = stream.write_all(bytes).await;
         // With TLS 1.3 a refusal comes after the caller is done with the handshake.
         let mut received = Vec::new();
@@ -146,6 +155,37 @@ fn with(id: &str, authentication: ClientAuthentication) -> ClientSettings {
 fn named(id: &str, name: &str) -> ClientSettings {
     let name = CertificateName::Dns(name.to_owned());
     with(id, ClientAuthentication::TlsClientAuth(name))
+}
+
+/// Whoever has a stolen certificate could go on for as long as he keeps the connection.
+#[tokio::test]
+async fn a_certificate_that_ends_on_an_open_connection_brings_no_token_any_more() {
+    for asks in [Asks::Want, Asks::AnyAndVerified] {
+        let estate = Estate::start(asks, |_| vec![named("order", "order.example")]).await;
+        let clock = &estate.harness.clock;
+        let end = clock.now() + Duration::from_secs(3_600);
+        let certificate = estate.authority.certificate_until(&["order.example"], end);
+        let pair = certificate.write(estate.folder.path(), "order");
+        let mut stream = estate.connect(Some(&pair)).await.unwrap();
+        let form = format!("{GRANT}&client_id=order");
+        let lines = ["Content-Type: application/x-www-form-urlencoded".to_owned()];
+        let last = request("POST /oauth2/token", &lines, form.as_bytes());
+        let last = String::from_utf8(last).unwrap();
+        let kept = last.replace("Connection: close\r\n", "");
+        for _ in 0..2 {
+            stream.write_all(kept.as_bytes()).await.unwrap();
+            let mut received = Vec::new();
+            while !received.ends_with(b"}") {
+                stream.read_buf(&mut received).await.unwrap();
+            }
+            Response::parse(&received).token();
+        }
+        clock.advance(Duration::from_secs(3_602));
+        let _ = stream.write_all(last.as_bytes()).await;
+        let mut received = Vec::new();
+        let _ = stream.read_to_end(&mut received).await;
+        assert_eq!(Response::parse(&received).status, 400, "it has to connect");
+    }
 }
 
 fn der(pair: &KeyPairSettings) -> CertificateDer<'static> {
@@ -252,7 +292,7 @@ async fn a_name_in_a_certificate_that_anybody_can_make_counts_nowhere() {
     let stranger = stranger.write(estate.folder.path(), "stranger");
     let old = estate.authority.certificate_until(
         &["order.example"],
-        std::time::UNIX_EPOCH + std::time::Duration::from_secs(crate::harness::NOW - 1),
+        std::time::UNIX_EPOCH + Duration::from_secs(crate::harness::NOW - 1),
     );
     let old = old.write(estate.folder.path(), "old");
     for (pair, what) in [
@@ -299,7 +339,7 @@ async fn a_registered_certificate_counts_whoever_made_it_until_it_is_registered_
     let third = self_signed(&estate.folder, "third");
     let file = estate.folder.path().join("order.jwks");
     std::fs::write(file, jwks(&[&next, &third])).unwrap();
-    let a_while = std::time::Duration::from_secs(30);
+    let a_while = Duration::from_secs(30);
     estate.harness.clock.advance(a_while);
     assert_eq!(estate.ask("order", Some(&third)).await.status, 200);
     assert_eq!(estate.ask("order", Some(&next)).await.status, 200);

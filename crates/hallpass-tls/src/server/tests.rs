@@ -7,8 +7,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::{
-    ClientAuth, ServerTls, ServerTlsSettings, ShownCertificates, TestAuthority, TestCertificate,
-    TlsError,
+    Caller, CallerNow, ClientAuth, ServerTls, ServerTlsSettings, ShownCertificates, TestAuthority,
+    TestCertificate, TlsError,
 };
 
 use hallpass_clock::Clock as _;
@@ -309,9 +309,10 @@ fn a_certificate_counts_as_verified_when_a_trusted_authority_has_made_it_and_nev
             ..rig.server_settings()
         };
         let tls = ServerTls::load(&settings, rig.clock.clone(), &rig.metrics).unwrap();
-        match tls.listening().know(Some(shown)) {
-            None => "nothing",
-            Some(ShownCertificates::Verified(shown)) => {
+        match Caller::new(&tls, tls.listening(), Some(shown)).now() {
+            CallerNow::Nobody => "nothing",
+            CallerNow::Refused => "refused",
+            CallerNow::Known(ShownCertificates::Verified(shown)) => {
                 assert_eq!(
                     shown.sha256(),
                     crate::PeerCertificates::new(Some(std::slice::from_ref(&own)))
@@ -320,7 +321,7 @@ fn a_certificate_counts_as_verified_when_a_trusted_authority_has_made_it_and_nev
                 );
                 "verified"
             }
-            Some(ShownCertificates::Unverified(_)) => "unverified",
+            CallerNow::Known(ShownCertificates::Unverified(_)) => "unverified",
         }
     };
     let any = |ca_file: Option<_>| ClientAuth::Any { ca_file };
@@ -368,8 +369,8 @@ fn what_an_authority_has_made_counts_for_what_it_was_made_for_and_when() {
     };
     let tls = ServerTls::load(&settings, rig.clock.clone(), &rig.metrics).unwrap();
     let is_verified = |chain: &[CertificateDer<'static>]| {
-        let known = tls.listening().know(Some(chain));
-        matches!(known, Some(ShownCertificates::Verified(_)))
+        let known = Caller::new(&tls, tls.listening(), Some(chain)).now();
+        matches!(known, CallerNow::Known(ShownCertificates::Verified(_)))
     };
     let made = |params: CertificateParams, by: &rcgen::Issuer<'_, rcgen::KeyPair>| {
         params.signed_by(&pair(), by).unwrap().der().clone()
