@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hallpass_tls::ClientTls;
 use hallpass_upstream::{Reminders, random_below};
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -133,6 +134,15 @@ impl Session {
     }
 }
 
+/// A connection that was just made.
+struct Connected {
+    connection: Arc<Connection>,
+    /// The TLS that it was made by.
+    over: Option<Arc<ClientConfig>>,
+    /// When the login is to be renewed.
+    refresh: Option<Duration>,
+}
+
 impl Shared {
     async fn run(self: Arc<Self>, pushes: PushSender) {
         let servers = self.parts.servers.len();
@@ -143,8 +153,9 @@ impl Shared {
                 return;
             };
             match self.connect(server, &pushes).await {
-                Ok((connection, refresh)) => {
-                    self.hold(server, &connection, refresh).await;
+                Ok(connected) => {
+                    let connection = Arc::clone(&connected.connection);
+                    self.hold(server, connected).await;
                     failures = match connection.age() >= STEADY_AFTER {
                         true => 0,
                         false => failures.saturating_add(1),
@@ -167,20 +178,33 @@ impl Shared {
         &self,
         server: &ServerAddress,
         pushes: &PushSender,
-    ) -> Result<(Arc<Connection>, Option<Duration>), NacosError> {
+    ) -> Result<Connected, NacosError> {
         let refresh = self.parts.identity.login(server).await?;
-        let tls = self.parts.tls.as_ref().filter(|_| server.is_https());
-        let tls = tls.map(ClientTls::config);
+        let tls = self.tls(server);
+        let over = tls.clone();
         let connection = Connection::open(server, tls, &self.parts.way, pushes.clone()).await?;
-        Ok((Arc::new(connection), refresh))
+        Ok(Connected {
+            connection: Arc::new(connection),
+            over,
+            refresh,
+        })
+    }
+
+    /// Whom a connection to `server` that begins now trusts, and what it shows.
+    fn tls(&self, server: &ServerAddress) -> Option<Arc<ClientConfig>> {
+        let tls = self.parts.tls.as_ref().filter(|_| server.is_https());
+        tls.map(ClientTls::config)
     }
 
     /// Until the connection is closed.
     async fn hold(
         &self,
         server: &ServerAddress,
-        connection: &Arc<Connection>,
-        mut refresh: Option<Duration>,
+        Connected {
+            connection,
+            over,
+            mut refresh,
+        }: Connected,
     ) {
         let module = self.parts.way.module;
         if self.said.is_due("connected") {
@@ -188,7 +212,7 @@ impl Shared {
         }
         self.parts.metrics.connected(module, true);
         self.is_down.store(false, Ordering::Relaxed);
-        self.current.send_replace(Some(Arc::clone(connection)));
+        self.current.send_replace(Some(Arc::clone(&connection)));
         loop {
             let token_ends = async {
                 match refresh {
@@ -198,10 +222,11 @@ impl Shared {
             };
             tokio::select! {
                 () = connection.closed() => break,
-                error = fails_to_answer(connection) => {
+                error = fails_to_answer(&connection) => {
                     tracing::debug!(%error, "no sign of life from Nacos");
                     break;
                 }
+                () = self.trusts_others(server, over.as_ref()) => break,
                 () = token_ends => refresh = self.log_in_again(server).await,
             }
         }
@@ -212,6 +237,18 @@ impl Shared {
         }
         if self.said.is_due("ended") {
             tracing::warn!(%server, module = module.name(), "the connection to Nacos has ended: connecting again");
+        }
+    }
+
+    /// Waits until a connection would be made by other TLS than `over`: the server may not be trusted any more, and a connection has no
+    /// end of its own.
+    async fn trusts_others(&self, server: &ServerAddress, over: Option<&Arc<ClientConfig>>) {
+        loop {
+            sleep(ALIVE_EVERY).await;
+            let now = self.tls(server);
+            if now.as_ref().map(Arc::as_ptr) != over.map(Arc::as_ptr) {
+                return;
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use hallpass_tls::ClientTls;
 use hallpass_upstream::Reminders;
 use redis::aio::{AsyncPushSender, ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Cmd, ProtocolVersion, RedisConnectionInfo, Value};
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -54,6 +55,8 @@ pub(crate) struct Connection(Arc<Shared>);
 
 struct Shared {
     address: NodeAddress,
+    /// `None` without TLS.
+    trusted: Option<Trusted>,
     commands: MultiplexedConnection,
     closed: watch::Receiver<()>,
     driver: AbortHandle,
@@ -132,16 +135,17 @@ impl Dialer {
                 return Err(RedisError::PlainPassword(address.clone()));
             }
             let stream = Bounded::new(stream, bounds);
-            return Connection::over(stream, address, &info, config).await;
+            return Connection::over(stream, address, None, &info, config).await;
         };
         let name = ServerName::try_from(address.host().to_owned());
         let name = name.map_err(|error| RedisError::connecting(address, &error))?;
-        let stream = TlsConnector::from(tls.config())
+        let trusted = Trusted::now(tls);
+        let stream = TlsConnector::from(Arc::clone(&trusted.config))
             .connect(name, stream)
             .await
             .map_err(failed)?;
         let stream = Bounded::new(stream, bounds);
-        Connection::over(stream, address, &info, config).await
+        Connection::over(stream, address, Some(trusted), &info, config).await
     }
 }
 
@@ -198,6 +202,7 @@ impl Connection {
     async fn over(
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         address: &NodeAddress,
+        trusted: Option<Trusted>,
         info: &RedisConnectionInfo,
         config: AsyncConnectionConfig,
     ) -> Result<Self, RedisError> {
@@ -210,6 +215,7 @@ impl Connection {
         });
         Ok(Self(Arc::new(Shared {
             address: address.clone(),
+            trusted,
             commands,
             closed,
             driver: driver.abort_handle(),
@@ -253,11 +259,32 @@ impl Connection {
             .extract_error()
     }
 
-    /// Whether it responds within `limit`.
+    /// Whether it responds within `limit`. One that was made while another authority was trusted counts as gone: it would be used for as
+    /// long as it holds.
     pub(crate) async fn responds(&self, limit: Duration) -> bool {
+        if self.0.trusted.as_ref().is_some_and(Trusted::has_changed) {
+            return false;
+        }
         let ping = redis::cmd("PING");
         let response = tokio::time::timeout(limit, self.call(&ping)).await;
         response.is_ok_and(|response| response.is_ok())
+    }
+}
+
+/// Whom TLS trusted, and what was shown, when a connection was made.
+struct Trusted {
+    tls: ClientTls,
+    config: Arc<ClientConfig>,
+}
+
+impl Trusted {
+    fn now(tls: &ClientTls) -> Self {
+        let (tls, config) = (tls.clone(), tls.config());
+        Self { tls, config }
+    }
+
+    fn has_changed(&self) -> bool {
+        !Arc::ptr_eq(&self.config, &self.tls.config())
     }
 }
 

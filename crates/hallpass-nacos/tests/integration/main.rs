@@ -11,3 +11,4 @@ mod hostile;
 mod log;
 mod outage;
 mod server;
+mod tls;

@@ -336,6 +336,45 @@ async fn mutual_tls_with_a_private_authority_and_an_acl_user() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_trusted_any_more_is_left_although_its_connection_holds() {
+    let Some(_turn) = beside_others().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let authority = TestAuthority::new("Estate CA");
+    let [ca, ca_of_server] = ["ca.crt", "server-ca.crt"].map(|name| folder.path().join(name));
+    for file in [&ca, &ca_of_server] {
+        std::fs::write(file, authority.pem()).unwrap();
+    }
+    let of_server = authority
+        .certificate(&["127.0.0.1"])
+        .write(folder.path(), "server");
+    let of_client = authority
+        .certificate(&["order-service"])
+        .write(folder.path(), "client");
+    let (certificate, private) = (&of_server.certificate_file, &of_server.private_key_file);
+    let server = RedisServer::start_tls(certificate, private, &ca_of_server, &[]).await;
+    let mut settings = at(server.port);
+    settings.tls = Some(ClientTlsSettings {
+        system_roots: false,
+        ca_file: Some(ca.clone()),
+        key_pair: Some(of_client),
+    });
+    let tier = tier(&settings).await;
+    assert!(works(&tier, &key("a")).await);
+    std::fs::write(&ca, TestAuthority::new("Another CA").pem()).unwrap();
+    until("the connection is left", async || {
+        !works(&tier, &key("a")).await
+    })
+    .await;
+    std::fs::write(&ca, authority.pem()).unwrap();
+    until("the server is trusted again", async || {
+        works(&tier, &key("a")).await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_file_of_tls_that_cannot_be_used_is_told_at_the_start() {
     let mut settings = at(1);
     settings.tls = Some(ClientTlsSettings {
