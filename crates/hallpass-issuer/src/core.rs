@@ -166,10 +166,14 @@ impl Core {
         self.changing.acquire().await.ok()
     }
 
-    /// Whether the state of a key changes by itself now, or something was written that does not count yet.
-    pub(crate) fn is_due(&self) -> bool {
+    /// Whether the state of a key changes by itself now.
+    pub(crate) fn has_due_key(&self) -> bool {
+        self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was revoked here that may not count yet.
+    pub(crate) fn has_revocations_behind(&self) -> bool {
         self.revocations_behind.load(Ordering::Relaxed)
-            || self.now().as_secs() >= self.next_moment.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> UnixTime {

@@ -151,8 +151,11 @@ impl Watch {
         let version = core.store().version().await?;
         // At the first look somebody may have written since the store was read.
         let is_other = self.version != Some(version);
-        if is_other || core.is_due() {
+        if is_other || core.has_due_key() {
             core.refresh().await?;
+        } else if core.has_revocations_behind() {
+            // Each use of a refresh token may revoke something: that is no reason to read everything anew.
+            core.take_new_revocations().await?;
         }
         self.version = Some(version);
         Ok(())

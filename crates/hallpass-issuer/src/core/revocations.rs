@@ -104,16 +104,21 @@ impl Core {
     }
 
     async fn write_revocations(&self, entries: &[Revocation], most: usize) -> Result<(), Error> {
-        self.expect_revocations();
+        let _expected = self.expect_revocations();
         if self.store.revoke(entries, most).await? {
             self.take_new_revocations().await?;
         }
         Ok(())
     }
 
-    /// Something is about to be written into the deny-list of the store. Whoever asked for it may go away in the middle: then the
-    /// next look at the store takes it.
-    pub(crate) fn expect_revocations(&self) {
+    /// Something is about to be written into the deny-list of the store, until what comes back is dropped. Whoever asked for it may go
+    /// away in the middle: then the next look at the store takes it, whatever was looked at before it was written.
+    pub(crate) fn expect_revocations(&self) -> Expected<'_> {
+        self.revocations_are_behind();
+        Expected(self)
+    }
+
+    fn revocations_are_behind(&self) {
         self.revocations_behind.store(true, Ordering::Relaxed);
     }
 
@@ -151,7 +156,49 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         *self.core.stored_revocations() = mem::take(&mut self.known);
         if !self.is_done {
-            self.core.expect_revocations();
+            self.core.revocations_are_behind();
         }
+    }
+}
+
+/// Something may be written into the deny-list of the store for as long as it lives.
+#[must_use]
+pub(crate) struct Expected<'a>(&'a Core);
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.0.revocations_are_behind();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
+
+    use hallpass_clock::{Clock, ManualClock};
+
+    use super::*;
+    use crate::http::public_urls::PublicUrls;
+    use crate::settings::IssuerSettings;
+
+    /// The caller of a refresh token that was used again may go away while its family is revoked, and a look at the store may have come
+    /// just before that.
+    #[tokio::test]
+    async fn what_is_written_after_a_look_is_looked_at_again_although_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = IssuerSettings {
+            store: folder.path().join("issuer.db"),
+            ..IssuerSettings::default()
+        };
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UNIX_EPOCH));
+        let listening = "127.0.0.1:1".parse().unwrap();
+        let urls = PublicUrls::new(&settings.name, None, "http", listening).unwrap();
+        let (core, _audit) = Core::open(&settings, urls, clock).await.unwrap();
+        let expected = core.expect_revocations();
+        core.take_new_revocations().await.unwrap();
+        assert!(!core.has_revocations_behind(), "nothing was written yet");
+        drop(expected);
+        assert!(core.has_revocations_behind());
     }
 }

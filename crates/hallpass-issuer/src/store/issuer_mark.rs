@@ -75,8 +75,10 @@ fn running(mark: &Path) -> io::Result<Option<String>> {
 }
 
 /// Bytes of [`text`].
-const LENGTH: u64 = 34;
+const LENGTH: u64 = 17;
 
-fn text((device, inode): (u64, u64)) -> String {
-    format!("{device:016x}:{inode:016x}\n")
+/// Without the device, which a container may see by another number. While the old file is open, no other one of its file system has its
+/// number.
+fn text((_device, inode): (u64, u64)) -> String {
+    format!("{inode:016x}\n")
 }

@@ -128,7 +128,7 @@ pub(super) async fn take<T>(
         grace: core.settings().refresh_token_grace,
         proven: asked.possession.binds(),
     };
-    core.expect_revocations();
+    let _expected = core.expect_revocations();
     let presented = patience.wait(families.present(token, how, issue)).await;
     let presented = presented.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
     match presented {
@@ -163,7 +163,7 @@ pub(super) async fn revoke(
     attempt: Attempt,
 ) -> Result<bool, Refusal> {
     let families = core.refreshing();
-    core.expect_revocations();
+    let _expected = core.expect_revocations();
     let ended = families.revoke(token, &client.id, MOST_BY_CLIENTS);
     let ended = Patience::whole().wait(ended).await;
     let ended = ended.unwrap_or_else(|| Err(Failed::Store(core.store().slow())));
