@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hallpass_client::RenewOn;
 use hallpass_upstream::{
-    Address, BreakerSettings, BulkheadSettings, EndpointUrl, RetrySettings, UpstreamSettings,
+    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Reminders, RetrySettings,
+    UpstreamSettings,
 };
 
 use crate::build_error::BuildError;
@@ -31,6 +32,8 @@ pub(crate) struct Method {
     pub(crate) spec: &'static MethodSpec,
     pub(crate) deadline: Duration,
     pub(crate) stack: MethodStack,
+    /// While the fallback answers, each call would say so.
+    pub(crate) said: Reminders,
 }
 
 /// What the code says about one client in its builder. It goes over configuration and attribute.
@@ -94,6 +97,7 @@ impl ClientState {
                 spec: method,
                 deadline: deadline(spec, method, overrides, settings),
                 stack: method_stack::new(rules.clone(), &upstream, isolate, clock, transport),
+                said: Reminders::default(),
             })
         });
         Ok(Self {

@@ -62,9 +62,13 @@ where
     if !cause.reaches_fallback() {
         return result;
     }
-    // Logged here because it is handled here: the caller will not see this error.
-    let (name, path) = (client.name(), method.spec.template);
-    tracing::warn!(client = name, path, code = cause.code(), error = %cause, "the fallback answers");
+    // Logged here because it is handled here: the caller will not see this error. Not each time: there may be thousands a second.
+    let (name, path, code) = (client.name(), method.spec.template, cause.code());
+    if let Some(times) = method.said.times(code) {
+        tracing::warn!(client = name, path, code, error = %cause, times, "the fallback answers");
+    } else {
+        tracing::debug!(client = name, path, code, error = %cause, "the fallback answers");
+    }
     client
         .metrics()
         .fallbacks

@@ -18,8 +18,8 @@ use super::received::{Next, Received};
 const LONGEST_SILENCE: Duration = Duration::from_secs(25);
 /// The pause after a stream that was good until it ended.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(200);
-/// The longest pause while nothing works, unless the issuer asks for more.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause while nothing works, unless the issuer asks for more. So long after an outage nothing is heard of what is revoked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest pause that an issuer can ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// The pause while whole lists come and no stream does.
