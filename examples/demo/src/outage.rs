@@ -25,8 +25,8 @@ const RETRY_EVERY: Duration = Duration::from_millis(200);
 pub(crate) async fn play(estate: &mut Estate) -> Result<Scene, BoxError> {
     let mut scene = Scene::new(
         "The carrier goes down",
-        "Calls fail, the circuit breaker opens, the fallback steps in, and it still knows the customer.\n\
-         Then the carrier is back.",
+        "Calls fail, the circuit breaker opens, the fallback steps in, and it still knows the customer: it runs in\n\
+         order-service, which knows her as `alice`; to the carrier she is `login|alice`. Then the carrier is back.",
         Table::new(COLUMNS),
     );
     let token = estate.token().clone();
