@@ -159,16 +159,18 @@ impl RedisServer {
 
     /// It accepts connections and does nothing any more.
     pub(crate) fn hang(&self) {
-        self.signal("-STOP");
+        self.signal("STOP");
     }
 
     pub(crate) fn go_on(&self) {
-        self.signal("-CONT");
+        self.signal("CONT");
     }
 
+    /// By the shell's own `kill`: a small system has no program of that name.
     fn signal(&self, signal: &str) {
-        let status = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
+        let id = self.child.id().to_string();
+        let status = Command::new("sh")
+            .args(["-c", r#"kill -s "$0" "$1""#, signal, &id])
             .status();
         assert!(status.unwrap().success());
     }

