@@ -220,12 +220,16 @@ impl RunningIssuer {
             audit.abort();
             tracing::warn!("the last audit events were not written: the log does not take them");
         }
-        // It may be in the middle of a statement.
-        self.store_watch.abort();
-        if timeout(LAST_WORDS_LIMIT, self.core.store().close())
-            .await
-            .is_err()
-        {
+        // It may be in the middle of a statement, and would take a store that is closed under it for a broken one.
+        let watch = self.store_watch;
+        watch.abort();
+        let close = async {
+            if !watch.is_finished() {
+                let _cancelled = watch.await;
+            }
+            self.core.store().close().await;
+        };
+        if timeout(LAST_WORDS_LIMIT, close).await.is_err() {
             tracing::warn!("the store was not closed in time");
         }
         // Last, so that readiness says no until the end.
