@@ -98,7 +98,7 @@ impl ConfigArguments {
             (Some(section), _) => Ok(section),
             (None, None) => Ok(IssuerSettings::default()),
             (None, Some(file)) => Err(Failure::usage(format_args!(
-                "{}: there is no `issuer` section",
+                "{}: there is no section `issuer` below `hallpass` (`scccy`, or what `--config-prefix` says)",
                 file.display()
             ))),
         }

@@ -55,11 +55,11 @@ pub async fn add_client(
     (name, text): (&str, &str),
     show: impl FnOnce(&AddedClient) -> std::io::Result<()>,
 ) -> Result<AddedClient, Error> {
+    let (registration, client, client_secret) = read(name, text)?;
     let refused = |problem: String| Error::Registration {
-        client_id: name.to_owned(),
+        client_id: client.client_id.to_string(),
         problem,
     };
-    let (registration, client, client_secret) = read(name, text)?;
     fits(settings, &client).map_err(refused)?;
     Store::check_reaches_issuer(&settings.store)?;
     let store = Store::open(&settings.store, settings.sealing_keys()).await?;
@@ -107,7 +107,14 @@ fn read(
         Err(Unusable::WithoutSecret) => {
             let (secret, digest) = SecretDigest::generate()?;
             let digest = digest.to_string();
-            stored_client::read_new(name, &stored(text, Some(digest.clone()))).map_err(refused)?;
+            let with_secret = stored(text, Some(digest.clone()));
+            stored_client::read_new(name, &with_secret).map_err(|problem| {
+                refused(match problem {
+                    // The first entry has a secret now, so another one has none.
+                    Unusable::WithoutSecret => stored_client::not_one(name),
+                    problem => problem,
+                })
+            })?;
             (Some(secret), Some(digest))
         }
         Err(unusable) => return Err(refused(unusable)),

@@ -93,7 +93,9 @@ fn a_client_is_added_beside_a_running_issuer_shown_and_taken_away() {
     let again = store.add(BATCH);
     assert_ne!(again.code, 0);
     assert!(
-        again.stderr.contains("the store has a client of this name"),
+        again
+            .stderr
+            .contains("client \"batch\": the store has a client of this name"),
         "{again:?}"
     );
     assert_eq!(again.stdout, "", "no secret of a client that is not there");
@@ -141,6 +143,10 @@ fn a_file_that_cannot_be_used_is_told_with_its_lines_and_stores_nothing() {
             "hallpass: { issuer: { clients: [] } }".to_owned(),
             "must have one client",
         ),
+        (
+            "hallpass: { issuer: { clients: [{ client-id: a }, { client-id: b }] } }".to_owned(),
+            "must have one client",
+        ),
     ] {
         let refused = store.add(&text);
         assert_ne!(refused.code, 0, "{text}");
@@ -148,7 +154,37 @@ fn a_file_that_cannot_be_used_is_told_with_its_lines_and_stores_nothing() {
         assert!(!refused.stderr.contains("hunter2"), "{refused:?}");
         assert_eq!(refused.stdout, "");
     }
-    assert_eq!(store.client(&["list"]).stdout, "");
+    let nothing = fs::read_dir(store.folder.path()).unwrap();
+    assert_eq!(nothing.count(), 1, "client.yaml and no store");
+}
+
+#[test]
+fn who_looks_for_clients_where_no_store_is_makes_none() {
+    let store = Store {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    for arguments in [&["list"][..], &["remove", "batch"]] {
+        let refused = store.client(arguments);
+        assert_eq!((refused.code, refused.stdout.as_str()), (64, ""));
+        assert!(
+            refused
+                .stderr
+                .contains("does not exist: name the one of the issuer"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(fs::read_dir(store.folder.path()).unwrap().count(), 0);
+
+    let elsewhere = store.folder.path().join("nowhere/hallpass.db");
+    let store = elsewhere.to_str().unwrap();
+    let started = run(&["issuer", "--listen", "127.0.0.1:0", "--store", store]);
+    assert_eq!(started.code, 1);
+    assert!(
+        started
+            .stderr
+            .contains("nowhere: there is no such folder for the store"),
+        "{started:?}"
+    );
 }
 
 #[test]

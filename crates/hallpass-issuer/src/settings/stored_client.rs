@@ -118,9 +118,14 @@ fn load(
     let others = loaded.left_alone().to_vec();
     let Clients(mut clients) = loaded.into_settings();
     let client = clients.pop().filter(|_| clients.is_empty());
-    let client = client.ok_or_else(|| problem("must have one client in `issuer.clients`"))?;
+    let client = client.ok_or_else(|| not_one(name))?;
     check_kept(&client).map_err(problem)?;
     Ok((client, others))
+}
+
+/// What is wrong with a text that has no client, or several.
+pub(crate) fn not_one(name: &str) -> Unusable {
+    Unusable::Problems(format!("{name}: must have one client in `issuer.clients`"))
 }
 
 fn is_about_no_secret(problem: &Problem) -> bool {

@@ -6,15 +6,31 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// Nothing, or a file, must be at `path`. Who opens a pipe waits for its other end, and a stop would wait with him.
+/// Nothing, or a file, must be at `path`, in a folder that exists. Who opens a pipe waits for its other end, and a stop would wait
+/// with him.
 ///
 /// # Errors
 /// [`Error::File`].
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => Err(io_error(path)(io::Error::other("it is not a file"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => check_folder(path),
         // What else is wrong, the system says when the file is opened.
         Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn check_folder(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    match folder.map(|folder| (folder, folder.try_exists())) {
+        Some((folder, Ok(false))) => {
+            let problem = "there is no such folder for the store: create it first";
+            Err(io_error(folder)(io::Error::new(
+                io::ErrorKind::NotFound,
+                problem,
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
