@@ -28,7 +28,7 @@ const PIPE_PAUSE: Duration = Duration::from_millis(5);
 #[non_exhaustive]
 pub enum FileError {
     /// The operating system refuses.
-    #[error("the file cannot be read: {0}")]
+    #[error("the file cannot be read: {}", why(*.0))]
     Unreadable(io::ErrorKind),
     /// Larger than the caller wants to read.
     #[error("the file is larger than {max_bytes} bytes")]
@@ -60,6 +60,14 @@ pub enum FileError {
 
 /// What some editors write at the begin of a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// In words that say what to look for.
+fn why(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::NotFound => "there is none of this name".to_owned(),
+        kind => kind.to_string(),
+    }
+}
 
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {

@@ -267,7 +267,7 @@ pub enum KeysError {
         limit: usize,
     },
     /// The response is not a JWK set, for example an HTML page of a proxy.
-    #[error("the response is not a JWK set (content type {content_type}): {reason}")]
+    #[error("what was read is not a JWK set (content type: {content_type}): {reason}")]
     NotAKeySet {
         /// What the response says it is, shortened.
         content_type: String,

@@ -164,7 +164,7 @@ async fn without_a_file_the_last_one_is_used_until_its_end_and_never_after_it() 
     let absent = absent.unwrap_err();
     assert_eq!(
         absent.to_string(),
-        "the token of client-assertion-file cannot be used: the file cannot be read: entity not found"
+        "the token of client-assertion-file cannot be used: the file cannot be read: there is none of this name"
     );
     assert!(sent.is_empty() && absent.is_retryable() && !absent.is_outage());
     pod.write("");
@@ -300,7 +300,9 @@ fn settings_name_a_file_that_has_a_token() {
     std::fs::remove_file(&file).unwrap();
     let absent = load(&format!("{SECTION}{line}")).unwrap_err();
     assert!(
-        absent[0].ends_with("client-assertion-file: the file cannot be read: entity not found")
+        absent[0].ends_with(
+            "client-assertion-file: the file cannot be read: there is none of this name"
+        )
     );
 }
 

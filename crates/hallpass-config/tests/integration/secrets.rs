@@ -131,7 +131,9 @@ fn a_file_that_holds_no_secret_is_a_problem_without_its_name() {
     let missing = Path::new("/nonexistent/file");
     assert_eq!(
         with_file(missing),
-        [format!("{place} the file cannot be read: entity not found")]
+        [format!(
+            "{place} the file cannot be read: there is none of this name"
+        )]
     );
 
     let file = tempfile::NamedTempFile::new().unwrap();

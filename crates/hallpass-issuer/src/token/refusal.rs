@@ -260,7 +260,7 @@ impl Refusal {
             Self::DuplicateParameter => (BAD, "invalid_request", "duplicate_parameter", "a parameter was sent more than once"),
             Self::MissingGrantType => (BAD, "invalid_request", "missing_grant_type", "the parameter grant_type is missing"),
             Self::TwoCredentials => (BAD, "invalid_request", "two_credentials", "send one kind of client credentials, in one place, once"),
-            Self::NoCredentials => (UNAUTHENTICATED, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, client_id and client_secret in the body, or client_assertion"),
+            Self::NoCredentials => (UNAUTHENTICATED, "invalid_client", "no_credentials", "client authentication is missing: use HTTP Basic, client_id and client_secret in the body, client_assertion, or client_id over a connection with the client's certificate"),
             Self::MalformedCredentials => (UNAUTHENTICATED, "invalid_client", "malformed_credentials", "the Authorization header is not valid HTTP Basic with form-encoded id and secret"),
             Self::BadCredentials => (UNAUTHENTICATED, "invalid_client", "bad_credentials", "the client credentials are not valid"),
             Self::TooManyAttempts { .. } => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", "too_many_attempts", "too many failed attempts: check the client credentials and wait before the next try"),

@@ -51,13 +51,14 @@ impl Fetched {
         }
     }
 
-    /// The next snapshot. Equal keys keep their allocation and their epoch.
+    /// The next snapshot. Equal keys keep their allocation and their epoch. The log calls `origin` where they come from.
     pub(super) fn into_snapshot(
         self,
+        origin: &dyn fmt::Display,
         previous: Option<&KeySnapshot>,
         freshness: Freshness,
     ) -> KeySnapshot {
-        self.log_change(previous);
+        self.log_change(origin, previous);
         let Some(previous) = previous else {
             let keys = self.keys.unwrap_or_else(|| JwkSet::new([]));
             return KeySnapshot {
@@ -95,7 +96,7 @@ impl Fetched {
     }
 
     /// Says which keys there are now, once per change.
-    fn log_change(&self, previous: Option<&KeySnapshot>) {
+    fn log_change(&self, origin: &dyn fmt::Display, previous: Option<&KeySnapshot>) {
         let Some(keys) = self
             .keys
             .as_ref()
@@ -106,11 +107,11 @@ impl Fetched {
         let kids: Vec<_> = keys
             .keys()
             .iter()
-            .map(|key| key.key_id().map(KeyId::as_str))
+            .map(|key| key.key_id().map_or("(without a name)", KeyId::as_str))
             .collect();
-        tracing::info!(?kids, "the issuer's keys are new");
+        tracing::info!(%origin, ?kids, "there are new public keys");
         for skipped in keys.skipped() {
-            tracing::warn!(kid = ?skipped.kid, reason = %skipped.reason, "a key of the set cannot be used");
+            tracing::warn!(%origin, kid = ?skipped.kid, reason = %skipped.reason, "a key of the set cannot be used");
         }
     }
 }

@@ -51,9 +51,11 @@ impl Shared {
         let now = self.clock.monotonic();
         let outcome = fetched.map(|fetched| {
             let freshness = Freshness::new(&self.limits, now, fetched.max_age);
-            self.current.store(Some(Arc::new(
-                fetched.into_snapshot(previous.as_deref(), freshness),
-            )));
+            self.current.store(Some(Arc::new(fetched.into_snapshot(
+                &self.origin,
+                previous.as_deref(),
+                freshness,
+            ))));
         });
         if let Some(metrics) = self.metrics.get() {
             let keys = self
@@ -143,5 +145,5 @@ fn read_file_blocking(path: &Path) -> Result<Fetched, KeysError> {
         FileError::TooLarge { max_bytes } => KeysError::TooLarge { limit: max_bytes },
         other => KeysError::File(other.to_string()),
     })?;
-    Ok(Fetched::new(parse(&text, "file")?))
+    Ok(Fetched::new(parse(&text, "none, a file")?))
 }

@@ -190,7 +190,7 @@ async fn a_rotated_key_is_found_at_its_first_token_and_no_call_fails() {
 async fn the_keys_of_an_issuer_are_logged_once_per_change() {
     let log = Log::capture();
     let setting = start().await;
-    let lines = || log.text().matches("the issuer's keys are new").count();
+    let lines = || log.text().matches("there are new public keys").count();
     setting.app.server.load_keys().await.unwrap();
     assert_eq!(lines(), 1);
     setting.clock.advance_seconds(400);

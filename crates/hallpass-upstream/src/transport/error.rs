@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::connector::{PlainHttp, is_timeout};
 use crate::body::BoxError;
 use crate::outcome::{Outcome, RetryAdvice};
+use crate::resolver::LookUpError;
 
 /// Why no response came. Cheap to clone; equality looks at the kind only.
 ///
-/// Where TLS is the reason, the text says which: an expired certificate, another name, an unknown authority.
+/// Where TLS is the reason, the text says which: an expired certificate, another name, an unknown authority. Where there was no
+/// connection at all, it says why not: refused, unreachable, a name that does not exist.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{kind}{}", tls_reason(source.as_ref()))]
+#[error("{kind}{}", reason(*kind, source.as_ref()))]
 pub struct TransportError {
     kind: TransportErrorKind,
     #[source]
@@ -146,11 +148,25 @@ impl PartialEq for TransportError {
     }
 }
 
-/// What the TLS library says, as far as it has a say in it.
-fn tls_reason(error: &(dyn std::error::Error + 'static)) -> String {
-    let reason = std::iter::successors(Some(error), |error| below(*error))
-        .find_map(|error| error.downcast_ref::<rustls::Error>());
+/// What the TLS library says, as far as it has a say in it; else, of a connection that never was, what the system says.
+fn reason(kind: TransportErrorKind, error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = || std::iter::successors(Some(error), |error| below(*error));
+    let tls = chain().find_map(|error| error.downcast_ref::<rustls::Error>());
+    let reason = match (tls, kind) {
+        (Some(tls), _) => Some(tls.to_string()),
+        (None, TransportErrorKind::Connect) => chain().find_map(no_connection),
+        (None, _) => None,
+    };
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+/// Why there is no connection, in the system's words for it or in those of the look-up of the name.
+fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(look_up) = error.downcast_ref::<LookUpError>() {
+        return Some(look_up.to_string());
+    }
+    let system = error.downcast_ref::<io::Error>()?;
+    system.raw_os_error().map(|_| system.kind().to_string())
 }
 
 /// The next error in the chain. An I/O error does not count what it carries among its sources.
@@ -189,6 +205,26 @@ mod tests {
 
     use super::*;
     use crate::body::Body;
+
+    #[test]
+    fn it_is_said_why_there_is_no_connection() {
+        let says =
+            |source: BoxError| TransportError::new(TransportErrorKind::Connect, source).to_string();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let refused = std::net::TcpStream::connect(address).unwrap_err();
+        assert_eq!(
+            says(refused.into()),
+            "could not connect: connection refused"
+        );
+        let unknown = LookUpError::NoAddress;
+        assert_eq!(
+            says(unknown.into()),
+            "could not connect: the name has no address"
+        );
+        assert_eq!(says("anything else".into()), "could not connect");
+    }
 
     #[tokio::test]
     async fn a_request_that_met_a_closed_connection_was_never_sent() {
