@@ -53,11 +53,20 @@ pub(crate) fn slip_of<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     }
     let bare = letters(name);
     let without_digits = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
-    let candidates = known.iter().filter_map(|candidate| {
+    let allowed = |length: usize| (bare.len().min(length) / 5).min(2);
+    // A thousand clients are held against a thousand: most are too far by their length alone.
+    let may_be_near = |candidate: &&&str| {
+        let counted = candidate
+            .bytes()
+            .filter(|byte| !matches!(byte, b'-' | b'_' | b'.'));
+        let length = counted.count();
+        bare.len().abs_diff(length) <= allowed(length)
+    };
+    let candidates = known.iter().filter(may_be_near).filter_map(|candidate| {
         let bare_candidate = letters(candidate);
         let distance = strsim::damerau_levenshtein(&bare, &bare_candidate);
         let is_numbered = without_digits(&bare) == without_digits(&bare_candidate);
-        let allowed = (bare.len().min(bare_candidate.len()) / 5).min(2);
+        let allowed = allowed(bare_candidate.len());
         (distance <= allowed && (distance == 0 || !is_numbered)).then_some((distance, *candidate))
     });
     candidates
