@@ -140,6 +140,8 @@ pub(crate) struct Use<'a> {
     pub(crate) grace: Duration,
     /// What the client has proven to hold, and its tokens are bound to.
     pub(crate) proven: Holder,
+    /// Whether another one takes its place.
+    pub(crate) rotates: bool,
 }
 
 /// What is done with families.
@@ -203,8 +205,8 @@ impl RefreshWork<'_> {
         Ok(Some(token))
     }
 
-    /// Uses `token`: `decide` says what it brings, an access token among it, and its successor is what counts from then on. Within
-    /// the grace of its first use it brings the same successor again.
+    /// Uses `token`: `decide` says what it brings, an access token among it, and its successor is what counts from then on, or the
+    /// token itself where none takes its place. Within the grace of its first use it brings the same successor again.
     ///
     /// # Errors
     /// [`Failed`]; then `token` is what it was.
@@ -215,6 +217,7 @@ impl RefreshWork<'_> {
             client,
             grace,
             proven,
+            rotates,
         }: Use<'_>,
         decide: impl FnOnce(&Family) -> Result<(T, (TokenId, UnixTime)), Refusal> + Send,
     ) -> Result<Presented<T>, Failed> {
@@ -252,18 +255,19 @@ impl RefreshWork<'_> {
         };
         family.granted.add_live(live, now).map_err(too_many)?;
         family.granted.bound_to = family.granted.bound_to.and(proven);
-        let successor = token.successor(&key);
+        let (next, done) = match standing {
+            Standing::Current if !rotates => (token.clone(), Done::Kept),
+            Standing::Current => (token.successor(&key), Done::Replaced),
+            _ => (token.successor(&key), Done::Repeated),
+        };
         if standing == Standing::Current {
-            family.digest = successor.digest();
+            family.digest = next.digest();
             family.used_at = Some(now);
         }
         change.put(&known, &family).await?;
         change.commit(&mut known).await?;
-        self.done(match standing {
-            Standing::Current => Done::Replaced,
-            _ => Done::Repeated,
-        });
-        Ok(Presented::Taken(decided, successor))
+        self.done(done);
+        Ok(Presented::Taken(decided, next))
     }
 
     /// Revokes the family of `token`, when that is one of `client`, and its access tokens that are alive.

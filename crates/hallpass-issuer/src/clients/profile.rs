@@ -12,6 +12,14 @@ pub enum ClientProfile {
 }
 
 impl ClientProfile {
+    /// Whether each use of a refresh token brings another one in its place. Bound tokens of a client that proves who it is gain nothing by
+    /// that, and a response that gets lost costs the client its grant (FAPI 2.0 Security Profile section 5.3.2.1).
+    pub(crate) const fn rotates_refresh_tokens(self) -> bool {
+        match self {
+            Self::Fapi2 => false,
+        }
+    }
+
     /// What assertions, proofs and tokens may be signed with (FAPI 2.0 Security Profile section 5.4.1).
     pub(crate) fn algorithms(self) -> Algorithms {
         match self {

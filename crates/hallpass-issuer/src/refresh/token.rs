@@ -25,6 +25,7 @@ const TOKEN_CHARS: usize = 64;
 pub(crate) struct FamilyId([u8; FAMILY_BYTES]);
 
 /// A refresh token; `Debug` hides it.
+#[derive(Clone)]
 pub(crate) struct RefreshToken {
     pub(crate) family: FamilyId,
     secret: Zeroizing<[u8; SECRET_BYTES]>,

@@ -11,6 +11,8 @@ use prometheus_client::registry::Registry;
 pub(crate) enum Done {
     /// The first one of a family was given.
     Begun,
+    /// It was used, and none takes its place.
+    Kept,
     /// The successor was given.
     Replaced,
     /// The successor was given again.
@@ -29,6 +31,7 @@ impl Done {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Begun => "begun",
+            Self::Kept => "kept",
             Self::Replaced => "replaced",
             Self::Repeated => "repeated",
             Self::Reused => "reused",

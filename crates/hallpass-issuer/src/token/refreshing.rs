@@ -7,6 +7,7 @@ use hallpass_token::{TokenId, UnixTime};
 use serde_json::json;
 
 use crate::audit::{AuditEvent, Decision, RefreshEnd, RevokedRefresh};
+use crate::clients::profile::ClientProfile;
 use crate::clients::registration::GrantType;
 use crate::clients::registry::Client;
 use crate::core::Core;
@@ -127,6 +128,9 @@ pub(super) async fn take<T>(
         client: &client.id,
         grace: core.settings().refresh_token_grace,
         proven: asked.possession.binds(),
+        rotates: client
+            .profile
+            .is_none_or(ClientProfile::rotates_refresh_tokens),
     };
     let _expected = core.expect_revocations();
     let presented = patience.wait(families.present(token, how, issue)).await;

@@ -56,6 +56,7 @@ async fn present(
     let how = Use {
         client: &client,
         grace: Duration::from_secs(10),
+        rotates: true,
         proven: Holder::default(),
     };
     let presented = families.of(store, &*CLOCK);

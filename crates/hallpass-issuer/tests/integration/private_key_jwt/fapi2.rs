@@ -1,6 +1,6 @@
 //! Clients that are held to the FAPI 2.0 Security Profile.
 
-use hallpass_issuer::{ClientProfile, Error};
+use hallpass_issuer::{ClientProfile, Error, GrantType};
 use hallpass_token::{DpopKey, DpopRequest, DpopUri};
 
 use super::*;
@@ -21,6 +21,10 @@ async fn start(keys: &ClientKeys) -> Harness {
 }
 
 fn proof(algorithm: Algorithm) -> String {
+    proof_by(&DpopKey::generate(algorithm).unwrap(), NOW)
+}
+
+fn proof_by(key: &DpopKey, at: u64) -> String {
     let uri = DpopUri::parse(&format!("{BASE}/oauth2/token")).unwrap();
     let request = DpopRequest {
         method: "POST",
@@ -28,8 +32,7 @@ fn proof(algorithm: Algorithm) -> String {
         access_token: None,
         nonce: None,
     };
-    let key = DpopKey::generate(algorithm).unwrap();
-    key.prove(&request, UnixTime::from_secs(NOW)).unwrap()
+    key.prove(&request, UnixTime::from_secs(at)).unwrap()
 }
 
 async fn ask_with(harness: &Harness, assertion: &str, proof: &str) -> Response {
@@ -94,6 +97,39 @@ async fn a_client_of_the_profile_gets_bound_tokens_alone_and_by_no_proof_of_rs25
         let bound = ask_with(&harness, &assertion(&key, NOW), &proof(algorithm)).await;
         assert_eq!(bound.json()["token_type"], "DPoP");
     }
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_the_profile_is_bound_and_stays_the_same() {
+    let key = signer();
+    let mut harness = start(&inline(&[&key])).await;
+    let grants = [GrantType::ClientCredentials, GrantType::RefreshToken];
+    let held = &mut harness.settings.clients;
+    let held = held.iter_mut().find(|it| it.client_id.as_str() == "k");
+    held.unwrap().grant_types = grants.into_iter().collect();
+    harness.issuer.apply(&harness.settings).await.unwrap();
+    let own = DpopKey::generate(Algorithm::Es256).unwrap();
+    let first = ask_with(&harness, &assertion(&key, NOW), &proof_by(&own, NOW)).await;
+    let token = first.json()["refresh_token"].as_str().unwrap().to_owned();
+    let refresh = async |by: &DpopKey, at: u64| {
+        let assertion = assertion(&key, at);
+        let form = format!(
+            "grant_type=refresh_token&refresh_token={token}&client_assertion_type={TYPE}&client_assertion={assertion}"
+        );
+        let proof = format!("DPoP: {}", proof_by(by, at));
+        harness.post(&[&proof], form.as_bytes()).await
+    };
+    let again = refresh(&own, NOW).await;
+    assert_eq!(again.json()["refresh_token"], token.as_str(), "{again:?}");
+    harness.clock.advance(Duration::from_secs(60));
+    let later = NOW + 60;
+    let other = DpopKey::generate(Algorithm::Es256).unwrap();
+    let stolen = refresh(&other, later).await;
+    assert_eq!(stolen.refusal(), (400, "invalid_grant".into()));
+    let again = refresh(&own, later).await;
+    assert_eq!(again.json()["refresh_token"], token.as_str(), "{again:?}");
+    let kept = harness.metric("hallpass_refresh_tokens_total{result=\"kept\"}");
+    assert_eq!(kept, 2);
 }
 
 /// The header of a token.
