@@ -96,6 +96,10 @@ impl Passed {
         (context, passed)
     }
 
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
+
     fn count(&self, denial: &Denial, is_lenient: bool) {
         let decisions = &self.judge.decisions;
         decisions.refused_by_extractor(denial, is_lenient, &self.route);

@@ -6,17 +6,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hallpass_client::context::{ContextBody, body_scope, scope, sync_scope};
-use hallpass_token::SecurityContext;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::dpop::DPOP_NONCE;
-use crate::extract::Passed;
-use crate::identity_headers;
-use crate::judge::Verdict;
 use crate::server::ResourceServer;
 
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
@@ -96,44 +91,22 @@ where
         let server = self.server.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            // Whatever an outer layer put there, only what this layer verifies counts from here on.
-            parts.extensions.remove::<SecurityContext>();
-            let judge = server.judge();
-            let nonce = judge.nonce_for(&parts.headers);
-            let pass = match judge.judge(&parts).await {
-                Verdict::Respond(mut response) => {
-                    give(nonce, response.headers_mut());
+            let authorized = match server.authorize(&parts).await {
+                Ok(authorized) => authorized,
+                Err(refused) => {
+                    let response = refused.into_response();
                     return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
-                Verdict::Pass(pass) => pass,
             };
-            let keeps_headers = pass.keeps_identity_headers;
-            let (context, passed) = Passed::new(&judge, pass);
-            parts.extensions.insert(passed);
-            let writes_headers = judge.writes_identity_headers && context.is_some();
-            if writes_headers || !keeps_headers {
-                identity_headers::strip(&mut parts.headers, &judge.headers);
-            }
-            if let Some(context) = &context {
-                if writes_headers {
-                    identity_headers::write(&mut parts.headers, context);
-                }
-                parts.extensions.insert(context.clone());
-            }
+            authorized.admit(&mut parts);
+            let context = authorized.context().cloned();
             let request = Request::from_parts(parts, body);
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
             let mut response = scope(context.clone(), call).await?;
-            give(nonce, response.headers_mut());
+            authorized.complete(response.headers_mut());
             Ok(response.map(|body| Either::Left(body_scope(context, body))))
         })
-    }
-}
-
-/// What the next proof of the caller is to repeat (RFC 9449 section 9).
-fn give(nonce: Option<HeaderValue>, headers: &mut HeaderMap) {
-    if let Some(nonce) = nonce {
-        headers.insert(DPOP_NONCE, nonce);
     }
 }

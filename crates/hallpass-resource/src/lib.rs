@@ -64,6 +64,7 @@
 //! good, and a 401 would make it ask the issuer for another.
 
 mod audit;
+mod authorize;
 mod bearer;
 mod cache;
 mod caller_mapping;
@@ -87,6 +88,7 @@ mod trusted_issuer;
 mod verifier;
 
 pub use audit::AUDIT_TARGET;
+pub use authorize::{Authorized, Refused};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{Denial, DenialResponse, KeysError, ProofFault, SetupError, SetupProblem};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};

@@ -1,0 +1,145 @@
+//! The decision about a request as a plain function: what the layer asks, and what other frameworks and proxies ask without it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hallpass_token::SecurityContext;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response};
+
+use crate::dpop::DPOP_NONCE;
+use crate::extract::Passed;
+use crate::identity_headers;
+use crate::judge::{Judge, Verdict};
+use crate::server::ResourceServer;
+
+impl ResourceServer {
+    /// Decides about a request by its head: whom its token names, and whether the rules let it pass. This is all that
+    /// [`layer`](Self::layer) asks; it counts and is written to the audit log once per call of this function.
+    ///
+    /// The path is that of `parts.uri`, or axum's `OriginalUri` where the extensions have it. A token that is bound to a
+    /// certificate is held against `PeerCertificates` or `UnverifiedPeerCertificates` of the extensions.
+    ///
+    /// **A proof of possession (DPoP) is used up by this**, so ask once per request. The body is not looked at.
+    ///
+    /// # Errors
+    /// [`Refused`]: the request must not be handled; its response says why.
+    ///
+    /// ```
+    /// # use hallpass_clock::SystemClock;
+    /// # use hallpass_resource::{ResourceServer, Rule};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = ResourceServer::builder("order-service", std::sync::Arc::new(SystemClock::new()))
+    /// #     .route_any("/health", Rule::Anonymous)
+    /// #     .build()?;
+    /// let (mut parts, _body) = http::Request::get("/health").body(())?.into_parts();
+    /// match server.authorize(&parts).await {
+    ///     Ok(authorized) => {
+    ///         // Foreign identity headers go, the verified identity comes.
+    ///         authorized.admit(&mut parts);
+    ///         assert!(authorized.context().is_none(), "anybody may ask for this path");
+    ///     }
+    ///     Err(refused) => {
+    ///         let response = refused.into_response();
+    /// #       unreachable!("{response:?}")
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn authorize(&self, parts: &Parts) -> Result<Authorized, Refused> {
+        let judge = self.judge();
+        let nonce = judge.nonce_for(&parts.headers);
+        match judge.judge(parts).await {
+            Verdict::Respond(mut response) => {
+                give(nonce.as_ref(), response.headers_mut());
+                Err(Refused { response })
+            }
+            Verdict::Pass(pass) => {
+                let keeps_identity_headers = pass.keeps_identity_headers;
+                let (context, passed) = Passed::new(&judge, pass);
+                Ok(Authorized {
+                    judge,
+                    context,
+                    passed,
+                    keeps_identity_headers,
+                    nonce,
+                })
+            }
+        }
+    }
+}
+
+/// A request that may be handled, and for whom.
+#[derive(Clone, Debug)]
+#[must_use = "the request still bears what its sender claims to be, until it is admitted"]
+pub struct Authorized {
+    judge: Arc<Judge>,
+    context: Option<SecurityContext>,
+    passed: Passed,
+    keeps_identity_headers: bool,
+    nonce: Option<HeaderValue>,
+}
+
+impl Authorized {
+    /// The verified caller; `None` for a request without a good token that passes nevertheless: by an open route, or by
+    /// the mode of its rule.
+    #[must_use]
+    pub fn context(&self) -> Option<&SecurityContext> {
+        self.context.as_ref()
+    }
+
+    /// The route, as metrics and the audit log name it: the pattern of the rule that decided, never the path.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        self.passed.route()
+    }
+
+    /// Makes the request say who calls, and nobody else: identity that came from outside is removed from its extensions and
+    /// headers; the verified one is put into its extensions, where the extractors look, and into the identity headers where the
+    /// settings say so.
+    ///
+    /// The identity context of the current task is not entered here; see [`hallpass_client::context::scope`].
+    pub fn admit(&self, parts: &mut Parts) {
+        parts.extensions.remove::<SecurityContext>();
+        parts.extensions.insert(self.passed.clone());
+        let writes_headers = self.judge.writes_identity_headers && self.context.is_some();
+        if writes_headers || !self.keeps_identity_headers {
+            identity_headers::strip(&mut parts.headers, &self.judge.headers);
+        }
+        if let Some(context) = &self.context {
+            if writes_headers {
+                identity_headers::write(&mut parts.headers, context);
+            }
+            parts.extensions.insert(context.clone());
+        }
+    }
+
+    /// Adds to the headers of the handler's response what its caller is to know: the nonce for its next proof (RFC 9449 section
+    /// 9), if it makes proofs and they need one.
+    pub fn complete(&self, headers: &mut HeaderMap) {
+        give(self.nonce.as_ref(), headers);
+    }
+}
+
+/// A request that must not be handled. Also one that is answered here: for the metadata of the protected resource (RFC 9728).
+#[derive(Debug)]
+pub struct Refused {
+    response: Response<Bytes>,
+}
+
+impl Refused {
+    /// The response to the caller (RFC 6750 section 3): status, `WWW-Authenticate` and a problem body that says nothing about
+    /// which part of a token did not fit.
+    #[must_use]
+    pub fn into_response(self) -> Response<Bytes> {
+        self.response
+    }
+}
+
+fn give(nonce: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    if let Some(nonce) = nonce {
+        headers.insert(DPOP_NONCE, nonce.clone());
+    }
+}
