@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hallpass_token::SecurityContext;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 use crate::dpop::DPOP_NONCE;
 use crate::extract::Passed;
@@ -114,6 +114,19 @@ impl Authorized {
             }
             parts.extensions.insert(context.clone());
         }
+    }
+
+    /// What a proxy that asks for this decision is to do with each identity header of the request: to set it to the value, or
+    /// to remove it. Empty where those from outside stay (`dangerous-keep-identity-headers`, no identity, not enforced).
+    ///
+    /// Unlike [`admit`](Self::admit) it has the values whatever `identity-headers` of the settings says. A proxy must remove other
+    /// spellings, with `_` for `-`, by itself.
+    #[must_use]
+    pub fn identity_headers(&self) -> Vec<(HeaderName, Option<HeaderValue>)> {
+        if self.context.is_none() && self.keeps_identity_headers {
+            return Vec::new();
+        }
+        identity_headers::of(self.context.as_ref())
     }
 
     /// Adds to the headers of the handler's response what its caller is to know: the nonce for its next proof (RFC 9449 section

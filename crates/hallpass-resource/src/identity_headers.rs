@@ -115,6 +115,21 @@ pub(crate) fn write(headers: &mut HeaderMap, context: &SecurityContext) {
     set("x-authorities", authorities.join(","));
 }
 
+/// Each of the headers with the value that [`write`] gives it, if it gives it one.
+pub(crate) fn of(context: Option<&SecurityContext>) -> Vec<(HeaderName, Option<HeaderValue>)> {
+    let mut headers = HeaderMap::new();
+    if let Some(context) = context {
+        write(&mut headers, context);
+    }
+    let names = IDENTITY_HEADERS.into_iter().map(HeaderName::from_static);
+    names
+        .map(|name| {
+            let value = headers.remove(&name);
+            (name, value)
+        })
+        .collect()
+}
+
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
