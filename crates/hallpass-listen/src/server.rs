@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ pub struct HttpServer {
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
     tls: Option<ServerTls>,
+    admission: Admission,
 }
 
 impl HttpServer {
@@ -68,6 +70,7 @@ impl HttpServer {
             limits: ConnectionLimits::default(),
             metrics: ConnectionMetrics::default(),
             tls: None,
+            admission: Admission::default(),
         }
     }
 
@@ -88,6 +91,13 @@ impl HttpServer {
     /// [`UnverifiedPeerCertificates`](hallpass_tls::UnverifiedPeerCertificates) where the TLS settings let those connect too.
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
+        self
+    }
+
+    /// Closes connections of addresses that `admits` says no to as they come, before a byte of them is read. It is asked with each
+    /// connection, must be quick, and counts by itself what it refuses.
+    pub fn admit(mut self, admits: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.admission = Admission(Some(Box::new(admits)));
         self
     }
 
@@ -120,6 +130,7 @@ impl HttpServer {
             places: Arc::new(Semaphore::new(limits.connections)),
             limits,
             metrics: self.metrics,
+            admission: self.admission,
             service: Arc::new(service),
             draining,
             shares: Shares::default(),
@@ -132,8 +143,19 @@ impl HttpServer {
     }
 }
 
+/// Whose connections are taken; by default everybody's.
+#[derive(Default)]
+struct Admission(Option<Box<dyn Fn(IpAddr) -> bool + Send + Sync>>);
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admission")
+    }
+}
+
 struct Accepting<M> {
     handshake: Option<Handshake>,
+    admission: Admission,
     places: Arc<Semaphore>,
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
@@ -216,6 +238,11 @@ where
     }
 
     fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if let Some(admits) = &self.admission.0
+            && !admits(peer.ip())
+        {
+            return;
+        }
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             self.metrics.refused.inc();
             if let Some(times) = self.said.refused.happened() {
