@@ -1,5 +1,6 @@
 //! The subcommands: one file each.
 
+mod authz;
 mod client_add;
 mod client_hash;
 mod client_key;
@@ -33,6 +34,7 @@ use crate::output::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Issuer(issuer::Issuer),
+    Authz(authz::AuthzCommand),
     /// Manage the issuer's keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -131,6 +133,7 @@ impl Command {
     ) -> Result<Exit, Failure> {
         match self {
             Self::Issuer(command) => command.run(log),
+            Self::Authz(command) => command.run(log),
             Self::Key(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Revocations(command) => command.run(),
@@ -154,7 +157,7 @@ impl Command {
     /// What to log by default: a server logs its work.
     pub(crate) fn default_log(&self) -> &'static str {
         match self {
-            Self::Issuer(_) => "info",
+            Self::Issuer(_) | Self::Authz(_) => "info",
             Self::Key(_)
             | Self::Revoke(_)
             | Self::Revocations(_)

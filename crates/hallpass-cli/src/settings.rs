@@ -8,6 +8,7 @@ use hallpass::config::{
 };
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
+use hallpass_gateway::AuthzSettings;
 use hallpass_issuer::IssuerSettings;
 
 use crate::output::{self, Failure};
@@ -15,13 +16,15 @@ use crate::output::{self, Failure};
 /// The prefix when a file has none of the known ones.
 const DEFAULT_PREFIX: &str = "hallpass";
 
-/// Every section there is: those of a service, and the issuer's.
+/// Every section there is: those of a service, and those of the servers of this executable.
 #[derive(Debug)]
 pub(crate) struct Everything {
     /// What a service reads.
     pub(crate) service: Settings,
     /// `issuer`; `None` when the section is absent.
     pub(crate) issuer: Option<IssuerSettings>,
+    /// `authz`; `None` when the section is absent.
+    pub(crate) authz: Option<AuthzSettings>,
 }
 
 impl Configuration for Everything {
@@ -29,6 +32,7 @@ impl Configuration for Everything {
         [
             Settings::keys(),
             IssuerSettings::keys(),
+            AuthzSettings::keys(),
             vec![sealing::SECTION],
         ]
         .concat()
@@ -40,9 +44,14 @@ impl Configuration for Everything {
             .section("issuer")
             .is_given()
             .then(|| IssuerSettings::read(root));
+        let authz = root
+            .section("authz")
+            .is_given()
+            .then(|| AuthzSettings::read(root));
         Some(Self {
             service: service?,
             issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,
+            authz: authz.map_or(Some(None), |authz| authz.map(Some))?,
         })
     }
 }

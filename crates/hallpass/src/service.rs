@@ -155,6 +155,13 @@ impl Hallpass {
         reloader.run(apply).await;
     }
 
+    /// Where reloads are counted that [`metrics`](Self::metrics) shows: for [`Reloader::count_in`], where a program follows its files by
+    /// itself.
+    #[must_use]
+    pub fn reload_metrics(&self) -> &ReloadMetrics {
+        &self.shared.reloads
+    }
+
     /// A server for `listener`, with TLS as `service.tls` says. Give it limits and serve a router by it. Its connections and
     /// failed handshakes are counted among [`metrics`](Self::metrics), those of several listeners together. Callers'
     /// certificates are among the extensions of their requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).

@@ -27,7 +27,8 @@ pub(crate) use nacos::NacosStart;
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 5] = [
+const ELSEWHERE: [Key; 6] = [
+    Key::elsewhere("authz"),
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
     Key::elsewhere("redis"),

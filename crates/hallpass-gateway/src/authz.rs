@@ -1,0 +1,16 @@
+//! External authorization: from a proxy's question to the answer in the proxy's own terms.
+//!
+//! `http.rs` reads a question by the protocol of its path → `question.rs` makes the original request of it, or refuses →
+//! `core.rs` decides → `http/answer.rs` says it.
+
+mod allowed;
+mod body;
+mod core;
+mod http;
+mod management;
+mod metrics;
+mod plan;
+mod question;
+pub(crate) mod running;
+pub(crate) mod server;
+mod tls_files;

@@ -1,0 +1,103 @@
+//! What becomes of the headers of a request that may pass.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The client that the token was issued to: who calls, where `X-User-Id` says for whom.
+pub(crate) const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
+/// Other spellings of the identity headers, which CGI-like programs read as the same: each with `_` for at least one `-`.
+pub(crate) const SPELLINGS: [&str; 8] = [
+    "x_user_id",
+    "x-user_id",
+    "x_user-id",
+    "x_username",
+    "x_authorities",
+    "x_client_id",
+    "x-client_id",
+    "x_client-id",
+];
+
+/// What the upstream gets in `Authorization`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    /// What the caller has sent.
+    AsItCame,
+    /// A token for the upstream.
+    Token(HeaderValue),
+    /// Nothing.
+    None,
+}
+
+/// A request that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// Each identity header with its value, or to be removed. Empty where those from outside stay.
+    pub(crate) identity: Vec<(HeaderName, Option<HeaderValue>)>,
+    pub(crate) authorization: Authorization,
+    /// All that the caller has sent there.
+    pub(crate) came: Vec<HeaderValue>,
+    /// What the response to the caller is to have.
+    pub(crate) for_caller: HeaderMap,
+}
+
+impl Allowed {
+    /// For proxies that can set and remove headers: those to set, and those to remove. None is in both.
+    pub(crate) fn changes(self) -> (Vec<(HeaderName, HeaderValue)>, Vec<&'static str>) {
+        let (mut set, mut removed) = (Vec::new(), Vec::new());
+        let strips = !self.identity.is_empty();
+        for (name, value) in self.identity {
+            match value {
+                Some(value) => set.push((name, value)),
+                None => removed.extend(known_name(&name)),
+            }
+        }
+        if strips {
+            removed.extend(SPELLINGS);
+        }
+        match self.authorization {
+            Authorization::AsItCame => {}
+            // The proof of a token that is not passed on is of no use to anybody.
+            Authorization::Token(token) => {
+                set.push((AUTHORIZATION, token));
+                removed.push("dpop");
+            }
+            Authorization::None => removed.extend(["authorization", "dpop"]),
+        }
+        (set, removed)
+    }
+
+    /// For proxies that copy headers of the answer onto the request: every header that they may be told to copy, empty
+    /// where the request must not have it. A header that were left out would be the caller's in some of them.
+    pub(crate) fn copies(self) -> HeaderMap {
+        let mut headers = self.for_caller;
+        for (name, value) in self.identity {
+            headers.insert(name, value.unwrap_or(EMPTY));
+        }
+        match self.authorization {
+            Authorization::AsItCame if self.came.is_empty() => {
+                headers.insert(AUTHORIZATION, EMPTY);
+            }
+            Authorization::AsItCame => {
+                for value in self.came {
+                    headers.append(AUTHORIZATION, value);
+                }
+            }
+            Authorization::Token(token) => {
+                headers.insert(AUTHORIZATION, token);
+            }
+            Authorization::None => {
+                headers.insert(AUTHORIZATION, EMPTY);
+            }
+        }
+        headers
+    }
+}
+
+const EMPTY: HeaderValue = HeaderValue::from_static("");
+
+/// The names that are ours are known before the program runs.
+fn known_name(name: &HeaderName) -> Option<&'static str> {
+    ["x-user-id", "x-username", "x-authorities", "x-client-id"]
+        .into_iter()
+        .find(|known| name == known)
+}

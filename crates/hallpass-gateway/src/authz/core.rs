@@ -1,0 +1,279 @@
+//! The decision: the resource server's, then the token for the upstream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use hallpass_client::{AuthTokenService, IssuedToken, TokenError};
+use hallpass_clock::Clock;
+use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer};
+use hallpass_token::SecurityContext;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
+use serde_json::json;
+
+use super::allowed::{Allowed, Authorization, CLIENT_ID};
+use super::metrics::{self, AuthzMetrics};
+use super::plan::{Plan, UpstreamToken};
+use super::question::{Fault, Original};
+use crate::settings::AuthzSettings;
+
+/// When to ask again after something was not there in time, in seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// Longest client id that is written into a header, in bytes; as the identity headers have it.
+const MAX_VALUE_BYTES: usize = 4096;
+
+/// What every question needs.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) resource: ResourceServer,
+    pub(crate) tokens: AuthTokenService,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) plan: ArcSwap<Plan>,
+    pub(crate) metrics: AuthzMetrics,
+    pub(crate) has_keys: AtomicBool,
+    pub(crate) is_stopping: AtomicBool,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// It may pass, with these changes.
+    Allowed(Allowed),
+    /// It may not; this is the response to its sender.
+    Refused(Response<Bytes>),
+    /// It may not, since the question says too little or too much; this is for who looks after the proxy.
+    NotUnderstood(Response<Bytes>),
+}
+
+impl Core {
+    /// Decides about a question of `protocol`, and counts it.
+    pub(crate) async fn decide(
+        &self,
+        protocol: &'static str,
+        question: Result<Original, Fault>,
+    ) -> Decision {
+        let begun = self.clock.monotonic();
+        let (result, decision) = match question {
+            Ok(original) => self.judge(original.into_parts()).await,
+            Err(fault) => {
+                self.metrics.fault(protocol, fault.code());
+                tracing::info!(
+                    protocol,
+                    fault = fault.code(),
+                    about = fault.subject(),
+                    "a question could not be understood; the request was refused"
+                );
+                let refusal = problem(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_question",
+                    "The request could not be understood.",
+                );
+                (
+                    metrics::Result::NotUnderstood,
+                    Decision::NotUnderstood(refusal),
+                )
+            }
+        };
+        let took = self.clock.monotonic().saturating_sub(begun);
+        self.metrics.answered(protocol, result, took.as_secs_f64());
+        decision
+    }
+
+    async fn judge(&self, parts: Parts) -> (metrics::Result, Decision) {
+        let plan = self.plan.load_full();
+        // It holds nothing that another request waits for: dropped, it leaves fetches of keys and tokens to their tasks.
+        match tokio::time::timeout(plan.decision_timeout, self.judge_by(&plan, &parts)).await {
+            Ok(decision) => decision,
+            Err(_elapsed) => {
+                tracing::warn!(
+                    limit_ms = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX),
+                    "a decision took longer than allowed; the request was refused"
+                );
+                (
+                    metrics::Result::Unavailable,
+                    Decision::Refused(unavailable()),
+                )
+            }
+        }
+    }
+
+    async fn judge_by(&self, plan: &Plan, parts: &Parts) -> (metrics::Result, Decision) {
+        let authorized = match self.resource.authorize(parts).await {
+            Ok(authorized) => authorized,
+            Err(refused) => {
+                let response = refused.into_response();
+                let result = match response.status() {
+                    StatusCode::SERVICE_UNAVAILABLE => metrics::Result::Unavailable,
+                    _ => metrics::Result::Refused,
+                };
+                return (result, Decision::Refused(response));
+            }
+        };
+        let context = authorized.context();
+        let authorization = match self.token(plan.token_for(parts), context).await {
+            Ok(authorization) => authorization,
+            Err(()) => {
+                return (
+                    metrics::Result::Unavailable,
+                    Decision::Refused(unavailable()),
+                );
+            }
+        };
+        let mut for_caller = HeaderMap::new();
+        authorized.complete(&mut for_caller);
+        let allowed = Allowed {
+            identity: identity(&authorized, plan.sets_identity_headers),
+            authorization,
+            came: parts
+                .headers
+                .get_all(AUTHORIZATION)
+                .iter()
+                .cloned()
+                .collect(),
+            for_caller,
+        };
+        (metrics::Result::Allowed, Decision::Allowed(allowed))
+    }
+
+    /// What the upstream gets; `Err` when there is no token that it should get. Why stands in the log.
+    async fn token(
+        &self,
+        wanted: UpstreamToken,
+        context: Option<&SecurityContext>,
+    ) -> Result<Authorization, ()> {
+        let (identity, token) = match (wanted, context) {
+            (UpstreamToken::AsItCame, _) => return Ok(Authorization::AsItCame),
+            // Nobody is there for whom one could be had.
+            (UpstreamToken::None, _) | (UpstreamToken::Exchange(_), None) => {
+                return Ok(Authorization::None);
+            }
+            (UpstreamToken::Service(handle), _) => ("service", handle.token().await),
+            (UpstreamToken::Exchange(handle), Some(context)) => {
+                ("exchange", handle.exchanged(context).await)
+            }
+        };
+        match token.map(bearer) {
+            Ok(Some(token)) => {
+                self.metrics.token(identity, "ok");
+                Ok(Authorization::Token(token))
+            }
+            Ok(None) => {
+                self.metrics.token(identity, "bound");
+                tracing::warn!(
+                    identity,
+                    "a token is bound to a key of this service: the upstream could not use it; leave `dpop` out of `internal-token`"
+                );
+                Err(())
+            }
+            Err(error) => {
+                self.metrics.token(identity, result_of(&error));
+                tracing::debug!(identity, %error, "no token for the upstream; the request was refused");
+                Err(())
+            }
+        }
+    }
+
+    pub(crate) fn apply(&self, settings: &AuthzSettings, encoded: EncodedCharacters) {
+        self.plan
+            .store(Arc::new(Plan::new(settings, &self.tokens, encoded)));
+    }
+
+    /// Whether keys were there once and the end is not near.
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            return Err("stopping");
+        }
+        match self.has_keys.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err("waiting for the keys of the issuers"),
+        }
+    }
+}
+
+/// `None` for a token that whoever is given it could not use.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of `Result::map`")]
+fn bearer(token: IssuedToken) -> Option<HeaderValue> {
+    (token.token_type() == "Bearer").then(|| token.authorization().clone())
+}
+
+fn result_of(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::Denied { .. } => "denied",
+        TokenError::SubjectExpired => "expired",
+        TokenError::Disabled => "disabled",
+        _ => "failed",
+    }
+}
+
+/// Each identity header with its value, or to be removed.
+fn identity(authorized: &Authorized, is_set: bool) -> Vec<(http::HeaderName, Option<HeaderValue>)> {
+    let mut headers = authorized.identity_headers();
+    if headers.is_empty() {
+        return headers;
+    }
+    let client = authorized.context().and_then(SecurityContext::client_id);
+    let client = client
+        .map(|id| id.as_str())
+        .filter(|id| id.len() <= MAX_VALUE_BYTES);
+    headers.push((
+        CLIENT_ID,
+        client.and_then(|id| HeaderValue::try_from(id).ok()),
+    ));
+    if !is_set {
+        for (_, value) in &mut headers {
+            *value = None;
+        }
+    }
+    headers
+}
+
+/// It is a matter of time.
+fn unavailable() -> Response<Bytes> {
+    let mut response = problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Something that the decision needs is not available.",
+    );
+    response
+        .headers_mut()
+        .insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    response
+}
+
+/// A problem (RFC 9457) of the form that the resource server's have.
+pub(crate) fn problem(status: StatusCode, code: &str, title: &str) -> Response<Bytes> {
+    let body = json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "code": code,
+    });
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// How long a task that asks for keys waits after the first failure, and at most.
+pub(crate) const KEYS_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const MAX_KEYS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Asks for the keys of all issuers until they are there. Why they are not is said by who fetches them.
+pub(crate) async fn load_keys(core: Arc<Core>) {
+    let mut pause = KEYS_PAUSE;
+    while let Err(denial) = core.resource.load_keys().await {
+        tracing::debug!(%denial, "readiness waits for the keys of an issuer");
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(MAX_KEYS_PAUSE);
+    }
+    core.has_keys.store(true, Ordering::Relaxed);
+}

@@ -1,0 +1,88 @@
+//! Health and metrics, on an address of their own.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use super::body::AnswerBody;
+use super::core::{Core, problem};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// What monitoring asks for.
+#[derive(Clone)]
+pub(crate) struct Management {
+    core: Arc<Core>,
+    /// Locked while `/metrics` is written or something is added; no question needs it.
+    registry: Arc<Mutex<Registry>>,
+}
+
+impl Management {
+    pub(crate) fn new(core: Arc<Core>, registry: Registry) -> Self {
+        Self {
+            core,
+            registry: Arc::new(Mutex::new(registry)),
+        }
+    }
+
+    /// Adds what somebody else counts, under its full names.
+    pub(crate) fn add(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// All metrics as text.
+    pub(crate) fn text(&self) -> String {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::with_capacity(4 * 1_024);
+        // Writing into a String does not fail; a failed encode would leave a text without its end mark.
+        if encode(&mut text, &registry).is_err() {
+            tracing::error!("the metrics could not be encoded");
+        }
+        text
+    }
+
+    pub(crate) fn respond(&self, request: &Request<Incoming>) -> Response<AnswerBody> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let response = match request.uri().path() {
+            "/health/live" if is_read => plain(StatusCode::OK, TEXT, Bytes::from_static(b"live\n")),
+            "/health/ready" if is_read => match self.core.readiness() {
+                Ok(()) => plain(StatusCode::OK, TEXT, Bytes::from_static(b"ready\n")),
+                Err(why) => plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    TEXT,
+                    format!("{why}\n").into(),
+                ),
+            },
+            "/metrics" if is_read => plain(StatusCode::OK, OPEN_METRICS, self.text().into()),
+            _ => problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There are /health/live, /health/ready and /metrics here.",
+            ),
+        };
+        response.map(AnswerBody::from)
+    }
+}
+
+fn plain(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl fmt::Debug for Management {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Management")
+    }
+}

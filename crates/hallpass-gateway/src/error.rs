@@ -1,0 +1,41 @@
+//! What can go wrong around external authorization. What is wrong with one question is told to the proxy that asks it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use hallpass_tls::TlsError;
+use thiserror::Error;
+
+/// Why external authorization does not start, does not take settings, or has ended.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The files of `authz.tls` cannot be used.
+    #[error("authz.tls: {0}")]
+    Tls(#[from] TlsError),
+    /// A part has ended by itself, which is a fault.
+    #[error("the {task} has ended by itself")]
+    TaskEnded {
+        /// Which one.
+        task: &'static str,
+    },
+}
+
+impl Error {
+    /// Whether the configuration is the reason.
+    #[must_use]
+    pub const fn is_of_configuration(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::Listen { .. } | Self::TaskEnded { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `authz`: external authorization.
+
+mod keys;
+pub(crate) mod network;
+pub(crate) mod upstream;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_tls::ServerTlsSettings;
+
+use self::network::TrustedProxies;
+use self::upstream::UpstreamSettings;
+
+/// `authz`: external authorization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthzSettings {
+    /// `listen`: where proxies ask by HTTP.
+    pub listen: SocketAddr,
+    /// `management.listen`: where health and metrics are.
+    pub management_listen: SocketAddr,
+    /// `tls`: what the addresses for proxies show and demand; plain HTTP without it.
+    pub tls: Option<ServerTlsSettings>,
+    /// `trusted-proxies`: who may ask.
+    pub trusted_proxies: TrustedProxies,
+    /// `connections`: most that are open at once.
+    pub connections: u32,
+    /// `head-bytes`: the longest head of a question.
+    pub head_bytes: usize,
+    /// `decision-timeout-ms`: how long a decision may take.
+    pub decision_timeout: Duration,
+    /// `drain-delay-seconds`: how long the program around it goes on serving after
+    /// [`RunningAuthz::begin_stopping`](crate::RunningAuthz::begin_stopping).
+    pub drain_delay: Duration,
+    /// `identity-headers`: whether requests that pass bear the verified identity in headers.
+    pub sets_identity_headers: bool,
+    /// `upstreams`: what they bear in `Authorization`.
+    pub upstreams: Vec<UpstreamSettings>,
+}
+
+impl Default for AuthzSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9191)),
+            management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9192)),
+            tls: None,
+            trusted_proxies: TrustedProxies::default(),
+            connections: 4_096,
+            head_bytes: 64 * 1024,
+            decision_timeout: Duration::from_secs(5),
+            drain_delay: Duration::from_secs(2),
+            sets_identity_headers: true,
+            upstreams: Vec::new(),
+        }
+    }
+}
+
+/// An absent section is read as one without keys: all have defaults.
+impl Configuration for AuthzSettings {
+    fn keys() -> Vec<Key> {
+        vec![Key::new(
+            "authz",
+            Kind::Section(keys::KEYS),
+            "External authorization: decisions for proxies. Read by `hallpass authz` alone, beside `security`, \
+            `internal-token`, `discovery`, `redis`, `nacos`, `tls` and `service`. See [authz.md](authz.md).",
+        )]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        root.section("authz").read_all(Self::read_section)
+    }
+}
+
+impl AuthzSettings {
+    fn read_section(section: &Section<'_>) -> Option<Self> {
+        let listen = section.socket_address("listen");
+        let management_listen = section.section("management").socket_address("listen");
+        let tls = section.section("tls");
+        // A section that cannot be used must not become plain HTTP.
+        let tls = match tls.is_given() {
+            true => ServerTlsSettings::read(&tls).map(Some),
+            false => Some(None),
+        };
+        let trusted_proxies = section.texts("trusted-proxies", TrustedProxies::check);
+        let connections = section.count("connections");
+        let head_bytes = section.whole("head-bytes");
+        let decision_timeout = section.millis("decision-timeout-ms");
+        let drain_delay = section.seconds("drain-delay-seconds");
+        let sets_identity_headers = section.choice("identity-headers", |name| match name {
+            "set" => Some(true),
+            "strip" => Some(false),
+            _ => None,
+        });
+        let upstreams = section.sections("upstreams");
+        let upstreams: Vec<_> = upstreams.iter().map(UpstreamSettings::read).collect();
+        Some(Self {
+            listen: listen?,
+            management_listen: management_listen?,
+            tls: tls?,
+            trusted_proxies: TrustedProxies::new(trusted_proxies?),
+            connections: connections?,
+            head_bytes: usize::try_from(head_bytes?).ok()?,
+            decision_timeout: decision_timeout?,
+            drain_delay: drain_delay?,
+            sets_identity_headers: sets_identity_headers?,
+            upstreams: upstreams.into_iter().collect::<Option<_>>()?,
+        })
+    }
+}

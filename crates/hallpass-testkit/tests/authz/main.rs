@@ -1,0 +1,12 @@
+//! External authorization over real sockets: what each kind of proxy sends, and what it is told.
+
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod estate;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod protocols;
