@@ -14,7 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use aws_lc_rs::hmac;
 use hallpass_clock::Clock;
 use hallpass_token::{ClientId, Issuer, UnixTime};
-use hallpass_upstream::Reminders;
+use hallpass_upstream::{Reminders, ReplayStore};
 use http::HeaderValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -33,6 +33,7 @@ use crate::keys::record::{KeyRecord, KeyState};
 use crate::keys::ring::{KeyRing, Stage};
 use crate::metrics::Metrics;
 use crate::refresh_families::{RefreshFamilies, RefreshWork};
+use crate::replays::Replays;
 use crate::start_settings::StartSettings;
 use crate::store::Store;
 use crate::store::revocations::StoredRevocations;
@@ -94,16 +95,14 @@ impl Core {
         settings: &IssuerSettings,
         urls: PublicUrls,
         clock: Arc<dyn Clock>,
+        replay_store: Option<Arc<dyn ReplayStore>>,
     ) -> Result<(Self, AuditWriter), Error> {
         let store = Store::open(&settings.store, settings.sealing_keys()).await?;
         let metrics = Metrics::new();
         let process_key = process_key()?;
         let read = first_clients(settings, &store, &clock, (&process_key, &metrics));
         let (registry, network, parsed_clients) = read.await?;
-        let (trust, trusted) = (Arc::new(Trust::default()), &settings.trusted_issuers);
-        let trusted = trust.prepare(trusted, &urls, &clock).await?;
-        registry.check_subjects(&trusted)?;
-        trust.swap(trusted);
+        let trust = first_trust(settings, &urls, &clock, &registry).await?;
         let verifiers = Verifiers::of(store.verifiers().await?);
         let life = registry.longest_token_life();
         let kept =
@@ -115,9 +114,11 @@ impl Core {
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
         let (audit, writer) = audit::queue();
-        let authenticator = Authenticator::new(process_key.clone(), &urls, (&trust, &deny_list));
-        let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret())?;
+        let replays = Arc::new(Replays::new(&urls, settings.dpop.sharing, replay_store));
+        let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret(), &replays)?;
+        let authenticator = Authenticator::new(&process_key, &urls, (&trust, &deny_list), &replays);
         metrics.add_named(|registry| trust.metrics.register(registry));
+        metrics.add_named(|registry| replays.register(registry));
         metrics.add(|registry| {
             store.register(registry);
             authenticator.register(registry);
@@ -271,6 +272,10 @@ impl Core {
         &self.proofs
     }
 
+    pub(crate) fn replays(&self) -> &Replays {
+        self.proofs.everywhere()
+    }
+
     pub(crate) const fn audit(&self) -> &Audit {
         &self.audit
     }
@@ -313,6 +318,22 @@ async fn deny_list(
     let entries = stored.take_new().into_iter();
     list.take(entries.chain(deny_list::tainted(keys, now)));
     Ok((Arc::new(list), stored))
+}
+
+/// The other issuers that are believed at first.
+async fn first_trust(
+    settings: &IssuerSettings,
+    urls: &PublicUrls,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+) -> Result<Arc<Trust>, Error> {
+    let trust = Trust::default();
+    let trusted = trust
+        .prepare(&settings.trusted_issuers, urls, clock)
+        .await?;
+    registry.check_subjects(&trusted)?;
+    trust.swap(trusted);
+    Ok(Arc::new(trust))
 }
 
 /// The first registry, and what is kept of making it.

@@ -47,6 +47,11 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// Nothing is to count once by the memory of this process alone, and there is nothing that processes share.
+    #[error(
+        "issuer.dpop.without-replay-store: `refuse` needs a section `redis`, beside `shared-replay`"
+    )]
+    NoReplayStore,
     /// The key-encryption key is too short to be safe.
     #[error(
         "the key-encryption key has {length} bytes and needs at least {minimum}: create one with `openssl rand -base64 32`"

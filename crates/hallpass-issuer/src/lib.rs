@@ -57,6 +57,7 @@ mod metrics;
 mod provisioning;
 mod refresh;
 mod refresh_families;
+mod replays;
 mod revocation_administration;
 mod running;
 mod server;

@@ -10,6 +10,7 @@ use axum::Router;
 use hallpass_clock::Clock;
 use hallpass_listen::{ConnectionLimits, HttpServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
+use hallpass_upstream::{ReplaySharing, ReplayStore};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -80,6 +81,29 @@ impl IssuerServer {
         settings: &IssuerSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<RunningIssuer, Error> {
+        Self::start_with(listener, settings, clock, None).await
+    }
+
+    /// [`start_on`](Self::start_on), for one of several instances: what counts once, such as a proof of possession, counts once for
+    /// all that have the same name and share `replays`.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_sharing(
+        listener: TcpListener,
+        settings: &IssuerSettings,
+        clock: Arc<dyn Clock>,
+        replays: Arc<dyn ReplayStore>,
+    ) -> Result<RunningIssuer, Error> {
+        Self::start_with(listener, settings, clock, Some(replays)).await
+    }
+
+    async fn start_with(
+        listener: TcpListener,
+        settings: &IssuerSettings,
+        clock: Arc<dyn Clock>,
+        replays: Option<Arc<dyn ReplayStore>>,
+    ) -> Result<RunningIssuer, Error> {
         let local_addr = listener.local_addr().map_err(|source| Error::Listen {
             address: settings.listen,
             source,
@@ -89,7 +113,7 @@ impl IssuerServer {
             None => None,
             Some(address) => Some(bind(address).await?),
         };
-        let server = Self::load(settings, local_addr, clock).await?;
+        let server = Self::load_with(settings, local_addr, clock, replays).await?;
         server
             .serve(listener, management)
             .map_err(|source| Error::Listen {
@@ -103,12 +127,24 @@ impl IssuerServer {
     /// `listening` is what the metadata shows when neither `base-url` nor a URL as the issuer's name is set.
     ///
     /// # Errors
-    /// [`Error::IssuerName`], [`Error::Registration`], [`Error::Tls`], the errors of the store, [`Error::Internal`].
+    /// [`Error::IssuerName`], [`Error::Registration`], [`Error::Tls`], [`Error::NoReplayStore`], the errors of the store, [`Error::Internal`].
     pub async fn load(
         settings: &IssuerSettings,
         listening: SocketAddr,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
+        Self::load_with(settings, listening, clock, None).await
+    }
+
+    async fn load_with(
+        settings: &IssuerSettings,
+        listening: SocketAddr,
+        clock: Arc<dyn Clock>,
+        replays: Option<Arc<dyn ReplayStore>>,
+    ) -> Result<Self, Error> {
+        if settings.dpop.sharing == ReplaySharing::OrRefuse && replays.is_none() {
+            return Err(Error::NoReplayStore);
+        }
         let scheme = match settings.tls {
             Some(_) => "https",
             None => "http",
@@ -121,7 +157,7 @@ impl IssuerServer {
             Some(settings) => Some(load_tls(settings, &clock, &tls_metrics).await?),
             None => None,
         };
-        let (core, audit) = Core::open(settings, urls, clock).await?;
+        let (core, audit) = Core::open(settings, urls, clock, replays).await?;
         if tls.is_some() {
             core.metrics()
                 .add(|registry| tls_metrics.register(registry));

@@ -21,3 +21,4 @@ pub(crate) mod revoke_limit;
 pub(crate) mod shown;
 pub(crate) mod throttle;
 pub(crate) mod token_id;
+pub(crate) mod token_response;

@@ -2,7 +2,7 @@
 //!
 //! A key of one never verifies a token of another, and what each may sign with is said by its entry alone.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -10,16 +10,17 @@ use hallpass_clock::Clock;
 use hallpass_resource::{Denial, KeyLimits, KeyMetrics, KeySource, KeysError};
 use hallpass_tls::{ClientTls, TlsMetrics};
 use hallpass_token::{
-    Audience, CallerKind, Issuer, KeyId, ReplayMemory, RevocationMarks, Seen, Subject, TokenClaims,
+    Audience, CallerKind, Issuer, KeyId, ReplayName, RevocationMarks, Seen, Subject, TokenClaims,
     UnixTime, UnknownCaller, UnverifiedToken, VerifiedClaims, VerifyPolicy,
 };
-use hallpass_upstream::{HttpTransport, Network, Reminders, StaticDiscovery};
+use hallpass_upstream::{HttpTransport, MemoryReplays, Network, Reminders, StaticDiscovery};
 use serde::Deserialize;
 
 use crate::clients::exchange_rule::SubjectKind;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
 use crate::refresh::family::ForeignSignature;
+use crate::replays::Used;
 use crate::settings::trusted_issuer::{KeyPlace, TrustedIssuerSettings};
 use crate::spiffe;
 
@@ -54,8 +55,8 @@ pub(crate) struct TrustedIssuer {
     /// issuers have a prefix in common.
     prefix: String,
     keys: KeySource,
-    /// Its assertions, by when they end. Locked for a look-up.
-    used: Arc<Mutex<ReplayMemory>>,
+    /// Its assertions that were used here.
+    used: Arc<MemoryReplays>,
     said: Reminders,
 }
 
@@ -95,7 +96,7 @@ impl Trust {
                     true => String::new(),
                     false => format!("{}|", settings.name),
                 },
-                used: used.unwrap_or_else(|| Arc::new(Mutex::new(remember_nothing()))),
+                used: used.unwrap_or_else(|| Arc::new(MemoryReplays::new(MOST_REMEMBERED))),
                 settings: settings.clone(),
                 keys,
                 said: Reminders::default(),
@@ -292,24 +293,27 @@ impl TrustedIssuer {
         is_bounded || (is_within(now) && claims.issued_at.is_none_or(is_within))
     }
 
-    /// Whether an assertion was not used before, as far as that counts; from now on it was. `None` when it has no name, so that nothing
-    /// would tell. One process remembers: where several serve one issuer, each takes an assertion once.
+    /// Whether an assertion was not used here before, as far as that counts, and what to look for in what instances share; from now on
+    /// it was. `None` when it has no name, so that nothing would tell.
     pub(crate) fn use_once(
         &self,
         client: &str,
         claims: &TokenClaims,
         now: UnixTime,
-    ) -> Option<Seen> {
+    ) -> Option<(Seen, Option<Used>)> {
         if self.settings.assertions_again {
-            return Some(Seen::First);
+            return Some((Seen::First, None));
         }
         let id = claims.token_id.as_ref()?;
         let age = claims.issued_at.zip(self.settings.max_age);
         let too_old = age.map(|(issued, age)| issued.saturating_add(age));
         let until = too_old.map_or(claims.expires_at, |it| it.min(claims.expires_at));
-        let until = until.saturating_add(LEEWAY);
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(used.see(client, &[id.as_str().as_bytes()], until, now))
+        let (issuer, id) = (self.settings.issuer.as_str(), id.as_str());
+        let used = Used {
+            name: ReplayName::of(&[b"of issuer", issuer.as_bytes(), id.as_bytes()]),
+            until: until.saturating_add(LEEWAY),
+        };
+        Some((used.see(&self.used, client, now), Some(used)))
     }
 
     /// How its subject is called here; `None` when that is too long for a name.
@@ -340,10 +344,6 @@ pub(crate) fn marks_here(claims: &TokenClaims, name: &Subject) -> RevocationMark
         ..claims.clone()
     };
     RevocationMarks::of(&known_here, None)
-}
-
-fn remember_nothing() -> ReplayMemory {
-    ReplayMemory::new(MOST_REMEMBERED, Duration::ZERO)
 }
 
 fn audiences(settings: &TrustedIssuerSettings, urls: &PublicUrls) -> Vec<Audience> {

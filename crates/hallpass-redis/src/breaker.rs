@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 
-use crate::metrics::RedisMetrics;
+use crate::metrics::BreakerMetrics;
 
 /// Failures in a row that open it.
 const FAILURES_TO_OPEN: u32 = 5;
@@ -15,11 +15,11 @@ const OPEN_FOR: Duration = Duration::from_secs(1);
 /// A call that its caller gave up after this long has failed: it had the whole of its time.
 const GIVEN_UP_AFTER: Duration = Duration::from_millis(15);
 
-/// One breaker for all calls of a tier. The lock is held for a few instructions, never across an await.
+/// One breaker for all calls of one kind. The lock is held for a few instructions, never across an await.
 pub(crate) struct Breaker {
     state: Mutex<State>,
     clock: Arc<dyn Clock>,
-    metrics: RedisMetrics,
+    metrics: BreakerMetrics,
     /// Told of each failure: the connection may be dead.
     on_silence: Box<dyn Fn() + Send + Sync>,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Permit<'a> {
 impl Breaker {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
-        metrics: RedisMetrics,
+        metrics: BreakerMetrics,
         on_silence: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Breaker {
         drop(state);
         let is_open = |state| !matches!(state, State::Closed { .. });
         if is_open(before) != is_open(after) {
-            self.metrics.breaker_is_open(is_open(after));
+            self.metrics.is_open(is_open(after));
         }
         result
     }
@@ -165,7 +165,7 @@ mod tests {
         let clock = Arc::new(ManualClock::default());
         let breaker = Breaker::new(
             Arc::clone(&clock) as _,
-            RedisMetrics::default(),
+            BreakerMetrics::default(),
             Box::new(|| ()),
         );
         (breaker, clock)

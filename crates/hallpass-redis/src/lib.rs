@@ -3,6 +3,7 @@
 //! * [`RedisTokenCache`] is the tier: it keeps sealed tokens, grants leases, so that many processes make one token request, and
 //!   carries eviction notices to all of them.
 //! * [`RedisRevocations`] tells those who follow an issuer's deny-list, over the same connections, that there is something new on it.
+//! * [`RedisReplayStore`] knows which messages that count once were shown to any of the processes, such as proofs of possession.
 //! * [`RedisTierSettings`] reads the section `redis`: one server, a primary behind Sentinel, or Redis Cluster, each with TLS, an
 //!   ACL user and a key prefix.
 //!
@@ -23,6 +24,7 @@ mod notices;
 mod plan;
 mod publishing;
 mod redis_keys;
+mod replay_store;
 mod response;
 mod revocations;
 mod routes;
@@ -33,6 +35,7 @@ mod token_cache;
 pub use address::{InvalidNodeAddress, NodeAddress};
 pub use error::{ConnectionFault, RedisError};
 pub use metrics::RedisMetrics;
+pub use replay_store::RedisReplayStore;
 pub use revocations::RedisRevocations;
 pub use settings::{
     RedisForm, RedisLoginSettings, RedisSettings, RedisTierSettings, SentinelSettings,

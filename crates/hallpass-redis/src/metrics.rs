@@ -21,8 +21,8 @@ pub struct RedisMetrics {
     subscribed: Gauge,
     revocations_subscribed: Gauge,
     connects: Family<ResultLabel, Counter>,
-    breaker_open: Gauge,
-    breaker_opened: Counter,
+    breaker: BreakerMetrics,
+    replay_breaker: BreakerMetrics,
     calls: Family<CallLabels, Counter>,
     durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
 }
@@ -43,6 +43,22 @@ struct CommandLabel {
     command: &'static str,
 }
 
+/// What is counted of one breaker. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BreakerMetrics {
+    open: Gauge,
+    opened: Counter,
+}
+
+impl BreakerMetrics {
+    pub(crate) fn is_open(&self, is: bool) {
+        self.open.set(i64::from(is));
+        if is {
+            self.opened.inc();
+        }
+    }
+}
+
 /// What one subscribes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subscription {
@@ -58,8 +74,8 @@ impl Default for RedisMetrics {
             subscribed: Gauge::default(),
             revocations_subscribed: Gauge::default(),
             connects: Family::default(),
-            breaker_open: Gauge::default(),
-            breaker_opened: Counter::default(),
+            breaker: BreakerMetrics::default(),
+            replay_breaker: BreakerMetrics::default(),
             calls: Family::default(),
             durations: Family::new_with_constructor(histogram),
         }
@@ -93,12 +109,22 @@ impl RedisMetrics {
         registry.register(
             "hallpass_redis_breaker_open",
             "Whether calls to Redis are not tried because too many in a row have failed",
-            it.breaker_open,
+            it.breaker.open,
         );
         registry.register(
             "hallpass_redis_breaker_opened",
             "How often the breaker of Redis has opened",
-            it.breaker_opened,
+            it.breaker.opened,
+        );
+        registry.register(
+            "hallpass_replay_store_breaker_open",
+            "Whether Redis is not asked whether messages were shown before, because too many such calls in a row have failed",
+            it.replay_breaker.open,
+        );
+        registry.register(
+            "hallpass_replay_store_breaker_opened",
+            "How often that breaker has opened",
+            it.replay_breaker.opened,
         );
         registry.register(
             "hallpass_redis_calls",
@@ -129,11 +155,14 @@ impl RedisMetrics {
         self.connects.get_or_create(&ResultLabel { result }).inc();
     }
 
-    pub(crate) fn breaker_is_open(&self, is: bool) {
-        self.breaker_open.set(i64::from(is));
-        if is {
-            self.breaker_opened.inc();
-        }
+    /// Those of the breaker of the token cache.
+    pub(crate) const fn breaker(&self) -> &BreakerMetrics {
+        &self.breaker
+    }
+
+    /// Those of the breaker of [`RedisReplayStore`](crate::RedisReplayStore).
+    pub(crate) const fn replay_breaker(&self) -> &BreakerMetrics {
+        &self.replay_breaker
     }
 
     pub(crate) fn call_ended(&self, command: &'static str, result: &'static str) {

@@ -29,6 +29,11 @@ impl RedisKeys {
         self.named("lease:", key)
     }
 
+    /// Where it stands that the message of this digest was shown.
+    pub(crate) fn used(&self, digest: &[u8]) -> String {
+        format!("{}used:{}", self.prefix, hexadecimal(digest))
+    }
+
     /// A channel.
     pub(crate) fn channel(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
@@ -37,14 +42,15 @@ impl RedisKeys {
     fn named(&self, what: &str, key: &TokenKey) -> String {
         let (client, audience) = (key.client(), key.audience());
         let hash = digest(&SHA256, &key.to_bytes());
-        let hash: String = hash
-            .as_ref()
-            .iter()
-            .take(HASH_BYTES)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = hexadecimal(hash.as_ref());
         format!("{}{what}{client}:{audience}:{hash}", self.prefix)
     }
+}
+
+/// As many bytes of a hash as a key has.
+fn hexadecimal(hash: &[u8]) -> String {
+    let bytes = hash.iter().take(HASH_BYTES);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -68,5 +74,7 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(keys.lease(&key("a")), one.replace("p:", "p:lease:"));
         assert_eq!(keys.channel("evictions"), "p:evictions");
+        let used = keys.used(&[0xab; 32]);
+        assert_eq!(used, format!("p:used:{}", "ab".repeat(16)));
     }
 }

@@ -72,6 +72,7 @@ struct Shared {
     keys: RedisKeys,
     limit: Duration,
     metrics: RedisMetrics,
+    clock: Arc<dyn Clock>,
     said: Reminders,
     /// The server has refused a script.
     are_scripts_denied: AtomicBool,
@@ -106,10 +107,11 @@ impl RedisTokenCache {
         Ok(Self {
             shared: Arc::new(Shared {
                 link,
-                breaker: Breaker::new(clock, metrics.clone(), on_silence),
+                breaker: Breaker::new(Arc::clone(&clock), metrics.breaker().clone(), on_silence),
                 keys: RedisKeys::new(&settings.key_prefix),
                 limit: settings.timeout,
                 metrics,
+                clock,
                 said: Reminders::default(),
                 are_scripts_denied: AtomicBool::new(false),
                 lease_id: LeaseId::random(),
@@ -145,6 +147,31 @@ impl RedisTokenCache {
     pub(crate) async fn publish(&self, name: &str, message: &[u8]) -> Result<(), RedisError> {
         let channel = self.shared.keys.channel(name);
         self.shared.publish(&channel, message).await
+    }
+
+    pub(crate) fn keys(&self) -> &RedisKeys {
+        &self.shared.keys
+    }
+
+    /// A breaker for calls that have nothing to do with the token cache.
+    pub(crate) fn breaker_for_replays(&self) -> Breaker {
+        let core = Arc::clone(self.shared.link.core());
+        let metrics = self.shared.metrics.replay_breaker().clone();
+        let clock = Arc::clone(&self.shared.clock);
+        Breaker::new(clock, metrics, Box::new(move || core.suspect()))
+    }
+
+    /// One command about one key, within the limit, counted, behind a breaker of its own.
+    pub(crate) async fn call_behind(
+        &self,
+        breaker: &Breaker,
+        label: &'static str,
+        key: &str,
+        command: &Cmd,
+    ) -> Result<Value, RedisError> {
+        let result = self.shared.attempt(breaker, label, key, command).await;
+        self.shared.count(label, &result);
+        result
     }
 }
 
@@ -275,8 +302,16 @@ impl Shared {
         key: &str,
         command: &Cmd,
     ) -> Result<Value, RedisError> {
-        let result = self.attempt(label, key, command).await;
-        let told = match &result {
+        let result = self.attempt(&self.breaker, label, key, command).await;
+        self.count(label, &result);
+        if let Err(error @ RedisError::Refused { .. }) = &result {
+            self.say_refused(label, error);
+        }
+        result
+    }
+
+    fn count(&self, label: &'static str, result: &Result<Value, RedisError>) {
+        let told = match result {
             Ok(_) => "success",
             Err(RedisError::NotConnected | RedisError::NoNode) => "not_connected",
             Err(RedisError::BreakerOpen) => "breaker_open",
@@ -285,10 +320,6 @@ impl Shared {
             Err(_) => "connection",
         };
         self.metrics.call_ended(label, told);
-        if let Err(error @ RedisError::Refused { .. }) = &result {
-            self.say_refused(label, error);
-        }
-        result
     }
 
     /// A server that is full, that only reads, or that is still loading: callers do not notice, so the log has to say it.
@@ -302,13 +333,14 @@ impl Shared {
 
     async fn attempt(
         &self,
+        breaker: &Breaker,
         label: &'static str,
         key: &str,
         command: &Cmd,
     ) -> Result<Value, RedisError> {
         let routes = tokio::time::timeout(self.limit, self.link.routes()).await;
         let routes = routes.map_err(|_| RedisError::NotConnected)??;
-        let permit = self.breaker.admit().ok_or(RedisError::BreakerOpen)?;
+        let permit = breaker.admit().ok_or(RedisError::BreakerOpen)?;
         let result = tokio::time::timeout(self.limit, routes.call(key.as_bytes(), command)).await;
         let result = result.unwrap_or(Err(RedisError::TimedOut));
         if result.is_ok() || result.as_ref().is_err_and(RedisError::is_response) {
@@ -325,7 +357,7 @@ impl Shared {
 }
 
 /// What Redis takes as a time to live; `None` for less than one millisecond.
-fn whole_millis(time: Duration) -> Option<u64> {
+pub(crate) fn whole_millis(time: Duration) -> Option<u64> {
     // A century, which is more than anybody keeps anything and less than Redis refuses.
     const MOST: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
     let millis = u64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST);

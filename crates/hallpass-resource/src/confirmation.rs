@@ -45,7 +45,7 @@ impl<'r> Shown<'r> {
     ///
     /// # Errors
     /// [`Denial::Proof`], or [`Denial::SenderConstrained`] for a binding that is not checked here.
-    pub(crate) fn confirm(
+    pub(crate) async fn confirm(
         &self,
         claims: &TokenClaims,
         token: &str,
@@ -84,7 +84,8 @@ impl<'r> Shown<'r> {
         with.rules.check_nonce(&proof, now)?;
         let client = claims.client_id.as_ref().map(AsRef::as_ref);
         let owner = client.unwrap_or(claims.subject.as_str());
-        Ok(memory.see(owner, &proof, now)?)
+        let sharing = with.rules.sharing();
+        Ok(memory.see(owner, &proof, sharing, now).await?)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Proofs of possession (DPoP, RFC 9449): what one must be for, and which were shown.
 
-use std::sync::{Mutex, PoisonError};
-
 use axum::extract::OriginalUri;
 use hallpass_token::{
     Algorithms, DPOP_PROOF_LIFE, DpopError, DpopExpectation, DpopNonces, DpopProof, DpopUri,
-    ReplayMemory, Seen, UnixTime, verify_dpop,
+    ReplayName, Seen, UnixTime, verify_dpop,
+};
+use hallpass_upstream::{
+    MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing, SharedReplays,
+    StoreAway,
 };
 use http::header::HOST;
 use http::request::Parts;
@@ -38,6 +40,8 @@ pub(crate) struct ProofRules {
     /// Where callers see this service, without a slash at the end; empty: where the request says that it is.
     public_urls: Vec<Box<str>>,
     nonces: Option<DpopNonces>,
+    /// Whether proofs are looked for in what the instances of the service share.
+    sharing: ReplaySharing,
 }
 
 impl ProofRules {
@@ -52,6 +56,7 @@ impl ProofRules {
         Self {
             public_urls: urls.collect(),
             nonces,
+            sharing: settings.sharing,
         }
     }
 
@@ -78,6 +83,11 @@ impl ProofRules {
         };
         let proof = proof.to_str().map_err(|_| DpopError::Malformed)?;
         Ok(verify_dpop(proof, &expected, now)?)
+    }
+
+    /// Whether proofs are looked for in what the instances of the service share.
+    pub(crate) const fn sharing(&self) -> ReplaySharing {
+        self.sharing
     }
 
     /// # Errors
@@ -132,49 +142,68 @@ fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     }
 }
 
-/// The proofs that were shown to this process, as long as they count.
+/// The proofs that were shown to this service, as long as they count: by the memory of this process, and behind it by what its
+/// instances share.
 #[derive(Debug)]
 pub(crate) struct ProofMemory {
-    /// Locked for a look-up, never across an await.
-    seen: Mutex<ReplayMemory>,
+    /// What its instances have in common.
+    service: Box<str>,
+    here: MemoryReplays,
+    shared: SharedReplays,
     metrics: ProofMetrics,
 }
 
 impl ProofMemory {
-    pub(crate) fn new(metrics: ProofMetrics) -> Self {
+    pub(crate) fn new(service: &str, shared: SharedReplays, metrics: ProofMetrics) -> Self {
         Self {
-            seen: Mutex::new(ReplayMemory::new(MAX_PROOFS, DPOP_PROOF_LIFE)),
+            service: service.into(),
+            here: MemoryReplays::new(MAX_PROOFS),
+            shared,
             metrics,
         }
     }
 
-    /// Remembers a proof that `owner` has shown.
+    /// Remembers a proof that `owner` has shown. Another service takes the same proof, as behind a gateway that checks it too.
     ///
     /// # Errors
-    /// [`ProofFault::Again`] when it is known, [`ProofFault::TooMany`] when there is no room for it.
-    pub(crate) fn see(
+    /// [`ProofFault::Again`] when it is known, [`ProofFault::TooMany`] when there is no room for it, [`ProofFault::StoreAway`].
+    pub(crate) async fn see(
         &self,
         owner: &str,
         proof: &DpopProof,
+        sharing: ReplaySharing,
         now: UnixTime,
     ) -> Result<(), ProofFault> {
-        let (key, id) = (proof.thumbprint(), proof.id().as_str().as_bytes());
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = seen.see(owner, &[&key.0, id], proof.issued_at(), now);
-        let remembered = i64::try_from(seen.len()).unwrap_or(i64::MAX);
+        let (key, id) = (proof.thumbprint(), proof.id().as_str());
+        let service = self.service.as_bytes();
+        let message = ReplayMessage {
+            owner,
+            name: ReplayName::of(&[b"resource", service, &key.0, id.as_bytes()]),
+            until: proof.issued_at().saturating_add(DPOP_PROOF_LIFE),
+            now,
+        };
+        let found = self.here.see(&message);
+        let remembered = i64::try_from(self.here.len()).unwrap_or(i64::MAX);
         self.metrics.remembered.set(remembered);
         match found {
-            Seen::First => Ok(()),
-            Seen::Again => Err(ProofFault::Again),
-            Seen::Full => Err(ProofFault::TooMany),
+            Seen::First => {}
+            Seen::Again => return Err(ProofFault::Again),
+            Seen::Full => return Err(ProofFault::TooMany),
+        }
+        let asked = self.shared.is_first(ReplayKind::Proof, message, sharing);
+        match asked.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ProofFault::Again),
+            Err(StoreAway) => Err(ProofFault::StoreAway),
         }
     }
 }
 
-/// How full the memory is. Clones share the number.
+/// How full the memory is, and what the instances share. Clones share the numbers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProofMetrics {
     remembered: Gauge,
+    pub(crate) shared: ReplayMetrics,
 }
 
 impl ProofMetrics {
@@ -184,6 +213,7 @@ impl ProofMetrics {
             "Proofs of possession that are remembered, so that none counts twice",
             self.remembered.clone(),
         );
+        self.shared.register(registry);
     }
 }
 
@@ -263,10 +293,12 @@ mod tests {
         assert_eq!(uris, ["https://api.example/api/a"]);
     }
 
-    #[test]
-    fn a_proof_that_cannot_be_remembered_does_not_count() {
+    #[tokio::test]
+    async fn a_proof_that_cannot_be_remembered_does_not_count() {
         let memory = ProofMemory {
-            seen: Mutex::new(ReplayMemory::new(2, DPOP_PROOF_LIFE)),
+            service: "shop".into(),
+            here: MemoryReplays::new(2),
+            shared: SharedReplays::default(),
             metrics: ProofMetrics::default(),
         };
         let now = UnixTime::from_secs(1_700_000_000);
@@ -288,11 +320,12 @@ mod tests {
             let proof = key.prove(&request, now).unwrap();
             verify_dpop(&proof, &expected, now).unwrap()
         });
-        assert_eq!(memory.see("order", &first, now), Ok(()));
+        let see = |owner, proof| memory.see(owner, proof, ReplaySharing::OrRefuse, now);
+        assert_eq!(see("order", &first).await, Ok(()));
         assert_eq!(memory.metrics.remembered.get(), 1);
-        assert_eq!(memory.see("order", &second, now), Err(ProofFault::TooMany));
-        assert_eq!(memory.see("order", &first, now), Err(ProofFault::Again));
-        let another = memory.see("billing", &second, now);
+        assert_eq!(see("order", &second).await, Err(ProofFault::TooMany));
+        assert_eq!(see("order", &first).await, Err(ProofFault::Again));
+        let another = see("billing", &second).await;
         assert_eq!(another, Ok(()), "the room of others is theirs");
     }
 }

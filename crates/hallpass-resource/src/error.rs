@@ -151,7 +151,7 @@ impl Denial {
             Self::MissingToken => "missing",
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
-            Self::Proof(ProofFault::TooMany) => "unavailable",
+            Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => "unavailable",
             Self::Proof(_) => "proof",
             Self::Revoked => "revoked",
             Self::InsufficientScope { .. }
@@ -215,7 +215,7 @@ impl Denial {
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
         let error = match self {
             Self::Unavailable(error) => error,
-            Self::Proof(ProofFault::TooMany) => return Some(1),
+            Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => return Some(1),
             _ => return None,
         };
         let wait = match error {

@@ -126,7 +126,8 @@ impl Verifier {
         };
         // Each time: what was verified before says nothing about who sends it now.
         let claims = entry.context.claims();
-        shown.confirm(claims, token, &self.proofs, self.now())?;
+        let now = self.now();
+        shown.confirm(claims, token, &self.proofs, now).await?;
         let took = self.clock.monotonic().saturating_sub(started);
         self.metrics
             .verified(cache_hit, entry.algorithm.as_str(), took);

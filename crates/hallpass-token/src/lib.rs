@@ -79,7 +79,7 @@ pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedJwk};
 pub use name::{Audience, ClientId, InvalidName, Issuer, KeyId, Subject, TokenId};
 pub use policy::{DEFAULT_MAX_VERIFY_BYTES, VerifyPolicy};
-pub use replay::{ReplayMemory, Seen};
+pub use replay::{ReplayMemory, ReplayName, Seen};
 pub use revocation::{
     InvalidRevocationDigest, Revocation, RevocationDigest, RevocationKind, RevocationList,
     RevocationMarks,

@@ -9,8 +9,48 @@ use crate::time::UnixTime;
 
 /// How long the messages are that are forgotten together, in seconds.
 const GROUP_SECONDS: u64 = 8;
-/// Bytes of a digest that are kept: two messages that share them are never found.
+/// Bytes of a name that are kept in memory: two messages that share them are never found.
 const DIGEST_BYTES: usize = 16;
+
+/// What a message is called where it must count once: SHA-256 over the parts of its name. Who reads one learns nothing of the
+/// message.
+///
+/// ```
+/// use hallpass_token::ReplayName;
+///
+/// assert_ne!(ReplayName::of(&[b"key", b"jti"]), ReplayName::of(&[b"keyjti", b""]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReplayName([u8; 32]);
+
+impl ReplayName {
+    /// No two lists of parts have one name: each part stands after its length.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+            context.update(&length.to_be_bytes());
+            context.update(part);
+        }
+        Self(copied(context.finish().as_ref()))
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// As many of the bytes as there is room for.
+fn copied<const N: usize>(from: &[u8]) -> [u8; N] {
+    let mut bytes = [0; N];
+    for (to, from) in bytes.iter_mut().zip(from) {
+        *to = *from;
+    }
+    bytes
+}
 
 /// Remembers what was shown once, such as the `jti` of a proof (RFC 9449 section 11.1) or of a client assertion (RFC 7523
 /// section 3), until it does not count any more by its age. Bounded; nothing that still counts is ever forgotten for room.
@@ -20,12 +60,13 @@ const DIGEST_BYTES: usize = 16;
 ///
 /// ```
 /// use std::time::Duration;
-/// use hallpass_token::{ReplayMemory, Seen, UnixTime};
+/// use hallpass_token::{ReplayMemory, ReplayName, Seen, UnixTime};
 ///
 /// let mut memory = ReplayMemory::new(1_000, Duration::from_secs(60));
 /// let now = UnixTime::from_secs(1_700_000_000);
-/// assert_eq!(memory.see("order-service", &[b"key", b"jti"], now, now), Seen::First);
-/// assert_eq!(memory.see("order-service", &[b"key", b"jti"], now, now), Seen::Again);
+/// let name = ReplayName::of(&[b"key", b"jti"]);
+/// assert_eq!(memory.see("order-service", &name, now, now), Seen::First);
+/// assert_eq!(memory.see("order-service", &name, now, now), Seen::Again);
 /// ```
 #[derive(Debug)]
 pub struct ReplayMemory {
@@ -64,13 +105,19 @@ impl ReplayMemory {
         }
     }
 
-    /// Whether the message that `name` is the name of, part by part, was seen before; remembers it if not.
+    /// Whether the message of this name was seen before; remembers it if not.
     ///
     /// `made_at` is what the message says of itself; its signature, and that it still counts, are for the caller to check
     /// before. `owner` is who has shown it, and is never part of its name.
-    pub fn see(&mut self, owner: &str, name: &[&[u8]], made_at: UnixTime, now: UnixTime) -> Seen {
+    pub fn see(
+        &mut self,
+        owner: &str,
+        name: &ReplayName,
+        made_at: UnixTime,
+        now: UnixTime,
+    ) -> Seen {
         self.forget(now);
-        let digest = digest_of(name);
+        let digest: [u8; DIGEST_BYTES] = copied(name.as_bytes());
         if self.groups.values().any(|it| it.seen.contains(&digest)) {
             return Seen::Again;
         }
@@ -115,26 +162,11 @@ impl ReplayMemory {
     }
 }
 
-/// No two names have one digest: each part stands after its length.
-fn digest_of(name: &[&[u8]]) -> [u8; DIGEST_BYTES] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in name {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
-        context.update(&length.to_be_bytes());
-        context.update(part);
-    }
-    let mut bytes = [0; DIGEST_BYTES];
-    for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{GROUP_SECONDS, ReplayMemory, Seen};
+    use super::{GROUP_SECONDS, ReplayMemory, ReplayName, Seen};
     use crate::time::UnixTime;
 
     const LIFE: Duration = Duration::from_secs(60);
@@ -149,38 +181,64 @@ mod tests {
         let mut memory = ReplayMemory::new(100, LIFE);
         for made_at in [NOW, later(3), later(7)] {
             let name = made_at.as_secs().to_be_bytes();
-            assert_eq!(memory.see("a", &[&name], made_at, NOW), Seen::First);
+            assert_eq!(
+                memory.see("a", &ReplayName::of(&[&name]), made_at, NOW),
+                Seen::First
+            );
         }
         for made_at in [NOW, later(3), later(7)] {
             let (name, end) = (
                 made_at.as_secs().to_be_bytes(),
                 made_at.saturating_add(LIFE),
             );
-            assert_eq!(memory.see("a", &[&name], made_at, end), Seen::Again);
+            assert_eq!(
+                memory.see("a", &ReplayName::of(&[&name]), made_at, end),
+                Seen::Again
+            );
         }
         let gone = later(7 + 60 + 2 * GROUP_SECONDS);
-        assert_eq!(memory.see("a", &[b"new"], gone, gone), Seen::First);
+        assert_eq!(
+            memory.see("a", &ReplayName::of(&[b"new"]), gone, gone),
+            Seen::First
+        );
         assert_eq!(memory.len(), 1);
     }
 
     #[test]
     fn a_message_that_says_another_age_is_still_the_same() {
         let mut memory = ReplayMemory::new(100, LIFE);
-        assert_eq!(memory.see("a", &[b"k", b"1"], NOW, NOW), Seen::First);
         assert_eq!(
-            memory.see("a", &[b"k", b"1"], later(30), later(30)),
+            memory.see("a", &ReplayName::of(&[b"k", b"1"]), NOW, NOW),
+            Seen::First
+        );
+        assert_eq!(
+            memory.see("a", &ReplayName::of(&[b"k", b"1"]), later(30), later(30)),
             Seen::Again
         );
-        assert_eq!(memory.see("b", &[b"k", b"1"], NOW, NOW), Seen::Again);
-        assert_eq!(memory.see("a", &[b"k1", b""], NOW, NOW), Seen::First);
-        assert_eq!(memory.see("a", &[b"", b"k1"], NOW, NOW), Seen::First);
+        assert_eq!(
+            memory.see("b", &ReplayName::of(&[b"k", b"1"]), NOW, NOW),
+            Seen::Again
+        );
+        assert_eq!(
+            memory.see("a", &ReplayName::of(&[b"k1", b""]), NOW, NOW),
+            Seen::First
+        );
+        assert_eq!(
+            memory.see("a", &ReplayName::of(&[b"", b"k1"]), NOW, NOW),
+            Seen::First
+        );
     }
 
     #[test]
     fn one_owner_cannot_take_the_room_of_all_others() {
         let mut memory = ReplayMemory::new(40, LIFE);
         let mut see = |owner: &str, number: u32, at| {
-            memory.see(owner, &[owner.as_bytes(), &number.to_be_bytes()], at, at)
+            memory.see(
+                owner,
+                &ReplayName::of(&[owner.as_bytes(), &number.to_be_bytes()]),
+                at,
+                at,
+            )
         };
         let seen: Vec<_> = (0..100).map(|number| see("greedy", number, NOW)).collect();
         assert_eq!(seen.iter().filter(|it| **it == Seen::First).count(), 20);
@@ -198,17 +256,26 @@ mod tests {
         for number in 0..200_u32 {
             for owner in ["a", "b", "c"] {
                 let name = [owner.as_bytes(), &number.to_be_bytes()];
-                memory.see(owner, &name, NOW, NOW);
+                memory.see(owner, &ReplayName::of(&name), NOW, NOW);
             }
         }
         let taken = memory.len();
         assert!((75..=76).contains(&taken), "{taken}");
-        assert_eq!(memory.see("new", &[b"x"], NOW, NOW), Seen::First);
+        assert_eq!(
+            memory.see("new", &ReplayName::of(&[b"x"]), NOW, NOW),
+            Seen::First
+        );
         for owner in ["a", "b", "c"] {
             let name = [owner.as_bytes(), &0_u32.to_be_bytes()];
-            assert_eq!(memory.see(owner, &name, NOW, NOW), Seen::Again);
+            assert_eq!(
+                memory.see(owner, &ReplayName::of(&name), NOW, NOW),
+                Seen::Again
+            );
         }
         let mut none = ReplayMemory::new(0, LIFE);
-        assert_eq!(none.see("a", &[b"x"], NOW, NOW), Seen::Full);
+        assert_eq!(
+            none.see("a", &ReplayName::of(&[b"x"]), NOW, NOW),
+            Seen::Full
+        );
     }
 }

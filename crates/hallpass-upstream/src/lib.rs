@@ -10,6 +10,7 @@
 //! * [`HttpTransport`] sends a request whose [`Body`] is in memory or a stream.
 //! * [`Reminders`] say of trouble that goes on when it is to be logged.
 //! * [`RevocationSource`] follows what an issuer has revoked, for those who verify tokens and for those who keep them.
+//! * [`MemoryReplays`] and [`SharedReplays`] say whether a message that counts once was shown before, to this process or to another.
 //! * [`Network`] is transport, discovery and clock in one value, for every part of a service that calls others.
 //!
 //! **Promise**: a request goes to the instance it was pointed at and nowhere else; redirects are not followed, proxy
@@ -47,6 +48,7 @@ mod network;
 mod outcome;
 mod random;
 mod reminders;
+mod replay;
 mod resolver;
 mod retry;
 mod revocation_notices;
@@ -69,6 +71,10 @@ pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction};
 pub use reminders::Reminders;
+pub use replay::{
+    CLOCKS_DIFFER_BY, MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing,
+    ReplayStore, ReplayStoreError, SharedReplays, StoreAway,
+};
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
 pub use revocation_notices::RevocationNotice;
 pub use revocation_source::{

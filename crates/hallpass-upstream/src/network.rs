@@ -8,6 +8,7 @@ use futures_core::stream::BoxStream;
 use hallpass_clock::{Clock, SystemClock};
 
 use crate::discovery::Discover;
+use crate::replay::ReplayStore;
 use crate::revocation_notices::{NoticeBoard, RevocationNotice};
 use crate::transport::{HttpTransport, TransportError};
 
@@ -38,6 +39,8 @@ pub struct Network {
     shared: Arc<Mutex<HashMap<String, Weak<dyn Any + Send + Sync>>>>,
     /// What is said of revocations.
     notices: Arc<NoticeBoard>,
+    /// What processes share of the messages that were shown to them.
+    replay_store: Option<Arc<dyn ReplayStore>>,
 }
 
 impl Network {
@@ -72,7 +75,21 @@ impl Network {
             clock,
             shared: Arc::default(),
             notices: Arc::new(NoticeBoard::new(None)),
+            replay_store: None,
         }
+    }
+
+    /// Servers that are made over it from now on share with others, over `store`, which messages that count once were shown to them.
+    #[must_use]
+    pub fn with_replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
+        self.replay_store = Some(store);
+        self
+    }
+
+    /// What processes share of the messages that were shown to them; `None`: nothing.
+    #[must_use]
+    pub fn replay_store(&self) -> Option<Arc<dyn ReplayStore>> {
+        self.replay_store.clone()
     }
 
     /// Sources of revocations that are made over it from now on ask their issuers when `notices` say that something is revoked, too,

@@ -30,7 +30,7 @@ use crate::settings::{ConfigArguments, Everything};
 /// at its first start creates a client whose secret it prints once. Clients, token life and
 /// algorithm are taken from a changed file within seconds, and SIGHUP reads them and the keys of the
 /// store at once; a file that cannot be used changes nothing. Documents in Nacos that the section
-/// `nacos` names are followed alike. With a section `redis` it says there what is new on its deny-list. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
+/// `nacos` names are followed alike. With a section `redis` it says there what is new on its deny-list, and instances share which proofs and assertions were used. SIGTERM makes readiness say 503, waits `drain-delay-seconds`,
 /// finishes the requests in flight and stops; Ctrl-C does not wait, and a second signal ends at once.
 #[derive(Args, Debug)]
 pub(crate) struct Issuer {
@@ -133,7 +133,10 @@ impl Issuer {
         });
         let created = created.await.map_err(Failure::failed)?;
         created.map_err(|error| Failure::issuer(&error))?;
-        let issuer = IssuerServer::start_on(listener, &settings, clock).await;
+        let issuer = match notices.replay_store() {
+            Some(shared) => IssuerServer::start_sharing(listener, &settings, clock, shared).await,
+            None => IssuerServer::start_on(listener, &settings, clock).await,
+        };
         let issuer = issuer.map_err(|error| Failure::issuer(&error))?;
         notices.announce(&issuer);
         Ok(Started {

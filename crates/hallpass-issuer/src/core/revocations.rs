@@ -194,7 +194,7 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(UNIX_EPOCH));
         let listening = "127.0.0.1:1".parse().unwrap();
         let urls = PublicUrls::new(&settings.name, None, "http", listening).unwrap();
-        let (core, _audit) = Core::open(&settings, urls, clock).await.unwrap();
+        let (core, _audit) = Core::open(&settings, urls, clock, None).await.unwrap();
         let expected = core.expect_revocations();
         core.take_new_revocations().await.unwrap();
         assert!(!core.has_revocations_behind(), "nothing was written yet");

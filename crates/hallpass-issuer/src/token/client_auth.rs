@@ -11,17 +11,20 @@ mod by_trusted_issuer;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use hallpass_upstream::{ReplayKind, StoreAway};
 use prometheus_client::registry::Registry as MetricsRegistry;
 
 use crate::clients::registry::{Client, Registry};
 use crate::deny_list::DenyList;
 use crate::http::public_urls::PublicUrls;
+use crate::replays::Replays;
 use crate::token::attempt::Attempt;
 use crate::token::client_auth::by_assertion::AssertionChecks;
 use crate::token::client_auth::by_secret::SecretChecks;
 use crate::token::client_auth::by_trusted_issuer::TrustedChecks;
-use crate::token::credentials::Credentials;
+use crate::token::credentials::{AssertionCredentials, Credentials};
 use crate::token::refusal::Refusal;
+use crate::token::refusal::assertion::AssertionRefusal;
 use crate::token::shown::Shown;
 use crate::token::throttle::Throttle;
 use crate::trusted_issuers::Trust;
@@ -32,21 +35,24 @@ pub(crate) struct Authenticator {
     secrets: SecretChecks,
     assertions: AssertionChecks,
     trusted: TrustedChecks,
+    replays: Arc<Replays>,
 }
 
 impl Authenticator {
     /// Remembers right secrets under `process_key`. Assertions must be addressed to the issuer of `urls`. Other issuers are
     /// believed as `trust` says, of subjects that the deny-list does not have.
     pub(crate) fn new(
-        process_key: hmac::Key,
+        process_key: &hmac::Key,
         urls: &PublicUrls,
         (trust, deny_list): (&Arc<Trust>, &Arc<DenyList>),
+        replays: &Arc<Replays>,
     ) -> Self {
         let throttle = Arc::new(Throttle::new());
         Self {
-            secrets: SecretChecks::new(process_key, Arc::clone(&throttle)),
+            secrets: SecretChecks::new(process_key.clone(), Arc::clone(&throttle)),
             assertions: AssertionChecks::new(urls, Arc::clone(&throttle)),
             trusted: TrustedChecks::new(Arc::clone(trust), Arc::clone(deny_list), throttle),
+            replays: Arc::clone(replays),
         }
     }
 
@@ -77,14 +83,40 @@ impl Authenticator {
                 by_certificate::authenticate(registry, client_id, shown).await
             }
             Credentials::Assertion(credentials) => {
-                let checks = &self.trusted;
-                if let Some(issuer) = checks.issuer_of(credentials) {
-                    let checked = checks.authenticate(registry, &issuer, credentials, attempt);
-                    return Box::pin(checked).await;
-                }
-                let checked = self.assertions.authenticate(registry, credentials, attempt);
-                Box::pin(checked).await
+                Box::pin(self.by_assertion(registry, credentials, attempt)).await
             }
+        }
+    }
+
+    async fn by_assertion(
+        &self,
+        registry: &Registry,
+        credentials: &AssertionCredentials<'_>,
+        attempt: Attempt,
+    ) -> Result<Arc<Client>, Refusal> {
+        let (client, used) = match self.trusted.issuer_of(credentials) {
+            Some(issuer) => {
+                let checks = &self.trusted;
+                let checked = checks.authenticate(registry, &issuer, credentials, attempt);
+                checked.await?
+            }
+            None => {
+                let checked = self.assertions.authenticate(registry, credentials, attempt);
+                let (client, used) = checked.await?;
+                (client, Some(used))
+            }
+        };
+        // Last, when nobody is kept waiting by it: the throttle has had its answer.
+        let Some(used) = used else {
+            return Ok(client);
+        };
+        let asked =
+            self.replays
+                .is_first(ReplayKind::Assertion, client.id.as_str(), used, attempt.now);
+        match asked.await {
+            Ok(true) => Ok(client),
+            Ok(false) => Err(Refusal::Assertion(AssertionRefusal::Replayed)),
+            Err(StoreAway) => Err(Refusal::ReplayStoreAway),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hallpass_token::{AccessToken, SignError, TokenClaims, TokenId, UnixTime, sign_as};
+use hallpass_upstream::{ReplayKind, StoreAway};
 use http::header::{HeaderName, RETRY_AFTER};
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -22,6 +23,7 @@ use crate::clients::registry::{Client, RegisteredTarget, Registry};
 use crate::core::Core;
 use crate::refresh::family::{Exchanged, Family, Granted};
 use crate::refresh::token::RefreshToken;
+use crate::replays::Used;
 use crate::token::attempt::Attempt;
 use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::grant::asked::{Asked, Held};
@@ -30,13 +32,11 @@ use crate::token::message::{error_response, json_response, read, retry_after};
 use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refreshing;
-use crate::token::refusal::Refusal;
+use crate::token::refusal::{GrantAssertionFault, Refusal};
 use crate::token::request::TokenRequest;
 use crate::token::shown::Shown;
 use crate::token::token_id;
-
-/// Room for the response around the token.
-const RESPONSE_OVERHEAD_BYTES: usize = 96;
+use crate::token::token_response::TokenResponse;
 
 /// RFC 9449 section 8.
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
@@ -79,6 +79,8 @@ struct Issued<'c> {
     issued_token_type: Option<&'static str>,
     exchanged: Option<Exchanged>,
     refresh_token: Option<RefreshToken>,
+    /// The assertion that brought it: another instance may have had it before.
+    used: Option<Used>,
 }
 
 /// Authenticates the client, then decides what it may have.
@@ -132,7 +134,8 @@ async fn answer<'c>(
 ) -> Result<Issued<'c>, Refusal> {
     let possession = core
         .proofs()
-        .of(client, request.unverified_proof, attempt.now)?
+        .of(client, request.unverified_proof, attempt.now)
+        .await?
         .over_connection(client, shown)?;
     let asked = |trusted, brought| Asked {
         issuer: core.issuer(),
@@ -160,6 +163,16 @@ async fn answer<'c>(
         }
         issue(core, asked(&trusted, brought.as_ref()))?
     };
+    if let Some(used) = issued.used {
+        let (kind, id) = (ReplayKind::Assertion, client.id.as_str());
+        let asked = core.replays().is_first(kind, id, used, attempt.now);
+        match Box::pin(asked).await {
+            Ok(true) => {}
+            // The token that was made goes nowhere.
+            Ok(false) => return Err(Refusal::GrantAssertion(GrantAssertionFault::Replayed)),
+            Err(StoreAway) => return Err(Refusal::ReplayStoreAway),
+        }
+    }
     match wants_refresh_token(client) {
         true => Ok(Box::pin(issued.with_refresh_token(core, request, attempt)).await),
         false => Ok(issued),
@@ -212,6 +225,7 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
     let possession = possession.staying_bound(entitlement.stays_bound);
     let exchanged = entitlement.exchanged.take();
     let (target, issued_token_type) = (entitlement.target, entitlement.issued_token_type);
+    let used = entitlement.used;
     let token_id = token_id::next().ok_or(Refusal::Signing)?;
     let mut claims = entitlement.into_claims(core.issuer(), client, token_id, attempt.now);
     claims.confirmation = possession.confirmation();
@@ -241,6 +255,7 @@ fn issue<'c>(core: &Core, asked: Asked<'c, '_>) -> Result<Issued<'c>, Refusal> {
         issued_token_type,
         exchanged,
         refresh_token: None,
+        used,
     })
 }
 
@@ -297,35 +312,19 @@ impl Issued<'_> {
             issued_token_type,
             exchanged: _,
             refresh_token,
+            used: _,
         } = self;
         target.issued.inc();
         core.metrics().tokens.issued.inc();
-        // Every part is free of characters that JSON escapes: base64url, digits, and the charset of RFC 6749 scopes.
-        let (token, scope) = (token.expose(), claims.scope.as_str());
-        let mut json = String::with_capacity(token.len() + scope.len() + RESPONSE_OVERHEAD_BYTES);
-        json.push_str("{\"access_token\":\"");
-        json.push_str(token);
-        json.push_str("\",\"token_type\":\"");
-        json.push_str(possession.token_type());
-        json.push_str("\",\"expires_in\":");
-        let expires_in = claims.expires_at.duration_since(attempt.now);
-        json.push_str(&expires_in.as_secs().to_string());
-        if let Some(token_type) = issued_token_type {
-            json.push_str(",\"issued_token_type\":\"");
-            json.push_str(token_type);
-            json.push('"');
-        }
-        if let Some(refresh_token) = refresh_token {
-            json.push_str(",\"refresh_token\":\"");
-            json.push_str(&refresh_token.to_text());
-            json.push('"');
-        }
-        if !scope.is_empty() {
-            json.push_str(",\"scope\":\"");
-            json.push_str(scope);
-            json.push('"');
-        }
-        json.push('}');
+        let json = TokenResponse {
+            token: &token,
+            token_type: possession.token_type(),
+            expires_in: claims.expires_at.duration_since(attempt.now),
+            issued_token_type,
+            refresh_token,
+            scope: claims.scope.as_str(),
+        };
+        let json = json.into_json();
         let audit = core.audit();
         if audit.is_read()
             && let Some(token_id) = claims.token_id

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::clients::registry::{Client, RegisteredTarget};
 use crate::refresh::family::Exchanged;
+use crate::replays::Used;
 use crate::token::refusal::Refusal;
 use crate::token::request::Target;
 
@@ -31,6 +32,8 @@ pub(crate) struct Entitlement<'c> {
     pub(crate) stays_bound: bool,
     /// `issued_token_type` of the response (RFC 8693 section 2.2.1).
     pub(crate) issued_token_type: Option<&'static str>,
+    /// What was used up for it here, and must not have been elsewhere.
+    pub(crate) used: Option<Used>,
 }
 
 impl<'c> Entitlement<'c> {
@@ -47,6 +50,7 @@ impl<'c> Entitlement<'c> {
             exchanged: None,
             stays_bound: false,
             issued_token_type: None,
+            used: None,
         }
     }
 

@@ -1,11 +1,12 @@
 //! Which key a client has proven to hold (DPoP, RFC 9449 section 5): its tokens are then bound to that key.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use hallpass_token::{
     Algorithms, Confirmation, DPOP_PROOF_LIFE, DpopExpectation, DpopNonces, DpopProof, DpopUri,
-    ReplayMemory, Seen, Thumbprint, UnixTime, verify_dpop,
+    ReplayName, Seen, Thumbprint, UnixTime, verify_dpop,
 };
+use hallpass_upstream::{MemoryReplays, ReplayKind, StoreAway};
 use http::HeaderValue;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
@@ -14,6 +15,7 @@ use crate::clients::registry::Client;
 use crate::error::Error;
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
 use crate::refresh::family::Holder;
+use crate::replays::{Replays, Used};
 use crate::settings::dpop::DpopSettings;
 use crate::token::refusal::Refusal;
 use crate::token::shown::Shown;
@@ -117,8 +119,8 @@ pub(crate) struct Proofs {
     /// The token endpoint as clients may call it.
     uris: Vec<DpopUri>,
     nonces: Option<DpopNonces>,
-    /// Locked for a look-up, never across an await.
-    seen: Mutex<ReplayMemory>,
+    here: MemoryReplays,
+    everywhere: Arc<Replays>,
     remembered: Gauge,
 }
 
@@ -131,6 +133,7 @@ impl Proofs {
         settings: &DpopSettings,
         urls: &PublicUrls,
         secret: &[u8],
+        everywhere: &Arc<Replays>,
     ) -> Result<Self, Error> {
         let further = settings.further_base_urls.iter();
         let further =
@@ -146,7 +149,8 @@ impl Proofs {
             nonces: settings
                 .requires_nonce
                 .then(|| DpopNonces::new(secret, "issuer")),
-            seen: Mutex::new(ReplayMemory::new(MAX_PROOFS, DPOP_PROOF_LIFE)),
+            here: MemoryReplays::new(MAX_PROOFS),
+            everywhere: Arc::clone(everywhere),
             remembered: Gauge::default(),
         })
     }
@@ -159,6 +163,11 @@ impl Proofs {
         );
     }
 
+    /// What the instances of the issuer share.
+    pub(crate) fn everywhere(&self) -> &Replays {
+        &self.everywhere
+    }
+
     /// The nonce to give with each response; `None` where none is demanded.
     pub(crate) fn nonce(&self, now: UnixTime) -> Option<HeaderValue> {
         let nonces = self.nonces.as_ref()?;
@@ -169,7 +178,7 @@ impl Proofs {
     ///
     /// # Errors
     /// [`Refusal::MissingDpopProof`] where its registration demands one, and what is wrong with the one that came.
-    pub(crate) fn of(
+    pub(crate) async fn of(
         &self,
         client: &Client,
         proof: Option<&str>,
@@ -198,23 +207,39 @@ impl Proofs {
                 return Err(Refusal::UseDpopNonce);
             }
         }
-        self.remember(client.id.as_str(), &proof, now)?;
+        self.remember(client.id.as_str(), &proof, now).await?;
         Ok(Possession {
             dpop: Some(proof.thumbprint()),
             ..Possession::default()
         })
     }
 
-    fn remember(&self, client: &str, proof: &DpopProof, now: UnixTime) -> Result<(), Refusal> {
+    async fn remember(
+        &self,
+        client: &str,
+        proof: &DpopProof,
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
         let (key, id) = (proof.thumbprint(), proof.id().as_str().as_bytes());
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = seen.see(client, &[&key.0, id], proof.issued_at(), now);
-        let remembered = i64::try_from(seen.len()).unwrap_or(i64::MAX);
+        let used = Used {
+            name: ReplayName::of(&[b"proof", &key.0, id]),
+            until: proof.issued_at().saturating_add(DPOP_PROOF_LIFE),
+        };
+        let found = used.see(&self.here, client, now);
+        let remembered = i64::try_from(self.here.len()).unwrap_or(i64::MAX);
         self.remembered.set(remembered);
         match found {
-            Seen::First => Ok(()),
-            Seen::Again => Err(Refusal::ReplayedDpopProof),
-            Seen::Full => Err(Refusal::TooManyDpopProofs),
+            Seen::First => {}
+            Seen::Again => return Err(Refusal::ReplayedDpopProof),
+            Seen::Full => return Err(Refusal::TooManyDpopProofs),
+        }
+        let asked = self
+            .everywhere
+            .is_first(ReplayKind::Proof, client, used, now);
+        match asked.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::ReplayedDpopProof),
+            Err(StoreAway) => Err(Refusal::ReplayStoreAway),
         }
     }
 }
@@ -309,13 +334,14 @@ mod tests {
         assert_eq!(certificate.token_type(), "Bearer", "RFC 8705 has no type");
     }
 
-    #[test]
-    fn a_proof_that_there_is_no_room_for_brings_no_token() {
+    #[tokio::test]
+    async fn a_proof_that_there_is_no_room_for_brings_no_token() {
         let now = UnixTime::from_secs(1_700_000_000);
         let proofs = Proofs {
             uris: vec![DpopUri::parse("http://issuer/oauth2/token").unwrap()],
             nonces: None,
-            seen: Mutex::new(ReplayMemory::new(2, DPOP_PROOF_LIFE)),
+            here: MemoryReplays::new(2),
+            everywhere: Arc::new(Replays::for_tests()),
             remembered: Gauge::default(),
         };
         let key = DpopKey::generate(Algorithm::EdDsa).unwrap();
@@ -336,11 +362,14 @@ mod tests {
             verify_dpop(&proof, &expected, now).unwrap()
         });
         let remember = |client, proof| proofs.remember(client, proof, now);
-        assert_eq!(remember("a", &first), Ok(()));
-        assert_eq!(remember("a", &second), Err(Refusal::TooManyDpopProofs));
-        assert_eq!(remember("b", &first), Err(Refusal::ReplayedDpopProof));
+        assert_eq!(remember("a", &first).await, Ok(()));
         assert_eq!(
-            remember("b", &second),
+            remember("a", &second).await,
+            Err(Refusal::TooManyDpopProofs)
+        );
+        assert_eq!(remember("b", &first).await, Err(Refusal::ReplayedDpopProof));
+        assert_eq!(
+            remember("b", &second).await,
             Ok(()),
             "the room of others is theirs"
         );

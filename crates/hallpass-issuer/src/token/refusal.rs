@@ -99,6 +99,8 @@ pub enum Refusal {
     UseDpopNonce,
     /// The client has sent as many proofs as are remembered.
     TooManyDpopProofs,
+    /// The instances of the issuer cannot look for the proof or the assertion in what they share (`dpop.without-replay-store: refuse`).
+    ReplayStoreAway,
 
     // --- the client may not have what it asks for
     /// A grant type this issuer does not offer.
@@ -218,6 +220,7 @@ impl Refusal {
                 )
                 | Self::Assertion(AssertionRefusal::MemoryFull | AssertionRefusal::KeysUnavailable)
                 | Self::TooManyDpopProofs
+                | Self::ReplayStoreAway
         ) {
             Some(BUSY_RETRY)
         } else {
@@ -275,6 +278,7 @@ impl Refusal {
             Self::ReplayedDpopProof => (BAD, "invalid_dpop_proof", "dpop_replayed", "this DPoP proof came before: make one for each request"),
             Self::UseDpopNonce => (BAD, "use_dpop_nonce", "dpop_nonce", "repeat the nonce of the header DPoP-Nonce in the DPoP proof"),
             Self::TooManyDpopProofs => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too_many_dpop_proofs", "too many DPoP proofs came in the last minute: try again shortly"),
+            Self::ReplayStoreAway => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "replay_store_away", "proofs and assertions that count once cannot be checked at the moment: try again shortly, with new ones"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", "store_unavailable", "the store does not take it at the moment, and nothing was changed: try again"),
             Self::UnsupportedGrant => (BAD, "unsupported_grant_type", "unsupported_grant", "this issuer offers grant_type=client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange and urn:ietf:params:oauth:grant-type:jwt-bearer"),
             Self::UnregisteredGrant => (BAD, "unauthorized_client", "unregistered_grant", "the client is not registered for this grant type"),

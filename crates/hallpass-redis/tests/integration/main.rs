@@ -17,6 +17,7 @@ mod hostile;
 mod log;
 mod notices;
 mod outage;
+mod replays;
 mod sentinel;
 mod servers;
 mod standalone;

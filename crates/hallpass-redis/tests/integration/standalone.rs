@@ -125,7 +125,7 @@ async fn more_than_an_entry_can_have_is_not_read() {
 }
 
 /// The line of `docs/redis.md`, with this password.
-fn documented_rule(password: &str) -> String {
+pub(crate) fn documented_rule(password: &str) -> String {
     let page = include_str!("../../../../docs/redis.md");
     let line = page.lines().find(|line| line.starts_with("user hallpass "));
     line.expect("an ACL line").replace("PASSWORD", password)

@@ -29,6 +29,9 @@ pub enum ProofFault {
     /// As many proofs are remembered as there is room for.
     #[error("too many proofs in the last minute")]
     TooMany,
+    /// The instances of this service cannot look for the proof in what they share (`dpop.without-replay-store: refuse`).
+    #[error("what the instances share of the proofs that were shown cannot be asked now")]
+    StoreAway,
     /// The token came with the scheme `DPoP` and is bound to no key: a proof would prove nothing about it.
     #[error("the token is bound to no key and came with the scheme DPoP")]
     NotBound,
@@ -56,6 +59,7 @@ impl ProofFault {
             | Self::NotBound
             | Self::AsBearer
             | Self::TooMany
+            | Self::StoreAway
             | Self::NoCertificate
             | Self::OtherCertificate => None,
         }
@@ -71,6 +75,7 @@ impl ProofFault {
             Self::Again => "dpop_replayed",
             Self::Nonce => "dpop_nonce",
             Self::TooMany => "dpop_too_many",
+            Self::StoreAway => "replay_store_away",
             Self::NotBound => "dpop_not_bound",
             Self::AsBearer => "dpop_as_bearer",
             Self::NoCertificate => "certificate_missing",

@@ -40,6 +40,7 @@ pub(super) fn proof_response(fault: ProofFault) -> DenialResponse {
         | ProofFault::AsBearer
         | ProofFault::NoCertificate
         | ProofFault::OtherCertificate => return invalid_token(),
+        ProofFault::StoreAway => return unavailable("Proofs cannot be checked at the moment."),
         ProofFault::TooMany => return unavailable("Too many proofs came in the last minute."),
         ProofFault::Nonce => (
             "use_dpop_nonce",

@@ -16,6 +16,7 @@ fn every_denial() -> Vec<Denial> {
         Denial::Proof(ProofFault::Again),
         Denial::Proof(ProofFault::Nonce),
         Denial::Proof(ProofFault::TooMany),
+        Denial::Proof(ProofFault::StoreAway),
         Denial::Proof(ProofFault::NotBound),
         Denial::Proof(ProofFault::AsBearer),
         Denial::InsufficientScope {

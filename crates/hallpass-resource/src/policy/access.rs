@@ -166,7 +166,7 @@ fn is_nobodys_fault(denial: &Denial) -> bool {
         denial,
         Denial::Unavailable(_)
             | Denial::Token(VerifyError::TooLarge)
-            | Denial::Proof(ProofFault::TooMany)
+            | Denial::Proof(ProofFault::TooMany | ProofFault::StoreAway)
     )
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
-use hallpass_upstream::Network;
+use hallpass_upstream::{Network, SharedReplays};
 use http::Method;
 use url::Url;
 
@@ -219,12 +219,18 @@ impl ResourceServerBuilder {
                 message,
             });
         }
+        let network = self.network.as_ref();
+        let replay_store = network.and_then(Network::replay_store);
         let verifier = Verifier::new(
             self.cache_bytes,
             Arc::clone(&self.clock),
             metrics.verifier.clone(),
             metrics.cache.clone(),
-            ProofMemory::new(metrics.proofs.clone()),
+            ProofMemory::new(
+                &self.realm,
+                SharedReplays::new(replay_store, metrics.proofs.shared.clone()),
+                metrics.proofs.clone(),
+            ),
         );
         let Some(nonce_secret) = NonceSecret::random() else {
             problems.push(SetupProblem::BadValue {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{Audience, VerifyPolicy};
-use hallpass_upstream::{Network, RevocationSource};
+use hallpass_upstream::{Network, ReplaySharing, RevocationSource};
 use url::Url;
 
 use crate::challenge::Challenger;
@@ -118,6 +118,18 @@ impl Setup {
         let in_settings = configured.iter().map(|it| &it.trust);
         let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
         let issuers = Issuers::new(trusted, problems);
+
+        let has_store = code
+            .network
+            .as_ref()
+            .is_some_and(|it| it.replay_store().is_some());
+        if jwt.dpop.sharing == ReplaySharing::OrRefuse && !has_store {
+            problems.push(SetupProblem::BadValue {
+                key: "security.internal-jwt.dpop.without-replay-store".to_owned(),
+                message: "`refuse` needs a section `redis`, and a program with the feature `redis`"
+                    .to_owned(),
+            });
+        }
 
         let in_code = code.rules.iter().cloned();
         let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));

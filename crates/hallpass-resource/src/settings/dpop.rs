@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use hallpass_config::{Key, Kind, Secret, Section, has_credentials, strict_url};
+use hallpass_upstream::ReplaySharing;
 use url::Url;
 
 pub(super) const KEYS: &[Key] = &[
@@ -34,6 +35,21 @@ pub(super) const KEYS: &[Key] = &[
         Kind::File,
         "The file that contains `nonce-secret`.",
     ),
+    Key::new(
+        "shared-replay",
+        Kind::Flag,
+        "Whether the instances of this service tell each other over Redis which proofs were shown to them, so that one counts once \
+        for all of them; instances are those with the same `service.name`. It counts for something where there is a section \
+        `redis`. `false`: each instance takes a proof once.",
+    )
+    .or("true"),
+    Key::new(
+        "without-replay-store",
+        Kind::Choice(&["own-memory", "refuse"]),
+        "What becomes of a proof while Redis does not respond: it counts if this process has not seen it, which an error in the log \
+        and `hallpass_replay_store_available` say; or the call is refused by a 503 with `Retry-After`.",
+    )
+    .or("own-memory"),
 ];
 
 /// `dpop`: proofs of possession that come with bound tokens (RFC 9449).
@@ -45,6 +61,8 @@ pub struct DpopSettings {
     pub requires_nonce: bool,
     /// `nonce-secret`: what nonces are made with; `None`: random, each process its own.
     pub nonce_secret: Option<NonceSecret>,
+    /// `shared-replay` and `without-replay-store`: whether proofs are looked for in what the instances of the service share.
+    pub sharing: ReplaySharing,
 }
 
 /// What nonces are made with. Only a digest of it is kept, and `Debug` hides that.
@@ -87,10 +105,17 @@ impl DpopSettings {
             _ => None,
         });
         let nonce_secret = section.secret("nonce-secret");
+        let is_shared = section.flag("shared-replay");
+        let refuses = section.choice("without-replay-store", |name| match name {
+            "own-memory" => Some(false),
+            "refuse" => Some(true),
+            _ => None,
+        });
         Some(Self {
             public_urls: public_urls?,
             requires_nonce: requires_nonce?,
             nonce_secret: nonce_secret.as_ref().map(NonceSecret::new),
+            sharing: ReplaySharing::of(is_shared?, refuses?),
         })
     }
 }

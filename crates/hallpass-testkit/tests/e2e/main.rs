@@ -33,6 +33,8 @@ mod redis;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod replays;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod revocation_notices;

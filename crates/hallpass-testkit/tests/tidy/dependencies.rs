@@ -61,6 +61,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 24] = [
             "hallpass-clock",
             "hallpass-config",
             "hallpass-tls",
+            "hallpass-token",
             "hallpass-upstream",
         ],
     ),

@@ -1,10 +1,10 @@
-//! Where there is Redis, the issuer says there what is new on its deny-list.
+//! Where there is Redis, the issuer says there what is new on its deny-list, and its instances share what counts once.
 
 use std::sync::Arc;
 
 use hallpass::clock::Clock;
-use hallpass::redis::{RedisRevocations, RedisTierSettings, RedisTokenCache};
-use hallpass::upstream::RevocationNotice;
+use hallpass::redis::{RedisReplayStore, RedisRevocations, RedisTierSettings, RedisTokenCache};
+use hallpass::upstream::{ReplayStore, RevocationNotice};
 use hallpass_issuer::{NewRevocations, RunningIssuer};
 use prometheus_client::registry::Registry;
 
@@ -39,6 +39,12 @@ impl Notices {
                 RedisRevocations::over(tier),
             ));
         }
+    }
+
+    /// What instances share of the messages that were shown to them and count once.
+    pub(super) fn replay_store(&self) -> Option<Arc<dyn ReplayStore>> {
+        let tier = self.tier.as_ref()?;
+        Some(Arc::new(RedisReplayStore::over(tier)))
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

@@ -11,16 +11,18 @@
 //!    what is new rather than forget what could still be used again: the 200,000 of a client are 2,800 requests a second
 //!    whose assertions live for a minute (and ten seconds for clocks that differ), or 640 whose live for five.
 //!
-//! It is one process that remembers. Where several serve one issuer, each takes an assertion once; after a restart, one
-//! that was used before counts once more. What keeps others from having it in the first place is TLS.
+//! It is one process that remembers, and behind it what the instances of the issuer share, where there is Redis. Without
+//! that each takes an assertion once, and after a restart one that was used before counts once more. What keeps others from having it
+//! in the first place is TLS.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::{
     Algorithms, AssertionAudience, AssertionError, AssertionPolicy, JwkSet, NobodysKeys,
-    ReplayMemory, Seen, UnixTime, UnverifiedAssertion, VerifiedAssertion, VerifyError,
+    ReplayName, Seen, UnverifiedAssertion, VerifiedAssertion, VerifyError,
 };
+use hallpass_upstream::MemoryReplays;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as MetricsRegistry;
@@ -29,6 +31,7 @@ use crate::clients::authentication::KeyAuthentication;
 use crate::clients::client_keys::{ASSERTION_ALGORITHMS, KeysAtHand};
 use crate::clients::registry::{Client, Registry};
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
+use crate::replays::Used;
 use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
@@ -48,8 +51,7 @@ pub(crate) struct AssertionChecks {
     policy: AssertionPolicy,
     algorithms: Algorithms,
     throttle: Arc<Throttle>,
-    /// By when they end.
-    used: Mutex<ReplayMemory>,
+    used: MemoryReplays,
     nobody: NobodysKeys,
     checks: Counter,
     remembered: Gauge,
@@ -66,7 +68,7 @@ impl AssertionChecks {
             },
             algorithms: ASSERTION_ALGORITHMS.into_iter().collect(),
             throttle,
-            used: Mutex::new(ReplayMemory::new(MOST_REMEMBERED, Duration::ZERO)),
+            used: MemoryReplays::new(MOST_REMEMBERED),
             nobody: NobodysKeys::new(),
             checks: Counter::default(),
             remembered: Gauge::default(),
@@ -86,7 +88,7 @@ impl AssertionChecks {
         );
     }
 
-    /// The client, when its assertion is right and was not used before.
+    /// The client, when its assertion is right and was not used here before; it may have been elsewhere.
     ///
     /// # Errors
     /// What the assertion says for itself that it should not; [`Refusal::TooManyAttempts`] and
@@ -97,7 +99,7 @@ impl AssertionChecks {
         registry: &Registry,
         credentials: &AssertionCredentials<'_>,
         attempt: Attempt,
-    ) -> Result<Arc<Client>, Refusal> {
+    ) -> Result<(Arc<Client>, Used), Refusal> {
         let parsed = UnverifiedAssertion::parse(&credentials.assertion, &self.policy, attempt.now);
         let assertion = parsed.map_err(refusal)?;
         let id = assertion.unverified_subject();
@@ -144,7 +146,7 @@ impl AssertionChecks {
         keys: Option<&JwkSet>,
         assertion: &UnverifiedAssertion<'_>,
         attempt: Attempt,
-    ) -> Result<Arc<Client>, Refusal> {
+    ) -> Result<(Arc<Client>, Used), Refusal> {
         let (client, verified) = self.verify(client, keys, assertion)?;
         let (client, key) = client;
         if verified.audience == AssertionAudience::TokenEndpoint && !key.takes_token_endpoint {
@@ -158,30 +160,20 @@ impl AssertionChecks {
                 return Err(Refusal::Assertion(AssertionRefusal::Audience));
             }
         }
-        let until = verified.expires_at.saturating_add(LEEWAY);
-        match self.see(client, &verified, until, attempt.now) {
-            Seen::First => Ok(Arc::clone(client)),
+        let id = client.id.as_str();
+        let token_id = verified.token_id.as_str();
+        let used = Used {
+            name: ReplayName::of(&[b"of client", id.as_bytes(), token_id.as_bytes()]),
+            until: verified.expires_at.saturating_add(LEEWAY),
+        };
+        let seen = used.see(&self.used, id, attempt.now);
+        let remembered = i64::try_from(self.used.len());
+        self.remembered.set(remembered.unwrap_or(i64::MAX));
+        match seen {
+            Seen::First => Ok((Arc::clone(client), used)),
             Seen::Again => Err(Refusal::Assertion(AssertionRefusal::Replayed)),
             Seen::Full => Err(Refusal::Assertion(AssertionRefusal::MemoryFull)),
         }
-    }
-
-    /// Whether it was used before; it was from now on.
-    fn see(
-        &self,
-        client: &Client,
-        verified: &VerifiedAssertion,
-        until: UnixTime,
-        now: UnixTime,
-    ) -> Seen {
-        let id = client.id.as_str();
-        let name = [id.as_bytes(), verified.token_id.as_str().as_bytes()];
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = used.see(id, &name, until, now);
-        let remembered = i64::try_from(used.len());
-        drop(used);
-        self.remembered.set(remembered.unwrap_or(i64::MAX));
-        seen
     }
 
     /// One check of a signature, whatever comes of it.

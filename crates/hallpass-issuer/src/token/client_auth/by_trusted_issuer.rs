@@ -24,6 +24,7 @@ use crate::clients::assertion_rule::AssertionRule;
 use crate::clients::exchange_rule::SubjectKind;
 use crate::clients::registry::{Client, Registry};
 use crate::deny_list::DenyList;
+use crate::replays::Used;
 use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
@@ -78,7 +79,7 @@ impl TrustedChecks {
         found.cloned()
     }
 
-    /// The client whose rules the assertion fits.
+    /// The client whose rules the assertion fits, which was not used here before where it counts once; it may have been elsewhere.
     ///
     /// # Errors
     /// [`Refusal::BadCredentials`] and [`Refusal::TooManyAttempts`], whatever clients there are; what a right token says that it
@@ -89,7 +90,7 @@ impl TrustedChecks {
         issuer: &TrustedIssuer,
         credentials: &AssertionCredentials<'_>,
         attempt: Attempt,
-    ) -> Result<Arc<Client>, Refusal> {
+    ) -> Result<(Arc<Client>, Option<Used>), Refusal> {
         let parsed = UnverifiedToken::parse(&credentials.assertion, DEFAULT_MAX_VERIFY_BYTES);
         let token = parsed.map_err(|_| Refusal::BadCredentials)?;
         let stated: Option<Stated> = serde_json::from_slice(token.unverified_payload()).ok();
@@ -159,7 +160,7 @@ impl TrustedChecks {
         issuer: &TrustedIssuer,
         token: &UnverifiedToken<'_>,
         attempt: Attempt,
-    ) -> Result<Arc<Client>, Refusal> {
+    ) -> Result<(Arc<Client>, Option<Used>), Refusal> {
         let audiences = issuer.audiences().to_vec();
         let verified = issuer.verify(token, audiences, true, || attempt.now).await;
         let (claims, _) = verified.map_err(|denial| refusal(issuer, &denial))?;
@@ -172,8 +173,8 @@ impl TrustedChecks {
             return Err(Refusal::RevokedClient);
         }
         drop(revoked);
-        use_once(issuer, &client, &claims, attempt)?;
-        Ok(client)
+        let used = use_once(issuer, &client, &claims, attempt)?;
+        Ok((client, used))
     }
 }
 
@@ -238,13 +239,13 @@ fn use_once(
     client: &Client,
     claims: &VerifiedClaims,
     attempt: Attempt,
-) -> Result<(), Refusal> {
+) -> Result<Option<Used>, Refusal> {
     let fault = |fault| Err(Refusal::Assertion(fault));
     match issuer.use_once(client.id.as_str(), claims, attempt.now) {
         None => fault(AssertionRefusal::WithoutId),
-        Some(Seen::First) => Ok(()),
-        Some(Seen::Again) => fault(AssertionRefusal::Replayed),
-        Some(Seen::Full) => fault(AssertionRefusal::MemoryFull),
+        Some((Seen::First, used)) => Ok(used),
+        Some((Seen::Again, _)) => fault(AssertionRefusal::Replayed),
+        Some((Seen::Full, _)) => fault(AssertionRefusal::MemoryFull),
     }
 }
 

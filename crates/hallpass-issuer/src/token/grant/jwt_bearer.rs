@@ -7,6 +7,7 @@
 use hallpass_clock::Clock;
 use hallpass_token::Seen;
 
+use crate::replays::Used;
 use crate::token::entitlement::Entitlement;
 use crate::token::grant::asked::{Asked, Held};
 use crate::token::grant::brought::{ForeignToken, Purpose};
@@ -45,8 +46,11 @@ pub(super) fn grant<'c>(asked: Asked<'c, '_>, held: Held<'_>) -> Result<Entitlem
     let entitlement = token_exchange::by_assertion(asked, held, exchange, token);
     let entitlement = entitlement.map_err(Refusal::of_assertion)?;
     // Last: one that brings nothing is not used up.
-    use_once(asked, token)?;
-    Ok(entitlement)
+    let used = use_once(asked, token)?;
+    Ok(Entitlement {
+        used,
+        ..entitlement
+    })
 }
 
 fn parameter<'r>(request: &'r TokenRequest<'_>) -> Result<&'r str, Refusal> {
@@ -64,16 +68,16 @@ fn parameter<'r>(request: &'r TokenRequest<'_>) -> Result<&'r str, Refusal> {
     assertion.ok_or(Refusal::GrantAssertion(GrantAssertionFault::Missing))
 }
 
-fn use_once(asked: Asked<'_, '_>, token: &ForeignToken) -> Result<(), Refusal> {
+fn use_once(asked: Asked<'_, '_>, token: &ForeignToken) -> Result<Option<Used>, Refusal> {
     let (client, now) = (asked.client.id.as_str(), asked.attempt.now);
     if !token.issuer.is_short(&token.claims, now) {
         return Err(Refusal::GrantAssertion(GrantAssertionFault::TooLong));
     }
     let fault = match token.issuer.use_once(client, &token.claims, now) {
-        Some(Seen::First) => return Ok(()),
+        Some((Seen::First, used)) => return Ok(used),
         None => GrantAssertionFault::WithoutId,
-        Some(Seen::Again) => GrantAssertionFault::Replayed,
-        Some(Seen::Full) => GrantAssertionFault::TooMany,
+        Some((Seen::Again, _)) => GrantAssertionFault::Replayed,
+        Some((Seen::Full, _)) => GrantAssertionFault::TooMany,
     };
     Err(Refusal::GrantAssertion(fault))
 }

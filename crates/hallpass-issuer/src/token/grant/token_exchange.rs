@@ -166,6 +166,7 @@ fn entitle<'c>(
             signed: subject.signed,
             kind: subject.kind,
         }),
+        used: None,
         extra,
         actor: Some(Actor {
             client_id: Some(client.id.clone()),

@@ -1,6 +1,6 @@
 use super::*;
 
-const ALL: [Refusal; 110] = [
+const ALL: [Refusal; 111] = [
     Refusal::NotAForm,
     Refusal::BodyTooLarge,
     Refusal::BodyIncomplete,
@@ -57,6 +57,7 @@ const ALL: [Refusal; 110] = [
     Refusal::ReplayedDpopProof,
     Refusal::UseDpopNonce,
     Refusal::TooManyDpopProofs,
+    Refusal::ReplayStoreAway,
     Refusal::UnsupportedGrant,
     Refusal::UnregisteredGrant,
     Refusal::MalformedScope,

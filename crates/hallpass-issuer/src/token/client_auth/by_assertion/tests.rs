@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use hallpass_token::{Algorithm, AssertionSigner, Scope};
+use hallpass_token::{Algorithm, AssertionSigner, Scope, UnixTime};
 
 use super::*;
 use crate::clients::authentication::Authentication;
@@ -84,7 +84,7 @@ impl Gate {
         let asked = self
             .checks
             .authenticate(&self.registry, credentials, attempt);
-        asked.await.map(|client| assert_eq!(client.id, "key"))
+        asked.await.map(|(client, _)| assert_eq!(client.id, "key"))
     }
 
     fn checked(&self) -> u64 {

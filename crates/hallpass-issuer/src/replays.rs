@@ -1,0 +1,95 @@
+//! What the instances of one issuer share of the messages that were shown to them and count once.
+
+use std::sync::Arc;
+
+use hallpass_token::{ReplayName, Seen, UnixTime};
+use hallpass_upstream::{
+    MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing, ReplayStore,
+    SharedReplays, StoreAway,
+};
+use prometheus_client::registry::Registry;
+
+use crate::http::public_urls::PublicUrls;
+
+/// A message that counts once and was new to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// What it is called among those of this issuer.
+    pub(crate) name: ReplayName,
+    /// Nobody takes it after this moment.
+    pub(crate) until: UnixTime,
+}
+
+impl Used {
+    /// Whether this process knows it; it does from now on.
+    pub(crate) fn see(self, memory: &MemoryReplays, owner: &str, now: UnixTime) -> Seen {
+        memory.see(&ReplayMessage {
+            owner,
+            name: self.name,
+            until: self.until,
+            now,
+        })
+    }
+}
+
+/// What the instances share. A process that starts again finds there what it knew before.
+#[derive(Debug)]
+pub(crate) struct Replays {
+    /// The name of the issuer, which its instances have in common.
+    issuer: Box<str>,
+    shared: SharedReplays,
+    sharing: ReplaySharing,
+    metrics: ReplayMetrics,
+}
+
+impl Replays {
+    pub(crate) fn new(
+        urls: &PublicUrls,
+        sharing: ReplaySharing,
+        store: Option<Arc<dyn ReplayStore>>,
+    ) -> Self {
+        let metrics = ReplayMetrics::default();
+        Self {
+            issuer: urls.issuer.as_str().into(),
+            shared: SharedReplays::new(store, metrics.clone()),
+            sharing,
+            metrics,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        let metrics = ReplayMetrics::default();
+        Self {
+            issuer: "test".into(),
+            shared: SharedReplays::new(None, metrics.clone()),
+            sharing: ReplaySharing::OrRefuse,
+            metrics,
+        }
+    }
+
+    /// Under the full names: `registry` has no prefix.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
+    }
+
+    /// Whether a message that is new to this process is new to the other instances, too. It waits 30 ms at most.
+    ///
+    /// # Errors
+    /// [`StoreAway`] where that cannot be known and the settings say that it must not count then.
+    pub(crate) async fn is_first(
+        &self,
+        kind: ReplayKind,
+        owner: &str,
+        used: Used,
+        now: UnixTime,
+    ) -> Result<bool, StoreAway> {
+        let message = ReplayMessage {
+            owner,
+            name: ReplayName::of(&[b"issuer", self.issuer.as_bytes(), used.name.as_bytes()]),
+            until: used.until,
+            now,
+        };
+        self.shared.is_first(kind, message, self.sharing).await
+    }
+}
