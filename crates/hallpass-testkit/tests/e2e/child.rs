@@ -1,13 +1,14 @@
 //! Example programs as child processes.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 
 use hallpass::upstream::{Body, HttpTransport, TransportError};
 use http::{Request, StatusCode};
 use tower::ServiceExt;
+
+use crate::built::built;
 
 /// The examples that tests start.
 const EXAMPLES: [&str; 3] = ["protected", "caller", "getting-started"];
@@ -120,61 +121,12 @@ pub(crate) fn run_to_the_end(name: &str, variables: &[(&str, &str)]) -> Ended {
 }
 
 fn command(name: &str, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(built(name));
+    let mut command = Command::new(built(&EXAMPLES, &EXAMPLES, name));
     command
         .env_clear()
         .envs(variables.iter().copied())
         .stdin(Stdio::null());
     command
-}
-
-/// The path of an example's executable.
-///
-/// A test run of the whole workspace has built it. A run of this package alone may have not, or may have
-/// left an old one: then it is built here, once.
-fn built(name: &str) -> PathBuf {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    // target/debug/deps/e2e-... -> target/debug
-    let this = std::env::current_exe().unwrap();
-    let folder = this.parent().unwrap().parent().unwrap();
-    BUILT.get_or_init(|| {
-        if EXAMPLES.iter().any(|name| !is_fresh(&folder.join(name))) {
-            build();
-        }
-    });
-    folder.join(name)
-}
-
-/// Whether the executable is newer than every source that cargo has noted for it.
-fn is_fresh(executable: &Path) -> bool {
-    let changed = |path: &Path| path.metadata().and_then(|data| data.modified());
-    let (Ok(built), Ok(note)) = (
-        changed(executable),
-        std::fs::read_to_string(executable.with_extension("d")),
-    ) else {
-        return false;
-    };
-    let sources = note
-        .split_once(": ")
-        .map_or("", |(_executable, sources)| sources);
-    let mut sources = sources.split_whitespace();
-    sources.all(|source| changed(Path::new(source)).is_ok_and(|changed| changed <= built))
-}
-
-fn build() {
-    let cargo = option_env!("CARGO").unwrap_or("cargo");
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet"]);
-    for name in EXAMPLES {
-        build.args(["--package", name]);
-    }
-    assert!(
-        build
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 /// What a GET came to.

@@ -2,6 +2,8 @@
 
 // The lints that spare tests look for the attribute, also in a test binary.
 #[cfg(test)]
+mod built;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod credentials;
