@@ -1,4 +1,4 @@
-//! Spring Boot programs of `tests/spring`, built with Maven and run by the JVM.
+//! Spring Boot programs of `tests/spring` and `deploy/proxies`, built with Maven and run by the JVM.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -21,6 +21,9 @@ const WITHOUT_PACKAGES: [&str; 3] = [
     "Non-resolvable parent POM",
 ];
 
+/// Where programs are: those of tests, and the one that people take.
+const FOLDERS: [&str; 2] = ["tests/spring", "deploy/proxies"];
+
 /// One program at a time is built: Maven does not share its folder of packages well.
 static BUILDING: Mutex<()> = Mutex::new(());
 
@@ -33,7 +36,7 @@ pub(crate) struct SpringBoot {
 }
 
 impl SpringBoot {
-    /// Builds and starts the program `name` of `tests/spring` with these properties, on `127.0.0.1` and this port; 0 is a
+    /// Builds and starts the program `name` with these properties, on `127.0.0.1` and this port; 0 is a
     /// free one. Its exceptions go to standard error. `None`, with a line that says so, where there is no JDK, no Maven or no way to get packages.
     pub(crate) fn start(name: &str, port: u16, properties: &[String]) -> Option<Self> {
         let here = [
@@ -86,7 +89,7 @@ impl SpringBoot {
                 if line.contains("Exception: ") {
                     let _unheard = writeln!(std::io::stderr(), "{line}");
                 }
-                if let Some((_, rest)) = line.split_once("Tomcat started on port ") {
+                if let Some((_, rest)) = line.split_once(" started on port ") {
                     let port = rest
                         .split_whitespace()
                         .next()
@@ -128,9 +131,9 @@ fn build(name: &str) -> Option<PathBuf> {
             return skip(&format!("{tool} is not installed"));
         }
     }
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/spring")
-        .join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut folders = FOLDERS.iter().map(|folder| root.join(folder).join(name));
+    let sources = folders.find(|sources| sources.exists()).unwrap();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("spring")
         .join(name);
