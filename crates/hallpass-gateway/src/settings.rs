@@ -18,6 +18,8 @@ use self::upstream::UpstreamSettings;
 pub struct AuthzSettings {
     /// `listen`: where proxies ask by HTTP.
     pub listen: SocketAddr,
+    /// `grpc-listen`: where Envoy asks by gRPC; nowhere without it.
+    pub grpc_listen: Option<SocketAddr>,
     /// `management.listen`: where health and metrics are.
     pub management_listen: SocketAddr,
     /// `tls`: what the addresses for proxies show and demand; plain HTTP without it.
@@ -35,6 +37,8 @@ pub struct AuthzSettings {
     pub drain_delay: Duration,
     /// `identity-headers`: whether requests that pass bear the verified identity in headers.
     pub sets_identity_headers: bool,
+    /// `source-certificates`: whether what Envoy says of its callers' certificates is believed.
+    pub believes_source_certificates: bool,
     /// `upstreams`: what they bear in `Authorization`.
     pub upstreams: Vec<UpstreamSettings>,
 }
@@ -43,6 +47,7 @@ impl Default for AuthzSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9191)),
+            grpc_listen: None,
             management_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9192)),
             tls: None,
             trusted_proxies: TrustedProxies::default(),
@@ -51,6 +56,7 @@ impl Default for AuthzSettings {
             decision_timeout: Duration::from_secs(5),
             drain_delay: Duration::from_secs(2),
             sets_identity_headers: true,
+            believes_source_certificates: false,
             upstreams: Vec::new(),
         }
     }
@@ -75,6 +81,7 @@ impl Configuration for AuthzSettings {
 impl AuthzSettings {
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let listen = section.socket_address("listen");
+        let grpc_listen = section.socket_address("grpc-listen");
         let management_listen = section.section("management").socket_address("listen");
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
@@ -92,10 +99,17 @@ impl AuthzSettings {
             "strip" => Some(false),
             _ => None,
         });
+        let believes_source_certificates =
+            section.choice("source-certificates", |name| match name {
+                "believe" => Some(true),
+                "ignore" => Some(false),
+                _ => None,
+            });
         let upstreams = section.sections("upstreams");
         let upstreams: Vec<_> = upstreams.iter().map(UpstreamSettings::read).collect();
         Some(Self {
             listen: listen?,
+            grpc_listen,
             management_listen: management_listen?,
             tls: tls?,
             trusted_proxies: TrustedProxies::new(trusted_proxies?),
@@ -104,6 +118,7 @@ impl AuthzSettings {
             decision_timeout: decision_timeout?,
             drain_delay: drain_delay?,
             sets_identity_headers: sets_identity_headers?,
+            believes_source_certificates: believes_source_certificates?,
             upstreams: upstreams.into_iter().collect::<Option<_>>()?,
         })
     }

@@ -31,6 +31,9 @@ pub(crate) struct AuthzCommand {
     /// Listen on this address, not on the configured one; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Answer Envoy by gRPC on this address, not on the configured one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    grpc_listen: Option<SocketAddr>,
     /// Have health and metrics on this address, not on the configured one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     management_listen: Option<SocketAddr>,
@@ -153,6 +156,9 @@ impl AuthzCommand {
         if let Some(listen) = self.listen {
             settings.listen = listen;
         }
+        if let Some(listen) = self.grpc_listen {
+            settings.grpc_listen = Some(listen);
+        }
         if let Some(listen) = self.management_listen {
             settings.management_listen = listen;
         }
@@ -210,11 +216,13 @@ fn failure(error: hallpass_gateway::Error) -> Failure {
 
 fn greeting(authz: &RunningAuthz) -> String {
     let (address, management) = (authz.local_addr(), authz.management_addr());
+    let grpc = authz.grpc_addr();
+    let grpc = grpc.map_or_else(String::new, |at| format!("grpc     {at}\n"));
     format!(
         "envoy    path_prefix /authz/envoy\n\
          nginx    /authz/nginx\n\
          forward  /authz/forward\n\
-         health   http://{management}/health/ready\n\
+         {grpc}health   http://{management}/health/ready\n\
          listening on {address}"
     )
 }

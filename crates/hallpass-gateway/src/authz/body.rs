@@ -15,6 +15,15 @@ pub(crate) struct AnswerBody {
     trailers: Option<HeaderMap>,
 }
 
+impl AnswerBody {
+    pub(crate) const fn with_trailers(data: Bytes, trailers: HeaderMap) -> Self {
+        Self {
+            data: Some(data),
+            trailers: Some(trailers),
+        }
+    }
+}
+
 impl From<Bytes> for AnswerBody {
     fn from(data: Bytes) -> Self {
         Self {

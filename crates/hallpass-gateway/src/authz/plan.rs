@@ -18,6 +18,7 @@ pub(crate) struct Plan {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) decision_timeout: Duration,
     pub(crate) sets_identity_headers: bool,
+    pub(crate) believes_certificates: bool,
     encoded: EncodedCharacters,
     upstreams: Vec<Upstream>,
 }
@@ -55,6 +56,7 @@ impl Plan {
             trusted_proxies: settings.trusted_proxies.clone(),
             decision_timeout: settings.decision_timeout,
             sets_identity_headers: settings.sets_identity_headers,
+            believes_certificates: settings.believes_source_certificates,
             encoded,
             upstreams: upstreams.collect(),
         }

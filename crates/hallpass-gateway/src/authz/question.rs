@@ -1,6 +1,7 @@
 //! The request that a proxy asks about, made of what the proxy says of it. What is missing or said twice is never guessed.
 
 use bytes::Bytes;
+use hallpass_tls::UnverifiedPeerCertificates;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
@@ -50,17 +51,22 @@ pub(crate) struct Original {
     pub(crate) host: HeaderValue,
     /// Of the request; those that the proxy has added for this question may be among them, and are not looked at.
     pub(crate) headers: HeaderMap,
+    /// What its sender has shown to the proxy, if that is believed.
+    pub(crate) certificate: Option<UnverifiedPeerCertificates>,
 }
 
 impl Original {
-    /// The head that is judged. It has no extensions: what the connection of this question shows is the proxy's, and
-    /// never its caller's.
+    /// The head that is judged. What the connection of this question shows is the proxy's and never its caller's, so it is not
+    /// among the extensions.
     pub(crate) fn into_parts(self) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method;
         parts.uri = Uri::from(self.target);
         parts.headers = self.headers;
         parts.headers.insert(HOST, self.host);
+        if let Some(certificate) = self.certificate {
+            parts.extensions.insert(certificate);
+        }
         parts
     }
 }

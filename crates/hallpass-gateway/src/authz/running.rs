@@ -28,6 +28,8 @@ pub struct RunningAuthz {
     /// Those that it was started with, for what only a restart changes.
     pub(crate) settings: AuthzSettings,
     pub(crate) serving: RunningServer,
+    /// Where Envoy asks by gRPC.
+    pub(crate) grpc: Option<RunningServer>,
     pub(crate) management: Management,
     pub(crate) monitored: RunningServer,
     /// Asks for the keys of the issuers, until they are there.
@@ -39,6 +41,12 @@ impl RunningAuthz {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.serving.local_addr()
+    }
+
+    /// Where Envoy asks by gRPC, if it can.
+    #[must_use]
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref().map(RunningServer::local_addr)
     }
 
     /// Where health and metrics are.
@@ -93,6 +101,10 @@ impl RunningAuthz {
         let changed = [
             ("authz.listen", settings.listen != before.listen),
             (
+                "authz.grpc-listen",
+                settings.grpc_listen != before.grpc_listen,
+            ),
+            (
                 "authz.management.listen",
                 settings.management_listen != before.management_listen,
             ),
@@ -117,7 +129,14 @@ impl RunningAuthz {
 
     /// Waits until a part ends by itself, which is a fault. Use it in a `select!` beside the signals.
     pub async fn failed(&mut self) -> Error {
+        let grpc = async {
+            match &mut self.grpc {
+                Some(grpc) => grpc.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = grpc => Error::TaskEnded { task: "accept loop for gRPC" },
             () = self.serving.ended() => Error::TaskEnded { task: "accept loop" },
             () = self.monitored.ended() => Error::TaskEnded { task: "accept loop for health and metrics" },
         }
@@ -144,7 +163,14 @@ impl RunningAuthz {
         self.begin_stopping();
         self.keys.abort();
         let had_ended = self.serving.has_ended();
-        if self.serving.shutdown_within(limit).await == Drain::CutOff {
+        let grpc = async {
+            match self.grpc {
+                Some(grpc) => grpc.shutdown_within(limit).await,
+                None => Drain::Complete,
+            }
+        };
+        let (http, grpc) = tokio::join!(self.serving.shutdown_within(limit), grpc);
+        if [http, grpc].contains(&Drain::CutOff) {
             tracing::warn!(
                 limit_seconds = limit.as_secs(),
                 "questions under way were cut off at the drain limit"

@@ -1,6 +1,7 @@
 //! Starting external authorization.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,19 +9,19 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
-use hallpass_listen::{ConnectionLimits, HttpServer};
+use hallpass_listen::{ConnectionLimits, HttpServer, RunningServer};
 use hallpass_resource::{EncodedCharacters, ResourceServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use super::core::{Core, load_keys};
-use super::http;
 use super::management::Management;
 use super::metrics::AuthzMetrics;
 use super::plan::Plan;
 use super::running::RunningAuthz;
 use super::tls_files;
+use super::{grpc, http};
 use crate::error::Error;
 use crate::settings::AuthzSettings;
 
@@ -54,22 +55,12 @@ impl AuthzServer {
         let tls_metrics = TlsMetrics::default();
         let tls = tls_files::load(settings.tls.as_ref(), &authz.clock, &tls_metrics).await?;
         let listener = bind(settings.listen).await?;
+        let grpc_listener = match settings.grpc_listen {
+            Some(address) => Some((address, bind(address).await?)),
+            None => None,
+        };
         let management_listener = bind(settings.management_listen).await?;
-        let Authz {
-            resource,
-            tokens,
-            encoded,
-            clock,
-        } = authz;
-        let core = Arc::new(Core {
-            plan: ArcSwap::from_pointee(Plan::new(settings, &tokens, encoded)),
-            resource,
-            tokens,
-            clock,
-            metrics: AuthzMetrics::default(),
-            has_keys: AtomicBool::new(false),
-            is_stopping: AtomicBool::new(false),
-        });
+        let core = Arc::new(core(authz, settings));
         let mut registry = Registry::default();
         let ours = registry.sub_registry_with_prefix("hallpass");
         core.metrics.register(ours);
@@ -77,73 +68,109 @@ impl AuthzServer {
             tls_metrics.register(ours.sub_registry_with_prefix("authz"));
         }
         let management = Management::new(Arc::clone(&core), registry);
-        let serving =
-            serve(listener, settings, tls.as_ref(), &core).map_err(|source| Error::Listen {
-                address: settings.listen,
-                source,
-            })?;
-        let monitored =
-            serve_management(management_listener, &management).map_err(|source| Error::Listen {
-                address: settings.management_listen,
-                source,
-            })?;
+        let asked = Asked {
+            core: &core,
+            settings,
+            tls: tls.as_ref(),
+        };
+        let serving = asked.http(listener).map_err(failed_at(settings.listen))?;
+        let grpc = match grpc_listener {
+            Some((address, listener)) => Some(asked.grpc(listener).map_err(failed_at(address))?),
+            None => None,
+        };
+        let monitored = serve_management(management_listener, &management)
+            .map_err(failed_at(settings.management_listen))?;
         Ok(RunningAuthz {
             keys: tokio::spawn(load_keys(Arc::clone(&core))),
             core,
             tls,
             settings: settings.clone(),
             serving,
+            grpc,
             management,
             monitored,
         })
     }
 }
 
-fn serve(
-    listener: TcpListener,
-    settings: &AuthzSettings,
-    tls: Option<&ServerTls>,
-    core: &Arc<Core>,
-) -> std::io::Result<hallpass_listen::RunningServer> {
-    let connections = usize::try_from(settings.connections).unwrap_or(usize::MAX);
-    let limits = ConnectionLimits {
-        connections,
-        // All connections come from a few proxies.
-        connections_per_address: connections,
-        head_bytes: settings.head_bytes,
-        buffer_bytes: settings
-            .head_bytes
-            .max(ConnectionLimits::default().buffer_bytes),
-        ..ConnectionLimits::default()
-    };
-    let trusted = Arc::clone(core);
-    let mut server = HttpServer::new(listener)
-        .limits(limits)
-        .metrics(core.metrics.connections.clone())
-        .admit(move |peer| {
-            let is_trusted = trusted.plan.load().trusted_proxies.contains(peer);
-            if !is_trusted {
-                trusted.metrics.untrusted();
-            }
-            is_trusted
-        });
-    if let Some(tls) = tls {
-        server = server.tls(tls.clone());
+fn core(authz: Authz, settings: &AuthzSettings) -> Core {
+    let Authz {
+        resource,
+        tokens,
+        encoded,
+        clock,
+    } = authz;
+    Core {
+        plan: ArcSwap::from_pointee(Plan::new(settings, &tokens, encoded)),
+        resource,
+        tokens,
+        clock,
+        metrics: AuthzMetrics::default(),
+        has_keys: AtomicBool::new(false),
+        is_stopping: AtomicBool::new(false),
     }
-    let core = Arc::clone(core);
-    server.serve(move |peer| {
-        let core = Arc::clone(&core);
-        tower::service_fn(move |request| {
-            let core = Arc::clone(&core);
-            async move { Ok::<_, Infallible>(http::respond(core, peer.ip(), request).await) }
-        })
-    })
 }
 
-fn serve_management(
-    listener: TcpListener,
-    management: &Management,
-) -> std::io::Result<hallpass_listen::RunningServer> {
+/// Where proxies ask.
+struct Asked<'a> {
+    core: &'a Arc<Core>,
+    settings: &'a AuthzSettings,
+    tls: Option<&'a ServerTls>,
+}
+
+impl Asked<'_> {
+    fn http(&self, listener: TcpListener) -> io::Result<RunningServer> {
+        let core = Arc::clone(self.core);
+        self.server(listener).serve(move |peer| {
+            let core = Arc::clone(&core);
+            tower::service_fn(move |request| {
+                let core = Arc::clone(&core);
+                async move { Ok::<_, Infallible>(http::respond(core, peer.ip(), request).await) }
+            })
+        })
+    }
+
+    fn grpc(&self, listener: TcpListener) -> io::Result<RunningServer> {
+        let core = Arc::clone(self.core);
+        self.server(listener).serve(move |peer| {
+            let core = Arc::clone(&core);
+            tower::service_fn(move |request| {
+                let core = Arc::clone(&core);
+                async move { Ok::<_, Infallible>(grpc::respond(core, peer.ip(), request).await) }
+            })
+        })
+    }
+
+    fn server(&self, listener: TcpListener) -> HttpServer {
+        let connections = usize::try_from(self.settings.connections).unwrap_or(usize::MAX);
+        let head_bytes = self.settings.head_bytes;
+        let limits = ConnectionLimits {
+            connections,
+            // All connections come from a few proxies.
+            connections_per_address: connections,
+            head_bytes,
+            buffer_bytes: head_bytes.max(ConnectionLimits::default().buffer_bytes),
+            ..ConnectionLimits::default()
+        };
+        let core = Arc::clone(self.core);
+        let server = HttpServer::new(listener)
+            .limits(limits)
+            .metrics(self.core.metrics.connections.clone())
+            .admit(move |peer| {
+                let is_trusted = core.plan.load().trusted_proxies.contains(peer);
+                if !is_trusted {
+                    core.metrics.untrusted();
+                }
+                is_trusted
+            });
+        match self.tls {
+            Some(tls) => server.tls(tls.clone()),
+            None => server,
+        }
+    }
+}
+
+fn serve_management(listener: TcpListener, management: &Management) -> io::Result<RunningServer> {
     // The platform needs few, and both addresses share what the process may open.
     let limits = ConnectionLimits {
         connections: MANAGEMENT_CONNECTIONS,
@@ -163,5 +190,9 @@ fn serve_management(
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| Error::Listen { address, source })
+    listener.map_err(failed_at(address))
+}
+
+fn failed_at(address: SocketAddr) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Listen { address, source }
 }

@@ -14,6 +14,15 @@ pub(super) const KEYS: &[Key] = &[
     )
     .or("127.0.0.1:9191"),
     Key::new(
+        "grpc-listen",
+        Kind::Text {
+            what: "IP address and port",
+        },
+        "Where Envoy asks by gRPC (`envoy.service.auth.v3.Authorization`), and what monitors it (`grpc.health.v1.Health`). No HTTP is \
+        answered there.",
+    )
+    .otherwise("nowhere"),
+    Key::new(
         "management",
         Kind::Section(MANAGEMENT_KEYS),
         "Health and metrics, which are never on `listen`.",
@@ -70,6 +79,13 @@ pub(super) const KEYS: &[Key] = &[
         lose what their sender wrote there. `strip`: they lose it, and bear none.",
     )
     .or("set"),
+    Key::new(
+        "source-certificates",
+        Kind::Choice(&["ignore", "believe"]),
+        "Whether a certificate that Envoy names in `source.certificate` (`include_peer_certificate`) counts as shown by the caller, for \
+        tokens that are bound to it (RFC 8705). Only where nobody but Envoy reaches `grpc-listen`.",
+    )
+    .or("ignore"),
     Key::new(
         "upstreams",
         Kind::Sections(UPSTREAM_KEYS),

@@ -3,6 +3,7 @@
 use http::Request;
 
 use crate::estate::{Estate, token, token_of};
+use crate::grpc::Question;
 use crate::protocols::by_each;
 
 const WHOLE_PATHS: [&str; 4] = ["/orders/7", "/public/a", "/orders/a%20b?c", "/public/"];
@@ -76,7 +77,7 @@ async fn verdict(estate: &Estate, method: &str, path: &str, credential: &str) ->
 
 #[tokio::test]
 async fn every_protocol_reaches_the_verdict_of_the_service_itself() {
-    let estate = Estate::start().await;
+    let estate = Estate::start_with("    grpc-listen: 127.0.0.1:0\n").await;
     estate.resource.load_keys().await.unwrap();
     let tokens = [token_of("alice"), token("bob", "orders.delete")];
     let good = tokens.map(|token| format!("Bearer {token}"));
@@ -110,6 +111,15 @@ async fn every_protocol_reaches_the_verdict_of_the_service_itself() {
                 "round {round}, {protocol} {method} {path} {credential}: {expected} {answer:?}"
             );
         }
+        let headers = [("authorization", credential)];
+        let headers: &[_] = if credential.is_empty() { &[] } else { &headers };
+        let answer = estate.check(&Question::new(method, &path, headers)).await;
+        let status = answer.status.unwrap_or(200);
+        assert_eq!(
+            status, expected,
+            "round {round}, gRPC {method} {path} {credential}: {answer:?}"
+        );
+        assert_eq!(answer.code == 0, expected == 200);
         passed += usize::from(expected == 200);
     }
     assert!(passed > 40, "{passed}: too few to mean anything");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::{Configuration, Loader};
 use hallpass::resource::ResourceServer;
-use hallpass::token::{Issuer, SigningKey, TokenClaims, UnixTime, sign};
+use hallpass::token::{Confirmation, Issuer, SigningKey, TokenClaims, UnixTime, sign};
 use hallpass::{Hallpass, Settings};
 use hallpass_gateway::{Authz, AuthzServer, AuthzSettings, RunningAuthz};
 use hallpass_issuer::IssuerSettings;
@@ -187,19 +187,24 @@ pub(crate) fn token_of(user: &str) -> String {
 }
 
 pub(crate) fn token(user: &str, scope: &str) -> String {
+    signed(user, scope, None)
+}
+
+/// A token of alice that is of use to her alone.
+pub(crate) fn bound_token(confirmation: Confirmation) -> String {
+    signed("alice", "orders.read", Some(confirmation))
+}
+
+fn signed(user: &str, scope: &str, confirmation: Option<Confirmation>) -> String {
     let now = UnixTime::from(SystemClock::new().now());
     let end = now.saturating_add(Duration::from_secs(300));
-    let mut claims = TokenClaims::new(
-        Issuer::internal(),
-        user.parse().unwrap(),
-        "edge".parse().unwrap(),
-        end,
-    );
+    let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
+    let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
     claims.client_id = Some("app".parse().unwrap());
     claims.scope = scope.parse().unwrap();
-    claims
-        .extra
-        .insert("preferred_username".to_owned(), "Al\u{e9}".into());
+    claims.confirmation = confirmation;
+    let name = "preferred_username".to_owned();
+    claims.extra.insert(name, "Al\u{e9}".into());
     let key = SigningKey::from_jwk(&serde_json::from_str(KEY).unwrap()).unwrap();
     sign(&claims, &key, now).unwrap().expose().to_owned()
 }

@@ -5,8 +5,14 @@ mod agreement;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod bound;
+#[cfg(test)]
 mod estate;
+#[cfg(test)]
+mod grpc;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod protocols;
+#[cfg(test)]
+mod tls;

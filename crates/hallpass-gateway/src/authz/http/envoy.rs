@@ -30,5 +30,6 @@ pub(super) fn original(parts: Parts, prefix: &str) -> Result<Original, Fault> {
         target,
         host,
         headers: parts.headers,
+        certificate: None,
     })
 }

@@ -59,5 +59,6 @@ fn read(headers: HeaderMap, names: &Names) -> Result<Original, Fault> {
         target,
         host,
         headers,
+        certificate: None,
     })
 }
