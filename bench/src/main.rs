@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 
+mod authz;
 mod bearer;
 mod children;
 mod feign_call;
@@ -23,8 +24,12 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 13] = [
+const MEASUREMENTS: [(&str, Measurement); 15] = [
     ("all", all),
+    // Not among `all`: it wants `wrk`.
+    ("authz", authz::run),
+    // Not for people: the server that authz compares with.
+    ("authz-bare", authz::serve),
     ("bearer", |_| bearer::run()),
     ("feign-call", |_| feign_call::run()),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
