@@ -5,6 +5,7 @@ pub(crate) mod dpop;
 mod keys;
 mod read;
 mod revocations;
+mod routes;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,20 +1,20 @@
 //! Reads `security`.
 
 use hallpass_config::{Preferred, Production, Section, report_doubles, strict_url};
-use hallpass_token::{Algorithm, Algorithms, Audience, Scope};
-use http::Method;
+use hallpass_token::{Algorithm, Algorithms, Audience};
 use url::Url;
 
 use super::callers::{CALLER_KEYS, read_callers};
 use super::dpop::DpopSettings;
 use super::revocations::read_revocations;
+use super::routes::read_route;
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
 use crate::metadata;
 use crate::path::EncodedCharacters;
-use crate::policy::{Mode, RouteRule, Rule};
+use crate::policy::Mode;
 
 /// What the issuer of the short form is called.
 const SHORT_FORM_NAME: &str = "internal";
@@ -270,95 +270,6 @@ impl JwksLocation {
     }
 }
 
-impl InternalOnlySettings {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        let paths = section.texts("paths", str::parse);
-        let scope = section.checked("scope", check_scope);
-        Some(Self {
-            paths: paths?,
-            scope: scope?,
-        })
-    }
-}
-
-/// `scope` is what internal-only routes demand that name none of their own.
-fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option<RouteRule> {
-    let pattern = section.required("path", Section::parsed);
-    let methods = section.texts("methods", check_method);
-    let rule = read_rule(section, scope);
-    let mode = section.choice("mode", Mode::named);
-    let route = RouteRule::new(pattern?, rule?).methods(methods?);
-    Some(match mode {
-        Some(mode) => route.mode(mode),
-        None => route,
-    })
-}
-
-/// The values of `rule`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RuleName {
-    Anonymous,
-    Authenticated,
-    InternalOnly,
-    Scopes,
-}
-
-impl RuleName {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "anonymous" => Some(Self::Anonymous),
-            "authenticated" => Some(Self::Authenticated),
-            "internal-only" => Some(Self::InternalOnly),
-            "scopes" => Some(Self::Scopes),
-            _ => None,
-        }
-    }
-
-    /// The keys that mean something beside this rule alone.
-    fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Anonymous | Self::Authenticated => &[],
-            Self::InternalOnly => &["scope"],
-            Self::Scopes => &["all", "any"],
-        }
-    }
-}
-
-fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rule> {
-    let rule = section.required("rule", |section, key| section.choice(key, RuleName::named));
-    let scope = section.checked("scope", check_scope);
-    let all = read_scopes(section, "all");
-    let any = read_scopes(section, "any");
-    let rule = rule?;
-    for key in ["scope", "all", "any"] {
-        if section.has(key) && !rule.keys().contains(&key) {
-            section.problem(key, "means nothing beside this rule");
-        }
-    }
-    match rule {
-        RuleName::Anonymous => Some(Rule::Anonymous),
-        RuleName::Authenticated => Some(Rule::Authenticated),
-        RuleName::InternalOnly => scope
-            .or_else(|| default_scope.cloned())
-            .map(Rule::InternalOnly),
-        RuleName::Scopes => {
-            let (all, any) = (all?, any?);
-            if all.is_empty() && any.is_empty() {
-                section.problem("rule", "demands scopes, in `all` or in `any`");
-            }
-            Some(Rule::Scopes { all, any })
-        }
-    }
-}
-
-/// The scopes of a list, one an element.
-fn read_scopes(section: &Section<'_>, key: &str) -> Option<Scope> {
-    let words = section.words(key, Scope::from_word)?;
-    Scope::from_words(words.iter().flat_map(Scope::iter))
-        .map_err(|error| section.problem(key, error.to_string()))
-        .ok()
-}
-
 impl IdentityHeaders {
     fn named(name: &str) -> Option<Self> {
         match name {
@@ -369,26 +280,10 @@ impl IdentityHeaders {
     }
 }
 
-/// One scope. A comma may be part of one by RFC 6749, and here is a slip: Spring reads a list in it.
-fn check_scope(text: &str) -> Result<Scope, String> {
-    match text.contains(',') {
-        true => Err("must be one scope, without a comma".to_owned()),
-        false => Scope::from_word(text).map_err(|error| error.to_string()),
-    }
-}
-
 fn check_algorithm(text: &str) -> Result<Algorithm, &'static str> {
     let algorithm = text.parse().ok();
     let algorithm = algorithm.filter(|algorithm| Algorithm::EVERY.contains(algorithm));
     algorithm.ok_or("must be `ES256`, `EdDSA` or `RS256`")
-}
-
-fn check_method(text: &str) -> Result<Method, &'static str> {
-    let is_method = text.len() <= 32 && text.chars().all(|c| c.is_ascii_uppercase());
-    let method = Method::from_bytes(text.as_bytes())
-        .ok()
-        .filter(|_| is_method);
-    method.ok_or("must be an HTTP method in capitals")
 }
 
 fn check_resource(text: &str) -> Result<Url, &'static str> {
