@@ -103,6 +103,12 @@ impl<'a> Section<'a> {
         self
     }
 
+    /// Where the section begins: its file, line and column, for those who look for it.
+    #[must_use]
+    pub fn written_at(&self) -> String {
+        self.place.to_string()
+    }
+
     /// What the environment says about production.
     #[must_use]
     pub fn production(&self) -> Production {

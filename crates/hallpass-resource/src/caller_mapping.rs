@@ -3,6 +3,7 @@
 mod claims;
 mod mark;
 mod preset;
+mod roles;
 
 use hallpass_token::{Audience, CallerKind, ClientId, TokenClaims, UnknownCaller, VerifiedClaims};
 
@@ -34,6 +35,8 @@ pub struct CallerMapping {
     /// Audiences that are services, where `aud` otherwise names the client.
     not_clients: Vec<Audience>,
     demands_subject: bool,
+    role_claims: Vec<Box<str>>,
+    authority_claims: Vec<Box<str>>,
 }
 
 impl CallerMapping {

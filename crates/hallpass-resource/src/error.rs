@@ -1,6 +1,7 @@
 //! What can go wrong: at start and when settings change ([`SetupError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
+mod condition;
 mod proof;
 mod response;
 mod setup;
@@ -11,11 +12,13 @@ use hallpass_token::{BearerError, BearerSyntaxError, CallerKind, Scope, VerifyEr
 use http::StatusCode;
 use thiserror::Error;
 
+pub use self::condition::ConditionFault;
 pub use self::proof::ProofFault;
 pub use self::response::DenialResponse;
 use self::response::{forbidden, invalid_token, proof_response, service_required, unavailable};
 pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
+use crate::policy::HostFault;
 
 /// Why a request was not let through.
 ///
@@ -28,6 +31,9 @@ pub enum Denial {
     /// The path can be read in more than one way.
     #[error("{0}")]
     Path(#[from] PathFault),
+    /// There are rules for hosts, and it is not known which host the request is for.
+    #[error("{0}")]
+    Host(#[from] HostFault),
     /// More than one `Authorization` header.
     #[error("more than one Authorization header")]
     SeveralAuthorizationHeaders,
@@ -73,6 +79,9 @@ pub enum Denial {
         /// Whether the issuer is internal.
         internal: bool,
     },
+    /// The caller does not satisfy what the rule demands beside scopes.
+    #[error("{0}")]
+    Condition(#[from] ConditionFault),
     /// No rule is for this route, so nobody may call it.
     #[error("no rule is for this route")]
     NoRule,
@@ -104,6 +113,13 @@ impl Denial {
                 challenge: false,
                 title: "The path of the request is ambiguous.",
             },
+            Self::Host(_) => DenialResponse {
+                status: StatusCode::BAD_REQUEST,
+                code: "ambiguous_host",
+                bearer_error: None,
+                challenge: false,
+                title: "The request must name exactly one host.",
+            },
             Self::SeveralAuthorizationHeaders | Self::Bearer(_) => DenialResponse {
                 status: StatusCode::BAD_REQUEST,
                 code: "invalid_request",
@@ -131,6 +147,7 @@ impl Denial {
             Self::InsufficientScope { .. } | Self::NoRule => {
                 forbidden("insufficient_scope", "The token does not allow this.")
             }
+            Self::Condition(fault) => fault.response(),
             Self::NotInternal {
                 caller, internal, ..
             } => forbidden("service_required", service_required(*caller, *internal)),
@@ -143,17 +160,20 @@ impl Denial {
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `proof`, `revoked`, `scope`, `unavailable`.
+    /// `issuer`, `audience`, `type`, `proof`, `revoked`, `scope`, `role`, `caller`, `actor`, `claim`, `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Path(_) | Self::SeveralAuthorizationHeaders | Self::Bearer(_) => "malformed",
+            Self::Path(_) | Self::Host(_) | Self::SeveralAuthorizationHeaders | Self::Bearer(_) => {
+                "malformed"
+            }
             Self::MissingToken => "missing",
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
             Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => "unavailable",
             Self::Proof(_) => "proof",
             Self::Revoked => "revoked",
+            Self::Condition(fault) => fault.reason(),
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
             | Self::NoRule
@@ -168,6 +188,7 @@ impl Denial {
     pub fn log_code(&self) -> &'static str {
         match self {
             Self::Path(_) => "ambiguous_path",
+            Self::Host(_) => "ambiguous_host",
             Self::SeveralAuthorizationHeaders => "several_authorization_headers",
             Self::Bearer(fault) => fault.code(),
             Self::MissingToken => "missing_token",
@@ -176,6 +197,7 @@ impl Denial {
             Self::Proof(fault) => fault.code(),
             Self::Revoked => "revoked",
             Self::InsufficientScope { .. } => "insufficient_scope",
+            Self::Condition(fault) => fault.code(),
             Self::NotInternal {
                 caller: CallerKind::Unknown(_),
                 ..
@@ -197,6 +219,7 @@ impl Denial {
             Self::InsufficientScope { required } => Some(required),
             Self::NotInternal { missing, .. } => Some(missing),
             Self::Path(_)
+            | Self::Host(_)
             | Self::SeveralAuthorizationHeaders
             | Self::Bearer(_)
             | Self::MissingToken
@@ -204,6 +227,7 @@ impl Denial {
             | Self::SenderConstrained
             | Self::Proof(_)
             | Self::Revoked
+            | Self::Condition(_)
             | Self::NoRule
             | Self::UserRequired { .. }
             | Self::ClaimsMismatch

@@ -1,5 +1,7 @@
 //! What calls are judged by at one moment, and how: once per request.
 
+mod outcome;
+
 use std::sync::Arc;
 
 use axum::extract::OriginalUri;
@@ -7,12 +9,9 @@ use bytes::Bytes;
 use hallpass_token::SecurityContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 
+pub(crate) use self::outcome::DecisionMetrics;
+use self::outcome::Outcome;
 use crate::audit::Decision;
 use crate::bearer::{Scheme, presented_token, spoken_scheme};
 use crate::challenge::Challenger;
@@ -21,9 +20,9 @@ use crate::dpop::ProofRules;
 use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
-use crate::path::{EncodedCharacters, PathFault, RequestPath};
+use crate::path::{EncodedCharacters, RequestPath};
 use crate::patience::Patience;
-use crate::policy::{Access, Mode, Policy, Ruling};
+use crate::policy::{Access, Explanation, Found, Mode, Policy, RequestHost, Ruling};
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
 
@@ -102,26 +101,6 @@ impl Judged {
     }
 }
 
-/// How the verdict was reached, in the words of metrics and audit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    Allow,
-    Deny,
-    WouldDeny,
-    Bypass,
-}
-
-impl Outcome {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::WouldDeny => "would_deny",
-            Self::Bypass => "bypass",
-        }
-    }
-}
-
 impl Judge {
     /// Says what is open and what is not, as far as it is not as before.
     pub(crate) fn announce(&self, previous: Option<&Self>) {
@@ -164,19 +143,17 @@ impl Judge {
 
     /// Decides about a request. Only a verified identity ever leaves this function.
     pub(crate) async fn judge(&self, parts: &Parts) -> Verdict {
-        let original = parts.extensions.get::<OriginalUri>();
-        let original = original.map(|OriginalUri(uri)| uri.path());
-        let seen = parts.uri.path();
-        let path = original.unwrap_or(seen);
+        let path = original_path(parts).unwrap_or(parts.uri.path());
         let metadata = self.metadata.as_ref();
         if let Some(response) = metadata.and_then(|it| it.response(&parts.method, path)) {
             return Verdict::Respond(response);
         }
-        let access = RequestPath::parse(original, seen, self.encoded)
-            .and_then(|path| self.policy.resolve(&parts.method, &path));
-        let judged = match access {
-            Ok(access) => self.judge_access(parts, &access).await,
-            Err(fault) => self.judge_fault(parts, fault).await,
+        let judged = match self.target(parts) {
+            Ok((host, path)) => match self.policy.resolve(&parts.method, host.as_ref(), &path) {
+                Ok(access) => self.judge_access(parts, &access).await,
+                Err(fault) => self.judge_fault(parts, fault.into()).await,
+            },
+            Err(denial) => self.judge_fault(parts, denial).await,
         };
         let (mode, reason) = (judged.ruling.mode.name(), judged.reason());
         let code = reason.map_or("none", Denial::reason);
@@ -211,6 +188,42 @@ impl Judge {
         }
     }
 
+    /// What becomes of a request, and why. Counted and written nowhere; a proof of possession is used up by it.
+    pub(crate) async fn explain(&self, parts: &Parts) -> Explanation {
+        let of_fault = |denial| {
+            let mode = self.policy.mode_without_path();
+            Explanation::of_fault(denial, mode, self.permit_all)
+        };
+        let (host, path) = match self.target(parts) {
+            Ok(target) => target,
+            Err(denial) => return of_fault(denial),
+        };
+        let access = match self.policy.resolve(&parts.method, host.as_ref(), &path) {
+            Ok(access) => access,
+            Err(fault) => return of_fault(fault.into()),
+        };
+        let identity = self.verify_presented(parts).await;
+        let found = Found {
+            method: &parts.method,
+            host: host.as_ref(),
+            path: &path,
+            access: &access,
+        };
+        self.policy.explain(&found, identity, self.permit_all)
+    }
+
+    /// The host and the path that rules are looked for by. The host is only asked for where rules name any.
+    fn target<'r>(
+        &self,
+        parts: &'r Parts,
+    ) -> Result<(Option<RequestHost>, RequestPath<'r>), Denial> {
+        let (original, seen) = (original_path(parts), parts.uri.path());
+        let path = RequestPath::parse(original, seen, self.encoded)?;
+        let names_hosts = self.policy.names_hosts();
+        let host = names_hosts.then(|| RequestHost::of(parts)).transpose()?;
+        Ok((host, path))
+    }
+
     async fn judge_access(&self, parts: &Parts, access: &Access<'_>) -> Judged {
         let depends_on_it = access.depends_on_identity() && !self.permit_all;
         let identity = self.identify(parts, depends_on_it).await;
@@ -224,10 +237,10 @@ impl Judge {
         }
     }
 
-    async fn judge_fault(&self, parts: &Parts, fault: PathFault) -> Judged {
+    async fn judge_fault(&self, parts: &Parts, denial: Denial) -> Judged {
         let mode = self.policy.mode_without_path();
         let ruling = Ruling {
-            denial: (mode != Mode::Off).then(|| fault.into()),
+            denial: (mode != Mode::Off).then_some(denial),
             mode,
         };
         let outcome = self.outcome(&ruling, mode);
@@ -302,77 +315,8 @@ impl Judge {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DecisionLabels {
-    result: &'static str,
-    reason: &'static str,
-    mode: &'static str,
-    route: Arc<str>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ExtractorLabels {
-    result: &'static str,
-    reason: &'static str,
-    route: Arc<str>,
-}
-
-/// What was decided, and whether the decision counts. Clones share the numbers.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DecisionMetrics {
-    decisions: Family<DecisionLabels, Counter>,
-    extractors: Family<ExtractorLabels, Counter>,
-    dev_bypass: Gauge,
-}
-
-impl DecisionMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        let it = self.clone();
-        registry.register(
-            "hallpass_verify",
-            "Decisions about incoming calls",
-            it.decisions,
-        );
-        registry.register(
-            "hallpass_extractor_refusals",
-            "Calls that the rules let pass and an extractor of the handler refused, or would have",
-            it.extractors,
-        );
-        registry.register(
-            "hallpass_dev_bypass_enabled",
-            "1 while permit-all is on",
-            it.dev_bypass,
-        );
-    }
-
-    /// An extractor has refused a call, or given it a placeholder instead.
-    pub(crate) fn refused_by_extractor(&self, denial: &Denial, is_lenient: bool, route: &Arc<str>) {
-        let outcome = if is_lenient {
-            Outcome::WouldDeny
-        } else {
-            Outcome::Deny
-        };
-        let labels = ExtractorLabels {
-            result: outcome.as_str(),
-            reason: denial.reason(),
-            route: Arc::clone(route),
-        };
-        self.extractors.get_or_create(&labels).inc();
-    }
-
-    fn count(
-        &self,
-        result: &'static str,
-        reason: &'static str,
-        mode: &'static str,
-        route: &Arc<str>,
-    ) {
-        let labels = DecisionLabels {
-            result,
-            reason,
-            mode,
-            route: Arc::clone(route),
-        };
-        self.decisions.get_or_create(&labels).inc();
-    }
+/// The path that a router has routed, if one has run.
+fn original_path(parts: &Parts) -> Option<&str> {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map(|OriginalUri(uri)| uri.path())
 }

@@ -90,13 +90,19 @@ mod verifier;
 pub use audit::AUDIT_TARGET;
 pub use authorize::{Authorized, Refused};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
-pub use error::{Denial, DenialResponse, KeysError, ProofFault, SetupError, SetupProblem};
+pub use error::{
+    ConditionFault, Denial, DenialResponse, KeysError, ProofFault, SetupError, SetupProblem,
+};
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
-pub use policy::{Mode, PathPattern, PatternFault, RouteRule, Rule, RuleLine, RuleOrigin};
+pub use policy::{
+    Actors, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode, Names, Party,
+    PartyFault, PassedOver, PathPattern, PatternFault, RouteRule, Rule, RuleDecision, RuleLine,
+    RuleOrigin, RulePlace,
+};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::callers::caller_changes;
 pub use settings::dpop::{DpopSettings, NonceSecret};

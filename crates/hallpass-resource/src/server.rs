@@ -7,12 +7,13 @@ mod setup;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 
 use self::setup::Setup;
 use crate::error::{Denial, SetupError};
 use crate::judge::Judge;
 use crate::metrics::ResourceMetrics;
-use crate::policy::RuleLine;
+use crate::policy::{Explanation, RuleLine};
 use crate::settings::SecuritySettings;
 use crate::verifier::Verified;
 
@@ -117,6 +118,28 @@ impl ResourceServer {
     #[must_use]
     pub fn rules(&self) -> Vec<RuleLine> {
         self.judge().policy.lines()
+    }
+
+    /// Says what would become of a request and why: the rules that it falls under, what each says, and why others are not
+    /// asked. For tests of a service's own rules, and for people; nothing is counted.
+    ///
+    /// A token that is sent is verified, with a key fetch if one is due; a proof of possession (DPoP) is used up.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use hallpass_clock::SystemClock;
+    /// # use hallpass_resource::{ResourceServer, Rule};
+    /// let clock = std::sync::Arc::new(SystemClock::new());
+    /// let server = ResourceServer::builder("shop", clock).route_any("/health", Rule::Anonymous).build()?;
+    /// let (parts, ()) = http::Request::get("/orders").body(())?.into_parts();
+    /// let explanation = server.explain(&parts).await;
+    /// assert!(!explanation.passes() && explanation.decisions.is_empty(), "no rule is for this path");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn explain(&self, parts: &Parts) -> Explanation {
+        self.judge().explain(parts).await
     }
 
     /// Verifies a token (without the scheme) as the layer does, with a key fetch if one is due: for what is not an

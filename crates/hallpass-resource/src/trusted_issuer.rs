@@ -127,7 +127,7 @@ pub(crate) struct Trust {
     pub(crate) keys: KeySource,
     pub(crate) revocations: Option<RevocationSource>,
     pub(crate) internal: bool,
-    pub(crate) callers: CallerMapping,
+    pub(crate) callers: Arc<CallerMapping>,
     /// The last epoch of its keys that the cache was purged for.
     purged_epoch: AtomicU64,
 }
@@ -145,7 +145,7 @@ impl Trust {
             keys: issuer.keys,
             revocations: issuer.revocations,
             internal: issuer.internal,
-            callers: issuer.callers,
+            callers: Arc::new(issuer.callers),
             purged_epoch: AtomicU64::new(0),
         }
     }

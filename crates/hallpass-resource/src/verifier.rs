@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
-    AccessToken, CallerKind, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
+    AccessToken, CallerKind, ClientId, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
     VerifyError,
 };
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cache::{CacheEntry, CacheKey, CacheMetrics, VerifiedTokenCache};
+use crate::caller_mapping::{CallerMapping, Mark};
 use crate::confirmation::Shown;
 use crate::dpop::ProofMemory;
 use crate::error::Denial;
@@ -27,6 +28,7 @@ pub struct Verified {
     context: SecurityContext,
     issuer_name: Arc<str>,
     internal: bool,
+    callers: Arc<CallerMapping>,
 }
 
 impl Verified {
@@ -37,6 +39,7 @@ impl Verified {
             context,
             issuer_name: "test".into(),
             internal,
+            callers: Arc::default(),
         }
     }
 
@@ -63,6 +66,26 @@ impl Verified {
     #[must_use]
     pub fn is_internal_service(&self) -> bool {
         self.internal && self.context.is_service()
+    }
+
+    /// The roles of the caller, from the claims that the issuer's [`CallerMapping`] names.
+    #[must_use]
+    pub fn roles(&self) -> Vec<String> {
+        self.callers.roles(self.context.claims())
+    }
+
+    /// The authorities of the caller, as Spring Security would derive them: those of the token, `SCOPE_x` for each scope, `ROLE_x`
+    /// for each role.
+    #[must_use]
+    pub fn authorities(&self) -> Vec<String> {
+        self.callers.authorities(self.context.claims())
+    }
+
+    /// Whether the claims satisfy a condition of a rule.
+    pub(crate) fn bears(&self, condition: &Mark) -> bool {
+        let client = self.context.client_id().map(ClientId::as_str);
+        let claims = self.context.claims();
+        self.callers.bears(claims, client, condition)
     }
 }
 
@@ -135,6 +158,7 @@ impl Verifier {
             context: entry.context.clone(),
             issuer_name: Arc::clone(&entry.trust.name),
             internal: entry.trust.internal,
+            callers: Arc::clone(&entry.trust.callers),
         })
     }
 

@@ -51,6 +51,23 @@ impl IssuerPreset {
         }
     }
 
+    fn role_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Hallpass | Self::Spring | Self::Entra | Self::Auth0 => &["roles"],
+            Self::Keycloak => &["realm_access.roles", "resource_access.{aud}.roles"],
+            Self::Okta => &["groups"],
+        }
+    }
+
+    fn authority_claims(self) -> &'static [&'static str] {
+        match self {
+            Self::Auth0 => &["permissions"],
+            Self::Hallpass | Self::Spring | Self::Keycloak | Self::Entra | Self::Okta => {
+                &["authorities"]
+            }
+        }
+    }
+
     fn service_when(self) -> &'static [&'static str] {
         match self {
             Self::Hallpass => &["sub={client} and !azp and !appid and !cid and !gty and !idtyp"],
@@ -86,16 +103,13 @@ impl IssuerPreset {
 impl From<IssuerPreset> for CallerMapping {
     fn from(preset: IssuerPreset) -> Self {
         Self {
-            client_claims: preset
-                .client_claims()
-                .iter()
-                .copied()
-                .map(Box::from)
-                .collect(),
+            client_claims: names(preset.client_claims()),
             service_when: marks(preset.service_when()),
             user_when: marks(preset.user_when()),
             not_clients: Vec::new(),
             demands_subject: preset == IssuerPreset::Hallpass,
+            role_claims: names(preset.role_claims()),
+            authority_claims: names(preset.authority_claims()),
         }
     }
 }
@@ -105,6 +119,10 @@ impl Default for CallerMapping {
     fn default() -> Self {
         IssuerPreset::default().into()
     }
+}
+
+fn names(names: &[&str]) -> Vec<Box<str>> {
+    names.iter().copied().map(Box::from).collect()
 }
 
 /// A text that is not a mark would be left out, and fewer tokens would be known; a test holds that all are.

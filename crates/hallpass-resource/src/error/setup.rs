@@ -71,6 +71,22 @@ pub enum SetupProblem {
         /// The table.
         origin: RuleOrigin,
     },
+    /// Conditions beside a rule that asks for no caller.
+    #[error("the rule for {pattern} is anonymous, so nobody is asked for what it demands beside")]
+    IdleConditions {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A caller or an actor of an issuer that is not trusted.
+    #[error(
+        "the rule for {pattern} names {party}, and no issuer of that name is trusted; write NAME@ISSUER"
+    )]
+    UnknownParty {
+        /// The pattern.
+        pattern: String,
+        /// The caller or actor as it was written.
+        party: String,
+    },
     /// A scope rule that names no scope.
     #[error("the rule for {pattern} asks for scopes and names none; use authenticated instead")]
     EmptyScopes {

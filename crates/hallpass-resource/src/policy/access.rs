@@ -10,9 +10,9 @@ use super::rule::Rule;
 use crate::error::{Denial, ProofFault};
 use crate::verifier::Verified;
 
-/// Most rules that one request falls under: one for each of three tables and four readings of the path (the whole one and
+/// Most rules that one request falls under: one for each of six tables and four readings of the path (the whole one and
 /// what a nest has left of it, each as it is decoded and as it would be read with every escape taken for structure).
-const MAX_ENTRIES: usize = 12;
+const MAX_ENTRIES: usize = 24;
 
 /// What is asked of one request: the rules that it must all satisfy, and the mode of each.
 ///
@@ -96,7 +96,7 @@ impl<'p> Access<'p> {
         for entry in self.entries() {
             let mode = self.mode_of(entry);
             let counts = mode != Mode::Off && (ruling.denial.is_none() || mode > ruling.mode);
-            if counts && let Err(denial) = entry.rule.decide(caller) {
+            if counts && let Err(denial) = decide(entry, caller) {
                 ruling = Ruling {
                     denial: Some(denial),
                     mode,
@@ -104,6 +104,21 @@ impl<'p> Access<'p> {
             }
         }
         ruling
+    }
+
+    /// What each of its rules says, in the order of the tables.
+    pub(super) fn decisions(
+        &self,
+        caller: Result<Option<&Verified>, &Denial>,
+    ) -> impl Iterator<Item = (&'p Entry, Mode, Option<Denial>)> {
+        self.entries().map(move |entry| {
+            let mode = self.mode_of(entry);
+            let denial = match mode {
+                Mode::Off => None,
+                Mode::Report | Mode::Enforce => decide(entry, caller).err(),
+            };
+            (entry, mode, denial)
+        })
     }
 
     fn entries(&self) -> impl Iterator<Item = &'p Entry> {
@@ -114,6 +129,15 @@ impl<'p> Access<'p> {
         let named = self.entries().filter_map(|it| it.mode).max();
         let own = entry.mode.unwrap_or(self.service);
         named.map_or(own, |named| own.max(named))
+    }
+}
+
+/// What one rule says: who may call at all, and then what it demands of him besides.
+fn decide(entry: &Entry, caller: Result<Option<&Verified>, &Denial>) -> Result<(), Denial> {
+    entry.rule.decide(caller)?;
+    match (&entry.rule, caller) {
+        (Rule::Anonymous, _) | (_, Ok(None) | Err(_)) => Ok(()),
+        (_, Ok(Some(caller))) => Ok(entry.conditions.decide(caller)?),
     }
 }
 

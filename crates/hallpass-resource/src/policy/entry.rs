@@ -5,35 +5,69 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 
+use super::conditions::Conditions;
+use super::host::{HostPattern, RequestHost};
+use super::line::RuleLine;
 use super::mode::Mode;
+use super::origin::RuleOrigin;
 use super::pattern::PathPattern;
 use super::pattern::Reading;
+use super::place::RulePlace;
 use super::rule::{RouteRule, Rule};
 use crate::path::{NormalPath, RequestPath};
 
-/// One rule for one method, or for all.
+/// One rule for one method and one host, or for all of them.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) method: Option<Method>,
     pub(super) pattern: PathPattern,
+    pub(super) host: Option<HostPattern>,
     pub(super) rule: Rule,
+    pub(super) conditions: Conditions,
     /// The mode that its author named.
     pub(super) mode: Option<Mode>,
     pub(super) label: Arc<str>,
+    place: RulePlace,
     /// Whether the log has said that it was written without the prefix of a nest.
     pub(super) named_as_relative: AtomicBool,
 }
 
 impl Entry {
-    pub(super) fn new(rule: &RouteRule, method: Option<Method>) -> Self {
-        let label = match &method {
-            Some(method) => format!("{method} {}", rule.pattern),
-            None => rule.pattern.to_string(),
+    /// One for each method and host that the rule names.
+    pub(super) fn all_of(rule: &RouteRule) -> Vec<Self> {
+        let mut methods: Vec<_> = rule.methods.iter().cloned().map(Some).collect();
+        if methods.is_empty() {
+            methods.push(None);
+        }
+        let mut hosts: Vec<_> = rule.hosts.iter().cloned().map(Some).collect();
+        if hosts.is_empty() {
+            hosts.push(None);
+        }
+        let pairs = methods
+            .iter()
+            .flat_map(|method| hosts.iter().map(move |host| (method, host)));
+        let entry = |(method, host): (&Option<Method>, &Option<HostPattern>)| {
+            Self::new(rule, method.clone(), host.clone())
         };
+        pairs.map(entry).collect()
+    }
+
+    fn new(rule: &RouteRule, method: Option<Method>, host: Option<HostPattern>) -> Self {
+        let mut label = String::new();
+        if let Some(method) = &method {
+            label = format!("{method} ");
+        }
+        if let Some(host) = &host {
+            label.push_str(&host.to_string());
+        }
+        label.push_str(&rule.pattern.to_string());
         Self {
             method,
+            host,
             pattern: rule.pattern.clone(),
             rule: rule.rule.clone(),
+            conditions: rule.conditions.clone(),
+            place: rule.place.clone(),
             mode: rule.mode,
             label: label.into(),
             named_as_relative: AtomicBool::new(false),
@@ -44,6 +78,36 @@ impl Entry {
         match &self.method {
             None => true,
             Some(mine) => mine == method || (mine == Method::GET && method == Method::HEAD),
+        }
+    }
+
+    /// A rule that names a host is for no request whose host is not known.
+    pub(super) fn is_for_host(&self, host: Option<&RequestHost>) -> bool {
+        match &self.host {
+            None => true,
+            Some(mine) => host.is_some_and(|host| mine.matches(host)),
+        }
+    }
+
+    /// Whether both are for just the same requests.
+    pub(super) fn is_for_same(&self, other: &Self) -> bool {
+        self.method == other.method
+            && self.host == other.host
+            && self.pattern.same_paths(&other.pattern)
+    }
+
+    /// As it is listed. `service` is the mode of rules that name none.
+    pub(super) fn line(&self, origin: RuleOrigin, service: Mode) -> RuleLine {
+        RuleLine {
+            method: self.method.clone(),
+            host: self.host.clone(),
+            pattern: self.pattern.clone(),
+            rule: self.rule.clone(),
+            conditions: self.conditions.clone(),
+            mode: self.mode.unwrap_or(service),
+            names_its_mode: self.mode.is_some(),
+            origin,
+            place: self.place.clone(),
         }
     }
 
@@ -72,8 +136,14 @@ impl Entry {
         }
     }
 
+    /// Sorts those first that are for fewer requests.
+    pub(super) fn rank(&self) -> impl Ord + use<> {
+        let host = self.host.as_ref().map(HostPattern::rank);
+        (host, self.pattern.specificity(), self.method_rank())
+    }
+
     /// With the same paths, HEAD stands before GET (which covers it), and both before "any method".
-    pub(super) fn method_rank(&self) -> u8 {
+    fn method_rank(&self) -> u8 {
         match &self.method {
             Some(method) if *method == Method::HEAD => 0,
             Some(_) => 1,

@@ -5,8 +5,12 @@ use std::fmt;
 use hallpass_token::Scope;
 use http::Method;
 
+use super::conditions::{Actors, Conditions, Party};
+use super::host::HostPattern;
 use super::mode::Mode;
 use super::pattern::PathPattern;
+use super::place::RulePlace;
+use crate::caller_mapping::Mark;
 
 /// What a route asks of its caller.
 ///
@@ -101,6 +105,9 @@ pub struct RouteRule {
     pub(super) methods: Vec<Method>,
     pub(super) rule: Rule,
     pub(super) mode: Option<Mode>,
+    pub(super) hosts: Vec<HostPattern>,
+    pub(super) conditions: Conditions,
+    pub(super) place: RulePlace,
 }
 
 impl RouteRule {
@@ -112,6 +119,9 @@ impl RouteRule {
             methods: Vec::new(),
             rule,
             mode: None,
+            hosts: Vec::new(),
+            conditions: Conditions::default(),
+            place: RulePlace::default(),
         }
     }
 
@@ -120,6 +130,97 @@ impl RouteRule {
     #[must_use]
     pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Restricts the rule to requests for these hosts; none means all.
+    ///
+    /// A request must satisfy the most specific of the rules that name its host **and** the most specific of those that name
+    /// none, since whoever sends it chooses the host: a rule for a host opens nothing that a rule for all hosts closes. To
+    /// tell hosts apart, give each rule its hosts. A request of no or several hosts is refused where a rule names any.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = HostPattern>) -> Self {
+        self.hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Demands all this of the caller besides, in place of what was demanded before.
+    #[must_use]
+    pub fn conditions(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
+    }
+
+    /// Demands each of these roles too.
+    #[must_use]
+    pub fn roles<'a>(mut self, all: impl IntoIterator<Item = &'a str>) -> Self {
+        let roles = all.into_iter().map(str::to_owned);
+        self.conditions.roles.all.extend(roles);
+        self
+    }
+
+    /// Demands one of these roles at least.
+    #[must_use]
+    pub fn any_role<'a>(mut self, any: impl IntoIterator<Item = &'a str>) -> Self {
+        let roles = any.into_iter().map(str::to_owned);
+        self.conditions.roles.any.extend(roles);
+        self
+    }
+
+    /// Demands each of these authorities too, as Spring Security names them (`SCOPE_orders`, `ROLE_ADMIN`).
+    #[must_use]
+    pub fn authorities<'a>(mut self, all: impl IntoIterator<Item = &'a str>) -> Self {
+        let authorities = all.into_iter().map(str::to_owned);
+        self.conditions.authorities.all.extend(authorities);
+        self
+    }
+
+    /// Demands one of these authorities at least.
+    #[must_use]
+    pub fn any_authority<'a>(mut self, any: impl IntoIterator<Item = &'a str>) -> Self {
+        let authorities = any.into_iter().map(str::to_owned);
+        self.conditions.authorities.any.extend(authorities);
+        self
+    }
+
+    /// Lets only tokens pass that were issued to one of these clients.
+    #[must_use]
+    pub fn callers(mut self, callers: impl IntoIterator<Item = Party>) -> Self {
+        self.conditions.callers.extend(callers);
+        self
+    }
+
+    /// Lets only these act for somebody else; nobody if there is none.
+    #[must_use]
+    pub fn actors(mut self, actors: impl IntoIterator<Item = Party>) -> Self {
+        self.conditions.actors = Actors::Only(actors.into_iter().collect());
+        self
+    }
+
+    /// Demands that the claims satisfy this too.
+    #[must_use]
+    pub fn claim(mut self, condition: Mark) -> Self {
+        self.conditions.claims.push(condition);
+        self
+    }
+
+    /// The callers and actors that it names of an issuer by its name, and that issuer.
+    pub(crate) fn foreign_parties(&self) -> impl Iterator<Item = (&Party, &str)> {
+        let actors = match &self.conditions.actors {
+            Actors::Any => [].as_slice(),
+            Actors::Only(parties) => parties,
+        };
+        let parties = self.conditions.callers.iter().chain(actors);
+        parties.filter_map(|party| Some((party, party.issuer()?)))
+    }
+
+    pub(crate) fn pattern(&self) -> &PathPattern {
+        &self.pattern
+    }
+
+    /// Says where the rule is written, for those who look for it: file, line and column.
+    pub(crate) fn written_at(mut self, place: &str) -> Self {
+        self.place = RulePlace::new(place);
         self
     }
 
@@ -136,27 +237,5 @@ impl RouteRule {
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
-    }
-}
-
-/// Where a rule was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RuleOrigin {
-    /// In the program.
-    Code,
-    /// Under `security.internal-jwt.routes`.
-    Configuration,
-    /// Under `security.internal-jwt.internal-only`.
-    InternalOnlyPaths,
-}
-
-impl fmt::Display for RuleOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Code => "code",
-            Self::Configuration => "configuration",
-            Self::InternalOnlyPaths => "internal-only paths",
-        })
     }
 }

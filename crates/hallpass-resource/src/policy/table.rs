@@ -1,65 +1,38 @@
 //! Rule tables and the lookup of the rules for one request.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
 
 use super::access::Access;
 use super::entry::Entry;
+use super::host::RequestHost;
+use super::line::RuleLine;
 use super::mode::Mode;
-use super::pattern::PathPattern;
+use super::origin::RuleOrigin;
 use super::pattern::Reading;
-use super::rule::{RouteRule, Rule, RuleOrigin};
+use super::rule::{RouteRule, Rule};
 use crate::error::SetupProblem;
 use crate::path::{NormalPath, PathFault, RequestPath};
 
 /// Route label of requests that no rule is for.
 const NO_RULE: &str = "none";
 
-/// One line of the list that a service prints at start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleLine {
-    /// The method, or none when the rule is for all.
-    pub method: Option<Method>,
-    /// The path pattern.
-    pub pattern: PathPattern,
-    /// What is asked.
-    pub rule: Rule,
-    /// In which mode: its own, or that of the service. Where rules of several tables meet, the strictest mode that one
-    /// of them names holds for all of them.
-    pub mode: Mode,
-    /// Whether the rule names its mode itself.
-    pub names_its_mode: bool,
-    /// Where it was written.
-    pub origin: RuleOrigin,
-}
-
-impl fmt::Display for RuleLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let method = self.method.as_ref().map_or("*", Method::as_str);
-        write!(
-            f,
-            "{method} {} {} [{}, {}]",
-            self.pattern,
-            self.rule,
-            self.mode.name(),
-            self.origin
-        )
-    }
-}
-
-/// The tables, in the order in which they are listed; all that have a rule for a request must allow it.
-const ORIGINS: [RuleOrigin; 3] = [
-    RuleOrigin::Code,
-    RuleOrigin::Configuration,
-    RuleOrigin::InternalOnlyPaths,
+/// The tables, in the order in which they are listed, and whether their rules name hosts; all that have a rule for a request
+/// must allow it.
+const TABLES: [(RuleOrigin, bool); 6] = [
+    (RuleOrigin::Code, true),
+    (RuleOrigin::Code, false),
+    (RuleOrigin::Configuration, true),
+    (RuleOrigin::Configuration, false),
+    (RuleOrigin::InternalOnlyPaths, true),
+    (RuleOrigin::InternalOnlyPaths, false),
 ];
 
 /// All tables of a resource server.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    tables: [Table; 3],
+    tables: [Table; 6],
     mode: Mode,
     no_rule: Arc<str>,
 }
@@ -67,6 +40,8 @@ pub(crate) struct Policy {
 #[derive(Debug)]
 struct Table {
     origin: RuleOrigin,
+    /// Whether its rules name hosts.
+    names_hosts: bool,
     /// The most specific first, so that the first match counts.
     entries: Vec<Entry>,
 }
@@ -78,8 +53,9 @@ impl Policy {
         mode: Mode,
         problems: &mut Vec<SetupProblem>,
     ) -> Self {
-        let mut tables = ORIGINS.map(|origin| Table {
+        let mut tables = TABLES.map(|(origin, names_hosts)| Table {
             origin,
+            names_hosts,
             entries: Vec::new(),
         });
         for (origin, rule) in rules {
@@ -91,14 +67,19 @@ impl Policy {
                     pattern: rule.pattern.to_string(),
                 });
             }
-            for table in tables.iter_mut().filter(|table| table.origin == origin) {
+            if rule.rule == Rule::Anonymous && !rule.conditions.are_none() {
+                problems.push(SetupProblem::IdleConditions {
+                    pattern: rule.pattern.to_string(),
+                });
+            }
+            let names_hosts = !rule.hosts.is_empty();
+            let its = |it: &&mut Table| it.origin == origin && it.names_hosts == names_hosts;
+            for table in tables.iter_mut().filter(its) {
                 table.add(&rule, problems);
             }
         }
         for table in &mut tables {
-            table
-                .entries
-                .sort_by_cached_key(|entry| (entry.pattern.specificity(), entry.method_rank()));
+            table.entries.sort_by_cached_key(Entry::rank);
         }
         Self {
             tables,
@@ -109,19 +90,13 @@ impl Policy {
 
     /// Every rule, in the order in which they are tried.
     pub(crate) fn lines(&self) -> Vec<RuleLine> {
-        let of_table = |table: &Table| {
-            let origin = table.origin;
-            let line = |entry: &Entry| RuleLine {
-                method: entry.method.clone(),
-                pattern: entry.pattern.clone(),
-                rule: entry.rule.clone(),
-                mode: entry.mode.unwrap_or(self.mode),
-                names_its_mode: entry.mode.is_some(),
-                origin,
-            };
-            table.entries.iter().map(line).collect::<Vec<_>>()
-        };
-        self.tables.iter().flat_map(of_table).collect()
+        self.entries().map(|(_, line)| line).collect()
+    }
+
+    /// Whether it must be known which host a request is for.
+    pub(crate) fn names_hosts(&self) -> bool {
+        let mut tables = self.tables.iter();
+        tables.any(|table| table.names_hosts && !table.entries.is_empty())
     }
 
     /// The mode of the service, for requests that have no route.
@@ -141,24 +116,35 @@ impl Policy {
         named.map_or(self.mode, |named| named.max(self.mode))
     }
 
+    /// Every rule with what it is listed as.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Entry, RuleLine)> {
+        self.tables.iter().flat_map(|table| {
+            let line = |entry: &Entry| entry.line(table.origin, self.mode);
+            table.entries.iter().map(move |entry| (entry, line(entry)))
+        })
+    }
+
     /// Finds the rules for a request.
     ///
     /// A path that has other rules decoded than as written is refused: the router behind this layer decides
-    /// by one reading, and a service behind the router may decide by the other.
+    /// by one reading, and a service behind the router may decide by the other. Without a host, no rule that names one is
+    /// for the request; who calls must not leave it out where [`names_hosts`](Self::names_hosts) says so.
     pub(crate) fn resolve(
         &self,
         method: &Method,
+        host: Option<&RequestHost>,
         path: &RequestPath<'_>,
     ) -> Result<Access<'_>, PathFault> {
         let mut access = Access::new(self.mode, &self.no_rule);
+        let asked = Asked { method, host };
         for table in &self.tables {
-            let whole = table.find_one(method, path.whole())?;
+            let whole = table.find_one(asked, path.whole())?;
             if let Some(found) = whole {
                 access.add(found);
             }
             // What a service behind would do that reads allowed escapes as structure must be allowed too.
             if path.whole().loosest().is_some()
-                && let Some(found) = table.find(method, path.whole(), Reading::Loosest)
+                && let Some(found) = table.find(asked, path.whole(), Reading::Loosest)
             {
                 access.add(found);
             }
@@ -167,8 +153,8 @@ impl Policy {
             };
             let loosest = rest
                 .loosest()
-                .and_then(|_| table.find(method, rest, Reading::Loosest));
-            for found in table.find_one(method, rest)?.into_iter().chain(loosest) {
+                .and_then(|_| table.find(asked, rest, Reading::Loosest));
+            for found in table.find_one(asked, rest)?.into_iter().chain(loosest) {
                 let is_said = whole.is_some_and(|it| it.says_below(path.prefix_segments(), found));
                 if !is_said && !found.is_for_path(path.whole()) {
                     found.warn_of_nest(path);
@@ -182,17 +168,8 @@ impl Policy {
 
 impl Table {
     fn add(&mut self, rule: &RouteRule, problems: &mut Vec<SetupProblem>) {
-        let mut methods: Vec<_> = rule.methods.iter().cloned().map(Some).collect();
-        if methods.is_empty() {
-            methods.push(None);
-        }
-        for method in methods {
-            let entry = Entry::new(rule, method);
-            let twice = self
-                .entries
-                .iter()
-                .any(|it| it.method == entry.method && it.pattern.same_paths(&entry.pattern));
-            if twice {
+        for entry in Entry::all_of(rule) {
+            if self.entries.iter().any(|it| it.is_for_same(&entry)) {
                 problems.push(SetupProblem::TwoRules {
                     route: entry.label.to_string(),
                     origin: self.origin,
@@ -205,12 +182,12 @@ impl Table {
     /// The rule of a path that has the same rule as written and decoded.
     fn find_one(
         &self,
-        method: &Method,
+        asked: Asked<'_>,
         path: &NormalPath<'_>,
     ) -> Result<Option<&Entry>, PathFault> {
-        let found = self.find(method, path, Reading::Decoded);
+        let found = self.find(asked, path, Reading::Decoded);
         if path.has_escapes() {
-            let as_written = self.find(method, path, Reading::AsWritten);
+            let as_written = self.find(asked, path, Reading::AsWritten);
             if found.map(std::ptr::from_ref) != as_written.map(std::ptr::from_ref) {
                 return Err(PathFault::TwoRules);
             }
@@ -218,11 +195,20 @@ impl Table {
         Ok(found)
     }
 
-    fn find(&self, method: &Method, path: &NormalPath<'_>, reading: Reading) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.is_for(method) && entry.pattern.matches_reading(path, reading))
+    fn find(&self, asked: Asked<'_>, path: &NormalPath<'_>, reading: Reading) -> Option<&Entry> {
+        self.entries.iter().find(|entry| {
+            entry.is_for(asked.method)
+                && entry.is_for_host(asked.host)
+                && entry.pattern.matches_reading(path, reading)
+        })
     }
+}
+
+/// What rules are looked for by, beside the path.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'r> {
+    method: &'r Method,
+    host: Option<&'r RequestHost>,
 }
 
 #[cfg(test)]

@@ -119,21 +119,11 @@ impl Setup {
         let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
         let issuers = Issuers::new(trusted, problems);
 
-        let has_store = code
-            .network
-            .as_ref()
-            .is_some_and(|it| it.replay_store().is_some());
-        if jwt.dpop.sharing == ReplaySharing::OrRefuse && !has_store {
-            problems.push(SetupProblem::BadValue {
-                key: "security.internal-jwt.dpop.without-replay-store".to_owned(),
-                message: "`refuse` needs a section `redis`, and a program with the feature `redis`"
-                    .to_owned(),
-            });
-        }
-
+        report_missing_store(code, jwt, problems);
         let in_code = code.rules.iter().cloned();
         let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));
         let rules: Vec<_> = in_code.chain(configured_rules(jwt)).collect();
+        report_unknown_parties(&rules, &issuers, problems);
         let mode = code.mode.unwrap_or(jwt.mode);
         let needed = rules.iter().any(|(_, rule)| rule.needs_identity());
         if issuers.is_empty() && needed && mode != Mode::Off && !permit_all {
@@ -300,6 +290,42 @@ fn verifier_name(audience: &Audience) -> String {
     let system = rustix::system::uname();
     let host = system.nodename().to_string_lossy();
     format!("{audience}@{host}:{}", std::process::id())
+}
+
+/// Who demands that proofs count once for all instances needs what they share.
+fn report_missing_store(
+    code: &FromCode,
+    jwt: &InternalJwtSettings,
+    problems: &mut Vec<SetupProblem>,
+) {
+    let has_store = code
+        .network
+        .as_ref()
+        .is_some_and(|it| it.replay_store().is_some());
+    if jwt.dpop.sharing == ReplaySharing::OrRefuse && !has_store {
+        problems.push(SetupProblem::BadValue {
+            key: "security.internal-jwt.dpop.without-replay-store".to_owned(),
+            message: "`refuse` needs a section `redis`, and a program with the feature `redis`"
+                .to_owned(),
+        });
+    }
+}
+
+/// A caller of an issuer that is not trusted could never call, so its name is a slip.
+fn report_unknown_parties(
+    rules: &[(RuleOrigin, RouteRule)],
+    issuers: &Issuers,
+    problems: &mut Vec<SetupProblem>,
+) {
+    for (_, rule) in rules {
+        let unknown = rule
+            .foreign_parties()
+            .filter(|(_, issuer)| !issuers.contains_name(issuer));
+        problems.extend(unknown.map(|(party, _)| SetupProblem::UnknownParty {
+            pattern: rule.pattern().to_string(),
+            party: party.to_string(),
+        }));
+    }
 }
 
 /// The rules that stand in the settings.

@@ -8,15 +8,34 @@ use hallpass_token::Audience;
 use crate::caller_mapping::{CallerMapping, IssuerPreset, Mark};
 
 /// What [`read_callers`] reads.
-pub(super) const CALLER_KEYS: &[&str] = &["preset", "client-claims", "service-when", "user-when"];
+pub(super) const CALLER_KEYS: &[&str] = &[
+    "preset",
+    "client-claims",
+    "service-when",
+    "user-when",
+    "role-claims",
+    "authority-claims",
+];
 
 /// How tokens say who calls: the preset, with what is set beside it. `own` are audiences of this service, which are no
 /// clients.
 pub(super) fn read_callers(section: &Section<'_>, own: &[Audience]) -> Option<CallerMapping> {
     let preset = section.choice("preset", IssuerPreset::named);
     let changes = caller_changes(section);
+    let claims = |key| match section.has(key) {
+        true => section.texts(key, check_claim).map(Some),
+        false => Some(None),
+    };
+    let (roles, authorities) = (claims("role-claims"), claims("authority-claims"));
     let mapping = CallerMapping::from(preset?).without_clients(own.iter().cloned());
-    Some(changes?(mapping))
+    let mut mapping = changes?(mapping);
+    if let Some(names) = roles? {
+        mapping = mapping.with_role_claims(names.iter().map(String::as_str));
+    }
+    if let Some(names) = authorities? {
+        mapping = mapping.with_authority_claims(names.iter().map(String::as_str));
+    }
+    Some(mapping)
 }
 
 /// What `service-when`, `user-when` and `client-claims` of an issuer change in the mapping of its preset.

@@ -83,6 +83,8 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     CLIENT_CLAIMS,
     SERVICE_WHEN,
     USER_WHEN,
+    ROLE_CLAIMS,
+    AUTHORITY_CLAIMS,
     Key::new("issuers", Kind::Sections(ISSUER_KEYS), "Issuers whose tokens are accepted."),
     Key::new(
         "routes",
@@ -197,6 +199,20 @@ const USER_WHEN: Key = Key::new(
 )
 .otherwise("that of `preset`");
 
+const ROLE_CLAIMS: Key = Key::new(
+    "role-claims",
+    Kind::Texts { what: "claims" },
+    "The claims that roles stand in. A dot goes into an object (`realm_access.roles`) unless a claim has just this name; `{aud}` stands for \
+    an audience of this service.",
+)
+.otherwise("that of `preset`");
+const AUTHORITY_CLAIMS: Key = Key::new(
+    "authority-claims",
+    Kind::Texts { what: "claims" },
+    "The claims that authorities stand in, likewise; `SCOPE_x` for each scope and `ROLE_x` for each role come to them.",
+)
+.otherwise("that of `preset`");
+
 const ISSUER_KEYS: &[Key] = &[
     Key::new(
         "name",
@@ -222,6 +238,8 @@ const ISSUER_KEYS: &[Key] = &[
     CLIENT_CLAIMS,
     SERVICE_WHEN,
     USER_WHEN,
+    ROLE_CLAIMS,
+    AUTHORITY_CLAIMS,
     Key::new(
         "dangerous-accept-untyped",
         Kind::Flag,
@@ -255,6 +273,44 @@ const ROUTE_KEYS: &[Key] = &[
         .otherwise("that of `internal-only`"),
     Key::new("all", Kind::Texts { what: "scopes" }, "For `scopes`: each of these.").or(""),
     Key::new("any", Kind::Texts { what: "scopes" }, "For `scopes`: at least one of these.").or(""),
+    Key::new(
+        "hosts",
+        Kind::Texts { what: "hosts, as `shop.example` or `*.shop.example`" },
+        "The hosts that the rule is for; empty means all. Whoever sends a request chooses its host, so a request must satisfy \
+        the rules for all hosts too, and one that names no host, or several, is refused.",
+    )
+    .or(""),
+    Key::new("roles", Kind::Texts { what: "roles" }, "Demanded besides: each of these roles. See [policy.md](policy.md).").or(""),
+    Key::new("any-role", Kind::Texts { what: "roles" }, "Demanded besides: one of these roles.").or(""),
+    Key::new(
+        "authorities",
+        Kind::Texts { what: "authorities" },
+        "Demanded besides: each of these, as Spring Security names them (`SCOPE_orders`, `ROLE_ADMIN`).",
+    )
+    .or(""),
+    Key::new("any-authority", Kind::Texts { what: "authorities" }, "Demanded besides: one of these.").or(""),
+    Key::new(
+        "callers",
+        Kind::Texts { what: "client ids, as `order-service` or `web@login`" },
+        "Demanded besides: that the token was issued to one of these clients, of an issuer that is `internal`, or of the issuer \
+        behind the `@`. Empty means any.",
+    )
+    .or(""),
+    Key::new(
+        "actors",
+        Kind::Texts { what: "as `callers`, or `none`" },
+        "Demanded besides: that nobody else acts for the caller (`act` of an exchanged token; the outermost counts).",
+    )
+    .otherwise("whoever the issuer lets act"),
+    Key::new(
+        "claims",
+        Kind::Texts { what: "conditions" },
+        "Demanded besides: that all of these hold, written as in `service-when`: `tenant=acme`, `!guest`.",
+    )
+    .or(""),
+    Key::not_ours("has-role", "here it is `roles` or `any-role`, without `ROLE_`"),
+    Key::not_ours("has-authority", "here it is `authorities` or `any-authority`"),
+    Key::not_ours("access", "expressions are not read: see docs/policy.md for what stands in their place"),
     Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this rule. Where it meets rules of the code or of \
         `internal-only`, the strictest mode that one of them names holds for all.").otherwise("that of `internal-jwt`"),
 ];

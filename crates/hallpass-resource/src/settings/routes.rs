@@ -5,7 +5,7 @@ use hallpass_token::Scope;
 use http::Method;
 
 use super::InternalOnlySettings;
-use crate::policy::{Mode, RouteRule, Rule};
+use crate::policy::{Actors, Conditions, Mode, Names, Party, RouteRule, Rule};
 
 impl InternalOnlySettings {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
@@ -24,11 +24,70 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
     let methods = section.texts("methods", check_method);
     let rule = read_rule(section, scope);
     let mode = section.choice("mode", Mode::named);
-    let route = RouteRule::new(pattern?, rule?).methods(methods?);
+    let hosts = section.texts("hosts", str::parse);
+    let conditions = read_conditions(section);
+    if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
+        && !conditions.are_none()
+    {
+        section.problem(
+            "rule",
+            "asks for no caller, so what the entry demands of one beside means nothing",
+        );
+    }
+    let route = RouteRule::new(pattern?, rule?)
+        .methods(methods?)
+        .hosts(hosts?)
+        .conditions(conditions?)
+        .written_at(&section.written_at());
     Some(match mode {
         Some(mode) => route.mode(mode),
         None => route,
     })
+}
+
+fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
+    let names = |key| section.texts(key, check_name);
+    let (roles, any_role) = (names("roles"), names("any-role"));
+    let (authorities, any_authority) = (names("authorities"), names("any-authority"));
+    let callers = section.texts("callers", str::parse);
+    let actors = read_actors(section);
+    let claims = section.texts("claims", str::parse);
+    Some(Conditions {
+        roles: Names {
+            all: roles?,
+            any: any_role?,
+        },
+        authorities: Names {
+            all: authorities?,
+            any: any_authority?,
+        },
+        callers: callers?,
+        actors: actors?,
+        claims: claims?,
+    })
+}
+
+/// Who may act for a caller: a list, or `none`.
+fn read_actors(section: &Section<'_>) -> Option<Actors> {
+    if !section.has("actors") {
+        return Some(Actors::Any);
+    }
+    let parties: Vec<Party> = section.texts("actors", str::parse)?;
+    match parties.as_slice() {
+        [] => {
+            section.problem("actors", "must say who may act for a caller, or `none`");
+            None
+        }
+        [only] if only.to_string() == "none" => Some(Actors::Only(Vec::new())),
+        _ => Some(Actors::Only(parties)),
+    }
+}
+
+fn check_name(text: &str) -> Result<String, &'static str> {
+    let is_name = !text.is_empty() && !text.contains(char::is_whitespace);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or("must be one name, without spaces")
 }
 
 /// The values of `rule`.

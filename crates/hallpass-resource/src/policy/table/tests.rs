@@ -8,6 +8,8 @@ use crate::error::Denial;
 use crate::path::EncodedCharacters;
 use crate::verifier::Verified;
 
+mod conditions;
+mod hosts;
 mod modes;
 mod readings;
 
@@ -44,7 +46,7 @@ fn code(rules: impl IntoIterator<Item = RouteRule>) -> Policy {
 fn found(policy: &Policy, method: &Method, path: &str) -> Result<String, PathFault> {
     let path = request_path(path)?;
     policy
-        .resolve(method, &path)
+        .resolve(method, None, &path)
         .map(|access| access.label().to_string())
 }
 
@@ -70,7 +72,7 @@ fn caller(subject: &str, client: Option<&str>, scopes: &str, internal: bool) -> 
 fn decide(rules: Vec<(RuleOrigin, RouteRule)>, caller: Option<&Verified>) -> Result<(), Denial> {
     let policy = policy(rules);
     let path = request_path("/x").unwrap();
-    let access = policy.resolve(&Method::GET, &path).unwrap();
+    let access = policy.resolve(&Method::GET, None, &path).unwrap();
     access.rule_on(Ok(caller)).denial.map_or(Ok(()), Err)
 }
 
@@ -312,7 +314,7 @@ fn a_rule_that_cannot_be_meant_is_a_problem() {
     );
     // Were it taken nevertheless, it would let nobody in.
     let path = request_path("/b").unwrap();
-    let access = policy.resolve(&Method::GET, &path).unwrap();
+    let access = policy.resolve(&Method::GET, None, &path).unwrap();
     let user = caller("alice", None, "a", false);
     let required = Scope::empty();
     assert_eq!(

@@ -19,7 +19,7 @@ fn a_rule_has_its_own_mode_and_the_strictest_that_is_named_holds_where_rules_mee
     ]);
     let mode = |path| {
         let path = request_path(path).unwrap();
-        policy.resolve(&Method::GET, &path).unwrap().mode()
+        policy.resolve(&Method::GET, None, &path).unwrap().mode()
     };
     assert_eq!(mode("/x"), Mode::Report);
     // The rule in code has the mode of the service, whatever a wider one says in another table.
@@ -34,7 +34,7 @@ fn a_request_depends_on_its_token_where_a_rule_or_the_lack_of_one_is_enforced() 
         let rules = rules.into_iter().map(|rule| (RuleOrigin::Code, rule));
         let policy = Policy::new(rules.collect(), mode, &mut Vec::new());
         let path = request_path("/x").unwrap();
-        let access = policy.resolve(&Method::GET, &path).unwrap();
+        let access = policy.resolve(&Method::GET, None, &path).unwrap();
         access.depends_on_identity()
     };
     for (mode, enforced) in [

@@ -17,7 +17,7 @@ fn a_path_with_an_allowed_escape_must_satisfy_the_rules_of_every_reading() {
     };
     let is_open = |path| {
         let path = RequestPath::parse(None, path, allowed)?;
-        let access = policy.resolve(&Method::GET, &path)?;
+        let access = policy.resolve(&Method::GET, None, &path)?;
         Ok(access.rule_on(Ok(None)).denial.is_none())
     };
     for path in [
@@ -64,7 +64,7 @@ fn no_rule_is_left_out_where_every_reading_of_a_path_has_its_own_in_every_table(
         ..EncodedCharacters::default()
     };
     let path = RequestPath::parse(Some("/api/a%2Fb"), "/a%2Fb", allowed).unwrap();
-    let access = policy.resolve(&Method::GET, &path).unwrap();
+    let access = policy.resolve(&Method::GET, None, &path).unwrap();
     let ruling = access.rule_on(Ok(None));
     assert_eq!(ruling.denial, Some(Denial::MissingToken));
 }
@@ -77,6 +77,6 @@ fn a_rule_for_whole_paths_is_not_taken_for_one_without_the_prefix_of_a_nest() {
     ]);
     // What the nest has left, `/`, fits only the second rule. The whole path has the first.
     let path = RequestPath::parse(Some("/api/"), "/", EncodedCharacters::default()).unwrap();
-    let access = policy.resolve(&Method::GET, &path).unwrap();
+    let access = policy.resolve(&Method::GET, None, &path).unwrap();
     assert_eq!(access.rule_on(Ok(None)).denial, None);
 }

@@ -1,0 +1,106 @@
+//! How a verdict was reached, and how often.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::error::Denial;
+
+/// How the verdict was reached, in the words of metrics and audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Allow,
+    Deny,
+    WouldDeny,
+    Bypass,
+}
+
+impl Outcome {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::WouldDeny => "would_deny",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    result: &'static str,
+    reason: &'static str,
+    mode: &'static str,
+    route: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ExtractorLabels {
+    result: &'static str,
+    reason: &'static str,
+    route: Arc<str>,
+}
+
+/// What was decided, and whether the decision counts. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DecisionMetrics {
+    decisions: Family<DecisionLabels, Counter>,
+    extractors: Family<ExtractorLabels, Counter>,
+    pub(super) dev_bypass: Gauge,
+}
+
+impl DecisionMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let it = self.clone();
+        registry.register(
+            "hallpass_verify",
+            "Decisions about incoming calls",
+            it.decisions,
+        );
+        registry.register(
+            "hallpass_extractor_refusals",
+            "Calls that the rules let pass and an extractor of the handler refused, or would have",
+            it.extractors,
+        );
+        registry.register(
+            "hallpass_dev_bypass_enabled",
+            "1 while permit-all is on",
+            it.dev_bypass,
+        );
+    }
+
+    /// An extractor has refused a call, or given it a placeholder instead.
+    pub(crate) fn refused_by_extractor(&self, denial: &Denial, is_lenient: bool, route: &Arc<str>) {
+        let outcome = if is_lenient {
+            Outcome::WouldDeny
+        } else {
+            Outcome::Deny
+        };
+        let labels = ExtractorLabels {
+            result: outcome.as_str(),
+            reason: denial.reason(),
+            route: Arc::clone(route),
+        };
+        self.extractors.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn count(
+        &self,
+        result: &'static str,
+        reason: &'static str,
+        mode: &'static str,
+        route: &Arc<str>,
+    ) {
+        let labels = DecisionLabels {
+            result,
+            reason,
+            mode,
+            route: Arc::clone(route),
+        };
+        self.decisions.get_or_create(&labels).inc();
+    }
+}
