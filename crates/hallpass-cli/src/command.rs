@@ -19,6 +19,9 @@ mod key_list;
 mod key_rotate;
 mod key_schedule;
 mod key_taint;
+mod policy_explain;
+mod policy_list;
+mod policy_source;
 mod revocations;
 mod revoke;
 mod token_get;
@@ -49,6 +52,9 @@ pub(crate) enum Command {
     /// Check raw signatures.
     #[command(subcommand)]
     Jws(JwsCommand),
+    /// See which rules a service has, and what they decide.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check and explain configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -112,6 +118,21 @@ pub(crate) enum JwsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    List(policy_list::PolicyList),
+    Explain(policy_explain::PolicyExplain),
+}
+
+impl PolicyCommand {
+    fn run(&self) -> Result<Exit, Failure> {
+        match self {
+            Self::List(command) => command.run(),
+            Self::Explain(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     Check(config_check::ConfigCheck),
     Reference(config_reference::ConfigReference),
@@ -142,6 +163,7 @@ impl Command {
             Self::Token(TokenCommand::Inspect(command)) => command.run(),
             Self::Token(TokenCommand::Verify(command)) => command.run(),
             Self::Jws(JwsCommand::Verify(command)) => command.run(),
+            Self::Policy(command) => command.run(),
             Self::Config(ConfigCommand::Check(command)) => command.run(),
             Self::Config(ConfigCommand::Reference(command)) => command.run(),
             #[cfg(feature = "nacos")]
@@ -164,6 +186,7 @@ impl Command {
             | Self::Client(_)
             | Self::Token(_)
             | Self::Jws(_)
+            | Self::Policy(_)
             | Self::Config(_)
             | Self::Completions(_) => "warn",
         }

@@ -20,6 +20,8 @@ mod jws_verify;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
+mod policy;
+#[cfg(test)]
 mod private_authority;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]
