@@ -43,6 +43,7 @@ mod connection;
 mod descriptors;
 mod handshake;
 mod host;
+mod limits;
 mod metrics;
 mod progress;
 mod running;
@@ -52,8 +53,8 @@ mod share;
 mod stop_signals;
 mod under_way;
 
-pub use connection::ConnectionLimits;
 pub use descriptors::raise_descriptor_limit;
+pub use limits::ConnectionLimits;
 pub use metrics::ConnectionMetrics;
 pub use running::{Drain, RunningServer};
 pub use server::HttpServer;

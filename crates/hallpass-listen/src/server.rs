@@ -19,8 +19,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
-use crate::connection::{self, Accepted, ConnectionLimits, Place};
+use crate::connection::{self, Accepted, Place};
 use crate::handshake::Handshake;
+use crate::limits::ConnectionLimits;
 use crate::metrics::ConnectionMetrics;
 use crate::running::RunningServer;
 use crate::seldom::{self, Seldom};
