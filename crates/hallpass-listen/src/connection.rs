@@ -1,35 +1,25 @@
-//! One connection, from the socket to its end, and its limits.
+//! One connection, from the socket to its end.
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::iter;
 use std::net::SocketAddr;
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use hallpass_tls::{Caller, CallerNow, ShownCertificates};
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
-use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::Watcher;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::OwnedSemaphorePermit;
 use tower_service::Service;
 
+use crate::handle::ConnectionHandle;
 use crate::handshake::Handshake;
-use crate::host;
-use crate::limits::ConnectionLimits;
-use crate::metrics::ConnectionMetrics;
-use crate::progress::Watched;
+use crate::held::Held;
+use crate::preface::{self, Begun, Spoken};
 use crate::share::ShareHeld;
-use crate::under_way::{LastPart, UnderWay};
+use crate::watched::Watched;
+use crate::{http1, http2};
 
 /// Counts an open connection and holds its place until it is dropped.
 pub(crate) struct Place {
@@ -61,10 +51,7 @@ pub(crate) struct Accepted {
     pub(crate) peer: SocketAddr,
     /// `None` where plain HTTP is spoken.
     pub(crate) handshake: Option<Handshake>,
-    pub(crate) limits: ConnectionLimits,
-    pub(crate) metrics: ConnectionMetrics,
-    pub(crate) draining: watch::Receiver<bool>,
-    pub(crate) watcher: Watcher,
+    pub(crate) held: Held,
     pub(crate) place: Place,
 }
 
@@ -72,132 +59,61 @@ pub(crate) struct Accepted {
 /// one delays no other connection.
 pub(crate) async fn serve<S, B>(accepted: Accepted, service: S)
 where
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let Accepted {
-        stream,
+        mut stream,
         peer,
         handshake,
-        limits,
-        metrics,
-        draining,
-        watcher,
+        mut held,
         place,
     } = accepted;
-    let held = Held {
-        limits,
-        metrics,
-        draining,
-        watcher,
-    };
     // Small responses must not wait for the peer's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     match handshake {
-        None => speak(stream, service, None, held).await,
+        None => {
+            let limit = held.limits.head_timeout;
+            let looked = preface::look(&mut stream, limit, held.draining.clone()).await;
+            if let Some((spoken, begun)) = looked {
+                speak(stream, (spoken, begun), service, held).await;
+            }
+        }
         Some(handshake) => {
             if let Some((stream, caller)) = handshake.accept(stream, peer).await {
-                speak(stream, service, Some(caller), held).await;
+                let spoken = Spoken::agreed(stream.get_ref().1.alpn_protocol());
+                held.caller = Some(caller);
+                speak(stream, (spoken, Begun::default()), service, held).await;
             }
         }
     }
     drop(place);
 }
 
-/// What limits a connection, and what ends it.
-struct Held {
-    limits: ConnectionLimits,
-    metrics: ConnectionMetrics,
-    draining: watch::Receiver<bool>,
-    watcher: Watcher,
-}
-
-async fn speak<T, S, B>(stream: T, service: S, caller: Option<Caller>, held: Held)
+async fn speak<T, S, B>(stream: T, (spoken, begun): (Spoken, Begun), service: S, held: Held)
 where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone,
-    B: Body + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body + Send + 'static,
+    B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Held {
-        limits,
-        metrics,
-        draining,
-        watcher,
-    } = held;
-    let service = TowerToHyperService::new(service);
-    let under_way = UnderWay::default();
-    let begun = under_way.clone();
-    let checked = service_fn(move |mut request| {
-        let one = begun.begin();
-        // Boxed: what a service needs for a request may be kilobytes, and would be copied with each step that wraps it.
-        let is_served = host::is_named_once(&request) && is_admitted(caller.as_ref(), &mut request);
-        let serving = is_served.then(|| Box::pin(service.call(request)));
-        async move {
-            let Some(serving) = serving else {
-                return Ok(refused());
-            };
-            let response = serving.await?;
-            Ok::<_, Infallible>(response.map(|body| Either::Left(LastPart::new(body, one))))
-        }
-    });
-    let (stream, writes) = Watched::new(stream);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_header_size(limits.head_bytes)
-        .max_buf_size(limits.buffer_bytes)
-        // Heads and bodies are small here: one buffer costs the kernel less than a list of two.
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), checked);
-    let ends = async {
-        tokio::select! {
-            () = writes.without_progress(limits.write_timeout, draining.clone()) => {
-                metrics.stalled.inc();
-            }
-            () = under_way.none_at_stop(draining, || writes.are_waiting()) => {}
-        }
-    };
-    // In a set of its own it is polled when a timer or a stop wakes it, and not with each part of a request.
-    let mut ends: FuturesUnordered<_> = iter::once(ends).collect();
-    // A peer may end its connection early at any time: that is not an event for the log.
-    tokio::select! {
-        biased;
-        _ended = watcher.watch(connection) => {}
-        _ended = ends.next() => {}
+    let handle = ConnectionHandle::new(held.draining.clone());
+    let (stream, owner) = Watched::new(stream, begun, handle);
+    match spoken {
+        Spoken::Http1 => http1::speak(stream, owner, service, held).await,
+        Spoken::Http2 => http2::speak(stream, owner, service, held).await,
     }
-}
-
-/// The body of a service's response, or none where the request was refused before it.
-type OrRefused<B> = Either<LastPart<B>, Empty<<B as Body>::Data>>;
-
-/// Who names no host, or two, is not listened to any more, nor who would not be let in now.
-fn refused<B: Body>() -> Response<OrRefused<B>> {
-    let mut refused = Response::new(Either::Right(Empty::new()));
-    *refused.status_mut() = StatusCode::BAD_REQUEST;
-    let close = HeaderValue::from_static("close");
-    refused.headers_mut().insert(CONNECTION, close);
-    refused
-}
-
-/// Puts what the caller has shown, as far as it counts now, into a request of its connection. `false`: it has to connect anew.
-fn is_admitted(caller: Option<&Caller>, request: &mut Request<Incoming>) -> bool {
-    let extensions = request.extensions_mut();
-    match caller.map(Caller::now) {
-        None | Some(CallerNow::Nobody) => {}
-        Some(CallerNow::Known(ShownCertificates::Verified(shown))) => {
-            extensions.insert(shown);
-        }
-        Some(CallerNow::Known(ShownCertificates::Unverified(shown))) => {
-            extensions.insert(shown);
-        }
-        Some(CallerNow::Refused) => {
-            tracing::debug!("a caller is refused whose certificate counts no more");
-            return false;
-        }
-    }
-    true
 }

@@ -7,12 +7,15 @@ use http::{Request, Version};
 /// Whether the request names its host as RFC 9112 section 3.2 demands: once, and by a name that can be read. Two parties
 /// that take different ones of two hosts, or each another default for none, apply the rules of different sites.
 ///
+/// HTTP/2 names it in `:authority`, and may leave the field out (RFC 9113 section 8.3.1).
+///
 /// HTTP/1.0 knows requests without a host. An empty one is allowed: the target has none then. A target that is a whole
 /// address names the same host, though a server may go by that alone: again two would be taken for different sites.
 pub(crate) fn is_named_once<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let target = request.uri().authority().map(Authority::as_str);
     match (hosts.next(), hosts.next()) {
+        (None, _) if request.version() > Version::HTTP_11 => target.is_some_and(is_plain),
         (None, _) => request.version() <= Version::HTTP_10 && target.is_none_or(is_plain),
         (Some(host), None) => {
             let host = host.as_bytes();
@@ -59,6 +62,30 @@ mod tests {
             }
             let request = request.body(()).unwrap();
             assert_eq!(is_named_once(&request), named, "{target} {host:?}");
+        }
+    }
+
+    #[test]
+    fn http_2_names_the_host_in_its_target_and_perhaps_the_same_in_a_field() {
+        for (target, hosts, named) in [
+            ("http://shop.example/a", &[][..], true),
+            ("http://shop.example/a", &["shop.example"], true),
+            ("http://shop.example/a", &["evil.example"], false),
+            (
+                "http://shop.example/a",
+                &["shop.example", "shop.example"],
+                false,
+            ),
+            ("http://user@shop.example/a", &[], false),
+            ("/a", &[], false),
+            ("/a", &["shop.example"], true),
+        ] {
+            let mut request = Request::get(target).version(Version::HTTP_2);
+            for host in hosts {
+                request = request.header(HOST, *host);
+            }
+            let request = request.body(()).unwrap();
+            assert_eq!(is_named_once(&request), named, "{target} {hosts:?}");
         }
     }
 

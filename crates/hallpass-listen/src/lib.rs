@@ -11,7 +11,13 @@
 //!   counts as an open connection and ends at a stop.
 //! * **A host in each request**: one without, or with two, gets 400 (RFC 9112 section 3.2).
 //!
-//! What it does not do: HTTP/2, upgrades. It limits neither the size of a
+//! * **HTTP/2 beside HTTP/1.1**: over TLS by agreement (ALPN), on plain sockets by its preface (prior knowledge). The same limits
+//!   hold, and of its own: requests at once on a connection, streams that a peer resets or makes the server reset, a window that
+//!   stays shut. At a stop the peer is told by GOAWAY. The requests of a connection run in tasks of their own.
+//! * **Upgrades** (WebSocket) of HTTP/1.1: an upgraded connection keeps its place and its limits, and ends with the server, or by its
+//!   [`ConnectionHandle`].
+//!
+//! What it does not do: upgrades in HTTP/2 (RFC 8441), server push. It limits neither the size of a
 //! body nor the time that one takes: the handler that reads the body must do that.
 //!
 //! ```no_run
@@ -39,21 +45,33 @@
 //! # }
 //! ```
 
+mod admission;
 mod connection;
 mod descriptors;
+mod handle;
 mod handshake;
+mod held;
 mod host;
+mod http1;
+mod http2;
 mod limits;
 mod metrics;
+mod pace;
+mod panics;
+mod preface;
 mod progress;
 mod running;
 mod seldom;
 mod server;
 mod share;
 mod stop_signals;
+mod stopping;
+mod streams;
 mod under_way;
+mod watched;
 
 pub use descriptors::raise_descriptor_limit;
+pub use handle::ConnectionHandle;
 pub use limits::ConnectionLimits;
 pub use metrics::ConnectionMetrics;
 pub use running::{Drain, RunningServer};

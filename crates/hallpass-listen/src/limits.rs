@@ -34,16 +34,21 @@ pub struct ConnectionLimits {
     /// Connections open at once from one address, an IPv6 address being its /64 network; one more is closed as it comes.
     /// Behind a proxy all come from the proxy's address. Default 1024.
     pub connections_per_address: usize,
-    /// How long the head of a request may take, and how long a connection may idle between requests. Default 60 s, at most a day.
+    /// How long the head of a request may take, and how long a connection may idle between requests; one that speaks HTTP/2
+    /// at most twice of it. Default 60 s, at most a day.
     pub head_timeout: Duration,
     /// How long a peer may read nothing of what is written to it; after this time, and at most twice of it, its
     /// connection is closed. While the server stops it is one second. Default 30 s.
     pub write_timeout: Duration,
-    /// Most bytes of a request's head; beyond, the response is 431 (RFC 6585 section 5). Default 16 KiB.
+    /// Most bytes of a request's head; beyond, the response is 431 (RFC 6585 section 5). HTTP/2 counts 32 more for each
+    /// field (RFC 9113 section 6.5.2). Default 16 KiB.
     pub head_bytes: usize,
     /// Most bytes of a connection's read buffer; less than 8 KiB counts as 8 KiB. No head can be longer, whatever `head_bytes`
-    /// says. Default 64 KiB.
+    /// says. In HTTP/2 it is how much of one request's body may wait to be read; of all of a connection, four times that. Default 64 KiB.
     pub buffer_bytes: usize,
+    /// Requests under way at once on one connection that speaks HTTP/2; one more is refused before anything is done for it.
+    /// Default 100.
+    pub streams: u32,
 }
 
 impl Default for ConnectionLimits {
@@ -56,6 +61,7 @@ impl Default for ConnectionLimits {
             write_timeout: Duration::from_secs(30),
             head_bytes: 16 * 1024,
             buffer_bytes: 64 * 1024,
+            streams: 100,
         }
     }
 }

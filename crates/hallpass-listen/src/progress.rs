@@ -1,13 +1,10 @@
 //! Whether a peer reads what is written to it.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
 /// How long a peer may read nothing while the server stops: it must not decide how long that takes.
@@ -23,7 +20,7 @@ pub(crate) struct Writes {
 }
 
 impl Writes {
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
+    pub(crate) fn note<T>(&self, written: Poll<T>) -> Poll<T> {
         if written.is_ready() {
             self.done.fetch_add(1, Ordering::Relaxed);
         }
@@ -43,100 +40,107 @@ impl Writes {
     }
 
     /// Ready when the peer has read nothing for `limit`, or for a shorter time once `draining` is true.
-    ///
-    /// It looks once in that time, and not at each write: a busy connection pays for no timer.
-    pub(crate) async fn without_progress(
-        &self,
-        limit: Duration,
-        mut draining: watch::Receiver<bool>,
-    ) {
-        loop {
-            let is_draining = *draining.borrow();
-            let limit = if is_draining {
-                limit.min(DRAIN_WRITE_TIMEOUT)
-            } else {
-                limit
-            };
-            let before = self.waiting_at();
-            tokio::select! {
-                () = tokio::time::sleep(limit) => {
-                    if before.is_some() && before == self.waiting_at() {
-                        return;
-                    }
+    pub(crate) async fn without_progress(&self, limit: Duration, draining: watch::Receiver<bool>) {
+        without_progress(|| self.waiting_at(), limit, draining).await;
+    }
+}
+
+/// What is known of the data of all responses of a connection that speaks HTTP/2. A clone shares it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pace(Arc<Data>);
+
+#[derive(Debug, Default)]
+struct Data {
+    /// Parts that the service has given and that are not written.
+    waiting: AtomicUsize,
+    /// How often a part of one was written.
+    moves: AtomicU64,
+}
+
+/// Data that may wait for the peer: none, or one part.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    pace: Pace,
+    count: usize,
+}
+
+impl Pace {
+    /// Data that is still to come.
+    pub(crate) fn nothing(&self) -> Outstanding {
+        Outstanding {
+            pace: self.clone(),
+            count: 0,
+        }
+    }
+
+    /// Whether data waits for the peer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    fn waiting_at(&self) -> Option<u64> {
+        let is_waiting = self.is_waiting();
+        is_waiting.then(|| self.0.moves.load(Ordering::Relaxed))
+    }
+
+    /// Ready when the peer has taken nothing for `limit` while something waited, or for a shorter time once `draining` is true.
+    pub(crate) async fn without_progress(&self, limit: Duration, draining: watch::Receiver<bool>) {
+        without_progress(|| self.waiting_at(), limit, draining).await;
+    }
+}
+
+impl Outstanding {
+    /// One part, until it is dropped.
+    pub(crate) fn one_more(&self) -> Self {
+        self.pace.0.waiting.fetch_add(1, Ordering::Relaxed);
+        // What begins to wait has not waited yet.
+        self.moved();
+        Self {
+            pace: self.pace.clone(),
+            count: 1,
+        }
+    }
+
+    /// A part of it was written.
+    pub(crate) fn moved(&self) {
+        self.pace.0.moves.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.pace.0.waiting.fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+/// Ready when `waiting_at` has given the same for `limit`, or for a shorter time once `draining` is true.
+///
+/// It looks once in that time, and not at each write: a busy connection pays for no timer.
+async fn without_progress(
+    waiting_at: impl Fn() -> Option<u64>,
+    limit: Duration,
+    mut draining: watch::Receiver<bool>,
+) {
+    loop {
+        let is_draining = *draining.borrow();
+        let limit = if is_draining {
+            limit.min(DRAIN_WRITE_TIMEOUT)
+        } else {
+            limit
+        };
+        let before = waiting_at();
+        tokio::select! {
+            () = tokio::time::sleep(limit) => {
+                if before.is_some() && before == waiting_at() {
+                    return;
                 }
-                changed = draining.changed(), if !is_draining => {
-                    if changed.is_err() {
-                        // The server is gone, and ends this connection.
-                        return std::future::pending().await;
-                    }
+            }
+            changed = draining.changed(), if !is_draining => {
+                if changed.is_err() {
+                    // The server is gone, and ends this connection.
+                    return std::future::pending().await;
                 }
             }
         }
-    }
-}
-
-/// A stream whose writes are watched.
-#[derive(Debug)]
-pub(crate) struct Watched<T> {
-    stream: T,
-    writes: Arc<Writes>,
-}
-
-impl<T> Watched<T> {
-    pub(crate) fn new(stream: T) -> (Self, Arc<Writes>) {
-        let writes = Arc::new(Writes::default());
-        let watched = Self {
-            stream,
-            writes: Arc::clone(&writes),
-        };
-        (watched, writes)
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.writes.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.writes.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        // A flush with nothing left to write is no progress.
-        if flushed.is_pending() {
-            return self.writes.note(flushed);
-        }
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.writes.note(ended)
     }
 }

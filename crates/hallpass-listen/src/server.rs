@@ -12,23 +12,22 @@ use hallpass_tls::ServerTls;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_service::Service;
 
 use crate::connection::{self, Accepted, Place};
 use crate::handshake::Handshake;
+use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::metrics::ConnectionMetrics;
+use crate::panics;
 use crate::running::RunningServer;
 use crate::seldom::{self, Seldom};
 use crate::share::Shares;
 
-/// How long a stop waits before it closes connections on which nothing was read: a request may have come and be unread.
-const UNREAD: Duration = Duration::from_millis(50);
 /// How often a stop looks for connections that the system has let in; each look takes some hundred.
 const LAST_LOOKS: u32 = 8;
 /// How long the accept loop pauses when the system has no more sockets to give.
@@ -136,8 +135,8 @@ impl HttpServer {
             draining,
             shares: Shares::default(),
             said: Said::default(),
-            graceful: GracefulShutdown::new(),
             connections: JoinSet::new(),
+            working: mpsc::channel(1),
         };
         let accepting = tokio::spawn(accepting.run(self.listener, cut_off));
         Ok(RunningServer::new(local_addr, drain, cut, accepting))
@@ -165,9 +164,10 @@ struct Accepting<M> {
     draining: watch::Receiver<bool>,
     shares: Shares,
     said: Said,
-    graceful: GracefulShutdown,
     /// Dropped with this, and all connections with it.
     connections: JoinSet<()>,
+    /// Held by all that works for a connection, and told by the other end when nothing does.
+    working: (mpsc::Sender<Infallible>, mpsc::Receiver<Infallible>),
 }
 
 impl<M, S, B> Accepting<M>
@@ -200,25 +200,26 @@ where
                     }
                 },
                 _look = looks.tick() => self.said.say_the_rest(),
-                Some(ended) = self.connections.join_next() => note(ended),
+                Some(ended) = self.connections.join_next() => panics::note(ended),
                 () = &mut drain => break,
             }
         }
         self.open_waiting(&listener).await;
         drop(listener);
-        let (graceful, connections) = (self.graceful, &mut self.connections);
+        let connections = &mut self.connections;
         tokio::select! {
             () = async {
-                if !connections.is_empty() {
-                    tokio::time::sleep(UNREAD).await;
-                }
-                graceful.shutdown().await;
                 while let Some(ended) = connections.join_next().await {
-                    note(ended);
+                    panics::note(ended);
                 }
             } => {}
             // Ended, and gone: an aborted task may still be in the middle of its work on another thread.
-            () = when_true(cut_off) => self.connections.shutdown().await,
+            () = when_true(cut_off) => {
+                self.connections.shutdown().await;
+                let (working, mut all_gone) = self.working;
+                drop(working);
+                let _none = all_gone.recv().await;
+            }
         }
     }
 
@@ -265,10 +266,13 @@ where
             stream,
             peer,
             handshake: self.handshake.clone(),
-            limits: self.limits,
-            metrics: self.metrics.clone(),
-            draining: self.draining.clone(),
-            watcher: self.graceful.watcher(),
+            held: Held {
+                limits: self.limits,
+                metrics: self.metrics.clone(),
+                draining: self.draining.clone(),
+                caller: None,
+                working: self.working.0.clone(),
+            },
             place: Place::new(self.metrics.open.clone(), permit, share),
         };
         let service = Arc::clone(&self.service);
@@ -307,13 +311,4 @@ impl Said {
 /// Ready once `flag` is true, or its sender is gone: then the server is dropped and must end too.
 async fn when_true(mut flag: watch::Receiver<bool>) {
     let _set = flag.wait_for(|set| *set).await;
-}
-
-/// A panic ends one connection and no other; the log must show it.
-fn note(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        tracing::error!(%error, "a connection ended in a panic");
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,7 +15,13 @@ const HEAD_LIMIT: Duration = Duration::from_secs(1);
 
 /// The requests of one connection that are under way: from the end of a head to the end of the response. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnderWay(Arc<AtomicUsize>);
+pub(crate) struct UnderWay(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    open: AtomicUsize,
+    ever: AtomicU64,
+}
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
@@ -23,12 +29,13 @@ pub(crate) struct OneRequest(UnderWay);
 
 impl UnderWay {
     pub(crate) fn begin(&self) -> OneRequest {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        self.0.ever.fetch_add(1, Ordering::Relaxed);
         OneRequest(self.clone())
     }
 
     fn is_none(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.0.open.load(Ordering::Relaxed) == 0
     }
 
     /// Ready when the server stops, a second has passed, and there is none, nor a response that waits for its reader
@@ -42,9 +49,26 @@ impl UnderWay {
             // The server is gone, and ends this connection.
             return std::future::pending().await;
         }
+        self.none_left(is_writing).await;
+    }
+
+    /// Ready when a second has passed, and there is none, nor a response that waits for its reader.
+    pub(crate) async fn none_left(&self, is_writing: impl Fn() -> bool) {
         loop {
             tokio::time::sleep(HEAD_LIMIT).await;
             if self.is_none() && !is_writing() {
+                return;
+            }
+        }
+    }
+
+    /// Ready when there was none for `limit`, and at most for twice of it: it looks once in that time.
+    pub(crate) async fn idle_for(&self, limit: Duration, is_writing: impl Fn() -> bool) {
+        loop {
+            let before = self.0.ever.load(Ordering::Relaxed);
+            tokio::time::sleep(limit).await;
+            let after = self.0.ever.load(Ordering::Relaxed);
+            if before == after && self.is_none() && !is_writing() {
                 return;
             }
         }
@@ -53,7 +77,7 @@ impl UnderWay {
 
 impl Drop for OneRequest {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

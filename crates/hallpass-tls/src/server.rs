@@ -148,7 +148,7 @@ impl Source for ServerTlsSettings {
         let mut config = builder
             .with_single_cert(pair.chain, pair.key)
             .map_err(|error| refused(&self.key_pair, &error))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         if self.client_auth != ClientAuth::None {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 /// More than the buffers of two sockets take.
-const LARGE: usize = 32 * 1024 * 1024;
+pub(crate) const LARGE: usize = 32 * 1024 * 1024;
 /// How long `/blocks` keeps its thread.
 const BLOCKS: Duration = Duration::from_millis(300);
 
@@ -48,6 +48,7 @@ pub(crate) async fn start(limits: ConnectionLimits) -> Rig {
                         let (_held, never) = std::sync::mpsc::channel::<()>();
                         let _late = never.recv_timeout(BLOCKS);
                     }
+                    assert_ne!(request.uri().path(), "/panics");
                     let body = match request.uri().path() {
                         "/large" => Bytes::from(vec![b'x'; LARGE]),
                         _ => Bytes::from_static(b"fine"),

@@ -363,3 +363,37 @@ async fn a_caller_refuses_a_server_of_another_name_or_another_authority_or_whose
         assert!(!serving.await.unwrap());
     }
 }
+
+#[tokio::test]
+async fn the_version_of_http_is_agreed_on_in_the_handshake() {
+    let rig = start(Asks::Nobody).await;
+    for (offers, agreed) in [
+        (&[&b"h2"[..], b"http/1.1"][..], Some(&b"h2"[..])),
+        (&[b"http/1.1"], Some(b"http/1.1")),
+        (&[], None),
+    ] {
+        let mut caller = (*rig.caller(None)).clone();
+        caller.alpn_protocols = offers.iter().map(|offer| offer.to_vec()).collect();
+        let connector = TlsConnector::from(Arc::new(caller));
+        let name = ServerName::try_from(NAME).unwrap();
+        let mut stream = connector.connect(name, rig.connect().await).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), agreed);
+        if agreed == Some(b"h2") {
+            let stream = hyper_util::rt::TokioIo::new(stream);
+            let executor = hyper_util::rt::TokioExecutor::new();
+            let shaken = hyper::client::conn::http2::handshake(executor, stream).await;
+            let (mut sender, connection) = shaken.unwrap();
+            tokio::spawn(connection);
+            let request = Request::get("https://x/").body(Full::new(Bytes::new()));
+            let response = sender.send_request(request.unwrap()).await.unwrap();
+            assert_eq!(response.status(), 200);
+            continue;
+        }
+        // The preface without an agreement is no HTTP at all.
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        stream.write_all(preface).await.unwrap();
+        let mut response = String::new();
+        let _closed = stream.read_to_string(&mut response).await;
+        assert_eq!(response, "");
+    }
+}
