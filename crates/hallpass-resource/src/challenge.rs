@@ -42,6 +42,8 @@ impl Challenger {
         });
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = told.status;
+        // For those who say it in the words of another protocol.
+        response.extensions_mut().insert(told);
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,

@@ -94,7 +94,7 @@ where
             let authorized = match server.authorize(&parts).await {
                 Ok(authorized) => authorized,
                 Err(refused) => {
-                    let response = refused.into_response();
+                    let response = refused.into_response_to(&parts);
                     return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
             };

@@ -73,6 +73,7 @@ mod confirmation;
 mod dpop;
 mod error;
 mod extract;
+mod grpc;
 mod identity_headers;
 mod judge;
 mod key_source;
