@@ -14,12 +14,12 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use hallpass_token::SecurityContext;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
 
 use crate::bearer::{Scheme, spoken_scheme};
 use crate::challenge::Challenger;
 use crate::error::Denial;
 use crate::judge::{Judge, Pass};
+use crate::legible::ClaimsForm;
 
 /// The caller: a user, a service, or a service that acts for a user. Dereferences to the [`SecurityContext`].
 ///
@@ -68,7 +68,7 @@ pub struct CurrentUser(pub SecurityContext);
 /// }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Claims<T>(pub T);
+pub struct Claims<T: ClaimsForm>(pub T);
 
 /// What the layer leaves for the extractors of a call that has passed.
 #[derive(Clone, Debug)]
@@ -175,10 +175,7 @@ fn placeholder_or(parts: &Parts, denial: Denial) -> Result<SecurityContext, Reje
     }
 }
 
-fn claims<T: DeserializeOwned>(
-    parts: &Parts,
-    context: &SecurityContext,
-) -> Result<Claims<T>, Rejection> {
+fn claims<T: ClaimsForm>(parts: &Parts, context: &SecurityContext) -> Result<Claims<T>, Rejection> {
     let claims = serde_json::to_value(context.claims()).and_then(serde_json::from_value);
     // What does not fit is not said: it would quote claims.
     claims
@@ -224,7 +221,7 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for CurrentUser {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
+impl<S: Send + Sync, T: ClaimsForm> FromRequestParts<S> for Claims<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
@@ -232,7 +229,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Claims<T> {
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequestParts<S> for Claims<T> {
+impl<S: Send + Sync, T: ClaimsForm> OptionalFromRequestParts<S> for Claims<T> {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {

@@ -78,6 +78,7 @@ mod identity_headers;
 mod judge;
 mod key_source;
 mod layer;
+mod legible;
 mod metadata;
 mod metrics;
 mod path;
@@ -97,6 +98,7 @@ pub use error::{
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
+pub use legible::ClaimsForm;
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{
