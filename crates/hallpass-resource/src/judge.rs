@@ -1,6 +1,8 @@
 //! What calls are judged by at one moment, and how: once per request.
 
 mod outcome;
+mod rollout_metrics;
+mod would_deny;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::identity_headers::HeaderMetrics;
 use crate::metadata::Metadata;
 use crate::path::{EncodedCharacters, RequestPath};
 use crate::patience::Patience;
-use crate::policy::{Access, Explanation, Found, Mode, Policy, RequestHost, Ruling};
+use crate::policy::{Access, Explanation, Found, Mode, Policy, RequestHost, Ruling, Sorting};
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
 
@@ -31,6 +33,7 @@ use crate::verifier::{Verified, Verifier};
 #[derive(Debug)]
 pub(crate) struct Judge {
     pub(crate) policy: Policy,
+    pub(crate) sorting: Sorting,
     pub(crate) issuers: Issuers,
     pub(crate) challenger: Challenger,
     pub(crate) metadata: Option<Metadata>,
@@ -105,13 +108,13 @@ impl Judge {
     /// Says what is open and what is not, as far as it is not as before.
     pub(crate) fn announce(&self, previous: Option<&Self>) {
         let rules = self.policy.lines();
-        let mode = self.policy.mode();
-        if previous.is_none_or(|it| it.policy.lines() != rules || it.policy.mode() != mode) {
+        let mode = self.policy.rollout();
+        if previous.is_none_or(|it| it.policy.lines() != rules || it.policy.rollout() != mode) {
             for rule in rules {
                 tracing::info!(%rule, "route rule");
             }
             tracing::info!(
-                mode = mode.name(),
+                %mode,
                 path_without_meaning = self.policy.mode_without_path().name(),
                 "every other request is refused, in this mode; where rules meet, all must allow the call, and the \
                  strictest mode that one of them names holds for all"
@@ -132,6 +135,10 @@ impl Judge {
                 );
             }
         }
+        let previous_policy = previous.map(|it| &it.policy);
+        let now = self.verifier.now();
+        let rollout = &self.decisions.rollout;
+        rollout.show(&self.policy, previous_policy, now);
         self.decisions.dev_bypass.set(i64::from(self.permit_all));
         if self.permit_all && previous.is_none_or(|it| !it.permit_all) {
             tracing::warn!(
@@ -150,7 +157,7 @@ impl Judge {
         }
         let judged = match self.target(parts) {
             Ok((host, path)) => match self.policy.resolve(&parts.method, host.as_ref(), &path) {
-                Ok(access) => self.judge_access(parts, &access).await,
+                Ok(access) => self.judge_access(parts, access).await,
                 Err(fault) => self.judge_fault(parts, fault.into()).await,
             },
             Err(denial) => self.judge_fault(parts, denial).await,
@@ -159,6 +166,12 @@ impl Judge {
         let code = reason.map_or("none", Denial::reason);
         self.decisions
             .count(judged.outcome.as_str(), code, mode, &judged.route);
+        if judged.outcome == Outcome::WouldDeny {
+            let (caller, now) = (judged.caller(), self.verifier.now());
+            let exact = reason.map_or("none", Denial::log_code);
+            let would_deny = &self.decisions.would_deny;
+            would_deny.count(&judged.route, exact, caller, now);
+        }
         if !judged.is_off() {
             Decision {
                 result: judged.outcome.as_str(),
@@ -198,11 +211,12 @@ impl Judge {
             Ok(target) => target,
             Err(denial) => return of_fault(denial),
         };
-        let access = match self.policy.resolve(&parts.method, host.as_ref(), &path) {
+        let mut access = match self.policy.resolve(&parts.method, host.as_ref(), &path) {
             Ok(access) => access,
             Err(fault) => return of_fault(fault.into()),
         };
         let identity = self.verify_presented(parts).await;
+        self.sort(&mut access, parts, &identity);
         let found = Found {
             method: &parts.method,
             host: host.as_ref(),
@@ -224,9 +238,10 @@ impl Judge {
         Ok((host, path))
     }
 
-    async fn judge_access(&self, parts: &Parts, access: &Access<'_>) -> Judged {
+    async fn judge_access(&self, parts: &Parts, mut access: Access<'_>) -> Judged {
         let depends_on_it = access.depends_on_identity() && !self.permit_all;
         let identity = self.identify(parts, depends_on_it).await;
+        self.sort(&mut access, parts, &identity);
         let ruling = access.rule_on(identity.as_ref().map(Option::as_ref));
         Judged {
             outcome: self.outcome(&ruling, access.mode()),
@@ -234,6 +249,15 @@ impl Judge {
             route: Arc::clone(access.label()),
             identity,
             ruling,
+        }
+    }
+
+    /// Says which callers the request counts to, where that decides anything.
+    fn sort(&self, access: &mut Access<'_>, parts: &Parts, identity: &Identity) {
+        if access.is_partial() {
+            let caller = identity.as_ref().ok().and_then(Option::as_ref);
+            let bucket = self.sorting.bucket(access.label(), parts, caller);
+            access.called_from(bucket);
         }
     }
 

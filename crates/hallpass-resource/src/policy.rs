@@ -24,6 +24,7 @@ mod mode;
 mod origin;
 mod pattern;
 mod place;
+mod rollout;
 mod rule;
 mod table;
 
@@ -38,5 +39,6 @@ pub use self::mode::Mode;
 pub use self::origin::RuleOrigin;
 pub use self::pattern::{PathPattern, PatternFault};
 pub use self::place::RulePlace;
+pub(crate) use self::rollout::{Rollout, Sorting};
 pub use self::rule::{RouteRule, Rule};
 pub(crate) use self::table::Policy;

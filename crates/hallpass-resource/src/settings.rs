@@ -10,7 +10,7 @@ mod routes;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hallpass_config::{Configuration, Key, Kind, Section};
+use hallpass_config::{Configuration, Key, Kind, Percent, Section};
 use hallpass_token::{Algorithms, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, Scope};
 use hallpass_upstream::EndpointUrl;
 use url::Url;
@@ -81,6 +81,8 @@ impl Configuration for SecuritySettings {
 pub struct InternalJwtSettings {
     /// `mode`: roll-out switch of the whole service.
     pub mode: Mode,
+    /// `enforce-percent`: for how many of the callers `mode: enforce` counts.
+    pub enforce_percent: Percent,
     /// `audience`: one of these must stand in the `aud` of tokens; by default `service.name`.
     pub audiences: Vec<Audience>,
     /// `leeway-seconds`: how far clocks may differ.
@@ -107,6 +109,7 @@ impl Default for InternalJwtSettings {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
+            enforce_percent: Percent::ALL,
             audiences: Vec::new(),
             leeway: Duration::from_secs(10),
             jwks_cooldown: Duration::from_secs(10),
@@ -172,6 +175,10 @@ pub struct InternalOnlySettings {
     pub paths: Vec<PathPattern>,
     /// `scope`: what a service's token must bear there.
     pub scope: Scope,
+    /// `mode`: roll-out switch of these paths; by default that of `internal-jwt`.
+    pub mode: Option<Mode>,
+    /// `enforce-percent`: for how many of the callers that is enforced; by default that of `internal-jwt`.
+    pub enforce_percent: Option<Percent>,
 }
 
 impl Default for InternalOnlySettings {
@@ -180,6 +187,8 @@ impl Default for InternalOnlySettings {
             paths: Vec::new(),
             // A constant that can be read; a test holds that it is what an absent section gives.
             scope: Scope::from_word("internal-service").unwrap_or_default(),
+            mode: None,
+            enforce_percent: None,
         }
     }
 }

@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::rollout_metrics::RolloutMetrics;
+use super::would_deny::WouldDeny;
 use crate::error::Denial;
 
 /// How the verdict was reached, in the words of metrics and audit.
@@ -51,6 +53,8 @@ pub(crate) struct DecisionMetrics {
     decisions: Family<DecisionLabels, Counter>,
     extractors: Family<ExtractorLabels, Counter>,
     pub(super) dev_bypass: Gauge,
+    pub(super) would_deny: WouldDeny,
+    pub(super) rollout: RolloutMetrics,
 }
 
 impl DecisionMetrics {
@@ -71,6 +75,8 @@ impl DecisionMetrics {
             "1 while permit-all is on",
             it.dev_bypass,
         );
+        it.would_deny.register(registry);
+        it.rollout.register(registry);
     }
 
     /// An extractor has refused a call, or given it a placeholder instead.

@@ -6,6 +6,7 @@ use hallpass_token::{Scope, VerifyError};
 
 use super::entry::Entry;
 use super::mode::Mode;
+use super::rollout::{Bucket, Rollout};
 use super::rule::Rule;
 use crate::error::{Denial, ProofFault};
 use crate::verifier::Verified;
@@ -22,7 +23,9 @@ const MAX_ENTRIES: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Access<'p> {
     entries: [Option<&'p Entry>; MAX_ENTRIES],
-    service: Mode,
+    service: Rollout,
+    /// Which callers the request counts to, when percentages decide.
+    bucket: Bucket,
     no_rule: &'p Arc<str>,
 }
 
@@ -37,10 +40,11 @@ pub(crate) struct Ruling {
 
 impl<'p> Access<'p> {
     /// Nothing is asked yet.
-    pub(super) fn new(service: Mode, no_rule: &'p Arc<str>) -> Self {
+    pub(super) fn new(service: Rollout, no_rule: &'p Arc<str>) -> Self {
         Self {
             entries: [None; MAX_ENTRIES],
             service,
+            bucket: Bucket::FIRST,
             no_rule,
         }
     }
@@ -53,10 +57,23 @@ impl<'p> Access<'p> {
         }
     }
 
-    /// The strictest mode of its rules.
+    /// Says who calls. Until then, every rule is judged in the mode of the callers for whom it is strictest.
+    pub(crate) fn called_from(&mut self, bucket: Bucket) {
+        self.bucket = bucket;
+    }
+
+    /// The strictest mode of its rules for who calls.
     pub(crate) fn mode(&self) -> Mode {
         let modes = self.entries().map(|entry| self.mode_of(entry));
-        modes.max().unwrap_or(self.service)
+        modes.max().unwrap_or(self.service.of(self.bucket))
+    }
+
+    /// Whether any rule depends on which caller it is.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.service.is_partial()
+            || self
+                .entries()
+                .any(|it| it.rollout.is_some_and(Rollout::is_partial))
     }
 
     /// The route for metrics and the audit event: the pattern as its author wrote it, never the path.
@@ -72,7 +89,7 @@ impl<'p> Access<'p> {
             |entry: &Entry| self.mode_of(entry) == Mode::Enforce && entry.rule != Rule::Anonymous;
         match self.entries().next() {
             Some(_) => self.entries().any(closed),
-            None => self.service == Mode::Enforce,
+            None => self.service.of(self.bucket) == Mode::Enforce,
         }
     }
 
@@ -126,9 +143,9 @@ impl<'p> Access<'p> {
     }
 
     fn mode_of(&self, entry: &Entry) -> Mode {
-        let named = self.entries().filter_map(|it| it.mode).max();
-        let own = entry.mode.unwrap_or(self.service);
-        named.map_or(own, |named| own.max(named))
+        let named = self.entries().filter_map(|it| it.rollout).max();
+        let own = entry.rollout.unwrap_or(self.service);
+        named.map_or(own, |named| own.max(named)).of(self.bucket)
     }
 }
 

@@ -8,11 +8,11 @@ use http::Method;
 use super::conditions::Conditions;
 use super::host::{HostPattern, RequestHost};
 use super::line::RuleLine;
-use super::mode::Mode;
 use super::origin::RuleOrigin;
 use super::pattern::PathPattern;
 use super::pattern::Reading;
 use super::place::RulePlace;
+use super::rollout::Rollout;
 use super::rule::{RouteRule, Rule};
 use crate::path::{NormalPath, RequestPath};
 
@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) rule: Rule,
     pub(super) conditions: Conditions,
     /// The mode that its author named.
-    pub(super) mode: Option<Mode>,
+    pub(super) rollout: Option<Rollout>,
     pub(super) label: Arc<str>,
     place: RulePlace,
     /// Whether the log has said that it was written without the prefix of a nest.
@@ -68,7 +68,7 @@ impl Entry {
             rule: rule.rule.clone(),
             conditions: rule.conditions.clone(),
             place: rule.place.clone(),
-            mode: rule.mode,
+            rollout: rule.rollout(),
             label: label.into(),
             named_as_relative: AtomicBool::new(false),
         }
@@ -97,15 +97,17 @@ impl Entry {
     }
 
     /// As it is listed. `service` is the mode of rules that name none.
-    pub(super) fn line(&self, origin: RuleOrigin, service: Mode) -> RuleLine {
+    pub(super) fn line(&self, origin: RuleOrigin, service: Rollout) -> RuleLine {
+        let rollout = self.rollout.unwrap_or(service);
         RuleLine {
             method: self.method.clone(),
             host: self.host.clone(),
             pattern: self.pattern.clone(),
             rule: self.rule.clone(),
             conditions: self.conditions.clone(),
-            mode: self.mode.unwrap_or(service),
-            names_its_mode: self.mode.is_some(),
+            mode: rollout.mode(),
+            enforced: rollout.percent(),
+            names_its_mode: self.rollout.is_some(),
             origin,
             place: self.place.clone(),
         }

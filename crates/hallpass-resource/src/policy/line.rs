@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hallpass_config::Percent;
 use http::Method;
 
 use super::conditions::Conditions;
@@ -10,6 +11,7 @@ use super::mode::Mode;
 use super::origin::RuleOrigin;
 use super::pattern::PathPattern;
 use super::place::RulePlace;
+use super::rollout::Rollout;
 use super::rule::Rule;
 
 /// One line of the list that a service prints at start.
@@ -28,6 +30,8 @@ pub struct RuleLine {
     /// In which mode: its own, or that of the service. Where rules of several tables meet, the strictest mode that one
     /// of them names holds for all of them.
     pub mode: Mode,
+    /// For how many of the callers, when the mode is `enforce`; the others are judged as in `report`.
+    pub enforced: Percent,
     /// Whether the rule names its mode itself.
     pub names_its_mode: bool,
     /// Where it was written.
@@ -47,6 +51,7 @@ impl fmt::Display for RuleLine {
         if !self.conditions.are_none() {
             write!(f, " and {}", self.conditions)?;
         }
-        write!(f, " [{}, {}]", self.mode.name(), self.origin)
+        let rollout = Rollout::new(self.mode, self.enforced);
+        write!(f, " [{rollout}, {}]", self.origin)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hallpass_config::Percent;
 use hallpass_token::Scope;
 use http::Method;
 
@@ -10,6 +11,7 @@ use super::host::HostPattern;
 use super::mode::Mode;
 use super::pattern::PathPattern;
 use super::place::RulePlace;
+use super::rollout::Rollout;
 use crate::caller_mapping::Mark;
 
 /// What a route asks of its caller.
@@ -104,7 +106,8 @@ pub struct RouteRule {
     pub(super) pattern: PathPattern,
     pub(super) methods: Vec<Method>,
     pub(super) rule: Rule,
-    pub(super) mode: Option<Mode>,
+    mode: Option<Mode>,
+    enforced: Option<Percent>,
     pub(super) hosts: Vec<HostPattern>,
     pub(super) conditions: Conditions,
     pub(super) place: RulePlace,
@@ -119,6 +122,7 @@ impl RouteRule {
             methods: Vec::new(),
             rule,
             mode: None,
+            enforced: None,
             hosts: Vec::new(),
             conditions: Conditions::default(),
             place: RulePlace::default(),
@@ -237,5 +241,20 @@ impl RouteRule {
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
         self
+    }
+
+    /// Enforces the rule for this percentage of the callers, always the same ones, and judges the others as in
+    /// [`Mode::Report`]; 0 enforces nothing. Without a mode of its own, the rule is then one of [`Mode::Enforce`]. Beside
+    /// another mode it means nothing.
+    #[must_use]
+    pub fn enforce_percent(mut self, percent: Percent) -> Self {
+        self.enforced = Some(percent);
+        self
+    }
+
+    /// The mode that its author named, with the percentage.
+    pub(super) fn rollout(&self) -> Option<Rollout> {
+        let mode = self.mode.or(self.enforced.map(|_| Mode::Enforce))?;
+        Some(Rollout::new(mode, self.enforced.unwrap_or(Percent::ALL)))
     }
 }

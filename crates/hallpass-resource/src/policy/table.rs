@@ -1,5 +1,6 @@
 //! Rule tables and the lookup of the rules for one request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::Method;
@@ -11,6 +12,7 @@ use super::line::RuleLine;
 use super::mode::Mode;
 use super::origin::RuleOrigin;
 use super::pattern::Reading;
+use super::rollout::Rollout;
 use super::rule::{RouteRule, Rule};
 use crate::error::SetupProblem;
 use crate::path::{NormalPath, PathFault, RequestPath};
@@ -33,7 +35,7 @@ const TABLES: [(RuleOrigin, bool); 6] = [
 #[derive(Debug)]
 pub(crate) struct Policy {
     tables: [Table; 6],
-    mode: Mode,
+    rollout: Rollout,
     no_rule: Arc<str>,
 }
 
@@ -50,7 +52,7 @@ impl Policy {
     /// Sorts the rules into their tables; what cannot be meant is added to `problems`.
     pub(crate) fn new(
         rules: Vec<(RuleOrigin, RouteRule)>,
-        mode: Mode,
+        rollout: impl Into<Rollout>,
         problems: &mut Vec<SetupProblem>,
     ) -> Self {
         let mut tables = TABLES.map(|(origin, names_hosts)| Table {
@@ -83,7 +85,7 @@ impl Policy {
         }
         Self {
             tables,
-            mode,
+            rollout: rollout.into(),
             no_rule: NO_RULE.into(),
         }
     }
@@ -100,8 +102,20 @@ impl Policy {
     }
 
     /// The mode of the service, for requests that have no route.
-    pub(crate) fn mode(&self) -> Mode {
-        self.mode
+    pub(crate) fn rollout(&self) -> Rollout {
+        self.rollout
+    }
+
+    /// How far each route is rolled out, by its label; requests that no rule is for have the label [`NO_RULE`]. Where
+    /// rules of several tables have the same label, the strictest.
+    pub(crate) fn rollouts(&self) -> BTreeMap<Arc<str>, Rollout> {
+        let mut rollouts = BTreeMap::from([(Arc::clone(&self.no_rule), self.rollout)]);
+        for entry in self.tables.iter().flat_map(|table| &table.entries) {
+            let own = entry.rollout.unwrap_or(self.rollout);
+            let known = rollouts.entry(Arc::clone(&entry.label)).or_insert(own);
+            *known = own.max(*known);
+        }
+        rollouts
     }
 
     /// The label of requests that have no route.
@@ -109,17 +123,19 @@ impl Policy {
         &self.no_rule
     }
 
-    /// The mode for a request whose path has no single meaning. It could be one of any rule, so the strictest counts.
+    /// The mode for a request whose path has no single meaning. It could be one of any rule, so the strictest counts,
+    /// and enforced for some is enforced: the rule that sorts callers is not known.
     pub(crate) fn mode_without_path(&self) -> Mode {
         let entries = self.tables.iter().flat_map(|table| &table.entries);
-        let named = entries.filter_map(|entry| entry.mode).max();
-        named.map_or(self.mode, |named| named.max(self.mode))
+        let named = entries.filter_map(|entry| entry.rollout).max();
+        let strictest = named.map_or(self.rollout, |named| named.max(self.rollout));
+        strictest.mode()
     }
 
     /// Every rule with what it is listed as.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Entry, RuleLine)> {
         self.tables.iter().flat_map(|table| {
-            let line = |entry: &Entry| entry.line(table.origin, self.mode);
+            let line = |entry: &Entry| entry.line(table.origin, self.rollout);
             table.entries.iter().map(move |entry| (entry, line(entry)))
         })
     }
@@ -135,7 +151,7 @@ impl Policy {
         host: Option<&RequestHost>,
         path: &RequestPath<'_>,
     ) -> Result<Access<'_>, PathFault> {
-        let mut access = Access::new(self.mode, &self.no_rule);
+        let mut access = Access::new(self.rollout, &self.no_rule);
         let asked = Asked { method, host };
         for table in &self.tables {
             let whole = table.find_one(asked, path.whole())?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use hallpass_clock::Clock;
+use hallpass_config::Percent;
 use hallpass_upstream::{Network, SharedReplays};
 use http::Method;
 use url::Url;
@@ -36,6 +37,7 @@ pub struct ResourceServerBuilder {
     issuers: Vec<TrustedIssuer>,
     rules: Vec<RouteRule>,
     mode: Option<Mode>,
+    enforced: Option<Percent>,
     max_token_bytes: Option<usize>,
     cache_bytes: u64,
     permit_all: Option<bool>,
@@ -102,6 +104,7 @@ impl ResourceServer {
             issuers: Vec::new(),
             rules: Vec::new(),
             mode: None,
+            enforced: None,
             max_token_bytes: None,
             cache_bytes: DEFAULT_CACHE_BYTES,
             permit_all: None,
@@ -143,6 +146,14 @@ impl ResourceServerBuilder {
     /// The mode of all routes that have none of their own. Default: that of the settings, else enforce.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = Some(mode);
+        self
+    }
+
+    /// For how many of the callers [`Mode::Enforce`] of the service counts, always the same ones; the others are judged as in
+    /// [`Mode::Report`]. It goes with [`mode`](Self::mode): when that is set here, the percentage of the settings means
+    /// nothing. Default: that of the settings, else all.
+    pub fn enforce_percent(mut self, percent: Percent) -> Self {
+        self.enforced = Some(percent);
         self
     }
 
@@ -253,6 +264,7 @@ impl ResourceServerBuilder {
             issuers: self.issuers.into_iter().map(trust).collect(),
             rules: self.rules,
             mode: self.mode,
+            enforced: self.enforced,
             max_token_bytes: self.max_token_bytes,
             permit_all: self.permit_all,
             production_signal: self.production_signal,

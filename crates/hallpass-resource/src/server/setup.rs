@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::Clock;
+use hallpass_config::Percent;
 use hallpass_token::{Audience, VerifyPolicy};
 use hallpass_upstream::{Network, ReplaySharing, RevocationSource};
 use url::Url;
@@ -16,7 +17,7 @@ use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
-use crate::policy::{Mode, Policy, RouteRule, Rule, RuleOrigin};
+use crate::policy::{Mode, Policy, Rollout, RouteRule, Rule, RuleOrigin, Sorting};
 use crate::settings::dpop::NonceSecret;
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
@@ -34,6 +35,7 @@ pub(super) struct FromCode {
     pub(super) issuers: Vec<Arc<Trust>>,
     pub(super) rules: Vec<RouteRule>,
     pub(super) mode: Option<Mode>,
+    pub(super) enforced: Option<Percent>,
     pub(super) max_token_bytes: Option<usize>,
     pub(super) permit_all: Option<bool>,
     pub(super) production_signal: Option<String>,
@@ -125,6 +127,12 @@ impl Setup {
         let rules: Vec<_> = in_code.chain(configured_rules(jwt)).collect();
         report_unknown_parties(&rules, &issuers, problems);
         let mode = code.mode.unwrap_or(jwt.mode);
+        let enforced = match (code.enforced, code.mode) {
+            (Some(enforced), _) => enforced,
+            // A mode in code goes before the settings, with its percentage.
+            (None, Some(_)) => Percent::ALL,
+            (None, None) => jwt.enforce_percent,
+        };
         let needed = rules.iter().any(|(_, rule)| rule.needs_identity());
         if issuers.is_empty() && needed && mode != Mode::Off && !permit_all {
             problems.push(SetupProblem::NoIssuer);
@@ -141,7 +149,8 @@ impl Setup {
             .writes_identity_headers
             .unwrap_or(jwt.identity_headers == IdentityHeaders::Set);
         let judge = Judge {
-            policy: Policy::new(rules, mode, problems),
+            policy: Policy::new(rules, Rollout::new(mode, enforced), problems),
+            sorting: Sorting::new(&code.realm),
             issuers,
             challenger: Challenger::new(&code.realm, metadata.as_ref().map(Metadata::address)),
             metadata,
@@ -337,7 +346,14 @@ fn configured_rules(
     let internal_only = &jwt.internal_only;
     let paths = internal_only.paths.iter().cloned().map(|pattern| {
         let rule = Rule::InternalOnly(internal_only.scope.clone());
-        (RuleOrigin::InternalOnlyPaths, RouteRule::new(pattern, rule))
+        let mut rule = RouteRule::new(pattern, rule);
+        if let Some(mode) = internal_only.mode {
+            rule = rule.mode(mode);
+        }
+        if let Some(percent) = internal_only.enforce_percent {
+            rule = rule.enforce_percent(percent);
+        }
+        (RuleOrigin::InternalOnlyPaths, rule)
     });
     routes.chain(paths)
 }

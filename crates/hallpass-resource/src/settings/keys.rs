@@ -54,6 +54,13 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     )
     .or("enforce"),
     Key::new(
+        "enforce-percent",
+        Kind::percent(0),
+        "For how many of the callers `enforce` counts, always the same ones; the others are judged as in `report`. A greater \
+        number only adds callers. Beside another mode it means nothing. See [roll-out.md](roll-out.md).",
+    )
+    .or("100"),
+    Key::new(
         "audience",
         Kind::Texts { what: "audiences" },
         "What tokens must bear in `aud`: one of these.",
@@ -313,7 +320,15 @@ const ROUTE_KEYS: &[Key] = &[
     Key::not_ours("access", "expressions are not read: see docs/policy.md for what stands in their place"),
     Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this rule. Where it meets rules of the code or of \
         `internal-only`, the strictest mode that one of them names holds for all.").otherwise("that of `internal-jwt`"),
+    ENFORCE_PERCENT,
 ];
+
+const ENFORCE_PERCENT: Key = Key::new(
+    "enforce-percent",
+    Kind::percent(0),
+    "For how many of the callers this is enforced; without `mode` beside it, as `mode: enforce`.",
+)
+.otherwise("100 with a `mode` of its own, else that of `internal-jwt`");
 
 const INTERNAL_ONLY_KEYS: &[Key] = &[
     Key::new(
@@ -330,4 +345,11 @@ const INTERNAL_ONLY_KEYS: &[Key] = &[
         "What a service's token must bear there.",
     )
     .or("internal-service"),
+    Key::new(
+        "mode",
+        Kind::Choice(MODES),
+        "Roll-out switch of these paths.",
+    )
+    .otherwise("that of `internal-jwt`"),
+    ENFORCE_PERCENT,
 ];

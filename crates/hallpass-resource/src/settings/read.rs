@@ -66,6 +66,7 @@ fn refuse_in_production(section: &Section<'_>) {
 impl InternalJwtSettings {
     fn read(section: &Section<'_>, service: Option<&Audience>) -> Option<Self> {
         let mode = section.choice("mode", mode_or_switch);
+        let enforce_percent = section.percent("enforce-percent");
         let audiences = match (service, section.has("audience")) {
             (Some(name), false) => {
                 section.record_derived("audience", name.as_str(), "service.name");
@@ -90,6 +91,7 @@ impl InternalJwtSettings {
         let dpop = DpopSettings::read(&section.section("dpop"));
         Some(Self {
             mode: mode?,
+            enforce_percent: enforce_percent?,
             audiences: audiences?,
             leeway: leeway?,
             jwks_cooldown: jwks_cooldown?,

@@ -14,6 +14,8 @@ impl InternalOnlySettings {
         Some(Self {
             paths: paths?,
             scope: scope?,
+            mode: section.choice("mode", Mode::named),
+            enforce_percent: section.percent("enforce-percent"),
         })
     }
 }
@@ -24,6 +26,7 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
     let methods = section.texts("methods", check_method);
     let rule = read_rule(section, scope);
     let mode = section.choice("mode", Mode::named);
+    let percent = section.percent("enforce-percent");
     let hosts = section.texts("hosts", str::parse);
     let conditions = read_conditions(section);
     if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
@@ -39,8 +42,12 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
         .hosts(hosts?)
         .conditions(conditions?)
         .written_at(&section.written_at());
-    Some(match mode {
+    let route = match mode {
         Some(mode) => route.mode(mode),
+        None => route,
+    };
+    Some(match percent {
+        Some(percent) => route.enforce_percent(percent),
         None => route,
     })
 }

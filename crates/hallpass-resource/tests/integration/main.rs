@@ -29,6 +29,7 @@ mod nested;
 mod odd_claims;
 mod open_routes;
 mod paths;
+mod percentages;
 mod policy;
 mod properties;
 mod roll_out;

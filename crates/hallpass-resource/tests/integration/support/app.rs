@@ -97,12 +97,18 @@ impl AppBuilder {
 }
 
 impl App {
-    /// The value of the one metric line that begins so, or 0 without such a line.
-    pub(crate) fn metric(&self, line: &str) -> f64 {
+    /// All metrics, as they are served.
+    pub(crate) fn metrics_text(&self) -> String {
         let mut registry = Registry::default();
         self.server.metrics().register(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    /// The value of the one metric line that begins so, or 0 without such a line.
+    pub(crate) fn metric(&self, line: &str) -> f64 {
+        let text = self.metrics_text();
         let value = text
             .lines()
             .find_map(|it| it.strip_prefix(line)?.strip_prefix(' '));

@@ -1,0 +1,218 @@
+//! Enforcement for a percentage of the callers, and who would be denied by name.
+
+use hallpass_config::Percent;
+use hallpass_resource::{Mode, RouteRule, Rule, SecuritySettings};
+use serde_json::json;
+
+use crate::support::{App, AppBuilder, Forge, Log, get, send, test_clock};
+
+/// A token of a service that names this client, with a scope that no rule of `/orders/{id}` asks for.
+fn without_scope(forge: &Forge, client: &str) -> String {
+    forge.changed(|_, claims| {
+        claims["sub"] = json!(client);
+        claims["client_id"] = json!(client);
+        claims["scope"] = json!("nothing");
+    })
+}
+
+async fn start(percent: u8) -> (App, Forge) {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock)
+        .trusting_fixed(&forge)
+        .with(|server| {
+            server
+                .mode(Mode::Enforce)
+                .enforce_percent(Percent::new(percent).unwrap())
+        })
+        .start()
+        .await;
+    (app, forge)
+}
+
+async fn denied(app: &App, forge: &Forge) -> Vec<String> {
+    let mut denied = Vec::new();
+    for number in 0..60 {
+        let client = format!("client-{number}");
+        let response = get(
+            app.address,
+            "/orders/7",
+            Some(&without_scope(forge, &client)),
+        )
+        .await;
+        assert!(
+            matches!(response.status, 200 | 403),
+            "{client}: {response:?}"
+        );
+        if response.status == 403 {
+            denied.push(client);
+        }
+    }
+    denied
+}
+
+#[tokio::test]
+async fn the_same_callers_are_denied_again_and_a_greater_percentage_only_adds_some() {
+    let mut before = Vec::new();
+    for percent in [0, 1, 10, 50, 100] {
+        let (app, forge) = start(percent).await;
+        let now = denied(&app, &forge).await;
+        // Another process, and another time.
+        let (other, forge) = start(percent).await;
+        assert_eq!(denied(&other, &forge).await, now, "{percent} %");
+        assert!(before.iter().all(|it| now.contains(it)), "{percent} %");
+        before = now;
+        match percent {
+            0 => assert!(before.is_empty()),
+            50 => assert!((15..45).contains(&before.len()), "{}", before.len()),
+            100 => assert_eq!(before.len(), 60),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_percentage_touches_a_call_that_is_allowed() {
+    for percent in [0, 1, 50, 99, 100] {
+        let (app, forge) = start(percent).await;
+        let response = get(app.address, "/orders/7", Some(&forge.user("orders"))).await;
+        assert_eq!(response.status, 200, "{percent} %");
+    }
+}
+
+#[tokio::test]
+async fn requests_without_an_identity_go_together_whatever_they_write() {
+    for percent in [1, 50, 99] {
+        let (app, forge) = start(percent).await;
+        let first = get(app.address, "/orders/7", None).await.status;
+        for number in 0..20 {
+            let unverified = forge.changed(|_, claims| {
+                claims["client_id"] = json!(format!("client-{number}"));
+                claims["exp"] = json!(1);
+            });
+            let bearer = format!("Bearer {unverified}");
+            let peer = format!("192.0.2.{number}");
+            let headers = [
+                ("authorization", bearer.as_bytes()),
+                ("x-forwarded-for", peer.as_bytes()),
+            ];
+            let response = send(app.address, b"GET /orders/7", &headers).await;
+            assert_eq!(response.status, first, "{percent} %");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_without_a_single_meaning_is_refused_as_soon_as_one_caller_is_enforced() {
+    let (app, _) = start(1).await;
+    assert_eq!(get(app.address, "/a//b", None).await.status, 400);
+    let (app, _) = start(0).await;
+    assert_eq!(get(app.address, "/a//b", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn where_rules_meet_the_greatest_percentage_counts() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let rule = |pattern: &str| RouteRule::new(pattern.parse().unwrap(), Rule::Authenticated);
+    let mut settings = SecuritySettings::default();
+    settings.internal_jwt.routes = vec![
+        rule("/orders/{id}").enforce_percent(Percent::ALL),
+        rule("/whoami").enforce_percent(Percent::new(0).unwrap()),
+    ];
+    settings.internal_jwt.mode = Mode::Report;
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    app.server.apply(&settings).unwrap();
+    assert_eq!(
+        get(app.address, "/orders/7", Some(&without_scope(&forge, "a")))
+            .await
+            .status,
+        403
+    );
+    assert_eq!(get(app.address, "/whoami", None).await.status, 200);
+    let lines: Vec<_> = app.server.rules().iter().map(ToString::to_string).collect();
+    assert!(
+        lines.contains(&"* /whoami authenticated [report, configuration]".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_reload_changes_the_percentage_and_the_metrics_say_so() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let token = without_scope(&forge, "a");
+    let mut settings = SecuritySettings::default();
+    let ratio = |route: &str, mode: &str| {
+        app.metric(&format!(
+            "hallpass_rollout_ratio{{route=\"{route}\",mode=\"{mode}\"}}"
+        ))
+    };
+    let since = || app.metric("hallpass_rollout_since_timestamp_seconds{route=\"none\"}");
+    assert_eq!(ratio("GET /orders/{id}", "enforce"), 1.0);
+    let began = since();
+    settings.internal_jwt.enforce_percent = Percent::TENTH;
+    clock.advance(std::time::Duration::from_secs(60));
+    app.server.apply(&settings).unwrap();
+    assert_eq!(ratio("GET /orders/{id}", "enforce"), 0.1);
+    assert_eq!(since(), began + 60.0);
+    settings.internal_jwt.mode = Mode::Report;
+    app.server.apply(&settings).unwrap();
+    assert_eq!(
+        get(app.address, "/orders/7", Some(&token)).await.status,
+        200
+    );
+    assert_eq!(ratio("none", "enforce"), 0.0);
+    let text = app.metrics_text();
+    assert!(
+        text.contains("hallpass_rollout_ratio{route=\"none\",mode=\"report\"} 0.0"),
+        "{text}"
+    );
+    assert!(!text.contains("mode=\"enforce\"} 0.1"), "{text}");
+}
+
+#[tokio::test]
+async fn who_would_be_denied_is_counted_by_name_and_never_a_user() {
+    let log = Log::capture();
+    let (app, forge) = start(0).await;
+    let of = |reason: &str, caller: &str| {
+        let labels =
+            format!("route=\"GET /orders/{{id}}\",reason=\"{reason}\",caller=\"{caller}\"");
+        app.metric(&format!("hallpass_would_deny_total{{{labels}}}"))
+    };
+    for _ in 0..3 {
+        get(
+            app.address,
+            "/orders/7",
+            Some(&without_scope(&forge, "billing")),
+        )
+        .await;
+    }
+    // A user's token of a client that may not do this.
+    get(app.address, "/orders/7", Some(&forge.user("other"))).await;
+    get(app.address, "/orders/7", None).await;
+    let expired = forge.changed(|_, claims| {
+        claims["client_id"] = json!("nobody-verified-this");
+        claims["exp"] = json!(1);
+    });
+    get(app.address, "/orders/7", Some(&expired)).await;
+    get(app.address, "/orders/7", Some(&forge.user("orders"))).await;
+
+    assert_eq!(of("insufficient_scope", "billing"), 3.0);
+    assert_eq!(of("insufficient_scope", "order-service"), 1.0);
+    assert_eq!(of("missing_token", "_unauthenticated"), 1.0);
+    assert_eq!(of("expired", "_unauthenticated"), 1.0);
+    let text = app.metrics_text();
+    assert!(
+        !text.contains("alice") && !text.contains("nobody-verified-this"),
+        "{text}"
+    );
+    let log = log.text();
+    let said: Vec<_> = log
+        .lines()
+        .filter(|it| it.contains("would be denied"))
+        .collect();
+    assert_eq!(said.len(), 4, "once each: {said:?}");
+    assert!(said[0].contains("billing"), "{said:?}");
+}
