@@ -21,6 +21,7 @@ mod key_schedule;
 mod key_taint;
 mod policy_explain;
 mod policy_list;
+mod policy_readiness;
 mod policy_source;
 mod revocations;
 mod revoke;
@@ -121,6 +122,7 @@ pub(crate) enum JwsCommand {
 pub(crate) enum PolicyCommand {
     List(policy_list::PolicyList),
     Explain(policy_explain::PolicyExplain),
+    Readiness(policy_readiness::PolicyReadiness),
 }
 
 impl PolicyCommand {
@@ -128,6 +130,7 @@ impl PolicyCommand {
         match self {
             Self::List(command) => command.run(),
             Self::Explain(command) => command.run(),
+            Self::Readiness(command) => command.run(),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | 0 | done; for a check: valid |
 //! | 1 | it ran and failed: an issuer that cannot be reached, for instance |
 //! | 64 | bad usage: the command line, a configuration, a key set that cannot be read |
-//! | 65 | what was checked does not hold: a token or JWS that is not valid, a request that is refused |
+//! | 65 | what was checked does not hold: a token or JWS that is not valid, a request that is refused, a roll-out that is not safe to go on with |
 //! | 74 | standard output could not be written (a full disk; a reader that has gone away is not a fault) |
 
 use std::fmt;

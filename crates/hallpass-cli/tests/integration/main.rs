@@ -22,6 +22,8 @@ mod key;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod policy_readiness;
+#[cfg(test)]
 mod private_authority;
 // The lints that spare tests look for this attribute, also in a test binary.
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::Loader;
 use hallpass::nacos::{Nacos, NacosDocuments, NacosStartError};
 use hallpass::{Hallpass, Settings};
@@ -85,6 +86,50 @@ async fn documents_go_over_the_file_and_the_environment_over_them_while_the_serv
         ports(&hallpass, "target").await == [4]
     })
     .await;
+    following.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_takes_a_service_back_from_enforce_to_report_and_nothing_starts_again() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let documents = NacosDocuments::connect(&server.parts()).unwrap();
+    let step = |mode: &str| format!("hallpass: {{ security: {{ internal-jwt: {{ {mode} }} }} }}\n");
+    publish(&documents, "roll-out.yaml", &step("mode: enforce")).await;
+    let routes = "security: { internal-jwt: { issuers: [{ name: internal, issuer: internal, jwks-url: 'http://127.0.0.1:1/jwks' }], \
+                  routes: [{ path: /orders/**, rule: authenticated }] } }";
+    let config = "config: { data-ids: [roll-out.yaml] }\n  ";
+    let text = yaml(server, &format!("{config}{routes}"));
+    let nacos = Nacos::start(Loader::new("hallpass").text("file", text))
+        .await
+        .unwrap();
+    let mut reloader = nacos.reloader().unwrap();
+    let settings = reloader.load::<Settings>().unwrap().into_settings();
+    let hallpass = Hallpass::builder(&settings).nacos(&nacos).build().unwrap();
+    let resource = hallpass.resource_server().build().unwrap();
+    let following = tokio::spawn(hallpass.clone().follow(reloader));
+    let passes = async || {
+        let request = http::Request::get("/orders/7").body(()).unwrap();
+        resource.authorize(&request.into_parts().0).await.is_ok()
+    };
+    assert!(!passes().await);
+    let clock = SystemClock::new();
+    for (mode, expected) in [
+        ("mode: report, enforce-percent: 100", true),
+        ("mode: enforce, enforce-percent: 100", false),
+        ("mode: enforce, enforce-percent: 0", true),
+        ("mode: enforce", false),
+        ("mode: off", true),
+    ] {
+        let pushed = clock.monotonic();
+        publish(&documents, "roll-out.yaml", &step(mode)).await;
+        until(mode, async || passes().await == expected).await;
+        let took = clock.monotonic() - pushed;
+        assert!(took < Duration::from_secs(10), "{mode}: {took:?}");
+    }
+    let counted = "hallpass_would_deny_total{route=\"/orders/**\",reason=\"missing_token\",caller=\"_unauthenticated\"}";
+    assert!(hallpass.metrics().text().contains(counted));
     following.abort();
 }
 

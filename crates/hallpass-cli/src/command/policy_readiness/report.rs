@@ -1,0 +1,265 @@
+//! What the metrics of one service say about going on with a roll-out.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::advice::advice;
+use super::exposition::{Sample, samples};
+use crate::moment;
+
+/// What counts.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    /// Seconds since 1970.
+    pub(super) now: u64,
+    /// Only what came within this time counts, and a route must have been watched as long; 0: all counts, and none must.
+    pub(super) window_seconds: u64,
+    /// Callers that are to be denied.
+    pub(super) accepted: Vec<String>,
+}
+
+/// One service.
+#[derive(Debug, Serialize)]
+pub(super) struct Service {
+    pub(super) source: String,
+    pub(super) safe: bool,
+    pub(super) routes: Vec<Route>,
+}
+
+/// One route.
+#[derive(Debug, Serialize)]
+pub(super) struct Route {
+    pub(super) route: String,
+    mode: String,
+    enforced_percent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    watched_seconds: u64,
+    allowed: u64,
+    denied: u64,
+    would_deny: Vec<Caller>,
+    /// Calls that a handler's extractor would refuse, by reason. The caller is not known.
+    handlers: BTreeMap<String, u64>,
+    pub(super) safe: bool,
+    why_not: Vec<String>,
+    next: String,
+}
+
+/// One who would be denied.
+#[derive(Debug, Serialize)]
+struct Caller {
+    caller: String,
+    reason: String,
+    times: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+    counts: bool,
+    advice: &'static str,
+}
+
+/// What was read of one route.
+#[derive(Debug, Default)]
+struct Read {
+    mode: String,
+    ratio: f64,
+    since: Option<u64>,
+    allowed: u64,
+    denied: u64,
+    times: BTreeMap<(String, String), u64>,
+    last: BTreeMap<(String, String), u64>,
+    handlers: BTreeMap<String, u64>,
+}
+
+impl Service {
+    /// `None` when the document is not that of a service which verifies callers.
+    pub(super) fn read(source: &str, text: &str, terms: &Terms) -> Option<Self> {
+        let mut routes = BTreeMap::<String, Read>::new();
+        for sample in samples(text, "hallpass_") {
+            if is_ours(&sample.name) {
+                let route = routes.entry(sample.label("route").to_owned());
+                route.or_default().take(&sample);
+            }
+        }
+        // A rule of before a reload has no mode any more, and is of no interest.
+        routes.retain(|_, read| !read.mode.is_empty());
+        let routes: Vec<_> = routes
+            .into_iter()
+            .map(|(route, read)| read.judged(route, terms))
+            .collect();
+        (!routes.is_empty()).then(|| Self {
+            source: source.to_owned(),
+            safe: routes.iter().all(|route| route.safe),
+            routes,
+        })
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    matches!(
+        name,
+        "hallpass_rollout_ratio"
+            | "hallpass_rollout_since_timestamp_seconds"
+            | "hallpass_would_deny_total"
+            | "hallpass_would_deny_last_timestamp_seconds"
+            | "hallpass_verify_total"
+            | "hallpass_extractor_refusals_total"
+    )
+}
+
+/// Counters and times are whole and not negative; what is not is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float becomes the nearest whole number that there is"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
+impl Read {
+    fn take(&mut self, sample: &Sample) {
+        let number = whole(sample.value);
+        let who = || {
+            let (caller, reason) = (sample.label("caller"), sample.label("reason"));
+            (caller.to_owned(), reason.to_owned())
+        };
+        match (sample.name.as_str(), sample.label("result")) {
+            ("hallpass_rollout_ratio", _) => {
+                self.mode = sample.label("mode").to_owned();
+                self.ratio = sample.value;
+            }
+            ("hallpass_rollout_since_timestamp_seconds", _) => self.since = Some(number),
+            ("hallpass_would_deny_total", _) => {
+                self.times.insert(who(), number);
+            }
+            ("hallpass_would_deny_last_timestamp_seconds", _) => {
+                self.last.insert(who(), number);
+            }
+            ("hallpass_verify_total", "allow") => self.allowed += number,
+            ("hallpass_verify_total", "deny") => self.denied += number,
+            ("hallpass_extractor_refusals_total", "would_deny") => {
+                let reason = sample.label("reason").to_owned();
+                *self.handlers.entry(reason).or_default() += number;
+            }
+            _ => {}
+        }
+    }
+
+    fn judged(self, route: String, terms: &Terms) -> Route {
+        let percent = whole(self.ratio * 100.0);
+        let watched = terms.now.saturating_sub(self.since.unwrap_or(terms.now));
+        let mut would_deny: Vec<_> = self
+            .times
+            .iter()
+            .map(|(who, times)| caller(who, *times, self.last.get(who).copied(), terms))
+            .collect();
+        would_deny.sort_by_key(|it| std::cmp::Reverse(it.times));
+        let mut why_not = Vec::new();
+        let is_done = percent >= 100;
+        if self.mode == "off" {
+            why_not.push("nothing is counted in mode off: set report first".to_owned());
+        }
+        let counting = would_deny.iter().filter(|it| it.counts).count();
+        if counting > 0 && !is_done {
+            why_not.push(format!("{counting} callers and reasons would be denied"));
+        }
+        if watched < terms.window_seconds && !is_done {
+            why_not.push(format!(
+                "watched for {watched} of {} seconds",
+                terms.window_seconds
+            ));
+        }
+        Route {
+            route,
+            next: next(&self.mode, percent),
+            mode: self.mode,
+            enforced_percent: percent,
+            since: self.since.map(moment::text),
+            watched_seconds: watched,
+            allowed: self.allowed,
+            denied: self.denied,
+            would_deny,
+            handlers: self.handlers,
+            safe: why_not.is_empty(),
+            why_not,
+        }
+    }
+}
+
+fn caller(
+    (caller, reason): &(String, String),
+    times: u64,
+    last: Option<u64>,
+    terms: &Terms,
+) -> Caller {
+    let age = terms.now.saturating_sub(last.unwrap_or(terms.now));
+    let is_recent = terms.window_seconds == 0 || age <= terms.window_seconds;
+    Caller {
+        counts: is_recent && !terms.accepted.contains(caller),
+        caller: caller.clone(),
+        reason: reason.clone(),
+        times,
+        last: last.map(moment::text),
+        advice: advice(reason),
+    }
+}
+
+/// The step after this one.
+fn next(mode: &str, percent: u64) -> String {
+    match (mode, percent) {
+        ("off", _) => "mode: report".to_owned(),
+        (_, 100..) => "done".to_owned(),
+        (_, percent) => {
+            let step = [1, 10, 50].into_iter().find(|step| *step > percent);
+            format!("mode: enforce, enforce-percent: {}", step.unwrap_or(100))
+        }
+    }
+}
+
+impl Service {
+    /// Some lines for a reader.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.source.clone()];
+        for route in &self.routes {
+            route.say(&mut lines);
+        }
+        lines
+    }
+}
+
+impl Route {
+    fn say(&self, lines: &mut Vec<String>) {
+        let mode = match self.enforced_percent {
+            0 | 100 => self.mode.clone(),
+            percent => format!("{} {percent} %", self.mode),
+        };
+        let since = self.since.as_deref().unwrap_or("?");
+        lines.push(format!(
+            "  {:<28} {mode:<13} since {since}, {} allowed, {} denied",
+            self.route, self.allowed, self.denied
+        ));
+        for it in &self.would_deny {
+            let last = it.last.as_deref().unwrap_or("?");
+            let counts = if it.counts { "" } else { " (does not count)" };
+            lines.push(format!(
+                "    would be denied: {} {}, {} times, last {last}{counts}",
+                it.caller, it.reason, it.times
+            ));
+            lines.push(format!("      {}", it.advice));
+        }
+        for (reason, times) in &self.handlers {
+            lines.push(format!(
+                "    a handler would refuse: {reason}, {times} times"
+            ));
+        }
+        let verdict = match self.why_not.as_slice() {
+            [] => format!("safe; next: {}", self.next),
+            why_not => format!("not safe: {}", why_not.join("; ")),
+        };
+        lines.push(format!("    {verdict}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;
