@@ -4,6 +4,7 @@
 
 mod authz;
 mod bearer;
+mod certificate_rotation;
 mod children;
 mod feign_call;
 mod measure;
@@ -24,13 +25,15 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 15] = [
+const MEASUREMENTS: [(&str, Measurement); 16] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
     // Not for people: the server that authz compares with.
     ("authz-bare", authz::serve),
     ("bearer", |_| bearer::run()),
+    // Not among `all`: it takes a minute.
+    ("certificate-rotation", certificate_rotation::run),
     ("feign-call", |_| feign_call::run()),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
     ("outages", outages::run),

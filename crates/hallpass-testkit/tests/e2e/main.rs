@@ -22,6 +22,8 @@ mod getting_started;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod mutual_tls;
 #[cfg(test)]
 mod no_secret;

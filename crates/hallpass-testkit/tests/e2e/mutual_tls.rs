@@ -1,18 +1,20 @@
 //! A service that its certificate alone proves, with tokens that are bound to it (RFC 8705): from YAML over mutual TLS to the callee,
 //! what a thief makes of such a token, and certificates that change under calls.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use axum::{Router, routing::get};
+use axum::{Extension, Router, routing::get};
 use hallpass::clock::SystemClock;
 use hallpass::config::{Configuration, Loader};
 use hallpass::listen::RunningServer;
 use hallpass::prelude::*;
-use hallpass::tls::{ClientTls, ClientTlsSettings, TestAuthority, TestCertificate, TlsMetrics};
+use hallpass::tls::{
+    ClientTls, ClientTlsSettings, PeerCertificates, TestAuthority, TestCertificate, TlsMetrics,
+};
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass::{Metrics, Settings};
 use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
+use crate::load::Load;
 use crate::service::{BoxSystem, FeignSystem, System};
 
 /// Callers have certificates of the authority.
@@ -33,6 +36,7 @@ struct Estate {
     folder: TempDir,
     authority: TestAuthority,
     issuer: RunningIssuer,
+    issuer_settings: IssuerSettings,
     callee: Callee,
 }
 
@@ -40,8 +44,14 @@ struct Estate {
 struct Callee {
     address: SocketAddr,
     metrics: Metrics,
+    hallpass: Hallpass,
+    settings: Settings,
     /// `Authorization` of each call that came through.
     seen: Arc<Mutex<Vec<String>>>,
+    /// The certificates that callers have shown.
+    shown: Arc<Mutex<HashSet<[u8; 32]>>>,
+    /// Connections that were accepted.
+    connections: Arc<AtomicUsize>,
     _running: RunningServer,
 }
 
@@ -55,7 +65,7 @@ impl Estate {
             let certificate = authority.certificate(&["127.0.0.1"]);
             let _settings = certificate.write(folder.path(), name);
         }
-        let issuer: IssuerSettings = load(
+        let issuer_settings: IssuerSettings = load(
             folder.path(),
             &format!(
                 "
@@ -70,12 +80,13 @@ hallpass:
             ),
         );
         let clock = Arc::new(SystemClock::new());
-        let issuer = IssuerServer::start(&issuer, clock).await.unwrap();
+        let issuer = IssuerServer::start(&issuer_settings, clock).await.unwrap();
         let callee = serve(folder.path(), &issuer, client_auth).await;
         Self {
             folder,
             authority,
             issuer,
+            issuer_settings,
             callee,
         }
     }
@@ -87,6 +98,7 @@ hallpass:
 hallpass:
   service: {{ name: order-service }}
   tls: {{ ca-file: ca.crt, certificate-file: {pair}.crt, private-key-file: {pair}.key }}
+  transport: {{ connection-max-age-seconds: 1 }}
   discovery: {{ static: {{ service-system: ['https://{}'] }} }}
   internal-token: {{ client-id: order-service, client-authentication: {method}, scope: internal-service, token-url: '{}' }}
 ",
@@ -152,7 +164,12 @@ hallpass:
     let guard = hallpass.resource_server().build().unwrap();
     let seen = Arc::<Mutex<Vec<String>>>::default();
     let noted = Arc::clone(&seen);
-    let report = move |caller: Caller, headers: http::HeaderMap| {
+    let shown = Arc::<Mutex<HashSet<[u8; 32]>>>::default();
+    let showing = Arc::clone(&shown);
+    let report = move |caller: Caller,
+                       peer: Option<Extension<PeerCertificates>>,
+                       headers: http::HeaderMap| {
+        showing.lock().unwrap().extend(peer.map(|it| it.sha256()));
         let authorization = headers[AUTHORIZATION].to_str().unwrap().to_owned();
         noted.lock().unwrap().push(authorization);
         async move { axum::Json(caller.subject().to_string()) }
@@ -161,14 +178,23 @@ hallpass:
         .route("/internal/report", get(report))
         .layer(guard.layer());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let accepted = Arc::clone(&connections);
     let running = hallpass
         .http_server(listener)
-        .serve(move |_peer| router.clone())
+        .serve(move |_peer| {
+            accepted.fetch_add(1, Ordering::Relaxed);
+            router.clone()
+        })
         .unwrap();
     Callee {
         address: running.local_addr(),
         metrics: hallpass.metrics(),
+        hallpass,
+        settings,
         seen,
+        shown,
+        connections,
         _running: running,
     }
 }
@@ -233,42 +259,77 @@ async fn no_call_fails_and_no_token_goes_out_over_another_certificate_while_it_c
         estate.settings("self_signed_tls_client_auth", &pair.display().to_string())
     };
     let hallpass = Hallpass::from_settings(&settings(0)).unwrap();
-    let (is_over, calls) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicUsize::new(0)),
-    );
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let system = BoxSystem::new(FeignSystem::new(hallpass.feign()).unwrap());
-        let (is_over, calls) = (Arc::clone(&is_over), Arc::clone(&calls));
-        callers.spawn(async move {
-            let mut failed = Vec::new();
-            while !is_over.load(Ordering::Relaxed) {
-                calls.fetch_add(1, Ordering::Relaxed);
-                failed.extend(system.report().await.err());
-            }
-            failed
-        });
-    }
+    let load = Load::start(&hallpass);
     for change in 0..CHANGES {
         // Some calls go out with each certificate.
-        let before = calls.load(Ordering::Relaxed);
-        while calls.load(Ordering::Relaxed) < before + 8 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        load.go_on_for(8).await;
         hallpass.apply(&settings((change + 1) % 2)).unwrap();
     }
-    is_over.store(true, Ordering::Relaxed);
-    let failed: Vec<_> = callers.join_all().await.into_iter().flatten().collect();
+    let (calls, failed) = load.end().await;
     assert!(
         failed.is_empty(),
-        "{} of {calls:?}: {:?}",
+        "{} of {calls}: {:?}",
         failed.len(),
         failed.first()
     );
     let tokens = usize::try_from(estate.issuer.tokens_issued()).unwrap();
     assert!(tokens > CHANGES / 2, "{tokens} tokens");
-    // A call that was refused and repeated would not have failed either.
+    assert_nobody_was_refused(&estate);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_call_fails_while_the_files_of_all_certificates_are_replaced_under_load() {
+    const CHANGES: usize = 10;
+    let estate = Estate::start(NAMED, WANT).await;
+    estate.certificate("caller", "order.example");
+    let settings = estate.settings("tls_client_auth", "caller");
+    let hallpass = Hallpass::from_settings(&settings).unwrap();
+    let load = Load::start(&hallpass);
+    for change in 0..CHANGES {
+        load.go_on_for(40).await;
+        // The caller's own, that of the service that it calls, and that of the issuer.
+        estate.certificate("caller", "order.example");
+        for name in ["issuer", "callee"] {
+            let certificate = estate.authority.certificate(&["127.0.0.1"]);
+            let _settings = certificate.write(estate.folder.path(), name);
+        }
+        // Else the files are looked at every five seconds.
+        match change % 2 {
+            0 => hallpass.apply(&settings).unwrap(),
+            _ => estate
+                .callee
+                .hallpass
+                .apply(&estate.callee.settings)
+                .unwrap(),
+        }
+        load.go_on_for(10).await;
+        hallpass.apply(&settings).unwrap();
+        estate
+            .callee
+            .hallpass
+            .apply(&estate.callee.settings)
+            .unwrap();
+        estate.issuer.apply(&estate.issuer_settings).await.unwrap();
+    }
+    load.go_on_for(40).await;
+    let (calls, failed) = load.end().await;
+    assert!(
+        failed.is_empty(),
+        "{} of {calls}: {:?}",
+        failed.len(),
+        failed.first()
+    );
+    assert_nobody_was_refused(&estate);
+    let shown = estate.callee.shown.lock().unwrap().len();
+    assert!(shown > CHANGES, "{shown} certificates of the caller");
+    let tokens = usize::try_from(estate.issuer.tokens_issued()).unwrap();
+    assert!(tokens > CHANGES, "{tokens} tokens");
+    let connections = estate.callee.connections.load(Ordering::Relaxed);
+    assert!(connections > CHANGES, "{connections} connections");
+}
+
+/// A call that was refused and repeated would not have failed either.
+fn assert_nobody_was_refused(estate: &Estate) {
     let metrics = estate.callee.metrics.text();
     let refused = metrics
         .lines()

@@ -11,10 +11,12 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use super::connector::Connector;
 use super::keep_alive::ByLimit;
 use crate::body::Body;
+use crate::random::random_fraction;
 
 const MAX_RESPONSE_HEADERS: usize = 128;
 const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
@@ -35,12 +37,15 @@ pub(super) struct PoolSettings {
     pub(super) connector: Connector,
     pub(super) idle_timeout: Duration,
     pub(super) max_idle_per_host: usize,
+    /// Requests that begin later than this after the pools were made get others; a quarter less in some processes.
+    pub(super) max_age: Duration,
     /// Whether what may be secret may leave over plain http.
     pub(super) plain_http: bool,
 }
 
 /// The pools of a transport. They are replaced as a whole when TLS changes: a connection that was made while another
-/// authority was trusted carries no request that begins later. Requests under way end on the connection they are on.
+/// authority was trusted carries no request that begins later. So it is when they are old, since a server whose certificate was
+/// replaced is not seen to have another one but by a new connection. Requests under way end on the connection they are on.
 pub(super) struct Pools {
     settings: PoolSettings,
     tls: Tls,
@@ -51,6 +56,8 @@ pub(super) struct Pools {
 
 pub(super) struct Current {
     pub(super) config: Arc<ClientConfig>,
+    /// From when on no further request gets these.
+    ends: Instant,
     name: Arc<()>,
     /// The digest of the one that is shown to servers that ask.
     pub(super) certificate: Option<Thumbprint>,
@@ -76,7 +83,7 @@ impl Pools {
     pub(super) fn current(&self) -> Arc<Current> {
         let current = self.current.load_full();
         let config = self.tls.config();
-        if Arc::ptr_eq(&current.config, &config) {
+        if Arc::ptr_eq(&current.config, &config) && Instant::now() < current.ends {
             return current;
         }
         // Two requests may do so at once: then the pool of one of them serves it alone.
@@ -128,8 +135,11 @@ impl Current {
         } else {
             client(settings.connector.clone())
         };
+        // Processes that were started together do not all connect anew at one moment.
+        let life = settings.max_age.mul_f64(1.0 - random_fraction() / 4.0);
         Self {
             certificate: certificate(&config),
+            ends: Instant::now() + life,
             config,
             name,
             guarded,

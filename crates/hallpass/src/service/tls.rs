@@ -108,7 +108,8 @@ fn connect_by(
     };
     let transport = builder
         .dangerous_plain_http(plain_http)
-        .idle_timeout(settings.transport.pool_idle);
+        .idle_timeout(settings.transport.pool_idle)
+        .max_age(settings.transport.connection_max_age);
     Ok(transport.build()?)
 }
 

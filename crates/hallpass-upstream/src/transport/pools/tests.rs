@@ -167,3 +167,35 @@ async fn a_renewed_certificate_of_the_caller_is_shown_without_a_restart_and_no_r
     shown.dedup();
     assert_eq!(shown.len(), 10, "each was another one");
 }
+
+#[tokio::test]
+async fn no_request_goes_over_a_connection_that_is_older_than_it_may_be() {
+    let authority = TestAuthority::new("Test CA");
+    let folder = tempfile::tempdir().unwrap();
+    trust(folder.path(), &authority);
+    let settings = ClientTlsSettings {
+        system_roots: false,
+        ca_file: Some(folder.path().join("ca.crt")),
+        key_pair: None,
+    };
+    let clock = Arc::new(SystemClock::new());
+    let tls = ClientTls::load(&settings, clock, &TlsMetrics::default()).unwrap();
+    let transport = HttpTransport::builder().followed_tls(tls);
+    let transport = transport
+        .idle_timeout(Duration::from_secs(3_600))
+        .max_age(Duration::from_secs(100));
+    let transport = transport.build().unwrap();
+    let (port, shown) = server(&authority, &authority.certificate(&["127.0.0.1"])).await;
+    let made = async |later: u64| {
+        // While time stands still, nobody waits for anything of the network.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(later)).await;
+        tokio::time::resume();
+        assert_eq!(get(&transport, port).await, Ok(200));
+        shown.lock().unwrap().len()
+    };
+    assert_eq!(made(0).await, 1);
+    assert_eq!(made(70).await, 1, "in use all the time");
+    assert_eq!(made(31).await, 2);
+    assert_eq!(made(1).await, 2);
+}
