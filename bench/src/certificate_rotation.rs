@@ -198,7 +198,7 @@ hallpass:
   transport: {{ connection-max-age-seconds: {MAX_AGE_SECONDS} }}
   discovery: {{ static: {{ {callee}: ['https://{address}'] }} }}
   internal-token: {{ client-id: {name}, client-authentication: tls_client_auth, token-url: 'https://{issuer}/oauth2/token' }}
-  security: {{ internal-jwt: {{ issuer: internal, jwks-url: 'https://{issuer}/oauth2/jwks' }} }}
+  security: {{ internal-jwt: {{ issuer: internal, jwks-url: 'https://{issuer}/oauth2/jwks', bound: certificate }} }}
 "
         ),
     )

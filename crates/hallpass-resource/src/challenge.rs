@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::bearer::Scheme;
 use crate::dpop;
-use crate::error::Denial;
+use crate::error::{Denial, ProofFault};
 
 /// How this service introduces itself in its challenges. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -53,10 +53,23 @@ impl Challenger {
         if let Some(seconds) = denial.retry_after_seconds() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        let helps = |offered| match denial {
+            // Who comes again with the same scheme and another token would be refused again.
+            Denial::Proof(ProofFault::Unbound(bound)) => match offered {
+                Scheme::Bearer => bound.takes_certificate_alone(),
+                Scheme::Dpop => bound.takes_key(),
+            },
+            _ => offered == scheme || told.status == StatusCode::UNAUTHORIZED,
+        };
+        // What was wrong stands where the caller looks first, or else in the one challenge that there is.
+        let scheme = match (helps(Scheme::Bearer), helps(Scheme::Dpop)) {
+            (true, false) => Scheme::Bearer,
+            (false, true) => Scheme::Dpop,
+            _ => scheme,
+        };
         for offered in [Scheme::Bearer, Scheme::Dpop] {
-            let is_offered = offered == scheme || told.status == StatusCode::UNAUTHORIZED;
             if told.challenge
-                && is_offered
+                && helps(offered)
                 && let Ok(value) = HeaderValue::try_from(self.challenge(denial, offered, scheme))
             {
                 headers.append(WWW_AUTHENTICATE, value);
@@ -85,6 +98,9 @@ impl Challenger {
         };
         if let Some(error) = error.filter(|_| offered == spoken) {
             add("error", error);
+        }
+        if let Denial::Proof(ProofFault::Unbound(bound)) = denial {
+            add("error_description", bound.advice());
         }
         if let Some(scope) = denial.required_scope().filter(|scope| !scope.is_empty()) {
             // Scope tokens have neither quotes nor backslashes (RFC 6749 section 3.3).

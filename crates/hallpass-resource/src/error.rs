@@ -160,7 +160,7 @@ impl Denial {
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `proof`, `revoked`, `scope`, `role`, `caller`, `actor`, `claim`, `unavailable`.
+    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `scope`, `role`, `caller`, `actor`, `claim`, `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -171,6 +171,7 @@ impl Denial {
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
             Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => "unavailable",
+            Self::Proof(ProofFault::Unbound(_)) => "unbound",
             Self::Proof(_) => "proof",
             Self::Revoked => "revoked",
             Self::Condition(fault) => fault.reason(),

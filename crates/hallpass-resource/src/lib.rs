@@ -102,9 +102,9 @@ pub use legible::ClaimsForm;
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{
-    Actors, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode, Names, Party,
-    PartyFault, PassedOver, PathPattern, PatternFault, RouteRule, Rule, RuleDecision, RuleLine,
-    RuleOrigin, RulePlace,
+    Actors, Bound, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode, Names,
+    Party, PartyFault, PassedOver, PathPattern, PatternFault, RouteRule, Rule, RuleDecision,
+    RuleLine, RuleOrigin, RulePlace,
 };
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::callers::caller_changes;

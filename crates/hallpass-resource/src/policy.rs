@@ -15,6 +15,7 @@
 //! refused as soon as any rule of any table is enforced.
 
 mod access;
+mod bound;
 mod conditions;
 mod entry;
 mod explanation;
@@ -29,6 +30,7 @@ mod rule;
 mod table;
 
 pub(crate) use self::access::{Access, Ruling};
+pub use self::bound::Bound;
 pub use self::conditions::{Actors, Conditions, Names, Party, PartyFault};
 pub(crate) use self::explanation::Found;
 pub use self::explanation::{Explanation, PassedOver, RuleDecision};

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
-use crate::policy::{Mode, PathPattern, RouteRule};
+use crate::policy::{Bound, Mode, PathPattern, RouteRule};
 use dpop::DpopSettings;
 use keys::KEYS;
 
@@ -101,6 +101,8 @@ pub struct InternalJwtSettings {
     pub dangerous_keep_identity_headers: bool,
     /// `resource`: the address of this service as a protected resource (RFC 9728).
     pub resource: Option<Url>,
+    /// `bound`: what every token must be bound to.
+    pub bound: Bound,
     /// `dpop`: proofs of possession that come with bound tokens.
     pub dpop: DpopSettings,
 }
@@ -119,6 +121,7 @@ impl Default for InternalJwtSettings {
             identity_headers: IdentityHeaders::default(),
             dangerous_keep_identity_headers: false,
             resource: None,
+            bound: Bound::No,
             dpop: DpopSettings::default(),
         }
     }
@@ -179,6 +182,8 @@ pub struct InternalOnlySettings {
     pub mode: Option<Mode>,
     /// `enforce-percent`: for how many of the callers that is enforced; by default that of `internal-jwt`.
     pub enforce_percent: Option<Percent>,
+    /// `bound`: what a service's token must be bound to there.
+    pub bound: Bound,
 }
 
 impl Default for InternalOnlySettings {
@@ -189,6 +194,7 @@ impl Default for InternalOnlySettings {
             scope: Scope::from_word("internal-service").unwrap_or_default(),
             mode: None,
             enforce_percent: None,
+            bound: Bound::No,
         }
     }
 }

@@ -3,6 +3,8 @@
 use hallpass_token::DpopError;
 use thiserror::Error;
 
+use crate::policy::Bound;
+
 /// Why the sender of a token is not known to be the one that the token is bound to (DPoP, RFC 9449 section 7; certificates, RFC 8705
 /// section 3).
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -32,6 +34,9 @@ pub enum ProofFault {
     /// The instances of this service cannot look for the proof in what they share (`dpop.without-replay-store: refuse`).
     #[error("what the instances share of the proofs that were shown cannot be asked now")]
     StoreAway,
+    /// The route takes tokens that are bound so, and this one is not.
+    #[error("the route takes tokens that are bound ({0}), and this one is not")]
+    Unbound(Bound),
     /// The token came with the scheme `DPoP` and is bound to no key: a proof would prove nothing about it.
     #[error("the token is bound to no key and came with the scheme DPoP")]
     NotBound,
@@ -60,6 +65,7 @@ impl ProofFault {
             | Self::AsBearer
             | Self::TooMany
             | Self::StoreAway
+            | Self::Unbound(_)
             | Self::NoCertificate
             | Self::OtherCertificate => None,
         }
@@ -76,6 +82,7 @@ impl ProofFault {
             Self::Nonce => "dpop_nonce",
             Self::TooMany => "dpop_too_many",
             Self::StoreAway => "replay_store_away",
+            Self::Unbound(_) => "token_unbound",
             Self::NotBound => "dpop_not_bound",
             Self::AsBearer => "dpop_as_bearer",
             Self::NoCertificate => "certificate_missing",

@@ -4,6 +4,7 @@ use hallpass_token::{BearerError, CallerKind};
 use http::StatusCode;
 
 use super::proof::ProofFault;
+use crate::policy::Bound;
 
 /// What the caller is told about a [`Denial`](crate::Denial).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(super) fn proof_response(fault: ProofFault) -> DenialResponse {
         | ProofFault::AsBearer
         | ProofFault::NoCertificate
         | ProofFault::OtherCertificate => return invalid_token(),
+        ProofFault::Unbound(bound) => return unbound(bound),
         ProofFault::StoreAway => return unavailable("Proofs cannot be checked at the moment."),
         ProofFault::TooMany => return unavailable("Too many proofs came in the last minute."),
         ProofFault::Nonce => (
@@ -55,6 +57,20 @@ pub(super) fn proof_response(fault: ProofFault) -> DenialResponse {
         code,
         bearer_error: None,
         title,
+        ..invalid_token()
+    }
+}
+
+/// The token is good, and could be anybody's.
+fn unbound(demanded: Bound) -> DenialResponse {
+    DenialResponse {
+        code: "bound_token_required",
+        title: match demanded {
+            Bound::No | Bound::Any => "This needs a token that is bound to its sender.",
+            Bound::Key => "This needs a token that is bound to a key (DPoP).",
+            Bound::Certificate => "This needs a token that is bound to a certificate.",
+            Bound::Both => "This needs a token that is bound to a key (DPoP) and to a certificate.",
+        },
         ..invalid_token()
     }
 }

@@ -1,6 +1,7 @@
 use hallpass_token::DpopError;
 
 use super::*;
+use crate::policy::Bound;
 
 fn every_denial() -> Vec<Denial> {
     let required: Scope = "a".parse().unwrap();
@@ -17,6 +18,7 @@ fn every_denial() -> Vec<Denial> {
         Denial::Proof(ProofFault::Nonce),
         Denial::Proof(ProofFault::TooMany),
         Denial::Proof(ProofFault::StoreAway),
+        Denial::Proof(ProofFault::Unbound(Bound::Key)),
         Denial::Proof(ProofFault::NotBound),
         Denial::Proof(ProofFault::AsBearer),
         Denial::InsufficientScope {
@@ -55,6 +57,7 @@ fn metric_reasons_come_from_the_closed_set() {
         "scope",
         "type",
         "proof",
+        "unbound",
         "unavailable",
     ];
     for denial in every_denial() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hallpass_token::{Scope, VerifyError};
 
+use super::bound::Bound;
 use super::entry::Entry;
 use super::mode::Mode;
 use super::rollout::{Bucket, Rollout};
@@ -152,9 +153,22 @@ impl<'p> Access<'p> {
 /// What one rule says: who may call at all, and then what it demands of him besides.
 fn decide(entry: &Entry, caller: Result<Option<&Verified>, &Denial>) -> Result<(), Denial> {
     entry.rule.decide(caller)?;
-    match (&entry.rule, caller) {
-        (Rule::Anonymous, _) | (_, Ok(None) | Err(_)) => Ok(()),
-        (_, Ok(Some(caller))) => Ok(entry.conditions.decide(caller)?),
+    let Ok(Some(caller)) = caller else {
+        return Ok(());
+    };
+    if entry.rule != Rule::Anonymous {
+        entry.conditions.decide(caller)?;
+    }
+    // Also where no token is asked for: one that anybody could have sent is no better there.
+    check_bound(entry.conditions.bound, caller)
+}
+
+/// Whether the token is bound as it must be; that its sender has proven it was checked with its signature.
+fn check_bound(demanded: Bound, caller: &Verified) -> Result<(), Denial> {
+    let claims = caller.context().claims();
+    match demanded.is_met_by(claims.confirmation.as_ref()) {
+        true => Ok(()),
+        false => Err(ProofFault::Unbound(demanded).into()),
     }
 }
 

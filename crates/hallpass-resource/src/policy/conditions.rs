@@ -6,6 +6,7 @@ use std::str::FromStr;
 use hallpass_token::{ClientId, Subject};
 use thiserror::Error;
 
+use super::bound::Bound;
 use crate::caller_mapping::Mark;
 use crate::error::ConditionFault;
 use crate::verifier::Verified;
@@ -25,6 +26,8 @@ pub struct Conditions {
     pub actors: Actors,
     /// Claims, each entry of which must hold.
     pub claims: Vec<Mark>,
+    /// What the token must be bound to; where no token is asked for, one that is sent.
+    pub bound: Bound,
 }
 
 /// Names of which all, or some, must be there.
@@ -71,6 +74,16 @@ impl Conditions {
         *self == Self::default()
     }
 
+    /// Whether any of it can be demanded of a caller alone, and means nothing where none is asked for.
+    pub(crate) fn ask_for_a_caller(&self) -> bool {
+        let others = Self {
+            bound: Bound::No,
+            ..self.clone()
+        };
+        !others.are_none()
+    }
+
+    /// All but what the token must be bound to.
     pub(super) fn decide(&self, caller: &Verified) -> Result<(), ConditionFault> {
         // Not worth collecting what nobody asks for, on every call.
         if !self.roles.are_none() {
@@ -188,6 +201,9 @@ impl fmt::Display for Conditions {
         }
         for claim in &self.claims {
             parts.push(format!("claims({claim})"));
+        }
+        if self.bound != Bound::No {
+            parts.push(format!("bound({})", self.bound));
         }
         f.write_str(&parts.join(" and "))
     }

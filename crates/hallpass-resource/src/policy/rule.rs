@@ -6,6 +6,7 @@ use hallpass_config::Percent;
 use hallpass_token::Scope;
 use http::Method;
 
+use super::bound::Bound;
 use super::conditions::{Actors, Conditions, Party};
 use super::host::HostPattern;
 use super::mode::Mode;
@@ -205,6 +206,14 @@ impl RouteRule {
     #[must_use]
     pub fn claim(mut self, condition: Mark) -> Self {
         self.conditions.claims.push(condition);
+        self
+    }
+
+    /// Demands too that the token is bound so; what was demanded before stays. Where a token is not asked for
+    /// (`anonymous`), one that is sent must be bound so all the same.
+    #[must_use]
+    pub fn bound(mut self, bound: Bound) -> Self {
+        self.conditions.bound = self.conditions.bound.and(bound);
         self
     }
 

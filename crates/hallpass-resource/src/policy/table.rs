@@ -69,7 +69,7 @@ impl Policy {
                     pattern: rule.pattern.to_string(),
                 });
             }
-            if rule.rule == Rule::Anonymous && !rule.conditions.are_none() {
+            if rule.rule == Rule::Anonymous && rule.conditions.ask_for_a_caller() {
                 problems.push(SetupProblem::IdleConditions {
                     pattern: rule.pattern.to_string(),
                 });

@@ -122,9 +122,7 @@ impl Setup {
         let issuers = Issuers::new(trusted, problems);
 
         report_missing_store(code, jwt, problems);
-        let in_code = code.rules.iter().cloned();
-        let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));
-        let rules: Vec<_> = in_code.chain(configured_rules(jwt)).collect();
+        let rules = all_rules(code, jwt);
         report_unknown_parties(&rules, &issuers, problems);
         let mode = code.mode.unwrap_or(jwt.mode);
         let enforced = match (code.enforced, code.mode) {
@@ -337,6 +335,15 @@ fn report_unknown_parties(
     }
 }
 
+/// Those in code and those of the settings, each with what is demanded of all: so no table has less.
+fn all_rules(code: &FromCode, jwt: &InternalJwtSettings) -> Vec<(RuleOrigin, RouteRule)> {
+    let in_code = code.rules.iter().cloned();
+    let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));
+    let rules = in_code.chain(configured_rules(jwt));
+    let rules = rules.map(|(origin, rule)| (origin, rule.bound(jwt.bound)));
+    rules.collect()
+}
+
 /// The rules that stand in the settings.
 fn configured_rules(
     jwt: &InternalJwtSettings,
@@ -346,7 +353,7 @@ fn configured_rules(
     let internal_only = &jwt.internal_only;
     let paths = internal_only.paths.iter().cloned().map(|pattern| {
         let rule = Rule::InternalOnly(internal_only.scope.clone());
-        let mut rule = RouteRule::new(pattern, rule);
+        let mut rule = RouteRule::new(pattern, rule).bound(internal_only.bound);
         if let Some(mode) = internal_only.mode {
             rule = rule.mode(mode);
         }

@@ -3,6 +3,7 @@
 use hallpass_config::{Key, Kind};
 
 use crate::caller_mapping::IssuerPreset;
+use crate::policy::Bound;
 
 pub(crate) const KEYS: &[Key] = &[
     Key::new(
@@ -100,6 +101,14 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         entries for the same paths and method are a problem. They hold in addition to the rules in code: \
         configuration tightens, and never opens what code has closed.",
     ),
+    Key::new(
+        "bound",
+        Kind::Choice(Bound::NAMES),
+        "What every token must be bound to, whatever else the rules demand, those in code too: `any` (a key or a certificate), `key` (DPoP, \
+        RFC 9449), `certificate` (RFC 8705), `both`, or `no`: nothing. Where no token is asked for (`anonymous`), one that is sent \
+        must be bound so all the same. A bound token needs its proof in any case.",
+    )
+    .or("no"),
     Key::new(
         "internal-only",
         Kind::Section(INTERNAL_ONLY_KEYS),
@@ -318,6 +327,8 @@ const ROUTE_KEYS: &[Key] = &[
     Key::not_ours("has-role", "here it is `roles` or `any-role`, without `ROLE_`"),
     Key::not_ours("has-authority", "here it is `authorities` or `any-authority`"),
     Key::not_ours("access", "expressions are not read: see docs/policy.md for what stands in their place"),
+    Key::new("bound", Kind::Choice(Bound::NAMES), "What a token must be bound to here, beside what `internal-jwt.bound` and other \
+        rules demand.").or("no"),
     Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this rule. Where it meets rules of the code or of \
         `internal-only`, the strictest mode that one of them names holds for all.").otherwise("that of `internal-jwt`"),
     ENFORCE_PERCENT,
@@ -352,4 +363,10 @@ const INTERNAL_ONLY_KEYS: &[Key] = &[
     )
     .otherwise("that of `internal-jwt`"),
     ENFORCE_PERCENT,
+    Key::new(
+        "bound",
+        Kind::Choice(Bound::NAMES),
+        "What a service's token must be bound to there, as in `routes`.",
+    )
+    .or("no"),
 ];

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::metadata;
 use crate::path::EncodedCharacters;
-use crate::policy::Mode;
+use crate::policy::{Bound, Mode};
 
 /// What the issuer of the short form is called.
 const SHORT_FORM_NAME: &str = "internal";
@@ -88,6 +88,7 @@ impl InternalJwtSettings {
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
         let keeps_headers = section.flag("dangerous-keep-identity-headers");
         let resource = section.checked("resource", check_resource);
+        let bound = section.choice("bound", Bound::named);
         let dpop = DpopSettings::read(&section.section("dpop"));
         Some(Self {
             mode: mode?,
@@ -101,6 +102,7 @@ impl InternalJwtSettings {
             identity_headers: identity_headers?,
             dangerous_keep_identity_headers: keeps_headers?,
             resource,
+            bound: bound?,
             dpop: dpop?,
         })
     }

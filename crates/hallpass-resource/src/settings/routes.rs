@@ -5,17 +5,19 @@ use hallpass_token::Scope;
 use http::Method;
 
 use super::InternalOnlySettings;
-use crate::policy::{Actors, Conditions, Mode, Names, Party, RouteRule, Rule};
+use crate::policy::{Actors, Bound, Conditions, Mode, Names, Party, RouteRule, Rule};
 
 impl InternalOnlySettings {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let paths = section.texts("paths", str::parse);
         let scope = section.checked("scope", check_scope);
+        let bound = section.choice("bound", Bound::named);
         Some(Self {
             paths: paths?,
             scope: scope?,
             mode: section.choice("mode", Mode::named),
             enforce_percent: section.percent("enforce-percent"),
+            bound: bound?,
         })
     }
 }
@@ -30,7 +32,7 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
     let hosts = section.texts("hosts", str::parse);
     let conditions = read_conditions(section);
     if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
-        && !conditions.are_none()
+        && conditions.ask_for_a_caller()
     {
         section.problem(
             "rule",
@@ -59,6 +61,7 @@ fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
     let callers = section.texts("callers", str::parse);
     let actors = read_actors(section);
     let claims = section.texts("claims", str::parse);
+    let bound = section.choice("bound", Bound::named);
     Some(Conditions {
         roles: Names {
             all: roles?,
@@ -71,6 +74,7 @@ fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
         callers: callers?,
         actors: actors?,
         claims: claims?,
+        bound: bound?,
     })
 }
 

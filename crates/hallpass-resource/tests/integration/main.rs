@@ -11,6 +11,7 @@ mod apply;
 mod apply_keys;
 mod attacks;
 mod audit;
+mod bound;
 mod cache;
 mod callers;
 mod callers_of_products;

@@ -8,6 +8,7 @@ use crate::error::Denial;
 use crate::path::EncodedCharacters;
 use crate::verifier::Verified;
 
+mod bound;
 mod conditions;
 mod hosts;
 mod modes;

@@ -252,6 +252,7 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
                 callers: parties(&callers),
                 actors: actors.map_or(Actors::Any, |it| Actors::Only(parties(&it))),
                 claims: Vec::new(),
+                bound: crate::policy::Bound::No,
             }
         },
     )
