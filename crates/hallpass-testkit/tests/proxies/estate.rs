@@ -47,7 +47,8 @@ const MANAGEMENT: &str = "9192";
 const ISSUER: &str = "9000";
 
 /// What is in `deploy/proxies`: written out by [`Estate::write`], or built by Maven as it is.
-const SHIPPED: [&str; 11] = [
+const SHIPPED: [&str; 12] = [
+    "apisix/route.json",
     "caddy/Caddyfile",
     "envoy/http.yaml",
     "hallpass.yaml",
@@ -121,7 +122,13 @@ impl Estate {
     /// Writes the file `shipped` of `deploy/proxies`, with the ports of this estate and nothing else changed.
     pub(crate) fn write(&self, shipped: &str, name: &str) {
         assert!(SHIPPED.contains(&shipped), "{shipped} is listed");
-        let mut text = std::fs::read_to_string(deployed().join(shipped)).unwrap();
+        let text = std::fs::read_to_string(deployed().join(shipped)).unwrap();
+        self.write_text(&text, name);
+    }
+
+    /// Writes a text with the ports of this estate.
+    pub(crate) fn write_text(&self, text: &str, name: &str) {
+        let mut text = text.to_owned();
         for (port, here) in [
             (PROXY, self.proxy_port),
             (SERVICE, self.service.port()),

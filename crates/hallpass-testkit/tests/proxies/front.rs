@@ -11,6 +11,8 @@ use crate::tools;
 /// A proxy in front of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Product {
+    /// Its plugin forward-auth, in a plain nginx with Lua.
+    Apisix,
     Caddy,
     EnvoyByHttp,
     /// Its plugin ext-auth, in a plain Envoy.
@@ -37,6 +39,7 @@ impl Front {
     /// `None`, with a line that says so, where the proxy cannot be had.
     pub(crate) async fn start(product: Product) -> Option<Self> {
         let program = match product {
+            Product::Apisix => tools::apisix_plugin().and_then(|_plugin| tools::nginx()),
             Product::Caddy => tools::caddy(),
             Product::EnvoyByHttp => tools::envoy(),
             Product::Higress => tools::higress_plugin().and_then(|_plugin| tools::envoy()),
@@ -48,6 +51,11 @@ impl Front {
         let estate = Estate::start().await;
         let folder = estate.folder();
         match product {
+            Product::Apisix => {
+                apisix(&estate)?;
+                command.args(["-p", ".", "-c", "nginx.conf"]);
+                command.args(["-g", "daemon off; master_process off;"]);
+            }
             Product::Caddy => {
                 estate.write("caddy/Caddyfile", "Caddyfile");
                 command.args(["run", "--config", "Caddyfile"]);
@@ -133,4 +141,23 @@ impl Front {
             estate,
         })
     }
+}
+
+/// Writes what nginx needs to run the plugin of APISIX.
+fn apisix(estate: &Estate) -> Option<()> {
+    let folder = estate.folder();
+    let plugin = tools::apisix_plugin()?;
+    for name in tools::APISIX_FILES {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::copy(plugin.join(name), file).unwrap();
+    }
+    std::fs::create_dir_all(folder.join("apisix")).unwrap();
+    let core = include_str!("apisix/core.lua");
+    std::fs::write(folder.join("apisix/core.lua"), core).unwrap();
+    let string = include_str!("apisix/string.lua");
+    std::fs::write(folder.join("resty/string.lua"), string).unwrap();
+    estate.write("apisix/route.json", "route.json");
+    estate.write_text(include_str!("apisix/nginx.conf"), "nginx.conf");
+    Some(())
 }

@@ -93,6 +93,7 @@ macro_rules! behind {
     };
 }
 
+behind!(apisix, Apisix);
 behind!(caddy, Caddy);
 behind!(envoy_by_http, EnvoyByHttp);
 behind!(higress, Higress);

@@ -54,6 +54,26 @@ pub(crate) fn higress_plugin() -> Option<PathBuf> {
     }
 }
 
+/// The plugin forward-auth of APISIX and the client that it asks with, which no registry has: docs/proxies.md says where they
+/// are put.
+pub(crate) fn apisix_plugin() -> Option<PathBuf> {
+    let plugin = Path::new(env!("CARGO_TARGET_TMPDIR")).join("proxies/apisix");
+    let is_there = |name: &&str| plugin.join(name).exists();
+    let lua = Path::new("/usr/lib/nginx/modules/ngx_http_lua_module.so");
+    match APISIX_FILES.iter().all(|name| is_there(name)) && lua.exists() {
+        true => Some(plugin),
+        false => skip("APISIX's plugin, or nginx with Lua, is not there"),
+    }
+}
+
+/// What is copied beside nginx.
+pub(crate) const APISIX_FILES: [&str; 4] = [
+    "forward-auth.lua",
+    "resty/http.lua",
+    "resty/http_connect.lua",
+    "resty/http_headers.lua",
+];
+
 /// From the path, or where Debian puts it.
 pub(crate) fn nginx() -> Option<PathBuf> {
     let mut names = ["nginx", "/usr/sbin/nginx"].into_iter();
