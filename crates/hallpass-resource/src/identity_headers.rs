@@ -13,8 +13,8 @@ use serde_json::Value;
 
 /// The headers, in the form that programs look for them.
 ///
-/// Anything that differs from these only in case or by underscores for hyphens is removed too: CGI-like
-/// servers behind read `X_User_Id` and `X-User-Id` as one.
+/// Anything that differs from these only in case, or by another sign (`_`, `.`, `~`, ...) in the place of a hyphen, is removed
+/// too: CGI-like servers behind read `X_User_Id`, `X.User.Id` and `X-User-Id` as one.
 const IDENTITY_HEADERS: [&str; 3] = ["x-user-id", "x-username", "x-authorities"];
 /// Longest value that is written, in bytes. A longer one is left out.
 const MAX_VALUE_BYTES: usize = 4096;
@@ -73,7 +73,7 @@ fn same(name: &[u8], canonical: &str) -> bool {
         && name
             .iter()
             .zip(canonical.bytes())
-            .all(|(one, other)| *one == other || (*one == b'_' && other == b'-'))
+            .all(|(one, other)| *one == other || (!one.is_ascii_alphanumeric() && other == b'-'))
 }
 
 /// Writes who calls, for handlers and older code that read headers. Values are percent-encoded where they are not
@@ -181,6 +181,8 @@ mod tests {
         for name in [
             "X-User-Id",
             "x_user_id",
+            "x.user.id",
+            "x.user~id",
             "X-USER_ID",
             "X_Username",
             "x-authorities",
@@ -195,7 +197,7 @@ mod tests {
         for name in [
             "x-user-idx",
             "x-user",
-            "x.user.id",
+            "xxuser0id",
             "authorization",
             "x-request-id",
         ] {
