@@ -277,7 +277,8 @@ impl Credential {
 
     /// Whether `other` asks the same endpoint for the same tokens, as the same client with the same secret. How long its
     /// tokens are used may differ, and for which calls it is chosen.
-    pub(crate) fn asks_like(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn asks_like(&self, other: &Self) -> bool {
         // Both secrets are this process's own: there is nobody who could learn from how long the comparison takes.
         let same_secret = self.client_secret.expose() == other.client_secret.expose();
         same_secret

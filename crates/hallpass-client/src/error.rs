@@ -1,6 +1,7 @@
 //! Everything that can go wrong between a call and the identity it should carry.
 
 mod assertion;
+mod introspection;
 mod response;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverError, Outcome, RetryAdvice, TransportError, TransportErrorKind};
 
 pub use assertion::AssertionFault;
+pub use introspection::IntrospectionError;
 pub use response::{DenialCode, ResponseFault};
 
 /// Why there is no service token. Cheap to clone: all callers that waited for one request get the same.

@@ -10,22 +10,22 @@ use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, JWT_BEARER_ASSERTION, Scope, UnixTime};
 use hallpass_upstream::{
     Body, Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Network, Outcome, Refusal,
-    RetryAdvice, RevocationSource, Target, TransportError, TransportErrorKind, Upstream, Walk,
-    WalkError,
+    RetryAdvice, RevocationSource, Target, TransportError, Upstream, Walk, WalkError,
 };
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, Uri};
+use http::{Request, Response, Uri};
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;
 use url::form_urlencoded;
 
 use crate::credential::Credential;
-use crate::credential::request::{ClientAuthentication, TargetParameter};
+use crate::credential::request::TargetParameter;
 use crate::error::{TokenError, TokenSettingsError};
 use crate::prover::{DPOP, Prover, origin};
 
+pub(crate) mod form;
 pub(crate) mod response;
 
+use form::{prove_in, token_request, unusable_address};
 use response::{Granted, NotGranted};
 
 /// Attempts of one token request at one address. The second one is made only when the first got no response at all.
@@ -282,7 +282,11 @@ impl TokenClient {
 
 impl Asking<'_> {
     /// `form`, with what a client that signs has signed for this attempt: it counts once.
-    fn proven<'f>(&self, form: &'f str, clock: &dyn Clock) -> Result<Cow<'f, str>, TokenError> {
+    pub(crate) fn proven<'f>(
+        &self,
+        form: &'f str,
+        clock: &dyn Clock,
+    ) -> Result<Cow<'f, str>, TokenError> {
         let now = UnixTime::from(clock.now());
         let Some(made) = self.credential.assertion(self.secret, now) else {
             return Ok(Cow::Borrowed(form));
@@ -341,53 +345,6 @@ fn form(credential: &Credential, secret: &Secret, wanted: &Wanted<'_>) -> String
         TargetParameter::Resource => "resource",
     };
     form.append_pair(target, wanted.audience.as_str());
-    match credential.authentication {
-        ClientAuthentication::Basic => {}
-        // What is signed is for one attempt, and is added there. RFC 7521 section 4.2 can do without the id; Spring Authorization Server cannot.
-        ClientAuthentication::PrivateKeyJwt => {
-            form.append_pair("client_id", credential.client_id.as_str());
-        }
-        ClientAuthentication::Post => {
-            form.append_pair("client_id", credential.client_id.as_str());
-            form.append_pair("client_secret", secret.expose());
-        }
-        ClientAuthentication::Certificate => {
-            form.append_pair("client_id", credential.client_id.as_str());
-        }
-        ClientAuthentication::FederatedJwt => {
-            let kind = credential.assertion_type.as_str();
-            form.append_pair("client_id", credential.client_id.as_str());
-            form.append_pair("client_assertion_type", kind);
-            form.append_pair("client_assertion", secret.expose());
-        }
-    }
+    prove_in(&mut form, credential, secret);
     form.finish()
-}
-
-fn token_request(
-    credential: &Credential,
-    secret: &Secret,
-    uri: Uri,
-    form: &str,
-) -> Result<Request<Body>, TokenError> {
-    let mut request = Request::new(Body::from(form.to_owned()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/x-www-form-urlencoded"),
-    );
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if credential.authentication == ClientAuthentication::Basic {
-        let header = credential
-            .basic_header(secret)
-            .ok_or_else(|| unusable_address("client id or secret"))?;
-        headers.insert(AUTHORIZATION, header);
-    }
-    Ok(request)
-}
-
-fn unusable_address(error: impl Into<hallpass_upstream::BoxError>) -> TokenError {
-    TokenError::Unreachable(TransportError::new(TransportErrorKind::Request, error))
 }

@@ -47,6 +47,7 @@ mod grant;
 mod host_guard;
 mod identity;
 mod internal_token_cache;
+mod introspector;
 mod metrics;
 mod prover;
 mod replay;
@@ -64,8 +65,8 @@ pub use credential::Credential;
 pub use credential::cache_life::{CacheLife, CacheLifeError};
 pub use credential::request::{AssertionType, ClientAuthentication, GrantType, TargetParameter};
 pub use error::{
-    AssertionFault, CallError, DenialCode, HostRefusal, ResponseFault, TokenError,
-    TokenSettingsError,
+    AssertionFault, CallError, DenialCode, HostRefusal, IntrospectionError, ResponseFault,
+    TokenError, TokenSettingsError,
 };
 pub use host_guard::{HostGuard, HostGuardFuture, HostGuardLayer};
 pub use identity::{Identity, WhenAbsent};
@@ -73,6 +74,7 @@ pub use internal_token_cache::eviction_notice::{EvictionNotice, TierEvent};
 pub use internal_token_cache::lease::{Lease, LeaseId};
 pub use internal_token_cache::memory::MemoryTokenCache;
 pub use internal_token_cache::{CacheError, InternalTokenCache, SealedToken, TokenKey};
+pub use introspector::TokenIntrospector;
 pub use metrics::ClientMetrics;
 pub use prover::TokenBinding;
 pub use replay::{RenewOn, Replay, ReplayLayer};

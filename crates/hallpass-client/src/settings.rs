@@ -1,5 +1,6 @@
 //! `internal-token`: this service as a caller.
 
+mod asking;
 mod cache_life;
 mod keys;
 mod proof;
@@ -7,9 +8,7 @@ mod proof;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hallpass_config::{
-    Configuration, Key, Kind, Preferred, Secret, Section, check_name, report_doubles,
-};
+use hallpass_config::{Configuration, Key, Kind, Secret, Section, check_name, report_doubles};
 use hallpass_token::{Audience, ClientId, Issuer, Scope};
 use hallpass_upstream::{EndpointUrl, EndpointUrlError, RevocationSource};
 
@@ -20,7 +19,9 @@ use crate::prover::TokenBinding;
 use cache_life::read_cache_life;
 use keys::KEYS;
 pub use proof::{ClientAssertionSettings, PrivateKeySettings};
-use proof::{authentication, read_binding, report_unused};
+use proof::{
+    Proof, authentication, needs_secret, proving, read_binding, report_unused, secret_file,
+};
 
 /// `internal-token`: the credentials with which this service gets tokens, and where it uses them.
 #[derive(Clone, Debug, Default)]
@@ -189,7 +190,15 @@ impl TokenServiceSettings {
 impl From<&CredentialSettings> for Credential {
     fn from(settings: &CredentialSettings) -> Self {
         let GrantType::ClientCredentials = settings.grant_type;
-        let mut credential = proving(settings)
+        let proof = Proof {
+            client_id: settings.client_id.clone(),
+            endpoint: settings.token_url.clone(),
+            authentication: settings.client_authentication,
+            secret: settings.client_secret.clone(),
+            private_key: settings.private_key.as_ref(),
+            assertion: settings.client_assertion.as_ref(),
+        };
+        let mut credential = proving(proof)
             .with_scope(settings.scope.clone())
             .with_cache_life(settings.cache_life)
             .with_target_parameter(settings.target_parameter)
@@ -210,41 +219,6 @@ impl From<&CredentialSettings> for Credential {
     }
 }
 
-/// The client, with what it proves itself by.
-fn proving(settings: &CredentialSettings) -> Credential {
-    let (id, url) = (settings.client_id.clone(), settings.token_url.clone());
-    if let (ClientAuthentication::FederatedJwt, Some(shown)) =
-        (settings.client_authentication, &settings.client_assertion)
-    {
-        let credential = Credential::federated(id, &shown.file, shown.assertion_type, url);
-        return match &shown.cache_secret {
-            Some(secret) => credential.with_cache_secret(secret.clone()),
-            None => credential,
-        };
-    }
-    match (settings.client_authentication, &settings.private_key) {
-        (ClientAuthentication::PrivateKeyJwt, Some(key)) => {
-            let credential = Credential::signing_unchecked(id, key.key.clone(), url, &key.audience);
-            let credential = credential.with_secret_file(&key.file);
-            let credential = match key.has_plain_type {
-                true => credential.with_plain_assertion_type(),
-                false => credential,
-            };
-            match &key.key_id {
-                Some(key_id) => credential.with_key_id(key_id.clone()),
-                None => credential,
-            }
-        }
-        (ClientAuthentication::Certificate, _) => {
-            Credential::with_certificate_of_connection(id, url)
-        }
-        (authentication, _) => {
-            let credential = Credential::new(id, settings.client_secret.clone(), url);
-            credential.with_authentication(authentication)
-        }
-    }
-}
-
 impl NamedCredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.required("name", Section::service_name);
@@ -260,17 +234,14 @@ impl CredentialSettings {
     fn read(section: &Section<'_>) -> Option<Self> {
         let client_id = section.required("client-id", Section::parsed);
         let client_authentication = section.choice("client-authentication", authentication);
-        let needs_secret = matches!(
-            client_authentication,
-            None | Some(ClientAuthentication::Basic | ClientAuthentication::Post)
-        );
-        let client_secret = match needs_secret {
+        let has_secret = needs_secret(client_authentication);
+        let client_secret = match has_secret {
             true => section.required("client-secret", Section::secret),
             false => Some(Secret::new("")),
         };
         let client_secret_file = client_secret
             .as_ref()
-            .filter(|_| needs_secret)
+            .filter(|_| has_secret)
             .and_then(|_| secret_file(section));
         report_unused(section, client_authentication);
         let private_key = match client_authentication {
@@ -373,13 +344,5 @@ impl TokenFeignSettings {
             skip_clients: skip_clients?,
             credentials: None,
         })
-    }
-}
-
-/// The file that the secret was read from; only after it was, since problems with it are told then.
-fn secret_file(section: &Section<'_>) -> Option<PathBuf> {
-    match section.prefer("client-secret", "client-secret-file")? {
-        Preferred::First => None,
-        Preferred::Second => section.file("client-secret-file"),
     }
 }

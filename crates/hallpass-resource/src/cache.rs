@@ -1,14 +1,15 @@
 //! Tokens that were verified a moment ago.
 
+use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use hallpass_token::{Algorithm, RevocationMarks, SecurityContext};
+use hallpass_token::{AccessToken, Algorithm, RevocationMarks, SecurityContext};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, Weighter};
+use quick_cache::{Equivalent, Lifecycle, Weighter};
 
 use crate::trusted_issuer::Trust;
 
@@ -19,18 +20,45 @@ const ENTRY_OVERHEAD_BYTES: u64 = 512;
 /// Typical size of an entry in bytes, from which the cache guesses how many there will be.
 const TYPICAL_ENTRY_BYTES: u64 = 2048;
 
-/// Which token. A digest, so that no bearer token stays in memory as a key, and so that the hash of the map is fed
-/// nothing that a caller could choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CacheKey {
-    digest: [u8; 32],
+/// How much of a token's end is hashed, in bytes. There the signature stands, or an opaque token is as random as everywhere.
+const HASHED_BYTES: usize = 64;
+
+/// A token that is looked up: by a keyed hash (SipHash, with a key of this process) of its end, and then by all of its bytes.
+///
+/// So no hash has to be without collisions, and no two tokens are ever taken for one. What a caller sends is only ever looked up: an entry
+/// comes of a token that was verified, and nobody who cannot sign makes many of those whose ends collide. Not all of it is hashed, since
+/// that would be most of the time of a look-up. The comparison is not one in constant time: it happens when the last 64 bytes
+/// are those of a good token, and who has these without the rest has seen the token.
+#[derive(Clone, Copy)]
+pub(crate) struct SoughtToken<'t>(&'t str);
+
+impl<'t> SoughtToken<'t> {
+    pub(crate) const fn new(token: &'t str) -> Self {
+        Self(token)
+    }
 }
 
-impl CacheKey {
-    pub(crate) fn new(token: &str) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        Self { digest: bytes }
+impl Hash for SoughtToken<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let bytes = self.0.as_bytes();
+        state.write(bytes.last_chunk::<HASHED_BYTES>().map_or(bytes, |end| end));
+        state.write_usize(bytes.len());
+    }
+}
+
+impl Equivalent<KnownToken> for SoughtToken<'_> {
+    fn equivalent(&self, known: &KnownToken) -> bool {
+        self.0 == known.0.expose()
+    }
+}
+
+/// The token of an entry, which holds it in any case: it is what is relayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownToken(AccessToken);
+
+impl Hash for KnownToken {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        SoughtToken(self.0.expose()).hash(state);
     }
 }
 
@@ -40,11 +68,32 @@ pub(crate) struct CacheEntry {
     pub(crate) context: SecurityContext,
     /// The issuer, with the policy that the token was verified by.
     pub(crate) trust: Arc<Trust>,
-    /// The epoch of the issuer's keys under which it was verified.
-    pub(crate) epoch: u64,
-    pub(crate) algorithm: Algorithm,
+    pub(crate) ground: Ground,
     /// What it is looked up by on a deny-list.
     pub(crate) marks: RevocationMarks,
+}
+
+/// Why a token was found to be good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ground {
+    /// It is signed.
+    Signature {
+        /// The epoch of the issuer's keys under which it was verified.
+        epoch: u64,
+        algorithm: Algorithm,
+    },
+    /// The issuer has said so, and it is believed until then, by the monotonic clock.
+    Answer { until: Duration },
+}
+
+impl Ground {
+    /// Its name in metrics.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Signature { algorithm, .. } => algorithm.as_str(),
+            Self::Answer { .. } => "introspection",
+        }
+    }
 }
 
 /// Verified tokens, bounded by bytes. Only verified ones are ever put in.
@@ -52,7 +101,7 @@ pub(crate) struct CacheEntry {
 /// An entry alone proves nothing: after a look-up, the caller must check that the issuer is still trusted, the epoch of
 /// its keys, and the end of the token.
 pub(crate) struct VerifiedTokenCache {
-    entries: Cache<CacheKey, Arc<CacheEntry>, Bytes, foldhash::fast::RandomState, CountEvictions>,
+    entries: Cache<KnownToken, Arc<CacheEntry>, Bytes, RandomState, CountEvictions>,
     metrics: CacheMetrics,
 }
 
@@ -66,23 +115,24 @@ impl VerifiedTokenCache {
             items,
             max_bytes,
             Bytes,
-            foldhash::fast::RandomState::default(),
+            RandomState::new(),
             CountEvictions { evictions },
         );
         Self { entries, metrics }
     }
 
-    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<CacheEntry>> {
-        self.entries.get(key)
+    pub(crate) fn get(&self, token: SoughtToken<'_>) -> Option<Arc<CacheEntry>> {
+        self.entries.get(&token)
     }
 
-    pub(crate) fn insert(&self, key: CacheKey, entry: Arc<CacheEntry>) {
-        self.entries.insert(key, entry);
+    pub(crate) fn insert(&self, entry: Arc<CacheEntry>) {
+        let token = KnownToken(entry.context.token().clone());
+        self.entries.insert(token, entry);
         self.measure();
     }
 
-    pub(crate) fn remove(&self, key: &CacheKey) {
-        self.entries.remove(key);
+    pub(crate) fn remove(&self, token: SoughtToken<'_>) {
+        self.entries.remove(&token);
         self.measure();
     }
 
@@ -134,8 +184,8 @@ impl CacheMetrics {
 #[derive(Clone, Debug)]
 struct Bytes;
 
-impl Weighter<CacheKey, Arc<CacheEntry>> for Bytes {
-    fn weight(&self, _: &CacheKey, entry: &Arc<CacheEntry>) -> u64 {
+impl Weighter<KnownToken, Arc<CacheEntry>> for Bytes {
+    fn weight(&self, _: &KnownToken, entry: &Arc<CacheEntry>) -> u64 {
         // The claims are the decoded middle part of the token, held as text and values: about the token's size twice.
         let token = entry.context.token().expose().len() as u64;
         ENTRY_OVERHEAD_BYTES + 3 * token
@@ -147,10 +197,10 @@ struct CountEvictions {
     evictions: Counter,
 }
 
-impl Lifecycle<CacheKey, Arc<CacheEntry>> for CountEvictions {
+impl Lifecycle<KnownToken, Arc<CacheEntry>> for CountEvictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: CacheKey, _: Arc<CacheEntry>) {
+    fn on_evict(&self, (): &mut (), _: KnownToken, _: Arc<CacheEntry>) {
         self.evictions.inc();
     }
 }

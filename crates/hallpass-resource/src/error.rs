@@ -2,6 +2,7 @@
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
 mod condition;
+mod introspection;
 mod proof;
 mod response;
 mod setup;
@@ -13,6 +14,7 @@ use http::StatusCode;
 use thiserror::Error;
 
 pub use self::condition::ConditionFault;
+pub use self::introspection::IntrospectionFailure;
 pub use self::proof::ProofFault;
 pub use self::response::DenialResponse;
 use self::response::{forbidden, invalid_token, proof_response, service_required, unavailable};
@@ -58,6 +60,12 @@ pub enum Denial {
     /// The issuer has taken the token back, or all tokens of its client, its subject or its key.
     #[error("the token is revoked")]
     Revoked,
+    /// The token, its client, its subject or its key is denied by this service itself (`security.internal-jwt.denied`).
+    #[error("the token is denied by security.internal-jwt.denied")]
+    DeniedHere,
+    /// The issuer, which was asked about the token, says that it is not good, and does not say why.
+    #[error("the issuer says that the token is not active")]
+    Inactive,
 
     // The caller is known and may not.
     /// The token lacks scopes.
@@ -99,6 +107,9 @@ pub enum Denial {
     /// The issuer's keys are not known (yet), so no token of it can be judged.
     #[error("the keys of the issuer are not available: {0}")]
     Unavailable(KeysError),
+    /// The issuer, which has to be asked about the token, does not say whether it is good.
+    #[error("the issuer does not say what the token is: {0}")]
+    Introspection(#[from] IntrospectionFailure),
 }
 
 impl Denial {
@@ -143,7 +154,11 @@ impl Denial {
                 title: "The token is longer than this service reads.",
             },
             Self::Proof(fault) => proof_response(*fault),
-            Self::Token(_) | Self::SenderConstrained | Self::Revoked => invalid_token(),
+            Self::Token(_)
+            | Self::SenderConstrained
+            | Self::Revoked
+            | Self::DeniedHere
+            | Self::Inactive => invalid_token(),
             Self::InsufficientScope { .. } | Self::NoRule => {
                 forbidden("insufficient_scope", "The token does not allow this.")
             }
@@ -155,12 +170,15 @@ impl Denial {
             Self::ClaimsMismatch => {
                 forbidden("claims_mismatch", "The token lacks claims that this needs.")
             }
-            Self::Unavailable(_) => unavailable("Tokens cannot be verified at the moment."),
+            Self::Unavailable(_) | Self::Introspection(_) => {
+                unavailable("Tokens cannot be verified at the moment.")
+            }
         }
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `scope`, `role`, `caller`, `actor`, `claim`, `unavailable`.
+    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `claim`,
+    /// `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -173,14 +191,15 @@ impl Denial {
             Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => "unavailable",
             Self::Proof(ProofFault::Unbound(_)) => "unbound",
             Self::Proof(_) => "proof",
-            Self::Revoked => "revoked",
+            Self::Revoked | Self::DeniedHere => "revoked",
+            Self::Inactive => "inactive",
             Self::Condition(fault) => fault.reason(),
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
             | Self::NoRule
             | Self::UserRequired { .. }
             | Self::ClaimsMismatch => "scope",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::Introspection(_) => "unavailable",
         }
     }
 
@@ -197,6 +216,8 @@ impl Denial {
             Self::SenderConstrained => "sender_constrained",
             Self::Proof(fault) => fault.code(),
             Self::Revoked => "revoked",
+            Self::DeniedHere => "denied_here",
+            Self::Inactive => "inactive",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Condition(fault) => fault.code(),
             Self::NotInternal {
@@ -211,6 +232,7 @@ impl Denial {
             Self::UserRequired { .. } => "user_required",
             Self::ClaimsMismatch => "claims_mismatch",
             Self::Unavailable(error) => error.code(),
+            Self::Introspection(error) => error.code(),
         }
     }
 
@@ -229,23 +251,24 @@ impl Denial {
             | Self::Proof(_)
             | Self::Revoked
             | Self::Condition(_)
+            | Self::DeniedHere
+            | Self::Inactive
             | Self::NoRule
             | Self::UserRequired { .. }
             | Self::ClaimsMismatch
-            | Self::Unavailable(_) => None,
+            | Self::Unavailable(_)
+            | Self::Introspection(_) => None,
         }
     }
 
     /// When the caller may try again, where it is only a matter of time; in seconds, at least 1.
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
-        let error = match self {
-            Self::Unavailable(error) => error,
+        let wait = match self {
+            Self::Unavailable(KeysError::TooEarly { retry_in, .. }) => *retry_in,
+            Self::Unavailable(_) => Duration::ZERO,
+            Self::Introspection(error) => error.retry_in(),
             Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => return Some(1),
             _ => return None,
-        };
-        let wait = match error {
-            KeysError::TooEarly { retry_in, .. } => *retry_in,
-            _ => Duration::ZERO,
         };
         let whole = wait.as_secs();
         let begun = u64::from(wait.subsec_nanos() > 0);

@@ -75,6 +75,7 @@ mod error;
 mod extract;
 mod grpc;
 mod identity_headers;
+mod introspection;
 mod judge;
 mod key_source;
 mod layer;
@@ -86,6 +87,7 @@ mod patience;
 mod policy;
 mod server;
 mod settings;
+mod token_digest;
 mod trusted_issuer;
 mod verifier;
 
@@ -93,9 +95,10 @@ pub use audit::AUDIT_TARGET;
 pub use authorize::{Authorized, Refused};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{
-    ConditionFault, Denial, DenialResponse, KeysError, ProofFault, SetupError, SetupProblem,
+    ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError, ProofFault, SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
+pub use introspection::{AskedTokens, Introspection, IntrospectionLimits, IntrospectionMetrics};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};
 pub use legible::ClaimsForm;
@@ -108,7 +111,9 @@ pub use policy::{
 };
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::callers::caller_changes;
+pub use settings::denied::DeniedSettings;
 pub use settings::dpop::{DpopSettings, NonceSecret};
+pub use settings::introspection::IntrospectionSettings;
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,

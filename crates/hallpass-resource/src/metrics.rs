@@ -6,6 +6,7 @@ use prometheus_client::registry::Registry;
 use crate::cache::CacheMetrics;
 use crate::dpop::ProofMetrics;
 use crate::identity_headers::HeaderMetrics;
+use crate::introspection::IntrospectionMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
 use crate::verifier::VerifierMetrics;
@@ -22,6 +23,7 @@ pub struct ResourceMetrics {
     pub(crate) proofs: ProofMetrics,
     pub(crate) keys: KeyMetrics,
     pub(crate) revocations: RevocationMetrics,
+    pub(crate) introspection: IntrospectionMetrics,
 }
 
 impl ResourceMetrics {
@@ -34,5 +36,6 @@ impl ResourceMetrics {
         self.proofs.register(registry);
         self.keys.register(registry);
         self.revocations.register(registry);
+        self.introspection.register(registry);
     }
 }

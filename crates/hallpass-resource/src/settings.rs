@@ -1,7 +1,10 @@
 //! `security`: what this service demands of its callers.
 
 pub(crate) mod callers;
+pub(crate) mod denied;
 pub(crate) mod dpop;
+pub(crate) mod introspection;
+mod jwks;
 mod keys;
 mod read;
 mod revocations;
@@ -18,7 +21,9 @@ use url::Url;
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Bound, Mode, PathPattern, RouteRule};
+use denied::DeniedSettings;
 use dpop::DpopSettings;
+use introspection::IntrospectionSettings;
 use keys::KEYS;
 
 /// `security`: what this service demands of its callers.
@@ -105,6 +110,8 @@ pub struct InternalJwtSettings {
     pub bound: Bound,
     /// `dpop`: proofs of possession that come with bound tokens.
     pub dpop: DpopSettings,
+    /// `denied`: what is refused although its issuer vouches for it.
+    pub denied: DeniedSettings,
 }
 
 impl Default for InternalJwtSettings {
@@ -123,6 +130,7 @@ impl Default for InternalJwtSettings {
             resource: None,
             bound: Bound::No,
             dpop: DpopSettings::default(),
+            denied: DeniedSettings::default(),
         }
     }
 }
@@ -148,6 +156,8 @@ pub struct TrustedIssuerSettings {
     pub audiences: Vec<Audience>,
     /// `jwks-url` or `jwks-file`: where its public keys are.
     pub jwks: JwksLocation,
+    /// `introspection`: where it is asked about its tokens, and about which.
+    pub introspection: Option<IntrospectionSettings>,
     /// `revocations-url`: where its deny-list is followed; `None`: nowhere. By default beside the keys of an `internal` issuer
     /// when those are where ours has them.
     pub revocations: Option<EndpointUrl>,
@@ -169,6 +179,8 @@ pub enum JwksLocation {
     Url(EndpointUrl),
     /// Read from a file.
     File(PathBuf),
+    /// Nowhere: no key verifies a token of this issuer, which is asked about all of them.
+    Nowhere,
 }
 
 /// Paths that only services may call.

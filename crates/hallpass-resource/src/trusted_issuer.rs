@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hallpass_token::{Audience, Issuer, UnverifiedToken, VerifyPolicy};
+use hallpass_clock::Clock;
+use hallpass_token::{
+    Audience, Issuer, JwkSet, RevocationList, RevocationMarks, UnixTime, UnverifiedToken,
+    VerifyPolicy, unverified_issuer_of,
+};
 use hallpass_upstream::RevocationSource;
 
 use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
+use crate::introspection::{AskedTokens, Introspection};
 use crate::key_source::{KeySnapshot, KeySource};
 
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
@@ -34,6 +39,7 @@ pub struct TrustedIssuer {
     policy: VerifyPolicy,
     keys: KeySource,
     revocations: Option<RevocationSource>,
+    introspection: Option<Introspection>,
     internal: bool,
     callers: CallerMapping,
 }
@@ -57,9 +63,29 @@ impl TrustedIssuer {
             policy,
             keys,
             revocations: None,
+            introspection: None,
             internal: false,
             callers: CallerMapping::default(),
         }
+    }
+
+    /// Tokens that say nothing by themselves: the issuer is asked about each, and no key verifies any. What it says is held against
+    /// `policy`, whose issuer counts where a response leaves out `iss`.
+    #[must_use]
+    pub fn introspected(
+        policy: VerifyPolicy,
+        introspection: Introspection,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let no_keys = KeySource::fixed(JwkSet::new([]), clock);
+        Self::with_policy(policy, no_keys).with_introspection(introspection)
+    }
+
+    /// Asks the issuer about the tokens that `introspection` is for; all others are verified by keys. Default: none is asked about.
+    #[must_use]
+    pub fn with_introspection(mut self, introspection: Introspection) -> Self {
+        self.introspection = Some(introspection);
+        self
     }
 
     /// Tells services from users in another way: an [`IssuerPreset`](crate::IssuerPreset), or a mapping of one's own.
@@ -109,6 +135,11 @@ impl TrustedIssuer {
         self.revocations.as_ref()
     }
 
+    /// Where it is asked about tokens, if it is.
+    pub(crate) fn introspection(&self) -> Option<&Introspection> {
+        self.introspection.as_ref()
+    }
+
     /// Its keys.
     #[must_use]
     pub fn keys(&self) -> &KeySource {
@@ -126,6 +157,7 @@ pub(crate) struct Trust {
     pub(crate) policy: VerifyPolicy,
     pub(crate) keys: KeySource,
     pub(crate) revocations: Option<RevocationSource>,
+    pub(crate) introspection: Option<Introspection>,
     pub(crate) internal: bool,
     pub(crate) callers: Arc<CallerMapping>,
     /// The last epoch of its keys that the cache was purged for.
@@ -144,10 +176,17 @@ impl Trust {
             policy,
             keys: issuer.keys,
             revocations: issuer.revocations,
+            introspection: issuer.introspection,
             internal: issuer.internal,
             callers: Arc::new(issuer.callers),
             purged_epoch: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is asked about tokens that are so.
+    fn asks(&self, tokens: impl FnOnce(AskedTokens) -> bool) -> bool {
+        let introspection = self.introspection.as_ref();
+        introspection.is_some_and(|it| tokens(it.tokens()))
     }
 
     /// Whether keys have left since the last call, so that tokens verified by them must be forgotten.
@@ -169,11 +208,21 @@ impl Trust {
 #[derive(Clone, Debug)]
 pub(crate) struct Issuers {
     trusted: Vec<Arc<Trust>>,
+    /// What this service itself denies, whoever has issued it.
+    denied: Arc<RevocationList>,
 }
 
 impl Issuers {
-    /// Two entries for the same `iss` and audience are added to `problems`: nothing would tell their tokens apart.
+    /// Two entries for the same `iss` and audience are added to `problems`: nothing would tell their tokens apart. So are two that are
+    /// asked about tokens which do not say whose they are.
     pub(crate) fn new(trusted: Vec<Arc<Trust>>, problems: &mut Vec<SetupProblem>) -> Self {
+        let mut opaque = trusted.iter().filter(|it| it.asks(AskedTokens::has_opaque));
+        if let (Some(first), Some(second)) = (opaque.next(), opaque.next()) {
+            problems.push(SetupProblem::OpaqueTwice {
+                first: first.name.to_string(),
+                second: second.name.to_string(),
+            });
+        }
         for (index, trust) in trusted.iter().enumerate() {
             if trusted
                 .iter()
@@ -185,7 +234,41 @@ impl Issuers {
                 });
             }
         }
-        Self { trusted }
+        Self {
+            trusted,
+            denied: Arc::default(),
+        }
+    }
+
+    /// The same; what is on `denied` is refused, whoever has issued it.
+    pub(crate) fn denying(mut self, denied: Arc<RevocationList>) -> Self {
+        self.denied = denied;
+        self
+    }
+
+    /// Whether this service itself denies a token with these marks.
+    pub(crate) fn deny(&self, marks: &RevocationMarks, now: UnixTime) -> bool {
+        self.denied.denies(marks, now).is_some()
+    }
+
+    /// Whose issuer is asked about a token, and where; `None` of one that is verified by keys.
+    ///
+    /// What is in three parts is a JWS, and never sent to an issuer that it does not name: it may be another one's, and good there.
+    pub(crate) fn asked_about(&self, token: &str) -> Option<(&Arc<Trust>, &Introspection)> {
+        let is_jws = token.bytes().filter(|byte| *byte == b'.').count() == 2;
+        let trust = if is_jws {
+            if !self.iter().any(|it| it.asks(AskedTokens::has_jwt)) {
+                return None;
+            }
+            let issuer = unverified_issuer_of(token)?;
+            let mut of_issuer = self
+                .iter()
+                .filter(|it| it.policy.issuer().as_str() == issuer);
+            of_issuer.find(|it| it.asks(AskedTokens::has_jwt))?
+        } else {
+            self.iter().find(|it| it.asks(AskedTokens::has_opaque))?
+        };
+        Some((trust, trust.introspection.as_ref()?))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

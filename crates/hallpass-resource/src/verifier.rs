@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
-    AccessToken, CallerKind, ClientId, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
-    VerifyError,
+    AccessToken, CallerKind, ClientId, Introspected, IntrospectionFault, RevocationMarks, SecurityContext,
+    UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, read_introspection,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -14,11 +14,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cache::{CacheEntry, CacheKey, CacheMetrics, VerifiedTokenCache};
+use crate::cache::{CacheEntry, CacheMetrics, Ground, SoughtToken, VerifiedTokenCache};
 use crate::caller_mapping::{CallerMapping, Mark};
 use crate::confirmation::Shown;
 use crate::dpop::ProofMemory;
-use crate::error::Denial;
+use crate::error::{Denial, IntrospectionFailure};
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
 
@@ -121,8 +121,8 @@ impl Verifier {
     /// **Not checked**: what the caller may do (that is the route's rule).
     ///
     /// # Errors
-    /// [`Denial::Token`], [`Denial::Proof`], [`Denial::SenderConstrained`], [`Denial::Revoked`], or [`Denial::Unavailable`] when the issuer's keys are not
-    /// available.
+    /// [`Denial::Token`], [`Denial::Proof`], [`Denial::SenderConstrained`], [`Denial::Revoked`], [`Denial::DeniedHere`],
+    /// [`Denial::Inactive`], or [`Denial::Unavailable`] and [`Denial::Introspection`] when it cannot be judged.
     pub(crate) async fn verify(
         &self,
         token: &str,
@@ -134,26 +134,23 @@ impl Verifier {
         if token.len() > max_token_bytes {
             return Err(VerifyError::TooLarge.into());
         }
-        let key = CacheKey::new(token);
-        let hit = match self.cache.get(&key) {
-            Some(entry) => self
-                .still_good(&key, &entry, issuers)
-                .await?
-                .then_some(entry),
-            None => None,
+        let sought = SoughtToken::new(token);
+        let found = self.cache.get(sought);
+        let hit = match &found {
+            Some(entry) => self.still_good(sought, entry, issuers).await?,
+            None => false,
         };
-        self.metrics.looked_up(hit.is_some());
-        let (entry, cache_hit) = match hit {
-            Some(entry) => (entry, true),
-            None => (self.verify_anew(key, token, issuers).await?, false),
+        self.metrics.looked_up(hit);
+        let entry = match found {
+            Some(entry) if hit => entry,
+            other => self.verify_anew(token, issuers, other.as_deref()).await?,
         };
         // Each time: what was verified before says nothing about who sends it now.
         let claims = entry.context.claims();
         let now = self.now();
         shown.confirm(claims, token, &self.proofs, now).await?;
         let took = self.clock.monotonic().saturating_sub(started);
-        self.metrics
-            .verified(cache_hit, entry.algorithm.as_str(), took);
+        self.metrics.verified(hit, entry.ground.as_str(), took);
         Ok(Verified {
             context: entry.context.clone(),
             issuer_name: Arc::clone(&entry.trust.name),
@@ -171,7 +168,7 @@ impl Verifier {
     /// the claims still fit. Also keeps the keys fresh, for a service that meets the same tokens all day.
     async fn still_good(
         &self,
-        key: &CacheKey,
+        sought: SoughtToken<'_>,
         entry: &CacheEntry,
         issuers: &Issuers,
     ) -> Result<bool, Denial> {
@@ -180,37 +177,59 @@ impl Verifier {
         if !issuers.contains(trust) {
             return Ok(false);
         }
-        let snapshot = match trust.keys.fresh() {
-            Some(snapshot) => snapshot,
-            None => trust
-                .keys
-                .keys_for(None)
-                .await
-                .map_err(Denial::Unavailable)?,
-        };
-        self.purge_if_keys_left(trust, &snapshot);
-        if entry.epoch != snapshot.epoch() {
-            return Ok(false);
+        match entry.ground {
+            Ground::Signature { epoch, .. } => {
+                let snapshot = match trust.keys.fresh() {
+                    Some(snapshot) => snapshot,
+                    None => trust
+                        .keys
+                        .keys_for(None)
+                        .await
+                        .map_err(Denial::Unavailable)?,
+                };
+                self.purge_if_keys_left(trust, &snapshot);
+                if epoch != snapshot.epoch() {
+                    return Ok(false);
+                }
+            }
+            Ground::Answer { until } if self.clock.monotonic() >= until => return Ok(false),
+            Ground::Answer { .. } => {}
         }
-        if let Err(denial) = self.check_revoked(trust, &entry.marks) {
-            self.cache.remove(key);
+        if let Err(denial) = self.check_revoked(issuers, trust, &entry.marks) {
+            self.cache.remove(sought);
             return Err(denial);
         }
         match entry.context.claims().check(&trust.policy, self.now()) {
             Ok(()) => Ok(true),
             Err(error) => {
-                self.cache.remove(key);
+                self.cache.remove(sought);
                 Err(error.into())
             }
         }
     }
 
+    /// `before`: what was known of the token, and has to be found out again.
     async fn verify_anew(
         &self,
-        key: CacheKey,
         token: &str,
         issuers: &Issuers,
+        before: Option<&CacheEntry>,
     ) -> Result<Arc<CacheEntry>, Denial> {
+        if let Some((trust, introspection)) = issuers.asked_about(token) {
+            let was_good = before.is_some_and(|it| Arc::ptr_eq(&it.trust, trust));
+            let said = introspection.ask(token, was_good).await?;
+            let Some(claims) = self.said_of(trust, said.as_deref())? else {
+                self.cache.remove(SoughtToken::new(token));
+                return Err(Denial::Inactive);
+            };
+            // Its issuer knows when it ends: our leeway is for clocks that differ from that of who signs.
+            let life = claims.expires_at.duration_since(self.now());
+            let end = self.clock.monotonic().saturating_add(life);
+            let until = introspection.believed_until().min(end);
+            let marks = RevocationMarks::of(&claims, None);
+            let found = (claims, marks, Ground::Answer { until });
+            return self.remember(token, (issuers, trust), found).await;
+        }
         let unverified = UnverifiedToken::parse(token, token.len())?;
         let trust = issuers.find(&unverified).ok_or(VerifyError::Issuer)?;
         let verified = trust
@@ -226,31 +245,71 @@ impl Verifier {
             self.purge_if_keys_left(trust, &snapshot);
         }
         let (claims, snapshot) = verified?;
+        let ground = Ground::Signature {
+            epoch: snapshot.epoch(),
+            algorithm: unverified.algorithm(),
+        };
+        let marks = RevocationMarks::of(&claims, unverified.key_id());
+        self.remember(token, (issuers, trust), (claims, marks, ground))
+            .await
+    }
+
+    /// What an issuer has said of a token; `None` of one that is not good.
+    fn said_of(
+        &self,
+        trust: &Trust,
+        said: Option<&[u8]>,
+    ) -> Result<Option<VerifiedClaims>, Denial> {
+        let Some(said) = said else { return Ok(None) };
+        match read_introspection(said, &trust.policy, self.now()) {
+            Ok(Introspected::Active(claims)) => Ok(Some(*claims)),
+            Ok(Introspected::Inactive) => Ok(None),
+            Err(IntrospectionFault::Token(error)) => Err(error.into()),
+            Err(IntrospectionFault::NotAResponse) => Err(IntrospectionFailure::NotAResponse.into()),
+        }
+    }
+
+    /// Remembers a token that was verified, unless it is taken back.
+    async fn remember(
+        &self,
+        token: &str,
+        (issuers, trust): (&Issuers, &Arc<Trust>),
+        (claims, marks, ground): (VerifiedClaims, RevocationMarks, Ground),
+    ) -> Result<Arc<CacheEntry>, Denial> {
         let (caller, client) = trust.callers.judge(&claims);
         if !claims.states_subject() && caller != CallerKind::Service {
             return Err(VerifyError::MissingClaim { claim: "sub" }.into());
         }
-        let marks = RevocationMarks::of(&claims, unverified.key_id());
+        let marks = marks.with_client(client.as_ref());
         if let Some(revocations) = &trust.revocations {
             revocations.first_list().await;
         }
-        self.check_revoked(trust, &marks)?;
+        self.check_revoked(issuers, trust, &marks)?;
         let token = AccessToken::new(token);
         let entry = Arc::new(CacheEntry {
             context: SecurityContext::of_caller(claims, token, caller, client),
             trust: Arc::clone(trust),
-            epoch: snapshot.epoch(),
-            algorithm: unverified.algorithm(),
+            ground,
             marks,
         });
-        self.cache.insert(key, Arc::clone(&entry));
+        self.cache.insert(Arc::clone(&entry));
         Ok(entry)
     }
 
-    /// Whether the issuer has taken the token back, as far as it is known here. A cached one is asked about at each call.
-    fn check_revoked(&self, trust: &Trust, marks: &RevocationMarks) -> Result<(), Denial> {
+    /// Whether the token is taken back, as far as it is known here: by its issuer, or by this service itself. A cached one is asked
+    /// about at each call.
+    fn check_revoked(
+        &self,
+        issuers: &Issuers,
+        trust: &Trust,
+        marks: &RevocationMarks,
+    ) -> Result<(), Denial> {
+        let now = self.now();
+        if issuers.deny(marks, now) {
+            return Err(Denial::DeniedHere);
+        }
         let revocations = trust.revocations.as_ref();
-        match revocations.is_some_and(|it| it.denies(marks, self.now())) {
+        match revocations.is_some_and(|it| it.denies(marks, now)) {
             true => Err(Denial::Revoked),
             false => Ok(()),
         }
@@ -259,8 +318,11 @@ impl Verifier {
     /// Forgets what was verified by keys that have left the set. Walks through the whole cache; this is rare.
     fn purge_if_keys_left(&self, trust: &Arc<Trust>, snapshot: &KeySnapshot) {
         if trust.keys_left(snapshot) {
-            let stays = |entry: &CacheEntry| {
-                !Arc::ptr_eq(&entry.trust, trust) || entry.epoch == snapshot.epoch()
+            let stays = |entry: &CacheEntry| match entry.ground {
+                Ground::Signature { epoch, .. } => {
+                    !Arc::ptr_eq(&entry.trust, trust) || epoch == snapshot.epoch()
+                }
+                Ground::Answer { .. } => true,
             };
             self.cache.retain(stays);
         }

@@ -1,7 +1,8 @@
 //! Internal access tokens: claims, keys, JWK sets, strict signing and verification.
 //!
-//! **Promise.** [`VerifiedClaims`], which only [`verify`] makes, come from a token that the holder of a known private
-//! key of the expected issuer signed as an access token for the expected audience, and that was valid at that moment.
+//! **Promise.** [`VerifiedClaims`], which only [`verify`] and [`read_introspection`] make, come from a token that the holder of a known private
+//! key of the expected issuer signed as an access token for the expected audience, or of which that issuer itself said as much when it was
+//! asked, and that was valid at that moment.
 //! Everything that RFC 7515, 7517, 7518, 7519, 8725 and 9068 leave to the reader's leniency is refused;
 //! `docs/tokens.md` lists it.
 //!
@@ -41,6 +42,7 @@ mod context;
 mod dpop;
 mod error;
 mod header;
+mod introspected;
 mod introspection;
 mod json;
 mod jwk;
@@ -74,6 +76,9 @@ pub use dpop::{
 };
 pub use error::{BearerError, Part, VerifyError};
 pub use header::TokenType;
+pub use introspected::{
+    Introspected, IntrospectionFault, read_introspection, says_active, unverified_issuer_of,
+};
 pub use introspection::{INTROSPECTION_TYPE, sign_introspection};
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError, MAX_JWK_SET_BYTES, SkippedJwk};

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use self::held::{Held, HeldEntries};
 use crate::base64url;
 use crate::claims::TokenClaims;
-use crate::name::KeyId;
+use crate::name::{ClientId, KeyId};
 use crate::time::UnixTime;
 
 const DIGEST_BYTES: usize = 16;
@@ -157,6 +157,14 @@ impl RevocationMarks {
             key: key_id.map(|id| mark(RevocationKind::Key)(id.as_str())),
             issued_at: claims.issued_at,
         }
+    }
+
+    /// The same of a token that names its client elsewhere than in `client_id`.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<&ClientId>) -> Self {
+        let mark = |id: &ClientId| RevocationDigest::new(RevocationKind::Client, id.as_str());
+        self.client = client.map(mark).or(self.client);
+        self
     }
 }
 

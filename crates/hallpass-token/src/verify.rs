@@ -19,7 +19,8 @@ use crate::unverified::UnverifiedToken;
 /// The largest JWS that [`verify_jws`] reads, in bytes.
 const MAX_JWS_BYTES: usize = 64 * 1024;
 
-/// The claims of a token that was verified: it was signed with a key of its issuer, and fitted a policy at that moment.
+/// The claims of a token that was verified: it was signed with a key of its issuer, or the issuer itself has said them when it was asked
+/// about the token ([`read_introspection`](crate::read_introspection)), and they fitted a policy at that moment.
 ///
 /// Only verification makes one, so a function that takes one cannot be called with what nobody has checked. Reads as
 /// [`TokenClaims`]; a changed copy is [`TokenClaims`] again, and no longer verified. It is a statement about the past:
@@ -65,6 +66,20 @@ impl VerifiedClaims {
     #[must_use]
     pub fn leeway(&self) -> Option<Duration> {
         self.leeway
+    }
+
+    /// Claims that the issuer of `policy` itself has said, and that were held against it. For [`read_introspection`](crate::read_introspection)
+    /// alone.
+    pub(crate) fn introspected(
+        claims: TokenClaims,
+        states_subject: bool,
+        policy: &VerifyPolicy,
+    ) -> Self {
+        Self {
+            claims,
+            states_subject,
+            leeway: Some(policy.leeway()),
+        }
     }
 
     /// The claims of nobody, for [`SecurityContext::placeholder`](crate::SecurityContext::placeholder): a fixed text, no

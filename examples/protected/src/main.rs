@@ -17,7 +17,7 @@ use hallpass::listen::StopSignals;
 use hallpass::resource::{
     Caller, JwksLocation, KeyLimits, KeySource, ResourceServer, Rule, TrustedIssuer,
 };
-use hallpass::token::{Audience, Issuer, Scope, VerifiedClaims, VerifyPolicy};
+use hallpass::token::{Audience, Issuer, JwkSet, Scope, VerifiedClaims, VerifyPolicy};
 use hallpass::upstream::{EndpointUrl, Network, RevocationSource};
 use hallpass::{BoxError, Hallpass, LogWriter};
 use tokio::net::TcpListener;
@@ -110,6 +110,7 @@ impl Settings {
         let keys = match self.jwks {
             JwksLocation::File(path) => KeySource::file(path, Arc::clone(&clock), limits),
             JwksLocation::Url(url) => KeySource::http(url, network, limits),
+            JwksLocation::Nowhere => KeySource::fixed(JwkSet::new([]), Arc::clone(&clock)),
         };
         // So an operator of our issuer sees who has a new key.
         keys.introduce_as(self.audience.as_str());

@@ -216,7 +216,7 @@ fn is_bearer_token(token: &[u8]) -> bool {
 }
 
 /// `application/json`, with or without parameters, in any case.
-fn is_json(content_type: &[u8]) -> bool {
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
     let media_type = content_type
         .split(|byte| *byte == b';')
         .next()

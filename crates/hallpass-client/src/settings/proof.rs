@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use hallpass_config::{Secret, Section};
-use hallpass_token::{AssertionSigner, DpopKey, Issuer, KeyId};
+use hallpass_config::{Preferred, Secret, Section};
+use hallpass_token::{AssertionSigner, ClientId, DpopKey, Issuer, KeyId};
+use hallpass_upstream::EndpointUrl;
 
+use crate::credential::Credential;
 use crate::credential::assertion_file;
 use crate::credential::request::{AssertionType, ClientAuthentication};
 use crate::prover::TokenBinding;
@@ -105,6 +107,66 @@ impl ClientAssertionSettings {
             assertion_type: assertion_type?,
             cache_secret: cache_secret?,
         })
+    }
+}
+
+/// Whether a client that proves itself so has a secret.
+pub(super) const fn needs_secret(authentication: Option<ClientAuthentication>) -> bool {
+    matches!(
+        authentication,
+        None | Some(ClientAuthentication::Basic | ClientAuthentication::Post)
+    )
+}
+
+/// The file that the secret was read from; only after it was, since problems with it are told then.
+pub(super) fn secret_file(section: &Section<'_>) -> Option<PathBuf> {
+    match section.prefer("client-secret", "client-secret-file")? {
+        Preferred::First => None,
+        Preferred::Second => section.file("client-secret-file"),
+    }
+}
+
+/// A client of an endpoint, and what it proves itself by.
+pub(super) struct Proof<'a> {
+    pub(super) client_id: ClientId,
+    pub(super) endpoint: EndpointUrl,
+    pub(super) authentication: ClientAuthentication,
+    pub(super) secret: Secret,
+    pub(super) private_key: Option<&'a PrivateKeySettings>,
+    pub(super) assertion: Option<&'a ClientAssertionSettings>,
+}
+
+/// The client, with what it proves itself by.
+pub(super) fn proving(proof: Proof<'_>) -> Credential {
+    let (id, url) = (proof.client_id, proof.endpoint);
+    if let (ClientAuthentication::FederatedJwt, Some(shown)) =
+        (proof.authentication, proof.assertion)
+    {
+        let credential = Credential::federated(id, &shown.file, shown.assertion_type, url);
+        return match &shown.cache_secret {
+            Some(secret) => credential.with_cache_secret(secret.clone()),
+            None => credential,
+        };
+    }
+    match (proof.authentication, proof.private_key) {
+        (ClientAuthentication::PrivateKeyJwt, Some(key)) => {
+            let credential = Credential::signing_unchecked(id, key.key.clone(), url, &key.audience);
+            let credential = credential.with_secret_file(&key.file);
+            let credential = match key.has_plain_type {
+                true => credential.with_plain_assertion_type(),
+                false => credential,
+            };
+            match &key.key_id {
+                Some(key_id) => credential.with_key_id(key_id.clone()),
+                None => credential,
+            }
+        }
+        (ClientAuthentication::Certificate, _) => {
+            Credential::with_certificate_of_connection(id, url)
+        }
+        (authentication, _) => {
+            Credential::new(id, proof.secret, url).with_authentication(authentication)
+        }
     }
 }
 

@@ -38,6 +38,16 @@ pub enum SetupProblem {
         /// The `iss`.
         issuer: String,
     },
+    /// Two issuers are asked about opaque tokens, which do not say whose they are.
+    #[error(
+        "both {first} and {second} would be asked about tokens that do not say whose they are: one of them may be (introspection.tokens)"
+    )]
+    OpaqueTwice {
+        /// The configured name of one issuer.
+        first: String,
+        /// That of the other.
+        second: String,
+    },
     /// No issuer, although tokens are asked for.
     #[error("no issuer is trusted, so nobody could ever be let in (security.internal-jwt.issuers)")]
     NoIssuer,

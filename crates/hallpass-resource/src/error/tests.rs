@@ -1,3 +1,4 @@
+use hallpass_client::IntrospectionError;
 use hallpass_token::DpopError;
 
 use super::*;
@@ -34,6 +35,34 @@ fn every_denial() -> Vec<Denial> {
             caller: CallerKind::Service,
         },
         Denial::ClaimsMismatch,
+        Denial::Revoked,
+        Denial::DeniedHere,
+        Denial::Inactive,
+        Denial::Introspection(IntrospectionFailure::NotAResponse),
+        Denial::Introspection(IntrospectionFailure::TooMany),
+        Denial::Introspection(IntrospectionFailure::Cancelled),
+        Denial::Introspection(IntrospectionFailure::TooEarly {
+            last: String::new(),
+            retry_in: Duration::ZERO,
+        }),
+        Denial::Introspection(IntrospectionError::NotJson.into()),
+        Denial::Introspection(IntrospectionError::TooLarge { limit: 1 }.into()),
+        Denial::Introspection(IntrospectionError::Credential(String::new()).into()),
+        Denial::Introspection(IntrospectionError::Discovery(String::new()).into()),
+        Denial::Introspection(IntrospectionError::Transport(String::new()).into()),
+        Denial::Introspection(
+            IntrospectionError::Timeout {
+                limit: Duration::ZERO,
+            }
+            .into(),
+        ),
+        Denial::Introspection(
+            IntrospectionError::Status {
+                status: 500,
+                retry_after: None,
+            }
+            .into(),
+        ),
         Denial::Unavailable(KeysError::Status {
             status: 500,
             retry_after: None,
@@ -58,6 +87,8 @@ fn metric_reasons_come_from_the_closed_set() {
         "type",
         "proof",
         "unbound",
+        "revoked",
+        "inactive",
         "unavailable",
     ];
     for denial in every_denial() {

@@ -220,6 +220,7 @@ fn is_nobodys_fault(denial: &Denial) -> bool {
     matches!(
         denial,
         Denial::Unavailable(_)
+            | Denial::Introspection(_)
             | Denial::Token(VerifyError::TooLarge)
             | Denial::Proof(ProofFault::TooMany | ProofFault::StoreAway)
     )

@@ -255,6 +255,9 @@ impl ResourceServerBuilder {
             if let Some(revocations) = issuer.revocations() {
                 revocations.attach(metrics.revocations.of_issuer(issuer.name()));
             }
+            if let Some(introspection) = issuer.introspection() {
+                introspection.attach(metrics.introspection.of_issuer(issuer.name()));
+            }
             Arc::new(Trust::new(issuer))
         };
         let code = FromCode {

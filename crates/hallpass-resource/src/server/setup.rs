@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_config::Percent;
-use hallpass_token::{Audience, VerifyPolicy};
+use hallpass_token::{Audience, JwkSet, VerifyPolicy};
 use hallpass_upstream::{Network, ReplaySharing, RevocationSource};
 use url::Url;
 
 use crate::challenge::Challenger;
 use crate::dpop::ProofRules;
 use crate::error::{SetupError, SetupProblem};
+use crate::introspection::Introspection;
 use crate::judge::Judge;
 use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
@@ -119,7 +120,7 @@ impl Setup {
         let configured = self.configured_issuers(jwt, problems);
         let in_settings = configured.iter().map(|it| &it.trust);
         let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
-        let issuers = Issuers::new(trusted, problems);
+        let issuers = Issuers::new(trusted, problems).denying(jwt.denied.list());
 
         report_missing_store(code, jwt, problems);
         let rules = all_rules(code, jwt);
@@ -191,10 +192,13 @@ impl Setup {
                 cooldown: jwt.jwks_cooldown,
             };
             let same = self.configured.iter().find(|it| it.entry == entry);
-            match (same, self.keys(&entry)) {
-                (Some(same), _) => configured.push(same.clone()),
-                (None, Some(keys)) => configured.push(self.trust(entry, keys)),
-                (None, None) => problems.push(SetupProblem::NoNetwork {
+            let (keys, introspection) = (self.keys(&entry), self.introspection(&entry));
+            match (same, keys, introspection) {
+                (Some(same), _, _) => configured.push(same.clone()),
+                (None, Some(keys), Some(introspection)) => {
+                    configured.push(self.trust(entry, keys, introspection));
+                }
+                (None, _, _) => problems.push(SetupProblem::NoNetwork {
                     issuer: settings.name.clone(),
                 }),
             }
@@ -202,7 +206,12 @@ impl Setup {
         configured
     }
 
-    fn trust(&self, entry: IssuerEntry, keys: KeySource) -> ConfiguredIssuer {
+    fn trust(
+        &self,
+        entry: IssuerEntry,
+        keys: KeySource,
+        introspection: Option<Introspection>,
+    ) -> ConfiguredIssuer {
         let settings = &entry.settings;
         let (issuer, audiences) = (settings.issuer.clone(), settings.audiences.clone());
         let policy = VerifyPolicy::for_audiences(issuer, audiences)
@@ -228,11 +237,37 @@ impl Setup {
             Some(revocations) => trusted.with_revocations(revocations),
             None => trusted,
         };
+        let trusted = match introspection {
+            Some(introspection) => trusted.with_introspection(introspection),
+            None => trusted,
+        };
         let trust = Trust::new(trusted);
         ConfiguredIssuer {
             entry,
             trust: Arc::new(trust),
         }
+    }
+
+    /// Where an issuer is asked about tokens: as before if that is as before, else one that nothing was asked yet. None without a way
+    /// there.
+    fn introspection(&self, entry: &IssuerEntry) -> Option<Option<Introspection>> {
+        let Some(settings) = &entry.settings.introspection else {
+            return Some(None);
+        };
+        let before = self.configured.iter().find(|it| {
+            let before = &it.entry.settings;
+            before.name == entry.settings.name && before.introspection.as_ref() == Some(settings)
+        });
+        if let Some(before) = before {
+            return Some(before.trust.introspection.clone());
+        }
+        let network = self.code.network.as_ref()?;
+        let introspection =
+            Introspection::new(settings.credential.clone(), network, settings.limits);
+        let introspection = introspection.about(settings.tokens);
+        let metrics = &self.code.metrics.introspection;
+        introspection.attach(metrics.of_issuer(&entry.settings.name));
+        Some(Some(introspection))
     }
 
     /// The deny-list of before if it is of the same issuer and place; else one that begins.
@@ -277,6 +312,12 @@ impl Setup {
             }
             JwksLocation::Url(url) => {
                 KeySource::http(url.clone(), self.code.network.as_ref()?, limits)
+            }
+            JwksLocation::Nowhere => {
+                return Some(KeySource::fixed(
+                    JwkSet::new([]),
+                    Arc::clone(&self.code.clock),
+                ));
             }
         };
         // Other issuers need not know how our services and machines are called.

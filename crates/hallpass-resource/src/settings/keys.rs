@@ -135,6 +135,12 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         Kind::Section(super::dpop::KEYS),
         "Tokens that are bound to a key of their sender (DPoP, RFC 9449), and the proofs that come with them.",
     ),
+    INTROSPECTION,
+    Key::new(
+        "denied",
+        Kind::Section(super::denied::KEYS),
+        "What this service refuses at once although its issuer vouches for it, whichever issuer that is: for a stolen token, client or key while the issuer cannot         be reached. It counts from the next load on, for tokens that are remembered and for streams that are open too, and for as long as         it stands here; at most 1,000 entries. Where the issuer can be reached, `hallpass revoke` does this for all services.",
+    ),
     Key::new(
         "resource",
         Kind::Text {
@@ -145,7 +151,7 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     OF_ISSUER_URI,
     OF_KEY_LOCATION,
     Key::not_ours("jws-algorithms", "here they are `algorithms` of an entry of `issuers`"),
-    Key::not_ours("opaquetoken", "tokens are verified here and not asked about: leave it out"),
+    Key::not_ours("opaquetoken", "here it is `introspection`, with `url`, `client-id` and `client-secret`"),
     OF_PRINCIPAL,
 ];
 
@@ -174,6 +180,12 @@ const JWKS_FILE: Key = Key::new(
     "jwks-file",
     Kind::File,
     "The file that the public keys are read from instead.",
+);
+
+const INTROSPECTION: Key = Key::new(
+    "introspection",
+    Kind::Section(super::introspection::KEYS),
+    "Where the issuer is asked about tokens that are not verified by keys (RFC 7662), such as opaque ones; see     [introspection.md](introspection.md). In the short form it is of the one issuer.",
 );
 
 const REVOCATIONS_URL: Key = Key::new(
@@ -244,8 +256,9 @@ const ISSUER_KEYS: &[Key] = &[
         audience in common; a token for two of them is judged by one that is not `internal`.",
     )
     .otherwise("that of `internal-jwt`"),
-    JWKS_URL.otherwise("required, or `jwks-file`"),
+    JWKS_URL.otherwise("required, or `jwks-file`, unless there is `introspection`"),
     JWKS_FILE,
+    INTROSPECTION,
     REVOCATIONS_URL,
     Key::new("algorithms", Kind::Texts { what: "`ES256`, `EdDSA`, `RS256`" }, "Signature algorithms accepted from it.")
         .or("ES256, EdDSA, RS256"),

@@ -1,11 +1,13 @@
 //! Reads `security`.
 
-use hallpass_config::{Preferred, Production, Section, report_doubles, strict_url};
+use hallpass_config::{Production, Section, report_doubles, strict_url};
 use hallpass_token::{Algorithm, Algorithms, Audience};
 use url::Url;
 
 use super::callers::{CALLER_KEYS, read_callers};
+use super::denied::DeniedSettings;
 use super::dpop::DpopSettings;
+use super::introspection::IntrospectionSettings;
 use super::revocations::read_revocations;
 use super::routes::read_route;
 use super::{
@@ -90,6 +92,7 @@ impl InternalJwtSettings {
         let resource = section.checked("resource", check_resource);
         let bound = section.choice("bound", Bound::named);
         let dpop = DpopSettings::read(&section.section("dpop"));
+        let denied = DeniedSettings::read(&section.section("denied"));
         Some(Self {
             mode: mode?,
             enforce_percent: enforce_percent?,
@@ -104,6 +107,7 @@ impl InternalJwtSettings {
             resource,
             bound: bound?,
             dpop: dpop?,
+            denied: denied?,
         })
     }
 }
@@ -155,7 +159,8 @@ impl TrustedIssuerSettings {
             issuers.push(issuer);
         }
         let has = |keys: &[&str]| keys.iter().any(|key| section.has(key));
-        if has(&["issuer", "jwks-url", "jwks-file"]) || (listed.is_empty() && has(CALLER_KEYS)) {
+        let is_asked = section.section("introspection").is_given();
+        if is_asked || has(&["issuer", "jwks-url", "jwks-file"]) || (listed.is_empty() && has(CALLER_KEYS)) {
             let short_form = Self::read_short_form(section, own);
             report_clashes(section, &issuers, &short_form);
             issuers.push(short_form);
@@ -179,6 +184,7 @@ impl TrustedIssuerSettings {
         let name = section.required("name", Section::service_name);
         let issuer = section.required("issuer", Section::parsed);
         let audiences = inherit_audiences(section, own);
+        let introspection = IntrospectionSettings::read_in(section);
         let jwks = JwksLocation::read(section);
         let algorithms = section.texts("algorithms", check_algorithm);
         let internal = section.flag("internal");
@@ -190,6 +196,7 @@ impl TrustedIssuerSettings {
             issuer: issuer?,
             audiences: audiences?,
             jwks: jwks?,
+            introspection: introspection?,
             revocations,
             algorithms: algorithms?.into_iter().collect(),
             internal: internal?,
@@ -203,6 +210,7 @@ impl TrustedIssuerSettings {
         if own.is_empty() && !section.has("audience") {
             section.missing("audience", "is required, here or as service.name");
         }
+        let introspection = IntrospectionSettings::read_in(section);
         let jwks = JwksLocation::read(section);
         let revocations = read_revocations(section, jwks.as_ref(), true);
         let callers = read_callers(section, own);
@@ -211,6 +219,7 @@ impl TrustedIssuerSettings {
             issuer: issuer?,
             audiences: (!own.is_empty()).then(|| own.to_vec())?,
             jwks: jwks?,
+            introspection: introspection?,
             revocations,
             algorithms: Algorithms::ALL,
             internal: true,
@@ -260,18 +269,6 @@ fn read_audiences(section: &Section<'_>) -> Option<Vec<Audience>> {
         return None;
     }
     Some(audiences)
-}
-
-impl JwksLocation {
-    fn read(section: &Section<'_>) -> Option<Self> {
-        if !section.has("jwks-url") && !section.has("jwks-file") {
-            section.missing("jwks-url", "is required, or jwks-file");
-        }
-        match section.prefer("jwks-url", "jwks-file")? {
-            Preferred::First => section.parsed("jwks-url").map(Self::Url),
-            Preferred::Second => section.file("jwks-file").map(Self::File),
-        }
-    }
 }
 
 impl IdentityHeaders {

@@ -110,7 +110,7 @@ fn words_of_springs_resource_server_are_answered_with_ours() {
     let expected = [
         ("issuer-uri", "here they are two: `issuer`"),
         ("jws-algorithms", "here they are `algorithms` of an entry"),
-        ("opaquetoken", "tokens are verified here"),
+        ("opaquetoken", "here it is `introspection`"),
         ("publicKeyLocation", "here it is `jwks-file`"),
         ("principalClaimName", "the user is always `sub` here"),
     ];

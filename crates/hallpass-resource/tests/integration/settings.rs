@@ -23,6 +23,7 @@ pub(crate) fn builder(
 
 pub(crate) fn trusted(issuer: &str, jwks: JwksLocation) -> TrustedIssuerSettings {
     TrustedIssuerSettings {
+        introspection: None,
         name: "ours".to_owned(),
         issuer: issuer.parse().unwrap(),
         audiences: vec!["shop".parse().unwrap()],

@@ -7,6 +7,7 @@ use hallpass_clock::ManualClock;
 
 pub(crate) mod app;
 pub(crate) mod client;
+pub(crate) mod endpoint;
 pub(crate) mod forge;
 pub(crate) mod issuer;
 pub(crate) mod log;
