@@ -1,17 +1,22 @@
 //! The decision about a request as a plain function: what the layer asks, and what other frameworks and proxies ask without it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_token::SecurityContext;
+use hallpass_token::{SecurityContext, VerifyError};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::bearer::{Scheme, spoken_scheme};
 use crate::dpop::DPOP_NONCE;
+use crate::error::Denial;
 use crate::extract::Passed;
 use crate::identity_headers;
 use crate::judge::{Judge, Verdict};
 use crate::server::ResourceServer;
+use crate::stream_end::{StreamEnd, TokenEnd};
+use crate::verifier::Verified;
 
 impl ResourceServer {
     /// Decides about a request by its head: whom its token names, and whether the rules let it pass. This is all that
@@ -58,10 +63,17 @@ impl ResourceServer {
             }
             Verdict::Pass(pass) => {
                 let keeps_identity_headers = pass.keeps_identity_headers;
-                let (context, passed) = Passed::new(&judge, pass);
+                let (caller, passed) = Passed::new(&judge, pass);
+                let entry = caller.as_ref().and_then(Verified::entry);
+                let end = entry.map_or_else(TokenEnd::default, |entry| {
+                    let of = (passed.route(), passed.is_lenient());
+                    TokenEnd::new(self, Arc::clone(entry), of)
+                });
                 Ok(Authorized {
+                    scheme: spoken_scheme(&parts.headers),
                     judge,
-                    context,
+                    context: caller.map(|it| it.context().clone()),
+                    end,
                     passed,
                     keeps_identity_headers,
                     nonce,
@@ -77,6 +89,8 @@ impl ResourceServer {
 pub struct Authorized {
     judge: Arc<Judge>,
     context: Option<SecurityContext>,
+    end: TokenEnd,
+    scheme: Scheme,
     passed: Passed,
     keeps_identity_headers: bool,
     nonce: Option<HeaderValue>,
@@ -104,6 +118,7 @@ impl Authorized {
     pub fn admit(&self, parts: &mut Parts) {
         parts.extensions.remove::<SecurityContext>();
         parts.extensions.insert(self.passed.clone());
+        parts.extensions.insert(self.end.clone());
         let writes_headers = self.judge.writes_identity_headers && self.context.is_some();
         if writes_headers || !self.keeps_identity_headers {
             identity_headers::strip(&mut parts.headers, &self.judge.headers);
@@ -127,6 +142,28 @@ impl Authorized {
             return Vec::new();
         }
         identity_headers::of(self.context.as_ref())
+    }
+
+    /// Tells when the token of the request ends: for what streams ([`EndingBody`](crate::EndingBody)) and what outlives the request. The
+    /// layer ends bodies by it; who asks without the layer does so itself.
+    #[must_use]
+    pub const fn token_end(&self) -> &TokenEnd {
+        &self.end
+    }
+
+    /// The response to a request whose body was ended before its time ([`EndingBody`](crate::EndingBody)), where that of the handler is none
+    /// of a success: what it complains of is not the sender's fault.
+    pub(crate) fn cut_off(&self, status: StatusCode) -> Option<Response<Bytes>> {
+        let end = self.end.has_cut_upload()?;
+        let denial = match end {
+            StreamEnd::Expired => VerifyError::Expired {
+                ago: Duration::ZERO,
+            }
+            .into(),
+            StreamEnd::Revoked => Denial::Revoked,
+        };
+        let is_fault = status.is_client_error() || status.is_server_error();
+        is_fault.then(|| self.judge.challenger.response(&denial, self.scheme))
     }
 
     /// Adds to the headers of the handler's response what its caller is to know: the nonce for its next proof (RFC 9449 section

@@ -20,6 +20,7 @@ use crate::challenge::Challenger;
 use crate::error::Denial;
 use crate::judge::{Judge, Pass};
 use crate::legible::ClaimsForm;
+use crate::verifier::Verified;
 
 /// The caller: a user, a service, or a service that acts for a user. Dereferences to the [`SecurityContext`].
 ///
@@ -82,9 +83,9 @@ pub(crate) struct Passed {
 
 impl Passed {
     /// The identity of a call that passes, and the rest for the extractors.
-    pub(crate) fn new(judge: &Arc<Judge>, pass: Pass) -> (Option<SecurityContext>, Self) {
-        let (context, fault) = match pass.identity {
-            Ok(context) => (context, None),
+    pub(crate) fn new(judge: &Arc<Judge>, pass: Pass) -> (Option<Verified>, Self) {
+        let (caller, fault) = match pass.identity {
+            Ok(caller) => (caller, None),
             Err(fault) => (None, Some(fault)),
         };
         let passed = Self {
@@ -93,10 +94,15 @@ impl Passed {
             is_lenient: pass.is_lenient,
             route: pass.route,
         };
-        (context, passed)
+        (caller, passed)
     }
 
-    pub(crate) fn route(&self) -> &str {
+    /// Whether it passes for its mode, or with `permit-all`.
+    pub(crate) const fn is_lenient(&self) -> bool {
+        self.is_lenient
+    }
+
+    pub(crate) fn route(&self) -> &Arc<str> {
         &self.route
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use bytes::Bytes;
-use hallpass_token::SecurityContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
@@ -25,6 +24,7 @@ use crate::metadata::Metadata;
 use crate::path::{EncodedCharacters, RequestPath};
 use crate::patience::Patience;
 use crate::policy::{Access, Explanation, Found, Mode, Policy, RequestHost, Ruling, Sorting};
+use crate::settings::streams::StreamSettings;
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
 
@@ -44,6 +44,7 @@ pub(crate) struct Judge {
     pub(crate) encoded: EncodedCharacters,
     pub(crate) patience: Patience,
     pub(crate) proofs: ProofRules,
+    pub(crate) streams: StreamSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) decisions: DecisionMetrics,
     pub(crate) headers: HeaderMetrics,
@@ -62,7 +63,7 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Pass {
     /// The verified identity, none, or why the credentials that were sent give none.
-    pub(crate) identity: Result<Option<SecurityContext>, Denial>,
+    pub(crate) identity: Result<Option<Verified>, Denial>,
     /// Whether it passes for its mode, or with `permit-all`: then extractors refuse nothing.
     pub(crate) is_lenient: bool,
     /// Whether identity headers from outside stay.
@@ -194,9 +195,7 @@ impl Judge {
                 keeps_identity_headers: self.keeps_identity_headers
                     && judged.strictest != Mode::Enforce,
                 route: judged.route,
-                identity: judged
-                    .identity
-                    .map(|caller| caller.map(|it| it.context().clone())),
+                identity: judged.identity,
             }),
         }
     }

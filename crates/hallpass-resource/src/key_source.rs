@@ -19,6 +19,7 @@ mod described;
 mod fetch;
 mod flight;
 mod freshness;
+mod here;
 mod limits;
 mod metrics;
 mod shared;

@@ -1,5 +1,6 @@
 //! The tower layer: no call reaches the service behind it unjudged.
 
+use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::server::ResourceServer;
+use crate::stream_end::{EndingBody, TokenEnd};
 
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
 ///
@@ -25,6 +27,9 @@ use crate::server::ResourceServer;
 /// no caller can). A rule that fits a request only without the prefix opens nothing, closes nevertheless, and is named in
 /// the log. A request whose path was rewritten between the router and this layer has no single meaning and is refused:
 /// rewrite outside of the router.
+///
+/// What streams for longer than the token of its request is ended ([`EndingBody`]): the body of every response, and that of a request which is
+/// axum's `Body`. A body of another type cannot be replaced by one that ends; who reads such a one puts an [`EndingBody`] around it.
 ///
 /// A request passes one such layer: a proof of possession (DPoP) counts once, so a second layer would refuse it.
 #[derive(Clone, Debug)]
@@ -60,8 +65,8 @@ pub struct ResourceService<S> {
     server: ResourceServer,
 }
 
-/// The body of a response: the handler's, polled in the caller's identity context, or ours.
-pub type ResourceBody<B> = Either<ContextBody<B>, Full<Bytes>>;
+/// The body of a response: the handler's, polled in the caller's identity context until its token ends, or ours.
+pub type ResourceBody<B> = Either<EndingBody<ContextBody<B>>, Full<Bytes>>;
 
 /// The future of [`ResourceService`].
 pub type ResourceFuture<B, E> =
@@ -100,13 +105,29 @@ where
             };
             authorized.admit(&mut parts);
             let context = authorized.context().cloned();
-            let request = Request::from_parts(parts, body);
+            let end = authorized.token_end();
+            let request = Request::from_parts(parts, ending(body, end));
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
             let mut response = scope(context.clone(), call).await?;
+            if let Some(refused) = authorized.cut_off(response.status()) {
+                return Ok(refused.map(|body| Either::Right(Full::new(body))));
+            }
             authorized.complete(response.headers_mut());
-            Ok(response.map(|body| Either::Left(body_scope(context, body))))
+            let end = end.clone();
+            Ok(response.map(|body| Either::Left(EndingBody::new(body_scope(context, body), end))))
         })
     }
+}
+
+/// `body`, until `end`, where that can be had: the service behind takes bodies of this one type.
+fn ending<B: 'static>(mut body: B, end: &TokenEnd) -> B {
+    if end.is_watched()
+        && let Some(place) = (&mut body as &mut dyn Any).downcast_mut::<axum::body::Body>()
+    {
+        let whole = std::mem::take(place);
+        *place = axum::body::Body::new(EndingBody::of_request(whole, end.clone()));
+    }
+    body
 }

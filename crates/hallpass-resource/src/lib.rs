@@ -7,8 +7,8 @@
 //! responses of RFC 6750, with a problem body that says nothing about which part of a token did not fit.
 //!
 //! **What it does not do.** It issues no tokens and holds no private key. It reads no token from a query or a form. It
-//! takes a token that is bound to a key (`cnf.jkt`) with a DPoP proof for the request, and refuses one that is bound to anything else; it does not end a stream when its token ends or is revoked, and
-//! learns of revocations from issuers of ours alone ([`RevocationSource`](hallpass_upstream::RevocationSource)). It is not a rate limit.
+//! takes a token that is bound to a key (`cnf.jkt`) with a DPoP proof for the request, and refuses one that is bound to anything else. It ends bodies with their
+//! token; what else outlives a request, such as a WebSocket, ends with it by [`TokenEnd::until`]. It learns of revocations from issuers of ours alone ([`RevocationSource`](hallpass_upstream::RevocationSource)). It is not a rate limit.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -87,6 +87,8 @@ mod patience;
 mod policy;
 mod server;
 mod settings;
+mod stream_end;
+mod stream_metrics;
 mod token_digest;
 mod trusted_issuer;
 mod verifier;
@@ -114,9 +116,11 @@ pub use settings::callers::caller_changes;
 pub use settings::denied::DeniedSettings;
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::introspection::IntrospectionSettings;
+pub use settings::streams::StreamSettings;
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
+pub use stream_end::{EndingBody, StreamEnd, TokenEnd};
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verified;

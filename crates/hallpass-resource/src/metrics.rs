@@ -9,6 +9,7 @@ use crate::identity_headers::HeaderMetrics;
 use crate::introspection::IntrospectionMetrics;
 use crate::judge::DecisionMetrics;
 use crate::key_source::KeyMetrics;
+use crate::stream_metrics::StreamMetrics;
 use crate::verifier::VerifierMetrics;
 
 /// The metrics of one [`ResourceServer`](crate::ResourceServer). Clones share them.
@@ -24,6 +25,7 @@ pub struct ResourceMetrics {
     pub(crate) keys: KeyMetrics,
     pub(crate) revocations: RevocationMetrics,
     pub(crate) introspection: IntrospectionMetrics,
+    pub(crate) streams: StreamMetrics,
 }
 
 impl ResourceMetrics {
@@ -37,5 +39,6 @@ impl ResourceMetrics {
         self.keys.register(registry);
         self.revocations.register(registry);
         self.introspection.register(registry);
+        self.streams.register(registry);
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod read;
 mod revocations;
 mod routes;
+pub(crate) mod streams;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use denied::DeniedSettings;
 use dpop::DpopSettings;
 use introspection::IntrospectionSettings;
 use keys::KEYS;
+use streams::StreamSettings;
 
 /// `security`: what this service demands of its callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +112,8 @@ pub struct InternalJwtSettings {
     pub bound: Bound,
     /// `dpop`: proofs of possession that come with bound tokens.
     pub dpop: DpopSettings,
+    /// `streams-end-with-token` and `stream-grace-seconds`: what becomes of streams whose token has ended.
+    pub streams: StreamSettings,
     /// `denied`: what is refused although its issuer vouches for it.
     pub denied: DeniedSettings,
 }
@@ -130,6 +134,7 @@ impl Default for InternalJwtSettings {
             resource: None,
             bound: Bound::No,
             dpop: DpopSettings::default(),
+            streams: StreamSettings::default(),
             denied: DeniedSettings::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! From a bearer token to a verified identity: cache, issuer, keys, signature, claims.
 
+mod standing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub struct Verified {
     issuer_name: Arc<str>,
     internal: bool,
     callers: Arc<CallerMapping>,
+    entry: Option<Arc<CacheEntry>>,
 }
 
 impl Verified {
@@ -40,6 +43,7 @@ impl Verified {
             issuer_name: "test".into(),
             internal,
             callers: Arc::default(),
+            entry: None,
         }
     }
 
@@ -47,6 +51,11 @@ impl Verified {
     #[must_use]
     pub fn context(&self) -> &SecurityContext {
         &self.context
+    }
+
+    /// What was verified, to look at it again.
+    pub(crate) fn entry(&self) -> Option<&Arc<CacheEntry>> {
+        self.entry.as_ref()
     }
 
     /// The configured name of the issuer.
@@ -156,6 +165,7 @@ impl Verifier {
             issuer_name: Arc::clone(&entry.trust.name),
             internal: entry.trust.internal,
             callers: Arc::clone(&entry.trust.callers),
+            entry: Some(entry),
         })
     }
 

@@ -159,6 +159,7 @@ impl Setup {
             max_token_bytes: code.max_token_bytes.unwrap_or(settings.max_token_bytes),
             encoded: settings.paths.allow_encoded,
             patience: Patience::default(),
+            streams: jwt.streams,
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
             decisions: code.metrics.decisions.clone(),

@@ -137,6 +137,18 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     ),
     INTROSPECTION,
     Key::new(
+        "streams-end-with-token",
+        Kind::Flag,
+        "Whether what streams for longer than its token lives is ended: responses, uploads, WebSockets and other upgraded connections; also when the         token is taken back meanwhile. Only where the call passes because of its token: not in `off` and `report`. See [streams.md](streams.md).",
+    )
+    .or("true"),
+    Key::new(
+        "stream-grace-seconds",
+        Kind::seconds(0, 86_400),
+        "How long after the end of its token (`leeway-seconds` included) a stream goes on. A token that is taken back has none.",
+    )
+    .or("30"),
+    Key::new(
         "denied",
         Kind::Section(super::denied::KEYS),
         "What this service refuses at once although its issuer vouches for it, whichever issuer that is: for a stolen token, client or key while the issuer cannot         be reached. It counts from the next load on, for tokens that are remembered and for streams that are open too, and for as long as         it stands here; at most 1,000 entries. Where the issuer can be reached, `hallpass revoke` does this for all services.",

@@ -10,6 +10,7 @@ use super::dpop::DpopSettings;
 use super::introspection::IntrospectionSettings;
 use super::revocations::read_revocations;
 use super::routes::read_route;
+use super::streams::StreamSettings;
 use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
@@ -92,6 +93,7 @@ impl InternalJwtSettings {
         let resource = section.checked("resource", check_resource);
         let bound = section.choice("bound", Bound::named);
         let dpop = DpopSettings::read(&section.section("dpop"));
+        let streams = StreamSettings::read(section);
         let denied = DeniedSettings::read(&section.section("denied"));
         Some(Self {
             mode: mode?,
@@ -107,6 +109,7 @@ impl InternalJwtSettings {
             resource,
             bound: bound?,
             dpop: dpop?,
+            streams: streams?,
             denied: denied?,
         })
     }

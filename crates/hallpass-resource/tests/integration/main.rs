@@ -39,5 +39,7 @@ mod properties;
 mod roll_out;
 mod sections;
 mod settings;
+mod streams;
+mod streams_taken_back;
 mod strictness;
 mod support;

@@ -11,6 +11,7 @@ pub(crate) mod endpoint;
 pub(crate) mod forge;
 pub(crate) mod issuer;
 pub(crate) mod log;
+pub(crate) mod streaming;
 
 pub(crate) use app::{App, AppBuilder};
 pub(crate) use client::{RawResponse, get, send};

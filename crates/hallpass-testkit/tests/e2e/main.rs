@@ -22,6 +22,8 @@ mod getting_started;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod introspection;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod mutual_tls;
@@ -48,6 +50,8 @@ mod revoked_callers;
 mod rotation;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]

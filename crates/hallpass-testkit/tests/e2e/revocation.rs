@@ -37,7 +37,7 @@ fn verifier(issuer: &TestIssuer, more: &str) -> ResourceServer {
 }
 
 /// A token of the usual client.
-async fn token(issuer: &TestIssuer) -> String {
+pub(crate) async fn token(issuer: &TestIssuer) -> String {
     let yaml = format!(
         "hallpass:\n  service: {{ name: order-service }}\n  internal-token:\n    client-id: {}\n    client-secret: \"{}\"\n    token-url: \"{}\"\n",
         TestIssuer::CLIENT_ID,

@@ -22,7 +22,7 @@ const INTEROP: &str = include_str!("../../../../docs/interop.md");
 const CLIENTS: [&str; 3] = ["order-service", "billing", "stranger"];
 
 /// Spring Authorization Server with some clients for `client_credentials`.
-struct AuthorizationServer(SpringBoot);
+pub(crate) struct AuthorizationServer(pub(crate) SpringBoot);
 
 impl AuthorizationServer {
     fn start() -> Option<Self> {
@@ -30,7 +30,7 @@ impl AuthorizationServer {
     }
 
     /// With further properties of clients, each without what all of them begin with.
-    fn start_with(further: &[String]) -> Option<Self> {
+    pub(crate) fn start_with(further: &[String]) -> Option<Self> {
         // Its own name has the port in it, so that is chosen before.
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -54,7 +54,7 @@ impl AuthorizationServer {
     }
 
     /// A token of a client, as any client gets one.
-    async fn token(&self, client: &str, scope: &str) -> String {
+    pub(crate) async fn token(&self, client: &str, scope: &str) -> String {
         let scope = format!("scope={scope}");
         service_token(
             &self.0.url("/oauth2/token"),
@@ -66,7 +66,7 @@ impl AuthorizationServer {
     }
 
     /// A service with the configuration of a page, whose issuer is this one.
-    async fn service(&self, yaml: &str) -> TestServer {
+    pub(crate) async fn service(&self, yaml: &str) -> TestServer {
         assert!(yaml.contains("https://auth.example"), "{yaml}");
         let yaml = yaml.replace("https://auth.example", &self.0.url(""));
         let settings = Loader::new("hallpass")
@@ -91,7 +91,7 @@ impl AuthorizationServer {
 }
 
 /// Two clients with the same secret stop the start of Spring Authorization Server.
-fn secret_of(client: &str) -> String {
+pub(crate) fn secret_of(client: &str) -> String {
     format!("secret-of-{client}")
 }
 

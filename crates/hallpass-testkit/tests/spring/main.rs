@@ -14,6 +14,7 @@ mod guide;
 mod java;
 mod keycloak;
 mod nacos;
+mod opaque;
 mod resource_server;
 
 use guide::block as guide_block;

@@ -1,0 +1,17 @@
+//! The keys that are here, for who does not wait for others.
+
+use std::sync::Arc;
+
+use super::flight::FetchReason;
+use super::{KeySnapshot, KeySource};
+
+impl KeySource {
+    /// The keys that are here, whatever their age; where they should be renewed soon, that begins. Outside tokio nothing begins.
+    pub(crate) fn here(&self) -> Option<Arc<KeySnapshot>> {
+        let snapshot = self.shared.current.load_full()?;
+        if self.shared.clock.monotonic() >= snapshot.freshness.renew_at {
+            drop(self.begin(FetchReason::Renewal));
+        }
+        Some(snapshot)
+    }
+}
