@@ -212,3 +212,6 @@ impl std::fmt::Debug for VerifiedTokenCache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

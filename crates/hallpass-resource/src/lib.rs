@@ -97,7 +97,8 @@ pub use audit::AUDIT_TARGET;
 pub use authorize::{Authorized, Refused};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{
-    ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError, ProofFault, SetupError, SetupProblem,
+    ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError, ProofFault,
+    SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use introspection::{AskedTokens, Introspection, IntrospectionLimits, IntrospectionMetrics};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
-    AccessToken, CallerKind, ClientId, Introspected, IntrospectionFault, RevocationMarks, SecurityContext,
-    UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, read_introspection,
+    AccessToken, CallerKind, ClientId, Introspected, IntrospectionFault, RevocationMarks,
+    SecurityContext, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, read_introspection,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-/// Fetches that may follow one another at once.
-const BURST: u32 = 4;
-
-/// An allowance that grows by one fetch each cool-down, up to [`BURST`].
+/// An allowance that grows by one fetch each cool-down, up to a burst.
 ///
 /// A token that nobody has verified may cost a fetch: it may be the first that the issuer signed with a new key. With
 /// one fetch a cool-down alone, one such token would keep the next one, a good one, waiting for the rest of it.
 #[derive(Debug)]
 pub(super) struct Budget {
+    burst: u32,
     cooldown: Duration,
     left: u32,
     /// Since when the next one grows.
@@ -18,22 +16,23 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// `cooldown` must not be zero.
-    pub(super) fn new(cooldown: Duration) -> Self {
+    /// `burst` fetches may follow one another at once. `cooldown` must not be zero.
+    pub(super) fn new(burst: u32, cooldown: Duration) -> Self {
         Self {
+            burst,
             cooldown,
-            left: BURST,
+            left: burst,
             growing_since: Duration::ZERO,
         }
     }
 
     /// Takes one, if there is one.
     pub(super) fn take(&mut self, now: Duration) -> bool {
-        while self.left < BURST && now >= self.growing_since.saturating_add(self.cooldown) {
+        while self.left < self.burst && now >= self.growing_since.saturating_add(self.cooldown) {
             self.growing_since = self.growing_since.saturating_add(self.cooldown);
             self.left += 1;
         }
-        if self.left == BURST {
+        if self.left == self.burst {
             self.growing_since = now;
         }
         let is_there = self.left > 0;
@@ -55,7 +54,7 @@ mod tests {
 
     #[test]
     fn it_grows_by_one_a_cooldown_and_not_beyond_the_burst() {
-        let mut budget = Budget::new(Duration::from_secs(10));
+        let mut budget = Budget::new(4, Duration::from_secs(10));
         let seconds = [1000, 1009, 1010, 1011, 1019, 1020, 1045, 1050, 9000];
         let found = seconds.map(|second| taken(&mut budget, second));
         assert_eq!(found, [4, 0, 1, 0, 0, 1, 2, 1, 4]);
@@ -63,7 +62,7 @@ mod tests {
 
     #[test]
     fn one_that_is_drawn_on_once_a_cooldown_never_ends() {
-        let mut budget = Budget::new(Duration::from_secs(10));
+        let mut budget = Budget::new(4, Duration::from_secs(10));
         for round in 0..1000 {
             assert!(budget.take(Duration::from_secs(10 * round)));
         }
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_very_long_cooldown_is_no_fault() {
-        let mut budget = Budget::new(Duration::MAX);
+        let mut budget = Budget::new(4, Duration::MAX);
         assert_eq!(taken(&mut budget, u64::MAX), 4);
         assert_eq!(taken(&mut budget, u64::MAX), 0);
     }

@@ -18,6 +18,16 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// key, and show that it is back.
 const URGENT_BACKOFF: Duration = Duration::from_secs(1);
 
+/// Fetches for names of keys that are not in the set, which may follow one another at once; and how long it takes until one more may be made,
+/// unless the cool-down is shorter. With the fetch at the start a thousand made-up names cost three, and a rotation is found a second later
+/// whatever strangers send. So a flood costs the issuer one conditional request a second of each verifier, while it lasts.
+const KIDS_AT_ONCE: u32 = 2;
+const KIDS_COOLDOWN: Duration = Duration::from_secs(1);
+
+/// Fetches for signatures that do not fit, which may follow one another at once: one more may be made each cool-down. A key that is replaced
+/// under its name is a mistake of its issuer, and forged signatures are cheap.
+const SIGNATURES_AT_ONCE: u32 = 4;
+
 /// Longest wait that an issuer may ask for.
 const ASKED_FOR_MAX: Duration = Duration::from_secs(30);
 
@@ -132,8 +142,8 @@ impl Flight {
             not_before: Duration::ZERO,
             not_urgent_before: Duration::ZERO,
             owes: None,
-            for_kids: Budget::new(cooldown),
-            for_signatures: Budget::new(cooldown),
+            for_kids: Budget::new(KIDS_AT_ONCE, cooldown.min(KIDS_COOLDOWN)),
+            for_signatures: Budget::new(SIGNATURES_AT_ONCE, cooldown),
             unknown: UnknownKids::default(),
             last_error: None,
             backoff: FIRST_BACKOFF.min(cooldown),

@@ -12,9 +12,9 @@ pub(super) const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 /// How keys are fetched and how long they are believed.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyLimits {
-    /// How long it takes until an unknown `kid` may cause one more fetch, and a bad signature as well; four of each may
-    /// follow one another at once. Also the longest wait after a failed fetch. Default 10 s; less than 1 s counts as
-    /// 1 s. For a file: the time within which a change is noticed.
+    /// How long it takes until a bad signature may cause one more fetch; four may follow one another at once. An unknown `kid` may cause two at
+    /// once and one more a second, or each cool-down where that is shorter. Also the longest wait after a failed fetch. Default 10 s; less
+    /// than 1 s counts as 1 s. For a file: the time within which a change is noticed.
     pub cooldown: Duration,
     /// Longest time of one fetch, name look-up and body included. Default 5 s.
     pub fetch_timeout: Duration,

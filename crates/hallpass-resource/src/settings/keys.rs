@@ -72,8 +72,9 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     Key::new(
         "jwks-cooldown-seconds",
         Kind::seconds(1, 3_600),
-        "How long it takes until a token with an unknown `kid` may cause one more key fetch. Four such fetches may \
-        follow one another at once, so that a stranger's tokens do not keep a rotation away. After a failed fetch, the \
+        "How long it takes until a token whose signature does not fit may cause one more key fetch, since a key may have been \
+        replaced under its name; four such fetches may follow one another at once. A token with an unknown `kid` may cause two \
+        at once and one more a second, so that a stranger's tokens keep no rotation away for longer. After a failed fetch, the \
         longest wait until the next, unless its `Retry-After` asks for more (30 s at most).",
     )
     .or("10"),

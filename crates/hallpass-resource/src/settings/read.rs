@@ -163,7 +163,10 @@ impl TrustedIssuerSettings {
         }
         let has = |keys: &[&str]| keys.iter().any(|key| section.has(key));
         let is_asked = section.section("introspection").is_given();
-        if is_asked || has(&["issuer", "jwks-url", "jwks-file"]) || (listed.is_empty() && has(CALLER_KEYS)) {
+        if is_asked
+            || has(&["issuer", "jwks-url", "jwks-file"])
+            || (listed.is_empty() && has(CALLER_KEYS))
+        {
             let short_form = Self::read_short_form(section, own);
             report_clashes(section, &issuers, &short_form);
             issuers.push(short_form);

@@ -9,6 +9,9 @@ use serde_json::json;
 use crate::keys::{BURST, start};
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, test_clock};
 
+/// Fetches that forged signatures may cause one after the other at once.
+const SIGNATURES: usize = 4;
+
 #[tokio::test]
 async fn a_stranger_with_a_bogus_kid_now_and_then_does_not_delay_a_rotated_key() {
     let setting = start().await;
@@ -24,17 +27,58 @@ async fn a_stranger_with_a_bogus_kid_now_and_then_does_not_delay_a_rotated_key()
 }
 
 #[tokio::test]
-async fn a_stranger_with_many_bogus_kids_delays_a_rotated_key_by_the_cooldown_at_most() {
+async fn a_thousand_bogus_kids_cost_three_fetches_and_delay_a_rotated_key_by_a_second_at_most() {
     let setting = start().await;
-    for number in 0..100 {
+    for number in 0..1000 {
         let bogus = setting.bogus(&format!("bogus-{number}"));
         assert_eq!(setting.status(&bogus).await, 401);
     }
+    // That of the start among them.
+    assert_eq!(setting.issuer.requests(), 3);
     let next = Forge::new("internal", &setting.clock);
     setting.issuer.set(Behaviour::keys(next.keys()));
     assert_eq!(setting.status(&next.user("")).await, 401);
-    setting.clock.advance_seconds(10);
+    setting.clock.advance_seconds(1);
+    // Strangers do not stop.
     assert_eq!(setting.status(&next.user("")).await, 200);
+}
+
+#[tokio::test]
+async fn a_flood_of_bogus_kids_costs_one_fetch_a_second_while_it_lasts() {
+    let setting = start().await;
+    for second in 0..60 {
+        for number in 0..20 {
+            let bogus = setting.bogus(&format!("bogus-{second}-{number}"));
+            assert_eq!(setting.status(&bogus).await, 401);
+        }
+        setting.clock.advance_seconds(1);
+    }
+    let fetches = setting.issuer.requests();
+    assert!((60..=63).contains(&fetches), "{fetches}");
+}
+
+#[tokio::test]
+async fn known_keys_serve_for_an_hour_without_their_issuer_and_their_age_is_seen() {
+    let setting = start().await;
+    let token = |setting: &crate::keys::Setting| setting.forge.user("");
+    assert_eq!(setting.status(&token(&setting)).await, 200);
+    let last = setting.metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
+    setting.issuer.set(Behaviour::status(503));
+    for _ in 0..360 {
+        setting.clock.advance_seconds(10);
+        assert_eq!(setting.status(&token(&setting)).await, 200);
+    }
+    let then = setting.metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
+    assert_eq!(last, then, "its age is an hour by now");
+    // With waits between them, and not one a call.
+    let asked = setting.issuer.requests();
+    assert!((250..=361).contains(&asked), "{asked}");
+    // A key that nobody knows while nobody can be asked is no bad token.
+    let unknown = setting.bogus("new");
+    assert_eq!(setting.status(&unknown).await, 503);
+    setting.issuer.set(Behaviour::keys(setting.forge.keys()));
+    setting.clock.advance_seconds(10);
+    assert_eq!(setting.status(&token(&setting)).await, 200);
 }
 
 #[tokio::test]
@@ -95,7 +139,7 @@ async fn forged_signatures_cost_a_few_fetches_and_take_none_from_a_rotation() {
         let forged = forger.user(&format!("s{number}"));
         assert_eq!(setting.status(&forged).await, 401);
     }
-    assert_eq!(setting.issuer.requests(), 1 + BURST);
+    assert_eq!(setting.issuer.requests(), 1 + SIGNATURES);
     let next = Forge::new("internal", &setting.clock);
     setting.issuer.set(Behaviour::keys(next.keys()));
     assert_eq!(setting.status(&next.user("")).await, 200);
