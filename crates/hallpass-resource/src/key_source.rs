@@ -193,14 +193,6 @@ impl KeySource {
         self.keys_for(None).await
     }
 
-    /// The keys if they are fresh; otherwise (or when they should be renewed soon) [`KeySource::keys_for`] has work.
-    pub(crate) fn fresh(&self) -> Option<Arc<KeySnapshot>> {
-        let snapshot = self.shared.current.load();
-        let snapshot = snapshot.as_ref()?;
-        let now = self.shared.clock.monotonic();
-        (now < snapshot.freshness.renew_at).then(|| Arc::clone(snapshot))
-    }
-
     /// The keys to judge a token with this `kid` by. The `kid` may still be missing in them: then a fetch succeeded
     /// without bringing it, or too many such fetches were made of late.
     ///

@@ -12,7 +12,7 @@ use hallpass_upstream::RevocationSource;
 
 use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
-use crate::introspection::{AskedTokens, Introspection};
+use crate::introspection::{AskedTokens, Introspection, IntrospectionMetrics};
 use crate::key_source::{KeySnapshot, KeySource};
 
 /// An issuer whose tokens are accepted, what they must say, and the keys that they must be signed with.
@@ -135,9 +135,11 @@ impl TrustedIssuer {
         self.revocations.as_ref()
     }
 
-    /// Where it is asked about tokens, if it is.
-    pub(crate) fn introspection(&self) -> Option<&Introspection> {
-        self.introspection.as_ref()
+    /// Counts what it is asked about tokens, if it is asked.
+    pub(crate) fn count_questions(&self, metrics: &IntrospectionMetrics) {
+        if let Some(introspection) = &self.introspection {
+            introspection.attach(metrics.of_issuer(&self.name));
+        }
     }
 
     /// Its keys.

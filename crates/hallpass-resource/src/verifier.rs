@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
-    AccessToken, CallerKind, ClientId, Introspected, IntrospectionFault, RevocationMarks,
-    SecurityContext, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, read_introspection,
+    AccessToken, CallerKind, ClientId, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
+    VerifiedClaims, VerifyError,
 };
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -20,7 +20,7 @@ use crate::cache::{CacheEntry, CacheMetrics, Ground, SoughtToken, VerifiedTokenC
 use crate::caller_mapping::{CallerMapping, Mark};
 use crate::confirmation::Shown;
 use crate::dpop::ProofMemory;
-use crate::error::{Denial, IntrospectionFailure};
+use crate::error::Denial;
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
 
@@ -262,21 +262,6 @@ impl Verifier {
         let marks = RevocationMarks::of(&claims, unverified.key_id());
         self.remember(token, (issuers, trust), (claims, marks, ground))
             .await
-    }
-
-    /// What an issuer has said of a token; `None` of one that is not good.
-    fn said_of(
-        &self,
-        trust: &Trust,
-        said: Option<&[u8]>,
-    ) -> Result<Option<VerifiedClaims>, Denial> {
-        let Some(said) = said else { return Ok(None) };
-        match read_introspection(said, &trust.policy, self.now()) {
-            Ok(Introspected::Active(claims)) => Ok(Some(*claims)),
-            Ok(Introspected::Inactive) => Ok(None),
-            Err(IntrospectionFault::Token(error)) => Err(error.into()),
-            Err(IntrospectionFault::NotAResponse) => Err(IntrospectionFailure::NotAResponse.into()),
-        }
     }
 
     /// Remembers a token that was verified, unless it is taken back.

@@ -6,6 +6,14 @@ use super::flight::FetchReason;
 use super::{KeySnapshot, KeySource};
 
 impl KeySource {
+    /// The keys if they are fresh; otherwise (or when they should be renewed soon) [`KeySource::keys_for`] has work.
+    pub(crate) fn fresh(&self) -> Option<Arc<KeySnapshot>> {
+        let snapshot = self.shared.current.load();
+        let snapshot = snapshot.as_ref()?;
+        let now = self.shared.clock.monotonic();
+        (now < snapshot.freshness.renew_at).then(|| Arc::clone(snapshot))
+    }
+
     /// The keys that are here, whatever their age; where they should be renewed soon, that begins. Outside tokio nothing begins.
     pub(crate) fn here(&self) -> Option<Arc<KeySnapshot>> {
         let snapshot = self.shared.current.load_full()?;

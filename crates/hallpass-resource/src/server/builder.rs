@@ -255,9 +255,7 @@ impl ResourceServerBuilder {
             if let Some(revocations) = issuer.revocations() {
                 revocations.attach(metrics.revocations.of_issuer(issuer.name()));
             }
-            if let Some(introspection) = issuer.introspection() {
-                introspection.attach(metrics.introspection.of_issuer(issuer.name()));
-            }
+            issuer.count_questions(&metrics.introspection);
             Arc::new(Trust::new(issuer))
         };
         let code = FromCode {

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_token::{RevocationMarks, UnverifiedToken, verify_jws};
+use hallpass_token::{
+    Introspected, IntrospectionFault, RevocationMarks, UnverifiedToken, VerifiedClaims,
+    read_introspection, verify_jws,
+};
 
 use super::Verifier;
 use crate::cache::{CacheEntry, Ground, SoughtToken};
+use crate::error::{Denial, IntrospectionFailure};
 use crate::trusted_issuer::{Issuers, Trust};
 
 /// How long a token that its issuer is asked about is left alone for a stream, however short its answers are believed.
@@ -36,6 +40,21 @@ impl Verifier {
             Ground::Signature { epoch, .. } => self.is_still_signed(entry, epoch, issuers),
             Ground::Answer { until } if self.clock.monotonic() < until => Ok(Arc::clone(entry)),
             Ground::Answer { .. } => self.ask_again(entry, issuers).await,
+        }
+    }
+
+    /// What an issuer has said of a token; `None` of one that is not good.
+    pub(super) fn said_of(
+        &self,
+        trust: &Trust,
+        said: Option<&[u8]>,
+    ) -> Result<Option<VerifiedClaims>, Denial> {
+        let Some(said) = said else { return Ok(None) };
+        match read_introspection(said, &trust.policy, self.now()) {
+            Ok(Introspected::Active(claims)) => Ok(Some(*claims)),
+            Ok(Introspected::Inactive) => Ok(None),
+            Err(IntrospectionFault::Token(error)) => Err(error.into()),
+            Err(IntrospectionFault::NotAResponse) => Err(IntrospectionFailure::NotAResponse.into()),
         }
     }
 

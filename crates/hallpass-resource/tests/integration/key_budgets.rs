@@ -62,13 +62,17 @@ async fn known_keys_serve_for_an_hour_without_their_issuer_and_their_age_is_seen
     let setting = start().await;
     let token = |setting: &crate::keys::Setting| setting.forge.user("");
     assert_eq!(setting.status(&token(&setting)).await, 200);
-    let last = setting.metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
+    let last = setting
+        .app
+        .metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
     setting.issuer.set(Behaviour::status(503));
     for _ in 0..360 {
         setting.clock.advance_seconds(10);
         assert_eq!(setting.status(&token(&setting)).await, 200);
     }
-    let then = setting.metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
+    let then = setting
+        .app
+        .metric("hallpass_jwks_last_success_timestamp_seconds{issuer=\"internal\"}");
     assert_eq!(last, then, "its age is an hour by now");
     // With waits between them, and not one a call.
     let asked = setting.issuer.requests();

@@ -17,7 +17,7 @@ pub(crate) struct Setting {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) forge: Forge,
     pub(crate) issuer: FakeIssuer,
-    app: App,
+    pub(crate) app: App,
 }
 
 pub(crate) async fn start() -> Setting {
@@ -39,10 +39,6 @@ pub(crate) async fn start() -> Setting {
 impl Setting {
     pub(crate) async fn status(&self, token: &str) -> u16 {
         get(self.app.address, "/whoami", Some(token)).await.status
-    }
-
-    pub(crate) fn metric(&self, line: &str) -> f64 {
-        self.app.metric(line)
     }
 
     /// A token of the issuer that names a key which does not exist.
