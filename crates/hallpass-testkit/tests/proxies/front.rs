@@ -72,26 +72,13 @@ impl Front {
                 } else {
                     estate.write("envoy/http.yaml", "envoy.yaml");
                 }
-                command.args([
-                    "-c",
-                    "envoy.yaml",
-                    "--concurrency",
-                    "1",
-                    "-l",
-                    "warning",
-                    "--disable-hot-restart",
-                ]);
+                command.args(["-c", "envoy.yaml", "--concurrency", "1"]);
+                command.args(["-l", "warning", "--disable-hot-restart"]);
             }
             Product::Nginx => {
                 estate.write("nginx/nginx.conf", "nginx.conf");
-                command.args([
-                    "-p",
-                    ".",
-                    "-c",
-                    "nginx.conf",
-                    "-g",
-                    "daemon off; master_process off;",
-                ]);
+                command.args(["-p", ".", "-c", "nginx.conf"]);
+                command.args(["-g", "daemon off; master_process off;"]);
             }
             Product::SpringCloudGateway => {}
             Product::Traefik => {

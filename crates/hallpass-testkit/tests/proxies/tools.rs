@@ -60,7 +60,7 @@ pub(crate) fn apisix_plugin() -> Option<PathBuf> {
     let plugin = Path::new(env!("CARGO_TARGET_TMPDIR")).join("proxies/apisix");
     let is_there = |name: &&str| plugin.join(name).exists();
     let lua = Path::new("/usr/lib/nginx/modules/ngx_http_lua_module.so");
-    match APISIX_FILES.iter().all(|name| is_there(name)) && lua.exists() {
+    match APISIX_FILES.iter().all(is_there) && lua.exists() {
         true => Some(plugin),
         false => skip("APISIX's plugin, or nginx with Lua, is not there"),
     }
