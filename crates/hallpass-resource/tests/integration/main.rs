@@ -43,3 +43,4 @@ mod streams;
 mod streams_taken_back;
 mod strictness;
 mod support;
+mod targets;

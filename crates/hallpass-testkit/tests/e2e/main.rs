@@ -49,6 +49,8 @@ mod revoked_callers;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod rule_files;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod streams;
