@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail loudly too"
 )]
 
@@ -19,6 +20,8 @@ mod context;
 mod denied;
 mod dpop;
 mod encoded;
+#[path = "../../fuzz/entries.rs"]
+mod entries;
 mod extractors;
 mod introspection;
 mod introspection_trouble;
@@ -39,6 +42,7 @@ mod properties;
 mod roll_out;
 mod sections;
 mod settings;
+mod smoke;
 mod streams;
 mod streams_taken_back;
 mod strictness;
