@@ -26,9 +26,14 @@ pub(crate) fn is_named_once<B>(request: &Request<B>) -> bool {
     }
 }
 
-/// Without a user's name.
+/// One name and perhaps a port: no user's name, and no list, which who joins two fields makes of them.
 fn is_plain(host: &str) -> bool {
-    !host.contains('@')
+    // An IPv6 address has colons, and ends with its bracket.
+    let port = match host.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => port,
+        _ => "",
+    };
+    !host.contains(['@', ',']) && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_host(value: &[u8]) -> bool {
@@ -77,6 +82,10 @@ mod tests {
                 false,
             ),
             ("http://user@shop.example/a", &[], false),
+            ("http://shop.example,evil.example/a", &[], false),
+            ("http://shop.example:port/a", &[], false),
+            ("http://[::1]/a", &[], true),
+            ("http://[::1]:8443/a", &[], true),
             ("/a", &[], false),
             ("/a", &["shop.example"], true),
         ] {
@@ -101,6 +110,10 @@ mod tests {
             (Version::HTTP_11, &["shop.example", "shop.example"], false),
             (Version::HTTP_10, &["shop.example", "evil.example"], false),
             (Version::HTTP_11, &["shop.example, evil.example"], false),
+            (Version::HTTP_11, &["shop.example,evil.example"], false),
+            (Version::HTTP_11, &["shop.example:port"], false),
+            (Version::HTTP_11, &["shop.example:"], true),
+            (Version::HTTP_11, &["[::1]"], true),
             (Version::HTTP_11, &["shop.example/path"], false),
             (Version::HTTP_11, &["user@shop.example"], false),
             (Version::HTTP_11, &["shop example"], false),
