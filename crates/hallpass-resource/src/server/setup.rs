@@ -1,5 +1,7 @@
 //! How a [`Judge`] is made of what stands in code and of the settings.
 
+mod rules;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::key_source::{KeyLimits, KeySource};
 use crate::metadata::Metadata;
 use crate::metrics::ResourceMetrics;
 use crate::patience::Patience;
-use crate::policy::{Mode, Policy, Rollout, RouteRule, Rule, RuleOrigin, Sorting};
+use crate::policy::{Mode, Policy, Rollout, RouteRule, Sorting};
 use crate::settings::dpop::NonceSecret;
 use crate::settings::{
     IdentityHeaders, InternalJwtSettings, JwksLocation, SecuritySettings, TrustedIssuerSettings,
@@ -123,8 +125,8 @@ impl Setup {
         let issuers = Issuers::new(trusted, problems).denying(jwt.denied.list());
 
         report_missing_store(code, jwt, problems);
-        let rules = all_rules(code, jwt);
-        report_unknown_parties(&rules, &issuers, problems);
+        let rules = rules::all(&code.rules, jwt);
+        rules::report_unknown_parties(&rules, &issuers, problems);
         let mode = code.mode.unwrap_or(jwt.mode);
         let enforced = match (code.enforced, code.mode) {
             (Some(enforced), _) => enforced,
@@ -358,51 +360,4 @@ fn report_missing_store(
                 .to_owned(),
         });
     }
-}
-
-/// A caller of an issuer that is not trusted could never call, so its name is a slip.
-fn report_unknown_parties(
-    rules: &[(RuleOrigin, RouteRule)],
-    issuers: &Issuers,
-    problems: &mut Vec<SetupProblem>,
-) {
-    for (_, rule) in rules {
-        let unknown = rule
-            .foreign_parties()
-            .filter(|(_, issuer)| !issuers.contains_name(issuer));
-        problems.extend(unknown.map(|(party, _)| SetupProblem::UnknownParty {
-            pattern: rule.pattern().to_string(),
-            party: party.to_string(),
-        }));
-    }
-}
-
-/// Those in code and those of the settings, each with what is demanded of all: so no table has less.
-fn all_rules(code: &FromCode, jwt: &InternalJwtSettings) -> Vec<(RuleOrigin, RouteRule)> {
-    let in_code = code.rules.iter().cloned();
-    let in_code = in_code.map(|rule| (RuleOrigin::Code, rule));
-    let rules = in_code.chain(configured_rules(jwt));
-    let rules = rules.map(|(origin, rule)| (origin, rule.bound(jwt.bound)));
-    rules.collect()
-}
-
-/// The rules that stand in the settings.
-fn configured_rules(
-    jwt: &InternalJwtSettings,
-) -> impl Iterator<Item = (RuleOrigin, RouteRule)> + '_ {
-    let routes = jwt.routes.iter().cloned();
-    let routes = routes.map(|route| (RuleOrigin::Configuration, route));
-    let internal_only = &jwt.internal_only;
-    let paths = internal_only.paths.iter().cloned().map(|pattern| {
-        let rule = Rule::InternalOnly(internal_only.scope.clone());
-        let mut rule = RouteRule::new(pattern, rule).bound(internal_only.bound);
-        if let Some(mode) = internal_only.mode {
-            rule = rule.mode(mode);
-        }
-        if let Some(percent) = internal_only.enforce_percent {
-            rule = rule.enforce_percent(percent);
-        }
-        (RuleOrigin::InternalOnlyPaths, rule)
-    });
-    routes.chain(paths)
 }
