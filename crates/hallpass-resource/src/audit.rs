@@ -1,14 +1,74 @@
-//! One structured event per decision, never with a token in it.
+//! One structured event per decision, never with a token in it, and no call that waits for whoever reads it.
 
+mod event;
+mod queue;
+mod trace;
+
+use std::sync::Arc;
+
+use hallpass_token::UnixTime;
 use http::{HeaderMap, Method};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
 
+pub use self::event::AUDIT_TARGET;
+use self::event::Event;
+use self::queue::Queue;
+use self::trace::TraceParent;
 use crate::error::Denial;
 use crate::verifier::Verified;
 
-/// The target of all audit events, for filters: `hallpass::audit=info`.
-pub const AUDIT_TARGET: &str = "hallpass::audit";
-/// How much of a method is written: a caller may make one up, as long as a header.
-const MAX_METHOD_BYTES: usize = 32;
+/// Which decisions become audit events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AuditLevel {
+    /// `all`: every decision, but those in mode `off`.
+    #[default]
+    All,
+    /// `denials`: what is not simply allowed: `deny`, `would_deny` and the `bypass` of `permit-all`.
+    Denials,
+}
+
+impl AuditLevel {
+    /// The level with that name in configuration; `None` if there is none.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "all" => Some(Self::All),
+            "denials" => Some(Self::Denials),
+            _ => None,
+        }
+    }
+
+    fn wants(self, result: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Denials => result != "allow",
+        }
+    }
+}
+
+/// What is counted of audit events. Clones share the number.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    dropped: Counter,
+}
+
+impl AuditMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "hallpass_audit_dropped",
+            "Audit events lost because the reader of the log could not keep up",
+            self.dropped.clone(),
+        );
+    }
+}
+
+/// Who is told of decisions, and of which. Clones share the queue, which ends with the last of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Audit {
+    queue: Arc<Queue<Event>>,
+    level: AuditLevel,
+}
 
 /// A decision about one call.
 #[derive(Debug)]
@@ -17,96 +77,50 @@ pub(crate) struct Decision<'a> {
     pub(crate) result: &'static str,
     pub(crate) denial: Option<&'a Denial>,
     pub(crate) mode: &'static str,
-    pub(crate) route: &'a str,
+    pub(crate) route: &'a Arc<str>,
+    /// Which rules were in effect.
+    pub(crate) policy: &'a Arc<str>,
     pub(crate) method: &'a Method,
     pub(crate) caller: Option<&'a Verified>,
     pub(crate) headers: &'a HeaderMap,
 }
 
-impl Decision<'_> {
-    /// Writes the event at level INFO. The path is left out on purpose: it may hold personal data, the route does not.
-    pub(crate) fn record(&self) {
-        let context = self.caller.map(Verified::context);
-        let claims = context.map(|it| it.claims());
-        tracing::info!(
-            target: AUDIT_TARGET,
-            decision = self.result,
-            reason = self.denial.map_or("none", Denial::log_code),
-            detail = self.denial.map(tracing::field::display),
-            mode = self.mode,
-            route = self.route,
-            method = shortened(self.method.as_str()),
-            issuer = self.caller.map(Verified::issuer_name),
-            subject = claims.map(|it| it.subject.as_str()),
-            client_id = context.and_then(|it| it.client_id()).map(AsRef::<str>::as_ref),
-            actor = claims.and_then(|it| it.actor.as_ref()).map(|it| it.subject.as_str()),
-            scope = claims.map(|it| it.scope.as_str()),
-            token_id = claims.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),
-            trace_id = trace_id(self.headers),
-            "call judged"
-        );
+impl Audit {
+    /// Starts the thread that writes events; `None` if the system gives none.
+    pub(crate) fn start(metrics: &AuditMetrics) -> Option<Self> {
+        let queue = Queue::start(metrics.dropped.clone(), |event: Event| event.write()).ok()?;
+        Some(Self {
+            queue: Arc::new(queue),
+            level: AuditLevel::All,
+        })
     }
-}
 
-/// A method has ASCII characters only (RFC 9110 section 9.1).
-fn shortened(method: &str) -> &str {
-    method.get(..MAX_METHOD_BYTES).unwrap_or(method)
-}
-
-/// The trace id of a well-formed `traceparent` (W3C trace context, version 00 and later): 32 lower-case hex digits.
-fn trace_id(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let mut parts = text.split('-');
-    let (version, id) = (parts.next()?, parts.next()?);
-    let lower_hex = |text: &str| {
-        text.bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let sound = version.len() == 2
-        && version != "ff"
-        && id.len() == 32
-        && lower_hex(version)
-        && lower_hex(id);
-    (sound && id.bytes().any(|byte| byte != b'0')).then_some(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn only_a_well_formed_trace_id_is_recorded() {
-        let of = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert("traceparent", HeaderValue::from_static(text));
-            trace_id(&headers).map(str::to_owned)
-        };
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(
-            of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(),
-            Some(id)
-        );
-        assert_eq!(
-            of("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
-            None
-        );
-        assert_eq!(
-            of("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"),
-            None
-        );
-        assert_eq!(of("nonsense"), None);
-        // Each of these breaks one rule only.
-        for text in [
-            "000-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "0G-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e47361-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e473G-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(of(text), None, "{text}");
+    /// The same queue, for these decisions alone.
+    pub(crate) fn at(&self, level: AuditLevel) -> Self {
+        Self {
+            queue: Arc::clone(&self.queue),
+            level,
         }
+    }
+
+    /// Tells of it, unless nobody wants to know. Never waits. The path is left out on purpose: it may hold personal data, the
+    /// route does not.
+    pub(crate) fn record(&self, decision: &Decision<'_>, now: UnixTime) {
+        let is_read = tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO);
+        if !is_read || !self.level.wants(decision.result) {
+            return;
+        }
+        self.queue.push(Event {
+            at: now,
+            result: decision.result,
+            denial: decision.denial.cloned(),
+            mode: decision.mode,
+            route: Arc::clone(decision.route),
+            policy: Arc::clone(decision.policy),
+            method: event::shortened(decision.method),
+            caller: decision.caller.cloned(),
+            trace: TraceParent::of(decision.headers),
+            log: tracing::dispatcher::get_default(Clone::clone),
+        });
     }
 }

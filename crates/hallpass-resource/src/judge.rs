@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Response};
 
 pub(crate) use self::outcome::DecisionMetrics;
 use self::outcome::Outcome;
-use crate::audit::Decision;
+use crate::audit::{Audit, Decision};
 use crate::bearer::{Scheme, presented_token, spoken_scheme};
 use crate::challenge::Challenger;
 use crate::confirmation::Shown;
@@ -46,6 +46,7 @@ pub(crate) struct Judge {
     pub(crate) proofs: ProofRules,
     pub(crate) streams: StreamSettings,
     pub(crate) verifier: Arc<Verifier>,
+    pub(crate) audit: Audit,
     pub(crate) decisions: DecisionMetrics,
     pub(crate) headers: HeaderMetrics,
 }
@@ -116,6 +117,7 @@ impl Judge {
             }
             tracing::info!(
                 %mode,
+                version = &**self.policy.version(),
                 path_without_meaning = self.policy.mode_without_path().name(),
                 "every other request is refused, in this mode; where rules meet, all must allow the call, and the \
                  strictest mode that one of them names holds for all"
@@ -174,16 +176,17 @@ impl Judge {
             would_deny.count(&judged.route, exact, caller, now);
         }
         if !judged.is_off() {
-            Decision {
+            let decision = Decision {
                 result: judged.outcome.as_str(),
                 denial: reason,
                 mode,
                 route: &judged.route,
+                policy: self.policy.version(),
                 method: &parts.method,
                 caller: judged.caller(),
                 headers: &parts.headers,
-            }
-            .record();
+            };
+            self.audit.record(&decision, self.verifier.now());
         }
         match judged.ruling.denial {
             Some(denial) if judged.outcome == Outcome::Deny => {

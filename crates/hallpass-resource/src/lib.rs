@@ -93,7 +93,7 @@ mod token_digest;
 mod trusted_issuer;
 mod verifier;
 
-pub use audit::AUDIT_TARGET;
+pub use audit::{AUDIT_TARGET, AuditLevel};
 pub use authorize::{Authorized, Refused};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{

@@ -3,6 +3,7 @@
 use hallpass_upstream::RevocationMetrics;
 use prometheus_client::registry::Registry;
 
+use crate::audit::AuditMetrics;
 use crate::cache::CacheMetrics;
 use crate::dpop::ProofMetrics;
 use crate::identity_headers::HeaderMetrics;
@@ -18,6 +19,7 @@ use crate::verifier::VerifierMetrics;
 #[derive(Clone, Debug, Default)]
 pub struct ResourceMetrics {
     pub(crate) decisions: DecisionMetrics,
+    pub(crate) audit: AuditMetrics,
     pub(crate) headers: HeaderMetrics,
     pub(crate) verifier: VerifierMetrics,
     pub(crate) cache: CacheMetrics,
@@ -32,6 +34,7 @@ impl ResourceMetrics {
     /// Adds all of them to a registry. The names begin with `hallpass_`, so the registry should have no prefix.
     pub fn register(&self, registry: &mut Registry) {
         self.decisions.register(registry);
+        self.audit.register(registry);
         self.headers.register(registry);
         self.verifier.register(registry);
         self.cache.register(registry);

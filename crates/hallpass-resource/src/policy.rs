@@ -28,6 +28,7 @@ mod place;
 mod rollout;
 mod rule;
 mod table;
+mod version;
 
 pub(crate) use self::access::{Access, Ruling};
 pub use self::bound::Bound;

@@ -19,6 +19,7 @@ use hallpass_token::{Algorithms, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, Sco
 use hallpass_upstream::EndpointUrl;
 use url::Url;
 
+use crate::audit::AuditLevel;
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Bound, Mode, PathPattern, RouteRule};
@@ -110,6 +111,8 @@ pub struct InternalJwtSettings {
     pub resource: Option<Url>,
     /// `bound`: what every token must be bound to.
     pub bound: Bound,
+    /// `audit`: which decisions become audit events.
+    pub audit: AuditLevel,
     /// `dpop`: proofs of possession that come with bound tokens.
     pub dpop: DpopSettings,
     /// `streams-end-with-token` and `stream-grace-seconds`: what becomes of streams whose token has ended.
@@ -133,6 +136,7 @@ impl Default for InternalJwtSettings {
             dangerous_keep_identity_headers: false,
             resource: None,
             bound: Bound::No,
+            audit: AuditLevel::default(),
             dpop: DpopSettings::default(),
             streams: StreamSettings::default(),
             denied: DeniedSettings::default(),

@@ -22,6 +22,14 @@ fn every_denial() -> Vec<Denial> {
         Denial::Proof(ProofFault::Unbound(Bound::Key)),
         Denial::Proof(ProofFault::NotBound),
         Denial::Proof(ProofFault::AsBearer),
+        Denial::Proof(ProofFault::NoCertificate),
+        Denial::Proof(ProofFault::OtherCertificate),
+        Denial::Host(HostFault::Missing),
+        Denial::Condition(ConditionFault::Role("clerk".to_owned())),
+        Denial::Condition(ConditionFault::Authority("ROLE_CLERK".to_owned())),
+        Denial::Condition(ConditionFault::Caller),
+        Denial::Condition(ConditionFault::Actor),
+        Denial::Condition(ConditionFault::Claim("tenant".to_owned())),
         Denial::InsufficientScope {
             required: required.clone(),
         },
@@ -38,6 +46,19 @@ fn every_denial() -> Vec<Denial> {
         Denial::Revoked,
         Denial::DeniedHere,
         Denial::Inactive,
+        Denial::Unavailable(KeysError::Status {
+            status: 500,
+            retry_after: None,
+        }),
+    ];
+    denials.extend(introspections());
+    denials.extend(VerifyError::EVERY.map(Denial::Token));
+    denials.extend(DpopError::EVERY.map(|error| Denial::Proof(error.into())));
+    denials
+}
+
+fn introspections() -> Vec<Denial> {
+    vec![
         Denial::Introspection(IntrospectionFailure::NotAResponse),
         Denial::Introspection(IntrospectionFailure::TooMany),
         Denial::Introspection(IntrospectionFailure::Cancelled),
@@ -63,14 +84,7 @@ fn every_denial() -> Vec<Denial> {
             }
             .into(),
         ),
-        Denial::Unavailable(KeysError::Status {
-            status: 500,
-            retry_after: None,
-        }),
-    ];
-    denials.extend(VerifyError::EVERY.map(Denial::Token));
-    denials.extend(DpopError::EVERY.map(|error| Denial::Proof(error.into())));
-    denials
+    ]
 }
 
 #[test]
@@ -89,6 +103,10 @@ fn metric_reasons_come_from_the_closed_set() {
         "unbound",
         "revoked",
         "inactive",
+        "role",
+        "caller",
+        "actor",
+        "claim",
         "unavailable",
     ];
     for denial in every_denial() {
@@ -135,4 +153,65 @@ fn every_code_is_in_the_documents() {
             assert!(in_table || of_token, "{code}");
         }
     }
+}
+
+/// The place of each kind of denial: a new one does not compile before it has one here, in `every_denial`, and so in the documents.
+fn kind(denial: &Denial) -> usize {
+    match denial {
+        Denial::Path(_) => 0,
+        Denial::Host(_) => 1,
+        Denial::SeveralAuthorizationHeaders => 2,
+        Denial::Bearer(_) => 3,
+        Denial::MissingToken => 4,
+        Denial::Token(_) => 5,
+        Denial::SenderConstrained => 6,
+        Denial::Proof(fault) => 7 + proof_kind(*fault),
+        Denial::Revoked => 19,
+        Denial::InsufficientScope { .. } => 20,
+        Denial::NotInternal { .. } => 21,
+        Denial::Condition(fault) => 22 + condition_kind(fault),
+        Denial::NoRule => 27,
+        Denial::UserRequired { .. } => 28,
+        Denial::ClaimsMismatch => 29,
+        Denial::Unavailable(_) => 30,
+        Denial::DeniedHere => 31,
+        Denial::Inactive => 32,
+        Denial::Introspection(_) => 33,
+    }
+}
+
+fn proof_kind(fault: ProofFault) -> usize {
+    match fault {
+        ProofFault::Missing => 0,
+        ProofFault::Several => 1,
+        ProofFault::Invalid(_) => 2,
+        ProofFault::OtherKey => 3,
+        ProofFault::Again => 4,
+        ProofFault::Nonce => 5,
+        ProofFault::TooMany => 6,
+        ProofFault::StoreAway => 7,
+        ProofFault::NotBound => 8,
+        ProofFault::AsBearer => 9,
+        ProofFault::NoCertificate => 10,
+        ProofFault::OtherCertificate => 11,
+        ProofFault::Unbound(_) => 27,
+    }
+}
+
+fn condition_kind(fault: &ConditionFault) -> usize {
+    match fault {
+        ConditionFault::Role(_) => 0,
+        ConditionFault::Authority(_) => 1,
+        ConditionFault::Caller => 2,
+        ConditionFault::Actor => 3,
+        ConditionFault::Claim(_) => 4,
+    }
+}
+
+#[test]
+fn the_reasons_of_audit_events_are_a_closed_set() {
+    let mut kinds: Vec<_> = every_denial().iter().map(kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert!(kinds.into_iter().eq(0..=34));
 }

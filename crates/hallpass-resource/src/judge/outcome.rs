@@ -110,3 +110,29 @@ impl DecisionMetrics {
         self.decisions.get_or_create(&labels).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_are_a_closed_set_that_the_documents_have() {
+        let document = include_str!("../../../../docs/policy.md");
+        for outcome in [
+            Outcome::Allow,
+            Outcome::Deny,
+            Outcome::WouldDeny,
+            Outcome::Bypass,
+        ] {
+            // A new one does not compile before it stands here.
+            let name = match outcome {
+                Outcome::Allow => "allow",
+                Outcome::Deny => "deny",
+                Outcome::WouldDeny => "would_deny",
+                Outcome::Bypass => "bypass",
+            };
+            assert_eq!(outcome.as_str(), name);
+            assert!(document.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

@@ -14,6 +14,7 @@ use super::origin::RuleOrigin;
 use super::pattern::Reading;
 use super::rollout::Rollout;
 use super::rule::{RouteRule, Rule};
+use super::version::version;
 use crate::error::SetupProblem;
 use crate::path::{NormalPath, PathFault, RequestPath};
 
@@ -37,6 +38,7 @@ pub(crate) struct Policy {
     tables: [Table; 6],
     rollout: Rollout,
     no_rule: Arc<str>,
+    version: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -83,11 +85,20 @@ impl Policy {
         for table in &mut tables {
             table.entries.sort_by_cached_key(Entry::rank);
         }
-        Self {
+        let mut policy = Self {
             tables,
             rollout: rollout.into(),
             no_rule: NO_RULE.into(),
-        }
+            version: NO_RULE.into(),
+        };
+        let without_path = policy.mode_without_path();
+        policy.version = version(&policy.lines(), policy.rollout, without_path);
+        policy
+    }
+
+    /// A short name for all rules and modes: the same for the same ones, in every instance.
+    pub(crate) fn version(&self) -> &Arc<str> {
+        &self.version
     }
 
     /// Every rule, in the order in which they are tried.

@@ -12,6 +12,7 @@ use url::Url;
 use super::group::ResourceServers;
 use super::setup::{FromCode, Setup};
 use super::{ResourceServer, Shared};
+use crate::audit::Audit;
 use crate::cache::DEFAULT_CACHE_BYTES;
 use crate::challenge::fits_in_quotes;
 use crate::dpop::ProofMemory;
@@ -244,11 +245,12 @@ impl ResourceServerBuilder {
             ),
         );
         let Some(nonce_secret) = NonceSecret::random() else {
-            problems.push(SetupProblem::BadValue {
-                key: "security.internal-jwt.dpop.nonce".to_owned(),
-                message: "cannot be made: the system has no random numbers".to_owned(),
-            });
-            return Err(SetupError { problems });
+            let message = "cannot be made: the system has no random numbers";
+            return Err(lacking(problems, "dpop.nonce", message));
+        };
+        let Some(audit) = Audit::start(&metrics.audit) else {
+            let message = "cannot be written: the system gives no thread";
+            return Err(lacking(problems, "audit", message));
         };
         let trust = |issuer: TrustedIssuer| {
             issuer.keys().attach(metrics.keys.of_issuer(issuer.name()));
@@ -272,6 +274,7 @@ impl ResourceServerBuilder {
             writes_identity_headers: self.writes_identity_headers,
             resource: self.resource,
             verifier: Arc::new(verifier),
+            audit,
             nonce_secret,
             metrics: metrics.clone(),
         };
@@ -282,14 +285,12 @@ impl ResourceServerBuilder {
         }
         let judge = setup.take(prepared);
         judge.announce(None);
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             judge: ArcSwap::new(judge),
             setup: Mutex::new(setup),
             metrics,
-        };
-        Ok(ResourceServer {
-            shared: Arc::new(shared),
-        })
+        });
+        Ok(ResourceServer { shared })
     }
 
     fn parsed(mut self, pattern: &str, rule: impl FnOnce(PathPattern) -> RouteRule) -> Self {
@@ -302,4 +303,13 @@ impl ResourceServerBuilder {
         }
         self
     }
+}
+
+/// What the system does not give, beside all other problems.
+fn lacking(mut problems: Vec<SetupProblem>, key: &str, message: &str) -> SetupError {
+    problems.push(SetupProblem::BadValue {
+        key: format!("security.internal-jwt.{key}"),
+        message: message.to_owned(),
+    });
+    SetupError { problems }
 }

@@ -11,6 +11,7 @@ use hallpass_token::{Audience, JwkSet, VerifyPolicy};
 use hallpass_upstream::{Network, ReplaySharing, RevocationSource};
 use url::Url;
 
+use crate::audit::Audit;
 use crate::challenge::Challenger;
 use crate::dpop::ProofRules;
 use crate::error::{SetupError, SetupProblem};
@@ -45,6 +46,7 @@ pub(super) struct FromCode {
     pub(super) writes_identity_headers: Option<bool>,
     pub(super) resource: Option<Url>,
     pub(super) verifier: Arc<Verifier>,
+    pub(super) audit: Audit,
     /// Random: what nonces are made with where the settings have no secret for it.
     pub(super) nonce_secret: NonceSecret,
     pub(super) metrics: ResourceMetrics,
@@ -164,6 +166,7 @@ impl Setup {
             streams: jwt.streams,
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
+            audit: code.audit.at(jwt.audit),
             decisions: code.metrics.decisions.clone(),
             headers: code.metrics.headers.clone(),
         };

@@ -15,6 +15,7 @@ use super::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
+use crate::audit::AuditLevel;
 use crate::metadata;
 use crate::path::EncodedCharacters;
 use crate::policy::{Bound, Mode};
@@ -90,6 +91,7 @@ impl InternalJwtSettings {
         let routes: Vec<_> = routes.iter().map(|it| read_route(it, scope)).collect();
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
         let keeps_headers = section.flag("dangerous-keep-identity-headers");
+        let audit = section.choice("audit", AuditLevel::named);
         let resource = section.checked("resource", check_resource);
         let bound = section.choice("bound", Bound::named);
         let dpop = DpopSettings::read(&section.section("dpop"));
@@ -108,6 +110,7 @@ impl InternalJwtSettings {
             dangerous_keep_identity_headers: keeps_headers?,
             resource,
             bound: bound?,
+            audit: audit?,
             dpop: dpop?,
             streams: streams?,
             denied: denied?,

@@ -1,7 +1,18 @@
 //! Audit events and logs: one per decision, with the exact reason, and never with a token.
 
+use std::io::Write;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+use hallpass_clock::Clock;
+use hallpass_resource::{AUDIT_TARGET, AuditLevel, Mode, ResourceServer, SecuritySettings};
+use http::Request;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
+use tracing::{Dispatch, Level};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::{AppBuilder, Behaviour, FakeIssuer, Forge, Log, get, send, test_clock};
 
@@ -33,7 +44,7 @@ async fn each_decision_leaves_one_event_with_its_exact_reason() {
     .await;
     get(app.address, "/a//b", None).await;
 
-    let events = log.audit();
+    let events = log.audit(4);
     let facts = |event: &Value| {
         ["decision", "reason", "mode", "route", "method"]
             .map(|name| event[name].as_str().unwrap().to_owned())
@@ -69,6 +80,30 @@ async fn each_decision_leaves_one_event_with_its_exact_reason() {
 }
 
 #[tokio::test]
+async fn each_event_says_when_it_was_in_which_trace_and_by_which_rules() {
+    let log = Log::capture();
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    send(app.address, b"GET /whoami", &[("traceparent", &trace[..])]).await;
+    get(app.address, "/internal/x", None).await;
+    let events = log.audit(2);
+    assert_eq!(events[0]["event"], "call_judged");
+    let now = hallpass_token::UnixTime::from(clock.now());
+    assert_eq!(events[0]["at"], now.as_secs());
+    assert_eq!(events[0]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(events[0]["parent_span_id"], "00f067aa0ba902b7");
+    assert_eq!(events[1].get("trace_id"), None);
+    assert!(
+        events[0]["policy"]
+            .as_str()
+            .is_some_and(|it| it.len() == 12)
+    );
+    assert_eq!(events[0]["policy"], events[1]["policy"]);
+}
+
+#[tokio::test]
 async fn no_token_and_no_part_of_one_is_ever_logged() {
     let log = Log::capture();
     let clock = test_clock();
@@ -94,8 +129,8 @@ async fn no_token_and_no_part_of_one_is_ever_logged() {
     issuer.stop().await;
     clock.advance_seconds(100_000);
     get(app.address, "/whoami", Some(&forge.user(""))).await;
+    assert_eq!(log.audit(26).len(), 26);
     let text = log.text();
-    assert!(text.contains("hallpass::audit"));
     for token in &tokens {
         for part in token.split('.').filter(|part| part.len() > 8) {
             assert!(!text.contains(part), "a part of a token is in the log");
@@ -114,7 +149,7 @@ async fn permit_all_is_loud() {
         .await;
     assert!(log.text().contains("SECURITY IS OFF"));
     get(app.address, "/internal/x", None).await;
-    assert_eq!(log.audit()[0]["decision"], "bypass");
+    assert_eq!(log.audit(1)[0]["decision"], "bypass");
 }
 
 #[tokio::test]
@@ -182,7 +217,117 @@ async fn a_method_that_a_caller_makes_up_is_cut_in_the_log() {
     let line = format!("{} /whoami", "METHOD".repeat(500));
     let response = send(app.address, line.as_bytes(), &[]).await;
     assert_eq!(response.status, 401);
-    let events = log.audit();
+    let events = log.audit(1);
     let shown = events[0]["method"].as_str().unwrap();
     assert_eq!(shown, &"METHOD".repeat(6)[..32]);
+}
+
+#[tokio::test]
+async fn of_denials_alone_those_who_simply_pass_are_not_told() {
+    let log = Log::capture();
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let mut settings = SecuritySettings::default();
+    let token = forge.user("orders");
+    get(app.address, "/orders/1", Some(&token)).await;
+    settings.internal_jwt.audit = AuditLevel::Denials;
+    app.server.apply(&settings).unwrap();
+    get(app.address, "/orders/2", Some(&token)).await;
+    get(app.address, "/whoami", None).await;
+    settings.internal_jwt.mode = Mode::Report;
+    app.server.apply(&settings).unwrap();
+    get(app.address, "/orders/3", Some(&token)).await;
+    get(app.address, "/whoami", None).await;
+    let events = log.audit(3);
+    let facts: Vec<_> = events
+        .iter()
+        .map(|event| {
+            (
+                event["decision"].as_str().unwrap(),
+                event["reason"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("allow", "none"),
+        ("deny", "missing_token"),
+        ("would_deny", "missing_token"),
+    ];
+    assert_eq!(facts, expected);
+    assert_eq!(
+        events[0]["policy"], events[1]["policy"],
+        "the level is no rule"
+    );
+    assert_ne!(
+        events[1]["policy"], events[2]["policy"],
+        "the mode has changed"
+    );
+}
+
+#[tokio::test]
+async fn everybody_who_acts_for_a_user_is_named_the_newest_first() {
+    let log = Log::capture();
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+    let acted =
+        json!({"sub": "order-service", "act": {"sub": "gate < way", "act": {"sub": "web"}}});
+    let token = forge.changed(|_, claims| {
+        claims["act"] = acted.clone();
+        claims["jti"] = json!("token-7");
+    });
+    get(app.address, "/whoami", Some(&token)).await;
+    let event = log.audit(1).remove(0);
+    assert_eq!(event["subject"], "alice");
+    assert_eq!(event["actor"], "order-service");
+    assert_eq!(event["token_id"], "token-7");
+    assert_eq!(event["actors"], "order-service < \"gate < way\" < web");
+}
+
+/// A log that takes nothing.
+#[derive(Clone, Debug)]
+struct Stalled(Arc<Mutex<Receiver<()>>>);
+
+impl Write for Stalled {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        let _gone = self.0.lock().unwrap().recv();
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_call_waits_for_whoever_reads_the_audit_log() {
+    crate::support::log::install();
+    let (go, stalled) = std::sync::mpsc::channel();
+    let writer = Stalled(Arc::new(Mutex::new(stalled)));
+    let only_audit = Targets::new().with_target(AUDIT_TARGET, Level::INFO);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(move || writer.clone())
+        .with_filter(only_audit);
+    let log = Dispatch::new(tracing_subscriber::registry().with(layer));
+    let _capture = tracing::dispatcher::set_default(&log);
+    let clock = test_clock();
+    let server = ResourceServer::builder("shop", clock).build().unwrap();
+    // More than wait: 4,096, and those in the hands of the writer.
+    for _ in 0..10_000 {
+        let (parts, ()) = Request::get("/").body(()).unwrap().into_parts();
+        assert!(server.authorize(&parts).await.is_err());
+    }
+    let mut registry = Registry::default();
+    server.metrics().register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let line = text
+        .lines()
+        .find_map(|it| it.strip_prefix("hallpass_audit_dropped_total "));
+    let dropped: u64 = line.unwrap().parse().unwrap();
+    assert!((1_000..=5_904).contains(&dropped), "{dropped}");
+    // Nor does the end of the server, for long.
+    drop(server);
+    drop(go);
 }

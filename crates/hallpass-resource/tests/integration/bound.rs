@@ -134,7 +134,7 @@ impl Estate {
         let challenges = parts.headers.get_all(WWW_AUTHENTICATE).iter();
         let challenges = challenges.map(|it| it.to_str().unwrap().to_owned());
         let body = to_bytes(body, 100_000).await.unwrap();
-        let event = log.audit().pop().unwrap();
+        let event = log.audit(1).pop().unwrap();
         Answer {
             status: parts.status,
             challenges: challenges.collect(),

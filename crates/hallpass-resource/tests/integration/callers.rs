@@ -221,7 +221,7 @@ async fn a_refusal_names_what_is_missing_and_not_a_scope_that_is_there() {
     );
     let no_user = get(issuer.app.address, "/user", Some(&token)).await;
     assert_eq!(no_user.refusal(), (403, "user_required".to_owned()));
-    let events = log.audit();
+    let events = log.audit(1);
     assert_eq!(events[0]["reason"], "caller_unknown");
     let detail = events[0]["detail"].as_str().unwrap();
     assert!(detail.contains("names no client"), "{detail}");
@@ -234,7 +234,7 @@ async fn a_refusal_names_what_is_missing_and_not_a_scope_that_is_there() {
         Some(&issuer.token(&neither)),
     )
     .await;
-    let events = log.audit();
+    let events = log.audit(3);
     let detail = events.last().unwrap()["detail"].as_str().unwrap();
     assert!(detail.contains("no mark of either"), "{detail}");
     // Without the scope, that is missing too.

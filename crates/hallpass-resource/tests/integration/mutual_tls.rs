@@ -63,7 +63,7 @@ impl Estate {
                 |value: &http::HeaderValue| value.to_str().unwrap().contains("invalid_token");
             assert!(challenges.iter().any(says), "{response:?}");
         }
-        let event = log.audit().pop().unwrap();
+        let event = log.audit(1).pop().unwrap();
         let reason = event["reason"].as_str().unwrap_or_default().to_owned();
         (response.status(), reason)
     }

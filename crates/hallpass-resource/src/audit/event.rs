@@ -1,0 +1,134 @@
+//! An event, and how it is written.
+
+use std::iter;
+use std::sync::Arc;
+
+use hallpass_token::{Actor, UnixTime};
+use http::Method;
+use tracing::Dispatch;
+
+use super::trace::TraceParent;
+use crate::error::Denial;
+use crate::verifier::Verified;
+
+/// The target of all audit events, for filters: `hallpass::audit=info`.
+pub const AUDIT_TARGET: &str = "hallpass::audit";
+/// How much of a method is written: a caller may make one up, as long as a header.
+const MAX_METHOD_BYTES: usize = 32;
+/// Actors of a chain that are written; a token that was verified has fewer.
+const MAX_ACTORS: usize = 8;
+
+/// A decision, with all that is written of it. The identity is shared with the call, so that making one costs next to nothing.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) at: UnixTime,
+    pub(super) result: &'static str,
+    pub(super) denial: Option<Denial>,
+    pub(super) mode: &'static str,
+    pub(super) route: Arc<str>,
+    pub(super) policy: Arc<str>,
+    pub(super) method: String,
+    pub(super) caller: Option<Verified>,
+    pub(super) trace: Option<TraceParent>,
+    /// The log of the thread that has judged the call.
+    pub(super) log: Dispatch,
+}
+
+impl Event {
+    /// Writes it at level INFO, outside of all spans: the span of the call may have ended by now.
+    pub(super) fn write(&self) {
+        tracing::dispatcher::with_default(&self.log, || self.write_here());
+    }
+
+    fn write_here(&self) {
+        let context = self.caller.as_ref().map(Verified::context);
+        let claims = context.map(|it| it.claims());
+        let actor = claims.and_then(|it| it.actor.as_ref());
+        tracing::info!(
+            target: AUDIT_TARGET,
+            parent: None,
+            event = "call_judged",
+            at = self.at.as_secs(),
+            decision = self.result,
+            reason = self.denial.as_ref().map_or("none", Denial::log_code),
+            detail = self.denial.as_ref().map(tracing::field::display),
+            mode = self.mode,
+            route = &*self.route,
+            policy = &*self.policy,
+            method = self.method,
+            issuer = self.caller.as_ref().map(Verified::issuer_name),
+            subject = claims.map(|it| it.subject.as_str()),
+            client_id = context.and_then(|it| it.client_id()).map(AsRef::<str>::as_ref),
+            actor = actor.map(|it| it.subject.as_str()),
+            actors = actor.map(chain),
+            scope = claims.map(|it| it.scope.as_str()),
+            token_id = claims.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),
+            trace_id = self.trace.as_ref().map(|it| &*it.trace_id),
+            parent_span_id = self.trace.as_ref().map(|it| &*it.parent_span_id),
+            "call judged"
+        );
+    }
+}
+
+/// What is written of a method, which has ASCII characters only (RFC 9110 section 9.1).
+pub(super) fn shortened(method: &Method) -> String {
+    let method = method.as_str();
+    method.get(..MAX_METHOD_BYTES).unwrap_or(method).to_owned()
+}
+
+/// All who act, the newest first.
+fn chain(actor: &Actor) -> String {
+    let all = iter::successors(Some(actor), |actor| actor.actor.as_deref());
+    let names: Vec<_> = all.take(MAX_ACTORS).map(named).collect();
+    names.join(" < ")
+}
+
+/// One whose name could pass for several, or for one of another issuer, stands between quotation marks; one of another issuer with
+/// that issuer.
+fn named(actor: &Actor) -> String {
+    let is_plain = |text: &str| !text.contains([' ', '<', '"', '(', ')']);
+    let shown = |text: &str| match is_plain(text) {
+        true => text.to_owned(),
+        false => format!("{text:?}"),
+    };
+    let name = shown(actor.subject.as_str());
+    match &actor.issuer {
+        None => name,
+        Some(issuer) => format!("{name} ({})", shown(issuer.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actor(name: &str, before: Option<Actor>) -> Actor {
+        Actor {
+            actor: before.map(Box::new),
+            ..Actor::new(name.parse().unwrap())
+        }
+    }
+
+    #[test]
+    fn a_name_in_a_chain_passes_neither_for_two_nor_for_one_of_another_issuer() {
+        let foreign = Actor {
+            issuer: Some("https://login.example".parse().unwrap()),
+            ..actor("billing", None)
+        };
+        let odd = actor("a < b (https://login.example)", Some(foreign));
+        let expected =
+            "order-service < \"a < b (https://login.example)\" < billing (https://login.example)";
+        assert_eq!(chain(&actor("order-service", Some(odd))), expected);
+    }
+
+    #[test]
+    fn a_chain_is_cut_at_its_old_end() {
+        let long = (0..MAX_ACTORS + 5).fold(None, |before, number| {
+            Some(actor(&format!("a{number}"), before))
+        });
+        assert_eq!(
+            chain(&long.unwrap()),
+            "a12 < a11 < a10 < a9 < a8 < a7 < a6 < a5"
+        );
+    }
+}

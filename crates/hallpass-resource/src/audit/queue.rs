@@ -1,0 +1,144 @@
+//! A queue with a limit between those who judge calls and whoever reads the audit log.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+
+/// Events that may wait to be written.
+const MAX_WAITING: usize = 4_096;
+/// How long the first event waits for others: a thread that is woken for each costs as much again as what it writes.
+const GATHER: Duration = Duration::from_millis(2);
+/// How long the end waits for the last events to be written.
+const END_LIMIT: Duration = Duration::from_secs(1);
+
+/// The end that events are put into. Whoever drops it waits until what is in it is written, [`END_LIMIT`] at most.
+pub(super) struct Queue<T> {
+    /// `None` only while it is dropped; so is `stop`.
+    events: Option<SyncSender<Box<T>>>,
+    /// Nothing ever comes here: the thread hears its end.
+    stop: Option<Sender<Infallible>>,
+    /// Nor here: the end of the thread is heard.
+    ended: Mutex<Receiver<Infallible>>,
+    dropped: Counter,
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// Starts the thread that gives each event to `write`, which may take as long as it likes.
+    pub(super) fn start(
+        dropped: Counter,
+        mut write: impl FnMut(T) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (events, waiting) = mpsc::sync_channel::<Box<T>>(MAX_WAITING);
+        let (stop, stopped) = mpsc::channel::<Infallible>();
+        let (end, ended) = mpsc::channel();
+        thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || {
+                let _end = end;
+                while let Ok(first) = waiting.recv() {
+                    let _over = stopped.recv_timeout(GATHER);
+                    write(*first);
+                    waiting.try_iter().for_each(|event| write(*event));
+                }
+            })?;
+        Ok(Self {
+            events: Some(events),
+            stop: Some(stop),
+            ended: Mutex::new(ended),
+            dropped,
+        })
+    }
+
+    /// Takes an event, or counts it as dropped where there is no room for it. Never waits.
+    pub(super) fn push(&self, event: T) {
+        let taken = self.events.as_ref().map(|it| it.try_send(Box::new(event)));
+        if !matches!(taken, Some(Ok(()))) {
+            self.dropped.inc();
+        }
+    }
+}
+
+impl<T> Drop for Queue<T> {
+    fn drop(&mut self) {
+        self.events = None;
+        self.stop = None;
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // There is nobody left to tell that something was not written.
+        let _over = ended.recv_timeout(END_LIMIT);
+    }
+}
+
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("dropped", &self.dropped.get())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_stalls_costs_events_that_are_counted_and_neither_a_call_nor_the_end_waits() {
+        let (go, stalled) = mpsc::channel::<()>();
+        let (written, all) = mpsc::channel();
+        let dropped = Counter::default();
+        let queue = Queue::start(dropped.clone(), move |number: usize| {
+            let _gone = stalled.recv();
+            let _gone = written.send(number);
+        })
+        .unwrap();
+        for number in 0..3 * MAX_WAITING {
+            queue.push(number);
+        }
+        let lost = usize::try_from(dropped.get()).unwrap();
+        // One may be in the hands of the reader.
+        assert!(
+            (2 * MAX_WAITING - 1..=2 * MAX_WAITING).contains(&lost),
+            "{lost}"
+        );
+        // The reader still takes nothing.
+        drop(queue);
+        assert_eq!(all.try_iter().count(), 0);
+        drop(go);
+        let numbers: Vec<_> = all.iter().collect();
+        assert_eq!(numbers.len() + lost, 3 * MAX_WAITING);
+        assert!(numbers.is_sorted(), "in their order");
+    }
+
+    #[test]
+    fn the_last_events_are_written_before_the_end() {
+        let (written, all) = mpsc::channel();
+        let dropped = Counter::default();
+        let queue = Queue::start(dropped.clone(), move |number| {
+            let _gone = written.send(number);
+        })
+        .unwrap();
+        (0..1_000).for_each(|number| queue.push(number));
+        drop(queue);
+        assert_eq!(all.try_iter().count(), 1_000);
+        assert_eq!(dropped.get(), 0);
+    }
+
+    #[test]
+    fn events_for_a_reader_that_has_gone_are_counted() {
+        let dropped = Counter::default();
+        let queue = Queue::start(dropped.clone(), |()| {
+            std::panic::resume_unwind(Box::new("a log that fails"));
+        })
+        .unwrap();
+        queue.push(());
+        let ended = queue.ended.lock().unwrap().recv_timeout(END_LIMIT * 10);
+        assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected));
+        queue.push(());
+        assert!(dropped.get() >= 1);
+    }
+}
