@@ -20,8 +20,8 @@ pub struct Conditions {
     pub roles: Names,
     /// Authorities of the caller, as Spring Security has them.
     pub authorities: Names,
-    /// The clients that the token may have been issued to; none: any.
-    pub callers: Vec<Party>,
+    /// The clients that the token may have been issued to. `None`: any; an empty list lets nobody pass.
+    pub callers: Option<Vec<Party>>,
     /// Who may act for somebody else here.
     pub actors: Actors,
     /// Claims, each entry of which must hold.
@@ -96,7 +96,9 @@ impl Conditions {
         }
         let context = caller.context();
         let client = context.client_id().map(ClientId::as_str);
-        if !self.callers.is_empty() && !self.callers.iter().any(|it| it.is(client, caller)) {
+        if let Some(callers) = &self.callers
+            && !callers.iter().any(|it| it.is(client, caller))
+        {
             return Err(ConditionFault::Caller);
         }
         if let (Some(actor), Actors::Only(allowed)) = (context.actor(), &self.actors) {
@@ -191,8 +193,10 @@ impl fmt::Display for Conditions {
         };
         names("roles", &self.roles);
         names("authorities", &self.authorities);
-        if !self.callers.is_empty() {
-            parts.push(format!("callers({})", joined(&self.callers)));
+        match self.callers.as_deref() {
+            None => {}
+            Some([]) => parts.push("callers(none)".to_owned()),
+            Some(some) => parts.push(format!("callers({})", joined(some))),
         }
         match &self.actors {
             Actors::Any => {}

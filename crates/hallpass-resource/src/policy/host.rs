@@ -1,6 +1,7 @@
 //! Hosts: of rules, and of requests.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::header::HOST;
@@ -133,12 +134,16 @@ impl RequestHost {
         let address = text
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
-        let is_sound = match address {
-            Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => is_name(text.strip_suffix('.').unwrap_or(text)),
-        };
-        let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        is_sound.then(|| Self { name: name.into() })
+        if let Some(address) = address {
+            // One address has many spellings (RFC 5952 section 1), and is one host.
+            let address: Ipv6Addr = address.parse().ok()?;
+            let name = format!("[{address}]").into();
+            return Some(Self { name });
+        }
+        let name = text.strip_suffix('.').unwrap_or(text);
+        is_name(name).then(|| Self {
+            name: name.to_ascii_lowercase().into(),
+        })
     }
 }
 
@@ -181,6 +186,10 @@ mod tests {
         }
         assert_eq!(
             read("/", &["[2001:DB8::1]:443"]).as_deref(),
+            Ok("[2001:db8::1]")
+        );
+        assert_eq!(
+            read("/", &["[2001:0db8:0:0::0001]"]).as_deref(),
             Ok("[2001:db8::1]")
         );
         assert_eq!(

@@ -188,10 +188,11 @@ impl RouteRule {
         self
     }
 
-    /// Lets only tokens pass that were issued to one of these clients.
+    /// Lets only tokens pass that were issued to one of these clients; none if there is none.
     #[must_use]
     pub fn callers(mut self, callers: impl IntoIterator<Item = Party>) -> Self {
-        self.conditions.callers.extend(callers);
+        let list = self.conditions.callers.get_or_insert_default();
+        list.extend(callers);
         self
     }
 
@@ -223,7 +224,8 @@ impl RouteRule {
             Actors::Any => [].as_slice(),
             Actors::Only(parties) => parties,
         };
-        let parties = self.conditions.callers.iter().chain(actors);
+        let callers = self.conditions.callers.iter().flatten();
+        let parties = callers.chain(actors);
         parties.filter_map(|party| Some((party, party.issuer()?)))
     }
 

@@ -320,7 +320,7 @@ const ROUTE_KEYS: &[Key] = &[
     Key::new(
         "hosts",
         Kind::Texts { what: "hosts, as `shop.example` or `*.shop.example`" },
-        "The hosts that the rule is for; empty means all. Whoever sends a request chooses its host, so a request must satisfy \
+        "The hosts that the rule is for; without it, all. Whoever sends a request chooses its host, so a request must satisfy \
         the rules for all hosts too, and one that names no host, or several, is refused.",
     )
     .or(""),
@@ -337,7 +337,7 @@ const ROUTE_KEYS: &[Key] = &[
         "callers",
         Kind::Texts { what: "client ids, as `order-service` or `web@login`" },
         "Demanded besides: that the token was issued to one of these clients, of an issuer that is `internal`, or of the issuer \
-        behind the `@`. Empty means any.",
+        behind the `@`.",
     )
     .or(""),
     Key::new(

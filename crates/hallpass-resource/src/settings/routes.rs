@@ -1,5 +1,7 @@
 //! Reads the rules of `security.internal-jwt`: its `routes`, and the paths of `internal-only`.
 
+use std::fmt::Display;
+
 use hallpass_config::Section;
 use hallpass_token::Scope;
 use http::Method;
@@ -29,7 +31,7 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
     let rule = read_rule(section, scope);
     let mode = section.choice("mode", Mode::named);
     let percent = section.percent("enforce-percent");
-    let hosts = section.texts("hosts", str::parse);
+    let hosts = some_of(section, "hosts", str::parse);
     let conditions = read_conditions(section);
     if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
         && conditions.ask_for_a_caller()
@@ -55,12 +57,12 @@ pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option
 }
 
 fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
-    let names = |key| section.texts(key, check_name);
+    let names = |key| some_of(section, key, check_name);
     let (roles, any_role) = (names("roles"), names("any-role"));
     let (authorities, any_authority) = (names("authorities"), names("any-authority"));
-    let callers = section.texts("callers", str::parse);
+    let callers = some_of(section, "callers", str::parse);
     let actors = read_actors(section);
-    let claims = section.texts("claims", str::parse);
+    let claims = some_of(section, "claims", str::parse);
     let bound = section.choice("bound", Bound::named);
     Some(Conditions {
         roles: Names {
@@ -71,11 +73,29 @@ fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
             all: authorities?,
             any: any_authority?,
         },
-        callers: callers?,
+        callers: Some(callers?).filter(|it| !it.is_empty()),
         actors: actors?,
         claims: claims?,
         bound: bound?,
     })
+}
+
+/// A list that demands something. One that is written and empty (of a variable that is not set, perhaps) demands nothing, which
+/// its author cannot have meant.
+fn some_of<T, E: Display>(
+    section: &Section<'_>,
+    key: &str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Option<Vec<T>> {
+    let found = section.texts(key, parse)?;
+    if found.is_empty() && section.has(key) {
+        section.problem(
+            key,
+            "must name at least one; leave it out to demand nothing",
+        );
+        return None;
+    }
+    Some(found)
 }
 
 /// Who may act for a caller: a list, or `none`.

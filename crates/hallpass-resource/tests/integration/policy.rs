@@ -240,3 +240,24 @@ fn what_a_rule_says_that_cannot_be_meant_is_named_with_its_place() {
     }
     assert_eq!(found.len(), wanted.len(), "{found:#?}");
 }
+
+#[test]
+fn a_list_that_is_written_and_empty_is_no_demand_that_could_be_meant() {
+    for key in [
+        "hosts",
+        "roles",
+        "any-role",
+        "authorities",
+        "any-authority",
+        "callers",
+        "claims",
+    ] {
+        let found = problems(&format!(
+            "hallpass.security.internal-jwt.routes: [{{ path: /a, rule: authenticated, {key}: [] }}]"
+        ));
+        let is_it = found
+            .iter()
+            .any(|line| line.contains(&format!("routes[0].{key}: must name at least one")));
+        assert!(is_it, "{key}: {found:#?}");
+    }
+}

@@ -125,6 +125,11 @@ fn a_caller_is_a_client_of_the_issuer_that_is_meant() {
         refused(of(&["billing"]), &from_inside),
         Some("caller_not_allowed")
     );
+    assert_eq!(
+        refused(of(&[]), &from_inside),
+        Some("caller_not_allowed"),
+        "an empty list is nobody"
+    );
     let nameless = alice(|it| it.client_id = None);
     assert_eq!(
         refused(of(&["order-service"]), &nameless),
@@ -239,7 +244,9 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
     let some = || proptest::collection::vec(prop_oneof!["order-service", "x", "alice@test"], 0..2);
     (names(), names(), some(), proptest::option::of(some())).prop_map(
         |(roles, any, callers, actors)| {
-            let parties = |names: &[String]| names.iter().map(|it| it.parse().unwrap()).collect();
+            let parties = |names: &[String]| -> Vec<Party> {
+                names.iter().map(|it| it.parse().unwrap()).collect()
+            };
             Conditions {
                 roles: Names {
                     all: roles.clone(),
@@ -249,7 +256,7 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
                     all: any,
                     any: roles,
                 },
-                callers: parties(&callers),
+                callers: Some(parties(&callers)).filter(|it| !it.is_empty()),
                 actors: actors.map_or(Actors::Any, |it| Actors::Only(parties(&it))),
                 claims: Vec::new(),
                 bound: crate::policy::Bound::No,
