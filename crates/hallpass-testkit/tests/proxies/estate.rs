@@ -44,12 +44,14 @@ const PROXY: &str = "8000";
 const SERVICE: &str = "8081";
 const AUTHZ: &str = "9191";
 const MANAGEMENT: &str = "9192";
+const GRPC: &str = "9193";
 const ISSUER: &str = "9000";
 
 /// What is in `deploy/proxies`: written out by [`Estate::write`], or built by Maven as it is.
-const SHIPPED: [&str; 12] = [
+const SHIPPED: [&str; 13] = [
     "apisix/route.json",
     "caddy/Caddyfile",
+    "envoy/grpc.yaml",
     "envoy/http.yaml",
     "hallpass.yaml",
     "higress/envoy.yaml",
@@ -69,6 +71,7 @@ pub(crate) struct Estate {
     authz: Option<Process>,
     pub(crate) authz_port: u16,
     management_port: u16,
+    grpc_port: u16,
     pub(crate) proxy_port: u16,
     folder: TempDir,
 }
@@ -82,13 +85,14 @@ impl Estate {
         let issuer = TestIssuer::of(settings).start().await.unwrap();
         issuer.import_key(USERS_KEY).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let [proxy_port, authz_port, management_port] = free_ports();
+        let [proxy_port, authz_port, management_port, grpc_port] = free_ports();
         let mut estate = Self {
             issuer,
             service: Recorder::start().await,
             authz: None,
             authz_port,
             management_port,
+            grpc_port,
             proxy_port,
             folder,
         };
@@ -134,6 +138,7 @@ impl Estate {
             (SERVICE, self.service.port()),
             (AUTHZ, self.authz_port),
             (MANAGEMENT, self.management_port),
+            (GRPC, self.grpc_port),
             (ISSUER, self.issuer.address().port()),
         ] {
             text = text.replace(port, &here.to_string());

@@ -14,6 +14,7 @@ pub(crate) enum Product {
     /// Its plugin forward-auth, in a plain nginx with Lua.
     Apisix,
     Caddy,
+    EnvoyByGrpc,
     EnvoyByHttp,
     /// Its plugin ext-auth, in a plain Envoy.
     Higress,
@@ -41,7 +42,7 @@ impl Front {
         let program = match product {
             Product::Apisix => tools::apisix_plugin().and_then(|_plugin| tools::nginx()),
             Product::Caddy => tools::caddy(),
-            Product::EnvoyByHttp => tools::envoy(),
+            Product::EnvoyByGrpc | Product::EnvoyByHttp => tools::envoy(),
             Product::Higress => tools::higress_plugin().and_then(|_plugin| tools::envoy()),
             Product::Nginx => tools::nginx(),
             Product::SpringCloudGateway => return Self::spring().await,
@@ -64,11 +65,13 @@ impl Front {
                     .env_remove("XDG_DATA_HOME")
                     .env_remove("XDG_CONFIG_HOME");
             }
-            Product::EnvoyByHttp | Product::Higress => {
+            Product::EnvoyByGrpc | Product::EnvoyByHttp | Product::Higress => {
                 if product == Product::Higress {
                     estate.write("higress/envoy.yaml", "envoy.yaml");
                     let plugin = tools::higress_plugin()?;
                     std::fs::copy(plugin, folder.join("ext-auth.wasm")).unwrap();
+                } else if product == Product::EnvoyByGrpc {
+                    estate.write("envoy/grpc.yaml", "envoy.yaml");
                 } else {
                     estate.write("envoy/http.yaml", "envoy.yaml");
                 }

@@ -95,6 +95,7 @@ macro_rules! behind {
 
 behind!(apisix, Apisix);
 behind!(caddy, Caddy);
+behind!(envoy_by_grpc, EnvoyByGrpc);
 behind!(envoy_by_http, EnvoyByHttp);
 behind!(higress, Higress);
 behind!(nginx, Nginx);

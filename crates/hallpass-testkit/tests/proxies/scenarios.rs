@@ -186,6 +186,7 @@ pub(crate) async fn denials(front: &Front) {
         ),
         (Ask::get("/admin/users").token(&user), 403, ""),
         (Ask::get("/nowhere").token(&user), 403, ""),
+        (orders().token(&user).host("other.example"), 403, ""),
         (Ask::post("/orders/7", b"x=1".to_vec()), 401, "Bearer"),
     ];
     for (ask, status, challenge) in cases {
