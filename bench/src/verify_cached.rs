@@ -1,7 +1,7 @@
 //! The resource server's verifier, with and without its cache of verified tokens, against the bare signature check.
 //!
-//! This is the verifier that the layer uses, with its metrics and the clock of the operating system: digest of the
-//! token, look-up, freshness of the keys, claims against the clock. The budget for a cached check is 1 µs.
+//! This is the verifier that the layer uses, with its metrics and the clock of the operating system: look-up by the
+//! token, freshness of the keys, claims against the clock. The budget for a cached check is 1 µs.
 
 use std::future::Future;
 use std::hint::black_box;

@@ -66,7 +66,7 @@ async fn a_token_that_does_not_come_ends_the_request_within_the_limit() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_used_change_nothing() {
+async fn another_plan_counts_from_the_next_question_on() {
     let mut estate = Estate::start_with("").await;
     let line = format!("Authorization: Bearer {}", token_of("alice"));
     let yaml = estate.yaml.replace("identity: none", "identity: relay");
