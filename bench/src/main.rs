@@ -11,6 +11,7 @@ mod measure;
 mod outages;
 mod redis_server;
 mod revocation;
+mod roll_out;
 mod soak;
 mod token_cache;
 mod token_endpoint;
@@ -25,7 +26,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 16] = [
+const MEASUREMENTS: [(&str, Measurement); 17] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -40,6 +41,8 @@ const MEASUREMENTS: [(&str, Measurement); 16] = [
     // Not for people: a service that outages starts.
     ("outages-service", outages::serve),
     ("revocation", revocation::run),
+    // Not among `all`: it wants the executable beside it.
+    ("roll-out", roll_out::run),
     // Not among `all`: it takes half an hour.
     ("soak", soak::run),
     // Not for people: a process that soak starts.
