@@ -1,7 +1,9 @@
 //! How long a call waits for its verification when it passes without identity too.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -29,7 +31,12 @@ impl Patience {
         } else {
             MAX_WAIT
         };
-        let ended = timeout(limit, work).await;
+        let mut work = pin!(work);
+        // What is known already costs no timer, and so needs no runtime that has one.
+        let ended = match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+            Poll::Ready(ended) => Ok(ended),
+            Poll::Pending => timeout(limit, work).await,
+        };
         if self.in_trouble.load(Ordering::Relaxed) != ended.is_err() {
             self.in_trouble.store(ended.is_err(), Ordering::Relaxed);
         }
@@ -40,8 +47,17 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::task::{Context, Waker};
 
     use super::*;
+
+    #[test]
+    fn what_is_known_already_needs_no_runtime() {
+        let patience = Patience::default();
+        let mut wait = pin!(patience.wait(ready(1)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(Ok(1)));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn only_the_first_wait_in_vain_is_long() {
