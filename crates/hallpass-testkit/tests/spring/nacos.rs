@@ -7,9 +7,10 @@ mod naming;
 mod neighbour;
 mod service;
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hallpass::clock::SystemClock;
@@ -100,15 +101,19 @@ fn parts(settings: NacosSettings) -> NacosParts {
     NacosParts::new(settings, None, Arc::new(SystemClock::new()))
 }
 
+/// What other servers of this run have: a port stays theirs while a test has killed one, and until it listens.
+static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// A port that is free, together with those that Nacos derives from it.
 fn free_ports() -> u16 {
+    let mut taken = TAKEN.lock().unwrap();
     for _try in 0..1_000 {
         let port = 20_000 + u16::try_from(random_below(10_000)).unwrap();
         let all = [port, port + 1_000, port + 1_001, port - 1_000];
-        if all
-            .iter()
-            .all(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
-        {
+        let is_free =
+            |port: &u16| !taken.contains(port) && TcpListener::bind(("0.0.0.0", *port)).is_ok();
+        if all.iter().all(is_free) {
+            taken.extend(all);
             return port;
         }
     }
