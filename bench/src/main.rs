@@ -3,6 +3,7 @@
 //! `cargo run --release -p hallpass-bench -- NAME` runs one measurement and prints a Markdown table; `all` runs each.
 
 mod authz;
+mod authz_proxies;
 mod bearer;
 mod certificate_rotation;
 mod children;
@@ -26,10 +27,12 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 17] = [
+const MEASUREMENTS: [(&str, Measurement); 18] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
+    // Not among `all`: it wants proxies.
+    ("authz-proxies", authz_proxies::run),
     // Not for people: the server that authz compares with.
     ("authz-bare", authz::serve),
     ("bearer", |_| bearer::run()),
