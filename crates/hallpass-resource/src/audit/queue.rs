@@ -40,7 +40,9 @@ impl<T: Send + 'static> Queue<T> {
         thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
+                // Dropped in the opposite order: whoever hears the end finds the queue closed, so that nothing is put into it uncounted.
                 let _end = end;
+                let waiting = waiting;
                 while let Ok(first) = waiting.recv() {
                     let _over = stopped.recv_timeout(GATHER);
                     write(*first);
