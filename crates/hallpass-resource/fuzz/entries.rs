@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use hallpass_clock::SystemClock;
 use hallpass_config::Loader;
 use hallpass_resource::{
-    Authorized, KeySource, ResourceServer, Rule, SecuritySettings, TrustedIssuer,
+    Authorized, KeySource, Mode, ResourceServer, Rule, SecuritySettings, TrustedIssuer,
 };
 use hallpass_token::JwkSet;
 use hallpass_upstream::{Network, StaticDiscovery};
@@ -167,6 +167,10 @@ pub(crate) fn policy(input: &[u8]) {
         return;
     };
     let settings = settings.into_settings();
+    // The switch has more names than its modes (`no`, `false`), so it is asked what it was read as.
+    if settings.internal_jwt.mode != Mode::Enforce {
+        return;
+    }
     let Ok(server) = ResourceServer::from_settings(&settings, "shop", network).build() else {
         return;
     };
@@ -175,6 +179,7 @@ pub(crate) fn policy(input: &[u8]) {
         "anonymous",
         "off",
         "report",
+        "percent",
         "permit",
         "\\",
         "!",
