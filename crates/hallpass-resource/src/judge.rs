@@ -153,9 +153,7 @@ impl Judge {
 
     /// Decides about a request. Only a verified identity ever leaves this function.
     pub(crate) async fn judge(&self, parts: &Parts) -> Verdict {
-        let path = original_path(parts).unwrap_or(parts.uri.path());
-        let metadata = self.metadata.as_ref();
-        if let Some(response) = metadata.and_then(|it| it.response(&parts.method, path)) {
+        if let Some(response) = self.metadata_response(parts) {
             return Verdict::Respond(response);
         }
         let judged = match self.target(parts) {
@@ -209,6 +207,10 @@ impl Judge {
             let mode = self.policy.mode_without_path();
             Explanation::of_fault(denial, mode, self.permit_all)
         };
+        if self.metadata_response(parts).is_some() {
+            let mode = self.policy.rollout().mode();
+            return Explanation::of_metadata(mode, self.permit_all);
+        }
         let (host, path) = match self.target(parts) {
             Ok(target) => target,
             Err(denial) => return of_fault(denial),
@@ -226,6 +228,12 @@ impl Judge {
             access: &access,
         };
         self.policy.explain(&found, identity, self.permit_all)
+    }
+
+    /// The metadata of the protected resource, if that is what is asked for: everybody gets them, by no rule.
+    fn metadata_response(&self, parts: &Parts) -> Option<Response<Bytes>> {
+        let path = original_path(parts).unwrap_or(parts.uri.path());
+        self.metadata.as_ref()?.response(&parts.method, path)
     }
 
     /// The host and the path that rules are looked for by. The host is only asked for where rules name any.

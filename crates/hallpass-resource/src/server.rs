@@ -120,6 +120,13 @@ impl ResourceServer {
         self.judge().policy.lines()
     }
 
+    /// A short name for the rules and modes in effect: that of `policy` in audit events, and of `version` in the log. The same
+    /// wherever the same rules and modes are in effect, whatever their order; another after a change of any.
+    #[must_use]
+    pub fn policy_version(&self) -> String {
+        self.judge().policy.version().to_string()
+    }
+
     /// Says what would become of a request and why: the rules that it falls under, what each says, and why others are not
     /// asked. For tests of a service's own rules, and for people; nothing is counted.
     ///

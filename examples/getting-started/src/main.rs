@@ -8,6 +8,7 @@ use axum::{Json, Router, routing::get};
 use hallpass::config::Loader;
 use hallpass::listen::StopSignals;
 use hallpass::prelude::*;
+use hallpass::reload::Reloader;
 
 /// The service as its callers see it. Every call carries a token of the calling service.
 #[feign_client(name = "service-system", path = "/internal")]
@@ -28,8 +29,11 @@ async fn main() -> Result<(), BoxError> {
     let loader = Loader::new("hallpass")
         .file("hallpass.yaml")
         .process_environment();
-    let settings = loader.load::<hallpass::Settings>()?.into_settings();
+    let mut reloader = Reloader::new(loader)?;
+    let settings = reloader.load::<hallpass::Settings>()?.into_settings();
     let hallpass = Hallpass::from_settings(&settings)?;
+    // Rules, modes, secrets: what changes in the file counts within seconds.
+    tokio::spawn(hallpass.clone().follow(reloader));
 
     // A path without a rule is closed.
     let internal = Rule::InternalOnly("internal-service".parse()?);
@@ -37,6 +41,7 @@ async fn main() -> Result<(), BoxError> {
         .resource_server()
         .route(Method::GET, "/internal/stock/{item}", internal)
         .route(Method::GET, "/ask/{item}", Rule::Anonymous)
+        .route(Method::GET, "/metrics", Rule::Anonymous)
         .build()?;
 
     let client = FeignStock::new(hallpass.feign())?;
@@ -45,9 +50,11 @@ async fn main() -> Result<(), BoxError> {
         Err(error) => format!("not known: {error}"),
     };
 
+    let metrics = hallpass.metrics();
     let app = Router::new()
         .route("/internal/stock/{item}", get(stock))
         .route("/ask/{item}", get(ask))
+        .route("/metrics", get(async move || metrics.text()))
         .layer(guard.layer());
     let listen = settings.service.listen.ok_or("service.listen is not set")?;
     let listener = tokio::net::TcpListener::bind(listen).await?;

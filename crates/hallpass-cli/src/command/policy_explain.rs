@@ -19,7 +19,8 @@ use crate::output::{self, Exit, Failure};
 ///
 /// Verifies the token as the service would (its keys are fetched or read as the configuration says), and says which
 /// rules are asked, what each says, which one decides, and why other rules of the same path are not asked. Exit code 0:
-/// the request passes; 65: it is refused. Rules in the code of a service are known to the service alone.
+/// the request passes; 65: it is refused. Rules in the code of a service are known to the service alone, so the last line
+/// says what that means for this request.
 ///
 /// A token in the command line can be read by every user of the machine: give `-` for standard input, or --token-file.
 /// Its proof (DPoP) or certificate does not come with it, so a bound token is refused here.
@@ -57,6 +58,10 @@ struct ExplanationObject {
     detail: Option<String>,
     mode: &'static str,
     permit_all: bool,
+    /// Whether the request gets the metadata of the protected resource (RFC 9728), which no rule is asked for.
+    metadata: bool,
+    /// What rules in the code of a service, which are not known here, may make of it.
+    rules_in_code: RulesInCode,
     caller: Option<CallerObject>,
     /// Why the token gives no identity.
     token: Option<String>,
@@ -147,6 +152,12 @@ impl PolicyExplain {
 
     fn text(&self, it: &Explanation) -> String {
         let mut lines = vec![format!("{} {}", self.method, self.target)];
+        if it.is_for_metadata {
+            let answer =
+                "passes: the service answers with its metadata (RFC 9728), and asks no rule";
+            lines.push(answer.to_owned());
+            return lines.join("\n");
+        }
         lines.push(caller_line(it));
         if it.decisions.is_empty() {
             lines.push("asked: no rule".to_owned());
@@ -172,6 +183,7 @@ impl PolicyExplain {
             lines.push(format!("not asked: {}: {why}", shown(&other.rule)));
         }
         lines.push(verdict_line(it));
+        lines.extend(RulesInCode::of(it).line().map(str::to_owned));
         lines.join("\n")
     }
 }
@@ -217,6 +229,44 @@ fn verdict_line(it: &Explanation) -> String {
     }
 }
 
+/// What the rules in the code of a service, which are not known here, may make of it.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum RulesInCode {
+    /// No rule is asked.
+    NotAsked,
+    /// No rule that is known is for the request.
+    MayOpen,
+    MustAllowToo,
+    CannotOpen,
+}
+
+impl RulesInCode {
+    fn of(it: &Explanation) -> Self {
+        match &it.denial {
+            _ if it.permits_all || it.is_for_metadata => Self::NotAsked,
+            Some(Denial::NoRule | Denial::MissingToken) if it.decisions.is_empty() => Self::MayOpen,
+            _ if it.passes() => Self::MustAllowToo,
+            _ => Self::CannotOpen,
+        }
+    }
+
+    fn line(self) -> Option<&'static str> {
+        match self {
+            Self::NotAsked => None,
+            Self::MayOpen => Some(
+                "not known here: rules in the code of a service, of which one may be for this request",
+            ),
+            Self::MustAllowToo => {
+                Some("not known here: rules in the code of a service, which must allow it too")
+            }
+            Self::CannotOpen => {
+                Some("not known here: rules in the code of a service, none of which could open it")
+            }
+        }
+    }
+}
+
 impl From<&Explanation> for ExplanationObject {
     fn from(it: &Explanation) -> Self {
         let code = |denial: &Option<Denial>| denial.as_ref().map_or("none", Denial::log_code);
@@ -240,6 +290,8 @@ impl From<&Explanation> for ExplanationObject {
             detail: detail(&it.denial),
             mode: it.mode.name(),
             permit_all: it.permits_all,
+            metadata: it.is_for_metadata,
+            rules_in_code: RulesInCode::of(it),
             caller: it.caller.as_ref().map(|caller| {
                 let context = caller.context();
                 CallerObject {

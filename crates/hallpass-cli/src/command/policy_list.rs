@@ -1,7 +1,7 @@
 //! `hallpass policy list`: the rules of a configuration, in the order in which they are tried.
 
 use clap::Args;
-use hallpass::resource::RuleLine;
+use hallpass::resource::{ResourceServer, RuleLine};
 use serde::Serialize;
 
 use super::policy_source::PolicySource;
@@ -10,15 +10,24 @@ use crate::output::{self, Exit, Failure};
 /// List the rules of a configuration
 ///
 /// Each table in the order in which its rules are tried; all tables that have a rule for a request must allow it. A
-/// request that no rule is for is refused. Rules in the code of a service are known to the service alone, which prints
-/// all of them at its start.
+/// request that no rule is for is refused. The last line is a short name for these rules and their modes, by which audit
+/// events and the log of a service say what was in effect (`policy`, `version`). Rules in the code of a service are known
+/// to the service alone, which prints all of them at its start; with them the name is another one.
 #[derive(Args, Debug)]
 pub(crate) struct PolicyList {
     #[command(flatten)]
     source: PolicySource,
-    /// Print a JSON array in place of lines.
+    /// Print a JSON object in place of lines.
     #[arg(long)]
     json: bool,
+}
+
+/// The object on standard output.
+#[derive(Debug, Serialize)]
+struct PolicyObject {
+    /// As audit events name it, where the code of the service has no rules.
+    policy: String,
+    rules: Vec<RuleObject>,
 }
 
 /// A rule as JSON has it.
@@ -51,10 +60,11 @@ impl From<&RuleLine> for RuleObject {
 
 impl PolicyList {
     pub(crate) fn run(&self) -> Result<Exit, Failure> {
-        let rules = self.source.with_server(async |server| server.rules())?;
+        let asked = async |server: ResourceServer| (server.rules(), server.policy_version());
+        let (rules, policy) = self.source.with_server(asked)?;
         if self.json {
-            let rules: Vec<_> = rules.iter().map(RuleObject::from).collect();
-            output::print_json(&rules)?;
+            let rules = rules.iter().map(RuleObject::from).collect();
+            output::print_json(&PolicyObject { policy, rules })?;
             return Ok(Exit::Ok);
         }
         for rule in &rules {
@@ -65,6 +75,7 @@ impl PolicyList {
                 "there is no rule, so every request is refused, unless the code of the service has some",
             );
         }
+        output::print_line(&format!("policy {policy}"))?;
         Ok(Exit::Ok)
     }
 }

@@ -23,6 +23,7 @@ impl Service {
     internal-jwt:
       issuer: {ISSUER}
       jwks-file: {}
+      resource: https://billing.example/api
       routes:
         - {{ path: '/orders/**', rule: authenticated }}
         - {{ path: '/orders/{{id}}', methods: [GET], rule: scopes, all: [orders], any-role: [clerk] }}
@@ -71,17 +72,96 @@ fn rules_are_listed_in_the_order_in_which_they_are_tried() {
         lines,
         [
             format!(
-                "GET /orders/{{id}} scopes(all: orders) and roles(any: clerk) [enforce, configuration]  {file}:9"
+                "GET /orders/{{id}} scopes(all: orders) and roles(any: clerk) [enforce, configuration]  {file}:10"
             ),
-            format!("* /soon authenticated [report, configuration]  {file}:10"),
-            format!("* /orders/** authenticated [enforce, configuration]  {file}:8"),
+            format!("* /soon authenticated [report, configuration]  {file}:11"),
+            format!("* /orders/** authenticated [enforce, configuration]  {file}:9"),
             "* /internal/** internal-only(internal-service) [enforce, internal-only paths]"
                 .to_owned(),
+            format!("policy {policy}", policy = policy(&service)),
         ]
     );
-    let rules = run(&["policy", "list", "--json", "--config", &service.file]).json();
-    assert_eq!(rules[0]["conditions"], "roles(any: clerk)");
-    assert_eq!(rules[3]["table"], "internal-only paths");
+    let listed = run(&["policy", "list", "--json", "--config", &service.file]).json();
+    assert_eq!(listed["rules"][0]["conditions"], "roles(any: clerk)");
+    assert_eq!(listed["rules"][3]["table"], "internal-only paths");
+}
+
+/// The short name of its rules, as `policy list` says it.
+fn policy(service: &Service) -> String {
+    let listed = run(&["policy", "list", "--json", "--config", &service.file]).json();
+    listed["policy"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_list_names_the_policy_and_another_mode_is_another_policy() {
+    let service = Service::new();
+    let before = policy(&service);
+    assert_eq!(before.len(), 12, "{before}");
+    assert_eq!(policy(&service), before);
+    let yaml = std::fs::read_to_string(&service.file).unwrap();
+    let yaml = yaml.replace(
+        "rule: authenticated }",
+        "rule: authenticated, mode: report }",
+    );
+    std::fs::write(&service.file, yaml).unwrap();
+    assert_ne!(policy(&service), before);
+}
+
+#[test]
+fn the_metadata_of_the_service_are_explained_as_open_by_no_rule() {
+    let service = Service::new();
+    let path = "/.well-known/oauth-protected-resource/api";
+    let explained = service.explain(&["GET", path], "");
+    assert_eq!(explained.code, 0, "{explained:?}");
+    let answer = "passes: the service answers with its metadata (RFC 9728), and asks no rule";
+    assert!(explained.stdout.contains(answer), "{explained:?}");
+    let object = service.explain(&["GET", path, "--json"], "").json();
+    assert_eq!(object["metadata"], true);
+    assert_eq!(object["rules_in_code"], "not_asked");
+    // Beside it nothing is open.
+    let beside = service.explain(
+        &["GET", "/.well-known/oauth-protected-resource", "--json"],
+        "",
+    );
+    assert_eq!(beside.json()["metadata"], false);
+    assert_eq!(beside.code, 65);
+}
+
+#[test]
+fn what_rules_in_code_could_change_is_said_since_they_are_not_known_here() {
+    let service = Service::new();
+    let good = service.token("orders", &["clerk"]);
+    let cases: [(&[&str], &str, &str); 5] = [
+        (
+            &["GET", "/elsewhere"],
+            "may_open",
+            "one may be for this request",
+        ),
+        (
+            &["GET", "/orders/7", "--token", &good],
+            "must_allow_too",
+            "must allow it too",
+        ),
+        (&["GET", "/soon"], "must_allow_too", "must allow it too"),
+        (
+            &["GET", "/orders/7"],
+            "cannot_open",
+            "none of which could open it",
+        ),
+        (
+            &["GET", "/orders/%2e%2e/x"],
+            "cannot_open",
+            "none of which could open it",
+        ),
+    ];
+    for (arguments, code, words) in cases {
+        let object = service
+            .explain(&[arguments, &["--json"]].concat(), "")
+            .json();
+        assert_eq!(object["rules_in_code"], code, "{arguments:?}");
+        let text = service.explain(arguments, "").stdout;
+        assert!(text.lines().last().unwrap().ends_with(words), "{text}");
+    }
 }
 
 #[test]

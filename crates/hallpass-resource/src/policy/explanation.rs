@@ -29,6 +29,8 @@ pub struct Explanation {
     pub caller: Option<Verified>,
     /// Whether `permit-all` lets everything pass.
     pub permits_all: bool,
+    /// Whether the request gets the metadata of the protected resource (RFC 9728), for which no rule is asked.
+    pub is_for_metadata: bool,
 }
 
 /// What one rule says about a request.
@@ -54,7 +56,7 @@ pub struct PassedOver {
 }
 
 impl Explanation {
-    /// Whether the request reaches its handler.
+    /// Whether the request reaches its handler, or gets the metadata of the protected resource.
     #[must_use]
     pub fn passes(&self) -> bool {
         self.permits_all || self.denial.is_none() || self.mode != Mode::Enforce
@@ -70,13 +72,29 @@ impl Explanation {
     /// For a request whose path or host has no single meaning.
     pub(crate) fn of_fault(denial: Denial, mode: Mode, permits_all: bool) -> Self {
         Self {
+            denial: (mode != Mode::Off).then_some(denial),
+            ..Self::without_rules(mode, permits_all)
+        }
+    }
+
+    /// For a request that gets the metadata of the protected resource, whoever sends it.
+    pub(crate) fn of_metadata(mode: Mode, permits_all: bool) -> Self {
+        Self {
+            is_for_metadata: true,
+            ..Self::without_rules(mode, permits_all)
+        }
+    }
+
+    fn without_rules(mode: Mode, permits_all: bool) -> Self {
+        Self {
             decisions: Vec::new(),
             passed_over: Vec::new(),
-            denial: (mode != Mode::Off).then_some(denial),
+            denial: None,
             mode,
             fault: None,
             caller: None,
             permits_all,
+            is_for_metadata: false,
         }
     }
 }
@@ -141,6 +159,7 @@ impl Policy {
             fault,
             caller,
             permits_all,
+            is_for_metadata: false,
         }
     }
 }

@@ -191,6 +191,20 @@ async fn the_metadata_document_is_served_openly_and_named_in_challenges() {
         serde_json::json!(["internal-service", "orders", "stock"])
     );
 
+    let request = |method| http::Request::builder().method(method).uri(path);
+    for (method, is_it) in [
+        (Method::GET, true),
+        (Method::HEAD, true),
+        (Method::POST, false),
+    ] {
+        let (parts, ()) = request(method).body(()).unwrap().into_parts();
+        let explained = app.server.explain(&parts).await;
+        assert_eq!(
+            (explained.is_for_metadata, explained.passes()),
+            (is_it, is_it)
+        );
+    }
+
     let challenge = get(app.address, "/whoami", None).await;
     let named = format!("Bearer realm=\"shop\", resource_metadata=\"https://shop.example{path}\"");
     assert_eq!(challenge.header("www-authenticate"), Some(named.as_str()));

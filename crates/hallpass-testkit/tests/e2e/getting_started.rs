@@ -41,6 +41,45 @@ async fn the_service_of_the_first_page_answers_callers_that_have_an_identity() {
     );
 }
 
+/// What docs/roll-out.md builds on: a file that is followed, and metrics that say how far it is rolled out.
+#[tokio::test]
+async fn the_service_of_the_first_page_follows_its_file_and_says_how_far_it_is_rolled_out() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let reserved = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = reserved.local_addr().unwrap().to_string();
+    drop(reserved);
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = CONFIGURATION
+        .replace("127.0.0.1:9000", &issuer.address().to_string())
+        .replace("127.0.0.1:8080", &address);
+    let file = folder.path().join("hallpass.yaml");
+    std::fs::write(&file, &configuration).unwrap();
+    let secret = [("CLIENT_SECRET", TestIssuer::CLIENT_SECRET)];
+    let service = Example::start_in(folder.path(), "getting-started", &address, &secret);
+    listening(&address).await;
+    let elsewhere = service.url("/elsewhere");
+    assert_eq!(get(&elsewhere, None).await.status, StatusCode::UNAUTHORIZED);
+
+    let turned = configuration.replace("internal-jwt:\n", "internal-jwt:\n      mode: report\n");
+    assert_ne!(turned, configuration);
+    std::fs::write(&file, turned).unwrap();
+    let passes = async {
+        while get(&elsewhere, None).await.status != StatusCode::NOT_FOUND {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), passes)
+        .await
+        .unwrap();
+    let metrics = text(&service.url("/metrics")).await;
+    let counted = "hallpass_would_deny_total{route=\"none\",reason=\"missing_token\",caller=\"_unauthenticated\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    assert!(
+        metrics.contains("hallpass_rollout_ratio{route=\"none\",mode=\"report\"} 0"),
+        "{metrics}"
+    );
+}
+
 #[tokio::test]
 async fn the_service_of_the_first_page_speaks_tls_once_its_file_names_a_certificate() {
     let issuer = TestIssuer::start().await.unwrap();
@@ -72,7 +111,7 @@ async fn the_service_of_the_first_page_speaks_tls_once_its_file_names_a_certific
     let response = transport
         .oneshot(request.body(Body::empty()).unwrap())
         .await;
-    let body = response.unwrap().into_body().collect_within(4096).await;
+    let body = response.unwrap().into_body().collect_within(65_536).await;
     assert_eq!(body.unwrap(), "3 x tea, for internal-service-client");
 }
 
@@ -92,6 +131,6 @@ async fn text(url: &str) -> String {
     let request = Request::get(url).body(Body::empty()).unwrap();
     let transport = HttpTransport::new().unwrap();
     let response = transport.oneshot(request).await.unwrap();
-    let bytes = response.into_body().collect_within(4096).await.unwrap();
+    let bytes = response.into_body().collect_within(65_536).await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
