@@ -1,6 +1,6 @@
 //! The files that a configuration was read from, and whether one of them has changed since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub(crate) struct Sources {
 struct Found {
     max_bytes: usize,
     digest: Result<u64, FileError>,
+    /// Whether more than comments stands in it.
+    says_something: bool,
 }
 
 impl Sources {
@@ -35,9 +37,14 @@ impl Sources {
             return content;
         }
         let digest = self.digest(&content);
+        let says_something = content.as_ref().is_ok_and(|it| says_something(it));
         // Of two readings the first counts: when the file changed between them, the next look finds it changed.
         let found = self.files.entry(path.to_owned());
-        found.or_insert(Found { max_bytes, digest });
+        found.or_insert(Found {
+            max_bytes,
+            digest,
+            says_something,
+        });
         content
     }
 
@@ -54,12 +61,33 @@ impl Sources {
         let read = |(path, found): (&PathBuf, &Found)| {
             let max_bytes = found.max_bytes;
             let digest = self.look(path, max_bytes).unwrap_or(found.digest);
-            (path.clone(), Found { max_bytes, digest })
+            let found = Found {
+                digest,
+                ..found.clone()
+            };
+            (path.clone(), found)
         };
         Self {
             hasher: self.hasher.clone(),
             files: self.files.iter().map(read).collect(),
         }
+    }
+
+    /// Those that say something.
+    pub(crate) fn speaking(&self) -> BTreeSet<PathBuf> {
+        let speaking = self.files.iter().filter(|(_, it)| it.says_something);
+        speaking.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Those among `before` that could be read, and say nothing.
+    pub(crate) fn silent_of<'b>(
+        &self,
+        before: &'b BTreeSet<PathBuf>,
+    ) -> impl Iterator<Item = &'b PathBuf> {
+        before.iter().filter(|path| {
+            let found = self.files.get(*path);
+            found.is_some_and(|it| it.digest.is_ok() && !it.says_something)
+        })
     }
 
     /// What a file holds now; `None` when that cannot be found out.
@@ -71,6 +99,12 @@ impl Sources {
         let content = content.as_ref().map_err(|error| *error)?;
         Ok(self.hasher.hash_one(content.as_slice()))
     }
+}
+
+/// Whether there is a line of YAML that is neither empty, nor a comment, nor the mark of a document.
+fn says_something(content: &[u8]) -> bool {
+    let mut lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.any(|line| !matches!(line, [] | [b'#', ..] | b"---" | b"..."))
 }
 
 /// A pipe can be read once only: another look would find it empty, or wait for a writer without an end. What is not

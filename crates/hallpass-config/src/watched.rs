@@ -1,8 +1,11 @@
 //! Loading again when a file has changed.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use crate::configuration::Configuration;
 use crate::loader::{Loaded, Loader};
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::secret::Secret;
 use crate::sources::Sources;
 
@@ -13,6 +16,10 @@ use crate::sources::Sources;
 /// file that cannot be read is watched too, so that its return is noticed. The environment and the flags of a process
 /// do not change; what can be read once only, such as a pipe, is not watched, and one that takes the place of a file
 /// does not count as a change; files of another kind, such as a JWK set, belong to the code that uses them.
+///
+/// A file that had settings when they were loaded last, and now says nothing, is a problem: a full disk leaves such a file behind, or a
+/// writer that has just begun, and rules that are lost so must not count as rules that were taken away. Who means it writes
+/// `hallpass: {}` (its prefix) into the file.
 ///
 /// It starts no thread and no timer: ask [`has_changed`](Self::has_changed) every few seconds.
 ///
@@ -45,6 +52,8 @@ use crate::sources::Sources;
 pub struct WatchedLoader {
     loader: Loader,
     sources: Sources,
+    /// The files that said something when they were last taken.
+    spoke: BTreeSet<PathBuf>,
 }
 
 impl WatchedLoader {
@@ -54,6 +63,7 @@ impl WatchedLoader {
         Self {
             loader,
             sources: Sources::default(),
+            spoke: BTreeSet::new(),
         }
     }
 
@@ -72,14 +82,21 @@ impl WatchedLoader {
     /// them. They are not watched, and no later call knows of them.
     ///
     /// # Errors
-    /// As [`Loader::load`].
+    /// As [`Loader::load`], and when a file says nothing any more.
     pub fn load_with<T: Configuration>(
         &mut self,
         texts: impl IntoIterator<Item = (String, Secret)>,
     ) -> Result<Loaded<T>, Problems> {
         let (loaded, sources) = self.loader.clone().texts(texts).load_with_sources();
         self.sources = sources;
-        loaded
+        let loaded = loaded?;
+        let silent: Vec<_> = self.sources.silent_of(&self.spoke).collect();
+        if !silent.is_empty() {
+            let problems = silent.into_iter().map(|path| says_nothing(path));
+            return Err(Problems::new(problems.collect()));
+        }
+        self.spoke = self.sources.speaking();
+        Ok(loaded)
     }
 
     /// Whether a file differs from what the last [`load`](Self::load) has read.
@@ -97,6 +114,20 @@ impl WatchedLoader {
         Self {
             loader: self.loader.clone(),
             sources: self.sources.refreshed(),
+            spoke: self.spoke.clone(),
         }
+    }
+}
+
+fn says_nothing(path: &Path) -> Problem {
+    Problem {
+        origin: path.display().to_string(),
+        line: None,
+        column: None,
+        key_path: String::new(),
+        message: "is empty, and had settings before: the disk may be full, or somebody has just begun to write it; to take them away, write \
+                  `hallpass: {}` into it"
+            .to_owned(),
+        suggestion: None,
     }
 }

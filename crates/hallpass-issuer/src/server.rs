@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::settings::IssuerSettings;
 use axum::Router;
 use hallpass_clock::Clock;
-use hallpass_listen::{ConnectionLimits, HttpServer};
+use hallpass_listen::{ConnectionLimits, ConnectionPlaces, HttpServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use hallpass_upstream::{ReplaySharing, ReplayStore};
 use tokio::net::TcpListener;
@@ -25,6 +25,9 @@ use crate::tls_files::load_tls;
 
 /// Connections of the listener for health and metrics.
 const MANAGEMENT_CONNECTIONS: usize = 64;
+/// One address may have one of so many of them: who reads metrics and leaves its connections open must not keep the platform from asking
+/// for health, which would end this process.
+const MANAGEMENT_SHARES: usize = 4;
 
 /// An issuer that is loaded and not yet listening.
 ///
@@ -225,12 +228,14 @@ impl IssuerServer {
         let management = elsewhere.map(|listener| {
             let router = management(Arc::clone(&core));
             // The platform needs few, and both listeners share what the process may open.
+            let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
             let limits = ConnectionLimits {
-                connections: MANAGEMENT_CONNECTIONS,
+                connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
                 ..ConnectionLimits::default()
             };
             HttpServer::new(listener)
                 .limits(limits)
+                .places(places)
                 .serve(move |_peer| router.clone())
         });
         let limits = ConnectionLimits {

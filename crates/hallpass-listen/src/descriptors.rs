@@ -38,9 +38,15 @@ fn limit_now() -> Option<NonZeroU64> {
     None
 }
 
-/// Most connections that a listener of this process may hold.
+/// Most connections that the listeners of this process may hold.
 pub(crate) fn connections_in_reach() -> usize {
     limit_now().map_or(usize::MAX, connections_of)
+}
+
+/// How many files and connections this process may have open.
+pub(crate) fn in_reach() -> usize {
+    let limit = limit_now().map_or(u64::MAX, NonZeroU64::get);
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// A quarter of the descriptors is left for what else a process opens, such as files and calls to others: connections that

@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
-use crate::descriptors;
-
 /// Longest time for a head: a day. It is added to the time of day.
 const MAX_HEAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Shortest time without a write: each look takes one.
@@ -68,17 +64,9 @@ impl Default for ConnectionLimits {
 
 impl ConnectionLimits {
     /// The same, with what is beyond anybody's need brought to where the parts below can still count and add (they would
-    /// panic), and with as many connections as this process can open.
+    /// panic).
     pub(crate) fn within_reach(self) -> Self {
-        let in_reach = descriptors::connections_in_reach();
-        if in_reach < self.connections {
-            tracing::warn!(
-                connections = in_reach,
-                "fewer connections than configured are served: this process may not open more; raise its limit (`ulimit -n`, `LimitNOFILE`)"
-            );
-        }
         Self {
-            connections: self.connections.min(in_reach).min(Semaphore::MAX_PERMITS),
             head_timeout: self.head_timeout.min(MAX_HEAD_TIMEOUT),
             write_timeout: self.write_timeout.max(MIN_WRITE_TIMEOUT),
             buffer_bytes: self.buffer_bytes.max(MIN_BUFFER_BYTES),

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tower_service::Service;
@@ -24,6 +24,7 @@ use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::metrics::ConnectionMetrics;
 use crate::panics;
+use crate::places::ConnectionPlaces;
 use crate::running::RunningServer;
 use crate::seldom::{self, Seldom};
 use crate::share::Shares;
@@ -60,6 +61,7 @@ pub struct HttpServer {
     metrics: ConnectionMetrics,
     tls: Option<ServerTls>,
     admission: Admission,
+    places: Option<ConnectionPlaces>,
 }
 
 impl HttpServer {
@@ -71,12 +73,19 @@ impl HttpServer {
             metrics: ConnectionMetrics::default(),
             tls: None,
             admission: Admission::default(),
+            places: None,
         }
     }
 
     /// Replaces the limits.
     pub fn limits(mut self, limits: ConnectionLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Shares `places` with other listeners; [`ConnectionLimits::connections`] says nothing then.
+    pub fn places(mut self, places: ConnectionPlaces) -> Self {
+        self.places = Some(places);
         self
     }
 
@@ -125,9 +134,10 @@ impl HttpServer {
         let handshake = self
             .tls
             .map(|tls| Handshake::new(tls, limit, draining.clone(), self.metrics.clone()));
+        let places = self.places;
         let accepting = Accepting {
             handshake,
-            places: Arc::new(Semaphore::new(limits.connections)),
+            places: places.unwrap_or_else(|| ConnectionPlaces::new(limits.connections)),
             limits,
             metrics: self.metrics,
             admission: self.admission,
@@ -156,7 +166,7 @@ impl fmt::Debug for Admission {
 struct Accepting<M> {
     handshake: Option<Handshake>,
     admission: Admission,
-    places: Arc<Semaphore>,
+    places: ConnectionPlaces,
     limits: ConnectionLimits,
     metrics: ConnectionMetrics,
     service: Arc<M>,
@@ -245,10 +255,10 @@ where
         {
             return;
         }
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Some(permit) = self.places.take() else {
             self.metrics.refused.inc();
             if let Some(times) = self.said.refused.happened() {
-                let limit = self.limits.connections;
+                let limit = self.places.count();
                 tracing::warn!(times, limit, "connections refused: too many are open");
             }
             return;

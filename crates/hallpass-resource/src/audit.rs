@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 pub use self::event::AUDIT_TARGET;
-use self::event::Event;
+use self::event::{Event, Who};
 use self::queue::Queue;
 use self::trace::TraceParent;
 use crate::error::Denial;
@@ -118,7 +118,7 @@ impl Audit {
             route: Arc::clone(decision.route),
             policy: Arc::clone(decision.policy),
             method: event::shortened(decision.method),
-            caller: decision.caller.cloned(),
+            caller: decision.caller.map(Who::of),
             trace: TraceParent::of(decision.headers),
             log: tracing::dispatcher::get_default(Clone::clone),
         });

@@ -64,6 +64,11 @@ impl Verified {
         &self.issuer_name
     }
 
+    /// The same, to keep.
+    pub(crate) fn shared_issuer_name(&self) -> Arc<str> {
+        Arc::clone(&self.issuer_name)
+    }
+
     /// Whether the issuer is one of the estate's own.
     #[must_use]
     pub fn is_internal(&self) -> bool {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
@@ -13,29 +13,22 @@ use hallpass::token::Algorithm;
 use crate::process::{Keys, command, run, signal, spawn};
 
 /// For what a busy machine needs.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-struct Authz {
-    child: Child,
-    address: SocketAddr,
-    management: SocketAddr,
+pub(crate) struct Authz {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) management: SocketAddr,
 }
 
 impl Authz {
-    fn start(files: &[&Path]) -> Self {
-        let mut arguments = vec![
-            "authz",
-            "--listen",
-            "127.0.0.1:0",
-            "--management-listen",
-            "127.0.0.1:0",
-            "--watch-seconds",
-            "3600",
-        ];
-        for file in files {
-            arguments.extend(["--config", file.to_str().unwrap()]);
-        }
-        let mut child = spawn(&mut command(&arguments));
+    pub(crate) fn start(files: &[&Path]) -> Self {
+        Self::start_by(&mut command(&arguments(files)))
+    }
+
+    /// Starts what says on standard output where it listens.
+    pub(crate) fn start_by(command: &mut Command) -> Self {
+        let mut child = spawn(command);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut next = |begin: &str, end: &str| {
             let line = lines.find_map(|line| {
@@ -53,12 +46,12 @@ impl Authz {
         }
     }
 
-    fn status_of(&self, path: &str) -> u16 {
+    pub(crate) fn status_of(&self, path: &str) -> u16 {
         let answer = get(self.address, &format!("/authz/envoy{path}"));
         answer.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    fn sample(&self, name: &str) -> f64 {
+    pub(crate) fn sample(&self, name: &str) -> f64 {
         let text = get(self.management, "/metrics");
         let line = text
             .lines()
@@ -67,14 +60,14 @@ impl Authz {
     }
 
     /// SIGHUP, and until it was worked on.
-    fn reload(&self, result: &str) {
+    pub(crate) fn reload(&self, result: &str) {
         let name = format!("hallpass_config_reloads_total{{result=\"{result}\"}}");
         let before = self.sample(&name);
         signal(&self.child, "HUP");
         self.wait_until(|it| it.sample(&name) > before);
     }
 
-    fn wait_until(&self, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait_until(&self, is_so: impl Fn(&Self) -> bool) {
         let clock = SystemClock::new();
         let end = clock.monotonic() + LIMIT;
         while !is_so(self) {
@@ -84,6 +77,18 @@ impl Authz {
     }
 }
 
+/// Free ports, and files that are followed by SIGHUP alone.
+pub(crate) fn arguments(files: &[&Path]) -> Vec<String> {
+    let fixed = [
+        "authz",
+        "--listen=127.0.0.1:0",
+        "--management-listen=127.0.0.1:0",
+        "--watch-seconds=3600",
+    ];
+    let files = files.iter().map(|it| format!("--config={}", it.display()));
+    fixed.into_iter().map(str::to_owned).chain(files).collect()
+}
+
 impl Drop for Authz {
     fn drop(&mut self) {
         let _ended = self.child.kill();
@@ -91,7 +96,7 @@ impl Drop for Authz {
     }
 }
 
-fn get(address: SocketAddr, path: &str) -> String {
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(LIMIT)).unwrap();
     write!(
@@ -105,7 +110,7 @@ fn get(address: SocketAddr, path: &str) -> String {
 }
 
 /// Rules of one file and the rest of another.
-fn files(keys: &Keys, open: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn files(keys: &Keys, open: &str) -> (PathBuf, PathBuf) {
     let base = format!(
         "hallpass:\n  service: {{ name: edge }}\n  security: {{ internal-jwt: {{ jwks-file: '{}' }} }}\n  authz: {{ drain-delay-seconds: 0 }}\n",
         keys.file()
@@ -115,7 +120,7 @@ fn files(keys: &Keys, open: &str) -> (PathBuf, PathBuf) {
     (base.into(), rules.into())
 }
 
-fn rules(open: &str) -> String {
+pub(crate) fn rules(open: &str) -> String {
     format!(
         "hallpass: {{ security: {{ internal-jwt: {{ routes: [ {{ path: {open}, rule: anonymous }} ] }} }} }}\n"
     )

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod authz;
 #[cfg(test)]
+mod authz_faults;
+#[cfg(test)]
 mod client_hash;
 mod client_key;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Runs the executable and writes the files that it reads.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -28,7 +29,7 @@ impl Outcome {
     }
 }
 
-pub(crate) fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command<A: AsRef<OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hallpass"));
     command.args(arguments).env_remove("RUST_LOG");
     command

@@ -170,3 +170,23 @@ fn what_comes_through_a_pipe_is_held_for_a_loader_that_is_asked_twice() {
         loader.load::<Settings>().unwrap();
     }
 }
+
+#[test]
+fn a_file_that_lost_its_settings_is_refused_and_one_that_takes_them_away_is_not() {
+    let folder = folder();
+    let overlay = folder.path().join("overlay.yaml");
+    let loader = Loader::new("hallpass").file(folder.path().join("app.yaml"));
+    let mut watched = WatchedLoader::new(loader.file(&overlay));
+    fs::write(&overlay, "# nothing yet\n").unwrap();
+    watched.load::<Settings>().unwrap();
+    fs::write(&overlay, "hallpass: { internal-token: { scope: a } }").unwrap();
+    watched.load::<Settings>().unwrap();
+    // The same twice, since what was refused is tried again.
+    for text in ["", "", "\n# rules\n---\n", " \r\n"] {
+        fs::write(&overlay, text).unwrap();
+        let problems = watched.load::<Settings>().unwrap_err().to_string();
+        assert!(problems.contains("overlay.yaml: is empty"), "{problems}");
+    }
+    fs::write(&overlay, "hallpass: {}\n").unwrap();
+    watched.load::<Settings>().unwrap();
+}

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
-use hallpass_listen::{ConnectionLimits, HttpServer, RunningServer};
+use hallpass_listen::{ConnectionLimits, ConnectionPlaces, HttpServer, RunningServer};
 use hallpass_resource::{EncodedCharacters, ResourceServer};
 use hallpass_tls::{ServerTls, TlsMetrics};
 use prometheus_client::registry::Registry;
@@ -27,6 +27,9 @@ use crate::settings::AuthzSettings;
 
 /// Connections of the address for health and metrics.
 const MANAGEMENT_CONNECTIONS: usize = 64;
+/// One address may have one of so many of them: who reads metrics and leaves its connections open must not keep the platform from asking
+/// for health, which would end this process.
+const MANAGEMENT_SHARES: usize = 4;
 
 /// What decisions are made by.
 #[derive(Clone, Debug)]
@@ -72,6 +75,9 @@ impl AuthzServer {
             core: &core,
             settings,
             tls: tls.as_ref(),
+            places: ConnectionPlaces::new(
+                usize::try_from(settings.connections).unwrap_or(usize::MAX),
+            ),
         };
         let serving = asked.http(listener).map_err(failed_at(settings.listen))?;
         let grpc = match grpc_listener {
@@ -116,6 +122,8 @@ struct Asked<'a> {
     core: &'a Arc<Core>,
     settings: &'a AuthzSettings,
     tls: Option<&'a ServerTls>,
+    /// For both protocols together.
+    places: ConnectionPlaces,
 }
 
 impl Asked<'_> {
@@ -142,12 +150,10 @@ impl Asked<'_> {
     }
 
     fn server(&self, listener: TcpListener) -> HttpServer {
-        let connections = usize::try_from(self.settings.connections).unwrap_or(usize::MAX);
         let head_bytes = self.settings.head_bytes;
         let limits = ConnectionLimits {
-            connections,
             // All connections come from a few proxies.
-            connections_per_address: connections,
+            connections_per_address: self.places.count(),
             head_bytes,
             buffer_bytes: head_bytes.max(ConnectionLimits::default().buffer_bytes),
             ..ConnectionLimits::default()
@@ -155,6 +161,7 @@ impl Asked<'_> {
         let core = Arc::clone(self.core);
         let server = HttpServer::new(listener)
             .limits(limits)
+            .places(self.places.clone())
             .metrics(self.core.metrics.connections.clone())
             .admit(move |peer| {
                 let is_trusted = core.plan.load().trusted_proxies.contains(peer);
@@ -171,14 +178,16 @@ impl Asked<'_> {
 }
 
 fn serve_management(listener: TcpListener, management: &Management) -> io::Result<RunningServer> {
-    // The platform needs few, and both addresses share what the process may open.
+    // The platform needs few, and all addresses share what the process may open.
+    let places = ConnectionPlaces::for_monitoring(MANAGEMENT_CONNECTIONS);
     let limits = ConnectionLimits {
-        connections: MANAGEMENT_CONNECTIONS,
+        connections_per_address: places.count().div_ceil(MANAGEMENT_SHARES),
         ..ConnectionLimits::default()
     };
     let management = management.clone();
     HttpServer::new(listener)
         .limits(limits)
+        .places(places)
         .serve(move |_peer| {
             let management = management.clone();
             tower::service_fn(move |request| {

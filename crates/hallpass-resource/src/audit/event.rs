@@ -3,7 +3,7 @@
 use std::iter;
 use std::sync::Arc;
 
-use hallpass_token::{Actor, UnixTime};
+use hallpass_token::{Actor, ClientId, Scope, Subject, TokenId, UnixTime};
 use http::Method;
 use tracing::Dispatch;
 
@@ -18,7 +18,7 @@ const MAX_METHOD_BYTES: usize = 32;
 /// Actors of a chain that are written; a token that was verified has fewer.
 const MAX_ACTORS: usize = 8;
 
-/// A decision, with all that is written of it. The identity is shared with the call, so that making one costs next to nothing.
+/// A decision, with all that is written of it and no more: who waits in the queue must not keep tokens in memory.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) at: UnixTime,
@@ -28,10 +28,36 @@ pub(super) struct Event {
     pub(super) route: Arc<str>,
     pub(super) policy: Arc<str>,
     pub(super) method: String,
-    pub(super) caller: Option<Verified>,
+    pub(super) caller: Option<Who>,
     pub(super) trace: Option<TraceParent>,
     /// The log of the thread that has judged the call.
     pub(super) log: Dispatch,
+}
+
+/// What is written of an identity. Its texts are shared with the call, so that making one costs next to nothing.
+#[derive(Debug)]
+pub(super) struct Who {
+    issuer: Arc<str>,
+    subject: Subject,
+    client_id: Option<ClientId>,
+    actor: Option<Actor>,
+    scope: Scope,
+    token_id: Option<TokenId>,
+}
+
+impl Who {
+    pub(super) fn of(caller: &Verified) -> Self {
+        let context = caller.context();
+        let claims = context.claims();
+        Self {
+            issuer: caller.shared_issuer_name(),
+            subject: claims.subject.clone(),
+            client_id: context.client_id().cloned(),
+            actor: claims.actor.clone(),
+            scope: claims.scope.clone(),
+            token_id: claims.token_id.clone(),
+        }
+    }
 }
 
 impl Event {
@@ -41,9 +67,8 @@ impl Event {
     }
 
     fn write_here(&self) {
-        let context = self.caller.as_ref().map(Verified::context);
-        let claims = context.map(|it| it.claims());
-        let actor = claims.and_then(|it| it.actor.as_ref());
+        let caller = self.caller.as_ref();
+        let actor = caller.and_then(|it| it.actor.as_ref());
         tracing::info!(
             target: AUDIT_TARGET,
             parent: None,
@@ -56,13 +81,13 @@ impl Event {
             route = &*self.route,
             policy = &*self.policy,
             method = self.method,
-            issuer = self.caller.as_ref().map(Verified::issuer_name),
-            subject = claims.map(|it| it.subject.as_str()),
-            client_id = context.and_then(|it| it.client_id()).map(AsRef::<str>::as_ref),
+            issuer = caller.map(|it| &*it.issuer),
+            subject = caller.map(|it| it.subject.as_str()),
+            client_id = caller.and_then(|it| it.client_id.as_ref()).map(AsRef::<str>::as_ref),
             actor = actor.map(|it| it.subject.as_str()),
             actors = actor.map(chain),
-            scope = claims.map(|it| it.scope.as_str()),
-            token_id = claims.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),
+            scope = caller.map(|it| it.scope.as_str()),
+            token_id = caller.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),
             trace_id = self.trace.as_ref().map(|it| &*it.trace_id),
             parent_span_id = self.trace.as_ref().map(|it| &*it.parent_span_id),
             "call judged"

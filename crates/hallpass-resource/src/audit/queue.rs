@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -29,7 +30,8 @@ pub(super) struct Queue<T> {
 }
 
 impl<T: Send + 'static> Queue<T> {
-    /// Starts the thread that gives each event to `write`, which may take as long as it likes.
+    /// Starts the thread that gives each event to `write`, which may take as long as it likes. An event that it panics at is counted as
+    /// dropped, and the next one is written.
     pub(super) fn start(
         dropped: Counter,
         mut write: impl FnMut(T) + Send + 'static,
@@ -37,6 +39,13 @@ impl<T: Send + 'static> Queue<T> {
         let (events, waiting) = mpsc::sync_channel::<Box<T>>(MAX_WAITING);
         let (stop, stopped) = mpsc::channel::<Infallible>();
         let (end, ended) = mpsc::channel();
+        let lost = dropped.clone();
+        let mut write = move |event| {
+            // A subscriber of the program around it may fail at one event, and must not be the end of all audit.
+            if catch_unwind(AssertUnwindSafe(|| write(event))).is_err() {
+                lost.inc();
+            }
+        };
         thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
@@ -131,16 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn events_for_a_reader_that_has_gone_are_counted() {
+    fn an_event_at_which_the_log_fails_is_counted_and_the_next_one_is_written() {
+        let (written, all) = mpsc::channel();
         let dropped = Counter::default();
-        let queue = Queue::start(dropped.clone(), |()| {
-            std::panic::resume_unwind(Box::new("a log that fails"));
+        let queue = Queue::start(dropped.clone(), move |number: usize| {
+            if number == 1 {
+                std::panic::resume_unwind(Box::new("a log that fails"));
+            }
+            let _gone = written.send(number);
         })
         .unwrap();
-        queue.push(());
-        let ended = queue.ended.lock().unwrap().recv_timeout(END_LIMIT * 10);
-        assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected));
-        queue.push(());
-        assert!(dropped.get() >= 1);
+        (0..3).for_each(|number| queue.push(number));
+        drop(queue);
+        assert_eq!(all.try_iter().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(dropped.get(), 1);
     }
 }
