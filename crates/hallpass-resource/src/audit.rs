@@ -1,18 +1,21 @@
 //! One structured event per decision, never with a token in it, and no call that waits for whoever reads it.
 
 mod event;
+mod file;
 mod queue;
 mod trace;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use hallpass_token::UnixTime;
+use hallpass_token::{SecurityContext, UnixTime};
 use http::{HeaderMap, Method};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
 pub use self::event::AUDIT_TARGET;
-use self::event::{Event, Who};
+use self::event::{Call, Event, Kind, Who};
+use self::file::AuditFile;
 use self::queue::Queue;
 use self::trace::TraceParent;
 use crate::error::Denial;
@@ -57,7 +60,7 @@ impl AuditMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register(
             "hallpass_audit_dropped",
-            "Audit events lost because the reader of the log could not keep up",
+            "Audit events lost because the reader of the log could not keep up, or because they could not be written",
             self.dropped.clone(),
         );
     }
@@ -68,6 +71,7 @@ impl AuditMetrics {
 pub(crate) struct Audit {
     queue: Arc<Queue<Event>>,
     level: AuditLevel,
+    file: Option<Arc<Path>>,
 }
 
 /// A decision about one call.
@@ -85,42 +89,86 @@ pub(crate) struct Decision<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
+/// A stream that was judged again, and ended or should have been.
+#[derive(Debug)]
+pub(crate) struct StreamJudged<'a> {
+    /// `end` or `would_end`.
+    pub(crate) result: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) route: &'a Arc<str>,
+    pub(crate) context: &'a SecurityContext,
+    pub(crate) issuer_name: &'a Arc<str>,
+}
+
 impl Audit {
     /// Starts the thread that writes events; `None` if the system gives none.
     pub(crate) fn start(metrics: &AuditMetrics) -> Option<Self> {
-        let queue = Queue::start(metrics.dropped.clone(), |event: Event| event.write()).ok()?;
+        let mut file = AuditFile::default();
+        let write = move |event: Event| event.write(&mut file);
+        let queue = Queue::start(metrics.dropped.clone(), write).ok()?;
         Some(Self {
             queue: Arc::new(queue),
             level: AuditLevel::All,
+            file: None,
         })
     }
 
-    /// The same queue, for these decisions alone.
-    pub(crate) fn at(&self, level: AuditLevel) -> Self {
+    /// The same queue, for these decisions alone, and with this file beside the log.
+    pub(crate) fn by(&self, level: AuditLevel, file: Option<&Path>) -> Self {
         Self {
             queue: Arc::clone(&self.queue),
             level,
+            file: file.map(Arc::from),
         }
     }
 
     /// Tells of it, unless nobody wants to know. Never waits. The path is left out on purpose: it may hold personal data, the
     /// route does not.
     pub(crate) fn record(&self, decision: &Decision<'_>, now: UnixTime) {
-        let is_read = tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO);
-        if !is_read || !self.level.wants(decision.result) {
+        if !self.is_wanted(decision.result) {
+            return;
+        }
+        let caller = decision.caller;
+        self.queue.push(Event {
+            kind: Kind::Call,
+            at: now,
+            result: decision.result,
+            reason: decision.denial.map_or("none", Denial::log_code),
+            detail: decision.denial.cloned(),
+            route: Arc::clone(decision.route),
+            call: Some(Call {
+                mode: decision.mode,
+                policy: Arc::clone(decision.policy),
+                method: event::shortened(decision.method),
+                trace: TraceParent::of(decision.headers),
+            }),
+            caller: caller.map(|it| Who::of(it.context(), it.shared_issuer_name())),
+            log: tracing::dispatcher::get_default(Clone::clone),
+            file: self.file.clone(),
+        });
+    }
+
+    /// The same of a stream.
+    pub(crate) fn record_stream(&self, judged: &StreamJudged<'_>, now: UnixTime) {
+        if !self.is_wanted(judged.result) {
             return;
         }
         self.queue.push(Event {
+            kind: Kind::Stream,
             at: now,
-            result: decision.result,
-            denial: decision.denial.cloned(),
-            mode: decision.mode,
-            route: Arc::clone(decision.route),
-            policy: Arc::clone(decision.policy),
-            method: event::shortened(decision.method),
-            caller: decision.caller.map(Who::of),
-            trace: TraceParent::of(decision.headers),
+            result: judged.result,
+            reason: judged.reason,
+            detail: None,
+            route: Arc::clone(judged.route),
+            call: None,
+            caller: Some(Who::of(judged.context, Arc::clone(judged.issuer_name))),
             log: tracing::dispatcher::get_default(Clone::clone),
+            file: self.file.clone(),
         });
+    }
+
+    fn is_wanted(&self, result: &str) -> bool {
+        let is_read = tracing::enabled!(target: AUDIT_TARGET, tracing::Level::INFO);
+        (is_read || self.file.is_some()) && self.level.wants(result)
     }
 }

@@ -1,5 +1,6 @@
 //! `security`: what this service demands of its callers.
 
+mod audit;
 pub(crate) mod callers;
 pub(crate) mod denied;
 pub(crate) mod dpop;
@@ -113,6 +114,8 @@ pub struct InternalJwtSettings {
     pub bound: Bound,
     /// `audit`: which decisions become audit events.
     pub audit: AuditLevel,
+    /// `audit-file`: the file that audit events are written into as well.
+    pub audit_file: Option<PathBuf>,
     /// `dpop`: proofs of possession that come with bound tokens.
     pub dpop: DpopSettings,
     /// `streams-end-with-token` and `stream-grace-seconds`: what becomes of streams whose token has ended.
@@ -137,6 +140,7 @@ impl Default for InternalJwtSettings {
             resource: None,
             bound: Bound::No,
             audit: AuditLevel::default(),
+            audit_file: None,
             dpop: DpopSettings::default(),
             streams: StreamSettings::default(),
             denied: DeniedSettings::default(),

@@ -18,7 +18,7 @@ use http::request::Parts;
 use tokio::time::sleep;
 
 pub use self::body::EndingBody;
-use crate::audit::AUDIT_TARGET;
+use crate::audit::StreamJudged;
 use crate::cache::{CacheEntry, Ground};
 use crate::judge::Judge;
 use crate::server::ResourceServer;
@@ -189,19 +189,15 @@ impl Watched {
             false => "end",
         };
         self.server.metrics().streams.ended(end.as_str(), result);
-        let context = &self.entry.context;
-        let claims = context.claims();
-        tracing::info!(
-            target: AUDIT_TARGET,
-            decision = result,
-            reason = end.as_str(),
-            route = &*self.route,
-            issuer = &*self.entry.trust.name,
-            subject = claims.subject.as_str(),
-            client_id = context.client_id().map(AsRef::<str>::as_ref),
-            token_id = claims.token_id.as_ref().map(AsRef::<str>::as_ref),
-            "stream judged again"
-        );
+        let judge = self.server.judge();
+        let judged = StreamJudged {
+            result,
+            reason: end.as_str(),
+            route: &self.route,
+            context: &self.entry.context,
+            issuer_name: &self.entry.trust.name,
+        };
+        judge.audit.record_stream(&judged, judge.verifier.now());
     }
 }
 

@@ -90,12 +90,10 @@ fn proxies_that_take_all_connections_leave_descriptors_for_new_rules() {
     let authz = Authz::start_by(&mut start);
     let mut open = connect(authz.address, 100);
     open.extend(connect(grpc, 100));
-    open.extend(connect(authz.management, 60));
-    // Three quarters for proxies, whatever they speak, and a sixteenth for monitoring.
-    assert!((96..=104).contains(&open.len()), "{}", open.len());
+    assert!(open.len() >= 96, "{}", open.len());
+    // Three quarters, whatever they speak. A refusal may take its time to be seen.
+    assert_eq!(authz.sample("hallpass_authz_connections"), 96.0);
     fs::write(&file, rules("/two")).unwrap();
-    // A connection of its own for health is there to ask by.
-    drop(open.split_off(open.len() - 2));
     authz.reload("ok");
     assert_eq!(
         authz.sample("hallpass_config_reloads_total{result=\"refused\"}"),
@@ -238,4 +236,33 @@ fn each_of_its_addresses_is_named_when_it_is_taken() {
         );
         assert!(said.contains(&address), "{said}");
     }
+}
+
+#[test]
+fn its_audit_file_is_rotated_without_a_lost_event_and_one_that_is_lost_is_counted() {
+    let keys = Keys::new(Algorithm::EdDsa);
+    let (base, file) = files(&keys, "/one");
+    let audit = keys.beside("audit.jsonl", b"");
+    let moved = format!("{audit}.1");
+    let more = format!("hallpass: {{ security: {{ internal-jwt: {{ audit-file: '{audit}' }} }} }}");
+    let more = keys.beside("audit.yaml", more.as_bytes());
+    let authz = Authz::start(&[&base, &file, Path::new(&more)]);
+    let lines = |path: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.matches("\"event\":\"call_judged\"").count()
+    };
+    assert_eq!(authz.status_of("/one"), 200);
+    assert_eq!(authz.status_of("/two"), 401);
+    authz.wait_until(|_| lines(&audit) == 2);
+    fs::rename(&audit, &moved).unwrap();
+    assert_eq!(authz.status_of("/two"), 401);
+    authz.wait_until(|_| lines(&audit) == 1);
+    assert_eq!(lines(&moved), 2);
+    fs::remove_file(&audit).unwrap();
+    fs::create_dir(&audit).unwrap();
+    assert_eq!(authz.status_of("/one"), 200);
+    authz.wait_until(|it| it.sample("hallpass_audit_dropped_total") == 1.0);
+    fs::remove_dir(&audit).unwrap();
+    assert_eq!(authz.status_of("/one"), 200);
+    authz.wait_until(|_| lines(&audit) == 1);
 }

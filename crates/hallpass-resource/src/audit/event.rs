@@ -1,15 +1,17 @@
 //! An event, and how it is written.
 
 use std::iter;
+use std::path::Path;
 use std::sync::Arc;
 
-use hallpass_token::{Actor, ClientId, Scope, Subject, TokenId, UnixTime};
+use hallpass_token::{Actor, ClientId, Scope, SecurityContext, Subject, TokenId, UnixTime};
 use http::Method;
+use serde::Serialize;
 use tracing::Dispatch;
 
+use super::file::AuditFile;
 use super::trace::TraceParent;
 use crate::error::Denial;
-use crate::verifier::Verified;
 
 /// The target of all audit events, for filters: `hallpass::audit=info`.
 pub const AUDIT_TARGET: &str = "hallpass::audit";
@@ -21,17 +23,72 @@ const MAX_ACTORS: usize = 8;
 /// A decision, with all that is written of it and no more: who waits in the queue must not keep tokens in memory.
 #[derive(Debug)]
 pub(super) struct Event {
+    pub(super) kind: Kind,
     pub(super) at: UnixTime,
     pub(super) result: &'static str,
-    pub(super) denial: Option<Denial>,
-    pub(super) mode: &'static str,
+    pub(super) reason: &'static str,
+    /// `reason` in words.
+    pub(super) detail: Option<Denial>,
     pub(super) route: Arc<str>,
-    pub(super) policy: Arc<str>,
-    pub(super) method: String,
+    /// Of a call, and not of a stream that is judged again.
+    pub(super) call: Option<Call>,
     pub(super) caller: Option<Who>,
-    pub(super) trace: Option<TraceParent>,
     /// The log of the thread that has judged the call.
     pub(super) log: Dispatch,
+    /// The file that it is written into as well.
+    pub(super) file: Option<Arc<Path>>,
+}
+
+/// What was judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Call,
+    Stream,
+}
+
+/// What is written of a call alone.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) mode: &'static str,
+    pub(super) policy: Arc<str>,
+    pub(super) method: String,
+    pub(super) trace: Option<TraceParent>,
+}
+
+/// An event as it is written. Its names are those of the fields, in the log and in the file.
+#[derive(Debug, Serialize)]
+struct Line<'e> {
+    event: &'static str,
+    at: u64,
+    decision: &'static str,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    route: &'e str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actors: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<&'e str>,
 }
 
 /// What is written of an identity. Its texts are shared with the call, so that making one costs next to nothing.
@@ -46,11 +103,10 @@ pub(super) struct Who {
 }
 
 impl Who {
-    pub(super) fn of(caller: &Verified) -> Self {
-        let context = caller.context();
+    pub(super) fn of(context: &SecurityContext, issuer: Arc<str>) -> Self {
         let claims = context.claims();
         Self {
-            issuer: caller.shared_issuer_name(),
+            issuer,
             subject: claims.subject.clone(),
             client_id: context.client_id().cloned(),
             actor: claims.actor.clone(),
@@ -61,36 +117,82 @@ impl Who {
 }
 
 impl Event {
-    /// Writes it at level INFO, outside of all spans: the span of the call may have ended by now.
-    pub(super) fn write(&self) {
-        tracing::dispatcher::with_default(&self.log, || self.write_here());
+    /// Writes it at level INFO, outside of all spans, since the span of the call may have ended by now, and into its file. Returns whether
+    /// the file has taken it, where there is one.
+    pub(super) fn write(&self, file: &mut AuditFile) -> bool {
+        tracing::dispatcher::with_default(&self.log, || {
+            let line = self.line();
+            match self.kind {
+                Kind::Call => line.log("call judged"),
+                Kind::Stream => line.log("stream judged again"),
+            }
+            let Some(path) = &self.file else {
+                return true;
+            };
+            // A text of these fields is always one of JSON.
+            let text = serde_json::to_string(&line);
+            text.is_ok_and(|text| file.write(path, text))
+        })
     }
 
-    fn write_here(&self) {
-        let caller = self.caller.as_ref();
+    fn line(&self) -> Line<'_> {
+        let (call, caller) = (self.call.as_ref(), self.caller.as_ref());
         let actor = caller.and_then(|it| it.actor.as_ref());
+        let trace = call.and_then(|it| it.trace.as_ref());
+        Line {
+            event: match self.kind {
+                Kind::Call => "call_judged",
+                Kind::Stream => "stream_judged",
+            },
+            at: self.at.as_secs(),
+            decision: self.result,
+            reason: self.reason,
+            detail: self.detail.as_ref().map(ToString::to_string),
+            mode: call.map(|it| it.mode),
+            route: &self.route,
+            policy: call.map(|it| &*it.policy),
+            method: call.map(|it| it.method.as_str()),
+            issuer: caller.map(|it| &*it.issuer),
+            subject: caller.map(|it| it.subject.as_str()),
+            client_id: caller
+                .and_then(|it| it.client_id.as_ref())
+                .map(AsRef::<str>::as_ref),
+            actor: actor.map(|it| it.subject.as_str()),
+            actors: actor.map(chain),
+            scope: caller.map(|it| it.scope.as_str()),
+            token_id: caller
+                .and_then(|it| it.token_id.as_ref())
+                .map(AsRef::<str>::as_ref),
+            trace_id: trace.map(|it| &*it.trace_id),
+            parent_span_id: trace.map(|it| &*it.parent_span_id),
+        }
+    }
+}
+
+impl Line<'_> {
+    fn log(&self, what: &str) {
         tracing::info!(
             target: AUDIT_TARGET,
             parent: None,
-            event = "call_judged",
-            at = self.at.as_secs(),
-            decision = self.result,
-            reason = self.denial.as_ref().map_or("none", Denial::log_code),
-            detail = self.denial.as_ref().map(tracing::field::display),
+            event = self.event,
+            at = self.at,
+            decision = self.decision,
+            reason = self.reason,
+            detail = self.detail.as_deref(),
             mode = self.mode,
-            route = &*self.route,
-            policy = &*self.policy,
+            route = self.route,
+            policy = self.policy,
             method = self.method,
-            issuer = caller.map(|it| &*it.issuer),
-            subject = caller.map(|it| it.subject.as_str()),
-            client_id = caller.and_then(|it| it.client_id.as_ref()).map(AsRef::<str>::as_ref),
-            actor = actor.map(|it| it.subject.as_str()),
-            actors = actor.map(chain),
-            scope = caller.map(|it| it.scope.as_str()),
-            token_id = caller.and_then(|it| it.token_id.as_ref()).map(AsRef::<str>::as_ref),
-            trace_id = self.trace.as_ref().map(|it| &*it.trace_id),
-            parent_span_id = self.trace.as_ref().map(|it| &*it.parent_span_id),
-            "call judged"
+            issuer = self.issuer,
+            subject = self.subject,
+            client_id = self.client_id,
+            actor = self.actor,
+            actors = self.actors.as_deref(),
+            scope = self.scope,
+            token_id = self.token_id,
+            trace_id = self.trace_id,
+            parent_span_id = self.parent_span_id,
+            "{what}"
         );
     }
 }

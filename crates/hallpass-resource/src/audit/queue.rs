@@ -30,11 +30,11 @@ pub(super) struct Queue<T> {
 }
 
 impl<T: Send + 'static> Queue<T> {
-    /// Starts the thread that gives each event to `write`, which may take as long as it likes. An event that it panics at is counted as
-    /// dropped, and the next one is written.
+    /// Starts the thread that gives each event to `write`, which may take as long as it likes. An event that it says it has not written, or
+    /// panics at, is counted as dropped, and the next one is written.
     pub(super) fn start(
         dropped: Counter,
-        mut write: impl FnMut(T) + Send + 'static,
+        mut write: impl FnMut(T) -> bool + Send + 'static,
     ) -> io::Result<Self> {
         let (events, waiting) = mpsc::sync_channel::<Box<T>>(MAX_WAITING);
         let (stop, stopped) = mpsc::channel::<Infallible>();
@@ -42,7 +42,7 @@ impl<T: Send + 'static> Queue<T> {
         let lost = dropped.clone();
         let mut write = move |event| {
             // A subscriber of the program around it may fail at one event, and must not be the end of all audit.
-            if catch_unwind(AssertUnwindSafe(|| write(event))).is_err() {
+            if !catch_unwind(AssertUnwindSafe(|| write(event))).unwrap_or(false) {
                 lost.inc();
             }
         };
@@ -104,7 +104,7 @@ mod tests {
         let dropped = Counter::default();
         let queue = Queue::start(dropped.clone(), move |number: usize| {
             let _gone = stalled.recv();
-            let _gone = written.send(number);
+            written.send(number).is_ok()
         })
         .unwrap();
         for number in 0..3 * MAX_WAITING {
@@ -129,10 +129,8 @@ mod tests {
     fn the_last_events_are_written_before_the_end() {
         let (written, all) = mpsc::channel();
         let dropped = Counter::default();
-        let queue = Queue::start(dropped.clone(), move |number| {
-            let _gone = written.send(number);
-        })
-        .unwrap();
+        let queue =
+            Queue::start(dropped.clone(), move |number| written.send(number).is_ok()).unwrap();
         (0..1_000).for_each(|number| queue.push(number));
         drop(queue);
         assert_eq!(all.try_iter().count(), 1_000);
@@ -147,12 +145,15 @@ mod tests {
             if number == 1 {
                 std::panic::resume_unwind(Box::new("a log that fails"));
             }
-            let _gone = written.send(number);
+            if number == 2 {
+                return false;
+            }
+            written.send(number).is_ok()
         })
         .unwrap();
-        (0..3).for_each(|number| queue.push(number));
+        (0..4).for_each(|number| queue.push(number));
         drop(queue);
-        assert_eq!(all.try_iter().collect::<Vec<_>>(), [0, 2]);
-        assert_eq!(dropped.get(), 1);
+        assert_eq!(all.try_iter().collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(dropped.get(), 2);
     }
 }

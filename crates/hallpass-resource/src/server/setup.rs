@@ -166,7 +166,7 @@ impl Setup {
             streams: jwt.streams,
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
-            audit: code.audit.at(jwt.audit),
+            audit: code.audit.by(jwt.audit, jwt.audit_file.as_deref()),
             decisions: code.metrics.decisions.clone(),
             headers: code.metrics.headers.clone(),
         };

@@ -115,8 +115,8 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         Kind::Section(INTERNAL_ONLY_KEYS),
         "Paths that only services may call; in addition to `routes` and to the rules in code.",
     ),
-    Key::new("audit", Kind::Choice(&["all", "denials"]), "Which decisions become events of the target `hallpass::audit`: `all`, or `denials`: those that are not simply allowed. See [policy.md](policy.md#audit-events).")
-        .or("all"),
+    super::audit::LEVEL,
+    super::audit::FILE,
     Key::new(
         "identity-headers",
         Kind::Choice(&["strip", "set"]),

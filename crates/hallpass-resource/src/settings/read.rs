@@ -92,6 +92,7 @@ impl InternalJwtSettings {
         let identity_headers = section.choice("identity-headers", IdentityHeaders::named);
         let keeps_headers = section.flag("dangerous-keep-identity-headers");
         let audit = section.choice("audit", AuditLevel::named);
+        let audit_file = section.file("audit-file");
         let resource = section.checked("resource", check_resource);
         let bound = section.choice("bound", Bound::named);
         let dpop = DpopSettings::read(&section.section("dpop"));
@@ -111,6 +112,7 @@ impl InternalJwtSettings {
             resource,
             bound: bound?,
             audit: audit?,
+            audit_file,
             dpop: dpop?,
             streams: streams?,
             denied: denied?,

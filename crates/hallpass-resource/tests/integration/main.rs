@@ -12,6 +12,7 @@ mod apply;
 mod apply_keys;
 mod attacks;
 mod audit;
+mod audit_file;
 mod bound;
 mod cache;
 mod callers;

@@ -15,15 +15,17 @@ const CHUNKED: &str = "transfer-encoding: chunked\r\ncontent-type: text/plain\r\
 const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-struct Shop {
-    app: App,
-    taps: Taps,
+pub(crate) struct Shop {
+    pub(crate) app: App,
+    pub(crate) taps: Taps,
     forge: Forge,
-    clock: Arc<ManualClock>,
+    pub(crate) clock: Arc<ManualClock>,
 }
 
 impl Shop {
-    async fn start(change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder) -> Self {
+    pub(crate) async fn start(
+        change: impl FnOnce(ResourceServerBuilder) -> ResourceServerBuilder,
+    ) -> Self {
         let clock = test_clock();
         let forge = Forge::new("internal", &clock);
         let taps = Taps::new();
@@ -42,17 +44,17 @@ impl Shop {
         }
     }
 
-    async fn open(&self, line: &str, more: &str) -> Connection {
+    pub(crate) async fn open(&self, line: &str, more: &str) -> Connection {
         let token = self.forge.user("");
         Connection::open(self.app.address, line, &token, more).await
     }
 
     /// The life of the token (600 s), the leeway (10 s) and the grace (30 s), but for this.
-    fn advance_to_the_end_but(&self, rest: Duration) {
+    pub(crate) fn advance_to_the_end_but(&self, rest: Duration) {
         self.clock.advance(Duration::from_secs(640) - rest);
     }
 
-    fn ended(&self, reason: &str, result: &str) -> f64 {
+    pub(crate) fn ended(&self, reason: &str, result: &str) -> f64 {
         let line =
             format!("hallpass_streams_ended_total{{reason=\"{reason}\",result=\"{result}\"}}");
         self.app.metric(&line)
