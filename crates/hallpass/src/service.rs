@@ -10,7 +10,7 @@ use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 #[cfg(feature = "feign")]
 use hallpass_feign::Feign;
-use hallpass_listen::{ConnectionMetrics, HttpServer};
+use hallpass_listen::{ConnectionLimits, ConnectionMetrics, HttpServer};
 #[cfg(feature = "redis")]
 use hallpass_redis::RedisMetrics;
 #[cfg(feature = "resource")]
@@ -31,6 +31,10 @@ pub use builder::HallpassBuilder;
 /// The realm of challenges when `service.name` is not set.
 #[cfg(feature = "resource")]
 const UNNAMED: &str = "service";
+
+/// Room in the head of a request for all that is no token.
+#[cfg(feature = "resource")]
+const HEAD_BESIDE_TOKEN_BYTES: usize = 8 * 1024;
 
 /// What one service needs in order to call others and to be called: token service, call layer and
 /// resource server over one transport, one discovery and one clock. Cheap to clone.
@@ -166,6 +170,9 @@ impl Hallpass {
     /// failed handshakes are counted among [`metrics`](Self::metrics), those of several listeners together. Callers'
     /// certificates are among the extensions of their requests: [`PeerCertificates`](hallpass_tls::PeerCertificates).
     ///
+    /// A request's head may have 16 KiB, or 8 KiB beside the longest token (`security.max-token-bytes`) as it is set now; `limits`
+    /// of the server replaces that.
+    ///
     /// ```
     /// # use hallpass::{Hallpass, Settings, config::Loader};
     /// # #[tokio::main(flavor = "current_thread")]
@@ -180,11 +187,34 @@ impl Hallpass {
     /// # }
     /// ```
     pub fn http_server(&self, listener: TcpListener) -> HttpServer {
-        let server = HttpServer::new(listener).metrics(self.shared.connections.clone());
+        let server = HttpServer::new(listener)
+            .limits(self.connection_limits())
+            .metrics(self.shared.connections.clone());
         match self.shared.tls.listener() {
             Some(tls) => server.tls(tls.clone()),
             None => server,
         }
+    }
+
+    /// Those of the listener, with room for the longest token: else a token that the settings allow would be refused there,
+    /// without the words that say why.
+    #[cfg(feature = "resource")]
+    fn connection_limits(&self) -> ConnectionLimits {
+        let limits = ConnectionLimits::default();
+        let token = self.settings().security.max_token_bytes;
+        let head_bytes = token
+            .saturating_add(HEAD_BESIDE_TOKEN_BYTES)
+            .max(limits.head_bytes);
+        ConnectionLimits {
+            head_bytes,
+            buffer_bytes: head_bytes.max(limits.buffer_bytes),
+            ..limits
+        }
+    }
+
+    #[cfg(not(feature = "resource"))]
+    fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits::default()
     }
 
     /// Everything that this service counts, for its `/metrics`.

@@ -22,7 +22,7 @@ pub(crate) const KEYS: &[Key] = &[
             max: 65_536,
         },
         "The longest token that is looked at. A longer one gets a 431 `token_too_large`; on open routes it counts as no \
-        token.",
+        token. The listener of a service has room for so many and 8 KiB more, of what stood here when it was started.",
     )
     .or("8192"),
     Key::new("paths", Kind::Section(PATH_KEYS), "Which paths are read; see [paths.md](paths.md)."),
@@ -305,7 +305,7 @@ const ROUTE_KEYS: &[Key] = &[
         or more.",
     )
     .required(),
-    Key::new("methods", Kind::Texts { what: "HTTP methods" }, "Empty means all; `GET` speaks for `HEAD` too.").or(""),
+    Key::new("methods", Kind::Texts { what: "HTTP methods" }, "Which methods; left out, all. `GET` speaks for `HEAD` too.").or(""),
     Key::new(
         "rule",
         Kind::Choice(&["anonymous", "authenticated", "internal-only", "scopes"]),

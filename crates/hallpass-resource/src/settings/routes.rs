@@ -27,7 +27,7 @@ impl InternalOnlySettings {
 /// `scope` is what internal-only routes demand that name none of their own.
 pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option<RouteRule> {
     let pattern = section.required("path", Section::parsed);
-    let methods = section.texts("methods", check_method);
+    let methods = some_of(section, "methods", check_method);
     let rule = read_rule(section, scope);
     let mode = section.choice("mode", Mode::named);
     let percent = section.percent("enforce-percent");

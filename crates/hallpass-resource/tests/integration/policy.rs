@@ -245,6 +245,7 @@ fn what_a_rule_says_that_cannot_be_meant_is_named_with_its_place() {
 fn a_list_that_is_written_and_empty_is_no_demand_that_could_be_meant() {
     for key in [
         "hosts",
+        "methods",
         "roles",
         "any-role",
         "authorities",

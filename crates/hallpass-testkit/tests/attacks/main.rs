@@ -20,6 +20,8 @@ mod http2;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod large_tokens;
+#[cfg(test)]
 mod methods;
 #[cfg(test)]
 mod paths;
