@@ -93,6 +93,20 @@ mod tests {
         assert_eq!(max_age(&HeaderMap::new()), None);
     }
 
+    /// Issuer side (vault#27929): what all have fetched at one moment, all fetched again at one moment.
+    #[test]
+    fn sets_that_were_fetched_at_one_moment_are_not_renewed_at_one_moment() {
+        let age = Some(Duration::from_secs(1_000));
+        let renewed = |_| Freshness::new(&KeyLimits::default(), Duration::ZERO, age).renew_at;
+        let moments: Vec<_> = (0..200).map(renewed).collect();
+        let (first, last) = (moments.iter().min().unwrap(), moments.iter().max().unwrap());
+        // By chance alone this fails once in some ten million runs.
+        assert!(
+            *last - *first > Duration::from_secs(120),
+            "{first:?} {last:?}"
+        );
+    }
+
     #[test]
     fn the_age_stays_within_the_bounds_and_renewal_comes_before_the_end() {
         let limits = KeyLimits::default();

@@ -31,6 +31,7 @@ mod key_outages;
 mod key_places;
 mod keys;
 mod keys_trouble;
+mod lessons;
 mod modes;
 mod mutual_tls;
 mod nested;

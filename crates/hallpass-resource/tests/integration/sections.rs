@@ -53,6 +53,11 @@ pub(crate) fn problems(text: &str) -> Vec<String> {
     lines(&loader(text).load::<Settings>().unwrap_err())
 }
 
+/// Whether something is wrong with `text`.
+pub(crate) fn is_refused(text: &str) -> bool {
+    loader(text).load::<Settings>().is_err()
+}
+
 fn lines(problems: &Problems) -> Vec<String> {
     let lines = problems.iter().map(ToString::to_string);
     lines

@@ -7,6 +7,7 @@ mod banned;
 mod circles;
 mod dependencies;
 mod documents;
+mod lessons;
 mod metric_names;
 mod modules;
 mod paths;
