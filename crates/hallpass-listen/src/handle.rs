@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 
 use futures_util::task::AtomicWaker;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The connection of a request that asks for an upgrade (a WebSocket, or `CONNECT`), in the extensions of that request. A
 /// clone means the same connection.
@@ -31,6 +31,8 @@ struct Shared {
     has_ended: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    /// For those who wait for the end and neither read nor write.
+    end: Notify,
     draining: watch::Receiver<bool>,
 }
 
@@ -40,6 +42,7 @@ impl ConnectionHandle {
             has_ended: AtomicBool::new(false),
             reader: AtomicWaker::new(),
             writer: AtomicWaker::new(),
+            end: Notify::new(),
             draining,
         }))
     }
@@ -50,6 +53,18 @@ impl ConnectionHandle {
         self.0.has_ended.store(true, Ordering::SeqCst);
         self.0.reader.wake();
         self.0.writer.wake();
+        self.0.end.notify_waiters();
+    }
+
+    /// Ready when [`has_ended`](Self::has_ended) says so: the connection is gone, or is about to be.
+    pub async fn ended(&self) {
+        let told = self.0.end.notified();
+        let mut told = std::pin::pin!(told);
+        // Before the look, so that no end comes between the two.
+        told.as_mut().enable();
+        if !self.has_ended() {
+            told.await;
+        }
     }
 
     /// Whether [`end`](Self::end) was called, or a limit or the server has ended the connection.

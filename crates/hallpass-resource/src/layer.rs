@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::server::ResourceServer;
-use crate::stream_end::{EndingBody, TokenEnd};
+use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
 
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
 ///
@@ -30,6 +30,8 @@ use crate::stream_end::{EndingBody, TokenEnd};
 ///
 /// What streams for longer than the token of its request is ended ([`EndingBody`]): the body of every response, and that of a request which is
 /// axum's `Body`. A body of another type cannot be replaced by one that ends; who reads such a one puts an [`EndingBody`] around it.
+/// A connection that was upgraded (a WebSocket) is ended where `hallpass-listen` serves it; under another server its handler does that by
+/// [`TokenEnd`].
 ///
 /// A request passes one such layer: a proof of possession (DPoP) counts once, so a second layer would refuse it.
 #[derive(Clone, Debug)]
@@ -106,6 +108,7 @@ where
             authorized.admit(&mut parts);
             let context = authorized.context().cloned();
             let end = authorized.token_end();
+            let upgrade = Upgrade::asked_for(&parts);
             let request = Request::from_parts(parts, ending(body, end));
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
@@ -113,6 +116,9 @@ where
             let mut response = scope(context.clone(), call).await?;
             if let Some(refused) = authorized.cut_off(response.status()) {
                 return Ok(refused.map(|body| Either::Right(Full::new(body))));
+            }
+            if let Some(upgrade) = upgrade {
+                upgrade.ends_with(end, response.status());
             }
             authorized.complete(response.headers_mut());
             let end = end.clone();

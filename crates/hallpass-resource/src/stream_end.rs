@@ -4,6 +4,7 @@
 //! looked at again while it lasts, with a grace after the token's own end.
 
 mod body;
+mod connection;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,6 +19,7 @@ use http::request::Parts;
 use tokio::time::sleep;
 
 pub use self::body::EndingBody;
+pub(crate) use self::connection::Upgrade;
 use crate::audit::StreamJudged;
 use crate::cache::{CacheEntry, Ground};
 use crate::judge::Judge;

@@ -50,3 +50,4 @@ mod streams_taken_back;
 mod strictness;
 mod support;
 mod targets;
+mod upgrades;

@@ -12,7 +12,7 @@ use crate::support::{App, AppBuilder, Forge, test_clock};
 /// The end of a chunked body (RFC 9112 section 7.1).
 const WHOLE: &str = "\r\n0\r\n\r\n";
 const CHUNKED: &str = "transfer-encoding: chunked\r\ncontent-type: text/plain\r\n";
-const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+pub(crate) const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 pub(crate) struct Shop {

@@ -49,6 +49,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
             "hallpass-client",
             "hallpass-clock",
             "hallpass-config",
+            "hallpass-listen",
             "hallpass-tls",
             "hallpass-token",
             "hallpass-upstream",

@@ -81,10 +81,15 @@ impl Taps {
         };
         let echo = |end: TokenEnd, upgrade: WebSocketUpgrade| async move {
             upgrade.on_upgrade(async move |socket| {
-                let _ended = end.until(echo(socket)).await;
+                let _ended = end.until(echo_all(socket)).await;
             })
         };
+        // Its author has never heard of the end of tokens.
+        let deaf = |upgrade: WebSocketUpgrade| async move {
+            upgrade.on_upgrade(async |it| echo_all(it).await)
+        };
         Router::new()
+            .route("/deaf", any(deaf))
             .route("/events", get(events))
             .route("/download", get(download))
             .route("/upload", post(upload))
@@ -92,7 +97,7 @@ impl Taps {
     }
 }
 
-async fn echo(mut socket: WebSocket) {
+async fn echo_all(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
         if socket.send(message).await.is_err() {
             break;
