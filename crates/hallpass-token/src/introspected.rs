@@ -49,7 +49,8 @@ pub fn says_active(said: &[u8]) -> Option<bool> {
 /// Of a token that is active it demands what [`verify`](crate::verify()) demands of one that is signed: `sub`, `aud` and `exp` must be
 /// there, each claim must have its type, no name may come twice, and `aud`, `exp` and `nbf` must fit `policy`. `iss` may be left out; one
 /// that is there must be that of `policy`. `token_type` must be `Bearer` or `DPoP`, so that no refresh token passes for an access token;
-/// it may be left out where the policy [accepts untyped tokens](VerifyPolicy::dangerous_accept_untyped). What servers say beside it
+/// `DPoP` goes with the thumbprint of the key (`cnf.jkt`), as nothing could be held against the proof otherwise. The type
+/// may be left out where the policy [accepts untyped tokens](VerifyPolicy::dangerous_accept_untyped). What servers say beside it
 /// (`typ`, `token_use`) must not say that it is another kind of token.
 ///
 /// **Not checked**: who has sent the response, `scope`, `act` and `cnf`, and whether the token was revoked since.
@@ -91,7 +92,14 @@ pub fn read_introspection(
     };
     // Keycloak says `Refresh`, `Offline` or `ID` in `typ`; Hydra says `refresh_token` in `token_use`.
     let is_other = |name, access: &[&str]| is_told(name).is_some_and(|it| !is_one_of(it, access));
+    // What is bound to a key that is not told could be sent by anybody (RFC 9449 section 6.2).
+    let is_bound = claims
+        .confirmation
+        .as_ref()
+        .is_some_and(|it| it.jkt.is_some());
+    let is_unproven = is_told("token_type").is_some_and(|it| is_one_of(it, &["dpop"])) && !is_bound;
     if !is_access_token
+        || is_unproven
         || is_other("typ", &["bearer", "dpop", "jwt", "at+jwt"])
         || is_other("token_use", &["access_token", "access"])
     {
@@ -171,6 +179,20 @@ mod tests {
         // Whatever stands beside it.
         assert_eq!(with("active", json!(false)), Ok(Introspected::Inactive));
         assert!(matches!(without("iss"), Ok(Introspected::Active(_))));
+    }
+
+    /// It would pass as a bearer token: from whoever has it.
+    #[test]
+    fn a_token_that_is_bound_to_a_key_which_is_not_told_is_not_taken() {
+        let mut bound = said();
+        bound["token_type"] = json!("DPoP");
+        let refused = Err(IntrospectionFault::Token(VerifyError::Type));
+        assert_eq!(read(&bound), refused);
+        let thumbprint = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        bound["cnf"] = json!({ "x5t#S256": thumbprint });
+        assert_eq!(read(&bound), refused);
+        bound["cnf"] = json!({ "jkt": thumbprint });
+        assert!(matches!(read(&bound), Ok(Introspected::Active(_))));
     }
 
     #[test]
@@ -260,7 +282,7 @@ mod tests {
             assert_eq!(with(name, kind.clone()), refused, "{name} {kind}");
         }
         for (name, kind) in [
-            ("token_type", "dpop"),
+            ("token_type", "bearer"),
             ("typ", "Bearer"),
             ("token_use", "access_token"),
         ] {
