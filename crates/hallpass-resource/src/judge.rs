@@ -266,7 +266,7 @@ impl Judge {
     fn sort(&self, access: &mut Access<'_>, parts: &Parts, identity: &Identity) {
         if access.is_partial() {
             let caller = identity.as_ref().ok().and_then(Option::as_ref);
-            let bucket = self.sorting.bucket(access.label(), parts, caller);
+            let bucket = self.sorting.bucket(access.sorting(), parts, caller);
             access.called_from(bucket);
         }
     }

@@ -84,6 +84,13 @@ impl<'p> Access<'p> {
             .map_or(self.no_rule, |entry| &entry.label)
     }
 
+    /// What a roll-out sorts its callers by: the rule for all hosts, if there is one, as that holds whichever host a caller names.
+    pub(crate) fn sorting(&self) -> &Arc<str> {
+        let general = self.entries().find(|entry| entry.host.is_none());
+        let entry = general.or_else(|| self.entries().next());
+        entry.map_or(self.no_rule, |entry| &entry.sorting)
+    }
+
     /// Whether a rule that is enforced asks who calls. Otherwise the call does not depend on its token.
     pub(crate) fn depends_on_identity(&self) -> bool {
         let closed =

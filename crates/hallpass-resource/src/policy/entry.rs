@@ -27,6 +27,8 @@ pub(super) struct Entry {
     /// The mode that its author named.
     pub(super) rollout: Option<Rollout>,
     pub(super) label: Arc<str>,
+    /// What callers are sorted by in a roll-out: the label without its host, which whoever sends a request chooses.
+    pub(super) sorting: Arc<str>,
     place: RulePlace,
     /// Whether the log has said that it was written without the prefix of a nest.
     pub(super) named_as_relative: AtomicBool,
@@ -53,14 +55,13 @@ impl Entry {
     }
 
     fn new(rule: &RouteRule, method: Option<Method>, host: Option<HostPattern>) -> Self {
-        let mut label = String::new();
-        if let Some(method) = &method {
-            label = format!("{method} ");
-        }
-        if let Some(host) = &host {
-            label.push_str(&host.to_string());
-        }
-        label.push_str(&rule.pattern.to_string());
+        let verb = method.as_ref().map(|method| format!("{method} "));
+        let verb = verb.unwrap_or_default();
+        let sorting: Arc<str> = format!("{verb}{}", rule.pattern).into();
+        let label = match &host {
+            Some(host) => format!("{verb}{host}{}", rule.pattern).into(),
+            None => Arc::clone(&sorting),
+        };
         Self {
             method,
             host,
@@ -69,7 +70,8 @@ impl Entry {
             conditions: rule.conditions.clone(),
             place: rule.place.clone(),
             rollout: rule.rollout(),
-            label: label.into(),
+            label,
+            sorting,
             named_as_relative: AtomicBool::new(false),
         }
     }

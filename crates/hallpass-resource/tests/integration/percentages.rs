@@ -2,6 +2,7 @@
 
 use hallpass_config::Percent;
 use hallpass_resource::{Mode, RouteRule, Rule, SecuritySettings};
+use http::Request;
 use serde_json::json;
 
 use crate::support::{App, AppBuilder, Forge, Log, get, send, test_clock};
@@ -135,6 +136,53 @@ async fn where_rules_meet_the_greatest_percentage_counts() {
         lines.contains(&"* /whoami authenticated [report, configuration]".to_owned()),
         "{lines:?}"
     );
+}
+
+/// Whoever sends a request chooses its host, and must not choose with it whether he is enforced.
+#[tokio::test]
+async fn no_host_that_a_caller_names_moves_him_out_of_the_enforced_share() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let half = Percent::new(50).unwrap();
+    let hosts = ["a.example", "b.example", "c.example"];
+    for has_general in [false, true] {
+        let rule = || {
+            let asked = Rule::all_scopes("orders".parse().unwrap());
+            RouteRule::new("/stock/{id}".parse().unwrap(), asked).enforce_percent(half)
+        };
+        let named = hosts.map(|host| host.parse().unwrap());
+        let mut rules = vec![rule().hosts(named)];
+        if has_general {
+            rules.push(rule());
+        }
+        let mut settings = SecuritySettings::default();
+        settings.internal_jwt.routes = rules;
+        settings.internal_jwt.mode = Mode::Report;
+        let app = AppBuilder::new(&clock).trusting_fixed(&forge).start().await;
+        app.server.apply(&settings).unwrap();
+        let denies = async |token: &str, host: &str| {
+            let request = Request::get("/stock/7")
+                .header("host", host)
+                .header("authorization", format!("Bearer {token}"));
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            app.server.authorize(&parts).await.is_err()
+        };
+        let mut denied = 0;
+        for number in 0..40 {
+            let token = without_scope(&forge, &format!("client-{number}"));
+            let first = denies(&token, hosts[0]).await;
+            denied += u32::from(first);
+            let others = if has_general {
+                vec!["b.example", "other.example"]
+            } else {
+                hosts[1..].to_vec()
+            };
+            for host in others {
+                assert_eq!(denies(&token, host).await, first, "{number} at {host}");
+            }
+        }
+        assert!((8..32).contains(&denied), "{denied} of 40");
+    }
 }
 
 #[tokio::test]
