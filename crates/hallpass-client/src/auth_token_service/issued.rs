@@ -101,6 +101,13 @@ impl IssuedToken {
         }
     }
 
+    /// Whether it is bound to the key or to the certificate of this service (`cnf`), so that nobody else who is given it can use it. Of a
+    /// token that cannot be read, only the key is known.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.minted.prover.is_some() || self.minted.certificate.is_some()
+    }
+
     /// The header `DPoP` for one request with the token (RFC 9449 section 7.1), `None` for a bearer token. `uri` is absolute: the address
     /// that is really called. Each request needs one of its own. [`BearerLayer`](crate::BearerLayer) does this by itself.
     ///

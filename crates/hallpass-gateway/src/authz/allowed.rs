@@ -17,6 +17,22 @@ pub(crate) const SPELLINGS: [&str; 8] = [
     "x_client-id",
 ];
 
+/// All identity headers, in their one spelling.
+const NAMES: [&str; 4] = ["x-user-id", "x-username", "x-authorities", "x-client-id"];
+
+/// Whether a header (its name in lower case, as they arrive) is an identity header with another sign (`_`, `.`, `~`, ...) in the place of a
+/// hyphen: CGI-like programs read both as one.
+pub(crate) fn is_other_spelling(header: &str) -> bool {
+    let same = |name: &str| {
+        let mut pairs = header.bytes().zip(name.bytes());
+        let is_alike = |(one, other): (u8, u8)| {
+            one == other || (other == b'-' && !one.is_ascii_alphanumeric())
+        };
+        header != name && header.len() == name.len() && pairs.all(is_alike)
+    };
+    NAMES.into_iter().any(same)
+}
+
 /// What the upstream gets in `Authorization`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Authorization {
@@ -33,6 +49,8 @@ pub(crate) enum Authorization {
 pub(crate) struct Allowed {
     /// Each identity header with its value, or to be removed. Empty where those from outside stay.
     pub(crate) identity: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Other spellings of these that the question has.
+    pub(crate) spelled: Vec<HeaderName>,
     pub(crate) authorization: Authorization,
     /// All that the caller has sent there.
     pub(crate) came: Vec<HeaderValue>,
@@ -42,26 +60,29 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     /// For proxies that can set and remove headers: those to set, and those to remove. None is in both.
-    pub(crate) fn changes(self) -> (Vec<(HeaderName, HeaderValue)>, Vec<&'static str>) {
+    pub(crate) fn changes(self) -> (Vec<(HeaderName, HeaderValue)>, Vec<HeaderName>) {
         let (mut set, mut removed) = (Vec::new(), Vec::new());
         let strips = !self.identity.is_empty();
         for (name, value) in self.identity {
-            match value {
+            // What a protocol cannot say must not leave what the caller has written.
+            match value.filter(|value| value.to_str().is_ok()) {
                 Some(value) => set.push((name, value)),
-                None => removed.extend(known_name(&name)),
+                None => removed.push(name),
             }
         }
         if strips {
-            removed.extend(SPELLINGS);
+            removed.extend(SPELLINGS.map(HeaderName::from_static));
+            let others = self.spelled.into_iter();
+            removed.extend(others.filter(|it| !SPELLINGS.contains(&it.as_str())));
         }
         match self.authorization {
             Authorization::AsItCame => {}
             // The proof of a token that is not passed on is of no use to anybody.
             Authorization::Token(token) => {
                 set.push((AUTHORIZATION, token));
-                removed.push("dpop");
+                removed.push(DPOP);
             }
-            Authorization::None => removed.extend(["authorization", "dpop"]),
+            Authorization::None => removed.extend([AUTHORIZATION, DPOP]),
         }
         (set, removed)
     }
@@ -93,11 +114,5 @@ impl Allowed {
     }
 }
 
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 const EMPTY: HeaderValue = HeaderValue::from_static("");
-
-/// The names that are ours are known before the program runs.
-fn known_name(name: &HeaderName) -> Option<&'static str> {
-    ["x-user-id", "x-username", "x-authorities", "x-client-id"]
-        .into_iter()
-        .find(|known| name == known)
-}

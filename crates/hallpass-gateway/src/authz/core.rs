@@ -13,9 +13,10 @@ use hallpass_token::SecurityContext;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
-use super::allowed::{Allowed, Authorization, CLIENT_ID};
+use super::allowed::{Allowed, Authorization, CLIENT_ID, is_other_spelling};
 use super::metrics::{self, AuthzMetrics};
 use super::plan::{Plan, UpstreamToken};
 use super::question::{Fault, Original};
@@ -25,6 +26,8 @@ use crate::settings::AuthzSettings;
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// Longest client id that is written into a header, in bytes; as the identity headers have it.
 const MAX_VALUE_BYTES: usize = 4096;
+/// What is escaped in it, beside all that is not ASCII; as the identity headers have it.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',');
 
 /// What every question needs.
 #[derive(Debug)]
@@ -127,6 +130,12 @@ impl Core {
         authorized.complete(&mut for_caller);
         let allowed = Allowed {
             identity: identity(&authorized, plan.sets_identity_headers),
+            spelled: parts
+                .headers
+                .keys()
+                .filter(|name| is_other_spelling(name.as_str()))
+                .cloned()
+                .collect(),
             authorization,
             came: parts
                 .headers
@@ -165,7 +174,8 @@ impl Core {
                 self.metrics.token(identity, "bound");
                 tracing::warn!(
                     identity,
-                    "a token is bound to a key of this service: the upstream could not use it; leave `dpop` out of `internal-token`"
+                    "a token is bound to a key or to the certificate of this service: the upstream could not use it; leave `dpop` out of \
+                    `internal-token`, and register a client whose tokens are not bound to its certificate"
                 );
                 Err(())
             }
@@ -197,7 +207,7 @@ impl Core {
 /// `None` for a token that whoever is given it could not use.
 #[expect(clippy::needless_pass_by_value, reason = "the shape of `Result::map`")]
 fn bearer(token: IssuedToken) -> Option<HeaderValue> {
-    (token.token_type() == "Bearer").then(|| token.authorization().clone())
+    (!token.is_bound()).then(|| token.authorization().clone())
 }
 
 fn result_of(error: &TokenError) -> &'static str {
@@ -217,7 +227,7 @@ fn identity(authorized: &Authorized, is_set: bool) -> Vec<(http::HeaderName, Opt
     }
     let client = authorized.context().and_then(SecurityContext::client_id);
     let client = client
-        .map(|id| id.as_str())
+        .map(|id| utf8_percent_encode(id.as_str(), ESCAPED).to_string())
         .filter(|id| id.len() <= MAX_VALUE_BYTES);
     headers.push((
         CLIENT_ID,

@@ -87,14 +87,24 @@ impl Estate {
 
     /// With `more` below `authz`.
     pub(crate) async fn start_with(more: &str) -> Self {
+        Self::of(Self::issuer().await, more).await
+    }
+
+    pub(crate) async fn issuer() -> TestIssuer {
         let settings = Loader::new("hallpass").text("issuer", ISSUER);
         let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
         let issuer = TestIssuer::of(settings).start().await.unwrap();
         issuer.import_key(KEY).await.unwrap();
-        Self::of(issuer, more).await
+        issuer
     }
 
     pub(crate) async fn of(issuer: TestIssuer, more: &str) -> Self {
+        let tokens = issuer.token_url().to_string();
+        Self::asking(issuer, &tokens, more).await
+    }
+
+    /// With tokens for upstreams from this address.
+    pub(crate) async fn asking(issuer: TestIssuer, tokens: &str, more: &str) -> Self {
         let yaml = format!(
             "
 hallpass:
@@ -103,7 +113,7 @@ hallpass:
   security:
     internal-jwt:
       jwks-url: '{}'{RULES}{more}",
-            issuer.token_url(),
+            tokens,
             issuer.jwks_url(),
         );
         let settings: Settings = load(&yaml);
@@ -187,20 +197,25 @@ pub(crate) fn token_of(user: &str) -> String {
 }
 
 pub(crate) fn token(user: &str, scope: &str) -> String {
-    signed(user, scope, None)
+    signed([user, scope, "app"], None)
+}
+
+/// A token of alice that was issued to this client.
+pub(crate) fn token_through(client: &str) -> String {
+    signed(["alice", "orders.read", client], None)
 }
 
 /// A token of alice that is of use to her alone.
 pub(crate) fn bound_token(confirmation: Confirmation) -> String {
-    signed("alice", "orders.read", Some(confirmation))
+    signed(["alice", "orders.read", "app"], Some(confirmation))
 }
 
-fn signed(user: &str, scope: &str, confirmation: Option<Confirmation>) -> String {
+fn signed([user, scope, client]: [&str; 3], confirmation: Option<Confirmation>) -> String {
     let now = UnixTime::from(SystemClock::new().now());
     let end = now.saturating_add(Duration::from_secs(300));
     let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
     let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
-    claims.client_id = Some("app".parse().unwrap());
+    claims.client_id = Some(client.parse().unwrap());
     claims.scope = scope.parse().unwrap();
     claims.confirmation = confirmation;
     let name = "preferred_username".to_owned();

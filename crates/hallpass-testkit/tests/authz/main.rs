@@ -11,6 +11,8 @@ mod estate;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod protocols;

@@ -29,7 +29,7 @@ fn allow(allowed: Allowed) -> CheckResponse {
             .iter()
             .filter_map(|(name, value)| option(name, value, false))
             .collect(),
-        headers_to_remove: removed.into_iter().map(str::to_owned).collect(),
+        headers_to_remove: removed.iter().map(ToString::to_string).collect(),
         response_headers_to_add: for_caller,
     };
     CheckResponse {

@@ -86,6 +86,7 @@ fn changes(allowed: Allowed) -> HeaderMap {
         headers.insert(name, value);
     }
     // Names of ours alone: every one fits.
+    let removed: Vec<_> = removed.iter().map(HeaderName::as_str).collect();
     if let Ok(removed) = HeaderValue::try_from(removed.join(","))
         && !removed.is_empty()
     {

@@ -5,6 +5,7 @@
 use http::HeaderMap;
 use http::request::Parts;
 
+use super::super::allowed::is_other_spelling;
 use super::super::question::{self, Fault, Original};
 
 const X_ORIGINAL_METHOD: &str = "x-original-method";
@@ -50,6 +51,10 @@ pub(super) fn forward(parts: Parts) -> Result<Original, Fault> {
 }
 
 fn read(headers: HeaderMap, names: &Names) -> Result<Original, Fault> {
+    // These proxies copy headers of the answer onto the request, and remove none: what is spelled otherwise would stay the caller's.
+    if headers.keys().any(|it| is_other_spelling(it.as_str())) {
+        return Err(Fault::Conflicting("identity headers"));
+    }
     let value = |name: &'static str| question::single(&headers, name);
     let method = question::method(value(names.method)?.as_bytes(), names.method)?;
     let target = question::target(value(names.uri)?.as_bytes(), names.uri)?;
