@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 pub use self::event::AUDIT_TARGET;
 use self::event::{Call, Event, Kind, Who};
 use self::file::AuditFile;
-use self::queue::Queue;
+use self::queue::{About, Queue};
 use self::trace::TraceParent;
 use crate::error::Denial;
 use crate::verifier::Verified;
@@ -129,7 +129,7 @@ impl Audit {
             return;
         }
         let caller = decision.caller;
-        self.queue.push(Event {
+        self.push(Event {
             kind: Kind::Call,
             at: now,
             result: decision.result,
@@ -153,7 +153,7 @@ impl Audit {
         if !self.is_wanted(judged.result) {
             return;
         }
-        self.queue.push(Event {
+        self.push(Event {
             kind: Kind::Stream,
             at: now,
             result: judged.result,
@@ -165,6 +165,14 @@ impl Audit {
             log: tracing::dispatcher::get_default(Clone::clone),
             file: self.file.clone(),
         });
+    }
+
+    fn push(&self, event: Event) {
+        let about = match event.caller {
+            Some(_) => About::Caller,
+            None => About::Nobody,
+        };
+        self.queue.push(event, about);
     }
 
     fn is_wanted(&self, result: &str) -> bool {

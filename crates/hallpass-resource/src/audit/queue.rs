@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use prometheus_client::metrics::counter::Counter;
 
 /// Events that may wait to be written.
 const MAX_WAITING: usize = 4_096;
+/// Of these, most while events about nobody are still taken: whoever sends requests without a good token, as many as he likes, drowns no
+/// event about a caller who is known.
+const MAX_WAITING_ABOUT_NOBODY: usize = MAX_WAITING / 4 * 3;
 /// How long the first event waits for others: a thread that is woken for each costs as much again as what it writes.
 const GATHER: Duration = Duration::from_millis(2);
 /// How long the end waits for the last events to be written.
@@ -26,7 +30,18 @@ pub(super) struct Queue<T> {
     stop: Option<Sender<Infallible>>,
     /// Nor here: the end of the thread is heard.
     ended: Mutex<Receiver<Infallible>>,
+    /// How many are in it, give or take those that threads are putting into it.
+    waiting: Arc<AtomicUsize>,
     dropped: Counter,
+}
+
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// A caller whose identity was verified.
+    Caller,
+    /// Anybody.
+    Nobody,
 }
 
 impl<T: Send + 'static> Queue<T> {
@@ -46,6 +61,8 @@ impl<T: Send + 'static> Queue<T> {
                 lost.inc();
             }
         };
+        let count = Arc::new(AtomicUsize::new(0));
+        let in_it = Arc::clone(&count);
         thread::Builder::new()
             .name("audit".to_owned())
             .spawn(move || {
@@ -54,22 +71,30 @@ impl<T: Send + 'static> Queue<T> {
                 let waiting = waiting;
                 while let Ok(first) = waiting.recv() {
                     let _over = stopped.recv_timeout(GATHER);
-                    write(*first);
-                    waiting.try_iter().for_each(|event| write(*event));
+                    let rest = waiting.try_iter();
+                    for event in std::iter::once(first).chain(rest) {
+                        in_it.fetch_sub(1, Ordering::Relaxed);
+                        write(*event);
+                    }
                 }
             })?;
         Ok(Self {
             events: Some(events),
             stop: Some(stop),
             ended: Mutex::new(ended),
+            waiting: count,
             dropped,
         })
     }
 
     /// Takes an event, or counts it as dropped where there is no room for it. Never waits.
-    pub(super) fn push(&self, event: T) {
-        let taken = self.events.as_ref().map(|it| it.try_send(Box::new(event)));
+    pub(super) fn push(&self, event: T, about: About) {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let has_room = about == About::Caller || before < MAX_WAITING_ABOUT_NOBODY;
+        let events = self.events.as_ref().filter(|_| has_room);
+        let taken = events.map(|it| it.try_send(Box::new(event)));
         if !matches!(taken, Some(Ok(()))) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.dropped.inc();
         }
     }
@@ -108,7 +133,7 @@ mod tests {
         })
         .unwrap();
         for number in 0..3 * MAX_WAITING {
-            queue.push(number);
+            queue.push(number, About::Caller);
         }
         let lost = usize::try_from(dropped.get()).unwrap();
         // One may be in the hands of the reader.
@@ -126,12 +151,55 @@ mod tests {
     }
 
     #[test]
+    fn events_about_nobody_leave_room_for_those_about_callers() {
+        let (go, stalled) = mpsc::channel::<()>();
+        let (written, all) = mpsc::channel();
+        let dropped = Counter::default();
+        let queue = Queue::start(dropped.clone(), move |event: &'static str| {
+            let _gone = stalled.recv();
+            written.send(event).is_ok()
+        })
+        .unwrap();
+        for _request in 0..2 * MAX_WAITING {
+            queue.push("nobody", About::Nobody);
+        }
+        let lost = dropped.get();
+        let room = MAX_WAITING - MAX_WAITING_ABOUT_NOBODY;
+        for _request in 0..room {
+            queue.push("caller", About::Caller);
+        }
+        assert_eq!(dropped.get(), lost, "none about a caller");
+        queue.push("nobody", About::Nobody);
+        assert_eq!(dropped.get(), lost + 1);
+        drop(go);
+        drop(queue);
+        let callers = all.iter().filter(|event| *event == "caller");
+        assert_eq!(callers.count(), room);
+    }
+
+    #[test]
+    fn what_was_written_leaves_its_place_to_anybody() {
+        let (written, all) = mpsc::channel();
+        let dropped = Counter::default();
+        let queue = Queue::start(dropped.clone(), move |event: usize| {
+            written.send(event).is_ok()
+        })
+        .unwrap();
+        for _batch in 0..20 {
+            (0..1_000).for_each(|event| queue.push(event, About::Nobody));
+            let taken: Vec<_> = all.iter().take(1_000).collect();
+            assert!(taken.is_sorted() && taken.len() == 1_000);
+        }
+        assert_eq!(dropped.get(), 0);
+    }
+
+    #[test]
     fn the_last_events_are_written_before_the_end() {
         let (written, all) = mpsc::channel();
         let dropped = Counter::default();
         let queue =
             Queue::start(dropped.clone(), move |number| written.send(number).is_ok()).unwrap();
-        (0..1_000).for_each(|number| queue.push(number));
+        (0..1_000).for_each(|number| queue.push(number, About::Caller));
         drop(queue);
         assert_eq!(all.try_iter().count(), 1_000);
         assert_eq!(dropped.get(), 0);
@@ -151,7 +219,7 @@ mod tests {
             written.send(number).is_ok()
         })
         .unwrap();
-        (0..4).for_each(|number| queue.push(number));
+        (0..4).for_each(|number| queue.push(number, About::Caller));
         drop(queue);
         assert_eq!(all.try_iter().collect::<Vec<_>>(), [0, 3]);
         assert_eq!(dropped.get(), 2);
