@@ -44,6 +44,7 @@ mod properties;
 mod roll_out;
 mod sections;
 mod settings;
+mod shared_proofs;
 mod smoke;
 mod streams;
 mod streams_taken_back;

@@ -115,3 +115,23 @@ async fn a_stream_with_an_opaque_token_ends_when_its_issuer_asked_again_says_so(
     clock.advance_seconds(5);
     ends_soon(&app, stream, "revoked").await;
 }
+
+/// Its issuer knows when it ends: the leeway is for the clocks of those who sign.
+#[tokio::test]
+async fn a_stream_with_an_opaque_token_has_its_grace_and_no_leeway() {
+    let clock = test_clock();
+    let endpoint = Endpoint::start(&clock).await;
+    endpoint.issues("opaque-1", "alice");
+    let (trusted, taps) = (endpoint.trusted(), Taps::new());
+    let app = AppBuilder::new(&clock).with(|it| it.issuer(trusted));
+    let app = app.with(|it| it.route_any("/events", Rule::Authenticated));
+    let app = app.start_with(taps.routes()).await;
+    let mut stream = Connection::open(app.address, "GET /events", "opaque-1", "").await;
+    taps.send("one");
+    stream.read_until("data: one").await;
+    // The life of the token (600 s) and the grace (30 s), but for a second.
+    clock.advance_seconds(629);
+    assert!(stream.stays_open().await);
+    clock.advance_seconds(1);
+    ends_soon(&app, stream, "expired").await;
+}

@@ -1,5 +1,7 @@
 //! In which mode a request is judged.
 
+use hallpass_config::Percent;
+
 use super::*;
 
 #[test]
@@ -47,6 +49,25 @@ fn a_request_depends_on_its_token_where_a_rule_or_the_lack_of_one_is_enforced() 
         assert_eq!(depends(mode, closed), enforced, "{mode:?}");
         assert!(!depends(mode, vec![rule("/x", Rule::Anonymous)]));
     }
+}
+
+/// Who calls decides whether it is enforced for him, so it must be known.
+#[test]
+fn a_request_depends_on_its_token_where_it_is_enforced_for_some() {
+    let [service, some] = [0, 1].map(|it| Rollout::new(Mode::Enforce, Percent::new(it).unwrap()));
+    let depends = |service: Rollout, rules: Vec<RouteRule>| {
+        let rules = rules.into_iter().map(|rule| (RuleOrigin::Code, rule));
+        let policy = Policy::new(rules.collect(), service, &mut Vec::new());
+        let path = request_path("/x").unwrap();
+        let access = policy.resolve(&Method::GET, None, &path).unwrap();
+        (access.is_partial(), access.depends_on_identity())
+    };
+    let closed = || rule("/x", Rule::Authenticated);
+    let for_some = closed().enforce_percent(Percent::new(1).unwrap());
+    assert_eq!(depends(service, vec![for_some]), (true, true));
+    assert_eq!(depends(some, vec![closed()]), (true, true));
+    assert_eq!(depends(some, vec![]), (true, true));
+    assert_eq!(depends(service, vec![closed()]), (false, false));
 }
 
 #[test]
