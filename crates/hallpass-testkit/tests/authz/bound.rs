@@ -8,7 +8,7 @@ use hallpass::token::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use crate::estate::{Estate, bound_token, token_of};
+use crate::estate::{Estate, bound_token};
 use crate::grpc::Question;
 use crate::protocols::by_each;
 
@@ -101,38 +101,6 @@ async fn a_certificate_that_envoy_names_counts_where_that_is_believed_and_nowher
         for (protocol, answer) in by_each(&estate, ["GET", "/orders/7"], &[&line, &named]).await {
             assert_eq!(answer.status, 401, "{protocol}: {answer:?}");
         }
-    }
-}
-
-/// It would get there, and be of no use; a proxy would send it on with each request.
-#[tokio::test]
-async fn a_token_that_is_bound_to_our_certificate_is_handed_to_no_upstream() {
-    let certificate = TestCertificate::self_signed(&["edge"]).certificate_pem;
-    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
-    let bound = bound_token(Confirmation {
-        x5t_s256: Some(Thumbprint::of_certificate(&der)),
-        ..Confirmation::default()
-    });
-    for (issued, status, result) in [(bound, 503, "bound"), (token_of("edge"), 200, "ok")] {
-        let said =
-            format!(r#"{{"access_token":"{issued}","token_type":"Bearer","expires_in":300}}"#);
-        let answer = move || async move { ([("content-type", "application/json")], said) };
-        let routes = axum::Router::new().route("/token", axum::routing::post(answer));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let tokens = format!("http://{}/token", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-        let issuer = Estate::issuer().await;
-        let estate = Estate::asking(issuer, &tokens, "").await;
-        let line = format!("Authorization: Bearer {}", token_of("alice"));
-        for (protocol, answer) in by_each(&estate, ["GET", "/stock/1"], &[&line]).await {
-            assert_eq!(answer.status, status, "{protocol}: {answer:?}");
-            let given = answer.header("authorization").unwrap_or_default();
-            assert_eq!(given.ends_with(&issued), status == 200, "{protocol}");
-        }
-        let counted = format!(
-            "hallpass_authz_upstream_tokens_total{{identity=\"service\",result=\"{result}\"}}"
-        );
-        assert_eq!(estate.sample(&counted), 3.0);
     }
 }
 

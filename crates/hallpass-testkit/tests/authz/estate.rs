@@ -87,24 +87,14 @@ impl Estate {
 
     /// With `more` below `authz`.
     pub(crate) async fn start_with(more: &str) -> Self {
-        Self::of(Self::issuer().await, more).await
-    }
-
-    pub(crate) async fn issuer() -> TestIssuer {
         let settings = Loader::new("hallpass").text("issuer", ISSUER);
         let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
         let issuer = TestIssuer::of(settings).start().await.unwrap();
         issuer.import_key(KEY).await.unwrap();
-        issuer
+        Self::of(issuer, more).await
     }
 
     pub(crate) async fn of(issuer: TestIssuer, more: &str) -> Self {
-        let tokens = issuer.token_url().to_string();
-        Self::asking(issuer, &tokens, more).await
-    }
-
-    /// With tokens for upstreams from this address.
-    pub(crate) async fn asking(issuer: TestIssuer, tokens: &str, more: &str) -> Self {
         let yaml = format!(
             "
 hallpass:
@@ -113,7 +103,7 @@ hallpass:
   security:
     internal-jwt:
       jwks-url: '{}'{RULES}{more}",
-            tokens,
+            issuer.token_url(),
             issuer.jwks_url(),
         );
         let settings: Settings = load(&yaml);
