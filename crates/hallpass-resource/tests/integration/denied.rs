@@ -32,6 +32,18 @@ async fn a_token_is_denied_by_each_of_its_names_from_the_next_load_on_and_no_lon
     let token = forge.sign(&claims);
     let status = async || get(app.address, "/whoami", Some(&token)).await.status;
     assert_eq!(status().await, 200);
+    // One that was never shown before, and one that is remembered.
+    let mut fresh = claims.clone();
+    fresh.token_id = Some("jti-2".parse().unwrap());
+    let fresh = forge.sign(&fresh);
+    let denied = denying(&base, "{ token-ids: [jti-2] }");
+    app.server.apply(&denied).unwrap();
+    for _first_and_second in 0..2 {
+        let response = get(app.address, "/whoami", Some(&fresh)).await;
+        assert_eq!(response.refusal(), (401, "invalid_token".to_owned()));
+    }
+    app.server.apply(&base).unwrap();
+    assert_eq!(get(app.address, "/whoami", Some(&fresh)).await.status, 200);
     // The issuer is away: this needs nobody but the service itself.
     issuer.set(Behaviour::Hang);
     for denied in [

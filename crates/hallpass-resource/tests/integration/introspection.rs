@@ -109,6 +109,10 @@ async fn a_jwt_is_asked_about_where_its_issuer_is_set_so_whatever_its_header_say
     let hs = forge.changed(|header, _| header["alg"] = json!("HS512"));
     endpoint.issues(&hs, "alice");
     assert_eq!(whoami(&app, &hs).await, alice());
+    // Nor those of another issuer, which would learn them.
+    let stranger = Forge::new("https://stranger.example", &clock).user("");
+    endpoint.issues(&stranger, "alice");
+    assert_eq!(whoami(&app, &stranger).await.0, 401);
     // Opaque ones are not asked about.
     endpoint.issues("opaque", "alice");
     assert_eq!(whoami(&app, "opaque").await.0, 401);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hallpass_resource::{JwksLocation, Rule, SecuritySettings};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::settings::{builder, route, security, trusted};
@@ -134,4 +135,26 @@ async fn a_stream_with_an_opaque_token_has_its_grace_and_no_leeway() {
     assert!(stream.stays_open().await);
     clock.advance_seconds(1);
     ends_soon(&app, stream, "expired").await;
+}
+
+/// It is good for another service now, or says nothing that could be taken: for this one it is good no more.
+#[tokio::test]
+async fn a_stream_with_an_opaque_token_ends_when_what_is_said_of_it_does_not_fit_any_more() {
+    for (name, value) in [("aud", json!("warehouse")), ("sub", json!(7))] {
+        let clock = test_clock();
+        let endpoint = Endpoint::start(&clock).await;
+        endpoint.issues("opaque-1", "alice");
+        let (trusted, taps) = (endpoint.trusted(), Taps::new());
+        let app = AppBuilder::new(&clock).with(|it| it.issuer(trusted));
+        let app = app.with(|it| it.route_any("/events", Rule::Authenticated));
+        let app = app.start_with(taps.routes()).await;
+        let mut stream = Connection::open(app.address, "GET /events", "opaque-1", "").await;
+        taps.send("one");
+        stream.read_until("data: one").await;
+        let mut said = endpoint.good("alice");
+        said[name] = value;
+        endpoint.says("opaque-1", said);
+        clock.advance_seconds(30);
+        ends_soon(&app, stream, "revoked").await;
+    }
 }

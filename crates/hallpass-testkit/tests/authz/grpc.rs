@@ -5,11 +5,12 @@ mod wire;
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use self::wire::{Answer, field};
-use crate::estate::{Estate, token_of};
+use crate::estate::{Estate, load, token_of};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -96,19 +97,29 @@ impl Estate {
         content_type: &str,
         body: &[u8],
     ) -> Response<hyper::body::Incoming> {
+        let mut client = self.connect().await;
+        let request = self.request(path, content_type, body);
+        client.send_request(request).await.unwrap()
+    }
+
+    async fn connect(&self) -> SendRequest<Full<Bytes>> {
         let address = self.authz.grpc_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        let (mut client, connection) =
+        let (client, connection) =
             hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
                 .unwrap();
         tokio::spawn(connection);
-        let request = Request::post(format!("http://{address}{path}"))
+        client
+    }
+
+    fn request(&self, path: &str, content_type: &str, body: &[u8]) -> Request<Full<Bytes>> {
+        let address = self.authz.grpc_addr().unwrap();
+        Request::post(format!("http://{address}{path}"))
             .header("content-type", content_type)
             .header("te", "trailers")
             .body(Full::new(Bytes::copy_from_slice(body)))
-            .unwrap();
-        client.send_request(request).await.unwrap()
+            .unwrap()
     }
 }
 
@@ -331,4 +342,21 @@ async fn health_by_grpc_says_serving_when_the_keys_are_there() {
     );
     estate.authz.begin_stopping();
     assert_eq!(estate.call(HEALTH, &framed(b"")).await.1, [8, 2]);
+}
+
+#[tokio::test]
+async fn who_is_trusted_no_more_gets_no_further_decision_over_an_open_connection() {
+    let mut estate = start().await;
+    let mut client = estate.connect().await;
+    let message = framed(&Question::new("GET", "/public/a", &[]).message());
+    for trusted in [true, false] {
+        let request = estate.request(CHECK, "application/grpc", &message);
+        let response = client.send_request(request).await.unwrap();
+        let status = response.headers().get("grpc-status").cloned();
+        let denied = status.is_some_and(|it| it == "7");
+        assert_eq!(denied, !trusted);
+        let yaml = format!("{}    trusted-proxies: 203.0.113.7\n", estate.yaml);
+        let (settings, encoded) = (load(&yaml), Default::default());
+        estate.authz.apply(&settings, encoded).await.unwrap();
+    }
 }

@@ -90,3 +90,27 @@ async fn another_plan_counts_from_the_next_question_on() {
             .is_some_and(|it| it.starts_with("Bearer "))
     );
 }
+
+/// It may be the upstream's that must not see the token.
+#[tokio::test]
+async fn a_path_with_two_meanings_that_passes_for_its_mode_takes_no_token_along() {
+    let estate = Estate::start().await;
+    let yaml = estate
+        .yaml
+        .replace("      routes:", "      mode: report\n      routes:");
+    estate.hallpass.apply(&load(&yaml)).unwrap();
+    let line = format!("Authorization: Bearer {}", token_of("alice"));
+    for path in ["/stock//1", "/orders/%2e%2e/stock/1"] {
+        for (protocol, answer) in by_each(&estate, ["GET", path], &[&line]).await {
+            assert_eq!(answer.status, 200, "{protocol} {path}: {answer:?}");
+            let told = answer.header("authorization");
+            match answer.header("x-envoy-auth-headers-to-remove") {
+                Some(removed) => {
+                    assert_eq!(told, None, "{protocol} {path}");
+                    assert!(removed.split(',').any(|it| it == "authorization"));
+                }
+                None => assert_eq!(told, Some(""), "{protocol} {path}"),
+            }
+        }
+    }
+}
