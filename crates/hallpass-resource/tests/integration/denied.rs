@@ -1,6 +1,8 @@
 //! What a service refuses by its own settings, while the issuer vouches for it or cannot be reached.
 
-use hallpass_resource::{JwksLocation, Rule, SecuritySettings};
+use hallpass_resource::{
+    CallerMapping, JwksLocation, KeySource, Rule, SecuritySettings, TrustedIssuer,
+};
 
 use crate::sections::{load, problems};
 use crate::settings::{builder, route, security, trusted};
@@ -67,6 +69,28 @@ async fn a_token_is_denied_by_each_of_its_names_from_the_next_load_on_and_no_lon
         "{ token-ids: [alice], clients: [alice], subjects: [jti-1, order-service], keys: [alice] }";
     app.server.apply(&denying(&base, others)).unwrap();
     assert_eq!(status().await, 200);
+}
+
+#[tokio::test]
+async fn a_client_is_denied_by_the_claim_that_names_it_for_its_issuer() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let keys = KeySource::fixed(forge.keys(), clock.clone());
+    let issuer = TrustedIssuer::new("internal".parse().unwrap(), "shop".parse().unwrap(), keys);
+    let issuer = issuer.with_callers(CallerMapping::default().with_client_claims(["azp"]));
+    let app = AppBuilder::new(&clock).with(|it| it.issuer(issuer));
+    let app = app.start().await;
+    let token = forge.changed(|_, claims| {
+        claims["azp"] = "web-shop".into();
+        claims.as_object_mut().unwrap().remove("client_id");
+    });
+    let status = async || get(app.address, "/whoami", Some(&token)).await.status;
+    let base = SecuritySettings::default();
+    for (denied, expected) in [("[other-shop]", 200), ("[web-shop]", 401)] {
+        let denied = denying(&base, &format!("{{ clients: {denied} }}"));
+        app.server.apply(&denied).unwrap();
+        assert_eq!(status().await, expected);
+    }
 }
 
 #[test]

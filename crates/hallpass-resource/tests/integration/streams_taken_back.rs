@@ -158,3 +158,23 @@ async fn a_stream_with_an_opaque_token_ends_when_what_is_said_of_it_does_not_fit
         ends_soon(&app, stream, "revoked").await;
     }
 }
+
+#[tokio::test]
+async fn a_stream_ends_when_nobody_of_the_name_of_its_issuer_is_trusted_any_more() {
+    let clock = test_clock();
+    let forge = Forge::new("internal", &clock);
+    let issuer = FakeIssuer::start(Behaviour::keys(forge.keys())).await;
+    let of = |name: &str| {
+        let routes = vec![route("/events", Rule::Authenticated)];
+        security(trusted(name, JwksLocation::Url(issuer.url())), routes)
+    };
+    let taps = Taps::new();
+    let app = AppBuilder::new(&clock).with(|_| builder(&of("internal"), &clock));
+    let app = app.start_with(taps.routes()).await;
+    let mut stream = Connection::open(app.address, "GET /events", &forge.user(""), "").await;
+    taps.send("one");
+    stream.read_until("data: one").await;
+    // With the same keys.
+    app.server.apply(&of("other")).unwrap();
+    ends_soon(&app, stream, "revoked").await;
+}

@@ -91,3 +91,27 @@ async fn a_proxy_that_cannot_remove_another_spelling_is_told_to_refuse() {
         }
     }
 }
+
+#[tokio::test]
+async fn where_identity_headers_are_stripped_nobody_bears_any() {
+    let estate = Estate::start_with("    identity-headers: strip\n").await;
+    let lines = [
+        &*format!("Authorization: Bearer {}", token_of("alice")),
+        "X-User-Id: root",
+        "X-Client-Id: root",
+    ];
+    for (protocol, answer) in by_each(&estate, ["GET", "/orders/7"], &lines).await {
+        assert_eq!(answer.status, 200, "{protocol}: {answer:?}");
+        let removed = answer.header("x-envoy-auth-headers-to-remove");
+        for name in ["x-user-id", "x-username", "x-authorities", "x-client-id"] {
+            let told = answer.header(name);
+            match removed {
+                Some(removed) => {
+                    assert_eq!(told, None, "{protocol} {name}");
+                    assert!(removed.split(',').any(|it| it == name), "{removed}");
+                }
+                None => assert_eq!(told, Some(""), "{protocol} {name}"),
+            }
+        }
+    }
+}
