@@ -313,7 +313,7 @@ async fn no_call_waits_for_whoever_reads_the_audit_log() {
     let _capture = tracing::dispatcher::set_default(&log);
     let clock = test_clock();
     let server = ResourceServer::builder("shop", clock).build().unwrap();
-    // More than wait: 4,096, and those in the hands of the writer.
+    // More than wait: 3,072 about nobody, and those in the hands of the writer.
     for _ in 0..10_000 {
         let (parts, ()) = Request::get("/").body(()).unwrap().into_parts();
         assert!(server.authorize(&parts).await.is_err());
@@ -326,7 +326,7 @@ async fn no_call_waits_for_whoever_reads_the_audit_log() {
         .lines()
         .find_map(|it| it.strip_prefix("hallpass_audit_dropped_total "));
     let dropped: u64 = line.unwrap().parse().unwrap();
-    assert!((1_000..=5_904).contains(&dropped), "{dropped}");
+    assert!((1_000..=6_928).contains(&dropped), "{dropped}");
     // Nor does the end of the server, for long.
     drop(server);
     drop(go);
