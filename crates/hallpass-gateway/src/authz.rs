@@ -14,4 +14,5 @@ mod plan;
 mod question;
 pub(crate) mod running;
 pub(crate) mod server;
+pub(crate) mod service;
 mod tls_files;

@@ -42,6 +42,7 @@ mod settings;
 
 pub use authz::running::RunningAuthz;
 pub use authz::server::{Authz, AuthzServer};
+pub use authz::service::AuthzService;
 pub use error::Error;
 pub use settings::AuthzSettings;
 pub use settings::network::{NetworkFault, TrustedProxies};

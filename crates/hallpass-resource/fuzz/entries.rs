@@ -1,6 +1,9 @@
 //! What the fuzz targets do with their input. The tests of the crate run the same functions on seeds and mutations of
 //! them, so that they are exercised where there is no fuzzer.
 
+#[path = "../../../tests/fuzz/readings.rs"]
+mod readings;
+
 use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
@@ -12,6 +15,8 @@ use hallpass_resource::{
 };
 use hallpass_token::JwkSet;
 use hallpass_upstream::{Network, StaticDiscovery};
+
+use self::readings::readings;
 
 /// Open routes, as the rules and as axum's router (matchit) write them. Everything else is closed.
 const OPEN: [&str; 6] = [
@@ -84,64 +89,15 @@ pub(crate) fn path(input: &[u8]) {
         return;
     };
     let rule = authorized.route().to_owned();
-    let mut read = path.clone();
-    // As written; decoded once, as most do; and again, as a careless program behind another does.
-    for _reading in 0..3 {
-        for text in [read.clone(), without_parameters(&read), resolved(&read)] {
-            if let Ok(routed) = ROUTER.at(&text) {
-                assert!(
-                    rule.contains(routed.value),
-                    "{path} passes as {rule}, and {text} is {}",
-                    routed.value
-                );
-            }
-        }
-        read = decoded(&read);
-    }
-}
-
-/// As a servlet container routes.
-fn without_parameters(path: &str) -> String {
-    let segments = path
-        .split('/')
-        .map(|segment| segment.split(';').next().unwrap_or_default());
-    segments.collect::<Vec<_>>().join("/")
-}
-
-/// As a web server does before it looks for a file: no dot segments, no empty ones, no backslashes.
-fn resolved(path: &str) -> String {
-    let mut resolved: Vec<&str> = Vec::new();
-    for segment in path.split(['/', '\\']) {
-        match segment {
-            "" | "." => {}
-            ".." => drop(resolved.pop()),
-            other => resolved.push(other),
+    for text in readings(&path) {
+        if let Ok(routed) = ROUTER.at(&text) {
+            assert!(
+                rule.contains(routed.value),
+                "{path} passes as {rule}, and {text} is {}",
+                routed.value
+            );
         }
     }
-    format!("/{}", resolved.join("/"))
-}
-
-fn decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = match tail {
-            [high, low, ..] if *first == b'%' => {
-                let text = [*high, *low];
-                std::str::from_utf8(&text)
-                    .ok()
-                    .and_then(|text| u8::from_str_radix(text, 16).ok())
-            }
-            _ => None,
-        };
-        bytes.push(escape.unwrap_or(*first));
-        rest = if escape.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 static NETWORK: LazyLock<Option<Network>> =

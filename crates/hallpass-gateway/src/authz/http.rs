@@ -13,7 +13,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use self::answer::Protocol;
 use super::body::AnswerBody;
@@ -25,10 +24,10 @@ const NGINX_PATH: &str = "/authz/nginx";
 const FORWARD_PATH: &str = "/authz/forward";
 
 /// Answers one question of the proxy at `peer`. The body is left unread: decisions are about heads.
-pub(crate) async fn respond(
+pub(crate) async fn respond<B>(
     core: Arc<Core>,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<B>,
 ) -> Response<AnswerBody> {
     // Again with each question: settings may have changed since the connection came.
     if !core.plan.load().trusted_proxies.contains(peer) {

@@ -99,7 +99,7 @@ impl AuthzServer {
     }
 }
 
-fn core(authz: Authz, settings: &AuthzSettings) -> Core {
+pub(super) fn core(authz: Authz, settings: &AuthzSettings) -> Core {
     let Authz {
         resource,
         tokens,

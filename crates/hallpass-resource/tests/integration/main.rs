@@ -18,6 +18,8 @@ mod cache;
 mod callers;
 mod callers_of_products;
 mod context;
+#[path = "../../../../tests/fuzz/damage.rs"]
+mod damage;
 mod denied;
 mod dpop;
 mod encoded;

@@ -1,9 +1,7 @@
 //! The fuzz targets without a fuzzer: seeds, and what small damage makes of them.
 
+use crate::damage::Damage;
 use crate::entries;
-
-/// Damaged copies of each seed.
-const MUTATIONS: u32 = 300;
 
 const PATHS: [&str; 12] = [
     "/open",
@@ -26,56 +24,22 @@ const RULES: [&str; 3] = [
     "jwks-url: http://127.0.0.1:1/jwks\nissuer: internal\nleeway-seconds: 10\nroutes:\n  - { path: /a/*/c, rule: internal-only, scope: x }\n",
 ];
 
-/// A small generator (splitmix64) with a fixed start: the same inputs in every run.
-struct Damage(u64);
-
-impl Damage {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % limit.max(1) as u64).unwrap()
-    }
-
-    fn of(&mut self, seed: &[u8]) -> Vec<u8> {
-        let mut bytes = seed.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(bytes.len());
-            let inserted: [&[u8]; 16] = [
-                b"/", b"%2f", b"%2e", b"..", b"/../", b"//", b";", b"\\", b"%", b"%25", b"%00",
-                b"{", b"**", b": ", b"\n", b"\xff",
-            ];
-            match self.below(4) {
-                0 if at < bytes.len() => drop(bytes.remove(at)),
-                1 => bytes.truncate(at.max(1)),
-                2 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                _ => {
-                    let insertion = inserted[self.below(inserted.len())];
-                    drop(bytes.splice(at..at, insertion.iter().copied()));
-                }
-            }
-        }
-        bytes
-    }
-}
-
-fn run(entry: fn(&[u8]), seeds: &[&str]) {
-    let mut damage = Damage(1);
-    for seed in seeds {
-        entry(seed.as_bytes());
-        for _ in 0..MUTATIONS {
-            entry(&damage.of(seed.as_bytes()));
-        }
-    }
+fn run(entry: fn(&[u8]), seeds: &[&str], target: &str) {
+    let damage = Damage::new(&[
+        b"/", b"%2f", b"%2e", b"..", b"/../", b"//", b";", b"\\", b"%", b"%25", b"%00", b"{",
+        b"**", b": ", b"\n", b"\xff",
+    ]);
+    let seeds: Vec<Vec<u8>> = seeds.iter().map(|&seed| seed.into()).collect();
+    let seeds_in = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    damage.run(entry, &seeds, &seeds_in);
 }
 
 #[tokio::test]
 async fn the_target_for_paths_runs() {
-    run(entries::path, &PATHS);
+    run(entries::path, &PATHS, "path");
 }
 
 #[tokio::test]
 async fn the_target_for_rules_runs() {
-    run(entries::policy, &RULES);
+    run(entries::policy, &RULES, "policy");
 }

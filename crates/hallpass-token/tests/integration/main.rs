@@ -8,6 +8,8 @@
 
 mod attacks;
 mod boundaries;
+#[path = "../../../../tests/fuzz/damage.rs"]
+mod damage;
 #[path = "../../fuzz/entries.rs"]
 mod entries;
 mod forge;

@@ -5,6 +5,8 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+#[path = "../../../../tests/fuzz/damage.rs"]
+mod damage;
 #[path = "../../fuzz/entry.rs"]
 mod entry;
 mod reload;
