@@ -114,7 +114,7 @@ impl Core {
         let refresh_families = RefreshFamilies::open(&store).await?;
         store.serve().await?;
         let (audit, writer) = audit::queue();
-        let replays = Arc::new(Replays::new(&urls, settings.dpop.sharing, replay_store));
+        let replays = Arc::new(Replays::new(&urls, &settings.dpop, replay_store, &clock));
         let proofs = Proofs::new(&settings.dpop, &urls, store.shared_secret(), &replays)?;
         let authenticator = Authenticator::new(&process_key, &urls, (&trust, &deny_list), &replays);
         metrics.add_named(|registry| trust.metrics.register(registry));

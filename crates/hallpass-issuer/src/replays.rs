@@ -1,7 +1,9 @@
 //! What the instances of one issuer share of the messages that were shown to them and count once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use hallpass_clock::Clock;
 use hallpass_token::{ReplayName, Seen, UnixTime};
 use hallpass_upstream::{
     MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing, ReplayStore,
@@ -10,6 +12,7 @@ use hallpass_upstream::{
 use prometheus_client::registry::Registry;
 
 use crate::http::public_urls::PublicUrls;
+use crate::settings::dpop::DpopSettings;
 
 /// A message that counts once and was new to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,21 +43,29 @@ pub(crate) struct Replays {
     shared: SharedReplays,
     sharing: ReplaySharing,
     metrics: ReplayMetrics,
+    clock: Arc<dyn Clock>,
 }
 
 impl Replays {
     pub(crate) fn new(
         urls: &PublicUrls,
-        sharing: ReplaySharing,
+        settings: &DpopSettings,
         store: Option<Arc<dyn ReplayStore>>,
+        clock: &Arc<dyn Clock>,
     ) -> Self {
         let metrics = ReplayMetrics::default();
         Self {
             issuer: urls.issuer.as_str().into(),
             shared: SharedReplays::new(store, metrics.clone()),
-            sharing,
+            sharing: settings.sharing,
             metrics,
+            clock: Arc::clone(clock),
         }
+    }
+
+    /// What this process remembers by itself, of messages that count for `longest_life` at most.
+    pub(crate) fn memory(&self, capacity: usize, longest_life: Duration) -> MemoryReplays {
+        MemoryReplays::new(capacity).following(Arc::clone(&self.clock), longest_life)
     }
 
     #[cfg(test)]
@@ -65,6 +76,7 @@ impl Replays {
             shared: SharedReplays::new(None, metrics.clone()),
             sharing: ReplaySharing::OrRefuse,
             metrics,
+            clock: Arc::new(hallpass_clock::SystemClock::new()),
         }
     }
 

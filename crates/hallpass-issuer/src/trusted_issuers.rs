@@ -86,6 +86,11 @@ impl Trust {
             };
             let known = before.find(settings.issuer.as_str());
             let used = known.map(|before| Arc::clone(&before.used));
+            let used = used.unwrap_or_else(|| {
+                let life = settings.max_age.unwrap_or_default().max(LONGEST_LIFE);
+                let memory = MemoryReplays::new(MOST_REMEMBERED);
+                Arc::new(memory.following(Arc::clone(clock), life.saturating_add(2 * LEEWAY)))
+            });
             if let Some(file) = &settings.jwks_bearer_file {
                 keys.authorize_by(file.clone());
             }
@@ -96,7 +101,7 @@ impl Trust {
                     true => String::new(),
                     false => format!("{}|", settings.name),
                 },
-                used: used.unwrap_or_else(|| Arc::new(MemoryReplays::new(MOST_REMEMBERED))),
+                used,
                 settings: settings.clone(),
                 keys,
                 said: Reminders::default(),

@@ -1,9 +1,12 @@
 //! Proofs of possession (DPoP, RFC 9449): what one must be for, and which were shown.
 
+use std::sync::Arc;
+
 use axum::extract::OriginalUri;
+use hallpass_clock::Clock;
 use hallpass_token::{
-    Algorithms, DPOP_PROOF_LIFE, DpopError, DpopExpectation, DpopNonces, DpopProof, DpopUri,
-    ReplayName, Seen, UnixTime, verify_dpop,
+    Algorithms, DPOP_CLOCK_AHEAD, DPOP_PROOF_LIFE, DpopError, DpopExpectation, DpopNonces,
+    DpopProof, DpopUri, ReplayName, Seen, UnixTime, verify_dpop,
 };
 use hallpass_upstream::{
     MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing, SharedReplays,
@@ -154,10 +157,17 @@ pub(crate) struct ProofMemory {
 }
 
 impl ProofMemory {
-    pub(crate) fn new(service: &str, shared: SharedReplays, metrics: ProofMetrics) -> Self {
+    pub(crate) fn new(
+        service: &str,
+        shared: SharedReplays,
+        metrics: ProofMetrics,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        // One that comes from ahead counts for longer by so much.
+        let longest_life = DPOP_PROOF_LIFE.saturating_add(DPOP_CLOCK_AHEAD);
         Self {
             service: service.into(),
-            here: MemoryReplays::new(MAX_PROOFS),
+            here: MemoryReplays::new(MAX_PROOFS).following(clock, longest_life),
             shared,
             metrics,
         }

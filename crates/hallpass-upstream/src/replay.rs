@@ -3,6 +3,7 @@
 //! [`MemoryReplays`] stands in front: it knows what was shown to this process, and bounds what one sender may have
 //! remembered. [`SharedReplays`] asks what the processes share about what is new here.
 
+mod even_time;
 mod memory;
 mod shared;
 mod store;

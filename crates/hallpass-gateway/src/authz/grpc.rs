@@ -59,12 +59,11 @@ where
     let limit = core.plan.load().decision_timeout;
     let (parts, body) = request.into_parts();
     // Who sends half of a message is not waited for.
-    let Ok(message) = tokio::time::timeout(limit, read(body)).await else {
-        return end(Code::DeadlineExceeded);
-    };
-    match parts.uri.path() {
-        CHECK => check(&core, message).await,
-        HEALTH_CHECK => health(&core, message),
+    let message = tokio::time::timeout(limit, read(body)).await;
+    match (parts.uri.path(), message) {
+        (CHECK, message) => check(&core, message.unwrap_or(Err(Unread::Broken))).await,
+        (HEALTH_CHECK, Ok(message)) => health(&core, message),
+        (HEALTH_CHECK, Err(_elapsed)) => end(Code::DeadlineExceeded),
         _ => end(Code::Unimplemented),
     }
 }

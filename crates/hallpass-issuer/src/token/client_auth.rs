@@ -50,7 +50,7 @@ impl Authenticator {
         let throttle = Arc::new(Throttle::new());
         Self {
             secrets: SecretChecks::new(process_key.clone(), Arc::clone(&throttle)),
-            assertions: AssertionChecks::new(urls, Arc::clone(&throttle)),
+            assertions: AssertionChecks::new(urls, Arc::clone(&throttle), replays),
             trusted: TrustedChecks::new(Arc::clone(trust), Arc::clone(deny_list), throttle),
             replays: Arc::clone(replays),
         }

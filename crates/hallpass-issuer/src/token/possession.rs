@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use hallpass_token::{
-    Algorithms, Confirmation, DPOP_PROOF_LIFE, DpopExpectation, DpopNonces, DpopProof, DpopUri,
-    ReplayName, Seen, Thumbprint, UnixTime, verify_dpop,
+    Algorithms, Confirmation, DPOP_CLOCK_AHEAD, DPOP_PROOF_LIFE, DpopExpectation, DpopNonces,
+    DpopProof, DpopUri, ReplayName, Seen, Thumbprint, UnixTime, verify_dpop,
 };
 use hallpass_upstream::{MemoryReplays, ReplayKind, StoreAway};
 use http::HeaderValue;
@@ -149,7 +149,7 @@ impl Proofs {
             nonces: settings
                 .requires_nonce
                 .then(|| DpopNonces::new(secret, "issuer")),
-            here: MemoryReplays::new(MAX_PROOFS),
+            here: everywhere.memory(MAX_PROOFS, DPOP_PROOF_LIFE.saturating_add(DPOP_CLOCK_AHEAD)),
             everywhere: Arc::clone(everywhere),
             remembered: Gauge::default(),
         })

@@ -13,8 +13,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use crate::frames::{
-    CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, Peer,
-    REFUSED_STREAM, RST_STREAM, WINDOW_UPDATE, head,
+    CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, PING,
+    Peer, REFUSED_STREAM, RST_STREAM, WINDOW_UPDATE, head,
 };
 use crate::rig::{Rig, rest, send, start};
 
@@ -308,6 +308,38 @@ async fn a_panic_ends_one_request_and_no_other() {
     let sender = client(&rig).await;
     assert!(get(&sender, "/panics").await.is_err());
     assert_eq!(get(&sender, "/").await.unwrap().0, StatusCode::OK);
+}
+
+/// As one whose machine has lost its power, or that a firewall has forgotten: nothing closes its socket.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_answer_a_ping_is_gone_and_so_is_what_it_asked_for() {
+    let limits = ConnectionLimits {
+        // A request is under way, so it does not idle; this shows that it is not that limit that ends it.
+        head_timeout: Duration::from_secs(3_600),
+        ..ConnectionLimits::default()
+    };
+    let rig = start(limits).await;
+    let before = Arc::strong_count(&rig.go);
+    let mut peer = peer(&rig).await;
+    assert!(peer.get(1, "/slow").await);
+    rig.arrived.acquire().await.unwrap().forget();
+    assert!(Arc::strong_count(&rig.go) > before);
+    let begun = tokio::time::Instant::now();
+    assert!(peer.find(PING).await.is_some());
+    while peer.next().await.is_some() {}
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
+    while rig.metrics.open() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        Arc::strong_count(&rig.go),
+        before,
+        "nobody has the request any more"
+    );
 }
 
 /// A client that none of us has written.

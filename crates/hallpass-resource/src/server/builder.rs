@@ -231,8 +231,7 @@ impl ResourceServerBuilder {
                 message,
             });
         }
-        let network = self.network.as_ref();
-        let replay_store = network.and_then(Network::replay_store);
+        let replay_store = self.network.as_ref().and_then(Network::replay_store);
         let verifier = Verifier::new(
             self.cache_bytes,
             Arc::clone(&self.clock),
@@ -242,6 +241,7 @@ impl ResourceServerBuilder {
                 &self.realm,
                 SharedReplays::new(replay_store, metrics.proofs.shared.clone()),
                 metrics.proofs.clone(),
+                Arc::clone(&self.clock),
             ),
         );
         let Some(nonce_secret) = NonceSecret::random() else {

@@ -329,3 +329,22 @@ async fn a_demanded_nonce_is_given_with_each_response_and_must_be_repeated() {
         "who makes no proofs needs none"
     );
 }
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_for_a_moment_makes_no_proof_count_again() {
+    let estate = Estate::start().await;
+    let shown = estate.proof();
+    let wall = estate.clock.now();
+    assert_eq!(estate.show(&estate.token, &[&shown]).await.status, 200);
+    // The callers of that machine have its clock.
+    estate.clock.set(wall + Duration::from_secs(300));
+    let ahead = estate.proof();
+    assert_eq!(estate.show(&estate.token, &[&ahead]).await.status, 200);
+    estate.clock.set(wall + Duration::from_secs(1));
+    let again = estate.show(&estate.token, &[&shown]).await;
+    assert_eq!(challenged(&again), is("invalid_dpop_proof"));
+    assert_eq!(
+        estate.show(&estate.token, &[&estate.proof()]).await.status,
+        200
+    );
+}

@@ -28,6 +28,7 @@ mod entries;
 mod extractors;
 mod introspection;
 mod introspection_trouble;
+mod introspection_wire;
 mod key_budgets;
 mod key_outages;
 mod key_places;

@@ -1,10 +1,14 @@
 //! What Envoy asks by gRPC, byte for byte, and what it is told.
 
+mod half;
 mod wire;
+
+use std::convert::Infallible;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -78,6 +82,7 @@ impl Estate {
 
     /// One call on a connection of its own: `grpc-status` and the message.
     async fn call(&self, path: &str, body: &[u8]) -> (String, Vec<u8>) {
+        let body = Full::new(Bytes::copy_from_slice(body));
         let response = self.post(path, "application/grpc", body).await;
         let (parts, body) = response.into_parts();
         let collected = body.collect().await.unwrap();
@@ -95,14 +100,17 @@ impl Estate {
         &self,
         path: &str,
         content_type: &str,
-        body: &[u8],
+        body: impl Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     ) -> Response<hyper::body::Incoming> {
         let mut client = self.connect().await;
         let request = self.request(path, content_type, body);
         client.send_request(request).await.unwrap()
     }
 
-    async fn connect(&self) -> SendRequest<Full<Bytes>> {
+    async fn connect<B>(&self) -> SendRequest<B>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
+    {
         let address = self.authz.grpc_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         let (client, connection) =
@@ -113,12 +121,12 @@ impl Estate {
         client
     }
 
-    fn request(&self, path: &str, content_type: &str, body: &[u8]) -> Request<Full<Bytes>> {
+    fn request<B>(&self, path: &str, content_type: &str, body: B) -> Request<B> {
         let address = self.authz.grpc_addr().unwrap();
         Request::post(format!("http://{address}{path}"))
             .header("content-type", content_type)
             .header("te", "trailers")
-            .body(Full::new(Bytes::copy_from_slice(body)))
+            .body(body)
             .unwrap()
     }
 }
@@ -318,7 +326,13 @@ async fn whatever_envoy_sends_the_answer_is_a_refusal_and_never_a_failed_call() 
             .0,
         "12"
     );
-    let other = estate.post(CHECK, "application/json", b"{}").await;
+    let other = estate
+        .post(
+            CHECK,
+            "application/json",
+            Full::new(Bytes::from_static(b"{}")),
+        )
+        .await;
     assert_eq!(other.status(), 415);
 }
 
@@ -350,7 +364,8 @@ async fn who_is_trusted_no_more_gets_no_further_decision_over_an_open_connection
     let mut client = estate.connect().await;
     let message = framed(&Question::new("GET", "/public/a", &[]).message());
     for trusted in [true, false] {
-        let request = estate.request(CHECK, "application/grpc", &message);
+        let body = Full::new(Bytes::copy_from_slice(&message));
+        let request = estate.request(CHECK, "application/grpc", body);
         let response = client.send_request(request).await.unwrap();
         let status = response.headers().get("grpc-status").cloned();
         let denied = status.is_some_and(|it| it == "7");

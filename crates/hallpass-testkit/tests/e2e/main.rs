@@ -41,6 +41,8 @@ mod reload;
 #[cfg(test)]
 mod replays;
 #[cfg(test)]
+mod replays_of_issuers;
+#[cfg(test)]
 mod revocation;
 #[cfg(test)]
 mod revocation_notices;

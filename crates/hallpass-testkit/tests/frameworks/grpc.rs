@@ -3,17 +3,20 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use hallpass::config::Loader;
 use hallpass::listen::{HttpServer, RunningServer};
-use hallpass::resource::{ResourceServerBuilder, Rule};
+use hallpass::resource::{ResourceServer, ResourceServerBuilder, Rule, SecuritySettings};
 use hallpass::token::SecurityContext;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
@@ -27,6 +30,10 @@ use crate::rig::Rig;
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
+/// Longer than the end of a stream takes.
+const LIMIT: Duration = Duration::from_secs(20);
+/// A stream of this name has one message, and no end.
+const ENDLESS: &str = "endless";
 /// How many messages a stream has.
 const MESSAGES: usize = 3;
 
@@ -68,9 +75,13 @@ impl Health for SeesAlice {
 
     async fn watch(
         &self,
-        _request: Request<HealthCheckRequest>,
+        request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        if request.get_ref().service == ENDLESS {
+            let first = stream::iter([Ok(response(true))]);
+            return Ok(Response::new(first.chain(stream::pending()).boxed()));
+        }
         // Each message is made while the stream is polled, long after this function has returned.
         let messages = stream::iter(0..MESSAGES).then(|_| async {
             tokio::task::yield_now().await;
@@ -81,6 +92,7 @@ impl Health for SeesAlice {
 }
 
 struct Served {
+    server: ResourceServer,
     running: RunningServer,
     service: SeesAlice,
     client: HealthClient<Channel>,
@@ -101,6 +113,7 @@ async fn serve(server: ResourceServerBuilder) -> Served {
     let url = format!("http://{}", running.local_addr());
     let channel = Endpoint::from_shared(url).unwrap().connect().await.unwrap();
     Served {
+        server,
         running,
         service,
         client: HealthClient::new(channel),
@@ -187,6 +200,32 @@ async fn an_issuer_that_cannot_be_reached_is_a_matter_of_time() {
     assert!(wait.to_str().unwrap().parse::<u64>().unwrap() >= 1_000);
     assert!(late.metadata().get("www-authenticate").is_none());
     assert_eq!(served.service.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_stream_of_somebody_who_is_denied_ends_and_the_others_of_its_connection_go_on() {
+    let rig = Rig::new();
+    let mut served = serve(rig.server()).await;
+    let mut begun = Vec::new();
+    for user in ["alice", "bob"] {
+        let mut asked = request(Some(&rig.token(user, "watch")));
+        ENDLESS.clone_into(&mut asked.get_mut().service);
+        let stream = served.client.watch(asked).await.unwrap();
+        let mut stream = stream.into_inner();
+        assert_eq!(stream.next().await.unwrap().unwrap(), response(true));
+        begun.push(stream);
+    }
+    let yaml = "hallpass: { security: { internal-jwt: { denied: { subjects: [alice] } } } }";
+    let settings = Loader::new("hallpass").text("denied", yaml);
+    let settings = settings.load::<SecuritySettings>().unwrap();
+    served.server.apply(settings.settings()).unwrap();
+    // Its reader can tell it from one that is whole.
+    let ended = timeout(LIMIT, begun[0].next()).await.unwrap();
+    assert!(ended.is_some_and(|it| it.is_err()));
+    let bobs = timeout(Duration::from_secs(2), begun[1].next()).await;
+    assert!(bobs.is_err(), "it goes on: {bobs:?}");
+    let bob = rig.token("bob", "");
+    served.client.check(request(Some(&bob))).await.unwrap();
 }
 
 /// CVE-2026-33186: a path without its slash fell past rules that were written with one.

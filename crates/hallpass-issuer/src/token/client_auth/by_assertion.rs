@@ -31,7 +31,7 @@ use crate::clients::authentication::KeyAuthentication;
 use crate::clients::client_keys::{ASSERTION_ALGORITHMS, KeysAtHand};
 use crate::clients::registry::{Client, Registry};
 use crate::http::public_urls::{PublicUrls, TOKEN_PATH};
-use crate::replays::Used;
+use crate::replays::{Replays, Used};
 use crate::token::attempt::Attempt;
 use crate::token::credentials::AssertionCredentials;
 use crate::token::refusal::Refusal;
@@ -58,7 +58,7 @@ pub(crate) struct AssertionChecks {
 }
 
 impl AssertionChecks {
-    pub(crate) fn new(urls: &PublicUrls, throttle: Arc<Throttle>) -> Self {
+    pub(crate) fn new(urls: &PublicUrls, throttle: Arc<Throttle>, replays: &Replays) -> Self {
         Self {
             policy: AssertionPolicy {
                 issuer: urls.issuer.as_str().into(),
@@ -68,7 +68,7 @@ impl AssertionChecks {
             },
             algorithms: ASSERTION_ALGORITHMS.into_iter().collect(),
             throttle,
-            used: MemoryReplays::new(MOST_REMEMBERED),
+            used: replays.memory(MOST_REMEMBERED, MAX_LIFE.saturating_add(2 * LEEWAY)),
             nobody: NobodysKeys::new(),
             checks: Counter::default(),
             remembered: Gauge::default(),

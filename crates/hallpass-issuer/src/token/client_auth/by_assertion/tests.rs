@@ -49,7 +49,7 @@ impl Gate {
         let name = "https://issuer.example".parse().unwrap();
         let urls = PublicUrls::new(&name, None, "https", address).unwrap();
         Self {
-            checks: AssertionChecks::new(&urls, Arc::new(Throttle::new())),
+            checks: AssertionChecks::new(&urls, Arc::new(Throttle::new()), &Replays::for_tests()),
             registry: Registry::build(clients, None, &ClientMetrics::default()).unwrap(),
             signer,
         }
