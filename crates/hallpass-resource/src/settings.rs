@@ -9,6 +9,7 @@ mod jwks;
 mod keys;
 mod read;
 mod revocations;
+mod route_keys;
 mod routes;
 pub(crate) mod streams;
 
