@@ -157,7 +157,7 @@ fn context(parts: &Parts) -> Option<SecurityContext> {
 }
 
 /// The identity, or else a placeholder where calls without one pass.
-fn somebody(parts: &Parts) -> Result<SecurityContext, Rejection> {
+pub(crate) fn somebody(parts: &Parts) -> Result<SecurityContext, Rejection> {
     match context(parts) {
         Some(context) => Ok(context),
         None => {
@@ -172,10 +172,15 @@ fn somebody(parts: &Parts) -> Result<SecurityContext, Rejection> {
 }
 
 fn placeholder_or(parts: &Parts, denial: Denial) -> Result<SecurityContext, Rejection> {
+    pass_or_refuse(parts, denial).map(|()| SecurityContext::placeholder())
+}
+
+/// Counts the denial, and refuses the call unless it passes for its mode.
+pub(crate) fn pass_or_refuse(parts: &Parts, denial: Denial) -> Result<(), Rejection> {
     match parts.extensions.get::<Passed>() {
         Some(passed) if passed.is_lenient => {
             passed.count(&denial, true);
-            Ok(SecurityContext::placeholder())
+            Ok(())
         }
         _ => Err(Rejection::new(parts, denial)),
     }

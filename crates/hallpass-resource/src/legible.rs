@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 /// }
 /// ```
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail
 /// use hallpass_resource::Claims;
 ///
 /// #[derive(serde::Deserialize)]
@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 ///     tenant: &'a str,
 /// }
 ///
-/// // The same: the token is gone by the time when a handler runs.
+/// // error[E0621]: explicit lifetime required: the token is gone by the time when a handler runs.
 /// async fn tenant(Claims(claims): Claims<Tenant<'_>>) -> String {
 ///     claims.tenant.to_owned()
 /// }

@@ -85,6 +85,7 @@ mod metrics;
 mod path;
 mod patience;
 mod policy;
+mod scoped;
 mod server;
 mod settings;
 mod stream_end;
@@ -112,6 +113,7 @@ pub use policy::{
     Party, PartyFault, PassedOver, PathPattern, PatternFault, RouteRule, Rule, RuleDecision,
     RuleLine, RuleOrigin, RulePlace,
 };
+pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::callers::caller_changes;
 pub use settings::denied::DeniedSettings;

@@ -11,6 +11,7 @@ mod read;
 mod revocations;
 mod route_keys;
 mod routes;
+mod spring;
 pub(crate) mod streams;
 
 use std::path::PathBuf;

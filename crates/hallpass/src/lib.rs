@@ -129,7 +129,7 @@ pub mod prelude {
     #[cfg(feature = "feign")]
     pub use crate::feign::{Feign, FeignError, feign_client};
     #[cfg(feature = "resource")]
-    pub use crate::resource::{Caller, CurrentUser, ResourceServer, Rule};
+    pub use crate::resource::{Caller, CurrentUser, ResourceServer, Rule, Scoped};
     pub use crate::token::SecurityContext;
     pub use crate::upstream::BoxError;
     pub use crate::{Hallpass, InContext};

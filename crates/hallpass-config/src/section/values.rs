@@ -130,6 +130,26 @@ impl Section<'_> {
         })
     }
 
+    /// The same, where people may write a word of another product: `advice` says what to write in its place.
+    pub fn choice_with_advice<T>(
+        &self,
+        key: &str,
+        named: impl FnOnce(&str) -> Option<T>,
+        advice: impl FnOnce(&str) -> Option<&'static str>,
+    ) -> Option<T> {
+        let Some(&Kind::Choice(names)) = self.key(key).map(Key::kind) else {
+            return None;
+        };
+        self.read(key, |text| {
+            named(text).ok_or_else(|| match (advice(text), not_among(names, text)) {
+                (None, complaint) => complaint,
+                (Some(advice), Complaint { message, .. }) => {
+                    Complaint::new(format!("{message}; {advice}"))
+                }
+            })
+        })
+    }
+
     /// The name of a file, seen from the folder of the source that names it. Whether there is one is not checked.
     pub fn file(&self, key: &str) -> Option<PathBuf> {
         let place = self.find(key).map(|found| found.node.place.clone());

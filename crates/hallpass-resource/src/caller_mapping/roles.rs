@@ -11,6 +11,8 @@ use super::mark::Mark;
 const MAX_NAMES: usize = 1_024;
 /// What stands in a claim's name for each audience of the token.
 const AUDIENCE: &str = "{aud}";
+/// What stands before a role where it is an authority, as in Spring Security.
+const ROLE: &str = "ROLE_";
 
 impl CallerMapping {
     /// Reads roles from all of these claims: texts, or lists of texts. A dot goes into an object (`realm_access.roles`), unless
@@ -23,24 +25,34 @@ impl CallerMapping {
     }
 
     /// Reads authorities from all of these claims, written likewise. Each scope `x` is the authority `SCOPE_x` besides, and each
-    /// role `x` the authority `ROLE_x`, as Spring Security derives them.
+    /// role `x` the authority `ROLE_x`, as Spring Security derives them; an authority `ROLE_x` is the role `x`.
     #[must_use]
     pub fn with_authority_claims<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         self.authority_claims = names.into_iter().map(Box::from).collect();
         self
     }
 
-    /// The roles of a caller.
+    /// The roles of a caller: an authority `ROLE_x` is the role `x`, as it is for Spring's `hasRole`.
     pub(crate) fn roles(&self, claims: &VerifiedClaims) -> Vec<String> {
-        texts_of(&self.role_claims, claims, &self.not_clients)
+        let authorities = texts_of(&self.authority_claims, claims, &self.not_clients);
+        let roles = authorities.iter().filter_map(|it| it.strip_prefix(ROLE));
+        let mut roles: Vec<_> = roles.map(str::to_owned).collect();
+        roles.extend(self.named_roles(claims));
+        roles
     }
 
     /// The authorities of a caller.
     pub(crate) fn authorities(&self, claims: &VerifiedClaims) -> Vec<String> {
         let mut authorities = texts_of(&self.authority_claims, claims, &self.not_clients);
         authorities.extend(claims.scope.iter().map(|it| format!("SCOPE_{it}")));
-        authorities.extend(self.roles(claims).iter().map(|it| format!("ROLE_{it}")));
+        let roles = self.named_roles(claims);
+        authorities.extend(roles.iter().map(|it| format!("{ROLE}{it}")));
         authorities
+    }
+
+    /// What stands in the claims of roles.
+    fn named_roles(&self, claims: &VerifiedClaims) -> Vec<String> {
+        texts_of(&self.role_claims, claims, &self.not_clients)
     }
 
     /// Whether the claims satisfy a condition. `client` is who [`judge`](Self::judge) says the client is.

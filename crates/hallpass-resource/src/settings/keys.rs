@@ -3,6 +3,7 @@
 use hallpass_config::{Key, Kind};
 
 use super::route_keys::{INTERNAL_ONLY_KEYS, MODES, ROUTE_KEYS};
+use super::spring;
 use crate::caller_mapping::IssuerPreset;
 use crate::policy::Bound;
 
@@ -165,7 +166,12 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
     OF_ISSUER_URI,
     OF_KEY_LOCATION,
     Key::not_ours("jws-algorithms", "here they are `algorithms` of an entry of `issuers`"),
-    Key::not_ours("opaquetoken", "here it is `introspection`, with `url`, `client-id` and `client-secret`"),
+    spring::AUTHORITIES_CLAIM,
+    spring::AUTHORITIES_DELIMITER,
+    spring::AUTHORITY_PREFIX,
+    spring::CLOCK_SKEW,
+    spring::ENABLED,
+    spring::OPAQUE_TOKEN,
     OF_PRINCIPAL,
 ];
 
@@ -293,5 +299,10 @@ const ISSUER_KEYS: &[Key] = &[
     OF_ISSUER_URI,
     OF_KEY_LOCATION,
     Key::not_ours("jws-algorithms", "here it is `algorithms`"),
+    spring::AUTHORITIES_CLAIM,
+    spring::AUTHORITIES_DELIMITER,
+    spring::AUTHORITY_PREFIX,
+    spring::CLOCK_SKEW,
+    spring::OPAQUE_TOKEN,
     OF_PRINCIPAL,
 ];

@@ -2,6 +2,7 @@
 
 use hallpass_config::{Key, Kind};
 
+use super::spring;
 use crate::policy::Bound;
 
 /// The names of the modes of a roll-out.
@@ -62,9 +63,18 @@ pub(super) const ROUTE_KEYS: &[Key] = &[
         "Demanded besides: that all of these hold, written as in `service-when`: `tenant=acme`, `!guest`.",
     )
     .or(""),
-    Key::not_ours("has-role", "here it is `roles` or `any-role`, without `ROLE_`"),
-    Key::not_ours("has-authority", "here it is `authorities` or `any-authority`"),
-    Key::not_ours("access", "expressions are not read: see docs/policy.md for what stands in their place"),
+    spring::ACCESS_KEY,
+    spring::HAS_ANY_AUTHORITY,
+    spring::HAS_ANY_ROLE,
+    spring::HAS_ANY_SCOPE,
+    spring::HAS_AUTHORITY,
+    spring::HAS_ROLE,
+    spring::HAS_SCOPE,
+    spring::PATHS_OF_ROUTE,
+    spring::PATTERN,
+    spring::PERMIT_ALL,
+    spring::SCOPES_KEY,
+    spring::URL,
     Key::new("bound", Kind::Choice(Bound::NAMES), "What a token must be bound to here, beside what `internal-jwt.bound` and other \
         rules demand.").or("no"),
     Key::new("mode", Kind::Choice(MODES), "Roll-out switch of this rule. Where it meets rules of the code or of \
@@ -107,4 +117,6 @@ pub(super) const INTERNAL_ONLY_KEYS: &[Key] = &[
         "What a service's token must be bound to there, as in `routes`.",
     )
     .or("no"),
+    spring::URLS_OF_INTERNAL,
+    spring::URL_PATTERNS,
 ];

@@ -6,7 +6,7 @@ use hallpass_config::Section;
 use hallpass_token::Scope;
 use http::Method;
 
-use super::InternalOnlySettings;
+use super::{InternalOnlySettings, spring};
 use crate::policy::{Actors, Bound, Conditions, Mode, Names, Party, RouteRule, Rule};
 
 impl InternalOnlySettings {
@@ -152,7 +152,9 @@ impl RuleName {
 }
 
 fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rule> {
-    let rule = section.required("rule", |section, key| section.choice(key, RuleName::named));
+    let rule = section.required("rule", |section, key| {
+        section.choice_with_advice(key, RuleName::named, spring::advice)
+    });
     let scope = section.checked("scope", check_scope);
     let all = read_scopes(section, "all");
     let any = read_scopes(section, "any");
@@ -180,7 +182,10 @@ fn read_rule(section: &Section<'_>, default_scope: Option<&Scope>) -> Option<Rul
 
 /// The scopes of a list, one an element.
 fn read_scopes(section: &Section<'_>, key: &str) -> Option<Scope> {
-    let words = section.words(key, Scope::from_word)?;
+    let words = section.words(key, |word| match word.starts_with("SCOPE_") {
+        true => Err(spring::SCOPE_PREFIX.to_owned()),
+        false => Scope::from_word(word).map_err(|error| error.to_string()),
+    })?;
     Scope::from_words(words.iter().flat_map(Scope::iter))
         .map_err(|error| section.problem(key, error.to_string()))
         .ok()

@@ -2,10 +2,14 @@
 
 use axum::Router;
 use axum::routing::get as on_get;
-use hallpass_resource::{Caller, Claims, CurrentUser, Rule};
+use hallpass_resource::{
+    Caller, Claims, CurrentUser, Mode, RouteRule, Rule, Scoped, required_scope,
+};
 use serde_json::json;
 
 use crate::support::{App, AppBuilder, Forge, get, test_clock};
+
+required_scope!(ChangeOrders = "orders:read orders:write");
 
 #[derive(serde::Deserialize)]
 struct Tenant {
@@ -29,6 +33,14 @@ fn routes() -> Router {
                 |Claims(it): Claims<Tenant>| async move { format!("{} of {}", it.sub, it.tenant) },
             ),
         )
+        .route("/open/scoped", on_get(changed))
+        .route("/report/scoped", on_get(changed))
+        .route(
+            "/open/perhaps-scoped",
+            on_get(
+                |caller: Option<Scoped<ChangeOrders>>| async move { caller.is_some().to_string() },
+            ),
+        )
         .route(
             "/open/optional",
             on_get(
@@ -46,12 +58,21 @@ fn routes() -> Router {
         )
 }
 
+async fn changed(caller: Scoped<ChangeOrders>) -> String {
+    caller.subject().to_string()
+}
+
 async fn start() -> (App, Forge) {
     let clock = test_clock();
     let forge = Forge::new("internal", &clock);
     let app = AppBuilder::new(&clock)
         .trusting_fixed(&forge)
-        .with(|server| server.route_any("/open/**", Rule::Anonymous))
+        .with(|server| {
+            let scoped = RouteRule::new("/report/**".parse().unwrap(), Rule::Authenticated);
+            server
+                .route_any("/open/**", Rule::Anonymous)
+                .rule(scoped.mode(Mode::Report))
+        })
         .start_with(routes())
         .await;
     (app, forge)
@@ -139,4 +160,55 @@ async fn claims_that_do_not_fit_are_a_clear_403_that_quotes_nothing() {
             assert!(!response.body.contains("north") && !response.body.contains("tenant"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_scope_that_a_handler_demands_is_named_to_whom_lacks_it() {
+    let (app, forge) = start().await;
+    let answer = async |path: &str, scope: Option<&str>| {
+        let token = scope.map(|scope| forge.user(scope));
+        get(app.address, path, token.as_deref()).await
+    };
+    let path = "/open/scoped";
+    let allowed = answer(path, Some("a orders:write orders:read")).await;
+    assert_eq!((allowed.status, allowed.body.as_str()), (200, "alice"));
+    for lacking in [
+        "",
+        "orders:read",
+        "orders:write orders",
+        "orders:read,orders:write",
+    ] {
+        let refused = answer(path, Some(lacking)).await;
+        assert_eq!(refused.refusal(), (403, "insufficient_scope".to_owned()));
+        let challenge = refused.header("www-authenticate").unwrap();
+        assert!(
+            challenge.contains("scope=\"orders:read orders:write\""),
+            "{challenge}"
+        );
+        let perhaps = answer("/open/perhaps-scoped", Some(lacking)).await;
+        assert_eq!(perhaps.body, "false");
+    }
+    let refused = answer(path, None).await;
+    assert_eq!(refused.refusal(), (401, "missing_token".to_owned()));
+    let perhaps = answer("/open/perhaps-scoped", Some("orders:write orders:read")).await;
+    assert_eq!(perhaps.body, "true");
+}
+
+#[tokio::test]
+async fn who_passes_for_the_mode_of_a_route_is_known_to_a_handler_that_demands_a_scope() {
+    let (app, forge) = start().await;
+    let passed = get(app.address, "/report/scoped", Some(&forge.user(""))).await;
+    assert_eq!((passed.status, passed.body.as_str()), (200, "alice"));
+    let passed = get(app.address, "/report/scoped", None).await;
+    assert_eq!(
+        (passed.status, passed.body.as_str()),
+        (200, "anonymousUser")
+    );
+    let metrics = app.metrics_text();
+    let counted = metrics.lines().any(|line| {
+        line.contains("hallpass_extractor_refusals_total")
+            && line.contains("would_deny")
+            && line.contains("reason=\"scope\"")
+    });
+    assert!(counted, "{metrics}");
 }

@@ -55,3 +55,4 @@ mod strictness;
 mod support;
 mod targets;
 mod upgrades;
+mod words_of_spring;

@@ -126,6 +126,29 @@ async fn roles_of_keycloak_count_for_the_realm_and_for_this_service_alone() {
 }
 
 #[tokio::test]
+async fn a_role_is_the_same_whether_it_is_called_a_role_or_an_authority_as_in_spring() {
+    let service = Service::new(
+        "        - { path: /role, rule: authenticated, roles: [ADMIN] }
+        - { path: /authority, rule: authenticated, any-authority: [ROLE_ADMIN] }",
+    );
+    for path in ["/role", "/authority"] {
+        let answer = async |extra| service.answer(path, "", Some(service.user(&extra))).await;
+        for has in [
+            json!({"realm_access": {"roles": ["ADMIN"]}}),
+            json!({"authorities": ["orders", "ROLE_ADMIN"]}),
+        ] {
+            assert_eq!(answer(has.clone()).await, ok(), "{path}: {has}");
+        }
+        for lacks in [
+            json!({"authorities": ["ADMIN", "ROLE_admin", "ROLE_ROLE_ADMIN"]}),
+            json!({"realm_access": {"roles": ["ROLE_ADMIN"]}}),
+        ] {
+            assert_eq!(answer(lacks.clone()).await.0, 403, "{path}: {lacks}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_of_another_issuer_is_not_the_service_of_its_name() {
     let service = Service::new(
         "        - { path: /ours, rule: authenticated, callers: [web] }

@@ -107,26 +107,6 @@ fn issuers_come_from_the_list_and_from_the_short_form() {
 }
 
 #[test]
-fn words_of_springs_resource_server_are_answered_with_ours() {
-    let found = problems(
-        "hallpass: { service.name: a, security.internal-jwt: { issuer-uri: 'https://a', jws-algorithms: RS256, opaquetoken: {}, \
-         issuers: [{ name: a, issuer: a, jwks-url: 'https://a/jwks', publicKeyLocation: a.pem, principalClaimName: x }] } }",
-    );
-    let expected = [
-        ("issuer-uri", "here they are two: `issuer`"),
-        ("jws-algorithms", "here they are `algorithms` of an entry"),
-        ("opaquetoken", "here it is `introspection`"),
-        ("publicKeyLocation", "here it is `jwks-file`"),
-        ("principalClaimName", "the user is always `sub` here"),
-    ];
-    assert_eq!(found.len(), expected.len(), "{found:#?}");
-    for (problem, (key, advice)) in found.iter().zip(expected) {
-        let is_it = format!("{key}: is not a known key; {advice}");
-        assert!(problem.contains(&is_it), "{problem}");
-    }
-}
-
-#[test]
 fn the_audience_is_the_services_name_unless_said_otherwise() {
     let jwt = load(
         "hallpass: { service.name: a, security.internal-jwt: { jwks-url: 'lb://auth/jwks' } }",

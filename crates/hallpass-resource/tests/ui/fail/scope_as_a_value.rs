@@ -1,0 +1,5 @@
+use hallpass_resource::required_scope;
+
+required_scope!("orders:read");
+
+fn main() {}

@@ -1,0 +1,7 @@
+use hallpass_resource::Scoped;
+
+struct OrdersRead;
+
+async fn orders(_: Scoped<OrdersRead>) {}
+
+fn main() {}
