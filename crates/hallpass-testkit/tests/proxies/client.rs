@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Longer than any proxy waits here for whom it asks.
@@ -148,7 +148,7 @@ fn is_whole(response: &[u8]) -> bool {
 }
 
 /// Reads until `end` has come; the time is limited.
-pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &str) -> String {
     let reading = async {
         let mut read = Vec::new();
         loop {

@@ -48,7 +48,7 @@ const GRPC: &str = "9193";
 const ISSUER: &str = "9000";
 
 /// What is in `deploy/proxies`: written out by [`Estate::write`], or built by Maven as it is.
-const SHIPPED: [&str; 13] = [
+const SHIPPED: [&str; 18] = [
     "apisix/route.json",
     "caddy/Caddyfile",
     "envoy/grpc.yaml",
@@ -56,6 +56,11 @@ const SHIPPED: [&str; 13] = [
     "hallpass.yaml",
     "higress/envoy.yaml",
     "nginx/nginx.conf",
+    "shenyu/pom.xml",
+    "shenyu/routes.json",
+    "shenyu/src/main/java/hallpass/Gateway.java",
+    "shenyu/src/main/java/hallpass/HallpassPlugin.java",
+    "shenyu/src/main/resources/application.yaml",
     "spring-cloud-gateway/pom.xml",
     "spring-cloud-gateway/src/main/java/hallpass/Gateway.java",
     "spring-cloud-gateway/src/main/java/hallpass/HallpassFilter.java",

@@ -19,9 +19,14 @@ pub(crate) enum Product {
     /// Its plugin ext-auth, in a plain Envoy.
     Higress,
     Nginx,
+    Shenyu,
     SpringCloudGateway,
     Traefik,
 }
+
+/// What opens ShenYu's own interface, and its SHA-512.
+const SHENYU_KEY: &str = "shop";
+const SHENYU_KEY_SHA512: &str = "fd84a3ce64124632862be8ea48f392682a4e2e72e05e137de6f7b7aa7932b14e5c6983c03e6714d589f66677a7e9a89a146fb4f4505a03df8f8882831ef8e7e3";
 
 enum Running {
     Program(#[expect(dead_code, reason = "it runs until this is dropped")] Process),
@@ -45,7 +50,7 @@ impl Front {
             Product::EnvoyByGrpc | Product::EnvoyByHttp => tools::envoy(),
             Product::Higress => tools::higress_plugin().and_then(|_plugin| tools::envoy()),
             Product::Nginx => tools::nginx(),
-            Product::SpringCloudGateway => return Self::spring().await,
+            Product::Shenyu | Product::SpringCloudGateway => return Self::spring(product).await,
             Product::Traefik => tools::traefik(),
         };
         let mut command = Command::new(program?);
@@ -83,7 +88,7 @@ impl Front {
                 command.args(["-p", ".", "-c", "nginx.conf"]);
                 command.args(["-g", "daemon off; master_process off;"]);
             }
-            Product::SpringCloudGateway => {}
+            Product::Shenyu | Product::SpringCloudGateway => {}
             Product::Traefik => {
                 estate.write("traefik/traefik.yaml", "traefik.yaml");
                 estate.write("traefik/routes.yaml", "routes.yaml");
@@ -116,20 +121,49 @@ impl Front {
         self.estate.service.take();
     }
 
-    async fn spring() -> Option<Self> {
+    async fn spring(product: Product) -> Option<Self> {
+        let name = match product {
+            Product::Shenyu => "shenyu",
+            _ => "spring-cloud-gateway",
+        };
         let estate = Estate::start().await;
-        let shipped = "spring-cloud-gateway/src/main/resources/application.yaml";
-        estate.write(shipped, "application.yaml");
+        let shipped = format!("{name}/src/main/resources/application.yaml");
+        estate.write(&shipped, "application.yaml");
         let file = estate.folder().join("application.yaml");
-        let file = format!("spring.config.location={}", file.display());
+        let properties = [
+            format!("spring.config.location={}", file.display()),
+            format!("SHENYU_LOCAL_KEY_SHA512={SHENYU_KEY_SHA512}"),
+        ];
         let jvm = ["-Xmx256m".to_owned()];
-        let proxy = SpringBoot::start_by("spring-cloud-gateway", &jvm, &[file])?;
-        Some(Self {
+        let proxy = SpringBoot::start_by(name, &jvm, &properties)?;
+        let front = Self {
             port: estate.proxy_port,
-            product: Product::SpringCloudGateway,
+            product,
             _proxy: Running::Spring(proxy),
             estate,
-        })
+        };
+        if product == Product::Shenyu {
+            front.route_shenyu().await;
+        }
+        front.is_ready().await;
+        Some(front)
+    }
+
+    /// Gives ShenYu its routes, as its admin would.
+    async fn route_shenyu(&self) {
+        self.estate.write("shenyu/routes.json", "routes.json");
+        let routes = std::fs::read(self.estate.folder().join("routes.json")).unwrap();
+        let plugin = br#"{ "id": "5", "name": "divide", "enabled": true, "sort": 200 }"#;
+        for (path, body) in [
+            ("/shenyu/plugin/saveOrUpdate", plugin.to_vec()),
+            ("/shenyu/plugin/selectorAndRule", routes),
+        ] {
+            let ask = Ask::post(path, body).header("Content-Type", "application/json");
+            let stranger = ask.send(self.port).await;
+            assert_eq!(stranger.status, 403, "{}", stranger.text);
+            let done = ask.header("localKey", SHENYU_KEY).send(self.port).await;
+            assert!(done.text.ends_with("success"), "{}", done.text);
+        }
     }
 }
 

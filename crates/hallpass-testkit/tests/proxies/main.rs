@@ -101,7 +101,7 @@ behind!(higress, Higress);
 behind!(nginx, Nginx);
 behind!(traefik, Traefik);
 
-/// All of it but WebSockets, in one test: a JVM takes long to start.
+/// All of it in one test: a JVM takes long to start.
 #[tokio::test]
 async fn spring_cloud_gateway_does_what_the_other_proxies_do() {
     if let Some(mut front) = front::Front::start(front::Product::SpringCloudGateway).await {
@@ -111,6 +111,22 @@ async fn spring_cloud_gateway_does_what_the_other_proxies_do() {
         scenarios::denials(&front).await;
         scenarios::paths(&front).await;
         scenarios::bodies(&front).await;
+        scenarios::websocket(&front).await;
+        scenarios::outage(&mut front).await;
+    }
+}
+
+/// All of it but WebSockets, for which ShenYu needs a plugin and a route of their own.
+#[tokio::test]
+async fn shenyu_does_what_the_other_proxies_do() {
+    if let Some(mut front) = front::Front::start(front::Product::Shenyu).await {
+        scenarios::identity(&front).await;
+        scenarios::tokens(&front).await;
+        scenarios::claims_about_the_request(&front).await;
+        scenarios::denials(&front).await;
+        scenarios::paths(&front).await;
+        scenarios::bodies(&front).await;
+        scenarios::chosen_by_the_client(&front).await;
         scenarios::outage(&mut front).await;
     }
 }

@@ -4,13 +4,17 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// The key of a WebSocket handshake and what a server makes of it (RFC 6455 section 1.3).
+/// The key of a WebSocket handshake (RFC 6455 section 1.3).
 pub(crate) const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+/// What a server puts behind the key of a handshake to make its answer (RFC 6455 section 1.3).
+const WEBSOCKET_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The path whose response comes in two parts, the second when the test says so.
 pub(crate) const STREAM: &str = "/orders/stream";
@@ -93,11 +97,13 @@ async fn serve(mut stream: TcpStream, state: &State) -> Option<()> {
         let mut seen = parse(&head)?;
         seen.body = body(&mut stream, &mut read, &seen).await?;
         let upgrades = !seen.values("upgrade").is_empty();
+        let key = seen.values("sec-websocket-key").concat();
         let streams = seen.target == STREAM;
         state.seen.lock().unwrap().push(seen);
         if upgrades {
+            let accept = websocket_accept(&key);
             let accept = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {WEBSOCKET_ACCEPT}\r\n\r\n"
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
             );
             stream.write_all(accept.as_bytes()).await.ok()?;
             return echo(&mut stream, &mut read).await;
@@ -112,6 +118,14 @@ async fn serve(mut stream: TcpStream, state: &State) -> Option<()> {
             stream.write_all(response).await.ok()?;
         }
     }
+}
+
+/// What a server makes of the key of a handshake. Some proxies open a WebSocket of their own to the service, with another key than
+/// the client's.
+fn websocket_accept(key: &str) -> String {
+    let text = format!("{key}{WEBSOCKET_GUID}");
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes());
+    STANDARD.encode(digest)
 }
 
 /// Sends the first frame back, which is a short one (RFC 6455 section 5.2): masked it came, as it is it goes.
