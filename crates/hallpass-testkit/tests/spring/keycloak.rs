@@ -38,13 +38,13 @@ const AT_JWT: &str = "access.token.header.type.rfc9068";
 const PASSWORD: &str = "Wonderland";
 
 /// A Keycloak with the realm of the page; killed when dropped.
-struct Keycloak {
+pub(crate) struct Keycloak {
     child: Child,
     base: String,
 }
 
 impl Keycloak {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let home = fetch();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -83,31 +83,31 @@ impl Keycloak {
         format!("{}{path}", self.base)
     }
 
-    fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         self.url("/realms/shop")
     }
 
-    fn endpoint(&self, name: &str) -> String {
+    pub(crate) fn endpoint(&self, name: &str) -> String {
         self.url(&format!("/realms/shop/protocol/openid-connect/{name}"))
     }
 
-    async fn found(&self, path: &str) -> Value {
+    pub(crate) async fn found(&self, path: &str) -> Value {
         let found = self.administer(Method::GET, path, Value::Null).await;
         serde_json::from_str(&found).unwrap()
     }
 
-    async fn client(&self, id: &str) -> Value {
+    pub(crate) async fn client(&self, id: &str) -> Value {
         let path = format!("/shop/clients?clientId={id}");
         self.found(&path).await.get(0).unwrap().clone()
     }
 
     /// Creates what an administrator would in the console.
-    async fn create(&self, path: &str, what: Value) {
+    pub(crate) async fn create(&self, path: &str, what: Value) {
         self.administer(Method::POST, path, what).await;
     }
 
     /// Its token lives for a minute, so each request has one of its own.
-    async fn administer(&self, method: Method, path: &str, what: Value) -> String {
+    pub(crate) async fn administer(&self, method: Method, path: &str, what: Value) -> String {
         let form = "grant_type=password&client_id=admin-cli&username=admin&password=admin";
         let url = self.url("/realms/master/protocol/openid-connect/token");
         let token = text(&post(&url, form).await, "access_token");
@@ -192,7 +192,7 @@ impl Keycloak {
     }
 
     /// As her browser does it: the form, then the code, then the tokens.
-    async fn log_in(&self) -> Value {
+    pub(crate) async fn log_in(&self) -> Value {
         let mut browser = Browser::default();
         let wanted = format!(
             "{}?response_type=code&client_id=web-shop&scope=openid&state=s&redirect_uri={REDIRECT}",

@@ -13,6 +13,7 @@ mod foreign_issuer;
 mod guide;
 mod java;
 mod keycloak;
+mod keycloak_policy;
 mod nacos;
 mod opaque;
 mod resource_server;

@@ -87,8 +87,12 @@ async fn every_document_of_the_export_is_read_back_byte_for_byte_and_is_a_config
 }
 
 fn hallpass(arguments: &[&str]) -> Output {
+    Command::new(executable()).args(arguments).output().unwrap()
+}
+
+fn executable() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
+    BUILT.get_or_init(|| {
         let this = std::env::current_exe().unwrap();
         let cargo = option_env!("CARGO").unwrap_or("cargo");
         let mut build = Command::new(cargo);
@@ -101,8 +105,65 @@ fn hallpass(arguments: &[&str]) -> Output {
                 .success()
         );
         this.parent().unwrap().parent().unwrap().join("hallpass")
-    });
-    Command::new(built).args(arguments).output().unwrap()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_back_by_nacos_that_the_page_shows_works_in_both_formats() {
+    const PAGE: &str = include_str!("../../../../../docs/roll-out.md");
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let documents = NacosDocuments::connect(&server.parts()).unwrap();
+    let (_, block) = PAGE.split_once("## From Nacos").unwrap();
+    let (block, _) = block
+        .split_once("```sh\n")
+        .unwrap()
+        .1
+        .split_once("```")
+        .unwrap();
+    let group = "WAY_BACK";
+    for (name, before, after) in [
+        (
+            "order-service.yaml",
+            "a: { mode: enforce }\n",
+            "a: { mode: report }\n",
+        ),
+        (
+            "order-service.properties",
+            "a.mode=enforce\n",
+            "a.mode=report\n",
+        ),
+    ] {
+        publish_in(&documents, group, name, before).await;
+        let folder = tempfile::tempdir().unwrap();
+        let ops = format!(
+            "hallpass: {{ nacos: {{ server-addr: '{}' }} }}",
+            server.address()
+        );
+        std::fs::write(folder.path().join("ops.yaml"), ops).unwrap();
+        let block = block.replace("DEFAULT_GROUP", group);
+        let block = block.replace("order-service.yaml", name);
+        let program = executable().display().to_string();
+        let block = block.replace("hallpass config", &format!("'{program}' config"));
+        let output = Command::new("sh")
+            .args(["-e", "-c", &block])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let pulled = ["config", "pull", "--config", "ops.yaml", "nacos"];
+        until("the document is the changed one", async || {
+            let pulled = Command::new(executable())
+                .args(pulled)
+                .current_dir(folder.path())
+                .output()
+                .unwrap();
+            let file = folder.path().join("nacos").join(group).join(name);
+            pulled.status.success() && std::fs::read_to_string(file).unwrap() == after
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
