@@ -62,10 +62,9 @@ impl<'r> Shown<'r> {
         let Confirmation {
             jkt,
             x5t_s256,
-            others,
+            others: _,
         } = confirmation;
-        let is_known = others.is_empty() && (jkt.is_some() || x5t_s256.is_some());
-        let Some(with) = self.with.filter(|_| is_known) else {
+        let Some(with) = self.with.filter(|_| confirmation.is_known()) else {
             return Err(Denial::SenderConstrained);
         };
         if let Some(certificate) = x5t_s256 {

@@ -159,6 +159,20 @@ pub struct Confirmation {
     pub others: Map<String, Value>,
 }
 
+impl Confirmation {
+    /// Whether all that it demands is a key (`jkt`), a certificate (`x5t#S256`), or both: who checks these has checked it whole. Not so
+    /// where another member may demand anything, or where nothing is named at all.
+    ///
+    /// Keycloak writes `"kc-jkt-type": "DPoP"` beside `jkt`, which says what `jkt` says.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let says_the_same = |(name, value): (&String, &Value)| {
+            name == "kc-jkt-type" && value == "DPoP" && self.jkt.is_some()
+        };
+        (self.jkt.is_some() || self.x5t_s256.is_some()) && self.others.iter().all(says_the_same)
+    }
+}
+
 /// A SHA-256 digest that is written as base64url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Thumbprint(pub [u8; 32]);

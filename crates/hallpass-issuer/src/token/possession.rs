@@ -104,11 +104,10 @@ impl Possession {
         let Confirmation {
             jkt,
             x5t_s256,
-            others,
+            others: _,
         } = confirmation;
         // What demands something else, or nothing that can be told, is proven by nothing.
-        let is_known = others.is_empty() && (jkt.is_some() || x5t_s256.is_some());
-        is_known
+        confirmation.is_known()
             && jkt.is_none_or(|key| self.dpop == Some(key))
             && x5t_s256.is_none_or(|certificate| self.certificate == Some(certificate))
     }

@@ -222,6 +222,9 @@ async fn what_a_token_demands_beside_the_key_is_not_passed_over() {
     for cnf in [
         json!({"jkt": jkt, "x5t#S256": jkt}),
         json!({"jkt": jkt, "kid": "k"}),
+        json!({"jkt": jkt, "kc-jkt-type": "Attestation"}),
+        json!({"jkt": jkt, "kc-jkt-type": "DPoP", "kid": "k"}),
+        json!({"kc-jkt-type": "DPoP"}),
         json!({"x5t#S256": jkt}),
         json!({"jwk": {}}),
         json!({}),
@@ -233,6 +236,19 @@ async fn what_a_token_demands_beside_the_key_is_not_passed_over() {
         let response = estate.show(&token, &[&proof]).await;
         assert_eq!(challenged(&response), is("invalid_token"), "{cnf}");
     }
+}
+
+#[tokio::test]
+async fn what_keycloak_says_beside_the_key_demands_nothing_more() {
+    let estate = Estate::start().await;
+    let jkt = json!(estate.key.thumbprint().to_string());
+    let token = estate.forge.changed(|_, claims| {
+        claims["cnf"] = json!({"jkt": jkt, "kc-jkt-type": "DPoP"});
+    });
+    let proof = estate.proof_for("GET", WHOAMI, &token, None);
+    assert_eq!(estate.show(&token, &[&proof]).await.status, 200);
+    let unproven = estate.show(&token, &[]).await;
+    assert_eq!(challenged(&unproven), is("invalid_dpop_proof"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use axum::{Router, routing::get};
+use axum::{Json, Router, routing::get};
 use hallpass::Settings;
 use hallpass::config::Loader;
 use hallpass::prelude::*;
@@ -17,6 +17,12 @@ use tokio::time::{Instant, sleep};
 use crate::foreign_issuer::{SECRET, post_any, text};
 use crate::guide::yaml_below;
 use crate::keycloak::Keycloak;
+
+#[feign_client(name = "order-service")]
+trait Orders {
+    #[get("/internal")]
+    async fn internal(&self) -> Result<String, FeignError>;
+}
 
 /// What each path demands.
 const ROUTES: &str = "      routes:
@@ -49,7 +55,7 @@ async fn service(keycloak: &Keycloak, how: &str) -> TestServer {
     let settings = settings.load::<Settings>().unwrap().into_settings();
     let hallpass = Hallpass::from_settings(&settings).unwrap();
     let guard = hallpass.resource_server().build().unwrap();
-    let whoami = get(|caller: Caller| async move { caller.subject().to_string() });
+    let whoami = get(|caller: Caller| async move { Json(caller.subject().to_string()) });
     let mut router = Router::new();
     for path in [
         "/any",
@@ -175,4 +181,48 @@ async fn roles_of_keycloak_count_by_its_keys_and_by_its_word_until_it_takes_them
         assert!(began.elapsed() < Duration::from_secs(10), "never refused");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The client `batch` here, whose calls carry tokens that are bound to a key of its own.
+fn batch(keycloak: &Keycloak, orders: &TestServer) -> FeignOrders {
+    let yaml = format!(
+        "hallpass:
+  service: {{ name: batch }}
+  discovery: {{ static: {{ order-service: ['{}'] }} }}
+  internal-token: {{ client-id: batch, client-secret: '{SECRET}', token-url: '{}', dpop: true }}
+",
+        orders.address(),
+        keycloak.endpoint("token")
+    );
+    let settings = Loader::new("hallpass").text("batch", yaml);
+    let settings = settings.load::<Settings>().unwrap().into_settings();
+    let hallpass = Hallpass::from_settings(&settings).unwrap();
+    FeignOrders::new(hallpass.feign()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "downloads 176 MB and starts a server of 600 MB: run by hand, see above"]
+async fn tokens_that_keycloak_has_bound_to_a_key_pass_with_its_proofs_alone() {
+    let keycloak = Keycloak::start().await;
+    give_roles(&keycloak).await;
+    let mut client = keycloak.client("batch").await;
+    client["attributes"]["dpop.bound.access.tokens"] = json!("true");
+    let path = format!("/shop/clients/{}", text(&client, "id"));
+    keycloak.administer(Method::PUT, &path, client).await;
+    let keys = format!(
+        "          jwks-url: '{}'\n          dangerous-accept-untyped: true\n",
+        keycloak.endpoint("certs")
+    );
+    for how in [keys.as_str(), "asked"] {
+        let server = service(&keycloak, how).await;
+        let batch = batch(&keycloak, &server);
+        for _ in 0..2 {
+            let subject = batch.internal().await;
+            assert!(subject.is_ok(), "{how}: {subject:?}");
+        }
+    }
+    // Without a proof Keycloak gives this client nothing.
+    let form = format!("grant_type=client_credentials&client_id=batch&client_secret={SECRET}");
+    let refused = post_any(&keycloak.endpoint("token"), &form).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
 }
