@@ -67,6 +67,23 @@ fn strip_options(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
     }
 }
 
+/// The value of a header that names somebody: percent-encoded where it is not printable ASCII (and for `%` and `,`), so that no name can break
+/// or forge a header. `None` for one of more than 4,096 bytes.
+#[must_use]
+pub fn identity_header_value(text: &str) -> Option<HeaderValue> {
+    let value = encode(text);
+    HeaderValue::try_from(value)
+        .ok()
+        .filter(|it| it.len() <= MAX_VALUE_BYTES)
+}
+
+/// Whether a header is `canonical`, or the same with another sign (`_`, `.`, `~`, ...) in the place of a hyphen: CGI-like programs read
+/// them as one. Both are in lower case, as header names arrive.
+#[must_use]
+pub fn is_spelling_of(header: &str, canonical: &str) -> bool {
+    same(header.as_bytes(), canonical)
+}
+
 /// `name` is in lower case, as header names arrive.
 fn same(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()

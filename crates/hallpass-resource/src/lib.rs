@@ -102,6 +102,7 @@ pub use error::{
     SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
+pub use identity_headers::{identity_header_value, is_spelling_of};
 pub use introspection::{AskedTokens, Introspection, IntrospectionLimits, IntrospectionMetrics};
 pub use key_source::{KeyLimits, KeyMetrics, KeySnapshot, KeySource};
 pub use layer::{ResourceBody, ResourceFuture, ResourceLayer, ResourceService};

@@ -1,5 +1,6 @@
 //! What becomes of the headers of a request that may pass.
 
+use hallpass_resource::is_spelling_of;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -20,16 +21,9 @@ pub(crate) const SPELLINGS: [&str; 8] = [
 /// All identity headers, in their one spelling.
 const NAMES: [&str; 4] = ["x-user-id", "x-username", "x-authorities", "x-client-id"];
 
-/// Whether a header (its name in lower case, as they arrive) is an identity header with another sign (`_`, `.`, `~`, ...) in the place of a
-/// hyphen: CGI-like programs read both as one.
+/// Whether a header (its name in lower case, as they arrive) is an identity header in another spelling.
 pub(crate) fn is_other_spelling(header: &str) -> bool {
-    let same = |name: &str| {
-        let mut pairs = header.bytes().zip(name.bytes());
-        let is_alike = |(one, other): (u8, u8)| {
-            one == other || (other == b'-' && !one.is_ascii_alphanumeric())
-        };
-        header != name && header.len() == name.len() && pairs.all(is_alike)
-    };
+    let same = |name: &str| header != name && is_spelling_of(header, name);
     NAMES.into_iter().any(same)
 }
 

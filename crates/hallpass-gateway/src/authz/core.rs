@@ -8,12 +8,11 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use hallpass_client::{AuthTokenService, IssuedToken, TokenError};
 use hallpass_clock::Clock;
-use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer};
+use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, identity_header_value};
 use hallpass_token::SecurityContext;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::json;
 
 use super::allowed::{Allowed, Authorization, CLIENT_ID, is_other_spelling};
@@ -24,10 +23,6 @@ use crate::settings::AuthzSettings;
 
 /// When to ask again after something was not there in time, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-/// Longest client id that is written into a header, in bytes; as the identity headers have it.
-const MAX_VALUE_BYTES: usize = 4096;
-/// What is escaped in it, beside all that is not ASCII; as the identity headers have it.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b',');
 
 /// What every question needs.
 #[derive(Debug)]
@@ -226,13 +221,8 @@ fn identity(authorized: &Authorized, is_set: bool) -> Vec<(http::HeaderName, Opt
         return headers;
     }
     let client = authorized.context().and_then(SecurityContext::client_id);
-    let client = client
-        .map(|id| utf8_percent_encode(id.as_str(), ESCAPED).to_string())
-        .filter(|id| id.len() <= MAX_VALUE_BYTES);
-    headers.push((
-        CLIENT_ID,
-        client.and_then(|id| HeaderValue::try_from(id).ok()),
-    ));
+    let client = client.and_then(|id| identity_header_value(id.as_str()));
+    headers.push((CLIENT_ID, client));
     if !is_set {
         for (_, value) in &mut headers {
             *value = None;

@@ -85,7 +85,7 @@ fn changes(allowed: Allowed) -> HeaderMap {
     for (name, value) in set {
         headers.insert(name, value);
     }
-    // Names of ours alone: every one fits.
+    // Names of headers: every one fits.
     let removed: Vec<_> = removed.iter().map(HeaderName::as_str).collect();
     if let Ok(removed) = HeaderValue::try_from(removed.join(","))
         && !removed.is_empty()
