@@ -17,7 +17,6 @@ pub(crate) mod receive;
 pub(crate) mod sent;
 
 use std::future::Future;
-use std::sync::Arc;
 
 use http::Response;
 
@@ -32,7 +31,9 @@ pub(crate) type CallResult = Result<Response<Received>, FeignError>;
 ///
 /// In place of tower's `Service`, whose `call` has to name its future: an async block then needs a box per layer and
 /// call, and the layer has to be copied into it.
-pub(crate) trait Layer<R>: Clone + Send + Sync + 'static {
-    /// Sends a request as a part of `call`.
-    fn send(&self, call: &Arc<OngoingCall>, request: R) -> impl Future<Output = CallResult> + Send;
+///
+/// `P` is what a request is a part of: the call above the choice of an instance, and one of its attempts below.
+pub(crate) trait Layer<R, P = OngoingCall>: Clone + Send + Sync + 'static {
+    /// Sends a request as a part of `part`.
+    fn send(&self, part: &P, request: R) -> impl Future<Output = CallResult> + Send;
 }

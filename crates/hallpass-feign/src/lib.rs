@@ -94,6 +94,7 @@ mod method_stack;
 mod metrics;
 mod mock;
 mod observer;
+mod ongoing_attempt;
 mod ongoing_call;
 mod request;
 mod response;

@@ -1,15 +1,14 @@
 //! One call under way, as its layers share it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass_client::CallReport;
 use hallpass_upstream::Instance;
-use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::error::FeignError;
+use crate::ongoing_attempt::OngoingAttempt;
 use crate::response::Reading;
 
 /// No call takes longer, whatever deadline was set: a day.
@@ -24,29 +23,21 @@ pub(crate) struct OngoingCall {
     pub(crate) deadline: Instant,
     /// Whether the call may be sent again though the callee may have acted on it.
     pub(crate) idempotent: bool,
-    /// What to do with the response's body.
-    pub(crate) reading: Reading,
-    /// Longest response, in bytes.
-    pub(crate) max_response_bytes: usize,
-    attempts: AtomicU32,
-    /// The instances of all attempts, each once, the last one last. As many as there are attempts at most.
-    tried: Mutex<Vec<Instance>>,
-    last_attempt: Mutex<LastAttempt>,
+    reading: Reading,
+    max_response_bytes: usize,
+    /// Locked for a few instructions and never across an await.
+    attempts: Mutex<Attempts>,
+    /// Whether the fallback gave the answer in the end. Relaxed: the caller's task alone writes and reads it.
+    fallback: AtomicBool,
 }
 
-/// What is known of the last attempt. Locked for a few instructions and never across an await.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LastAttempt {
-    /// Which instance it went to.
-    pub(crate) instance: Option<Instance>,
-    /// When it was handed to the transport, identity and all, by the injected clock.
-    pub(crate) sent_at: Option<Duration>,
-    /// Status of the response.
-    pub(crate) status: Option<StatusCode>,
-    /// What identity it carried.
-    pub(crate) identity: Option<CallReport>,
-    /// Whether the fallback gave the answer in the end.
-    pub(crate) fallback: bool,
+/// All attempts of a call, in the order in which they began. The first, often the only one, takes no list.
+#[derive(Debug, Default)]
+struct Attempts {
+    first: Option<Arc<OngoingAttempt>>,
+    others: Vec<Arc<OngoingAttempt>>,
+    /// The one that ended last; the newest when it has begun after that.
+    last: Option<Arc<OngoingAttempt>>,
 }
 
 impl OngoingCall {
@@ -63,30 +54,53 @@ impl OngoingCall {
             idempotent,
             reading,
             max_response_bytes,
-            attempts: AtomicU32::new(0),
-            tried: Mutex::default(),
-            last_attempt: Mutex::default(),
+            attempts: Mutex::default(),
+            fallback: AtomicBool::new(false),
         }
     }
 
-    /// Notes that an attempt begins, and forgets the one before.
-    pub(crate) fn begin_attempt(&self, instance: &Instance) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        let mut tried = self.locked_tried();
-        tried.retain(|before| before != instance);
-        tried.push(instance.clone());
-        drop(tried);
-        self.note(|attempt| {
-            *attempt = LastAttempt {
-                instance: Some(instance.clone()),
-                ..LastAttempt::default()
-            };
-        });
+    /// An attempt that begins now.
+    pub(crate) fn begin_attempt(&self, instance: &Instance) -> Arc<OngoingAttempt> {
+        let attempt = Arc::new(OngoingAttempt::new(
+            instance.clone(),
+            self.deadline,
+            self.reading,
+            self.max_response_bytes,
+        ));
+        let mut attempts = self.locked();
+        let own = Arc::clone(&attempt);
+        if attempts.first.is_none() {
+            attempts.first = Some(own);
+        } else {
+            attempts.others.push(own);
+        }
+        attempts.last = Some(Arc::clone(&attempt));
+        attempt
+    }
+
+    /// Notes that `attempt` has ended: unless another one begins or ends later, its end is the call's.
+    pub(crate) fn end_attempt(&self, attempt: &Arc<OngoingAttempt>) {
+        self.locked().last = Some(Arc::clone(attempt));
     }
 
     /// Attempts so far.
     pub(crate) fn attempts(&self) -> u32 {
-        self.attempts.load(Ordering::Relaxed)
+        u32::try_from(self.locked().iter().count()).unwrap_or(u32::MAX)
+    }
+
+    /// The attempt that decided, or the newest one.
+    pub(crate) fn last_attempt(&self) -> Option<Arc<OngoingAttempt>> {
+        self.locked().last.clone()
+    }
+
+    /// Where the attempts so far went, each instance once, that of the last attempt last.
+    pub(crate) fn tried(&self) -> Vec<Instance> {
+        let mut tried = Vec::new();
+        for attempt in self.locked().iter() {
+            tried.retain(|before| before != &attempt.instance);
+            tried.push(attempt.instance.clone());
+        }
+        tried
     }
 
     /// Drops `sending` when the deadline passes. What is dropped then counts as a failure of the instance; see `admission`.
@@ -100,38 +114,51 @@ impl OngoingCall {
         }
     }
 
-    /// Whether the deadline has passed.
-    pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+    /// Notes that the fallback gives the answer.
+    pub(crate) fn fall_back(&self) {
+        self.fallback.store(true, Ordering::Relaxed);
     }
 
-    /// Changes what is known of the last attempt.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut LastAttempt)) {
-        change(&mut self.locked());
+    /// Whether the fallback gave the answer.
+    pub(crate) fn fell_back(&self) -> bool {
+        self.fallback.load(Ordering::Relaxed)
     }
 
-    /// What is known of the last attempt.
-    pub(crate) fn last_attempt(&self) -> LastAttempt {
-        self.locked().clone()
+    fn locked(&self) -> MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempts {
+    fn iter(&self) -> impl Iterator<Item = &Arc<OngoingAttempt>> {
+        self.first.iter().chain(&self.others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance(port: u16) -> Instance {
+        format!("127.0.0.1:{port}").parse().unwrap()
     }
 
-    /// Where the attempts so far went, the last one last.
-    pub(crate) fn tried(&self) -> Vec<Instance> {
-        self.locked_tried().clone()
-    }
-
-    /// When the last attempt was handed to the transport.
-    pub(crate) fn sent_at(&self) -> Option<Duration> {
-        self.locked().sent_at
-    }
-
-    fn locked_tried(&self) -> MutexGuard<'_, Vec<Instance>> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn locked(&self) -> MutexGuard<'_, LastAttempt> {
-        self.last_attempt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    #[tokio::test]
+    async fn what_is_known_of_a_call_is_known_of_the_attempt_that_ended_last_or_of_a_newer_one() {
+        let call = OngoingCall::new(Duration::from_secs(1), true, Reading::Whole, 1);
+        assert!(call.last_attempt().is_none());
+        let first = call.begin_attempt(&instance(1));
+        let second = call.begin_attempt(&instance(2));
+        let port = || call.last_attempt().unwrap().instance.port();
+        assert_eq!((call.attempts(), port()), (2, 2));
+        call.end_attempt(&first);
+        assert_eq!(port(), 1);
+        call.end_attempt(&second);
+        assert_eq!(port(), 2);
+        let again = call.begin_attempt(&instance(1));
+        again.sent(Duration::from_secs(7));
+        assert_eq!(first.sent_at(), None, "each attempt notes its own");
+        assert_eq!(call.tried(), [instance(2), instance(1)]);
+        assert_eq!((call.attempts(), port()), (3, 1));
     }
 }

@@ -2,7 +2,6 @@
 //! stands where it does. What is below the deadline goes on in `method_stack.rs`.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use hallpass_client::context;
 use hallpass_upstream::Body;
@@ -26,12 +25,12 @@ where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<A::Value, FeignError>>,
 {
-    let call = Arc::new(OngoingCall::new(
+    let call = OngoingCall::new(
         method.deadline,
         method.spec.idempotent,
         A::READING,
         client.max_response_bytes(),
-    ));
+    );
     // Span and metrics: outermost, so that they show what the caller gets, and how long that took in all.
     observe::observed(client, method, &call, async {
         // Fallback: outside the deadline, because a deadline that ran out is one of its reasons; in the caller's task,
@@ -49,7 +48,7 @@ where
 
 async fn send<A: FromResponse>(
     method: &Method,
-    call: &Arc<OngoingCall>,
+    call: &OngoingCall,
     request: Result<Request<Body>, FeignError>,
 ) -> Result<A::Value, FeignError> {
     let mut request = request?;

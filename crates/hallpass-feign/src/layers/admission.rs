@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::choice::Directed;
 use super::{CallResult, Layer};
 use crate::error::FeignError;
-use crate::ongoing_call::OngoingCall;
+use crate::ongoing_attempt::OngoingAttempt;
 
 /// Lets a call through to its instance and tells the instance's breaker what came of it.
 #[derive(Clone, Debug)]
@@ -32,19 +32,21 @@ impl<L> Admission<L> {
     }
 }
 
-impl<L: Layer<Request<Body>>> Layer<Directed> for Admission<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, directed: Directed) -> CallResult {
-        let attempt = Attempt {
+impl<L: Layer<Request<Body>, Arc<OngoingAttempt>>> Layer<Directed, Arc<OngoingAttempt>>
+    for Admission<L>
+{
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, directed: Directed) -> CallResult {
+        let under_way = UnderWay {
             admitted: Some(directed.chosen.enter().await?),
             clock: &self.clock,
-            call,
+            attempt,
         };
         let result = if self.isolate {
-            isolated(self.inner.clone(), call, directed.request).await
+            isolated(self.inner.clone(), attempt, directed.request).await
         } else {
-            self.inner.send(call, directed.request).await
+            self.inner.send(attempt, directed.request).await
         };
-        attempt.settle(&result);
+        under_way.settle(&result);
         result
     }
 }
@@ -53,14 +55,15 @@ impl<L: Layer<Request<Body>>> Layer<Directed> for Admission<L> {
 ///
 /// The identity goes with it: it is in the request's extensions since the call began, and is put around the new task
 /// as well, for whatever a layer below may read there.
-async fn isolated<L: Layer<Request<Body>>>(
+async fn isolated<L: Layer<Request<Body>, Arc<OngoingAttempt>>>(
     inner: L,
-    call: &Arc<OngoingCall>,
+    attempt: &Arc<OngoingAttempt>,
     request: Request<Body>,
 ) -> CallResult {
     let identity = request.extensions().get::<SecurityContext>().cloned();
-    let call = Arc::clone(call);
-    let sending = context::scope(identity, async move { inner.send(&call, request).await });
+    let attempt = Arc::clone(attempt);
+    let sending = async move { inner.send(&attempt, request).await };
+    let sending = context::scope(identity, sending);
     let mut task = AbortOnDrop(tokio::spawn(sending));
     // A task that panicked or was stopped with its runtime has no answer.
     (&mut task.0).await.unwrap_or(Err(FeignError::Interrupted))
@@ -76,13 +79,13 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 /// An attempt under way; settled at the end, or when the call is dropped.
-struct Attempt<'a> {
+struct UnderWay<'a> {
     admitted: Option<Admitted>,
     clock: &'a Arc<dyn Clock>,
-    call: &'a OngoingCall,
+    attempt: &'a OngoingAttempt,
 }
 
-impl Attempt<'_> {
+impl UnderWay<'_> {
     fn settle(mut self, outcome: &impl Outcome) {
         match outcome.instance_failed() {
             Some(failed) => self.end(failed),
@@ -94,19 +97,20 @@ impl Attempt<'_> {
     /// Counts from the moment at which the request went out: waiting for a token is not the instance's fault, and a
     /// call that never went out counts for nothing.
     fn end(&mut self, failed: bool) {
-        if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.call.sent_at()) {
+        if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at()) {
             admitted.settle(failed, self.clock.monotonic().saturating_sub(sent_at));
         }
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost
         // interest, which is not the instance's fault unless it happens all the time.
-        if self.call.is_over() {
+        if self.attempt.is_over() {
             self.end(true);
-        } else if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.call.sent_at())
+        } else if let (Some(admitted), Some(sent_at)) =
+            (self.admitted.take(), self.attempt.sent_at())
         {
             admitted.abandon(sent_at);
         }

@@ -7,6 +7,7 @@ use http::Request;
 
 use super::{CallResult, Layer};
 use crate::error::FeignError;
+use crate::ongoing_attempt::OngoingAttempt;
 use crate::ongoing_call::OngoingCall;
 
 /// A request that has an instance, and the right to be sent to it.
@@ -32,21 +33,23 @@ impl<L> Choice<L> {
         &self,
         call: &OngoingCall,
         mut request: Request<Body>,
-    ) -> Result<Directed, FeignError> {
+    ) -> Result<(Arc<OngoingAttempt>, Directed), FeignError> {
         // Where the attempts before this one failed.
         let chosen = self.upstream.choose(&call.tried()).await?;
-        call.begin_attempt(chosen.instance());
+        let attempt = call.begin_attempt(chosen.instance());
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
             .apply_to(&mut request)
             .map_err(|_| FeignError::Interrupted)?;
-        Ok(Directed { request, chosen })
+        Ok((attempt, Directed { request, chosen }))
     }
 }
 
-impl<L: Layer<Directed>> Layer<Request<Body>> for Choice<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> CallResult {
-        let directed = self.direct(call, request).await?;
-        self.inner.send(call, directed).await
+impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L> {
+    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+        let (attempt, directed) = self.direct(call, request).await?;
+        let result = self.inner.send(&attempt, directed).await;
+        call.end_attempt(&attempt);
+        result
     }
 }

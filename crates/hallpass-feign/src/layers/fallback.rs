@@ -73,7 +73,7 @@ where
         .metrics()
         .fallbacks
         .asked(name, method.spec, cause.code());
-    ongoing.note(|attempt| attempt.fallback = true);
+    ongoing.fall_back();
     CAUSE
         .scope(cause.clone(), async move { fallback().await })
         .await

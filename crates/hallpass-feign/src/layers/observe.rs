@@ -5,6 +5,7 @@ use tracing::{Instrument, Span};
 use crate::client::{Client, Method};
 use crate::error::FeignError;
 use crate::observer::FinishedCall;
+use crate::ongoing_attempt::OngoingAttempt;
 use crate::ongoing_call::OngoingCall;
 
 pub(crate) mod metrics;
@@ -57,9 +58,11 @@ impl Watch<'_> {
         self.ended = true;
         let elapsed = self.count(error.map_or("ok", FeignError::code));
         let last = self.ongoing.last_attempt();
+        let last = last.as_deref();
+        let status = last.and_then(OngoingAttempt::status);
         let attempts = self.ongoing.attempts();
         span.record("attempts", attempts);
-        if let Some(status) = last.status {
+        if let Some(status) = status {
             span.record("http.response.status_code", status.as_u16());
         }
         if let Some(error) = error {
@@ -70,12 +73,12 @@ impl Watch<'_> {
                 client: self.client.name(),
                 method: self.method.spec.verb.as_str(),
                 path: self.method.spec.template,
-                instance: last.instance.clone(),
-                identity: last.identity.clone(),
-                status: last.status,
+                instance: last.map(|last| last.instance.clone()),
+                identity: last.and_then(OngoingAttempt::identity).cloned(),
+                status,
                 attempts,
                 error: error.cloned(),
-                fallback: last.fallback,
+                fallback: self.ongoing.fell_back(),
                 elapsed,
             });
         }

@@ -13,7 +13,7 @@ use tower::{Service, ServiceExt};
 
 use super::{CallResult, Layer};
 use crate::error::FeignError;
-use crate::ongoing_call::OngoingCall;
+use crate::ongoing_attempt::OngoingAttempt;
 use crate::response::{Reading, Received};
 
 /// Most of an error response's body that is kept, in bytes.
@@ -31,35 +31,32 @@ impl<S> Receive<S> {
     }
 }
 
-impl<S> Layer<Request<Body>> for Receive<S>
+impl<S> Layer<Request<Body>, Arc<OngoingAttempt>> for Receive<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
     S::Error: Into<CallError>,
     S::Future: Send,
 {
-    async fn send(&self, call: &Arc<OngoingCall>, mut request: Request<Body>) -> CallResult {
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, mut request: Request<Body>) -> CallResult {
         // For `Sent`, which is a service of tower's and sees the request only.
-        request.extensions_mut().insert(Arc::clone(call));
+        request.extensions_mut().insert(Arc::clone(attempt));
         let response = self.inner.clone().oneshot(request).await;
-        receive(call, response.map_err(Into::into)?).await
+        receive(attempt, response.map_err(Into::into)?).await
     }
 }
 
-async fn receive(call: &OngoingCall, response: Response<Body>) -> CallResult {
-    call.note(|attempt| {
-        attempt.status = Some(response.status());
-        attempt.identity = response.extensions().get::<CallReport>().cloned();
-    });
+async fn receive(attempt: &OngoingAttempt, response: Response<Body>) -> CallResult {
+    attempt.responded(response.status(), response.extensions().get::<CallReport>());
     let (head, body) = response.into_parts();
     let success = head.status.is_success();
-    let received = match call.reading {
+    let received = match attempt.reading {
         Reading::Streamed if success => Received::Stream(body),
-        Reading::Whole if success => match body.collect_within(call.max_response_bytes).await {
+        Reading::Whole if success => match body.collect_within(attempt.max_response_bytes).await {
             Err(CollectError::TooLarge { limit }) => return Err(FeignError::TooLarge { limit }),
             collected => Received::Whole(sound(collected)?),
         },
         Reading::Discarded if success => {
-            ignoring_length(body.collect_within(call.max_response_bytes).await)?;
+            ignoring_length(body.collect_within(attempt.max_response_bytes).await)?;
             Received::Whole(Bytes::new())
         }
         // The status matters more than a body that is too long to keep.

@@ -39,7 +39,7 @@ impl<L> Retry<L> {
 }
 
 impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
-    async fn send(&self, call: &Arc<OngoingCall>, request: Request<Body>) -> CallResult {
+    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
         let rules = &self.rules;
         rules.upstream.retry_budget().deposit();
         let mut attempt = 1;

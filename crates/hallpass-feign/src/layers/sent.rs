@@ -11,9 +11,9 @@ use hallpass_upstream::Body;
 use http::Request;
 use tower::Service;
 
-use crate::ongoing_call::OngoingCall;
+use crate::ongoing_attempt::OngoingAttempt;
 
-/// Writes the time of sending into the call's [`OngoingCall`], which it finds in the request's extensions.
+/// Writes the time of sending into the [`OngoingAttempt`], which it finds in the request's extensions.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent<S> {
     inner: S,
@@ -36,9 +36,8 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
     }
 
     fn call(&mut self, request: Request<Body>) -> S::Future {
-        if let Some(call) = request.extensions().get::<Arc<OngoingCall>>() {
-            let now = self.clock.monotonic();
-            call.note(|attempt| attempt.sent_at = Some(now));
+        if let Some(attempt) = request.extensions().get::<Arc<OngoingAttempt>>() {
+            attempt.sent(self.clock.monotonic());
         }
         self.inner.call(request)
     }

@@ -60,7 +60,7 @@ impl Call {
         };
         let began = Instant::now();
         let result = Retry::new(callee, rules)
-            .send(&Arc::new(call), Request::new(self.body))
+            .send(&call, Request::new(self.body))
             .await;
         let attempts = attempts.load(Ordering::Relaxed);
         (
@@ -81,7 +81,7 @@ struct Callee<F> {
 }
 
 impl<F: Fn() -> CallResult + Clone + Send + Sync + 'static> Layer<Request<Body>> for Callee<F> {
-    async fn send(&self, _: &Arc<OngoingCall>, _: Request<Body>) -> CallResult {
+    async fn send(&self, _: &OngoingCall, _: Request<Body>) -> CallResult {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         (self.answer)()
     }
