@@ -1,5 +1,7 @@
 //! Spans of time as Spring writes them, for keys that count seconds or milliseconds.
 
+use std::time::Duration;
+
 /// How many nanoseconds a unit has; without one, `None`. Spring's `DurationStyle.SIMPLE`.
 fn unit_nanos(unit: &str) -> Option<u128> {
     const SECOND: u128 = 1_000_000_000;
@@ -27,6 +29,16 @@ pub(crate) fn whole_units(text: &str, unit: &str) -> Option<u64> {
     (nanos % of_unit == 0)
         .then(|| u64::try_from(nanos / of_unit).ok())
         .flatten()
+}
+
+/// A span as Spring reads one where the property says nothing of a unit: a number alone counts milliseconds.
+pub(crate) fn span(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let nanos = match is_digits(text) {
+        true => amount(text)?.checked_mul(unit_nanos("ms")?)?,
+        false => simple(text).or_else(|| iso(text))?,
+    };
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
 /// A number and a unit, in nanoseconds.
@@ -111,6 +123,21 @@ mod tests {
         }
         for (text, millis) in [("3", 3), ("3s", 3_000), ("PT0.25S", 250), ("5000us", 5)] {
             assert_eq!(whole_units(text, "ms"), Some(millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_counts_milliseconds_where_nothing_is_said_of_a_unit() {
+        for (text, nanos) in [
+            ("3", 3_000_000),
+            ("500ns", 500),
+            ("1s", 1_000_000_000),
+            ("PT0.5S", 500_000_000),
+        ] {
+            assert_eq!(span(text), Some(Duration::from_nanos(nanos)), "{text}");
+        }
+        for text in ["", "-1", "soon", "99999999999d"] {
+            assert_eq!(span(text), None, "{text}");
         }
     }
 

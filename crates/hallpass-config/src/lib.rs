@@ -17,12 +17,14 @@
 //! It opens no connection: that a host exists, that a secret is the right one or that a file holds keys is found out
 //! by the code that uses the value. It starts no thread: [`WatchedLoader`] says when a source has changed, if it is asked.
 
+mod adopted;
 mod canonical;
 mod configuration;
 mod duration;
 mod effective;
 pub mod environment;
 pub mod files;
+mod foreign;
 mod key;
 mod key_path;
 mod loader;
@@ -49,7 +51,9 @@ mod suggest;
 mod watched;
 mod yaml;
 
+pub use adopted::Adopted;
 pub use configuration::Configuration;
+pub use foreign::Foreign;
 pub use key::{Key, Kind};
 pub use loader::{Loaded, Loader, MAX_SOURCE_BYTES, detect_prefix};
 pub use name::{check_name, check_service_name};

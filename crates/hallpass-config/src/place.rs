@@ -44,6 +44,8 @@ impl Source {
 pub(crate) struct Place {
     source: Arc<Source>,
     position: Option<Position>,
+    /// The path of the key under which the value stands there, where it is read under another one.
+    written_as: Option<Arc<str>>,
 }
 
 /// Line and column, both from 1; the column counts characters.
@@ -59,6 +61,7 @@ impl Place {
         Self {
             source: Arc::clone(source),
             position: None,
+            written_as: None,
         }
     }
 
@@ -67,7 +70,21 @@ impl Place {
         Self {
             source: Arc::clone(source),
             position: Some(position),
+            written_as: None,
         }
+    }
+
+    /// The same place, of a value that is read under a key of ours and stands under `path`.
+    pub(crate) fn written_as(&self, path: &str) -> Self {
+        Self {
+            written_as: Some(Arc::from(path)),
+            ..self.clone()
+        }
+    }
+
+    /// The path under which the value stands, where that is another one than it is read under.
+    pub(crate) fn foreign_path(&self) -> Option<&str> {
+        self.written_as.as_deref()
     }
 
     pub(crate) fn source_name(&self) -> &str {

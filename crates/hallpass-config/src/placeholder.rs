@@ -47,7 +47,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Unset(name) => {
                 format!("needs the environment variable {name}, which is not set and has no default")
@@ -93,6 +93,17 @@ impl<'a> References<'a> {
         };
         self.trees.push((path, tree));
         self
+    }
+
+    /// Everything that the documents hold, from their root on.
+    pub(crate) fn whole_documents(&self) -> Option<&'a Node> {
+        let whole = self.trees.iter().find(|(root, _)| root.is_empty());
+        whole.map(|(_, tree)| *tree)
+    }
+
+    /// The environment variable that stands for a key, as Spring looks for it.
+    pub(crate) fn variable(&self, key: &str) -> Option<&'a Secret> {
+        find(self.variables, key).filter(|value| !value.is_empty())
     }
 
     /// The value of a key, and whether it may have placeholders itself. A key that stands there without a value is empty

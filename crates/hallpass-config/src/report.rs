@@ -17,8 +17,18 @@ pub(crate) struct Report {
     problems: RefCell<Vec<Located>>,
     known: RefCell<HashSet<Problem>>,
     values: RefCell<Vec<EffectiveValue>>,
-    notes: RefCell<Notes>,
+    warnings: RefCell<Vec<String>>,
+    left_alone: RefCell<Vec<LeftAlone>>,
+    /// Roots of other programs that are read here.
+    adopted: RefCell<HashSet<String>>,
     sources: RefCell<Sources>,
+}
+
+/// Something that was not read.
+#[derive(Debug)]
+struct LeftAlone {
+    path: String,
+    text: String,
 }
 
 /// What is worth saying of a configuration that can be used.
@@ -89,18 +99,31 @@ impl Report {
 
     /// Notes what probably does not do what it was written for. `text` must not hold a value.
     pub(crate) fn warn(&self, text: String) {
-        self.notes.borrow_mut().warnings.push(text);
+        self.warnings.borrow_mut().push(text);
     }
 
     /// Notes that what stands at `path` was not read.
     pub(crate) fn left_alone(&self, place: &Place, path: &str, why: &str) {
-        let text = format!("{place}: {path}: {why}");
-        self.notes.borrow_mut().left_alone.push(text);
+        self.left_alone.borrow_mut().push(LeftAlone {
+            path: path.to_owned(),
+            text: format!("{place}: {path}: {why}"),
+        });
+    }
+
+    /// Notes that the whole root `path` of another program is read here after all.
+    pub(crate) fn adopt(&self, path: &str) {
+        self.adopted.borrow_mut().insert(path.to_owned());
     }
 
     /// What was noted so far; it is forgotten here.
     pub(crate) fn take_notes(&self) -> Notes {
-        self.notes.take()
+        let adopted = self.adopted.take();
+        let left_alone = self.left_alone.take().into_iter();
+        let left_alone = left_alone.filter(|it| !adopted.contains(&it.path));
+        Notes {
+            warnings: self.warnings.take(),
+            left_alone: left_alone.map(|it| it.text).collect(),
+        }
     }
 
     /// Reads a file of at most `max_bytes` as a source of the configuration.

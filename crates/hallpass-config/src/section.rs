@@ -2,6 +2,7 @@
 
 mod children;
 mod complaints;
+mod foreign;
 mod lists;
 mod property;
 mod sealed;
@@ -186,9 +187,10 @@ impl<'a> Section<'a> {
 
     fn find(&self, key: &str) -> Option<Found<'a>> {
         if let Some(node) = self.own(key) {
+            let written_as = node.place.foreign_path();
             return Some(Found {
                 node,
-                path: self.path_of(key),
+                path: written_as.map_or_else(|| self.path_of(key), str::to_owned),
                 place_of_seal: self.place_of_seal(key),
                 is_inherited: false,
             });

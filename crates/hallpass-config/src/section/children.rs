@@ -70,7 +70,13 @@ impl<'a> Section<'a> {
         sections
     }
 
-    fn child(&self, key: &str, path: String, place: &Place, node: Option<&'a Node>) -> Self {
+    pub(super) fn child(
+        &self,
+        key: &str,
+        path: String,
+        place: &Place,
+        node: Option<&'a Node>,
+    ) -> Self {
         let keys = self.key(key).map_or(&[][..], Key::children);
         let node = node.filter(|node| !node.is_null());
         let mut child = Self::open(self.report, keys, path, place, node);

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly too")]
 
 mod estate;
+mod foreign;
 mod layers;
 mod limits;
 mod origins;

@@ -1,0 +1,53 @@
+//! What other programs are told, in the words of ours.
+
+use super::Section;
+use crate::adopted::Adopted;
+use crate::foreign::Foreign;
+use crate::key_path;
+
+impl<'a> Section<'a> {
+    /// What stands at the root of the documents, outside our prefix, below the keys of `path`: `["resilience4j", "circuitbreaker"]`. `None`
+    /// if nothing does.
+    ///
+    /// A root that is asked for as a whole is no longer among what was [left alone](crate::Loaded::left_alone).
+    ///
+    /// # Errors
+    /// What is wrong with a value is said where it is read: see [`Foreign`].
+    #[must_use]
+    pub fn foreign(&self, path: &[&str]) -> Option<Foreign<'a>> {
+        let found = Foreign::root(self.report, self.references?)?.at(path)?;
+        if let [root] = path {
+            self.report.adopt(root);
+        }
+        Some(found)
+    }
+
+    /// The section `name` in the mapping `key`, as if nothing were written there: for a name that others know and our own section does
+    /// not. It inherits nothing by itself.
+    #[must_use]
+    pub fn absent(&self, key: &str, name: &str) -> Self {
+        let path = key_path::join(&self.path_of(key), name);
+        self.child(key, path, &self.place, None)
+    }
+
+    /// A section of the same keys with the values of `adopted`, for [`inheriting`](Self::inheriting). A key that this section does not have is
+    /// a problem, like in any other.
+    #[must_use]
+    pub fn adopted<'b>(&self, adopted: &'b Adopted) -> Section<'b>
+    where
+        'a: 'b,
+    {
+        let node = adopted.node();
+        let mut section = Section::open(
+            self.report,
+            self.keys,
+            self.path.clone(),
+            &node.place,
+            Some(node),
+        );
+        section.production = self.production;
+        section.keyring = self.keyring;
+        section.references = self.references;
+        section
+    }
+}
