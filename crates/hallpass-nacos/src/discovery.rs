@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use hallpass_upstream::{Discover, DiscoverError, Instances, Reminders, random_below};
+use hallpass_upstream::{Discover, DiscoverError, Instances, Place, Reminders, random_below};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -30,8 +30,9 @@ const PUBLIC: &str = "public";
 /// ends the connection, and with it the registrations.
 ///
 /// Instances that are healthy and enabled and have a weight count, in proportion to their weights; those of the own cluster
-/// alone where there are some and `prefer-own-cluster` is on. `secure=true` among the metadata means https. That the server
-/// knows no instance is an answer.
+/// alone where there are some and `prefer-own-cluster` is on. `secure=true` among the metadata means https, `zone` is the zone, and
+/// the metadata that `discovery.gray-metadata` names marks instances that are not for every call. That the server knows no
+/// instance is an answer.
 ///
 /// A service is subscribed to when it is first asked for, at most 4096 services. While no server answers,
 /// [`instances`](Discover::instances) says so, upon which [`Upstream`](hallpass_upstream::Upstream) goes on with what it knew;
@@ -162,6 +163,14 @@ impl Discover for NacosDiscovery {
                 },
             }
         })
+    }
+
+    fn place(&self) -> Place {
+        let place = Place::default();
+        match &self.naming.settings.gray_metadata {
+            Some(gray) => place.gray_by(gray),
+            None => place,
+        }
     }
 }
 

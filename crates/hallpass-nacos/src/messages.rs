@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// The entry of an instance's metadata that says whether it speaks TLS.
 pub(crate) const SECURE: &str = "secure";
+/// The entry that says in which zone it runs.
+pub(crate) const ZONE: &str = "zone";
 /// Code of an answer to a question for a document that is not there.
 pub(crate) const NOT_FOUND: i64 = 300;
 /// The document is being written at this moment.
@@ -246,8 +248,8 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
 const MAX_HOSTS: usize = 10_000;
 const MAX_HOST_TEXT: usize = 255;
 
-/// Those that can be read: what is wrong with one of them is no reason to do without the others. Of their metadata only that
-/// stays which is used.
+/// Those that can be read: what is wrong with one of them is no reason to do without the others. Longer texts among their
+/// metadata than these are left out.
 fn hosts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>, D::Error> {
     struct Hosts;
 
@@ -278,7 +280,7 @@ fn hosts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Host>,
                 let longest = host.ip.len().max(host.cluster_name.len());
                 if hosts.len() < MAX_HOSTS && longest <= MAX_HOST_TEXT {
                     host.metadata
-                        .retain(|name, value| name == SECURE && value.len() <= MAX_HOST_TEXT);
+                        .retain(|name, value| name.len().max(value.len()) <= MAX_HOST_TEXT);
                     hosts.push(host);
                 }
             }
@@ -316,7 +318,7 @@ mod tests {
         assert_eq!(hosts.len(), 1);
         assert_eq!((&*hosts[0].ip, hosts[0].port), ("10.0.0.1", 80));
         let kept: Vec<_> = hosts[0].metadata.keys().collect();
-        assert_eq!(kept, ["secure"]);
+        assert_eq!(kept, ["secure", "x"]);
         assert!(read("null").is_empty() && read("[]").is_empty());
     }
 

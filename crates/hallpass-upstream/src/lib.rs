@@ -64,7 +64,8 @@ pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;
 pub use discovery::{
-    Discover, DiscoverError, Instance, Instances, InvalidInstance, OutageMemory, StaticDiscovery,
+    Discover, DiscoverError, Instance, Instances, InvalidInstance, Member, OutageMemory, Place,
+    StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
@@ -88,5 +89,5 @@ pub use transport::{
     CarriesNoSecret, Connections, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture,
 };
-pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings};
+pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
 pub use walk::{Walk, WalkError};

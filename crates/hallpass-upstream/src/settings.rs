@@ -10,22 +10,26 @@ use std::time::Duration;
 
 use hallpass_config::{Configuration, Key, Kind, Section};
 
-use crate::discovery::{DEFAULT_OUTAGE_MEMORY, Instance, Instances, StaticDiscovery};
+use crate::discovery::{
+    DEFAULT_OUTAGE_MEMORY, Instance, Instances, Member, Place, StaticDiscovery,
+};
 
 pub use breaker::BreakerSettings;
 pub use retry::RetrySettings;
 pub use tls::TlsSettings;
 pub use transport::TransportSettings;
 
-const KEYS: [Key; 2] = [
+const KEYS: [Key; 3] = [
     Key::new(
         "static",
         Kind::NamedTexts {
-            what: "`host:port`, or `https://host:port` where the instance speaks TLS; ` weight=3` may follow",
+            what: "`host:port`, or `https://host:port` where the instance speaks TLS; ` weight=3`, ` zone=NAME` and ` tag.NAME=VALUE` may \
+            follow",
         },
         "Instances of each service, by its name, whose case does not count. A name with dots stands in brackets: \
         `\"[a.b]\"`. `10.0.0.1:8080 weight=3` gets three times the calls of an instance without a weight, and one of weight \
-        0 only those that nobody else can take.",
+        0 only those that nobody else can take. Instances in the zone of this process (`service.zone`) are called first; for tags see \
+        `gray-metadata`.",
     ),
     Key::new(
         "outage-memory-seconds",
@@ -34,10 +38,22 @@ const KEYS: [Key; 2] = [
         answer. That it answers `no instance` counts at once.",
     )
     .or("300"),
+    Key::new(
+        "gray-metadata",
+        Kind::Text {
+            what: "name of a tag",
+        },
+        "The tag of the list (`tag.NAME=VALUE`), or the metadata in Nacos, whose value marks an instance as one that is not for every \
+        call, as a new version that some users try. Calls that wish for that value go there, and to instances without the tag while none \
+        with it works; all others go to instances without it, as long as one is known. A change needs a restart.",
+    )
+    .otherwise("every instance is for every call"),
 ];
 
 /// Greatest weight of an instance.
 const MAX_WEIGHT: u32 = 10_000;
+/// Longest zone or value of a tag, in bytes.
+const MAX_TAG: usize = 255;
 
 /// `discovery`: where the services live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +62,8 @@ pub struct DiscoverySettings {
     pub instances: BTreeMap<String, Instances>,
     /// `outage-memory-seconds`: for how long the last known instances go on while discovery does not answer.
     pub outage_memory: Duration,
+    /// `gray-metadata`: the tag that marks instances which are not for every call.
+    pub gray: Option<String>,
 }
 
 impl Default for DiscoverySettings {
@@ -53,6 +71,7 @@ impl Default for DiscoverySettings {
         Self {
             instances: BTreeMap::new(),
             outage_memory: DEFAULT_OUTAGE_MEMORY,
+            gray: None,
         }
     }
 }
@@ -76,11 +95,12 @@ impl Configuration for DiscoverySettings {
 
 impl DiscoverySettings {
     /// The keys of the section, for a configuration that has more in it.
-    pub const KEYS: [Key; 2] = KEYS;
+    pub const KEYS: [Key; 3] = KEYS;
 
     fn read_section(section: &Section<'_>) -> Option<Self> {
-        let listed = section.named_texts("static", weighted_instance);
+        let listed = section.named_texts("static", listed_member);
         let outage_memory = section.seconds("outage-memory-seconds");
+        let gray = section.name("gray-metadata");
         let mut instances = BTreeMap::new();
         for (service, addresses) in listed? {
             let message = "names a service twice: the case of letters does not count";
@@ -97,29 +117,40 @@ impl DiscoverySettings {
         Some(Self {
             instances,
             outage_memory: outage_memory?,
+            gray,
         })
     }
 }
 
-/// `host:port`, or `host:port weight=3`.
-fn weighted_instance(text: &str) -> Result<(Instance, u32), &'static str> {
-    let (address, weight) = match text.split_once(char::is_whitespace) {
-        Some((address, weight)) => (address, Some(weight.trim())),
-        None => (text, None),
-    };
+/// `host:port`, and what may follow: `weight=3`, `zone=NAME`, `tag.NAME=VALUE`.
+fn listed_member(text: &str) -> Result<Member, &'static str> {
+    const WRONG: &str = "has more than an address; write host:port weight=3, with a weight up to 10000, or zone=NAME or \
+        tag.NAME=VALUE, each once";
+    let mut words = text.split_whitespace();
+    let address = words.next().unwrap_or_default();
     let address = address
-        .parse()
+        .parse::<Instance>()
         .map_err(|_| "is not an address of an instance; write host:port or https://host:port")?;
-    let Some(weight) = weight else {
-        return Ok((address, Instances::DEFAULT_WEIGHT));
-    };
-    let weight = weight
-        .strip_prefix("weight=")
-        .and_then(|weight| weight.parse().ok())
-        .filter(|weight| *weight <= MAX_WEIGHT);
-    let weight = weight
-        .ok_or("has more than an address; write host:port weight=3, with a weight up to 10000")?;
-    Ok((address, weight))
+    let mut member = Member::from(address);
+    let mut has_weight = false;
+    for word in words {
+        let (name, value) = word.split_once('=').ok_or(WRONG)?;
+        if value.is_empty() || value.len() > MAX_TAG {
+            return Err(WRONG);
+        }
+        member = match name.strip_prefix("tag.") {
+            Some(tag) if !tag.is_empty() && member.tagged(tag).is_none() => member.tag(tag, value),
+            None if name == "zone" && member.zone.is_none() => member.zone(value),
+            None if name == "weight" && !has_weight => {
+                let weight = value.parse().ok().filter(|weight| *weight <= MAX_WEIGHT);
+                member.weight = weight.ok_or(WRONG)?;
+                has_weight = true;
+                member
+            }
+            Some(_) | None => return Err(WRONG),
+        };
+    }
+    Ok(member)
 }
 
 impl StaticDiscovery {
@@ -127,11 +158,14 @@ impl StaticDiscovery {
     #[must_use]
     pub fn from_settings(settings: &DiscoverySettings) -> Self {
         let services = settings.instances.iter();
-        services.fold(Self::new(), |known, (service, instances)| {
-            let weighted = instances.weighted();
-            let owned = weighted.map(|(instance, weight)| (instance.clone(), weight));
-            known.with_weights(service, owned)
-        })
+        let place = Place {
+            gray: settings.gray.as_deref().map(Into::into),
+            ..Place::default()
+        };
+        services.fold(
+            Self::new().in_place(place),
+            |known, (service, instances)| known.with_list(service, instances.clone()),
+        )
     }
 
     /// Replaces the whole list, whatever was added before, by that of `settings`. Choices from now on are made from it;
@@ -212,6 +246,12 @@ mod tests {
             "h:1 weight=-1",
             "h:1 weight=10001",
             "h:1 weight=3 x",
+            "h:1 weight=3 weight=3",
+            "h:1 zone=",
+            "h:1 zone=a zone=b",
+            "h:1 tag.=a",
+            "h:1 tag.a=1 tag.a=2",
+            "h:1 tag=a",
         ] {
             let text = format!("hallpass: {{ discovery: {{ static: {{ a: ['{wrong}'] }} }} }}");
             assert!(
@@ -219,6 +259,17 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn an_instance_may_be_listed_with_a_zone_and_tags() {
+        let text = "hallpass: { discovery: { gray-metadata: version, static: { a: ['h:1 tag.version=gray  zone=hz-a weight=3 tag.x=y'] } } }";
+        let discovery = StaticDiscovery::from_settings(&load(text).unwrap());
+        let instances = discovery.instances("a").await.unwrap();
+        let listed = Member::new("h:1".parse().unwrap(), 3).zone("hz-a");
+        let listed = listed.tag("version", "gray").tag("x", "y");
+        assert_eq!(instances.members().collect::<Vec<_>>(), [&listed]);
+        assert_eq!(discovery.place(), Place::default().gray_by("version"));
     }
 
     #[test]

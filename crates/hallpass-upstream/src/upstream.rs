@@ -3,8 +3,10 @@
 mod candidate;
 mod choice;
 mod chosen;
+mod fleet;
 mod instance_state;
 mod pick;
+mod wish;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +21,12 @@ use crate::bulkhead::{Bulkhead, BulkheadSettings};
 use crate::discovery::{Discover, DiscoverError, Instance, Instances};
 use crate::retry::RetryBudget;
 use candidate::Candidate;
+use fleet::Fleet;
 use instance_state::InstanceState;
 
 pub use chosen::{Admitted, Chosen};
 pub use instance_state::InstanceObserver;
+pub use wish::Wish;
 
 /// Where calls go.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -108,10 +112,10 @@ pub struct Upstream {
     known: Mutex<Known>,
 }
 
-/// The instances that discovery gave last, with their states in the same order.
+/// The instances that discovery gave last, with their states.
 struct Known {
     instances: Instances,
-    candidates: Arc<[Candidate]>,
+    fleet: Arc<Fleet>,
     /// When discovery last answered.
     confirmed_at: Duration,
     /// Who answered the last [walk](Upstream::ask_in_turn).
@@ -138,7 +142,7 @@ impl Upstream {
             observer: Arc::new(()),
             known: Mutex::new(Known {
                 instances: Instances::none(),
-                candidates: Arc::new([]),
+                fleet: Arc::default(),
                 confirmed_at: Duration::ZERO,
                 begin_with: None,
             }),
@@ -196,7 +200,7 @@ impl Upstream {
         &self.retry_budget
     }
 
-    async fn candidates(&self) -> Result<Arc<[Candidate]>, DiscoverError> {
+    async fn fleet(&self) -> Result<Arc<Fleet>, DiscoverError> {
         let instances = match &self.address {
             Address::LoadBalanced(service) => match self.discovery.instances(service).await {
                 Ok(instances) => instances,
@@ -205,10 +209,10 @@ impl Upstream {
             },
             Address::Fixed(instance) => {
                 let mut known = self.known();
-                if known.candidates.is_empty() {
+                if known.instances.is_empty() {
                     self.replace(&mut known, Instances::from_iter([instance.clone()]));
                 }
-                return Ok(Arc::clone(&known.candidates));
+                return Ok(Arc::clone(&known.fleet));
             }
         };
         let mut known = self.known();
@@ -216,23 +220,23 @@ impl Upstream {
         if known.instances != instances {
             self.replace(&mut known, instances);
         }
-        if known.candidates.is_empty() {
+        if known.instances.is_empty() {
             return Err(self.no_instance());
         }
-        Ok(Arc::clone(&known.candidates))
+        Ok(Arc::clone(&known.fleet))
     }
 
     /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
-    fn last_known(&self, error: DiscoverError) -> Result<Arc<[Candidate]>, DiscoverError> {
+    fn last_known(&self, error: DiscoverError) -> Result<Arc<Fleet>, DiscoverError> {
         let mut known = self.known();
         let silent = self.clock.monotonic().saturating_sub(known.confirmed_at);
-        if silent > self.discovery.outage_memory() && !known.candidates.is_empty() {
+        if silent > self.discovery.outage_memory() && !known.instances.is_empty() {
             self.replace(&mut known, Instances::none());
         }
-        if known.candidates.is_empty() {
+        if known.instances.is_empty() {
             return Err(error);
         }
-        Ok(Arc::clone(&known.candidates))
+        Ok(Arc::clone(&known.fleet))
     }
 
     fn no_instance(&self) -> DiscoverError {
@@ -248,22 +252,27 @@ impl Upstream {
 
     /// Takes over a new list: instances that stay keep their state, those that left are forgotten.
     fn replace(&self, known: &mut Known, instances: Instances) {
-        let candidates: Arc<[Candidate]> = instances
-            .weighted()
-            .map(|(instance, weight)| {
-                let mut before = known.candidates.iter().map(|candidate| &candidate.state);
-                let kept = before.find(|state| state.instance == *instance);
-                let state = kept.map_or_else(|| self.new_state(instance), Arc::clone);
-                Candidate { state, weight }
-            })
-            .collect();
+        let gray = match &self.address {
+            Address::LoadBalanced(_) => self.discovery.place().gray,
+            Address::Fixed(_) => None,
+        };
+        let members = instances.members().map(|member| {
+            let mut before = known.fleet.all().iter().map(|candidate| &candidate.state);
+            let kept = before.find(|state| state.instance == member.instance);
+            let state = kept.map_or_else(|| self.new_state(&member.instance), Arc::clone);
+            let mark = gray.as_ref().and_then(|tag| member.tagged(tag));
+            let mark = mark.filter(|mark| !mark.is_empty());
+            let weight = member.weight;
+            (mark.map(Arc::from), Candidate { state, weight })
+        });
+        let fleet = Arc::new(Fleet::new(members.collect()));
         for gone in known.instances.iter() {
             if !instances.iter().any(|instance| instance == gone) {
                 self.observer.instance_left(gone);
             }
         }
         known.instances = instances;
-        known.candidates = candidates;
+        known.fleet = fleet;
     }
 
     fn new_state(&self, instance: &Instance) -> Arc<InstanceState> {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hallpass_clock::Clock;
-use hallpass_upstream::{Instance, Instances};
+use hallpass_upstream::{Instances, Member};
 use serde::{Deserialize, Serialize};
 
-use crate::messages::{Host, SECURE, ServiceInfo};
+use crate::messages::{Host, SECURE, ServiceInfo, ZONE};
 use crate::settings::DiscoverySettings;
 use crate::snapshot::Snapshot;
 
@@ -29,6 +29,8 @@ const WEIGHT_SCALE: f64 = 100.0;
 /// The services that were asked for, and what the server said of them.
 pub(super) struct Services {
     cluster: Option<String>,
+    /// The metadata that marks instances.
+    gray: Option<String>,
     /// Locked for a few instructions and never across an await.
     known: Mutex<HashMap<String, Entry>>,
     snapshot: Option<Snapshot>,
@@ -80,6 +82,7 @@ impl Services {
             .then(|| settings.cluster.clone());
         let services = Self {
             cluster: own,
+            gray: settings.gray_metadata.clone(),
             known: Mutex::default(),
             snapshot,
             clock,
@@ -173,7 +176,7 @@ impl Services {
         };
         let entry = Entry {
             instances: instances.clone(),
-            hosts: info.hosts.clone(),
+            hosts: info.hosts.iter().map(|host| self.kept(host)).collect(),
             is_live: true,
             somebody_at,
             heard_at: now,
@@ -204,6 +207,15 @@ impl Services {
         let _ended = tokio::task::spawn_blocking(move || snapshot.write(&kept)).await;
     }
 
+    /// Of the metadata only what is used here: there are passwords among it, for tools that ask Nacos where they are wanted.
+    fn kept(&self, host: &Host) -> Host {
+        let mut host = host.clone();
+        let is_used =
+            |name: &str| matches!(name, SECURE | ZONE) || self.gray.as_deref() == Some(name);
+        host.metadata.retain(|name, _| is_used(name));
+        host
+    }
+
     /// Those that may be called.
     fn usable(&self, hosts: &[Host]) -> Instances {
         let mut hosts: Vec<_> = hosts.iter().filter(|host| is_usable(host)).collect();
@@ -214,7 +226,29 @@ impl Services {
         }
         // The order of the server changes from answer to answer.
         hosts.sort_by(|one, other| (&one.ip, one.port).cmp(&(&other.ip, other.port)));
-        hosts.into_iter().filter_map(instance).collect()
+        let members = hosts.into_iter().filter_map(|host| self.member(host));
+        members.collect()
+    }
+
+    /// `None` for what is no address, such as one that a person has mistyped in the console.
+    fn member(&self, host: &Host) -> Option<Member> {
+        let told = |name: &str| host.metadata.get(name).filter(|value| !value.is_empty());
+        let is_secure = told(SECURE).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let scheme = if is_secure { "https" } else { "http" };
+        let address = match host.ip.parse() {
+            Ok(IpAddr::V6(address)) => format!("[{address}]"),
+            _ => host.ip.clone(),
+        };
+        let instance = format!("{scheme}://{address}:{}", host.port).parse().ok()?;
+        let weight = (host.weight * WEIGHT_SCALE).clamp(1.0, 1e6);
+        let mut member = Member::new(instance, weight as u32).cluster(&host.cluster_name);
+        if let Some(zone) = told(ZONE) {
+            member = member.zone(zone);
+        }
+        if let Some((name, value)) = self.gray.as_ref().and_then(|it| Some((it, told(it)?))) {
+            member = member.tag(name, value);
+        }
+        Some(member)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -228,22 +262,6 @@ fn seconds(now: SystemTime) -> u64 {
 
 fn is_usable(host: &Host) -> bool {
     host.healthy && host.enabled && host.weight > 0.0
-}
-
-/// `None` for what is no address, such as one that a person has mistyped in the console.
-fn instance(host: &Host) -> Option<(Instance, u32)> {
-    let is_secure = host
-        .metadata
-        .get(SECURE)
-        .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let scheme = if is_secure { "https" } else { "http" };
-    let address = match host.ip.parse() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]"),
-        _ => host.ip.clone(),
-    };
-    let instance = format!("{scheme}://{address}:{}", host.port).parse().ok()?;
-    let weight = (host.weight * WEIGHT_SCALE).clamp(1.0, 1e6);
-    Some((instance, weight as u32))
 }
 
 impl std::fmt::Debug for Services {
@@ -308,6 +326,34 @@ mod tests {
         ];
         let expected = expected.map(|(it, weight)| (it.to_owned(), weight));
         assert_eq!(shown(&services("DEFAULT"), &hosts), expected);
+    }
+
+    #[test]
+    fn an_instance_has_its_cluster_its_zone_and_the_mark_and_no_more_of_its_metadata_is_kept() {
+        let settings = DiscoverySettings {
+            gray_metadata: Some("version".to_owned()),
+            ..DiscoverySettings::default()
+        };
+        let services = Services::new(&settings, "", None, Arc::new(SystemClock::new()));
+        let told = [
+            ("version", "gray"),
+            ("zone", "hz-a"),
+            ("user.password", "hunter2"),
+        ];
+        let told = told.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let host = host("10.0.0.1", |it| {
+            it.cluster_name = "HZ".to_owned();
+            it.metadata.extend(told);
+        });
+        let kept = services.kept(&host);
+        assert_eq!(
+            kept.metadata.keys().collect::<Vec<_>>(),
+            ["version", "zone"]
+        );
+        let usable = services.usable(&[kept]);
+        let expected = Member::new("10.0.0.1:80".parse().unwrap(), 100).cluster("HZ");
+        let expected = expected.zone("hz-a").tag("version", "gray");
+        assert_eq!(usable.members().collect::<Vec<_>>(), [&expected]);
     }
 
     #[test]

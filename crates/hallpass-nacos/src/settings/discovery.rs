@@ -115,6 +115,8 @@ pub struct DiscoverySettings {
     pub cluster: String,
     /// `prefer-own-cluster`.
     pub prefer_own_cluster: bool,
+    /// `discovery.gray-metadata`: the metadata that marks instances which are not for every call.
+    pub gray_metadata: Option<String>,
     /// `pull-seconds`: how often the server is asked beside what it says by itself.
     pub pull: Duration,
     /// `register`.
@@ -159,6 +161,7 @@ impl Default for DiscoverySettings {
             namespace: None,
             cluster: DEFAULT_CLUSTER.to_owned(),
             prefer_own_cluster: true,
+            gray_metadata: None,
             pull: DEFAULT_PULL,
             register: RegisterSettings::default(),
         }
@@ -197,6 +200,7 @@ impl DiscoverySettings {
                 namespace,
                 cluster: cluster?,
                 prefer_own_cluster: prefer_own_cluster?,
+                gray_metadata: discovery.name("gray-metadata"),
                 pull: pull?,
                 register: register?,
             })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 
 use super::instances::Instances;
+use super::place::Place;
 
 /// Default of [`Discover::outage_memory`].
 pub(crate) const DEFAULT_OUTAGE_MEMORY: Duration = Duration::from_secs(300);
@@ -27,6 +28,12 @@ pub trait Discover: fmt::Debug + Send + Sync + 'static {
     /// source, short enough that an address does not belong to somebody else by then. Default 5 minutes.
     fn outage_memory(&self) -> Duration {
         DEFAULT_OUTAGE_MEMORY
+    }
+
+    /// Where this process is among the instances, and which tag marks those that are not for everybody. It stays the same:
+    /// it is asked for when the instances change. Default: nowhere, and none.
+    fn place(&self) -> Place {
+        Place::default()
     }
 }
 

@@ -9,6 +9,8 @@ use futures_core::future::BoxFuture;
 use super::discover::{Discover, DiscoverError};
 use super::instance::Instance;
 use super::instances::Instances;
+use super::member::Member;
+use super::place::Place;
 
 /// A list of instances per service: `discovery.static` of the configuration. [`apply`](Self::apply) replaces the list
 /// while calls are under way.
@@ -26,6 +28,7 @@ use super::instances::Instances;
 #[derive(Debug, Default)]
 pub struct StaticDiscovery {
     services: ArcSwap<Services>,
+    place: Place,
 }
 
 type Services = BTreeMap<Box<str>, Instances>;
@@ -53,16 +56,30 @@ impl StaticDiscovery {
         self.with_list(service, instances.into_iter().collect())
     }
 
+    /// As [`with`](Self::with), with all that is known of each instance.
+    #[must_use]
+    pub fn with_members(self, service: &str, members: impl IntoIterator<Item = Member>) -> Self {
+        self.with_list(service, members.into_iter().collect())
+    }
+
+    /// Where this process is, and which tag marks instances; stays when the list is replaced.
+    #[must_use]
+    pub fn in_place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
     /// Puts `list` in the place of the whole list, whatever was added before.
     pub(crate) fn replace(&self, list: Self) {
         self.services.store(list.services.into_inner());
     }
 
-    fn with_list(self, service: &str, instances: Instances) -> Self {
+    pub(crate) fn with_list(self, service: &str, instances: Instances) -> Self {
         let mut services = self.services.into_inner();
         Arc::make_mut(&mut services).insert(service.to_ascii_lowercase().into(), instances);
         Self {
             services: ArcSwap::new(services),
+            place: self.place,
         }
     }
 }
@@ -81,5 +98,9 @@ impl Discover for StaticDiscovery {
             _ => Err(DiscoverError::no_instance(service)),
         };
         Box::pin(std::future::ready(found))
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
     }
 }

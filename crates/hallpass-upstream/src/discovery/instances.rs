@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::instance::Instance;
+use super::member::Member;
 
-/// The instances of one service with a weight each; shared, because every call reads them.
+/// The instances of one service with a weight and more each; shared, because every call reads them.
 ///
 /// A discovery that watches its source hands out clones of the same list until the source changes: comparing two clones
 /// costs one comparison of pointers.
 #[derive(Clone, Debug)]
 pub struct Instances {
-    weighted: Arc<[(Instance, u32)]>,
+    members: Arc<[Member]>,
 }
 
 impl Instances {
@@ -25,52 +26,71 @@ impl Instances {
 
     /// The instances, in the order of the source.
     pub fn iter(&self) -> impl Iterator<Item = &Instance> {
-        self.weighted.iter().map(|(instance, _)| instance)
+        self.members.iter().map(|member| &member.instance)
     }
 
     /// The instances with their weights: an instance of weight 2 gets twice the calls of one of weight 1, and one of
     /// weight 0 only those that nobody else can take.
     pub fn weighted(&self) -> impl Iterator<Item = (&Instance, u32)> {
-        self.weighted
+        self.members
             .iter()
-            .map(|(instance, weight)| (instance, *weight))
+            .map(|member| (&member.instance, member.weight))
+    }
+
+    /// The instances with all that is known of them.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.weighted.len()
+        self.members.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.weighted.is_empty()
+        self.members.is_empty()
     }
 }
 
+/// With [`Instances::DEFAULT_WEIGHT`].
+impl From<Instance> for Member {
+    fn from(instance: Instance) -> Self {
+        Self::new(instance, Instances::DEFAULT_WEIGHT)
+    }
+}
+
+impl FromIterator<Member> for Instances {
+    fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
+        Self {
+            members: members.into_iter().collect(),
+        }
+    }
+}
+
+/// Of which nothing more is known.
 impl FromIterator<(Instance, u32)> for Instances {
     fn from_iter<I: IntoIterator<Item = (Instance, u32)>>(instances: I) -> Self {
-        Self {
-            weighted: instances.into_iter().collect(),
-        }
+        instances
+            .into_iter()
+            .map(|(instance, weight)| Member::new(instance, weight))
+            .collect()
     }
 }
 
 /// Each with [`Instances::DEFAULT_WEIGHT`].
 impl FromIterator<Instance> for Instances {
     fn from_iter<I: IntoIterator<Item = Instance>>(instances: I) -> Self {
-        instances
-            .into_iter()
-            .map(|instance| (instance, Self::DEFAULT_WEIGHT))
-            .collect()
+        instances.into_iter().map(Member::from).collect()
     }
 }
 
-/// The same instances with the same weights in the same order.
+/// The same instances in the same order, with the same weights and all else that is known of them.
 impl PartialEq for Instances {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.weighted, &other.weighted) || self.weighted == other.weighted
+        Arc::ptr_eq(&self.members, &other.members) || self.members == other.members
     }
 }
 

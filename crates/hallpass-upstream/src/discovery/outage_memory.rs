@@ -8,6 +8,7 @@ use futures_core::future::BoxFuture;
 
 use super::discover::{Discover, DiscoverError};
 use super::instances::Instances;
+use super::place::Place;
 
 /// Another discovery with an [`outage_memory`](Discover::outage_memory) of its own, which may change while it is used.
 #[derive(Debug)]
@@ -45,5 +46,9 @@ impl Discover for OutageMemory {
 
     fn outage_memory(&self) -> Duration {
         Duration::from_millis(self.millis.load(Ordering::Relaxed))
+    }
+
+    fn place(&self) -> Place {
+        self.discovery.place()
     }
 }

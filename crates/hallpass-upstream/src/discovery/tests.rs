@@ -110,5 +110,11 @@ fn lists_are_equal_by_instances_weights_and_order() {
         list,
         Instances::from_iter([(one.clone(), 1), (two.clone(), 2)])
     );
-    assert_ne!(list, Instances::from_iter([two, one]));
+    assert_ne!(list, Instances::from_iter([two, one.clone()]));
+    let tagged = Member::from(one).tag("version", "gray");
+    let in_zone = tagged.clone().zone("hz-a");
+    assert_ne!(
+        Instances::from_iter([tagged]),
+        Instances::from_iter([in_zone])
+    );
 }

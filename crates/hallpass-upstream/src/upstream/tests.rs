@@ -1,3 +1,5 @@
+mod gray;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,14 +8,17 @@ use crate::settings::BreakerSettings;
 use futures_core::future::BoxFuture;
 use hallpass_clock::ManualClock;
 
-use super::{Address, Chosen, InstanceObserver, Upstream, UpstreamSettings};
+use super::{Address, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
 use crate::breaker::OnBreakerChange;
-use crate::discovery::{Discover, DiscoverError, Instance, Instances, OutageMemory};
+use crate::discovery::{Discover, DiscoverError, Instance, Instances, Member, OutageMemory, Place};
 use crate::outcome::Refusal;
 
 /// `None`: it is down.
 #[derive(Clone, Debug, Default)]
-struct Registry(Arc<Mutex<Answer>>);
+struct Registry {
+    answer: Arc<Mutex<Answer>>,
+    place: Place,
+}
 
 #[derive(Clone, Debug, Default)]
 enum Answer {
@@ -26,15 +31,19 @@ enum Answer {
 impl Registry {
     fn set(&self, ports: &[u16]) {
         let instances = ports.iter().map(|port| instance(*port)).collect();
-        *self.0.lock().unwrap() = Answer::These(instances);
+        *self.answer.lock().unwrap() = Answer::These(instances);
+    }
+
+    fn set_members(&self, members: impl IntoIterator<Item = Member>) {
+        *self.answer.lock().unwrap() = Answer::These(members.into_iter().collect());
     }
 
     fn knows_no_such_service(&self) {
-        *self.0.lock().unwrap() = Answer::NoSuchService;
+        *self.answer.lock().unwrap() = Answer::NoSuchService;
     }
 
     fn fail(&self) {
-        *self.0.lock().unwrap() = Answer::Nothing;
+        *self.answer.lock().unwrap() = Answer::Nothing;
     }
 }
 
@@ -43,12 +52,16 @@ impl Discover for Registry {
         &'a self,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
-        let answer = match self.0.lock().unwrap().clone() {
+        let answer = match self.answer.lock().unwrap().clone() {
             Answer::These(instances) => Ok(instances),
             Answer::NoSuchService => Err(DiscoverError::no_instance(service)),
             Answer::Nothing => Err(DiscoverError::unavailable(service, "down")),
         };
         Box::pin(async move { answer })
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
     }
 }
 
@@ -64,8 +77,16 @@ struct Fixture {
 
 /// Two failures open a breaker for 10 s; one call decides in half-open.
 fn upstream(ports: &[u16]) -> Fixture {
-    let registry = Registry::default();
-    registry.set(ports);
+    let fixture = upstream_in(Place::default());
+    fixture.registry.set(ports);
+    fixture
+}
+
+fn upstream_in(place: Place) -> Fixture {
+    let registry = Registry {
+        place,
+        ..Registry::default()
+    };
     let clock = Arc::new(ManualClock::default());
     let settings = UpstreamSettings {
         breaker: BreakerSettings {
@@ -95,9 +116,13 @@ impl Fixture {
 
     /// Opens the breaker of one instance by failed calls to it.
     async fn fail(&self, port: u16) {
+        self.fail_for(port, Wish::default()).await;
+    }
+
+    async fn fail_for(&self, port: u16, wish: Wish<'_>) {
         let mut failures = 0;
         while failures < 2 {
-            let chosen = self.choose().await;
+            let chosen = self.upstream.choose_for(&[], wish).await.unwrap();
             if *chosen.instance() == instance(port) {
                 let admitted = chosen.enter().await.unwrap();
                 admitted.settle(true, Duration::ZERO);
@@ -122,7 +147,7 @@ async fn instances_get_calls_in_proportion_to_their_weights() {
     let fixture = upstream(&[]);
     let weighted = [(instance(1), 1), (instance(2), 3), (instance(3), 0)];
     let weighted = weighted.into_iter().collect();
-    *fixture.registry.0.lock().unwrap() = Answer::These(weighted);
+    *fixture.registry.answer.lock().unwrap() = Answer::These(weighted);
     let mut calls = [0; 4];
     for _ in 0..4_000 {
         calls[usize::from(fixture.choose().await.instance().port())] += 1;

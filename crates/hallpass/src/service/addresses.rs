@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hallpass_upstream::{
-    Discover, DiscoverError, DiscoverySettings, Instances, OutageMemory, StaticDiscovery,
+    Discover, DiscoverError, DiscoverySettings, Instances, OutageMemory, Place, StaticDiscovery,
 };
 
 /// What of the section `discovery` counts.
@@ -81,6 +81,10 @@ impl Discover for InOrder {
             outcome
         })
     }
+
+    fn place(&self) -> Place {
+        self.listed.place()
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +144,20 @@ mod tests {
         let nobody = Err(DiscoverError::no_instance("c"));
         assert_eq!(port(others(), "c").await, nobody);
         assert_eq!(port(Vec::new(), "c").await, nobody);
+    }
+
+    #[test]
+    fn the_tag_that_marks_instances_is_that_of_the_settings_for_all_of_them() {
+        let settings = DiscoverySettings {
+            gray: Some("version".to_owned()),
+            ..DiscoverySettings::default()
+        };
+        for others in [vec![], vec![knows(&[("a", 3)])]] {
+            let place = Addresses::listed_first(&settings, others)
+                .discovery()
+                .place();
+            assert_eq!(place, Place::default().gray_by("version"));
+        }
     }
 
     #[tokio::test]

@@ -10,10 +10,11 @@ use hallpass_nacos::DiscoverySettings as NacosDiscoverySettings;
 use hallpass_upstream::DiscoverySettings;
 
 const KEYS: &[Key] = {
-    let [listed, memory] = DiscoverySettings::KEYS;
+    let [listed, memory, gray] = DiscoverySettings::KEYS;
     &[
         listed,
         memory,
+        gray,
         #[cfg(feature = "nacos")]
         NacosDiscoverySettings::KEY,
         #[cfg(feature = "dns")]
