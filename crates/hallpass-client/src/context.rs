@@ -1,8 +1,8 @@
 //! The identity context: for whom the current work is done.
 //!
-//! A [`SecurityContext`](hallpass_token::SecurityContext) travels in two places:
+//! A [`SecurityContext`](hallpass_token::SecurityContext), and what else belongs to the work ([`CallContext`]), travels in two places:
 //!
-//! * a **task-local**, which code in a handler reads with [`current`] and which outgoing clients pick
+//! * a **task-local**, which code in a handler reads with [`current`] and [`CallContext::current`], and which outgoing clients pick
 //!   up without being told;
 //! * **request extensions**, into which [`CaptureContextLayer`] copies it *in the caller's task*.
 //!   Everything below that layer (retry, breaker, bearer) reads extensions only, so it does not matter
@@ -13,7 +13,7 @@
 //! | the same task: after `.await`, in `timeout`, `join!`, `select!`, `block_in_place` | yes |
 //! | [`spawn`], [`spawn_blocking`], [`JoinSet`] of this module | yes, carried over |
 //! | tower `Buffer`, a breaker or hedge on another task, below [`CaptureContextLayer`] | yes, by extensions |
-//! | a response body that streams after the handler returned | yes, when wrapped by [`body_scope`] |
+//! | a response body that streams after the handler returned, an upload that streams | yes, when wrapped by [`body_scope`] |
 //! | raw `tokio::spawn`, `tokio::task::spawn_blocking`, `tokio::task::JoinSet::spawn`, `std::thread` | **no** |
 //! | [`detach`] | no, on purpose |
 //! | the next request on the same worker, or the same task after the scope ended | no |
@@ -22,17 +22,26 @@
 //! hand them down. A call made there with a relayed identity therefore fails closed (nothing is sent);
 //! it never runs as somebody else, because nothing is stored per thread beyond one poll.
 
+mod allow_list;
 mod body;
+mod call_context;
 mod capture;
+mod carried;
 mod join_set;
 mod task_local;
+mod trace;
 
-pub use body::{ContextBody, body_scope};
+pub use allow_list::{AllowList, AllowListError, CarriedFault};
+pub use body::{ContextBody, body_scope, body_scope_all};
+pub use call_context::CallContext;
 pub use capture::{CaptureContext, CaptureContextLayer, capture};
+pub use carried::Carried;
 pub use join_set::JoinSet;
 pub use task_local::{
-    InContext, WithContext, current, detach, scope, spawn, spawn_blocking, sync_scope,
+    InContext, WithContext, current, detach, scope, scope_all, spawn, spawn_blocking, sync_scope,
+    sync_scope_all,
 };
+pub use trace::{SpanId, TraceContext, TraceId};
 
 #[cfg(test)]
 mod tests;

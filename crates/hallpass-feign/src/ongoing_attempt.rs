@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hallpass_client::CallReport;
+use hallpass_client::context::CallContext;
 use hallpass_upstream::Instance;
 use http::StatusCode;
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ const NO_STATUS: u16 = 0;
 /// Relaxed throughout: each value says all by itself, and who reads them on another task has awaited that task.
 #[derive(Debug)]
 pub(crate) struct OngoingAttempt {
+    /// What the call belongs to.
+    pub(crate) context: CallContext,
     /// Where it goes.
     pub(crate) instance: Instance,
     /// When the whole call ends, on tokio's clock.
@@ -37,12 +40,14 @@ pub(crate) struct OngoingAttempt {
 
 impl OngoingAttempt {
     pub(crate) fn new(
+        context: CallContext,
         instance: Instance,
         deadline: Instant,
         reading: Reading,
         max_response_bytes: usize,
     ) -> Self {
         Self {
+            context,
             instance,
             deadline,
             reading,

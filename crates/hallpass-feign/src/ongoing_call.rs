@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hallpass_client::context::CallContext;
 use hallpass_upstream::Instance;
 use tokio::time::Instant;
 
@@ -17,6 +18,8 @@ const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// One call of a method, with all its attempts. Made when the call begins and shared by its layers.
 #[derive(Debug)]
 pub(crate) struct OngoingCall {
+    /// For whom the call is made, and what else it belongs to, as its caller's task had it: no layer asks which task it runs on.
+    pub(crate) context: CallContext,
     /// The whole call's limit.
     pub(crate) limit: Duration,
     /// When the limit is reached, on tokio's clock, which drives the timers.
@@ -42,6 +45,7 @@ struct Attempts {
 
 impl OngoingCall {
     pub(crate) fn new(
+        context: CallContext,
         limit: Duration,
         idempotent: bool,
         reading: Reading,
@@ -49,6 +53,7 @@ impl OngoingCall {
     ) -> Self {
         let limit = limit.min(MAX_DEADLINE);
         Self {
+            context,
             limit,
             deadline: Instant::now() + limit,
             idempotent,
@@ -62,6 +67,7 @@ impl OngoingCall {
     /// An attempt that begins now.
     pub(crate) fn begin_attempt(&self, instance: &Instance) -> Arc<OngoingAttempt> {
         let attempt = Arc::new(OngoingAttempt::new(
+            self.context.clone(),
             instance.clone(),
             self.deadline,
             self.reading,
@@ -145,7 +151,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_known_of_a_call_is_known_of_the_attempt_that_ended_last_or_of_a_newer_one() {
-        let call = OngoingCall::new(Duration::from_secs(1), true, Reading::Whole, 1);
+        let call = OngoingCall::new(
+            CallContext::default(),
+            Duration::from_secs(1),
+            true,
+            Reading::Whole,
+            1,
+        );
         assert!(call.last_attempt().is_none());
         let first = call.begin_attempt(&instance(1));
         let second = call.begin_attempt(&instance(2));

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use hallpass_client::context;
+use hallpass_client::context::{CallContext, body_scope_all};
 use hallpass_upstream::Body;
 use http::Request;
 
@@ -25,7 +25,10 @@ where
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<A::Value, FeignError>>,
 {
+    // Capture: here certainly the caller's task runs; from here on the identity is in the call and its request, and no layer
+    // below asks which task it runs on.
     let call = OngoingCall::new(
+        CallContext::current(),
         method.deadline,
         method.spec.idempotent,
         A::READING,
@@ -52,9 +55,14 @@ async fn send<A: FromResponse>(
     request: Result<Request<Body>, FeignError>,
 ) -> Result<A::Value, FeignError> {
     let mut request = request?;
-    // Capture: the last step that certainly runs in the caller's task; from here on the identity is in the request, and
-    // no layer below asks which task it runs on.
-    context::capture(&mut request);
+    call.context.identify(request.extensions_mut());
+    // What streams is polled by the task of its connection, where nobody would be found.
+    if request.body().is_stream() {
+        request = request.map(|body| Body::wrap(body_scope_all(call.context.clone(), body)));
+    }
     let response = method.stack.send(call, request).await?;
     A::read(response)
 }
+
+#[cfg(test)]
+mod tests;

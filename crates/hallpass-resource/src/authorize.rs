@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hallpass_client::context::CallContext;
 use hallpass_token::{SecurityContext, VerifyError};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -117,6 +118,7 @@ impl Authorized {
     /// The identity context of the current task is not entered here; see [`hallpass_client::context::scope`].
     pub fn admit(&self, parts: &mut Parts) {
         parts.extensions.remove::<SecurityContext>();
+        parts.extensions.remove::<CallContext>();
         parts.extensions.insert(self.passed.clone());
         parts.extensions.insert(self.end.clone());
         let writes_headers = self.judge.writes_identity_headers && self.context.is_some();

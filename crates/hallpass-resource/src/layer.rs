@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hallpass_client::context::{ContextBody, body_scope, scope, sync_scope};
+use hallpass_client::context::{
+    CallContext, ContextBody, body_scope_all, scope_all, sync_scope_all,
+};
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
@@ -88,7 +90,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         // To be ready is nobody's request, so it happens in nobody's name.
-        sync_scope(None, || self.inner.poll_ready(cx))
+        sync_scope_all(CallContext::default(), || self.inner.poll_ready(cx))
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
@@ -106,14 +108,14 @@ where
                 }
             };
             authorized.admit(&mut parts);
-            let context = authorized.context().cloned();
+            let context = CallContext::default().with_identity(authorized.context().cloned());
             let end = authorized.token_end();
             let upgrade = Upgrade::asked_for(&parts);
             let request = Request::from_parts(parts, ending(body, end));
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
-            let mut response = scope(context.clone(), call).await?;
+            let mut response = scope_all(context.clone(), call).await?;
             if let Some(refused) = authorized.cut_off(response.status()) {
                 return Ok(refused.map(|body| Either::Right(Full::new(body))));
             }
@@ -122,7 +124,8 @@ where
             }
             authorized.complete(response.headers_mut());
             let end = end.clone();
-            Ok(response.map(|body| Either::Left(EndingBody::new(body_scope(context, body), end))))
+            Ok(response
+                .map(|body| Either::Left(EndingBody::new(body_scope_all(context, body), end))))
         })
     }
 }

@@ -108,6 +108,12 @@ impl SecurityContext {
         self.0.placeholder
     }
 
+    /// Whether the other one is a clone of this. Two that were made of one token each by itself are not the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whom the call is made for (`sub`).
     #[must_use]
     pub fn subject(&self) -> &Subject {

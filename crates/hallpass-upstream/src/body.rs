@@ -52,6 +52,12 @@ impl Body {
         }
     }
 
+    /// Whether it is neither empty nor in memory: it can be sent once, and comes as its source gives it.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::Incoming(_) | Kind::Stream(_))
+    }
+
     /// A second body with the same content, or `None` for a stream.
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {

@@ -70,7 +70,7 @@ pub use discovery::{
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
-pub use random::{random_below, random_fraction};
+pub use random::{random_below, random_fraction, random_id};
 pub use reminders::Reminders;
 pub use replay::{
     CLOCKS_DIFFER_BY, MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing,
@@ -87,7 +87,7 @@ pub use settings::{
 pub use target::Target;
 pub use transport::{
     CarriesNoSecret, Connections, HttpTransport, HttpTransportBuilder, TransportError,
-    TransportErrorKind, TransportFuture,
+    TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
 pub use walk::{Walk, WalkError};

@@ -20,11 +20,26 @@ pub fn random_fraction() -> f64 {
     (next() >> (u64::BITS - DIGITS)) as f64 / (1_u64 << DIGITS) as f64
 }
 
+/// A name for one thing among all that all processes name so: of a trace, of a span. As [`random_below`], not for secrets.
+///
+/// Its halves come from two seeds, so that two processes whose counters meet still name things differently.
+#[must_use]
+pub fn random_id() -> u128 {
+    static SECOND: OnceLock<u64> = OnceLock::new();
+    let second = SECOND.get_or_init(|| RandomState::new().hash_one(STEP));
+    let first = next();
+    u128::from(first) << u64::BITS | u128::from(mix(first ^ second))
+}
+
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 fn next() -> u64 {
-    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     static STATE: OnceLock<AtomicU64> = OnceLock::new();
     let state = STATE.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(STEP)));
-    let mut mixed = state.fetch_add(STEP, Ordering::Relaxed);
+    mix(state.fetch_add(STEP, Ordering::Relaxed))
+}
+
+const fn mix(mut mixed: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
@@ -32,7 +47,7 @@ fn next() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{random_below, random_fraction};
+    use super::{random_below, random_fraction, random_id};
 
     #[test]
     fn values_stay_below_the_limit_and_reach_all_of_it() {
@@ -56,5 +71,15 @@ mod tests {
             (4_500..5_500).contains(&low),
             "{low} of 10000 in the lower half"
         );
+    }
+
+    #[test]
+    fn no_two_ids_are_alike_in_either_half() {
+        let ids: Vec<_> = (0..10_000).map(|_| random_id()).collect();
+        let half = |shift: u32| {
+            let halves = ids.iter().map(|id| (id >> shift) as u64);
+            halves.collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!((half(0), half(64)), (10_000, 10_000));
     }
 }

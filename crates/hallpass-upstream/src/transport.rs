@@ -348,8 +348,9 @@ const SECRET_WORDS: [&str; 10] = [
     "totp",
 ];
 
-/// Whether a header of this name may bear a credential.
-fn is_for_a_secret(name: &HeaderName) -> bool {
+/// Whether a header of this name may bear a credential, by its name.
+#[must_use]
+pub fn is_for_a_secret(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_word = |word: &str| SECRET_WORDS.contains(&word);
     name != "idempotency-key"

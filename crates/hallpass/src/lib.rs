@@ -112,7 +112,8 @@ pub use hallpass_token as token;
 pub use hallpass_upstream as upstream;
 
 pub use client::context::{
-    InContext, JoinSet, current, detach, scope, spawn, spawn_blocking, sync_scope,
+    CallContext, InContext, JoinSet, current, detach, scope, scope_all, spawn, spawn_blocking,
+    sync_scope, sync_scope_all,
 };
 pub use error::Error;
 #[cfg(feature = "feign")]

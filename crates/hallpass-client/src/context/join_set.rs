@@ -4,9 +4,10 @@ use std::future::Future;
 
 use tokio::task::{AbortHandle, JoinError};
 
-use super::task_local::{InContext, current, sync_scope};
+use super::call_context::CallContext;
+use super::task_local::{InContext, sync_scope_all};
 
-/// `tokio::task::JoinSet` whose tasks run with the identity that is current when they are spawned.
+/// `tokio::task::JoinSet` whose tasks run with the identity that is current when they are spawned, and the rest of the [`CallContext`].
 ///
 /// Dropping the set aborts its tasks, as with tokio's. The number of tasks is the caller's to limit.
 #[derive(Debug)]
@@ -62,8 +63,9 @@ impl<T: Send + 'static> JoinSet<T> {
     where
         F: FnOnce() -> T + Send + 'static,
     {
-        let context = current();
-        self.tasks.spawn_blocking(move || sync_scope(context, work))
+        let context = CallContext::current();
+        self.tasks
+            .spawn_blocking(move || sync_scope_all(context, work))
     }
 
     /// The next task that ends, in order of ending; `None` when the set is empty.

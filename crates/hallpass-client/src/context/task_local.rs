@@ -9,9 +9,11 @@ use pin_project_lite::pin_project;
 use tokio::task::JoinHandle;
 use tokio::task::futures::TaskLocalFuture;
 
+use super::call_context::CallContext;
+
 tokio::task_local! {
-    /// `Some(None)` is a scope without identity: it hides an outer one.
-    static CURRENT: Option<SecurityContext>;
+    /// One without identity is a scope without identity: it hides an outer one.
+    static CURRENT: CallContext;
 }
 
 /// The identity of the current work, or `None` outside any [`scope`] (and inside a scope of `None`).
@@ -19,11 +21,23 @@ tokio::task_local! {
 /// Costs one thread-local read and one reference count. Expiry is not checked here.
 #[must_use]
 pub fn current() -> Option<SecurityContext> {
-    CURRENT.try_with(Clone::clone).ok().flatten()
+    CURRENT
+        .try_with(|context| context.identity.clone())
+        .ok()
+        .flatten()
 }
 
-/// Runs `future` with `context` as the [`current`] identity; `None` runs it without identity.
+impl CallContext {
+    /// That of the current work; an empty one outside any [`scope`].
+    #[must_use]
+    pub fn current() -> Self {
+        CURRENT.try_with(Clone::clone).unwrap_or_default()
+    }
+}
+
+/// Runs `future` with `identity` as the [`current`] one; `None` runs it without identity.
 ///
+/// Nothing of the user around it is inside, and all that is of the work: see [`CallContext::for_another`].
 /// The identity is present while `future` is polled and while it is dropped, and at no other time.
 ///
 /// ```
@@ -39,18 +53,28 @@ pub fn current() -> Option<SecurityContext> {
 ///     .await
 /// }
 /// ```
-pub fn scope<F: Future>(context: impl Into<Option<SecurityContext>>, future: F) -> WithContext<F> {
+pub fn scope<F: Future>(identity: impl Into<Option<SecurityContext>>, future: F) -> WithContext<F> {
+    scope_all(CallContext::current().for_another(identity), future)
+}
+
+/// Runs `future` with `context` as the whole of what is current, like [`scope`]; nothing of what is around it is inside.
+pub fn scope_all<F: Future>(context: CallContext, future: F) -> WithContext<F> {
     WithContext {
-        inner: CURRENT.scope(context.into(), future),
+        inner: CURRENT.scope(context, future),
     }
 }
 
-/// Runs `work` at once with `context` as the [`current`] identity; `None` runs it without identity.
-pub fn sync_scope<R>(context: impl Into<Option<SecurityContext>>, work: impl FnOnce() -> R) -> R {
-    CURRENT.sync_scope(context.into(), work)
+/// Runs `work` at once with `identity` as the [`current`] one; `None` runs it without identity. See [`scope`].
+pub fn sync_scope<R>(identity: impl Into<Option<SecurityContext>>, work: impl FnOnce() -> R) -> R {
+    sync_scope_all(CallContext::current().for_another(identity), work)
 }
 
-/// `tokio::spawn` that carries the [`current`] identity over to the new task.
+/// Runs `work` at once with `context` as the whole of what is current. See [`scope_all`].
+pub fn sync_scope_all<R>(context: CallContext, work: impl FnOnce() -> R) -> R {
+    CURRENT.sync_scope(context, work)
+}
+
+/// `tokio::spawn` that carries the [`current`] identity, and the rest of the [`CallContext`], over to the new task.
 ///
 /// ```
 /// use hallpass_client::context::{current, spawn};
@@ -70,10 +94,10 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(scope(current(), future))
+    tokio::spawn(scope_all(CallContext::current(), future))
 }
 
-/// `tokio::task::spawn_blocking` that carries the [`current`] identity over to the pool thread for the
+/// `tokio::task::spawn_blocking` that carries the [`CallContext`] over to the pool thread for the
 /// length of `work`. The thread keeps nothing of it afterwards.
 ///
 /// # Panics
@@ -83,11 +107,11 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let context = current();
-    tokio::task::spawn_blocking(move || sync_scope(context, work))
+    let context = CallContext::current();
+    tokio::task::spawn_blocking(move || sync_scope_all(context, work))
 }
 
-/// Spawns work that outlives the request and must not act for its user: it runs without identity.
+/// Spawns work that outlives the request and must not act for its user: it runs without identity, and without the request's deadline.
 ///
 /// The same as a raw `tokio::spawn`, but says that the loss is meant.
 ///
@@ -98,33 +122,33 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    tokio::spawn(scope(None, future))
+    tokio::spawn(scope_all(CallContext::current().detached(), future))
 }
 
 /// Puts a future into an identity context: `future.in_context(context)` reads better than
 /// [`scope`]`(context, future)` at the end of a chain.
 pub trait InContext: Future + Sized {
     /// See [`scope`].
-    fn in_context(self, context: impl Into<Option<SecurityContext>>) -> WithContext<Self> {
-        scope(context, self)
+    fn in_context(self, identity: impl Into<Option<SecurityContext>>) -> WithContext<Self> {
+        scope(identity, self)
     }
 
-    /// Keeps the identity that is [`current`] now, wherever the future is polled later
+    /// Keeps the [`CallContext`] that is current now, wherever the future is polled later
     /// (for runtimes and pools that this module has no helper for).
     fn in_current_context(self) -> WithContext<Self> {
-        scope(current(), self)
+        scope_all(CallContext::current(), self)
     }
 }
 
 impl<F: Future> InContext for F {}
 
 pin_project! {
-    /// A future that runs in an identity context; made by [`scope`] and [`InContext`].
+    /// A future that runs in an identity context; made by [`scope`], [`scope_all`] and [`InContext`].
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct WithContext<F> {
         #[pin]
-        inner: TaskLocalFuture<Option<SecurityContext>, F>,
+        inner: TaskLocalFuture<CallContext, F>,
     }
 }
 

@@ -13,6 +13,8 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::*;
 
+mod whole;
+
 fn user(name: &str) -> SecurityContext {
     let (issuer, audience) = (
         "internal".parse().unwrap(),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hallpass_client::context;
 use hallpass_clock::Clock;
-use hallpass_token::SecurityContext;
 use hallpass_upstream::{Admitted, Body, Outcome};
 use http::Request;
 use tokio::task::JoinHandle;
@@ -53,17 +52,16 @@ impl<L: Layer<Request<Body>, Arc<OngoingAttempt>>> Layer<Directed, Arc<OngoingAt
 
 /// Runs the call on a task of its own, as breakers with an executor do.
 ///
-/// The identity goes with it: it is in the request's extensions since the call began, and is put around the new task
+/// The identity goes with it: it is in the call since that began, and is put around the new task
 /// as well, for whatever a layer below may read there.
 async fn isolated<L: Layer<Request<Body>, Arc<OngoingAttempt>>>(
     inner: L,
     attempt: &Arc<OngoingAttempt>,
     request: Request<Body>,
 ) -> CallResult {
-    let identity = request.extensions().get::<SecurityContext>().cloned();
-    let attempt = Arc::clone(attempt);
+    let (context, attempt) = (attempt.context.clone(), Arc::clone(attempt));
     let sending = async move { inner.send(&attempt, request).await };
-    let sending = context::scope(identity, sending);
+    let sending = context::scope_all(context, sending);
     let mut task = AbortOnDrop(tokio::spawn(sending));
     // A task that panicked or was stopped with its runtime has no answer.
     (&mut task.0).await.unwrap_or(Err(FeignError::Interrupted))

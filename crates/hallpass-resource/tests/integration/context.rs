@@ -205,18 +205,20 @@ async fn an_identity_that_an_outer_layer_left_behind_does_not_pass_for_a_verifie
             .extensions()
             .get::<hallpass_token::SecurityContext>()
             .is_some();
+        let captured = context::CallContext::of(request.extensions());
+        let captured = captured.identity().is_some();
         Ok::<_, Infallible>(http::Response::new(Body::from(format!(
-            "{in_extensions} {}",
+            "{in_extensions} {captured} {}",
             current()
         ))))
     });
     let mut request = http::Request::get("/maybe").body(Body::empty()).unwrap();
-    request.extensions_mut().insert(planted.clone());
+    context::sync_scope(planted.clone(), || context::capture(&mut request));
     let call = server.layer().layer(inner).oneshot(request);
     let response = context::scope(planted, call).await.unwrap();
     let body = http_body_util::BodyExt::collect(response.into_body())
         .await
         .unwrap()
         .to_bytes();
-    assert_eq!(body, "false nobody");
+    assert_eq!(body, "false false nobody");
 }

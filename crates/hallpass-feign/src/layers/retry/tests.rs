@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hallpass_client::context::CallContext;
 use hallpass_clock::ManualClock;
 use hallpass_config::Percent;
 use hallpass_upstream::{
@@ -52,7 +53,13 @@ impl Call {
             max_attempts: self.max_attempts,
             metrics: RetryMetrics::default(),
         };
-        let call = OngoingCall::new(self.deadline, self.idempotent, Reading::Whole, 1);
+        let call = OngoingCall::new(
+            CallContext::default(),
+            self.deadline,
+            self.idempotent,
+            Reading::Whole,
+            1,
+        );
         let attempts = Arc::new(AtomicU32::new(0));
         let callee = Callee {
             attempts: Arc::clone(&attempts),
