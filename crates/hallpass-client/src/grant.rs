@@ -320,8 +320,10 @@ fn uri_at(service: &str, path: &str, instance: Instance) -> Result<Uri, TokenErr
 fn no_instance(refusal: Refusal) -> TokenError {
     match refusal {
         Refusal::NoInstance(error) => TokenError::NoInstance(error),
-        // Without breakers and without entering the bulkhead there is no other refusal.
-        Refusal::BreakerOpen { service, .. } | Refusal::BulkheadFull { service } => {
+        // Without breakers and without entering bulkhead or guard there is no other refusal.
+        Refusal::BreakerOpen { service, .. }
+        | Refusal::BulkheadFull { service }
+        | Refusal::RateLimited { service, .. } => {
             TokenError::NoInstance(DiscoverError::no_instance(&service))
         }
     }

@@ -74,7 +74,7 @@ pub enum FeignError {
     Stopped(#[source] CallError),
 
     // The callee cannot be reached, or is being spared. These reach the fallback.
-    /// Every instance has an open circuit breaker.
+    /// Every instance has an open circuit breaker, or the service as a whole has.
     #[error("calls to `{service}` are suspended for {} ms", .retry_after.as_millis())]
     BreakerOpen {
         /// The service.
@@ -82,11 +82,19 @@ pub enum FeignError {
         /// When the first breaker lets a call through again; zero when it waits for calls under way.
         retry_after: Duration,
     },
-    /// As many calls as allowed are under way to the chosen instance, and none ended while this one waited.
+    /// As many calls as allowed are under way to the chosen instance, or to the service, and none ended while this one waited.
     #[error("too many calls to `{service}` are under way")]
     BulkheadFull {
         /// The service.
         service: Arc<str>,
+    },
+    /// As many calls as the limit of the service or the method allows have begun, and this one could not wait for its turn.
+    #[error("calls to `{service}` are limited, for {} ms", .retry_after.as_millis())]
+    RateLimited {
+        /// The service.
+        service: Arc<str>,
+        /// When it is worth asking again.
+        retry_after: Duration,
     },
     /// No address is known for the service.
     #[error(transparent)]
@@ -149,6 +157,7 @@ impl FeignError {
             Self::Stopped(_) => "stopped",
             Self::BreakerOpen { .. } => "breaker_open",
             Self::BulkheadFull { .. } => "bulkhead_full",
+            Self::RateLimited { .. } => "rate_limited",
             Self::NoInstance(_) => "no_instance",
             Self::Deadline { .. } => "deadline",
             Self::Transport(_) => "transport",
@@ -169,6 +178,7 @@ impl FeignError {
         match self {
             Self::BreakerOpen { .. }
             | Self::BulkheadFull { .. }
+            | Self::RateLimited { .. }
             | Self::NoInstance(_)
             | Self::Deadline { .. }
             | Self::Interrupted => true,
@@ -210,6 +220,7 @@ impl FeignError {
             | Self::HostRefused(_)
             | Self::BreakerOpen { .. }
             | Self::BulkheadFull { .. }
+            | Self::RateLimited { .. }
             | Self::NoInstance(_)
             | Self::Interrupted
             | Self::TooLarge { .. }
@@ -226,6 +237,7 @@ impl FeignError {
         match self {
             Self::BreakerOpen { .. }
             | Self::BulkheadFull { .. }
+            | Self::RateLimited { .. }
             | Self::NoInstance(_)
             | Self::Deadline { .. }
             | Self::Transport(_)
@@ -277,11 +289,18 @@ impl From<Refusal> for FeignError {
                 retry_after,
             },
             Refusal::BulkheadFull { service } => Self::BulkheadFull { service },
+            Refusal::RateLimited {
+                service,
+                retry_after,
+            } => Self::RateLimited {
+                service,
+                retry_after,
+            },
         }
     }
 }
 
-/// Of one attempt. An open breaker and a full bulkhead are not retried: waiting is what they are for.
+/// Of one attempt. An open breaker, a full bulkhead and a limit are not retried: waiting is what they are for.
 impl Outcome for FeignError {
     fn instance_failed(&self) -> Option<bool> {
         match self {
@@ -302,6 +321,7 @@ impl Outcome for FeignError {
             | Self::Stopped(_)
             | Self::BreakerOpen { .. }
             | Self::BulkheadFull { .. }
+            | Self::RateLimited { .. }
             | Self::NoInstance(_)
             | Self::Deadline { .. } => None,
         }

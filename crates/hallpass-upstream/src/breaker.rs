@@ -1,6 +1,7 @@
-//! The circuit breaker of one instance: stops calls to an instance that does not respond, and finds out when it does again.
+//! The circuit breaker of one instance, or of a whole service: stops calls where nothing responds, and finds out when it does
+//! again.
 //!
-//! It works as Resilience4j's: a count-based sliding window; it opens when the share of failed or of slow calls
+//! It works as Resilience4j's: a sliding window over a number of calls or over a span of time; it opens when the share of failed or of slow calls
 //! reaches its threshold; after the open time it lets a fixed number of calls through and closes or opens again by
 //! what comes of them.
 //!
@@ -18,8 +19,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::settings::BreakerSettings;
-use hallpass_clock::Clock;
+use crate::settings::{BreakerControl, BreakerSettings};
 
 use circuit::{Admitted, Circuit};
 use window::CallRecord;
@@ -29,34 +29,37 @@ pub use circuit::BreakerState;
 /// Told of each change of a breaker's state, on the thread of the call that caused it: it must be quick.
 pub type OnBreakerChange = Box<dyn Fn(BreakerState) + Send + Sync>;
 
-/// A circuit that many calls share.
+/// A circuit that many calls share. `now` is the time of one clock, by which all of them go.
 ///
 /// The lock is held for a few instructions and never across an await.
 pub(crate) struct Breaker {
-    enabled: bool,
+    control: BreakerControl,
+    open: Duration,
     slow_call: Duration,
     circuit: Mutex<Circuit>,
-    clock: Arc<dyn Clock>,
     on_change: OnBreakerChange,
 }
 
 impl Breaker {
-    pub(crate) fn new(
-        settings: BreakerSettings,
-        clock: Arc<dyn Clock>,
-        on_change: OnBreakerChange,
-    ) -> Self {
+    pub(crate) fn new(settings: BreakerSettings, on_change: OnBreakerChange) -> Self {
         let settings = BreakerSettings {
             window: settings.window.max(1),
             half_open_calls: settings.half_open_calls.max(1),
             abandoned_calls: settings.abandoned_calls.max(1),
             ..settings
         };
+        let control = match settings.enabled {
+            true => settings.state,
+            false => BreakerControl::Disabled,
+        };
+        if control == BreakerControl::ForcedOpen {
+            on_change(BreakerState::Open);
+        }
         Self {
-            enabled: settings.enabled,
+            control,
+            open: settings.open,
             slow_call: settings.slow_call,
             circuit: Mutex::new(Circuit::new(settings)),
-            clock,
             on_change,
         }
     }
@@ -65,11 +68,12 @@ impl Breaker {
     ///
     /// # Errors
     /// How long to wait when the breaker is open.
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, Duration> {
-        if !self.enabled {
-            return Ok(Permit(None));
+    pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
+        match self.control {
+            BreakerControl::Auto => {}
+            BreakerControl::ForcedOpen => return Err(self.open),
+            BreakerControl::ForcedClosed | BreakerControl::Disabled => return Ok(Permit(None)),
         }
-        let now = self.clock.monotonic();
         let admitted = self
             .with(|circuit| circuit.admit(now))
             .map_err(|refused| refused.retry_after)?;
@@ -80,11 +84,12 @@ impl Breaker {
     }
 
     /// How long to wait when the breaker is open; `None` when the next call would be let in.
-    pub(crate) fn refuses(&self) -> Option<Duration> {
-        if !self.enabled {
-            return None;
+    pub(crate) fn refuses(&self, now: Duration) -> Option<Duration> {
+        match self.control {
+            BreakerControl::Auto => {}
+            BreakerControl::ForcedOpen => return Some(self.open),
+            BreakerControl::ForcedClosed | BreakerControl::Disabled => return None,
         }
-        let now = self.clock.monotonic();
         let refused = self.with(|circuit| circuit.refuses(now))?;
         Some(refused.retry_after)
     }
@@ -123,21 +128,19 @@ struct Open {
 
 impl Permit {
     /// Ends the call with what it was worth to the breaker.
-    pub(crate) fn settle(mut self, failed: bool, took: Duration) {
+    pub(crate) fn settle(mut self, failed: bool, took: Duration, now: Duration) {
         if let Some(Open { breaker, admitted }) = self.0.take() {
             let outcome = CallRecord {
                 failed,
                 slow: took >= breaker.slow_call,
             };
-            let now = breaker.clock.monotonic();
             breaker.with(|circuit| circuit.settle(admitted, outcome, now));
         }
     }
 
     /// Ends a call, sent at `sent_at` of the clock, whose caller has gone before a response came.
-    pub(crate) fn abandon(mut self, sent_at: Duration) {
+    pub(crate) fn abandon(mut self, sent_at: Duration, now: Duration) {
         if let Some(Open { breaker, admitted }) = self.0.take() {
-            let now = breaker.clock.monotonic();
             breaker.with(|circuit| circuit.abandon(admitted, sent_at, now));
         }
     }

@@ -1,4 +1,5 @@
-//! How many calls may be under way to one instance, so that a slow one does not take every task and connection.
+//! How many calls may be under way to one instance, or to a whole service, so that a slow one does not take every task and
+//! connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +7,11 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many calls may be under way to one instance, and how long a further one waits for its turn.
+/// How many calls may be under way to one instance or service, and how long a further one waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BulkheadSettings {
-    /// Calls under way to one instance; default 256, at least 1.
+    /// Calls under way at once; default 256, at least 1.
     pub max_concurrent: usize,
     /// Wait of a call beyond these; default 100 ms. The call's own deadline holds as well.
     pub max_wait: Duration,
@@ -33,10 +34,11 @@ impl Default for BulkheadSettings {
     }
 }
 
-/// The places of one instance.
+/// The places of one instance or service.
 #[derive(Debug)]
 pub(crate) struct Bulkhead {
     places: Arc<Semaphore>,
+    count: usize,
     max_wait: Duration,
 }
 
@@ -52,11 +54,17 @@ pub(crate) struct Full;
 
 impl Bulkhead {
     pub(crate) fn new(settings: BulkheadSettings) -> Self {
-        let places = settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS);
+        let count = settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            places: Arc::new(Semaphore::new(count)),
+            count,
             max_wait: settings.max_wait,
         }
+    }
+
+    /// Places that are taken.
+    pub(crate) fn in_use(&self) -> usize {
+        self.count.saturating_sub(self.places.available_permits())
     }
 
     /// Takes a place, and waits for one when there is none. Calls that wait are served in order.

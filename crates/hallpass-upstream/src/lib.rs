@@ -4,6 +4,7 @@
 //!   `hallpass-nacos` are others.
 //! * [`Upstream`] is one service: it chooses an instance for each attempt, with a circuit breaker and a bulkhead each,
 //!   and goes on for some minutes with the instances that it knew while discovery is down.
+//! * [`Guard`] holds what a service, or one method of it, can take as a whole: rate limits, circuit breakers, a bulkhead.
 //! * [`next_step`] says whether a request is sent again, and when, within a [`RetryBudget`]; it goes by the [`Outcome`]
 //!   of an attempt, whatever the caller's own error is.
 //! * [`Target`] points a request at the instance that was chosen for it.
@@ -44,9 +45,11 @@ mod breaker;
 mod bulkhead;
 mod discovery;
 mod endpoint_url;
+mod guard;
 mod network;
 mod outcome;
 mod random;
+mod rate;
 mod reminders;
 mod replay;
 mod resolver;
@@ -68,6 +71,7 @@ pub use discovery::{
     StaticDiscovery,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use guard::{Guard, GuardPass};
 pub use network::Network;
 pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction, random_id};
@@ -82,7 +86,8 @@ pub use revocation_source::{
     IssuerRevocationMetrics, RevocationChanges, RevocationMetrics, RevocationSource,
 };
 pub use settings::{
-    BreakerSettings, DiscoverySettings, RetrySettings, TlsSettings, TransportSettings,
+    BreakerControl, BreakerSettings, DiscoverySettings, GuardSettings, RateBehaviour, RateSettings,
+    RetrySettings, TlsSettings, TransportSettings, WindowType,
 };
 pub use target::Target;
 pub use transport::{

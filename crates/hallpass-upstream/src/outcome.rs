@@ -39,7 +39,7 @@ pub enum Refusal {
     /// No address is known for the service.
     #[error(transparent)]
     NoInstance(DiscoverError),
-    /// Every instance has an open circuit breaker.
+    /// Every instance has an open circuit breaker, or the service as a whole has.
     #[error("calls to `{service}` are suspended for {} ms", .retry_after.as_millis())]
     BreakerOpen {
         /// The service.
@@ -47,11 +47,19 @@ pub enum Refusal {
         /// When the first breaker lets a call through again; zero when it waits for calls under way.
         retry_after: Duration,
     },
-    /// As many calls as allowed are under way to the chosen instance, and none ended while this one waited.
+    /// As many calls as allowed are under way to the chosen instance, or to the service, and none ended while this one waited.
     #[error("too many calls to `{service}` are under way")]
     BulkheadFull {
         /// The service.
         service: Arc<str>,
+    },
+    /// As many calls as allowed have begun, and this one could not wait for its turn.
+    #[error("calls to `{service}` are limited, for {} ms", .retry_after.as_millis())]
+    RateLimited {
+        /// The service.
+        service: Arc<str>,
+        /// When it is worth asking again.
+        retry_after: Duration,
     },
 }
 

@@ -1,6 +1,9 @@
 //! What is configured of calls to services: where they live, when calls are repeated, when they are stopped.
 
 mod breaker;
+mod bulkhead;
+mod guard;
+mod rate;
 mod retry;
 mod tls;
 mod transport;
@@ -14,7 +17,9 @@ use crate::discovery::{
     DEFAULT_OUTAGE_MEMORY, Instance, Instances, Member, Place, StaticDiscovery,
 };
 
-pub use breaker::BreakerSettings;
+pub use breaker::{BreakerControl, BreakerSettings, WindowType};
+pub use guard::GuardSettings;
+pub use rate::{RateBehaviour, RateSettings};
 pub use retry::RetrySettings;
 pub use tls::TlsSettings;
 pub use transport::TransportSettings;

@@ -277,9 +277,10 @@ impl Upstream {
 
     fn new_state(&self, instance: &Instance) -> Arc<InstanceState> {
         let on_change = self.observer.instance_joined(instance);
-        let breaker = Breaker::new(self.settings.breaker, Arc::clone(&self.clock), on_change);
+        let breaker = Breaker::new(self.settings.breaker, on_change);
         let bulkhead = Bulkhead::new(self.settings.bulkhead);
-        Arc::new(InstanceState::new(instance.clone(), breaker, bulkhead))
+        let state = InstanceState::new(instance.clone(), breaker, bulkhead, &self.clock);
+        Arc::new(state)
     }
 }
 

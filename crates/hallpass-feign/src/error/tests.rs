@@ -53,6 +53,10 @@ fn outages() -> Vec<Row> {
     let full = FeignError::BulkheadFull {
         service: service.clone(),
     };
+    let limited = FeignError::RateLimited {
+        service: service.clone(),
+        retry_after: limit,
+    };
     let open = FeignError::BreakerOpen {
         service,
         retry_after: limit,
@@ -60,6 +64,7 @@ fn outages() -> Vec<Row> {
     vec![
         (open, "breaker_open", true, true),
         (full, "bulkhead_full", true, true),
+        (limited, "rate_limited", true, true),
         (nowhere, "no_instance", true, true),
         (FeignError::Deadline { limit }, "deadline", true, true),
         (FeignError::Transport(broken), "transport", true, true),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::settings::BreakerSettings;
+use crate::settings::{BreakerSettings, WindowType};
 
-use super::window::{CallRecord, Window};
+use super::window::{CallRecord, Tally, Window};
 
 /// What a breaker does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,9 +38,18 @@ struct Abandoned {
 
 #[derive(Debug)]
 enum State {
-    Closed { window: Window },
-    Open { until: Duration },
-    HalfOpen { permits_left: u32, window: Window },
+    Closed {
+        window: Window,
+    },
+    Open {
+        until: Duration,
+    },
+    HalfOpen {
+        /// Since when.
+        since: Duration,
+        permits_left: u32,
+        window: Window,
+    },
 }
 
 /// The right to make one call, to be given back with its outcome, or without one.
@@ -58,24 +67,29 @@ pub(super) struct Refused {
 
 impl Circuit {
     pub(super) fn new(settings: BreakerSettings) -> Self {
-        let window = Window::new(settings.window);
         Self {
             settings,
-            state: State::Closed { window },
+            state: closed(&settings),
             generation: 0,
             abandoned: Abandoned::default(),
         }
     }
 
-    /// Asks for one call at `now`; an open circuit whose wait is over becomes half-open by this.
+    /// Asks for one call at `now`; an open circuit whose wait is over becomes half-open by this, and a half-open one whose
+    /// wait is over becomes open.
     pub(super) fn admit(&mut self, now: Duration) -> Result<Admitted, Refused> {
+        if let Some(end) = self.end_of_half_open()
+            && now >= end
+        {
+            self.open(end);
+        }
         if let State::Open { until } = self.state {
             if now < until {
                 return Err(Refused {
                     retry_after: until.saturating_sub(now),
                 });
             }
-            self.half_open();
+            self.half_open(now);
         }
         if let State::HalfOpen { permits_left, .. } = &mut self.state {
             let Some(left) = permits_left.checked_sub(1) else {
@@ -92,14 +106,29 @@ impl Circuit {
 
     /// Whether [`Circuit::admit`] would be refused now; changes nothing.
     pub(super) fn refuses(&self, now: Duration) -> Option<Refused> {
+        let open_until = match self.state {
+            State::Closed { .. } => return None,
+            State::Open { until } => until,
+            State::HalfOpen { permits_left, .. } => match self.end_of_half_open() {
+                Some(end) if now >= end => end.saturating_add(self.settings.open),
+                _ => {
+                    return (permits_left == 0).then_some(Refused {
+                        retry_after: Duration::ZERO,
+                    });
+                }
+            },
+        };
+        (now < open_until).then(|| Refused {
+            retry_after: open_until.saturating_sub(now),
+        })
+    }
+
+    /// When a half-open circuit becomes open again though its calls have not come back; `None` when it waits for them.
+    fn end_of_half_open(&self) -> Option<Duration> {
+        let wait = self.settings.half_open_wait;
         match self.state {
-            State::Closed { .. } => None,
-            State::Open { until } => (now < until).then(|| Refused {
-                retry_after: until.saturating_sub(now),
-            }),
-            State::HalfOpen { permits_left, .. } => (permits_left == 0).then_some(Refused {
-                retry_after: Duration::ZERO,
-            }),
+            State::HalfOpen { since, .. } if !wait.is_zero() => Some(since.saturating_add(wait)),
+            _ => None,
         }
     }
 
@@ -113,16 +142,18 @@ impl Circuit {
         }
         match &mut self.state {
             State::Closed { window } => {
-                window.record(outcome);
-                let seen = window.len() >= self.settings.minimum_calls.min(self.settings.window);
-                if seen && is_exceeded(&self.settings, window) {
+                let tally = window.record(outcome, now);
+                let seen = tally.calls >= minimum_calls(&self.settings);
+                if seen && is_exceeded(&self.settings, tally, self.settings.failures) {
                     self.open(now);
                 }
             }
             State::HalfOpen { window, .. } => {
-                window.record(outcome);
-                if window.len() >= self.settings.half_open_calls {
-                    if is_exceeded(&self.settings, window) {
+                let tally = window.record(outcome, now);
+                if tally.calls >= self.settings.half_open_calls {
+                    // As many failures as calls that are tried are enough, where more are needed otherwise.
+                    let failures = self.settings.failures.min(self.settings.half_open_calls);
+                    if is_exceeded(&self.settings, tally, failures) {
                         self.open(now);
                     } else {
                         self.close();
@@ -174,28 +205,45 @@ impl Circuit {
         };
     }
 
-    fn half_open(&mut self) {
+    fn half_open(&mut self, now: Duration) {
         self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
         self.state = State::HalfOpen {
+            since: now,
             permits_left: self.settings.half_open_calls,
-            window: Window::new(self.settings.half_open_calls),
+            window: Window::count(self.settings.half_open_calls),
         };
     }
 
     fn close(&mut self) {
         self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
-        self.state = State::Closed {
-            window: Window::new(self.settings.window),
-        };
+        self.state = closed(&self.settings);
     }
 }
 
-/// Whether the share of failed or of slow calls has reached its threshold.
-fn is_exceeded(settings: &BreakerSettings, window: &Window) -> bool {
-    window.failed_share_reaches(settings.failure_rate)
-        || window.slow_share_reaches(settings.slow_call_rate)
+fn closed(settings: &BreakerSettings) -> State {
+    let window = match settings.window_type {
+        WindowType::Count => Window::count(settings.window),
+        WindowType::Time => Window::time(settings.window_time),
+    };
+    State::Closed { window }
+}
+
+/// More calls than a window holds are never seen.
+fn minimum_calls(settings: &BreakerSettings) -> u32 {
+    match settings.window_type {
+        WindowType::Count => settings.minimum_calls.min(settings.window),
+        WindowType::Time => settings.minimum_calls,
+    }
+}
+
+/// Whether the share of failed or of slow calls has reached its threshold, or there were so many `failures`; 0: that many
+/// are never too many.
+fn is_exceeded(settings: &BreakerSettings, tally: Tally, failures: u32) -> bool {
+    tally.failed_share_reaches(settings.failure_rate)
+        || tally.slow_share_reaches(settings.slow_call_rate)
+        || (failures > 0 && tally.failed >= failures)
 }
 
 #[cfg(test)]

@@ -1,79 +1,70 @@
-//! The last N outcomes, and how many of them failed or were slow.
+//! The outcomes that a breaker goes by.
 
-use std::collections::VecDeque;
+mod count;
+mod tally;
+mod time;
 
-use hallpass_config::Percent;
+use std::time::Duration;
 
-/// What one call was worth to the breaker.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct CallRecord {
-    /// No response, or a response that says the instance is not well.
-    pub(super) failed: bool,
-    /// Took at least the slow-call duration.
-    pub(super) slow: bool,
-}
+use count::CountWindow;
+use time::TimeWindow;
 
-/// A count-based sliding window over outcomes: bounded by its size, one record is O(1).
+pub(super) use tally::{CallRecord, Tally};
+
+/// Outcomes of calls, of which the older ones are forgotten.
 #[derive(Debug)]
-pub(super) struct Window {
-    size: u32,
-    outcomes: VecDeque<CallRecord>,
-    failed: u32,
-    slow: u32,
+pub(super) enum Window {
+    /// The last so many.
+    Count(CountWindow),
+    /// Those of the last seconds.
+    Time(TimeWindow),
 }
 
 impl Window {
-    /// A window over the last `size` outcomes; a size of 0 counts as 1.
-    pub(super) fn new(size: u32) -> Self {
-        Self {
-            size: size.max(1),
-            outcomes: VecDeque::new(),
-            failed: 0,
-            slow: 0,
+    /// Over the last `size` outcomes.
+    pub(super) fn count(size: u32) -> Self {
+        Self::Count(CountWindow::new(size))
+    }
+
+    /// Over the outcomes of the last `span`.
+    pub(super) fn time(span: Duration) -> Self {
+        Self::Time(TimeWindow::new(span))
+    }
+
+    /// Adds an outcome of this moment, and says what is in the window then.
+    pub(super) fn record(&mut self, outcome: CallRecord, now: Duration) -> Tally {
+        match self {
+            Self::Count(window) => {
+                window.record(outcome);
+                window.tally()
+            }
+            Self::Time(window) => {
+                window.record(outcome, now);
+                window.tally()
+            }
         }
-    }
-
-    /// Adds an outcome; the oldest one leaves a full window.
-    pub(super) fn record(&mut self, outcome: CallRecord) {
-        if self.len() >= self.size
-            && let Some(oldest) = self.outcomes.pop_front()
-        {
-            self.failed = self.failed.saturating_sub(u32::from(oldest.failed));
-            self.slow = self.slow.saturating_sub(u32::from(oldest.slow));
-        }
-        self.outcomes.push_back(outcome);
-        self.failed = self.failed.saturating_add(u32::from(outcome.failed));
-        self.slow = self.slow.saturating_add(u32::from(outcome.slow));
-    }
-
-    /// Outcomes in the window.
-    pub(super) fn len(&self) -> u32 {
-        u32::try_from(self.outcomes.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Whether at least `threshold` of the calls failed; never for an empty window.
-    pub(super) fn failed_share_reaches(&self, threshold: Percent) -> bool {
-        self.reaches(self.failed, threshold)
-    }
-
-    /// Whether at least `threshold` of the calls were slow; never for an empty window.
-    pub(super) fn slow_share_reaches(&self, threshold: Percent) -> bool {
-        self.reaches(self.slow, threshold)
-    }
-
-    fn reaches(&self, part: u32, threshold: Percent) -> bool {
-        // In whole numbers: a threshold is met exactly, not nearly.
-        let share = u64::from(part).saturating_mul(100);
-        self.len() > 0 && share >= u64::from(self.len()).saturating_mul(u64::from(threshold.get()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use hallpass_config::Percent;
     use proptest::prelude::*;
 
-    use super::{CallRecord, Window};
+    use super::{CallRecord, Tally, Window};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn check(tally: Tally, counted: &[CallRecord], threshold: Percent) {
+        let reaches = |part: usize| part * 100 >= counted.len() * usize::from(threshold.get());
+        assert_eq!(tally.calls as usize, counted.len());
+        let failed = counted.iter().filter(|call| call.failed).count();
+        assert_eq!(tally.failed_share_reaches(threshold), reaches(failed));
+        let slow = counted.iter().filter(|call| call.slow).count();
+        assert_eq!(tally.slow_share_reaches(threshold), reaches(slow));
+    }
 
     proptest! {
         #[test]
@@ -83,18 +74,51 @@ mod tests {
             calls in prop::collection::vec((any::<bool>(), any::<bool>()), 0..80),
         ) {
             let threshold = Percent::new(threshold).unwrap();
-
-            let mut window = Window::new(size);
-            for (index, (failed, slow)) in calls.iter().enumerate() {
-                window.record(CallRecord { failed: *failed, slow: *slow });
+            let calls = calls.into_iter().map(|(failed, slow)| CallRecord { failed, slow });
+            let calls: Vec<_> = calls.collect();
+            let mut window = Window::count(size);
+            for (index, call) in calls.iter().enumerate() {
+                let tally = window.record(*call, Duration::ZERO);
                 let last = &calls[(index + 1).saturating_sub(size as usize)..=index];
-                let reaches = |part: usize| part * 100 >= last.len() * usize::from(threshold.get());
-                prop_assert_eq!(window.len() as usize, last.len());
-                let failed = last.iter().filter(|call| call.0).count();
-                prop_assert_eq!(window.failed_share_reaches(threshold), reaches(failed));
-                let slow = last.iter().filter(|call| call.1).count();
-                prop_assert_eq!(window.slow_share_reaches(threshold), reaches(slow));
+                check(tally, last, threshold);
             }
         }
+
+        #[test]
+        fn shares_in_a_window_of_time_are_those_of_its_calls(
+            seconds in 1_u64..20,
+            threshold in 0_u8..=100,
+            calls in prop::collection::vec((any::<bool>(), any::<bool>(), 0_u64..3_000), 0..80),
+        ) {
+            let threshold = Percent::new(threshold).unwrap();
+            let mut window = Window::time(Duration::from_secs(seconds));
+            let part = u128::from(seconds) * 100;
+            let (mut now, mut made) = (Duration::ZERO, Vec::new());
+            for (failed, slow, pause) in calls {
+                now += Duration::from_millis(pause);
+                let call = CallRecord { failed, slow };
+                made.push((now.as_millis() / part, call));
+                let oldest = (now.as_millis() / part).saturating_sub(9);
+                let counted = made.iter().filter(|(number, _)| *number >= oldest);
+                let counted: Vec<_> = counted.map(|(_, call)| *call).collect();
+                check(window.record(call, now), &counted, threshold);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_of_time_forgets_what_is_older() {
+        let failed = CallRecord {
+            failed: true,
+            slow: false,
+        };
+        let mut window = Window::time(10 * SECOND);
+        let at = |window: &mut Window, seconds| window.record(failed, seconds * SECOND).calls;
+        assert_eq!([at(&mut window, 100), at(&mut window, 100)], [1, 2]);
+        assert_eq!(at(&mut window, 109), 3);
+        assert_eq!(at(&mut window, 110), 2);
+        assert_eq!(at(&mut window, 118), 3);
+        // After a silence of many windows.
+        assert_eq!(at(&mut window, 10_000), 1);
     }
 }

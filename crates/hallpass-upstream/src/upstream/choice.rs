@@ -39,9 +39,10 @@ impl Upstream {
         } else {
             wished
         };
-        match self.choose_among_all(first, avoid) {
+        let now = self.clock.monotonic();
+        match self.choose_among_all(first, avoid, now) {
             Some(chosen) => Ok(chosen),
-            None => self.choose_among_open(groups, avoid),
+            None => self.choose_among_open(groups, avoid, now),
         }
     }
 
@@ -53,7 +54,7 @@ impl Upstream {
             let mut all = fleet.all().iter();
             let first = all.find(|candidate| Some(&candidate.state.instance) == first.as_ref());
             if let Some(state) = first.map(|candidate| &candidate.state)
-                && let Ok(permit) = state.breaker.admit()
+                && let Ok(permit) = state.breaker.admit(self.clock.monotonic())
             {
                 return Ok(Chosen::new(self.name(), state, permit));
             }
@@ -86,18 +87,23 @@ impl Upstream {
 
     /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
     /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be.
-    fn choose_among_all(&self, candidates: &[Candidate], avoid: &[Instance]) -> Option<Chosen> {
+    fn choose_among_all(
+        &self,
+        candidates: &[Candidate],
+        avoid: &[Instance],
+        now: Duration,
+    ) -> Option<Chosen> {
         let (one, other) = pick::two(candidates.iter().map(|candidate| candidate.weight))?;
         let (one, other) = (candidates.get(one)?, candidates.get(other)?);
         let is_fit = |candidate: &Candidate| {
             !avoid.contains(&candidate.state.instance)
-                && candidate.state.breaker.refuses().is_none()
+                && candidate.state.breaker.refuses(now).is_none()
         };
         if !is_fit(one) || !is_fit(other) {
             return None;
         }
         let state = &less_busy(one, other).state;
-        let permit = state.breaker.admit().ok()?;
+        let permit = state.breaker.admit(now).ok()?;
         Some(Chosen::new(self.name(), state, permit))
     }
 
@@ -106,6 +112,7 @@ impl Upstream {
         &self,
         groups: [&[Candidate]; 2],
         avoid: &[Instance],
+        now: Duration,
     ) -> Result<Chosen, Refusal> {
         let mut retry_after: Option<Duration> = None;
         let mut refused = |wait: Duration| {
@@ -117,7 +124,7 @@ impl Upstream {
         let unmarked = unmarked.iter().map(|candidate| (candidate, false));
         for (candidate, is_wished) in wished.chain(unmarked) {
             let instance = &candidate.state.instance;
-            match candidate.state.breaker.refuses() {
+            match candidate.state.breaker.refuses(now) {
                 Some(wait) => refused(wait),
                 None if avoid.last() == Some(instance) => just_tried.push(candidate),
                 None if avoid.contains(instance) => tried.push(candidate),
@@ -132,7 +139,7 @@ impl Upstream {
         {
             let state = &candidate.state;
             // Between the look above and this, another call may have taken the last permit.
-            match state.breaker.admit() {
+            match state.breaker.admit(now) {
                 Ok(permit) => return Ok(Chosen::new(self.name(), state, permit)),
                 Err(wait) => refused(wait),
             }

@@ -42,7 +42,7 @@ impl Chosen {
             Ok(place) => Ok(Admitted {
                 permit: self.permit,
                 _place: place,
-                _in_flight: self.in_flight,
+                in_flight: self.in_flight,
             }),
             Err(_) => Err(Refusal::BulkheadFull {
                 service: self.service,
@@ -56,19 +56,21 @@ impl Chosen {
 pub struct Admitted {
     permit: Permit,
     _place: Place,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl Admitted {
     /// Ends the attempt: what it was worth to the instance's breaker, and how long the instance took.
     pub fn settle(self, failed: bool, took: Duration) {
-        self.permit.settle(failed, took);
+        let now = self.in_flight.state().now();
+        self.permit.settle(failed, took, now);
     }
 
     /// Ends an attempt that went out at `sent_at`, by the upstream's clock, and whose caller has gone before a response
     /// came. Many of those in a row count against the instance; see
     /// [`BreakerSettings::abandoned_calls`](crate::BreakerSettings::abandoned_calls).
     pub fn abandon(self, sent_at: Duration) {
-        self.permit.abandon(sent_at);
+        let now = self.in_flight.state().now();
+        self.permit.abandon(sent_at, now);
     }
 }

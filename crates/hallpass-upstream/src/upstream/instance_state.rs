@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hallpass_clock::Clock;
 
 use crate::breaker::{Breaker, OnBreakerChange};
 use crate::bulkhead::Bulkhead;
@@ -34,16 +37,27 @@ pub(super) struct InstanceState {
     pub(super) breaker: Arc<Breaker>,
     pub(super) bulkhead: Bulkhead,
     in_flight: AtomicUsize,
+    clock: Arc<dyn Clock>,
 }
 
 impl InstanceState {
-    pub(super) fn new(instance: Instance, breaker: Breaker, bulkhead: Bulkhead) -> Self {
+    pub(super) fn new(
+        instance: Instance,
+        breaker: Breaker,
+        bulkhead: Bulkhead,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         Self {
             instance,
             breaker: Arc::new(breaker),
             bulkhead,
             in_flight: AtomicUsize::new(0),
+            clock: Arc::clone(clock),
         }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// Calls under way, those that wait in the bulkhead included.

@@ -222,9 +222,14 @@ async fn a_call_that_may_have_been_carried_out_is_repeated_only_when_it_is_idemp
 #[tokio::test(start_paused = true)]
 async fn faults_that_a_retry_cannot_mend_are_not_retried() {
     let service: Arc<str> = "service-a".into();
+    let retry_after = Duration::ZERO;
     let open = FeignError::BreakerOpen {
         service: service.clone(),
-        retry_after: Duration::ZERO,
+        retry_after,
+    };
+    let limited = FeignError::RateLimited {
+        service: service.clone(),
+        retry_after,
     };
     for error in [
         FeignError::NoIdentity,
@@ -232,6 +237,7 @@ async fn faults_that_a_retry_cannot_mend_are_not_retried() {
         FeignError::BulkheadFull { service },
         FeignError::Interrupted,
         open,
+        limited,
     ] {
         let (_, made) = Call::default().run(move || Err(error.clone())).await;
         assert_eq!(

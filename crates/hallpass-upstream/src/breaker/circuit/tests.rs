@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::settings::BreakerSettings;
+use crate::settings::{BreakerSettings, WindowType};
 use hallpass_config::Percent;
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn settings() -> BreakerSettings {
         open: Duration::from_secs(30),
         half_open_calls: 3,
         abandoned_calls: 5,
-        enabled: true,
+        ..BreakerSettings::default()
     }
 }
 
@@ -141,6 +141,79 @@ fn a_minimum_above_the_window_counts_as_the_window() {
     call(&mut circuit, FAILED, seconds(0));
     call(&mut circuit, FAILED, seconds(0));
     assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn so_many_failures_open_whatever_their_share() {
+    let settings = BreakerSettings {
+        failures: 3,
+        window: 100,
+        half_open_calls: 1,
+        ..settings()
+    };
+    let mut circuit = Circuit::new(settings);
+    let good = [GOOD; 20];
+    for outcome in good.iter().chain(&[FAILED, GOOD, FAILED, GOOD, GOOD]) {
+        call(&mut circuit, *outcome, seconds(0));
+        assert_eq!(circuit.state(), BreakerState::Closed);
+    }
+    call(&mut circuit, FAILED, seconds(0));
+    assert_eq!(circuit.state(), BreakerState::Open);
+    // One call is tried then, and one that fails is enough.
+    call(&mut circuit, FAILED, seconds(30));
+    assert_eq!(circuit.state(), BreakerState::Open);
+    call(&mut circuit, GOOD, seconds(60));
+    assert_eq!(circuit.state(), BreakerState::Closed);
+}
+
+#[test]
+fn in_a_window_of_time_failures_of_long_ago_open_nothing() {
+    let settings = BreakerSettings {
+        window_type: WindowType::Time,
+        window_time: seconds(10),
+        window: 1,
+        ..settings()
+    };
+    let mut circuit = Circuit::new(settings);
+    for second in [0, 11, 22, 33, 44] {
+        for _ in 0..3 {
+            call(&mut circuit, FAILED, seconds(second));
+        }
+        assert_eq!(circuit.state(), BreakerState::Closed);
+    }
+    call(&mut circuit, FAILED, seconds(50));
+    assert_eq!(circuit.state(), BreakerState::Open);
+}
+
+#[test]
+fn a_half_open_circuit_whose_calls_do_not_come_back_opens_again_after_its_wait() {
+    let settings = BreakerSettings {
+        half_open_wait: seconds(5),
+        ..settings()
+    };
+    let mut circuit = Circuit::new(settings);
+    for _ in 0..4 {
+        call(&mut circuit, FAILED, seconds(0));
+    }
+    let lost: Vec<_> = (0..3)
+        .map(|_| circuit.admit(seconds(30)).unwrap())
+        .collect();
+    assert!(circuit.admit(seconds(34)).is_err());
+    let again = |now| seconds(30 + 5 + 30 - now);
+    for now in [35, 64] {
+        let refused = circuit.refuses(seconds(now)).unwrap();
+        assert_eq!(refused.retry_after, again(now));
+        assert_eq!(circuit.admit(seconds(now)).unwrap_err(), refused);
+        assert_eq!(circuit.state(), BreakerState::Open);
+    }
+    assert_eq!(circuit.refuses(seconds(65)), None);
+    let admitted = circuit.admit(seconds(65)).unwrap();
+    // What comes back at last says nothing about this time.
+    for call in lost {
+        circuit.settle(call, FAILED, seconds(65));
+    }
+    assert_eq!(circuit.state(), BreakerState::HalfOpen);
+    circuit.settle(admitted, GOOD, seconds(65));
 }
 
 #[test]
