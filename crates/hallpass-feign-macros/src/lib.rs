@@ -4,8 +4,9 @@
 //! a body only where the verb allows one, no header that identity or framing owns, and futures that are `Send`.
 //! All problems are reported at once, each at the argument or the attribute that has it.
 //!
-//! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body` and `Result` are known by
-//! their last path segment, so an alias for one of them is taken for a JSON type.
+//! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body`, `Response<T>` and `Result` are known by
+//! their last path segment, so an alias for one of them is taken for a JSON type, and a type of the user's own that is called
+//! `Response<T>` is taken for `http::Response<T>`: give it an alias without parameters.
 //!
 //! Nobody depends on this crate directly: the macro is re-exported by `hallpass-feign` (and by `hallpass`).
 
@@ -29,15 +30,18 @@ use proc_macro::TokenStream;
 /// | `identity` | `"service"` (default), `"relay"`, `"exchange"`, `"none"` | whose identity the call carries |
 /// | `when_absent` | `"fail"` (default), `"service"`, `"none"` | what relay and exchange do when no caller is known |
 /// | `audience`, `scope` | text | of the token asked for; without them the configured ones |
+/// | `headers` | `["X-Api-Version: 2"]` | headers of each call; a `#[header]` argument of the same name goes over them |
 /// | `fallback` | a type | implements the trait and `Default`; answers when the service cannot |
+/// | `fallback_factory` | a function | makes the fallback of the cause, for each call that fails: `fn(&FeignError) -> impl X + 'static` |
 /// | `deadline_ms` | whole number | for the whole call with its retries |
 /// | `isolate` | `true`, `false` (default) | run each attempt on a task of its own |
 /// | `crate` | path | where `hallpass_feign` is, when the macro cannot find it in `Cargo.toml` |
 ///
 /// # On a method
-/// One of `#[get("/path/{x}")]`, `#[post]`, `#[put]`, `#[patch]`, `#[delete]`, after whose path the keys `identity`,
-/// `when_absent`, `audience`, `scope`, `deadline_ms` override the trait's, and `idempotent = true | false` says
-/// whether the call may be sent twice (default: `true` for all verbs but POST and PATCH).
+/// One of `#[get("/path/{x}")]`, `#[post]`, `#[put]`, `#[patch]`, `#[delete]`, `#[head]`, `#[options]`, after whose path the keys
+/// `identity`, `when_absent`, `audience`, `scope`, `deadline_ms` override the trait's, `headers` go over and beside the trait's, and
+/// `idempotent = true | false` says whether the call may be sent twice (default: `true` for all verbs but POST and PATCH).
+/// `idempotency_key = true` gives each call an `Idempotency-Key` of its own, which all its attempts carry: it may then be sent twice.
 ///
 /// The configuration of the client (`feign.clients.NAME`) goes over both where it says something.
 ///
@@ -48,12 +52,15 @@ use proc_macro::TokenStream;
 /// | `#[query]`, `#[query("name")]` | the query; `None` is left out, a sequence repeats the name, a struct gives a parameter a field | `Serialize` |
 /// | `#[header("X-Name")]` | a header; an `Option` that is `None` is left out | `Display` |
 /// | `#[json]`, `#[form]` | the body (POST, PUT, PATCH) | `Serialize` |
+/// | `#[bytes]`, `#[bytes("image/png")]` | the body, as it is | `Bytes`, `Vec<u8>`, `&[u8]`, `String`, `&str`, `Cow` of these |
+/// | `#[stream]`, `#[stream("image/png")]` | the body as it comes, sent once; a fallback gets an empty one | `Body` |
 ///
 /// An argument that is none of these is an error: a body is always marked.
 ///
 /// # The return type
-/// `Result<T, FeignError>`. `T` is read from JSON, except: `()` (the body of the response is not read), `Bytes` (as it came),
-/// `Body` (streamed as it comes), `Option<U>` (404 and 204 are `None`, everything else as `U` in JSON).
+/// `Result<T, FeignError>`, or another error that is made `From<FeignError>`, such as `TypedError<P>`. `T` is read from JSON, except:
+/// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Option<U>` (404 and 204 are
+/// `None`, everything else as `U` in JSON), and `Response<U>` (any of these with status and headers). HEAD has no body: `()` or `Response<()>`.
 ///
 /// # What is made
 /// For a trait `X`: the trait itself, `Send + Sync` and with `Send` futures, `FeignX` (the client), `BoxX` (any implementation behind a

@@ -1,6 +1,7 @@
 //! What a trait under the macro says, checked: if a [`ClientModel`] exists, it can be expanded.
 
 pub(crate) mod argument;
+pub(crate) mod headers;
 pub(crate) mod method;
 pub(crate) mod settings;
 pub(crate) mod success;

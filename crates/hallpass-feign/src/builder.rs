@@ -9,7 +9,9 @@ use hallpass_upstream::{BreakerSettings, BulkheadSettings, EndpointUrl, RetrySet
 
 use crate::build_error::BuildError;
 use crate::client::{Client, Overrides};
+use crate::error::FeignError;
 use crate::feign::Feign;
+use crate::layers::fallback::Fallback;
 use crate::spec::ClientSpec;
 
 /// A client that `#[feign_client]` has made. Implemented by the macro only.
@@ -23,11 +25,11 @@ pub trait GeneratedClient: Sized {
 
     /// The client around what the builder has made.
     #[doc(hidden)]
-    fn assemble(client: Client, fallback: Option<Self::Fallback>) -> Self;
+    fn assemble(client: Client, fallback: Option<Fallback<Self::Fallback>>) -> Self;
 
     /// The fallback named in the attribute.
     #[doc(hidden)]
-    fn default_fallback() -> Option<Self::Fallback>;
+    fn default_fallback() -> Option<Fallback<Self::Fallback>>;
 }
 
 /// Settings of one client, where they differ from what configuration and attribute say.
@@ -36,7 +38,7 @@ pub trait GeneratedClient: Sized {
 pub struct ClientBuilder<C: GeneratedClient> {
     feign: Feign,
     overrides: Overrides,
-    fallback: Option<C::Fallback>,
+    fallback: Option<Fallback<C::Fallback>>,
     client: PhantomData<fn() -> C>,
 }
 
@@ -137,7 +139,43 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     /// implementation: `.fallback(BoxLogistics::new(MyFallback))`.
     #[must_use]
     pub fn fallback(mut self, fallback: C::Fallback) -> Self {
-        self.fallback = Some(fallback);
+        self.fallback = Some(Fallback::Shared(fallback));
+        self
+    }
+
+    /// Answers when the service cannot, by what `factory` makes of the cause, once for each call that fails; replaces the
+    /// fallback of the attribute. It runs in the caller's task and for the same caller.
+    ///
+    /// ```
+    /// use hallpass_feign::{FeignError, feign_client};
+    ///
+    /// #[feign_client(name = "logistics-service")]
+    /// trait Logistics {
+    ///     #[get("/orders/{order_id}/status")]
+    ///     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+    /// }
+    ///
+    /// struct Unknown(&'static str);
+    ///
+    /// impl Logistics for Unknown {
+    ///     async fn status(&self, _: u64) -> Result<String, FeignError> {
+    ///         Ok(format!("unknown for now ({})", self.0))
+    ///     }
+    /// }
+    ///
+    /// # fn example(feign: &hallpass_feign::Feign) -> Result<(), hallpass_feign::BuildError> {
+    /// let logistics = FeignLogistics::builder(feign)
+    ///     .fallback_by(|cause| BoxLogistics::new(Unknown(cause.code())))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn fallback_by(
+        mut self,
+        factory: impl Fn(&FeignError) -> C::Fallback + Send + Sync + 'static,
+    ) -> Self {
+        self.fallback = Some(Fallback::made_by(factory));
         self
     }
 

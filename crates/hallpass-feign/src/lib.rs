@@ -88,6 +88,7 @@ mod builder;
 mod client;
 mod error;
 mod feign;
+mod headers;
 mod identity;
 mod layers;
 mod method_stack;
@@ -96,12 +97,14 @@ mod mock;
 mod observer;
 mod ongoing_attempt;
 mod ongoing_call;
+mod random;
 mod request;
 mod response;
 mod settings;
 mod shared;
 mod spec;
 mod stack;
+mod typed_error;
 mod upstreams;
 
 /// ```
@@ -124,10 +127,12 @@ pub use builder::{ClientBuilder, GeneratedClient};
 pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};
+pub use headers::HeaderSettings;
 pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
 pub use observer::FinishedCall;
 pub use settings::{FeignClientSettings, FeignSettings, PathValues};
+pub use typed_error::TypedError;
 
 /// What generated code uses. No part of the public interface: it changes without notice.
 #[doc(hidden)]
@@ -135,10 +140,17 @@ pub mod __private {
     pub use futures_util::future::BoxFuture;
 
     pub use crate::client::Client;
-    pub use crate::mock::MockMethod;
-    pub use crate::request::Call;
+    pub use crate::layers::fallback::Fallback;
+    pub use crate::mock::{MockMethod, mock_unset};
+    pub use crate::request::{Call, SentBytes};
     pub use crate::response::{
-        FromResponse, Json, Nothing, Optional, Reading, Received, Streamed, Whole,
+        FromBody, FromResponse, Json, Nothing, Optional, Reading, Received, Streamed, Whole,
+        WithHead,
     };
     pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 }
+
+/// The code of the page about calls is compiled with the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/calls.md")]
+struct DocsOfCalls;

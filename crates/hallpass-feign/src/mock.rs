@@ -4,6 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::error::FeignError;
+
+/// What a method without a closure returns. A function, so that no lint sees a conversion in the user's code.
+pub fn mock_unset<E: From<FeignError>>(method: &'static str) -> E {
+    E::from(FeignError::MockUnset { method })
+}
+
 /// One method of a mock: its closure, and how often it was called. Clones share both.
 pub struct MockMethod<F: ?Sized> {
     answer: Option<Arc<F>>,

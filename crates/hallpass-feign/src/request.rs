@@ -1,5 +1,8 @@
 //! From the arguments of a method to the request that is sent.
 
+mod bytes;
+mod idempotency_key;
+mod own_error;
 mod path;
 mod query;
 
@@ -7,7 +10,6 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hallpass_upstream::Body;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::uri::PathAndQuery;
@@ -17,7 +19,11 @@ use serde::Serialize;
 use crate::client::{Client, ClientState};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use crate::response::FromResponse;
+use crate::spec::MethodSpec;
 use crate::stack;
+
+pub use bytes::SentBytes;
+use own_error::OwnError;
 
 /// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
 const USUAL_HEADERS: usize = 4;
@@ -45,12 +51,18 @@ impl<'a> Call<'a> {
         let mut target = String::with_capacity(USUAL_TARGET_BYTES);
         let state = client.state();
         target.push_str(&state.base_path);
+        let fixed = state.methods.get(index).map(|method| &*method.headers);
+        let fixed = fixed.unwrap_or_default();
+        let mut headers = HeaderMap::with_capacity(USUAL_HEADERS + fixed.len());
+        for (name, value) in fixed {
+            headers.insert(name, value.clone());
+        }
         Self {
             client,
             state,
             index,
             target,
-            headers: HeaderMap::with_capacity(USUAL_HEADERS),
+            headers,
             body: Body::empty(),
             problem: None,
         }
@@ -94,7 +106,7 @@ impl<'a> Call<'a> {
     pub fn json(&mut self, argument: &'static str, value: &impl Serialize) {
         self.check(argument, |call| {
             let body = serde_json::to_vec(value).map_err(|_| ArgumentProblem::Unserializable)?;
-            call.set_body("application/json", body.into());
+            call.set_body("application/json", Body::from(body));
             Ok(())
         });
     }
@@ -104,19 +116,52 @@ impl<'a> Call<'a> {
         self.check(argument, |call| {
             let body =
                 serde_urlencoded::to_string(value).map_err(|_| ArgumentProblem::Unserializable)?;
-            call.set_body("application/x-www-form-urlencoded", body.into());
+            call.set_body("application/x-www-form-urlencoded", Body::from(body));
             Ok(())
         });
     }
 
-    /// Makes the call; `fallback` answers when the service cannot.
+    /// Sets a body of bytes.
+    pub fn bytes(&mut self, media_type: &'static str, value: &(impl SentBytes + ?Sized)) {
+        self.set_body(media_type, Body::from(value.to_sent()));
+    }
+
+    /// Sets a body that is a stream.
+    pub fn stream(&mut self, media_type: &'static str, value: Body) {
+        self.set_body(media_type, value);
+    }
+
+    /// Makes the call; `fallback` answers when the service cannot. Its own error, whatever it is, is the call's; else the
+    /// error of the call is turned into that of the method.
     ///
     /// # Errors
-    /// Every kind of [`FeignError`].
-    pub async fn send<A, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, FeignError>
+    /// Every kind of [`FeignError`], as `E` has it, and those of the fallback.
+    pub async fn send<A, E, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, E>
     where
         A: FromResponse,
-        F: FnOnce() -> Fut,
+        E: From<FeignError> + Send + 'static,
+        F: FnOnce(&FeignError) -> Fut,
+        Fut: Future<Output = Result<A::Value, E>>,
+    {
+        let of_fallback = OwnError::default();
+        let fallback = fallback.map(|fallback| {
+            |cause: &FeignError| {
+                let (answer, cause) = (fallback(cause), cause.clone());
+                let of_fallback = &of_fallback;
+                async move {
+                    let answer = answer.await;
+                    answer.map_err(|error| of_fallback.keep(error).unwrap_or(cause))
+                }
+            }
+        });
+        let result = self.send_untyped::<A, _, _>(fallback).await;
+        result.map_err(|error| of_fallback.taken().unwrap_or_else(|| E::from(error)))
+    }
+
+    async fn send_untyped<A, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, FeignError>
+    where
+        A: FromResponse,
+        F: FnOnce(&FeignError) -> Fut,
         Fut: Future<Output = Result<A::Value, FeignError>>,
     {
         let (client, state) = (self.client, Arc::clone(&self.state));
@@ -125,7 +170,7 @@ impl<'a> Call<'a> {
             .methods
             .get(self.index)
             .ok_or(FeignError::Interrupted)?;
-        let request = self.into_request(method.spec.verb.method(), A::ACCEPT);
+        let request = self.into_request(method.spec, A::ACCEPT);
         stack::call::<A, F, Fut>(client, method, request, fallback).await
     }
 
@@ -142,15 +187,15 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn set_body(&mut self, content_type: &'static str, body: Bytes) {
+    fn set_body(&mut self, content_type: &'static str, body: Body) {
         self.headers
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        self.body = Body::from(body);
+        self.body = body;
     }
 
     fn into_request(
         mut self,
-        verb: http::Method,
+        method: &MethodSpec,
         accept: &'static str,
     ) -> Result<Request<Body>, FeignError> {
         if self.target.len() > MAX_TARGET_BYTES {
@@ -169,8 +214,11 @@ impl<'a> Call<'a> {
             self.headers
                 .insert(ACCEPT, HeaderValue::from_static(accept));
         }
+        if method.idempotency_key {
+            idempotency_key::give(&mut self.headers)?;
+        }
         let mut request = Request::new(self.body);
-        *request.method_mut() = verb;
+        *request.method_mut() = method.verb.method();
         *request.uri_mut() = Uri::from(target);
         *request.headers_mut() = self.headers;
         Ok(request)

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use hallpass_upstream::Body;
+use http::response::Parts;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
@@ -45,6 +46,49 @@ pub trait FromResponse {
     fn read(response: Response<Received>) -> Result<Self::Value, FeignError>;
 }
 
+/// A [`FromResponse`] that looks at the head and does not keep it.
+pub trait FromBody {
+    /// As [`FromResponse::Value`].
+    type Value;
+    /// As [`FromResponse::READING`].
+    const READING: Reading;
+    /// As [`FromResponse::ACCEPT`].
+    const ACCEPT: &'static str;
+
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// As [`FromResponse::read`].
+    fn read_body(head: &Parts, body: Received) -> Result<Self::Value, FeignError>;
+}
+
+impl<B: FromBody> FromResponse for B {
+    type Value = B::Value;
+    const READING: Reading = B::READING;
+    const ACCEPT: &'static str = B::ACCEPT;
+
+    fn read(response: Response<Received>) -> Result<B::Value, FeignError> {
+        let (head, body) = response.into_parts();
+        B::read_body(&head, body)
+    }
+}
+
+/// `Response<T>`: what `B` reads, with status and headers.
+#[derive(Debug)]
+pub struct WithHead<B>(PhantomData<fn() -> B>);
+
+impl<B: FromBody> FromResponse for WithHead<B> {
+    type Value = Response<B::Value>;
+    const READING: Reading = B::READING;
+    const ACCEPT: &'static str = B::ACCEPT;
+
+    fn read(response: Response<Received>) -> Result<Response<B::Value>, FeignError> {
+        let (head, body) = response.into_parts();
+        let value = B::read_body(&head, body)?;
+        Ok(Response::from_parts(head, value))
+    }
+}
+
 /// `T` in JSON.
 #[derive(Debug)]
 pub struct Json<T>(PhantomData<fn() -> T>);
@@ -65,68 +109,68 @@ pub struct Whole;
 #[derive(Debug)]
 pub struct Streamed;
 
-impl<T: DeserializeOwned> FromResponse for Json<T> {
+impl<T: DeserializeOwned> FromBody for Json<T> {
     type Value = T;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "application/json";
 
-    fn read(response: Response<Received>) -> Result<T, FeignError> {
-        decode(&whole(successful(response)?))
+    fn read_body(head: &Parts, body: Received) -> Result<T, FeignError> {
+        decode(&whole(successful(head, body)?))
     }
 }
 
-impl<T: DeserializeOwned> FromResponse for Optional<T> {
+impl<T: DeserializeOwned> FromBody for Optional<T> {
     type Value = Option<T>;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "application/json";
 
-    fn read(response: Response<Received>) -> Result<Option<T>, FeignError> {
-        match response.status() {
+    fn read_body(head: &Parts, body: Received) -> Result<Option<T>, FeignError> {
+        match head.status {
             StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
-            _ => decode(&whole(successful(response)?)).map(Some),
+            _ => decode(&whole(successful(head, body)?)).map(Some),
         }
     }
 }
 
-impl FromResponse for Nothing {
+impl FromBody for Nothing {
     type Value = ();
     const READING: Reading = Reading::Discarded;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(response: Response<Received>) -> Result<(), FeignError> {
-        successful(response).map(drop)
+    fn read_body(head: &Parts, body: Received) -> Result<(), FeignError> {
+        successful(head, body).map(drop)
     }
 }
 
-impl FromResponse for Whole {
+impl FromBody for Whole {
     type Value = Bytes;
     const READING: Reading = Reading::Whole;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(response: Response<Received>) -> Result<Bytes, FeignError> {
-        successful(response).map(whole)
+    fn read_body(head: &Parts, body: Received) -> Result<Bytes, FeignError> {
+        successful(head, body).map(whole)
     }
 }
 
-impl FromResponse for Streamed {
+impl FromBody for Streamed {
     type Value = Body;
     const READING: Reading = Reading::Streamed;
     const ACCEPT: &'static str = "*/*";
 
-    fn read(response: Response<Received>) -> Result<Body, FeignError> {
-        Ok(match successful(response)? {
+    fn read_body(head: &Parts, body: Received) -> Result<Body, FeignError> {
+        Ok(match successful(head, body)? {
             Received::Stream(body) => body,
             Received::Whole(bytes) => Body::from(bytes),
         })
     }
 }
 
-fn successful(response: Response<Received>) -> Result<Received, FeignError> {
-    let status = response.status();
+fn successful(head: &Parts, body: Received) -> Result<Received, FeignError> {
+    let status = head.status;
     if status.is_success() {
-        return Ok(response.into_body());
+        return Ok(body);
     }
-    let body = ErrorBody::from(whole(response.into_body()));
+    let body = ErrorBody::from(whole(body));
     Err(FeignError::Status { status, body })
 }
 

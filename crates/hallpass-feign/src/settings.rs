@@ -7,6 +7,8 @@ use hallpass_client::{Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
 
+use crate::headers::HeaderSettings;
+
 const KEYS: &[Key] = &[
     Key::new(
         "defaults",
@@ -98,6 +100,7 @@ const CLIENT_KEYS: &[Key] = &[
         percent-encoded, for servers that read them. Dot segments are always refused.",
     )
     .or("safe"),
+    HeaderSettings::KEY,
     Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
     Key::new(
         "breaker",
@@ -113,7 +116,7 @@ const CLIENT_KEYS: &[Key] = &[
     Key::not_ours("circuitbreaker", "here it is `breaker`"),
     Key::not_ours("logger-level", "what is logged is said by `RUST_LOG` here"),
     Key::not_ours("request-interceptors", "here code adds layers to a client: leave it out"),
-    Key::not_ours("default-request-headers", "here the declaration of a method has its headers: leave it out"),
+    Key::not_ours("default-request-headers", "here it is `headers`"),
     Key::not_ours("failure-rate-threshold", "here it is `breaker.failure-rate-percent`"),
     Key::not_ours("slow-call-rate-threshold", "here it is `breaker.slow-call-rate-percent`"),
     Key::not_ours("slow-call-duration-threshold", "here it is `breaker.slow-call-ms`"),
@@ -160,6 +163,8 @@ pub struct FeignClientSettings {
     pub deadline: Option<Duration>,
     /// `path-values`: which values may stand in a path.
     pub path_values: PathValues,
+    /// `headers`: of each call.
+    pub headers: HeaderSettings,
     /// `retry`.
     pub retry: RetrySettings,
     /// `breaker`.
@@ -214,8 +219,16 @@ impl FeignSettings {
         let defaults_section = section.section("defaults");
         let defaults = FeignClientSettings::read(&defaults_section);
         let clients = section.named("clients").into_iter().map(|(name, client)| {
+            let says_headers = client.has_own("headers");
             let settings = FeignClientSettings::read(&client.inheriting(&defaults_section));
-            settings.map(|settings| (name, settings))
+            let settings = settings.zip(defaults.as_ref());
+            settings.map(|(mut settings, defaults)| {
+                // The only key that is a mapping, which is not inherited by itself.
+                if !says_headers {
+                    settings.headers = defaults.headers.clone();
+                }
+                (name, settings)
+            })
         });
         let clients: Vec<_> = clients.collect();
         Some(Self {
@@ -235,6 +248,7 @@ impl FeignClientSettings {
         let renew_on = section.choice("renew-on", RenewOn::named);
         let deadline = section.millis("deadline-ms");
         let path_values = section.choice("path-values", PathValues::named);
+        let headers = HeaderSettings::read(section);
         let retry = RetrySettings::read(&section.section("retry"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
         Some(Self {
@@ -246,6 +260,7 @@ impl FeignClientSettings {
             renew_on: renew_on?,
             deadline,
             path_values: path_values?,
+            headers: headers?,
             retry: retry?,
             breaker: breaker?,
         })

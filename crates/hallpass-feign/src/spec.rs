@@ -35,6 +35,8 @@ pub struct MethodSpec {
     pub shared: SharedSpec,
     /// Whether the call may be sent twice.
     pub idempotent: bool,
+    /// Whether each call gets an `Idempotency-Key` of its own.
+    pub idempotency_key: bool,
 }
 
 /// What can be said on the trait and on a method.
@@ -50,6 +52,8 @@ pub struct SharedSpec {
     pub scope: Option<&'static str>,
     /// Deadline of the call.
     pub deadline_ms: Option<u64>,
+    /// Headers of each call: names in lower case, and values.
+    pub headers: &'static [(&'static str, &'static str)],
 }
 
 impl SharedSpec {
@@ -71,6 +75,10 @@ pub enum Verb {
     Patch,
     /// DELETE
     Delete,
+    /// HEAD
+    Head,
+    /// OPTIONS
+    Options,
 }
 
 impl Verb {
@@ -81,6 +89,8 @@ impl Verb {
             Self::Put => Method::PUT,
             Self::Patch => Method::PATCH,
             Self::Delete => Method::DELETE,
+            Self::Head => Method::HEAD,
+            Self::Options => Method::OPTIONS,
         }
     }
 
@@ -91,6 +101,8 @@ impl Verb {
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) async fn call<A, F, Fut>(
 ) -> Result<A::Value, FeignError>
 where
     A: FromResponse,
-    F: FnOnce() -> Fut,
+    F: FnOnce(&FeignError) -> Fut,
     Fut: Future<Output = Result<A::Value, FeignError>>,
 {
     // Capture: here certainly the caller's task runs; from here on the identity is in the call and its request, and no layer

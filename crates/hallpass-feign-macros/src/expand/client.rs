@@ -9,8 +9,9 @@ use syn::spanned::Spanned;
 use super::names::{Names, names_of, old, parameters};
 use crate::model::ClientModel;
 use crate::model::argument::{ArgumentModel, Binding};
+use crate::model::headers::ConstantHeader;
 use crate::model::method::MethodModel;
-use crate::model::settings::SharedSettings;
+use crate::model::settings::{Fallback, SharedSettings};
 use crate::model::template::Piece;
 
 pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
@@ -46,7 +47,7 @@ fn item(model: &ClientModel, names: &Names) -> TokenStream {
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #visibility struct #client {
             client: #runtime::__private::Client,
-            fallback: ::core::option::Option<#boxed>,
+            fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed>>,
         }
 
         impl #client {
@@ -85,10 +86,10 @@ fn generated(model: &ClientModel, names: &Names) -> TokenStream {
         .methods
         .iter()
         .map(|method| method_spec(method, runtime));
-    let fallback = settings.fallback.as_ref().map(|fallback| {
-        // At the type, so that a missing `Default` or a missing implementation shows there.
-        quote_spanned! {fallback.span()=> #boxed::new(<#fallback as ::core::default::Default>::default()) }
-    });
+    let fallback = settings
+        .fallback
+        .as_ref()
+        .map(|fallback| default_fallback(fallback, names));
     let fallback = option(fallback);
     let old = old();
     quote! {
@@ -107,15 +108,28 @@ fn generated(model: &ClientModel, names: &Names) -> TokenStream {
 
             fn assemble(
                 client: #runtime::__private::Client,
-                fallback: ::core::option::Option<#boxed>,
+                fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed>>,
             ) -> Self {
                 Self { client, fallback }
             }
 
-            fn default_fallback() -> ::core::option::Option<#boxed> {
+            fn default_fallback() -> ::core::option::Option<#runtime::__private::Fallback<#boxed>> {
                 #fallback
             }
         }
+    }
+}
+
+/// At the type or the function, so that a missing `Default` or a missing implementation shows there.
+fn default_fallback(fallback: &Fallback, names: &Names) -> TokenStream {
+    let Names { runtime, boxed, .. } = names;
+    match fallback {
+        Fallback::Type(ty) => quote_spanned! {ty.span()=>
+            #runtime::__private::Fallback::Shared(#boxed::new(<#ty as ::core::default::Default>::default()))
+        },
+        Fallback::Factory(path) => quote_spanned! {path.span()=>
+            #runtime::__private::Fallback::made_by(|cause: &#runtime::FeignError| #boxed::new(#path(cause)))
+        },
     }
 }
 
@@ -124,7 +138,9 @@ fn method_spec(method: &MethodModel, runtime: &TokenStream) -> TokenStream {
     let verb = method.verb;
     let template = method.template.text();
     let shared = shared(&method.settings.shared, runtime);
-    let idempotent = method.settings.idempotent.unwrap_or(verb.is_idempotent());
+    let idempotency_key = method.settings.idempotency_key;
+    let idempotent = method.settings.idempotent;
+    let idempotent = idempotent.unwrap_or(verb.is_idempotent() || idempotency_key);
     quote! {
         #runtime::__private::MethodSpec {
             name: #name,
@@ -132,6 +148,7 @@ fn method_spec(method: &MethodModel, runtime: &TokenStream) -> TokenStream {
             template: #template,
             shared: #shared,
             idempotent: #idempotent,
+            idempotency_key: #idempotency_key,
         }
     }
 }
@@ -150,6 +167,10 @@ fn shared(settings: &SharedSettings, runtime: &TokenStream) -> TokenStream {
     let audience = option(settings.audience.as_ref());
     let scope = option(settings.scope.as_ref());
     let deadline_ms = option(settings.deadline_ms);
+    let headers = settings.headers.iter().map(|header| {
+        let ConstantHeader { name, value } = header;
+        quote!((#name, #value))
+    });
     quote! {
         #runtime::__private::SharedSpec {
             identity: #identity,
@@ -157,6 +178,7 @@ fn shared(settings: &SharedSettings, runtime: &TokenStream) -> TokenStream {
             audience: #audience,
             scope: #scope,
             deadline_ms: #deadline_ms,
+            headers: &[#(#headers),*],
         }
     }
 }
@@ -191,6 +213,7 @@ fn call(index: usize, method: &MethodModel, model: &ClientModel, names: &Names) 
     // Hygienic: an argument of the same name is not shadowed.
     let call = format_ident!("call", span = proc_macro2::Span::mixed_site());
     let fallback = format_ident!("fallback", span = proc_macro2::Span::mixed_site());
+    let cause = format_ident!("cause", span = proc_macro2::Span::mixed_site());
     let path = method
         .template
         .pieces()
@@ -204,14 +227,17 @@ fn call(index: usize, method: &MethodModel, model: &ClientModel, names: &Names) 
     // At the return type: what it lacks, or an error type that is not ours, shows there.
     // By the trait's name: what stands in may have a method of this name by another trait, such as `clone`.
     let (boxed, trait_ident) = (&names.boxed, &model.ident);
-    let answer = quote!(<#boxed as #trait_ident>::#ident(#fallback, #arguments));
-    let send = quote_spanned!(output.span()=> #call.send::<#marker, _, _>(#fallback).await);
+    let answer = quote!(<#boxed as #trait_ident>::#ident(&#fallback, #arguments));
+    let send = quote_spanned!(output.span()=> #call.send::<#marker, _, _, _>(#fallback).await);
     quote! {
         async fn #ident(&self, #parameters) -> #output {
             let mut #call = #private::Call::begin(&self.client, #index);
             #(#path)*
             #(#rest)*
-            let #fallback = self.fallback.as_ref().map(|#fallback| move || #answer);
+            let #fallback = self.fallback.as_ref().map(|#fallback| move |#cause: &#runtime::FeignError| {
+                let #fallback = #fallback.because_of(#cause);
+                async move { #answer.await }
+            });
             #send
         }
     }
@@ -232,32 +258,33 @@ fn path_step(piece: &Piece, method: &MethodModel, call: &proc_macro2::Ident) -> 
 }
 
 fn argument_step(argument: &ArgumentModel, call: &proc_macro2::Ident) -> Option<TokenStream> {
+    let own_name = argument.ident.unraw().to_string();
     Some(match &argument.binding {
         Binding::Path => return None,
         Binding::Query(name) => step(argument, call, "query", name, false),
-        Binding::Header {
-            name,
-            optional: false,
-        } => step(argument, call, "header", name, false),
-        Binding::Header {
-            name,
-            optional: true,
-        } => step(argument, call, "header", name, true),
-        Binding::Json => step(
-            argument,
-            call,
-            "json",
-            &argument.ident.unraw().to_string(),
-            false,
-        ),
-        Binding::Form => step(
-            argument,
-            call,
-            "form",
-            &argument.ident.unraw().to_string(),
-            false,
-        ),
+        Binding::Header { name, optional } => step(argument, call, "header", name, *optional),
+        Binding::Json => step(argument, call, "json", &own_name, false),
+        Binding::Form => step(argument, call, "form", &own_name, false),
+        Binding::Bytes(media_type) => step(argument, call, "bytes", media_type, false),
+        Binding::Stream(media_type) => taking_step(argument, call, "stream", media_type),
     })
+}
+
+/// `call.method("name", argument)` of one that is gone by it. What stays behind is empty, for a fallback.
+fn taking_step(
+    argument: &ArgumentModel,
+    call: &proc_macro2::Ident,
+    method: &str,
+    name: &str,
+) -> TokenStream {
+    let span = argument.ty.span();
+    let name = LitStr::new(name, span);
+    let ident = &argument.ident;
+    let method = format_ident!("{method}", span = span);
+    quote_spanned! {span=>
+        let mut #ident = #ident;
+        #call.#method(#name, ::core::mem::take(&mut #ident));
+    }
 }
 
 /// `call.method("name", &argument)`, shown at the argument's type: a missing `Display` or `Serialize` is its fault.

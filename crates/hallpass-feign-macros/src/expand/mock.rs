@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 
 use super::names::{Names, names_of, old, parameters};
 use crate::model::ClientModel;
@@ -126,13 +127,15 @@ fn implementation(model: &ClientModel, method: &MethodModel, runtime: &TokenStre
     let (parameters, arguments) = (parameters(method), names_of(method));
     let name = format!("{}::{}", model.ident, ident.unraw());
     let answer = format_ident!("answer", span = proc_macro2::Span::mixed_site());
+    // At the return type, as the client's own send: an error that is not made of ours shows there.
+    let unset = quote_spanned! {output.span()=>
+        ::core::result::Result::Err(#runtime::__private::mock_unset(#name))
+    };
     quote! {
         async fn #ident(&self, #parameters) -> #output {
             match self.#ident.call() {
                 ::core::option::Option::Some(#answer) => #answer(#arguments),
-                ::core::option::Option::None => {
-                    ::core::result::Result::Err(#runtime::FeignError::MockUnset { method: #name })
-                }
+                ::core::option::Option::None => #unset,
             }
         }
     }

@@ -4,35 +4,14 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::{Attribute, LitStr, Meta, Pat, PatType, Type};
 
+use super::headers;
 use super::success::last_segment;
 use crate::error::Problems;
 use crate::suggest;
 
-const KNOWN: &[&str] = &["query", "header", "json", "form"];
-
-/// Headers that belong to identity or to the framing of the message, with the reason why no argument sets them.
-const OWNED_HEADERS: &[(&str, &str)] = &[
-    (
-        "authorization",
-        "identity is stated by `identity = ...` and attached for you",
-    ),
-    (
-        "proxy-authorization",
-        "identity is stated by `identity = ...` and attached for you",
-    ),
-    (
-        "dpop",
-        "identity is stated by `identity = ...` and attached for you",
-    ),
-    ("host", "it comes from the service that is called"),
-    ("content-type", "it comes from #[json] or #[form]"),
-    ("content-length", "it comes from the body"),
-    ("transfer-encoding", "it comes from the body"),
-    ("connection", "it belongs to the connection"),
-    ("te", "it belongs to the connection"),
-    ("trailer", "it belongs to the connection"),
-    ("upgrade", "it belongs to the connection"),
-];
+const KNOWN: &[&str] = &["query", "header", "json", "form", "bytes", "stream"];
+/// What a body is that says nothing about itself.
+const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
 /// An argument of a remote method.
 pub(crate) struct ArgumentModel {
@@ -45,15 +24,25 @@ pub(crate) struct ArgumentModel {
 pub(crate) enum Binding {
     Path,
     Query(String),
-    Header { name: String, optional: bool },
+    Header {
+        name: String,
+        optional: bool,
+    },
     Json,
     Form,
+    /// Bytes of this media type.
+    Bytes(String),
+    /// A stream of this media type, which is sent once.
+    Stream(String),
 }
 
 impl Binding {
     /// Whether the argument is the body.
     pub(crate) fn is_body(&self) -> bool {
-        matches!(self, Self::Json | Self::Form)
+        match self {
+            Self::Path | Self::Query(_) | Self::Header { .. } => false,
+            Self::Json | Self::Form | Self::Bytes(_) | Self::Stream(_) => true,
+        }
     }
 }
 
@@ -127,7 +116,7 @@ fn binding(
         None => {
             let message = format!(
                 "`{ident}` goes nowhere: put `{{{ident}}}` into the path, or mark it #[query], #[header(\"X-Name\")], \
-                 or as the body with #[json] or #[form]"
+                 or as the body with #[json], #[form], #[bytes] or #[stream]"
             );
             problems.at(argument, message);
             None
@@ -152,6 +141,8 @@ fn one_binding(attribute: &Attribute, ident: &Ident, ty: &Type) -> syn::Result<B
         }),
         "json" => attribute.meta.require_path_only().map(|_| Binding::Json),
         "form" => attribute.meta.require_path_only().map(|_| Binding::Form),
+        "bytes" => media_type(attribute).map(Binding::Bytes),
+        "stream" => media_type(attribute).map(Binding::Stream),
         other => {
             let hint = match other {
                 "body" => "; did you mean `json`?".to_owned(),
@@ -190,18 +181,19 @@ fn header_name(attribute: &Attribute) -> syn::Result<String> {
     let literal: LitStr = attribute
         .parse_args()
         .map_err(|error| syn::Error::new(error.span(), USAGE))?;
-    // Lower case, as HeaderName::from_static of the generated code wants it.
-    let name = literal.value().to_ascii_lowercase();
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(token) {
-        return Err(syn::Error::new(
-            literal.span(),
-            "this is not a header name (RFC 9110 section 5.1)",
-        ));
-    }
-    if let Some((_, reason)) = OWNED_HEADERS.iter().find(|(owned, _)| *owned == name) {
-        let message = format!("`{}` is not set by an argument: {reason}", literal.value());
-        return Err(syn::Error::new(literal.span(), message));
-    }
-    Ok(name)
+    headers::name(&literal, &literal.value(), "an argument")
+}
+
+fn media_type(attribute: &Attribute) -> syn::Result<String> {
+    let Meta::List(list) = &attribute.meta else {
+        let plain = attribute.meta.require_path_only();
+        return plain.map(|_| UNKNOWN_MEDIA_TYPE.to_owned());
+    };
+    let literal: LitStr = list.parse_args().map_err(|error| {
+        syn::Error::new(
+            error.span(),
+            "write the media type of the body: #[bytes(\"image/png\")]",
+        )
+    })?;
+    headers::media_type(&literal)
 }

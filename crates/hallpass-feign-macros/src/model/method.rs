@@ -15,7 +15,7 @@ use super::template::Template;
 use crate::error::Problems;
 use crate::suggest;
 
-const VERBS: &[&str] = &["get", "post", "put", "patch", "delete"];
+const VERBS: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
 
 /// A remote method.
 pub(crate) struct MethodModel {
@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Put,
     Patch,
     Delete,
+    Head,
+    Options,
 }
 
 impl Verb {
@@ -48,18 +50,23 @@ impl Verb {
             "put" => Some(Self::Put),
             "patch" => Some(Self::Patch),
             "delete" => Some(Self::Delete),
+            "head" => Some(Self::Head),
+            "options" => Some(Self::Options),
             _ => None,
         }
     }
 
-    /// RFC 9110 section 9.3: a body has no meaning on GET and DELETE.
+    /// RFC 9110 section 9.3: a body has no meaning on GET, DELETE and HEAD, and none is defined for OPTIONS.
     fn takes_body(self) -> bool {
         matches!(self, Self::Post | Self::Put | Self::Patch)
     }
 
     /// RFC 9110 section 9.2.2.
     pub(crate) fn is_idempotent(self) -> bool {
-        matches!(self, Self::Get | Self::Put | Self::Delete)
+        match self {
+            Self::Get | Self::Put | Self::Delete | Self::Head | Self::Options => true,
+            Self::Post | Self::Patch => false,
+        }
     }
 
     /// As it stands on the request line.
@@ -70,6 +77,8 @@ impl Verb {
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
         }
     }
 }
@@ -82,6 +91,8 @@ impl ToTokens for Verb {
             Self::Put => quote!(Put),
             Self::Patch => quote!(Patch),
             Self::Delete => quote!(Delete),
+            Self::Head => quote!(Head),
+            Self::Options => quote!(Options),
         });
     }
 }
@@ -101,6 +112,9 @@ impl MethodModel {
         check_placeholders(&function.sig, &template, &settings, problems);
         check_body(function, verb, &arguments, problems);
         check_doubles(&arguments, problems);
+        if let Some(success) = &success {
+            check_head(function, verb, success, problems);
+        }
         let ReturnType::Type(_, output) = &function.sig.output else {
             return None;
         };
@@ -288,13 +302,27 @@ fn check_body(
     }
 }
 
+/// RFC 9110 section 9.3.2: the response to HEAD has headers and no body.
+fn check_head(function: &TraitItemFn, verb: Verb, success: &Success, problems: &mut Problems) {
+    if verb == Verb::Head && !success.has_no_body() {
+        problems.at(
+            &function.sig.output,
+            "the response to HEAD has no body: return `Result<(), _>`, or `Result<Response<()>, _>` for its headers",
+        );
+    }
+}
+
 fn check_doubles(arguments: &[ArgumentModel], problems: &mut Problems) {
     let mut seen: Vec<(&str, &str)> = Vec::new();
     for argument in arguments {
         let entry = match &argument.binding {
             Binding::Query(name) => ("query parameter", name.as_str()),
             Binding::Header { name, .. } => ("header", name.as_str()),
-            Binding::Path | Binding::Json | Binding::Form => continue,
+            Binding::Path
+            | Binding::Json
+            | Binding::Form
+            | Binding::Bytes(_)
+            | Binding::Stream(_) => continue,
         };
         if seen.contains(&entry) {
             let (kind, name) = entry;

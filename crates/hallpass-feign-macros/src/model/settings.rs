@@ -7,6 +7,7 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Ident, LitStr, Path, Token, Type};
 
+use super::headers::ConstantHeader;
 use crate::error::Problems;
 use crate::suggest;
 pub(crate) use value::{Identity, WhenAbsent};
@@ -19,7 +20,9 @@ const CLIENT_KEYS: &[&str] = &[
     "when_absent",
     "audience",
     "scope",
+    "headers",
     "fallback",
+    "fallback_factory",
     "deadline_ms",
     "isolate",
     "crate",
@@ -29,8 +32,10 @@ const METHOD_KEYS: &[&str] = &[
     "when_absent",
     "audience",
     "scope",
+    "headers",
     "deadline_ms",
     "idempotent",
+    "idempotency_key",
 ];
 
 /// What `#[feign_client(...)]` says.
@@ -39,9 +44,17 @@ pub(crate) struct ClientSettings {
     pub(crate) path: Option<LitStr>,
     pub(crate) url: Option<LitStr>,
     pub(crate) shared: SharedSettings,
-    pub(crate) fallback: Option<Type>,
+    pub(crate) fallback: Option<Fallback>,
     pub(crate) isolate: bool,
     pub(crate) runtime: Option<Path>,
+}
+
+/// What answers when the service cannot.
+pub(crate) enum Fallback {
+    /// A type that implements the trait and `Default`.
+    Type(Type),
+    /// A function from the cause to such a value.
+    Factory(Path),
 }
 
 /// What may be said on the trait and again on a method.
@@ -52,6 +65,7 @@ pub(crate) struct SharedSettings {
     pub(crate) audience: Option<LitStr>,
     pub(crate) scope: Option<LitStr>,
     pub(crate) deadline_ms: Option<u64>,
+    pub(crate) headers: Vec<ConstantHeader>,
 }
 
 /// What a method attribute says after the path.
@@ -60,6 +74,7 @@ pub(crate) struct MethodSettings {
     pub(crate) path: Option<LitStr>,
     pub(crate) shared: SharedSettings,
     pub(crate) idempotent: Option<bool>,
+    pub(crate) idempotency_key: bool,
 }
 
 impl ClientSettings {
@@ -89,15 +104,23 @@ impl ClientSettings {
             url,
             shared,
             fallback,
+            fallback_factory,
             isolate,
             runtime,
         } = rest;
+        if let (Some(_), Some(factory)) = (&fallback, &fallback_factory) {
+            problems.at(
+                factory,
+                "one thing answers when the service cannot: `fallback` or `fallback_factory`",
+            );
+        }
+        let fallback = fallback.map(Fallback::Type);
         Some(Self {
             name,
             path,
             url,
             shared,
-            fallback,
+            fallback: fallback.or(fallback_factory.map(Fallback::Factory)),
             isolate,
             runtime,
         })
@@ -111,6 +134,7 @@ struct Rest {
     url: Option<LitStr>,
     shared: SharedSettings,
     fallback: Option<Type>,
+    fallback_factory: Option<Path>,
     isolate: bool,
     runtime: Option<Path>,
 }
@@ -121,6 +145,7 @@ impl Rest {
             "path" => self.path = Some(value::text(input)?),
             "url" => self.url = Some(value::url(input)?),
             "fallback" => self.fallback = Some(input.parse()?),
+            "fallback_factory" => self.fallback_factory = Some(input.parse()?),
             "isolate" => self.isolate = value::boolean(input)?,
             "crate" => self.runtime = Some(value::path(input)?),
             _ => self.shared.set(key, input)?,
@@ -137,6 +162,7 @@ impl SharedSettings {
             "audience" => self.audience = Some(value::audience(input)?),
             "scope" => self.scope = Some(value::scope(input)?),
             "deadline_ms" => self.deadline_ms = Some(value::milliseconds(input)?),
+            "headers" => self.headers = value::headers(input)?,
             // Not reached: the key was found in the list of known ones. A missing arm shows as this message in the
             // tests that set every key.
             other => return Err(input.error(format!("`{other}` is known but not read"))),
@@ -169,6 +195,9 @@ impl MethodSettings {
                 each_key(input, METHOD_KEYS, problems, |key, input| match key {
                     "idempotent" => {
                         value::boolean(input).map(|yes| settings.idempotent = Some(yes))
+                    }
+                    "idempotency_key" => {
+                        value::boolean(input).map(|yes| settings.idempotency_key = yes)
                     }
                     other => settings.shared.set(other, input),
                 })

@@ -6,7 +6,7 @@ use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Ty
 
 use crate::error::Problems;
 
-/// How the answer becomes the value in `Result<T, FeignError>`, known by the name of `T`.
+/// How the answer becomes the value in `Result<T, E>`, known by the name of `T`.
 pub(crate) enum Success {
     /// `()`: thrown away.
     Unit,
@@ -16,6 +16,8 @@ pub(crate) enum Success {
     Stream,
     /// `Option<T>`: `None` for 404 and 204, else JSON.
     Optional(Box<Type>),
+    /// `Response<T>`: one of the others, with status and headers.
+    Response(Box<Self>),
     /// Everything else: JSON.
     Json(Box<Type>),
 }
@@ -36,10 +38,10 @@ impl Success {
             problems.at(ty, EXPECTED);
             return None;
         };
-        Some(Self::of(success))
+        Some(Self::of(success, problems))
     }
 
-    fn of(ty: &Type) -> Self {
+    fn of(ty: &Type, problems: &mut Problems) -> Self {
         if let Type::Tuple(tuple) = ty
             && tuple.elems.is_empty()
         {
@@ -51,8 +53,31 @@ impl Success {
         match (segment.ident.to_string().as_str(), first_type(segment)) {
             ("Bytes", None) => Self::Bytes,
             ("Body", None) => Self::Stream,
-            ("Option", Some(inner)) => Self::Optional(Box::new(inner.clone())),
+            ("Option", Some(inner)) => {
+                if is_response(inner) {
+                    problems.at(
+                        inner,
+                        "status and headers are there without a value too: write `Response<Option<T>>`",
+                    );
+                }
+                Self::Optional(Box::new(inner.clone()))
+            }
+            ("Response", Some(inner)) => {
+                if is_response(inner) {
+                    problems.at(inner, "a response has its status and headers once");
+                }
+                Self::Response(Box::new(Self::of(inner, problems)))
+            }
             _ => Self::Json(Box::new(ty.clone())),
+        }
+    }
+
+    /// Whether nothing of the body is looked at.
+    pub(crate) fn has_no_body(&self) -> bool {
+        match self {
+            Self::Unit => true,
+            Self::Response(inner) => inner.has_no_body(),
+            Self::Bytes | Self::Stream | Self::Optional(_) | Self::Json(_) => false,
         }
     }
 
@@ -64,8 +89,17 @@ impl Success {
             Self::Stream => quote!(#private::Streamed),
             Self::Optional(ty) => quote!(#private::Optional::<#ty>),
             Self::Json(ty) => quote!(#private::Json::<#ty>),
+            Self::Response(inner) => {
+                let inner = inner.marker(private);
+                quote!(#private::WithHead::<#inner>)
+            }
         }
     }
+}
+
+fn is_response(ty: &Type) -> bool {
+    last_segment(ty)
+        .is_some_and(|segment| segment.ident == "Response" && first_type(segment).is_some())
 }
 
 /// The last segment of a plain path type.

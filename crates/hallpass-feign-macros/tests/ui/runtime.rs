@@ -21,8 +21,11 @@ impl<C> ClientBuilder<C> {
 pub trait GeneratedClient: Sized {
     type Fallback;
     const SPEC: &'static __private::ClientSpec;
-    fn assemble(client: __private::Client, fallback: Option<Self::Fallback>) -> Self;
-    fn default_fallback() -> Option<Self::Fallback>;
+    fn assemble(
+        client: __private::Client,
+        fallback: Option<__private::Fallback<Self::Fallback>>,
+    ) -> Self;
+    fn default_fallback() -> Option<__private::Fallback<Self::Fallback>>;
 }
 
 pub mod __private {
@@ -40,6 +43,7 @@ pub mod __private {
 
     pub enum Verb {
         Get,
+        Put,
     }
 
     pub struct ClientSpec {
@@ -57,6 +61,7 @@ pub mod __private {
         pub template: &'static str,
         pub shared: SharedSpec,
         pub idempotent: bool,
+        pub idempotency_key: bool,
     }
 
     pub struct SharedSpec {
@@ -65,7 +70,35 @@ pub mod __private {
         pub audience: Option<&'static str>,
         pub scope: Option<&'static str>,
         pub deadline_ms: Option<u64>,
+        pub headers: &'static [(&'static str, &'static str)],
     }
+
+    #[derive(Clone, Debug)]
+    pub enum Fallback<B> {
+        Shared(B),
+    }
+
+    impl<B: Clone> Fallback<B> {
+        pub fn made_by(_: impl Fn(&FeignError) -> B + Send + Sync + 'static) -> Self {
+            loop {}
+        }
+
+        pub fn because_of(&self, _: &FeignError) -> B {
+            let Self::Shared(fallback) = self;
+            fallback.clone()
+        }
+    }
+
+    #[derive(Default)]
+    pub struct Body;
+
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no bytes",
+        label = "a #[bytes] argument is `Bytes`, `Vec<u8>`, `&[u8]`, `String` or `&str`; a stream is #[stream]"
+    )]
+    pub trait SentBytes {}
+
+    impl SentBytes for Vec<u8> {}
 
     pub trait Answer {
         type Value;
@@ -90,14 +123,23 @@ pub mod __private {
 
         pub fn query(&mut self, _: &'static str, _: &impl PartialEq) {}
 
-        pub async fn send<A, F, Fut>(self, _: Option<F>) -> Result<A::Value, FeignError>
+        pub fn bytes(&mut self, _: &'static str, _: &(impl SentBytes + ?Sized)) {}
+
+        pub fn stream(&mut self, _: &'static str, _: Body) {}
+
+        pub async fn send<A, E, F, Fut>(self, _: Option<F>) -> Result<A::Value, E>
         where
             A: Answer,
-            F: FnOnce() -> Fut,
-            Fut: Future<Output = Result<A::Value, FeignError>>,
+            E: From<FeignError> + Send + 'static,
+            F: FnOnce(&FeignError) -> Fut,
+            Fut: Future<Output = Result<A::Value, E>>,
         {
-            Err(FeignError::MockUnset { method: "" })
+            Err(E::from(FeignError::MockUnset { method: "" }))
         }
+    }
+
+    pub fn mock_unset<E: From<FeignError>>(method: &'static str) -> E {
+        E::from(FeignError::MockUnset { method })
     }
 
     pub struct MockMethod<F: ?Sized>(Option<Arc<F>>);

@@ -9,8 +9,10 @@ use hallpass_upstream::{
     Address, BreakerSettings, BulkheadSettings, EndpointUrl, Reminders, RetrySettings,
     UpstreamSettings,
 };
+use http::{HeaderName, HeaderValue};
 
 use crate::build_error::BuildError;
+use crate::headers;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::layers::retry::RetryRules;
 use crate::method_stack::{self, MethodStack, Transport};
@@ -30,6 +32,8 @@ pub(crate) struct ClientState {
 /// One method of a client.
 pub(crate) struct Method {
     pub(crate) spec: &'static MethodSpec,
+    /// What each call begins with.
+    pub(crate) headers: Box<[(HeaderName, HeaderValue)]>,
     pub(crate) deadline: Duration,
     pub(crate) stack: MethodStack,
     /// While the fallback answers, each call would say so.
@@ -95,6 +99,7 @@ impl ClientState {
             let transport = transport(shared, &plan, settings.renew_on, upstream.name());
             Ok(Method {
                 spec: method,
+                headers: headers::of_method(spec, method, &settings.headers),
                 deadline: deadline(spec, method, overrides, settings),
                 stack: method_stack::new(rules.clone(), &upstream, isolate, clock, transport),
                 said: Reminders::default(),

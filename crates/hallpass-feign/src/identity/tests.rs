@@ -7,6 +7,7 @@ const NOTHING: SharedSpec = SharedSpec {
     audience: None,
     scope: None,
     deadline_ms: None,
+    headers: &[],
 };
 
 fn identity(identity: Identity) -> SharedSpec {
@@ -30,6 +31,7 @@ fn method(shared: SharedSpec) -> MethodSpec {
         template: "/",
         shared,
         idempotent: true,
+        idempotency_key: false,
     }
 }
 

@@ -7,6 +7,9 @@ use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
 
 pub(crate) mod metrics;
+mod source;
+
+pub use source::Fallback;
 
 tokio::task_local! {
     static CAUSE: FeignError;
@@ -52,7 +55,7 @@ pub(crate) async fn or_else<T, F, Fut>(
     call: impl Future<Output = Result<T, FeignError>>,
 ) -> Result<T, FeignError>
 where
-    F: FnOnce() -> Fut,
+    F: FnOnce(&FeignError) -> Fut,
     Fut: Future<Output = Result<T, FeignError>>,
 {
     let result = call.await;
@@ -74,7 +77,8 @@ where
         .fallbacks
         .asked(name, method.spec, cause.code());
     ongoing.fall_back();
+    // A factory runs here as well, so that it knows the cause in both ways.
     CAUSE
-        .scope(cause.clone(), async move { fallback().await })
+        .scope(cause.clone(), async move { fallback(cause).await })
         .await
 }

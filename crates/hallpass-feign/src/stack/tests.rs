@@ -68,7 +68,7 @@ async fn an_upload_that_streams_finds_the_caller_and_the_next_one_on_the_connect
         let request = Request::post("/files")
             .body(Body::wrap(Telling(3)))
             .unwrap();
-        let fallback: Option<fn() -> NoFallback> = None;
+        let fallback: Option<fn(&FeignError) -> NoFallback> = None;
         let method = state.methods.first().unwrap();
         let call = super::call::<Whole, _, _>(&archive.client, method, Ok(request), fallback);
         let stored = scope(user(name), call).await.unwrap();

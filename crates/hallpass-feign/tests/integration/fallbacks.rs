@@ -240,3 +240,114 @@ async fn a_good_answer_never_asks_the_fallback() {
     let stock = FeignStock::new(&runtime(&[&upstream]).build()).unwrap();
     assert_eq!(stock.count("pen", None).await.unwrap(), "12");
 }
+
+#[feign_client(name = "service-a", identity = "none", fallback_factory = Because::of)]
+trait Priced {
+    #[get("/price")]
+    async fn price(&self) -> Result<String, FeignError>;
+}
+
+/// Answers by the cause that it was made of.
+struct Because(String);
+
+impl Because {
+    fn of(cause: &FeignError) -> Self {
+        let known = fallback_cause().map(|cause| cause.code());
+        let who = context::current().map(|caller| caller.subject().to_string());
+        Self(format!("{} {known:?} {who:?}", cause.code()))
+    }
+}
+
+impl Priced for Because {
+    async fn price(&self) -> Result<String, FeignError> {
+        Ok(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_factory_sees_the_cause_and_the_caller() {
+    let upstream = Upstream::answering(|_, number| match number {
+        1 => (StatusCode::INTERNAL_SERVER_ERROR, ""),
+        _ => (StatusCode::OK, "\"7\""),
+    })
+    .await;
+    let feign = runtime(&[&upstream]).build();
+    let priced = FeignPriced::new(&feign).unwrap();
+    assert_eq!(
+        context::scope(caller("anna"), priced.price())
+            .await
+            .unwrap(),
+        "server_error Some(\"server_error\") Some(\"anna\")"
+    );
+    assert_eq!(priced.price().await.unwrap(), "7");
+}
+
+#[tokio::test]
+async fn a_factory_of_the_builder_goes_over_that_of_the_attribute_and_is_asked_for_each_failure() {
+    let upstream = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let codes = Arc::clone(&asked);
+    let priced = FeignPriced::builder(&runtime(&[&upstream]).build())
+        .fallback_by(move |cause| {
+            codes.lock().unwrap().push(cause.code());
+            BoxPriced::new(MockPriced::new().on_price(|| Ok("from code".to_owned())))
+        })
+        .build()
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(priced.price().await.unwrap(), "from code");
+    }
+    assert_eq!(*asked.lock().unwrap(), ["server_error"; 2]);
+}
+
+/// An error that is not ours.
+#[derive(Debug, PartialEq)]
+struct OutOfStock(&'static str);
+
+impl From<FeignError> for OutOfStock {
+    fn from(error: FeignError) -> Self {
+        Self(error.code())
+    }
+}
+
+#[feign_client(name = "service-a", identity = "none", fallback = OutOfStock)]
+trait Reserved {
+    #[post("/reservations")]
+    async fn reserve(&self) -> Result<u8, OutOfStock>;
+}
+
+impl Default for OutOfStock {
+    fn default() -> Self {
+        Self("by the fallback")
+    }
+}
+
+impl Reserved for OutOfStock {
+    async fn reserve(&self) -> Result<u8, Self> {
+        Err(Self(self.0))
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_with_an_error_of_its_own_type_is_heard() {
+    let (upstream, codes) = (
+        Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await,
+        Arc::new(Mutex::new(Vec::new())),
+    );
+    let seen = Arc::clone(&codes);
+    let feign = runtime(&[&upstream]).observe(move |call| {
+        let code = call.error.as_ref().map(FeignError::code);
+        seen.lock().unwrap().push((code, call.fallback));
+    });
+    let feign = feign.build();
+    let reserved = FeignReserved::new(&feign).unwrap();
+    assert_eq!(reserved.reserve().await, Err(OutOfStock("by the fallback")));
+    let plain = FeignReserved::builder(&feign)
+        .without_fallback()
+        .build()
+        .unwrap();
+    assert_eq!(plain.reserve().await, Err(OutOfStock("server_error")));
+    // What the observer can name is why the fallback was asked.
+    let expected = [(Some("server_error"), true), (Some("server_error"), false)];
+    assert_eq!(*codes.lock().unwrap(), expected);
+}

@@ -3,8 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::parse::ParseStream;
-use syn::{LitBool, LitInt, LitStr, Path};
+use syn::{LitBool, LitInt, LitStr, Path, Token, bracketed};
 
+use crate::model::headers::ConstantHeader;
 use crate::suggest;
 
 /// Whose identity a call carries.
@@ -117,6 +118,29 @@ pub(crate) fn milliseconds(input: ParseStream<'_>) -> syn::Result<u64> {
             "expected a whole number of milliseconds",
         )),
     }
+}
+
+/// `["X-Api-Version: 2", "Accept-Language: de"]`
+pub(crate) fn headers(input: ParseStream<'_>) -> syn::Result<Vec<ConstantHeader>> {
+    const USAGE: &str = "write a list of headers: [\"X-Name: value\"]";
+    let list;
+    if !input.peek(syn::token::Bracket) {
+        return Err(input.error(USAGE));
+    }
+    bracketed!(list in input);
+    let literals = list
+        .parse_terminated(|item| item.parse::<LitStr>(), Token![,])
+        .map_err(|error| syn::Error::new(error.span(), USAGE))?;
+    let mut headers: Vec<ConstantHeader> = Vec::new();
+    for literal in literals {
+        let header = ConstantHeader::parse(&literal)?;
+        if headers.iter().any(|before| before.name == header.name) {
+            let message = format!("the header `{}` is set twice", header.name);
+            return Err(syn::Error::new(literal.span(), message));
+        }
+        headers.push(header);
+    }
+    Ok(headers)
 }
 
 /// `crate = hallpass_feign` or, as serde writes it, `crate = "hallpass_feign"`.

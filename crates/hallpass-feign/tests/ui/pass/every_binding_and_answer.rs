@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
+use hallpass_feign::{Feign, FeignError, TypedError, fallback_cause, feign_client};
 use hallpass_upstream::{Network, StaticDiscovery};
 
 /// Something to send and to get.
@@ -39,6 +39,7 @@ pub type Result<T> = std::result::Result<T, FeignError>;
     when_absent = "service",
     audience = "order-service",
     scope = "order:read order:write",
+    headers = ["X-Api-Version: 2"],
     fallback = Nobody,
     deadline_ms = 800,
     isolate = true,
@@ -81,6 +82,26 @@ pub trait Orders {
     #[delete("/orders/{id}")]
     async fn remove(&self, id: u64) -> Result<()>;
 
+    #[put("/orders/{id}/scan", headers = ["X-Api-Version: 3"])]
+    async fn scan(
+        &self,
+        id: u64,
+        #[bytes("image/png")] picture: &[u8],
+    ) -> Result<http::Response<bytes::Bytes>>;
+
+    #[post("/orders/{id}/film", idempotency_key = true)]
+    async fn film(
+        &self,
+        id: u64,
+        #[stream("video/mp4")] film: hallpass_upstream::Body,
+    ) -> std::result::Result<http::Response<()>, TypedError<Order>>;
+
+    #[head("/orders")]
+    async fn any(&self) -> Result<()>;
+
+    #[options("/orders")]
+    async fn options(&self) -> Result<http::Response<()>>;
+
     #[get("/orders.csv", audience = "export", when_absent = "none")]
     async fn export(&self) -> Result<hallpass_upstream::Body>;
 }
@@ -117,6 +138,26 @@ impl Orders for Nobody {
 
     async fn remove(&self, _: u64) -> Result<()> {
         Ok(())
+    }
+
+    async fn scan(&self, _: u64, picture: &[u8]) -> Result<http::Response<bytes::Bytes>> {
+        Ok(http::Response::new(bytes::Bytes::copy_from_slice(picture)))
+    }
+
+    async fn film(
+        &self,
+        _: u64,
+        _: hallpass_upstream::Body,
+    ) -> std::result::Result<http::Response<()>, TypedError<Order>> {
+        Ok(http::Response::new(()))
+    }
+
+    async fn any(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn options(&self) -> Result<http::Response<()>> {
+        Ok(http::Response::new(()))
     }
 
     async fn export(&self) -> Result<hallpass_upstream::Body> {
