@@ -4,7 +4,7 @@
 //! a body only where the verb allows one, no header that identity or framing owns, and futures that are `Send`.
 //! All problems are reported at once, each at the argument or the attribute that has it.
 //!
-//! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body`, `Response<T>` and `Result` are known by
+//! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body`, `Events`, `Response<T>` and `Result` are known by
 //! their last path segment, so an alias for one of them is taken for a JSON type, and a type of the user's own that is called
 //! `Response<T>` is taken for `http::Response<T>`: give it an alias without parameters.
 //!
@@ -54,12 +54,13 @@ use proc_macro::TokenStream;
 /// | `#[json]`, `#[form]` | the body (POST, PUT, PATCH) | `Serialize` |
 /// | `#[bytes]`, `#[bytes("image/png")]` | the body, as it is | `Bytes`, `Vec<u8>`, `&[u8]`, `String`, `&str`, `Cow` of these |
 /// | `#[stream]`, `#[stream("image/png")]` | the body as it comes, sent once; a fallback gets an empty one | `Body` |
+/// | `#[multipart]` | the body, a form of several parts; a fallback gets an empty one | `Multipart` |
 ///
 /// An argument that is none of these is an error: a body is always marked.
 ///
 /// # The return type
 /// `Result<T, FeignError>`, or another error that is made `From<FeignError>`, such as `TypedError<P>`. `T` is read from JSON, except:
-/// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Option<U>` (404 and 204 are
+/// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Events<U>` (server-sent events of `U` in JSON; `Events`: of text), `Option<U>` (404 and 204 are
 /// `None`, everything else as `U` in JSON), and `Response<U>` (any of these with status and headers). HEAD has no body: `()` or `Response<()>`.
 ///
 /// # What is made

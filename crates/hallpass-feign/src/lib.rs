@@ -87,6 +87,7 @@ mod build_error;
 mod builder;
 mod client;
 mod error;
+mod events;
 mod feign;
 mod headers;
 mod identity;
@@ -94,6 +95,7 @@ mod layers;
 mod method_stack;
 mod metrics;
 mod mock;
+mod multipart;
 mod observer;
 mod ongoing_attempt;
 mod ongoing_call;
@@ -125,11 +127,13 @@ pub use hallpass_feign_macros::feign_client;
 pub use build_error::BuildError;
 pub use builder::{ClientBuilder, GeneratedClient};
 pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
+pub use events::{Event, Events};
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use headers::HeaderSettings;
 pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
+pub use multipart::{Multipart, Part};
 pub use observer::FinishedCall;
 pub use settings::{FeignClientSettings, FeignSettings, PathValues};
 pub use typed_error::TypedError;
@@ -144,8 +148,8 @@ pub mod __private {
     pub use crate::mock::{MockMethod, mock_unset};
     pub use crate::request::{Call, SentBytes};
     pub use crate::response::{
-        FromBody, FromResponse, Json, Nothing, Optional, Reading, Received, Streamed, Whole,
-        WithHead,
+        FromBody, FromResponse, Json, JsonEvents, Nothing, Optional, Reading, Received, Streamed,
+        TextEvents, Whole, WithHead,
     };
     pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 }

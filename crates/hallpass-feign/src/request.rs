@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::client::{Client, ClientState};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
+use crate::multipart::Multipart;
 use crate::response::FromResponse;
 use crate::spec::MethodSpec;
 use crate::stack;
@@ -129,6 +130,16 @@ impl<'a> Call<'a> {
     /// Sets a body that is a stream.
     pub fn stream(&mut self, media_type: &'static str, value: Body) {
         self.set_body(media_type, value);
+    }
+
+    /// Sets a form of several parts.
+    pub fn multipart(&mut self, argument: &'static str, value: Multipart) {
+        self.check(argument, |call| {
+            let (media_type, body) = value.into_body()?;
+            call.headers.insert(CONTENT_TYPE, media_type);
+            call.body = body;
+            Ok(())
+        });
     }
 
     /// Makes the call; `fallback` answers when the service cannot. Its own error, whatever it is, is the call's; else the

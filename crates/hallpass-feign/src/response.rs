@@ -4,11 +4,15 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use hallpass_upstream::Body;
+use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::error::{DecodeError, ErrorBody, FeignError};
+use crate::events::Events;
+
+const EVENT_STREAM: &str = "text/event-stream";
 
 /// What is left of an response's body when it reaches the decoder.
 #[derive(Debug)]
@@ -109,6 +113,14 @@ pub struct Whole;
 #[derive(Debug)]
 pub struct Streamed;
 
+/// `Events<T>`: server-sent events with data in JSON.
+#[derive(Debug)]
+pub struct JsonEvents<T>(PhantomData<fn() -> T>);
+
+/// `Events`: server-sent events with data as it came.
+#[derive(Debug)]
+pub struct TextEvents;
+
 impl<T: DeserializeOwned> FromBody for Json<T> {
     type Value = T;
     const READING: Reading = Reading::Whole;
@@ -162,6 +174,47 @@ impl FromBody for Streamed {
             Received::Stream(body) => body,
             Received::Whole(bytes) => Body::from(bytes),
         })
+    }
+}
+
+impl<T: DeserializeOwned> FromBody for JsonEvents<T> {
+    type Value = Events<T>;
+    const READING: Reading = Reading::Streamed;
+    const ACCEPT: &'static str = EVENT_STREAM;
+
+    fn read_body(head: &Parts, body: Received) -> Result<Events<T>, FeignError> {
+        events(head, body, |data| decode(data.as_bytes()))
+    }
+}
+
+impl FromBody for TextEvents {
+    type Value = Events;
+    const READING: Reading = Reading::Streamed;
+    const ACCEPT: &'static str = EVENT_STREAM;
+
+    fn read_body(head: &Parts, body: Received) -> Result<Events, FeignError> {
+        events(head, body, Ok)
+    }
+}
+
+fn events<T>(
+    head: &Parts,
+    body: Received,
+    decode: fn(String) -> Result<T, FeignError>,
+) -> Result<Events<T>, FeignError> {
+    let body = Streamed::read_body(head, body)?;
+    if head.status == StatusCode::NO_CONTENT {
+        return Ok(Events::none());
+    }
+    let media_type = head.headers.get(CONTENT_TYPE);
+    let media_type = media_type.and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|text| text.split(';').next());
+    // WHATWG HTML section 9.2.3: anything else is no stream of events, such as the page of a proxy.
+    match essence {
+        Some(essence) if essence.trim().eq_ignore_ascii_case(EVENT_STREAM) => {
+            Ok(Events::of_body(body, decode))
+        }
+        _ => Err(FeignError::Decode(DecodeError::no_events())),
     }
 }
 

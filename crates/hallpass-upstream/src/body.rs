@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::Request;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 
 /// Any error, as tower layers and bodies pass it on.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -37,18 +38,16 @@ impl Body {
         Self { kind: Kind::Empty }
     }
 
-    /// Wraps any http body. It cannot be sent twice, so a call with it is neither retried nor replayed.
+    /// Wraps any http body. It cannot be sent twice, so a call with it is neither retried nor replayed. Its length is sent where it
+    /// says one.
     pub fn wrap<B>(body: B) -> Self
     where
         B: HttpBody + Send + 'static,
         B::Data: Buf,
         B::Error: Into<BoxError>,
     {
-        let body = body
-            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
-            .map_err(Into::into);
         Self {
-            kind: Kind::Stream(Box::pin(body)),
+            kind: Kind::Stream(Box::pin(Wrapped { body })),
         }
     }
 
@@ -66,6 +65,16 @@ impl Body {
             Kind::Full(bytes) => Some(Self {
                 kind: Kind::Full(bytes.clone()),
             }),
+            Kind::Incoming(_) | Kind::Stream(_) => None,
+        }
+    }
+
+    /// The content of a body that is in memory; `None` for a stream.
+    #[must_use]
+    pub fn into_bytes(self) -> Option<Bytes> {
+        match self.kind {
+            Kind::Empty => Some(Bytes::new()),
+            Kind::Full(bytes) => Some(bytes.unwrap_or_default()),
             Kind::Incoming(_) | Kind::Stream(_) => None,
         }
     }
@@ -94,6 +103,44 @@ impl Body {
             collected.extend_from_slice(&data);
         }
         Ok(collected.freeze())
+    }
+}
+
+pin_project! {
+    /// Any body, with our types. It keeps the length, which `map_frame` of http-body-util forgets.
+    struct Wrapped<B> {
+        #[pin]
+        body: B,
+    }
+}
+
+impl<B> HttpBody for Wrapped<B>
+where
+    B: HttpBody,
+    B::Data: Buf,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.project().body.poll_frame(cx));
+        let copied = |mut data: B::Data| data.copy_to_bytes(data.remaining());
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(frame.map_data(copied)),
+            Err(error) => Err(error.into()),
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -221,7 +268,9 @@ mod tests {
         let copy = body.try_clone().unwrap();
         assert_eq!(body.collect_within(5).await.unwrap(), "again");
         assert_eq!(copy.collect_within(5).await.unwrap(), "again");
-        assert!(Body::wrap(Body::from("once")).try_clone().is_none());
+        let stream = Body::wrap(Body::from("once"));
+        assert!(stream.try_clone().is_none());
+        assert_eq!(stream.size_hint().exact(), Some(4));
     }
 
     #[tokio::test]

@@ -267,6 +267,7 @@ fn argument_step(argument: &ArgumentModel, call: &proc_macro2::Ident) -> Option<
         Binding::Form => step(argument, call, "form", &own_name, false),
         Binding::Bytes(media_type) => step(argument, call, "bytes", media_type, false),
         Binding::Stream(media_type) => taking_step(argument, call, "stream", media_type),
+        Binding::Multipart => taking_step(argument, call, "multipart", &own_name),
     })
 }
 

@@ -9,7 +9,15 @@ use super::success::last_segment;
 use crate::error::Problems;
 use crate::suggest;
 
-const KNOWN: &[&str] = &["query", "header", "json", "form", "bytes", "stream"];
+const KNOWN: &[&str] = &[
+    "query",
+    "header",
+    "json",
+    "form",
+    "bytes",
+    "stream",
+    "multipart",
+];
 /// What a body is that says nothing about itself.
 const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
 
@@ -34,6 +42,8 @@ pub(crate) enum Binding {
     Bytes(String),
     /// A stream of this media type, which is sent once.
     Stream(String),
+    /// A form of several parts.
+    Multipart,
 }
 
 impl Binding {
@@ -41,7 +51,7 @@ impl Binding {
     pub(crate) fn is_body(&self) -> bool {
         match self {
             Self::Path | Self::Query(_) | Self::Header { .. } => false,
-            Self::Json | Self::Form | Self::Bytes(_) | Self::Stream(_) => true,
+            Self::Json | Self::Form | Self::Bytes(_) | Self::Stream(_) | Self::Multipart => true,
         }
     }
 }
@@ -116,7 +126,7 @@ fn binding(
         None => {
             let message = format!(
                 "`{ident}` goes nowhere: put `{{{ident}}}` into the path, or mark it #[query], #[header(\"X-Name\")], \
-                 or as the body with #[json], #[form], #[bytes] or #[stream]"
+                 or as the body with #[json], #[form], #[bytes], #[stream] or #[multipart]"
             );
             problems.at(argument, message);
             None
@@ -141,6 +151,10 @@ fn one_binding(attribute: &Attribute, ident: &Ident, ty: &Type) -> syn::Result<B
         }),
         "json" => attribute.meta.require_path_only().map(|_| Binding::Json),
         "form" => attribute.meta.require_path_only().map(|_| Binding::Form),
+        "multipart" => attribute
+            .meta
+            .require_path_only()
+            .map(|_| Binding::Multipart),
         "bytes" => media_type(attribute).map(Binding::Bytes),
         "stream" => media_type(attribute).map(Binding::Stream),
         other => {

@@ -322,7 +322,8 @@ fn check_doubles(arguments: &[ArgumentModel], problems: &mut Problems) {
             | Binding::Json
             | Binding::Form
             | Binding::Bytes(_)
-            | Binding::Stream(_) => continue,
+            | Binding::Stream(_)
+            | Binding::Multipart => continue,
         };
         if seen.contains(&entry) {
             let (kind, name) = entry;

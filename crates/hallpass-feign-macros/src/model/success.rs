@@ -16,6 +16,8 @@ pub(crate) enum Success {
     Stream,
     /// `Option<T>`: `None` for 404 and 204, else JSON.
     Optional(Box<Type>),
+    /// `Events<T>`: server-sent events, of data in JSON or, without a type, of text.
+    Events(Option<Box<Type>>),
     /// `Response<T>`: one of the others, with status and headers.
     Response(Box<Self>),
     /// Everything else: JSON.
@@ -53,6 +55,7 @@ impl Success {
         match (segment.ident.to_string().as_str(), first_type(segment)) {
             ("Bytes", None) => Self::Bytes,
             ("Body", None) => Self::Stream,
+            ("Events", data) => Self::Events(data.map(|data| Box::new(data.clone()))),
             ("Option", Some(inner)) => {
                 if is_response(inner) {
                     problems.at(
@@ -77,7 +80,9 @@ impl Success {
         match self {
             Self::Unit => true,
             Self::Response(inner) => inner.has_no_body(),
-            Self::Bytes | Self::Stream | Self::Optional(_) | Self::Json(_) => false,
+            Self::Bytes | Self::Stream | Self::Events(_) | Self::Optional(_) | Self::Json(_) => {
+                false
+            }
         }
     }
 
@@ -89,6 +94,8 @@ impl Success {
             Self::Stream => quote!(#private::Streamed),
             Self::Optional(ty) => quote!(#private::Optional::<#ty>),
             Self::Json(ty) => quote!(#private::Json::<#ty>),
+            Self::Events(Some(data)) => quote!(#private::JsonEvents::<#data>),
+            Self::Events(None) => quote!(#private::TextEvents),
             Self::Response(inner) => {
                 let inner = inner.marker(private);
                 quote!(#private::WithHead::<#inner>)

@@ -86,15 +86,41 @@ impl From<&'static str> for ErrorBody {
     }
 }
 
-/// A response that is not JSON of the expected type: says where it fails, and never repeats what it holds.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the response is not JSON of type {expected}: {kind} at line {line}, column {column}")]
-pub struct DecodeError {
-    expected: &'static str,
-    kind: &'static str,
-    line: usize,
-    column: usize,
+/// A response that is not of the expected form: says where it fails, and never repeats what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodeError(Fault);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    Json {
+        expected: &'static str,
+        kind: &'static str,
+        line: usize,
+        column: usize,
+    },
+    NoEvents,
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Fault::Json {
+                expected,
+                kind,
+                line,
+                column,
+            } => write!(
+                f,
+                "the response is not JSON of type {expected}: {kind} at line {line}, column {column}"
+            ),
+            Fault::NoEvents => f.write_str(
+                "the response is no stream of events: its media type is not text/event-stream",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
 
 impl DecodeError {
     /// From the parser's error, whose text is dropped: it quotes the response.
@@ -106,23 +132,35 @@ impl DecodeError {
             serde_json::error::Category::Data => "wrong type or missing field",
             serde_json::error::Category::Eof => "unexpected end",
         };
-        Self {
+        Self(Fault::Json {
             expected: std::any::type_name::<T>(),
             kind,
             line: error.line(),
             column: error.column(),
+        })
+    }
+
+    /// Of a response that should have been server-sent events.
+    #[must_use]
+    pub const fn no_events() -> Self {
+        Self(Fault::NoEvents)
+    }
+
+    /// Line in the response, or in the data of the event, from 1; 0 where there is none.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        match self.0 {
+            Fault::Json { line, .. } => line,
+            Fault::NoEvents => 0,
         }
     }
 
-    /// Line in the response, from 1.
-    #[must_use]
-    pub const fn line(&self) -> usize {
-        self.line
-    }
-
-    /// Column in the line, from 1.
+    /// Column in the line, from 1; 0 where there is none.
     #[must_use]
     pub const fn column(&self) -> usize {
-        self.column
+        match self.0 {
+            Fault::Json { column, .. } => column,
+            Fault::NoEvents => 0,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use hallpass_client::context;
-use hallpass_feign::{FeignError, feign_client};
+use hallpass_feign::{ArgumentProblem, FeignError, Multipart, Part, feign_client};
 use hallpass_upstream::Body;
 use http::StatusCode;
 use http_body::Frame;
@@ -32,6 +32,9 @@ trait Files {
     #[put("/stream/{name}")]
     async fn stream(&self, name: &str, #[stream("image/png")] file: Body)
     -> Result<(), FeignError>;
+
+    #[put("/form")]
+    async fn form(&self, #[multipart] form: Multipart) -> Result<(), FeignError>;
 }
 
 async fn files(status: StatusCode) -> (Upstream, FeignFiles) {
@@ -132,4 +135,54 @@ async fn a_fallback_gets_what_was_sent_and_of_a_stream_an_empty_one() {
         .await
         .unwrap();
     assert_eq!(*got.lock().unwrap(), ["b\"x\"", "a Body(empty)"]);
+}
+
+#[tokio::test]
+async fn a_form_of_several_parts_is_sent_again_when_it_is_in_memory() {
+    let (upstream, files) = files(StatusCode::SERVICE_UNAVAILABLE).await;
+    let form = Multipart::new()
+        .text("title", "Note")
+        .part("file", Part::bytes("scan").file_name("a\"b.png"));
+    files.form(form).await.unwrap_err();
+    let seen = upstream.seen();
+    assert!(seen.len() > 1);
+    for seen in seen {
+        let media_type = seen.header("content-type").unwrap();
+        let boundary = media_type.strip_prefix("multipart/form-data; boundary=");
+        let parts = seen.body.split(boundary.unwrap()).count();
+        assert_eq!(parts, 4, "{seen:?}");
+        assert!(seen.body.contains("filename=\"a%22b.png\"\r\n\r\nscan\r\n"));
+        assert_eq!(seen.header("transfer-encoding"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_form_with_a_stream_is_sent_once_as_it_comes_and_for_its_caller() {
+    let (upstream, files) = files(StatusCode::SERVICE_UNAVAILABLE).await;
+    let seen = Arc::default();
+    let body = stream(&["one", "two"], Arc::clone(&seen));
+    let form = Multipart::new()
+        .part("film", Part::stream(body).media_type("video/mp4"))
+        .text("title", "Note");
+    let call = context::scope(caller("anna"), files.form(form));
+    assert_eq!(call.await.unwrap_err().code(), "server_error");
+    let only = upstream.only();
+    assert!(
+        only.body
+            .contains("Content-Type: video/mp4\r\n\r\nonetwo\r\n--")
+    );
+    assert_eq!(*seen.lock().unwrap(), vec![Some("anna".to_owned()); 2]);
+}
+
+#[tokio::test]
+async fn a_part_with_a_media_type_that_ends_its_line_is_refused_before_anything_is_sent() {
+    let (upstream, files) = files(StatusCode::OK).await;
+    let part = Part::text("x").media_type("a/b\r\nX-Admin: 1");
+    let expected = FeignError::InvalidArgument {
+        argument: "form",
+        problem: ArgumentProblem::HeaderText,
+    };
+    let form = Multipart::new().part("a", part);
+    assert_eq!(files.form(form).await.unwrap_err(), expected);
+    assert!(upstream.seen().is_empty());
 }

@@ -19,6 +19,18 @@ trait Shapes {
     #[put("/x")]
     async fn injected(&self, #[stream("image/png\r\nX-Admin: 1")] file: Body) -> Result<(), FeignError>;
 
+    #[post("/x")]
+    async fn multipart_and_json(&self, #[multipart] form: Multipart, #[json] name: &str) -> Result<(), FeignError>;
+
+    #[get("/x")]
+    async fn multipart_on_get(&self, #[multipart] form: Multipart) -> Result<(), FeignError>;
+
+    #[post("/x")]
+    async fn multipart_with_a_name(&self, #[multipart("form")] form: Multipart) -> Result<(), FeignError>;
+
+    #[head("/x")]
+    async fn events_of_head(&self) -> Result<Events, FeignError>;
+
     #[head("/x")]
     async fn body_of_head(&self) -> Result<String, FeignError>;
 

@@ -11,7 +11,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use hallpass_feign::{Feign, FeignError, TypedError, fallback_cause, feign_client};
+use hallpass_feign::{
+    Events, Feign, FeignError, Multipart, TypedError, fallback_cause, feign_client,
+};
 use hallpass_upstream::{Network, StaticDiscovery};
 
 /// Something to send and to get.
@@ -96,6 +98,13 @@ pub trait Orders {
         #[stream("video/mp4")] film: hallpass_upstream::Body,
     ) -> std::result::Result<http::Response<()>, TypedError<Order>>;
 
+    #[post("/orders/{id}/documents")]
+    async fn attach(&self, id: u64, #[multipart] form: Multipart)
+    -> Result<http::Response<Events>>;
+
+    #[get("/orders/{id}/moves")]
+    async fn moves(&self, id: u64) -> Result<Events<Order>>;
+
     #[head("/orders")]
     async fn any(&self) -> Result<()>;
 
@@ -150,6 +159,14 @@ impl Orders for Nobody {
         _: hallpass_upstream::Body,
     ) -> std::result::Result<http::Response<()>, TypedError<Order>> {
         Ok(http::Response::new(()))
+    }
+
+    async fn attach(&self, _: u64, _: Multipart) -> Result<http::Response<Events>> {
+        Err(FeignError::NoIdentity)
+    }
+
+    async fn moves(&self, _: u64) -> Result<Events<Order>> {
+        Err(FeignError::NoIdentity)
     }
 
     async fn any(&self) -> Result<()> {
