@@ -29,7 +29,6 @@ mod capture;
 mod carried;
 mod join_set;
 mod task_local;
-mod trace;
 
 pub use allow_list::{AllowList, AllowListError, CarriedFault};
 pub use body::{ContextBody, body_scope, body_scope_all};
@@ -41,7 +40,6 @@ pub use task_local::{
     InContext, WithContext, current, detach, scope, scope_all, spawn, spawn_blocking, sync_scope,
     sync_scope_all,
 };
-pub use trace::{SpanId, TraceContext, TraceId};
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,7 @@ pub use metrics::ClientMetrics;
 pub use prover::TokenBinding;
 pub use replay::{RenewOn, Replay, ReplayLayer};
 pub use settings::{
-    ClientAssertionSettings, CredentialSettings, InternalTokenSettings, MemoryCacheSettings,
-    NamedCredentialSettings, PrivateKeySettings, TokenFeignSettings, TokenServiceSettings,
+    ClientAssertionSettings, ContextSettings, CredentialSettings, InternalTokenSettings,
+    MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings, TenantSettings,
+    TokenFeignSettings, TokenServiceSettings,
 };

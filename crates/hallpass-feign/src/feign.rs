@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, TokenFeignSettings};
-use hallpass_upstream::Network;
+use hallpass_upstream::{Network, TraceContext};
 
 use crate::build_error::BuildError;
 use crate::client::{Client, Overrides, WeakClient};
 use crate::metrics::FeignMetrics;
 use crate::observer::{FinishedCall, Observer};
+use crate::origin::TraceSource;
 use crate::settings::FeignSettings;
 use crate::shared::{Configured, Shared};
 use crate::spec::ClientSpec;
@@ -59,6 +60,7 @@ impl Feign {
             configured: Configured::default(),
             metrics: FeignMetrics::default(),
             observers: Vec::new(),
+            trace_source: None,
         }
     }
 
@@ -107,7 +109,6 @@ impl Feign {
         }
     }
 
-    /// A client by the settings in force, which follows later ones.
     /// For how long after its end a caller's token is still relayed, whoever issued it. Default: as long as this service
     /// accepts it (`security.internal-jwt.leeway-seconds`, or the policy of an issuer that code trusts), so that a token that
     /// it has just accepted can be passed on; 10 s for one that no policy verified.
@@ -117,6 +118,7 @@ impl Feign {
         self.inner.shared.set_relay_leeway(leeway);
     }
 
+    /// A client by the settings in force, which follows later ones.
     pub(crate) fn client(
         &self,
         spec: &'static ClientSpec,
@@ -156,6 +158,7 @@ pub struct FeignBuilder {
     configured: Configured,
     metrics: FeignMetrics,
     observers: Vec<Observer>,
+    trace_source: Option<TraceSource>,
 }
 
 impl FeignBuilder {
@@ -193,11 +196,44 @@ impl FeignBuilder {
         self
     }
 
+    /// Where the trace of a call comes from, in place of the context: for products of tracing that keep spans of their own. `source` is
+    /// asked when a call begins and for each attempt, in the caller's task and inside the span of the call; `None` leaves it to the context.
+    ///
+    /// With `tracing-opentelemetry` it puts the context of `Span::current()` into a header map by the propagator, and reads that:
+    ///
+    /// ```
+    /// use hallpass_upstream::TraceContext;
+    /// # fn inject_current_span(headers: &mut http::HeaderMap) {}
+    /// # let discovery = std::sync::Arc::new(hallpass_upstream::StaticDiscovery::new());
+    /// # let network = hallpass_upstream::Network::system(discovery)?;
+    ///
+    /// let feign = hallpass_feign::Feign::builder(&network).trace_source(|| {
+    ///     let mut headers = http::HeaderMap::new();
+    ///     inject_current_span(&mut headers);
+    ///     TraceContext::of(&headers)
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn trace_source(
+        mut self,
+        source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Self {
+        self.trace_source = Some(TraceSource(Arc::new(source)));
+        self
+    }
+
     /// The runtime. Opens no connection and starts no task.
     #[must_use]
     pub fn build(self) -> Feign {
         let observers = self.observers.into();
-        let shared = Shared::new(self.tokens, self.network, self.metrics, observers);
+        let shared = Shared::new(
+            self.tokens,
+            self.network,
+            self.metrics,
+            observers,
+            self.trace_source,
+        );
         Feign {
             inner: Arc::new(FeignInner {
                 shared: Arc::new(shared),

@@ -115,6 +115,11 @@ impl IdentityPlan {
         self
     }
 
+    /// Whether calls carry an identity, so that the callee is one of ours.
+    pub(crate) fn carries_somebody(&self) -> bool {
+        self.identity != Identity::None
+    }
+
     /// Whether it takes the token service: for a service token, or to exchange the caller's.
     fn needs_token_service(&self) -> bool {
         let may_lack_caller = matches!(self.identity, Identity::Relay | Identity::Exchange);

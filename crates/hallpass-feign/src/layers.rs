@@ -12,6 +12,8 @@ pub(crate) mod choice;
 
 pub(crate) mod admission;
 
+pub(crate) mod context_headers;
+
 pub(crate) mod receive;
 
 pub(crate) mod sent;

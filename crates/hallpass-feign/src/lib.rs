@@ -99,6 +99,7 @@ mod multipart;
 mod observer;
 mod ongoing_attempt;
 mod ongoing_call;
+mod origin;
 mod random;
 mod request;
 mod response;
@@ -135,7 +136,7 @@ pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
 pub use multipart::{Multipart, Part};
 pub use observer::FinishedCall;
-pub use settings::{FeignClientSettings, FeignSettings, PathValues};
+pub use settings::{ContextHeadersSettings, FeignClientSettings, FeignSettings, PathValues};
 pub use typed_error::TypedError;
 
 /// What generated code uses. No part of the public interface: it changes without notice.

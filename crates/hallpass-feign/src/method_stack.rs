@@ -14,12 +14,13 @@ use tower::util::Either;
 use crate::identity::IdentityLayers;
 use crate::layers::admission::Admission;
 use crate::layers::choice::Choice;
+use crate::layers::context_headers::{ContextHeaders, HeaderRules};
 use crate::layers::receive::Receive;
 use crate::layers::retry::{Retry, RetryRules};
 use crate::layers::sent::Sent;
 
 /// What [`new`] builds. None of the layers allocates a future of its own: together they are one.
-pub(crate) type MethodStack = Retry<Choice<Admission<Receive<Transport>>>>;
+pub(crate) type MethodStack = Retry<Choice<Admission<AttemptStack>>>;
 
 /// From a request without a host to its response.
 pub(crate) fn new(
@@ -27,19 +28,28 @@ pub(crate) fn new(
     upstream: &Arc<Upstream>,
     isolate: bool,
     clock: &Arc<dyn Clock>,
-    transport: Transport,
+    attempt: AttemptStack,
 ) -> MethodStack {
-    // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
-    let received = Receive::new(transport);
     // Breaker and bulkhead of the chosen instance; also where an isolated call changes its task.
-    let admitted = Admission::new(received, isolate, Arc::clone(clock));
+    let admitted = Admission::new(attempt, isolate, Arc::clone(clock));
     // Choice: above the breaker, because there is a breaker per instance, and one that is open is passed over.
     let directed = Choice::new(admitted, Arc::clone(upstream));
     // Retry: above the choice of an instance, so that another attempt can go to another instance.
     Retry::new(directed, retry)
 }
 
-/// From a request that has its instance to the wire.
+/// What [`attempt`] builds.
+pub(crate) type AttemptStack = ContextHeaders<Receive<Transport>>;
+
+/// From a request that has its instance to a response that was read.
+pub(crate) fn attempt(headers: HeaderRules, transport: Transport) -> AttemptStack {
+    // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
+    let received = Receive::new(transport);
+    // Headers of the context: per attempt, since each is a span of its own; above the replay, which is a part of an attempt.
+    ContextHeaders::new(received, Arc::new(headers))
+}
+
+/// From a request that has its headers to the wire.
 pub(crate) fn transport(
     identity: IdentityLayers,
     clock: &Arc<dyn Clock>,

@@ -2,6 +2,7 @@
 
 use prometheus_client::registry::Registry;
 
+use crate::layers::context_headers::metrics::ContextMetrics;
 use crate::layers::fallback::metrics::FallbackMetrics;
 use crate::layers::observe::metrics::CallMetrics;
 use crate::layers::retry::RetryMetrics;
@@ -16,6 +17,7 @@ use crate::upstreams::breaker_gauges::BreakerMetrics;
 /// | `hallpass_feign_fallbacks_total` | counter | `client`, `method`, `path`, `cause` (an error code) |
 /// | `hallpass_feign_retries_total` | counter | `client` |
 /// | `hallpass_feign_retry_budget_exhausted_total` | counter | `client` |
+/// | `hallpass_feign_context_headers_dropped_total` | counter | `client`, `reason` (`unlisted`, `too_long`) |
 /// | `hallpass_feign_breaker_state` | gauge: 0 closed, 1 half-open, 2 open | `client`, `instance` |
 ///
 /// Labels hold names written in code or configuration, and never users, tokens or values.
@@ -25,6 +27,7 @@ pub struct FeignMetrics {
     pub(crate) fallbacks: FallbackMetrics,
     pub(crate) retries: RetryMetrics,
     pub(crate) breakers: BreakerMetrics,
+    pub(crate) context: ContextMetrics,
 }
 
 impl FeignMetrics {
@@ -34,5 +37,6 @@ impl FeignMetrics {
         self.fallbacks.register(registry);
         self.retries.register(registry);
         self.breakers.register(registry);
+        self.context.register(registry);
     }
 }

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hallpass_client::context::CallContext;
 use hallpass_upstream::Instance;
 use tokio::time::Instant;
 
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
+use crate::origin::Origin;
 use crate::response::Reading;
 
 /// No call takes longer, whatever deadline was set: a day.
@@ -19,7 +19,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct OngoingCall {
     /// For whom the call is made, and what else it belongs to, as its caller's task had it: no layer asks which task it runs on.
-    pub(crate) context: CallContext,
+    pub(crate) origin: Origin,
     /// The whole call's limit.
     pub(crate) limit: Duration,
     /// When the limit is reached, on tokio's clock, which drives the timers.
@@ -45,7 +45,7 @@ struct Attempts {
 
 impl OngoingCall {
     pub(crate) fn new(
-        context: CallContext,
+        origin: Origin,
         limit: Duration,
         idempotent: bool,
         reading: Reading,
@@ -53,7 +53,7 @@ impl OngoingCall {
     ) -> Self {
         let limit = limit.min(MAX_DEADLINE);
         Self {
-            context,
+            origin,
             limit,
             deadline: Instant::now() + limit,
             idempotent,
@@ -67,7 +67,7 @@ impl OngoingCall {
     /// An attempt that begins now.
     pub(crate) fn begin_attempt(&self, instance: &Instance) -> Arc<OngoingAttempt> {
         let attempt = Arc::new(OngoingAttempt::new(
-            self.context.clone(),
+            self.origin.of_attempt(),
             instance.clone(),
             self.deadline,
             self.reading,
@@ -152,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_known_of_a_call_is_known_of_the_attempt_that_ended_last_or_of_a_newer_one() {
         let call = OngoingCall::new(
-            CallContext::default(),
+            Origin::default(),
             Duration::from_secs(1),
             true,
             Reading::Whole,

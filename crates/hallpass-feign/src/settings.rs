@@ -1,13 +1,16 @@
 //! `feign`: deadlines, retries and circuit breakers of outgoing calls.
 
+mod context_headers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hallpass_client::{Identity, RenewOn, WhenAbsent};
+use hallpass_client::{ContextSettings, Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
 
 use crate::headers::HeaderSettings;
+pub use context_headers::ContextHeadersSettings;
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -101,6 +104,7 @@ const CLIENT_KEYS: &[Key] = &[
     )
     .or("safe"),
     HeaderSettings::KEY,
+    ContextHeadersSettings::KEY,
     Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
     Key::new(
         "breaker",
@@ -133,6 +137,8 @@ pub struct FeignSettings {
     pub defaults: FeignClientSettings,
     /// `clients`: by name; what an entry leaves out it inherits from `defaults`.
     pub clients: BTreeMap<String, FeignClientSettings>,
+    /// What travels beside the identity: sections of their own (`context`, `trace`), which whoever reads this one puts here.
+    pub context: ContextSettings,
 }
 
 impl FeignSettings {
@@ -165,6 +171,8 @@ pub struct FeignClientSettings {
     pub path_values: PathValues,
     /// `headers`: of each call.
     pub headers: HeaderSettings,
+    /// `context-headers`: what of a request's context leaves with calls.
+    pub context_headers: ContextHeadersSettings,
     /// `retry`.
     pub retry: RetrySettings,
     /// `breaker`.
@@ -234,6 +242,7 @@ impl FeignSettings {
         Some(Self {
             defaults: defaults?,
             clients: clients.into_iter().collect::<Option<_>>()?,
+            context: ContextSettings::default(),
         })
     }
 }
@@ -249,6 +258,7 @@ impl FeignClientSettings {
         let deadline = section.millis("deadline-ms");
         let path_values = section.choice("path-values", PathValues::named);
         let headers = HeaderSettings::read(section);
+        let context_headers = ContextHeadersSettings::read(section);
         let retry = RetrySettings::read(&section.section("retry"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
         Some(Self {
@@ -261,6 +271,7 @@ impl FeignClientSettings {
             deadline,
             path_values: path_values?,
             headers: headers?,
+            context_headers: context_headers?,
             retry: retry?,
             breaker: breaker?,
         })

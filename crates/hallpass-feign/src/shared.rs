@@ -11,6 +11,7 @@ use crate::build_error::BuildError;
 use crate::identity::SkippedTokens;
 use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
+use crate::origin::TraceSource;
 use crate::settings::FeignSettings;
 use crate::upstreams::Upstreams;
 
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: FeignMetrics,
     pub(crate) observers: Box<[Observer]>,
     pub(crate) upstreams: Upstreams,
+    /// Where the trace of a call comes from, if not from the context.
+    pub(crate) trace_source: Option<TraceSource>,
     /// In milliseconds. Relaxed: it is read when a client is built or takes settings, and decides nothing together with
     /// other memory.
     relay_leeway: AtomicU64,
@@ -36,6 +39,7 @@ impl Shared {
         network: Network,
         metrics: FeignMetrics,
         observers: Box<[Observer]>,
+        trace_source: Option<TraceSource>,
     ) -> Self {
         let upstreams = Upstreams::new(&network, &metrics.breakers);
         Self {
@@ -44,6 +48,7 @@ impl Shared {
             metrics,
             observers,
             upstreams,
+            trace_source,
             relay_leeway: AtomicU64::new(NO_LEEWAY),
         }
     }

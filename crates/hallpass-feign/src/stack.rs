@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use hallpass_client::context::{CallContext, body_scope_all};
+use hallpass_client::context::body_scope_all;
 use hallpass_upstream::Body;
 use http::Request;
 
@@ -28,7 +28,7 @@ where
     // Capture: here certainly the caller's task runs; from here on the identity is in the call and its request, and no layer
     // below asks which task it runs on.
     let call = OngoingCall::new(
-        CallContext::current(),
+        method.origin.begin(),
         method.deadline,
         method.spec.idempotent,
         A::READING,
@@ -55,10 +55,11 @@ async fn send<A: FromResponse>(
     request: Result<Request<Body>, FeignError>,
 ) -> Result<A::Value, FeignError> {
     let mut request = request?;
-    call.context.identify(request.extensions_mut());
+    let context = &call.origin.context;
+    context.identify(request.extensions_mut());
     // What streams is polled by the task of its connection, where nobody would be found.
     if request.body().is_stream() {
-        request = request.map(|body| Body::wrap(body_scope_all(call.context.clone(), body)));
+        request = request.map(|body| Body::wrap(body_scope_all(context.clone(), body)));
     }
     let response = method.stack.send(call, request).await?;
     A::read(response)

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_token::{Actor, Audience, Confirmation, Issuer, Scope, Subject, TokenId, UnixTime};
+use hallpass_upstream::{SpanId, TraceId};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
+use tracing::field::{self, DisplayValue};
 
 use crate::clients::registry::Client;
 use crate::token::claimed_issuer::ClaimedIssuer;
@@ -120,6 +122,8 @@ pub(crate) enum Caller {
 pub(crate) struct AuditEvent {
     pub(crate) at: UnixTime,
     pub(crate) source: Option<IpAddr>,
+    /// The trace that the sender says it belongs to, and its span there.
+    pub(crate) trace: Option<(TraceId, SpanId)>,
     pub(crate) grant: &'static str,
     pub(crate) decision: Decision,
 }
@@ -220,16 +224,29 @@ impl Caller {
     }
 }
 
+/// When a decision was made, and where its request came from, as it is written.
+struct From {
+    at: u64,
+    source: Option<DisplayValue<IpAddr>>,
+    trace_id: Option<DisplayValue<TraceId>>,
+    parent_span_id: Option<DisplayValue<SpanId>>,
+}
+
+impl From {
+    fn of(event: &AuditEvent) -> Self {
+        let (trace_id, parent_span_id) = event.trace.unzip();
+        Self {
+            at: event.at.as_secs(),
+            source: event.source.map(field::display),
+            trace_id: trace_id.map(field::display),
+            parent_span_id: parent_span_id.map(field::display),
+        }
+    }
+}
+
 fn write(event: &AuditEvent) {
-    let AuditEvent {
-        at,
-        source,
-        grant,
-        decision,
-    } = event;
-    let at = at.as_secs();
-    let source = source.map(tracing::field::display);
-    match decision {
+    let (grant, from) = (event.grant, From::of(event));
+    match &event.decision {
         Decision::Issued {
             client,
             audience,
@@ -241,8 +258,10 @@ fn write(event: &AuditEvent) {
         } => tracing::info!(
             target: AUDIT_TARGET,
             event = "token_issued",
-            at,
-            source,
+            at = from.at,
+            source = from.source.as_ref(),
+            trace_id = from.trace_id.as_ref(),
+            parent_span_id = from.parent_span_id.as_ref(),
             grant,
             client_id = client.id.as_str(),
             audience = audience.as_str(),
@@ -252,15 +271,15 @@ fn write(event: &AuditEvent) {
             actors = on_behalf_of.as_ref().map(|it| actors(&it.actor)),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
-            jkt = bound_to.as_ref().and_then(|it| it.jkt).map(tracing::field::display),
-            x5t_s256 = bound_to.as_ref().and_then(|it| it.x5t_s256).map(tracing::field::display),
+            jkt = bound_to.as_ref().and_then(|it| it.jkt).map(field::display),
+            x5t_s256 = bound_to.as_ref().and_then(|it| it.x5t_s256).map(field::display),
             "token issued"
         ),
         Decision::Introspected {
             client,
             token_id,
             inactive,
-        } => write_introspected(at, source.as_ref(), client, (token_id.as_ref(), *inactive)),
+        } => write_introspected(&from, client, (token_id.as_ref(), *inactive)),
         Decision::Revoked {
             client,
             token_id,
@@ -268,24 +287,21 @@ fn write(event: &AuditEvent) {
         } => tracing::info!(
             target: AUDIT_TARGET,
             event = "token_revoked",
-            at,
-            source,
+            at = from.at,
+            source = from.source.as_ref(),
+            trace_id = from.trace_id.as_ref(),
+            parent_span_id = from.parent_span_id.as_ref(),
             client_id = client.id.as_str(),
             jti = token_id.as_str(),
             expires_at = expires_at.as_secs(),
             "token revoked"
         ),
-        Decision::RefreshRevoked(revoked) => write_refresh_revoked(at, source.as_ref(), revoked),
+        Decision::RefreshRevoked(revoked) => write_refresh_revoked(&from, revoked),
         Decision::Refused {
             refusal,
             caller,
             claimed,
-        } => write_refused(
-            at,
-            source.as_ref(),
-            grant,
-            (*refusal, caller, claimed.as_ref()),
-        ),
+        } => write_refused(&from, grant, (*refusal, caller, claimed.as_ref())),
     }
 }
 
@@ -311,8 +327,7 @@ fn named(actor: &Actor) -> String {
 }
 
 fn write_refused(
-    at: u64,
-    source: Option<&tracing::field::DisplayValue<IpAddr>>,
+    from: &From,
     grant: &str,
     (refusal, caller, claimed): (Refusal, &Caller, Option<&ClaimedIssuer>),
 ) {
@@ -320,8 +335,10 @@ fn write_refused(
     tracing::info!(
         target: AUDIT_TARGET,
         event = "token_refused",
-        at,
-        source,
+        at = from.at,
+        source = from.source.as_ref(),
+        trace_id = from.trace_id.as_ref(),
+        parent_span_id = from.parent_span_id.as_ref(),
         grant,
         reason = refusal.reason(),
         client_id,
@@ -333,16 +350,14 @@ fn write_refused(
     );
 }
 
-fn write_refresh_revoked(
-    at: u64,
-    source: Option<&tracing::field::DisplayValue<IpAddr>>,
-    revoked: &RevokedRefresh,
-) {
+fn write_refresh_revoked(from: &From, revoked: &RevokedRefresh) {
     tracing::info!(
         target: AUDIT_TARGET,
         event = "refresh_token_revoked",
-        at,
-        source,
+        at = from.at,
+        source = from.source.as_ref(),
+        trace_id = from.trace_id.as_ref(),
+        parent_span_id = from.parent_span_id.as_ref(),
         client_id = revoked.client.id.as_str(),
         family = revoked.family,
         tokens = revoked.tokens,
@@ -353,16 +368,17 @@ fn write_refresh_revoked(
 
 /// Of a token that does not count: why.
 fn write_introspected(
-    at: u64,
-    source: Option<&tracing::field::DisplayValue<IpAddr>>,
+    from: &From,
     client: &Client,
     (token_id, inactive): (Option<&TokenId>, Option<&'static str>),
 ) {
     tracing::info!(
         target: AUDIT_TARGET,
         event = "token_introspected",
-        at,
-        source,
+        at = from.at,
+        source = from.source.as_ref(),
+        trace_id = from.trace_id.as_ref(),
+        parent_span_id = from.parent_span_id.as_ref(),
         client_id = client.id.as_str(),
         active = inactive.is_none(),
         reason = inactive,
@@ -381,6 +397,7 @@ mod tests {
         AuditEvent {
             at: UnixTime::from_secs(7),
             source: None,
+            trace: None,
             grant: "client_credentials",
             decision: Decision::Refused {
                 refusal: Refusal::NotAForm,

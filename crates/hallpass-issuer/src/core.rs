@@ -208,6 +208,7 @@ impl Core {
             source,
             now: UnixTime::from(self.clock.now()),
             monotonic: self.clock.monotonic(),
+            trace: None,
         }
     }
 

@@ -3,13 +3,13 @@
 mod event;
 mod file;
 mod queue;
-mod trace;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use hallpass_token::{SecurityContext, UnixTime};
-use http::{HeaderMap, Method};
+use hallpass_upstream::TraceContext;
+use http::Method;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
@@ -17,7 +17,6 @@ pub use self::event::AUDIT_TARGET;
 use self::event::{Call, Event, Kind, Who};
 use self::file::AuditFile;
 use self::queue::{About, Queue};
-use self::trace::TraceParent;
 use crate::error::Denial;
 use crate::verifier::Verified;
 
@@ -86,7 +85,8 @@ pub(crate) struct Decision<'a> {
     pub(crate) policy: &'a Arc<str>,
     pub(crate) method: &'a Method,
     pub(crate) caller: Option<&'a Verified>,
-    pub(crate) headers: &'a HeaderMap,
+    /// The span of the call.
+    pub(crate) trace: &'a TraceContext,
 }
 
 /// A stream that was judged again, and ended or should have been.
@@ -140,7 +140,7 @@ impl Audit {
                 mode: decision.mode,
                 policy: Arc::clone(decision.policy),
                 method: event::shortened(decision.method),
-                trace: TraceParent::of(decision.headers),
+                trace: decision.trace.clone(),
             }),
             caller: caller.map(|it| Who::of(it.context(), it.shared_issuer_name())),
             log: tracing::dispatcher::get_default(Clone::clone),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hallpass_client::context::CallContext;
 use hallpass_token::{SecurityContext, VerifyError};
+use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
@@ -56,13 +57,15 @@ impl ResourceServer {
     /// ```
     pub async fn authorize(&self, parts: &Parts) -> Result<Authorized, Refused> {
         let judge = self.judge();
+        let trace = TraceContext::received(&parts.headers, judge.context.sampled);
         let nonce = judge.nonce_for(&parts.headers);
-        match judge.judge(parts).await {
+        match judge.judge(parts, &trace).await {
             Verdict::Respond(mut response) => {
                 give(nonce.as_ref(), response.headers_mut());
                 Err(Refused { response })
             }
-            Verdict::Pass(pass) => {
+            Verdict::Pass(mut pass) => {
+                let carried = std::mem::take(&mut pass.carried);
                 let keeps_identity_headers = pass.keeps_identity_headers;
                 let (caller, passed) = Passed::new(&judge, pass);
                 let entry = caller.as_ref().and_then(Verified::entry);
@@ -70,10 +73,14 @@ impl ResourceServer {
                     let of = (passed.route(), passed.is_lenient());
                     TokenEnd::new(self, Arc::clone(entry), of)
                 });
+                let context = CallContext::default()
+                    .with_identity(caller.map(|it| it.context().clone()))
+                    .with_carried(carried)
+                    .with_trace(trace);
                 Ok(Authorized {
                     scheme: spoken_scheme(&parts.headers),
                     judge,
-                    context: caller.map(|it| it.context().clone()),
+                    context,
                     end,
                     passed,
                     keeps_identity_headers,
@@ -89,7 +96,7 @@ impl ResourceServer {
 #[must_use = "the request still bears what its sender claims to be, until it is admitted"]
 pub struct Authorized {
     judge: Arc<Judge>,
-    context: Option<SecurityContext>,
+    context: CallContext,
     end: TokenEnd,
     scheme: Scheme,
     passed: Passed,
@@ -102,7 +109,15 @@ impl Authorized {
     /// the mode of its rule.
     #[must_use]
     pub fn context(&self) -> Option<&SecurityContext> {
-        self.context.as_ref()
+        self.context.identity()
+    }
+
+    /// All that the request brings for the calls that are made for it: the verified caller, the headers that travel beside the identity, and
+    /// its span of its trace. For [`hallpass_client::context::scope_all`] around the handler, and
+    /// [`body_scope_all`](hallpass_client::context::body_scope_all) around its response's body.
+    #[must_use]
+    pub const fn call_context(&self) -> &CallContext {
+        &self.context
     }
 
     /// The route, as metrics and the audit log name it: the pattern of the rule that decided, never the path.
@@ -115,17 +130,17 @@ impl Authorized {
     /// headers; the verified one is put into its extensions, where the extractors look, and into the identity headers where the
     /// settings say so.
     ///
-    /// The identity context of the current task is not entered here; see [`hallpass_client::context::scope`].
+    /// The context of the current task is not entered here; see [`call_context`](Self::call_context).
     pub fn admit(&self, parts: &mut Parts) {
         parts.extensions.remove::<SecurityContext>();
         parts.extensions.remove::<CallContext>();
         parts.extensions.insert(self.passed.clone());
         parts.extensions.insert(self.end.clone());
-        let writes_headers = self.judge.writes_identity_headers && self.context.is_some();
+        let writes_headers = self.judge.writes_identity_headers && self.context().is_some();
         if writes_headers || !self.keeps_identity_headers {
             identity_headers::strip(&mut parts.headers, &self.judge.headers);
         }
-        if let Some(context) = &self.context {
+        if let Some(context) = self.context() {
             if writes_headers {
                 identity_headers::write(&mut parts.headers, context);
             }
@@ -140,10 +155,10 @@ impl Authorized {
     /// spellings, with `_` for `-`, by itself.
     #[must_use]
     pub fn identity_headers(&self) -> Vec<(HeaderName, Option<HeaderValue>)> {
-        if self.context.is_none() && self.keeps_identity_headers {
+        if self.context().is_none() && self.keeps_identity_headers {
             return Vec::new();
         }
-        identity_headers::of(self.context.as_ref())
+        identity_headers::of(self.context())
     }
 
     /// Tells when the token of the request ends: for what streams ([`EndingBody`](crate::EndingBody)) and what outlives the request. The

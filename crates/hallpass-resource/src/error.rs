@@ -9,6 +9,7 @@ mod setup;
 
 use std::time::Duration;
 
+use hallpass_client::context::CarriedFault;
 use hallpass_token::{BearerError, BearerSyntaxError, CallerKind, Scope, VerifyError};
 use http::StatusCode;
 use thiserror::Error;
@@ -17,7 +18,9 @@ pub use self::condition::ConditionFault;
 pub use self::introspection::IntrospectionFailure;
 pub use self::proof::ProofFault;
 pub use self::response::DenialResponse;
-use self::response::{forbidden, invalid_token, proof_response, service_required, unavailable};
+use self::response::{
+    context_response, forbidden, invalid_token, proof_response, service_required, unavailable,
+};
 pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
 use crate::policy::HostFault;
@@ -36,6 +39,9 @@ pub enum Denial {
     /// There are rules for hosts, and it is not known which host the request is for.
     #[error("{0}")]
     Host(#[from] HostFault),
+    /// What the request brings to be carried on is not clear, or too long.
+    #[error("{0}")]
+    Context(#[from] CarriedFault),
     /// More than one `Authorization` header.
     #[error("more than one Authorization header")]
     SeveralAuthorizationHeaders,
@@ -99,6 +105,9 @@ pub enum Denial {
         /// Who calls.
         caller: CallerKind,
     },
+    /// The request names another tenant than its token, or one that its token should name and does not.
+    #[error("the tenant of the request is not that of its token")]
+    TenantMismatch,
     /// A handler asked for claims that the token does not have.
     #[error("the token lacks claims that the handler needs")]
     ClaimsMismatch,
@@ -131,6 +140,7 @@ impl Denial {
                 challenge: false,
                 title: "The request must name exactly one host.",
             },
+            Self::Context(fault) => context_response(fault),
             Self::SeveralAuthorizationHeaders | Self::Bearer(_) => DenialResponse {
                 status: StatusCode::BAD_REQUEST,
                 code: "invalid_request",
@@ -166,6 +176,13 @@ impl Denial {
             Self::NotInternal {
                 caller, internal, ..
             } => forbidden("service_required", service_required(*caller, *internal)),
+            Self::TenantMismatch => DenialResponse {
+                status: StatusCode::FORBIDDEN,
+                code: "tenant_mismatch",
+                bearer_error: None,
+                challenge: false,
+                title: "The tenant of the request is not that of its token.",
+            },
             Self::UserRequired { .. } => forbidden("user_required", "This needs a user's token."),
             Self::ClaimsMismatch => {
                 forbidden("claims_mismatch", "The token lacks claims that this needs.")
@@ -177,14 +194,17 @@ impl Denial {
     }
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
-    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `claim`,
+    /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `claim`, `tenant`,
     /// `unavailable`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Path(_) | Self::Host(_) | Self::SeveralAuthorizationHeaders | Self::Bearer(_) => {
-                "malformed"
-            }
+            Self::Path(_)
+            | Self::Host(_)
+            | Self::Context(_)
+            | Self::SeveralAuthorizationHeaders
+            | Self::Bearer(_) => "malformed",
+            Self::TenantMismatch => "tenant",
             Self::MissingToken => "missing",
             Self::Token(error) => error.reason(),
             Self::SenderConstrained => "type",
@@ -209,6 +229,8 @@ impl Denial {
         match self {
             Self::Path(_) => "ambiguous_path",
             Self::Host(_) => "ambiguous_host",
+            Self::Context(fault) => context_response(fault).code,
+            Self::TenantMismatch => "tenant_mismatch",
             Self::SeveralAuthorizationHeaders => "several_authorization_headers",
             Self::Bearer(fault) => fault.code(),
             Self::MissingToken => "missing_token",
@@ -243,6 +265,8 @@ impl Denial {
             Self::NotInternal { missing, .. } => Some(missing),
             Self::Path(_)
             | Self::Host(_)
+            | Self::Context(_)
+            | Self::TenantMismatch
             | Self::SeveralAuthorizationHeaders
             | Self::Bearer(_)
             | Self::MissingToken

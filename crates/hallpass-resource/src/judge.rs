@@ -1,5 +1,6 @@
 //! What calls are judged by at one moment, and how: once per request.
 
+mod carried;
 mod outcome;
 mod rollout_metrics;
 mod would_deny;
@@ -8,6 +9,9 @@ use std::sync::Arc;
 
 use axum::extract::OriginalUri;
 use bytes::Bytes;
+use hallpass_client::ContextSettings;
+use hallpass_client::context::Carried;
+use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
@@ -45,6 +49,7 @@ pub(crate) struct Judge {
     pub(crate) patience: Patience,
     pub(crate) proofs: ProofRules,
     pub(crate) streams: StreamSettings,
+    pub(crate) context: ContextSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) audit: Audit,
     pub(crate) decisions: DecisionMetrics,
@@ -71,6 +76,8 @@ pub(crate) struct Pass {
     pub(crate) keeps_identity_headers: bool,
     /// The route, as metrics have it.
     pub(crate) route: Arc<str>,
+    /// What goes on with the calls that are made for it.
+    pub(crate) carried: Carried,
 }
 
 type Identity = Result<Option<Verified>, Denial>;
@@ -84,6 +91,7 @@ struct Judged {
     strictest: Mode,
     identity: Identity,
     route: Arc<str>,
+    carried: Carried,
 }
 
 impl Judged {
@@ -151,8 +159,8 @@ impl Judge {
         }
     }
 
-    /// Decides about a request. Only a verified identity ever leaves this function.
-    pub(crate) async fn judge(&self, parts: &Parts) -> Verdict {
+    /// Decides about a request, which is this span of its trace. Only a verified identity ever leaves this function.
+    pub(crate) async fn judge(&self, parts: &Parts, trace: &TraceContext) -> Verdict {
         if let Some(response) = self.metadata_response(parts) {
             return Verdict::Respond(response);
         }
@@ -182,7 +190,7 @@ impl Judge {
                 policy: self.policy.version(),
                 method: &parts.method,
                 caller: judged.caller(),
-                headers: &parts.headers,
+                trace,
             };
             self.audit.record(&decision, self.verifier.now());
         }
@@ -197,6 +205,7 @@ impl Judge {
                     && judged.strictest != Mode::Enforce,
                 route: judged.route,
                 identity: judged.identity,
+                carried: judged.carried,
             }),
         }
     }
@@ -221,13 +230,15 @@ impl Judge {
         };
         let identity = self.verify_presented(parts).await;
         self.sort(&mut access, parts, &identity);
+        let (_, beside) = self.judge_carried(parts, &identity);
         let found = Found {
             method: &parts.method,
             host: host.as_ref(),
             path: &path,
             access: &access,
+            beside,
         };
-        self.policy.explain(&found, identity, self.permit_all)
+        self.policy.explain(found, identity, self.permit_all)
     }
 
     /// The metadata of the protected resource, if that is what is asked for: everybody gets them, by no rule.
@@ -252,14 +263,23 @@ impl Judge {
         let depends_on_it = access.depends_on_identity() && !self.permit_all;
         let identity = self.identify(parts, depends_on_it).await;
         self.sort(&mut access, parts, &identity);
-        let ruling = access.rule_on(identity.as_ref().map(Option::as_ref));
+        let mut ruling = access.rule_on(identity.as_ref().map(Option::as_ref));
+        let (carried, beside) = self.judge_carried(parts, &identity);
+        ruling.add(beside, access.mode());
         Judged {
             outcome: self.outcome(&ruling, access.mode()),
             strictest: access.mode(),
             route: Arc::clone(access.label()),
             identity,
             ruling,
+            carried,
         }
+    }
+
+    /// What the request brings to be carried on, and why it should not pass for that, if so.
+    fn judge_carried(&self, parts: &Parts, identity: &Identity) -> (Carried, Option<Denial>) {
+        let caller = identity.as_ref().ok().and_then(Option::as_ref);
+        carried::judge(&self.context, &parts.headers, caller)
     }
 
     /// Says which callers the request counts to, where that decides anything.
@@ -289,6 +309,7 @@ impl Judge {
             route: Arc::clone(self.policy.no_rule()),
             identity,
             ruling,
+            carried: Carried::default(),
         }
     }
 

@@ -9,12 +9,15 @@ use bytes::Bytes;
 use hallpass_client::context::{
     CallContext, ContextBody, body_scope_all, scope_all, sync_scope_all,
 };
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tower_layer::Layer;
 use tower_service::Service;
+use tracing::{Instrument, Span, field};
 
+use crate::authorize::Authorized;
 use crate::server::ResourceServer;
 use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
 
@@ -108,14 +111,18 @@ where
                 }
             };
             authorized.admit(&mut parts);
-            let context = CallContext::default().with_identity(authorized.context().cloned());
+            let context = authorized.call_context().clone();
+            let span = request_span(&parts, &authorized);
             let end = authorized.token_end();
             let upgrade = Upgrade::asked_for(&parts);
             let request = Request::from_parts(parts, ending(body, end));
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
-            let mut response = scope_all(context.clone(), call).await?;
+            let mut response = scope_all(context.clone(), call)
+                .instrument(span.clone())
+                .await?;
+            span.record("http.response.status_code", response.status().as_u16());
             if let Some(refused) = authorized.cut_off(response.status()) {
                 return Ok(refused.map(|body| Either::Right(Full::new(body))));
             }
@@ -128,6 +135,21 @@ where
                 .map(|body| Either::Left(EndingBody::new(body_scope_all(context, body), end))))
         })
     }
+}
+
+/// The span that all logs of the handler stand in. The path is left out on purpose: it may hold personal data, the route does not.
+fn request_span(parts: &Parts, authorized: &Authorized) -> Span {
+    let trace = authorized.call_context().trace();
+    tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = parts.method.as_str(),
+        http.route = authorized.route(),
+        http.response.status_code = field::Empty,
+        trace_id = trace.map(|it| field::display(it.trace_id())),
+        span_id = trace.map(|it| field::display(it.span_id())),
+        parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
+    )
 }
 
 /// `body`, until `end`, where that can be had: the service behind takes bodies of this one type.

@@ -17,6 +17,7 @@ pub(crate) mod streams;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hallpass_client::ContextSettings;
 use hallpass_config::{Configuration, Key, Kind, Percent, Section};
 use hallpass_token::{Algorithms, Audience, DEFAULT_MAX_VERIFY_BYTES, Issuer, Scope};
 use hallpass_upstream::EndpointUrl;
@@ -47,6 +48,8 @@ pub struct SecuritySettings {
     pub paths: PathSettings,
     /// `internal-jwt`: how tokens are verified.
     pub internal_jwt: InternalJwtSettings,
+    /// What travels beside the identity: sections of their own (`context`, `trace`), which whoever reads this one puts here.
+    pub context: ContextSettings,
 }
 
 impl Default for SecuritySettings {
@@ -57,6 +60,7 @@ impl Default for SecuritySettings {
             max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
             paths: PathSettings::default(),
             internal_jwt: InternalJwtSettings::default(),
+            context: ContextSettings::default(),
         }
     }
 }

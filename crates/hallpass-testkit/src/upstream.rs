@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use http::request::Parts;
 
 use crate::server::TestServer;
@@ -22,6 +23,8 @@ pub struct SeenRequest {
     pub line: String,
     /// Every `Authorization` header, in order. Tokens are in clear here: this is for tests.
     pub authorization: Vec<String>,
+    /// All headers.
+    pub headers: HeaderMap,
 }
 
 /// A real server that answers by a closure and remembers each request.
@@ -88,6 +91,7 @@ fn note(seen: &Mutex<Vec<SeenRequest>>, parts: &Parts) {
     let request = SeenRequest {
         line: format!("{} {}", parts.method, parts.uri),
         authorization,
+        headers: parts.headers.clone(),
     };
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     if seen.len() < MAX_REMEMBERED {

@@ -58,6 +58,7 @@ mod revocation_notices;
 mod revocation_source;
 mod settings;
 mod target;
+mod trace;
 mod transport;
 mod upstream;
 mod walk;
@@ -90,6 +91,7 @@ pub use settings::{
     RetrySettings, TlsSettings, TransportSettings, WindowType,
 };
 pub use target::Target;
+pub use trace::{SpanId, TraceContext, TraceId};
 pub use transport::{
     CarriesNoSecret, Connections, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,

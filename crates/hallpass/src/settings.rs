@@ -6,7 +6,7 @@ mod nacos;
 mod plain_http;
 mod service;
 
-use hallpass_client::{ClientAuthentication, InternalTokenSettings};
+use hallpass_client::{ClientAuthentication, ContextSettings, InternalTokenSettings};
 use hallpass_config::{Configuration, Key, Section};
 #[cfg(feature = "dns")]
 use hallpass_dns::DnsSettings;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// `internal-token`: the credentials of this service as a caller, and which outgoing calls get no token.
     pub internal_token: InternalTokenSettings,
+    /// `context` and `trace`: what travels beside the identity. The other sections have a copy of it.
+    pub context: ContextSettings,
     #[cfg(feature = "redis")]
     /// `redis`: the tier of the token cache that processes share.
     pub redis: RedisTierSettings,
@@ -111,6 +113,7 @@ impl Configuration for Settings {
         [
             &ServiceSettings::keys()[..],
             &InternalTokenSettings::keys(),
+            &ContextSettings::keys(),
             #[cfg(feature = "redis")]
             &RedisTierSettings::keys(),
             #[cfg(feature = "resource")]
@@ -132,6 +135,7 @@ impl Configuration for Settings {
     fn read(root: &Section<'_>) -> Option<Self> {
         let service = ServiceSettings::read(root);
         let internal_token = InternalTokenSettings::read(root);
+        let context = ContextSettings::read(root);
         #[cfg(feature = "redis")]
         let redis = RedisTierSettings::read(root);
         #[cfg(feature = "resource")]
@@ -156,9 +160,15 @@ impl Configuration for Settings {
             #[cfg(feature = "redis")]
             redis: redis?,
             #[cfg(feature = "resource")]
-            security: security?,
+            security: SecuritySettings {
+                context: context.clone()?,
+                ..security?
+            },
             #[cfg(feature = "feign")]
-            feign: feign?,
+            feign: FeignSettings {
+                context: context.clone()?,
+                ..feign?
+            },
             discovery: listed?,
             #[cfg(feature = "nacos")]
             nacos: nacos?,
@@ -168,6 +178,7 @@ impl Configuration for Settings {
             discovery_dns: discovery_dns?,
             tls: tls?,
             transport: transport?,
+            context: context?,
         };
         #[cfg(feature = "feign")]
         check_credentials(root, &settings);

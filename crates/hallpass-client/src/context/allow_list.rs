@@ -110,6 +110,14 @@ pub enum CarriedFault {
     NotPrintable(HeaderName),
 }
 
+impl CarriedFault {
+    /// Whether less of the same would have passed.
+    #[must_use]
+    pub const fn is_too_long(&self) -> bool {
+        matches!(self, Self::TooLong(_) | Self::TooMuch)
+    }
+}
+
 impl Default for AllowList {
     fn default() -> Self {
         Self {

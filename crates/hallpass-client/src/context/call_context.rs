@@ -1,11 +1,11 @@
 //! What a request brings along for the calls that are made for it.
 
 use hallpass_token::SecurityContext;
+use hallpass_upstream::TraceContext;
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::carried::Carried;
-use super::trace::TraceContext;
 
 /// All that belongs to the current work beside its data: for whom it is done, with which headers, in which trace, and until when.
 ///

@@ -10,6 +10,7 @@ mod apply;
 mod bad_tiers;
 mod cache_tiers;
 mod client_assertion;
+mod context_settings;
 mod credentials;
 mod dpop;
 mod eviction;

@@ -14,8 +14,10 @@ use http::{HeaderName, HeaderValue};
 use crate::build_error::BuildError;
 use crate::headers;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
+use crate::layers::context_headers::HeaderRules;
 use crate::layers::retry::RetryRules;
 use crate::method_stack::{self, MethodStack, Transport};
+use crate::origin::OriginRules;
 use crate::settings::{FeignClientSettings, PathValues};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec};
@@ -36,6 +38,7 @@ pub(crate) struct Method {
     pub(crate) headers: Box<[(HeaderName, HeaderValue)]>,
     pub(crate) deadline: Duration,
     pub(crate) stack: MethodStack,
+    pub(crate) origin: OriginRules,
     /// While the fallback answers, each call would say so.
     pub(crate) said: Reminders,
 }
@@ -94,14 +97,28 @@ impl ClientState {
             metrics: shared.metrics.retries.clone(),
         };
         let clock = &shared.network.clock;
+        let origin = OriginRules {
+            sampled: configured.clients.context.sampled,
+            source: shared.trace_source.clone(),
+            gray: configured.clients.context.gray_header.clone(),
+        };
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
             let transport = transport(shared, &plan, settings.renew_on, upstream.name());
+            let headers = HeaderRules::new(
+                spec.name,
+                &configured.clients.context.headers,
+                &settings.context_headers,
+                plan.carries_somebody(),
+                &shared.metrics.context,
+            );
+            let attempt = method_stack::attempt(headers, transport);
             Ok(Method {
                 spec: method,
                 headers: headers::of_method(spec, method, &settings.headers),
                 deadline: deadline(spec, method, overrides, settings),
-                stack: method_stack::new(rules.clone(), &upstream, isolate, clock, transport),
+                stack: method_stack::new(rules.clone(), &upstream, isolate, clock, attempt),
+                origin: origin.clone(),
                 said: Reminders::default(),
             })
         });

@@ -17,7 +17,7 @@ pub(crate) struct Directed {
     pub(crate) chosen: Chosen,
 }
 
-/// Points each attempt at an instance of the service; see [`Upstream::choose`].
+/// Points each attempt at an instance of the service; see [`Upstream::choose_for`].
 #[derive(Clone, Debug)]
 pub(crate) struct Choice<L> {
     inner: L,
@@ -35,7 +35,8 @@ impl<L> Choice<L> {
         mut request: Request<Body>,
     ) -> Result<(Arc<OngoingAttempt>, Directed), FeignError> {
         // Where the attempts before this one failed.
-        let chosen = self.upstream.choose(&call.tried()).await?;
+        let (tried, wish) = (call.tried(), call.origin.wish());
+        let chosen = self.upstream.choose_for(&tried, wish).await?;
         let attempt = call.begin_attempt(chosen.instance());
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())

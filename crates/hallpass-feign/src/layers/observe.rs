@@ -1,6 +1,6 @@
 //! A span around each call, and its metrics.
 
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field};
 
 use crate::client::{Client, Method};
 use crate::error::FeignError;
@@ -18,7 +18,7 @@ pub(crate) async fn observed<T>(
     ongoing: &OngoingCall,
     call: impl Future<Output = Result<T, FeignError>>,
 ) -> Result<T, FeignError> {
-    let span = span(client, method);
+    let span = span(client, method, ongoing);
     let watch = Watch {
         client,
         method,
@@ -31,16 +31,20 @@ pub(crate) async fn observed<T>(
     result
 }
 
-fn span(client: &Client, method: &Method) -> Span {
+fn span(client: &Client, method: &Method, ongoing: &OngoingCall) -> Span {
+    let trace = ongoing.origin.context.trace();
     tracing::info_span!(
         "feign",
         otel.kind = "client",
         client = client.name(),
         http.request.method = method.spec.verb.as_str(),
         url.template = method.spec.template,
-        http.response.status_code = tracing::field::Empty,
-        attempts = tracing::field::Empty,
-        error.type = tracing::field::Empty,
+        http.response.status_code = field::Empty,
+        attempts = field::Empty,
+        error.type = field::Empty,
+        trace_id = trace.map(|it| field::display(it.trace_id())),
+        span_id = trace.map(|it| field::display(it.span_id())),
+        parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
     )
 }
 

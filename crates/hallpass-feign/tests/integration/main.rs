@@ -8,6 +8,7 @@
 mod answers;
 mod changes;
 mod clients;
+mod context_headers;
 mod events;
 mod fallbacks;
 mod headers;

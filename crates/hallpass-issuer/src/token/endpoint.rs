@@ -52,11 +52,12 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let body = match read(body).await {
+    let body = read(body).await;
+    let attempt = core.attempt(source).with(&parts.headers);
+    let body = match body {
         Ok(body) => body,
-        Err(refusal) => return refuse(core, refusal, None, core.attempt(source)),
+        Err(refusal) => return refuse(core, refusal, None, attempt),
     };
-    let attempt = core.attempt(source);
     let mut response = match TokenRequest::parse(&parts.headers, &body) {
         Ok(request) => decide(core, &request, Shown::of(&parts.extensions), attempt).await,
         Err(refusal) => refuse(core, refusal, None, attempt),
@@ -345,6 +346,7 @@ impl Issued<'_> {
             audit.record(AuditEvent {
                 at: attempt.now,
                 source: attempt.source,
+                trace: attempt.trace,
                 grant: grant_name(Some(request)),
                 decision,
             });
@@ -376,6 +378,7 @@ fn refuse(
         audit.record(AuditEvent {
             at: attempt.now,
             source: attempt.source,
+            trace: attempt.trace,
             grant,
             decision,
         });

@@ -70,7 +70,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let body = read(body).await;
-    let attempt = core.attempt(source);
+    let attempt = core.attempt(source).with(&parts.headers);
     let parsed = body.as_deref().map_err(|refusal| *refusal);
     let question = match parsed.and_then(|body| TokenQuestion::parse(&parts.headers, body)) {
         Ok(question) => question,
@@ -355,6 +355,7 @@ fn record(core: &Core, about: About, decision: Decision, attempt: Attempt) {
         audit.record(AuditEvent {
             at: attempt.now,
             source: attempt.source,
+            trace: attempt.trace,
             grant: about.as_str(),
             decision,
         });

@@ -298,6 +298,7 @@ fn record(core: &Core, revoked: RevokedRefresh, grant: &'static str, attempt: At
         audit.record(AuditEvent {
             at: attempt.now,
             source: attempt.source,
+            trace: attempt.trace,
             grant,
             decision: Decision::RefreshRevoked(revoked),
         });

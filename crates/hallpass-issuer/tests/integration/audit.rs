@@ -124,6 +124,33 @@ async fn each_decision_is_one_event_and_shutdown_writes_what_is_queued() {
 }
 
 #[tokio::test]
+async fn an_event_names_the_trace_of_its_request_issued_or_refused() {
+    let log = logged(async |harness| {
+        let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (secret, trace) in [
+            (SECRET, trace),
+            ("wrong-secret-value", trace),
+            (SECRET, "traceparent: 00-made-up-01"),
+        ] {
+            let headers = [&*basic("c", secret), trace];
+            harness
+                .post(&headers, b"grant_type=client_credentials")
+                .await;
+        }
+    })
+    .await;
+    let events = log.events();
+    for event in &events[..2] {
+        let fields = &event["fields"];
+        assert_eq!(fields["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(fields["parent_span_id"], "00f067aa0ba902b7");
+    }
+    assert_eq!(events[1]["fields"]["event"], "token_refused");
+    assert_eq!(events[2]["fields"].get("trace_id"), None);
+    assert!(!log.text().contains("made-up"));
+}
+
+#[tokio::test]
 async fn the_event_of_a_bound_token_names_its_key_and_that_of_another_does_not() {
     let mut jkt = String::new();
     let log = logged(async |harness| {

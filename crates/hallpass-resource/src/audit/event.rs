@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hallpass_token::{Actor, ClientId, Scope, SecurityContext, Subject, TokenId, UnixTime};
+use hallpass_upstream::TraceContext;
 use http::Method;
 use serde::Serialize;
 use tracing::Dispatch;
 
 use super::file::AuditFile;
-use super::trace::TraceParent;
 use crate::error::Denial;
 
 /// The target of all audit events, for filters: `hallpass::audit=info`.
@@ -52,7 +52,7 @@ pub(super) struct Call {
     pub(super) mode: &'static str,
     pub(super) policy: Arc<str>,
     pub(super) method: String,
-    pub(super) trace: Option<TraceParent>,
+    pub(super) trace: TraceContext,
 }
 
 /// An event as it is written. Its names are those of the fields, in the log and in the file.
@@ -86,9 +86,11 @@ struct Line<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace_id: Option<&'e str>,
+    trace_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parent_span_id: Option<&'e str>,
+    span_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent_span_id: Option<String>,
 }
 
 /// What is written of an identity. Its texts are shared with the call, so that making one costs next to nothing.
@@ -138,7 +140,7 @@ impl Event {
     fn line(&self) -> Line<'_> {
         let (call, caller) = (self.call.as_ref(), self.caller.as_ref());
         let actor = caller.and_then(|it| it.actor.as_ref());
-        let trace = call.and_then(|it| it.trace.as_ref());
+        let trace = call.map(|it| &it.trace);
         Line {
             event: match self.kind {
                 Kind::Call => "call_judged",
@@ -163,8 +165,9 @@ impl Event {
             token_id: caller
                 .and_then(|it| it.token_id.as_ref())
                 .map(AsRef::<str>::as_ref),
-            trace_id: trace.map(|it| &*it.trace_id),
-            parent_span_id: trace.map(|it| &*it.parent_span_id),
+            trace_id: trace.map(|it| it.trace_id().to_string()),
+            span_id: trace.map(|it| it.span_id().to_string()),
+            parent_span_id: trace.and_then(|it| Some(it.parent_id()?.to_string())),
         }
     }
 }
@@ -190,8 +193,9 @@ impl Line<'_> {
             actors = self.actors.as_deref(),
             scope = self.scope,
             token_id = self.token_id,
-            trace_id = self.trace_id,
-            parent_span_id = self.parent_span_id,
+            trace_id = self.trace_id.as_deref(),
+            span_id = self.span_id.as_deref(),
+            parent_span_id = self.parent_span_id.as_deref(),
             "{what}"
         );
     }

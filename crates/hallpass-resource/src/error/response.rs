@@ -1,5 +1,6 @@
 //! What a caller is told of a denial: the parts of the wire map.
 
+use hallpass_client::context::CarriedFault;
 use hallpass_token::{BearerError, CallerKind};
 use http::StatusCode;
 
@@ -72,6 +73,30 @@ fn unbound(demanded: Bound) -> DenialResponse {
             Bound::Both => "This needs a token that is bound to a key (DPoP) and to a certificate.",
         },
         ..invalid_token()
+    }
+}
+
+/// What is to be carried on is refused whatever the token says.
+pub(super) fn context_response(fault: &CarriedFault) -> DenialResponse {
+    let (status, code, title) = if fault.is_too_long() {
+        (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "context_too_large",
+            "The headers that are carried on are too long.",
+        )
+    } else {
+        (
+            StatusCode::BAD_REQUEST,
+            "context_invalid",
+            "A header that is carried on must be there once, in printable ASCII.",
+        )
+    };
+    DenialResponse {
+        status,
+        code,
+        bearer_error: None,
+        challenge: false,
+        title,
     }
 }
 

@@ -1,8 +1,12 @@
 use hallpass_client::IntrospectionError;
+use hallpass_client::context::CarriedFault;
 use hallpass_token::DpopError;
 
 use super::*;
 use crate::policy::Bound;
+
+/// Stands for any header.
+const ANY_HEADER: http::HeaderName = http::HeaderName::from_static("x-any");
 
 fn every_denial() -> Vec<Denial> {
     let required: Scope = "a".parse().unwrap();
@@ -11,6 +15,11 @@ fn every_denial() -> Vec<Denial> {
         Denial::SeveralAuthorizationHeaders,
         Denial::Bearer(BearerSyntaxError::Charset),
         Denial::MissingToken,
+        Denial::Context(CarriedFault::TooMuch),
+        Denial::Context(CarriedFault::TooLong(ANY_HEADER)),
+        Denial::Context(CarriedFault::Several(ANY_HEADER)),
+        Denial::Context(CarriedFault::NotPrintable(ANY_HEADER)),
+        Denial::TenantMismatch,
         Denial::SenderConstrained,
         Denial::Proof(ProofFault::Missing),
         Denial::Proof(ProofFault::Several),
@@ -107,6 +116,7 @@ fn metric_reasons_come_from_the_closed_set() {
         "caller",
         "actor",
         "claim",
+        "tenant",
         "unavailable",
     ];
     for denial in every_denial() {
@@ -177,6 +187,8 @@ fn kind(denial: &Denial) -> usize {
         Denial::DeniedHere => 31,
         Denial::Inactive => 32,
         Denial::Introspection(_) => 33,
+        Denial::Context(_) => 35,
+        Denial::TenantMismatch => 36,
     }
 }
 
@@ -213,5 +225,5 @@ fn the_reasons_of_audit_events_are_a_closed_set() {
     let mut kinds: Vec<_> = every_denial().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.into_iter().eq(0..=34));
+    assert!(kinds.into_iter().eq(0..=36));
 }

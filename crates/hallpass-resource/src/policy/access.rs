@@ -39,6 +39,17 @@ pub(crate) struct Ruling {
     pub(crate) mode: Mode,
 }
 
+impl Ruling {
+    /// Adds what is wrong with the request beside its rules, decided in the strictest mode that they name.
+    pub(crate) fn add(&mut self, denial: Option<Denial>, strictest: Mode) {
+        let counts = strictest != Mode::Off && (self.denial.is_none() || strictest > self.mode);
+        if let Some(denial) = denial.filter(|_| counts) {
+            self.denial = Some(denial);
+            self.mode = strictest;
+        }
+    }
+}
+
 impl<'p> Access<'p> {
     /// Nothing is asked yet.
     pub(super) fn new(service: Rollout, no_rule: &'p Arc<str>) -> Self {

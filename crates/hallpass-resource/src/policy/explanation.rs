@@ -106,18 +106,21 @@ pub(crate) struct Found<'r> {
     pub(crate) host: Option<&'r RequestHost>,
     pub(crate) path: &'r RequestPath<'r>,
     pub(crate) access: &'r Access<'r>,
+    /// What is wrong with it beside its rules, if anything is.
+    pub(crate) beside: Option<Denial>,
 }
 
 impl Policy {
     /// Explains what the rules say about a request of this caller.
     pub(crate) fn explain(
         &self,
-        found: &Found<'_>,
+        found: Found<'_>,
         identity: Result<Option<Verified>, Denial>,
         permits_all: bool,
     ) -> Explanation {
         let caller = identity.as_ref().map(Option::as_ref);
-        let ruling = found.access.rule_on(caller);
+        let mut ruling = found.access.rule_on(caller);
+        ruling.add(found.beside, found.access.mode());
         let mut is_decided = false;
         let mut decisions = Vec::new();
         let mut asked = Vec::new();

@@ -164,6 +164,7 @@ impl Setup {
             encoded: settings.paths.allow_encoded,
             patience: Patience::default(),
             streams: jwt.streams,
+            context: settings.context.clone(),
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
             audit: code.audit.by(jwt.audit, jwt.audit_file.as_deref()),

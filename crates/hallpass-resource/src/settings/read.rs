@@ -1,5 +1,6 @@
 //! Reads `security`.
 
+use hallpass_client::ContextSettings;
 use hallpass_config::{Production, Section, report_doubles, strict_url};
 use hallpass_token::{Algorithm, Algorithms, Audience};
 use url::Url;
@@ -49,6 +50,7 @@ impl SecuritySettings {
             max_token_bytes: usize::try_from(max_token_bytes?).ok()?,
             paths: paths?,
             internal_jwt: internal_jwt?,
+            context: ContextSettings::default(),
         })
     }
 }

@@ -17,6 +17,7 @@ mod bound;
 mod cache;
 mod callers;
 mod callers_of_products;
+mod carried;
 mod context;
 #[path = "../../../../tests/fuzz/damage.rs"]
 mod damage;

@@ -4,6 +4,7 @@
 //! the token is lost. Each place where work can run has a test here, and so has each place where the
 //! identity must *not* be found.
 
+mod carried;
 mod found;
 mod not_found;
 mod rig;

@@ -18,6 +18,8 @@ use hallpass_redis::{RedisReplayStore, RedisRevocations, RedisTokenCache};
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
 use hallpass_tls::{ClientTls, TlsMetrics};
+#[cfg(feature = "feign")]
+use hallpass_upstream::TraceContext;
 use hallpass_upstream::{Discover, HttpTransport, Network};
 
 use super::addresses::Addresses;
@@ -39,12 +41,16 @@ impl Hallpass {
             nacos: None,
             #[cfg(feature = "feign")]
             observer: None,
+            #[cfg(feature = "feign")]
+            trace_source: None,
         }
     }
 }
 
 #[cfg(feature = "feign")]
 type Observer = Box<dyn Fn(&FinishedCall) + Send + Sync>;
+#[cfg(feature = "feign")]
+type TraceSource = Box<dyn Fn() -> Option<TraceContext> + Send + Sync>;
 
 /// Puts a [`Hallpass`] together; made by [`Hallpass::builder`].
 #[must_use = "a builder does nothing until it is built"]
@@ -57,6 +63,8 @@ pub struct HallpassBuilder<'a> {
     nacos: Option<crate::nacos::Nacos>,
     #[cfg(feature = "feign")]
     observer: Option<Observer>,
+    #[cfg(feature = "feign")]
+    trace_source: Option<TraceSource>,
 }
 
 impl HallpassBuilder<'_> {
@@ -94,6 +102,17 @@ impl HallpassBuilder<'_> {
     /// Is told of each finished call, before the method returns: must be quick. No token is in it.
     pub fn observe(mut self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) -> Self {
         self.observer = Some(Box::new(observer));
+        self
+    }
+
+    #[cfg(feature = "feign")]
+    /// Where the trace of a call comes from, in place of the context: see
+    /// [`FeignBuilder::trace_source`](hallpass_feign::FeignBuilder::trace_source).
+    pub fn trace_source(
+        mut self,
+        source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Self {
+        self.trace_source = Some(Box::new(source));
         self
     }
 
@@ -144,7 +163,12 @@ impl HallpassBuilder<'_> {
         reloads.succeeded_at(network.clock.now());
         let shared = Shared {
             #[cfg(feature = "feign")]
-            feign: feign(settings, &network, &tokens, self.observer),
+            feign: feign(
+                settings,
+                &network,
+                &tokens,
+                (self.observer, self.trace_source),
+            ),
             #[cfg(feature = "redis")]
             redis: redis.map(|tier| tier.metrics().clone()),
             #[cfg(feature = "resource")]
@@ -241,15 +265,18 @@ fn feign(
     settings: &Settings,
     network: &Network,
     tokens: &AuthTokenService,
-    observer: Option<Observer>,
+    (observer, trace_source): (Option<Observer>, Option<TraceSource>),
 ) -> Feign {
-    let feign = Feign::builder(network)
+    let mut feign = Feign::builder(network)
         .tokens(tokens.clone())
         .settings(&settings.feign, &settings.internal_token.feign);
-    match observer {
-        Some(observer) => feign.observe(observer).build(),
-        None => feign.build(),
+    if let Some(observer) = observer {
+        feign = feign.observe(observer);
     }
+    if let Some(source) = trace_source {
+        feign = feign.trace_source(source);
+    }
+    feign.build()
 }
 
 impl fmt::Debug for HallpassBuilder<'_> {

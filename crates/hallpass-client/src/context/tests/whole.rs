@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, TraceContext};
 use http::Request;
 use tokio::time::Instant;
 
 use super::{alice, user};
 use crate::context::{
-    CallContext, InContext, JoinSet, TraceContext, capture, detach, scope, scope_all, spawn,
-    spawn_blocking, sync_scope, sync_scope_all,
+    CallContext, InContext, JoinSet, capture, detach, scope, scope_all, spawn, spawn_blocking,
+    sync_scope, sync_scope_all,
 };
 
 fn of_alice() -> CallContext {

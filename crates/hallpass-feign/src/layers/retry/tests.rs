@@ -3,7 +3,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_client::context::CallContext;
 use hallpass_clock::ManualClock;
 use hallpass_config::Percent;
 use hallpass_upstream::{
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use super::{CallResult, Layer, Retry, RetryMetrics, RetryRules};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
+use crate::origin::Origin;
 use crate::response::{Reading, Received};
 
 /// How long a call took and how many attempts it made.
@@ -54,7 +54,7 @@ impl Call {
             metrics: RetryMetrics::default(),
         };
         let call = OngoingCall::new(
-            CallContext::default(),
+            Origin::default(),
             self.deadline,
             self.idempotent,
             Reading::Whole,

@@ -80,6 +80,7 @@ impl Gate {
             source: Some(IpAddr::from([10, 0, 0, 1])),
             now: NOW,
             monotonic: at,
+            trace: None,
         };
         let asked = self
             .checks

@@ -73,6 +73,7 @@ impl Gate {
             source: Some(IpAddr::from([10, 0, high, low])),
             now: UnixTime::from_secs(1),
             monotonic: at,
+            trace: None,
         };
         let asked = self
             .authenticator
@@ -101,6 +102,7 @@ fn a_client_that_does_not_exist_costs_as_many_comparisons_as_one_that_does() {
         source: None,
         now: UnixTime::from_secs(1),
         monotonic: START,
+        trace: None,
     };
     for readings in 1..=2 {
         for id in ["chosen-0", "generated", "nobody"] {

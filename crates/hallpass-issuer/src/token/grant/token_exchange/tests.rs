@@ -89,6 +89,7 @@ impl Estate {
                 source: None,
                 now,
                 monotonic: Duration::ZERO,
+                trace: None,
             },
         };
         let clock = ManualClock::at(UNIX_EPOCH + Duration::from_secs(now.as_secs()));

@@ -307,8 +307,8 @@ proptest! {
         let path = request_path("/x").unwrap();
         let access = policy.resolve(&Method::GET, None, &path).unwrap();
         let ruling = access.rule_on(Ok(caller.as_ref()));
-        let found = crate::policy::Found { method: &Method::GET, host: None, path: &path, access: &access };
-        let explained = policy.explain(&found, Ok(caller.clone()), false);
+        let found = crate::policy::Found { method: &Method::GET, host: None, path: &path, access: &access, beside: None };
+        let explained = policy.explain(found, Ok(caller.clone()), false);
         prop_assert_eq!(&explained.denial, &ruling.denial);
         prop_assert_eq!(explained.mode, ruling.mode);
         let deciding: Vec<_> = explained.decisions.iter().filter(|it| it.decides).collect();

@@ -7,9 +7,9 @@ use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 
 use hallpass_config::Percent;
-use hallpass_upstream::{random_below, random_id};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::random::{random_below, random_id};
 use state::TRACESTATE;
 
 /// `traceparent`, by which a call says which trace it belongs to.
@@ -27,7 +27,7 @@ const DECIDING_BITS: u32 = 56;
 /// [`begin`](Self::begin) for work that nobody asked for. It holds no data of anybody; still, it comes from outside: it is never a label of a metric.
 ///
 /// ```
-/// use hallpass_client::context::TraceContext;
+/// use hallpass_upstream::TraceContext;
 ///
 /// let mut headers = http::HeaderMap::new();
 /// headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);

@@ -1,0 +1,210 @@
+//! `context` and `trace`: what travels beside the identity.
+
+use hallpass_config::{Configuration, Key, Kind, Percent, Section, check_name};
+use http::HeaderName;
+
+use crate::context::AllowList;
+
+const KEYS: &[Key] = &[
+    Key::new(
+        "headers",
+        Kind::Texts {
+            what: "names of headers",
+        },
+        "The headers of a request that go on with every call made for it, to clients that carry an identity: such as `X-Tenant-Id`, `Accept-Language`, `TX_XID`, `dubbo.tag`. At most 16. \
+        No other header ever does. What bears a secret or an identity, and what belongs to one hop, cannot stand here. See [context.md](context.md).",
+    )
+    .or(""),
+    Key::new(
+        "max-value-bytes",
+        Kind::Whole {
+            unit: "bytes",
+            min: 1,
+            max: 4_096,
+        },
+        "The longest value. A request with a longer one gets a 431 `context_too_large`.",
+    )
+    .or("256"),
+    Key::new(
+        "max-bytes",
+        Kind::Whole {
+            unit: "bytes",
+            min: 1,
+            max: 16_384,
+        },
+        "The longest that all values of a request may be together, likewise.",
+    )
+    .or("2048"),
+    Key::new(
+        "tenant",
+        Kind::Section(TENANT_KEYS),
+        "For whom of several customers a request is, where the token says so too. Without this section nothing is compared.",
+    ),
+    Key::new(
+        "gray-header",
+        Kind::Text {
+            what: "one of `context.headers`",
+        },
+        "The header whose value is the tag of the instances that the calls of a request are for (gray release), where there are any: those whose         `discovery.gray-metadata` has this value.",
+    ),
+];
+
+const TENANT_KEYS: &[Key] = &[
+    Key::new(
+        "header",
+        Kind::Text {
+            what: "one of `context.headers`",
+        },
+        "The header that names the tenant. A request whose token names another one gets a 403 `tenant_mismatch`.",
+    )
+    .required(),
+    Key::new(
+        "claim",
+        Kind::Text { what: "" },
+        "The claim of the token that names it: a text, or a list of which one must be it.",
+    )
+    .or("tenant"),
+    Key::new(
+        "demand-claim",
+        Kind::Flag,
+        "Whether a request that bears the header must bear a token with the claim. Otherwise one whose token does not say is taken at its word: \
+        services in their own name have no tenant.",
+    )
+    .or("false"),
+];
+
+const TRACE_KEYS: &[Key] = &[Key::new(
+    "sample-percent",
+    Kind::percent(0),
+    "How many of the traces that begin here are marked as sampled (W3C Trace Context). One that began elsewhere keeps its mark.",
+)
+.or("100")];
+
+/// `context` and `trace`: what travels beside the identity, from a request to the calls that are made for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContextSettings {
+    /// `context.headers`, `max-value-bytes` and `max-bytes`.
+    pub headers: AllowList,
+    /// `context.tenant`.
+    pub tenant: Option<TenantSettings>,
+    /// `context.gray-header`: which header names the tag of the instances that calls are for.
+    pub gray_header: Option<HeaderName>,
+    /// `trace.sample-percent`: how many of the traces that begin here are sampled.
+    pub sampled: Percent,
+}
+
+/// Which header and which claim name the tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantSettings {
+    /// `header`.
+    pub header: HeaderName,
+    /// `claim`.
+    pub claim: String,
+    /// `demand-claim`: whether the header alone is not enough.
+    pub demands_claim: bool,
+}
+
+impl Default for ContextSettings {
+    fn default() -> Self {
+        Self {
+            headers: AllowList::default(),
+            tenant: None,
+            gray_header: None,
+            sampled: Percent::ALL,
+        }
+    }
+}
+
+impl Configuration for ContextSettings {
+    fn keys() -> Vec<Key> {
+        vec![
+            Key::new(
+                "context",
+                Kind::Section(KEYS),
+                "What of a request travels beside its identity, into all calls that are made for it.",
+            )
+            .shared(),
+            Key::new(
+                "trace",
+                Kind::Section(TRACE_KEYS),
+                "Traces of requests through services (W3C Trace Context).",
+            )
+            .shared(),
+        ]
+    }
+
+    fn read(root: &Section<'_>) -> Option<Self> {
+        let context = root.section("context").read_all(Self::read_context);
+        let sampled = root.section("trace").percent("sample-percent");
+        Some(Self {
+            sampled: sampled?,
+            ..context?
+        })
+    }
+}
+
+impl ContextSettings {
+    fn read_context(section: &Section<'_>) -> Option<Self> {
+        let names = section.texts("headers", AllowList::check);
+        let max_value_bytes = section.count("max-value-bytes");
+        let max_bytes = section.count("max-bytes");
+        let headers = names.and_then(|names| {
+            let list = AllowList::new(names.iter().map(HeaderName::as_str));
+            list.map_err(|error| section.problem("headers", error.to_string()))
+                .ok()
+        });
+        let tenant = section.section("tenant");
+        let tenant = read_given(&tenant, |it| TenantSettings::read(it, headers.as_ref()));
+        let gray_header = match section.has("gray-header") {
+            true => read_header(section, "gray-header", headers.as_ref()).map(Some),
+            false => Some(None),
+        };
+        let in_memory = |bytes: u32| usize::try_from(bytes).ok();
+        Some(Self {
+            headers: headers?.limits(in_memory(max_value_bytes?)?, in_memory(max_bytes?)?),
+            tenant: tenant?,
+            gray_header: gray_header?,
+            ..Self::default()
+        })
+    }
+}
+
+/// `Some(None)` for a section that is not there, `None` for one with a problem.
+fn read_given<T>(
+    section: &Section<'_>,
+    read: impl FnOnce(&Section<'_>) -> Option<T>,
+) -> Option<Option<T>> {
+    match section.is_given() {
+        true => read(section).map(Some),
+        false => Some(None),
+    }
+}
+
+impl TenantSettings {
+    fn read(section: &Section<'_>, listed: Option<&AllowList>) -> Option<Self> {
+        if !section.has("header") {
+            section.missing("header", "is required");
+        }
+        let header = read_header(section, "header", listed);
+        let claim = section.checked("claim", check_name);
+        let demands_claim = section.flag("demand-claim");
+        Some(Self {
+            header: header?,
+            claim: claim?,
+            demands_claim: demands_claim?,
+        })
+    }
+}
+
+/// A header that is carried. Without the list nothing more is said of it: that has a problem already.
+fn read_header(section: &Section<'_>, key: &str, listed: Option<&AllowList>) -> Option<HeaderName> {
+    let header = section.checked(key, AllowList::check)?;
+    if listed.is_some_and(|list| !list.allows(&header)) {
+        section.problem(
+            key,
+            "must stand in context.headers: else it is not carried on",
+        );
+        return None;
+    }
+    Some(header)
+}

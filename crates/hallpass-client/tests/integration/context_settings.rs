@@ -1,0 +1,82 @@
+//! `context` and `trace`: what travels beside the identity.
+
+use hallpass_client::context::AllowList;
+use hallpass_client::{ContextSettings, TenantSettings};
+use hallpass_config::{Loader, Percent, Problems};
+
+fn load(yaml: &str) -> Result<ContextSettings, Problems> {
+    let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+    Ok(loader.load::<ContextSettings>()?.into_settings())
+}
+
+#[test]
+fn nothing_is_carried_unless_the_settings_say_so() {
+    for yaml in ["hallpass: {}", "hallpass: { context: {}, trace: {} }"] {
+        let settings = load(yaml).unwrap();
+        assert_eq!(settings, ContextSettings::default());
+        assert!(settings.headers.is_empty() && settings.tenant.is_none());
+        assert_eq!(settings.sampled, Percent::ALL);
+    }
+}
+
+#[test]
+fn the_names_of_an_estate_are_read_as_they_stand() {
+    let yaml = "
+hallpass:
+  context:
+    headers: [X-Tenant-Id, X-Gray-Tag, Accept-Language, TX_XID, dubbo.tag, tri-service-group]
+    max-value-bytes: 64
+    max-bytes: 128
+    tenant: { header: X-Tenant-Id, claim: tenant_id, demand-claim: true }
+    gray-header: x-gray-tag
+  trace: { sample-percent: 10 }
+";
+    let settings = load(yaml).unwrap();
+    let names = [
+        "X-Tenant-Id",
+        "X-Gray-Tag",
+        "Accept-Language",
+        "TX_XID",
+        "dubbo.tag",
+        "tri-service-group",
+    ];
+    let headers = AllowList::new(names).unwrap().limits(64, 128);
+    assert_eq!(settings.headers, headers);
+    let tenant = TenantSettings {
+        header: "x-tenant-id".parse().unwrap(),
+        claim: "tenant_id".to_owned(),
+        demands_claim: true,
+    };
+    assert_eq!(settings.tenant, Some(tenant));
+    assert_eq!(settings.gray_header, Some("x-gray-tag".parse().unwrap()));
+    assert_eq!(settings.sampled, Percent::TENTH);
+}
+
+#[test]
+fn all_that_cannot_be_carried_is_told_at_once_with_its_key() {
+    let yaml = "
+hallpass:
+  context:
+    headers: [X-Tenant-Id, Authorization, Cookie, X-User-Id, Content-Length, 'no name']
+    tenant: { claim: '' }
+    max-bytes: 0
+  trace: { sample-percent: 101 }
+";
+    let problems = load(yaml).unwrap_err().to_string();
+    for expected in [
+        "context.headers[1]",
+        "context.headers[2]",
+        "context.headers[3]",
+        "context.headers[4]",
+        "context.headers[5]",
+        "context.tenant.header",
+        "context.tenant.claim",
+        "context.max-bytes",
+        "trace.sample-percent",
+    ] {
+        assert!(problems.contains(expected), "{expected}: {problems}");
+    }
+    let unlisted = "hallpass: { context: { headers: TX_XID, tenant: { header: X-Tenant-Id }, gray-header: X-Gray-Tag } }";
+    let problems = load(unlisted).unwrap_err().to_string();
+    assert_eq!(problems.matches("must stand in context.headers").count(), 2);
+}

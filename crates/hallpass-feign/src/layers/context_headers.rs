@@ -1,0 +1,108 @@
+//! What an attempt carries beside its identity: its span of the trace, and the headers of the context.
+
+use std::sync::Arc;
+
+use hallpass_client::context::{AllowList, CallContext};
+use hallpass_upstream::Body;
+use http::{HeaderMap, HeaderName, Request};
+
+use super::{CallResult, Layer};
+use crate::ongoing_attempt::OngoingAttempt;
+use crate::settings::ContextHeadersSettings;
+
+pub(crate) mod metrics;
+
+use metrics::{ContextMetrics, Dropped};
+
+/// `tracestate`, in which products of tracing say something to themselves.
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Writes the headers of each attempt. They are set and never added, so an attempt has none of the one before.
+#[derive(Clone, Debug)]
+pub(crate) struct ContextHeaders<L> {
+    inner: L,
+    rules: Arc<HeaderRules>,
+}
+
+/// Which headers leave with the calls of a method.
+#[derive(Debug)]
+pub(crate) struct HeaderRules {
+    client: &'static str,
+    /// What may leave at all.
+    list: AllowList,
+    /// What of it leaves with these calls.
+    sent: Box<[HeaderName]>,
+    /// Whether they carry an identity: else the callee is none of ours.
+    is_ours: bool,
+    metrics: ContextMetrics,
+}
+
+impl HeaderRules {
+    pub(crate) fn new(
+        client: &'static str,
+        list: &AllowList,
+        wanted: &ContextHeadersSettings,
+        is_ours: bool,
+        metrics: &ContextMetrics,
+    ) -> Self {
+        let names = list.names().iter();
+        let is_sent = |name: &&HeaderName| match wanted {
+            ContextHeadersSettings::WithIdentity => is_ours,
+            ContextHeadersSettings::All => true,
+            ContextHeadersSettings::None => false,
+            ContextHeadersSettings::These(these) => these.contains(name),
+        };
+        Self {
+            client,
+            list: list.clone(),
+            sent: names.filter(is_sent).cloned().collect(),
+            is_ours,
+            metrics: metrics.clone(),
+        }
+    }
+
+    fn write(&self, context: &CallContext, headers: &mut HeaderMap) {
+        if let Some(trace) = context.trace() {
+            trace.write(headers);
+            if !self.is_ours {
+                headers.remove(TRACESTATE);
+            }
+        }
+        let carried = context.carried();
+        if carried.is_empty() {
+            return;
+        }
+        // What code has put there has passed no limit yet.
+        if !self.list.takes(carried) {
+            self.metrics.dropped(self.client, Dropped::TooLong);
+            return;
+        }
+        for (name, value) in carried.iter() {
+            if !self.list.allows(name) {
+                self.metrics.dropped(self.client, Dropped::Unlisted);
+            } else if self.sent.contains(name) && !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+}
+
+impl<L> ContextHeaders<L> {
+    pub(crate) fn new(inner: L, rules: Arc<HeaderRules>) -> Self {
+        Self { inner, rules }
+    }
+}
+
+impl<L> Layer<Request<Body>, Arc<OngoingAttempt>> for ContextHeaders<L>
+where
+    L: Layer<Request<Body>, Arc<OngoingAttempt>>,
+{
+    fn send(
+        &self,
+        attempt: &Arc<OngoingAttempt>,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = CallResult> + Send {
+        self.rules.write(&attempt.context, request.headers_mut());
+        self.inner.send(attempt, request)
+    }
+}
