@@ -19,6 +19,10 @@ use crate::upstreams::breaker_gauges::BreakerMetrics;
 /// | `hallpass_feign_retry_budget_exhausted_total` | counter | `client` |
 /// | `hallpass_feign_context_headers_dropped_total` | counter | `client`, `reason` (`unlisted`, `too_long`) |
 /// | `hallpass_feign_breaker_state` | gauge: 0 closed, 1 half-open, 2 open | `client`, `instance` |
+/// | `hallpass_feign_ejected` | gauge: 1 while an instance is left out | `client`, `instance` |
+/// | `hallpass_feign_ejections_total` | counter | `client` |
+/// | `hallpass_feign_spilled_total` | counter | `client` |
+/// | `hallpass_feign_gray_total` | counter | `client`, `result` (`tagged`, `fallback`) |
 ///
 /// Labels hold names written in code or configuration, and never users, tokens or values.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use hallpass_client::{ContextSettings, Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
-use hallpass_upstream::{BreakerSettings, EndpointUrl, RetrySettings};
+use hallpass_upstream::{
+    BalanceSettings, BreakerSettings, EjectSettings, EndpointUrl, RetrySettings,
+};
 
 use crate::headers::HeaderSettings;
 pub use context_headers::ContextHeadersSettings;
@@ -112,6 +114,16 @@ const CLIENT_KEYS: &[Key] = &[
         "When calls to an instance that fails or crawls are stopped for a while. It works as \
         Resilience4j's does, with its defaults, except that 10 calls are enough for a rate (there: 100).",
     ),
+    Key::new(
+        "balance",
+        Kind::Section(BalanceSettings::KEYS),
+        "Which of the instances that are well are preferred.",
+    ),
+    Key::new(
+        "eject",
+        Kind::Section(EjectSettings::KEYS),
+        "When an instance that fails again and again is left out for a while.",
+    ),
     Key::not_ours("connect-timeout", "here `deadline-ms` bounds a call with all its attempts"),
     Key::not_ours("read-timeout", "here `deadline-ms` bounds a call with all its attempts"),
     Key::not_ours("timeout-duration", "here it is `deadline-ms`"),
@@ -177,6 +189,10 @@ pub struct FeignClientSettings {
     pub retry: RetrySettings,
     /// `breaker`.
     pub breaker: BreakerSettings,
+    /// `balance`: which instances are preferred.
+    pub balance: BalanceSettings,
+    /// `eject`: when an instance is left out for a while.
+    pub eject: EjectSettings,
 }
 
 /// Which values may stand in a path.
@@ -261,6 +277,8 @@ impl FeignClientSettings {
         let context_headers = ContextHeadersSettings::read(section);
         let retry = RetrySettings::read(&section.section("retry"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
+        let balance = BalanceSettings::read(&section.section("balance"));
+        let eject = EjectSettings::read(&section.section("eject"));
         Some(Self {
             url,
             identity,
@@ -274,6 +292,8 @@ impl FeignClientSettings {
             context_headers: context_headers?,
             retry: retry?,
             breaker: breaker?,
+            balance: balance?,
+            eject: eject?,
         })
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::settings::{BreakerControl, BreakerSettings};
 
-use circuit::{Admitted, Circuit};
+use circuit::{Admitted, Circuit, Refused};
 use window::CallRecord;
 
 pub use circuit::BreakerState;
@@ -69,14 +69,24 @@ impl Breaker {
     /// # Errors
     /// How long to wait when the breaker is open.
     pub(crate) fn admit(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
+        self.admit_by(|circuit| circuit.admit(now))
+    }
+
+    /// As [`admit`](Self::admit), where an open breaker is to try a few calls before its time.
+    pub(crate) fn admit_early(self: &Arc<Self>, now: Duration) -> Result<Permit, Duration> {
+        self.admit_by(|circuit| circuit.admit_early(now))
+    }
+
+    fn admit_by(
+        self: &Arc<Self>,
+        admit: impl FnOnce(&mut Circuit) -> Result<Admitted, Refused>,
+    ) -> Result<Permit, Duration> {
         match self.control {
             BreakerControl::Auto => {}
             BreakerControl::ForcedOpen => return Err(self.open),
             BreakerControl::ForcedClosed | BreakerControl::Disabled => return Ok(Permit(None)),
         }
-        let admitted = self
-            .with(|circuit| circuit.admit(now))
-            .map_err(|refused| refused.retry_after)?;
+        let admitted = self.with(admit).map_err(|refused| refused.retry_after)?;
         Ok(Permit(Some(Open {
             breaker: Arc::clone(self),
             admitted,
@@ -92,6 +102,19 @@ impl Breaker {
         }
         let refused = self.with(|circuit| circuit.refuses(now))?;
         Some(refused.retry_after)
+    }
+
+    /// Forgets the outcomes of before, while it is closed.
+    pub(crate) fn forget(&self) {
+        self.with(Circuit::forget);
+    }
+
+    /// Since when it is open by itself, while it is.
+    pub(crate) fn opened_at(&self) -> Option<Duration> {
+        match self.control {
+            BreakerControl::Auto => self.with(|circuit| circuit.opened_at()),
+            _ => None,
+        }
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Circuit) -> T) -> T {

@@ -87,8 +87,9 @@ pub use revocation_source::{
     IssuerRevocationMetrics, RevocationChanges, RevocationMetrics, RevocationSource,
 };
 pub use settings::{
-    BreakerControl, BreakerSettings, DiscoverySettings, GuardSettings, RateBehaviour, RateSettings,
-    RetrySettings, TlsSettings, TransportSettings, WindowType,
+    BalanceSettings, BreakerControl, BreakerSettings, DiscoverySettings, EjectSettings,
+    GuardSettings, RateBehaviour, RateSettings, RetrySettings, TlsSettings, TransportSettings,
+    WindowType,
 };
 pub use target::Target;
 pub use trace::{SpanId, TraceContext, TraceId};

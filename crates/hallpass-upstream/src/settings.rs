@@ -1,7 +1,9 @@
 //! What is configured of calls to services: where they live, when calls are repeated, when they are stopped.
 
+mod balance;
 mod breaker;
 mod bulkhead;
+mod eject;
 mod guard;
 mod rate;
 mod retry;
@@ -17,7 +19,9 @@ use crate::discovery::{
     DEFAULT_OUTAGE_MEMORY, Instance, Instances, Member, Place, StaticDiscovery,
 };
 
+pub use balance::BalanceSettings;
 pub use breaker::{BreakerControl, BreakerSettings, WindowType};
+pub use eject::EjectSettings;
 pub use guard::GuardSettings;
 pub use rate::{RateBehaviour, RateSettings};
 pub use retry::RetrySettings;

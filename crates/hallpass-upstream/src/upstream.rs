@@ -3,29 +3,35 @@
 mod candidate;
 mod choice;
 mod chosen;
+mod ejection;
 mod fleet;
 mod instance_state;
+mod latency;
+mod observer;
 mod pick;
+mod ramp;
+mod sieve;
 mod wish;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::settings::BreakerSettings;
+use crate::settings::{BalanceSettings, BreakerSettings, EjectSettings};
 use hallpass_clock::Clock;
 use hallpass_config::Percent;
 
-use crate::breaker::Breaker;
-use crate::bulkhead::{Bulkhead, BulkheadSettings};
-use crate::discovery::{Discover, DiscoverError, Instance, Instances};
+use crate::bulkhead::BulkheadSettings;
+use crate::discovery::{Discover, DiscoverError, Instance, Instances, Place};
 use crate::retry::RetryBudget;
 use candidate::Candidate;
 use fleet::Fleet;
-use instance_state::InstanceState;
+use instance_state::{Common, InstanceState};
+use latency::Usual;
 
 pub use chosen::{Admitted, Chosen};
-pub use instance_state::InstanceObserver;
+pub use observer::InstanceObserver;
 pub use wish::Wish;
 
 /// Where calls go.
@@ -46,10 +52,14 @@ pub struct UpstreamSettings {
     pub bulkhead: BulkheadSettings,
     /// Retries that a call may cost, as a share of the calls.
     pub retry_budget: Percent,
+    /// Which of the instances that are well are preferred.
+    pub balance: BalanceSettings,
+    /// When an instance that fails again and again is left out for a while.
+    pub eject: EjectSettings,
 }
 
 impl UpstreamSettings {
-    /// No circuit breaker: for callers that hold back by themselves when a service is in trouble.
+    /// No circuit breaker, and no instance is ejected: for callers that hold back by themselves when a service is in trouble.
     #[must_use]
     pub fn without_breaker() -> Self {
         let breaker = BreakerSettings {
@@ -58,6 +68,7 @@ impl UpstreamSettings {
         };
         Self {
             breaker,
+            eject: EjectSettings::off(),
             ..Self::default()
         }
     }
@@ -70,6 +81,8 @@ impl Default for UpstreamSettings {
             breaker: BreakerSettings::default(),
             bulkhead: BulkheadSettings::default(),
             retry_budget: Percent::TENTH,
+            balance: BalanceSettings::default(),
+            eject: EjectSettings::default(),
         }
     }
 }
@@ -106,8 +119,7 @@ pub struct Upstream {
     settings: UpstreamSettings,
     retry_budget: RetryBudget,
     discovery: Arc<dyn Discover>,
-    clock: Arc<dyn Clock>,
-    observer: Arc<dyn InstanceObserver>,
+    common: Arc<Common>,
     /// Locked for a few instructions and never across an await.
     known: Mutex<Known>,
 }
@@ -136,10 +148,9 @@ impl Upstream {
             name: name.into(),
             address,
             retry_budget: RetryBudget::new(settings.retry_budget),
-            settings,
             discovery,
-            clock,
-            observer: Arc::new(()),
+            common: common(&settings, clock, Arc::new(())),
+            settings,
             known: Mutex::new(Known {
                 instances: Instances::none(),
                 fleet: Arc::default(),
@@ -164,6 +175,11 @@ impl Upstream {
     /// Other settings than the defaults.
     #[must_use]
     pub fn with_settings(mut self, settings: UpstreamSettings) -> Self {
+        let Common {
+            clock, observer, ..
+        } = &*self.common;
+        let (clock, observer) = (Arc::clone(clock), Arc::clone(observer));
+        self.common = common(&settings, clock, observer);
         self.retry_budget = RetryBudget::new(settings.retry_budget);
         self.settings = settings;
         self
@@ -172,7 +188,8 @@ impl Upstream {
     /// Tells `observer` of instances and their breakers.
     #[must_use]
     pub fn with_observer(mut self, observer: impl InstanceObserver) -> Self {
-        self.observer = Arc::new(observer);
+        let clock = Arc::clone(&self.common.clock);
+        self.common = common(&self.settings, clock, Arc::new(observer));
         self
     }
 
@@ -216,7 +233,7 @@ impl Upstream {
             }
         };
         let mut known = self.known();
-        known.confirmed_at = self.clock.monotonic();
+        known.confirmed_at = self.common.clock.monotonic();
         if known.instances != instances {
             self.replace(&mut known, instances);
         }
@@ -229,7 +246,11 @@ impl Upstream {
     /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
     fn last_known(&self, error: DiscoverError) -> Result<Arc<Fleet>, DiscoverError> {
         let mut known = self.known();
-        let silent = self.clock.monotonic().saturating_sub(known.confirmed_at);
+        let silent = self
+            .common
+            .clock
+            .monotonic()
+            .saturating_sub(known.confirmed_at);
         if silent > self.discovery.outage_memory() && !known.instances.is_empty() {
             self.replace(&mut known, Instances::none());
         }
@@ -252,42 +273,65 @@ impl Upstream {
 
     /// Takes over a new list: instances that stay keep their state, those that left are forgotten.
     fn replace(&self, known: &mut Known, instances: Instances) {
-        let gray = match &self.address {
-            Address::LoadBalanced(_) => self.discovery.place().gray,
-            Address::Fixed(_) => None,
+        let place = match &self.address {
+            Address::LoadBalanced(_) => self.discovery.place(),
+            Address::Fixed(_) => Place::default(),
         };
+        // What is known from the start has been there for long, as far as anybody knows.
+        let has_come_later = !known.instances.is_empty();
         let members = instances.members().map(|member| {
-            let mut before = known.fleet.all().iter().map(|candidate| &candidate.state);
+            let mut before = known.fleet.all().map(|candidate| &candidate.state);
             let kept = before.find(|state| state.instance == member.instance);
-            let state = kept.map_or_else(|| self.new_state(&member.instance), Arc::clone);
-            let mark = gray.as_ref().and_then(|tag| member.tagged(tag));
+            let state = kept.map_or_else(
+                || {
+                    let new = InstanceState::new(&member.instance, &self.common, has_come_later);
+                    Arc::new(new)
+                },
+                Arc::clone,
+            );
+            let mark = place.gray.as_ref().and_then(|tag| member.tagged(tag));
             let mark = mark.filter(|mark| !mark.is_empty());
-            let weight = member.weight;
-            (mark.map(Arc::from), Candidate { state, weight })
+            let candidate = Candidate {
+                state,
+                weight: member.weight,
+                is_own: place.holds(member),
+            };
+            (mark.map(Arc::from), candidate)
         });
-        let fleet = Arc::new(Fleet::new(members.collect()));
+        let fleet = Arc::new(Fleet::new(place.gray.is_some(), members.collect()));
         for gone in known.instances.iter() {
             if !instances.iter().any(|instance| instance == gone) {
-                self.observer.instance_left(gone);
+                self.common.observer.instance_left(gone);
             }
         }
+        let is_alone = instances.len() <= 1;
+        self.common.is_alone.store(is_alone, Ordering::Relaxed);
         known.instances = instances;
         known.fleet = fleet;
     }
+}
 
-    fn new_state(&self, instance: &Instance) -> Arc<InstanceState> {
-        let on_change = self.observer.instance_joined(instance);
-        let breaker = Breaker::new(self.settings.breaker, on_change);
-        let bulkhead = Bulkhead::new(self.settings.bulkhead);
-        let state = InstanceState::new(instance.clone(), breaker, bulkhead, &self.clock);
-        Arc::new(state)
-    }
+fn common(
+    settings: &UpstreamSettings,
+    clock: Arc<dyn Clock>,
+    observer: Arc<dyn InstanceObserver>,
+) -> Arc<Common> {
+    Arc::new(Common {
+        breaker: settings.breaker,
+        bulkhead: settings.bulkhead,
+        balance: settings.balance,
+        eject: settings.eject,
+        clock,
+        observer,
+        usual: Usual::default(),
+        is_alone: AtomicBool::new(true),
+    })
 }
 
 impl Drop for Upstream {
     fn drop(&mut self) {
         for instance in self.known().instances.iter() {
-            self.observer.instance_left(instance);
+            self.common.observer.instance_left(instance);
         }
     }
 }

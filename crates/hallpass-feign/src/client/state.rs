@@ -81,6 +81,8 @@ impl ClientState {
             breaker: overrides.breaker.unwrap_or(settings.breaker),
             bulkhead: overrides.bulkhead.unwrap_or_default(),
             retry_budget: retry.budget,
+            balance: settings.balance,
+            eject: settings.eject,
         };
         let upstream = shared.upstreams.get(&Wanted {
             client: spec.name,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use hallpass_client::context;
 use hallpass_feign::{Feign, FinishedCall, Identity};
+use hallpass_upstream::{Instance, Member, Network, Place, StaticDiscovery};
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -65,6 +66,39 @@ async fn calls_are_counted_by_client_template_and_outcome_and_never_by_value() {
     );
     assert_eq!(value(&text, &gauge), "0");
     assert!(!text.contains("31337"));
+}
+
+#[tokio::test]
+async fn an_instance_that_is_left_out_and_calls_that_leave_the_zone_are_shown() {
+    let bad = Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR).await;
+    let good = Upstream::answering(|_, _| StatusCode::OK).await;
+    let in_zone = |upstream: &Upstream, zone: &str| {
+        let instance: Instance = upstream.address().parse().unwrap();
+        Member::from(instance).zone(zone)
+    };
+    let members = [in_zone(&bad, "a"), in_zone(&good, "b")];
+    let discovery = StaticDiscovery::new()
+        .with_members("service-a", members)
+        .in_place(Place::default().in_zone("a"));
+    let network = Network::system(Arc::new(discovery)).unwrap();
+    let feign = Feign::builder(&network).build();
+    let orders = FeignOrders::new(&feign).unwrap();
+    for _ in 0..5 {
+        orders.remove(1).await.unwrap_err();
+    }
+    for _ in 0..5 {
+        orders.remove(1).await.unwrap();
+    }
+    let text = scrape(&feign);
+    let ejected = |upstream: &Upstream| {
+        let address = upstream.address();
+        let labels = format!(r#"{{client="service-a",instance="http://{address}"}}"#);
+        value(&text, &format!("hallpass_feign_ejected{labels}"))
+    };
+    assert_eq!([ejected(&bad), ejected(&good)], ["1", "0"]);
+    let of_client = |name: &str| value(&text, &format!(r#"{name}{{client="service-a"}}"#));
+    assert_eq!(of_client("hallpass_feign_ejections_total"), "1");
+    assert_eq!(of_client("hallpass_feign_spilled_total"), "5");
 }
 
 #[tokio::test]

@@ -25,6 +25,35 @@ fn clients_of_the_call_layer_are_read_by_name() {
 }
 
 #[test]
+fn what_is_preferred_and_left_out_is_said_for_all_or_for_one_client() {
+    let yaml = "
+hallpass:
+  feign:
+    defaults:
+      balance: { zone-preference: false, slow-start-ms: 0 }
+      eject: { consecutive-failures: 3 }
+    clients:
+      logistics-service:
+        balance: { zone-spill-percent: 90 }
+        eject: { base-ms: 10s, max-percent: 100 }
+";
+    let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+    let feign: FeignSettings = loader.load().unwrap().into_settings();
+    let logistics = feign.client("logistics-service");
+    assert!(!logistics.balance.zone_preference);
+    assert_eq!(logistics.balance.zone_spill.get(), 90);
+    assert_eq!(logistics.balance.slow_start, Duration::ZERO);
+    assert_eq!(logistics.eject.consecutive_failures, 3);
+    assert_eq!(logistics.eject.base, Duration::from_secs(10));
+    assert_eq!(
+        (logistics.eject.max.get(), feign.defaults.eject.max.get()),
+        (100, 50)
+    );
+    let nothing: FeignSettings = Loader::new("hallpass").load().unwrap().into_settings();
+    assert_eq!(nothing, FeignSettings::default());
+}
+
+#[test]
 fn which_401_renews_the_token_is_inherited_like_every_other_key() {
     let yaml = "
 hallpass:

@@ -104,6 +104,29 @@ impl Circuit {
         })
     }
 
+    /// As [`admit`](Self::admit), and an open circuit becomes half-open before its time.
+    pub(super) fn admit_early(&mut self, now: Duration) -> Result<Admitted, Refused> {
+        if matches!(self.state, State::Open { .. }) {
+            self.half_open(now);
+        }
+        self.admit(now)
+    }
+
+    /// A closed circuit begins anew.
+    pub(super) fn forget(&mut self) {
+        if matches!(self.state, State::Closed { .. }) {
+            self.close();
+        }
+    }
+
+    /// Since when it is open, while it is.
+    pub(super) fn opened_at(&self) -> Option<Duration> {
+        match self.state {
+            State::Open { until } => Some(until.saturating_sub(self.settings.open)),
+            State::Closed { .. } | State::HalfOpen { .. } => None,
+        }
+    }
+
     /// Whether [`Circuit::admit`] would be refused now; changes nothing.
     pub(super) fn refuses(&self, now: Duration) -> Option<Refused> {
         let open_until = match self.state {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::member::Member;
+
 /// What a choice of instances goes by beside the instances themselves: where this process is, and what marks an instance
 /// that is not for everybody.
 ///
@@ -44,5 +46,13 @@ impl Place {
     pub fn gray_by(mut self, tag: &str) -> Self {
         self.gray = Some(tag.into());
         self
+    }
+
+    /// Whether an instance is in the zone of this process; where one of both names no zone, in its cluster.
+    pub(crate) fn holds(&self, member: &Member) -> bool {
+        match (&self.zone, &member.zone) {
+            (Some(own), Some(zone)) => own == zone,
+            _ => self.cluster.is_some() && self.cluster == member.cluster,
+        }
     }
 }

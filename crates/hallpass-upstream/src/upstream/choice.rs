@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Upstream;
-use super::candidate::{Candidate, less_busy, take_less_busy};
+use super::candidate::{Candidate, better};
 use super::chosen::Chosen;
+use super::fleet::{Fleet, Group, Tier};
 use super::pick;
+use super::sieve::{Round, Sieve};
 use super::wish::Wish;
+use crate::breaker::Permit;
 use crate::discovery::Instance;
 use crate::outcome::Refusal;
 
@@ -20,9 +23,13 @@ impl Upstream {
         self.choose_for(avoid, Wish::default()).await
     }
 
-    /// Chooses an instance for an attempt: the less busy one of two picked by chance in proportion to their weights,
-    /// among those whose breaker lets a call in. Those in `avoid`, where attempts have failed, are chosen only when there
-    /// is no other, and the last of them only when there is nothing else at all.
+    /// Chooses an instance for an attempt: of two picked by chance in proportion to their weights the one that will probably
+    /// answer first, by the calls under way to it and, where one is clearly slower, by how long it takes. Those whose breaker
+    /// lets no call in and those that were ejected are left out, at most [`EjectSettings::max`](crate::EjectSettings::max) of
+    /// them, and never all that were ejected. Those in `avoid`, where attempts have failed, are chosen only when there is no
+    /// other, and the last of them only when there is nothing else.
+    ///
+    /// Instances in the own zone or cluster come first, as [`BalanceSettings`](crate::BalanceSettings) say.
     ///
     /// Where [`Place::gray`](crate::Place::gray) names a tag, a call that wishes for a value of it goes to an instance with that
     /// value, and to one without the tag when none with it can take it. All other calls go to instances without the tag,
@@ -32,18 +39,25 @@ impl Upstream {
     /// [`Refusal::NoInstance`] or [`Refusal::BreakerOpen`].
     pub async fn choose_for(&self, avoid: &[Instance], wish: Wish<'_>) -> Result<Chosen, Refusal> {
         let fleet = self.fleet().await.map_err(Refusal::NoInstance)?;
-        let wished = wish.tag.map(|tag| fleet.marked(tag)).unwrap_or_default();
-        let groups = [wished, fleet.unmarked()];
-        let first = if wished.is_empty() {
-            fleet.unmarked()
-        } else {
-            wished
+        let wished = wish.tag.and_then(|tag| fleet.marked(tag));
+        let round = Round {
+            avoid,
+            max_out: self.common.eject.max,
+            now: self.common.clock.monotonic(),
         };
-        let now = self.clock.monotonic();
-        match self.choose_among_all(first, avoid, now) {
-            Some(chosen) => Ok(chosen),
-            None => self.choose_among_open(groups, avoid, now),
+        let first = wished.unwrap_or(&fleet.unmarked);
+        let tier = self.tier(first, round.now);
+        let chosen = match self.choose_among_all(first, tier, round) {
+            Some(chosen) => chosen,
+            None => self.choose_among_fit(&fleet, (wished, tier), round)?,
+        };
+        if fleet.has_marks && wish.tag.is_some() {
+            let instance = chosen.instance();
+            let mut wished = wished.into_iter().flat_map(|group| group.all());
+            let was_met = wished.any(|it| it.state.instance == *instance);
+            self.common.observer.wish_met(was_met);
         }
+        Ok(chosen)
     }
 
     /// For the first attempt the one to [begin with](Self::begin_with); after that another one, as ever.
@@ -51,10 +65,10 @@ impl Upstream {
         if tried.is_empty() {
             let fleet = self.fleet().await.map_err(Refusal::NoInstance)?;
             let first = self.known().begin_with.clone();
-            let mut all = fleet.all().iter();
+            let mut all = fleet.all();
             let first = all.find(|candidate| Some(&candidate.state.instance) == first.as_ref());
             if let Some(state) = first.map(|candidate| &candidate.state)
-                && let Ok(permit) = state.breaker.admit(self.clock.monotonic())
+                && let Ok(permit) = state.breaker.admit(self.common.clock.monotonic())
             {
                 return Ok(Chosen::new(self.name(), state, permit));
             }
@@ -79,74 +93,75 @@ impl Upstream {
     #[must_use]
     pub fn others_than(&self, tried: &[Instance]) -> usize {
         let fleet = Arc::clone(&self.known().fleet);
-        let instances = fleet.unmarked().iter().map(|it| &it.state.instance);
+        let instances = fleet.unmarked.all().iter().map(|it| &it.state.instance);
         instances
             .filter(|instance| !tried.contains(instance))
             .count()
     }
 
+    fn tier(&self, group: &Group, now: Duration) -> Tier {
+        match self.common.balance.zone_preference {
+            true => group.tier(self.common.balance.zone_spill, now),
+            false => Tier::All,
+        }
+    }
+
     /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
     /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be.
-    fn choose_among_all(
-        &self,
-        candidates: &[Candidate],
-        avoid: &[Instance],
-        now: Duration,
-    ) -> Option<Chosen> {
-        let (one, other) = pick::two(candidates.iter().map(|candidate| candidate.weight))?;
+    fn choose_among_all(&self, group: &Group, tier: Tier, round: Round<'_>) -> Option<Chosen> {
+        let (candidates, now) = (group.of(tier), round.now);
+        let weights = candidates.iter().map(|candidate| candidate.weight_at(now));
+        let (one, other) = pick::two(weights)?;
         let (one, other) = (candidates.get(one)?, candidates.get(other)?);
         let is_fit = |candidate: &Candidate| {
-            !avoid.contains(&candidate.state.instance)
-                && candidate.state.breaker.refuses(now).is_none()
+            !round.avoid.contains(&candidate.state.instance) && candidate.state.is_fit(now)
         };
         if !is_fit(one) || !is_fit(other) {
             return None;
         }
-        let state = &less_busy(one, other).state;
-        let permit = state.breaker.admit(now).ok()?;
-        Some(Chosen::new(self.name(), state, permit))
+        let candidate = better(one, other, now);
+        let permit = candidate.state.breaker.admit(now).ok()?;
+        Some(self.chosen(candidate, permit, tier == Tier::Others))
     }
 
-    /// Looks at every instance: those of the first group before those of the second.
-    fn choose_among_open(
+    /// Looks at every instance: those that were wished for, with the tier that comes first among them, before all others.
+    fn choose_among_fit(
         &self,
-        groups: [&[Candidate]; 2],
-        avoid: &[Instance],
-        now: Duration,
+        fleet: &Fleet,
+        (wished, tier): (Option<&Group>, Tier),
+        round: Round<'_>,
     ) -> Result<Chosen, Refusal> {
-        let mut retry_after: Option<Duration> = None;
-        let mut refused = |wait: Duration| {
-            retry_after = Some(retry_after.map_or(wait, |shortest| shortest.min(wait)));
-        };
-        let [mut first, mut fit, mut tried, mut just_tried] = [const { Vec::new() }; 4];
-        let [wished, unmarked] = groups;
-        let wished = wished.iter().map(|candidate| (candidate, true));
-        let unmarked = unmarked.iter().map(|candidate| (candidate, false));
-        for (candidate, is_wished) in wished.chain(unmarked) {
-            let instance = &candidate.state.instance;
-            match candidate.state.breaker.refuses(now) {
-                Some(wait) => refused(wait),
-                None if avoid.last() == Some(instance) => just_tried.push(candidate),
-                None if avoid.contains(instance) => tried.push(candidate),
-                None if is_wished => first.push(candidate),
-                None => fit.push(candidate),
+        let mut sieve = Sieve::default();
+        match wished {
+            None => sieve.add(&fleet.unmarked, tier, round),
+            Some(wished) => {
+                sieve.add(wished, tier, round);
+                let tier = self.tier(&fleet.unmarked, round.now);
+                sieve.add(&fleet.unmarked, tier, round);
             }
         }
-        while let Some(candidate) = take_less_busy(&mut first)
-            .or_else(|| take_less_busy(&mut fit))
-            .or_else(|| take_less_busy(&mut tried))
-            .or_else(|| take_less_busy(&mut just_tried))
-        {
-            let state = &candidate.state;
-            // Between the look above and this, another call may have taken the last permit.
-            match state.breaker.admit(now) {
-                Ok(permit) => return Ok(Chosen::new(self.name(), state, permit)),
-                Err(wait) => refused(wait),
+        while let Some(taken) = sieve.take(round.now) {
+            let breaker = &taken.candidate.state.breaker;
+            // Between the look and this, another call may have taken the last permit.
+            let permit = match taken.is_recalled {
+                true => breaker.admit_early(round.now),
+                false => breaker.admit(round.now),
+            };
+            match permit {
+                Ok(permit) => return Ok(self.chosen(taken.candidate, permit, taken.is_spilled)),
+                Err(wait) => sieve.refused(wait),
             }
         }
         Err(Refusal::BreakerOpen {
             service: Arc::clone(self.name()),
-            retry_after: retry_after.unwrap_or_default(),
+            retry_after: sieve.retry_after.unwrap_or_default(),
         })
+    }
+
+    fn chosen(&self, candidate: &Candidate, permit: Permit, is_spilled: bool) -> Chosen {
+        if is_spilled {
+            self.common.observer.call_spilled();
+        }
+        Chosen::new(self.name(), &candidate.state, permit)
     }
 }

@@ -60,17 +60,21 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Ends the attempt: what it was worth to the instance's breaker, and how long the instance took.
+    /// Ends the attempt: whether the instance failed, and how long it took, for its breaker, its ejection and its latency.
     pub fn settle(self, failed: bool, took: Duration) {
-        let now = self.in_flight.state().now();
-        self.permit.settle(failed, took, now);
+        self.in_flight.settle(self.permit, failed, took);
     }
 
     /// Ends an attempt that went out at `sent_at`, by the upstream's clock, and whose caller has gone before a response
     /// came. Many of those in a row count against the instance; see
     /// [`BreakerSettings::abandoned_calls`](crate::BreakerSettings::abandoned_calls).
     pub fn abandon(self, sent_at: Duration) {
-        let now = self.in_flight.state().now();
-        self.permit.abandon(sent_at, now);
+        self.in_flight.abandon(self.permit, sent_at);
+    }
+
+    /// Ends an attempt that went out at `sent_at` and whose answer is not wanted any more, because another attempt of the same
+    /// call was faster. It says nothing against the instance but that it takes at least so long.
+    pub fn outrun(self, sent_at: Duration) {
+        self.in_flight.outrun(sent_at);
     }
 }

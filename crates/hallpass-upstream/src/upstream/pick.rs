@@ -4,8 +4,8 @@ use crate::random::random_below;
 
 /// The places of two different candidates, picked by chance in proportion to their weights; the same place twice when
 /// only one has a weight, and `None` when there is no candidate. When no candidate has a weight, all are equally likely.
-pub(super) fn two(weights: impl Iterator<Item = u32> + Clone) -> Option<(usize, usize)> {
-    let total: u64 = weights.clone().map(u64::from).sum();
+pub(super) fn two(weights: impl Iterator<Item = u64> + Clone) -> Option<(usize, usize)> {
+    let total = weights.clone().fold(0, u64::saturating_add);
     if total == 0 {
         let count = weights.count();
         return (count > 0).then(|| two_of_equal(count));
@@ -14,7 +14,7 @@ pub(super) fn two(weights: impl Iterator<Item = u32> + Clone) -> Option<(usize, 
     let others = weights
         .enumerate()
         .filter(move |(place, _)| *place != first.0);
-    let second = place(others, total - u64::from(first.1));
+    let second = place(others, total.saturating_sub(first.1));
     Some((first.0, second.map_or(first.0, |(place, _)| place)))
 }
 
@@ -30,10 +30,10 @@ fn two_of_equal(count: usize) -> (usize, usize) {
 }
 
 /// One of the candidates, whose weights add up to `total`; none when that is nothing.
-fn place(weights: impl Iterator<Item = (usize, u32)>, total: u64) -> Option<(usize, u32)> {
+fn place(weights: impl Iterator<Item = (usize, u64)>, total: u64) -> Option<(usize, u64)> {
     let mut left = random_below(total);
     for (place, weight) in weights {
-        match left.checked_sub(u64::from(weight)) {
+        match left.checked_sub(weight) {
             Some(rest) => left = rest,
             None => return Some((place, weight)),
         }
@@ -45,7 +45,7 @@ fn place(weights: impl Iterator<Item = (usize, u32)>, total: u64) -> Option<(usi
 mod tests {
     use super::two;
 
-    fn shares(weights: &[u32]) -> Vec<usize> {
+    fn shares(weights: &[u64]) -> Vec<usize> {
         let mut first = vec![0; weights.len()];
         for _ in 0..9_000 {
             let (one, other) = two(weights.iter().copied()).unwrap();

@@ -1,12 +1,17 @@
+mod ejection;
 mod gray;
+mod latency;
+mod simulation;
+mod zones;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::settings::BreakerSettings;
+use crate::settings::{BalanceSettings, BreakerSettings, EjectSettings};
 use futures_core::future::BoxFuture;
 use hallpass_clock::ManualClock;
+use hallpass_config::Percent;
 
 use super::{Address, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
 use crate::breaker::OnBreakerChange;
@@ -83,11 +88,6 @@ fn upstream(ports: &[u16]) -> Fixture {
 }
 
 fn upstream_in(place: Place) -> Fixture {
-    let registry = Registry {
-        place,
-        ..Registry::default()
-    };
-    let clock = Arc::new(ManualClock::default());
     let settings = UpstreamSettings {
         breaker: BreakerSettings {
             window: 10,
@@ -96,8 +96,22 @@ fn upstream_in(place: Place) -> Fixture {
             half_open_calls: 1,
             ..BreakerSettings::default()
         },
+        eject: EjectSettings::off(),
+        balance: BalanceSettings {
+            slow_start: Duration::ZERO,
+            ..BalanceSettings::default()
+        },
         ..UpstreamSettings::default()
     };
+    upstream_with(place, settings)
+}
+
+fn upstream_with(place: Place, settings: UpstreamSettings) -> Fixture {
+    let registry = Registry {
+        place,
+        ..Registry::default()
+    };
+    let clock = Arc::new(ManualClock::default());
     let address = Address::LoadBalanced("logistics-service".into());
     let discovery = Arc::new(registry.clone());
     let upstream = Upstream::new("logistics-service", address, discovery, clock.clone())

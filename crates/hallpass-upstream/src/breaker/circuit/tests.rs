@@ -186,6 +186,17 @@ fn in_a_window_of_time_failures_of_long_ago_open_nothing() {
 }
 
 #[test]
+fn an_open_circuit_may_be_tried_before_its_time_by_the_permitted_number_of_calls() {
+    let mut circuit = opened();
+    assert_eq!(circuit.opened_at(), Some(seconds(0)));
+    for _ in 0..3 {
+        circuit.admit_early(seconds(1)).unwrap();
+    }
+    assert_eq!(circuit.opened_at(), None);
+    assert!(circuit.admit_early(seconds(2)).is_err());
+}
+
+#[test]
 fn a_half_open_circuit_whose_calls_do_not_come_back_opens_again_after_its_wait() {
     let settings = BreakerSettings {
         half_open_wait: seconds(5),

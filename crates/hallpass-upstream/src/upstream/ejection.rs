@@ -1,0 +1,205 @@
+//! Leaves an instance out that fails again and again.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::latency::nanos;
+use crate::settings::EjectSettings;
+
+/// Failures in a row that are counted where none are too many.
+const MOST_COUNTED: u32 = 64;
+/// An ejection lasts at most so many times its base.
+const MOST_TIMES: u32 = 10;
+
+/// Failures of one instance in a row, and what came of them. No clock: times are arguments.
+#[derive(Debug)]
+pub(super) struct Ejection {
+    settings: EjectSettings,
+    failures: AtomicU32,
+    /// When it comes back, in nanoseconds; 0: it is not left out.
+    until: AtomicU64,
+    /// Locked when something changes, and never across an await.
+    last: Mutex<Last>,
+}
+
+/// The last ejection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    since: Duration,
+    until: Duration,
+    /// How many there were, each soon after the one before.
+    times: u32,
+}
+
+/// What a call has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The instance is left out until then.
+    Ejected(Duration),
+    /// It is back.
+    Returned,
+}
+
+impl Ejection {
+    pub(super) fn new(settings: EjectSettings) -> Self {
+        Self {
+            settings,
+            failures: AtomicU32::new(0),
+            until: AtomicU64::new(0),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Whether it is left out, or was when somebody looked last.
+    pub(super) fn is_marked(&self) -> bool {
+        self.until.load(Ordering::Relaxed) != 0
+    }
+
+    /// Since when it is left out, while it is.
+    pub(super) fn since(&self, now: Duration) -> Option<Duration> {
+        let until = self.until.load(Ordering::Relaxed);
+        (until > nanos(now)).then(|| self.last().since)
+    }
+
+    /// Its time is over, which nobody has said yet.
+    pub(super) fn ends(&self, now: Duration) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        let order = Ordering::Relaxed;
+        until != 0
+            && until <= nanos(now)
+            && self.until.compare_exchange(until, 0, order, order).is_ok()
+    }
+
+    /// A call that began at `began` had a good response.
+    pub(super) fn succeeded(&self, began: Duration) -> Option<Change> {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        // What began before says nothing about the time since.
+        let was_called_again = self.is_marked() && began >= self.last().since;
+        let is_back = was_called_again && self.until.swap(0, Ordering::Relaxed) != 0;
+        is_back.then_some(Change::Returned)
+    }
+
+    /// Failures in a row where none are too many, at most 64; 0 where so many leave it out.
+    pub(super) fn tolerated(&self) -> u32 {
+        match self.settings.consecutive_failures {
+            0 => self.failures.load(Ordering::Relaxed),
+            _ => 0,
+        }
+    }
+
+    /// A call that began at `began` failed.
+    pub(super) fn failed(&self, began: Duration, now: Duration) -> Option<Change> {
+        let threshold = self.settings.consecutive_failures;
+        let failures = self.failures.load(Ordering::Relaxed).saturating_add(1);
+        if threshold == 0 {
+            self.failures
+                .store(failures.min(MOST_COUNTED), Ordering::Relaxed);
+            return None;
+        }
+        if failures < threshold {
+            self.failures.store(failures, Ordering::Relaxed);
+            return None;
+        }
+        let mut last = self.last();
+        // Of many that were under way together, the first ones have brought it here.
+        if last.times > 0 && began < last.since {
+            return None;
+        }
+        self.failures.store(threshold, Ordering::Relaxed);
+        let lasted = last.until.saturating_sub(last.since);
+        let is_long_ago = now.saturating_sub(last.until) > lasted;
+        last.times = match is_long_ago {
+            true => 1,
+            false => last.times.saturating_add(1).min(MOST_TIMES),
+        };
+        last.since = now;
+        last.until = now.saturating_add(self.settings.base.saturating_mul(last.times));
+        self.until
+            .store(nanos(last.until).max(1), Ordering::Relaxed);
+        Some(Change::Ejected(last.until))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn ejection() -> Ejection {
+        Ejection::new(EjectSettings {
+            consecutive_failures: 3,
+            base: SECOND * 10,
+            ..EjectSettings::default()
+        })
+    }
+
+    /// Calls at `at` that take no time.
+    fn fail(ejection: &Ejection, at: u32, times: usize) -> Option<Change> {
+        let at = SECOND * at;
+        (0..times).fold(None, |_, _| ejection.failed(at, at))
+    }
+
+    #[test]
+    fn so_many_failures_in_a_row_leave_it_out_and_a_good_call_between_them_does_not() {
+        let it = ejection();
+        assert_eq!(fail(&it, 100, 2), None);
+        assert_eq!(it.succeeded(SECOND * 100), None);
+        assert_eq!(fail(&it, 100, 2), None);
+        assert_eq!(fail(&it, 101, 1), Some(Change::Ejected(SECOND * 111)));
+        assert_eq!(it.since(SECOND * 110), Some(SECOND * 101));
+        assert_eq!(it.since(SECOND * 111), None);
+        assert!(!it.ends(SECOND * 110) && it.is_marked());
+        assert!(it.ends(SECOND * 111) && !it.ends(SECOND * 111));
+    }
+
+    #[test]
+    fn an_ejection_lasts_longer_each_time_and_as_long_as_at_first_when_it_was_well_between() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let mut now = 110;
+        for times in (2..=10).chain([10]) {
+            // One call is enough for one that has not been well since.
+            let until = now + 10 * times;
+            assert_eq!(fail(&it, now, 1), Some(Change::Ejected(SECOND * until)));
+            now = until;
+        }
+        now += 101;
+        it.succeeded(SECOND * now);
+        let until = SECOND * (now + 10);
+        assert_eq!(fail(&it, now, 3), Some(Change::Ejected(until)));
+    }
+
+    #[test]
+    fn calls_that_began_before_say_nothing_about_it() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let early = SECOND * 99;
+        assert_eq!(it.failed(early, SECOND * 105), None);
+        assert_eq!(it.succeeded(early), None);
+        assert!(it.since(SECOND * 105).is_some());
+    }
+
+    #[test]
+    fn one_that_is_called_again_early_is_back_by_a_good_call_and_out_again_by_a_bad_one() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        assert_eq!(fail(&it, 105, 1), Some(Change::Ejected(SECOND * 125)));
+        assert_eq!(it.since(SECOND * 106), Some(SECOND * 105));
+        assert_eq!(it.succeeded(SECOND * 106), Some(Change::Returned));
+        assert_eq!(it.since(SECOND * 106), None);
+    }
+
+    #[test]
+    fn none_is_left_out_where_that_is_off() {
+        let it = Ejection::new(EjectSettings::off());
+        assert_eq!(fail(&it, 1, 1_000), None);
+    }
+}

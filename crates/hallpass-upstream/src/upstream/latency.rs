@@ -1,0 +1,187 @@
+//! How long an instance takes: a moving average that goes up at once and comes down slowly.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// After so long half of a peak is forgotten: a time constant of ten seconds.
+const HALF_LIFE: Duration = Duration::from_secs(7);
+/// Each good call moves what is usual by this part of the difference.
+const USUAL_PART: u64 = 8;
+
+/// How many times slower than usual an instance is taken to be at most.
+const MOST_UNUSUAL: u64 = 8;
+
+/// The peak-sensitive average of one instance.
+///
+/// It is read and written without a lock: of two calls that end at the same instant one may be lost, which the next one makes
+/// good.
+#[derive(Debug, Default)]
+pub(super) struct Latency {
+    /// Nanoseconds; 0: nothing is known.
+    value: AtomicU64,
+    /// When it was measured last.
+    at: AtomicU64,
+}
+
+impl Latency {
+    /// A response came after `took`.
+    pub(super) fn observe(&self, took: Duration, now: Duration) {
+        let took = nanos(took).max(1);
+        let value = self.value.load(Ordering::Relaxed);
+        let age = self.age(now);
+        let next = match took >= decayed(value, age) {
+            true => took,
+            false => took.saturating_add(decayed(value.saturating_sub(took), age)),
+        };
+        self.store(next, now);
+    }
+
+    /// It takes at least so long: a call failed, or was given up. That it failed fast is no recommendation.
+    pub(super) fn at_least(&self, took: Duration, now: Duration) {
+        let known = self.at(now);
+        self.store(known.max(nanos(took)).max(1), now);
+    }
+
+    /// In nanoseconds; 0: nothing is known. What was measured long ago counts less and less, so that a slow instance is tried
+    /// again.
+    pub(super) fn at(&self, now: Duration) -> u64 {
+        decayed(self.value.load(Ordering::Relaxed), self.age(now))
+    }
+
+    /// As [`at`](Self::at), and what is more than `most` is forgotten: one call that takes long by itself, or the first one of a cold
+    /// process, is no reason to stay away for minutes.
+    pub(super) fn capped_at(&self, now: Duration, most: u64) -> u64 {
+        let value = self.at(now);
+        if value <= most {
+            return value;
+        }
+        self.store(most, now);
+        most
+    }
+
+    fn age(&self, now: Duration) -> u64 {
+        nanos(now).saturating_sub(self.at.load(Ordering::Relaxed))
+    }
+
+    fn store(&self, value: u64, now: Duration) {
+        self.value.store(value, Ordering::Relaxed);
+        self.at.store(nanos(now), Ordering::Relaxed);
+    }
+}
+
+/// What good calls to any instance of the service take.
+#[derive(Debug, Default)]
+pub(super) struct Usual(AtomicU64);
+
+impl Usual {
+    pub(super) fn observe(&self, took: Duration) {
+        let (took, usual) = (nanos(took), self.0.load(Ordering::Relaxed));
+        let next = match usual {
+            0 => took,
+            // One call that takes long does not change what is usual by much.
+            usual => {
+                let took = took.min(usual.saturating_mul(MOST_UNUSUAL));
+                usual - usual / USUAL_PART + took / USUAL_PART
+            }
+        };
+        self.0.store(next, Ordering::Relaxed);
+    }
+
+    /// The longest time, in nanoseconds, that makes a difference for an instance whose calls are good.
+    pub(super) fn most(&self) -> u64 {
+        match self.0.load(Ordering::Relaxed) {
+            0 => u64::MAX,
+            usual => usual.saturating_mul(MOST_UNUSUAL),
+        }
+    }
+
+    pub(super) fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// What is left of a value after `age`: halved by each half-life, and in between along a straight line.
+fn decayed(value: u64, age: u64) -> u64 {
+    let half_life = nanos(HALF_LIFE);
+    let halved = u32::try_from(age / half_life).unwrap_or(u32::MAX);
+    let value = value.checked_shr(halved).unwrap_or(0);
+    let part = u128::from(value) * u128::from(age % half_life) / u128::from(2 * half_life);
+    value.saturating_sub(u64::try_from(part).unwrap_or(value))
+}
+
+/// More than five centuries do not count.
+pub(super) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn it_goes_up_at_once_and_comes_down_slowly() {
+        let latency = Latency::default();
+        let mut now = Duration::from_secs(100);
+        assert_eq!(latency.at(now), 0);
+        latency.observe(MS, now);
+        latency.observe(MS * 100, now);
+        assert_eq!(latency.at(now), nanos(MS * 100));
+        // Half of the difference is left after a half-life of good calls.
+        for _ in 0..7_000 {
+            now += MS;
+            latency.observe(MS, now);
+        }
+        let half = latency.at(now);
+        assert!((nanos(MS * 48)..nanos(MS * 68)).contains(&half), "{half}");
+        for _ in 0..100_000 {
+            now += MS;
+            latency.observe(MS, now);
+        }
+        assert!(latency.at(now) < nanos(MS * 2));
+    }
+
+    #[test]
+    fn what_was_measured_long_ago_is_forgotten() {
+        let latency = Latency::default();
+        latency.observe(MS * 64, Duration::ZERO);
+        assert_eq!(latency.at(HALF_LIFE), nanos(MS * 32));
+        assert_eq!(latency.at(HALF_LIFE * 3 / 2), nanos(MS * 24));
+        assert_eq!(latency.at(HALF_LIFE * 6), nanos(MS));
+        assert_eq!(latency.at(Duration::MAX), 0);
+    }
+
+    #[test]
+    fn what_is_far_more_than_usual_is_forgotten_sooner() {
+        let usual = Usual::default();
+        assert_eq!(usual.most(), u64::MAX);
+        (0..10).for_each(|_| usual.observe(MS * 2));
+        usual.observe(MS * 60_000);
+        assert!(usual.get() < MS * 4);
+        let latency = Latency::default();
+        latency.observe(MS * 60_000, Duration::ZERO);
+        let most = nanos(MS * 16);
+        assert_eq!(latency.capped_at(Duration::ZERO, most), most);
+        assert_eq!(latency.at(HALF_LIFE * 3), nanos(MS * 2));
+    }
+
+    #[test]
+    fn a_failure_makes_nobody_faster() {
+        let latency = Latency::default();
+        latency.observe(MS * 10, Duration::ZERO);
+        latency.at_least(Duration::ZERO, Duration::ZERO);
+        assert_eq!(latency.at(Duration::ZERO), nanos(MS * 10));
+        latency.at_least(MS * 20, Duration::ZERO);
+        assert_eq!(latency.at(Duration::ZERO), nanos(MS * 20));
+    }
+
+    #[test]
+    fn what_is_usual_follows_the_good_calls() {
+        let usual = Usual::default();
+        (0..100).for_each(|_| usual.observe(MS * 8));
+        assert_eq!(usual.get(), MS * 8);
+        (0..100).for_each(|_| usual.observe(MS * 16));
+        assert!(usual.get() > MS * 15);
+    }
+}

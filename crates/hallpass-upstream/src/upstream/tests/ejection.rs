@@ -1,0 +1,171 @@
+//! Instances that are left out.
+
+use super::simulation::{Does, MS, SECOND, World, percent};
+use super::*;
+
+/// Ejection alone.
+fn without_breaker() -> UpstreamSettings {
+    UpstreamSettings {
+        eject: EjectSettings::default(),
+        ..UpstreamSettings::without_breaker()
+    }
+}
+
+const WELL: Does = Does::Answers(Duration::from_millis(20));
+const FAILS: Does = Does::Fails(Duration::from_millis(1));
+
+#[tokio::test]
+async fn never_more_than_the_share_is_left_out() {
+    let does = [(1, WELL), (2, FAILS), (3, FAILS), (4, FAILS)];
+    let mut world = World::new(without_breaker(), &does);
+    world.run(SECOND, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    // One of the three that fail is called again, one after the other and by few calls.
+    let again = percent(&calls, &[2, 3, 4]);
+    assert!(again > 0.1 && again < 25.0, "{calls:?}");
+    assert!(
+        [2, 3, 4].iter().all(|port| calls.contains_key(port)),
+        "{calls:?}"
+    );
+
+    let mut all = without_breaker();
+    all.eject.max = Percent::ALL;
+    let mut world = World::new(all, &does);
+    world.run(SECOND, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    assert!(
+        (percent(&calls, &[1]) - 100.0).abs() < f64::EPSILON,
+        "{calls:?}"
+    );
+}
+
+#[tokio::test]
+async fn with_every_instance_ejected_calls_go_on() {
+    for max in [50, 100] {
+        let mut settings = without_breaker();
+        settings.eject.max = Percent::new(max).unwrap();
+        let does = [(1, FAILS), (2, FAILS), (3, FAILS)];
+        let mut world = World::new(settings, &does);
+        world.run(SECOND * 10, MS).await;
+        assert_eq!(world.refused, 0);
+        // As soon as they are well, so are the calls.
+        world.does = [1, 2, 3].map(|port| (port, WELL)).into();
+        let calls = world.run(SECOND * 120, MS * 2).await;
+        assert!(calls.values().all(|calls| *calls > 5_000), "{calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_only_instance_is_never_ejected() {
+    let mut world = World::new(without_breaker(), &[(1, FAILS)]);
+    let out = Out::default();
+    world.fixture.upstream = world.fixture.upstream.with_observer(out.clone());
+    world.run(SECOND * 5, MS).await;
+    assert_eq!(world.refused, 0);
+    assert_eq!(*out.0.lock().unwrap(), (HashSet::new(), 0));
+}
+
+#[tokio::test]
+async fn with_every_breaker_open_those_that_opened_first_are_tried_by_a_few_calls() {
+    let settings = UpstreamSettings::default();
+    let hangs = Does::Fails(SECOND);
+    let does = [(1, hangs), (2, hangs), (3, hangs)];
+    let mut world = World::new(settings, &does);
+    world.run(SECOND * 5, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    let let_in: usize = calls.values().sum();
+    // At most as many at once as a half-open breaker lets in, of a thousand that come meanwhile.
+    assert!((50..400).contains(&let_in), "{calls:?}");
+    assert_eq!(let_in + world.refused, 10_000);
+    world.does = [1, 2, 3].map(|port| (port, WELL)).into();
+    world.run(SECOND * 5, MS).await;
+    world.run(SECOND * 5, MS).await;
+    assert_eq!(world.refused, 0);
+}
+
+#[tokio::test]
+async fn an_instance_that_recovers_gets_its_share_step_by_step() {
+    let does = [(1, WELL), (2, WELL), (3, FAILS)];
+    let mut world = World::new(without_breaker(), &does);
+    world.run(SECOND * 20, MS).await;
+    world.does.insert(3, WELL);
+    // Until its time is over, nobody knows.
+    let calls = world.run(SECOND * 9, MS).await;
+    assert!(percent(&calls, &[3]) < 0.1, "{calls:?}");
+    let mut shares = Vec::new();
+    for _ in 0..12 {
+        let calls = world.run(SECOND * 5, MS).await;
+        shares.push(percent(&calls, &[3]));
+    }
+    assert!(shares[..2].iter().all(|share| *share < 15.0), "{shares:?}");
+    assert!(shares[11] > 25.0, "{shares:?}");
+}
+
+#[tokio::test]
+async fn an_instance_that_never_answers_is_left_though_all_callers_give_up() {
+    let does = [(1, WELL), (2, WELL), (3, Does::Hangs(MS * 50))];
+    let mut world = World::new(UpstreamSettings::default(), &does);
+    world.run(SECOND * 2, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    assert!(percent(&calls, &[3]) < 3.0, "{calls:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_another_one_outran_says_only_that_it_is_slow() {
+    let fixture = upstream_with(Place::default(), UpstreamSettings::default());
+    fixture.registry.set(&[1, 2]);
+    let mut seen = [0; 3];
+    for _ in 0..200 {
+        let chosen = fixture.choose().await;
+        let port = chosen.instance().port();
+        seen[usize::from(port)] += 1;
+        let admitted = chosen.enter().await.unwrap();
+        let began = hallpass_clock::Clock::monotonic(&*fixture.clock);
+        match port {
+            1 => {
+                fixture.clock.advance(MS);
+                admitted.settle(false, MS);
+            }
+            _ => {
+                fixture.clock.advance(MS * 50);
+                admitted.outrun(began);
+            }
+        }
+    }
+    assert!(seen[1] > 190 && seen[2] > 0, "{seen:?}");
+}
+
+/// Who is left out at this moment, as those are told who look.
+#[derive(Clone, Debug, Default)]
+struct Out(Arc<Mutex<(HashSet<u16>, usize)>>);
+
+impl InstanceObserver for Out {
+    fn instance_joined(&self, _: &Instance) -> OnBreakerChange {
+        Box::new(|_| ())
+    }
+
+    fn instance_left(&self, _: &Instance) {}
+
+    fn instance_ejected(&self, instance: &Instance) {
+        let mut out = self.0.lock().unwrap();
+        out.0.insert(instance.port());
+        out.1 += 1;
+    }
+
+    fn instance_returned(&self, instance: &Instance) {
+        self.0.lock().unwrap().0.remove(&instance.port());
+    }
+}
+
+#[tokio::test]
+async fn ejections_and_their_ends_are_told() {
+    let mut world = World::new(without_breaker(), &[(1, WELL), (2, FAILS)]);
+    let out = Out::default();
+    world.fixture.upstream = world.fixture.upstream.with_observer(out.clone());
+    let told = || out.0.lock().unwrap().clone();
+    world.run(SECOND * 10, MS).await;
+    assert_eq!(told(), (HashSet::from([2]), 1));
+    world.does.insert(2, WELL);
+    world.run(SECOND * 60, MS).await;
+    assert_eq!(told(), (HashSet::new(), 1));
+}
