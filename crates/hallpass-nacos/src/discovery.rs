@@ -29,8 +29,8 @@ const PUBLIC: &str = "public";
 /// Finds the instances of services in Nacos. Cheap to clone; clones share everything, and the last one that is dropped
 /// ends the connection, and with it the registrations.
 ///
-/// Instances that are healthy and enabled and have a weight count, in proportion to their weights; those of the own cluster
-/// alone where there are some and `prefer-own-cluster` is on. `secure=true` among the metadata means https, `zone` is the zone, and
+/// Instances that are healthy and enabled and have a weight count, in proportion to their weights, those of all clusters: with
+/// `prefer-own-cluster`, [`Upstream`](hallpass_upstream::Upstream) calls the own one first, while enough of it is well. `secure=true` among the metadata means https, `zone` is the zone, and
 /// the metadata that `discovery.gray-metadata` names marks instances that are not for every call. That the server knows no
 /// instance is an answer.
 ///
@@ -166,8 +166,12 @@ impl Discover for NacosDiscovery {
     }
 
     fn place(&self) -> Place {
-        let place = Place::default();
-        match &self.naming.settings.gray_metadata {
+        let settings = &self.naming.settings;
+        let place = match settings.prefer_own_cluster {
+            true => Place::default().in_cluster(&settings.cluster),
+            false => Place::default(),
+        };
+        match &settings.gray_metadata {
             Some(gray) => place.gray_by(gray),
             None => place,
         }

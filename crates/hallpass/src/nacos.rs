@@ -153,7 +153,7 @@ impl Nacos {
         self.tls.as_ref()
     }
 
-    /// Tells Nacos that `service.name` listens on `port`, with `secure=true` where `service.tls` is there. Nothing without
+    /// Tells Nacos that `service.name` listens on `port`, with `secure=true` where `service.tls` is there and `service.zone` as its zone. Nothing without
     /// `discovery.nacos`, or when its `register.enabled` is false.
     ///
     /// # Errors
@@ -168,7 +168,9 @@ impl Nacos {
             return Ok(None);
         };
         let name = settings.service.name.clone().unwrap_or_default();
-        let own = OwnInstance::new(name, port).secure(settings.service.tls.is_some());
+        let own = OwnInstance::new(name, port)
+            .secure(settings.service.tls.is_some())
+            .in_zone(settings.service.zone.as_deref());
         discovery.register(&own, register).await.map(Some)
     }
 }

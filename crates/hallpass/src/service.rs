@@ -300,6 +300,14 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
         tracing::warn!("`service.listen` has changed: it needs a restart");
         settings.service.listen = current.service.listen;
     }
+    if settings.service.zone != current.service.zone {
+        tracing::warn!("`service.zone` has changed: it needs a restart");
+        settings.service.zone.clone_from(&current.service.zone);
+    }
+    if settings.discovery.gray != current.discovery.gray {
+        tracing::warn!("`discovery.gray-metadata` has changed: it needs a restart");
+        settings.discovery.gray.clone_from(&current.discovery.gray);
+    }
     if settings.service.tls.is_some() != current.service.tls.is_some() {
         tracing::warn!("`service.tls` was added or removed: it needs a restart");
         settings.service.tls.clone_from(&current.service.tls);

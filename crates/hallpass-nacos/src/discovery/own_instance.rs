@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::messages::Host;
+use crate::messages::{Host, SECURE, ZONE};
 use crate::settings::RegisterSettings;
 
 /// What Spring Cloud Alibaba writes, and what tools of its estates look for.
@@ -18,6 +18,8 @@ pub struct OwnInstance {
     pub port: u16,
     /// Whether it speaks TLS there: `secure=true` among the metadata.
     pub is_secure: bool,
+    /// The zone it runs in: `zone` among the metadata.
+    pub zone: Option<String>,
 }
 
 impl OwnInstance {
@@ -28,7 +30,15 @@ impl OwnInstance {
             service: service.into(),
             port,
             is_secure: false,
+            zone: None,
         }
+    }
+
+    /// The same, in a zone.
+    #[must_use]
+    pub fn in_zone(mut self, zone: Option<&str>) -> Self {
+        self.zone = zone.map(ToOwned::to_owned);
+        self
     }
 
     /// The same, which speaks TLS there or not.
@@ -42,7 +52,10 @@ impl OwnInstance {
     pub(super) fn host(&self, cluster: &str, settings: &RegisterSettings) -> Host {
         let mut metadata = BTreeMap::from([(SOURCE.0.to_owned(), SOURCE.1.to_owned())]);
         if self.is_secure {
-            metadata.insert("secure".to_owned(), "true".to_owned());
+            metadata.insert(SECURE.to_owned(), "true".to_owned());
+        }
+        if let Some(zone) = &self.zone {
+            metadata.insert(ZONE.to_owned(), zone.clone());
         }
         metadata.extend(settings.metadata.clone());
         Host {
@@ -53,5 +66,20 @@ impl OwnInstance {
             metadata,
             ..Host::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_zone_is_told_and_what_the_settings_say_wins() {
+        let own = OwnInstance::new("orders", 8080).in_zone(Some("hz-a"));
+        let mut settings = RegisterSettings::default();
+        let zone = |settings: &RegisterSettings| own.host("HZ", settings).metadata[ZONE].clone();
+        assert_eq!(zone(&settings), "hz-a");
+        settings.metadata.insert(ZONE.to_owned(), "hz-b".to_owned());
+        assert_eq!(zone(&settings), "hz-b");
     }
 }

@@ -28,7 +28,6 @@ const WEIGHT_SCALE: f64 = 100.0;
 
 /// The services that were asked for, and what the server said of them.
 pub(super) struct Services {
-    cluster: Option<String>,
     /// The metadata that marks instances.
     gray: Option<String>,
     /// Locked for a few instructions and never across an await.
@@ -77,11 +76,7 @@ impl Services {
     ) -> Self {
         let key = format!("{namespace}\n{}", settings.group);
         let snapshot = folder.map(|folder| Snapshot::new(folder, "services", &key));
-        let own = settings
-            .prefer_own_cluster
-            .then(|| settings.cluster.clone());
         let services = Self {
-            cluster: own,
             gray: settings.gray_metadata.clone(),
             known: Mutex::default(),
             snapshot,
@@ -219,11 +214,6 @@ impl Services {
     /// Those that may be called.
     fn usable(&self, hosts: &[Host]) -> Instances {
         let mut hosts: Vec<_> = hosts.iter().filter(|host| is_usable(host)).collect();
-        if let Some(own) = &self.cluster
-            && hosts.iter().any(|host| host.cluster_name == *own)
-        {
-            hosts.retain(|host| host.cluster_name == *own);
-        }
         // The order of the server changes from answer to answer.
         hosts.sort_by(|one, other| (&one.ip, one.port).cmp(&(&other.ip, other.port)));
         let members = hosts.into_iter().filter_map(|host| self.member(host));
@@ -278,11 +268,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn services(cluster: &str) -> Services {
-        let settings = DiscoverySettings {
-            cluster: cluster.to_owned(),
-            ..DiscoverySettings::default()
-        };
+    fn services() -> Services {
+        let settings = DiscoverySettings::default();
         Services::new(&settings, "", None, Arc::new(SystemClock::new()))
     }
 
@@ -325,7 +312,7 @@ mod tests {
             ("https://[::1]:80", 100),
         ];
         let expected = expected.map(|(it, weight)| (it.to_owned(), weight));
-        assert_eq!(shown(&services("DEFAULT"), &hosts), expected);
+        assert_eq!(shown(&services(), &hosts), expected);
     }
 
     #[test]
@@ -408,7 +395,7 @@ mod tests {
 
     #[test]
     fn no_name_that_is_more_than_an_address_becomes_an_instance() {
-        let services = services("DEFAULT");
+        let services = services();
         for ip in [
             "",
             "10.0.0.1:81/a",
@@ -428,15 +415,13 @@ mod tests {
     }
 
     #[test]
-    fn the_own_cluster_comes_first_while_somebody_is_there() {
-        let mut hosts = [
+    fn all_clusters_are_given_and_the_choice_knows_the_own_one() {
+        let hosts = [
             host("10.0.0.1", |it| it.cluster_name = "HZ".to_owned()),
             host("10.0.0.2", |it| it.cluster_name = "SH".to_owned()),
         ];
-        let in_hangzhou = services("HZ");
-        assert_eq!(shown(&in_hangzhou, &hosts).len(), 1);
-        hosts[0].healthy = false;
-        assert_eq!(shown(&in_hangzhou, &hosts)[0].0, "http://10.0.0.2:80");
-        assert_eq!(shown(&services("BJ"), &hosts).len(), 1);
+        let usable = services().usable(&hosts);
+        let clusters = usable.members().map(|member| member.cluster.as_deref());
+        assert_eq!(clusters.collect::<Vec<_>>(), [Some("HZ"), Some("SH")]);
     }
 }

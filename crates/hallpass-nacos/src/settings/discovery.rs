@@ -85,7 +85,9 @@ const KEYS: &[Key] = &[
     Key::new(
         "prefer-own-cluster",
         Kind::Flag,
-        "Whether instances of other clusters are called only when there is none in the own one.",
+        "Whether instances of the own cluster are called first, and others when too little of it is well: see \
+        `zone-spill-percent` of a client. Where both sides name a zone (`service.zone`; the metadata `zone`), that counts in place of the \
+        cluster.",
     )
     .or("true"),
     Key::new(

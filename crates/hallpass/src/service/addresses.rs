@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_upstream::{
     Discover, DiscoverError, DiscoverySettings, Instances, OutageMemory, Place, StaticDiscovery,
@@ -18,16 +19,22 @@ pub(crate) struct Addresses {
 
 impl Addresses {
     /// The discovery that the service brings, in place of everything that could be configured.
-    pub(super) fn own(settings: &DiscoverySettings, own: Arc<dyn Discover>) -> Self {
+    pub(super) fn own(
+        settings: &DiscoverySettings,
+        zone: Option<&str>,
+        own: Arc<dyn Discover>,
+    ) -> Self {
+        let own = Placed::new(own, zone, settings.gray.as_deref());
         Self {
             listed: None,
-            all: Arc::new(OutageMemory::new(own, settings.outage_memory)),
+            all: Arc::new(OutageMemory::new(Arc::new(own), settings.outage_memory)),
         }
     }
 
     /// What is listed in `settings`, and else what the others find, in their order.
     pub(super) fn listed_first(
         settings: &DiscoverySettings,
+        zone: Option<&str>,
         others: Vec<Arc<dyn Discover>>,
     ) -> Self {
         let listed = Arc::new(StaticDiscovery::from_settings(settings));
@@ -38,9 +45,10 @@ impl Addresses {
                 others,
             }),
         };
+        let all = Placed::new(all, zone, settings.gray.as_deref());
         Self {
             listed: Some(listed),
-            all: Arc::new(OutageMemory::new(all, settings.outage_memory)),
+            all: Arc::new(OutageMemory::new(Arc::new(all), settings.outage_memory)),
         }
     }
 
@@ -83,7 +91,54 @@ impl Discover for InOrder {
     }
 
     fn place(&self) -> Place {
-        self.listed.place()
+        let mut others = self.others.iter().map(|other| other.place());
+        let cluster = others.find_map(|place| place.cluster);
+        match cluster {
+            Some(cluster) => self.listed.place().in_cluster(&cluster),
+            None => self.listed.place(),
+        }
+    }
+}
+
+/// What is found, and where this process is by its settings.
+#[derive(Debug)]
+struct Placed {
+    discovery: Arc<dyn Discover>,
+    place: Place,
+}
+
+/// The cluster in Nacos of everybody who does not say another one.
+const NO_CLUSTER: &str = "DEFAULT";
+
+impl Placed {
+    fn new(discovery: Arc<dyn Discover>, zone: Option<&str>, gray: Option<&str>) -> Self {
+        let mut place = discovery.place();
+        if let Some(zone) = zone {
+            // Who says a zone and no cluster knows better than the cluster that everybody is in.
+            place.cluster = place.cluster.filter(|cluster| **cluster != *NO_CLUSTER);
+            place = place.in_zone(zone);
+        }
+        if let Some(gray) = gray {
+            place = place.gray_by(gray);
+        }
+        Self { discovery, place }
+    }
+}
+
+impl Discover for Placed {
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
+        self.discovery.instances(service)
+    }
+
+    fn outage_memory(&self) -> Duration {
+        self.discovery.outage_memory()
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
     }
 }
 
@@ -125,7 +180,7 @@ mod tests {
             instances: [("listed".to_owned(), instances)].into(),
             ..DiscoverySettings::default()
         };
-        let addresses = Addresses::listed_first(&settings, others);
+        let addresses = Addresses::listed_first(&settings, None, others);
         let found = addresses.discovery().instances(service).await?;
         Ok(found.iter().next().unwrap().port())
     }
@@ -146,17 +201,46 @@ mod tests {
         assert_eq!(port(Vec::new(), "c").await, nobody);
     }
 
+    /// Nacos knows where this process is.
+    #[derive(Debug)]
+    struct InCluster(&'static str);
+
+    impl Discover for InCluster {
+        fn instances<'a>(
+            &'a self,
+            service: &'a str,
+        ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
+            Down.instances(service)
+        }
+
+        fn place(&self) -> Place {
+            Place::default().in_cluster(self.0)
+        }
+    }
+
     #[test]
-    fn the_tag_that_marks_instances_is_that_of_the_settings_for_all_of_them() {
+    fn this_process_is_where_its_settings_and_its_registry_say() {
         let settings = DiscoverySettings {
             gray: Some("version".to_owned()),
             ..DiscoverySettings::default()
         };
-        for others in [vec![], vec![knows(&[("a", 3)])]] {
-            let place = Addresses::listed_first(&settings, others)
-                .discovery()
-                .place();
-            assert_eq!(place, Place::default().gray_by("version"));
+        let gray = Place::default().gray_by("version");
+        let in_zone = gray.clone().in_zone("hz-a");
+        for (zone, cluster, expected) in [
+            (None, None, gray.clone()),
+            (None, Some("DEFAULT"), gray.in_cluster("DEFAULT")),
+            (Some("hz-a"), None, in_zone.clone()),
+            (Some("hz-a"), Some("DEFAULT"), in_zone.clone()),
+            (Some("hz-a"), Some("HZ"), in_zone.in_cluster("HZ")),
+        ] {
+            let other = cluster.map(|it| Arc::new(InCluster(it)) as Arc<dyn Discover>);
+            let others: Vec<_> = other.clone().into_iter().collect();
+            let listed = Addresses::listed_first(&settings, zone, others);
+            assert_eq!(listed.discovery().place(), expected);
+            if let Some(own) = other {
+                let own = Addresses::own(&settings, zone, own);
+                assert_eq!(own.discovery().place(), expected);
+            }
         }
     }
 

@@ -198,11 +198,12 @@ fn addresses(
     own: Option<Arc<dyn Discover>>,
     found: [Option<Arc<dyn Discover>>; 2],
 ) -> Addresses {
+    let zone = settings.service.zone.as_deref();
     match own {
-        Some(own) => Addresses::own(&settings.discovery, own),
+        Some(own) => Addresses::own(&settings.discovery, zone, own),
         None => {
             let found = found.into_iter().flatten().collect();
-            Addresses::listed_first(&settings.discovery, found)
+            Addresses::listed_first(&settings.discovery, zone, found)
         }
     }
 }

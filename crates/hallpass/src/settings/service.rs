@@ -24,6 +24,13 @@ const KEYS: &[Key] = &[
     .otherwise("`server.port`, on all addresses or on `server.address`; else up to the program. Not of `hallpass issuer`, which \
         has `issuer.listen`"),
     Key::new(
+        "zone",
+        Kind::Text { what: "" },
+        "The zone that this process runs in, such as `hz-a`: instances in it are called first, and Nacos is told of it. A change \
+        needs a restart.",
+    )
+    .otherwise("none: with Nacos, `discovery.nacos.cluster-name` counts"),
+    Key::new(
         "tls",
         Kind::Section(ServerTlsSettings::KEYS),
         "TLS on the listening address, for services that serve by `Hallpass::http_server`: with this section it speaks \
@@ -39,6 +46,8 @@ pub struct ServiceSettings {
     pub name: Option<String>,
     /// `listen`, else `server.address` and `server.port`: address and port to listen on.
     pub listen: Option<SocketAddr>,
+    /// `zone`: where this process runs; instances there are called first.
+    pub zone: Option<String>,
     /// `tls`: what [`Hallpass::http_server`](crate::Hallpass::http_server) shows and demands; plain HTTP without it.
     pub tls: Option<ServerTlsSettings>,
 }
@@ -58,6 +67,7 @@ impl Configuration for ServiceSettings {
                 .socket_address("listen")
                 .or_else(|| listen_of_spring(&section)),
         );
+        let zone = section.name("zone");
         let tls = section.section("tls");
         // A section that cannot be used must not become plain HTTP.
         let tls = match tls.is_given() {
@@ -67,7 +77,12 @@ impl Configuration for ServiceSettings {
         if tls.is_none() && listen.is_some() && !section.has("listen") {
             report_tls_of_spring(&section);
         }
-        Some(Self { name, listen, tls })
+        Some(Self {
+            name,
+            listen,
+            zone,
+            tls,
+        })
     }
 }
 

@@ -121,7 +121,7 @@ async fn a_server_that_comes_back_is_told_everything_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_namespaces_and_clusters_keep_services_apart() {
+async fn groups_and_namespaces_keep_services_apart_and_clusters_do_not() {
     let Some(server) = NacosServer::shared() else {
         return;
     };
@@ -145,9 +145,7 @@ async fn groups_namespaces_and_clusters_keep_services_apart() {
     }
     let port = |port: u16| format!("http://127.0.0.1:{port}");
     for (place, expected) in [
-        (place("blue", "SHOP", "HZ"), vec![port(1)]),
-        (place("blue", "SHOP", "SH"), vec![port(2)]),
-        (place("blue", "SHOP", "BJ"), vec![port(1), port(2)]),
+        (place("blue", "SHOP", "HZ"), vec![port(1), port(2)]),
         (place("blue", "OTHER", "SH"), vec![port(3)]),
         (place("green", "SHOP", "SH"), vec![port(4)]),
         (place("green", "OTHER", "SH"), vec![]),
@@ -157,6 +155,50 @@ async fn groups_namespaces_and_clusters_keep_services_apart() {
             found(&caller, "apart").await == expected
         })
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cluster_is_called_when_the_own_one_does_not_answer() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let in_cluster = |cluster: &str| {
+        let settings = DiscoverySettings {
+            cluster: cluster.to_owned(),
+            ..DiscoverySettings::default()
+        };
+        NacosDiscovery::start(&server.parts(), &settings).unwrap()
+    };
+    let mut running = Vec::new();
+    for (port, cluster) in [(1, "HZ"), (2, "SH")] {
+        let own = OwnInstance::new("two-clusters", port);
+        running.push(in_cluster(cluster).register(&own, &quick()).await.unwrap());
+    }
+    let caller = in_cluster("HZ");
+    until("both are found", async || {
+        found(&caller, "two-clusters").await.len() == 2
+    })
+    .await;
+    let address = Address::LoadBalanced("two-clusters".into());
+    let clock = Arc::new(SystemClock::new());
+    let upstream = Upstream::new("two-clusters", address, Arc::new(caller), clock);
+    let call = async |failed: bool| {
+        let chosen = upstream.choose(&[]).await.unwrap();
+        let port = chosen.instance().port();
+        let admitted = chosen.enter().await.unwrap();
+        admitted.settle(failed, Duration::from_millis(1));
+        port
+    };
+    for _ in 0..50 {
+        assert_eq!(call(false).await, 1, "the own cluster comes first");
+    }
+    // Nacos goes on to list it.
+    for _ in 0..5 {
+        assert_eq!(call(true).await, 1);
+    }
+    for _ in 0..50 {
+        assert_eq!(call(false).await, 2);
     }
 }
 
