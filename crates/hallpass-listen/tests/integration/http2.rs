@@ -162,17 +162,21 @@ async fn a_peer_that_makes_the_server_reset_streams_loses_its_connection() {
     let mut peer = peer(&rig).await;
     let flood = async {
         for stream in (1..4_000).step_by(2) {
-            // An increment of 0 is an error of the stream (RFC 9113 section 6.9).
+            // A window beyond 2^31-1 is an error of the stream (RFC 9113 section 6.9.1).
             let sent = peer.get(stream, "/slow").await
-                && peer.send(WINDOW_UPDATE, 0, stream, &[0; 4]).await;
+                && peer
+                    .send(WINDOW_UPDATE, 0, stream, &[0x7f, 0xff, 0xff, 0xff])
+                    .await;
             if !sent {
                 break;
             }
         }
     };
     timeout(LIMIT, flood).await.unwrap();
-    while timeout(LIMIT, peer.next()).await.unwrap().is_some() {}
-    assert!(rig.arrived.available_permits() < 300, "most never began");
+    let told = timeout(LIMIT, peer.find(GOAWAY)).await.unwrap().unwrap();
+    assert_eq!(told.code(), ENHANCE_YOUR_CALM);
+    assert!(timeout(LIMIT, peer.next()).await.unwrap().is_none());
+    assert!(rig.arrived.available_permits() < 100, "most never began");
 }
 
 #[tokio::test]
