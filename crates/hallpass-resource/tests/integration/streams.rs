@@ -30,7 +30,7 @@ impl Shop {
         let forge = Forge::new("internal", &clock);
         let taps = Taps::new();
         let rules = |it: ResourceServerBuilder| {
-            ["/events", "/download", "/upload", "/echo"]
+            ["/events", "/download", "/upload", "/keep", "/echo"]
                 .into_iter()
                 .fold(it, |it, path| it.route_any(path, Rule::Authenticated))
         };
@@ -130,6 +130,24 @@ async fn a_long_upload_ends_with_an_error_for_its_handler_and_401_for_its_sender
     let mut whole = shop.open("POST /upload", CHUNKED).await;
     whole.send(b"3\r\nabc\r\n0\r\n\r\n").await;
     whole.read_until("200 OK").await;
+}
+
+/// Its handler has done something, and the sender has to learn what.
+#[tokio::test]
+async fn the_response_of_a_handler_that_keeps_half_an_upload_goes_to_its_sender() {
+    let shop = Shop::start(|it| it).await;
+    let mut stream = shop.open("POST /keep", CHUNKED).await;
+    stream.send(b"3\r\nabc\r\n").await;
+    let allowed =
+        "hallpass_verify_total{result=\"allow\",reason=\"none\",mode=\"enforce\",route=\"/keep\"}";
+    while shop.app.metric(allowed) == 0.0 {
+        tokio::task::yield_now().await;
+    }
+    shop.advance_to_the_end_but(Duration::ZERO);
+    let seen = stream.read_to_end().await;
+    assert!(seen.starts_with("HTTP/1.1 200 "), "{seen}");
+    assert!(seen.contains("kept 3 bytes"), "{seen}");
+    assert_eq!(shop.ended("expired", "end"), 1.0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::routing::{any, get, post};
-use futures_util::stream::poll_fn;
+use futures_util::stream::{StreamExt, poll_fn};
 use hallpass_resource::TokenEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -79,6 +79,15 @@ impl Taps {
             uploads.lock().unwrap().push(body.is_ok());
             body.map_or(StatusCode::BAD_REQUEST, |_| StatusCode::OK)
         };
+        // It keeps what has come and says so, however the upload ends.
+        let keep = |body: Body| async move {
+            let mut pieces = body.into_data_stream();
+            let mut kept = 0;
+            while let Some(Ok(piece)) = pieces.next().await {
+                kept += piece.len();
+            }
+            format!("kept {kept} bytes")
+        };
         let echo = |end: TokenEnd, upgrade: WebSocketUpgrade| async move {
             upgrade.on_upgrade(async move |socket| {
                 let _ended = end.until(echo_all(socket)).await;
@@ -93,6 +102,7 @@ impl Taps {
             .route("/events", get(events))
             .route("/download", get(download))
             .route("/upload", post(upload))
+            .route("/keep", post(keep))
             .route("/echo", any(echo))
     }
 }
