@@ -200,6 +200,9 @@ impl TrustedIssuerSettings {
         let introspection = IntrospectionSettings::read_in(section);
         let jwks = JwksLocation::read(section);
         let algorithms = section.texts("algorithms", check_algorithm);
+        if section.has("algorithms") && algorithms.as_ref().is_some_and(Vec::is_empty) {
+            section.problem("algorithms", "is empty: no token would be accepted");
+        }
         let internal = section.flag("internal");
         let revocations = read_revocations(section, jwks.as_ref(), internal == Some(true));
         let callers = read_callers(section, own);
