@@ -4,8 +4,10 @@
 //! A caller, which is this process, calls `service-order`, and that calls `service-system`: both by the real call layer with tokens of a
 //! real `hallpass issuer`, and both verify. Redis and Nacos are real servers. Each service is a process of its own.
 
+mod clock;
 mod estate;
 mod faults;
+mod instances;
 mod load;
 mod nacos;
 mod proxy;
@@ -13,6 +15,7 @@ mod redis;
 mod report;
 mod row;
 mod service;
+mod times;
 mod watch;
 
 use std::time::Duration;
@@ -23,10 +26,10 @@ use tokio::time::Instant;
 
 use crate::measure::{Failure, Outcome};
 use estate::Estate;
-use faults::Times;
 use nacos::Nacos;
 use report::Measured;
 use row::{ROWS, Row};
+use times::Times;
 
 const SECONDS: u64 = 60;
 const RATE: u32 = 2_000;
@@ -114,7 +117,7 @@ async fn one(
     rate: u32,
 ) -> Result<Measured, Failure> {
     let mut estate = Estate::start(row, nacos.as_deref()).await?;
-    let warm = load::run(&estate.orders, Instant::now(), rate / 4, WARM_UP).await?;
+    let warm = load::run(&estate.orders, Instant::now(), rate / 4, WARM_UP, None).await?;
     if let Some(why) = warm.iter().find_map(|call| call.failure.as_deref()) {
         return Err(format!("calls fail before anything happens: {why}").into());
     }
@@ -126,7 +129,8 @@ async fn one(
         end: length * end / 100,
     };
     let orders = estate.orders.clone();
-    let calling = tokio::spawn(async move { load::run(&orders, begun, rate, length).await });
+    let hurry = row.hurry();
+    let calling = tokio::spawn(async move { load::run(&orders, begun, rate, length, hurry).await });
     let watching = tokio::spawn(watch::watch(estate.order.address, begun, length));
     let seen = faults::make(row.fault, &mut estate, nacos, times).await?;
     let (calls, looks) = (calling.await??, watching.await??);

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hallpass::clock::Clock;
 use hallpass::config::Loader;
 use hallpass::upstream::BulkheadSettings;
 use hallpass::{Hallpass, Settings};
 use tempfile::TempDir;
 
+use super::clock::ShiftedClock;
 use super::nacos::Nacos;
 use super::proxy::Proxy;
 use super::redis::RedisEstate;
@@ -36,10 +38,15 @@ const KEY_RETENTION_SECONDS: u64 = 330;
 pub(super) struct Estate {
     pub(super) issuer: Issuer,
     pub(super) redis: Option<RedisEstate>,
+    /// In front of Redis, Nacos or the issuer.
     pub(super) proxy: Option<Proxy>,
+    /// In front of the first instances of `service-system`.
+    pub(super) proxies: Vec<Proxy>,
     pub(super) order: Service,
     pub(super) systems: Vec<Service>,
     pub(super) caller: Hallpass,
+    /// What the caller takes for the time.
+    pub(super) clock: Arc<ShiftedClock>,
     pub(super) orders: Arc<FeignOrders>,
     /// Where the documents and services of this row are in Nacos.
     pub(super) group: String,
@@ -56,12 +63,23 @@ impl Estate {
             Some(form) => Some(RedisEstate::start(form).await?),
             None => None,
         };
-        let proxy = proxy(row.fault, redis.as_ref(), nacos).await?;
         let rotates = nacos.filter(|_| row.fault == Fault::SecretRotated);
         let issuer = start_issuer(&folder, rotates, &group).await?;
+        let proxy = proxy(row.fault, redis.as_ref(), nacos, &issuer).await?;
+        let systems = (0..row.instances()).map(|_| free_address());
+        let systems = systems.collect::<Result<Vec<_>, _>>()?;
+        let mut proxies = Vec::new();
+        for address in systems.iter().take(row.proxied()) {
+            proxies.push(Proxy::start(*address).await?);
+        }
+        let is_issuers =
+            |_: &&Proxy| matches!(row.fault, Fault::IssuerSlow | Fault::IssuerAnswers(_));
         let way = Way {
             row,
-            issuer: issuer.address(),
+            issuer: proxy
+                .as_ref()
+                .filter(is_issuers)
+                .map_or(issuer.address(), |proxy| proxy.address),
             redis: redis
                 .as_ref()
                 .map(|redis| redis.yaml(proxy.as_ref().map(|proxy| proxy.address))),
@@ -71,37 +89,33 @@ impl Estate {
             }),
             group: &group,
             order: free_address()?,
-            system: free_address()?,
+            systems: found_at(&systems, &proxies),
         };
-        let (caller_yaml, system_yaml) = (way.caller(), way.system());
-        let mut systems = vec![Service::start(
-            folder.path(),
-            "service-system",
-            &system_yaml,
-        )?];
-        if row.fault == Fault::InstanceWithdrawn {
-            systems.push(Service::start(
-                folder.path(),
-                "service-system",
-                &system_yaml,
-            )?);
-        }
+        let caller_yaml = way.caller();
+        let systems = systems
+            .into_iter()
+            .map(|address| Service::start(folder.path(), "service-system", &way.system(address)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let system_yaml = way.system(SocketAddr::from(([127, 0, 0, 1], 0)));
         if let Some(nacos) = rotates {
             nacos
                 .publish(&group, "order.yaml", &order_document(ORDER_SECRET))
                 .await?;
         }
         let order = Service::start(folder.path(), "service-order", &way.order())?;
-        let caller = caller(&caller_yaml).await?;
+        let clock = Arc::new(ShiftedClock::default());
+        let caller = caller(&caller_yaml, &clock).await?;
         let orders = FeignOrders::builder(caller.feign()).bulkhead(places());
         let orders = Arc::new(orders.build()?);
         Ok(Self {
             issuer,
             redis,
             proxy,
+            proxies,
             order,
             systems,
             caller,
+            clock,
             orders,
             group: group.clone(),
             caller_yaml,
@@ -112,12 +126,12 @@ impl Estate {
 
     /// How many instances of a service stand in Nacos now, as somebody sees it who has not asked before.
     pub(super) async fn ask_anew(&self, service: &str) -> Result<usize, Failure> {
-        let newcomer = caller(&self.caller_yaml).await?;
+        let newcomer = caller(&self.caller_yaml, &self.clock).await?;
         let found = newcomer.discovery().instances(service).await;
         Ok(found.map_or(0, |found| found.len()))
     }
 
-    /// One more instance of `service-system`.
+    /// One more instance of `service-system`, at an address that it finds itself.
     pub(super) fn start_system(&self) -> Result<Service, Failure> {
         Service::start(self.folder.path(), "service-system", &self.system_yaml)
     }
@@ -134,8 +148,10 @@ async fn proxy(
     fault: Fault,
     redis: Option<&RedisEstate>,
     nacos: Option<&Nacos>,
+    issuer: &Issuer,
 ) -> Result<Option<Proxy>, Failure> {
     let port = match fault {
+        Fault::IssuerSlow | Fault::IssuerAnswers(_) => Some(issuer.address().port()),
         Fault::RedisSilent => redis
             .and_then(|redis| redis.servers.first())
             .map(|it| it.port),
@@ -189,11 +205,22 @@ pub(super) fn order_document(secret: &str) -> String {
 }
 
 /// The caller, in this process.
-async fn caller(yaml: &str) -> Result<Hallpass, Failure> {
+async fn caller(yaml: &str, clock: &Arc<ShiftedClock>) -> Result<Hallpass, Failure> {
     let loader = Loader::new("hallpass").text("caller", yaml);
     let nacos = hallpass::nacos::Nacos::start(loader).await?;
     let settings = nacos.reloader()?.load::<Settings>()?.into_settings();
-    Ok(Hallpass::builder(&settings).nacos(&nacos).build()?)
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    Ok(Hallpass::builder(&settings)
+        .nacos(&nacos)
+        .clock(clock)
+        .build()?)
+}
+
+/// Where the instances are found: the first ones by way of their proxies.
+fn found_at(instances: &[SocketAddr], proxies: &[Proxy]) -> Vec<SocketAddr> {
+    let by_proxy = proxies.iter().map(|proxy| proxy.address);
+    let others = instances.iter().skip(proxies.len()).copied();
+    by_proxy.chain(others).collect()
 }
 
 /// Who finds whom, and where.
@@ -205,7 +232,7 @@ struct Way<'a> {
     nacos: Option<u16>,
     group: &'a str,
     order: SocketAddr,
-    system: SocketAddr,
+    systems: Vec<SocketAddr>,
 }
 
 impl Way<'_> {
@@ -232,12 +259,7 @@ impl Way<'_> {
         format!("{service}{tokens}{nacos}{redis}")
     }
 
-    fn system(&self) -> String {
-        // Several instances share a configuration, so each looks for a port.
-        let listen = match self.nacos {
-            Some(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
-            None => self.system,
-        };
+    fn system(&self, listen: SocketAddr) -> String {
         let nacos = self.nacos("{ ip: 127.0.0.1 }", "");
         format!("{}{nacos}", self.service("service-system", listen))
     }
@@ -252,7 +274,7 @@ impl Way<'_> {
 
     fn tokens(&self, client: &str, secret: &str, more: &str) -> String {
         let life = match self.row.fault {
-            Fault::IssuerDown | Fault::IssuerHangs => LIFE_OVER_AN_OUTAGE,
+            Fault::IssuerDown | Fault::IssuerHangs | Fault::IssuerAnswers(_) => LIFE_OVER_AN_OUTAGE,
             _ => LIFE,
         };
         format!(
@@ -271,9 +293,22 @@ impl Way<'_> {
                  grpc-port-offset: 0\n    config: {{ group: {group}{documents} }}\n"
             ),
             None => format!(
-                "  discovery: {{ static: {{ service-order: ['{}'], service-system: ['{}'] }} }}\n",
-                self.order, self.system
+                "  discovery: {{ static: {{ service-order: ['{}'], service-system: [{}] }} }}\n",
+                self.order,
+                self.instances()
             ),
         }
+    }
+
+    /// The instances of `service-system`; in the row of zones half of them are near.
+    fn instances(&self) -> String {
+        let zone = |number: usize| match self.row.fault {
+            Fault::ZoneGone if number < self.row.proxied() => " zone=near",
+            Fault::ZoneGone => " zone=far",
+            _ => "",
+        };
+        let instances = self.systems.iter().enumerate();
+        let instances = instances.map(|(number, it)| format!("'{it}{}'", zone(number)));
+        instances.collect::<Vec<_>>().join(", ")
     }
 }

@@ -6,45 +6,21 @@ use hallpass::upstream::random_below;
 use tokio::time::Instant;
 
 use super::estate::{Estate, KEY_ANNOUNCE_SECONDS, ORDER_SECRET, issuer_document, order_document};
+use super::instances;
 use super::nacos::Nacos;
 use super::proxy::{Mode, Proxy};
 use super::row::Fault;
 use super::service::Service;
+use super::times::{LOOK, PATIENCE, Times};
 use crate::children::{Issuer, sum};
 use crate::measure::Failure;
 
 /// How much later each piece of an answer of a slow Nacos comes.
 const SLOW: Duration = Duration::from_millis(1_500);
-/// How often something is looked for.
-const LOOK: Duration = Duration::from_millis(50);
+/// How much later each piece of an answer of a slow issuer comes.
+const SLOW_ISSUER: Duration = Duration::from_secs(2);
 /// Between two keys that sign at once: longer than verifiers leave a key set alone that has just not had a key.
 const BETWEEN_KEYS: Duration = Duration::from_secs(12);
-/// What every row of ours is over within.
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// When the fault begins and ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
-    pub(super) begun: Instant,
-    pub(super) fault: Duration,
-    pub(super) end: Duration,
-}
-
-impl Times {
-    async fn fault(&self) {
-        tokio::time::sleep_until(self.begun + self.fault).await;
-    }
-
-    async fn end(&self) {
-        tokio::time::sleep_until(self.begun + self.end).await;
-    }
-
-    /// At this part of the fault, in percent.
-    async fn percent(&self, percent: u32) {
-        let part = (self.end - self.fault) * percent / 100;
-        tokio::time::sleep_until(self.begun + self.fault + part).await;
-    }
-}
 
 /// Makes the fault and ends it; what was seen besides.
 pub(super) async fn make(
@@ -59,12 +35,7 @@ pub(super) async fn make(
         Fault::RedisKilled | Fault::RedisEmpty | Fault::RedisHangs => {
             to_redis(fault, estate, times).await?
         }
-        Fault::RedisSilent => {
-            proxy(estate)?.set(Mode::Silent);
-            times.end().await;
-            proxy(estate)?.set(Mode::Pass);
-            Vec::new()
-        }
+        Fault::RedisSilent => through(proxy(estate)?, Mode::Silent, times).await,
         Fault::NacosKilled => {
             let nacos = nacos.ok_or("the row has no Nacos")?;
             kill_nacos(estate, nacos, times).await?
@@ -94,7 +65,19 @@ pub(super) async fn make(
             let nacos = nacos.ok_or("the row has no Nacos")?;
             rotate(estate, nacos, times).await?
         }
-        Fault::InstanceWithdrawn => withdraw(estate, times).await?,
+        Fault::InstanceWithdrawn => instances::withdraw(estate, times).await?,
+        Fault::InstanceRestarts => instances::restart(estate, times).await?,
+        Fault::InstanceHangs => instances::hang(estate, times).await?,
+        Fault::InstanceSlow => instances::slow(estate, times).await?,
+        Fault::ZoneGone => instances::lose_zone(estate, times).await?,
+        Fault::IssuerSlow => through(proxy(estate)?, Mode::Slow(SLOW_ISSUER), times).await,
+        Fault::IssuerAnswers(text) => through(proxy(estate)?, Mode::Answer(text), times).await,
+        Fault::ClockJumps(seconds) => {
+            estate.clock.set(seconds);
+            times.end().await;
+            estate.clock.set(0);
+            Vec::new()
+        }
         Fault::KeysRotated => rotate_keys(&estate.issuer, times).await?,
         Fault::KeysRotatedNow => rotate_keys_now(&estate.issuer, times).await?,
     };
@@ -103,6 +86,14 @@ pub(super) async fn make(
 
 fn proxy(estate: &Estate) -> Result<&Proxy, Failure> {
     Ok(estate.proxy.as_ref().ok_or("the row has no proxy")?)
+}
+
+/// The proxy does this until the end.
+async fn through(proxy: &Proxy, mode: Mode, times: Times) -> Vec<String> {
+    proxy.set(mode);
+    times.end().await;
+    proxy.set(Mode::Pass);
+    Vec::new()
 }
 
 async fn to_redis(fault: Fault, estate: &mut Estate, times: Times) -> Result<Vec<String>, Failure> {
@@ -249,33 +240,4 @@ async fn rotate_keys_now(issuer: &Issuer, times: Times) -> Result<Vec<String>, F
         tokio::time::sleep(BETWEEN_KEYS).await;
     }
     Ok(vec![format!("{rotated} keys have taken over")])
-}
-
-/// One of two instances goes, in an orderly way; at the end another one comes.
-async fn withdraw(estate: &mut Estate, times: Times) -> Result<Vec<String>, Failure> {
-    let mut leaves = estate.systems.pop().ok_or("the row has no instance")?;
-    let served = served(&leaves).await?;
-    let took = leaves.stop().await?;
-    times.end().await;
-    let begun = Instant::now();
-    let comes = estate.start_system()?;
-    while self::served(&comes).await? == 0 {
-        if begun.elapsed() > PATIENCE {
-            return Err("nobody calls the new instance".into());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    let first = begun.elapsed();
-    estate.systems.push(comes);
-    Ok(vec![format!(
-        "the instance had served {served} calls and was gone after {:.1} s; a new one was called {:.1} s after its start",
-        took.as_secs_f64(),
-        first.as_secs_f64()
-    )])
-}
-
-/// Calls that an instance of `service-system` let in.
-async fn served(service: &Service) -> Result<u64, Failure> {
-    let text = service.metrics().await?;
-    Ok(sum(&text, "hallpass_verify_total", "/internal/stock"))
 }

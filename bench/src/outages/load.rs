@@ -15,6 +15,9 @@ const MOST_OPEN: u32 = 4_000;
 /// Longer than the deadline of a call.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is said of a call whose caller did not wait for its end.
+pub(super) const GAVE_UP: &str = "gave up";
+
 /// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
@@ -26,12 +29,13 @@ pub(super) struct Call {
     pub(super) failure: Option<String>,
 }
 
-/// Makes `rate` calls per second for `length`, and waits for the last of them. A machine that is too busy to send one in time makes that call slow, not absent.
+/// Makes `rate` calls per second for `length`, each of which is dropped when it takes longer than `hurry`, and waits for the last of them. A machine that is too busy to send one in time makes that call slow, not absent.
 pub(super) async fn run(
     orders: &Arc<FeignOrders>,
     begun: Instant,
     rate: u32,
     length: Duration,
+    hurry: Option<Duration>,
 ) -> Result<Vec<Call>, Failure> {
     let number = u64::from(rate) * length.as_secs();
     let calls = Vec::with_capacity(usize::try_from(number)?);
@@ -49,7 +53,11 @@ pub(super) async fn run(
             continue;
         };
         tokio::spawn(async move {
-            let failure = orders.order(number).await.err().map(|error| why(&error));
+            let calling = orders.order(number);
+            let failure = match tokio::time::timeout(hurry.unwrap_or(PATIENCE), calling).await {
+                Ok(called) => called.err().map(|error| why(&error)),
+                Err(_) => Some(GAVE_UP.to_owned()),
+            };
             note(&calls, planned, moment.elapsed(), failure);
             drop(place);
         });

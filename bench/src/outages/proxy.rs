@@ -22,6 +22,8 @@ pub(super) enum Mode {
     Half,
     /// Accepts connections and bytes, and sends nothing on.
     Silent,
+    /// Answers each request with this itself, on connections that it opens now: those that it has end.
+    Answer(&'static str),
 }
 
 /// On loopback; ends with all its connections when it is dropped.
@@ -62,6 +64,12 @@ impl Drop for Proxy {
 }
 
 async fn connection(mut client: TcpStream, upstream: SocketAddr, mode: watch::Receiver<Mode>) {
+    let now = *mode.borrow();
+    if let Mode::Answer(text) = now {
+        let _sender_is_gone = answer(client, text).await;
+        return;
+    }
+    let mut answers = mode.clone();
     let Ok(mut server) = TcpStream::connect(upstream).await else {
         return;
     };
@@ -71,7 +79,33 @@ async fn connection(mut client: TcpStream, upstream: SocketAddr, mode: watch::Re
     tokio::select! {
         _ended = pass(from_client, to_server, mode.clone(), false) => {}
         _ended = pass(from_server, to_client, mode, true) => {}
+        _others_answer = answers.wait_for(|mode| matches!(mode, Mode::Answer(_))) => {}
     }
+}
+
+/// One answer, once the request is there, whose body is a short form.
+async fn answer(mut client: TcpStream, text: &str) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    while !is_whole(&request) {
+        if client.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    client.write_all(text.as_bytes()).await?;
+    client.shutdown().await
+}
+
+/// Whether head and body of a request are there.
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.and_then(|length| length.trim().parse().ok());
+    body.len() >= length.unwrap_or(0_usize)
 }
 
 async fn pass(

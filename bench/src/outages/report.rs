@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::load::Call;
+use super::load::{Call, GAVE_UP};
 use super::row::{Fault, Row};
 use super::watch::{Look, longest_pause};
 use crate::children::sum;
@@ -91,6 +91,11 @@ pub(super) fn line(row: &Row, measured: &Measured) -> Vec<String> {
         }
     }
     let mut faults = Vec::new();
+    let given_up = failures.get(GAVE_UP).copied().unwrap_or(0);
+    if given_up > row.most_given_up() {
+        faults.push(format!("{given_up} callers gave up"));
+    }
+    let failed = failed - given_up;
     if failed > 0 {
         faults.push(format!("{failed} calls failed"));
     }
@@ -143,7 +148,7 @@ fn shows(row: &Row, measured: &Measured, pause: Option<(Duration, Duration)>) ->
                 "Redis was used again too late",
             );
         }
-        Fault::IssuerDown | Fault::IssuerHangs => {
+        Fault::IssuerDown | Fault::IssuerHangs | Fault::IssuerAnswers(_) => {
             must(failed_requests > 0, "the issuer was not missed")
         }
         Fault::SecretRotated => must(failed_requests == 0, "a secret was refused"),
@@ -154,6 +159,9 @@ fn shows(row: &Row, measured: &Measured, pause: Option<(Duration, Duration)>) ->
         // The rotations see to it themselves that each key takes over.
         Fault::KeysRotated => {}
         Fault::NacosHalfAnswers | Fault::InstanceWithdrawn | Fault::KeysRotatedNow => {}
+        // No call fails, which is asked of each row.
+        Fault::IssuerSlow | Fault::ClockJumps(_) | Fault::InstanceRestarts => {}
+        Fault::InstanceHangs | Fault::InstanceSlow | Fault::ZoneGone => {}
     }
     faults
 }

@@ -1,5 +1,7 @@
 //! What is tried, one row a fault.
 
+use std::time::Duration;
+
 use super::redis::Form;
 
 /// What happens in the middle of a row, and ends before its end.
@@ -21,13 +23,40 @@ pub(super) enum Fault {
     IssuerDown,
     /// `SIGSTOP`, then `SIGCONT`.
     IssuerHangs,
+    /// Each of its answers comes two seconds later.
+    IssuerSlow,
+    /// It answers all with this.
+    IssuerAnswers(&'static str),
     SecretRotated,
     InstanceWithdrawn,
     /// One after the other, each announced and then signing.
     KeysRotated,
     /// One after the other, each signing at once, as after a theft: verifiers see its first token before they know the key.
     KeysRotatedNow,
+    /// The clock of the caller jumps by so many seconds, and back.
+    ClockJumps(i64),
+    /// One of three is killed and started again, and later stopped in an orderly way and started again.
+    InstanceRestarts,
+    /// One of three: `SIGSTOP`, then `SIGCONT`, and whoever calls waits for a moment only.
+    InstanceHangs,
+    /// The answers of one of three come late.
+    InstanceSlow,
+    /// The network to the two of four that are near takes everything and brings nothing.
+    ZoneGone,
 }
+
+const ERROR: &str =
+    "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const HTML: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/html\r\ncontent-length: 33\r\n\r\n\
+    <html><body>Sign in</body></html>";
+const EMPTY: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// More than an issuer and its verifiers let clocks differ by.
+const JUMP: i64 = 60;
+/// A caller that has no time.
+const HURRY: Duration = Duration::from_millis(100);
+/// Callers that may have given up on the instance that hangs until nobody is sent there: some 20 in each of the looks at whether
+/// it is back, and what was on its way at first.
+const GIVE_UP: usize = 400;
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
@@ -41,11 +70,40 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// How many instances `service-system` has.
+    pub(super) fn instances(&self) -> usize {
+        match self.fault {
+            Fault::InstanceWithdrawn => 2,
+            Fault::InstanceRestarts | Fault::InstanceHangs | Fault::InstanceSlow => 3,
+            Fault::ZoneGone => 4,
+            _ => 1,
+        }
+    }
+
+    /// Which of them are reached by a network that misbehaves: so many of the first.
+    pub(super) fn proxied(&self) -> usize {
+        match self.fault {
+            Fault::InstanceSlow => 1,
+            Fault::ZoneGone => 2,
+            _ => 0,
+        }
+    }
+
+    /// For how long a caller waits, where that is less than the call layer does.
+    pub(super) fn hurry(&self) -> Option<Duration> {
+        (self.fault == Fault::InstanceHangs).then_some(HURRY)
+    }
+
+    /// How many callers may give up.
+    pub(super) fn most_given_up(&self) -> usize {
+        self.hurry().map_or(0, |_| GIVE_UP)
+    }
+
     /// From when to when the fault lasts, in percent of the row: for a minute, four fifths of a token's life. Tokens that were got
     /// before the row are renewed after 10 to 12 seconds where an issuer goes away: then it goes, so that they live for longer.
     pub(super) fn percent(&self) -> (u32, u32) {
         match self.fault {
-            Fault::IssuerDown | Fault::IssuerHangs => (20, 60),
+            Fault::IssuerDown | Fault::IssuerHangs | Fault::IssuerAnswers(_) => (20, 60),
             // As many as there is time for.
             Fault::KeysRotated | Fault::KeysRotatedNow => (2, 98),
             _ => (30, 70),
@@ -53,7 +111,7 @@ impl Row {
     }
 }
 
-pub(super) const ROWS: [Row; 15] = [
+pub(super) const ROWS: [Row; 25] = [
     with_redis("calm", Fault::Calm, Form::Standalone),
     with_redis("redis-killed", Fault::RedisKilled, Form::Standalone),
     with_redis("redis-sentinel-killed", Fault::RedisKilled, Form::Sentinel),
@@ -63,12 +121,7 @@ pub(super) const ROWS: [Row; 15] = [
     with_redis("redis-empty", Fault::RedisEmpty, Form::Standalone),
     with_nacos("nacos-killed", Fault::NacosKilled),
     with_nacos("nacos-half-answers", Fault::NacosHalfAnswers),
-    Row {
-        name: "issuer-down",
-        fault: Fault::IssuerDown,
-        redis: None,
-        nacos: false,
-    },
+    plain("issuer-down", Fault::IssuerDown),
     with_redis("issuer-hangs", Fault::IssuerHangs, Form::Standalone),
     Row {
         name: "secret-rotated",
@@ -77,19 +130,28 @@ pub(super) const ROWS: [Row; 15] = [
         nacos: true,
     },
     with_nacos("instance-withdrawn", Fault::InstanceWithdrawn),
-    Row {
-        name: "keys-rotated",
-        fault: Fault::KeysRotated,
-        redis: None,
-        nacos: false,
-    },
-    Row {
-        name: "keys-rotated-now",
-        fault: Fault::KeysRotatedNow,
-        redis: None,
-        nacos: false,
-    },
+    plain("keys-rotated", Fault::KeysRotated),
+    plain("keys-rotated-now", Fault::KeysRotatedNow),
+    plain("issuer-slow", Fault::IssuerSlow),
+    plain("issuer-500", Fault::IssuerAnswers(ERROR)),
+    plain("issuer-html", Fault::IssuerAnswers(HTML)),
+    plain("issuer-empty", Fault::IssuerAnswers(EMPTY)),
+    plain("clock-ahead", Fault::ClockJumps(JUMP)),
+    plain("clock-behind", Fault::ClockJumps(-JUMP)),
+    plain("instance-restarts", Fault::InstanceRestarts),
+    plain("instance-hangs", Fault::InstanceHangs),
+    plain("instance-slow", Fault::InstanceSlow),
+    plain("zone-gone", Fault::ZoneGone),
 ];
+
+const fn plain(name: &'static str, fault: Fault) -> Row {
+    Row {
+        name,
+        fault,
+        redis: None,
+        nacos: false,
+    }
+}
 
 const fn with_redis(name: &'static str, fault: Fault, form: Form) -> Row {
     Row {

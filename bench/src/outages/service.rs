@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use hallpass::nacos::Nacos;
 use hallpass::prelude::*;
 use tokio::time::Instant;
 
-use crate::children::{get as fetch, wait};
+use crate::children::{get as fetch, signal, wait};
 use crate::measure::Failure;
 
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -93,6 +93,8 @@ fn router(role: &str, hallpass: &Hallpass) -> Result<Router, Failure> {
 
 /// A service that was started.
 pub(super) struct Service {
+    role: String,
+    file: PathBuf,
     child: Child,
     stdin: Option<ChildStdin>,
     pub(super) address: SocketAddr,
@@ -104,27 +106,36 @@ impl Service {
         let number = hallpass::upstream::random_below(u64::MAX);
         let file = folder.join(format!("{role}-{number}.yaml"));
         std::fs::write(&file, yaml)?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["outages-service", role])
-            .arg(&file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or("a service has no output")?;
-        let stdin = child.stdin.take();
-        let mut service = Self {
+        let (child, stdin, address) = spawn(role, &file)?;
+        Ok(Self {
+            role: role.to_owned(),
+            file,
             child,
             stdin,
-            address: SocketAddr::from(([0, 0, 0, 0], 0)),
-        };
-        let mut line = String::new();
-        // The proxy that it may connect through goes on meanwhile.
-        tokio::task::block_in_place(|| BufReader::new(output).read_line(&mut line))?;
-        service.address = line
-            .trim()
-            .parse()
-            .map_err(|_| format!("{role} did not start"))?;
-        Ok(service)
+            address,
+        })
+    }
+
+    /// After it has ended, at the address that it has been given.
+    pub(super) fn start_again(&mut self) -> Result<(), Failure> {
+        (self.child, self.stdin, self.address) = spawn(&self.role, &self.file)?;
+        Ok(())
+    }
+
+    /// What a crash is like.
+    pub(super) fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// From now on it accepts connections and does nothing any more.
+    pub(super) fn hang(&self) -> Result<(), Failure> {
+        signal(&self.child, "STOP")
+    }
+
+    pub(super) fn go_on(&self) -> Result<(), Failure> {
+        signal(&self.child, "CONT")
     }
 
     pub(super) async fn metrics(&self) -> Result<String, Failure> {
@@ -140,6 +151,23 @@ impl Service {
             false => Err("a service did not end".into()),
         }
     }
+}
+
+fn spawn(role: &str, file: &FilePath) -> Result<(Child, Option<ChildStdin>, SocketAddr), Failure> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["outages-service", role])
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let output = child.stdout.take().ok_or("a service has no output")?;
+    let stdin = child.stdin.take();
+    let mut line = String::new();
+    // The proxy that it may connect through goes on meanwhile.
+    tokio::task::block_in_place(|| BufReader::new(output).read_line(&mut line))?;
+    let address = line.trim().parse();
+    let address = address.map_err(|_| format!("{role} did not start"))?;
+    Ok((child, stdin, address))
 }
 
 impl Drop for Service {
