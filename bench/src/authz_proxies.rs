@@ -5,7 +5,6 @@
 
 mod row;
 mod stand;
-mod wrk;
 
 use self::row::{ROWS, Row};
 use self::stand::{Cost, Stand};

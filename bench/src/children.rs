@@ -211,6 +211,15 @@ impl Issuer {
         Err("the issuer is not ready".into())
     }
 
+    /// So far, since it was started.
+    pub(crate) async fn tokens_issued(&self) -> Result<u64, Failure> {
+        Ok(sum(
+            &self.metrics().await?,
+            "hallpass_tokens_issued_total",
+            "",
+        ))
+    }
+
     async fn metrics(&self) -> Result<String, Failure> {
         get(&format!("http://{}/metrics", self.address)).await
     }

@@ -10,14 +10,17 @@ mod children;
 mod feign_call;
 mod measure;
 mod outages;
+mod pinned;
 mod redis_server;
 mod revocation;
 mod roll_out;
+mod side_by_side;
 mod soak;
 mod token_cache;
 mod token_endpoint;
 mod verify;
 mod verify_cached;
+mod wrk;
 
 use std::process::ExitCode;
 
@@ -27,7 +30,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 18] = [
+const MEASUREMENTS: [(&str, Measurement); 20] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -46,6 +49,10 @@ const MEASUREMENTS: [(&str, Measurement); 18] = [
     ("revocation", revocation::run),
     // Not among `all`: it wants the executable beside it.
     ("roll-out", roll_out::run),
+    // Not among `all`: it wants the executable, `wrk` and a JVM.
+    ("side-by-side", side_by_side::run),
+    // Not for people: what side-by-side starts.
+    ("side-by-side-service", side_by_side::serve),
     // Not among `all`: it takes half an hour.
     ("soak", soak::run),
     // Not for people: a process that soak starts.

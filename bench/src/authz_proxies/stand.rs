@@ -1,7 +1,7 @@
 //! The processes: the service, `hallpass authz`, and one proxy after the other.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use hallpass::clock::{Clock as _, SystemClock};
@@ -9,9 +9,10 @@ use hallpass::token::{Algorithm, JwkSet, SigningKey, TokenClaims, UnixTime, sign
 use tempfile::TempDir;
 
 use super::row::{Proxy, Row};
-use super::wrk;
-use crate::children::{PATIENCE, free_address};
+use crate::children::free_address;
 use crate::measure::Failure;
+use crate::pinned::{Process, start};
+use crate::wrk;
 
 /// The ports in the files of `deploy/proxies`.
 const PROXY: &str = "8000";
@@ -24,8 +25,6 @@ const TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 const MANY: usize = 32;
 /// Connections for times: few, so that they are not those of a queue.
 const FEW: usize = 2;
-/// Clock ticks of /proc per second; fixed by the kernel's interface to programs.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What a turn came to.
 #[derive(Clone, Copy)]
@@ -45,17 +44,6 @@ pub(super) struct Stand {
     jwks: String,
     ports: [(&'static str, u16); 4],
     folder: TempDir,
-}
-
-/// Killed when dropped.
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about either failure here.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Stand {
@@ -115,11 +103,16 @@ impl Stand {
         };
         let proxy = start("0", &mut command, self.folder.path(), port)?;
         // What comes first is warm-up: connections, keys, caches.
-        wrk::run(port, &self.token, MANY, 1)?;
+        let load = wrk::Load {
+            host: "shop.example",
+            url: &format!("http://127.0.0.1:{port}/orders/7"),
+            token: Some(&self.token),
+        };
+        load.run(MANY, 1)?;
         let before = (proxy.cpu_seconds()?, self.authz.cpu_seconds()?);
-        let many = wrk::run(port, &self.token, MANY, seconds)?;
+        let many = load.run(MANY, seconds)?;
         let after = (proxy.cpu_seconds()?, self.authz.cpu_seconds()?);
-        let few = wrk::run(port, &self.token, FEW, seconds)?;
+        let few = load.run(FEW, seconds)?;
         let micros = |before: f64, after: f64| (after - before) * 1e6 / many.requests;
         Ok(Cost {
             per_second: many.per_second,
@@ -128,21 +121,6 @@ impl Stand {
             p50: few.p50,
             p99: few.p99,
         })
-    }
-}
-
-impl Process {
-    /// What it has used so far, in user and kernel mode.
-    fn cpu_seconds(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, fields) = stat
-            .rsplit_once(") ")
-            .ok_or("/proc/PID/stat is unreadable")?;
-        // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name.
-        let ticks: Result<Vec<u64>, _> =
-            fields.split(' ').skip(11).take(2).map(str::parse).collect();
-        let ticks: u32 = ticks?.iter().sum::<u64>().try_into()?;
-        Ok(f64::from(ticks) / TICKS_PER_SECOND)
     }
 }
 
@@ -227,33 +205,6 @@ fn envoy(file: &str) -> Result<Command, Failure> {
     command.args(["-c", file, "--concurrency", "1"]);
     command.args(["-l", "error", "--disable-hot-restart"]);
     Ok(command)
-}
-
-/// Starts it on a core, and waits until it listens.
-fn start(core: &str, command: &mut Command, folder: &Path, port: u16) -> Result<Process, Failure> {
-    let mut pinned = Command::new("taskset");
-    pinned
-        .args(["-c", core])
-        .arg(command.get_program())
-        .args(command.get_args());
-    let log = std::fs::File::create(folder.join("log"))?;
-    let child = pinned
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()?;
-    let mut process = Process(child);
-    let clock = SystemClock::new();
-    let begun = clock.monotonic();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if process.0.try_wait()?.is_some() || clock.monotonic().saturating_sub(begun) > PATIENCE {
-            let said = std::fs::read_to_string(folder.join("log"))?;
-            return Err(format!("{pinned:?} does not listen: {said}").into());
-        }
-        std::thread::yield_now();
-    }
-    Ok(process)
 }
 
 /// A key set, and a good token by one of its keys.

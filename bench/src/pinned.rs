@@ -1,0 +1,70 @@
+//! Servers that have a core each, and what they use of it.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use hallpass::clock::{Clock as _, SystemClock};
+
+use crate::children::PATIENCE;
+use crate::measure::Failure;
+
+/// Clock ticks of /proc per second; fixed by the kernel's interface to programs.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nothing to do about either failure here.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    /// What it has used so far, in user and kernel mode.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        let (_, fields) = stat
+            .rsplit_once(") ")
+            .ok_or("/proc/PID/stat is unreadable")?;
+        // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name.
+        let ticks: Result<Vec<u64>, _> =
+            fields.split(' ').skip(11).take(2).map(str::parse).collect();
+        let ticks: u32 = ticks?.iter().sum::<u64>().try_into()?;
+        Ok(f64::from(ticks) / TICKS_PER_SECOND)
+    }
+}
+
+/// Starts it on a core, and waits until it listens.
+pub(crate) fn start(
+    core: &str,
+    command: &mut Command,
+    folder: &Path,
+    port: u16,
+) -> Result<Process, Failure> {
+    let mut pinned = Command::new("taskset");
+    pinned
+        .args(["-c", core])
+        .arg(command.get_program())
+        .args(command.get_args());
+    let log = std::fs::File::create(folder.join("log"))?;
+    let child = pinned
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    let mut process = Process(child);
+    let clock = SystemClock::new();
+    let begun = clock.monotonic();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if process.0.try_wait()?.is_some() || clock.monotonic().saturating_sub(begun) > PATIENCE {
+            let said = std::fs::read_to_string(folder.join("log"))?;
+            return Err(format!("{pinned:?} does not listen: {said}").into());
+        }
+        std::thread::yield_now();
+    }
+    Ok(process)
+}
