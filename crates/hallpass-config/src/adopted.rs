@@ -1,7 +1,7 @@
 //! Values that stand under keys of another program, as values of keys of ours.
 
 use crate::foreign::Foreign;
-use crate::key_path;
+use crate::key_path::{self, Segment};
 use crate::merge::Merge;
 use crate::node::{Node, Value};
 use crate::place::{Place, Source};
@@ -52,6 +52,16 @@ impl Adopted {
         self.root.entries().is_empty()
     }
 
+    /// Takes our key `key` out again, with all below it.
+    pub fn remove(&mut self, key: &str) {
+        take_out(&mut self.root, &key_path::parse(key));
+    }
+
+    /// Lays all values of `upper` over those that are here.
+    pub fn lay_over(&mut self, upper: &Self) {
+        Merge::between_sources(&Report::default()).merge("", &mut self.root, upper.root.clone());
+    }
+
     pub(crate) const fn node(&self) -> &Node {
         &self.root
     }
@@ -63,5 +73,18 @@ impl Adopted {
         };
         let node = Node::nest(&key_path::parse(key), place, node);
         Merge::between_sources(&Report::default()).merge("", &mut self.root, node);
+    }
+}
+
+fn take_out(node: &mut Node, path: &[Segment]) {
+    let (Value::Map(entries), [Segment::Key(first), rest @ ..]) = (&mut node.value, path) else {
+        return;
+    };
+    if rest.is_empty() {
+        entries.retain(|entry| entry.key != *first);
+        return;
+    }
+    for entry in entries.iter_mut().filter(|entry| entry.key == *first) {
+        take_out(&mut entry.node, rest);
     }
 }

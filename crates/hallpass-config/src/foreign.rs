@@ -191,6 +191,35 @@ impl<'a> Foreign<'a> {
         self.report.left_alone(self.place(), &self.path, why);
     }
 
+    /// A key of ours whose value stands as another program writes it.
+    pub(crate) fn of_ours(
+        report: &'a Report,
+        references: &'a References<'a>,
+        node: &'a Node,
+        path: String,
+    ) -> Self {
+        let property = path.clone();
+        Self {
+            report,
+            references,
+            held: Held::File(node),
+            path,
+            property,
+        }
+    }
+
+    /// The same key, whose value is this one.
+    pub(crate) fn holding(&self, node: &'a Node) -> Self {
+        Self {
+            held: Held::File(node),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) const fn report(&self) -> &'a Report {
+        self.report
+    }
+
     pub(crate) fn place(&self) -> &Place {
         match &self.held {
             Held::File(node) => &node.place,

@@ -22,6 +22,7 @@ use crate::secret::Secret;
 use crate::section::Section;
 use crate::sources::Sources;
 use crate::yaml;
+use crate::yaml_text::YamlText;
 pub use documents::MAX_SOURCE_BYTES;
 use documents::{Document, Read, Reader};
 use overrides::Overrides;
@@ -84,8 +85,8 @@ impl Loader {
     /// Adds YAML text; `name` stands for it in problems and origins. Files that it names are relative to the
     /// current folder.
     pub fn text(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
-        let (name, text) = (name.into(), Secret::new(text));
-        self.documents.push(Document::Text { name, text });
+        let text = YamlText::new(name, Secret::new(text));
+        self.documents.push(Document::Text(text));
         self
     }
 
@@ -97,10 +98,9 @@ impl Loader {
         self
     }
 
-    /// As [`text`](Self::text), for several that may hold secrets.
-    pub(crate) fn texts(mut self, texts: impl IntoIterator<Item = (String, Secret)>) -> Self {
-        let texts = texts.into_iter();
-        let documents = texts.map(|(name, text)| Document::Text { name, text });
+    /// As [`text`](Self::text), for several that may hold secrets, or stand below a key of their own.
+    pub fn texts(mut self, texts: impl IntoIterator<Item = YamlText>) -> Self {
+        let documents = texts.into_iter().map(Document::Text);
         self.documents.extend(documents);
         self
     }

@@ -99,15 +99,21 @@ impl Report {
 
     /// Notes what probably does not do what it was written for. `text` must not hold a value.
     pub(crate) fn warn(&self, text: String) {
-        self.warnings.borrow_mut().push(text);
+        let mut warnings = self.warnings.borrow_mut();
+        // What several have inherited is said once.
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
     }
 
     /// Notes that what stands at `path` was not read.
     pub(crate) fn left_alone(&self, place: &Place, path: &str, why: &str) {
-        self.left_alone.borrow_mut().push(LeftAlone {
-            path: path.to_owned(),
-            text: format!("{place}: {path}: {why}"),
-        });
+        let text = format!("{place}: {path}: {why}");
+        let mut left_alone = self.left_alone.borrow_mut();
+        if !left_alone.iter().any(|known| known.text == text) {
+            let path = path.to_owned();
+            left_alone.push(LeftAlone { path, text });
+        }
     }
 
     /// Notes that the whole root `path` of another program is read here after all.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::configuration::Configuration;
 use crate::loader::{Loaded, Loader};
 use crate::problem::{Problem, Problems};
-use crate::secret::Secret;
 use crate::sources::Sources;
+use crate::yaml_text::YamlText;
 
 /// A [`Loader`] that remembers which files it has read, so that a process can load again when one has changed.
 ///
@@ -77,15 +77,14 @@ impl WatchedLoader {
         self.load_with([])
     }
 
-    /// As [`load`](Self::load), with further texts in YAML that go over the files and texts of the loader, each with a name
-    /// for problems and origins: what comes from elsewhere, such as a configuration server. Environment and flags go over
+    /// As [`load`](Self::load), with further texts that go over the files and texts of the loader: what comes from elsewhere, such as a configuration server. Environment and flags go over
     /// them. They are not watched, and no later call knows of them.
     ///
     /// # Errors
     /// As [`Loader::load`], and when a file says nothing any more.
     pub fn load_with<T: Configuration>(
         &mut self,
-        texts: impl IntoIterator<Item = (String, Secret)>,
+        texts: impl IntoIterator<Item = YamlText>,
     ) -> Result<Loaded<T>, Problems> {
         let (loaded, sources) = self.loader.clone().texts(texts).load_with_sources();
         self.sources = sources;

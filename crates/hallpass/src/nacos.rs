@@ -34,7 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Loader, Problems, Secret};
+use hallpass_config::{Loader, Problems, YamlText};
 use hallpass_tls::{ClientTls, TlsMetrics};
 
 use crate::Settings;
@@ -203,8 +203,11 @@ fn parts(start: NacosStart) -> Result<(NacosParts, DiscoverySettings, SharedTls)
 }
 
 impl Documents for NacosConfiguration {
-    fn texts(&mut self) -> Vec<(String, Secret)> {
-        Self::texts(self)
+    fn texts(&mut self) -> Vec<YamlText> {
+        let texts = Self::texts(self).into_iter();
+        texts
+            .map(|(name, text)| YamlText::new(name, text))
+            .collect()
     }
 
     fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Configuration, Loaded, Loader, Problems, Secret, WatchedLoader};
+use hallpass_config::{Configuration, Loaded, Loader, Problems, WatchedLoader, YamlText};
 use tokio::runtime::Handle;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -252,7 +252,7 @@ impl Reloader {
         }
     }
 
-    fn texts(&mut self) -> Vec<(String, Secret)> {
+    fn texts(&mut self) -> Vec<YamlText> {
         let documents = self.documents.as_mut();
         documents
             .map(|documents| documents.texts())

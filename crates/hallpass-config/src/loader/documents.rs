@@ -15,6 +15,7 @@ use crate::profiles::{Profiles, Standing};
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::yaml;
+use crate::yaml_text::YamlText;
 
 /// Largest YAML source, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
@@ -33,10 +34,7 @@ pub(super) enum Document {
         path: PathBuf,
         text: Secret,
     },
-    Text {
-        name: String,
-        text: Secret,
-    },
+    Text(YamlText),
 }
 
 /// What the sources say.
@@ -260,7 +258,7 @@ impl Document {
                 let folder = path.parent().unwrap_or(Path::new(""));
                 Source::yaml(path.display().to_string(), rank, folder.to_owned())
             }
-            Self::Text { name, .. } => Source::yaml(name.clone(), rank, PathBuf::new()),
+            Self::Text(text) => Source::yaml(text.name.clone(), rank, PathBuf::new()),
         }
     }
 
@@ -277,10 +275,30 @@ impl Document {
                 let text = text.map_err(|error| (whole(), error.to_string()))?;
                 yaml::parse(source, &text)
             }
-            Self::Text { text, .. } if text.expose().len() > MAX_SOURCE_BYTES => {
+            Self::Text(YamlText { text, .. }) if text.expose().len() > MAX_SOURCE_BYTES => {
                 Err((whole(), format!("is larger than {MAX_SOURCE_BYTES} bytes")))
             }
-            Self::Text { text, .. } | Self::Held { text, .. } => yaml::parse(source, text.expose()),
+            Self::Text(YamlText { text, below, .. }) => {
+                let nodes = yaml::parse(source, text.expose())?;
+                placed(nodes, below, &whole())
+            }
+            Self::Held { text, .. } => yaml::parse(source, text.expose()),
         }
     }
+}
+
+/// What a text holds, as the value of the key `below`: the text itself cannot name another one.
+fn placed(nodes: Vec<Node>, below: &[String], whole: &Place) -> Result<Vec<Node>, (Place, String)> {
+    if below.is_empty() {
+        return Ok(nodes);
+    }
+    if let Some(second) = nodes.get(1) {
+        let message = "is a second YAML document, where one value is expected";
+        return Err((second.place.clone(), message.to_owned()));
+    }
+    // In brackets, so that the dots of a name are its own.
+    let path = below.iter().map(|name| Segment::Key(format!("[{name}]")));
+    let path: Vec<_> = path.collect();
+    let nest = |node| Node::nest(&path, whole, node);
+    Ok(nodes.into_iter().map(nest).collect())
 }

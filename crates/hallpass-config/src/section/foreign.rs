@@ -22,6 +22,14 @@ impl<'a> Section<'a> {
         Some(found)
     }
 
+    /// The value of our own `key` as it stands there, for what is written in the words of another program. Nothing is checked, and what it
+    /// holds is not shown as [in effect](crate::Loaded::effective).
+    #[must_use]
+    pub fn raw(&self, key: &str) -> Option<Foreign<'a>> {
+        let (node, path) = (self.own(key)?, self.path_of(key));
+        Some(Foreign::of_ours(self.report, self.references?, node, path))
+    }
+
     /// The section `name` in the mapping `key`, as if nothing were written there: for a name that others know and our own section does
     /// not. It inherits nothing by itself.
     #[must_use]

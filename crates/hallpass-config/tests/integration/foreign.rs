@@ -4,7 +4,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hallpass_config::{Adopted, Configuration, Foreign, Key, Kind, Loader, Section};
+use hallpass_config::{
+    Adopted, Configuration, Foreign, ForeignText, Key, Kind, Loader, Secret, Section,
+    WatchedLoader, YamlText,
+};
 
 const CLIENT: &[Key] = &[
     Key::new("open-ms", Kind::millis(1, 60_000), "").or("1000"),
@@ -263,6 +266,83 @@ fn names_are_given_as_they_are_written_and_found_in_any_spelling() {
     let names = vec!["demoClient".to_owned(), "Foo#bar(String)".to_owned()];
     assert_eq!(found, (names, true, Some(Duration::from_millis(250))));
     assert_eq!(problems, "");
+}
+
+#[test]
+fn a_text_below_a_key_says_nothing_about_any_other() {
+    fn read(root: &Section<'_>) -> Vec<String> {
+        let found = root.foreign(&["documents"]).unwrap();
+        let names = found.entries().map(|(name, it)| {
+            let items = it.items().unwrap_or_default();
+            format!(
+                "{name}: {:?} at {}",
+                items.iter().map(Foreign::text).collect::<Vec<_>>(),
+                it.written_at()
+            )
+        });
+        names.collect()
+    }
+    let text =
+        |name: &str, text: &str| YamlText::new(name, Secret::new(text)).below(&["documents", name]);
+    let loader = loader("{}").texts([
+        text("a.b-rules", "[1,\n\t2]"),
+        text("c", "{calls: {one: {open-ms: 7}}, documents.d: []}"),
+        text("e", ""),
+    ]);
+    let (found, problems) = looking(&loader, read);
+    assert_eq!(
+        found,
+        [
+            "a.b-rules: [Some(\"1\"), Some(\"2\")] at a.b-rules:1",
+            "c: [] at c:1"
+        ]
+    );
+    assert_eq!(problems, "c:1:1: documents.c: must be a list");
+    let two = loader.texts([text("f", "[1]\n---\n[2]")]);
+    let problems = two.load::<Looking>().map(|_| ()).unwrap_err();
+    assert_eq!(
+        problems.to_string(),
+        "f:3:1: is a second YAML document, where one value is expected"
+    );
+}
+
+#[test]
+fn a_file_that_a_key_names_is_read_and_followed() {
+    fn read(root: &Section<'_>) -> Option<Vec<String>> {
+        let found = root.foreign(&["a", "file"])?;
+        let text = ForeignText::named_by(&found)?;
+        text.value(&found).texts()
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.json");
+    std::fs::write(&rules, r#"["x", "y"]"#).unwrap();
+    let path = folder.path().join("estate.yaml");
+    for name in ["rules.json", "file:rules.json"] {
+        std::fs::write(&path, format!("a: {{ file: '{name}' }}")).unwrap();
+        let (found, problems) = looking(&Loader::new("hallpass").file(&path), read);
+        assert_eq!(
+            found,
+            Some(vec!["x".to_owned(), "y".to_owned()]),
+            "{problems}"
+        );
+    }
+    let mut watched = WatchedLoader::new(Loader::new("hallpass").file(&path));
+    LOOK.with(|cell| cell.set(Some(Box::new(|root| assert!(read(root).is_some())))));
+    watched.load::<Looking>().unwrap();
+    assert!(!watched.has_changed());
+    std::fs::write(&rules, "[x, {").unwrap();
+    assert!(watched.has_changed());
+    let (_, problems) = looking(&Loader::new("hallpass").file(&path), read);
+    assert!(problems.contains("rules.json:1:"), "{problems}");
+    std::fs::remove_file(&rules).unwrap();
+    let (_, problems) = looking(&Loader::new("hallpass").file(&path), read);
+    assert!(
+        problems.contains("estate.yaml:1:12: a.file: "),
+        "{problems}"
+    );
+    std::fs::write(&path, "a: { file: classpath:rules.json }").unwrap();
+    let (_, problems) = looking(&Loader::new("hallpass").file(&path), read);
+    assert!(problems.contains("begins with `classpath:`"), "{problems}");
 }
 
 #[test]

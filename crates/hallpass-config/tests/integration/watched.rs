@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hallpass_config::{Loader, WatchedLoader};
+use hallpass_config::{Loader, WatchedLoader, YamlText};
 use tempfile::TempDir;
 
 use crate::estate::Settings;
@@ -145,7 +145,7 @@ fn texts_from_elsewhere_go_over_the_files_and_below_the_environment_for_one_load
         .environment([("HALLPASS_INTERNAL_TOKEN_SCOPE", "of-the-environment")]);
     let mut watched = WatchedLoader::new(loader);
     let text = "hallpass: { internal-token: { client-id: elsewhere, scope: elsewhere } }";
-    let texts = [("the server".to_owned(), text.into())];
+    let texts = [YamlText::new("the server", text.into())];
     let shown = watched.load_with::<Settings>(texts).unwrap().effective();
     assert!(shown.contains("client-id: elsewhere"), "{shown}");
     assert!(shown.contains("# the server:1"), "{shown}");

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::pin::Pin;
 
-use hallpass_config::Secret;
+use hallpass_config::YamlText;
 
 /// A source of documents that are part of the configuration and are no files, such as Nacos: it is followed like the files.
 ///
 /// They go over the files of the loader; environment and flags go over them.
 pub trait Documents: fmt::Debug + Send + Sync + 'static {
-    /// The documents in their order, each with a name for problems and origins, and its text in YAML. From memory: it is
+    /// The documents in their order. From memory: it is
     /// called where nothing may wait.
-    fn texts(&mut self) -> Vec<(String, Secret)>;
+    fn texts(&mut self) -> Vec<YamlText>;
 
     /// Waits until a document is another than at the last [`texts`](Self::texts). Nothing may be lost when the future is
     /// dropped before its end.

@@ -296,9 +296,9 @@ struct Elsewhere {
 }
 
 impl hallpass::reload::Documents for Elsewhere {
-    fn texts(&mut self) -> Vec<(String, hallpass::config::Secret)> {
+    fn texts(&mut self) -> Vec<hallpass::config::YamlText> {
         let text = self.text.borrow_and_update().clone();
-        vec![("elsewhere".to_owned(), text.into())]
+        vec![hallpass::config::YamlText::new("elsewhere", text.into())]
     }
 
     fn changed(&mut self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -1,0 +1,62 @@
+//! Files of other programs that their configuration names.
+
+use std::path::Path;
+
+use crate::foreign::Foreign;
+use crate::loader::MAX_SOURCE_BYTES;
+use crate::node::Node;
+use crate::place::Source;
+use crate::{files, yaml};
+
+/// A file in JSON or YAML that a key names, read: one value.
+///
+/// It is a source of the configuration like others, so that its change is [seen](crate::WatchedLoader::has_changed).
+#[derive(Clone, Debug)]
+pub struct ForeignText {
+    root: Node,
+}
+
+impl ForeignText {
+    /// Reads the file of at most [`MAX_SOURCE_BYTES`] that `found` names, seen from the folder of the file which names it; `file:` may stand
+    /// before it, as in Spring. What cannot be read is a problem, and `None`.
+    #[must_use]
+    pub fn named_by(found: &Foreign<'_>) -> Option<Self> {
+        let name = found.text()?;
+        if name.starts_with("classpath:") {
+            found.problem("begins with `classpath:`: write the name of a file");
+            return None;
+        }
+        let name = name.strip_prefix("file:").unwrap_or(&name);
+        let path = found.place().resolve(Path::new(name));
+        let text = found.report().read_source(&path, MAX_SOURCE_BYTES);
+        let text = text.and_then(|bytes| files::text_of(&bytes));
+        let text = text
+            .map_err(|error| found.problem(error.to_string()))
+            .ok()?;
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let source = Source::yaml(path.display().to_string(), found.place().rank(), folder);
+        match yaml::parse(&source, &text) {
+            Ok(nodes) => {
+                let mut nodes = nodes.into_iter();
+                let root = nodes.next();
+                if nodes.next().is_some() {
+                    found.problem(
+                        "names a file with several YAML documents, where one value is expected",
+                    );
+                    return None;
+                }
+                root.map(|root| Self { root })
+            }
+            Err((place, message)) => {
+                found.report().problem(&place, "", message);
+                None
+            }
+        }
+    }
+
+    /// What stands in it.
+    #[must_use]
+    pub fn value<'b>(&'b self, named_by: &Foreign<'b>) -> Foreign<'b> {
+        named_by.holding(&self.root)
+    }
+}
