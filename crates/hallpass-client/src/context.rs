@@ -12,10 +12,11 @@
 //! |---|---|
 //! | the same task: after `.await`, in `timeout`, `join!`, `select!`, `block_in_place` | yes |
 //! | [`spawn`], [`spawn_blocking`], [`JoinSet`] of this module | yes, carried over |
+//! | a thread of rayon or of another pool, a callback of a server | yes, by [`carry`], [`carry_each`], [`carry_async`] |
 //! | tower `Buffer`, a breaker or hedge on another task, below [`CaptureContextLayer`] | yes, by extensions |
 //! | a response body that streams after the handler returned, an upload that streams | yes, when wrapped by [`body_scope`] |
 //! | raw `tokio::spawn`, `tokio::task::spawn_blocking`, `tokio::task::JoinSet::spawn`, `std::thread` | **no** |
-//! | [`detach`] | no, on purpose |
+//! | [`detach`], [`without_identity`], [`every`] | no, on purpose |
 //! | the next request on the same worker, or the same task after the scope ended | no |
 //!
 //! A raw `tokio::spawn` starts with an empty context: task-locals belong to one task and tokio does not
@@ -27,6 +28,7 @@ mod body;
 mod call_context;
 mod capture;
 mod carried;
+mod carry;
 mod join_set;
 mod task_local;
 
@@ -35,6 +37,7 @@ pub use body::{ContextBody, body_scope, body_scope_all};
 pub use call_context::CallContext;
 pub use capture::{CaptureContext, CaptureContextLayer, capture};
 pub use carried::Carried;
+pub use carry::{Job, carry, carry_async, carry_each, every, without_identity};
 pub use join_set::JoinSet;
 pub use task_local::{
     InContext, WithContext, current, detach, scope, scope_all, spawn, spawn_blocking, sync_scope,

@@ -13,6 +13,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::*;
 
+mod carried_over;
 mod whole;
 
 fn user(name: &str) -> SecurityContext {

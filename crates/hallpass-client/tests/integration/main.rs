@@ -34,4 +34,5 @@ mod secret_file;
 mod settings;
 mod single_flight;
 mod tiers_told;
+mod trees;
 mod unreliable_tier;

@@ -5,6 +5,7 @@
 //! identity must *not* be found.
 
 mod carried;
+mod elsewhere;
 mod found;
 mod not_found;
-mod rig;
+pub(crate) mod rig;

@@ -35,6 +35,8 @@ mod outage;
 mod path_values;
 mod private_key_jwt;
 #[cfg(test)]
+mod raw_spawns;
+#[cfg(test)]
 mod redis;
 #[cfg(test)]
 mod reload;
@@ -60,3 +62,5 @@ mod streams;
 mod tls;
 #[cfg(test)]
 mod tls_examples;
+#[cfg(test)]
+mod trees;

@@ -8,6 +8,7 @@ mod circles;
 mod dependencies;
 mod documents;
 mod lessons;
+mod matrix;
 mod metric_names;
 mod modules;
 mod paths;
