@@ -74,7 +74,8 @@ impl Feign {
     /// call, whose identity they carry, deadlines, retries, breakers. What a client's own builder says still goes over them.
     ///
     /// A call that is under way goes on by the settings it began with; one that begins afterwards goes by these. Circuit
-    /// breakers and retry budgets of a service start anew only where its address, its breaker or its retry budget changed.
+    /// breakers, ejections and retry budgets of a service start anew only where its address, its breaker, bulkhead, balance or
+    /// ejection, or its retry budget changed.
     ///
     /// # Errors
     /// When the settings of an existing client cannot be used; then nothing has changed for any of them. Settings of

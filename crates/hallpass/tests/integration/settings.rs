@@ -7,7 +7,7 @@ use hallpass::client::{CacheLife, InternalTokenSettings, MemoryCacheSettings};
 use hallpass::config::Loader;
 use hallpass::feign::FeignSettings;
 use hallpass::resource::SecuritySettings;
-use hallpass::upstream::DiscoverySettings;
+use hallpass::upstream::{Address, DiscoverySettings, Upstream, Wish};
 use hallpass::{Hallpass, ServiceSettings, Settings};
 
 /// A loader for `text`, with an empty environment.
@@ -51,6 +51,31 @@ hallpass:
         .environment([("KUBERNETES_SERVICE_HOST", "10.0.0.1")])
         .load::<Settings>();
     insta::assert_snapshot!(loaded.unwrap_err().to_string());
+}
+
+#[tokio::test]
+async fn the_zone_of_the_service_and_the_mark_of_instances_reach_every_choice() {
+    let settings = load(
+        "
+hallpass:
+  service.zone: hz-a
+  discovery:
+    gray-metadata: version
+    static:
+      orders: ['127.0.0.1:1 zone=hz-b', '127.0.0.1:2 zone=hz-a', '127.0.0.1:3 zone=hz-a tag.version=gray']
+",
+    );
+    let hallpass = Hallpass::builder(&settings).build().unwrap();
+    let network = hallpass.network();
+    let (discovery, clock) = (network.discovery.clone(), network.clock.clone());
+    let address = Address::LoadBalanced("orders".into());
+    let orders = Upstream::new("orders", address, discovery, clock);
+    for _ in 0..20 {
+        let chosen = orders.choose(&[]).await.unwrap();
+        assert_eq!(chosen.instance().port(), 2);
+        let chosen = orders.choose_for(&[], Wish::tagged("gray")).await.unwrap();
+        assert_eq!(chosen.instance().port(), 3);
+    }
 }
 
 #[test]
