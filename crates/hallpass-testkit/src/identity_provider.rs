@@ -38,6 +38,10 @@ impl TestIdentityProvider {
         self.server.url("/jwks")
     }
 
+    pub(crate) const fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     /// A token for `user` with the scope `orders:read`, issued at `now` for an hour.
     ///
     /// # Errors

@@ -148,6 +148,30 @@ impl TestIssuer {
         Ok(imported)
     }
 
+    /// A further client from now on, with space-separated scopes, for these audiences; one with this name is replaced.
+    ///
+    /// # Errors
+    /// When a name is refused, or it has stopped.
+    pub async fn add_client(
+        &mut self,
+        id: &str,
+        secret: &str,
+        scopes: &str,
+        audiences: &[&str],
+    ) -> Result<(), BoxError> {
+        let mut added = client(id, secret, scopes, id)?;
+        added.audiences = audiences
+            .iter()
+            .map(|it| it.parse())
+            .collect::<Result<_, _>>()?;
+        let clients = &mut self.settings.clients;
+        clients.retain(|client| client.client_id != added.client_id);
+        clients.push(added);
+        let running = self.running.as_ref().ok_or("the issuer has stopped")?;
+        running.apply(&self.settings).await?;
+        Ok(())
+    }
+
     /// Takes `target` back, as `hallpass revoke` does: a running issuer follows by itself.
     ///
     /// # Errors

@@ -5,6 +5,8 @@
 //! ([`TestServer`], [`Upstream`]), a proxy passes bytes or does not ([`FaultProxy`]). What a test may
 //! steer is what the outside world steers: time ([`ManualClock`], [`TokioClock`]) and the network.
 //!
+//! To test a service of one's own begin with [`TestEstate`]: it has all of these, ready tokens for any user and service, and broken ones.
+//!
 //! Not for production: secrets are constants and keys are made anew for each start.
 //!
 //! ```
@@ -26,16 +28,20 @@
 //! # }
 //! ```
 
+mod estate;
 mod fault_proxy;
 mod identity_provider;
 mod issuer;
 mod server;
+mod tokens;
 mod upstream;
 
 pub use hallpass_clock::{ManualClock, TokioClock};
 
+pub use estate::{TestEstate, TestService};
 pub use fault_proxy::{Fault, FaultProxy};
 pub use identity_provider::TestIdentityProvider;
 pub use issuer::{TestIssuer, TestIssuerBuilder};
 pub use server::TestServer;
+pub use tokens::{Broken, TokenBuilder};
 pub use upstream::{SeenRequest, Upstream};

@@ -59,6 +59,8 @@ mod service;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod test_estate;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod tls_examples;

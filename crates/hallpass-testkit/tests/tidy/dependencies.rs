@@ -1,144 +1,15 @@
 //! Who may depend on whom, and what every manifest of ours says.
 
+mod table;
+
 use toml::{Table, Value};
 
 use crate::assert_tidy;
 use crate::tree::{self, SourceFile};
+use table::MAY_DEPEND_ON;
 
-/// The crates of the workspace and which others of it each may name. `*`: all. A new crate or a new edge
-/// is added here in a commit of its own, with the reason, together with the table in `ARCHITECTURE.md`.
-const MAY_DEPEND_ON: [(&str, &[&str]); 25] = [
-    ("hallpass-token", &[]),
-    ("hallpass-clock", &[]),
-    ("hallpass-config", &["hallpass-token"]),
-    ("hallpass-feign-macros", &[]),
-    (
-        "hallpass-upstream",
-        &[
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-tls",
-            "hallpass-token",
-        ],
-    ),
-    ("hallpass-tls", &["hallpass-clock", "hallpass-config"]),
-    ("hallpass-listen", &["hallpass-clock", "hallpass-tls"]),
-    (
-        "hallpass-client",
-        &[
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-feign",
-        &[
-            "hallpass-client",
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-feign-macros",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-resource",
-        &[
-            "hallpass-client",
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-listen",
-            "hallpass-tls",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-redis",
-        &[
-            "hallpass-client",
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-tls",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-dns",
-        &["hallpass-clock", "hallpass-config", "hallpass-upstream"],
-    ),
-    (
-        "hallpass-nacos",
-        &[
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-tls",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-gateway",
-        &[
-            "hallpass-client",
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-listen",
-            "hallpass-resource",
-            "hallpass-tls",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-issuer",
-        &[
-            "hallpass-clock",
-            "hallpass-config",
-            "hallpass-listen",
-            "hallpass-resource",
-            "hallpass-tls",
-            "hallpass-token",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass",
-        &[
-            "hallpass-clock",
-            "hallpass-token",
-            "hallpass-config",
-            "hallpass-client",
-            "hallpass-dns",
-            "hallpass-feign",
-            "hallpass-listen",
-            "hallpass-nacos",
-            "hallpass-redis",
-            "hallpass-resource",
-            "hallpass-tls",
-            "hallpass-upstream",
-        ],
-    ),
-    (
-        "hallpass-cli",
-        &[
-            "hallpass",
-            "hallpass-gateway",
-            "hallpass-issuer",
-            "hallpass-tls",
-        ],
-    ),
-    ("hallpass-testkit", &["*"]),
-    ("hallpass-bench", &["*"]),
-    ("shop", &["hallpass"]),
-    ("demo", &["hallpass", "hallpass-issuer", "shop"]),
-    ("caller", &["hallpass"]),
-    ("protected", &["hallpass"]),
-    ("getting-started", &["hallpass"]),
-    ("other-frameworks", &["hallpass"]),
-];
+/// The kit by which users test their services.
+const TEST_KIT: &str = "hallpass-testkit";
 
 /// Names that attract what has no owner.
 const NAMES_WITHOUT_A_SUBJECT: [&str; 6] = ["common", "core", "util", "utils", "types", "helpers"];
@@ -221,6 +92,20 @@ fn a_forbidden_edge_is_found_wherever_the_manifest_hides_it() {
 }
 
 #[test]
+fn only_the_tests_of_an_example_use_the_test_kit() {
+    let text = |section: &str| {
+        format!("[package]\nname = \"shop\"\n[{section}]\nhallpass-testkit.workspace = true")
+    };
+    let problems = |path: &str, section: &str| {
+        let manifest = Manifest::parse(path, &text(section));
+        table_problems(&[manifest]).len()
+    };
+    assert_eq!(problems("examples/shop/Cargo.toml", "dev-dependencies"), 0);
+    assert_eq!(problems("examples/shop/Cargo.toml", "dependencies"), 1);
+    assert_eq!(problems("crates/shop/Cargo.toml", "dev-dependencies"), 1);
+}
+
+#[test]
 fn a_crate_outside_the_table_is_found() {
     let manifest = parse("[package]\nname = \"hallpass-extra\"");
     assert_eq!(table_problems(&[manifest]).len(), 1);
@@ -293,6 +178,9 @@ fn table_problems(manifests: &[Manifest]) -> Vec<String> {
             continue;
         };
         for named in dependencies(&manifest.table) {
+            if named == TEST_KIT && only_tests_of_examples_use_it(manifest) {
+                continue;
+            }
             let ours = MAY_DEPEND_ON.iter().any(|(name, _)| *name == named);
             if ours && !allowed.contains(&named.as_str()) && !allowed.contains(&"*") {
                 problems.push(format!(
@@ -303,6 +191,14 @@ fn table_problems(manifests: &[Manifest]) -> Vec<String> {
         }
     }
     problems
+}
+
+/// What shows users how services are tested may use what they would use, in its tests.
+fn only_tests_of_examples_use_it(manifest: &Manifest) -> bool {
+    let in_product = ["dependencies", "build-dependencies"]
+        .iter()
+        .any(|section| manifest.declared(section).iter().any(|it| it == TEST_KIT));
+    manifest.path.starts_with("examples/") && !in_product
 }
 
 fn form_problems(manifests: &[Manifest]) -> Vec<String> {
