@@ -77,7 +77,9 @@ pub use internal_token_cache::{CacheError, InternalTokenCache, SealedToken, Toke
 pub use introspector::TokenIntrospector;
 pub use metrics::ClientMetrics;
 pub use prover::TokenBinding;
-pub use replay::{RenewOn, Replay, ReplayLayer};
+pub use replay::future::ReplayFuture;
+pub use replay::renew_on::RenewOn;
+pub use replay::{Replay, ReplayLayer};
 pub use settings::{
     ClientAssertionSettings, ContextSettings, CredentialSettings, InternalTokenSettings,
     MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings, TenantSettings,

@@ -285,10 +285,12 @@ impl Entry {
     }
 
     /// A callee has accepted a token. `helped`: the very call that had forced the renewal.
-    pub(crate) fn accepted(&self, now: Duration, helped: bool) {
+    /// The time is asked for only where that is news.
+    pub(crate) fn accepted(&self, now: impl FnOnce() -> Duration, helped: bool) {
         if !self.doubted.load(Ordering::Relaxed) {
             return;
         }
+        let now = now();
         let mut state = self.state();
         let since = state.last_forced.map(|last| now.saturating_sub(last));
         if helped || since.is_none_or(|since| since >= IN_VAIN_WAIT) {

@@ -173,7 +173,7 @@ impl TokenHandle {
 
     fn note_accepted(&self, helped: bool) {
         if let Some(entry) = &*self.0.entry.load() {
-            entry.accepted(self.clock().monotonic(), helped);
+            entry.accepted(|| self.clock().monotonic(), helped);
         }
     }
 

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod allocations;
 mod apply;
 mod bad_tiers;
 mod cache_tiers;
