@@ -2,7 +2,7 @@
 
 mod state;
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::num::{NonZeroU64, NonZeroU128};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use state::TRACESTATE;
 /// `traceparent`, by which a call says which trace it belongs to.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+/// As long as one is that we write.
+const TRACEPARENT_BYTES: usize = 55;
 /// The bit of the flags that says that somebody before may have recorded the trace.
 const SAMPLED: u8 = 1;
 /// Bits of a trace's name that its sampling is decided by, so that all who go by it decide alike: the last ones, which are
@@ -144,7 +146,9 @@ impl TraceContext {
     #[must_use]
     pub fn traceparent(&self) -> HeaderValue {
         let flags = u8::from(self.is_sampled);
-        let text = format!("00-{}-{}-{flags:02x}", self.trace_id, self.span_id);
+        let mut text = String::with_capacity(TRACEPARENT_BYTES);
+        // Writing to a String does not fail.
+        let _ = write!(text, "00-{}-{}-{flags:02x}", self.trace_id, self.span_id);
         // Hexadecimal digits and hyphens are a value.
         HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
