@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use hallpass_client::{Identity, WhenAbsent};
-use hallpass_upstream::{BreakerSettings, BulkheadSettings, EndpointUrl, RetrySettings};
+use hallpass_upstream::{BreakerSettings, BulkheadSettings, EndpointUrl, Http2, RetrySettings};
 
 use crate::build_error::BuildError;
 use crate::client::{Client, Overrides};
@@ -132,6 +132,13 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     #[must_use]
     pub fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.overrides.max_response_bytes = Some(bytes);
+        self
+    }
+
+    /// Which version of HTTP is spoken; default: HTTP/1.1.
+    #[must_use]
+    pub fn http2(mut self, http2: Http2) -> Self {
+        self.overrides.http2 = Some(http2);
         self
     }
 

@@ -12,7 +12,7 @@ use crate::build_error::BuildError;
 use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
 use crate::shared::{Configured, Shared};
-use crate::spec::ClientSpec;
+use crate::spec::SpecOf;
 
 pub(crate) use state::{ClientState, Method, Overrides};
 
@@ -26,7 +26,7 @@ pub struct Client {
 }
 
 struct ClientInner {
-    spec: &'static ClientSpec,
+    spec: SpecOf,
     overrides: Overrides,
     shared: Arc<Shared>,
     /// Replaced whole when settings change; a call goes on with the one it began with.
@@ -40,10 +40,10 @@ impl Client {
     pub(crate) fn new(
         shared: &Arc<Shared>,
         configured: &Configured,
-        spec: &'static ClientSpec,
+        spec: SpecOf,
         overrides: Overrides,
     ) -> Result<Self, BuildError> {
-        let state = ClientState::new(shared, configured, spec, &overrides)?;
+        let state = ClientState::new(shared, configured, &spec, &overrides)?;
         let inner = ClientInner {
             spec,
             overrides,
@@ -116,7 +116,7 @@ impl WeakClient {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spec = self.inner.spec;
+        let spec = &*self.inner.spec;
         f.debug_struct("Client")
             .field("trait", &spec.trait_name)
             .field("name", &spec.name)

@@ -14,7 +14,7 @@ use crate::observer::{FinishedCall, Observer};
 use crate::origin::TraceSource;
 use crate::settings::FeignSettings;
 use crate::shared::{Configured, Shared};
-use crate::spec::ClientSpec;
+use crate::spec::SpecOf;
 
 /// What all clients of a process share: connections, tokens, addresses, settings, metrics, and per service the
 /// circuit breakers and the retry budget. Cheap to clone.
@@ -122,11 +122,16 @@ impl Feign {
     /// A client by the settings in force, which follows later ones.
     pub(crate) fn client(
         &self,
-        spec: &'static ClientSpec,
+        spec: impl Into<SpecOf>,
         overrides: Overrides,
     ) -> Result<Client, BuildError> {
         let mut current = self.current();
-        let client = Client::new(&self.inner.shared, &current.configured, spec, overrides)?;
+        let client = Client::new(
+            &self.inner.shared,
+            &current.configured,
+            spec.into(),
+            overrides,
+        )?;
         let clients = &mut current.clients;
         // Before the list grows, so that looking through it costs little per client.
         if clients.len() == clients.capacity() {

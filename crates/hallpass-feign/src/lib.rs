@@ -85,10 +85,12 @@ extern crate self as hallpass_feign;
 
 mod build_error;
 mod builder;
+mod caller;
 mod client;
 mod error;
 mod events;
 mod feign;
+mod grpc;
 mod headers;
 mod identity;
 mod layers;
@@ -127,6 +129,7 @@ pub use hallpass_feign_macros::feign_client;
 
 pub use build_error::BuildError;
 pub use builder::{ClientBuilder, GeneratedClient};
+pub use caller::{CallerBuilder, ServiceCaller};
 pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
 pub use events::{Event, Events};
 pub use feign::{Feign, FeignBuilder};

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::future::Future;
 use std::sync::Arc;
 
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, Http2};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
@@ -229,6 +229,9 @@ impl<'a> Call<'a> {
             idempotency_key::give(&mut self.headers)?;
         }
         let mut request = Request::new(self.body);
+        if self.state.http2 != Http2::Never {
+            request.extensions_mut().insert(self.state.http2);
+        }
         *request.method_mut() = method.verb.method();
         *request.uri_mut() = Uri::from(target);
         *request.headers_mut() = self.headers;

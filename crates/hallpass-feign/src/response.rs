@@ -32,6 +32,8 @@ pub enum Reading {
     Discarded,
     /// Leave it to the caller of the method.
     Streamed,
+    /// Leave it to the caller, whatever the status says.
+    Untouched,
 }
 
 /// How a kind of return type is read: implemented by the markers that the macro chooses from.
@@ -90,6 +92,23 @@ impl<B: FromBody> FromResponse for WithHead<B> {
         let (head, body) = response.into_parts();
         let value = B::read_body(&head, body)?;
         Ok(Response::from_parts(head, value))
+    }
+}
+
+/// The response as it comes, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Untouched;
+
+impl FromResponse for Untouched {
+    type Value = Response<Body>;
+    const READING: Reading = Reading::Untouched;
+    const ACCEPT: &'static str = "*/*";
+
+    fn read(response: Response<Received>) -> Result<Response<Body>, FeignError> {
+        Ok(response.map(|body| match body {
+            Received::Stream(body) => body,
+            Received::Whole(bytes) => Body::from(bytes),
+        }))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hallpass_client::{ContextSettings, Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_upstream::{
-    BalanceSettings, BreakerSettings, EjectSettings, EndpointUrl, RetrySettings,
+    BalanceSettings, BreakerSettings, EjectSettings, EndpointUrl, Http2, RetrySettings,
 };
 
 use crate::headers::HeaderSettings;
@@ -107,6 +107,13 @@ const CLIENT_KEYS: &[Key] = &[
     .or("safe"),
     HeaderSettings::KEY,
     ContextHeadersSettings::KEY,
+    Key::new(
+        "http2",
+        Kind::Choice(Http2::NAMES),
+        "Whether calls are sent by HTTP/2, many on one connection: `auto` where the service takes it with TLS, `always` over plain http \
+        too, for a service that is known to speak it (gRPC).",
+    )
+    .otherwise("as the code declares, else `never`"),
     Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
     Key::new(
         "breaker",
@@ -185,6 +192,8 @@ pub struct FeignClientSettings {
     pub headers: HeaderSettings,
     /// `context-headers`: what of a request's context leaves with calls.
     pub context_headers: ContextHeadersSettings,
+    /// `http2`: which version of HTTP is spoken, unless a builder says so.
+    pub http2: Option<Http2>,
     /// `retry`.
     pub retry: RetrySettings,
     /// `breaker`.
@@ -275,6 +284,7 @@ impl FeignClientSettings {
         let path_values = section.choice("path-values", PathValues::named);
         let headers = HeaderSettings::read(section);
         let context_headers = ContextHeadersSettings::read(section);
+        let http2 = section.choice("http2", Http2::named);
         let retry = RetrySettings::read(&section.section("retry"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
         let balance = BalanceSettings::read(&section.section("balance"));
@@ -290,6 +300,7 @@ impl FeignClientSettings {
             path_values: path_values?,
             headers: headers?,
             context_headers: context_headers?,
+            http2,
             retry: retry?,
             breaker: breaker?,
             balance: balance?,

@@ -22,6 +22,36 @@ pub struct ClientSpec {
     pub methods: &'static [MethodSpec],
 }
 
+/// Where a [`ClientSpec`] is: in the code of a trait, or made while the program runs.
+#[derive(Debug)]
+pub(crate) enum SpecOf {
+    Trait(&'static ClientSpec),
+    Caller(Box<ClientSpec>),
+}
+
+impl std::ops::Deref for SpecOf {
+    type Target = ClientSpec;
+
+    fn deref(&self) -> &ClientSpec {
+        match self {
+            Self::Trait(spec) => spec,
+            Self::Caller(spec) => spec,
+        }
+    }
+}
+
+impl From<&'static ClientSpec> for SpecOf {
+    fn from(spec: &'static ClientSpec) -> Self {
+        Self::Trait(spec)
+    }
+}
+
+impl From<ClientSpec> for SpecOf {
+    fn from(spec: ClientSpec) -> Self {
+        Self::Caller(Box::new(spec))
+    }
+}
+
 /// A method of the trait.
 #[derive(Debug)]
 pub struct MethodSpec {

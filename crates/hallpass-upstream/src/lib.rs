@@ -94,7 +94,7 @@ pub use settings::{
 pub use target::Target;
 pub use trace::{SpanId, TraceContext, TraceId};
 pub use transport::{
-    CarriesNoSecret, Connections, HttpTransport, HttpTransportBuilder, TransportError,
+    CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{DATE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::discovery::DiscoverError;
@@ -75,9 +75,12 @@ impl Outcome for Refusal {
 
 /// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
 /// and 501 would come again: the callee has looked at the request. `Retry-After` is read as [`asked_wait`] does.
+///
+/// A response of gRPC without messages says in its headers what another says by its status. What stands in trailers, after
+/// messages, is not seen here.
 impl<B> Outcome for Response<B> {
     fn instance_failed(&self) -> Option<bool> {
-        Some(self.status().is_server_error())
+        Some(self.status().is_server_error() || has_failed_grpc(self.headers()))
     }
 
     fn retry_advice(&self) -> RetryAdvice {
@@ -88,6 +91,17 @@ impl<B> Outcome for Response<B> {
             after: retry_after(self.headers()).unwrap_or_default(),
         }
     }
+}
+
+/// Statuses of gRPC that speak of the instance as 5xx does: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+const FAILED_GRPC: [&[u8]; 5] = [b"2", b"4", b"13", b"14", b"15"];
+
+fn has_failed_grpc(headers: &HeaderMap) -> bool {
+    headers.get("grpc-status").is_some_and(|status| {
+        let media_type = headers.get(CONTENT_TYPE);
+        media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+            && FAILED_GRPC.contains(&status.as_bytes())
+    })
 }
 
 /// Longest wait that is read from `Retry-After`. Who waits has a limit of its own, which is far below.
@@ -168,6 +182,27 @@ mod tests {
         };
         assert_eq!(response.retry_advice(), advised);
         read
+    }
+
+    #[test]
+    fn a_status_of_grpc_that_comes_at_once_speaks_of_the_instance() {
+        let failed = |media_type: &str, status: &str| {
+            let response = Response::builder()
+                .header(CONTENT_TYPE, media_type)
+                .header("grpc-status", status);
+            response.body(()).unwrap().instance_failed()
+        };
+        for (status, expected) in [
+            ("0", false),
+            ("14", true),
+            ("13", true),
+            ("16", false),
+            ("5", false),
+        ] {
+            let seen = failed("application/grpc+proto", status);
+            assert_eq!(seen, Some(expected), "{status}");
+        }
+        assert_eq!(failed("application/json", "14"), Some(false));
     }
 
     #[test]

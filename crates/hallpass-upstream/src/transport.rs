@@ -29,10 +29,12 @@ use pools::{PoolSettings, Pools, Tls};
 
 pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
+pub use http2::Http2;
 
 mod connections;
 mod connector;
 mod error;
+mod http2;
 mod keep_alive;
 mod pools;
 
@@ -50,7 +52,7 @@ const MIN_AGE: Duration = Duration::from_secs(1);
 /// Default number of unused connections kept per instance.
 const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
 
-/// Sends requests over pooled HTTP/1.1 connections, with TLS by rustls on aws-lc-rs.
+/// Sends requests over pooled connections, with TLS by rustls on aws-lc-rs: by HTTP/1.1, or as [`Http2`] of a request says.
 ///
 /// Redirects are not followed and proxy variables are not read: a service call goes where discovery
 /// says and nowhere else. There is no limit on the time of a whole call; the layers above set one.
@@ -190,8 +192,7 @@ impl HttpTransportBuilder {
         self
     }
 
-    /// TLS settings in full (own roots, client certificate). Must not name ALPN protocols: they are
-    /// cleared, the transport speaks HTTP/1.1.
+    /// TLS settings in full (own roots, client certificate). Its ALPN protocols do not count: see [`Http2`].
     #[must_use]
     pub fn tls(mut self, config: ClientConfig) -> Self {
         self.tls = Some(Tls::fixed(config));
@@ -300,11 +301,12 @@ impl Service<Request<Body>> for HttpTransport {
         let demanded = request.extensions().get::<Connections>();
         let pools = demanded.and_then(|these| these.in_place_of(&current));
         let pools = pools.unwrap_or(current);
-        let pools_by_limit = if is_open { &pools.open } else { &pools.guarded };
+        let http2 = request.extensions().get::<Http2>().copied();
+        let http2 = http2.unwrap_or_default();
         let server = request.uri().authority().cloned();
         let limit = server.as_ref().and_then(|server| self.limits.of(server));
         TransportFuture {
-            response: pools_by_limit.fitting(limit).request(request),
+            response: pools.fitting(is_open, http2, limit).request(request),
             server,
             limits: self.limits.clone(),
         }

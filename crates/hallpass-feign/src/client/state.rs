@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hallpass_client::RenewOn;
 use hallpass_upstream::{
-    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Reminders, RetrySettings,
+    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Http2, Reminders, RetrySettings,
     UpstreamSettings,
 };
 use http::{HeaderName, HeaderValue};
@@ -29,6 +29,7 @@ pub(crate) struct ClientState {
     /// The path that goes before every other.
     pub(crate) base_path: String,
     pub(crate) path_values: PathValues,
+    pub(crate) http2: Http2,
 }
 
 /// One method of a client.
@@ -54,6 +55,7 @@ pub(crate) struct Overrides {
     pub(crate) bulkhead: Option<BulkheadSettings>,
     pub(crate) isolate: Option<bool>,
     pub(crate) max_response_bytes: Option<usize>,
+    pub(crate) http2: Option<Http2>,
 }
 
 impl Overrides {
@@ -71,7 +73,7 @@ impl ClientState {
     pub(crate) fn new(
         shared: &Shared,
         configured: &Configured,
-        spec: &'static ClientSpec,
+        spec: &ClientSpec,
         overrides: &Overrides,
     ) -> Result<Self, BuildError> {
         let settings = configured.clients.client(spec.name);
@@ -128,6 +130,7 @@ impl ClientState {
             methods: methods.collect::<Result<_, BuildError>>()?,
             base_path,
             path_values: settings.path_values,
+            http2: overrides.http2.or(settings.http2).unwrap_or_default(),
         })
     }
 }

@@ -36,6 +36,9 @@ pub enum ArgumentProblem {
     /// Path and query together are longer than servers accept.
     #[error("path and query are longer than {limit} bytes", limit = MAX_TARGET_BYTES)]
     TooLong,
+    /// A verb other than GET, HEAD, OPTIONS, PUT, DELETE, POST and PATCH.
+    #[error("a verb that calls do not have")]
+    Verb,
     /// The call needs a random number (an idempotency key, the boundary of a multipart body), and this system gives none.
     #[error("this system gives no random numbers")]
     NoRandomness,

@@ -51,6 +51,7 @@ async fn receive(attempt: &OngoingAttempt, response: Response<Body>) -> CallResu
     let success = head.status.is_success();
     let received = match attempt.reading {
         Reading::Streamed if success => Received::Stream(body),
+        Reading::Untouched => Received::Stream(body),
         Reading::Whole if success => match body.collect_within(attempt.max_response_bytes).await {
             Err(CollectError::TooLarge { limit }) => return Err(FeignError::TooLarge { limit }),
             collected => Received::Whole(sound(collected)?),

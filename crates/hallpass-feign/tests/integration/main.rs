@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod callers;
 mod changes;
 mod clients;
 mod context_headers;

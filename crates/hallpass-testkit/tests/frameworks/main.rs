@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod grpc_client;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod plain_tower;

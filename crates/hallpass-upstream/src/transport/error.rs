@@ -39,13 +39,14 @@ pub enum TransportErrorKind {
     /// TLS settings that cannot be used.
     #[error("the TLS settings cannot be used")]
     Tls,
-    /// A connection that was open already was closed before the request went out. Nothing was sent.
+    /// A connection that was open already was closed before the request went out, or the server has said that it did nothing about
+    /// the request (`REFUSED_STREAM` or `GOAWAY` of HTTP/2, RFC 9113 section 8.7).
     #[error("the connection was closed before the request was sent")]
     Closed,
     /// The connection ended before the response did; the request may have been carried out.
     #[error("the connection broke before the response was complete")]
     Broken,
-    /// The peer does not speak HTTP/1.1 as it should, or exceeds a limit.
+    /// The peer does not speak HTTP as it should, or exceeds a limit.
     #[error("the peer's response is not valid HTTP")]
     Protocol,
     /// The request cannot be sent at all (no scheme or host in its URI).
@@ -116,6 +117,8 @@ impl TransportError {
             } else {
                 TransportErrorKind::Connect
             }
+        } else if find::<h2::Error>(&error).is_some_and(is_unprocessed) {
+            TransportErrorKind::Closed
         } else {
             find::<hyper::Error>(&error).map_or(TransportErrorKind::Request, kind_of)
         };
@@ -185,6 +188,15 @@ fn find<'a, E: std::error::Error + 'static>(
 ) -> Option<&'a E> {
     std::iter::successors(Some(error), |error| error.source())
         .find_map(|error| error.downcast_ref())
+}
+
+/// Whether the server has said that it did nothing about the request (RFC 9113 section 8.7). A `GOAWAY` reaches only those streams
+/// that it says were not looked at.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let reason = error.reason();
+    error.is_remote()
+        && (reason == Some(h2::Reason::REFUSED_STREAM)
+            || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
 }
 
 /// What became of a request on a connection that was there.

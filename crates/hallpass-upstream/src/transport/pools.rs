@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::connector::Connector;
+use super::http2::{self, Http2};
 use super::keep_alive::ByLimit;
 use crate::body::Body;
 use crate::random::random_fraction;
@@ -62,9 +63,19 @@ pub(super) struct Current {
     /// The digest of the one that is shown to servers that ask.
     pub(super) certificate: Option<Thumbprint>,
     /// For what may be secret.
-    pub(super) guarded: ByLimit<HttpClient>,
+    guarded: ByVersion,
     /// For what says that it is not.
-    pub(super) open: ByLimit<HttpClient>,
+    open: ByVersion,
+}
+
+/// One pool for each way to agree on the version of HTTP.
+#[derive(Clone)]
+struct ByVersion {
+    http1: ByLimit<HttpClient>,
+    /// The server chooses.
+    negotiated: ByLimit<HttpClient>,
+    /// Servers announce no limit by HTTP/2.
+    http2: HttpClient,
 }
 
 impl Pools {
@@ -101,7 +112,7 @@ impl fmt::Debug for Pools {
 }
 
 impl Tls {
-    /// Protocols are not offered: the transport speaks HTTP/1.1.
+    /// Which protocols are offered goes by the request: see [`Http2`].
     pub(super) fn fixed(mut config: ClientConfig) -> Self {
         config.alpn_protocols.clear();
         Self::Fixed(Arc::new(config))
@@ -117,23 +128,22 @@ impl Tls {
 
 impl Current {
     fn new(settings: &PoolSettings, config: Arc<ClientConfig>, name: Arc<()>) -> Self {
-        let client = |connector: Connector| {
-            let connector = HttpsConnector::from((connector, Arc::clone(&config)));
-            ByLimit::new(settings.idle_timeout, |idle_timeout| {
-                Client::builder(TokioExecutor::new())
-                    .pool_timer(TokioTimer::new())
-                    .pool_idle_timeout(idle_timeout)
-                    .pool_max_idle_per_host(settings.max_idle_per_host)
-                    .http1_max_headers(MAX_RESPONSE_HEADERS)
-                    .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
-                    .build(connector.clone())
-            })
+        let offering = |http2: Http2| {
+            let mut config = ClientConfig::clone(&config);
+            config.alpn_protocols = http2.protocols();
+            Arc::new(config)
         };
-        let open = client(settings.connector.clone().plain_http_anywhere());
+        let tls = TlsByVersion {
+            http1: Arc::clone(&config),
+            negotiated: offering(Http2::Auto),
+            http2: offering(Http2::Always),
+        };
+        let open = settings.connector.clone().plain_http_anywhere();
+        let open = ByVersion::new(settings, &open, &tls);
         let guarded = if settings.plain_http {
             open.clone()
         } else {
-            client(settings.connector.clone())
+            ByVersion::new(settings, &settings.connector, &tls)
         };
         // Processes that were started together do not all connect anew at one moment.
         let life = settings.max_age.mul_f64(1.0 - random_fraction() / 4.0);
@@ -147,9 +157,54 @@ impl Current {
         }
     }
 
+    /// The connections for a request, to a server that closes unused ones after `limit`. `is_open`: nothing of it is secret.
+    pub(super) fn fitting(
+        &self,
+        is_open: bool,
+        http2: Http2,
+        limit: Option<Duration>,
+    ) -> &HttpClient {
+        let by_version = if is_open { &self.open } else { &self.guarded };
+        match http2 {
+            Http2::Never => by_version.http1.fitting(limit),
+            Http2::Auto => by_version.negotiated.fitting(limit),
+            Http2::Always => &by_version.http2,
+        }
+    }
+
     /// Whether both are of one transport.
     pub(super) fn is_of_one_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.name, &other.name)
+    }
+}
+
+/// What is offered, by the way to agree on the version of HTTP. All else is the same.
+struct TlsByVersion {
+    http1: Arc<ClientConfig>,
+    negotiated: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+}
+
+impl ByVersion {
+    fn new(settings: &PoolSettings, connector: &Connector, tls: &TlsByVersion) -> Self {
+        let idle_timeout = settings.idle_timeout;
+        let pool = |tls: &Arc<ClientConfig>, idle_timeout: Duration, is_http2: bool| {
+            let connector = HttpsConnector::from((connector.clone(), Arc::clone(tls)));
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(idle_timeout)
+                .pool_max_idle_per_host(settings.max_idle_per_host)
+                .http1_max_headers(MAX_RESPONSE_HEADERS)
+                .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
+                .http2_only(is_http2);
+            http2::limit(&mut builder).build(connector)
+        };
+        Self {
+            http1: ByLimit::new(idle_timeout, |time| pool(&tls.http1, time, false)),
+            negotiated: ByLimit::new(idle_timeout, |time| pool(&tls.negotiated, time, false)),
+            http2: pool(&tls.http2, idle_timeout, true),
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+mod http2;
+
 use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
