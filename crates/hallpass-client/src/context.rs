@@ -14,6 +14,7 @@
 //! | [`spawn`], [`spawn_blocking`], [`JoinSet`] of this module | yes, carried over |
 //! | a thread of rayon or of another pool, a callback of a server | yes, by [`carry`], [`carry_each`], [`carry_async`] |
 //! | tower `Buffer`, a breaker or hedge on another task, below [`CaptureContextLayer`] | yes, by extensions |
+//! | a blocking call ([`blocking::wait`]) inside [`spawn_blocking`] | yes |
 //! | a response body that streams after the handler returned, an upload that streams | yes, when wrapped by [`body_scope`] |
 //! | raw `tokio::spawn`, `tokio::task::spawn_blocking`, `tokio::task::JoinSet::spawn`, `std::thread` | **no** |
 //! | [`detach`], [`without_identity`], [`every`] | no, on purpose |
@@ -24,12 +25,14 @@
 //! it never runs as somebody else, because nothing is stored per thread beyond one poll.
 
 mod allow_list;
+pub mod blocking;
 mod body;
 mod call_context;
 mod capture;
 mod carried;
 mod carry;
 mod join_set;
+mod lent;
 mod task_local;
 
 pub use allow_list::{AllowList, AllowListError, CarriedFault};

@@ -5,6 +5,7 @@ use std::future::Future;
 use tokio::task::{AbortHandle, JoinError};
 
 use super::call_context::CallContext;
+use super::lent::lent;
 use super::task_local::{InContext, sync_scope_all};
 
 /// `tokio::task::JoinSet` whose tasks run with the identity that is current when they are spawned, and the rest of the [`CallContext`].
@@ -65,7 +66,7 @@ impl<T: Send + 'static> JoinSet<T> {
     {
         let context = CallContext::current();
         self.tasks
-            .spawn_blocking(move || sync_scope_all(context, work))
+            .spawn_blocking(move || lent(|| sync_scope_all(context, work)))
     }
 
     /// The next task that ends, in order of ending; `None` when the set is empty.

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::task::futures::TaskLocalFuture;
 
 use super::call_context::CallContext;
+use super::lent::lent;
 
 tokio::task_local! {
     /// One without identity is a scope without identity: it hides an outer one.
@@ -108,7 +109,7 @@ where
     R: Send + 'static,
 {
     let context = CallContext::current();
-    tokio::task::spawn_blocking(move || sync_scope_all(context, work))
+    tokio::task::spawn_blocking(move || lent(|| sync_scope_all(context, work)))
 }
 
 /// Spawns work that outlives the request and must not act for its user: it runs without identity, and without the request's deadline.
