@@ -63,6 +63,11 @@ use proc_macro::TokenStream;
 /// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Events<U>` (server-sent events of `U` in JSON; `Events`: of text), `Option<U>` (404 and 204 are
 /// `None`, everything else as `U` in JSON), and `Response<U>` (any of these with status and headers). HEAD has no body: `()` or `Response<()>`.
 ///
+/// # Methods of one's own, and parameters
+/// An `async` method with a body and without a verb is left as it is, but that its future is `Send`; an implementation may have a better
+/// one, and a `MockX` runs the one of the trait. Types and constants may be parameters of the trait, not of a method: there is then a
+/// `FeignX<T>`, a `BoxX<T>` and a `MockX<T>` for each. A type says `Send + Sync + 'static` beside what it is sent or read by.
+///
 /// # What is made
 /// For a trait `X`: the trait itself, `Send + Sync` and with `Send` futures, `FeignX` (the client), `BoxX` (any implementation behind a
 /// pointer, `Clone`) and `MockX` (for tests: `on_method(closure)` answers a method, `method_calls()` counts; where that name is taken,

@@ -2,8 +2,11 @@
 
 pub(crate) mod argument;
 pub(crate) mod headers;
+pub(crate) mod local;
 pub(crate) mod method;
+pub(crate) mod parameters;
 pub(crate) mod settings;
+pub(crate) mod signed;
 pub(crate) mod success;
 pub(crate) mod template;
 
@@ -11,7 +14,9 @@ use proc_macro2::{Ident, TokenStream};
 use syn::{Attribute, ItemTrait, TraitItem, Visibility};
 
 use crate::error::Problems;
+use local::LocalMethod;
 use method::MethodModel;
+use parameters::Parameters;
 use settings::ClientSettings;
 use template::Template;
 
@@ -21,9 +26,12 @@ pub(crate) struct ClientModel {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
     pub(crate) ident: Ident,
+    pub(crate) parameters: Parameters,
     pub(crate) supertraits: TokenStream,
     pub(crate) settings: ClientSettings,
     pub(crate) methods: Vec<MethodModel>,
+    /// Those with a body of the user's.
+    pub(crate) locals: Vec<LocalMethod>,
 }
 
 impl ClientModel {
@@ -36,39 +44,36 @@ impl ClientModel {
         let settings = ClientSettings::parse(attribute, problems);
         check_trait(item, problems);
         let prefix = prefix(&settings, problems);
-        let methods = item
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                TraitItem::Fn(function) => MethodModel::read(function, prefix.as_ref(), problems),
-                other => {
-                    problems.at(other, "a remote service has methods only");
-                    None
+        let (mut methods, mut locals) = (Vec::new(), Vec::new());
+        for item in &item.items {
+            match item {
+                TraitItem::Fn(function)
+                    if function.default.is_some() && !MethodModel::has_verb(function) =>
+                {
+                    locals.extend(LocalMethod::read(function, problems));
                 }
-            })
-            .collect();
+                TraitItem::Fn(function) => {
+                    methods.extend(MethodModel::read(function, prefix.as_ref(), problems));
+                }
+                other => problems.at(other, "a remote service has methods only"),
+            }
+        }
         let supertraits = &item.supertraits;
         Some(Self {
             attributes: item.attrs.clone(),
             visibility: item.vis.clone(),
             ident: item.ident.clone(),
+            parameters: Parameters::of(&item.generics),
             supertraits: quote::quote!(#supertraits),
             settings: settings?,
             methods,
+            locals,
         })
     }
 }
 
 fn check_trait(item: &ItemTrait, problems: &mut Problems) {
-    if !item.generics.params.is_empty() {
-        problems.at(
-            &item.generics,
-            "a remote service has no generic parameters: its boxed form could not exist",
-        );
-    }
-    if let Some(clause) = &item.generics.where_clause {
-        problems.at(clause, "a remote service has no where clause");
-    }
+    parameters::check(item, problems);
     if let Some(token) = &item.unsafety {
         problems.at(token, "a remote service is not an unsafe trait");
     }

@@ -11,6 +11,7 @@ use crate::model::ClientModel;
 use crate::model::argument::{ArgumentModel, Binding};
 use crate::model::headers::ConstantHeader;
 use crate::model::method::MethodModel;
+use crate::model::parameters::Parameters;
 use crate::model::settings::{Fallback, SharedSettings};
 use crate::model::template::Piece;
 
@@ -27,15 +28,24 @@ fn item(model: &ClientModel, names: &Names) -> TokenStream {
     let ClientModel {
         visibility,
         ident,
+        parameters,
         settings,
         ..
     } = model;
+    let Parameters {
+        declared,
+        of_impl,
+        names: given,
+        clause,
+        ..
+    } = parameters;
     let Names {
         runtime,
         client,
         boxed,
         ..
     } = names;
+    let text = client.to_string();
     let doc = format!(
         "Calls `{}` over HTTP as [`{ident}`] describes it; cheap to clone.",
         settings.name.value()
@@ -44,13 +54,31 @@ fn item(model: &ClientModel, names: &Names) -> TokenStream {
         format!("Begins a client with settings of its own; a fallback goes in as [`{boxed}`].");
     quote! {
         #[doc = #doc]
-        #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        #visibility struct #client {
+        #visibility struct #client #declared #clause {
             client: #runtime::__private::Client,
-            fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed>>,
+            fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed #given>>,
         }
 
-        impl #client {
+        impl #of_impl ::core::clone::Clone for #client #given #clause {
+            fn clone(&self) -> Self {
+                Self {
+                    client: ::core::clone::Clone::clone(&self.client),
+                    fallback: ::core::clone::Clone::clone(&self.fallback),
+                }
+            }
+        }
+
+        impl #of_impl ::core::fmt::Debug for #client #given #clause {
+            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                formatter
+                    .debug_struct(#text)
+                    .field("client", &self.client)
+                    .field("fallback", &self.fallback)
+                    .finish()
+            }
+        }
+
+        impl #of_impl #client #given #clause {
             /// A client on the shared runtime `feign`, with what the configuration says about this service.
             ///
             /// # Errors
@@ -92,10 +120,16 @@ fn generated(model: &ClientModel, names: &Names) -> TokenStream {
         .map(|fallback| default_fallback(fallback, names));
     let fallback = option(fallback);
     let old = old();
+    let Parameters {
+        of_impl,
+        names: given,
+        clause,
+        ..
+    } = &model.parameters;
     quote! {
         #old
-        impl #runtime::GeneratedClient for #client {
-            type Fallback = #boxed;
+        impl #of_impl #runtime::GeneratedClient for #client #given #clause {
+            type Fallback = #boxed #given;
 
             const SPEC: &'static #runtime::__private::ClientSpec = &#runtime::__private::ClientSpec {
                 trait_name: #trait_name,
@@ -108,12 +142,12 @@ fn generated(model: &ClientModel, names: &Names) -> TokenStream {
 
             fn assemble(
                 client: #runtime::__private::Client,
-                fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed>>,
+                fallback: ::core::option::Option<#runtime::__private::Fallback<#boxed #given>>,
             ) -> Self {
                 Self { client, fallback }
             }
 
-            fn default_fallback() -> ::core::option::Option<#runtime::__private::Fallback<#boxed>> {
+            fn default_fallback() -> ::core::option::Option<#runtime::__private::Fallback<#boxed #given>> {
                 #fallback
             }
         }
@@ -197,9 +231,15 @@ fn calls(model: &ClientModel, names: &Names) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, method)| call(index, method, model, names));
+    let Parameters {
+        of_impl,
+        names: given,
+        clause,
+        ..
+    } = &model.parameters;
     quote! {
         #old
-        impl #ident for #client {
+        impl #of_impl #ident #given for #client #given #clause {
             #(#methods)*
         }
     }
@@ -227,7 +267,8 @@ fn call(index: usize, method: &MethodModel, model: &ClientModel, names: &Names) 
     // At the return type: what it lacks, or an error type that is not ours, shows there.
     // By the trait's name: what stands in may have a method of this name by another trait, such as `clone`.
     let (boxed, trait_ident) = (&names.boxed, &model.ident);
-    let answer = quote!(<#boxed as #trait_ident>::#ident(&#fallback, #arguments));
+    let given = &model.parameters.names;
+    let answer = quote!(<#boxed #given as #trait_ident #given>::#ident(&#fallback, #arguments));
     let send = quote_spanned!(output.span()=> #call.send::<#marker, _, _, _>(#fallback).await);
     quote! {
         async fn #ident(&self, #parameters) -> #output {

@@ -9,22 +9,28 @@ use syn::spanned::Spanned;
 
 use super::names::{Names, names_of, old, parameters};
 use crate::model::ClientModel;
+use crate::model::local::LocalMethod;
 use crate::model::method::MethodModel;
+use crate::model::parameters::Parameters;
 
 pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
     let ClientModel {
         visibility,
         ident,
+        parameters,
         methods,
+        locals,
         ..
     } = model;
+    let Parameters {
+        of_impl,
+        names: given,
+        clause,
+        ..
+    } = parameters;
     let Names { mock, runtime, .. } = names;
-    let doc = format!(
-        "Stands in for [`{ident}`] in tests: answers by closures, counts the calls, and is shared by its clones.\n\n\
-         A method without a closure returns `FeignError::MockUnset`."
-    );
-    let fields = methods.iter().map(|method| field(method, names));
-    let names_of_mock = MockNames::of(methods);
+    let item = item(model, names);
+    let names_of_mock = MockNames::of(methods, locals);
     let setters = methods
         .iter()
         .zip(names_of_mock)
@@ -34,13 +40,9 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
         .iter()
         .map(|method| implementation(model, method, runtime));
     quote! {
-        #[doc = #doc]
-        #[derive(::core::clone::Clone, ::core::fmt::Debug, ::core::default::Default)]
-        #visibility struct #mock {
-            #(#fields),*
-        }
+        #item
 
-        impl #mock {
+        impl #of_impl #mock #given #clause {
             /// A mock whose methods all return `FeignError::MockUnset` until they get a closure.
             #[must_use]
             #visibility fn new() -> Self {
@@ -51,8 +53,74 @@ pub(super) fn expand(model: &ClientModel, names: &Names) -> TokenStream {
         }
 
         #old
-        impl #ident for #mock {
+        impl #of_impl #ident #given for #mock #given #clause {
             #(#implementations)*
+        }
+    }
+}
+
+/// The type, with what a derive would ask of the parameters and this does not.
+fn item(model: &ClientModel, names: &Names) -> TokenStream {
+    let ClientModel {
+        visibility,
+        ident,
+        parameters,
+        methods,
+        ..
+    } = model;
+    let Parameters {
+        declared,
+        of_impl,
+        names: given,
+        clause,
+        phantom,
+        ..
+    } = parameters;
+    let mock = &names.mock;
+    let doc = format!(
+        "Stands in for [`{ident}`] in tests: answers by closures, counts the calls, and is shared by its clones.\n\n\
+         A method without a closure returns `FeignError::MockUnset`."
+    );
+    let fields = methods.iter().map(|method| field(method, names));
+    let idents: Vec<&Ident> = methods.iter().map(|method| &method.ident).collect();
+    let text = mock.to_string();
+    // For parameters that no method names.
+    let phantom = phantom.as_ref().map(|ty| quote!(__feign_parameters: #ty,));
+    let unit = phantom
+        .as_ref()
+        .map(|_| quote!(__feign_parameters: ::core::marker::PhantomData,));
+    quote! {
+        #[doc = #doc]
+        #visibility struct #mock #declared #clause {
+            #(#fields,)*
+            #phantom
+        }
+
+        impl #of_impl ::core::clone::Clone for #mock #given #clause {
+            fn clone(&self) -> Self {
+                Self {
+                    #(#idents: ::core::clone::Clone::clone(&self.#idents),)*
+                    #unit
+                }
+            }
+        }
+
+        impl #of_impl ::core::default::Default for #mock #given #clause {
+            fn default() -> Self {
+                Self {
+                    #(#idents: ::core::default::Default::default(),)*
+                    #unit
+                }
+            }
+        }
+
+        impl #of_impl ::core::fmt::Debug for #mock #given #clause {
+            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                formatter
+                    .debug_struct(#text)
+                    #(.field(::core::stringify!(#idents), &self.#idents))*
+                    .finish()
+            }
         }
     }
 }
@@ -78,9 +146,10 @@ struct MockNames {
 impl MockNames {
     /// `on_x` and `x_calls`, unless the trait has a method of that name: then `when_x` and `x_call_count`, in the end with
     /// underscores.
-    fn of(methods: &[MethodModel]) -> Vec<Self> {
+    fn of(methods: &[MethodModel], locals: &[LocalMethod]) -> Vec<Self> {
         let plain = |method: &MethodModel| method.ident.unraw().to_string();
         let mut taken: HashSet<String> = methods.iter().map(plain).collect();
+        taken.extend(locals.iter().map(|method| method.ident.unraw().to_string()));
         taken.insert("new".to_owned());
         let mut free = |first: String, mut then: String| {
             if taken.insert(first.clone()) {

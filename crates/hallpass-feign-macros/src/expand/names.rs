@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use crate::crate_path;
 use crate::model::ClientModel;
-use crate::model::method::MethodModel;
+use crate::model::signed::Signed;
 
 /// The names that the made items have and use.
 pub(super) struct Names {
@@ -36,17 +36,15 @@ impl Names {
 }
 
 /// `name: Type, ...` of a method's arguments.
-pub(super) fn parameters(method: &MethodModel) -> TokenStream {
-    let arguments = method.arguments.iter().map(|argument| {
-        let (ident, ty) = (&argument.ident, &argument.ty);
-        quote!(#ident: #ty)
-    });
+pub(super) fn parameters(method: &impl Signed) -> TokenStream {
+    let arguments = method.arguments().into_iter();
+    let arguments = arguments.map(|(ident, ty)| quote!(#ident: #ty));
     quote!(#(#arguments),*)
 }
 
 /// `name, ...` of a method's arguments.
-pub(super) fn names_of(method: &MethodModel) -> TokenStream {
-    let names = method.arguments.iter().map(|argument| &argument.ident);
+pub(super) fn names_of(method: &impl Signed) -> TokenStream {
+    let names = method.arguments().into_iter().map(|(ident, _)| ident);
     quote!(#(#names),*)
 }
 

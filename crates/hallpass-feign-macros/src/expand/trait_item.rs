@@ -5,6 +5,7 @@ use quote::quote;
 
 use super::names::{Names, parameters};
 use crate::model::ClientModel;
+use crate::model::local::LocalMethod;
 use crate::model::method::MethodModel;
 
 pub(super) fn expand(model: &ClientModel, _: &Names) -> TokenStream {
@@ -12,16 +13,21 @@ pub(super) fn expand(model: &ClientModel, _: &Names) -> TokenStream {
         attributes,
         visibility,
         ident,
+        parameters,
         supertraits,
         methods,
+        locals,
         ..
     } = model;
+    let (declared, clause) = (&parameters.declared, &parameters.clause);
     let plus = (!supertraits.is_empty()).then(|| quote!(+));
     let methods = methods.iter().map(method);
+    let locals = locals.iter().map(local);
     quote! {
         #(#attributes)*
-        #visibility trait #ident: #supertraits #plus ::core::marker::Send + ::core::marker::Sync {
+        #visibility trait #ident #declared: #supertraits #plus ::core::marker::Send + ::core::marker::Sync #clause {
             #(#methods)*
+            #(#locals)*
         }
     }
 }
@@ -39,5 +45,23 @@ fn method(method: &MethodModel) -> TokenStream {
         #(#attributes)*
         #[doc = #endpoint]
         fn #ident(&self, #parameters) -> impl ::core::future::Future<Output = #output> + ::core::marker::Send;
+    }
+}
+
+fn local(method: &LocalMethod) -> TokenStream {
+    let LocalMethod {
+        attributes,
+        ident,
+        output,
+        body,
+        ..
+    } = method;
+    let parameters = parameters(method);
+    quote! {
+        #(#attributes)*
+        #[allow(clippy::manual_async_fn, reason = "the macro says that the future is `Send`")]
+        fn #ident(&self, #parameters) -> impl ::core::future::Future<Output = #output> + ::core::marker::Send {
+            async move #body
+        }
     }
 }

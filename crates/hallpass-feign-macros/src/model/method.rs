@@ -10,6 +10,7 @@ use syn::{
 
 use super::argument::{ArgumentModel, Binding};
 use super::settings::MethodSettings;
+use super::signed::Signed;
 use super::success::Success;
 use super::template::Template;
 use crate::error::Problems;
@@ -97,7 +98,29 @@ impl ToTokens for Verb {
     }
 }
 
+impl Signed for MethodModel {
+    fn ident(&self) -> &Ident {
+        &self.ident
+    }
+
+    fn arguments(&self) -> Vec<(&Ident, &Type)> {
+        let arguments = self.arguments.iter();
+        arguments
+            .map(|argument| (&argument.ident, &argument.ty))
+            .collect()
+    }
+
+    fn output(&self) -> &Type {
+        &self.output
+    }
+}
+
 impl MethodModel {
+    /// Whether a verb stands on it.
+    pub(crate) fn has_verb(function: &TraitItemFn) -> bool {
+        function.attrs.iter().any(|it| verb_of(it).is_some())
+    }
+
     /// Reads a method; `None` when it cannot be made sense of, with the reasons in `problems`.
     pub(crate) fn read(
         function: &TraitItemFn,
@@ -147,14 +170,17 @@ fn check_signature(function: &TraitItemFn, problems: &mut Problems) {
     if !signature.generics.params.is_empty() {
         problems.at(
             &signature.generics,
-            "a remote method has no generic parameters: the boxed form could not have it",
+            "a remote method has no generic parameters: the boxed form could not have it; put them on the trait",
         );
     }
     if let Some(clause) = &signature.generics.where_clause {
         problems.at(clause, "a remote method has no where clause");
     }
     if let Some(body) = &function.default {
-        problems.at(body, "a remote method has no body: the macro writes it");
+        problems.at(
+            body,
+            "a remote method has no body: the macro writes it; one of your own has no verb",
+        );
     }
     match signature.receiver() {
         Some(Receiver {

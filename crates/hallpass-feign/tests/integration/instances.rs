@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use hallpass_config::Percent;
 use hallpass_clock::ManualClock;
+use hallpass_config::Percent;
 use hallpass_feign::{Feign, FeignError, FinishedCall};
 use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;

@@ -21,4 +21,5 @@ mod outages;
 mod requests;
 mod settings;
 mod support;
+mod traits;
 mod uploads;

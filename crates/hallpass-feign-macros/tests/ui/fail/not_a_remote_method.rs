@@ -56,6 +56,38 @@ trait Generic<T> {
 }
 
 #[feign_client(name = "a")]
+trait Borrowed<'a> {
+    #[get("/x")]
+    async fn get(&self, #[query] text: &'a str) -> Result<(), FeignError>;
+}
+
+#[feign_client(name = "a")]
+trait OfItsOwn {
+    #[get("/x")]
+    async fn get(&self) -> Result<u8, FeignError>;
+
+    fn not_async(&self) -> u8 {
+        1
+    }
+
+    async fn generic<T>(&self, _value: T) -> u8 {
+        1
+    }
+
+    async fn bound(&self, #[query] value: u8) -> u8 {
+        value
+    }
+
+    async fn no_self() -> u8 {
+        1
+    }
+
+    async fn hidden(&self, _value: impl ToString) -> u8 {
+        1
+    }
+}
+
+#[feign_client(name = "a")]
 trait Empty {}
 
 #[feign_client(name = "a")]
