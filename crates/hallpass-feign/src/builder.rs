@@ -12,6 +12,7 @@ use crate::client::{Client, Overrides};
 use crate::error::FeignError;
 use crate::feign::Feign;
 use crate::layers::fallback::Fallback;
+use crate::settings::HedgeSettings;
 use crate::spec::ClientSpec;
 
 /// A client that `#[feign_client]` has made. Implemented by the macro only.
@@ -103,6 +104,13 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     #[must_use]
     pub fn retry(mut self, retry: RetrySettings) -> Self {
         self.overrides.retry = Some(retry);
+        self
+    }
+
+    /// Further attempts while the first one is under way; see [`HedgeSettings`].
+    #[must_use]
+    pub fn hedge(mut self, hedge: HedgeSettings) -> Self {
+        self.overrides.hedge = Some(hedge);
         self
     }
 

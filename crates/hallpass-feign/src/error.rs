@@ -99,10 +99,11 @@ pub enum FeignError {
     /// No address is known for the service.
     #[error(transparent)]
     NoInstance(DiscoverError),
-    /// The deadline of the whole call, with its retries, ran out.
+    /// The deadline of the whole call, with its retries, ran out, or the time of its last attempt
+    /// ([`RetrySettings::attempt_timeout`](hallpass_upstream::RetrySettings::attempt_timeout)).
     #[error("no response within {} ms", .limit.as_millis())]
     Deadline {
-        /// The deadline that was set.
+        /// The limit that was set; what was left of the caller's own where that was less.
         limit: Duration,
     },
     /// The connection could not be made or did not hold.
@@ -186,7 +187,11 @@ impl FeignError {
             Self::Stopped(error) => error.is_retryable(),
             Self::Transport(error) => error.is_retryable(),
             Self::Status { status, .. } => {
-                is_transient(*status) || *status == StatusCode::TOO_MANY_REQUESTS
+                is_transient(*status)
+                    || matches!(
+                        *status,
+                        StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS
+                    )
             }
             Self::InvalidArgument { .. }
             | Self::MockUnset { .. }
@@ -330,6 +335,8 @@ impl Outcome for FeignError {
     fn retry_advice(&self) -> RetryAdvice {
         match self {
             Self::Transport(error) => error.retry_advice(),
+            // Of an attempt: below the retry that is its own limit, and what it has sent may have arrived.
+            Self::Deadline { .. } => RetryAdvice::MayHaveActed,
             _ => RetryAdvice::Stands,
         }
     }

@@ -90,7 +90,7 @@ impl Feign {
             tokens: tokens.clone(),
         };
         let mut current = self.current();
-        let upstreams = &self.inner.shared.upstreams;
+        let (upstreams, guards) = (&self.inner.shared.upstreams, &self.inner.shared.guards);
         let clients = current.clients.iter().filter_map(WeakClient::upgrade);
         let states = clients.map(|client| Ok((client.state_by(&configured)?, client)));
         // All of them before the first one changes.
@@ -101,10 +101,12 @@ impl Feign {
                 }
                 current.configured = configured;
                 upstreams.keep_only(&current.configured.clients);
+                guards.keep_only(&current.configured.clients);
                 Ok(())
             }
             Err(error) => {
                 upstreams.forget_unused(&current.configured.clients);
+                guards.forget_unused(&current.configured.clients);
                 Err(error)
             }
         }

@@ -6,7 +6,11 @@ pub(crate) mod observe;
 
 pub(crate) mod fallback;
 
+pub(crate) mod guarded;
+
 pub(crate) mod retry;
+
+pub(crate) mod hedge;
 
 pub(crate) mod choice;
 

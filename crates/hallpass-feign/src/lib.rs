@@ -53,13 +53,16 @@
 //!    the same caller; [`fallback_cause`] tells it why.
 //! 3. **Deadline** of the whole call.
 //! 4. **Capture** of the caller's identity into the request.
-//! 5. **Retry** with a budget per service: idempotent verbs after broken connections and 502, 503, 504; any verb when it
+//! 5. **Guards** of the method and of the service: rate, circuit breaker, bulkhead over calls, where the settings have them.
+//! 6. **Retry** with a budget per service: idempotent verbs after broken connections, an attempt that took too long, and 425, 502,
+//!    503, 504 and 429 with `Retry-After` (or what the settings say); any verb when it
 //!    is certain that nothing was sent; never a body that is a stream.
-//! 6. **Choice** of an instance: the less busy one of two, which are picked by weight.
-//! 7. **Circuit breaker and bulkhead** of that instance; with `isolate`, its own task.
-//! 8. **Replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
-//! 9. **Host guard**: the last look at where the token goes.
-//! 10. **Transport**.
+//! 7. **Hedge**, where the settings want it: a further attempt while the first is under way.
+//! 8. **Choice** of an instance: the less busy one of two, which are picked by weight.
+//! 9. **Circuit breaker and bulkhead** of that instance; with `isolate`, its own task.
+//! 10. **Replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
+//! 11. **Host guard**: the last look at where the token goes.
+//! 12. **Transport**.
 //!
 //! # In tests
 //! The trait stays a trait: pass `&impl Logistics`, or `BoxLogistics` where a type is needed, and give `MockLogistics`
@@ -139,7 +142,10 @@ pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
 pub use multipart::{Multipart, Part};
 pub use observer::FinishedCall;
-pub use settings::{ContextHeadersSettings, FeignClientSettings, FeignSettings, PathValues};
+pub use settings::{
+    ContextHeadersSettings, DeadlineHeader, FeignClientSettings, FeignSettings, HedgeSettings,
+    InvalidDeadlineHeader, InvalidMethodName, MethodName, PathValues,
+};
 pub use typed_error::TypedError;
 
 /// What generated code uses. No part of the public interface: it changes without notice.

@@ -6,36 +6,48 @@ use std::sync::Arc;
 use hallpass_client::BearerService;
 use hallpass_client::HostGuard;
 use hallpass_client::Replay;
-use hallpass_clock::Clock;
-use hallpass_upstream::{HttpTransport, Upstream};
+use hallpass_upstream::HttpTransport;
 use tower::ServiceBuilder;
 use tower::util::Either;
 
 use crate::identity::IdentityLayers;
 use crate::layers::admission::Admission;
-use crate::layers::choice::Choice;
+use crate::layers::choice::{AttemptLimit, Choice};
 use crate::layers::context_headers::{ContextHeaders, HeaderRules};
+use crate::layers::guarded::{CallGuards, Guarded};
+use crate::layers::hedge::{Hedge, HedgePlan};
 use crate::layers::receive::Receive;
 use crate::layers::retry::{Retry, RetryRules};
-use crate::layers::sent::Sent;
+use crate::layers::sent::{self, Sent};
 
 /// What [`new`] builds. None of the layers allocates a future of its own: together they are one.
-pub(crate) type MethodStack = Retry<Choice<Admission<AttemptStack>>>;
+pub(crate) type MethodStack = Guarded<Retry<Hedge<Choice<Admission<AttemptStack>>>>>;
 
 /// From a request without a host to its response.
 pub(crate) fn new(
-    retry: RetryRules,
-    upstream: &Arc<Upstream>,
+    guards: CallGuards,
+    (retry, hedge): (RetryRules, Option<HedgePlan>),
     isolate: bool,
-    clock: &Arc<dyn Clock>,
     attempt: AttemptStack,
 ) -> MethodStack {
+    let clock = Arc::clone(&guards.clock);
     // Breaker and bulkhead of the chosen instance; also where an isolated call changes its task.
-    let admitted = Admission::new(attempt, isolate, Arc::clone(clock));
-    // Choice: above the breaker, because there is a breaker per instance, and one that is open is passed over.
-    let directed = Choice::new(admitted, Arc::clone(upstream));
+    let admitted = Admission::new(attempt, isolate, clock);
+    // Choice: above the breaker, because there is a breaker per instance, and one that is open is passed over. With the time of
+    // an attempt, which is the instance's and includes the wait in its bulkhead.
+    let upstream = Arc::clone(&retry.upstream);
+    let limit = retry.settings.attempt_timeout.map(|timeout| AttemptLimit {
+        timeout,
+        timeouts: retry.metrics.attempt_timeouts(retry.client),
+    });
+    let directed = Choice::new(admitted, upstream, limit);
+    // Hedge: above the choice, so that each of its attempts has an instance of its own; below the retry, because it is none and
+    // has a budget of its own.
     // Retry: above the choice of an instance, so that another attempt can go to another instance.
-    Retry::new(directed, retry)
+    let retried = Retry::new(Hedge::new(directed, hedge), retry);
+    // Guards of method and service: above the retry, because they judge calls, as Resilience4j, Hystrix and Sentinel do; what
+    // becomes of an attempt is a matter of its instance.
+    Guarded::new(retried, guards)
 }
 
 /// What [`attempt`] builds.
@@ -52,9 +64,10 @@ pub(crate) fn attempt(headers: HeaderRules, transport: Transport) -> AttemptStac
 /// From a request that has its headers to the wire.
 pub(crate) fn transport(
     identity: IdentityLayers,
-    clock: &Arc<dyn Clock>,
+    sent: sent::Plan,
     transport: HttpTransport,
 ) -> Transport {
+    let sent = Arc::new(sent);
     ServiceBuilder::new()
         // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
         // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
@@ -64,11 +77,12 @@ pub(crate) fn transport(
         .layer(identity.bearer)
         // Host guard: below bearer, so that it looks at what is about to leave.
         .layer(identity.host_guard)
-        // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token.
-        .layer_fn(|inner| Sent::new(inner, Arc::clone(clock)))
+        // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token, and the callee is told what
+        // is left after it.
+        .layer_fn(|inner| Sent::new(inner, &sent))
         .service(transport)
 }
 
 /// What [`transport`] builds.
-pub(crate) type Transport = Either<Replay<Guarded>, Guarded>;
-type Guarded = BearerService<HostGuard<Sent<HttpTransport>>>;
+pub(crate) type Transport = Either<Replay<HostGuarded>, HostGuarded>;
+type HostGuarded = BearerService<HostGuard<Sent<HttpTransport>>>;

@@ -4,9 +4,11 @@ use prometheus_client::registry::Registry;
 
 use crate::layers::context_headers::metrics::ContextMetrics;
 use crate::layers::fallback::metrics::FallbackMetrics;
+use crate::layers::hedge::HedgeMetrics;
 use crate::layers::observe::metrics::CallMetrics;
 use crate::layers::retry::RetryMetrics;
 use crate::upstreams::breaker_gauges::BreakerMetrics;
+use crate::upstreams::guard_metrics::GuardMetrics;
 
 /// The metrics of all clients of one [`Feign`](crate::Feign). Cheap to clone; clones count together.
 ///
@@ -17,12 +19,18 @@ use crate::upstreams::breaker_gauges::BreakerMetrics;
 /// | `hallpass_feign_fallbacks_total` | counter | `client`, `method`, `path`, `cause` (an error code) |
 /// | `hallpass_feign_retries_total` | counter | `client` |
 /// | `hallpass_feign_retry_budget_exhausted_total` | counter | `client` |
+/// | `hallpass_feign_attempt_timeouts_total` | counter | `client` |
+/// | `hallpass_feign_hedges_total` | counter | `client`, `outcome` (`won`, `lost`, `no_budget`) |
 /// | `hallpass_feign_context_headers_dropped_total` | counter | `client`, `reason` (`unlisted`, `too_long`) |
 /// | `hallpass_feign_breaker_state` | gauge: 0 closed, 1 half-open, 2 open | `client`, `instance` |
 /// | `hallpass_feign_ejected` | gauge: 1 while an instance is left out | `client`, `instance` |
 /// | `hallpass_feign_ejections_total` | counter | `client` |
 /// | `hallpass_feign_spilled_total` | counter | `client` |
 /// | `hallpass_feign_gray_total` | counter | `client`, `result` (`tagged`, `fallback`) |
+/// | `hallpass_feign_service_breaker_state` | gauge: 0 closed, 1 half-open, 2 open | `client`, `method` (verb and template; empty: the whole service) |
+/// | `hallpass_feign_bulkhead_in_use` | gauge | `client`, `method` |
+/// | `hallpass_feign_bulkhead_waiting` | gauge | `client`, `method` |
+/// | `hallpass_feign_refused_total` | counter | `client`, `method`, `by` (`rate`, `breaker`, `bulkhead`) |
 ///
 /// Labels hold names written in code or configuration, and never users, tokens or values.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +38,9 @@ pub struct FeignMetrics {
     pub(crate) calls: CallMetrics,
     pub(crate) fallbacks: FallbackMetrics,
     pub(crate) retries: RetryMetrics,
+    pub(crate) hedges: HedgeMetrics,
     pub(crate) breakers: BreakerMetrics,
+    pub(crate) guards: GuardMetrics,
     pub(crate) context: ContextMetrics,
 }
 
@@ -40,7 +50,9 @@ impl FeignMetrics {
         self.calls.register(registry);
         self.fallbacks.register(registry);
         self.retries.register(registry);
+        self.hedges.register(registry);
         self.breakers.register(registry);
+        self.guards.register(registry);
         self.context.register(registry);
     }
 }

@@ -1,7 +1,7 @@
 //! One attempt under way, as the layers below the choice of an instance share it.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hallpass_client::CallReport;
@@ -27,7 +27,7 @@ pub(crate) struct OngoingAttempt {
     pub(crate) context: CallContext,
     /// Where it goes.
     pub(crate) instance: Instance,
-    /// When the whole call ends, on tokio's clock.
+    /// When it ends at the latest, on tokio's clock.
     pub(crate) deadline: Instant,
     /// What to do with the response's body.
     pub(crate) reading: Reading,
@@ -36,6 +36,7 @@ pub(crate) struct OngoingAttempt {
     sent_at: AtomicU64,
     status: AtomicU16,
     identity: OnceLock<CallReport>,
+    lost: AtomicBool,
 }
 
 impl OngoingAttempt {
@@ -55,12 +56,18 @@ impl OngoingAttempt {
             sent_at: AtomicU64::new(NOT_YET),
             status: AtomicU16::new(NO_STATUS),
             identity: OnceLock::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
-    /// Whether the deadline of the call has passed.
+    /// Whether its deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+        self.time_left().is_zero()
+    }
+
+    /// What is left until its deadline.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.
@@ -91,5 +98,15 @@ impl OngoingAttempt {
     /// What identity it carried; known when somebody wants to know.
     pub(crate) fn identity(&self) -> Option<&CallReport> {
         self.identity.get()
+    }
+
+    /// Notes that another attempt of the same call was faster: what is dropped now says nothing against the instance.
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another attempt was faster.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 }

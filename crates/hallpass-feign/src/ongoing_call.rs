@@ -51,11 +51,16 @@ impl OngoingCall {
         reading: Reading,
         max_response_bytes: usize,
     ) -> Self {
-        let limit = limit.min(MAX_DEADLINE);
+        let (now, limit) = (Instant::now(), limit.min(MAX_DEADLINE));
+        // Whoever waits for the caller may not wait for as long as this call may take.
+        let (deadline, limit) = match origin.context.deadline() {
+            Some(end) if end < now + limit => (end, end.saturating_duration_since(now)),
+            _ => (now + limit, limit),
+        };
         Self {
             origin,
             limit,
-            deadline: Instant::now() + limit,
+            deadline,
             idempotent,
             reading,
             max_response_bytes,
@@ -64,12 +69,20 @@ impl OngoingCall {
         }
     }
 
-    /// An attempt that begins now.
-    pub(crate) fn begin_attempt(&self, instance: &Instance) -> Arc<OngoingAttempt> {
+    /// An attempt that begins now, and has `timeout` at most.
+    pub(crate) fn begin_attempt(
+        &self,
+        instance: &Instance,
+        timeout: Option<Duration>,
+    ) -> Arc<OngoingAttempt> {
+        let deadline = timeout.map_or(self.deadline, |timeout| {
+            self.deadline
+                .min(Instant::now() + timeout.min(MAX_DEADLINE))
+        });
         let attempt = Arc::new(OngoingAttempt::new(
             self.origin.of_attempt(),
             instance.clone(),
-            self.deadline,
+            deadline,
             self.reading,
             self.max_response_bytes,
         ));
@@ -87,6 +100,11 @@ impl OngoingCall {
     /// Notes that `attempt` has ended: unless another one begins or ends later, its end is the call's.
     pub(crate) fn end_attempt(&self, attempt: &Arc<OngoingAttempt>) {
         self.locked().last = Some(Arc::clone(attempt));
+    }
+
+    /// Notes that an attempt has answered: those that are under way beside it have lost.
+    pub(crate) fn lose_others(&self) {
+        self.locked().iter().for_each(|attempt| attempt.lose());
     }
 
     /// Attempts so far.
@@ -116,8 +134,18 @@ impl OngoingCall {
     ) -> Result<T, FeignError> {
         match tokio::time::timeout_at(self.deadline, sending).await {
             Ok(result) => result,
-            Err(_) => Err(FeignError::Deadline { limit: self.limit }),
+            Err(_) => Err(self.too_late()),
         }
+    }
+
+    /// Whether the deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+
+    /// What the caller of a call gets that has taken too long.
+    pub(crate) fn too_late(&self) -> FeignError {
+        FeignError::Deadline { limit: self.limit }
     }
 
     /// Notes that the fallback gives the answer.
@@ -159,15 +187,15 @@ mod tests {
             1,
         );
         assert!(call.last_attempt().is_none());
-        let first = call.begin_attempt(&instance(1));
-        let second = call.begin_attempt(&instance(2));
+        let first = call.begin_attempt(&instance(1), None);
+        let second = call.begin_attempt(&instance(2), None);
         let port = || call.last_attempt().unwrap().instance.port();
         assert_eq!((call.attempts(), port()), (2, 2));
         call.end_attempt(&first);
         assert_eq!(port(), 1);
         call.end_attempt(&second);
         assert_eq!(port(), 2);
-        let again = call.begin_attempt(&instance(1));
+        let again = call.begin_attempt(&instance(1), None);
         again.sent(Duration::from_secs(7));
         assert_eq!(first.sent_at(), None, "each attempt notes its own");
         assert_eq!(call.tried(), [instance(2), instance(1)]);

@@ -1,18 +1,27 @@
 //! `feign`: deadlines, retries and circuit breakers of outgoing calls.
 
 mod context_headers;
+mod deadline_header;
+mod hedge;
+mod method_name;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hedge::HEDGE_KEYS;
+
 use hallpass_client::{ContextSettings, Identity, RenewOn, WhenAbsent};
 use hallpass_config::{Configuration, Key, Kind, Section};
 use hallpass_upstream::{
-    BalanceSettings, BreakerSettings, EjectSettings, EndpointUrl, Http2, RetrySettings,
+    BalanceSettings, BreakerSettings, BulkheadSettings, EjectSettings, EndpointUrl, GuardSettings,
+    Http2, RetrySettings,
 };
 
 use crate::headers::HeaderSettings;
 pub use context_headers::ContextHeadersSettings;
+pub use deadline_header::{DeadlineHeader, InvalidDeadlineHeader};
+pub use hedge::HedgeSettings;
+pub use method_name::{InvalidMethodName, MethodName};
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -98,6 +107,13 @@ const CLIENT_KEYS: &[Key] = &[
     )
     .otherwise("as the code declares, else 5000"),
     Key::new(
+        "deadline-header",
+        Kind::Text { what: "the name of a header, or `none`" },
+        "Under which header each request says how many milliseconds its caller still waits, so that a callee can stop in time; \
+        a request of gRPC says it in `grpc-timeout`. Clients without identity say nothing: it is nobody else's business.",
+    )
+    .or("x-request-timeout-ms"),
+    Key::new(
         "path-values",
         Kind::Choice(&["safe", "any"]),
         "Which values may stand in a path: `safe` refuses, before anything is sent, those with a slash, backslash, semicolon, \
@@ -116,6 +132,12 @@ const CLIENT_KEYS: &[Key] = &[
     .otherwise("as the code declares, else `never`"),
     Key::new("retry", Kind::Section(RetrySettings::KEYS), "When a failed attempt is made again."),
     Key::new(
+        "hedge",
+        Kind::Section(HEDGE_KEYS),
+        "A further attempt at another instance while the first is under way; the first answer counts. For GET, and for POST and PATCH \
+        that the trait calls idempotent, without a key and with a body that can be sent twice. None without this section.",
+    ),
+    Key::new(
         "breaker",
         Kind::Section(BreakerSettings::KEYS),
         "When calls to an instance that fails or crawls are stopped for a while. It works as \
@@ -130,6 +152,22 @@ const CLIENT_KEYS: &[Key] = &[
         "eject",
         Kind::Section(EjectSettings::KEYS),
         "When an instance that fails again and again is left out for a while.",
+    ),
+    Key::new(
+        "bulkhead",
+        Kind::Section(BulkheadSettings::KEYS),
+        "How many calls are under way to one instance at once.",
+    ),
+    Key::new(
+        "service",
+        Kind::Section(GuardSettings::KEYS),
+        "What the service as a whole allows, whatever instance is called. It counts calls with all their attempts.",
+    ),
+    Key::new(
+        "methods",
+        Kind::Named(GuardSettings::KEYS),
+        "The same of single methods, by verb and path as the trait has them, its `path` included: `\"GET /orders/{order_id}\"`. A call has to pass \
+        the guard of its method and that of the service.",
     ),
     Key::not_ours("connect-timeout", "here `deadline-ms` bounds a call with all its attempts"),
     Key::not_ours("read-timeout", "here `deadline-ms` bounds a call with all its attempts"),
@@ -186,6 +224,8 @@ pub struct FeignClientSettings {
     /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
     /// which by default is [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE).
     pub deadline: Option<Duration>,
+    /// `deadline-header`: how callees learn what is left of it.
+    pub deadline_header: DeadlineHeader,
     /// `path-values`: which values may stand in a path.
     pub path_values: PathValues,
     /// `headers`: of each call.
@@ -196,12 +236,20 @@ pub struct FeignClientSettings {
     pub http2: Option<Http2>,
     /// `retry`.
     pub retry: RetrySettings,
+    /// `hedge`: further attempts while the first is under way.
+    pub hedge: Option<HedgeSettings>,
     /// `breaker`.
     pub breaker: BreakerSettings,
     /// `balance`: which instances are preferred.
     pub balance: BalanceSettings,
     /// `eject`: when an instance is left out for a while.
     pub eject: EjectSettings,
+    /// `bulkhead`: of each instance.
+    pub bulkhead: BulkheadSettings,
+    /// `service`: what the service as a whole allows.
+    pub service: GuardSettings,
+    /// `methods`: what single methods of it allow.
+    pub methods: BTreeMap<MethodName, GuardSettings>,
 }
 
 /// Which values may stand in a path.
@@ -273,6 +321,12 @@ impl FeignSettings {
 }
 
 impl FeignClientSettings {
+    /// Whether an [`Upstream`](hallpass_upstream::Upstream) by the ones would be the same by the others: its breakers then remember.
+    pub(crate) fn means_same_upstream(&self, other: &Self) -> bool {
+        let limits = |it: &Self| (it.url.clone(), it.breaker, it.bulkhead, it.retry.budget);
+        limits(self) == limits(other) && self.balance == other.balance && self.eject == other.eject
+    }
+
     fn read(section: &Section<'_>) -> Option<Self> {
         let url = section.parsed("url");
         let identity = section.choice("identity", Identity::named);
@@ -281,14 +335,25 @@ impl FeignClientSettings {
         let when_absent = section.choice("when-absent", WhenAbsent::named);
         let renew_on = section.choice("renew-on", RenewOn::named);
         let deadline = section.millis("deadline-ms");
+        let deadline_header = section.parsed("deadline-header");
         let path_values = section.choice("path-values", PathValues::named);
         let headers = HeaderSettings::read(section);
         let context_headers = ContextHeadersSettings::read(section);
         let http2 = section.choice("http2", Http2::named);
         let retry = RetrySettings::read(&section.section("retry"));
+        let hedge = HedgeSettings::read(&section.section("hedge"));
         let breaker = BreakerSettings::read(&section.section("breaker"));
         let balance = BalanceSettings::read(&section.section("balance"));
         let eject = EjectSettings::read(&section.section("eject"));
+        let bulkhead = BulkheadSettings::read(&section.section("bulkhead"));
+        let service = GuardSettings::read(&section.section("service"));
+        let methods = section.named_by("methods", str::parse::<MethodName>);
+        let methods = methods.into_iter().map(|(name, section)| {
+            let settings = GuardSettings::read(&section);
+            settings.map(|settings| (name, settings))
+        });
+        let methods: Vec<_> = methods.collect();
+        let methods = methods.into_iter().collect::<Option<_>>();
         Some(Self {
             url,
             identity,
@@ -297,14 +362,19 @@ impl FeignClientSettings {
             when_absent,
             renew_on: renew_on?,
             deadline,
+            deadline_header: deadline_header?,
             path_values: path_values?,
             headers: headers?,
             context_headers: context_headers?,
             http2,
             retry: retry?,
+            hedge: hedge?,
             breaker: breaker?,
             balance: balance?,
             eject: eject?,
+            bulkhead: bulkhead?,
+            service: service?,
+            methods: methods?,
         })
     }
 }

@@ -14,6 +14,8 @@ use crate::observer::Observer;
 use crate::origin::TraceSource;
 use crate::settings::FeignSettings;
 use crate::upstreams::Upstreams;
+use crate::upstreams::guards::Guards;
+use crate::upstreams::hedge_budgets::HedgeBudgets;
 
 /// Stands for no leeway of its own.
 const NO_LEEWAY: u64 = u64::MAX;
@@ -28,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) upstreams: Upstreams,
     /// Where the trace of a call comes from, if not from the context.
     pub(crate) trace_source: Option<TraceSource>,
+    pub(crate) guards: Guards,
+    pub(crate) hedge_budgets: HedgeBudgets,
     /// In milliseconds. Relaxed: it is read when a client is built or takes settings, and decides nothing together with
     /// other memory.
     relay_leeway: AtomicU64,
@@ -42,6 +46,7 @@ impl Shared {
         trace_source: Option<TraceSource>,
     ) -> Self {
         let upstreams = Upstreams::new(&network, &metrics.breakers);
+        let guards = Guards::new(&network.clock, &metrics.guards);
         Self {
             tokens,
             network,
@@ -49,6 +54,8 @@ impl Shared {
             observers,
             upstreams,
             trace_source,
+            guards,
+            hedge_budgets: HedgeBudgets::default(),
             relay_leeway: AtomicU64::new(NO_LEEWAY),
         }
     }

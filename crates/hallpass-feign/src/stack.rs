@@ -55,6 +55,10 @@ async fn send<A: FromResponse>(
     request: Result<Request<Body>, FeignError>,
 ) -> Result<A::Value, FeignError> {
     let mut request = request?;
+    if call.is_over() {
+        // Whoever waits for this has stopped: nothing is chosen, asked for or sent.
+        return Err(call.too_late());
+    }
     let context = &call.origin.context;
     context.identify(request.extensions_mut());
     // What streams is polled by the task of its connection, where nobody would be found.

@@ -9,6 +9,9 @@ use hallpass_upstream::{Address, Network, Upstream, UpstreamSettings};
 use crate::settings::{FeignClientSettings, FeignSettings};
 
 pub(crate) mod breaker_gauges;
+pub(crate) mod guard_metrics;
+pub(crate) mod guards;
+pub(crate) mod hedge_budgets;
 
 use breaker_gauges::{BreakerGauges, BreakerMetrics};
 
@@ -109,14 +112,21 @@ impl Upstreams {
     /// After all clients have taken up these settings: forgets what was made for others. Calls that still use it hold it
     /// until they end.
     pub(crate) fn keep_only(&self, settings: &FeignSettings) {
-        self.retain(|client, known| known.configured == *settings.client(client));
+        self.retain(|client, known| {
+            known
+                .configured
+                .means_same_upstream(settings.client(client))
+        });
     }
 
     /// After settings were refused that some clients had been prepared for: forgets what nobody uses.
     pub(crate) fn forget_unused(&self, settings: &FeignSettings) {
         self.retain(|client, known| {
             let own = usize::from(known.kept.is_some());
-            known.upstream.strong_count() > own || known.configured == *settings.client(client)
+            known.upstream.strong_count() > own
+                || known
+                    .configured
+                    .means_same_upstream(settings.client(client))
         });
     }
 

@@ -17,6 +17,7 @@ use crate::extract::Passed;
 use crate::identity_headers;
 use crate::judge::{Judge, Verdict};
 use crate::server::ResourceServer;
+use crate::settings::deadline::DeadlineSettings;
 use crate::stream_end::{StreamEnd, TokenEnd};
 use crate::verifier::Verified;
 
@@ -181,6 +182,19 @@ impl Authorized {
         };
         let is_fault = status.is_client_error() || status.is_server_error();
         is_fault.then(|| self.judge.challenger.response(&denial, self.scheme))
+    }
+
+    pub(crate) fn deadline_settings(&self) -> &DeadlineSettings {
+        &self.judge.deadline
+    }
+
+    /// The response to a request whose caller has stopped waiting. It is counted.
+    pub(crate) fn too_late(&self) -> Refused {
+        self.judge.deadlines.exceeded(self.route());
+        let denial = Denial::DeadlineExceeded;
+        let mut response = self.judge.challenger.response(&denial, self.scheme);
+        self.complete(response.headers_mut());
+        Refused { response }
     }
 
     /// Adds to the headers of the handler's response what its caller is to know: the nonce for its next proof (RFC 9449 section

@@ -19,7 +19,8 @@ pub use self::introspection::IntrospectionFailure;
 pub use self::proof::ProofFault;
 pub use self::response::DenialResponse;
 use self::response::{
-    context_response, forbidden, invalid_token, proof_response, service_required, unavailable,
+    context_response, forbidden, invalid_token, proof_response, service_required, too_late,
+    unavailable,
 };
 pub use self::setup::{SetupError, SetupProblem};
 use crate::path::PathFault;
@@ -27,8 +28,7 @@ use crate::policy::HostFault;
 
 /// Why a request was not let through.
 ///
-/// The text (`Display`) is for the log. The caller is told what [`Denial::response`] holds and no more; in
-/// particular not which part of a token did not fit.
+/// The text (`Display`) is for the log. The caller is told what [`Denial::response`] holds and no more; not which part of a token did not fit.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denial {
@@ -56,8 +56,7 @@ pub enum Denial {
     /// The token does not verify.
     #[error("{0}")]
     Token(#[from] VerifyError),
-    /// The token is bound to something that this layer cannot check (`cnf`): a member that it does not know, or to a key or a
-    /// certificate while nothing but the token was shown.
+    /// The token is bound to something that this layer cannot check (`cnf`): a member that it does not know, or to a key or certificate not shown.
     #[error("the token is bound to something that is not checked here (cnf)")]
     SenderConstrained,
     /// The token is bound to a key or to a certificate, and the sender has not proven to hold it, or the other way round.
@@ -111,6 +110,10 @@ pub enum Denial {
     /// A handler asked for claims that the token does not have.
     #[error("the token lacks claims that the handler needs")]
     ClaimsMismatch,
+
+    /// The caller waits no longer, by what it said itself; the handler was stopped.
+    #[error("the caller has stopped waiting")]
+    DeadlineExceeded,
 
     // We are at fault, or the issuer is.
     /// The issuer's keys are not known (yet), so no token of it can be judged.
@@ -187,6 +190,7 @@ impl Denial {
             Self::ClaimsMismatch => {
                 forbidden("claims_mismatch", "The token lacks claims that this needs.")
             }
+            Self::DeadlineExceeded => too_late(),
             Self::Unavailable(_) | Self::Introspection(_) => {
                 unavailable("Tokens cannot be verified at the moment.")
             }
@@ -195,7 +199,7 @@ impl Denial {
 
     /// The metric label, out of a closed set: `missing`, `malformed`, `expired`, `signature`, `unknown_key`,
     /// `issuer`, `audience`, `type`, `proof`, `unbound`, `revoked`, `inactive`, `scope`, `role`, `caller`, `actor`, `claim`, `tenant`,
-    /// `unavailable`.
+    /// `unavailable`, `deadline`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -213,6 +217,7 @@ impl Denial {
             Self::Proof(_) => "proof",
             Self::Revoked | Self::DeniedHere => "revoked",
             Self::Inactive => "inactive",
+            Self::DeadlineExceeded => "deadline",
             Self::Condition(fault) => fault.reason(),
             Self::InsufficientScope { .. }
             | Self::NotInternal { .. }
@@ -253,6 +258,7 @@ impl Denial {
             Self::NoRule => "no_rule",
             Self::UserRequired { .. } => "user_required",
             Self::ClaimsMismatch => "claims_mismatch",
+            Self::DeadlineExceeded => "deadline_exceeded",
             Self::Unavailable(error) => error.code(),
             Self::Introspection(error) => error.code(),
         }
@@ -280,6 +286,7 @@ impl Denial {
             | Self::NoRule
             | Self::UserRequired { .. }
             | Self::ClaimsMismatch
+            | Self::DeadlineExceeded
             | Self::Unavailable(_)
             | Self::Introspection(_) => None,
         }

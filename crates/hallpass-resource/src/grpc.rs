@@ -26,20 +26,24 @@ impl Refused {
     /// | 401 | `UNAUTHENTICATED` (16) |
     /// | 403 | `PERMISSION_DENIED` (7) |
     /// | 503 | `UNAVAILABLE` (14), with `grpc-retry-pushback-ms` |
+    /// | 504 | `DEADLINE_EXCEEDED` (4) |
     #[must_use]
     pub fn into_response_to(self, request: &Parts) -> Response<Bytes> {
+        self.into_response_in(media_type(request).cloned())
+    }
+
+    /// The same, to a request that speaks gRPC by this media type, or does not.
+    pub(crate) fn into_response_in(self, spoken: Option<HeaderValue>) -> Response<Bytes> {
         let refusal = self.into_response();
-        match media_type(request) {
-            Some(media_type) if !refusal.status().is_success() => {
-                in_grpc(refusal, media_type.clone())
-            }
+        match spoken {
+            Some(media_type) if !refusal.status().is_success() => in_grpc(refusal, media_type),
             _ => refusal,
         }
     }
 }
 
 /// The media type of a request that speaks gRPC; `None` for one that does not: each call is a POST.
-fn media_type(request: &Parts) -> Option<&HeaderValue> {
+pub(crate) fn media_type(request: &Parts) -> Option<&HeaderValue> {
     if request.method != Method::POST {
         return None;
     }
@@ -78,6 +82,7 @@ fn in_grpc(refusal: Response<Bytes>, media_type: HeaderValue) -> Response<Bytes>
 fn grpc_status(status: StatusCode) -> u16 {
     match status {
         StatusCode::BAD_REQUEST | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => 3,
+        StatusCode::GATEWAY_TIMEOUT => 4,
         StatusCode::FORBIDDEN => 7,
         StatusCode::SERVICE_UNAVAILABLE => 14,
         StatusCode::UNAUTHORIZED => 16,

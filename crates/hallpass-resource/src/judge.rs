@@ -21,6 +21,7 @@ use crate::audit::{Audit, Decision};
 use crate::bearer::{Scheme, presented_token, spoken_scheme};
 use crate::challenge::Challenger;
 use crate::confirmation::Shown;
+use crate::deadline_metrics::DeadlineMetrics;
 use crate::dpop::ProofRules;
 use crate::error::{Denial, KeysError};
 use crate::identity_headers::HeaderMetrics;
@@ -28,6 +29,7 @@ use crate::metadata::Metadata;
 use crate::path::{EncodedCharacters, RequestPath};
 use crate::patience::Patience;
 use crate::policy::{Access, Explanation, Found, Mode, Policy, RequestHost, Ruling, Sorting};
+use crate::settings::deadline::DeadlineSettings;
 use crate::settings::streams::StreamSettings;
 use crate::trusted_issuer::Issuers;
 use crate::verifier::{Verified, Verifier};
@@ -50,10 +52,12 @@ pub(crate) struct Judge {
     pub(crate) proofs: ProofRules,
     pub(crate) streams: StreamSettings,
     pub(crate) context: ContextSettings,
+    pub(crate) deadline: DeadlineSettings,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) audit: Audit,
     pub(crate) decisions: DecisionMetrics,
     pub(crate) headers: HeaderMetrics,
+    pub(crate) deadlines: DeadlineMetrics,
 }
 
 /// What becomes of a request.

@@ -13,11 +13,13 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
+use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing::{Instrument, Span, field};
 
 use crate::authorize::Authorized;
+use crate::deadline::Deadline;
 use crate::server::ResourceServer;
 use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
 
@@ -37,6 +39,9 @@ use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
 /// axum's `Body`. A body of another type cannot be replaced by one that ends; who reads such a one puts an [`EndingBody`] around it.
 /// A connection that was upgraded (a WebSocket) is ended where `hallpass-listen` serves it; under another server its handler does that by
 /// [`TokenEnd`].
+///
+/// A caller that says for how long it waits (`x-request-timeout-ms`, `grpc-timeout`) is not worked for any longer: the handler is dropped
+/// then, and the response is 504 `deadline_exceeded`. A response whose head was there in time may take longer with its body.
 ///
 /// A request passes one such layer: a proof of possession (DPoP) counts once, so a second layer would refuse it.
 #[derive(Clone, Debug)]
@@ -102,6 +107,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let server = self.server.clone();
         Box::pin(async move {
+            let arrived = Instant::now();
             let (mut parts, body) = request.into_parts();
             let authorized = match server.authorize(&parts).await {
                 Ok(authorized) => authorized,
@@ -111,17 +117,24 @@ where
                 }
             };
             authorized.admit(&mut parts);
-            let context = authorized.call_context().clone();
+            let deadline = Deadline::of(&authorized, &parts, arrived);
             let span = request_span(&parts, &authorized);
-            let end = authorized.token_end();
             let upgrade = Upgrade::asked_for(&parts);
+            // What is upgraded goes on for as long as both sides like.
+            let until = deadline.at().filter(|_| upgrade.is_none());
+            let context = authorized.call_context().clone().with_deadline(until);
+            let end = authorized.token_end();
             let request = Request::from_parts(parts, ending(body, end));
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
-            let mut response = scope_all(context.clone(), call)
-                .instrument(span.clone())
-                .await?;
+            let called = scope_all(context.clone(), call).instrument(span.clone());
+            let Ok(response) = deadline.within(called).await else {
+                let late = deadline.response(&authorized);
+                span.record("http.response.status_code", late.status().as_u16());
+                return Ok(late.map(|body| Either::Right(Full::new(body))));
+            };
+            let mut response = response?;
             span.record("http.response.status_code", response.status().as_u16());
             if let Some(refused) = authorized.cut_off(response.status()) {
                 return Ok(refused.map(|body| Either::Right(Full::new(body))));
@@ -131,6 +144,8 @@ where
             }
             authorized.complete(response.headers_mut());
             let end = end.clone();
+            // What a body that streams does takes as long as that.
+            let context = context.with_deadline(None);
             Ok(response
                 .map(|body| Either::Left(EndingBody::new(body_scope_all(context, body), end))))
         })

@@ -70,6 +70,8 @@ mod cache;
 mod caller_mapping;
 mod challenge;
 mod confirmation;
+mod deadline;
+mod deadline_metrics;
 mod dpop;
 mod error;
 mod extract;
@@ -117,6 +119,7 @@ pub use policy::{
 pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
 pub use settings::callers::caller_changes;
+pub use settings::deadline::DeadlineSettings;
 pub use settings::denied::DeniedSettings;
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::introspection::IntrospectionSettings;

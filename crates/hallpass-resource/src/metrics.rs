@@ -5,6 +5,7 @@ use prometheus_client::registry::Registry;
 
 use crate::audit::AuditMetrics;
 use crate::cache::CacheMetrics;
+use crate::deadline_metrics::DeadlineMetrics;
 use crate::dpop::ProofMetrics;
 use crate::identity_headers::HeaderMetrics;
 use crate::introspection::IntrospectionMetrics;
@@ -28,6 +29,7 @@ pub struct ResourceMetrics {
     pub(crate) revocations: RevocationMetrics,
     pub(crate) introspection: IntrospectionMetrics,
     pub(crate) streams: StreamMetrics,
+    pub(crate) deadlines: DeadlineMetrics,
 }
 
 impl ResourceMetrics {
@@ -43,5 +45,6 @@ impl ResourceMetrics {
         self.revocations.register(registry);
         self.introspection.register(registry);
         self.streams.register(registry);
+        self.deadlines.register(registry);
     }
 }

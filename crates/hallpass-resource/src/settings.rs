@@ -2,6 +2,7 @@
 
 mod audit;
 pub(crate) mod callers;
+pub(crate) mod deadline;
 pub(crate) mod denied;
 pub(crate) mod dpop;
 pub(crate) mod introspection;
@@ -27,6 +28,7 @@ use crate::audit::AuditLevel;
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Bound, Mode, PathPattern, RouteRule};
+use deadline::DeadlineSettings;
 use denied::DeniedSettings;
 use dpop::DpopSettings;
 use introspection::IntrospectionSettings;
@@ -46,6 +48,8 @@ pub struct SecuritySettings {
     pub max_token_bytes: usize,
     /// `paths`: which paths are read.
     pub paths: PathSettings,
+    /// `deadline`: what becomes of a request whose caller has stopped waiting.
+    pub deadline: DeadlineSettings,
     /// `internal-jwt`: how tokens are verified.
     pub internal_jwt: InternalJwtSettings,
     /// What travels beside the identity: sections of their own (`context`, `trace`), which whoever reads this one puts here.
@@ -59,6 +63,7 @@ impl Default for SecuritySettings {
             production_signal: None,
             max_token_bytes: DEFAULT_MAX_VERIFY_BYTES,
             paths: PathSettings::default(),
+            deadline: DeadlineSettings::default(),
             internal_jwt: InternalJwtSettings::default(),
             context: ContextSettings::default(),
         }

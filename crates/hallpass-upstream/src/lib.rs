@@ -54,6 +54,7 @@ mod reminders;
 mod replay;
 mod resolver;
 mod retry;
+mod retry_statuses;
 mod revocation_notices;
 mod revocation_source;
 mod settings;
@@ -82,6 +83,7 @@ pub use replay::{
     ReplayStore, ReplayStoreError, SharedReplays, StoreAway,
 };
 pub use retry::{AttemptMade, NextStep, RetryBudget, next_step};
+pub use retry_statuses::RetryStatuses;
 pub use revocation_notices::RevocationNotice;
 pub use revocation_source::{
     IssuerRevocationMetrics, RevocationChanges, RevocationMetrics, RevocationSource,

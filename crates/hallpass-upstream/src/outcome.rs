@@ -26,10 +26,15 @@ pub enum RetryAdvice {
     Stands,
     /// Nothing of it has reached the callee, so it may be sent again whatever it asks for.
     Unsent,
-    /// The callee may have acted on it, so it may be sent again only when doing it twice does no harm.
-    MayHaveActed {
-        /// How long the callee asks to wait; zero when it does not say.
-        after: Duration,
+    /// No response came, and the callee may have acted on it, so it may be sent again only when doing it twice does no harm.
+    MayHaveActed,
+    /// The callee has responded with this status. Whether that is worth another attempt is a matter of settings; the callee may
+    /// have acted.
+    Responded {
+        /// The status; no success.
+        status: StatusCode,
+        /// How long the callee asks to wait, where it does.
+        after: Option<Duration>,
     },
 }
 
@@ -73,8 +78,7 @@ impl Outcome for Refusal {
     }
 }
 
-/// 5xx is a failure of the instance, every other status is not. 502, 503 and 504 may be gone with the next attempt; 500
-/// and 501 would come again: the callee has looked at the request. `Retry-After` is read as [`asked_wait`] does.
+/// 5xx is a failure of the instance, every other status is not. `Retry-After` is read as [`asked_wait`] does.
 ///
 /// A response of gRPC without messages says in its headers what another says by its status. What stands in trailers, after
 /// messages, is not seen here.
@@ -84,11 +88,13 @@ impl<B> Outcome for Response<B> {
     }
 
     fn retry_advice(&self) -> RetryAdvice {
-        if !is_transient(self.status()) {
+        let status = self.status();
+        if !status.is_client_error() && !status.is_server_error() {
             return RetryAdvice::Stands;
         }
-        RetryAdvice::MayHaveActed {
-            after: retry_after(self.headers()).unwrap_or_default(),
+        RetryAdvice::Responded {
+            status,
+            after: retry_after(self.headers()),
         }
     }
 }
@@ -177,8 +183,9 @@ mod tests {
         };
         let response = response.body(()).unwrap();
         let read = retry_after(response.headers());
-        let advised = RetryAdvice::MayHaveActed {
-            after: read.unwrap_or_default(),
+        let advised = RetryAdvice::Responded {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            after: read,
         };
         assert_eq!(response.retry_advice(), advised);
         read

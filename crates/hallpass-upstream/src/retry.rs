@@ -6,6 +6,8 @@ mod budget;
 use std::time::Duration;
 
 use crate::outcome::{Outcome, RetryAdvice};
+use crate::settings::RetrySettings;
+use http::StatusCode;
 
 pub use budget::RetryBudget;
 
@@ -35,25 +37,35 @@ pub struct AttemptMade {
 ///
 /// What never reached the callee may be sent again whatever the verb is; what may have reached it only when the call is
 /// `idempotent`. What never reached one instance goes to the next one, while there is one `elsewhere` that the call has not
-/// tried, at once and without the budget: it is no more work for anybody. Otherwise the wait is random below a ceiling that doubles from 25 ms to 1 s, at least as long as the callee wishes, and shorter than
-/// `left`, the time that the whole call still has. Whether there is a further attempt at all (their number, a body that
+/// tried, at once and without the budget: it is no more work for anybody. Otherwise the wait is random below a ceiling that grows as `settings` say, at least as long as the callee wishes, and shorter than
+/// `left`, the time that the whole call still has. A response is worth another attempt when `settings` name its status; 429 only
+/// when it says when. Whether there is a further attempt at all (their number, a body that
 /// can be sent twice) is the caller's to check.
 pub fn next_step(
     outcome: &impl Outcome,
     made: AttemptMade,
     left: Duration,
+    settings: &RetrySettings,
     budget: &RetryBudget,
 ) -> NextStep {
     let least = match outcome.retry_advice() {
         RetryAdvice::Stands => return NextStep::Stand,
-        RetryAdvice::MayHaveActed { .. } if !made.idempotent => return NextStep::Stand,
-        RetryAdvice::MayHaveActed { after } => after,
+        RetryAdvice::MayHaveActed | RetryAdvice::Responded { .. } if !made.idempotent => {
+            return NextStep::Stand;
+        }
+        RetryAdvice::MayHaveActed => Duration::ZERO,
+        RetryAdvice::Responded { status, after } => match (status, after) {
+            (status, _) if !settings.statuses.contains(status) => return NextStep::Stand,
+            // Who is called too often is not helped by one more call at a moment of the caller's choice.
+            (StatusCode::TOO_MANY_REQUESTS, None) => return NextStep::Stand,
+            (_, after) => after.unwrap_or_default(),
+        },
         RetryAdvice::Unsent if made.elsewhere && !left.is_zero() => {
             return NextStep::RetryAfter(Duration::ZERO);
         }
         RetryAdvice::Unsent => Duration::ZERO,
     };
-    let wait = backoff::wait(made.number.saturating_sub(1)).max(least);
+    let wait = backoff::wait(made.number.saturating_sub(1), settings).max(least);
     if wait >= left {
         return NextStep::Stand;
     }
@@ -87,7 +99,8 @@ mod tests {
     }
 
     fn is_sent_again(outcome: &impl Outcome, idempotent: bool) -> bool {
-        let next = next_step(outcome, first(idempotent, false), LEFT, &budget());
+        let made = first(idempotent, false);
+        let next = next_step(outcome, made, LEFT, &RetrySettings::default(), &budget());
         matches!(next, NextStep::RetryAfter(_))
     }
 
@@ -108,6 +121,8 @@ mod tests {
             (StatusCode::OK, false),
             (StatusCode::INTERNAL_SERVER_ERROR, false),
             (StatusCode::NOT_IMPLEMENTED, false),
+            (StatusCode::REQUEST_TIMEOUT, false),
+            (StatusCode::TOO_EARLY, true),
             (StatusCode::BAD_GATEWAY, true),
             (StatusCode::SERVICE_UNAVAILABLE, true),
             (StatusCode::GATEWAY_TIMEOUT, true),
@@ -127,19 +142,48 @@ mod tests {
             .headers_mut()
             .insert("retry-after", "7".parse().unwrap());
         let wished = Duration::from_secs(7);
-        let with = |left| next_step(&response, first(true, false), left, &budget());
+        let settings = RetrySettings::default();
+        let with = |left| next_step(&response, first(true, false), left, &settings, &budget());
         assert_eq!(with(LEFT), NextStep::RetryAfter(wished));
         assert_eq!(with(wished), NextStep::Stand);
+    }
+
+    #[test]
+    fn a_429_that_says_when_is_tried_again_then_and_one_that_does_not_is_not() {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        assert!(!is_sent_again(&response, true));
+        let wished = "2".parse().unwrap();
+        response.headers_mut().insert("retry-after", wished);
+        let settings = RetrySettings::default();
+        let next = next_step(&response, first(true, false), LEFT, &settings, &budget());
+        assert_eq!(next, NextStep::RetryAfter(Duration::from_secs(2)));
+        assert!(!is_sent_again(&response, false), "no GET");
+    }
+
+    #[test]
+    fn the_settings_say_which_statuses_are_worth_another_attempt() {
+        let settings = RetrySettings {
+            statuses: [StatusCode::INTERNAL_SERVER_ERROR].into_iter().collect(),
+            ..RetrySettings::default()
+        };
+        for (status, again) in [(500, true), (503, false), (429, false), (200, false)] {
+            let mut response = Response::new(());
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            let next = next_step(&response, first(true, false), LEFT, &settings, &budget());
+            assert_eq!(next != NextStep::Stand, again, "{status}");
+        }
     }
 
     #[test]
     fn without_budget_there_is_no_further_attempt() {
         let unsent = TransportError::new(TransportErrorKind::Connect, "test");
         let nothing = RetryBudget::new(Percent::new(0).unwrap());
-        let next = next_step(&unsent, first(true, false), LEFT, &nothing);
+        let settings = RetrySettings::default();
+        let next = next_step(&unsent, first(true, false), LEFT, &settings, &nothing);
         assert_eq!(next, NextStep::BudgetExhausted);
         // Going on to another instance is no retry of anybody's work.
-        let elsewhere = next_step(&unsent, first(false, true), LEFT, &nothing);
+        let elsewhere = next_step(&unsent, first(false, true), LEFT, &settings, &nothing);
         assert_eq!(elsewhere, NextStep::RetryAfter(Duration::ZERO));
     }
 }

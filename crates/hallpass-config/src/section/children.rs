@@ -1,5 +1,7 @@
 //! Sections within a section.
 
+use std::fmt::Display;
+
 use super::{Section, is_mapping};
 use crate::key::Key;
 use crate::key_path;
@@ -48,6 +50,15 @@ impl<'a> Section<'a> {
     /// The sections in the mapping `key`, with the names the user gave them, which [`check_service_name`] allows. They
     /// inherit nothing by themselves.
     pub fn named(&self, key: &str) -> Vec<(String, Self)> {
+        self.named_by(key, check_service_name)
+    }
+
+    /// The same, with names that `check` turns into values or complains of, without repeating the name.
+    pub fn named_by<N, E: Display>(
+        &self,
+        key: &str,
+        check: impl Fn(&str) -> Result<N, E>,
+    ) -> Vec<(N, Self)> {
         let Some(node) = self.own(key) else {
             return Vec::new();
         };
@@ -58,14 +69,18 @@ impl<'a> Section<'a> {
         let mut sections = Vec::new();
         for entry in node.entries() {
             let path = key_path::join(&path, &entry.key);
-            if let Err(message) = check_service_name(&entry.key) {
-                self.report.problem(&entry.place, &path, message);
-                continue;
-            }
+            let name = match check(&entry.key) {
+                Ok(name) => name,
+                Err(message) => {
+                    self.report
+                        .problem(&entry.place, &path, message.to_string());
+                    continue;
+                }
+            };
             let mut section = self.child(key, path, &entry.place, Some(&entry.node));
             section.place_of_seals.push('.');
             section.place_of_seals.push_str(&entry.key);
-            sections.push((entry.key.clone(), section));
+            sections.push((name, section));
         }
         sections
     }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_client::RenewOn;
 use hallpass_upstream::{
     Address, BreakerSettings, BulkheadSettings, EndpointUrl, Http2, Reminders, RetrySettings,
-    UpstreamSettings,
+    Upstream, UpstreamSettings,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -15,12 +14,15 @@ use crate::build_error::BuildError;
 use crate::headers;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::layers::context_headers::HeaderRules;
+use crate::layers::guarded::CallGuards;
+use crate::layers::hedge::HedgePlan;
 use crate::layers::retry::RetryRules;
+use crate::layers::sent::{self, TimeLeft};
 use crate::method_stack::{self, MethodStack, Transport};
 use crate::origin::OriginRules;
-use crate::settings::{FeignClientSettings, PathValues};
+use crate::settings::{DeadlineHeader, FeignClientSettings, HedgeSettings, MethodName, PathValues};
 use crate::shared::{Configured, Shared};
-use crate::spec::{ClientSpec, MethodSpec};
+use crate::spec::{ClientSpec, MethodSpec, Verb};
 use crate::upstreams::Wanted;
 
 /// Where a client calls and how, with all that can be decided before a call.
@@ -51,6 +53,7 @@ pub(crate) struct Overrides {
     pub(crate) identity: IdentityOverrides,
     pub(crate) deadline: Option<Duration>,
     pub(crate) retry: Option<RetrySettings>,
+    pub(crate) hedge: Option<HedgeSettings>,
     pub(crate) breaker: Option<BreakerSettings>,
     pub(crate) bulkhead: Option<BulkheadSettings>,
     pub(crate) isolate: Option<bool>,
@@ -81,7 +84,7 @@ impl ClientState {
         let retry = overrides.retry.unwrap_or(settings.retry);
         let upstream_settings = UpstreamSettings {
             breaker: overrides.breaker.unwrap_or(settings.breaker),
-            bulkhead: overrides.bulkhead.unwrap_or_default(),
+            bulkhead: overrides.bulkhead.unwrap_or(settings.bulkhead),
             retry_budget: retry.budget,
             balance: settings.balance,
             eject: settings.eject,
@@ -97,18 +100,15 @@ impl ClientState {
         let rules = RetryRules {
             client: spec.name,
             upstream: Arc::clone(&upstream),
-            max_attempts: retry.max_attempts.max(1),
+            settings: retry,
             metrics: shared.metrics.retries.clone(),
         };
-        let clock = &shared.network.clock;
-        let origin = OriginRules {
-            sampled: configured.clients.context.sampled,
-            source: shared.trace_source.clone(),
-            gray: configured.clients.context.gray_header.clone(),
-        };
+        let origin = origin(shared, configured);
+        let hedges = overrides.hedge.or(settings.hedge);
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
-            let transport = transport(shared, &plan, settings.renew_on, upstream.name());
+            let deadline = deadline(spec, method, overrides, settings);
+            let transport = transport(shared, &plan, settings, upstream.name(), deadline);
             let headers = HeaderRules::new(
                 spec.name,
                 &configured.clients.context.headers,
@@ -120,14 +120,24 @@ impl ClientState {
             Ok(Method {
                 spec: method,
                 headers: headers::of_method(spec, method, &settings.headers),
-                deadline: deadline(spec, method, overrides, settings),
-                stack: method_stack::new(rules.clone(), &upstream, isolate, clock, attempt),
+                deadline,
+                stack: method_stack::new(
+                    guards(shared, spec, method, settings),
+                    (
+                        rules.clone(),
+                        hedge(shared, spec, method, hedges, &upstream),
+                    ),
+                    isolate,
+                    attempt,
+                ),
                 origin: origin.clone(),
                 said: Reminders::default(),
             })
         });
+        let methods = methods.collect::<Result<_, BuildError>>()?;
+        warn_of_others(spec, settings);
         Ok(Self {
-            methods: methods.collect::<Result<_, BuildError>>()?,
+            methods,
             base_path,
             path_values: settings.path_values,
             http2: overrides.http2.or(settings.http2).unwrap_or_default(),
@@ -177,6 +187,68 @@ fn address(
     Ok((address, path.trim_end_matches('/').to_owned()))
 }
 
+/// The hedges of a method. Twice at the same time is worse than twice in a row: the second DELETE finds nothing, the second PUT
+/// with a condition is refused, and a key says that its call is under way already. So only those of GET, and of calls that
+/// change nothing although their verb may.
+fn hedge(
+    shared: &Shared,
+    spec: &ClientSpec,
+    method: &MethodSpec,
+    settings: Option<HedgeSettings>,
+    upstream: &Arc<Upstream>,
+) -> Option<HedgePlan> {
+    let changes_nothing = match method.verb {
+        Verb::Get | Verb::Head | Verb::Options => true,
+        Verb::Post | Verb::Patch => !method.idempotency_key,
+        Verb::Put | Verb::Delete => false,
+    };
+    let settings = settings.filter(|_| method.idempotent && changes_nothing)?;
+    Some(HedgePlan {
+        settings,
+        upstream: Arc::clone(upstream),
+        budget: shared.hedge_budgets.get(spec.name, settings.budget),
+        counters: shared.metrics.hedges.of(spec.name),
+    })
+}
+
+/// Where the context and the trace of its calls come from.
+fn origin(shared: &Shared, configured: &Configured) -> OriginRules {
+    OriginRules {
+        sampled: configured.clients.context.sampled,
+        source: shared.trace_source.clone(),
+        gray: configured.clients.context.gray_header.clone(),
+    }
+}
+
+/// What guards a method: its own guard, and that of the service.
+fn guards(
+    shared: &Shared,
+    spec: &ClientSpec,
+    method: &MethodSpec,
+    settings: &FeignClientSettings,
+) -> CallGuards {
+    let name = MethodName::of(method);
+    let own = settings.methods.get(&name);
+    CallGuards {
+        method: own.and_then(|own| shared.guards.get(spec.name, Some(&name), own)),
+        service: shared.guards.get(spec.name, None, &settings.service),
+        clock: Arc::clone(&shared.network.clock),
+    }
+}
+
+/// The configuration knows no traits, so it cannot tell a method that is there from one that is misspelt.
+fn warn_of_others(spec: &ClientSpec, settings: &FeignClientSettings) {
+    let own: Vec<_> = spec.methods.iter().map(MethodName::of).collect();
+    for name in settings.methods.keys().filter(|name| !own.contains(name)) {
+        tracing::warn!(
+            client = spec.name,
+            in_trait = spec.trait_name,
+            method = %name,
+            "the settings of the client name a method that this trait of it does not have"
+        );
+    }
+}
+
 fn deadline(
     spec: &ClientSpec,
     method: &MethodSpec,
@@ -216,13 +288,25 @@ fn identity(
 fn transport(
     shared: &Shared,
     plan: &IdentityPlan,
-    renew_on: RenewOn,
+    settings: &FeignClientSettings,
     service: &Arc<str>,
+    deadline: Duration,
 ) -> Transport {
     let clock = &shared.network.clock;
     let reports = !shared.observers.is_empty();
     let layers = IdentityLayers::new(plan, service, shared.tokens.as_ref(), clock, reports)
-        .renewing_on(renew_on)
+        .renewing_on(settings.renew_on)
         .relaying_within(shared.relay_leeway());
-    method_stack::transport(layers, clock, shared.network.transport.clone())
+    // Others than the services of this estate need not know how long its callers wait.
+    let time_left = match &settings.deadline_header {
+        DeadlineHeader::Named(name) if plan.carries_somebody() => {
+            Some(TimeLeft::new(name.clone(), deadline))
+        }
+        DeadlineHeader::Named(_) | DeadlineHeader::None => None,
+    };
+    let sent = sent::Plan {
+        clock: Arc::clone(clock),
+        time_left,
+    };
+    method_stack::transport(layers, sent, shared.network.transport.clone())
 }

@@ -103,6 +103,11 @@ impl UnderWay<'_> {
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        if self.attempt.has_lost() {
+            // A lost race: everything goes back without an outcome.
+            drop(self.admitted.take());
+            return;
+        }
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost
         // interest, which is not the instance's fault unless it happens all the time.
         if self.attempt.is_over() {

@@ -1,9 +1,11 @@
 //! Chooses the instance of each attempt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hallpass_upstream::{Body, Chosen, Target, Upstream};
+use hallpass_upstream::{Body, Chosen, DiscoverError, Target, Upstream};
 use http::Request;
+use prometheus_client::metrics::counter::Counter;
 
 use super::{CallResult, Layer};
 use crate::error::FeignError;
@@ -17,16 +19,33 @@ pub(crate) struct Directed {
     pub(crate) chosen: Chosen,
 }
 
-/// Points each attempt at an instance of the service; see [`Upstream::choose_for`].
+/// Points each attempt at an instance of the service, see [`Upstream::choose_for`], and gives it up when it takes too long.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice<L> {
     inner: L,
     upstream: Arc<Upstream>,
+    limit: Option<AttemptLimit>,
+}
+
+/// Marks a request that goes where the call has not been yet, or nowhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elsewhere;
+
+/// How long an attempt may take.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptLimit {
+    pub(crate) timeout: Duration,
+    /// Counts the attempts that took longer.
+    pub(crate) timeouts: Counter,
 }
 
 impl<L> Choice<L> {
-    pub(crate) fn new(inner: L, upstream: Arc<Upstream>) -> Self {
-        Self { inner, upstream }
+    pub(crate) fn new(inner: L, upstream: Arc<Upstream>, limit: Option<AttemptLimit>) -> Self {
+        Self {
+            inner,
+            upstream,
+            limit,
+        }
     }
 
     async fn direct(
@@ -37,7 +56,12 @@ impl<L> Choice<L> {
         // Where the attempts before this one failed.
         let (tried, wish) = (call.tried(), call.origin.wish());
         let chosen = self.upstream.choose_for(&tried, wish).await?;
-        let attempt = call.begin_attempt(chosen.instance());
+        if request.extensions().get::<Elsewhere>().is_some() && tried.contains(chosen.instance()) {
+            let nowhere = DiscoverError::no_instance(self.upstream.name());
+            return Err(FeignError::NoInstance(nowhere));
+        }
+        let timeout = self.limit.as_ref().map(|limit| limit.timeout);
+        let attempt = call.begin_attempt(chosen.instance(), timeout);
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
             .apply_to(&mut request)
@@ -46,10 +70,28 @@ impl<L> Choice<L> {
     }
 }
 
+impl AttemptLimit {
+    fn exceeded(&self) -> FeignError {
+        self.timeouts.inc();
+        FeignError::Deadline {
+            limit: self.timeout,
+        }
+    }
+}
+
 impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L> {
     async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
         let (attempt, directed) = self.direct(call, request).await?;
-        let result = self.inner.send(&attempt, directed).await;
+        let result = match &self.limit {
+            // What is left of the call is less, and ends it.
+            Some(limit) if attempt.deadline < call.deadline => {
+                // In a box, so that it costs nothing where there is no limit.
+                let sending = Box::pin(self.inner.send(&attempt, directed));
+                let ended = tokio::time::timeout_at(attempt.deadline, sending).await;
+                ended.unwrap_or_else(|_| Err(limit.exceeded()))
+            }
+            _ => self.inner.send(&attempt, directed).await,
+        };
         call.end_attempt(&attempt);
         result
     }

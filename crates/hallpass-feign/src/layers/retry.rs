@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use hallpass_upstream::{AttemptMade, Body, NextStep, Upstream, next_step, try_clone_request};
+use hallpass_upstream::{
+    AttemptMade, Body, NextStep, RetrySettings, Upstream, next_step, try_clone_request,
+};
 use http::Request;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -27,8 +29,7 @@ pub(crate) struct RetryRules {
     pub(crate) client: &'static str,
     /// Whose budget they use.
     pub(crate) upstream: Arc<Upstream>,
-    /// Attempts of a call, the first included.
-    pub(crate) max_attempts: u32,
+    pub(crate) settings: RetrySettings,
     pub(crate) metrics: RetryMetrics,
 }
 
@@ -53,7 +54,7 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
                 idempotent: call.idempotent,
                 elsewhere: rules.upstream.others_than(&call.tried()) > 0,
             };
-            match next_step(&result, made, left, budget) {
+            match next_step(&result, made, left, &rules.settings, budget) {
                 NextStep::Stand => return result,
                 NextStep::BudgetExhausted => {
                     rules.metrics.budget_exhausted(rules.client);
@@ -73,7 +74,7 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
 impl RetryRules {
     /// The request for a further attempt; `None` after the last one and for bodies that are streams.
     fn copy(&self, request: &Request<Body>, attempt: u32) -> Option<Request<Body>> {
-        if attempt < self.max_attempts {
+        if attempt < self.settings.max_attempts {
             try_clone_request(request)
         } else {
             None
@@ -86,6 +87,7 @@ impl RetryRules {
 pub(crate) struct RetryMetrics {
     retries: Family<ClientLabels, Counter>,
     budget_exhausted: Family<ClientLabels, Counter>,
+    attempt_timeouts: Family<ClientLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -106,6 +108,17 @@ impl RetryMetrics {
             "Retries that were not made because the service's budget was used up",
             it.budget_exhausted,
         );
+        registry.register(
+            "hallpass_feign_attempt_timeouts",
+            "Attempts that were given up because they took longer than an attempt may",
+            it.attempt_timeouts,
+        );
+    }
+
+    /// The counter of a client's attempts that took too long.
+    pub(crate) fn attempt_timeouts(&self, client: &'static str) -> Counter {
+        let labels = ClientLabels { client };
+        self.attempt_timeouts.get_or_create_owned(&labels)
     }
 
     fn retry(&self, client: &'static str) {

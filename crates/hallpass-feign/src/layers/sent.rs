@@ -1,7 +1,9 @@
-//! Notes when a request goes out.
+//! Notes when a request goes out, and tells the callee how long it has.
 //!
 //! It stands below everything that may wait or refuse on this side (token, replay, host guard), so that the breaker
-//! judges an instance by what the instance did.
+//! judges an instance by what the instance did, and the callee is not promised time that has passed here.
+
+mod time_left;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,16 +15,28 @@ use tower::Service;
 
 use crate::ongoing_attempt::OngoingAttempt;
 
-/// Writes the time of sending into the [`OngoingAttempt`], which it finds in the request's extensions.
+pub(crate) use time_left::TimeLeft;
+
+/// Writes the time of sending into the [`OngoingAttempt`], which it finds in the request's extensions, and what is left then
+/// of the attempt's time into the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent<S> {
     inner: S,
-    clock: Arc<dyn Clock>,
+    plan: Arc<Plan>,
+}
+
+/// The same for all requests of a method.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Nothing where the callee is not told.
+    pub(crate) time_left: Option<TimeLeft>,
 }
 
 impl<S> Sent<S> {
-    pub(crate) fn new(inner: S, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, clock }
+    pub(crate) fn new(inner: S, plan: &Arc<Plan>) -> Self {
+        let plan = Arc::clone(plan);
+        Self { inner, plan }
     }
 }
 
@@ -35,9 +49,13 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> S::Future {
+    fn call(&mut self, mut request: Request<Body>) -> S::Future {
         if let Some(attempt) = request.extensions().get::<Arc<OngoingAttempt>>() {
-            attempt.sent(self.clock.monotonic());
+            attempt.sent(self.plan.clock.monotonic());
+            let left = attempt.time_left();
+            if let Some(time_left) = &self.plan.time_left {
+                time_left.tell(request.headers_mut(), left);
+            }
         }
         self.inner.call(request)
     }

@@ -70,6 +70,9 @@ pub(crate) trait Orders {
     #[get("/orders.csv")]
     async fn stream(&self) -> Result<Body, FeignError>;
 
+    #[post("/payments", idempotency_key = true)]
+    async fn pay(&self, #[json] amount: u32) -> Result<(), FeignError>;
+
     #[post("/jobs", idempotent = true)]
     async fn repeatable(&self, #[json] job: u8) -> Result<(), FeignError>;
 }

@@ -116,6 +116,7 @@ async fn retries_stop_when_the_services_budget_is_used_up() {
     let retry = RetrySettings {
         max_attempts: 2,
         budget: Percent::TENTH,
+        ..RetrySettings::default()
     };
     let breaker = BreakerSettings {
         enabled: false,
@@ -191,6 +192,7 @@ async fn an_attempt_avoids_all_instances_that_failed_in_this_call() {
     let retry = RetrySettings {
         max_attempts: 3,
         budget: Percent::ALL,
+        ..RetrySettings::default()
     };
     let orders = FeignOrders::builder(&feign).breaker(off).retry(retry);
     let orders = orders.build().unwrap();

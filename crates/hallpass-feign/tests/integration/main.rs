@@ -6,14 +6,18 @@
 )]
 
 mod answers;
+mod attempts;
 mod callers;
 mod changes;
 mod clients;
 mod context_headers;
+mod deadlines;
 mod events;
 mod fallbacks;
+mod guards;
 mod headers;
 mod heads;
+mod hedges;
 mod identities;
 mod instances;
 mod observation;

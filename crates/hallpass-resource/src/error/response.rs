@@ -111,6 +111,17 @@ pub(super) fn unavailable(title: &'static str) -> DenialResponse {
     }
 }
 
+/// Nobody waits for a response any more, but somebody in between may.
+pub(super) fn too_late() -> DenialResponse {
+    DenialResponse {
+        status: StatusCode::GATEWAY_TIMEOUT,
+        code: "deadline_exceeded",
+        bearer_error: None,
+        challenge: false,
+        title: "The time that the caller gave for this was over.",
+    }
+}
+
 /// The caller is known and may not (RFC 6750 section 3.1).
 pub(super) fn forbidden(code: &'static str, title: &'static str) -> DenialResponse {
     DenialResponse {

@@ -55,6 +55,7 @@ fn every_denial() -> Vec<Denial> {
         Denial::Revoked,
         Denial::DeniedHere,
         Denial::Inactive,
+        Denial::DeadlineExceeded,
         Denial::Unavailable(KeysError::Status {
             status: 500,
             retry_after: None,
@@ -118,6 +119,7 @@ fn metric_reasons_come_from_the_closed_set() {
         "claim",
         "tenant",
         "unavailable",
+        "deadline",
     ];
     for denial in every_denial() {
         assert!(
@@ -189,6 +191,7 @@ fn kind(denial: &Denial) -> usize {
         Denial::Introspection(_) => 33,
         Denial::Context(_) => 35,
         Denial::TenantMismatch => 36,
+        Denial::DeadlineExceeded => 37,
     }
 }
 
@@ -225,5 +228,5 @@ fn the_reasons_of_audit_events_are_a_closed_set() {
     let mut kinds: Vec<_> = every_denial().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.into_iter().eq(0..=36));
+    assert!(kinds.into_iter().eq(0..=37));
 }

@@ -165,11 +165,13 @@ impl Setup {
             patience: Patience::default(),
             streams: jwt.streams,
             context: settings.context.clone(),
+            deadline: settings.deadline.clone(),
             proofs: ProofRules::new(&jwt.dpop, &code.nonce_secret),
             verifier: Arc::clone(&code.verifier),
             audit: code.audit.by(jwt.audit, jwt.audit_file.as_deref()),
             decisions: code.metrics.decisions.clone(),
             headers: code.metrics.headers.clone(),
+            deadlines: code.metrics.deadlines.clone(),
         };
         Prepared {
             settings: settings.clone(),

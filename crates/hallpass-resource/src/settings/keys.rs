@@ -2,6 +2,7 @@
 
 use hallpass_config::{Key, Kind};
 
+use super::deadline::DEADLINE_KEYS;
 use super::route_keys::{INTERNAL_ONLY_KEYS, MODES, ROUTE_KEYS};
 use super::spring;
 use crate::caller_mapping::IssuerPreset;
@@ -28,6 +29,7 @@ pub(crate) const KEYS: &[Key] = &[
     )
     .or("8192"),
     Key::new("paths", Kind::Section(PATH_KEYS), "Which paths are read; see [paths.md](paths.md)."),
+    Key::new("deadline", Kind::Section(DEADLINE_KEYS), "What becomes of a request whose caller has stopped waiting; see [resilience.md](resilience.md#deadlines)."),
     Key::new("internal-jwt", Kind::Section(INTERNAL_JWT_KEYS), "How tokens are verified, and what each route demands. `true` or `false` in its place is its `mode`.")
         .or_value_of("mode"),
     Key::not_ours("internal-only", "routes for services only stand in `internal-jwt.internal-only` here"),

@@ -6,6 +6,7 @@ use hallpass_token::{Algorithm, Algorithms, Audience};
 use url::Url;
 
 use super::callers::{CALLER_KEYS, read_callers};
+use super::deadline::DeadlineSettings;
 use super::denied::DeniedSettings;
 use super::dpop::DpopSettings;
 use super::introspection::IntrospectionSettings;
@@ -43,12 +44,14 @@ impl SecuritySettings {
         }
         let max_token_bytes = section.count("max-token-bytes");
         let paths = PathSettings::read(&section.section("paths"));
+        let deadline = DeadlineSettings::read(&section.section("deadline"));
         let internal_jwt = InternalJwtSettings::read(&section.section("internal-jwt"), service);
         Some(Self {
             permit_all: permit_all?,
             production_signal,
             max_token_bytes: usize::try_from(max_token_bytes?).ok()?,
             paths: paths?,
+            deadline: deadline?,
             internal_jwt: internal_jwt?,
             context: ContextSettings::default(),
         })

@@ -21,6 +21,7 @@ mod carried;
 mod context;
 #[path = "../../../../tests/fuzz/damage.rs"]
 mod damage;
+mod deadlines;
 mod denied;
 mod dpop;
 mod encoded;

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::connector::{PlainHttp, is_timeout};
 use crate::body::BoxError;
@@ -138,9 +137,7 @@ impl Outcome for TransportError {
         } else if self.is_unsent() {
             RetryAdvice::Unsent
         } else {
-            RetryAdvice::MayHaveActed {
-                after: Duration::ZERO,
-            }
+            RetryAdvice::MayHaveActed
         }
     }
 }

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use hallpass_clock::ManualClock;
 use hallpass_config::Percent;
 use hallpass_upstream::{
-    Address, Body, StaticDiscovery, TransportError, TransportErrorKind, Upstream, UpstreamSettings,
+    Address, Body, RetrySettings, StaticDiscovery, TransportError, TransportErrorKind, Upstream,
+    UpstreamSettings,
 };
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
@@ -50,7 +51,10 @@ impl Call {
         let rules = RetryRules {
             client: "service-a",
             upstream: Arc::new(upstream()),
-            max_attempts: self.max_attempts,
+            settings: RetrySettings {
+                max_attempts: self.max_attempts,
+                ..RetrySettings::default()
+            },
             metrics: RetryMetrics::default(),
         };
         let call = OngoingCall::new(

@@ -1,0 +1,209 @@
+//! A further attempt while the first one is under way: whichever answers first counts.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use hallpass_upstream::{Body, Outcome, RetryBudget, Upstream, try_clone_request};
+use http::Request;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use super::choice::Elsewhere;
+use super::{CallResult, Layer};
+use crate::ongoing_call::OngoingCall;
+use crate::settings::HedgeSettings;
+
+/// Makes further attempts of a call that takes long, where its method has a plan for that.
+#[derive(Clone, Debug)]
+pub(crate) struct Hedge<L> {
+    inner: L,
+    plan: Option<Arc<HedgePlan>>,
+}
+
+/// What the hedges of a method go by.
+#[derive(Debug)]
+pub(crate) struct HedgePlan {
+    pub(crate) settings: HedgeSettings,
+    /// Whose instances they go to.
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) counters: HedgeCounters,
+}
+
+impl<L> Hedge<L> {
+    pub(crate) fn new(inner: L, plan: Option<HedgePlan>) -> Self {
+        let plan = plan.map(Arc::new);
+        Self { inner, plan }
+    }
+}
+
+impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Hedge<L> {
+    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+        if let Some(plan) = &self.plan {
+            plan.budget.deposit();
+            // A body that is a stream is sent once.
+            if let Some(spare) = try_clone_request(&request) {
+                // In a box, so that a call without hedges is no larger for it.
+                return Box::pin(self.race(plan, call, request, spare)).await;
+            }
+        }
+        self.inner.send(call, request).await
+    }
+}
+
+impl<L: Layer<Request<Body>>> Hedge<L> {
+    /// All attempts run in the caller's task, so a call that is dropped leaves none behind.
+    async fn race(
+        &self,
+        plan: &HedgePlan,
+        call: &OngoingCall,
+        first: Request<Body>,
+        spare: Request<Body>,
+    ) -> CallResult {
+        let mut started = Started::new(&plan.counters);
+        let mut under_way = FuturesUnordered::new();
+        under_way.push(self.attempt(0, call, first));
+        let mut failure: Option<CallResult> = None;
+        let mut patience = std::pin::pin!(tokio::time::sleep(plan.settings.after));
+        let mut may_start = plan.settings.max_extra > 0;
+        loop {
+            let starts = tokio::select! {
+                biased;
+                Some((number, result)) = under_way.next() => {
+                    let failed = result.instance_failed();
+                    if failed == Some(false) {
+                        started.won(number);
+                        // What is dropped now has failed in nothing, and nobody has lost interest in it.
+                        call.lose_others();
+                        return result;
+                    }
+                    failure = Some(match failure {
+                        // A hedge that did not get there says less than an attempt that did.
+                        Some(before) if failed.is_none() && number > 0 => before,
+                        _ => result,
+                    });
+                    // Another attempt helps where the instance was at fault.
+                    failed == Some(true)
+                }
+                () = &mut patience, if may_start => true,
+            };
+            if starts && may_start {
+                let next = plan.next(call, &spare);
+                may_start = next.is_some();
+                if let Some(request) = next {
+                    started.hedges += 1;
+                    under_way.push(self.attempt(started.hedges, call, request));
+                    may_start = started.hedges < plan.settings.max_extra;
+                    let again = tokio::time::Instant::now() + plan.settings.after;
+                    patience.as_mut().reset(again);
+                }
+            }
+            if under_way.is_empty()
+                && let Some(failure) = failure
+            {
+                return failure;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        number: u32,
+        call: &OngoingCall,
+        request: Request<Body>,
+    ) -> (u32, CallResult) {
+        (number, self.inner.send(call, request).await)
+    }
+}
+
+impl HedgePlan {
+    /// The request of a further attempt, if there is an instance for it and the budget allows it.
+    fn next(&self, call: &OngoingCall, spare: &Request<Body>) -> Option<Request<Body>> {
+        if self.upstream.others_than(&call.tried()) == 0 {
+            return None;
+        }
+        if !self.budget.withdraw() {
+            self.counters.no_budget.inc();
+            return None;
+        }
+        let mut request = try_clone_request(spare)?;
+        request.extensions_mut().insert(Elsewhere);
+        Some(request)
+    }
+}
+
+/// Counts what became of the hedges of one call, also of one that is dropped.
+struct Started<'a> {
+    counters: &'a HedgeCounters,
+    hedges: u32,
+    has_won: bool,
+}
+
+impl<'a> Started<'a> {
+    fn new(counters: &'a HedgeCounters) -> Self {
+        Self {
+            counters,
+            hedges: 0,
+            has_won: false,
+        }
+    }
+
+    /// The answer of this attempt counts; the first is number 0.
+    fn won(&mut self, number: u32) {
+        self.has_won = number > 0;
+    }
+}
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        let won = u32::from(self.has_won);
+        self.counters.won.inc_by(u64::from(won));
+        let lost = self.hedges.saturating_sub(won);
+        self.counters.lost.inc_by(u64::from(lost));
+    }
+}
+
+/// Hedges by what became of them. Clones share the numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HedgeMetrics {
+    hedges: Family<HedgeLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HedgeLabels {
+    client: &'static str,
+    outcome: &'static str,
+}
+
+/// The counters of one client, at hand for its calls.
+#[derive(Debug)]
+pub(crate) struct HedgeCounters {
+    won: Counter,
+    lost: Counter,
+    no_budget: Counter,
+}
+
+impl HedgeMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "hallpass_feign_hedges",
+            "Attempts that began while another of the same call was under way, or would have",
+            self.hedges.clone(),
+        );
+    }
+
+    pub(crate) fn of(&self, client: &'static str) -> HedgeCounters {
+        let counter = |outcome| {
+            let labels = HedgeLabels { client, outcome };
+            self.hedges.get_or_create_owned(&labels)
+        };
+        HedgeCounters {
+            won: counter("won"),
+            lost: counter("lost"),
+            no_budget: counter("no_budget"),
+        }
+    }
+}

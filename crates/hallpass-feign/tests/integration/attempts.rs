@@ -1,0 +1,140 @@
+//! When another attempt is made, how long one may take, and what all of them have in common.
+
+use std::future::pending;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use hallpass_client::TokenFeignSettings;
+use hallpass_config::Loader;
+use hallpass_feign::{Feign, FeignError, FeignSettings};
+use hallpass_upstream::{BreakerSettings, RetrySettings};
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+
+use crate::clients::{FeignOrders, Orders};
+use crate::support::{Answer, Upstream, runtime};
+
+const LIMIT: Duration = Duration::from_millis(40);
+
+fn impatient() -> RetrySettings {
+    RetrySettings {
+        attempt_timeout: Some(LIMIT),
+        ..RetrySettings::default()
+    }
+}
+
+async fn hanging() -> Upstream {
+    Upstream::scripted(|_, _| -> Answer { Box::pin(pending()) }).await
+}
+
+fn scrape(feign: &Feign) -> String {
+    let mut registry = Registry::default();
+    feign.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn an_attempt_that_hangs_is_given_up_and_the_next_one_answers() {
+    let well = Upstream::answering(|_, _| StatusCode::OK).await;
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging, &well]).build();
+    let builder = FeignOrders::builder(&feign).retry(impatient());
+    let orders = builder.build().unwrap();
+    for _ in 0..10 {
+        orders.remove(1).await.unwrap();
+    }
+    let hung = hanging.seen().len();
+    assert!(hung > 0, "one of two, ten times");
+    assert_eq!(well.seen().len(), 10);
+    let counted = format!(r#"hallpass_feign_attempt_timeouts_total{{client="service-a"}} {hung}"#);
+    assert!(scrape(&feign).contains(&counted), "{}", scrape(&feign));
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_given_up_is_a_failure_of_its_instance() {
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging]).build();
+    let breaker = BreakerSettings {
+        window: 2,
+        minimum_calls: 2,
+        ..BreakerSettings::default()
+    };
+    let builder = FeignOrders::builder(&feign).retry(impatient());
+    let orders = builder.breaker(breaker).build().unwrap();
+    let error = orders.remove(1).await.unwrap_err();
+    assert_eq!(error.code(), "breaker_open", "two attempts opened it");
+    assert_eq!(hanging.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_not_repeated_when_its_attempt_took_too_long() {
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging]).build();
+    let builder = FeignOrders::builder(&feign).retry(impatient());
+    let orders = builder.build().unwrap();
+    let order = crate::clients::Order {
+        id: 7,
+        note: String::new(),
+    };
+    let error = orders.create(&order).await.unwrap_err();
+    assert_eq!(error, FeignError::Deadline { limit: LIMIT });
+    assert_eq!(hanging.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_attempt_has_no_more_time_than_its_call() {
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging]).build();
+    let deadline = LIMIT / 2;
+    let builder = FeignOrders::builder(&feign).retry(impatient());
+    let orders = builder.deadline(deadline).build().unwrap();
+    let error = orders.remove(1).await.unwrap_err();
+    assert_eq!(error, FeignError::Deadline { limit: deadline });
+    assert!(hanging.seen().len() <= 1);
+}
+
+#[tokio::test]
+async fn who_is_called_too_often_says_when_to_come_again() {
+    let busy_at_first = |_: &_, number| match number {
+        1 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1")]).into_response(),
+        _ => StatusCode::OK.into_response(),
+    };
+    let upstream = Upstream::answering(busy_at_first).await;
+    let orders = FeignOrders::new(&runtime(&[&upstream]).build()).unwrap();
+    let began = tokio::time::Instant::now();
+    orders.remove(1).await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn the_settings_say_which_responses_are_worth_another_attempt() {
+    let upstream = Upstream::answering(|_, number| match number % 2 {
+        0 => StatusCode::OK,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    })
+    .await;
+    let yaml = "hallpass: { feign: { defaults: { retry: { statuses: [500], base-ms: 1 } } } }";
+    let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+    let settings: FeignSettings = loader.load().unwrap().into_settings();
+    let feign = runtime(&[&upstream]).settings(&settings, &TokenFeignSettings::default());
+    let orders = FeignOrders::new(&feign.build()).unwrap();
+    orders.remove(1).await.unwrap();
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[test]
+fn a_status_that_no_attempt_would_change_is_a_problem() {
+    for wrong in ["200", "401", "403", "soon"] {
+        let yaml = format!(
+            "hallpass: {{ feign: {{ defaults: {{ retry: {{ statuses: [{wrong}] }} }} }} }}"
+        );
+        let loader = Loader::new("hallpass").text("hallpass.yaml", &yaml);
+        let problems = loader.load::<FeignSettings>().unwrap_err();
+        let text = problems.iter().map(ToString::to_string).collect::<String>();
+        assert!(text.contains("feign.defaults.retry.statuses"), "{text}");
+    }
+}

@@ -1,0 +1,233 @@
+//! Further attempts while the first one is under way.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use hallpass_client::{TokenFeignSettings, context};
+use hallpass_config::{Loader, Percent};
+use hallpass_feign::{ClientBuilder, Feign, FeignSettings, FinishedCall, HedgeSettings};
+use hallpass_upstream::{BreakerSettings, RetrySettings};
+use http::StatusCode;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
+
+use crate::clients::{AsCaller, FeignAsCaller, FeignOrders, Order, Orders};
+use crate::support::{Answer, Upstream, caller, runtime};
+
+const SOON: Duration = Duration::from_millis(100);
+const NEVER: Duration = Duration::from_secs(60);
+
+async fn hanging() -> Upstream {
+    Upstream::scripted(|_, _| -> Answer { Box::pin(pending()) }).await
+}
+
+async fn well() -> Upstream {
+    Upstream::answering(|_, _| "\"ok\"").await
+}
+
+async fn failing() -> Upstream {
+    Upstream::answering(|_, _| StatusCode::INTERNAL_SERVER_ERROR.into_response()).await
+}
+
+/// Hedges after this time, whatever they cost, and no retries.
+fn hedged<C: hallpass_feign::GeneratedClient>(
+    builder: ClientBuilder<C>,
+    after: Duration,
+) -> ClientBuilder<C> {
+    let mut hedge = HedgeSettings::after(after);
+    hedge.budget = Percent::ALL;
+    let retry = RetrySettings {
+        max_attempts: 1,
+        ..RetrySettings::default()
+    };
+    builder.hedge(hedge).retry(retry)
+}
+
+fn hedges(feign: &Feign, outcome: &str) -> usize {
+    let mut registry = Registry::default();
+    feign.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let series =
+        format!(r#"hallpass_feign_hedges_total{{client="service-a",outcome="{outcome}"}} "#);
+    let value = text.lines().find_map(|line| line.strip_prefix(&series));
+    value.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_hedge_goes_to_another_instance_and_the_first_answer_wins() {
+    let (hanging, well) = (hanging().await, well().await);
+    let finished = Arc::new(Mutex::new(Vec::<FinishedCall>::new()));
+    let told = Arc::clone(&finished);
+    let feign = runtime(&[&hanging, &well])
+        .observe(move |call| told.lock().unwrap().push(call.clone()))
+        .build();
+    let builder = hedged(FeignAsCaller::builder(&feign), SOON);
+    let client = builder.build().unwrap();
+    for _ in 0..12 {
+        let call = context::scope(caller("anna"), client.mine());
+        assert_eq!(call.await.unwrap(), "ok");
+    }
+    let hung = hanging.seen().len();
+    assert!((1..12).contains(&hung), "one of two, twelve times");
+    assert_eq!(well.seen().len(), 12);
+    assert_eq!(hedges(&feign, "won"), hung);
+    assert_eq!(
+        (hedges(&feign, "lost"), hedges(&feign, "no_budget")),
+        (0, 0)
+    );
+    // Each attempt in the name of the same caller; one call each for whoever looks on.
+    let identities = [hanging.identities(), well.identities()].concat();
+    assert!(
+        identities
+            .iter()
+            .all(|it| it.as_deref() == Some("Bearer token-of-anna"))
+    );
+    let finished = finished.lock().unwrap();
+    assert_eq!(finished.len(), 12);
+    for call in &*finished {
+        assert_eq!(call.instance.as_ref().unwrap().port(), well.port());
+        assert_eq!(call.status, Some(StatusCode::OK));
+    }
+    let attempts: u32 = finished.iter().map(|call| call.attempts).sum();
+    assert_eq!(attempts as usize, 12 + hung);
+}
+
+#[tokio::test]
+async fn a_hedge_that_lost_says_nothing_against_its_instance() {
+    let (hanging, well) = (hanging().await, well().await);
+    let feign = runtime(&[&hanging, &well]).build();
+    let touchy = BreakerSettings {
+        window: 1,
+        minimum_calls: 1,
+        abandoned_calls: 1,
+        ..BreakerSettings::default()
+    };
+    let builder = hedged(FeignOrders::builder(&feign), SOON);
+    let orders = builder.breaker(touchy).build().unwrap();
+    for _ in 0..16 {
+        orders.bytes().await.unwrap();
+    }
+    let hung = hanging.seen().len();
+    assert!(hung > 1, "{hung}: it was called again after it had lost");
+}
+
+#[tokio::test]
+async fn a_first_attempt_that_fails_starts_the_second_at_once() {
+    let (failing, well) = (failing().await, well().await);
+    let feign = runtime(&[&failing, &well]).build();
+    let orders = hedged(FeignOrders::builder(&feign), NEVER).build().unwrap();
+    let calls = (0..8).map(|_| orders.bytes());
+    for result in futures_util::future::join_all(calls).await {
+        result.unwrap();
+    }
+    assert_eq!(hedges(&feign, "won"), failing.seen().len());
+    assert!(!failing.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_wins_when_all_have_failed() {
+    let (one, other) = (failing().await, failing().await);
+    let feign = runtime(&[&one, &other]).build();
+    let orders = hedged(FeignOrders::builder(&feign), NEVER).build().unwrap();
+    let error = orders.bytes().await.unwrap_err();
+    assert_eq!(error.code(), "server_error");
+    assert_eq!((one.seen().len(), other.seen().len()), (1, 1));
+    assert_eq!(hedges(&feign, "lost"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_is_waited_for_when_the_hedge_fails() {
+    let asked = Arc::new(Notify::new());
+    let (tell, wait) = (Arc::clone(&asked), asked);
+    let failing = Upstream::answering(move |_, _| {
+        tell.notify_one();
+        StatusCode::INTERNAL_SERVER_ERROR
+    })
+    .await;
+    // It answers when the other one was asked.
+    let slow = Upstream::scripted(move |_, _| -> Answer {
+        let wait = Arc::clone(&wait);
+        Box::pin(async move {
+            wait.notified().await;
+            "\"ok\"".into_response()
+        })
+    })
+    .await;
+    let feign = runtime(&[&slow, &failing]).build();
+    let orders = hedged(FeignOrders::builder(&feign), SOON).build().unwrap();
+    for _ in 0..4 {
+        orders.bytes().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_hedge_for_what_twice_at_once_is_not_the_same_as_once() {
+    let (one, other) = (hanging().await, hanging().await);
+    let feign = runtime(&[&one, &other]).build();
+    let builder = hedged(FeignOrders::builder(&feign), SOON);
+    let orders = builder.deadline(SOON * 3).build().unwrap();
+    let order = || Order {
+        id: 7,
+        note: String::new(),
+    };
+    orders.create(&order()).await.unwrap_err();
+    orders.replace(7, order()).await.unwrap_err();
+    orders.remove(7).await.unwrap_err();
+    orders.pay(100).await.unwrap_err();
+    assert_eq!(one.seen().len() + other.seen().len(), 4);
+    orders.repeatable(1).await.unwrap_err();
+    let after = one.seen().len() + other.seen().len();
+    assert_eq!(after, 6, "the trait says that it may be sent twice");
+}
+
+#[tokio::test]
+async fn with_one_instance_there_is_nobody_else_to_ask() {
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging]).build();
+    let builder = hedged(FeignOrders::builder(&feign), SOON);
+    let orders = builder.deadline(SOON * 3).build().unwrap();
+    orders.bytes().await.unwrap_err();
+    assert_eq!(hanging.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn hedges_stay_within_their_budget() {
+    let (one, other) = (failing().await, failing().await);
+    let feign = runtime(&[&one, &other]).build();
+    let off = BreakerSettings {
+        enabled: false,
+        ..BreakerSettings::default()
+    };
+    for _ in 0..20 {
+        // Whoever builds a client for each call has no budget of his own.
+        let builder = FeignOrders::builder(&feign).hedge(HedgeSettings::after(NEVER));
+        let orders = builder.breaker(off).build().unwrap();
+        orders.bytes().await.unwrap_err();
+    }
+    // 10 hedges in reserve; 20 calls earn less than one more.
+    assert_eq!(one.seen().len() + other.seen().len(), 30);
+    let counted = (hedges(&feign, "lost"), hedges(&feign, "no_budget"));
+    assert_eq!(counted, (10, 10));
+}
+
+#[tokio::test]
+async fn hedges_are_made_where_the_settings_ask_for_them_alone() {
+    let (hanging, well) = (hanging().await, well().await);
+    let run = async |yaml: &str| {
+        let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+        let settings: FeignSettings = loader.load().unwrap().into_settings();
+        let feign = runtime(&[&hanging, &well]).settings(&settings, &TokenFeignSettings::default());
+        let orders = FeignOrders::new(&feign.build()).unwrap();
+        let calls = (0..8).map(|_| orders.bytes());
+        let results = futures_util::future::join_all(calls).await;
+        results.iter().all(Result::is_ok)
+    };
+    assert!(!run("hallpass: { feign: { defaults: { deadline-ms: 100 } } }").await);
+    let hedged =
+        "hallpass: { feign: { defaults: { hedge: { after-ms: 100, budget-percent: 100 } } } }";
+    assert!(run(hedged).await);
+}
