@@ -51,8 +51,8 @@ async fn judge(
     if let Some(caller) = authorized.context() {
         request.extensions_mut().insert(caller.clone());
     }
-    let context = authorized.context().cloned();
-    let mut response = hallpass::scope(context, next.call(request)).await?;
+    let context = authorized.call_context().clone();
+    let mut response = hallpass::scope_all(context, next.call(request)).await?;
     complete(&authorized, response.headers_mut())?;
     Ok(response.map_into_left_body())
 }

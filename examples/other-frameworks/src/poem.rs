@@ -68,8 +68,8 @@ impl<E: Endpoint> Endpoint for Judged<E> {
         if let Some(caller) = authorized.context() {
             request.extensions_mut().insert(caller.clone());
         }
-        let context = authorized.context().cloned();
-        let handled = hallpass::scope(context, self.endpoint.call(request)).await;
+        let context = authorized.call_context().clone();
+        let handled = hallpass::scope_all(context, self.endpoint.call(request)).await;
         let mut response = match handled {
             Ok(output) => output.into_response(),
             Err(error) => error.into_response(),
