@@ -16,6 +16,7 @@ use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::layers::context_headers::HeaderRules;
 use crate::layers::guarded::CallGuards;
 use crate::layers::hedge::HedgePlan;
+use crate::layers::observe::metrics::MethodMetrics;
 use crate::layers::retry::RetryRules;
 use crate::layers::sent::{self, TimeLeft};
 use crate::method_stack::{self, MethodStack, Transport};
@@ -42,6 +43,8 @@ pub(crate) struct Method {
     pub(crate) deadline: Duration,
     pub(crate) stack: MethodStack,
     pub(crate) origin: OriginRules,
+    /// What its calls count into.
+    pub(crate) metrics: MethodMetrics,
     /// While the fallback answers, each call would say so.
     pub(crate) said: Reminders,
 }
@@ -96,7 +99,6 @@ impl ClientState {
             configured: settings,
             is_kept: !overrides.change_upstream(),
         });
-        let isolate = overrides.isolate.unwrap_or(spec.isolate);
         let rules = RetryRules {
             client: spec.name,
             upstream: Arc::clone(&upstream),
@@ -127,10 +129,11 @@ impl ClientState {
                         rules.clone(),
                         hedge(shared, spec, method, hedges, &upstream),
                     ),
-                    isolate,
+                    overrides.isolate.unwrap_or(spec.isolate),
                     attempt,
                 ),
                 origin: origin.clone(),
+                metrics: MethodMetrics::default(),
                 said: Reminders::default(),
             })
         });

@@ -10,6 +10,8 @@ use crate::ongoing_call::OngoingCall;
 
 pub(crate) mod metrics;
 
+use metrics::OK;
+
 /// Runs `call` in its span and reports how it ended. A call that is dropped before its end is counted as `cancelled`,
 /// and no observer is told.
 pub(crate) async fn observed<T>(
@@ -60,7 +62,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     fn end(mut self, span: &Span, error: Option<&FeignError>) {
         self.ended = true;
-        let elapsed = self.count(error.map_or("ok", FeignError::code));
+        let elapsed = self.count(error.map_or(OK, FeignError::code));
         let last = self.ongoing.last_attempt();
         let last = last.as_deref();
         let status = last.and_then(OngoingAttempt::status);
@@ -90,11 +92,9 @@ impl Watch<'_> {
 
     fn count(&self, outcome: &'static str) -> std::time::Duration {
         let elapsed = self.client.clock().monotonic().saturating_sub(self.began);
-        let (client, spec) = (self.client.name(), self.method.spec);
-        self.client
-            .metrics()
-            .calls
-            .finished(client, spec, outcome, elapsed);
+        let counted = (self.method.spec, &self.method.metrics);
+        let calls = &self.client.metrics().calls;
+        calls.finished(self.client.name(), counted, outcome, elapsed);
         elapsed
     }
 }
