@@ -8,6 +8,8 @@ mod child;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod dns;
 #[cfg(test)]
 mod dpop;
