@@ -4,6 +4,7 @@ mod context_headers;
 mod deadline_header;
 mod hedge;
 mod method_name;
+mod path_values;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use context_headers::ContextHeadersSettings;
 pub use deadline_header::{DeadlineHeader, InvalidDeadlineHeader};
 pub use hedge::HedgeSettings;
 pub use method_name::{InvalidMethodName, MethodName};
+pub use path_values::PathValues;
 
 const KEYS: &[Key] = &[
     Key::new(
@@ -250,27 +252,6 @@ pub struct FeignClientSettings {
     pub service: GuardSettings,
     /// `methods`: what single methods of it allow.
     pub methods: BTreeMap<MethodName, GuardSettings>,
-}
-
-/// Which values may stand in a path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum PathValues {
-    /// `safe`: none with a slash, backslash, semicolon, control character or escape (`%41`). Servers that read a path in
-    /// one way only refuse these, also percent-encoded; Hallpass's resource server and Spring's firewall do.
-    #[default]
-    Safe,
-    /// `any`: all but dot segments, percent-encoded, for servers that take them.
-    Any,
-}
-
-impl PathValues {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "safe" => Some(Self::Safe),
-            "any" => Some(Self::Any),
-            _ => None,
-        }
-    }
 }
 
 impl FeignClientSettings {
