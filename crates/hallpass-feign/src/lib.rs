@@ -144,7 +144,8 @@ pub use multipart::{Multipart, Part};
 pub use observer::FinishedCall;
 pub use settings::{
     ContextHeadersSettings, DeadlineHeader, FeignClientSettings, FeignSettings, HedgeSettings,
-    InvalidDeadlineHeader, InvalidMethodName, MethodName, PathValues,
+    InvalidDeadlineHeader, InvalidMethodName, MethodName, NamedMethod, PathValues, RuleDocument,
+    SENTINEL_DOCUMENTS,
 };
 pub use typed_error::TypedError;
 

@@ -2,8 +2,11 @@
 
 mod context_headers;
 mod deadline_header;
+mod estate;
 mod hedge;
 mod method_name;
+mod named_method;
+mod of_methods;
 mod path_values;
 
 use std::collections::BTreeMap;
@@ -19,10 +22,14 @@ use hallpass_upstream::{
 };
 
 use crate::headers::HeaderSettings;
+use estate::{Estate, Guards, Sources};
+
 pub use context_headers::ContextHeadersSettings;
 pub use deadline_header::{DeadlineHeader, InvalidDeadlineHeader};
+pub use estate::sentinel::{RuleDocument, SENTINEL_DOCUMENTS};
 pub use hedge::HedgeSettings;
 pub use method_name::{InvalidMethodName, MethodName};
+pub use named_method::NamedMethod;
 pub use path_values::PathValues;
 
 const KEYS: &[Key] = &[
@@ -35,6 +42,20 @@ const KEYS: &[Key] = &[
         "clients",
         Kind::Named(CLIENT_KEYS),
         "By the name of the declared client. What an entry leaves out it inherits from `defaults`.",
+    ),
+    Key::new(
+        "estate",
+        Kind::Texts {
+            what: "`resilience4j`, `hystrix`, `sentinel`",
+        },
+        "Whose words at the root of the documents are read, the first one going first where two speak of the same thing. None with an \
+        empty list. [What each means](resilience.md#the-words-of-the-estate).",
+    )
+    .otherwise("all that are there; two that speak of the same thing are a problem"),
+    Key::new(
+        "sentinel",
+        Kind::Section(estate::sentinel::KEYS),
+        "Rules of Sentinel. Those of `spring.cloud.sentinel.datasource` count as well, in files and in Nacos.",
     ),
     Key::not_ours(
         "client",
@@ -198,14 +219,8 @@ pub struct FeignSettings {
     pub clients: BTreeMap<String, FeignClientSettings>,
     /// What travels beside the identity: sections of their own (`context`, `trace`), which whoever reads this one puts here.
     pub context: ContextSettings,
-}
-
-impl FeignSettings {
-    /// The settings of the client `name`, or the defaults.
-    #[must_use]
-    pub fn client(&self, name: &str) -> &FeignClientSettings {
-        self.clients.get(name).unwrap_or(&self.defaults)
-    }
+    /// What the estate says of methods by their names in Java, without signs. Names of clients are among them.
+    pub named_methods: BTreeMap<String, NamedMethod>,
 }
 
 /// How one declared client calls.
@@ -278,25 +293,41 @@ impl Configuration for FeignSettings {
 
 impl FeignSettings {
     fn read_section(section: &Section<'_>) -> Option<Self> {
+        let sources = Sources::of(section);
+        let estate = Estate::read(section, &sources);
+        let read = |section: &Section<'_>, guards: &Guards| {
+            let mut settings = FeignClientSettings::read(section)?;
+            guards.lay_over(&mut settings.service);
+            Some(settings)
+        };
         let defaults_section = section.section("defaults");
-        let defaults = FeignClientSettings::read(&defaults_section);
-        let clients = section.named("clients").into_iter().map(|(name, client)| {
-            let says_headers = client.has_own("headers");
-            let settings = FeignClientSettings::read(&client.inheriting(&defaults_section));
-            let settings = settings.zip(defaults.as_ref());
-            settings.map(|(mut settings, defaults)| {
-                // The only key that is a mapping, which is not inherited by itself.
-                if !says_headers {
-                    settings.headers = defaults.headers.clone();
-                }
-                (name, settings)
-            })
+        let defaults = estate.defaults(&defaults_section, read);
+        let clients = estate.clients(section).into_iter().map(|(name, client)| {
+            let settings = estate.client(&name, &client, &defaults_section, read);
+            let (mut settings, defaults) = settings.zip(defaults.as_ref())?;
+            // The only key that is a mapping, which is not inherited by itself.
+            if !client.has_own("headers") {
+                settings.headers = defaults.headers.clone();
+            }
+            for (method, guards) in estate.methods(&name) {
+                settings.methods.entry(method).or_insert(guards);
+            }
+            Some((name, settings))
         });
         let clients: Vec<_> = clients.collect();
+        let named_methods = estate.named(section, |section, guards| {
+            let mut method = GuardSettings::read(&section.section("service"))?;
+            guards.lay_over(&mut method);
+            Some(NamedMethod {
+                guards: method,
+                deadline: section.millis("deadline-ms"),
+            })
+        });
         Some(Self {
             defaults: defaults?,
             clients: clients.into_iter().collect::<Option<_>>()?,
             context: ContextSettings::default(),
+            named_methods: named_methods?,
         })
     }
 }

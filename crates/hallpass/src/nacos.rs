@@ -29,17 +29,20 @@
 //! # }
 //! ```
 
+mod rules;
+
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use hallpass_clock::{Clock, SystemClock};
-use hallpass_config::{Loader, Problems, YamlText};
+use hallpass_config::{Loader, Problems};
 use hallpass_tls::{ClientTls, TlsMetrics};
 
 use crate::Settings;
-use crate::reload::{Documents, Reloader};
+use crate::reload::Reloader;
 use crate::settings::NacosStart;
+
+use rules::PlacedDocuments;
 
 pub use hallpass_nacos::*;
 
@@ -48,7 +51,7 @@ pub use hallpass_nacos::*;
 #[derive(Clone, Debug)]
 pub struct Nacos {
     loader: Loader,
-    configuration: Option<NacosConfiguration>,
+    configuration: Option<PlacedDocuments>,
     discovery: Option<NacosDiscovery>,
     settings: DiscoverySettings,
     metrics: NacosMetrics,
@@ -93,7 +96,7 @@ impl Nacos {
         let mut start = start?;
         // All of it is read once more, with the documents, and warned of then.
         start.take_warnings();
-        let start = start.into_settings();
+        let mut start = start.into_settings();
         if !start.nacos.is_used() {
             return Ok(Self {
                 loader,
@@ -104,10 +107,15 @@ impl Nacos {
                 tls: None,
             });
         }
+        let rules = std::mem::take(&mut start.rules);
+        rules::ask_for(&rules, &mut start.nacos);
         let (parts, discovery_settings, tls) = parts(start)?;
         let wants_documents = !parts.settings().config.documents.is_empty();
         let configuration = match wants_documents {
-            true => Some(NacosConfiguration::start(&parts).await?),
+            true => Some(PlacedDocuments {
+                configuration: NacosConfiguration::start(&parts).await?,
+                rules,
+            }),
             false => None,
         };
         let discovery = match discovery_settings.enabled {
@@ -200,21 +208,4 @@ fn parts(start: NacosStart) -> Result<(NacosParts, DiscoverySettings, SharedTls)
     let tls = tls.map_err(|error| NacosError::from(Arc::new(error)))?;
     let parts = NacosParts::new(start.nacos, Some(tls.clone()), clock);
     Ok((parts, start.discovery, SharedTls { tls, metrics }))
-}
-
-impl Documents for NacosConfiguration {
-    fn texts(&mut self) -> Vec<YamlText> {
-        let texts = Self::texts(self).into_iter();
-        texts
-            .map(|(name, text)| YamlText::new(name, text))
-            .collect()
-    }
-
-    fn changed(&mut self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(Self::changed(self))
-    }
-
-    fn keep(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(Self::keep(self))
-    }
 }

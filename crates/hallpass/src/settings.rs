@@ -23,7 +23,7 @@ use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings, TransportSettings};
 
 #[cfg(feature = "nacos")]
-pub(crate) use nacos::NacosStart;
+pub(crate) use nacos::{NacosStart, RuleDocument};
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
@@ -44,7 +44,7 @@ const NOT_OURS: [Key; 4] = [
     ),
     Key::not_ours(
         "resilience4j",
-        "circuit breakers and retries stand in `feign.defaults` and `feign.clients.NAME`",
+        "write it at the root of the document, as Spring has it; our own keys are in `feign.defaults` and `feign.clients.NAME`",
     ),
     Key::not_ours(
         "circuitbreaker",

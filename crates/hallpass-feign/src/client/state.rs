@@ -109,7 +109,7 @@ impl ClientState {
         let hedges = overrides.hedge.or(settings.hedge);
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
-            let deadline = deadline(spec, method, overrides, settings);
+            let deadline = deadline(spec, method, overrides, configured);
             let transport = transport(shared, &plan, settings, upstream.name(), deadline);
             let headers = HeaderRules::new(
                 spec.name,
@@ -124,7 +124,7 @@ impl ClientState {
                 headers: headers::of_method(spec, method, &settings.headers),
                 deadline,
                 stack: method_stack::new(
-                    guards(shared, spec, method, settings),
+                    guards(shared, spec, method, configured),
                     (
                         rules.clone(),
                         hedge(shared, spec, method, hedges, &upstream),
@@ -228,10 +228,13 @@ fn guards(
     shared: &Shared,
     spec: &ClientSpec,
     method: &MethodSpec,
-    settings: &FeignClientSettings,
+    configured: &Configured,
 ) -> CallGuards {
+    let settings = configured.clients.client(spec.name);
+    let named = configured.clients.named_method(spec, method);
     let name = MethodName::of(method);
     let own = settings.methods.get(&name);
+    let own = own.or(named.map(|named| &named.guards));
     CallGuards {
         method: own.and_then(|own| shared.guards.get(spec.name, Some(&name), own)),
         service: shared.guards.get(spec.name, None, &settings.service),
@@ -256,10 +259,13 @@ fn deadline(
     spec: &ClientSpec,
     method: &MethodSpec,
     overrides: &Overrides,
-    configured: &FeignClientSettings,
+    configured: &Configured,
 ) -> Duration {
+    let named = configured.clients.named_method(spec, method);
+    let configured = configured.clients.client(spec.name);
     overrides
         .deadline
+        .or(named.and_then(|named| named.deadline))
         .or(configured.deadline)
         .or(method.shared.deadline())
         .or(spec.shared.deadline())

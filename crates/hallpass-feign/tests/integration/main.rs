@@ -12,6 +12,7 @@ mod changes;
 mod clients;
 mod context_headers;
 mod deadlines;
+mod estate;
 mod events;
 mod fallbacks;
 mod guards;

@@ -5,6 +5,7 @@ mod credentials;
 mod export;
 mod naming;
 mod neighbour;
+mod rules;
 mod service;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,181 @@
+//! Flow rules: calls a second, and calls at once.
+
+use std::time::Duration;
+
+use hallpass_config::Foreign;
+use hallpass_upstream::{BulkheadSettings, RateBehaviour, RateSettings};
+
+use super::super::row::Row;
+use super::fields::{OF_DASHBOARD, at, choice, is_refused, number, warn_of_strangers, whole};
+use super::guard::Guard;
+use super::numbers::common_divisor;
+
+/// The keys of a flow rule.
+pub(in super::super) const FLOW: &[Row] = &[
+    Row::part("resource", "the client, or one method of it: see below"),
+    Row::part(
+        "grade",
+        "`1`: calls a second; `0`: calls at once (threads there)",
+    ),
+    Row::part(
+        "count",
+        "calls of `rate`, or `bulkhead.max-concurrent` with `max-wait-ms: 0`; of a number with a point the whole, but for calls that queue: these come at exactly that rate",
+    ),
+    Row::part(
+        "controlBehavior",
+        "`rate.behaviour`: `0` `reject`, `1` `warm-up`, `2` `queue`, `3` `warm-up-queue`",
+    ),
+    Row::part("warmUpPeriodSec", "`rate.warm-up-seconds`"),
+    Row::part("maxQueueingTimeMs", "`rate.max-wait-ms`"),
+    Row::part(
+        "limitApp",
+        "`default`; another one is a problem: it would bound the calls of one caller, and these are all our own",
+    ),
+    Row::part(
+        "strategy",
+        "`0`; `1` (related) and `2` (chain) are a problem: they would count other resources",
+    ),
+    Row::nothing("refResource", "is for `strategy` alone"),
+    Row::part(
+        "clusterMode",
+        "`false`; `true` is a problem: each process counts for itself here",
+    ),
+    Row::nothing("clusterConfig", "is for `clusterMode` alone"),
+    Row::part(
+        "regex",
+        "`true` is a problem: a rule is about one resource here",
+    ),
+    Row::nothing("id", OF_DASHBOARD),
+    Row::nothing("app", OF_DASHBOARD),
+    Row::nothing("ip", OF_DASHBOARD),
+    Row::nothing("port", OF_DASHBOARD),
+    Row::nothing("gmtCreate", OF_DASHBOARD),
+    Row::nothing("gmtModified", OF_DASHBOARD),
+];
+
+/// A flow rule.
+pub(super) fn read(rule: &Foreign<'_>) -> Option<Guard> {
+    warn_of_strangers(rule, FLOW);
+    let grade = choice(
+        rule,
+        "grade",
+        1,
+        &["0", "1"],
+        "must be 0 (calls at once) or 1 (calls a second)",
+    );
+    let behaviour = choice(
+        rule,
+        "controlBehavior",
+        0,
+        &["0", "1", "2", "3"],
+        "must be 0 (reject), 1 (warm up), 2 (queue) or 3 (both)",
+    );
+    let count = number(rule, "count");
+    let warm_up = whole(rule, "warmUpPeriodSec", 10);
+    let max_wait = whole(rule, "maxQueueingTimeMs", 500);
+    let is_other = is_for_another(rule);
+    let (grade, behaviour, count) = (grade?, behaviour?, count?);
+    let (warm_up, max_wait) = (warm_up?, max_wait?);
+    if is_other {
+        return None;
+    }
+    match grade {
+        0 => at_once(rule, count),
+        _ => a_second(rule, count, behaviour, Waits { warm_up, max_wait }),
+    }
+}
+
+/// How long a flow rule takes its time.
+#[derive(Clone, Copy)]
+struct Waits {
+    warm_up: u64,
+    max_wait: u64,
+}
+
+/// So many thousandths of a call at once.
+fn at_once(rule: &Foreign<'_>, count: u64) -> Option<Guard> {
+    let calls = usize::try_from(count / 1_000).ok();
+    let Some(calls) = calls.filter(|calls| *calls > 0) else {
+        at(rule, "count").problem(
+            "would let no call through; a forced breaker does that: `service.breaker.state: forced-open`",
+        );
+        return None;
+    };
+    Some(Guard::Bulkhead(BulkheadSettings::new(
+        calls,
+        Duration::ZERO,
+    )))
+}
+
+/// So many thousandths of a call a second.
+fn a_second(rule: &Foreign<'_>, count: u64, behaviour: u64, waits: Waits) -> Option<Guard> {
+    let behaviour = match behaviour {
+        0 => RateBehaviour::Reject,
+        1 => RateBehaviour::WarmUp,
+        2 => RateBehaviour::Queue,
+        _ => RateBehaviour::WarmUpQueue,
+    };
+    let warms_up = matches!(
+        behaviour,
+        RateBehaviour::WarmUp | RateBehaviour::WarmUpQueue
+    );
+    let queues = matches!(behaviour, RateBehaviour::Queue | RateBehaviour::WarmUpQueue);
+    let Waits { warm_up, max_wait } = waits;
+    if warms_up && !(1..=3_600).contains(&warm_up) {
+        let found = at(rule, "warmUpPeriodSec");
+        found.problem("must be a whole number of seconds from 1 to 3600");
+        return None;
+    }
+    if queues && !(1..=60_000).contains(&max_wait) {
+        let found = at(rule, "maxQueueingTimeMs");
+        found.problem("must be a whole number of milliseconds from 1 to 60000");
+        return None;
+    }
+    // Who queues comes at exactly that rate; else whole calls are counted in whole seconds.
+    let (calls, period) = match behaviour {
+        RateBehaviour::Queue => {
+            let divisor = common_divisor(count, 1_000).max(1);
+            (count / divisor, Duration::from_secs(1_000 / divisor))
+        }
+        _ => (count / 1_000, Duration::from_secs(1)),
+    };
+    let calls = u32::try_from(calls).ok();
+    let Some(calls) = calls.filter(|calls| *calls <= 1_000_000) else {
+        at(rule, "count").problem("must be at most 1000000");
+        return None;
+    };
+    let mut rate = RateSettings::new(calls, period);
+    rate.behaviour = behaviour;
+    rate.warm_up = Duration::from_secs(warm_up);
+    rate.max_wait = Duration::from_millis(max_wait);
+    Some(Guard::Rate(rate))
+}
+
+/// Says what a flow rule would do that is not done here.
+fn is_for_another(rule: &Foreign<'_>) -> bool {
+    let of_one_caller = rule.get("limitApp").filter(|found| {
+        let app = found.text();
+        app.is_some_and(|app| app != "default")
+    });
+    if let Some(found) = &of_one_caller {
+        found.problem("would bound the calls of one caller alone, and calls of a client are all our own: write `default`");
+    }
+    let strategy = choice(
+        rule,
+        "strategy",
+        0,
+        &["0"],
+        "would count the calls of other resources (1: related, 2: chain), which is not done here: write 0",
+    );
+    let cluster = is_refused(
+        rule,
+        "clusterMode",
+        "would count the calls of all processes together; each counts for itself here: write false, and a share of `count`",
+    );
+    let regex = is_refused(
+        rule,
+        "regex",
+        "would be about all resources that meet a pattern; a rule is about one here",
+    );
+    of_one_caller.is_some() || strategy.is_none() || cluster || regex
+}

@@ -1,0 +1,252 @@
+//! Where rules stand.
+
+use hallpass_config::{Foreign, ForeignText, Key, Kind, Section};
+
+use super::resource::Resource;
+
+/// The keys of `feign.sentinel`.
+pub(crate) const KEYS: &[Key] = &[
+    Key::new("degrade-rules", Kind::Texts { what: "degrade rules, as Sentinel writes them" }, "Circuit breakers by resource.").otherwise("none"),
+    Key::new("flow-rules", Kind::Texts { what: "flow rules, as Sentinel writes them" }, "Rates and bulkheads by resource.").otherwise("none"),
+    Key::new("degrade-rules-file", Kind::File, "A file with such a list, in JSON or YAML. Its change is taken without a restart."),
+    Key::new("flow-rules-file", Kind::File, "A file with such a list, in JSON or YAML. Its change is taken without a restart."),
+    Key::new(
+        "others",
+        Kind::Choice(&["refuse", "ignore"]),
+        "What becomes of rules that bound something else than calls of a client, such as requests that arrive: a problem, or left alone.",
+    )
+    .or("refuse"),
+];
+
+/// What a list of rules holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RuleKind {
+    Degrade,
+    Flow,
+}
+
+/// A list of rules.
+pub(super) struct Rules<'a> {
+    pub(super) kind: RuleKind,
+    pub(super) list: Foreign<'a>,
+    /// What they are all about, where the list says it and not each rule.
+    pub(super) resource: Option<Resource>,
+}
+
+/// The files that hold rules, each with the key that names it.
+#[derive(Debug, Default)]
+pub(in super::super) struct SentinelTexts<'a>(Vec<(RuleKind, Foreign<'a>, ForeignText)>);
+
+/// Where documents of rules are put that come from elsewhere, such as Nacos: at the root, in
+/// [`YamlText::below`](hallpass_config::YamlText::below) of this name, `degrade` or `flow`, and a name of their own (`GROUP/DATA-ID`).
+pub const SENTINEL_DOCUMENTS: &str = "nacos-sentinel-rules";
+
+/// Where Spring Cloud Alibaba has them.
+const DATA_SOURCES: &[&str] = &["spring", "cloud", "sentinel", "datasource"];
+/// Where its circuit breaker has them.
+const FEIGN_RULES: &[&str] = &["feign", "sentinel"];
+
+/// Reads the files that hold rules.
+pub(in super::super) fn texts<'a>(feign: &Section<'a>) -> SentinelTexts<'a> {
+    let section = feign.section("sentinel");
+    let mut texts = Vec::new();
+    let mut read = |kind: RuleKind, found: Foreign<'a>| {
+        if let Some(text) = ForeignText::named_by(&found) {
+            texts.push((kind, found, text));
+        }
+    };
+    for (key, kind) in [
+        ("degrade-rules-file", RuleKind::Degrade),
+        ("flow-rules-file", RuleKind::Flow),
+    ] {
+        if let Some(found) = section.raw(key) {
+            read(kind, found);
+        }
+    }
+    for source in data_sources(feign) {
+        if let (Some(kind), Some(file)) = (source.kind(), source.at.get("file"))
+            && source.product == "file"
+        {
+            read(kind, file);
+        }
+    }
+    SentinelTexts(texts)
+}
+
+/// A document of Nacos that holds rules, named by a data source of Spring Cloud Alibaba.
+#[derive(Clone, Debug)]
+pub struct RuleDocument<'a> {
+    /// Its group.
+    pub group: String,
+    /// Its data id.
+    pub data_id: String,
+    /// Where its text belongs: see [`SENTINEL_DOCUMENTS`].
+    pub path: [String; 3],
+    /// What names it.
+    pub source: Foreign<'a>,
+}
+
+impl<'a> RuleDocument<'a> {
+    /// Those that the files of `section`, any section of the configuration, name.
+    #[must_use]
+    pub fn all(section: &Section<'a>) -> Vec<Self> {
+        let sources = data_sources(section).into_iter();
+        let sources = sources.filter(|source| source.product == "nacos");
+        sources.filter_map(|source| source.document()).collect()
+    }
+}
+
+/// All lists of rules; what cannot be read is a problem, unless `leaves_others`.
+pub(super) fn all<'a>(
+    feign: &Section<'a>,
+    texts: &'a SentinelTexts<'a>,
+    leaves_others: bool,
+) -> Vec<Rules<'a>> {
+    let section = feign.section("sentinel");
+    let plain = |kind, list| Rules {
+        kind,
+        list,
+        resource: None,
+    };
+    let mut all = Vec::new();
+    for (key, kind) in [
+        ("degrade-rules", RuleKind::Degrade),
+        ("flow-rules", RuleKind::Flow),
+    ] {
+        all.extend(section.raw(key).map(|list| plain(kind, list)));
+    }
+    let files = texts.0.iter();
+    all.extend(files.map(|(kind, found, text)| plain(*kind, text.value(found))));
+    let documents = feign.foreign(&[SENTINEL_DOCUMENTS]);
+    for (name, kind) in [("degrade", RuleKind::Degrade), ("flow", RuleKind::Flow)] {
+        let lists = documents.iter().filter_map(|it| it.get(name));
+        let lists: Vec<_> = lists.collect();
+        for (_, list) in lists.iter().flat_map(Foreign::entries) {
+            all.push(plain(kind, list));
+        }
+    }
+    for source in data_sources(feign) {
+        source.check(documents.as_ref(), leaves_others);
+    }
+    all.extend(of_breakers(feign));
+    all
+}
+
+/// One source of rules of Spring Cloud Alibaba.
+struct DataSource<'a> {
+    /// `nacos`, `file` and others.
+    product: &'a str,
+    at: Foreign<'a>,
+}
+
+fn data_sources<'a>(feign: &Section<'a>) -> Vec<DataSource<'a>> {
+    let Some(found) = feign.foreign(DATA_SOURCES) else {
+        return Vec::new();
+    };
+    let switch = feign.foreign(&["spring", "cloud", "sentinel", "enabled"]);
+    if switch.and_then(|it| it.text()).as_deref() == Some("false") {
+        found.left_alone("does not count: `spring.cloud.sentinel.enabled` is false");
+        return Vec::new();
+    }
+    let sources = found.entries().flat_map(|(_, source)| {
+        let products: Vec<_> = source.entries().collect();
+        products
+    });
+    sources
+        .map(|(product, at)| DataSource { product, at })
+        .collect()
+}
+
+impl<'a> DataSource<'a> {
+    /// The document that one of Nacos names.
+    fn document(&self) -> Option<RuleDocument<'a>> {
+        let kind = match self.kind()? {
+            RuleKind::Degrade => "degrade",
+            RuleKind::Flow => "flow",
+        };
+        let data_id = self.at.get("data-id")?.text()?;
+        let group = self.at.get("group-id").and_then(|it| it.text());
+        let group = group.unwrap_or_else(|| "DEFAULT_GROUP".to_owned());
+        let name = format!("{group}/{data_id}");
+        Some(RuleDocument {
+            group,
+            data_id,
+            path: [SENTINEL_DOCUMENTS.to_owned(), kind.to_owned(), name],
+            source: self.at.clone(),
+        })
+    }
+
+    fn kind(&self) -> Option<RuleKind> {
+        match self.at.get("rule-type")?.text()?.as_str() {
+            "degrade" | "DEGRADE" => Some(RuleKind::Degrade),
+            "flow" | "FLOW" => Some(RuleKind::Flow),
+            _ => None,
+        }
+    }
+
+    /// Says what is not read.
+    fn check(&self, documents: Option<&Foreign<'_>>, leaves_others: bool) {
+        let refuse = |found: &Foreign<'_>, message: &str| match leaves_others {
+            true => found.left_alone(message),
+            false => found.problem(format!(
+                "{message}; `feign.sentinel.others: ignore` leaves it alone"
+            )),
+        };
+        if let Some(data_type) = self.at.get("data-type")
+            && data_type
+                .text()
+                .is_some_and(|text| !text.eq_ignore_ascii_case("json"))
+        {
+            data_type.problem("must be json: other forms are not read here");
+        }
+        if self.kind().is_none() {
+            let found = self.at.get("rule-type").unwrap_or_else(|| self.at.clone());
+            refuse(
+                &found,
+                "has rules that are neither `flow` nor `degrade`: they bound requests that arrive, or the whole process, and have no effect here",
+            );
+            return;
+        };
+        match self.product {
+            "file" => {}
+            "nacos" => {
+                let wanted = self.document();
+                let is_read = wanted.is_some_and(|wanted| {
+                    let [_, kind, name] = &wanted.path;
+                    let known = documents.and_then(|it| it.get(kind));
+                    known.is_some_and(|it| it.entries().any(|(known, _)| known == name))
+                });
+                if !is_read {
+                    self.at.warn(
+                        "is not there, or was not asked for: this service asks the Nacos of `nacos.server-addr`, at its start, for the \
+                         sources that its files name",
+                    );
+                }
+            }
+            _ => refuse(
+                &self.at,
+                "is a source of rules that is not read here, as `nacos` and `file` are",
+            ),
+        }
+    }
+}
+
+/// `feign.sentinel.rules`: degrade rules by the name of what they are about.
+fn of_breakers<'a>(feign: &Section<'a>) -> Vec<Rules<'a>> {
+    let Some(found) = feign.foreign(FEIGN_RULES) else {
+        return Vec::new();
+    };
+    let default = found.get("default-rule").and_then(|it| it.text());
+    let default = default.unwrap_or_else(|| "default".to_owned());
+    let rules = found.get("rules");
+    let rules = rules.iter().flat_map(Foreign::entries);
+    let rules = rules.map(|(name, list)| Rules {
+        kind: RuleKind::Degrade,
+        list,
+        resource: Some(match name == default {
+            true => Resource::All,
+            false => Resource::Client(name.to_owned()),
+        }),
+    });
+    rules.collect()
+}

@@ -1,0 +1,131 @@
+//! `hystrix`, with its own defaults.
+
+use std::time::Duration;
+
+use hallpass_upstream::{BreakerControl, WindowType};
+
+use super::{breaker, guards, load, logistics, problem};
+
+#[test]
+fn hystrix_without_a_key_counts_with_its_own_defaults() {
+    let yaml = "hystrix.command.default.circuitBreaker.enabled: true";
+    let breaker = breaker(yaml);
+    assert!(breaker.enabled);
+    assert_eq!(breaker.window_type, WindowType::Time);
+    assert_eq!(breaker.window_time, Duration::from_secs(10));
+    assert_eq!(breaker.minimum_calls, 20);
+    assert_eq!(breaker.failure_rate.get(), 50);
+    assert_eq!(breaker.open, Duration::from_secs(5));
+    assert_eq!(breaker.half_open_calls, 1);
+    let client = logistics(yaml);
+    assert_eq!(client.deadline, Some(Duration::from_secs(1)));
+    let bulkhead = client.service.bulkhead.unwrap();
+    assert_eq!(
+        (bulkhead.max_concurrent, bulkhead.max_wait),
+        (10, Duration::ZERO)
+    );
+}
+
+#[test]
+fn properties_of_all_commands_and_of_one_are_read_dotted_and_nested() {
+    let yaml = "
+hystrix:
+  command:
+    default:
+      execution.isolation.thread.timeoutInMilliseconds: 3000
+      circuitBreaker: { requestVolumeThreshold: 30, sleepWindowInMilliseconds: 7000 }
+      metrics: { rollingStats: { timeInMilliseconds: 20000, numBuckets: 10 } }
+    logistics-service:
+      circuitBreaker.errorThresholdPercentage: 70
+      execution: { isolation: { thread: { timeoutInMilliseconds: 2000 } } }
+";
+    let found = breaker(yaml);
+    assert_eq!(found.failure_rate.get(), 70);
+    assert_eq!(found.minimum_calls, 30);
+    assert_eq!(found.open, Duration::from_secs(7));
+    assert_eq!(found.window_time, Duration::from_secs(20));
+    assert_eq!(logistics(yaml).deadline, Some(Duration::from_secs(2)));
+    let other = load(yaml).client("another").clone();
+    assert_eq!(other.deadline, Some(Duration::from_secs(3)));
+    assert_eq!(other.service.breakers[0].failure_rate.get(), 50);
+}
+
+#[test]
+fn a_command_without_a_timeout_has_the_deadline_that_the_code_declares() {
+    let yaml = "hystrix.command.default.execution.timeout.enabled: false";
+    assert_eq!(logistics(yaml).deadline, None);
+}
+
+#[test]
+fn a_breaker_that_is_forced_or_off_is_so_here() {
+    let with = |keys: &str| format!("hystrix.command.default.circuitBreaker: {{ {keys} }}");
+    assert!(!breaker(&with("enabled: false")).enabled);
+    assert_eq!(
+        breaker(&with("forceOpen: true")).state,
+        BreakerControl::ForcedOpen
+    );
+    assert_eq!(
+        breaker(&with("forceClosed: true")).state,
+        BreakerControl::ForcedClosed
+    );
+    let both = breaker(&with("forceClosed: true, forceOpen: true"));
+    assert_eq!(both.state, BreakerControl::ForcedOpen, "as in Hystrix");
+}
+
+#[test]
+fn threads_places_in_the_queue_and_semaphores_are_calls_at_once() {
+    for (yaml, calls) in [
+        ("hystrix.threadpool.default: { coreSize: 30 }", 30),
+        (
+            "hystrix.threadpool.default: { coreSize: 30, maxQueueSize: 100 }",
+            35,
+        ),
+        (
+            "hystrix.threadpool.default: { coreSize: 30, maxQueueSize: 100, queueSizeRejectionThreshold: 80 }",
+            110,
+        ),
+        (
+            "hystrix.threadpool.default: { coreSize: 30, maximumSize: 40 }",
+            30,
+        ),
+        (
+            "hystrix.threadpool.default: { coreSize: 30, maximumSize: 40, allowMaximumSizeToDivergeFromCoreSize: true }",
+            40,
+        ),
+        (
+            "hystrix.threadpool: { default: { coreSize: 5 }, logistics-service: { coreSize: 8 } }",
+            8,
+        ),
+        (
+            "hystrix.command.default.execution.isolation: { strategy: SEMAPHORE, semaphore.maxConcurrentRequests: 50 }",
+            50,
+        ),
+        (
+            "hystrix.command.default.execution.isolation: { strategy: SEMAPHORE }",
+            10,
+        ),
+    ] {
+        let bulkhead = guards(yaml).bulkhead.unwrap();
+        assert_eq!(bulkhead.max_concurrent, calls, "{yaml}");
+        assert_eq!(bulkhead.max_wait, Duration::ZERO, "{yaml}");
+    }
+    let pool = "hystrix.threadpool.default: { coreSize: 30 }";
+    assert!(
+        guards(pool).breakers.is_empty(),
+        "nothing is said of commands"
+    );
+}
+
+#[test]
+fn what_hystrix_would_do_and_is_not_done_here_is_a_problem() {
+    let yaml = "hystrix.collapser.default.maxRequestsInBatch: 10";
+    assert!(problem(yaml).starts_with("application.yaml:1:1: hystrix.collapser: is not done here"));
+    let yaml = "hystrix.command.default.fallback.enabled: false";
+    assert!(
+        problem(yaml).contains("hystrix.command.default.fallback.enabled: would keep fallbacks")
+    );
+    let yaml = "hystrix.command.default.metrics.rollingStats.timeInMilliseconds: 1500";
+    assert!(problem(yaml).contains("must be whole seconds here"));
+    let yaml = "hystrix.threadpool.default.coreSize: ten";
+    assert!(problem(yaml).contains("hystrix.threadpool.default.coreSize: must be a whole number"));
+}

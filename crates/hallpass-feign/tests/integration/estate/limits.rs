@@ -1,0 +1,111 @@
+//! Deadlines, bulkheads, rates and retries of Resilience4j.
+
+use std::time::Duration;
+
+use hallpass_upstream::RateBehaviour;
+
+use super::{guards, load, logistics, problem};
+
+#[test]
+fn a_time_limiter_is_the_deadline() {
+    let yaml = "
+resilience4j.timelimiter:
+  configs: { default: { timeoutDuration: 4s } }
+  instances: { logistics-service: { timeoutDuration: 3s, cancelRunningFuture: true } }
+";
+    assert_eq!(logistics(yaml).deadline, Some(Duration::from_secs(3)));
+    assert_eq!(
+        load(yaml).client("another").deadline,
+        Some(Duration::from_secs(4))
+    );
+    let empty = "resilience4j.timelimiter.instances.logistics-service.cancelRunningFuture: true";
+    assert_eq!(
+        logistics(empty).deadline,
+        Some(Duration::from_secs(1)),
+        "its default"
+    );
+}
+
+#[test]
+fn bulkheads_of_calls_and_of_threads_are_bulkheads_of_the_service() {
+    let yaml = "resilience4j.bulkhead.instances.logistics-service: { maxConcurrentCalls: 12, maxWaitDuration: 10ms }";
+    let bulkhead = guards(yaml).bulkhead.unwrap();
+    assert_eq!(
+        (bulkhead.max_concurrent, bulkhead.max_wait),
+        (12, Duration::from_millis(10))
+    );
+    let yaml =
+        "resilience4j.bulkhead.instances.logistics-service: { writableStackTraceEnabled: true }";
+    let bulkhead = guards(yaml).bulkhead.unwrap();
+    assert_eq!(
+        (bulkhead.max_concurrent, bulkhead.max_wait),
+        (25, Duration::ZERO)
+    );
+    let yaml = "resilience4j.thread-pool-bulkhead.instances.logistics-service: { maxThreadPoolSize: 4, queueCapacity: 2 }";
+    let bulkhead = guards(yaml).bulkhead.unwrap();
+    assert_eq!(
+        (bulkhead.max_concurrent, bulkhead.max_wait),
+        (6, Duration::ZERO)
+    );
+    let both = "
+resilience4j.bulkhead.instances.logistics-service: { maxConcurrentCalls: 12 }
+resilience4j.thread-pool-bulkhead.instances.logistics-service: { maxThreadPoolSize: 4 }
+";
+    assert_eq!(
+        problem(both),
+        "application.yaml:3:1: resilience4j.thread-pool-bulkhead.instances.logistics-service: says again what \
+         resilience4j.bulkhead.instances.logistics-service says at application.yaml:2: write it once"
+    );
+}
+
+#[test]
+fn a_rate_limiter_is_the_rate_of_the_service() {
+    let yaml = "resilience4j.ratelimiter.limiters.logistics-service: { limitForPeriod: 100, limitRefreshPeriod: 500ms, timeoutDuration: 3s }";
+    let rates = guards(yaml).rates;
+    assert_eq!(rates.len(), 1);
+    let rate = rates[0];
+    assert_eq!((rate.calls, rate.period), (100, Duration::from_millis(500)));
+    assert_eq!(
+        (rate.behaviour, rate.max_wait),
+        (RateBehaviour::Queue, Duration::from_secs(3))
+    );
+    let yaml = "resilience4j.ratelimiter.instances.logistics-service: { limitForPeriod: 10, limitRefreshPeriod: 1s, timeoutDuration: 0 }";
+    assert_eq!(guards(yaml).rates[0].behaviour, RateBehaviour::Reject);
+}
+
+#[test]
+fn retries_and_their_waits_are_ours() {
+    let yaml =
+        "resilience4j.retry.instances.logistics-service: { maxAttempts: 4, waitDuration: 100ms }";
+    let retry = logistics(yaml).retry;
+    assert_eq!(retry.max_attempts, 4);
+    assert_eq!(
+        (retry.base, retry.max_wait),
+        (Duration::from_millis(100), Duration::from_millis(100))
+    );
+    assert_eq!(retry.multiplier, 1);
+    let yaml = "
+resilience4j.retry.instances.logistics-service:
+  waitDuration: 50
+  enableExponentialBackoff: true
+  exponentialBackoffMultiplier: 3.0
+  exponentialMaxWaitDuration: 222ms
+";
+    let retry = logistics(yaml).retry;
+    assert_eq!((retry.max_attempts, retry.multiplier), (3, 3));
+    assert_eq!(
+        (retry.base, retry.max_wait),
+        (Duration::from_millis(50), Duration::from_millis(222))
+    );
+    let yaml =
+        "resilience4j.retry.instances.logistics-service: { maxRetryAttempts: 5, waitDuration: 0 }";
+    let retry = logistics(yaml).retry;
+    assert_eq!(
+        (retry.max_attempts, retry.base),
+        (5, Duration::from_millis(1))
+    );
+    let yaml = "resilience4j.retry.instances.logistics-service: { waitDuration: 1s, enableExponentialBackoff: true, exponentialBackoffMultiplier: 1.5 }";
+    assert!(problem(yaml).contains("exponentialBackoffMultiplier: must be a whole number here"));
+    let yaml = "resilience4j.retry.instances.logistics-service: { maxAttempts: 4, resultPredicate: com.example.Mine }";
+    assert!(problem(yaml).contains("resultPredicate: names code of Java"));
+}
