@@ -31,6 +31,8 @@ const TOKEN_LIFE_SECONDS: u64 = 30;
 const KEYS_AGE_SECONDS: u64 = 10;
 /// A new key signs when every verifier has it: those that asked just before it came ask again within this.
 pub(super) const KEY_ANNOUNCE_SECONDS: u64 = KEYS_AGE_SECONDS + 1;
+/// A network that says nothing fails no call by itself: an attempt that takes that long is made again elsewhere.
+const NEAR: &str = "  feign: { defaults: { retry: { attempt-timeout-ms: 500 } } }\n";
 /// The shortest: that of the longest token, and what clocks may differ by.
 const KEY_RETENTION_SECONDS: u64 = 330;
 
@@ -256,7 +258,11 @@ impl Way<'_> {
         let nacos = self.nacos("{ ip: 127.0.0.1 }", documents);
         let redis = self.redis.as_deref().unwrap_or_default();
         let service = self.service("service-order", self.order);
-        format!("{service}{tokens}{nacos}{redis}")
+        let zone = match self.row.fault {
+            Fault::ZoneGone => NEAR,
+            _ => "",
+        };
+        format!("{service}{tokens}{nacos}{redis}{zone}")
     }
 
     fn system(&self, listen: SocketAddr) -> String {
@@ -265,8 +271,12 @@ impl Way<'_> {
     }
 
     fn service(&self, name: &str, listen: SocketAddr) -> String {
+        let zone = match self.row.fault {
+            Fault::ZoneGone => ", zone: near",
+            _ => "",
+        };
         format!(
-            "hallpass:\n  service: {{ name: {name}, listen: '{listen}' }}\n  security:\n    internal-jwt:\n      issuers:\n        \
+            "hallpass:\n  service: {{ name: {name}, listen: '{listen}'{zone} }}\n  security:\n    internal-jwt:\n      issuers:\n        \
              - {{ name: service-auth, issuer: internal, internal: true, jwks-url: 'http://{}/oauth2/jwks' }}\n",
             self.issuer
         )
