@@ -17,6 +17,43 @@ const NOT_YET: u64 = u64::MAX;
 /// Stands for a status that has not come.
 const NO_STATUS: u16 = 0;
 
+/// A callee that is told when its caller stops waiting may say so a little before.
+const TOLD_EARLY: Duration = Duration::from_millis(50);
+
+/// How long something may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time {
+    /// How long that was when it began.
+    pub(crate) limit: Duration,
+    /// When it ends at the latest, on tokio's clock: by its own limit, or because the caller waits no longer.
+    pub(crate) deadline: Instant,
+    /// When half of its own limit is over. Whoever is given less than that by a caller has not failed: else anybody could have a
+    /// service called broken that is well, by calls that leave it no time.
+    pub(crate) fair: Instant,
+}
+
+impl Time {
+    /// From now, by a limit of its own and the end that a caller has set.
+    pub(crate) fn within(limit: Duration, end: Option<Instant>) -> Self {
+        let now = Instant::now();
+        let own = now + limit;
+        let (deadline, limit_left) = match end {
+            Some(end) if end < own => (end, end.saturating_duration_since(now)),
+            _ => (own, limit),
+        };
+        Self {
+            limit: limit_left,
+            deadline,
+            fair: now + limit / 2,
+        }
+    }
+
+    /// Whether it is over, and there was a fair share of it.
+    pub(crate) fn is_spent(self) -> bool {
+        Instant::now() >= self.deadline.max(self.fair)
+    }
+}
+
 /// One attempt at one instance. A call may have several at a time, so what is known of one stands here and not with the
 /// call; and it knows of the call what the layers below need, so that they may run on another task than the call.
 ///
@@ -27,8 +64,8 @@ pub(crate) struct OngoingAttempt {
     pub(crate) context: CallContext,
     /// Where it goes.
     pub(crate) instance: Instance,
-    /// When it ends at the latest, on tokio's clock.
-    pub(crate) deadline: Instant,
+    /// How long it may take.
+    pub(crate) time: Time,
     /// What to do with the response's body.
     pub(crate) reading: Reading,
     /// Longest response, in bytes.
@@ -43,14 +80,13 @@ impl OngoingAttempt {
     pub(crate) fn new(
         context: CallContext,
         instance: Instance,
-        deadline: Instant,
-        reading: Reading,
-        max_response_bytes: usize,
+        time: Time,
+        (reading, max_response_bytes): (Reading, usize),
     ) -> Self {
         Self {
             context,
             instance,
-            deadline,
+            time,
             reading,
             max_response_bytes,
             sent_at: AtomicU64::new(NOT_YET),
@@ -60,14 +96,19 @@ impl OngoingAttempt {
         }
     }
 
-    /// Whether its deadline has passed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.time_left().is_zero()
+    /// Whether its instance has failed to meet its deadline.
+    pub(crate) fn is_late(&self) -> bool {
+        self.time.is_spent()
+    }
+
+    /// Whether a response that says "too late" now says so of a caller in a hurry: the callee was told what is left.
+    pub(crate) fn is_hurried_out(&self) -> bool {
+        Instant::now() < self.time.fair && self.time_left() < TOLD_EARLY
     }
 
     /// What is left until its deadline.
     pub(crate) fn time_left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.time.deadline.saturating_duration_since(Instant::now())
     }
 
     /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.

@@ -8,7 +8,7 @@ use hallpass_upstream::Instance;
 use tokio::time::Instant;
 
 use crate::error::FeignError;
-use crate::ongoing_attempt::OngoingAttempt;
+use crate::ongoing_attempt::{OngoingAttempt, Time};
 use crate::origin::Origin;
 use crate::response::Reading;
 
@@ -20,10 +20,10 @@ const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct OngoingCall {
     /// For whom the call is made, and what else it belongs to, as its caller's task had it: no layer asks which task it runs on.
     pub(crate) origin: Origin,
-    /// The whole call's limit.
-    pub(crate) limit: Duration,
-    /// When the limit is reached, on tokio's clock, which drives the timers.
-    pub(crate) deadline: Instant,
+    /// How long the whole call may take, whoever waits for it.
+    own_limit: Duration,
+    /// When that is over, or when the caller waits no longer.
+    pub(crate) time: Time,
     /// Whether the call may be sent again though the callee may have acted on it.
     pub(crate) idempotent: bool,
     reading: Reading,
@@ -51,16 +51,13 @@ impl OngoingCall {
         reading: Reading,
         max_response_bytes: usize,
     ) -> Self {
-        let (now, limit) = (Instant::now(), limit.min(MAX_DEADLINE));
+        let limit = limit.min(MAX_DEADLINE);
         // Whoever waits for the caller may not wait for as long as this call may take.
-        let (deadline, limit) = match origin.context.deadline() {
-            Some(end) if end < now + limit => (end, end.saturating_duration_since(now)),
-            _ => (now + limit, limit),
-        };
+        let time = Time::within(limit, origin.context.deadline());
         Self {
             origin,
-            limit,
-            deadline,
+            own_limit: limit,
+            time,
             idempotent,
             reading,
             max_response_bytes,
@@ -75,16 +72,17 @@ impl OngoingCall {
         instance: &Instance,
         timeout: Option<Duration>,
     ) -> Arc<OngoingAttempt> {
-        let deadline = timeout.map_or(self.deadline, |timeout| {
-            self.deadline
-                .min(Instant::now() + timeout.min(MAX_DEADLINE))
-        });
+        let limit = timeout.map_or(self.own_limit, |timeout| timeout.min(MAX_DEADLINE));
+        let mut time = Time::within(limit, Some(self.time.deadline));
+        if timeout.is_none() {
+            // The time of an attempt without a limit of its own is that of the call.
+            time.fair = self.time.fair;
+        }
         let attempt = Arc::new(OngoingAttempt::new(
             self.origin.of_attempt(),
             instance.clone(),
-            deadline,
-            self.reading,
-            self.max_response_bytes,
+            time,
+            (self.reading, self.max_response_bytes),
         ));
         let mut attempts = self.locked();
         let own = Arc::clone(&attempt);
@@ -127,12 +125,13 @@ impl OngoingCall {
         tried
     }
 
-    /// Drops `sending` when the deadline passes. What is dropped then counts as a failure of the instance; see `admission`.
+    /// Drops `sending` when the deadline passes. What is dropped then counts as a failure of the instance, unless the caller left it no time;
+    /// see `admission`.
     pub(crate) async fn within_deadline<T>(
         &self,
         sending: impl Future<Output = Result<T, FeignError>>,
     ) -> Result<T, FeignError> {
-        match tokio::time::timeout_at(self.deadline, sending).await {
+        match tokio::time::timeout_at(self.time.deadline, sending).await {
             Ok(result) => result,
             Err(_) => Err(self.too_late()),
         }
@@ -140,12 +139,19 @@ impl OngoingCall {
 
     /// Whether the deadline has passed.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline
+        Instant::now() >= self.time.deadline
+    }
+
+    /// Whether the service has failed to respond in time: a caller in a hurry may have left it none.
+    pub(crate) fn is_late(&self) -> bool {
+        self.time.is_spent()
     }
 
     /// What the caller of a call gets that has taken too long.
     pub(crate) fn too_late(&self) -> FeignError {
-        FeignError::Deadline { limit: self.limit }
+        FeignError::Deadline {
+            limit: self.time.limit,
+        }
     }
 
     /// Notes that the fallback gives the answer.

@@ -85,7 +85,10 @@ struct UnderWay<'a> {
 
 impl UnderWay<'_> {
     fn settle(mut self, outcome: &impl Outcome) {
-        match outcome.instance_failed() {
+        let failed = outcome.instance_failed();
+        match failed {
+            // The callee was told when its caller stops waiting, and has stopped: nobody could have been faster than that.
+            Some(true) if self.attempt.is_hurried_out() => drop(self.admitted.take()),
             Some(failed) => self.end(failed),
             // Dropping it gives everything back without an outcome.
             None => drop(self.admitted.take()),
@@ -108,9 +111,9 @@ impl Drop for UnderWay<'_> {
             drop(self.admitted.take());
             return;
         }
-        // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost
-        // interest, which is not the instance's fault unless it happens all the time.
-        if self.attempt.is_over() {
+        // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost interest or
+        // had little time to begin with, which is not the instance's fault unless it happens all the time.
+        if self.attempt.is_late() {
             self.end(true);
         } else if let (Some(admitted), Some(sent_at)) =
             (self.admitted.take(), self.attempt.sent_at())

@@ -84,10 +84,10 @@ impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L>
         let (attempt, directed) = self.direct(call, request).await?;
         let result = match &self.limit {
             // What is left of the call is less, and ends it.
-            Some(limit) if attempt.deadline < call.deadline => {
+            Some(limit) if attempt.time.deadline < call.time.deadline => {
                 // In a box, so that it costs nothing where there is no limit.
                 let sending = Box::pin(self.inner.send(&attempt, directed));
-                let ended = tokio::time::timeout_at(attempt.deadline, sending).await;
+                let ended = tokio::time::timeout_at(attempt.time.deadline, sending).await;
                 ended.unwrap_or_else(|_| Err(limit.exceeded()))
             }
             _ => self.inner.send(&attempt, directed).await,

@@ -115,7 +115,7 @@ struct Passed<'a> {
 
 impl Passed<'_> {
     fn settle(mut self, result: &CallResult) {
-        self.end(failed(result));
+        self.end(failed(result, self.call));
     }
 
     fn end(&mut self, failed: Option<bool>) {
@@ -128,18 +128,25 @@ impl Passed<'_> {
 
 impl Drop for Passed<'_> {
     fn drop(&mut self) {
-        // By its deadline, which the service has failed to meet, or by a caller that lost interest, which says nothing.
+        // By its deadline, which the service has failed to meet, or by a caller that lost interest or had little time to begin
+        // with, which says nothing.
         if self.passes.iter().any(Option::is_some) {
-            self.end(self.call.is_over().then_some(true));
+            self.end(self.call.is_late().then_some(true));
         }
     }
 }
 
 /// Whether the service failed: no response, a broken one, 5xx, or none in time. What it refuses (401, 403, 404) it has
 /// responded to; a call without a token, or that an instance's own breaker or bulkhead stopped, says nothing.
-fn failed(result: &CallResult) -> Option<bool> {
+fn failed(result: &CallResult, call: &OngoingCall) -> Option<bool> {
+    let hurried_out = || {
+        let last = call.last_attempt();
+        last.is_some_and(|attempt| attempt.is_hurried_out())
+    };
     match result {
-        Err(FeignError::Deadline { .. }) => Some(true),
-        result => result.instance_failed(),
+        Err(FeignError::Deadline { .. }) => call.is_late().then_some(true),
+        result => result
+            .instance_failed()
+            .filter(|failed| !failed || !hurried_out()),
     }
 }

@@ -47,7 +47,7 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
         let mut copy = rules.copy(&request, attempt);
         let mut result = self.inner.send(call, request).await;
         while let Some(next) = copy.take() {
-            let left = call.deadline.saturating_duration_since(Instant::now());
+            let left = call.time.deadline.saturating_duration_since(Instant::now());
             let budget = rules.upstream.retry_budget();
             let made = AttemptMade {
                 number: attempt,

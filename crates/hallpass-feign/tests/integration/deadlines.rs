@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use hallpass_client::TokenFeignSettings;
 use hallpass_client::context::{self, CallContext};
 use hallpass_feign::{FeignError, FeignSettings, Identity};
+use hallpass_upstream::BreakerSettings;
 use http::StatusCode;
 use tokio::time::Instant;
 
@@ -136,4 +137,59 @@ async fn a_call_whose_time_is_over_is_not_sent() {
     let error = mine_until(&upstream, Duration::ZERO).await.unwrap_err();
     assert_eq!(error.code(), "deadline");
     assert!(upstream.seen().is_empty());
+}
+
+/// A client with a breaker of its service beside those of its instances.
+fn guarded(upstream: &Upstream, deadline: Duration) -> FeignAsCaller {
+    let mut settings = settings(deadline);
+    settings.defaults.service.breakers = vec![BreakerSettings::default()];
+    let feign = runtime(&[upstream]).settings(&settings, &TokenFeignSettings::default());
+    FeignAsCaller::new(&feign.build()).unwrap()
+}
+
+async fn in_a_hurry(client: &FeignAsCaller, left: Duration) -> &'static str {
+    let context = CallContext::default()
+        .with_identity(caller("mallory"))
+        .with_deadline(Instant::now() + left);
+    let error = context::scope_all(context, client.mine()).await;
+    error.unwrap_err().code()
+}
+
+/// Else anybody could have a service that is well called broken, for everybody.
+#[tokio::test]
+async fn callers_in_a_hurry_say_nothing_against_an_instance_or_a_service() {
+    const LEFT: Duration = Duration::from_millis(30);
+    let is_hurried = |seen: &Seen| told(seen) <= 30;
+    let slow = move |seen: &Seen, _| -> Answer {
+        match is_hurried(seen) {
+            true => Box::pin(std::future::pending()),
+            false => Box::pin(async { "\"ok\"".into_response() }),
+        }
+    };
+    let tells = move |seen: &Seen, _| match is_hurried(seen) {
+        true => StatusCode::GATEWAY_TIMEOUT.into_response(),
+        false => "\"ok\"".into_response(),
+    };
+    let slow = Upstream::scripted(slow).await;
+    let tells = Upstream::answering(tells).await;
+    for upstream in [&slow, &tells] {
+        let client = guarded(upstream, Duration::from_secs(5));
+        for _ in 0..12 {
+            in_a_hurry(&client, LEFT).await;
+        }
+        context::scope(caller("anna"), client.mine()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_has_had_most_of_its_time_has_failed_though_its_caller_left_less() {
+    let hangs = |_: &Seen, _| -> Answer { Box::pin(std::future::pending()) };
+    let upstream = Upstream::scripted(hangs).await;
+    let client = guarded(&upstream, Duration::from_millis(60));
+    for _ in 0..10 {
+        let code = in_a_hurry(&client, Duration::from_millis(50)).await;
+        assert_eq!(code, "deadline");
+    }
+    let code = in_a_hurry(&client, Duration::from_millis(50)).await;
+    assert_eq!(code, "breaker_open");
 }
