@@ -28,6 +28,8 @@ pub(super) struct Ejection {
 struct Last {
     since: Duration,
     until: Duration,
+    /// When it failed last, by a call that was let in all the same.
+    tried: Duration,
     /// How many there were, each soon after the one before.
     times: u32,
 }
@@ -56,10 +58,10 @@ impl Ejection {
         self.until.load(Ordering::Relaxed) != 0
     }
 
-    /// Since when it is left out, while it is.
+    /// Since when it is left out, or has failed a call that was let in all the same, while it is.
     pub(super) fn since(&self, now: Duration) -> Option<Duration> {
         let until = self.until.load(Ordering::Relaxed);
-        (until > nanos(now)).then(|| self.last().since)
+        (until > nanos(now)).then(|| self.last().tried)
     }
 
     /// Its time is over, which nobody has said yet.
@@ -77,7 +79,7 @@ impl Ejection {
             self.failures.store(0, Ordering::Relaxed);
         }
         // What began before says nothing about the time since.
-        let was_called_again = self.is_marked() && began >= self.last().since;
+        let was_called_again = self.is_marked() && began >= self.last().tried;
         let is_back = was_called_again && self.until.swap(0, Ordering::Relaxed) != 0;
         is_back.then_some(Change::Returned)
     }
@@ -105,10 +107,16 @@ impl Ejection {
         }
         let mut last = self.last();
         // Of many that were under way together, the first ones have brought it here.
-        if last.times > 0 && began < last.since {
+        if last.times > 0 && began < last.tried {
             return None;
         }
         self.failures.store(threshold, Ordering::Relaxed);
+        last.tried = now;
+        // One that is called before its time is up because too many are out: that it fails is no news. Else a moment in which all
+        // fail would take them out for as long as can be, each by the calls that go on meanwhile.
+        if self.is_marked() && now < last.until {
+            return None;
+        }
         let lasted = last.until.saturating_sub(last.since);
         let is_long_ago = now.saturating_sub(last.until) > lasted;
         last.times = match is_long_ago {
@@ -188,11 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_called_again_early_is_back_by_a_good_call_and_out_again_by_a_bad_one() {
+    fn one_that_is_called_again_early_is_back_by_a_good_call_and_stays_out_by_a_bad_one() {
         let it = ejection();
         fail(&it, 100, 3);
-        assert_eq!(fail(&it, 105, 1), Some(Change::Ejected(SECOND * 125)));
+        assert_eq!(fail(&it, 105, 1), None);
         assert_eq!(it.since(SECOND * 106), Some(SECOND * 105));
+        assert_eq!(it.since(SECOND * 110), None, "no longer than before");
         assert_eq!(it.succeeded(SECOND * 106), Some(Change::Returned));
         assert_eq!(it.since(SECOND * 106), None);
     }

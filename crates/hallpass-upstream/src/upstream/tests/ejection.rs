@@ -51,7 +51,24 @@ async fn with_every_instance_ejected_calls_go_on() {
         // As soon as they are well, so are the calls.
         world.does = [1, 2, 3].map(|port| (port, WELL)).into();
         let calls = world.run(SECOND * 120, MS * 2).await;
+        assert_eq!(calls.len(), 3, "{calls:?}");
         assert!(calls.values().all(|calls| *calls > 5_000), "{calls:?}");
+    }
+}
+
+/// A database behind all of them is away for a moment, or the network of the caller.
+#[tokio::test]
+async fn a_moment_in_which_all_fail_leaves_none_out_for_longer_than_the_base() {
+    let mut world = World::new(without_breaker(), &[(1, WELL), (2, WELL), (3, WELL)]);
+    world.run(SECOND * 5, MS).await;
+    world.does = [1, 2, 3].map(|port| (port, FAILS)).into();
+    world.run(MS * 200, MS).await;
+    world.does = [1, 2, 3].map(|port| (port, WELL)).into();
+    // The base is 30 s, and after it their share grows for as long.
+    world.run(SECOND * 65, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    for port in [1, 2, 3] {
+        assert!(percent(&calls, &[port]) > 20.0, "{calls:?}");
     }
 }
 
