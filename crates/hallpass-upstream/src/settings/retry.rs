@@ -11,7 +11,7 @@ use crate::retry_statuses::RetryStatuses;
 pub struct RetrySettings {
     /// `max-attempts`: the first one counts.
     pub max_attempts: u32,
-    /// `budget-percent`: retries may add at most this share to the calls of the last seconds.
+    /// `budget-percent`: retries may add at most this share to the calls, of which up to a thousand retries are saved up.
     pub budget: Percent,
     /// `base-ms`: longest wait before the first retry.
     pub base: Duration,
@@ -52,7 +52,7 @@ impl RetrySettings {
         Key::new(
             "budget-percent",
             Kind::percent(0),
-            "Retries may add at most this share to the calls of the last seconds, so that they do not finish off a \
+            "Retries may add at most this share to the calls (unused ones are saved up, a thousand at most), so that they do not finish off a \
             service in trouble.",
         )
         .or("10"),
