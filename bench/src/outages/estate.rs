@@ -31,8 +31,9 @@ const TOKEN_LIFE_SECONDS: u64 = 30;
 const KEYS_AGE_SECONDS: u64 = 10;
 /// A new key signs when every verifier has it: those that asked just before it came ask again within this.
 pub(super) const KEY_ANNOUNCE_SECONDS: u64 = KEYS_AGE_SECONDS + 1;
-/// A network that says nothing fails no call by itself: an attempt that takes that long is made again elsewhere.
-const NEAR: &str = "  feign: { defaults: { retry: { attempt-timeout-ms: 500 } } }\n";
+/// A network that says nothing fails no call by itself: an attempt that takes that long is made again elsewhere. Until then there have to
+/// be places for all that are under way.
+const NEAR: &str = "  feign: { defaults: { retry: { attempt-timeout-ms: 200 }, bulkhead: { max-concurrent: 4096 } } }\n";
 /// The shortest: that of the longest token, and what clocks may differ by.
 const KEY_RETENTION_SECONDS: u64 = 330;
 

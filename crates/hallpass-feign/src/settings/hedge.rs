@@ -44,7 +44,7 @@ pub(super) const HEDGE_KEYS: &[Key] = &[
     Key::new(
         "budget-percent",
         Kind::percent(1),
-        "Hedges may add at most this share to the calls of the last seconds. Retries have a budget of their own.",
+        "Hedges may add at most this share to the calls (unused ones are saved up, a thousand at most). Retries have a budget of their own.",
     )
     .or("5"),
 ];
