@@ -127,6 +127,7 @@ async fn one(
         begun,
         fault: length * fault / 100,
         end: length * end / 100,
+        over: length,
     };
     let orders = estate.orders.clone();
     let hurry = row.hurry();

@@ -15,6 +15,8 @@ pub(super) struct Times {
     pub(super) begun: Instant,
     pub(super) fault: Duration,
     pub(super) end: Duration,
+    /// When the last call is made.
+    pub(super) over: Duration,
 }
 
 impl Times {
@@ -24,6 +26,11 @@ impl Times {
 
     pub(super) async fn end(&self) {
         tokio::time::sleep_until(self.begun + self.end).await;
+    }
+
+    /// Whether calls are still made.
+    pub(super) fn go_on(&self) -> bool {
+        self.begun.elapsed() < self.over
     }
 
     /// At this part of the fault, in percent.
