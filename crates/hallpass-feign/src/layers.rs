@@ -24,7 +24,7 @@ pub(crate) mod sent;
 
 use std::future::Future;
 
-use http::Response;
+use http::{Response, StatusCode};
 
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
@@ -32,6 +32,15 @@ use crate::response::Received;
 
 /// How an attempt, or a call with all its attempts, ends.
 pub(crate) type CallResult = Result<Response<Received>, FeignError>;
+
+/// Whether a callee, or a proxy before it, has given up for want of time: 504, or DEADLINE_EXCEEDED of gRPC.
+fn says_too_late(result: &CallResult) -> bool {
+    result.as_ref().is_ok_and(|response| {
+        let grpc_status = response.headers().get("grpc-status");
+        response.status() == StatusCode::GATEWAY_TIMEOUT
+            || grpc_status.is_some_and(|status| status == "4")
+    })
+}
 
 /// A layer that is built once and shared by all calls of a method; each call brings its own state.
 ///

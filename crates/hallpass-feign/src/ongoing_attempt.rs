@@ -27,9 +27,11 @@ pub(crate) struct Time {
     pub(crate) limit: Duration,
     /// When it ends at the latest, on tokio's clock: by its own limit, or because the caller waits no longer.
     pub(crate) deadline: Instant,
-    /// When half of its own limit is over. Whoever is given less than that by a caller has not failed: else anybody could have a
-    /// service called broken that is well, by calls that leave it no time.
-    pub(crate) fair: Instant,
+    /// When half of its own limit is over. What a caller leaves less than that has not failed: else anybody could have a service called
+    /// broken that is well, by calls that leave it no time.
+    fair: Instant,
+    /// Whether it is the caller who waits no longer than that.
+    is_hurried: bool,
 }
 
 impl Time {
@@ -37,20 +39,28 @@ impl Time {
     pub(crate) fn within(limit: Duration, end: Option<Instant>) -> Self {
         let now = Instant::now();
         let own = now + limit;
-        let (deadline, limit_left) = match end {
-            Some(end) if end < own => (end, end.saturating_duration_since(now)),
-            _ => (own, limit),
-        };
+        let deadline = end.map_or(own, |end| own.min(end));
         Self {
-            limit: limit_left,
+            limit: deadline.saturating_duration_since(now),
             deadline,
             fair: now + limit / 2,
+            is_hurried: deadline < own,
         }
     }
 
-    /// Whether it is over, and there was a fair share of it.
+    /// A part of it from now, by a limit of its own.
+    pub(crate) fn part(self, limit: Duration) -> Self {
+        let part = Self::within(limit, Some(self.deadline));
+        Self {
+            is_hurried: part.is_hurried && self.is_hurried,
+            ..part
+        }
+    }
+
+    /// Whether it is over, and was not cut short by a caller in a hurry.
     pub(crate) fn is_spent(self) -> bool {
-        Instant::now() >= self.deadline.max(self.fair)
+        let now = Instant::now();
+        now >= self.deadline && !(self.is_hurried && now < self.fair)
     }
 }
 
@@ -103,7 +113,8 @@ impl OngoingAttempt {
 
     /// Whether a response that says "too late" now says so of a caller in a hurry: the callee was told what is left.
     pub(crate) fn is_hurried_out(&self) -> bool {
-        Instant::now() < self.time.fair && self.time_left() < TOLD_EARLY
+        let is_short = self.time.is_hurried && Instant::now() < self.time.fair;
+        is_short && self.time_left() < TOLD_EARLY
     }
 
     /// What is left until its deadline.

@@ -20,9 +20,7 @@ const MAX_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct OngoingCall {
     /// For whom the call is made, and what else it belongs to, as its caller's task had it: no layer asks which task it runs on.
     pub(crate) origin: Origin,
-    /// How long the whole call may take, whoever waits for it.
-    own_limit: Duration,
-    /// When that is over, or when the caller waits no longer.
+    /// How long the whole call may take.
     pub(crate) time: Time,
     /// Whether the call may be sent again though the callee may have acted on it.
     pub(crate) idempotent: bool,
@@ -56,7 +54,6 @@ impl OngoingCall {
         let time = Time::within(limit, origin.context.deadline());
         Self {
             origin,
-            own_limit: limit,
             time,
             idempotent,
             reading,
@@ -72,12 +69,9 @@ impl OngoingCall {
         instance: &Instance,
         timeout: Option<Duration>,
     ) -> Arc<OngoingAttempt> {
-        let limit = timeout.map_or(self.own_limit, |timeout| timeout.min(MAX_DEADLINE));
-        let mut time = Time::within(limit, Some(self.time.deadline));
-        if timeout.is_none() {
-            // The time of an attempt without a limit of its own is that of the call.
-            time.fair = self.time.fair;
-        }
+        let time = timeout.map_or(self.time, |timeout| {
+            self.time.part(timeout.min(MAX_DEADLINE))
+        });
         let attempt = Arc::new(OngoingAttempt::new(
             self.origin.of_attempt(),
             instance.clone(),
@@ -145,6 +139,12 @@ impl OngoingCall {
     /// Whether the service has failed to respond in time: a caller in a hurry may have left it none.
     pub(crate) fn is_late(&self) -> bool {
         self.time.is_spent()
+    }
+
+    /// Whether a response that says "too late" now says so of a caller in a hurry.
+    pub(crate) fn is_hurried_out(&self) -> bool {
+        let last = self.last_attempt();
+        last.is_some_and(|attempt| attempt.is_hurried_out())
     }
 
     /// What the caller of a call gets that has taken too long.

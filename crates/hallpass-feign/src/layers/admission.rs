@@ -9,7 +9,7 @@ use http::Request;
 use tokio::task::JoinHandle;
 
 use super::choice::Directed;
-use super::{CallResult, Layer};
+use super::{CallResult, Layer, says_too_late};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
 
@@ -84,11 +84,12 @@ struct UnderWay<'a> {
 }
 
 impl UnderWay<'_> {
-    fn settle(mut self, outcome: &impl Outcome) {
-        let failed = outcome.instance_failed();
-        match failed {
-            // The callee was told when its caller stops waiting, and has stopped: nobody could have been faster than that.
-            Some(true) if self.attempt.is_hurried_out() => drop(self.admitted.take()),
+    fn settle(mut self, result: &CallResult) {
+        match result.instance_failed() {
+            // The callee was told when its caller stops waiting: nobody could have been faster than that.
+            _ if says_too_late(result) && self.attempt.is_hurried_out() => {
+                drop(self.admitted.take())
+            }
             Some(failed) => self.end(failed),
             // Dropping it gives everything back without an outcome.
             None => drop(self.admitted.take()),

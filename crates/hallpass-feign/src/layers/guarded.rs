@@ -8,7 +8,7 @@ use hallpass_upstream::{Body, GuardPass, Outcome};
 use http::Request;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::{CallResult, Layer};
+use super::{CallResult, Layer, says_too_late};
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
 use crate::upstreams::guards::CallGuard;
@@ -139,14 +139,9 @@ impl Drop for Passed<'_> {
 /// Whether the service failed: no response, a broken one, 5xx, or none in time. What it refuses (401, 403, 404) it has
 /// responded to; a call without a token, or that an instance's own breaker or bulkhead stopped, says nothing.
 fn failed(result: &CallResult, call: &OngoingCall) -> Option<bool> {
-    let hurried_out = || {
-        let last = call.last_attempt();
-        last.is_some_and(|attempt| attempt.is_hurried_out())
-    };
     match result {
         Err(FeignError::Deadline { .. }) => call.is_late().then_some(true),
-        result => result
-            .instance_failed()
-            .filter(|failed| !failed || !hurried_out()),
+        result if says_too_late(result) && call.is_hurried_out() => None,
+        result => result.instance_failed(),
     }
 }

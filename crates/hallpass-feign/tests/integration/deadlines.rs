@@ -193,3 +193,24 @@ async fn a_service_that_has_had_most_of_its_time_has_failed_though_its_caller_le
     let code = in_a_hurry(&client, Duration::from_millis(50)).await;
     assert_eq!(code, "breaker_open");
 }
+
+/// Also where all the time that there is would count as "a little before the end".
+#[tokio::test]
+async fn what_fails_at_once_has_failed_however_little_time_there_was() {
+    const LITTLE: Duration = Duration::from_millis(49);
+    const MUCH: Duration = Duration::from_secs(5);
+    let fails = |status: StatusCode| move |_: &Seen, _| status.into_response();
+    // Callers that leave little, and a client that has little by itself.
+    for (status, limit, left) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, MUCH, LITTLE),
+        (StatusCode::GATEWAY_TIMEOUT, LITTLE, MUCH),
+    ] {
+        let upstream = Upstream::answering(fails(status)).await;
+        let client = guarded(&upstream, limit);
+        for _ in 0..15 {
+            in_a_hurry(&client, left).await;
+        }
+        let code = in_a_hurry(&client, left).await;
+        assert_eq!(code, "breaker_open", "{status}");
+    }
+}
