@@ -21,6 +21,7 @@ pub(crate) struct IdentityPlan {
     credential: Option<String>,
     audience: Audience,
     scope: Scope,
+    is_ours: bool,
 }
 
 /// The tokens that a client does not carry, whatever it asks for (`internal-token.feign`).
@@ -86,8 +87,10 @@ impl IdentityPlan {
                 .map(Audience::as_str))
             .unwrap_or(client);
         let scope = own.scope.or(shared.scope).unwrap_or_default();
+        let identity = identity.unwrap_or(Identity::Service);
         let plan = Self {
-            identity: identity.unwrap_or(Identity::Service),
+            identity,
+            is_ours: identity != Identity::None && skipped != SkippedTokens::All,
             when_absent: when_absent.unwrap_or(WhenAbsent::Fail),
             credential: configured.credential.clone(),
             audience: audience
@@ -115,9 +118,10 @@ impl IdentityPlan {
         self
     }
 
-    /// Whether calls carry an identity, so that the callee is one of ours.
-    pub(crate) fn carries_somebody(&self) -> bool {
-        self.identity != Identity::None
+    /// Whether the callee is a service of this estate: it is none where code or configuration say `identity: none`, or `skip-clients` names
+    /// it. That no service token is sent for now (`internal-token.feign.enabled: false`) makes a third party of nobody.
+    pub(crate) const fn is_for_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// Whether it takes the token service: for a service token, or to exchange the caller's.

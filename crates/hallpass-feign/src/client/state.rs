@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue};
 use crate::build_error::BuildError;
 use crate::headers;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
-use crate::layers::context_headers::HeaderRules;
+use crate::layers::context_headers::{self, HeaderRules};
 use crate::layers::guarded::CallGuards;
 use crate::layers::hedge::HedgePlan;
 use crate::layers::observe::metrics::MethodMetrics;
@@ -107,6 +107,7 @@ impl ClientState {
         };
         let origin = origin(shared, configured);
         let hedges = overrides.hedge.or(settings.hedge);
+        let mut keeps_context = false;
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
             let deadline = deadline(spec, method, overrides, configured);
@@ -115,9 +116,10 @@ impl ClientState {
                 spec.name,
                 &configured.clients.context.headers,
                 &settings.context_headers,
-                plan.carries_somebody(),
+                plan.is_for_ours(),
                 &shared.metrics.context,
             );
+            keeps_context |= headers.keeps_context();
             let attempt = method_stack::attempt(headers, transport);
             Ok(Method {
                 spec: method,
@@ -139,6 +141,9 @@ impl ClientState {
         });
         let methods = methods.collect::<Result<_, BuildError>>()?;
         warn_of_others(spec, settings);
+        if keeps_context {
+            context_headers::warn_of_third_party(spec.name);
+        }
         Ok(Self {
             methods,
             base_path,
@@ -308,7 +313,7 @@ fn transport(
         .relaying_within(shared.relay_leeway());
     // Others than the services of this estate need not know how long its callers wait.
     let time_left = match &settings.deadline_header {
-        DeadlineHeader::Named(name) if plan.carries_somebody() => {
+        DeadlineHeader::Named(name) if plan.is_for_ours() => {
             Some(TimeLeft::new(name.clone(), deadline))
         }
         DeadlineHeader::Named(_) | DeadlineHeader::None => None,

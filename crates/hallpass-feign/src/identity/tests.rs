@@ -143,6 +143,7 @@ fn a_skipped_client_never_gets_a_token_of_anybody() {
     ] {
         let plan = plan_without(shared, SkippedTokens::All);
         assert_eq!(plan.identity, Identity::None);
+        assert!(!plan.is_for_ours(), "a third party");
         assert!(!plan.needs_token_service());
     }
 }
@@ -152,6 +153,8 @@ fn without_service_tokens_callers_are_relayed_all_the_same() {
     let plan = |shared| plan_without(shared, SkippedTokens::ServiceToken);
     let skipped = plan(NOTHING);
     assert_eq!(skipped.identity, Identity::None);
+    assert!(skipped.is_for_ours(), "only its tokens are off");
+    assert!(!plan(identity(Identity::None)).is_for_ours());
     assert!(!skipped.needs_token_service());
     let relayed = plan(SharedSpec {
         when_absent: Some(WhenAbsent::Service),

@@ -32,8 +32,10 @@ pub(crate) struct HeaderRules {
     list: AllowList,
     /// What of it leaves with these calls.
     sent: Box<[HeaderName]>,
-    /// Whether they carry an identity: else the callee is none of ours.
+    /// Whether the callee is a service of this estate.
     is_ours: bool,
+    /// Whether what is listed stays here since the callee is not, and nobody has said so for this client.
+    keeps: bool,
     metrics: ContextMetrics,
 }
 
@@ -52,13 +54,20 @@ impl HeaderRules {
             ContextHeadersSettings::None => false,
             ContextHeadersSettings::These(these) => these.contains(name),
         };
+        let is_default = *wanted == ContextHeadersSettings::WithIdentity;
         Self {
             client,
             list: list.clone(),
             sent: names.filter(is_sent).cloned().collect(),
             is_ours,
+            keeps: is_default && !is_ours && !list.is_empty(),
             metrics: metrics.clone(),
         }
+    }
+
+    /// Whether the callee gets nothing of what is listed for no other reason than that it is a third party.
+    pub(crate) const fn keeps_context(&self) -> bool {
+        self.keeps
     }
 
     fn write(&self, context: &CallContext, headers: &mut HeaderMap) {
@@ -80,11 +89,22 @@ impl HeaderRules {
         for (name, value) in carried.iter() {
             if !self.list.allows(name) {
                 self.metrics.dropped(self.client, Dropped::Unlisted);
+            } else if self.keeps {
+                self.metrics.dropped(self.client, Dropped::ThirdParty);
             } else if self.sent.contains(name) && !headers.contains_key(name) {
                 headers.insert(name, value.clone());
             }
         }
     }
+}
+
+/// A transaction or a tenant that ends here without a word would be looked for long.
+pub(crate) fn warn_of_third_party(client: &'static str) {
+    tracing::warn!(
+        client,
+        "no header of context.headers leaves with the calls of this client: it is a third party, by identity = none or by \
+         internal-token.feign.skip-clients. feign.clients.NAME.context-headers says what it gets: none, all, or names"
+    );
 }
 
 impl<L> ContextHeaders<L> {

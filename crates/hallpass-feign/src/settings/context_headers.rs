@@ -7,7 +7,8 @@ use http::HeaderName;
 /// Which headers of the context the calls of a client bear, of those that are listed in `context.headers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ContextHeadersSettings {
-    /// All of them with calls that carry an identity, and none with others: a third party has no use for them.
+    /// All of them to services of this estate, and none to third parties (`identity: none`, `internal-token.feign.skip-clients`), which have no use
+    /// for them.
     #[default]
     WithIdentity,
     /// `all`.
@@ -26,7 +27,7 @@ impl ContextHeadersSettings {
         },
         "Which headers of a request's context go on with calls of this client. See [context.md](context.md).",
     )
-    .otherwise("`all`, with `identity: none` `none`");
+    .otherwise("`all`; to a third party (`identity: none`, `skip-clients`) `none`");
 
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let key = Self::KEY.name();

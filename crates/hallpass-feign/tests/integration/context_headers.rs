@@ -11,8 +11,11 @@ use hallpass_upstream::TraceContext;
 use http::StatusCode;
 use prometheus_client::registry::Registry;
 
-use crate::clients::{AsCaller, FeignAsCaller, FeignIsolated, FeignOrders, Isolated, Orders};
-use crate::support::{Seen, Upstream, caller, runtime};
+use crate::clients::{
+    AsCaller, AsService, FeignAsCaller, FeignAsService, FeignIsolated, FeignOrders, Isolated,
+    Orders,
+};
+use crate::support::{Issuer, Log, Seen, Upstream, caller, runtime};
 
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -138,6 +141,54 @@ async fn a_third_party_gets_no_context_unless_the_settings_say_so() {
         assert!(one(seen, "traceparent").unwrap().contains(TRACE_ID));
         assert_eq!(one(seen, "tracestate"), None, "it is of our estate's own");
     }
+}
+
+#[tokio::test]
+async fn the_context_goes_on_while_service_tokens_are_off_and_to_no_client_that_is_skipped() {
+    let upstream = upstream().await;
+    let switches = |enabled, skipped: &[&str]| TokenFeignSettings {
+        enabled,
+        skip_clients: skipped.iter().map(|it| (*it).to_owned()).collect(),
+        ..TokenFeignSettings::default()
+    };
+    for (switches, tenant) in [
+        (switches(false, &[]), Some("north")),
+        (switches(false, &["service-a"]), None),
+        (switches(true, &["service-a"]), None),
+    ] {
+        let feign = runtime(&[&upstream])
+            .tokens(Issuer::default().tokens())
+            .settings(&settings(), &switches)
+            .build();
+        let service = FeignAsService::new(&feign).unwrap();
+        scope_all(of_anna(), service.job()).await.unwrap();
+        let seen = upstream.seen().pop().unwrap();
+        assert_eq!(seen.header("authorization"), None);
+        assert_eq!(one(&seen, "x-tenant-id"), tenant);
+        assert_eq!(one(&seen, "tx_xid"), tenant.and(Some("7")));
+        assert_eq!(one(&seen, "tracestate"), tenant.and(Some("vendor=1")));
+        let told = one(&seen, "x-request-timeout-ms").is_some();
+        assert_eq!(told, tenant.is_some(), "how long the caller waits");
+        let kept = dropped(&feign, "third_party");
+        assert_eq!(kept, if tenant.is_some() { 0 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_keeps_the_context_from_its_callee_says_so_unless_that_is_set() {
+    let upstream = upstream().await;
+    let mut settings = settings();
+    let built = |settings: &FeignSettings| {
+        let log = Log::default();
+        let _guard = log.listen();
+        FeignOrders::new(&feign(&upstream, settings)).unwrap();
+        FeignAsCaller::new(&feign(&upstream, settings)).unwrap();
+        log.text().matches("context.headers leaves").count()
+    };
+    assert_eq!(built(&settings), 1, "once, however many methods");
+    settings.defaults.context_headers = ContextHeadersSettings::None;
+    assert_eq!(built(&settings), 0);
+    assert_eq!(built(&FeignSettings::default()), 0, "nothing is listed");
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ use hallpass_client::context;
 use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
 use http::StatusCode;
 
-use crate::support::{Answer, Issuer, Upstream, caller, closed_port, network_of, runtime};
+use crate::support::{
+    Answer, Issuer, Log, Upstream, caller, closed_port, network_of, runtime,
+};
 
 #[feign_client(name = "service-a", identity = "relay", when_absent = "none", fallback = SaysWhy, deadline_ms = 150)]
 trait Stock {
@@ -61,36 +63,15 @@ async fn a_failing_service_is_answered_for_by_the_fallback_which_sees_arguments_
     );
 }
 
-/// A log in memory.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_fallback_that_answers_every_call_is_not_a_warning_for_each() {
-    // While there is one subscriber alone, what a line is to a thread without it is remembered for that line: nobody's.
-    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let _guard = log.listen();
     let (_upstream, stock) = answering(500).await;
     for _ in 0..50 {
         stock.count("pen", None).await.unwrap();
     }
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     // The service fails, and then it is spared.
     let lines = text.matches("the fallback answers").count();
     assert!((1..=2).contains(&lines), "{text}");

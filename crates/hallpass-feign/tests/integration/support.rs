@@ -1,6 +1,7 @@
 //! Servers on loopback, a scripted issuer, callers with a token, and a clock that is driven by hand.
 
 mod issuer;
+mod log;
 mod upstream;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, Verifi
 use hallpass_upstream::{Network, StaticDiscovery};
 
 pub(crate) use issuer::Issuer;
+pub(crate) use log::Log;
 pub(crate) use upstream::{Answer, Seen, Upstream};
 
 /// A runtime that knows one service, `service-a`, at these addresses.

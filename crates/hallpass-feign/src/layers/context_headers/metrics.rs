@@ -18,6 +18,8 @@ pub(crate) enum Dropped {
     Unlisted,
     /// It is too long, or all together are.
     TooLong,
+    /// The callee is none of our services.
+    ThirdParty,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,7 +32,7 @@ impl ContextMetrics {
     pub(crate) fn register(&self, registry: &mut Registry) {
         registry.register(
             "hallpass_feign_context_headers_dropped",
-            "Headers that code has put into a context and that may not leave, by the reason",
+            "Headers of a context that did not leave, by the reason",
             self.dropped.clone(),
         );
     }
@@ -39,6 +41,7 @@ impl ContextMetrics {
         let reason = match reason {
             Dropped::Unlisted => "unlisted",
             Dropped::TooLong => "too_long",
+            Dropped::ThirdParty => "third_party",
         };
         self.dropped
             .get_or_create(&DropLabels { client, reason })
