@@ -81,7 +81,7 @@ pub use replay::future::ReplayFuture;
 pub use replay::renew_on::RenewOn;
 pub use replay::{Replay, ReplayLayer};
 pub use settings::{
-    ClientAssertionSettings, ContextSettings, CredentialSettings, InternalTokenSettings,
-    MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings, TenantSettings,
-    TokenFeignSettings, TokenServiceSettings,
+    ClaimDemand, ClientAssertionSettings, ContextSettings, CredentialSettings,
+    InternalTokenSettings, MemoryCacheSettings, NamedCredentialSettings, PrivateKeySettings,
+    TenantSettings, TokenFeignSettings, TokenServiceSettings,
 };

@@ -18,7 +18,7 @@ use crate::credential::cache_life::CacheLife;
 use crate::credential::request::{ClientAuthentication, GrantType, TargetParameter};
 use crate::prover::TokenBinding;
 use cache_life::read_cache_life;
-pub use context::{ContextSettings, TenantSettings};
+pub use context::{ClaimDemand, ContextSettings, TenantSettings};
 use keys::KEYS;
 pub use proof::{ClientAssertionSettings, PrivateKeySettings};
 use proof::{

@@ -22,6 +22,13 @@ use crate::stream_end::{StreamEnd, TokenEnd};
 use crate::verifier::Verified;
 
 impl ResourceServer {
+    /// The header that names the tenant of a request (`context.tenant.header` of the settings in force), if one does.
+    #[must_use]
+    pub fn tenant_header(&self) -> Option<HeaderName> {
+        let judge = self.judge();
+        judge.context.tenant.as_ref().map(|it| it.header.clone())
+    }
+
     /// Decides about a request by its head: whom its token names, and whether the rules let it pass. This is all that
     /// [`layer`](Self::layer) asks; it counts and is written to the audit log once per call of this function.
     ///
@@ -141,6 +148,9 @@ impl Authorized {
         if writes_headers || !self.keeps_identity_headers {
             identity_headers::strip(&mut parts.headers, &self.judge.headers);
         }
+        if let Some(tenant) = &self.judge.context.tenant {
+            identity_headers::keep_beyond_next_hop(&mut parts.headers, &tenant.header);
+        }
         if let Some(context) = self.context() {
             if writes_headers {
                 identity_headers::write(&mut parts.headers, context);
@@ -160,6 +170,17 @@ impl Authorized {
             return Vec::new();
         }
         identity_headers::of(self.context())
+    }
+
+    /// What a proxy that asks for this decision is to do with the header of the tenant (`context.tenant`), and with other spellings of it: to set it
+    /// to the value, or to remove it. `None` where the settings name none.
+    ///
+    /// The value is the one that was held against the token. A header that the proxy has not handed in has none: it was not judged.
+    #[must_use]
+    pub fn tenant_header(&self) -> Option<(HeaderName, Option<HeaderValue>)> {
+        let name = &self.judge.context.tenant.as_ref()?.header;
+        let value = self.context.carried().get(name.as_str());
+        Some((name.clone(), value.cloned()))
     }
 
     /// Tells when the token of the request ends: for what streams ([`EndingBody`](crate::EndingBody)) and what outlives the request. The

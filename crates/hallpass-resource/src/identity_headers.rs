@@ -34,22 +34,29 @@ pub(crate) fn strip(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
         headers.remove(&name);
         metrics.stripped(canonical);
     }
-    strip_options(headers, metrics);
+    strip_options(headers, |name| {
+        let named = IDENTITY_HEADERS.iter().find(|it| same(name, it));
+        if let Some(canonical) = named {
+            metrics.stripped(canonical);
+        }
+        named.is_some() || name == b"authorization"
+    });
 }
 
-/// Removes them, and `Authorization`, from the options of `Connection` too (RFC 9110 section 7.6.1): a proxy behind this
-/// service would drop what they name, and so lose the identity that is written here.
-fn strip_options(headers: &mut HeaderMap, metrics: &HeaderMetrics) {
+/// Sees to it that the next hop hands a header on, which the caller has named in `Connection`.
+pub(crate) fn keep_beyond_next_hop(headers: &mut HeaderMap, kept: &HeaderName) {
+    strip_options(headers, |name| same(name, kept.as_str()));
+}
+
+/// Removes names from the options of `Connection` (RFC 9110 section 7.6.1): a proxy behind this service would drop the headers
+/// that they name, and so lose the identity that is written here.
+fn strip_options(headers: &mut HeaderMap, mut strips: impl FnMut(&[u8]) -> bool) {
     let mut kept = Vec::new();
     let mut is_foreign = false;
     for value in headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|byte| *byte == b',') {
             let name = option.trim_ascii().to_ascii_lowercase();
-            let named = IDENTITY_HEADERS.iter().find(|it| same(&name, it));
-            if let Some(canonical) = named {
-                metrics.stripped(canonical);
-            }
-            if named.is_some() || name == b"authorization" {
+            if strips(&name) {
                 is_foreign = true;
             } else {
                 kept.push(option.trim_ascii().to_vec());
@@ -77,8 +84,8 @@ pub fn identity_header_value(text: &str) -> Option<HeaderValue> {
         .filter(|it| it.len() <= MAX_VALUE_BYTES)
 }
 
-/// Whether a header is `canonical`, or the same with another sign (`_`, `.`, `~`, ...) in the place of a hyphen: CGI-like programs read
-/// them as one. Both are in lower case, as header names arrive.
+/// Whether a header is `canonical`, or the same with another sign (`_`, `.`, `~`, ...) in the place of a hyphen, or of another sign: CGI-like
+/// programs read them as one. Both are in lower case, as header names arrive.
 #[must_use]
 pub fn is_spelling_of(header: &str, canonical: &str) -> bool {
     same(header.as_bytes(), canonical)
@@ -87,10 +94,10 @@ pub fn is_spelling_of(header: &str, canonical: &str) -> bool {
 /// `name` is in lower case, as header names arrive.
 fn same(name: &[u8], canonical: &str) -> bool {
     name.len() == canonical.len()
-        && name
-            .iter()
-            .zip(canonical.bytes())
-            .all(|(one, other)| *one == other || (!one.is_ascii_alphanumeric() && other == b'-'))
+        && name.iter().zip(canonical.bytes()).all(|(one, other)| {
+            let are_signs = !one.is_ascii_alphanumeric() && !other.is_ascii_alphanumeric();
+            *one == other || are_signs
+        })
 }
 
 /// Writes who calls, for handlers and older code that read headers. Values are percent-encoded where they are not

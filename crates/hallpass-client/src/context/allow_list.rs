@@ -6,52 +6,13 @@ use hallpass_upstream::is_for_a_secret;
 use http::{HeaderMap, HeaderName};
 use thiserror::Error;
 
+use self::of_one_hop::is_of_one_hop;
 use super::carried::Carried;
+
+mod of_one_hop;
 
 /// Headers that a list may have at most.
 const MAX_NAMES: usize = 16;
-
-/// Headers that say who calls, what the message is, or how it travels: each hop has its own. In lower case, with hyphens.
-const OF_ONE_HOP: [&str; 38] = [
-    "accept",
-    "accept-encoding",
-    "connection",
-    "content-digest",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "date",
-    "dpop",
-    "dpop-nonce",
-    "expect",
-    "forwarded",
-    "grpc-timeout",
-    "host",
-    "idempotency-key",
-    "if-match",
-    "if-none-match",
-    "keep-alive",
-    "max-forwards",
-    "origin",
-    "proxy-connection",
-    "range",
-    "referer",
-    "te",
-    "traceparent",
-    "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "via",
-    "www-authenticate",
-    "x-authorities",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-request-timeout-ms",
-    "x-user-id",
-    "x-username",
-];
 
 /// The headers that travel beside the identity. An empty list, the default, lets none.
 ///
@@ -84,7 +45,7 @@ pub enum AllowListError {
     /// It may bear a credential, by its name: whose identity a call carries is said elsewhere, and another service has no use for it.
     #[error("may bear a secret, which is never handed on")]
     Secret,
-    /// It belongs to one hop.
+    /// It belongs to one hop: it says who calls, what a message is, how it travels, or (`tri-...`) which service it is for.
     #[error("belongs to one hop: each request has its own")]
     OfOneHop,
     /// There are more than 16.
@@ -170,13 +131,15 @@ impl AllowList {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn check(name: &str) -> Result<HeaderName, AllowListError> {
-        let name: HeaderName = name.parse().map_err(|_| AllowListError::NotAName)?;
-        // Programs behind may read `_` and `.` as a hyphen.
-        let plain = name.as_str().replace(['_', '.'], "-");
-        if OF_ONE_HOP.contains(&plain.as_str()) {
+        let not_a_name = |_| AllowListError::NotAName;
+        let name: HeaderName = name.parse().map_err(not_a_name)?;
+        // Programs behind may read any other sign as a hyphen.
+        let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
+        let plain = name.as_str().replace(is_sign, "-");
+        if is_of_one_hop(&plain) {
             return Err(AllowListError::OfOneHop);
         }
-        match is_for_a_secret(&name) {
+        match is_for_a_secret(&plain.parse().map_err(not_a_name)?) {
             true => Err(AllowListError::Secret),
             false => Ok(name),
         }
@@ -257,7 +220,7 @@ mod tests {
             "Accept-Language",
             "TX_XID",
             "dubbo.tag",
-            "tri-consumer-appname",
+            "shop-region",
         ])
         .unwrap()
     }
@@ -316,6 +279,20 @@ mod tests {
             ("traceparent", AllowListError::OfOneHop),
             ("X-Request-Timeout-Ms", AllowListError::OfOneHop),
             ("X-Forwarded-For", AllowListError::OfOneHop),
+            ("X-Forwarded-User", AllowListError::OfOneHop),
+            ("X-Forwarded-Client-Cert", AllowListError::OfOneHop),
+            ("X-Envoy-Expected-Rq-Timeout-Ms", AllowListError::OfOneHop),
+            ("X-Real-Ip", AllowListError::OfOneHop),
+            ("X-Client-Id", AllowListError::OfOneHop),
+            ("X-HTTP-Method-Override", AllowListError::OfOneHop),
+            // Whatever sign stands for the hyphen.
+            ("X~User~Id", AllowListError::OfOneHop),
+            ("x!forwarded+for", AllowListError::OfOneHop),
+            ("x+api+key", AllowListError::Secret),
+            ("x~session~id", AllowListError::Secret),
+            // They address the next service, and are no attachments.
+            ("tri-service-group", AllowListError::OfOneHop),
+            ("tri-consumer-appname", AllowListError::OfOneHop),
             ("no name", AllowListError::NotAName),
             ("", AllowListError::NotAName),
         ] {

@@ -1,6 +1,7 @@
 //! `context` and `trace`: what travels beside the identity.
 
 use hallpass_config::{Configuration, Key, Kind, Percent, Section, check_name};
+use hallpass_token::TokenClaims;
 use http::HeaderName;
 
 use crate::context::AllowList;
@@ -66,11 +67,12 @@ const TENANT_KEYS: &[Key] = &[
     .or("tenant"),
     Key::new(
         "demand-claim",
-        Kind::Flag,
-        "Whether a request that bears the header must bear a token with the claim. Otherwise one whose token does not say is taken at its word: \
-        services in their own name have no tenant.",
+        Kind::Choice(&["users", "all", "none"]),
+        "Whose token must have the claim for the header to count. `users`: of everybody but services that the estate's own issuer vouches for, which have no \
+        tenant of their own and are taken at their word; what a request without a token says there passes and is not carried on. `all` (or `true`): of \
+        services too, and nobody without a token may send the header. `none` (or `false`): whoever has no such claim is taken at his word.",
     )
-    .or("false"),
+    .or("users"),
 ];
 
 const TRACE_KEYS: &[Key] = &[Key::new(
@@ -100,8 +102,31 @@ pub struct TenantSettings {
     pub header: HeaderName,
     /// `claim`.
     pub claim: String,
-    /// `demand-claim`: whether the header alone is not enough.
-    pub demands_claim: bool,
+    /// `demand-claim`: whose header alone is not enough.
+    pub demand: ClaimDemand,
+}
+
+/// Whose token must have the claim that names the tenant, for the header to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClaimDemand {
+    /// Of everybody but services in their own name. What a request without a token says is not carried on.
+    #[default]
+    Users,
+    /// Of services too; without a token the header is refused.
+    All,
+    /// Nobody's: the header counts where the token says nothing else.
+    None,
+}
+
+impl ClaimDemand {
+    fn named(text: &str) -> Option<Self> {
+        match text {
+            "users" => Some(Self::Users),
+            "all" | "true" => Some(Self::All),
+            "none" | "false" => Some(Self::None),
+            _ => None,
+        }
+    }
 }
 
 impl Default for ContextSettings {
@@ -186,13 +211,24 @@ impl TenantSettings {
             section.missing("header", "is required");
         }
         let header = read_header(section, "header", listed);
-        let claim = section.checked("claim", check_name);
-        let demands_claim = section.flag("demand-claim");
+        let claim = section.checked("claim", claim_name);
+        let demand = section.choice("demand-claim", ClaimDemand::named);
         Some(Self {
             header: header?,
             claim: claim?,
-            demands_claim: demands_claim?,
+            demand: demand?,
         })
+    }
+}
+
+/// What every token has says nothing of a tenant, and is not among the claims that are looked at.
+fn claim_name(text: &str) -> Result<String, String> {
+    let name = check_name(text).map_err(|problem| problem.to_string())?;
+    match TokenClaims::is_reserved(&name) {
+        true => Err(
+            "has a meaning of its own in every token, and names no tenant: write the claim that does".to_owned(),
+        ),
+        false => Ok(name),
     }
 }
 

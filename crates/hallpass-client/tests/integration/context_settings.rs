@@ -1,7 +1,7 @@
 //! `context` and `trace`: what travels beside the identity.
 
 use hallpass_client::context::AllowList;
-use hallpass_client::{ContextSettings, TenantSettings};
+use hallpass_client::{ClaimDemand, ContextSettings, TenantSettings};
 use hallpass_config::{Loader, Percent, Problems};
 
 fn load(yaml: &str) -> Result<ContextSettings, Problems> {
@@ -24,7 +24,7 @@ fn the_names_of_an_estate_are_read_as_they_stand() {
     let yaml = "
 hallpass:
   context:
-    headers: [X-Tenant-Id, X-Gray-Tag, Accept-Language, TX_XID, dubbo.tag, tri-service-group]
+    headers: [X-Tenant-Id, X-Gray-Tag, Accept-Language, TX_XID, dubbo.tag, shop.region]
     max-value-bytes: 64
     max-bytes: 128
     tenant: { header: X-Tenant-Id, claim: tenant_id, demand-claim: true }
@@ -38,14 +38,14 @@ hallpass:
         "Accept-Language",
         "TX_XID",
         "dubbo.tag",
-        "tri-service-group",
+        "shop.region",
     ];
     let headers = AllowList::new(names).unwrap().limits(64, 128);
     assert_eq!(settings.headers, headers);
     let tenant = TenantSettings {
         header: "x-tenant-id".parse().unwrap(),
         claim: "tenant_id".to_owned(),
-        demands_claim: true,
+        demand: ClaimDemand::All,
     };
     assert_eq!(settings.tenant, Some(tenant));
     assert_eq!(settings.gray_header, Some("x-gray-tag".parse().unwrap()));
@@ -79,4 +79,38 @@ hallpass:
     let unlisted = "hallpass: { context: { headers: TX_XID, tenant: { header: X-Tenant-Id }, gray-header: X-Gray-Tag } }";
     let problems = load(unlisted).unwrap_err().to_string();
     assert_eq!(problems.matches("must stand in context.headers").count(), 2);
+}
+
+#[test]
+fn whose_token_must_name_the_tenant_is_read_by_its_old_words_too() {
+    let read = |demand: &str| {
+        let tenant = format!("tenant: {{ header: X-Tenant-Id{demand} }}");
+        let yaml = format!("hallpass: {{ context: {{ headers: [X-Tenant-Id], {tenant} }} }}");
+        load(&yaml).map(|it| it.tenant.unwrap().demand)
+    };
+    for (written, demand) in [
+        ("", ClaimDemand::Users),
+        (", demand-claim: users", ClaimDemand::Users),
+        (", demand-claim: all", ClaimDemand::All),
+        (", demand-claim: true", ClaimDemand::All),
+        (", demand-claim: none", ClaimDemand::None),
+        (", demand-claim: false", ClaimDemand::None),
+    ] {
+        assert_eq!(read(written).unwrap(), demand, "{written}");
+    }
+    let problems = read(", demand-claim: some").unwrap_err().to_string();
+    assert!(
+        problems.contains("context.tenant.demand-claim"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn a_claim_that_every_token_has_names_no_tenant() {
+    for claim in ["client_id", "iss", "sub", "aud", "scope", "act", "cnf"] {
+        let tenant = format!("tenant: {{ header: X-Tenant-Id, claim: {claim} }}");
+        let yaml = format!("hallpass: {{ context: {{ headers: [X-Tenant-Id], {tenant} }} }}");
+        let problems = load(&yaml).unwrap_err().to_string();
+        assert!(problems.contains("context.tenant.claim"), "{problems}");
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::Router;
 use axum::routing::any;
 use hallpass_client::context::{AllowList, CallContext};
-use hallpass_client::{ContextSettings, TenantSettings};
+use hallpass_client::{ClaimDemand, ContextSettings, TenantSettings};
 use hallpass_resource::{Mode, Rule, SecuritySettings};
 use serde_json::json;
 
@@ -14,13 +14,17 @@ use crate::support::{App, AppBuilder, Forge, Log, RawResponse, send, test_clock}
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-fn settings(demands_claim: bool) -> SecuritySettings {
+fn settings(demand: ClaimDemand) -> SecuritySettings {
+    settings_of("x-tenant-id", demand)
+}
+
+fn settings_of(header: &str, demand: ClaimDemand) -> SecuritySettings {
     let context = ContextSettings {
-        headers: AllowList::new(["X-Tenant-Id", "TX_XID"]).unwrap(),
+        headers: AllowList::new([header, "TX_XID"]).unwrap(),
         tenant: Some(TenantSettings {
-            header: "x-tenant-id".parse().unwrap(),
+            header: header.parse().unwrap(),
             claim: "tenant".to_owned(),
-            demands_claim,
+            demand,
         }),
         ..ContextSettings::default()
     };
@@ -75,19 +79,31 @@ impl Setting {
 
     /// A request with a token that has these claims too.
     async fn ask(&self, claims: serde_json::Value, headers: &[(&str, &str)]) -> RawResponse {
+        self.ask_at("/context", claims, headers).await
+    }
+
+    async fn ask_at(
+        &self,
+        path: &str,
+        claims: serde_json::Value,
+        headers: &[(&str, &str)],
+    ) -> RawResponse {
         let token = self.forge.changed(|_, all| {
             for (name, value) in claims.as_object().unwrap() {
                 all[name] = value.clone();
             }
         });
         let bearer = format!("Bearer {token}");
-        let mut sent = vec![("authorization", bearer.as_bytes())];
-        sent.extend(
-            headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_bytes())),
-        );
-        send(self.app.address, b"GET /context", &sent).await
+        let mut sent = vec![("authorization", bearer.as_str())];
+        sent.extend(headers);
+        self.send(path, &sent).await
+    }
+
+    async fn send(&self, path: &str, headers: &[(&str, &str)]) -> RawResponse {
+        let headers = headers.iter();
+        let headers: Vec<_> = headers.map(|(name, it)| (*name, it.as_bytes())).collect();
+        let line = format!("GET {path}");
+        send(self.app.address, line.as_bytes(), &headers).await
     }
 
     fn runs(&self) -> usize {
@@ -103,7 +119,7 @@ fn carried(response: &RawResponse) -> Vec<String> {
 
 #[tokio::test]
 async fn a_handler_finds_the_headers_that_are_listed_and_no_other() {
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     let headers = [
         ("X-Tenant-Id", "north"),
         ("TX_XID", "192.0.2.7:8091:42"),
@@ -127,7 +143,7 @@ async fn a_handler_finds_the_headers_that_are_listed_and_no_other() {
 
 #[tokio::test]
 async fn a_value_that_is_too_long_is_refused_before_the_handler_and_counted() {
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     let long = "x".repeat(257);
     let too_long = setting.ask(json!({}), &[("TX_XID", &long)]).await;
     assert_eq!(too_long.refusal(), (431, "context_too_large".to_owned()));
@@ -153,7 +169,7 @@ async fn a_value_that_is_too_long_is_refused_before_the_handler_and_counted() {
 #[tokio::test]
 async fn a_tenant_that_contradicts_the_token_is_refused_before_the_handler_and_audited() {
     let log = Log::capture();
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     for (claims, sent) in [
         (json!({ "tenant": "north" }), &["south"][..]),
         (json!({ "tenant": ["east", "north"] }), &["south"]),
@@ -197,13 +213,14 @@ async fn a_tenant_that_contradicts_the_token_is_refused_before_the_handler_and_a
 }
 
 #[tokio::test]
-async fn a_tenant_that_the_token_names_or_does_not_speak_of_passes() {
-    let setting = Setting::start(&settings(false)).await;
+async fn a_tenant_that_the_token_names_or_a_service_passes_on_is_carried_on() {
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     for claims in [
         json!({ "tenant": "north" }),
         json!({ "tenant": ["east", "north"] }),
-        json!({ "tenant": null }),
-        json!({}),
+        // A service in its own name works for all tenants.
+        json!({ "sub": "order-service", "tenant": null }),
+        json!({ "sub": "order-service" }),
     ] {
         let response = setting.ask(claims, &[("X-Tenant-Id", "north")]).await;
         assert_eq!(carried(&response), ["x-tenant-id=north"]);
@@ -213,13 +230,94 @@ async fn a_tenant_that_the_token_names_or_does_not_speak_of_passes() {
     assert_eq!(carried(&response).len(), 0);
 }
 
+/// Who would be refused for his token leaves it out, or brings one that says nothing.
+#[tokio::test]
+async fn a_user_without_the_claim_names_no_tenant_and_neither_does_nobody() {
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
+    let south = [("x-tenant-id", "south"), ("TX_XID", "7")];
+    for claims in [
+        json!({}),
+        json!({ "tenant": null }),
+        // A service that acts for a user is that user.
+        json!({ "act": { "sub": "order-service" } }),
+    ] {
+        let refused = setting.ask(claims, &south).await;
+        assert_eq!(refused.refusal(), (403, "tenant_mismatch".to_owned()));
+    }
+    let open = setting.send("/open", &south).await;
+    assert_eq!(carried(&open), ["tx_xid=7"], "nobody is of no tenant");
+    let spelled = [("x_tenant_id", "south")];
+    assert_eq!(carried(&setting.send("/open", &spelled).await).len(), 0);
+    // With a token an open route is like any other.
+    let north = json!({ "tenant": "north" });
+    let refused = setting.ask_at("/open", north.clone(), &south).await;
+    assert_eq!(refused.status, 403);
+    let proven = [("x-tenant-id", "north")];
+    let open = setting.ask_at("/open", north, &proven).await;
+    assert_eq!(carried(&open), ["x-tenant-id=north"]);
+    // Who wants it as it came says so.
+    let all = settings(ClaimDemand::None);
+    setting.app.server.apply(&all).unwrap();
+    for response in [
+        setting.send("/open", &south).await,
+        setting.ask(json!({}), &south).await,
+    ] {
+        assert_eq!(carried(&response), ["tx_xid=7", "x-tenant-id=south"]);
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_any_spelling_is_held_against_the_token_whatever_its_own_is() {
+    for header in ["X_Tenant_Id", "tenant.id", "X-Tenant_Id", "X~Tenant~Id"] {
+        let setting = Setting::start(&settings_of(header, ClaimDemand::Users)).await;
+        let signs = |sign: &str| header.replace(['_', '.', '-', '~'], sign);
+        for spelling in [header.to_owned(), signs("-"), signs("_"), signs(".")] {
+            let south = [(spelling.as_str(), "south")];
+            let response = setting.ask(json!({ "tenant": "north" }), &south).await;
+            assert_eq!(response.status, 403, "{header}: {spelling}");
+        }
+        let other = [("x-tenants-id", "south"), ("tenantid", "south")];
+        let response = setting.ask(json!({ "tenant": "north" }), &other).await;
+        assert_eq!(response.status, 200, "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_has_no_proxy_behind_drop_the_tenant() {
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
+    for (sent, kept) in [
+        ("X-Tenant-Id", None),
+        ("close, x_tenant_id, TX_XID", Some("close, TX_XID")),
+        ("keep-alive", Some("keep-alive")),
+    ] {
+        let token = setting.forge.service("");
+        let request = http::Request::get("/context")
+            .header("authorization", format!("Bearer {token}"))
+            .header("x-tenant-id", "north")
+            .header("connection", sent);
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let authorized = setting.app.server.authorize(&parts).await.unwrap();
+        authorized.admit(&mut parts);
+        let left = parts.headers.get("connection");
+        assert_eq!(left.map(|it| it.to_str().unwrap()), kept);
+        let told = authorized.tenant_header().unwrap();
+        assert_eq!(
+            (told.0.as_str(), told.1.unwrap()),
+            ("x-tenant-id", "north".parse().unwrap())
+        );
+    }
+}
+
 #[tokio::test]
 async fn where_the_claim_is_demanded_a_header_alone_is_not_enough() {
-    let setting = Setting::start(&settings(true)).await;
+    let setting = Setting::start(&settings(ClaimDemand::All)).await;
     let refused = setting.ask(json!({}), &[("X-Tenant-Id", "north")]).await;
     assert_eq!(refused.refusal(), (403, "tenant_mismatch".to_owned()));
-    let open = [("X-Tenant-Id", b"north".as_slice())];
-    let anonymous = send(setting.app.address, b"GET /open", &open).await;
+    let service = json!({ "sub": "order-service" });
+    let refused = setting.ask(service, &[("X-Tenant-Id", "north")]).await;
+    assert_eq!(refused.status, 403, "services too");
+    let open = [("X-Tenant-Id", "north")];
+    let anonymous = setting.send("/open", &open).await;
     assert_eq!(
         anonymous.status, 403,
         "nobody proves that he is of a tenant"
@@ -233,7 +331,7 @@ async fn where_the_claim_is_demanded_a_header_alone_is_not_enough() {
 
 #[tokio::test]
 async fn what_is_only_reported_passes_and_is_not_carried_on() {
-    let mut settings = settings(false);
+    let mut settings = settings(ClaimDemand::Users);
     settings.internal_jwt.mode = Mode::Report;
     let setting = Setting::start(&settings).await;
     let headers = [("X-Tenant-Id", "south"), ("TX_XID", "7")];
@@ -253,7 +351,7 @@ async fn what_is_only_reported_passes_and_is_not_carried_on() {
 
 #[tokio::test]
 async fn the_plain_function_judges_the_tenant_and_says_what_is_carried_on() {
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     let token = setting
         .forge
         .changed(|_, all| all["tenant"] = json!("north"));
@@ -278,7 +376,7 @@ async fn the_plain_function_judges_the_tenant_and_says_what_is_carried_on() {
 #[tokio::test]
 async fn the_trace_id_stands_in_the_audit_event_the_error_log_and_its_span() {
     let log = Log::capture();
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     let response = setting.ask(json!({}), &[("traceparent", TRACE)]).await;
     let body: serde_json::Value = serde_json::from_str(&response.body).unwrap();
     let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -303,7 +401,7 @@ async fn the_trace_id_stands_in_the_audit_event_the_error_log_and_its_span() {
 
 #[tokio::test]
 async fn a_malformed_trace_or_none_begins_a_new_one_for_each_request() {
-    let setting = Setting::start(&settings(false)).await;
+    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
     let mut seen = std::collections::HashSet::new();
     for headers in [
         &[][..],
