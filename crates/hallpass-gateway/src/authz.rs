@@ -15,4 +15,5 @@ mod question;
 pub(crate) mod running;
 pub(crate) mod server;
 pub(crate) mod service;
+mod tenant;
 mod tls_files;

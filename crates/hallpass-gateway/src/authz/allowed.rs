@@ -4,6 +4,8 @@ use hallpass_resource::is_spelling_of;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::tenant::JudgedTenant;
+
 /// The client that the token was issued to: who calls, where `X-User-Id` says for whom.
 pub(crate) const CLIENT_ID: HeaderName = HeaderName::from_static("x-client-id");
 /// Other spellings of the identity headers, which CGI-like programs read as the same: each with `_` for at least one `-`.
@@ -45,6 +47,8 @@ pub(crate) struct Allowed {
     pub(crate) identity: Vec<(HeaderName, Option<HeaderValue>)>,
     /// Other spellings of these that the question has.
     pub(crate) spelled: Vec<HeaderName>,
+    /// For whom of several customers the request is, where the settings name a header of that.
+    pub(crate) tenant: Option<JudgedTenant>,
     pub(crate) authorization: Authorization,
     /// All that the caller has sent there.
     pub(crate) came: Vec<HeaderValue>,
@@ -69,6 +73,13 @@ impl Allowed {
             let others = self.spelled.into_iter();
             removed.extend(others.filter(|it| !SPELLINGS.contains(&it.as_str())));
         }
+        if let Some(tenant) = self.tenant {
+            removed.extend(tenant.other_spellings());
+            match tenant.value {
+                Some(value) => set.push((tenant.header, value)),
+                None => removed.push(tenant.header),
+            }
+        }
         match self.authorization {
             Authorization::AsItCame => {}
             // The proof of a token that is not passed on is of no use to anybody.
@@ -87,6 +98,9 @@ impl Allowed {
         let mut headers = self.for_caller;
         for (name, value) in self.identity {
             headers.insert(name, value.unwrap_or(EMPTY));
+        }
+        if let Some(tenant) = self.tenant {
+            headers.insert(tenant.header, tenant.value.unwrap_or(EMPTY));
         }
         match self.authorization {
             Authorization::AsItCame if self.came.is_empty() => {

@@ -19,6 +19,7 @@ use super::allowed::{Allowed, Authorization, CLIENT_ID, is_other_spelling};
 use super::metrics::{self, AuthzMetrics};
 use super::plan::{Plan, UpstreamToken};
 use super::question::{Fault, Original};
+use super::tenant::JudgedTenant;
 use crate::settings::AuthzSettings;
 
 /// When to ask again after something was not there in time, in seconds.
@@ -131,6 +132,7 @@ impl Core {
                 .filter(|name| is_other_spelling(name.as_str()))
                 .cloned()
                 .collect(),
+            tenant: JudgedTenant::of(&authorized, &parts.headers),
             authorization,
             came: parts
                 .headers

@@ -200,16 +200,28 @@ pub(crate) fn bound_token(confirmation: Confirmation) -> String {
     signed(["alice", "orders.read", "app"], Some(confirmation))
 }
 
-fn signed([user, scope, client]: [&str; 3], confirmation: Option<Confirmation>) -> String {
+/// A token that was issued to this client and names a tenant.
+pub(crate) fn token_of_tenant(subject: &str, client: &str, tenant: &str) -> String {
+    signed_with([subject, "orders.read", client], |claims| {
+        let name = "tenant".to_owned();
+        claims.extra.insert(name, tenant.into());
+    })
+}
+
+fn signed(names: [&str; 3], confirmation: Option<Confirmation>) -> String {
+    signed_with(names, |claims| claims.confirmation = confirmation)
+}
+
+fn signed_with([user, scope, client]: [&str; 3], more: impl FnOnce(&mut TokenClaims)) -> String {
     let now = UnixTime::from(SystemClock::new().now());
     let end = now.saturating_add(Duration::from_secs(300));
     let (user, audience) = (user.parse().unwrap(), "edge".parse().unwrap());
     let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
     claims.client_id = Some(client.parse().unwrap());
     claims.scope = scope.parse().unwrap();
-    claims.confirmation = confirmation;
     let name = "preferred_username".to_owned();
     claims.extra.insert(name, "Al\u{e9}".into());
+    more(&mut claims);
     let key = SigningKey::from_jwk(&serde_json::from_str(KEY).unwrap()).unwrap();
     sign(&claims, &key, now).unwrap().expose().to_owned()
 }

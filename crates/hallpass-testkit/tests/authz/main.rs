@@ -17,4 +17,6 @@ mod outages;
 #[cfg(test)]
 mod protocols;
 #[cfg(test)]
+mod tenants;
+#[cfg(test)]
 mod tls;

@@ -161,7 +161,23 @@ impl Estate {
         Self::token("report", "report", "internal-service")
     }
 
+    /// As [`user`](Self::user), of a tenant.
+    pub(crate) fn user_of_tenant(&self, tenant: &str, scopes: &str) -> String {
+        Self::token_with("alice", "web", scopes, |claims| {
+            claims.extra.insert("tenant".to_owned(), tenant.into());
+        })
+    }
+
     fn token(subject: &str, client: &str, scopes: &str) -> String {
+        Self::token_with(subject, client, scopes, |_| {})
+    }
+
+    fn token_with(
+        subject: &str,
+        client: &str,
+        scopes: &str,
+        more: impl FnOnce(&mut TokenClaims),
+    ) -> String {
         let now = UnixTime::from(SystemClock::new().now());
         let mut claims = TokenClaims::new(
             "internal".parse().unwrap(),
@@ -172,6 +188,7 @@ impl Estate {
         claims.client_id = Some(client.parse().unwrap());
         claims.scope = scopes.parse().unwrap();
         claims.issued_at = Some(now);
+        more(&mut claims);
         let key = SigningKey::from_jwk(&serde_json::from_str(USERS_KEY).unwrap()).unwrap();
         sign(&claims, &key, now).unwrap().expose().to_owned()
     }

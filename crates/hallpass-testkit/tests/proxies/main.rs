@@ -49,6 +49,13 @@ macro_rules! behind {
             }
 
             #[tokio::test]
+            async fn the_service_learns_the_tenant_that_the_token_names_and_no_other() {
+                if let Some(front) = start().await {
+                    scenarios::tenants(&front).await;
+                }
+            }
+
+            #[tokio::test]
             async fn what_a_client_says_of_its_request_is_not_believed() {
                 if let Some(front) = start().await {
                     scenarios::claims_about_the_request(&front).await;
@@ -107,6 +114,7 @@ async fn spring_cloud_gateway_does_what_the_other_proxies_do() {
     if let Some(mut front) = front::Front::start(front::Product::SpringCloudGateway).await {
         scenarios::identity(&front).await;
         scenarios::tokens(&front).await;
+        scenarios::tenants(&front).await;
         scenarios::claims_about_the_request(&front).await;
         scenarios::denials(&front).await;
         scenarios::paths(&front).await;
@@ -122,6 +130,7 @@ async fn shenyu_does_what_the_other_proxies_do() {
     if let Some(mut front) = front::Front::start(front::Product::Shenyu).await {
         scenarios::identity(&front).await;
         scenarios::tokens(&front).await;
+        scenarios::tenants(&front).await;
         scenarios::claims_about_the_request(&front).await;
         scenarios::denials(&front).await;
         scenarios::paths(&front).await;

@@ -20,8 +20,8 @@ import reactor.core.publisher.Mono;
 /** Asks `hallpass authz` for each request, before any other filter sees it. */
 @Component
 public class HallpassFilter implements GlobalFilter, Ordered {
-    private static final List<String> ASKED_WITH = List.of("Authorization", "DPoP", "Traceparent", "Tracestate");
-    private static final List<String> FOR_SERVICE = List.of("Authorization", "X-User-Id", "X-Username", "X-Authorities", "X-Client-Id");
+    private static final List<String> ASKED_WITH = List.of("Authorization", "DPoP", "Traceparent", "Tracestate", "X-Tenant-Id");
+    private static final List<String> FOR_SERVICE = List.of("Authorization", "X-User-Id", "X-Username", "X-Authorities", "X-Client-Id", "X-Tenant-Id");
     private static final List<String> FOR_CLIENT = List.of("WWW-Authenticate", "DPoP-Nonce", "Content-Type", "Retry-After");
 
     private final WebClient hallpass;
