@@ -112,8 +112,9 @@ pub use hallpass_token as token;
 pub use hallpass_upstream as upstream;
 
 pub use client::context::{
-    CallContext, InContext, JoinSet, blocking, carry, carry_async, carry_each, current, detach,
-    every, scope, scope_all, spawn, spawn_blocking, sync_scope, sync_scope_all, without_identity,
+    CallContext, InContext, JoinSet, blocking, carry, carry_async, carry_each, carry_nobody,
+    current, detach, every, scope, scope_all, spawn, spawn_blocking, sync_scope, sync_scope_all,
+    without_identity,
 };
 pub use error::Error;
 #[cfg(feature = "feign")]

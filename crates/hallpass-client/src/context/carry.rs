@@ -12,6 +12,10 @@ use super::task_local::{WithContext, scope_all, sync_scope_all};
 
 /// `work`, which will run in the [`CallContext`] that is current now, on whichever thread: of rayon, of another pool, one of its own.
 ///
+/// **On a pool that steals work**, as rayon's does, a job that waits there (`join`, a nested `par_iter`, `scope`, `yield_now`) lends its thread to any
+/// other job of the pool meanwhile: one that nothing is around then finds whoever waits. So hand every job of such a pool over by this,
+/// [`carry_each`] or [`carry_nobody`]: what is around it counts, wherever it runs.
+///
 /// ```
 /// use hallpass_client::context::carry;
 ///
@@ -25,7 +29,12 @@ pub fn carry<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
     move || sync_scope_all(context, work)
 }
 
-/// The same for what runs many times: `items.par_iter().map(carry_each(|item| ...))`.
+/// `work`, which will run in nobody's name and for no request, on whichever thread and whoever waits there. See [`carry`].
+pub fn carry_nobody<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    move || sync_scope_all(CallContext::default(), work)
+}
+
+/// The same as [`carry`] for what runs many times: `items.par_iter().map(carry_each(|item| ...))`.
 pub fn carry_each<A, R>(work: impl Fn(A) -> R) -> impl Fn(A) -> R {
     let context = CallContext::current();
     move |item| sync_scope_all(context.clone(), || work(item))

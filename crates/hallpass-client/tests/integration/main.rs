@@ -27,6 +27,7 @@ mod outage;
 mod property;
 mod purge;
 mod purge_property;
+mod readiness;
 mod rejected;
 mod renewal;
 mod responses;

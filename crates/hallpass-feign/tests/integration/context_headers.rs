@@ -191,6 +191,54 @@ async fn a_client_that_keeps_the_context_from_its_callee_says_so_unless_that_is_
     assert_eq!(built(&FeignSettings::default()), 0, "nothing is listed");
 }
 
+/// A redirect would hand to another host whatever a client does not know to be a secret.
+#[tokio::test]
+async fn context_headers_leave_for_no_other_host() {
+    let other = upstream().await;
+    let elsewhere = format!("http://{}/mine", other.address());
+    let upstream = Upstream::answering(move |_, _| {
+        let to = [("location", elsewhere.clone())];
+        (StatusCode::TEMPORARY_REDIRECT, to).into_response()
+    })
+    .await;
+    let client = FeignAsCaller::new(&feign(&upstream, &settings())).unwrap();
+    scope_all(of_anna(), client.mine()).await.unwrap_err();
+    assert_eq!(one(&upstream.only(), "x-tenant-id"), Some("north"));
+    assert!(other.seen().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_call_the_callers_own_context_is_as_before() {
+    let upstream = upstream().await;
+    let feign = feign(&upstream, &settings());
+    let (plain, isolated) = (
+        FeignAsCaller::new(&feign).unwrap(),
+        FeignIsolated::new(&feign).unwrap(),
+    );
+    let seen = || {
+        let context = CallContext::current();
+        let who = context.identity().map(|it| it.subject().to_string());
+        let trace = context.trace().map(|it| it.trace_id().to_string());
+        (who, trace, context.carried().clone())
+    };
+    scope_all(of_anna(), async {
+        let before = seen();
+        plain.mine().await.unwrap();
+        assert_eq!(seen(), before);
+        isolated.mine().await.unwrap();
+        assert_eq!(seen(), before);
+        scope_all(CallContext::default(), plain.mine())
+            .await
+            .unwrap_err();
+        assert_eq!(seen(), before);
+    })
+    .await;
+    assert_eq!(
+        seen(),
+        (None, None, CallContext::default().carried().clone())
+    );
+}
+
 #[tokio::test]
 async fn a_client_gets_those_headers_alone_that_its_settings_name() {
     let upstream = upstream().await;

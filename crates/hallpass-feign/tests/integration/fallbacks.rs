@@ -8,9 +8,7 @@ use hallpass_client::context;
 use hallpass_feign::{Feign, FeignError, fallback_cause, feign_client};
 use http::StatusCode;
 
-use crate::support::{
-    Answer, Issuer, Log, Upstream, caller, closed_port, network_of, runtime,
-};
+use crate::support::{Answer, Issuer, Log, Upstream, caller, closed_port, network_of, runtime};
 
 #[feign_client(name = "service-a", identity = "relay", when_absent = "none", fallback = SaysWhy, deadline_ms = 150)]
 trait Stock {

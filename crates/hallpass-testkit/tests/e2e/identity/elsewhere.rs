@@ -1,7 +1,8 @@
 //! Places beside tasks: queues, other pools, clones of services, upgrades, what is dropped, jobs.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, mpsc as std_mpsc};
 use std::time::Duration;
 
 use axum::body::Body as AxumBody;
@@ -12,8 +13,15 @@ use axum::{Json, Router};
 use futures_util::future::join_all;
 use hallpass::client::context::CaptureContextLayer;
 use hallpass::client::{BearerLayer, CallError, Identity};
+use hallpass::config::Percent;
+use hallpass::feign::{Feign, HedgeSettings};
 use hallpass::prelude::*;
-use hallpass::upstream::{Body, BulkheadSettings, HttpTransport};
+use hallpass::token::{
+    AccessToken, Issuer, SecurityContext, TokenClaims, UnixTime, VerifiedClaims,
+};
+use hallpass::upstream::{
+    Body, BulkheadSettings, HttpTransport, Network, RetrySettings, StaticDiscovery,
+};
 use hallpass_testkit::{Fault, FaultProxy, TestServer};
 use http::header::{AUTHORIZATION, CONNECTION, UPGRADE};
 use http::{HeaderValue, Request, StatusCode};
@@ -71,6 +79,41 @@ async fn while_a_call_waits_in_the_queue_of_a_bulkhead() {
 }
 
 #[tokio::test]
+async fn by_the_attempt_of_a_hedge_that_wins() {
+    type Hedged = Arc<OnceCell<(FaultProxy, FeignEcho)>>;
+    let hedged = Hedged::default();
+    let kept = Arc::clone(&hedged);
+    let begin = async |upstream: SocketAddr| {
+        let mut silent = FaultProxy::start(upstream).await.unwrap();
+        silent.set(Fault::BlackHole).await;
+        let instances = [silent.address(), upstream].map(|it| it.to_string().parse().unwrap());
+        let discovery = StaticDiscovery::new().with("upstream", instances);
+        let network = Network::system(Arc::new(discovery)).unwrap();
+        let mut hedge = HedgeSettings::after(Duration::from_millis(20));
+        hedge.budget = Percent::ALL;
+        let retry = RetrySettings {
+            max_attempts: 1,
+            ..RetrySettings::default()
+        };
+        let client = FeignEcho::builder(&Feign::builder(&network).build())
+            .hedge(hedge)
+            .retry(retry)
+            .deadline(Duration::from_secs(30));
+        (silent, client.build().unwrap())
+    };
+    let rig = Rig::with_upstream(whose, move |kit: Kit| {
+        let hedged = Arc::clone(&hedged);
+        async move {
+            let made = hedged.get_or_init(|| begin(kit.upstream)).await;
+            outcome(made.1.whoami().await)
+        }
+    });
+    assert_each_their_own(&rig.await, 20).await;
+    let (silent, _client) = kept.get().unwrap();
+    assert!(silent.connections() > 0, "no attempt was hedged");
+}
+
+#[tokio::test]
 async fn by_each_clone_of_a_tower_service() {
     type Stack = tower::util::BoxCloneSyncService<Request<Body>, http::Response<Body>, CallError>;
     let stack: Arc<Mutex<Option<Stack>>> = Arc::default();
@@ -117,6 +160,58 @@ async fn on_another_pool<R: Send + 'static>(work: impl FnOnce() -> R + Send + 's
     let (say, said) = tokio::sync::oneshot::channel();
     rayon::spawn(move || drop(say.send(work())));
     said.await.unwrap()
+}
+
+/// A user who has proven nothing: enough to be told from others.
+fn somebody(name: &str) -> SecurityContext {
+    let end = UnixTime::from_secs(9_999_999_999);
+    let audience = "service".parse().unwrap();
+    let claims = TokenClaims::new(Issuer::internal(), name.parse().unwrap(), audience, end);
+    let claims = VerifiedClaims::dangerous_unverified(claims);
+    SecurityContext::new(claims, AccessToken::new(name))
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Who is current in a job that the only thread of a pool runs while a carried one of Alice's waits there.
+fn found_while_alice_waits(hand_over: impl FnOnce(Job) -> Job) -> Option<String> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+    let pool = pool.build().unwrap();
+    let ((go, wait), (say, said)) = (std_mpsc::channel(), std_mpsc::channel());
+    hallpass::sync_scope(somebody("alice"), || {
+        pool.spawn(hallpass::carry(move || {
+            wait.recv().unwrap();
+            // As `join`, a nested `par_iter` and `scope` do while they wait.
+            rayon::yield_now();
+        }));
+    });
+    pool.spawn(hand_over(Box::new(move || {
+        let found = hallpass::current().map(|it| it.subject().to_string());
+        say.send(found).unwrap();
+    })));
+    go.send(()).unwrap();
+    said.recv().unwrap()
+}
+
+#[test]
+fn a_job_that_a_waiting_one_of_another_user_runs_is_of_its_own_user_or_of_nobody() {
+    let bobs = found_while_alice_waits(|job| {
+        hallpass::sync_scope(somebody("bob"), || Box::new(hallpass::carry(job)))
+    });
+    assert_eq!(bobs.as_deref(), Some("bob"));
+    let carried_by_nobody = found_while_alice_waits(|job| Box::new(hallpass::carry(job)));
+    assert_eq!(carried_by_nobody, None);
+    let nobodys = found_while_alice_waits(|job| {
+        hallpass::sync_scope(somebody("bob"), || Box::new(hallpass::carry_nobody(job)))
+    });
+    assert_eq!(nobodys, None);
+}
+
+/// What cannot be helped from outside of the pool, and why every job of one is to be handed over by `carry` or `carry_nobody`.
+#[test]
+fn a_raw_job_of_a_pool_that_steals_runs_as_whoever_waits_there() {
+    let found = found_while_alice_waits(|job| job);
+    assert_eq!(found.as_deref(), Some("alice"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use rayon::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::{JoinSet, LocalSet};
 
@@ -35,6 +36,26 @@ pub fn threads() {
     thread::scope(|scope| {
         scope.spawn(|| ()); // caught
     });
+}
+
+pub fn jobs(pool: &rayon::ThreadPool, mut numbers: Vec<u64>) {
+    rayon::spawn(|| ()); // caught
+    rayon::spawn_fifo(|| ()); // caught
+    rayon::spawn_broadcast(|_| ()); // caught
+    rayon::broadcast(|_| ()); // caught
+    rayon::join(|| (), || ()); // caught
+    rayon::scope(|_| ()); // caught
+    rayon::scope_fifo(|_| ()); // caught
+    rayon::in_place_scope(|_| ()); // caught
+    pool.spawn(|| ()); // caught
+    pool.spawn_fifo(|| ()); // caught
+    pool.install(|| ()); // caught
+    pool.join(|| (), || ()); // caught
+    pool.scope(|_| ()); // caught
+    numbers.par_iter().for_each(|_| ()); // caught
+    numbers.par_iter_mut().for_each(|_| ()); // caught
+    numbers.iter().par_bridge().for_each(|_| ()); // caught
+    numbers.into_par_iter().for_each(|_| ()); // caught
 }
 
 pub async fn what_stays_in_its_task() {
