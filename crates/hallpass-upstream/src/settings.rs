@@ -28,7 +28,7 @@ pub use retry::RetrySettings;
 pub use tls::TlsSettings;
 pub use transport::TransportSettings;
 
-const KEYS: [Key; 3] = [
+const KEYS: [Key; 4] = [
     Key::new(
         "static",
         Kind::NamedTexts {
@@ -57,6 +57,15 @@ const KEYS: [Key; 3] = [
         with it works; all others go to instances without it, as long as one is known. A change needs a restart.",
     )
     .otherwise("every instance is for every call"),
+    Key::new(
+        "gray-stable",
+        Kind::Texts {
+            what: "values of `gray-metadata`",
+        },
+        "Values that mark nothing, where every instance has the tag: `v1` makes those of `version: v1` the ones for every call, and those of \
+        `v2` are for calls that wish for it. Without it, and with every instance marked, all are for every call. A change needs a restart.",
+    )
+    .or(""),
 ];
 
 /// Greatest weight of an instance.
@@ -73,6 +82,8 @@ pub struct DiscoverySettings {
     pub outage_memory: Duration,
     /// `gray-metadata`: the tag that marks instances which are not for every call.
     pub gray: Option<String>,
+    /// `gray-stable`: values of that tag that mark nothing.
+    pub gray_stable: Vec<String>,
 }
 
 impl Default for DiscoverySettings {
@@ -81,6 +92,7 @@ impl Default for DiscoverySettings {
             instances: BTreeMap::new(),
             outage_memory: DEFAULT_OUTAGE_MEMORY,
             gray: None,
+            gray_stable: Vec::new(),
         }
     }
 }
@@ -104,12 +116,30 @@ impl Configuration for DiscoverySettings {
 
 impl DiscoverySettings {
     /// The keys of the section, for a configuration that has more in it.
-    pub const KEYS: [Key; 3] = KEYS;
+    pub const KEYS: [Key; 4] = KEYS;
+
+    /// The same place, with the marks of instances that `gray-metadata` and `gray-stable` name.
+    #[must_use]
+    pub fn mark(&self, place: Place) -> Place {
+        match self.gray.as_deref() {
+            Some(gray) => place
+                .gray_by(gray)
+                .stable_as(self.gray_stable.iter().map(String::as_str)),
+            None => place,
+        }
+    }
 
     fn read_section(section: &Section<'_>) -> Option<Self> {
         let listed = section.named_texts("static", listed_member);
         let outage_memory = section.seconds("outage-memory-seconds");
         let gray = section.name("gray-metadata");
+        let gray_stable = section.texts("gray-stable", |value| match value.len() {
+            1..=MAX_TAG => Ok(value.to_owned()),
+            _ => Err("is no value of a tag: it is empty, or longer than 255 bytes"),
+        });
+        if gray.is_none() && gray_stable.as_ref().is_some_and(|it| !it.is_empty()) {
+            section.problem("gray-stable", "needs gray-metadata, of which it has values");
+        }
         let mut instances = BTreeMap::new();
         for (service, addresses) in listed? {
             let message = "names a service twice: the case of letters does not count";
@@ -127,6 +157,7 @@ impl DiscoverySettings {
             instances,
             outage_memory: outage_memory?,
             gray,
+            gray_stable: gray_stable?,
         })
     }
 }
@@ -167,10 +198,7 @@ impl StaticDiscovery {
     #[must_use]
     pub fn from_settings(settings: &DiscoverySettings) -> Self {
         let services = settings.instances.iter();
-        let place = Place {
-            gray: settings.gray.as_deref().map(Into::into),
-            ..Place::default()
-        };
+        let place = settings.mark(Place::default());
         services.fold(
             Self::new().in_place(place),
             |known, (service, instances)| known.with_list(service, instances.clone()),
@@ -230,6 +258,23 @@ mod tests {
                 "1:51: discovery.static.c[0]: is not an address of an instance; write host:port or https://host:port",
             ]
         );
+    }
+
+    #[test]
+    fn what_marks_an_instance_and_what_does_not_is_read_together() {
+        let read = |keys: &str| load(&format!("hallpass: {{ discovery: {{ {keys} }} }}"));
+        let settings = read("gray-metadata: version, gray-stable: [v1, v1.1]").unwrap();
+        let place = Place::default().gray_by("version");
+        let expected = place.stable_as(["v1", "v1.1"]);
+        assert_eq!(settings.mark(Place::default()), expected);
+        let unmarked = read("").unwrap().mark(Place::default());
+        assert_eq!(unmarked, Place::default());
+        let problems = read("gray-stable: v1").unwrap_err();
+        assert!(
+            problems[0].contains("discovery.gray-stable: needs gray-metadata"),
+            "{problems:?}"
+        );
+        assert!(read("gray-metadata: version, gray-stable: ['']").is_err());
     }
 
     fn listing(services: &[(&str, u16)]) -> DiscoverySettings {

@@ -289,8 +289,7 @@ impl Upstream {
                 },
                 Arc::clone,
             );
-            let mark = place.gray.as_ref().and_then(|tag| member.tagged(tag));
-            let mark = mark.filter(|mark| !mark.is_empty());
+            let mark = place.mark(member);
             let candidate = Candidate {
                 state,
                 weight: member.weight,

@@ -308,6 +308,11 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
         tracing::warn!("`discovery.gray-metadata` has changed: it needs a restart");
         settings.discovery.gray.clone_from(&current.discovery.gray);
     }
+    if settings.discovery.gray_stable != current.discovery.gray_stable {
+        tracing::warn!("`discovery.gray-stable` has changed: it needs a restart");
+        let stable = &current.discovery.gray_stable;
+        settings.discovery.gray_stable.clone_from(stable);
+    }
     if settings.service.tls.is_some() != current.service.tls.is_some() {
         tracing::warn!("`service.tls` was added or removed: it needs a restart");
         settings.service.tls.clone_from(&current.service.tls);

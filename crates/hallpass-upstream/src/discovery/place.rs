@@ -24,6 +24,8 @@ pub struct Place {
     /// The name of the tag whose value marks an instance for the calls that wish for it; `None`: all instances are for all
     /// calls. See [`Wish`](crate::Wish).
     pub gray: Option<Arc<str>>,
+    /// Values of that tag that mark nothing: what an estate that marks all instances writes on those of the usual version.
+    pub stable: Arc<[String]>,
 }
 
 impl Place {
@@ -46,6 +48,20 @@ impl Place {
     pub fn gray_by(mut self, tag: &str) -> Self {
         self.gray = Some(tag.into());
         self
+    }
+
+    /// The same, with values of that tag that mark nothing.
+    #[must_use]
+    pub fn stable_as<'v>(mut self, values: impl IntoIterator<Item = &'v str>) -> Self {
+        self.stable = values.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// What marks an instance as one that is not for every call, if anything does.
+    pub(crate) fn mark<'m>(&self, member: &'m Member) -> Option<&'m str> {
+        let mark = member.tagged(self.gray.as_ref()?)?;
+        let is_mark = !mark.is_empty() && !self.stable.iter().any(|stable| stable == mark);
+        is_mark.then_some(mark)
     }
 
     /// Whether an instance is in the zone of this process; where one of both names no zone, in its cluster.

@@ -24,7 +24,7 @@ impl Addresses {
         zone: Option<&str>,
         own: Arc<dyn Discover>,
     ) -> Self {
-        let own = Placed::new(own, zone, settings.gray.as_deref());
+        let own = Placed::new(own, zone, settings);
         Self {
             listed: None,
             all: Arc::new(OutageMemory::new(Arc::new(own), settings.outage_memory)),
@@ -45,7 +45,7 @@ impl Addresses {
                 others,
             }),
         };
-        let all = Placed::new(all, zone, settings.gray.as_deref());
+        let all = Placed::new(all, zone, settings);
         Self {
             listed: Some(listed),
             all: Arc::new(OutageMemory::new(Arc::new(all), settings.outage_memory)),
@@ -111,16 +111,14 @@ struct Placed {
 const NO_CLUSTER: &str = "DEFAULT";
 
 impl Placed {
-    fn new(discovery: Arc<dyn Discover>, zone: Option<&str>, gray: Option<&str>) -> Self {
+    fn new(discovery: Arc<dyn Discover>, zone: Option<&str>, settings: &DiscoverySettings) -> Self {
         let mut place = discovery.place();
         if let Some(zone) = zone {
             // Who says a zone and no cluster knows better than the cluster that everybody is in.
             place.cluster = place.cluster.filter(|cluster| **cluster != *NO_CLUSTER);
             place = place.in_zone(zone);
         }
-        if let Some(gray) = gray {
-            place = place.gray_by(gray);
-        }
+        let place = settings.mark(place);
         Self { discovery, place }
     }
 }
@@ -222,9 +220,10 @@ mod tests {
     fn this_process_is_where_its_settings_and_its_registry_say() {
         let settings = DiscoverySettings {
             gray: Some("version".to_owned()),
+            gray_stable: vec!["v1".to_owned()],
             ..DiscoverySettings::default()
         };
-        let gray = Place::default().gray_by("version");
+        let gray = Place::default().gray_by("version").stable_as(["v1"]);
         let in_zone = gray.clone().in_zone("hz-a");
         for (zone, cluster, expected) in [
             (None, None, gray.clone()),

@@ -10,11 +10,12 @@ use hallpass_nacos::DiscoverySettings as NacosDiscoverySettings;
 use hallpass_upstream::DiscoverySettings;
 
 const KEYS: &[Key] = {
-    let [listed, memory, gray] = DiscoverySettings::KEYS;
+    let [listed, memory, gray, stable] = DiscoverySettings::KEYS;
     &[
         listed,
         memory,
         gray,
+        stable,
         #[cfg(feature = "nacos")]
         NacosDiscoverySettings::KEY,
         #[cfg(feature = "dns")]

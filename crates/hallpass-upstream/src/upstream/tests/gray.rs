@@ -76,6 +76,24 @@ async fn where_every_instance_has_a_tag_all_are_for_everybody() {
     assert_eq!(fixture.upstream.others_than(&[]), 2);
 }
 
+/// As in estates that write a version on each.
+#[tokio::test]
+async fn where_every_instance_has_a_tag_the_stable_ones_are_for_everybody() {
+    let place = Place::default().gray_by("version").stable_as(["v1"]);
+    let fixture = upstream_in(place);
+    let version = |port, version| Member::from(instance(port)).tag("version", version);
+    let members = [version(1, "v1"), version(2, "v2"), version(3, "v1")];
+    fixture.registry.set_members(members);
+    let stable = HashSet::from([1, 3]);
+    assert_eq!(chosen_for(&fixture, Wish::default()).await, stable);
+    assert_eq!(chosen_for(&fixture, Wish::tagged("v1")).await, stable);
+    let new = chosen_for(&fixture, Wish::tagged("v2")).await;
+    assert_eq!(new, HashSet::from([2]));
+    // While the new one is out, its calls go where all others do.
+    fixture.fail_for(2, Wish::tagged("v2")).await;
+    assert_eq!(chosen_for(&fixture, Wish::tagged("v2")).await, stable);
+}
+
 #[tokio::test]
 async fn without_a_name_for_it_no_tag_is_a_mark() {
     let fixture = upstream_in(Place::default());
