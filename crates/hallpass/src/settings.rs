@@ -1,5 +1,7 @@
 //! Everything that a service reads of its configuration.
 
+#[cfg(any(feature = "feign", feature = "resource"))]
+mod context;
 mod discovery;
 #[cfg(feature = "nacos")]
 mod nacos;
@@ -183,6 +185,8 @@ impl Configuration for Settings {
         #[cfg(feature = "feign")]
         check_credentials(root, &settings);
         check_certificates(root, &settings);
+        #[cfg(any(feature = "feign", feature = "resource"))]
+        context::check(root, &settings);
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));
             #[cfg(feature = "dns")]

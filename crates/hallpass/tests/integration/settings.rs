@@ -53,6 +53,23 @@ hallpass:
     insta::assert_snapshot!(loaded.unwrap_err().to_string());
 }
 
+#[test]
+fn a_header_that_says_how_long_somebody_waits_is_not_carried_on() {
+    for says in [
+        "security: { deadline: { header: X-Time-Left } }",
+        "feign: { defaults: { deadline-header: x-time-left } }",
+        "feign: { clients: { logistics-service: { deadline-header: X-Time-Left } } }",
+    ] {
+        let text = format!("hallpass: {{ context: {{ headers: [X-Time-Left] }}, {says} }}");
+        let problems = loader(&text).load::<Settings>().unwrap_err().to_string();
+        assert!(
+            problems.contains("context.headers: has the header of"),
+            "{problems}"
+        );
+    }
+    load("hallpass: { context: { headers: [X-Time-Left] } }");
+}
+
 #[tokio::test]
 async fn the_zone_of_the_service_and_the_mark_of_instances_reach_every_choice() {
     let settings = load(
