@@ -46,7 +46,8 @@ const KEYS: &[Key] = &[
         Kind::Text {
             what: "one of `context.headers`",
         },
-        "The header whose value is the tag of the instances that the calls of a request are for (gray release), where there are any: those whose         `discovery.gray-metadata` has this value.",
+        "The header whose value is the tag of the instances that the calls of a request are for (gray release), where there are any: those whose \
+        `discovery.gray-metadata` has this value.",
     ),
 ];
 

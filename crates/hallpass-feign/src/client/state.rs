@@ -107,7 +107,6 @@ impl ClientState {
         };
         let origin = origin(shared, configured);
         let hedges = overrides.hedge.or(settings.hedge);
-        let mut keeps_context = false;
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
             let deadline = deadline(spec, method, overrides, configured);
@@ -119,7 +118,6 @@ impl ClientState {
                 plan.is_for_ours(),
                 &shared.metrics.context,
             );
-            keeps_context |= headers.keeps_context();
             let attempt = method_stack::attempt(headers, transport);
             Ok(Method {
                 spec: method,
@@ -140,10 +138,7 @@ impl ClientState {
             })
         });
         let methods = methods.collect::<Result<_, BuildError>>()?;
-        warn_of_others(spec, settings);
-        if keeps_context {
-            context_headers::warn_of_third_party(spec.name);
-        }
+        warn(spec, overrides, configured);
         Ok(Self {
             methods,
             base_path,
@@ -244,6 +239,22 @@ fn guards(
         method: own.and_then(|own| shared.guards.get(spec.name, Some(&name), own)),
         service: shared.guards.get(spec.name, None, &settings.service),
         clock: Arc::clone(&shared.network.clock),
+    }
+}
+
+/// Says what probably does not do what it was written for.
+fn warn(spec: &ClientSpec, overrides: &Overrides, configured: &Configured) {
+    let settings = configured.clients.client(spec.name);
+    warn_of_others(spec, settings);
+    let list = &configured.clients.context.headers;
+    let is_third_party = |method| {
+        let plan = identity(spec, method, overrides, configured);
+        plan.is_ok_and(|plan| {
+            context_headers::are_kept(list, &settings.context_headers, plan.is_for_ours())
+        })
+    };
+    if spec.methods.iter().any(is_third_party) {
+        context_headers::warn_of_third_party(spec.name);
     }
 }
 

@@ -54,20 +54,14 @@ impl HeaderRules {
             ContextHeadersSettings::None => false,
             ContextHeadersSettings::These(these) => these.contains(name),
         };
-        let is_default = *wanted == ContextHeadersSettings::WithIdentity;
         Self {
             client,
             list: list.clone(),
             sent: names.filter(is_sent).cloned().collect(),
             is_ours,
-            keeps: is_default && !is_ours && !list.is_empty(),
+            keeps: are_kept(list, wanted, is_ours),
             metrics: metrics.clone(),
         }
-    }
-
-    /// Whether the callee gets nothing of what is listed for no other reason than that it is a third party.
-    pub(crate) const fn keeps_context(&self) -> bool {
-        self.keeps
     }
 
     fn write(&self, context: &CallContext, headers: &mut HeaderMap) {
@@ -96,6 +90,11 @@ impl HeaderRules {
             }
         }
     }
+}
+
+/// Whether the callee gets nothing of what is listed for no other reason than that it is a third party.
+pub(crate) fn are_kept(list: &AllowList, wanted: &ContextHeadersSettings, is_ours: bool) -> bool {
+    *wanted == ContextHeadersSettings::WithIdentity && !is_ours && !list.is_empty()
 }
 
 /// A transaction or a tenant that ends here without a word would be looked for long.

@@ -1,5 +1,7 @@
 //! What a request brings beside its identity: headers that are carried on, the tenant that its token must agree with, its trace.
 
+mod tenants;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -228,105 +230,6 @@ async fn a_tenant_that_the_token_names_or_a_service_passes_on_is_carried_on() {
     // A token's tenant alone demands nothing of the request.
     let response = setting.ask(json!({ "tenant": "north" }), &[]).await;
     assert_eq!(carried(&response).len(), 0);
-}
-
-/// Who would be refused for his token leaves it out, or brings one that says nothing.
-#[tokio::test]
-async fn a_user_without_the_claim_names_no_tenant_and_neither_does_nobody() {
-    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
-    let south = [("x-tenant-id", "south"), ("TX_XID", "7")];
-    for claims in [
-        json!({}),
-        json!({ "tenant": null }),
-        // A service that acts for a user is that user.
-        json!({ "act": { "sub": "order-service" } }),
-    ] {
-        let refused = setting.ask(claims, &south).await;
-        assert_eq!(refused.refusal(), (403, "tenant_mismatch".to_owned()));
-    }
-    let open = setting.send("/open", &south).await;
-    assert_eq!(carried(&open), ["tx_xid=7"], "nobody is of no tenant");
-    let spelled = [("x_tenant_id", "south")];
-    assert_eq!(carried(&setting.send("/open", &spelled).await).len(), 0);
-    // With a token an open route is like any other.
-    let north = json!({ "tenant": "north" });
-    let refused = setting.ask_at("/open", north.clone(), &south).await;
-    assert_eq!(refused.status, 403);
-    let proven = [("x-tenant-id", "north")];
-    let open = setting.ask_at("/open", north, &proven).await;
-    assert_eq!(carried(&open), ["x-tenant-id=north"]);
-    // Who wants it as it came says so.
-    let all = settings(ClaimDemand::None);
-    setting.app.server.apply(&all).unwrap();
-    for response in [
-        setting.send("/open", &south).await,
-        setting.ask(json!({}), &south).await,
-    ] {
-        assert_eq!(carried(&response), ["tx_xid=7", "x-tenant-id=south"]);
-    }
-}
-
-#[tokio::test]
-async fn a_header_of_any_spelling_is_held_against_the_token_whatever_its_own_is() {
-    for header in ["X_Tenant_Id", "tenant.id", "X-Tenant_Id", "X~Tenant~Id"] {
-        let setting = Setting::start(&settings_of(header, ClaimDemand::Users)).await;
-        let signs = |sign: &str| header.replace(['_', '.', '-', '~'], sign);
-        for spelling in [header.to_owned(), signs("-"), signs("_"), signs(".")] {
-            let south = [(spelling.as_str(), "south")];
-            let response = setting.ask(json!({ "tenant": "north" }), &south).await;
-            assert_eq!(response.status, 403, "{header}: {spelling}");
-        }
-        let other = [("x-tenants-id", "south"), ("tenantid", "south")];
-        let response = setting.ask(json!({ "tenant": "north" }), &other).await;
-        assert_eq!(response.status, 200, "{header}");
-    }
-}
-
-#[tokio::test]
-async fn a_caller_has_no_proxy_behind_drop_the_tenant() {
-    let setting = Setting::start(&settings(ClaimDemand::Users)).await;
-    for (sent, kept) in [
-        ("X-Tenant-Id", None),
-        ("close, x_tenant_id, TX_XID", Some("close, TX_XID")),
-        ("keep-alive", Some("keep-alive")),
-    ] {
-        let token = setting.forge.service("");
-        let request = http::Request::get("/context")
-            .header("authorization", format!("Bearer {token}"))
-            .header("x-tenant-id", "north")
-            .header("connection", sent);
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        let authorized = setting.app.server.authorize(&parts).await.unwrap();
-        authorized.admit(&mut parts);
-        let left = parts.headers.get("connection");
-        assert_eq!(left.map(|it| it.to_str().unwrap()), kept);
-        let told = authorized.tenant_header().unwrap();
-        assert_eq!(
-            (told.0.as_str(), told.1.unwrap()),
-            ("x-tenant-id", "north".parse().unwrap())
-        );
-    }
-}
-
-#[tokio::test]
-async fn where_the_claim_is_demanded_a_header_alone_is_not_enough() {
-    let setting = Setting::start(&settings(ClaimDemand::All)).await;
-    let refused = setting.ask(json!({}), &[("X-Tenant-Id", "north")]).await;
-    assert_eq!(refused.refusal(), (403, "tenant_mismatch".to_owned()));
-    let service = json!({ "sub": "order-service" });
-    let refused = setting.ask(service, &[("X-Tenant-Id", "north")]).await;
-    assert_eq!(refused.status, 403, "services too");
-    let open = [("X-Tenant-Id", "north")];
-    let anonymous = setting.send("/open", &open).await;
-    assert_eq!(
-        anonymous.status, 403,
-        "nobody proves that he is of a tenant"
-    );
-    let proven = setting
-        .ask(json!({ "tenant": "north" }), &[("X-Tenant-Id", "north")])
-        .await;
-    assert_eq!(carried(&proven), ["x-tenant-id=north"]);
-    assert_eq!(setting.ask(json!({}), &[]).await.status, 200);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod paths;
 mod process;
 mod recorder;
 mod scenarios;
+mod tenants;
 mod tools;
 
 /// The tests of one product.
@@ -28,7 +29,7 @@ macro_rules! behind {
         #[cfg(test)]
         mod $module {
             use crate::front::{Front, Product};
-            use crate::scenarios;
+            use crate::{scenarios, tenants};
 
             async fn start() -> Option<Front> {
                 Front::start(Product::$product).await
@@ -51,7 +52,7 @@ macro_rules! behind {
             #[tokio::test]
             async fn the_service_learns_the_tenant_that_the_token_names_and_no_other() {
                 if let Some(front) = start().await {
-                    scenarios::tenants(&front).await;
+                    tenants::tenants(&front).await;
                 }
             }
 
@@ -114,7 +115,7 @@ async fn spring_cloud_gateway_does_what_the_other_proxies_do() {
     if let Some(mut front) = front::Front::start(front::Product::SpringCloudGateway).await {
         scenarios::identity(&front).await;
         scenarios::tokens(&front).await;
-        scenarios::tenants(&front).await;
+        tenants::tenants(&front).await;
         scenarios::claims_about_the_request(&front).await;
         scenarios::denials(&front).await;
         scenarios::paths(&front).await;
@@ -130,7 +131,7 @@ async fn shenyu_does_what_the_other_proxies_do() {
     if let Some(mut front) = front::Front::start(front::Product::Shenyu).await {
         scenarios::identity(&front).await;
         scenarios::tokens(&front).await;
-        scenarios::tenants(&front).await;
+        tenants::tenants(&front).await;
         scenarios::claims_about_the_request(&front).await;
         scenarios::denials(&front).await;
         scenarios::paths(&front).await;
