@@ -20,6 +20,8 @@ mod examples;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod exchanged_tenant;
+#[cfg(test)]
 mod getting_started;
 #[cfg(test)]
 mod identity;

@@ -2,6 +2,7 @@
 
 mod advisories;
 mod calls;
+mod clients;
 mod keys;
 mod row;
 mod themes;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 
 use self::advisories::ADVISORIES;
 use self::calls::CALLS;
+use self::clients::CLIENTS;
 use self::keys::KEYS;
 use self::row::{Held, Lesson, held, later};
 use self::themes::THEMES;
@@ -22,7 +24,7 @@ const MENDED: [(&str, [u64; 3]); 2] = [("h2", [0, 4, 16]), ("rustls-webpki", [0,
 #[test]
 fn each_lesson_from_elsewhere_is_held_by_a_test_of_its_own() {
     let read = |path: &str| tree::file(&format!("crates/{path}")).map(|it| it.text).ok();
-    let wanted = || KEYS.iter().chain(CALLS);
+    let wanted = || KEYS.iter().chain(CALLS).chain(CLIENTS);
     let mut problems = problems(wanted(), read);
     problems.extend(self::problems(ADVISORIES, read));
     let told: BTreeSet<_> = wanted().map(|it| it.of).collect();

@@ -61,4 +61,38 @@ pub(super) const THEMES: &[(&str, &str)] = &[
         "DevCard#298, mcp-server-cloudflare#369, vellum-assistant#8876, vellum-assistant#9764, solace-broker-mcp#50",
     ),
     ("framing", "pingora#945"),
+    (
+        "breaker drops identity",
+        "openfeign#572, openfeign#616, openfeign#716, circuitbreaker#123, circuitbreaker#167, resilience4j#1748, Sentinel#2740",
+    ),
+    (
+        "identity of another",
+        "spring-security#6856, refit#1679, dotnet/extensions#5568, kagent#2459, mcp-context-forge#5224",
+    ),
+    (
+        "identity lost",
+        "spring-security#6483, spring-security#7418, tokio#2396, tokio#6659, objectstore#524, objectstore#526",
+    ),
+    (
+        "herd at expiry",
+        "spring-security#11461, spring-security#14123, spring-security#15295, spring-security#13816, spring-security#14991, dotnet/extensions#6759, scg#2079",
+    ),
+    (
+        "renewal that fails",
+        "google-cloud-rust#5809, google-cloud-rust#5864, google-cloud-rust#4541, restate#5154, x/oauth2#388, gestalt#357, spring-security#15511",
+    ),
+    (
+        "shared cache outage",
+        "AccessTokenManagement#32, DuendeSoftware/foss#50, nativelink#2438, redis-rs#2115",
+    ),
+    ("redirects", "x/oauth2#805, go-github#4190"),
+    ("blocking", "openfeign#551, spring-security#6251"),
+    (
+        "loops of 401",
+        "spring-cloud-security#117, spring-cloud-security#220, swagger-codegen#6288",
+    ),
+    (
+        "layers of calls",
+        "tower-resilience#286, reqwest-middleware#44, reqwest-middleware#214, twirp-rs#16",
+    ),
 ];
