@@ -39,8 +39,34 @@ pub(super) fn advice(reason: &str) -> &'static str {
         "caller_not_allowed" => "add it to callers of the rule, or let it stop",
         "actor_not_allowed" => "add it to actors of the rule, or let it call in its own name",
         "claim_not_allowed" => "its token lacks a claim that the rule demands",
+        "tenant_mismatch" => {
+            "it names another tenant than its token, or its token names none: let its token have the claim (context.tenant.claim; behind an exchange the rule \
+            must list it), let it leave the header out, or see context.tenant.demand-claim"
+        }
+        "context_too_large" => {
+            "it sends more in the headers of context.headers than may go on: let it send less, or raise context.max-value-bytes or max-bytes"
+        }
+        "context_invalid" => {
+            "it sends a header of context.headers twice, or with other characters than printable ASCII: let it send each once, and percent-encode the rest"
+        }
         "sender_constrained" => "its token is bound to a key or certificate that it did not show",
         "several_authorization_headers" => "it sends two Authorization headers: let it send one",
         _ => "see docs/errors.md and docs/tokens.md for the reason",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn whoever_is_refused_for_what_travels_beside_its_token_is_told_what_to_do() {
+        for (reason, key) in [
+            ("tenant_mismatch", "context.tenant.demand-claim"),
+            ("context_too_large", "context.max-value-bytes"),
+            ("context_invalid", "context.headers"),
+        ] {
+            assert!(advice(reason).contains(key), "{reason}");
+        }
     }
 }
