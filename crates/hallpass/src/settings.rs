@@ -185,8 +185,10 @@ impl Configuration for Settings {
         #[cfg(feature = "feign")]
         check_credentials(root, &settings);
         check_certificates(root, &settings);
-        #[cfg(any(feature = "feign", feature = "resource"))]
-        context::check(root, &settings);
+        #[cfg(feature = "resource")]
+        context::check_security(root, &settings.context, &settings.security);
+        #[cfg(feature = "feign")]
+        context::check_feign(root, &settings.context, &settings.feign);
         if !settings.tls.dangerous_plain_http {
             plain_http::check(root, &settings.discovery, &endpoints(&settings));
             #[cfg(feature = "dns")]

@@ -280,7 +280,7 @@ const FEIGN_KEYS: &[Key] = &[
     Key::new(
         "enabled",
         Kind::Flag,
-        "Whether outgoing calls get tokens of this service at all. Callers are relayed all the same.",
+        "Whether outgoing calls get tokens of this service at all. Callers are relayed all the same, and the headers of `context` go on.",
     )
     .or("true"),
     Key::new(
@@ -288,7 +288,7 @@ const FEIGN_KEYS: &[Key] = &[
         Kind::Texts {
             what: "names of declared clients",
         },
-        "Which ones never get a token, nobody's: third parties. Holds beside `enabled: false` above as well.",
+        "Which ones never get a token, nobody's, and none of the headers of `context`: third parties. Holds beside `enabled: false` above as well.",
     )
     .or(""),
 ];

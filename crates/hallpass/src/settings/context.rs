@@ -1,33 +1,38 @@
-//! What `context.headers` must not have for what other sections say.
+//! What `context.headers` must not have for what other sections say: a header that says how long somebody waits is each hop's own. Carried on,
+//! the one of the request would stand in the place of what is left.
 
+use hallpass_client::ContextSettings;
 use hallpass_config::Section;
 #[cfg(feature = "feign")]
-use hallpass_feign::DeadlineHeader;
+use hallpass_feign::{DeadlineHeader, FeignSettings};
+#[cfg(feature = "resource")]
+use hallpass_resource::SecuritySettings;
 
-use super::Settings;
+#[cfg(feature = "resource")]
+pub(super) fn check_security(
+    root: &Section<'_>,
+    context: &ContextSettings,
+    security: &SecuritySettings,
+) {
+    let header = security.deadline.header.as_ref();
+    if header.is_some_and(|it| context.headers.allows(it)) {
+        refuse(root, "security.deadline.header");
+    }
+}
 
-/// A header that says how long somebody waits is each hop's own: carried on, the one of the request would stand in the place of what is left.
-pub(super) fn check(root: &Section<'_>, settings: &Settings) {
-    let listed = &settings.context.headers;
-    let refuse = |key: &str| {
-        let message = format!("has the header of {key}, which each hop says anew");
-        root.section("context").problem("headers", message);
-    };
-    #[cfg(feature = "resource")]
-    {
-        let header = settings.security.deadline.header.as_ref();
-        if header.is_some_and(|it| listed.allows(it)) {
-            refuse("security.deadline.header");
-        }
+#[cfg(feature = "feign")]
+pub(super) fn check_feign(root: &Section<'_>, context: &ContextSettings, feign: &FeignSettings) {
+    let mut all = std::iter::once(&feign.defaults).chain(feign.clients.values());
+    let is_listed = all.any(|it| match &it.deadline_header {
+        DeadlineHeader::Named(name) => context.headers.allows(name),
+        DeadlineHeader::None => false,
+    });
+    if is_listed {
+        refuse(root, "feign.defaults.deadline-header, or that of a client");
     }
-    #[cfg(feature = "feign")]
-    {
-        let clients = settings.feign.clients.values();
-        let mut all = std::iter::once(&settings.feign.defaults).chain(clients);
-        if all.any(
-            |it| matches!(&it.deadline_header, DeadlineHeader::Named(name) if listed.allows(name)),
-        ) {
-            refuse("feign.defaults.deadline-header, or that of a client");
-        }
-    }
+}
+
+fn refuse(root: &Section<'_>, key: &str) {
+    let message = format!("has the header of {key}, which each hop says anew");
+    root.section("context").problem("headers", message);
 }
