@@ -224,7 +224,7 @@ impl TenantSettings {
 
 /// What every token has says nothing of a tenant, and is not among the claims that are looked at.
 fn claim_name(text: &str) -> Result<String, String> {
-    let name = check_name(text).map_err(|problem| problem.to_string())?;
+    let name = check_name(text).map_err(str::to_owned)?;
     match TokenClaims::is_reserved(&name) {
         true => Err(
             "has a meaning of its own in every token, and names no tenant: write the claim that does".to_owned(),
