@@ -69,9 +69,12 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Appends fixed text of the path.
+    /// Appends fixed text of the path. The path `/` of a method behind that of a `url` is the latter, as behind that of a trait.
     pub fn fixed(&mut self, text: &str) {
-        self.target.push_str(text);
+        let is_all = text == "/" && self.template() == Some("/");
+        if !is_all || self.target.is_empty() {
+            self.target.push_str(text);
+        }
     }
 
     /// Appends a value to the path.
@@ -120,6 +123,12 @@ impl<'a> Call<'a> {
             call.set_body("application/x-www-form-urlencoded", Body::from(body));
             Ok(())
         });
+    }
+
+    /// Sets a body of text.
+    pub fn text(&mut self, media_type: &'static str, value: &(impl AsRef<str> + ?Sized)) {
+        let text = value.as_ref().to_owned();
+        self.set_body(media_type, Body::from(text));
     }
 
     /// Sets a body of bytes.
@@ -183,6 +192,11 @@ impl<'a> Call<'a> {
             .ok_or(FeignError::Interrupted)?;
         let request = self.into_request(method.spec, A::ACCEPT);
         stack::call::<A, F, Fut>(client, method, request, fallback).await
+    }
+
+    fn template(&self) -> Option<&'static str> {
+        let method = self.state.methods.get(self.index);
+        method.map(|method| method.spec.template)
     }
 
     fn check(

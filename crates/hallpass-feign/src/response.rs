@@ -1,5 +1,7 @@
 //! From the HTTP response to the value that a method returns.
 
+mod text;
+
 use std::marker::PhantomData;
 
 use bytes::Bytes;
@@ -9,7 +11,7 @@ use http::response::Parts;
 use http::{Response, StatusCode};
 use serde::de::DeserializeOwned;
 
-use crate::error::{DecodeError, ErrorBody, FeignError};
+use crate::error::{DecodeError, ErrorBody, ErrorHeaders, FeignError};
 use crate::events::Events;
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -66,6 +68,11 @@ pub trait FromBody {
     /// # Errors
     /// As [`FromResponse::read`].
     fn read_body(head: &Parts, body: Received) -> Result<Self::Value, FeignError>;
+
+    /// Whether this body of a successful response is no value at all: where the method returns an `Option`, it is `None` then.
+    fn is_absent(body: &[u8]) -> bool {
+        body.is_empty()
+    }
 }
 
 impl<B: FromBody> FromResponse for B {
@@ -116,9 +123,13 @@ impl FromResponse for Untouched {
 #[derive(Debug)]
 pub struct Json<T>(PhantomData<fn() -> T>);
 
-/// `Option<T>`: `None` for 404 and 204, else `T` in JSON.
+/// `Option<T>`: `None` for 404, 204 and a body that is no value, else what `B` reads.
 #[derive(Debug)]
-pub struct Optional<T>(PhantomData<fn() -> T>);
+pub struct Optional<B>(PhantomData<fn() -> B>);
+
+/// `String`: text, or a text in JSON, as the media type says.
+#[derive(Debug)]
+pub struct Text;
 
 /// `()`: any success.
 #[derive(Debug)]
@@ -148,18 +159,38 @@ impl<T: DeserializeOwned> FromBody for Json<T> {
     fn read_body(head: &Parts, body: Received) -> Result<T, FeignError> {
         decode(&whole(successful(head, body)?))
     }
+
+    fn is_absent(body: &[u8]) -> bool {
+        let body = body.trim_ascii();
+        body.is_empty() || body == b"null"
+    }
 }
 
-impl<T: DeserializeOwned> FromBody for Optional<T> {
-    type Value = Option<T>;
-    const READING: Reading = Reading::Whole;
-    const ACCEPT: &'static str = "application/json";
+impl<B: FromBody> FromBody for Optional<B> {
+    type Value = Option<B::Value>;
+    const READING: Reading = B::READING;
+    const ACCEPT: &'static str = B::ACCEPT;
 
-    fn read_body(head: &Parts, body: Received) -> Result<Option<T>, FeignError> {
-        match head.status {
-            StatusCode::NOT_FOUND | StatusCode::NO_CONTENT => Ok(None),
-            _ => decode(&whole(successful(head, body)?)).map(Some),
+    fn read_body(head: &Parts, body: Received) -> Result<Option<B::Value>, FeignError> {
+        if matches!(head.status, StatusCode::NOT_FOUND | StatusCode::NO_CONTENT) {
+            return Ok(None);
         }
+        match successful(head, body)? {
+            // Spring's controllers answer so that return `null`.
+            Received::Whole(bytes) if B::is_absent(&bytes) => Ok(None),
+            body => B::read_body(head, body).map(Some),
+        }
+    }
+}
+
+impl FromBody for Text {
+    type Value = String;
+    const READING: Reading = Reading::Whole;
+    const ACCEPT: &'static str = "text/plain, application/json;q=0.9, */*;q=0.8";
+
+    fn read_body(head: &Parts, body: Received) -> Result<String, FeignError> {
+        let body = whole(successful(head, body)?);
+        text::read(head.headers.get(CONTENT_TYPE), body).map_err(FeignError::Decode)
     }
 }
 
@@ -225,12 +256,10 @@ fn events<T>(
     if head.status == StatusCode::NO_CONTENT {
         return Ok(Events::none());
     }
-    let media_type = head.headers.get(CONTENT_TYPE);
-    let media_type = media_type.and_then(|value| value.to_str().ok());
-    let essence = media_type.and_then(|text| text.split(';').next());
+    let essence = text::essence(head.headers.get(CONTENT_TYPE));
     // WHATWG HTML section 9.2.3: anything else is no stream of events, such as the page of a proxy.
     match essence {
-        Some(essence) if essence.trim().eq_ignore_ascii_case(EVENT_STREAM) => {
+        Some(essence) if essence.eq_ignore_ascii_case(EVENT_STREAM) => {
             Ok(Events::of_body(body, decode))
         }
         _ => Err(FeignError::Decode(DecodeError::no_events())),
@@ -242,8 +271,11 @@ fn successful(head: &Parts, body: Received) -> Result<Received, FeignError> {
     if status.is_success() {
         return Ok(body);
     }
-    let body = ErrorBody::from(whole(body));
-    Err(FeignError::Status { status, body })
+    Err(FeignError::Status {
+        status,
+        headers: ErrorHeaders::from(head.headers.clone()),
+        body: ErrorBody::from(whole(body)),
+    })
 }
 
 fn whole(received: Received) -> Bytes {

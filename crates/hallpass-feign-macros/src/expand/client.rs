@@ -306,6 +306,7 @@ fn argument_step(argument: &ArgumentModel, call: &proc_macro2::Ident) -> Option<
         Binding::Header { name, optional } => step(argument, call, "header", name, *optional),
         Binding::Json => step(argument, call, "json", &own_name, false),
         Binding::Form => step(argument, call, "form", &own_name, false),
+        Binding::Text(media_type) => step(argument, call, "text", media_type, false),
         Binding::Bytes(media_type) => step(argument, call, "bytes", media_type, false),
         Binding::Stream(media_type) => taking_step(argument, call, "stream", media_type),
         Binding::Multipart => taking_step(argument, call, "multipart", &own_name),

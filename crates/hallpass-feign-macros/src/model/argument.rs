@@ -14,12 +14,15 @@ const KNOWN: &[&str] = &[
     "header",
     "json",
     "form",
+    "text",
     "bytes",
     "stream",
     "multipart",
 ];
 /// What a body is that says nothing about itself.
 const UNKNOWN_MEDIA_TYPE: &str = "application/octet-stream";
+/// Text in Rust is UTF-8, and servers take text for something else that does not say so.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// An argument of a remote method.
 pub(crate) struct ArgumentModel {
@@ -38,6 +41,8 @@ pub(crate) enum Binding {
     },
     Json,
     Form,
+    /// Text of this media type.
+    Text(String),
     /// Bytes of this media type.
     Bytes(String),
     /// A stream of this media type, which is sent once.
@@ -51,7 +56,12 @@ impl Binding {
     pub(crate) fn is_body(&self) -> bool {
         match self {
             Self::Path | Self::Query(_) | Self::Header { .. } => false,
-            Self::Json | Self::Form | Self::Bytes(_) | Self::Stream(_) | Self::Multipart => true,
+            Self::Json
+            | Self::Form
+            | Self::Text(_)
+            | Self::Bytes(_)
+            | Self::Stream(_)
+            | Self::Multipart => true,
         }
     }
 }
@@ -126,7 +136,7 @@ fn binding(
         None => {
             let message = format!(
                 "`{ident}` goes nowhere: put `{{{ident}}}` into the path, or mark it #[query], #[header(\"X-Name\")], \
-                 or as the body with #[json], #[form], #[bytes], #[stream] or #[multipart]"
+                 or as the body with #[json], #[form], #[text], #[bytes], #[stream] or #[multipart]"
             );
             problems.at(argument, message);
             None
@@ -155,8 +165,9 @@ fn one_binding(attribute: &Attribute, ident: &Ident, ty: &Type) -> syn::Result<B
             .meta
             .require_path_only()
             .map(|_| Binding::Multipart),
-        "bytes" => media_type(attribute).map(Binding::Bytes),
-        "stream" => media_type(attribute).map(Binding::Stream),
+        "text" => media_type(attribute, PLAIN_TEXT).map(Binding::Text),
+        "bytes" => media_type(attribute, UNKNOWN_MEDIA_TYPE).map(Binding::Bytes),
+        "stream" => media_type(attribute, UNKNOWN_MEDIA_TYPE).map(Binding::Stream),
         other => {
             let hint = match other {
                 "body" => "; did you mean `json`?".to_owned(),
@@ -198,10 +209,10 @@ fn header_name(attribute: &Attribute) -> syn::Result<String> {
     headers::name(&literal, &literal.value(), "an argument")
 }
 
-fn media_type(attribute: &Attribute) -> syn::Result<String> {
+fn media_type(attribute: &Attribute, otherwise: &str) -> syn::Result<String> {
     let Meta::List(list) = &attribute.meta else {
         let plain = attribute.meta.require_path_only();
-        return plain.map(|_| UNKNOWN_MEDIA_TYPE.to_owned());
+        return plain.map(|_| otherwise.to_owned());
     };
     let literal: LitStr = list.parse_args().map_err(|error| {
         syn::Error::new(

@@ -57,9 +57,10 @@ impl Verb {
         }
     }
 
-    /// RFC 9110 section 9.3: a body has no meaning on GET, DELETE and HEAD, and none is defined for OPTIONS.
+    /// RFC 9110 section 9.3: a body has no meaning on GET and HEAD, and none is defined for OPTIONS. On DELETE it has none either by
+    /// itself (section 9.3.5), but services that delete many things at once agree on one with their callers.
     fn takes_body(self) -> bool {
-        matches!(self, Self::Post | Self::Put | Self::Patch)
+        matches!(self, Self::Post | Self::Put | Self::Patch | Self::Delete)
     }
 
     /// RFC 9110 section 9.2.2.
@@ -129,8 +130,12 @@ impl MethodModel {
     ) -> Option<Self> {
         check_signature(function, problems);
         let success = Success::read(&function.sig, problems);
-        let (verb, settings) = verb(function, problems)?;
-        let template = problems.keep(Template::parse(settings.path.as_ref()?))?;
+        let (verb, settings) = verb(function, prefix.is_some(), problems)?;
+        let template = match &settings.path {
+            Some(path) => problems.keep(Template::parse(path))?,
+            // That of the trait. Where it has none, its absence is a problem by now.
+            None => Template::root(),
+        };
         let arguments = arguments(&function.sig, &template, problems);
         check_placeholders(&function.sig, &template, &settings, problems);
         check_body(function, verb, &arguments, problems);
@@ -207,7 +212,12 @@ fn verb_of(attribute: &Attribute) -> Option<Verb> {
     Verb::named(&attribute.path().get_ident()?.to_string())
 }
 
-fn verb(function: &TraitItemFn, problems: &mut Problems) -> Option<(Verb, MethodSettings)> {
+/// `is_behind_path`: whether the trait has a path, so that the method needs none.
+fn verb(
+    function: &TraitItemFn,
+    is_behind_path: bool,
+    problems: &mut Problems,
+) -> Option<(Verb, MethodSettings)> {
     let mut verbs = function
         .attrs
         .iter()
@@ -224,7 +234,8 @@ fn verb(function: &TraitItemFn, problems: &mut Problems) -> Option<(Verb, Method
         Meta::List(list) => list.tokens.clone(),
         _ => TokenStream::new(),
     };
-    Some((verb, MethodSettings::parse(arguments, name, problems)))
+    let settings = MethodSettings::parse(arguments, (name, is_behind_path), problems)?;
+    Some((verb, settings))
 }
 
 /// Says what is missing, at a mistyped attribute when there is one that looks like a verb.
@@ -313,7 +324,7 @@ fn check_body(
     let Some(body) = bodies.next() else { return };
     if !verb.takes_body() {
         let message = format!(
-            "{} carries no body (RFC 9110): send `{}` as #[query] or change the verb",
+            "{} carries no body (RFC 9110): send `{}` as #[query], or as the body of a POST (with `idempotent = true` where it only asks)",
             verb.text(),
             body.ident
         );
@@ -347,6 +358,7 @@ fn check_doubles(arguments: &[ArgumentModel], problems: &mut Problems) {
             Binding::Path
             | Binding::Json
             | Binding::Form
+            | Binding::Text(_)
             | Binding::Bytes(_)
             | Binding::Stream(_)
             | Binding::Multipart => continue,

@@ -172,12 +172,23 @@ impl SharedSettings {
 }
 
 impl MethodSettings {
-    /// Reads `"/path", key = value, ...`.
-    pub(crate) fn parse(arguments: TokenStream, verb: &Ident, problems: &mut Problems) -> Self {
+    /// Reads `"/path", key = value, ...`. Behind the path of a trait the path may be left out; where it is missing, `None`.
+    pub(crate) fn parse(
+        arguments: TokenStream,
+        (verb, is_behind_path): (&Ident, bool),
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut settings = Self::default();
+        let mut is_lost = false;
         let parsed = Parser::parse2(
             |input: ParseStream<'_>| {
-                if !input.peek(LitStr) {
+                if input.peek(LitStr) {
+                    settings.path = Some(input.parse()?);
+                    if !input.is_empty() {
+                        input.parse::<Token![,]>()?;
+                    }
+                } else if !is_behind_path || !(input.is_empty() || input.peek2(Token![=])) {
+                    is_lost = true;
                     let message = format!("the path comes first: write #[{verb}(\"/path\")]");
                     return Err(syn::Error::new(
                         if input.is_empty() {
@@ -187,10 +198,6 @@ impl MethodSettings {
                         },
                         message,
                     ));
-                }
-                settings.path = Some(input.parse()?);
-                if !input.is_empty() {
-                    input.parse::<Token![,]>()?;
                 }
                 each_key(input, METHOD_KEYS, problems, |key, input| match key {
                     "idempotent" => {
@@ -205,7 +212,7 @@ impl MethodSettings {
             arguments,
         );
         problems.keep(parsed);
-        settings
+        (!is_lost).then_some(settings)
     }
 }
 

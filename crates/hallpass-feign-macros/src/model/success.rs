@@ -14,8 +14,10 @@ pub(crate) enum Success {
     Bytes,
     /// `Body`: streamed.
     Stream,
-    /// `Option<T>`: `None` for 404 and 204, else JSON.
-    Optional(Box<Type>),
+    /// `String`: text, or a text in JSON.
+    Text,
+    /// `Option<T>`: `None` for 404, 204 and an empty body, else `T` as it is read by itself.
+    Optional(Box<Self>),
     /// `Events<T>`: server-sent events, of data in JSON or, without a type, of text.
     Events(Option<Box<Type>>),
     /// `Response<T>`: one of the others, with status and headers.
@@ -54,6 +56,7 @@ impl Success {
         };
         match (segment.ident.to_string().as_str(), first_type(segment)) {
             ("Bytes", None) => Self::Bytes,
+            ("String", None) => Self::Text,
             ("Body", None) => Self::Stream,
             ("Events", data) => Self::Events(data.map(|data| Box::new(data.clone()))),
             ("Option", Some(inner)) => {
@@ -63,7 +66,7 @@ impl Success {
                         "status and headers are there without a value too: write `Response<Option<T>>`",
                     );
                 }
-                Self::Optional(Box::new(inner.clone()))
+                Self::Optional(Box::new(Self::of_optional(inner)))
             }
             ("Response", Some(inner)) => {
                 if is_response(inner) {
@@ -75,14 +78,27 @@ impl Success {
         }
     }
 
+    /// How what is inside an `Option` is read, once its body is there and is not empty.
+    fn of_optional(ty: &Type) -> Self {
+        let plain = last_segment(ty).filter(|segment| first_type(segment).is_none());
+        match plain.map(|segment| segment.ident.to_string()).as_deref() {
+            Some("Bytes") => Self::Bytes,
+            Some("String") => Self::Text,
+            _ => Self::Json(Box::new(ty.clone())),
+        }
+    }
+
     /// Whether nothing of the body is looked at.
     pub(crate) fn has_no_body(&self) -> bool {
         match self {
             Self::Unit => true,
             Self::Response(inner) => inner.has_no_body(),
-            Self::Bytes | Self::Stream | Self::Events(_) | Self::Optional(_) | Self::Json(_) => {
-                false
-            }
+            Self::Text
+            | Self::Bytes
+            | Self::Stream
+            | Self::Events(_)
+            | Self::Optional(_)
+            | Self::Json(_) => false,
         }
     }
 
@@ -92,7 +108,11 @@ impl Success {
             Self::Unit => quote!(#private::Nothing),
             Self::Bytes => quote!(#private::Whole),
             Self::Stream => quote!(#private::Streamed),
-            Self::Optional(ty) => quote!(#private::Optional::<#ty>),
+            Self::Text => quote!(#private::Text),
+            Self::Optional(inner) => {
+                let inner = inner.marker(private);
+                quote!(#private::Optional::<#inner>)
+            }
             Self::Json(ty) => quote!(#private::Json::<#ty>),
             Self::Events(Some(data)) => quote!(#private::JsonEvents::<#data>),
             Self::Events(None) => quote!(#private::TextEvents),

@@ -56,14 +56,24 @@ impl Template {
         })
     }
 
-    /// The template with `prefix` before it, neighbouring fixed texts joined.
+    /// `/`.
+    pub(crate) fn root() -> Self {
+        Self(vec![Piece::Fixed("/".to_owned())])
+    }
+
+    /// The template with `prefix` before it, neighbouring fixed texts joined. `/` behind a prefix is the prefix itself: servers tell
+    /// `/orders/` from `/orders`, and whoever writes `/` means the latter.
     pub(crate) fn after(self, prefix: Option<&Self>) -> Self {
+        let own = match prefix {
+            Some(_) if self == Self::root() => Vec::new(),
+            _ => self.0,
+        };
         let mut joined: Vec<Piece> = Vec::new();
         for piece in prefix
             .map(|prefix| prefix.0.clone())
             .unwrap_or_default()
             .into_iter()
-            .chain(self.0)
+            .chain(own)
         {
             match (joined.last_mut(), piece) {
                 (Some(Piece::Fixed(before)), Piece::Fixed(text)) => before.push_str(&text),
@@ -206,6 +216,16 @@ mod tests {
             template.pieces(),
             [fixed("/logistics/orders/"), placeholder("id")]
         );
+    }
+
+    #[test]
+    fn a_slash_behind_a_prefix_is_the_prefix() {
+        let prefix = Template::from_text("/orders").unwrap();
+        let template = Template::root().after(Some(&prefix));
+        assert_eq!(template.pieces(), [fixed("/orders")]);
+        assert_eq!(Template::root().after(None).pieces(), [fixed("/")]);
+        let longer = Template::from_text("/lines/").unwrap();
+        assert_eq!(longer.after(Some(&prefix)).text(), "/orders/lines/");
     }
 
     #[test]

@@ -110,6 +110,12 @@ pub mod __private {
         type Value = T;
     }
 
+    pub struct Text;
+
+    impl Answer for Text {
+        type Value = String;
+    }
+
     pub struct Call<'a>(&'a Client);
 
     impl<'a> Call<'a> {
@@ -124,6 +130,8 @@ pub mod __private {
         pub fn query(&mut self, _: &'static str, _: &impl PartialEq) {}
 
         pub fn bytes(&mut self, _: &'static str, _: &(impl SentBytes + ?Sized)) {}
+
+        pub fn text(&mut self, _: &'static str, _: &(impl AsRef<str> + ?Sized)) {}
 
         pub fn stream(&mut self, _: &'static str, _: Body) {}
 

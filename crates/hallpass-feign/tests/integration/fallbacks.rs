@@ -115,7 +115,7 @@ async fn faults_of_identity_and_of_arguments_do_not_reach_the_fallback() {
 #[tokio::test]
 async fn a_call_without_a_token_is_answered_for_when_the_issuer_is_out_of_order_and_not_when_it_refuses()
  {
-    let upstream = Upstream::answering(|_, _| "\"12\"").await;
+    let upstream = Upstream::answering(|_, _| "12").await;
     let temporarily = r#"{"error":"temporarily_unavailable"}"#;
     for (status, body, is_outage) in [
         (0, "", true),
@@ -215,7 +215,7 @@ async fn the_fallbacks_own_error_is_the_calls_error() {
 
 #[tokio::test]
 async fn a_good_answer_never_asks_the_fallback() {
-    let upstream = Upstream::answering(|_, _| "\"12\"".into_response()).await;
+    let upstream = Upstream::answering(|_, _| "12".into_response()).await;
     let stock = FeignStock::new(&runtime(&[&upstream]).build()).unwrap();
     assert_eq!(stock.count("pen", None).await.unwrap(), "12");
 }
@@ -247,7 +247,7 @@ impl Priced for Because {
 async fn a_factory_sees_the_cause_and_the_caller() {
     let upstream = Upstream::answering(|_, number| match number {
         1 => (StatusCode::INTERNAL_SERVER_ERROR, ""),
-        _ => (StatusCode::OK, "\"7\""),
+        _ => (StatusCode::OK, "7"),
     })
     .await;
     let feign = runtime(&[&upstream]).build();

@@ -25,7 +25,7 @@ async fn hanging() -> Upstream {
 }
 
 async fn well() -> Upstream {
-    Upstream::answering(|_, _| "\"ok\"").await
+    Upstream::answering(|_, _| "ok").await
 }
 
 async fn failing() -> Upstream {
@@ -153,7 +153,7 @@ async fn an_answer_that_comes_is_waited_for_when_the_hedge_fails() {
         let wait = Arc::clone(&wait);
         Box::pin(async move {
             wait.notified().await;
-            "\"ok\"".into_response()
+            "ok".into_response()
         })
     })
     .await;

@@ -28,8 +28,23 @@ trait Paths {
     #[get("/x/{*rest}")]
     async fn star(&self, rest: String) -> Result<String, FeignError>;
 
+    #[get]
+    async fn nothing_behind_nothing(&self) -> Result<String, FeignError>;
+
+    #[get("")]
+    async fn empty(&self) -> Result<String, FeignError>;
+
     #[get("/x/{id")]
     async fn open(&self, id: u8) -> Result<String, FeignError>;
+}
+
+#[feign_client(name = "a", path = "/api")]
+trait Behind {
+    #[get(path)]
+    async fn no_text(&self) -> Result<String, FeignError>;
+
+    #[get("")]
+    async fn empty(&self) -> Result<String, FeignError>;
 }
 
 fn main() {}

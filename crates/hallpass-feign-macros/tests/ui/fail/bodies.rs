@@ -7,8 +7,11 @@ trait Orders {
     #[get("/orders")]
     async fn find(&self, #[json] filter: String) -> Result<String, FeignError>;
 
+    #[head("/orders")]
+    async fn any(&self, #[text] filter: String) -> Result<(), FeignError>;
+
     #[delete("/orders")]
-    async fn remove(&self, #[form] filter: Vec<(String, String)>) -> Result<(), FeignError>;
+    async fn remove(&self, #[json] first: String, #[text] second: String) -> Result<(), FeignError>;
 
     #[post("/orders")]
     async fn two(&self, #[json] first: String, #[json] second: String) -> Result<(), FeignError>;
