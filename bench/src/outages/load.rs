@@ -80,7 +80,7 @@ fn note(calls: &Mutex<Vec<Call>>, planned: Duration, took: Duration, failure: Op
 /// The code of the failure, and what the service said of its own call.
 fn why(error: &FeignError) -> String {
     match error {
-        FeignError::Status { status, body } => {
+        FeignError::Status { status, body, .. } => {
             format!(
                 "{} {}",
                 status.as_u16(),

@@ -12,7 +12,7 @@ use hallpass_upstream::{
 use http::StatusCode;
 
 pub(crate) use detail::MAX_TARGET_BYTES;
-pub use detail::{ArgumentProblem, DecodeError, ErrorBody};
+pub use detail::{ArgumentProblem, DecodeError, ErrorBody, ErrorHeaders};
 
 /// Why a call has no result, grouped by who has to do something about it.
 ///
@@ -119,6 +119,8 @@ pub enum FeignError {
     Status {
         /// The status.
         status: StatusCode,
+        /// The headers of the response; hidden in `Debug`.
+        headers: ErrorHeaders,
         /// What it said, as far as it was short enough to keep; hidden in `Debug`.
         body: ErrorBody,
     },
@@ -134,11 +136,30 @@ pub enum FeignError {
 }
 
 impl FeignError {
-    /// [`FeignError::Status`] with a body, for tests.
+    /// [`FeignError::Status`] with a body and without headers, for tests.
     pub fn status(status: StatusCode, body: impl Into<ErrorBody>) -> Self {
         Self::Status {
             status,
+            headers: ErrorHeaders::default(),
             body: body.into(),
+        }
+    }
+
+    /// The header `name` of the response that this error is; `None` where there was no response, or it has no such header.
+    ///
+    /// ```
+    /// use hallpass_feign::FeignError;
+    ///
+    /// fn code(error: &FeignError) -> &str {
+    ///     error.header("x-error-code").unwrap_or("unknown")
+    /// }
+    /// assert_eq!(code(&FeignError::NoIdentity), "unknown");
+    /// ```
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Status { headers, .. } => headers.get(name),
+            _ => None,
         }
     }
 

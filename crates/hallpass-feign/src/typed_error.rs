@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::error::FeignError;
+use crate::error::{ErrorHeaders, FeignError};
 
 /// The error of a method whose callee says in JSON why it refuses: `Result<T, TypedError<P>>`.
 ///
@@ -28,7 +28,7 @@ use crate::error::FeignError;
 /// # async fn example(logistics: impl Logistics) {
 /// match logistics.ship(7).await {
 ///     Ok(()) => println!("on its way"),
-///     Err(TypedError::Refused { status, problem }) => println!("{status}: {}", problem.title),
+///     Err(TypedError::Refused { status, problem, .. }) => println!("{status}: {}", problem.title),
 ///     Err(error) => println!("{error}"),
 /// }
 /// # }
@@ -41,6 +41,8 @@ pub enum TypedError<P> {
     Refused {
         /// The status.
         status: StatusCode,
+        /// The headers of the response; hidden in `Debug`.
+        headers: ErrorHeaders,
         /// What it said. Not a part of the error's text, which may be logged.
         problem: P,
     },
@@ -51,12 +53,18 @@ pub enum TypedError<P> {
 
 impl<P: DeserializeOwned> From<FeignError> for TypedError<P> {
     fn from(error: FeignError) -> Self {
-        let FeignError::Status { status, body } = &error else {
+        let FeignError::Status {
+            status,
+            headers,
+            body,
+        } = &error
+        else {
             return Self::Failed(error);
         };
         match body.json() {
             Ok(problem) => Self::Refused {
                 status: *status,
+                headers: headers.clone(),
                 problem,
             },
             Err(_) => Self::Failed(error),
@@ -73,6 +81,15 @@ impl<P> TypedError<P> {
                 Some(*status)
             }
             Self::Failed(_) => None,
+        }
+    }
+
+    /// The header `name` of the response, if there was one and it has such a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Refused { headers, .. } => headers.get(name),
+            Self::Failed(error) => error.header(name),
         }
     }
 }

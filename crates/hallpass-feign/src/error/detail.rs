@@ -1,8 +1,10 @@
 //! What errors say of an argument that cannot be sent, and of a response that is not a result.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use serde::de::DeserializeOwned;
 
 /// Longest path and query, in bytes: the usual limit of a request line in servers and proxies.
@@ -30,6 +32,15 @@ pub enum ArgumentProblem {
     /// A header value with control or non-ASCII characters.
     #[error("a header value is printable ASCII")]
     HeaderText,
+    /// An interceptor has set a header that belongs to the identity of the call, to its body or to the connection.
+    #[error("a header that belongs to the identity of the call, to its body or to the connection")]
+    OwnedHeader,
+    /// Interceptors have set more headers than a call may have, or one that is too long.
+    #[error("more headers than a call may have of interceptors, or one that is too long")]
+    TooManyHeaders,
+    /// An interceptor has stopped the call.
+    #[error("an interceptor has stopped the call")]
+    Refused,
     /// The value could not be written as JSON or as a form.
     #[error("it could not be serialized")]
     Unserializable,
@@ -89,6 +100,51 @@ impl From<&'static str> for ErrorBody {
     }
 }
 
+/// The headers of a response that is not a success: `Retry-After`, `Location` of a redirect that was not followed, a code of the
+/// service's own. Hidden in `Debug`, because they may hold what is secret (`Set-Cookie`). Cheap to clone.
+///
+/// Any two are equal: whoever compares errors means status and body, and no two responses have the same `Date`.
+#[derive(Clone, Default)]
+pub struct ErrorHeaders(Option<Arc<HeaderMap>>);
+
+impl PartialEq for ErrorHeaders {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for ErrorHeaders {}
+
+impl ErrorHeaders {
+    /// The value of the header `name`, the first where there are several; `None` also for one that is not text. Case does not count.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.as_ref()?.get(name)?.to_str().ok()
+    }
+
+    /// All of them, as they came.
+    #[must_use]
+    pub fn to_map(&self) -> HeaderMap {
+        self.0.as_deref().cloned().unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |headers| headers.len())
+    }
+}
+
+impl fmt::Debug for ErrorHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ErrorHeaders({} headers)", self.len())
+    }
+}
+
+impl From<HeaderMap> for ErrorHeaders {
+    fn from(headers: HeaderMap) -> Self {
+        Self((!headers.is_empty()).then(|| Arc::new(headers)))
+    }
+}
+
 /// A response that is not of the expected form: says where it fails, and never repeats what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodeError(Fault);
@@ -102,6 +158,7 @@ enum Fault {
         column: usize,
     },
     NoEvents,
+    NoText,
 }
 
 impl fmt::Display for DecodeError {
@@ -118,6 +175,9 @@ impl fmt::Display for DecodeError {
             ),
             Fault::NoEvents => f.write_str(
                 "the response is no stream of events: its media type is not text/event-stream",
+            ),
+            Fault::NoText => f.write_str(
+                "the response is no text: it is not UTF-8, and not in another charset that is read",
             ),
         }
     }
@@ -149,12 +209,18 @@ impl DecodeError {
         Self(Fault::NoEvents)
     }
 
+    /// Of a response that should have been text.
+    #[must_use]
+    pub const fn no_text() -> Self {
+        Self(Fault::NoText)
+    }
+
     /// Line in the response, or in the data of the event, from 1; 0 where there is none.
     #[must_use]
     pub const fn line(&self) -> usize {
         match self.0 {
             Fault::Json { line, .. } => line,
-            Fault::NoEvents => 0,
+            Fault::NoEvents | Fault::NoText => 0,
         }
     }
 
@@ -163,7 +229,7 @@ impl DecodeError {
     pub const fn column(&self) -> usize {
         match self.0 {
             Fault::Json { column, .. } => column,
-            Fault::NoEvents => 0,
+            Fault::NoEvents | Fault::NoText => 0,
         }
     }
 }

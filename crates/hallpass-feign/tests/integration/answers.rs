@@ -72,7 +72,7 @@ async fn the_body_of_a_refusal_can_be_read_and_is_not_in_the_errors_text() {
         answering(|| (StatusCode::CONFLICT, r#"{"code":"taken"}"#).into_response()).await;
     let error = orders.find("1").await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains("taken"));
-    let FeignError::Status { status, body } = error else {
+    let FeignError::Status { status, body, .. } = error else {
         panic!("{error}")
     };
     assert_eq!(status, StatusCode::CONFLICT);
@@ -81,6 +81,58 @@ async fn the_body_of_a_refusal_can_be_read_and_is_not_in_the_errors_text() {
             .unwrap()["code"],
         "taken"
     );
+}
+
+#[tokio::test]
+async fn the_headers_of_a_refusal_can_be_read_and_are_not_in_the_errors_text() {
+    let headers = [("retry-after", "7"), ("set-cookie", "id=hunter2")];
+    let (_upstream, orders) =
+        answering(move || (StatusCode::CONFLICT, headers, "taken").into_response()).await;
+    let error = orders.find("1").await.unwrap_err();
+    assert_eq!(error.header("Retry-After"), Some("7"));
+    assert_eq!(error.header("x-error-code"), None);
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+    let FeignError::Status { headers, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(headers.to_map()["set-cookie"], "id=hunter2");
+    // Who compares errors means what the service said.
+    assert_eq!(error, FeignError::status(StatusCode::CONFLICT, "taken"));
+    assert_eq!(
+        orders
+            .find_optional(1)
+            .await
+            .unwrap_err()
+            .header("retry-after"),
+        Some("7")
+    );
+}
+
+#[tokio::test]
+async fn where_a_redirect_leads_is_told_and_not_followed() {
+    let (upstream, orders) =
+        answering(|| (StatusCode::FOUND, [("location", "/api/elsewhere")]).into_response()).await;
+    let error = orders.find("1").await.unwrap_err();
+    assert_eq!(error.header("location"), Some("/api/elsewhere"));
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_none_where_the_method_returns_an_option() {
+    // As a controller of Spring answers that returns `null`, and one that returns `Optional.empty()`.
+    for body in ["", "null", " null "] {
+        let (_upstream, orders) =
+            answering(move || ([("content-type", "application/json")], body).into_response()).await;
+        assert_eq!(orders.find_optional(1).await, Ok(None), "{body:?}");
+        assert_eq!(
+            orders.find("1").await.unwrap_err().code(),
+            "decode",
+            "{body:?}"
+        );
+    }
+    let (_upstream, orders) = answering(|| "{".into_response()).await;
+    let error = orders.find_optional(1).await.unwrap_err();
+    assert_eq!(error.code(), "decode", "what is broken is not nothing");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response as Answered};
 use bytes::Bytes;
-use hallpass_feign::{FeignError, TypedError, feign_client};
+use hallpass_feign::{ErrorHeaders, FeignError, TypedError, feign_client};
 use hallpass_upstream::Body;
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -115,16 +115,21 @@ async fn a_response_without_a_value_still_has_its_head() {
 
 #[tokio::test]
 async fn a_typed_error_reaches_the_caller_and_is_not_in_the_errors_text() {
+    let headers = [("x-error-code", "7")];
     let (_upstream, stock) =
-        answering(|| (StatusCode::CONFLICT, r#"{"code":"hunter2"}"#).into_response()).await;
+        answering(move || (StatusCode::CONFLICT, headers, r#"{"code":"hunter2"}"#).into_response())
+            .await;
     let error = stock.typed().await.unwrap_err();
     assert_eq!(error.to_string(), "the callee refused with 409 Conflict");
     assert_eq!(error.status(), Some(StatusCode::CONFLICT));
     let problem = Problem {
         code: "hunter2".to_owned(),
     };
+    assert_eq!(error.header("x-error-code"), Some("7"));
+    assert!(!format!("{:?}", stock.json().await.unwrap_err()).contains("hunter2"));
     let expected = TypedError::Refused {
         status: StatusCode::CONFLICT,
+        headers: ErrorHeaders::default(),
         problem,
     };
     assert_eq!(error, expected);
