@@ -8,6 +8,7 @@ mod method_name;
 mod named_method;
 mod of_methods;
 mod path_values;
+mod single_methods;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use hallpass_upstream::{
 
 use crate::headers::HeaderSettings;
 use estate::{Estate, Guards, Sources};
+use single_methods::{METHOD_KEYS, SingleMethods};
 
 pub use context_headers::ContextHeadersSettings;
 pub use deadline_header::{DeadlineHeader, InvalidDeadlineHeader};
@@ -128,7 +130,7 @@ const CLIENT_KEYS: &[Key] = &[
         Kind::millis(1, 3_600_000),
         "Longest time of a call, with all its attempts.",
     )
-    .otherwise("as the code declares, else 5000"),
+    .otherwise("as the code declares, else 5000; in `defaults` it goes over a trait's, and a method's over it"),
     Key::new(
         "deadline-header",
         Kind::Text { what: "the name of a header, or `none`" },
@@ -188,8 +190,8 @@ const CLIENT_KEYS: &[Key] = &[
     ),
     Key::new(
         "methods",
-        Kind::Named(GuardSettings::KEYS),
-        "The same of single methods, by verb and path as the trait has them, its `path` included: `\"GET /orders/{order_id}\"`. A call has to pass \
+        Kind::Named(METHOD_KEYS),
+        "The same of single methods, and their deadlines, by verb and path as the trait has them, its `path` included: `\"GET /orders/{order_id}\"`. A call has to pass \
         the guard of its method and that of the service.",
     ),
     Key::not_ours("connect-timeout", "here `deadline-ms` bounds a call with all its attempts"),
@@ -199,7 +201,7 @@ const CLIENT_KEYS: &[Key] = &[
     Key::not_ours("max-attempts", "here it is `retry.max-attempts`"),
     Key::not_ours("circuitbreaker", "here it is `breaker`"),
     Key::not_ours("logger-level", "what is logged is said by `RUST_LOG` here"),
-    Key::not_ours("request-interceptors", "here code adds layers to a client: leave it out"),
+    Key::not_ours("request-interceptors", "here code gives them to a client, `FeignX::builder(..).intercept(..)`: leave it out"),
     Key::not_ours("default-request-headers", "here it is `headers`"),
     Key::not_ours("failure-rate-threshold", "here it is `breaker.failure-rate-percent`"),
     Key::not_ours("slow-call-rate-threshold", "here it is `breaker.slow-call-rate-percent`"),
@@ -241,6 +243,9 @@ pub struct FeignClientSettings {
     /// `deadline-ms`: for the whole call, with all its attempts. `None` leaves it to the code's declaration,
     /// which by default is [`DEFAULT_DEADLINE`](Self::DEFAULT_DEADLINE).
     pub deadline: Option<Duration>,
+    /// Whether that was said of all clients (`defaults`, or the estate's own words for all): then the deadline that the code has for a single
+    /// method goes over it.
+    pub is_deadline_of_all: bool,
     /// `deadline-header`: how callees learn what is left of it.
     pub deadline_header: DeadlineHeader,
     /// `path-values`: which values may stand in a path.
@@ -267,6 +272,8 @@ pub struct FeignClientSettings {
     pub service: GuardSettings,
     /// `methods`: what single methods of it allow.
     pub methods: BTreeMap<MethodName, GuardSettings>,
+    /// `methods.METHOD.deadline-ms`: how long calls of single methods may take.
+    pub method_deadlines: BTreeMap<MethodName, Duration>,
 }
 
 impl FeignClientSettings {
@@ -309,6 +316,8 @@ impl FeignSettings {
             if !client.has_own("headers") {
                 settings.headers = defaults.headers.clone();
             }
+            let own_deadline = client.has_own("deadline-ms") || estate.has_deadline_of(&name);
+            settings.is_deadline_of_all = settings.deadline.is_some() && !own_deadline;
             for (method, guards) in estate.methods(&name) {
                 settings.methods.entry(method).or_insert(guards);
             }
@@ -359,13 +368,8 @@ impl FeignClientSettings {
         let eject = EjectSettings::read(&section.section("eject"));
         let bulkhead = BulkheadSettings::read(&section.section("bulkhead"));
         let service = GuardSettings::read(&section.section("service"));
-        let methods = section.named_by("methods", str::parse::<MethodName>);
-        let methods = methods.into_iter().map(|(name, section)| {
-            let settings = GuardSettings::read(&section);
-            settings.map(|settings| (name, settings))
-        });
-        let methods: Vec<_> = methods.collect();
-        let methods = methods.into_iter().collect::<Option<_>>();
+        let methods = SingleMethods::read(section);
+        let SingleMethods { guards, deadlines } = methods?;
         Some(Self {
             url,
             identity,
@@ -374,6 +378,7 @@ impl FeignClientSettings {
             when_absent,
             renew_on: renew_on?,
             deadline,
+            is_deadline_of_all: false,
             deadline_header: deadline_header?,
             path_values: path_values?,
             headers: headers?,
@@ -386,7 +391,8 @@ impl FeignClientSettings {
             eject: eject?,
             bulkhead: bulkhead?,
             service: service?,
-            methods: methods?,
+            methods: guards,
+            method_deadlines: deadlines,
         })
     }
 }

@@ -1,25 +1,27 @@
 //! What a client does by the settings in force: built whole, and replaced whole when they change.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_upstream::{
-    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Http2, Reminders, RetrySettings,
-    Upstream, UpstreamSettings,
+    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Http2, Instance, Reminders,
+    RetrySettings, Upstream, UpstreamSettings,
 };
 use http::{HeaderName, HeaderValue};
 
 use crate::build_error::BuildError;
 use crate::headers;
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
+use crate::interceptor::Interceptors;
 use crate::layers::context_headers::{self, HeaderRules};
 use crate::layers::guarded::CallGuards;
 use crate::layers::hedge::HedgePlan;
 use crate::layers::observe::metrics::MethodMetrics;
 use crate::layers::retry::RetryRules;
 use crate::layers::sent::{self, TimeLeft};
-use crate::method_stack::{self, MethodStack, Transport};
+use crate::method_stack::{self, AttemptParts, MethodStack};
 use crate::origin::OriginRules;
 use crate::settings::{DeadlineHeader, FeignClientSettings, HedgeSettings, MethodName, PathValues};
 use crate::shared::{Configured, Shared};
@@ -29,6 +31,8 @@ use crate::upstreams::Wanted;
 /// Where a client calls and how, with all that can be decided before a call.
 pub(crate) struct ClientState {
     pub(crate) methods: Vec<Method>,
+    /// The one place where the service is, if settings or code name one.
+    pub(crate) fixed: Option<Instance>,
     /// The path that goes before every other.
     pub(crate) base_path: String,
     pub(crate) path_values: PathValues,
@@ -47,6 +51,8 @@ pub(crate) struct Method {
     pub(crate) metrics: MethodMetrics,
     /// While the fallback answers, each call would say so.
     pub(crate) said: Reminders,
+    /// For transports of the caller's own.
+    pub(crate) parts: AttemptParts,
 }
 
 /// What the code says about one client in its builder. It goes over configuration and attribute.
@@ -62,6 +68,7 @@ pub(crate) struct Overrides {
     pub(crate) isolate: Option<bool>,
     pub(crate) max_response_bytes: Option<usize>,
     pub(crate) http2: Option<Http2>,
+    pub(crate) interceptors: Interceptors,
 }
 
 impl Overrides {
@@ -110,15 +117,9 @@ impl ClientState {
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
             let deadline = deadline(spec, method, overrides, configured);
-            let transport = transport(shared, &plan, settings, upstream.name(), deadline);
-            let headers = HeaderRules::new(
-                spec.name,
-                &configured.clients.context.headers,
-                &settings.context_headers,
-                plan.is_for_ours(),
-                &shared.metrics.context,
-            );
-            let attempt = method_stack::attempt(headers, transport);
+            let place = (upstream.name(), deadline);
+            let parts = parts(shared, configured, (spec, overrides), &plan, place);
+            let attempt = parts.before(shared.network.transport.clone());
             Ok(Method {
                 spec: method,
                 headers: headers::of_method(spec, method, &settings.headers),
@@ -135,12 +136,18 @@ impl ClientState {
                 origin: origin.clone(),
                 metrics: MethodMetrics::default(),
                 said: Reminders::default(),
+                parts,
             })
         });
         let methods = methods.collect::<Result<_, BuildError>>()?;
         warn(spec, overrides, configured);
+        let fixed = match address {
+            Address::Fixed(instance) => Some(instance),
+            Address::LoadBalanced(_) => None,
+        };
         Ok(Self {
             methods,
+            fixed,
             base_path,
             path_values: settings.path_values,
             http2: overrides.http2.or(settings.http2).unwrap_or_default(),
@@ -261,7 +268,12 @@ fn warn(spec: &ClientSpec, overrides: &Overrides, configured: &Configured) {
 /// The configuration knows no traits, so it cannot tell a method that is there from one that is misspelt.
 fn warn_of_others(spec: &ClientSpec, settings: &FeignClientSettings) {
     let own: Vec<_> = spec.methods.iter().map(MethodName::of).collect();
-    for name in settings.methods.keys().filter(|name| !own.contains(name)) {
+    let named = settings
+        .methods
+        .keys()
+        .chain(settings.method_deadlines.keys());
+    let named: BTreeSet<_> = named.collect();
+    for name in named.into_iter().filter(|name| !own.contains(name)) {
         tracing::warn!(
             client = spec.name,
             in_trait = spec.trait_name,
@@ -278,12 +290,24 @@ fn deadline(
     configured: &Configured,
 ) -> Duration {
     let named = configured.clients.named_method(spec, method);
-    let configured = configured.clients.client(spec.name);
+    let (settings, defaults) = (
+        configured.clients.client(spec.name),
+        &configured.clients.defaults,
+    );
+    let single = settings.method_deadlines.get(&MethodName::of(method));
+    // A limit for all clients is made with none of their methods in mind, so it does not cut the one that is known to be slow.
+    let is_of_all = settings.is_deadline_of_all || std::ptr::eq(settings, defaults);
+    let (of_client, of_all) = match is_of_all {
+        true => (None, settings.deadline),
+        false => (settings.deadline, None),
+    };
     overrides
         .deadline
+        .or(single.copied())
         .or(named.and_then(|named| named.deadline))
-        .or(configured.deadline)
+        .or(of_client)
         .or(method.shared.deadline())
+        .or(of_all)
         .or(spec.shared.deadline())
         .unwrap_or(FeignClientSettings::DEFAULT_DEADLINE)
 }
@@ -310,16 +334,18 @@ fn identity(
     IdentityPlan::decide(spec, method, &overrides.identity, &says, skipped)
 }
 
-fn transport(
+/// What each attempt of a method has: its headers, its identity, and what is said when it is sent.
+fn parts(
     shared: &Shared,
+    configured: &Configured,
+    (spec, overrides): (&ClientSpec, &Overrides),
     plan: &IdentityPlan,
-    settings: &FeignClientSettings,
-    service: &Arc<str>,
-    deadline: Duration,
-) -> Transport {
+    (service, deadline): (&Arc<str>, Duration),
+) -> AttemptParts {
+    let settings = configured.clients.client(spec.name);
     let clock = &shared.network.clock;
     let reports = !shared.observers.is_empty();
-    let layers = IdentityLayers::new(plan, service, shared.tokens.as_ref(), clock, reports)
+    let identity = IdentityLayers::new(plan, service, shared.tokens.as_ref(), clock, reports)
         .renewing_on(settings.renew_on)
         .relaying_within(shared.relay_leeway());
     // Others than the services of this estate need not know how long its callers wait.
@@ -333,5 +359,17 @@ fn transport(
         clock: Arc::clone(clock),
         time_left,
     };
-    method_stack::transport(layers, sent, shared.network.transport.clone())
+    let headers = HeaderRules::new(
+        spec.name,
+        &configured.clients.context.headers,
+        &settings.context_headers,
+        plan.is_for_ours(),
+        &shared.metrics.context,
+    );
+    AttemptParts {
+        headers: Arc::new(headers),
+        interceptors: overrides.interceptors.clone(),
+        identity,
+        sent: Arc::new(sent),
+    }
 }

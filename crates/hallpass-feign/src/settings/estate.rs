@@ -211,6 +211,14 @@ impl<'a> Estate<'a> {
         read(&own.clone().inheriting(&named), &layers.guards)
     }
 
+    /// Whether something is said of the deadline of the client `name` alone.
+    pub(super) fn has_deadline_of(&self, name: &str) -> bool {
+        let of_client = self.said.iter().filter_map(|(_, said)| said.of(name));
+        of_client
+            .into_iter()
+            .any(|it| it.about(Topic::Deadline).is_some())
+    }
+
     /// What rules say of single methods of the client `name`.
     pub(super) fn methods(&self, name: &str) -> BTreeMap<MethodName, GuardSettings> {
         let of_client = self

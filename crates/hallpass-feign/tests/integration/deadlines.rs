@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use hallpass_client::TokenFeignSettings;
 use hallpass_client::context::{self, CallContext};
-use hallpass_feign::{FeignError, FeignSettings, Identity};
+use hallpass_config::Loader;
+use hallpass_feign::{FeignError, FeignSettings, Identity, feign_client};
 use hallpass_upstream::BreakerSettings;
 use http::StatusCode;
 use tokio::time::Instant;
@@ -52,6 +53,81 @@ async fn the_callee_learns_what_is_left_and_not_the_whole() {
         second <= first - 1_000,
         "a second was waited: {first}, {second}"
     );
+}
+
+#[feign_client(name = "service-a", identity = "none", deadline_ms = 800)]
+trait Reports {
+    #[get("/reports")]
+    async fn list(&self) -> Result<(), FeignError>;
+
+    #[post("/export", deadline_ms = 60_000)]
+    async fn export(&self) -> Result<(), FeignError>;
+}
+
+/// The deadlines of both methods of the trait by these settings, as nobody who answers never shows them.
+async fn limits(yaml: &str) -> [Duration; 2] {
+    let silent = Upstream::scripted(|_, _| Box::pin(std::future::pending())).await;
+    let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
+    let settings: FeignSettings = loader.load().unwrap().into_settings();
+    let feign = runtime(&[&silent]).settings(&settings, &TokenFeignSettings::default());
+    let reports = FeignReports::new(&feign.build()).unwrap();
+    let limit = |result: Result<(), FeignError>| match result.unwrap_err() {
+        FeignError::Deadline { limit } => limit,
+        other => {
+            assert_eq!(other.code(), "deadline");
+            Duration::ZERO
+        }
+    };
+    tokio::time::pause();
+    let limits = [limit(reports.list().await), limit(reports.export().await)];
+    tokio::time::resume();
+    limits
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_method_goes_over_what_is_said_of_all_clients_and_the_client_over_the_code()
+ {
+    let ms = Duration::from_millis;
+    for (yaml, list, export) in [
+        ("{}", 800, 60_000),
+        ("{ defaults: { deadline-ms: 2000 } }", 2_000, 60_000),
+        (
+            "{ clients: { service-a: { deadline-ms: 3000 } } }",
+            3_000,
+            3_000,
+        ),
+        (
+            "{ defaults: { deadline-ms: 2000 }, clients: { service-a: { renew-on: any-401 } } }",
+            2_000,
+            60_000,
+        ),
+        (
+            "{ clients: { service-a: { deadline-ms: 3000, methods: { \"POST /export\": { deadline-ms: 90s } } } } }",
+            3_000,
+            90_000,
+        ),
+        (
+            "{ defaults: { methods: { \"GET /reports\": { deadline-ms: 4000 } } } }",
+            4_000,
+            60_000,
+        ),
+    ] {
+        let yaml = format!("hallpass: {{ feign: {yaml} }}");
+        assert_eq!(limits(&yaml).await, [ms(list), ms(export)], "{yaml}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_estate_says_of_all_clients_does_not_cut_a_method_that_is_known_to_be_slow() {
+    let ms = Duration::from_millis;
+    let timeout = |ms| format!("{{ execution.isolation.thread.timeoutInMilliseconds: {ms} }}");
+    let of_all = format!("hystrix: {{ command: {{ default: {} }} }}", timeout(2_000));
+    assert_eq!(limits(&of_all).await, [ms(2_000), ms(60_000)]);
+    let of_client = format!(
+        "hystrix: {{ command: {{ service-a: {} }} }}",
+        timeout(3_000)
+    );
+    assert_eq!(limits(&of_client).await, [ms(3_000), ms(3_000)]);
 }
 
 #[tokio::test]
