@@ -9,8 +9,9 @@ use hallpass_upstream::{BreakerSettings, BulkheadSettings, EndpointUrl, Http2, R
 
 use crate::build_error::BuildError;
 use crate::client::{Client, Overrides};
-use crate::error::FeignError;
+use crate::error::{ArgumentProblem, FeignError};
 use crate::feign::Feign;
+use crate::interceptor::Intercepted;
 use crate::layers::fallback::Fallback;
 use crate::settings::HedgeSettings;
 use crate::spec::ClientSpec;
@@ -147,6 +148,42 @@ impl<C: GeneratedClient> ClientBuilder<C> {
     #[must_use]
     pub fn http2(mut self, http2: Http2) -> Self {
         self.overrides.http2 = Some(http2);
+        self
+    }
+
+    /// Adds to each attempt what only the moment of sending knows: a signature, a time, a nonce. `interceptor` runs in the order in which
+    /// interceptors are given, on the task that sends the attempt (the caller's, unless the client isolates), after the headers of trait,
+    /// configuration, arguments and context, and before the identity: it sees no token and can set none. It must be quick. Its error ends
+    /// the call with [`FeignError::InvalidArgument`], and so does [`ArgumentProblem::Refused`](crate::ArgumentProblem::Refused).
+    ///
+    /// A call that is repeated because its token was refused has the headers that it had.
+    ///
+    /// ```
+    /// use hallpass_feign::{FeignError, feign_client};
+    ///
+    /// #[feign_client(name = "logistics-service")]
+    /// trait Logistics {
+    ///     #[get("/orders/{order_id}/status")]
+    ///     async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+    /// }
+    ///
+    /// # fn signature(method: &http::Method, path: &str) -> String { String::new() }
+    /// # fn example(feign: &hallpass_feign::Feign) -> Result<(), hallpass_feign::BuildError> {
+    /// let logistics = FeignLogistics::builder(feign)
+    ///     .intercept(|call| call.set_header("X-Signature", &signature(call.method(), call.uri().path())))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn intercept(
+        mut self,
+        interceptor: impl Fn(&mut Intercepted<'_>) -> Result<(), ArgumentProblem>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.overrides.interceptors.add(interceptor);
         self
     }
 

@@ -1,5 +1,7 @@
 //! Calls of programs that make their requests themselves.
 
+mod through;
+
 use std::any::Any;
 use std::fmt;
 use std::future::Ready;
@@ -24,6 +26,7 @@ use crate::client::{Client, Overrides};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use crate::feign::Feign;
 use crate::grpc;
+use crate::interceptor::Intercepted;
 use crate::response::Untouched;
 use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 use crate::stack;
@@ -126,6 +129,18 @@ impl CallerBuilder {
     /// Which version of HTTP is spoken; default: what the configuration says, else HTTP/1.1. gRPC needs HTTP/2.
     pub fn http2(mut self, http2: Http2) -> Self {
         self.overrides.http2 = Some(http2);
+        self
+    }
+
+    /// Adds to each attempt what only the moment of sending knows: see [`ClientBuilder::intercept`](crate::ClientBuilder::intercept).
+    pub fn intercept(
+        mut self,
+        interceptor: impl Fn(&mut Intercepted<'_>) -> Result<(), ArgumentProblem>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        self.overrides.interceptors.add(interceptor);
         self
     }
 

@@ -78,11 +78,16 @@ impl HeaderSettings {
     }
 }
 
+/// Whether nobody but the layers below sets this header.
+pub(crate) fn is_owned(name: &HeaderName) -> bool {
+    OWNED.contains(&name.as_str())
+}
+
 fn header(name: &str, values: &[String]) -> Result<(HeaderName, HeaderValue), &'static str> {
     let name: HeaderName = name
         .parse()
         .map_err(|_| "is not the name of a header (RFC 9110 section 5.1)")?;
-    if OWNED.contains(&name.as_str()) {
+    if is_owned(&name) {
         return Err(
             "is not set here: it belongs to the identity of a call, to its body or to the connection",
         );

@@ -18,6 +18,8 @@ pub(crate) mod admission;
 
 pub(crate) mod context_headers;
 
+pub(crate) mod intercept;
+
 pub(crate) mod receive;
 
 pub(crate) mod sent;

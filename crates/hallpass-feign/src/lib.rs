@@ -60,7 +60,7 @@
 //! 7. **Hedge**, where the settings want it: a further attempt while the first is under way.
 //! 8. **Choice** of an instance: the less busy one of two, which are picked by weight.
 //! 9. **Circuit breaker and bulkhead** of that instance; with `isolate`, its own task.
-//! 10. **Replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
+//! 10. **Interceptors** of the client, where its code has some, and **replay** after a 401 `invalid_token` and **bearer**: a token for each attempt.
 //! 11. **Host guard**: the last look at where the token goes.
 //! 12. **Transport**.
 //!
@@ -96,6 +96,7 @@ mod feign;
 mod grpc;
 mod headers;
 mod identity;
+mod interceptor;
 mod layers;
 mod method_stack;
 mod metrics;
@@ -133,11 +134,12 @@ pub use hallpass_feign_macros::feign_client;
 pub use build_error::BuildError;
 pub use builder::{ClientBuilder, GeneratedClient};
 pub use caller::{CallerBuilder, ServiceCaller};
-pub use error::{ArgumentProblem, DecodeError, ErrorBody, FeignError};
+pub use error::{ArgumentProblem, DecodeError, ErrorBody, ErrorHeaders, FeignError};
 pub use events::{Event, Events};
 pub use feign::{Feign, FeignBuilder};
 pub use hallpass_client::{CallReport, Identity, WhenAbsent};
 pub use headers::HeaderSettings;
+pub use interceptor::Intercepted;
 pub use layers::fallback::fallback_cause;
 pub use metrics::FeignMetrics;
 pub use multipart::{Multipart, Part};
@@ -160,7 +162,7 @@ pub mod __private {
     pub use crate::request::{Call, SentBytes};
     pub use crate::response::{
         FromBody, FromResponse, Json, JsonEvents, Nothing, Optional, Reading, Received, Streamed,
-        TextEvents, Whole, WithHead,
+        Text, TextEvents, Whole, WithHead,
     };
     pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 }

@@ -11,11 +11,13 @@ use tower::ServiceBuilder;
 use tower::util::Either;
 
 use crate::identity::IdentityLayers;
+use crate::interceptor::Interceptors;
 use crate::layers::admission::Admission;
 use crate::layers::choice::{AttemptLimit, Choice};
 use crate::layers::context_headers::{ContextHeaders, HeaderRules};
 use crate::layers::guarded::{CallGuards, Guarded};
 use crate::layers::hedge::{Hedge, HedgePlan};
+use crate::layers::intercept::Intercept;
 use crate::layers::receive::Receive;
 use crate::layers::retry::{Retry, RetryRules};
 use crate::layers::sent::{self, Sent};
@@ -50,24 +52,46 @@ pub(crate) fn new(
     Guarded::new(retried, guards)
 }
 
-/// What [`attempt`] builds.
-pub(crate) type AttemptStack = ContextHeaders<Receive<Transport>>;
+/// What the layers of an attempt go by, so that the same ones can stand before any transport.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptParts {
+    pub(crate) headers: Arc<HeaderRules>,
+    pub(crate) interceptors: Interceptors,
+    pub(crate) identity: IdentityLayers,
+    pub(crate) sent: Arc<sent::Plan>,
+}
 
-/// From a request that has its instance to a response that was read.
-pub(crate) fn attempt(headers: HeaderRules, transport: Transport) -> AttemptStack {
+impl AttemptParts {
+    /// From a request that has its instance to a response that was read, by `transport`.
+    pub(crate) fn before<T>(&self, transport: T) -> AttemptStack<T> {
+        let transport = self::transport(self.identity.clone(), &self.sent, transport);
+        attempt(
+            Arc::clone(&self.headers),
+            self.interceptors.clone(),
+            transport,
+        )
+    }
+}
+
+/// What [`AttemptParts::before`] builds.
+pub(crate) type AttemptStack<T = HttpTransport> = ContextHeaders<Intercept<Receive<Transport<T>>>>;
+
+fn attempt<T>(
+    headers: Arc<HeaderRules>,
+    interceptors: Interceptors,
+    transport: Transport<T>,
+) -> AttemptStack<T> {
     // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
     let received = Receive::new(transport);
+    // Interceptors: per attempt, so that a time or a nonce of theirs is fresh; below all that sets headers, so that they can sign them,
+    // and above the bearer, so that they see no token.
+    let intercepted = Intercept::new(received, interceptors);
     // Headers of the context: per attempt, since each is a span of its own; above the replay, which is a part of an attempt.
-    ContextHeaders::new(received, Arc::new(headers))
+    ContextHeaders::new(intercepted, headers)
 }
 
 /// From a request that has its headers to the wire.
-pub(crate) fn transport(
-    identity: IdentityLayers,
-    sent: sent::Plan,
-    transport: HttpTransport,
-) -> Transport {
-    let sent = Arc::new(sent);
+fn transport<T>(identity: IdentityLayers, sent: &Arc<sent::Plan>, transport: T) -> Transport<T> {
     ServiceBuilder::new()
         // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
         // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
@@ -79,10 +103,10 @@ pub(crate) fn transport(
         .layer(identity.host_guard)
         // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token, and the callee is told what
         // is left after it.
-        .layer_fn(|inner| Sent::new(inner, &sent))
+        .layer_fn(|inner| Sent::new(inner, sent))
         .service(transport)
 }
 
 /// What [`transport`] builds.
-pub(crate) type Transport = Either<Replay<HostGuarded>, HostGuarded>;
-type HostGuarded = BearerService<HostGuard<Sent<HttpTransport>>>;
+pub(crate) type Transport<T = HttpTransport> = Either<Replay<HostGuarded<T>>, HostGuarded<T>>;
+type HostGuarded<T> = BearerService<HostGuard<Sent<T>>>;

@@ -1,0 +1,102 @@
+//! Requests that go out by a transport of the caller's own.
+
+use hallpass_client::HostRefusal;
+use hallpass_client::context::{CallContext, scope_all};
+use hallpass_upstream::{Body, Target, TransportError};
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri};
+use tower::Service;
+
+use super::{NOT_TAKEN, ServiceCaller, refused};
+use crate::client::Method;
+use crate::error::{ArgumentProblem, FeignError};
+use crate::layers::{Layer, observe};
+use crate::ongoing_call::OngoingCall;
+use crate::response::{FromResponse, Reading, Untouched};
+
+impl ServiceCaller {
+    /// Sends a request by `transport`, for programs that have one of their own: with the identity, the deadline, the context and the
+    /// trace that [`send`](Self::send) gives it, counted in the same metrics, repeated once with a new token where the callee refuses the
+    /// one it had and the body can be sent again. An instance is not chosen, and nothing else is repeated: how requests arrive is then the
+    /// transport's business. So is TLS.
+    ///
+    /// The request says where it goes, and it goes there only when that is where this caller calls: the `url` of its settings or of its
+    /// builder, scheme, host, port and the beginning of the path. `transport` must not follow redirects.
+    ///
+    /// # Errors
+    /// What was refused on this side, among it [`FeignError::HostRefused`] for a request to another place and for a caller without a `url`;
+    /// what `transport` makes of its failure; and a deadline that has passed. A status is no error.
+    pub async fn send_through<T>(
+        &self,
+        transport: T,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, FeignError>
+    where
+        T: Service<Request<Body>, Response = Response<Body>, Error = TransportError>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        T::Future: Send,
+    {
+        let state = self.client.state();
+        let verb = request.method().clone();
+        let mut methods = state.methods.iter();
+        let method = methods.find(|method| method.spec.verb.method() == verb);
+        let method = method.ok_or_else(|| refused("method", ArgumentProblem::Verb))?;
+        let context = CallContext::of(request.extensions());
+        let place = (state.fixed.clone(), &*state.base_path);
+        let calling = Box::pin(async move {
+            let call = OngoingCall::new(
+                method.origin.begin(),
+                method.deadline,
+                method.spec.idempotent,
+                Reading::Untouched,
+                self.client.max_response_bytes(),
+            );
+            observe::observed(&self.client, method, &call, async {
+                let instance = place
+                    .0
+                    .ok_or(FeignError::HostRefused(HostRefusal::NoTarget))?;
+                if !is_below(request.uri(), place.1) {
+                    return Err(FeignError::HostRefused(HostRefusal::OtherAuthority));
+                }
+                if call.is_over() {
+                    return Err(call.too_late());
+                }
+                let mut request = headed(request, method);
+                call.origin.context.identify(request.extensions_mut());
+                // Only noted and not put into the address: whether both are the same is for the host guard to say.
+                let target = Target::new(self.client.name(), instance.clone());
+                request.extensions_mut().insert(target);
+                let attempt = call.begin_attempt(&instance, None);
+                let layers = method.parts.before(transport);
+                let response = call.within_deadline(layers.send(&attempt, request)).await;
+                call.end_attempt(&attempt);
+                Untouched::read(response?)
+            })
+            .await
+        });
+        scope_all(context, calling).await
+    }
+}
+
+/// Without what belongs to the connection or to identity, and with what the settings say of each call.
+fn headed(mut request: Request<Body>, method: &Method) -> Request<Body> {
+    let headers = request.headers_mut();
+    for name in NOT_TAKEN {
+        headers.remove(name);
+    }
+    for (name, value) in &method.headers {
+        let entry = headers.entry(name);
+        entry.or_insert_with(|| value.clone());
+    }
+    request
+}
+
+/// Whether the path of `uri` is `base` or stands below it.
+fn is_below(uri: &Uri, base: &str) -> bool {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::path);
+    let rest = path.strip_prefix(base);
+    base.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,42 @@
+//! What the code of a client adds to each attempt.
+
+use std::sync::Arc;
+
+use hallpass_upstream::Body;
+use http::Request;
+
+use super::{CallResult, Layer};
+use crate::error::FeignError;
+use crate::interceptor::Interceptors;
+use crate::ongoing_attempt::OngoingAttempt;
+
+/// Asks the interceptors of the client, if it has some.
+#[derive(Clone, Debug)]
+pub(crate) struct Intercept<L> {
+    inner: L,
+    interceptors: Interceptors,
+}
+
+impl<L> Intercept<L> {
+    pub(crate) fn new(inner: L, interceptors: Interceptors) -> Self {
+        Self {
+            inner,
+            interceptors,
+        }
+    }
+}
+
+impl<L> Layer<Request<Body>, Arc<OngoingAttempt>> for Intercept<L>
+where
+    L: Layer<Request<Body>, Arc<OngoingAttempt>>,
+{
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, mut request: Request<Body>) -> CallResult {
+        self.interceptors
+            .see(&mut request)
+            .map_err(|problem| FeignError::InvalidArgument {
+                argument: "interceptor",
+                problem,
+            })?;
+        self.inner.send(attempt, request).await
+    }
+}
