@@ -9,4 +9,6 @@ mod others;
 #[cfg(test)]
 mod plain_tower;
 #[cfg(test)]
+mod reqwest_client;
+#[cfg(test)]
 mod rig;

@@ -1,0 +1,388 @@
+//! reqwest's client with our middleware: the identities of every other call, before a real protected service.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body as AxumBody;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::any;
+use hallpass::Settings;
+use hallpass::client::context::{CallContext, scope_all};
+use hallpass::clock::{Clock as _, SystemClock};
+use hallpass::config::Loader;
+use hallpass::feign::{CallerBuilder, FeignError, Identity};
+use hallpass::prelude::*;
+use hallpass::token::{
+    AccessToken, Issuer, SecurityContext, SigningKey, TokenClaims, UnixTime, VerifiedClaims, sign,
+};
+use hallpass_issuer::IssuerSettings;
+use hallpass_reqwest::{HallpassMiddleware, RedirectedError, client_builder};
+use hallpass_testkit::{TestIssuer, TestServer};
+use http::{HeaderMap, StatusCode};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error};
+use tempfile::TempDir;
+
+/// Which users' tokens are signed with (RFC 8037 appendix A.1).
+const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
+    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
+const ISSUER: &str = "
+hallpass:
+  issuer:
+    clients:
+      - client-id: order-service
+        client-secret: OrderSecret123!
+        grant-types: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange']
+        scopes: [stock]
+        audiences: [stock-service]
+        exchange:
+          - { subject-kinds: user, targets: stock-service, scopes: stock }
+";
+const INVALID: &str = r#"Bearer error="invalid_token""#;
+
+/// What has arrived at a server, before anything looks at it.
+#[derive(Clone, Default)]
+struct Arrived(Arc<Mutex<Vec<HeaderMap>>>);
+
+impl Arrived {
+    fn all(&self) -> Vec<HeaderMap> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn only(&self) -> HeaderMap {
+        let mut all = self.all();
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+}
+
+/// Writes down each request; refuses the token of the first one to `/refused`.
+async fn note(arrived: Arrived, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let number = {
+        let mut all = arrived.0.lock().unwrap();
+        all.push(request.headers().clone());
+        all.len()
+    };
+    if path.ends_with("/refused") && number == 1 {
+        return (StatusCode::UNAUTHORIZED, [("www-authenticate", INVALID)]).into_response();
+    }
+    next.run(request).await
+}
+
+/// The subject, who acts for it, and what was sent.
+async fn seen(body: String) -> String {
+    let Some(caller) = hallpass::current() else {
+        return format!("nobody {body}");
+    };
+    let actor = caller.claims().actor.as_ref();
+    let actor = actor.map_or(String::new(), |actor| format!(" by {}", actor.subject));
+    format!("{}{actor} {body}", caller.subject())
+}
+
+struct Estate {
+    folder: TempDir,
+    issuer: TestIssuer,
+    stock: TestServer,
+    arrived: Arrived,
+}
+
+impl Estate {
+    async fn start() -> Self {
+        let settings = Loader::new("hallpass").text("issuer", ISSUER);
+        let settings = settings.load::<IssuerSettings>().unwrap().into_settings();
+        let issuer = TestIssuer::of(settings).start().await.unwrap();
+        issuer.import_key(USERS_KEY).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "
+hallpass:
+  service: {{ name: stock-service }}
+  security: {{ internal-jwt: {{ jwks-url: '{}' }} }}
+",
+            issuer.jwks_url()
+        );
+        let hallpass = load(folder.path(), &yaml);
+        let guard = hallpass
+            .resource_server()
+            .route_any("/open/**", Rule::Anonymous)
+            .route_any("/items/**", Rule::Authenticated)
+            .build()
+            .unwrap();
+        let arrived = Arrived::default();
+        let noted = arrived.clone();
+        let router = Router::new()
+            .route("/open/{id}", any(seen))
+            .route("/items/{id}", any(seen))
+            .layer(guard.layer())
+            .layer(from_fn(move |request, next| {
+                note(noted.clone(), request, next)
+            }));
+        Self {
+            folder,
+            issuer,
+            stock: TestServer::start(router).await.unwrap(),
+            arrived,
+        }
+    }
+
+    /// The order service, whose caller of the stock service is at `url`.
+    fn caller(&self, url: &str, identity: Identity) -> CallerBuilder {
+        let yaml = format!(
+            "
+hallpass:
+  service: {{ name: order-service }}
+  context: {{ headers: [X-Tenant-Id] }}
+  internal-token: {{ client-id: order-service, client-secret: OrderSecret123!, scope: stock, token-url: '{}' }}
+  feign: {{ clients: {{ stock-service: {{ url: '{url}', deadline-ms: 20000 }} }} }}
+",
+            self.issuer.token_url(),
+        );
+        let hallpass = load(self.folder.path(), &yaml);
+        hallpass.feign().caller("stock-service").identity(identity)
+    }
+
+    fn client(&self, identity: Identity) -> ClientWithMiddleware {
+        client(self.caller(&self.stock.url(""), identity))
+    }
+}
+
+/// As the documentation says.
+fn client(caller: CallerBuilder) -> ClientWithMiddleware {
+    let client = client_builder(reqwest::Client::builder()).unwrap();
+    with(client, caller)
+}
+
+fn with(client: ClientBuilder, caller: CallerBuilder) -> ClientWithMiddleware {
+    let middleware = HallpassMiddleware::new(caller.build().unwrap());
+    client.with(middleware).build()
+}
+
+fn load(folder: &Path, yaml: &str) -> Hallpass {
+    let file = folder.join("settings.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let loaded = Loader::new("hallpass").file(file).load::<Settings>();
+    Hallpass::from_settings(&loaded.unwrap().into_settings()).unwrap()
+}
+
+/// Alice, by a token for this service.
+fn alice(audience: &str) -> SecurityContext {
+    let now: UnixTime = SystemClock::new().now().into();
+    let end = now.saturating_add(Duration::from_secs(300));
+    let (user, audience) = ("alice".parse().unwrap(), audience.parse().unwrap());
+    let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
+    claims.client_id = Some("web-shop".parse().unwrap());
+    claims.scope = "stock".parse().unwrap();
+    claims.issued_at = Some(now);
+    let key = SigningKey::from_jwk(&serde_json::from_str(USERS_KEY).unwrap()).unwrap();
+    let token = sign(&claims, &key, now).unwrap().expose().to_owned();
+    SecurityContext::new(
+        VerifiedClaims::dangerous_unverified(claims),
+        AccessToken::new(token),
+    )
+}
+
+/// Why our side has refused.
+fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Middleware(error) => error
+            .downcast_ref::<FeignError>()
+            .map_or("other", FeignError::code),
+        Error::Reqwest(_) => "reqwest",
+    }
+}
+
+/// A server that writes down what it gets and answers nothing of use, or sends everybody to `target`.
+async fn elsewhere(target: Option<String>) -> (TestServer, Arrived) {
+    let arrived = Arrived::default();
+    let noted = arrived.clone();
+    let answer = move || async move {
+        match target {
+            Some(target) => Redirect::temporary(&target).into_response(),
+            None => "elsewhere".into_response(),
+        }
+    };
+    let router = Router::new().fallback(any(answer));
+    let router = router.layer(from_fn(move |request, next| {
+        note(noted.clone(), request, next)
+    }));
+    (TestServer::start(router).await.unwrap(), arrived)
+}
+
+#[tokio::test]
+async fn reqwest_carries_each_identity() {
+    let estate = Estate::start().await;
+    for (identity, audience, path, expected) in [
+        (
+            Identity::Service,
+            "order-service",
+            "/items/7",
+            "order-service x",
+        ),
+        (Identity::Relay, "stock-service", "/items/7", "alice x"),
+        (
+            Identity::Exchange,
+            "order-service",
+            "/items/7",
+            "alice by order-service x",
+        ),
+        (Identity::None, "order-service", "/open/7", "nobody x"),
+    ] {
+        let request = estate
+            .client(identity)
+            .post(estate.stock.url(path))
+            .body("x");
+        // Whatever the program says by itself, it speaks for nobody else.
+        let request = request.bearer_auth("of-somebody").header("dpop", "x");
+        let response = hallpass::scope(alice(audience), request.send())
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{identity:?}");
+        assert_eq!(response.text().await.unwrap(), expected, "{identity:?}");
+    }
+    for headers in estate.arrived.all() {
+        assert!(!headers.contains_key("dpop"));
+        assert!(headers.get_all("authorization").iter().count() <= 1);
+    }
+    // By the extensions of a request, where it leaves the task of its caller.
+    let client = estate.client(Identity::Relay);
+    let request = client.get(estate.stock.url("/items/7"));
+    let request = request.with_extension(alice("stock-service"));
+    let response = tokio::spawn(request.send()).await.unwrap().unwrap();
+    assert_eq!(response.text().await.unwrap(), "alice ");
+}
+
+#[tokio::test]
+async fn a_request_without_its_identity_is_not_sent() {
+    let estate = Estate::start().await;
+    for identity in [Identity::Relay, Identity::Exchange] {
+        let request = estate.client(identity).get(estate.stock.url("/items/7"));
+        let error = request.send().await.unwrap_err();
+        assert_eq!(code(&error), "no_identity", "{identity:?}");
+    }
+    assert!(estate.arrived.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_says_how_long_it_is_waited_for_and_what_it_belongs_to() {
+    let estate = Estate::start().await;
+    let context = CallContext::default()
+        .with_identity(alice("stock-service"))
+        .with_header("x-tenant-id".parse().unwrap(), "north".parse().unwrap());
+    let client = estate.client(Identity::Relay);
+    let sending = client.get(estate.stock.url("/items/7")).send();
+    let response = scope_all(context, sending).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let headers = estate.arrived.only();
+    let left: u64 = headers["x-request-timeout-ms"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=20_000).contains(&left), "{left}");
+    assert_eq!(headers["x-tenant-id"], "north");
+    assert!(headers.contains_key("traceparent"));
+}
+
+#[tokio::test]
+async fn a_refused_token_is_dropped_and_the_request_sent_once_more_where_its_body_is_there() {
+    let estate = Estate::start().await;
+    let client = estate.client(Identity::Service);
+    let request = client
+        .post(estate.stock.url("/items/refused"))
+        .body("again");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), "order-service again");
+    let tokens: Vec<_> = estate.arrived.all();
+    assert_eq!(tokens.len(), 2);
+    assert_ne!(tokens[0]["authorization"], tokens[1]["authorization"]);
+    assert_eq!(estate.issuer.tokens_issued(), 2);
+
+    let estate = Estate::start().await;
+    let client = estate.client(Identity::Service);
+    let stream = reqwest::Body::wrap(http_body_util::Full::new(bytes::Bytes::from("once")));
+    let request = client.post(estate.stock.url("/items/refused")).body(stream);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "as it came");
+    assert_eq!(response.headers()["www-authenticate"], INVALID);
+    assert_eq!(estate.arrived.all().len(), 1);
+}
+
+#[tokio::test]
+async fn no_request_goes_to_another_place_than_the_callers() {
+    let estate = Estate::start().await;
+    let (other, arrived) = elsewhere(None).await;
+    for identity in [Identity::Service, Identity::None] {
+        let request = estate.client(identity).get(other.url("/items/7"));
+        let error = request.send().await.unwrap_err();
+        assert_eq!(code(&error), "host_refused", "{identity:?}");
+    }
+    // Below the path of the url only.
+    let items = estate.stock.url("/items");
+    let client = client(estate.caller(&items, Identity::Service));
+    let inside = client.get(format!("{items}/7")).send().await.unwrap();
+    assert_eq!(inside.status(), StatusCode::OK);
+    for outside in ["/open/7", "/itemsofothers", "/items/../open/7", "/"] {
+        let error = client.get(estate.stock.url(outside)).send().await;
+        assert_eq!(code(&error.unwrap_err()), "host_refused", "{outside}");
+    }
+    // A caller that nobody has told where the service is.
+    let nowhere = estate.caller("lb://stock-service", Identity::Service);
+    let client = self::client(nowhere);
+    let error = client.get(estate.stock.url("/items/7")).send().await;
+    assert_eq!(code(&error.unwrap_err()), "host_refused");
+    assert!(arrived.all().is_empty());
+    assert_eq!(estate.arrived.all().len(), 1);
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_response_and_no_token_goes_where_it_leads() {
+    let estate = Estate::start().await;
+    let (other, arrived) = elsewhere(None).await;
+    let (stock, _asked) = elsewhere(Some(other.url("/items/7"))).await;
+    let caller = || estate.caller(&stock.url(""), Identity::Service);
+    let response = client(caller()).get(stock.url("/items/7")).send().await;
+    let response = response.unwrap();
+    assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(response.headers()["location"], other.url("/items/7"));
+    assert!(arrived.all().is_empty(), "nobody has followed it");
+
+    // Whoever takes a client that follows redirects gets no response of a stranger, and the stranger no token.
+    let following = with(ClientBuilder::new(reqwest::Client::new()), caller());
+    let error = following
+        .get(stock.url("/items/7"))
+        .send()
+        .await
+        .unwrap_err();
+    match error {
+        Error::Middleware(error) => assert!(error.is::<RedirectedError>(), "{error}"),
+        other => assert_eq!(other.to_string(), "an error of the middleware"),
+    }
+    assert!(!arrived.only().contains_key("authorization"));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_a_request_and_failures_of_reqwest_stay_its_own() {
+    let estate = Estate::start().await;
+    let silent = || async { std::future::pending::<AxumBody>().await };
+    let silent = TestServer::start(Router::new().fallback(any(silent))).await;
+    let silent = silent.unwrap();
+    let caller = estate.caller("https://nobody.example", Identity::Service);
+    let url = silent.url("").parse().unwrap();
+    // That of the settings is another: the builder goes over the address, and the settings over the deadline.
+    let request = client(caller.url(url)).get(silent.url("/"));
+    let waited = scope_all(
+        CallContext::default()
+            .with_deadline(tokio::time::Instant::now() + Duration::from_millis(200)),
+        request.send(),
+    );
+    assert_eq!(code(&waited.await.unwrap_err()), "deadline");
+    // Port 1 of loopback refuses.
+    let nowhere = "http://127.0.0.1:1";
+    let request = client(estate.caller(nowhere, Identity::Service)).get(nowhere);
+    let error = request.send().await.unwrap_err();
+    assert!(error.is_connect(), "{error}");
+}
