@@ -128,9 +128,10 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "deadline-ms",
         Kind::millis(1, 3_600_000),
-        "Longest time of a call, with all its attempts.",
+        "Longest time of a call, with all its attempts. What stands in `defaults` goes over what the code has for a client, and not over what it \
+        has for a single method.",
     )
-    .otherwise("as the code declares, else 5000; in `defaults` it goes over a trait's, and a method's over it"),
+    .otherwise("as the code declares, else 5000"),
     Key::new(
         "deadline-header",
         Kind::Text { what: "the name of a header, or `none`" },
