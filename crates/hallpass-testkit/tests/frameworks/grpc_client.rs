@@ -28,6 +28,8 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::Layer as _;
 
+use crate::grpc_upload::{Beside, Texts, UPLOAD};
+
 /// Which users' tokens are signed with (RFC 8037 appendix A.1).
 const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
@@ -135,7 +137,8 @@ hallpass:
         let guard = hallpass.resource_server();
         let guard = guard.route_any("/**", Rule::Anonymous).build().unwrap();
         let greeter = Greeter::default();
-        let stack = guard.layer().layer(HealthServer::new(greeter.clone()));
+        let service = Beside(HealthServer::new(greeter.clone()));
+        let stack = guard.layer().layer(service);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let running = hallpass
             .http_server(listener)
@@ -168,16 +171,28 @@ hallpass:
     }
 
     fn client(&self, identity: Identity) -> HealthClient<ServiceCaller> {
+        health(self.caller(identity))
+    }
+
+    fn caller(&self, identity: Identity) -> ServiceCaller {
         let http2 = if self.is_tls { "auto" } else { "always" };
         let address = self.running.local_addr().to_string();
         let hallpass = self.order_service(&address, &format!("http2: {http2}"));
-        client(&hallpass, identity)
+        caller(&hallpass, identity)
     }
 }
 
 fn client(hallpass: &Hallpass, identity: Identity) -> HealthClient<ServiceCaller> {
+    health(caller(hallpass, identity))
+}
+
+fn health(caller: ServiceCaller) -> HealthClient<ServiceCaller> {
+    HealthClient::with_origin(caller, "http://greeter".parse().unwrap())
+}
+
+fn caller(hallpass: &Hallpass, identity: Identity) -> ServiceCaller {
     let caller = hallpass.feign().caller("greeter").identity(identity);
-    HealthClient::with_origin(caller.build().unwrap(), "http://greeter".parse().unwrap())
+    caller.build().unwrap()
 }
 
 fn load(folder: &Path, yaml: &str) -> Hallpass {
@@ -232,6 +247,53 @@ async fn tonic_carries_each_identity_in_single_responses_and_in_streams_over_pla
             assert_eq!(messages.len(), MESSAGES + 1);
             let last = messages.into_iter().next_back().unwrap().unwrap_err();
             assert_eq!((last.code(), last.message()), (Code::Aborted, expected));
+        }
+    }
+}
+
+/// Messages of a stream, each made when the one before has gone, with the name of whoever is current where it is made.
+fn messages(texts: &'static [&'static str]) -> impl Stream<Item = String> + Send + 'static {
+    stream::iter(texts).then(|text| async move {
+        tokio::task::yield_now().await;
+        match *text {
+            "stop" => "stop".to_owned(),
+            text => format!("{text} of {}", seen()),
+        }
+    })
+}
+
+#[tokio::test]
+async fn tonic_streams_messages_up_with_the_identity_of_whoever_called_over_plain_http_and_over_tls()
+ {
+    for is_tls in [false, true] {
+        let estate = Estate::start(is_tls).await;
+        for (identity, audience, expected) in [
+            (Identity::Service, "order-service", "order-service"),
+            (Identity::Relay, "greeter", "alice"),
+            (Identity::Exchange, "order-service", "alice"),
+        ] {
+            let caller = estate.caller(identity);
+            let origin = "http://greeter".parse().unwrap();
+            let mut client = tonic::client::Grpc::with_origin(caller, origin);
+            client.ready().await.unwrap();
+            let path = || http::uri::PathAndQuery::from_static(UPLOAD);
+            let sending =
+                client.client_streaming(Request::new(messages(&["a", "b", "c"])), path(), Texts);
+            let answer = hallpass::scope(alice(audience), sending).await.unwrap();
+            // The stream is polled by the task of its connection, and still for alice, who called.
+            let all = ["a", "b", "c"].map(|text| format!("{text} of alice for {expected}"));
+            assert_eq!(
+                answer.into_inner(),
+                all.join(", "),
+                "{identity:?} over TLS: {is_tls}"
+            );
+            let sending =
+                client.client_streaming(Request::new(messages(&["a", "stop", "c"])), path(), Texts);
+            let stopped = hallpass::scope(alice(audience), sending).await.unwrap_err();
+            assert_eq!(
+                (stopped.code(), stopped.message()),
+                (Code::FailedPrecondition, "stopped")
+            );
         }
     }
 }

@@ -5,6 +5,8 @@ mod grpc;
 #[cfg(test)]
 mod grpc_client;
 #[cfg(test)]
+mod grpc_upload;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod plain_tower;
