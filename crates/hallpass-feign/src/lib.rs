@@ -166,8 +166,3 @@ pub mod __private {
     };
     pub use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 }
-
-/// The code of the page about calls is compiled with the documentation.
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/calls.md")]
-struct DocsOfCalls;

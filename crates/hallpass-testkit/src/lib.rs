@@ -45,3 +45,8 @@ pub use issuer::{TestIssuer, TestIssuerBuilder};
 pub use server::TestServer;
 pub use tokens::{Broken, TokenBuilder};
 pub use upstream::{SeenRequest, Upstream};
+
+/// The code of the page about calls is compiled here, where everything is that it names: serde, and other people's clients.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/calls.md")]
+struct DocsOfCalls;

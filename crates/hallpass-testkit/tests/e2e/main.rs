@@ -22,6 +22,8 @@ mod exchange;
 #[cfg(test)]
 mod exchanged_tenant;
 #[cfg(test)]
+mod first_test;
+#[cfg(test)]
 mod getting_started;
 #[cfg(test)]
 mod identity;
