@@ -4,7 +4,7 @@
 //! a body only where the verb allows one, no header that identity or framing owns, and futures that are `Send`.
 //! All problems are reported at once, each at the argument or the attribute that has it.
 //!
-//! **What it does not do**: it looks at names, not at types. `Option`, `Bytes`, `Body`, `Events`, `Response<T>` and `Result` are known by
+//! **What it does not do**: it looks at names, not at types. `Option`, `String`, `Bytes`, `Body`, `Events`, `Response<T>` and `Result` are known by
 //! their last path segment, so an alias for one of them is taken for a JSON type, and a type of the user's own that is called
 //! `Response<T>` is taken for `http::Response<T>`: give it an alias without parameters.
 //!
@@ -38,7 +38,8 @@ use proc_macro::TokenStream;
 /// | `crate` | path | where `hallpass_feign` is, when the macro cannot find it in `Cargo.toml` |
 ///
 /// # On a method
-/// One of `#[get("/path/{x}")]`, `#[post]`, `#[put]`, `#[patch]`, `#[delete]`, `#[head]`, `#[options]`, after whose path the keys
+/// One of `#[get("/path/{x}")]`, `#[post]`, `#[put]`, `#[patch]`, `#[delete]`, `#[head]`, `#[options]`. Behind the `path` of the trait
+/// the method's may be left out, or be `/`: both call that path itself, without a slash behind it. After the path the keys
 /// `identity`, `when_absent`, `audience`, `scope`, `deadline_ms` override the trait's, `headers` go over and beside the trait's, and
 /// `idempotent = true | false` says whether the call may be sent twice (default: `true` for all verbs but POST and PATCH).
 /// `idempotency_key = true` gives each call an `Idempotency-Key` of its own, which all its attempts carry: it may then be sent twice.
@@ -49,9 +50,10 @@ use proc_macro::TokenStream;
 /// | argument | goes into | needs |
 /// |---|---|---|
 /// | named like a `{placeholder}` | the path, percent-encoded; empty values and dot segments are refused | `Display` |
-/// | `#[query]`, `#[query("name")]` | the query; `None` is left out, a sequence repeats the name, a struct gives a parameter a field | `Serialize` |
+/// | `#[query]`, `#[query("name")]` | the query; `None` is left out, a sequence repeats the name, a struct gives a parameter a field, a map an entry | `Serialize` |
 /// | `#[header("X-Name")]` | a header; an `Option` that is `None` is left out | `Display` |
-/// | `#[json]`, `#[form]` | the body (POST, PUT, PATCH) | `Serialize` |
+/// | `#[json]`, `#[form]` | the body (POST, PUT, PATCH, DELETE) | `Serialize` |
+/// | `#[text]`, `#[text("text/csv")]` | the body, as text | `&str`, `String`, `Cow<str>` |
 /// | `#[bytes]`, `#[bytes("image/png")]` | the body, as it is | `Bytes`, `Vec<u8>`, `&[u8]`, `String`, `&str`, `Cow` of these |
 /// | `#[stream]`, `#[stream("image/png")]` | the body as it comes, sent once; a fallback gets an empty one | `Body` |
 /// | `#[multipart]` | the body, a form of several parts; a fallback gets an empty one | `Multipart` |
@@ -60,8 +62,8 @@ use proc_macro::TokenStream;
 ///
 /// # The return type
 /// `Result<T, FeignError>`, or another error that is made `From<FeignError>`, such as `TypedError<P>`. `T` is read from JSON, except:
-/// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Events<U>` (server-sent events of `U` in JSON; `Events`: of text), `Option<U>` (404 and 204 are
-/// `None`, everything else as `U` in JSON), and `Response<U>` (any of these with status and headers). HEAD has no body: `()` or `Response<()>`.
+/// `()` (the body of the response is not read), `Bytes` (as it came), `Body` (streamed as it comes), `Events<U>` (server-sent events of `U` in JSON; `Events`: of text), `String` (text; a text in JSON where
+/// the media type says so), `Option<U>` (404, 204, an empty body and `null` are `None`, everything else as `U` in JSON, `String` or `Bytes`), and `Response<U>` (any of these with status and headers). HEAD has no body: `()` or `Response<()>`.
 ///
 /// # Methods of one's own, and parameters
 /// An `async` method with a body and without a verb is left as it is, but that its future is `Send`; an implementation may have a better

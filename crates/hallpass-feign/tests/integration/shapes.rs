@@ -1,5 +1,7 @@
 //! Shapes of calls as estates have them: a path of the trait alone, text in both directions, and a DELETE that says what.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response as Answered};
 use hallpass_feign::{Feign, FeignError, feign_client};
@@ -17,6 +19,9 @@ trait Orders {
 
     #[post(idempotent = true)]
     async fn create(&self, #[text] note: &str) -> Result<(), FeignError>;
+
+    #[get("/search")]
+    async fn search(&self, #[query] filter: &BTreeMap<&str, &str>) -> Result<(), FeignError>;
 
     #[get("/open/")]
     async fn open(&self) -> Result<(), FeignError>;
@@ -69,11 +74,14 @@ async fn the_path_of_the_trait_alone_is_called_without_a_slash_behind_it() {
     orders.all().await.unwrap();
     orders.create("x").await.unwrap();
     orders.open().await.unwrap();
+    let filter = BTreeMap::from([("pageSize", "20"), ("state", "a b")]);
+    orders.search(&filter).await.unwrap();
     let expected = [
         ("GET", "/orders?number=1"),
         ("GET", "/orders"),
         ("POST", "/orders"),
         ("GET", "/orders/open/"),
+        ("GET", "/orders/search?pageSize=20&state=a%20b"),
     ];
     assert_eq!(sent(&upstream), lines(&expected));
 }
