@@ -326,7 +326,8 @@ impl From<Refusal> for FeignError {
     }
 }
 
-/// Of one attempt. An open breaker, a full bulkhead and a limit are not retried: waiting is what they are for.
+/// Of one attempt. An open breaker and a limit are not retried: waiting is what they are for. A full bulkhead is that of its
+/// instance here, and another one may have a place.
 impl Outcome for FeignError {
     fn instance_failed(&self) -> Option<bool> {
         match self {
@@ -358,6 +359,7 @@ impl Outcome for FeignError {
             Self::Transport(error) => error.retry_advice(),
             // Of an attempt: below the retry that is its own limit, and what it has sent may have arrived.
             Self::Deadline { .. } => RetryAdvice::MayHaveActed,
+            Self::BulkheadFull { .. } => RetryAdvice::Elsewhere,
             _ => RetryAdvice::Stands,
         }
     }

@@ -26,7 +26,8 @@ use window::CallRecord;
 
 pub use circuit::BreakerState;
 
-/// Told of each change of a breaker's state, on the thread of the call that caused it: it must be quick.
+/// Told of each change of a breaker's state, in the order of the changes and on the thread of the call that caused it, while that
+/// breaker is locked: it must be quick, and ask nothing of the breaker.
 pub type OnBreakerChange = Box<dyn Fn(BreakerState) + Send + Sync>;
 
 /// A circuit that many calls share. `now` is the time of one clock, by which all of them go.
@@ -123,7 +124,7 @@ impl Breaker {
         let before = circuit.state();
         let result = work(&mut circuit);
         let after = circuit.state();
-        drop(circuit);
+        // Under the lock, so that of two changes the later one is told last.
         if before != after {
             (self.on_change)(after);
         }

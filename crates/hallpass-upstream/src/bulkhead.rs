@@ -67,6 +67,11 @@ impl Bulkhead {
         self.count.saturating_sub(self.places.available_permits())
     }
 
+    /// Whether a call would get a place now.
+    pub(crate) fn has_room(&self) -> bool {
+        self.places.available_permits() > 0
+    }
+
     /// Takes a place, and waits for one when there is none. Calls that wait are served in order.
     pub(crate) async fn enter(&self) -> Result<Place, Full> {
         // The usual case asks for no timer.

@@ -75,7 +75,7 @@ pub use discovery::{
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use guard::{Guard, GuardPass};
 pub use network::Network;
-pub use outcome::{Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
+pub use outcome::{Declined, Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction, random_id};
 pub use reminders::Reminders;
 pub use replay::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::discovery::DiscoverError;
 
@@ -17,6 +17,21 @@ pub trait Outcome {
 
     /// Whether the same request may be sent again.
     fn retry_advice(&self) -> RetryAdvice;
+
+    /// Whether the instance responded and did not do what was asked: that it was quick says nothing about how long it takes to
+    /// do it. Default: no.
+    fn declined(&self) -> Option<Declined> {
+        None
+    }
+}
+
+/// Why an instance that works did not do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Declined {
+    /// Because of the call itself: 4xx.
+    TheCall,
+    /// Because it has too many calls: 429.
+    TooMany,
 }
 
 /// Whether a request may be sent again.
@@ -26,6 +41,9 @@ pub enum RetryAdvice {
     Stands,
     /// Nothing of it has reached the callee, so it may be sent again whatever it asks for.
     Unsent,
+    /// Nothing has been sent because the instance had no place for it: another one may take it, and where there is none the
+    /// outcome stands.
+    Elsewhere,
     /// No response came, and the callee may have acted on it, so it may be sent again only when doing it twice does no harm.
     MayHaveActed,
     /// The callee has responded with this status. Whether that is worth another attempt is a matter of settings; the callee may
@@ -73,8 +91,14 @@ impl Outcome for Refusal {
         None
     }
 
+    /// Of one attempt: a full bulkhead is that of its instance.
     fn retry_advice(&self) -> RetryAdvice {
-        RetryAdvice::Stands
+        match self {
+            Self::BulkheadFull { .. } => RetryAdvice::Elsewhere,
+            Self::NoInstance(_) | Self::BreakerOpen { .. } | Self::RateLimited { .. } => {
+                RetryAdvice::Stands
+            }
+        }
     }
 }
 
@@ -84,7 +108,20 @@ impl Outcome for Refusal {
 /// messages, is not seen here.
 impl<B> Outcome for Response<B> {
     fn instance_failed(&self) -> Option<bool> {
-        Some(self.status().is_server_error() || has_failed_grpc(self.headers()))
+        let failed = |status| FAILED_GRPC.contains(&status);
+        Some(self.status().is_server_error() || grpc_status(self.headers()).is_some_and(failed))
+    }
+
+    fn declined(&self) -> Option<Declined> {
+        match (self.status(), grpc_status(self.headers())) {
+            (StatusCode::TOO_MANY_REQUESTS, _) | (_, Some(TOO_MANY_GRPC)) => {
+                Some(Declined::TooMany)
+            }
+            (status, _) if status.is_client_error() => Some(Declined::TheCall),
+            (_, Some(b"0") | None) => None,
+            (_, Some(status)) if FAILED_GRPC.contains(&status) => None,
+            _ => Some(Declined::TheCall),
+        }
     }
 
     fn retry_advice(&self) -> RetryAdvice {
@@ -102,12 +139,14 @@ impl<B> Outcome for Response<B> {
 /// Statuses of gRPC that speak of the instance as 5xx does: UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS.
 const FAILED_GRPC: [&[u8]; 5] = [b"2", b"4", b"13", b"14", b"15"];
 
-fn has_failed_grpc(headers: &HeaderMap) -> bool {
-    headers.get("grpc-status").is_some_and(|status| {
-        let media_type = headers.get(CONTENT_TYPE);
-        media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-            && FAILED_GRPC.contains(&status.as_bytes())
-    })
+/// RESOURCE_EXHAUSTED.
+const TOO_MANY_GRPC: &[u8] = b"8";
+
+fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
+    let status = headers.get("grpc-status")?;
+    let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    let is_grpc = headers.get(CONTENT_TYPE).is_some_and(is_grpc);
+    is_grpc.then_some(status.as_bytes())
 }
 
 /// Longest wait that is read from `Retry-After`. Who waits has a limit of its own, which is far below.
@@ -156,6 +195,13 @@ impl<T: Outcome, E: Outcome> Outcome for Result<T, E> {
         match self {
             Ok(response) => response.retry_advice(),
             Err(error) => error.retry_advice(),
+        }
+    }
+
+    fn declined(&self) -> Option<Declined> {
+        match self {
+            Ok(response) => response.declined(),
+            Err(error) => error.declined(),
         }
     }
 }
@@ -210,6 +256,31 @@ mod tests {
             assert_eq!(seen, Some(expected), "{status}");
         }
         assert_eq!(failed("application/json", "14"), Some(false));
+    }
+
+    #[test]
+    fn an_instance_declines_by_4xx_and_by_most_statuses_of_grpc() {
+        let declined = |status: u16, grpc: Option<&str>| {
+            let mut response = Response::builder()
+                .status(status)
+                .header("content-type", "application/grpc");
+            if let Some(grpc) = grpc {
+                response = response.header("grpc-status", grpc);
+            }
+            response.body(()).unwrap().declined()
+        };
+        for status in [401, 403, 404, 418] {
+            assert_eq!(declined(status, None), Some(Declined::TheCall));
+        }
+        assert_eq!(declined(429, None), Some(Declined::TooMany));
+        assert_eq!(declined(200, Some("8")), Some(Declined::TooMany));
+        assert_eq!(declined(200, Some("16")), Some(Declined::TheCall));
+        for good in [(200, None), (200, Some("0")), (301, None)] {
+            assert_eq!(declined(good.0, good.1), None);
+        }
+        for failed in [(503, None), (200, Some("14"))] {
+            assert_eq!(declined(failed.0, failed.1), None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod budget;
 
 use std::time::Duration;
 
-use crate::outcome::{Outcome, RetryAdvice};
+use crate::outcome::{Outcome, RetryAdvice, is_transient};
 use crate::settings::RetrySettings;
 use http::StatusCode;
 
@@ -29,7 +29,7 @@ pub struct AttemptMade {
     pub number: u32,
     /// Whether making the call twice does no harm.
     pub idempotent: bool,
-    /// Whether there is an instance that the call has not tried.
+    /// Whether there is an instance that the call has not tried and that is well ([`Upstream::others_than`](crate::Upstream::others_than)).
     pub elsewhere: bool,
 }
 
@@ -37,8 +37,8 @@ pub struct AttemptMade {
 ///
 /// What never reached the callee may be sent again whatever the verb is; what may have reached it only when the call is
 /// `idempotent`. What never reached one instance goes to the next one, while there is one `elsewhere` that the call has not
-/// tried, at once and without the budget: it is no more work for anybody. Otherwise the wait is random below a ceiling that grows as `settings` say, at least as long as the callee wishes, and shorter than
-/// `left`, the time that the whole call still has. A response is worth another attempt when `settings` name its status; 429 only
+/// tried, at once and without the budget: it is no more work for anybody. Otherwise the wait is random below a ceiling that grows as `settings` say, at least as long as the callee wishes
+/// (an instance that is not available, with 502, 503 or 504, wishes it for itself, so that does not count while there is one `elsewhere`), and shorter than `left`, the time that the whole call still has. A response is worth another attempt when `settings` name its status; 429 only
 /// when it says when. Whether there is a further attempt at all (their number, a body that
 /// can be sent twice) is the caller's to check.
 pub fn next_step(
@@ -58,11 +58,14 @@ pub fn next_step(
             (status, _) if !settings.statuses.contains(status) => return NextStep::Stand,
             // Who is called too often is not helped by one more call at a moment of the caller's choice.
             (StatusCode::TOO_MANY_REQUESTS, None) => return NextStep::Stand,
+            // It is that instance that wishes for a pause.
+            (status, Some(_)) if made.elsewhere && is_transient(status) => Duration::ZERO,
             (_, after) => after.unwrap_or_default(),
         },
-        RetryAdvice::Unsent if made.elsewhere && !left.is_zero() => {
+        RetryAdvice::Unsent | RetryAdvice::Elsewhere if made.elsewhere && !left.is_zero() => {
             return NextStep::RetryAfter(Duration::ZERO);
         }
+        RetryAdvice::Elsewhere => return NextStep::Stand,
         RetryAdvice::Unsent => Duration::ZERO,
     };
     let wait = backoff::wait(made.number.saturating_sub(1), settings).max(least);
@@ -82,6 +85,7 @@ mod tests {
     use http::{Response, StatusCode};
 
     use super::*;
+    use crate::outcome::Refusal;
     use crate::transport::{TransportError, TransportErrorKind};
 
     const LEFT: Duration = Duration::from_secs(60);
@@ -146,6 +150,50 @@ mod tests {
         let with = |left| next_step(&response, first(true, false), left, &settings, &budget());
         assert_eq!(with(LEFT), NextStep::RetryAfter(wished));
         assert_eq!(with(wished), NextStep::Stand);
+    }
+
+    #[test]
+    fn what_one_instance_wishes_keeps_no_call_from_another_one() {
+        let settings = RetrySettings::default();
+        for (status, waits) in [
+            (502, false),
+            (503, false),
+            (504, false),
+            (429, true),
+            (425, true),
+        ] {
+            let response = Response::builder()
+                .status(status)
+                .header("retry-after", "30");
+            let response = response.body(()).unwrap();
+            let next = |elsewhere| {
+                let made = first(true, elsewhere);
+                next_step(
+                    &response,
+                    made,
+                    Duration::from_secs(3),
+                    &settings,
+                    &budget(),
+                )
+            };
+            assert_eq!(next(false), NextStep::Stand, "{status}");
+            assert_eq!(next(true) == NextStep::Stand, waits, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_an_instance_has_no_place_for_goes_to_another_one_or_nowhere() {
+        let full = Refusal::BulkheadFull {
+            service: "service-a".into(),
+        };
+        let nothing = RetryBudget::new(Percent::new(0).unwrap());
+        let next = |elsewhere, left| {
+            let made = first(false, elsewhere);
+            next_step(&full, made, left, &RetrySettings::default(), &nothing)
+        };
+        assert_eq!(next(true, LEFT), NextStep::RetryAfter(Duration::ZERO));
+        assert_eq!(next(false, LEFT), NextStep::Stand);
+        assert_eq!(next(true, Duration::ZERO), NextStep::Stand);
     }
 
     #[test]

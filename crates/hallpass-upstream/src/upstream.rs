@@ -10,11 +10,12 @@ mod latency;
 mod observer;
 mod pick;
 mod ramp;
+mod refusals;
 mod sieve;
 mod wish;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use hallpass_clock::Clock;
 use hallpass_config::Percent;
 
 use crate::bulkhead::BulkheadSettings;
-use crate::discovery::{Discover, DiscoverError, Instance, Instances, Place};
+use crate::discovery::{Discover, DiscoverError, Instance, Instances, Member, Place};
 use crate::retry::RetryBudget;
 use candidate::Candidate;
 use fleet::Fleet;
@@ -277,14 +278,31 @@ impl Upstream {
             Address::LoadBalanced(_) => self.discovery.place(),
             Address::Fixed(_) => Place::default(),
         };
-        // What is known from the start has been there for long, as far as anybody knows.
-        let has_come_later = !known.instances.is_empty();
-        let members = instances.members().map(|member| {
+        let kept = |member: &Member| {
             let mut before = known.fleet.all().map(|candidate| &candidate.state);
-            let kept = before.find(|state| state.instance == member.instance);
-            let state = kept.map_or_else(
+            before.find(|state| state.instance == member.instance)
+        };
+        let begins_slowly = match known.instances.is_empty() {
+            // What is known from the start has been there for long, as far as anybody knows.
+            true => [false; 2],
+            false => {
+                let now = self.common.clock.monotonic();
+                let members = instances.members();
+                let warm = members.map(|member| {
+                    let kept = kept(member);
+                    let is_warm = kept.is_some_and(|state| !state.is_on_the_way(now));
+                    (place.holds(member), is_warm)
+                });
+                few_are_cold(warm)
+            }
+        };
+        let members = instances.members().map(|member| {
+            let is_own = place.holds(member);
+            let state = kept(member).map_or_else(
                 || {
-                    let new = InstanceState::new(&member.instance, &self.common, has_come_later);
+                    let [own, others] = begins_slowly;
+                    let slowly = if is_own { own } else { others };
+                    let new = InstanceState::new(&member.instance, &self.common, slowly);
                     Arc::new(new)
                 },
                 Arc::clone,
@@ -293,7 +311,7 @@ impl Upstream {
             let candidate = Candidate {
                 state,
                 weight: member.weight,
-                is_own: place.holds(member),
+                is_own,
             };
             (mark.map(Arc::from), candidate)
         });
@@ -310,6 +328,18 @@ impl Upstream {
     }
 }
 
+/// Whether those that come to the own zone, and to others, begin slowly, by whether each instance is in the own zone and gets its
+/// whole share. Where most do not, the few that do would have to carry the load of all.
+fn few_are_cold(instances: impl Iterator<Item = (bool, bool)>) -> [bool; 2] {
+    let (mut own, mut others) = ([0_usize; 2], [0_usize; 2]);
+    for (is_own, is_warm) in instances {
+        let [all, warm] = if is_own { &mut own } else { &mut others };
+        *all += 1;
+        *warm += usize::from(is_warm);
+    }
+    [own, others].map(|[all, warm]| warm * 2 >= all)
+}
+
 fn common(
     settings: &UpstreamSettings,
     clock: Arc<dyn Clock>,
@@ -324,6 +354,7 @@ fn common(
         observer,
         usual: Usual::default(),
         is_alone: AtomicBool::new(true),
+        all_clear: AtomicU64::new(0),
     })
 }
 

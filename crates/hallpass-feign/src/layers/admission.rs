@@ -1,6 +1,7 @@
 //! The circuit breaker and the bulkhead of the chosen instance, and the task of an isolated call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_client::context;
 use hallpass_clock::Clock;
@@ -90,7 +91,12 @@ impl UnderWay<'_> {
             _ if says_too_late(result) && self.attempt.is_hurried_out() => {
                 drop(self.admitted.take())
             }
-            Some(failed) => self.end(failed),
+            Some(failed) => match result.declined() {
+                Some(declined) if !failed => {
+                    self.conclude(|admitted, took| admitted.decline(declined, took));
+                }
+                _ => self.end(failed),
+            },
             // Dropping it gives everything back without an outcome.
             None => drop(self.admitted.take()),
         }
@@ -99,8 +105,12 @@ impl UnderWay<'_> {
     /// Counts from the moment at which the request went out: waiting for a token is not the instance's fault, and a
     /// call that never went out counts for nothing.
     fn end(&mut self, failed: bool) {
+        self.conclude(|admitted, took| admitted.settle(failed, took));
+    }
+
+    fn conclude(&mut self, conclude: impl FnOnce(Admitted, Duration)) {
         if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at()) {
-            admitted.settle(failed, self.clock.monotonic().saturating_sub(sent_at));
+            conclude(admitted, self.clock.monotonic().saturating_sub(sent_at));
         }
     }
 }

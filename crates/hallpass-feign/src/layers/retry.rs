@@ -1,9 +1,11 @@
 //! Sends a call again when that may help and can do no harm.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hallpass_upstream::{
-    AttemptMade, Body, NextStep, RetrySettings, Upstream, next_step, try_clone_request,
+    AttemptMade, Body, NextStep, Outcome, RetryAdvice, RetrySettings, Upstream, next_step,
+    try_clone_request,
 };
 use http::Request;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -47,6 +49,10 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
         let mut copy = rules.copy(&request, attempt);
         let mut result = self.inner.send(call, request).await;
         while let Some(next) = copy.take() {
+            // The usual case looks for nobody else.
+            if result.retry_advice() == RetryAdvice::Stands {
+                return result;
+            }
             let left = call.time.deadline.saturating_duration_since(Instant::now());
             let budget = rules.upstream.retry_budget();
             let made = AttemptMade {
@@ -60,6 +66,8 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
                     rules.metrics.budget_exhausted(rules.client);
                     return result;
                 }
+                // Even a timer of nothing waits for the next millisecond.
+                NextStep::RetryAfter(Duration::ZERO) => {}
                 NextStep::RetryAfter(wait) => tokio::time::sleep(wait).await,
             }
             rules.metrics.retry(rules.client);

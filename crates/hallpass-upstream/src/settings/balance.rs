@@ -13,7 +13,8 @@ pub struct BalanceSettings {
     /// `zone-spill-percent`: below this share of well instances, by weight, part of the calls leaves the own zone, so that those
     /// that are well there get no more calls than they would at this share.
     pub zone_spill: Percent,
-    /// `slow-start-ms`: how long it takes until an instance that has come, or has recovered, gets its whole share; zero: at once.
+    /// `slow-start-ms`: how long it takes until an instance that has come, or has recovered, gets its whole share; zero: at once. Those
+    /// that come when more than half of the own zone, or of all others, would be on their way get it at once.
     pub slow_start: Duration,
 }
 

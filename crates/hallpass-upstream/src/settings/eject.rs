@@ -10,7 +10,8 @@ use hallpass_config::{Key, Kind, Percent, Section};
 pub struct EjectSettings {
     /// `consecutive-failures`: so many in a row, without a good response between them; 0: none is ejected.
     pub consecutive_failures: u32,
-    /// `base-ms`: for how long the first time; the second time in a row for twice as long, and so on up to ten times.
+    /// `base-ms`: for how long the first time; the second time in a row for twice as long, and so on up to ten times. After that
+    /// it gets one call at a time until a good response has come.
     pub base: Duration,
     /// `max-percent`: at most this share of the instances is left out, by ejection and open breakers together, rounded up: when
     /// there are more, those that were left out first are called again.

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance_state::InstanceState;
-
-/// Of two latencies that differ by less than this factor neither says anything: shares go by weights and calls under way
-/// then, and not by who was lucky.
-const ALIKE: u64 = 2;
+use super::latency::are_alike;
+use super::refusals::CALL;
 
 /// An instance that may be chosen.
 #[derive(Clone, Debug)]
@@ -31,12 +29,12 @@ impl Candidate {
 
 /// The one that will probably answer first; the first when they are alike.
 ///
-/// While one takes about as long as the other, it is the one with fewer calls under way for its weight. When one is clearly
+/// While one takes about as long as the other, or both take little, it is the one with fewer calls under way for its weight. When one is clearly
 /// slower, what counts is how long a further call would take: its latency, once more for each call under way.
 pub(super) fn better<'a>(one: &'a Candidate, other: &'a Candidate, now: Duration) -> &'a Candidate {
     let [first, second] = [one, other].map(|it| Load {
         latency: it.state.latency(now),
-        under_way: it.state.in_flight() as u64,
+        under_way: it.state.load(now),
         // Weight 0 is only compared with weight 0.
         weight: it.weight_at(now).max(1),
     });
@@ -48,6 +46,7 @@ pub(super) fn better<'a>(one: &'a Candidate, other: &'a Candidate, now: Duration
 
 struct Load {
     latency: u64,
+    /// In thousandths of a call.
     under_way: u64,
     weight: u64,
 }
@@ -59,7 +58,7 @@ impl Load {
             let factors = factors.map(u128::from);
             factors.into_iter().fold(1_u128, u128::saturating_mul)
         };
-        if self.is_like(other) {
+        if are_alike(self.latency, other.latency) {
             let own = product([self.under_way, other.weight, 1]);
             return own > product([other.under_way, self.weight, 1]);
         }
@@ -67,17 +66,9 @@ impl Load {
         let middle = self.weight.saturating_add(other.weight) / 2;
         let cost = |it: &Self, others_weight: u64| {
             let queued = it.under_way.saturating_mul(middle);
-            product([it.latency, it.weight.saturating_add(queued), others_weight])
+            let own = it.weight.saturating_mul(CALL);
+            product([it.latency, own.saturating_add(queued), others_weight])
         };
         cost(self, other.weight) > cost(other, self.weight)
-    }
-
-    /// Nothing is known of one of them, or they differ by little.
-    fn is_like(&self, other: &Self) -> bool {
-        let (fast, slow) = match self.latency < other.latency {
-            true => (self.latency, other.latency),
-            false => (other.latency, self.latency),
-        };
-        fast == 0 || slow <= fast.saturating_mul(ALIKE)
     }
 }

@@ -26,10 +26,12 @@ impl Upstream {
     /// Chooses an instance for an attempt: of two picked by chance in proportion to their weights the one that will probably
     /// answer first, by the calls under way to it and, where one is clearly slower, by how long it takes. Those whose breaker
     /// lets no call in and those that were ejected are left out, at most [`EjectSettings::max`](crate::EjectSettings::max) of
-    /// them, and never all that were ejected. Those in `avoid`, where attempts have failed, are chosen only when there is no
-    /// other, and the last of them only when there is nothing else.
+    /// them, and never all that were ejected. One whose time is over gets one call at a time until a good response has come. One
+    /// to which as many calls as allowed are under way is chosen only when no other is well. Those in `avoid`, where attempts have failed, are
+    /// chosen only when there is no other, and the last of them only when there is nothing else.
     ///
-    /// Instances in the own zone or cluster come first, as [`BalanceSettings`](crate::BalanceSettings) say.
+    /// Instances in the own zone or cluster come first, as [`BalanceSettings`](crate::BalanceSettings) say; after an attempt that
+    /// failed there, others do.
     ///
     /// Where [`Place::gray`](crate::Place::gray) names a tag, a call that wishes for a value of it goes to an instance with that
     /// value, and to one without the tag when none with it can take it. All other calls go to instances without the tag,
@@ -40,11 +42,7 @@ impl Upstream {
     pub async fn choose_for(&self, avoid: &[Instance], wish: Wish<'_>) -> Result<Chosen, Refusal> {
         let fleet = self.fleet().await.map_err(Refusal::NoInstance)?;
         let wished = wish.tag.and_then(|tag| fleet.marked(tag));
-        let round = Round {
-            avoid,
-            max_out: self.common.eject.max,
-            now: self.common.clock.monotonic(),
-        };
+        let round = self.round(avoid);
         let first = wished.unwrap_or(&fleet.unmarked);
         let tier = self.tier(first, round.now);
         let chosen = match self.choose_among_all(first, tier, round) {
@@ -89,14 +87,22 @@ impl Upstream {
         }
     }
 
-    /// How many instances there are for every call beside those in `tried`, among those that were known at the last choice.
+    /// How many instances there are that an attempt after those in `tried` may go to, among those that were known at the last
+    /// choice and are for every call: well or to be tried again, and with a place for it.
     #[must_use]
     pub fn others_than(&self, tried: &[Instance]) -> usize {
         let fleet = Arc::clone(&self.known().fleet);
-        let instances = fleet.unmarked.all().iter().map(|it| &it.state.instance);
-        instances
-            .filter(|instance| !tried.contains(instance))
-            .count()
+        let mut sieve = Sieve::default();
+        sieve.add(&fleet.unmarked, Tier::All, self.round(tried));
+        sieve.untried()
+    }
+
+    fn round<'a>(&self, avoid: &'a [Instance]) -> Round<'a> {
+        Round {
+            avoid,
+            max_out: self.common.eject.max,
+            now: self.common.clock.monotonic(),
+        }
     }
 
     fn tier(&self, group: &Group, now: Duration) -> Tier {
@@ -109,6 +115,15 @@ impl Upstream {
     /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
     /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be.
     fn choose_among_all(&self, group: &Group, tier: Tier, round: Round<'_>) -> Option<Chosen> {
+        let sees_all = match tier {
+            Tier::All => true,
+            Tier::Own => round.avoid.is_empty(),
+            // Nobody else finds out whether the zone that was left is well.
+            Tier::Others => round.avoid.is_empty() && !group.awaits_a_trial(round.now),
+        };
+        if !sees_all {
+            return None;
+        }
         let (candidates, now) = (group.of(tier), round.now);
         let weights = candidates.iter().map(|candidate| candidate.weight_at(now));
         let (one, other) = pick::two(weights)?;
@@ -143,7 +158,7 @@ impl Upstream {
         while let Some(taken) = sieve.take(round.now) {
             let breaker = &taken.candidate.state.breaker;
             // Between the look and this, another call may have taken the last permit.
-            let permit = match taken.is_recalled {
+            let permit = match taken.is_early {
                 true => breaker.admit_early(round.now),
                 false => breaker.admit(round.now),
             };

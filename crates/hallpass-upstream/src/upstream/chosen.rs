@@ -7,7 +7,7 @@ use super::instance_state::{InFlight, InstanceState};
 use crate::breaker::Permit;
 use crate::bulkhead::Place;
 use crate::discovery::Instance;
-use crate::outcome::Refusal;
+use crate::outcome::{Declined, Refusal};
 
 /// An instance that was chosen for an attempt, and the right to call it. Counts as a call under way until dropped.
 #[derive(Debug)]
@@ -63,6 +63,12 @@ impl Admitted {
     /// Ends the attempt: whether the instance failed, and how long it took, for its breaker, its ejection and its latency.
     pub fn settle(self, failed: bool, took: Duration) {
         self.in_flight.settle(self.permit, failed, took);
+    }
+
+    /// Ends the attempt with a response that came after `took` and did not do what was asked. The instance works, for its breaker and
+    /// its ejection; how long it takes to do what is asked, this does not say.
+    pub fn decline(self, declined: Declined, took: Duration) {
+        self.in_flight.decline(self.permit, declined, took);
     }
 
     /// Ends an attempt that went out at `sent_at`, by the upstream's clock, and whose caller has gone before a response

@@ -34,6 +34,15 @@ struct Last {
     times: u32,
 }
 
+/// Why an instance is not called like others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exclusion {
+    /// Its time is not over; it failed last at this moment.
+    Out { since: Duration },
+    /// Its time is over, or there is another reason to look: the next call decides.
+    OnTrial,
+}
+
 /// What a call has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -53,24 +62,23 @@ impl Ejection {
         }
     }
 
-    /// Whether it is left out, or was when somebody looked last.
+    /// Whether it is left out, or on trial.
     pub(super) fn is_marked(&self) -> bool {
         self.until.load(Ordering::Relaxed) != 0
     }
 
-    /// Since when it is left out, or has failed a call that was let in all the same, while it is.
-    pub(super) fn since(&self, now: Duration) -> Option<Duration> {
+    /// Why it is not called like others; `None` when it is. What it was left out for before `all_clear` may have been the
+    /// trouble of all, and over.
+    pub(super) fn exclusion(&self, now: Duration, all_clear: Duration) -> Option<Exclusion> {
         let until = self.until.load(Ordering::Relaxed);
-        (until > nanos(now)).then(|| self.last().tried)
-    }
-
-    /// Its time is over, which nobody has said yet.
-    pub(super) fn ends(&self, now: Duration) -> bool {
-        let until = self.until.load(Ordering::Relaxed);
-        let order = Ordering::Relaxed;
-        until != 0
-            && until <= nanos(now)
-            && self.until.compare_exchange(until, 0, order, order).is_ok()
+        if until == 0 {
+            return None;
+        }
+        let since = self.last().tried;
+        Some(match until <= nanos(now) || since < all_clear {
+            true => Exclusion::OnTrial,
+            false => Exclusion::Out { since },
+        })
     }
 
     /// A call that began at `began` had a good response.
@@ -112,8 +120,8 @@ impl Ejection {
         }
         self.failures.store(threshold, Ordering::Relaxed);
         last.tried = now;
-        // One that is called before its time is up because too many are out: that it fails is no news. Else a moment in which all
-        // fail would take them out for as long as can be, each by the calls that go on meanwhile.
+        // One that is called before its time is up: that it fails is no news. Else a moment in which all fail would take them out
+        // for as long as can be, each by the calls that go on meanwhile.
         if self.is_marked() && now < last.until {
             return None;
         }
@@ -162,10 +170,34 @@ mod tests {
         assert_eq!(it.succeeded(SECOND * 100), None);
         assert_eq!(fail(&it, 100, 2), None);
         assert_eq!(fail(&it, 101, 1), Some(Change::Ejected(SECOND * 111)));
-        assert_eq!(it.since(SECOND * 110), Some(SECOND * 101));
-        assert_eq!(it.since(SECOND * 111), None);
-        assert!(!it.ends(SECOND * 110) && it.is_marked());
-        assert!(it.ends(SECOND * 111) && !it.ends(SECOND * 111));
+        let since = SECOND * 101;
+        let out = |at| it.exclusion(SECOND * at, Duration::ZERO);
+        assert_eq!(out(110), Some(Exclusion::Out { since }));
+    }
+
+    #[test]
+    fn when_its_time_is_over_the_next_call_decides() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let out = |at| it.exclusion(SECOND * at, Duration::ZERO);
+        for at in [110, 500] {
+            assert_eq!(out(at), Some(Exclusion::OnTrial));
+        }
+        assert_eq!(it.succeeded(SECOND * 99), None, "it began before");
+        assert_eq!(it.succeeded(SECOND * 500), Some(Change::Returned));
+        assert_eq!(out(500), None);
+    }
+
+    #[test]
+    fn it_is_tried_before_its_time_when_the_trouble_of_all_may_be_over() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let out = |at, clear| it.exclusion(SECOND * at, SECOND * clear);
+        assert_eq!(out(102, 101), Some(Exclusion::OnTrial));
+        assert_eq!(fail(&it, 102, 1), None);
+        let since = SECOND * 102;
+        assert_eq!(out(102, 101), Some(Exclusion::Out { since }));
+        assert_eq!(out(110, 101), Some(Exclusion::OnTrial), "no later");
     }
 
     #[test]
@@ -192,7 +224,7 @@ mod tests {
         let early = SECOND * 99;
         assert_eq!(it.failed(early, SECOND * 105), None);
         assert_eq!(it.succeeded(early), None);
-        assert!(it.since(SECOND * 105).is_some());
+        assert!(it.is_marked());
     }
 
     #[test]
@@ -200,10 +232,12 @@ mod tests {
         let it = ejection();
         fail(&it, 100, 3);
         assert_eq!(fail(&it, 105, 1), None);
-        assert_eq!(it.since(SECOND * 106), Some(SECOND * 105));
-        assert_eq!(it.since(SECOND * 110), None, "no longer than before");
+        let since = SECOND * 105;
+        let out = |at| it.exclusion(SECOND * at, Duration::ZERO);
+        assert_eq!(out(106), Some(Exclusion::Out { since }));
+        assert_eq!(out(110), Some(Exclusion::OnTrial), "no longer than before");
         assert_eq!(it.succeeded(SECOND * 106), Some(Change::Returned));
-        assert_eq!(it.since(SECOND * 106), None);
+        assert_eq!(out(106), None);
     }
 
     #[test]

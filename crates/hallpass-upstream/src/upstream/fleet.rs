@@ -6,6 +6,7 @@ use std::time::Duration;
 use hallpass_config::Percent;
 
 use super::candidate::Candidate;
+use super::instance_state::Standing;
 use crate::random::random_below;
 
 /// All instances that may be chosen. Never changed, only replaced.
@@ -108,6 +109,14 @@ impl Group {
             Tier::Own => own,
             Tier::Others => others,
         }
+    }
+
+    /// Whether somebody in the own zone waits for the call that says whether it is well.
+    pub(super) fn awaits_a_trial(&self, now: Duration) -> bool {
+        self.of(Tier::Own).iter().any(|candidate| {
+            let standing = candidate.state.standing(now);
+            matches!(standing, Standing::OnTrial { .. }) && candidate.state.in_flight() == 0
+        })
     }
 
     /// The own zone while at least `spill` of it is well. Below that so much of the calls stays there that those that are well

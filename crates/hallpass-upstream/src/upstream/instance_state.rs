@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hallpass_clock::Clock;
 
-use super::ejection::{Change, Ejection};
-use super::latency::{Latency, Usual};
+use super::ejection::{Change, Ejection, Exclusion};
+use super::latency::{Latency, Usual, nanos};
 use super::observer::InstanceObserver;
 use super::ramp::Ramp;
+use super::refusals::{CALL, Refusals};
 use crate::breaker::{Breaker, BreakerState, Permit};
 use crate::bulkhead::{Bulkhead, BulkheadSettings};
 use crate::discovery::Instance;
+use crate::outcome::Declined;
 use crate::settings::{BalanceSettings, BreakerSettings, EjectSettings};
 
 /// A failure counts like a response after the usual time at least. Where no number of failures leaves an instance out, each
@@ -31,6 +33,8 @@ pub(super) struct Common {
     pub(super) usual: Usual,
     /// Whether there is one instance only, which has nobody to leave its calls to.
     pub(super) is_alone: AtomicBool,
+    /// When one came back last, in nanoseconds: what others were left out for before may be over as well.
+    pub(super) all_clear: AtomicU64,
 }
 
 /// An instance with its breaker, its bulkhead, what is known of its answers, and the number of calls under way to it.
@@ -39,6 +43,7 @@ pub(super) struct InstanceState {
     pub(super) breaker: Arc<Breaker>,
     pub(super) bulkhead: Bulkhead,
     latency: Latency,
+    refusals: Refusals,
     pub(super) ejection: Ejection,
     ramp: Arc<Ramp>,
     in_flight: AtomicUsize,
@@ -52,7 +57,14 @@ pub(super) struct InstanceState {
 pub(super) enum Standing {
     /// It may.
     Fit,
-    /// It was ejected, at this time.
+    /// As many calls as allowed are under way to it.
+    Full,
+    /// It was left out, and nobody knows yet whether it is well: one call at a time says so.
+    OnTrial {
+        /// Its breaker would not let it in by itself.
+        is_early: bool,
+    },
+    /// It was ejected, and failed last at this time.
     Ejected { since: Duration },
     /// Its breaker refuses calls for this long; it opened at that time, or is half-open or forced.
     Refused {
@@ -62,24 +74,28 @@ pub(super) enum Standing {
 }
 
 impl InstanceState {
-    /// One that has just been found: calls go to it by and by when others are known already.
-    pub(super) fn new(instance: &Instance, common: &Arc<Common>, has_come_later: bool) -> Self {
+    /// One that has just been found: calls go to it by and by where that is wished.
+    pub(super) fn new(instance: &Instance, common: &Arc<Common>, begins_slowly: bool) -> Self {
         let ramp = Arc::new(Ramp::new(common.balance.slow_start));
         let is_suspect = Arc::new(AtomicBool::new(false));
         let told = common.observer.instance_joined(instance);
         let (own_ramp, suspect) = (Arc::clone(&ramp), Arc::clone(&is_suspect));
-        let (clock, open) = (Arc::clone(&common.clock), common.breaker.open);
+        let all = Arc::clone(common);
         let on_change = Box::new(move |state| {
             match state {
-                BreakerState::Closed => own_ramp.begin(clock.monotonic()),
-                // Until its time is over it gets little, should it be called all the same.
-                BreakerState::Open => own_ramp.begin(clock.monotonic().saturating_add(open)),
+                BreakerState::Closed => {
+                    let now = all.clock.monotonic();
+                    own_ramp.begin(now);
+                    all.clear(now);
+                }
+                // Until it is well it gets little, should it be called all the same.
+                BreakerState::Open => own_ramp.hold(),
                 BreakerState::HalfOpen => {}
             }
             suspect.store(state != BreakerState::Closed, Ordering::Relaxed);
             told(state);
         });
-        if has_come_later {
+        if begins_slowly {
             ramp.begin(common.clock.monotonic());
         }
         Self {
@@ -87,6 +103,7 @@ impl InstanceState {
             breaker: Arc::new(Breaker::new(common.breaker, on_change)),
             bulkhead: Bulkhead::new(common.bulkhead),
             latency: Latency::default(),
+            refusals: Refusals::default(),
             ejection: Ejection::new(common.eject),
             ramp,
             in_flight: AtomicUsize::new(0),
@@ -98,6 +115,14 @@ impl InstanceState {
     /// Calls under way, those that wait in the bulkhead included.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Calls under way and what counts as such, in thousandths.
+    pub(super) fn load(&self, now: Duration) -> u64 {
+        let refused = self.refusals.count(self.common.usual.get(), now);
+        (self.in_flight() as u64)
+            .saturating_mul(CALL)
+            .saturating_add(refused)
     }
 
     /// How long it takes, in nanoseconds; 0: nothing is known.
@@ -115,27 +140,41 @@ impl InstanceState {
 
     /// Whether it may be chosen. The usual answer takes no lock.
     pub(super) fn is_fit(&self, now: Duration) -> bool {
-        let is_marked = self.is_suspect.load(Ordering::Relaxed) || self.ejection.is_marked();
-        !is_marked || self.standing(now) == Standing::Fit
+        match self.is_suspect.load(Ordering::Relaxed) || self.ejection.is_marked() {
+            true => self.standing(now) == Standing::Fit,
+            false => self.bulkhead.has_room(),
+        }
     }
 
     pub(super) fn standing(&self, now: Duration) -> Standing {
-        if self.ejection.ends(now) {
-            self.returned();
-        }
+        let all_clear = Duration::from_nanos(self.common.all_clear.load(Ordering::Relaxed));
         if let Some(wait) = self.breaker.refuses(now) {
             let since = self.breaker.opened_at();
-            return Standing::Refused { wait, since };
+            return match since.is_some_and(|since| since < all_clear) {
+                true => Standing::OnTrial { is_early: true },
+                false => Standing::Refused { wait, since },
+            };
         }
-        match self.ejection.since(now) {
-            Some(since) => Standing::Ejected { since },
-            None => Standing::Fit,
+        match self.ejection.exclusion(now, all_clear) {
+            Some(Exclusion::Out { since }) => Standing::Ejected { since },
+            // Half-open, or about to be.
+            None if !self.is_suspect.load(Ordering::Relaxed) => match self.bulkhead.has_room() {
+                true => Standing::Fit,
+                false => Standing::Full,
+            },
+            Some(Exclusion::OnTrial) | None => Standing::OnTrial { is_early: false },
         }
+    }
+
+    /// Whether its share grows.
+    pub(super) fn is_on_the_way(&self, now: Duration) -> bool {
+        self.share(now) < 100
     }
 
     /// A response came, or none, `took` after the call was sent.
     fn settle(&self, failed: bool, took: Duration, now: Duration) {
         let began = now.saturating_sub(took);
+        let usual = &self.common.usual;
         let change = match failed {
             true => {
                 let is_alone = self.common.is_alone.load(Ordering::Relaxed);
@@ -145,33 +184,58 @@ impl InstanceState {
                 };
                 // No queue ever forms at who fails at once.
                 let doubled = self.ejection.tolerated().min(MOST_DOUBLED);
-                let usual = self.common.usual.get().saturating_mul(1 << doubled);
-                self.latency.at_least(took.max(usual), now);
+                let least = took.max(usual.get().saturating_mul(1 << doubled));
+                self.latency.at_least(least, now, usual.slow());
                 change
             }
             false => {
-                self.latency.observe(took, now);
-                self.common.usual.observe(took);
+                self.latency.observe(took, now, usual.slow());
+                usual.observe(took);
+                self.refusals.end();
                 self.ejection.succeeded(began)
             }
         };
+        self.changed(change, now);
+    }
+
+    /// A response came `took` after the call was sent, and it was not what was asked for.
+    fn decline(&self, declined: Declined, took: Duration, now: Duration) {
+        let usual = &self.common.usual;
+        self.latency
+            .at_least(took.max(usual.get()), now, usual.slow());
+        self.refusals.add(declined, usual.get(), now);
+        self.changed(self.ejection.succeeded(now.saturating_sub(took)), now);
+    }
+
+    fn changed(&self, change: Option<Change>, now: Duration) {
         match change {
             None => {}
-            Some(Change::Ejected(until)) => {
-                self.ramp.begin(until);
+            Some(Change::Ejected(_)) => {
+                self.ramp.hold();
                 self.common.observer.instance_ejected(&self.instance);
             }
             Some(Change::Returned) => {
                 self.ramp.begin(now);
+                self.common.clear(now);
                 self.returned();
             }
         }
+    }
+
+    fn takes_at_least(&self, took: Duration, now: Duration) {
+        self.latency.at_least(took, now, self.common.usual.slow());
     }
 
     /// It is not left out any more, and starts anew: the failures of before are paid for.
     fn returned(&self) {
         self.breaker.forget();
         self.common.observer.instance_returned(&self.instance);
+    }
+}
+
+impl Common {
+    fn clear(&self, now: Duration) {
+        self.all_clear.store(nanos(now), Ordering::Relaxed);
     }
 }
 
@@ -206,18 +270,24 @@ impl InFlight {
         self.0.settle(failed, took, now);
     }
 
+    /// Ends the call with a response that was not what was asked for.
+    pub(super) fn decline(&self, permit: Permit, declined: Declined, took: Duration) {
+        let now = self.0.common.clock.monotonic();
+        permit.settle(false, took, now);
+        self.0.decline(declined, took, now);
+    }
+
     /// Ends a call, sent at `sent_at`, whose caller has gone.
     pub(super) fn abandon(&self, permit: Permit, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
         permit.abandon(sent_at, now);
-        let took = now.saturating_sub(sent_at);
-        self.0.latency.at_least(took, now);
+        self.0.takes_at_least(now.saturating_sub(sent_at), now);
     }
 
     /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more.
     pub(super) fn outrun(&self, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
-        self.0.latency.at_least(now.saturating_sub(sent_at), now);
+        self.0.takes_at_least(now.saturating_sub(sent_at), now);
     }
 }
 

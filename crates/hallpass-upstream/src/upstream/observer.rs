@@ -17,7 +17,7 @@ pub trait InstanceObserver: Send + Sync + 'static {
     /// An instance is left out because it has failed too many times in a row, or goes on to be. Default: nothing.
     fn instance_ejected(&self, _instance: &Instance) {}
 
-    /// An instance is not left out any more; it is noticed by the next choice that looks. Default: nothing.
+    /// An instance is not left out any more: a good response has come from it. Default: nothing.
     fn instance_returned(&self, _instance: &Instance) {}
 
     /// A call has gone to another zone, since too little of the own one is well. Default: nothing.

@@ -34,6 +34,11 @@ impl Ramp {
         self.from.store(nanos(at).min(NEVER - 1), Ordering::Relaxed);
     }
 
+    /// The share is the first one until it [begins](Self::begin).
+    pub(super) fn hold(&self) {
+        self.begin(Duration::MAX);
+    }
+
     /// In percent.
     pub(super) fn share(&self, now: Duration) -> u32 {
         let from = self.from.load(Ordering::Relaxed);
@@ -67,6 +72,8 @@ mod tests {
         ramp.begin(second * 100);
         let shares = [90, 100, 110, 115, 129, 130, 100].map(|at| ramp.share(second * at));
         assert_eq!(shares, [10, 10, 40, 55, 97, 100, 100]);
+        ramp.hold();
+        assert_eq!([0, 1_000_000].map(|at| ramp.share(second * at)), [10, 10]);
         let at_once = Ramp::new(Duration::ZERO);
         at_once.begin(second * 5);
         assert_eq!([4, 5].map(|at| at_once.share(second * at)), [10, 100]);

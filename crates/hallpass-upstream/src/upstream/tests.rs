@@ -1,6 +1,7 @@
 mod ejection;
 mod gray;
 mod latency;
+mod room;
 mod simulation;
 mod zones;
 

@@ -72,6 +72,53 @@ async fn a_moment_in_which_all_fail_leaves_none_out_for_longer_than_the_base() {
     }
 }
 
+/// What they were left out for was the trouble of all, or of none.
+#[tokio::test]
+async fn when_one_is_well_again_the_others_are_tried_at_once() {
+    for (instances, blip) in [(3, MS * 50), (3, SECOND), (10, MS * 200), (10, SECOND * 3)] {
+        let does: Vec<_> = (1..=instances).map(|port| (port, WELL)).collect();
+        let mut world = World::new(UpstreamSettings::default(), &does);
+        world.run(SECOND * 2, MS).await;
+        world.does.values_mut().for_each(|does| *does = FAILS);
+        world.run(blip, MS).await;
+        world.does.values_mut().for_each(|does| *does = WELL);
+        // In far less than the 30 s of an ejection, and the 60 s of an open breaker.
+        world.run(SECOND * 5, MS).await;
+        let calls = world.run(SECOND * 2, MS).await;
+        assert_eq!(world.refused, 0, "{instances} after {blip:?}");
+        let fair = 100.0 / f64::from(instances);
+        for port in 1..=instances {
+            let share = percent(&calls, &[port]);
+            assert!(share > fair / 2.0, "{instances} after {blip:?}: {calls:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn those_that_are_still_down_when_one_is_well_again_cost_a_call_each() {
+    let does = [(1, WELL), (2, FAILS), (3, FAILS), (4, FAILS)];
+    let mut world = World::new(without_breaker(), &does);
+    world.run(SECOND * 10, MS).await;
+    world.does.insert(2, WELL);
+    world.run(MS * 1_500, MS).await;
+    let calls = world.run(SECOND * 10, MS).await;
+    assert!(percent(&calls, &[2]) > 5.0, "{calls:?}");
+    assert!(percent(&calls, &[3, 4]) < 0.2, "{calls:?}");
+}
+
+#[tokio::test]
+async fn one_that_was_left_out_long_ago_is_a_better_second_try_than_the_one_that_just_failed() {
+    let mut world = World::new(without_breaker(), &[(1, WELL), (2, FAILS)]);
+    world.run(SECOND, MS).await;
+    let upstream = &world.fixture.upstream;
+    let failed = [instance(1)];
+    assert_eq!(upstream.others_than(&failed), 0, "nobody who is well");
+    let next = async || upstream.choose(&failed).await.unwrap().instance().port();
+    assert_eq!(next().await, 1, "it has just failed, again and again");
+    world.fixture.clock.advance(SECOND * 5);
+    assert_eq!(next().await, 2);
+}
+
 #[tokio::test]
 async fn the_only_instance_is_never_ejected() {
     let mut world = World::new(without_breaker(), &[(1, FAILS)]);

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::simulation::{Does, MS, SECOND, World, percent};
 use super::*;
+use crate::outcome::Declined;
 
 fn quietly() -> UpstreamSettings {
     UpstreamSettings {
@@ -55,6 +56,68 @@ async fn one_call_that_takes_long_by_itself_is_soon_forgotten() {
     world.run(SECOND * 30, MS).await;
     let calls = world.run(SECOND * 10, MS).await;
     assert!(percent(&calls, &[2]) > 40.0, "{calls:?}");
+}
+
+#[tokio::test]
+async fn one_long_call_among_two_starves_nobody() {
+    for usual in [MS, MS * 20] {
+        let does = [1, 2].map(|port| (port, Does::Answers(usual)));
+        let mut world = World::new(quietly(), &does);
+        world.run(SECOND * 5, MS * 5).await;
+        world.does.insert(2, Does::Answers(SECOND));
+        world.run(MS * 20, MS * 5).await;
+        world.does.insert(2, Does::Answers(usual));
+        world.run(SECOND * 4, MS * 5).await;
+        let calls = world.run(SECOND * 4, MS * 5).await;
+        assert!(percent(&calls, &[2]) > 40.0, "{usual:?}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_whose_connections_close_when_it_is_left_alone_is_not_left_alone_for_good() {
+    let cools = Does::Cools {
+        warm: MS,
+        cold: MS * 8,
+        after: SECOND * 4,
+    };
+    for every in [MS * 20, MS * 2] {
+        let does = [(1, Does::Answers(MS)), (2, cools)];
+        let mut world = World::new(quietly(), &does);
+        world.does.insert(2, Does::Answers(MS * 100));
+        world.run(every * 5, every).await;
+        world.does.insert(2, cools);
+        world.run(SECOND * 60, every).await;
+        let calls = world.run(SECOND * 10, every).await;
+        assert!(percent(&calls, &[2]) > 25.0, "{every:?}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_that_refuses_at_once_attracts_no_calls() {
+    for (limit, most) in [(Declined::TheCall, 40.0), (Declined::TooMany, 15.0)] {
+        let does = [
+            (1, Does::Refuses(MS / 5, limit)),
+            (2, Does::Answers(MS * 20)),
+            (3, Does::Answers(MS * 20)),
+        ];
+        let mut world = World::new(UpstreamSettings::default(), &does);
+        world.run(SECOND * 60, MS).await;
+        let calls = world.run(SECOND * 10, MS).await;
+        assert!(percent(&calls, &[1]) < most, "{limit:?}: {calls:?}");
+        // Others are not called slow because of it.
+        let share = percent(&calls, &[2]);
+        assert!((25.0..60.0).contains(&share), "{limit:?}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_that_all_give_alike_change_no_share() {
+    for limit in [Declined::TheCall, Declined::TooMany] {
+        let does = [1, 2].map(|port| (port, Does::Refuses(MS / 5, limit)));
+        let mut world = World::new(UpstreamSettings::default(), &does);
+        let calls = world.run(SECOND * 10, MS).await;
+        assert!((40.0..60.0).contains(&percent(&calls, &[1])), "{calls:?}");
+    }
 }
 
 #[tokio::test]
@@ -116,6 +179,22 @@ async fn a_new_instance_gets_its_share_step_by_step_and_the_first_ones_at_once()
     for (share, (least, most)) in shares.iter().zip(expected) {
         assert!((least..most).contains(share), "{shares:?}");
     }
+}
+
+/// As a registry does that has just come back: it names one instance, and then the others again.
+#[tokio::test]
+async fn where_most_are_new_none_carries_the_load_of_all() {
+    let does: Vec<_> = (1..=10)
+        .map(|port| (port, Does::Answers(MS * 10)))
+        .collect();
+    let mut world = World::new(UpstreamSettings::default(), &does);
+    world.run(SECOND, MS).await;
+    world.fixture.registry.set(&[1]);
+    world.run(MS * 20, MS).await;
+    let all: Vec<u16> = (1..=10).collect();
+    world.fixture.registry.set(&all);
+    let calls = world.run(SECOND * 5, MS).await;
+    assert!((7.0..15.0).contains(&percent(&calls, &[1])), "{calls:?}");
 }
 
 #[test]

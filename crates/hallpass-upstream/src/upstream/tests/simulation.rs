@@ -8,6 +8,7 @@ use hallpass_clock::Clock;
 
 use super::{Fixture, Place, UpstreamSettings, instance, upstream_with};
 use crate::discovery::Member;
+use crate::outcome::Declined;
 use crate::upstream::Admitted;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
@@ -18,6 +19,14 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) enum Does {
     Answers(Duration),
     Fails(Duration),
+    /// Refuses every call, as 404 does, or 429.
+    Refuses(Duration, Declined),
+    /// Answers late when it was not called for so long: its connections are closed then.
+    Cools {
+        warm: Duration,
+        cold: Duration,
+        after: Duration,
+    },
     /// Never anything: the caller gives up after so long.
     Hangs(Duration),
 }
@@ -29,6 +38,8 @@ pub(super) struct World {
     /// Calls since it was looked at last, and how many of them were refused.
     pub(super) calls: BTreeMap<u16, usize>,
     pub(super) refused: usize,
+    /// When each instance was called last.
+    called: BTreeMap<u16, Duration>,
     under_way: BinaryHeap<Reverse<(Duration, usize)>>,
     admitted: BTreeMap<usize, (Duration, u16, Admitted)>,
     number: usize,
@@ -59,6 +70,7 @@ impl World {
             does: does.iter().copied().collect(),
             calls: BTreeMap::new(),
             refused: 0,
+            called: BTreeMap::new(),
             under_way: BinaryHeap::new(),
             admitted: BTreeMap::new(),
             number: 0,
@@ -91,8 +103,18 @@ impl World {
             self.refused += 1;
             return;
         };
-        let (Does::Answers(takes) | Does::Fails(takes) | Does::Hangs(takes)) = self.does[&port];
         let now = self.now();
+        let before = self.called.insert(port, now);
+        let takes = match self.does[&port] {
+            Does::Cools { warm, cold, after } => match before {
+                Some(before) if now - before < after => warm,
+                _ => cold,
+            },
+            Does::Answers(takes)
+            | Does::Fails(takes)
+            | Does::Refuses(takes, _)
+            | Does::Hangs(takes) => takes,
+        };
         self.number += 1;
         self.under_way.push(Reverse((now + takes, self.number)));
         self.admitted.insert(self.number, (now, port, admitted));
@@ -107,7 +129,8 @@ impl World {
             self.advance_to(at);
             let (began, port, admitted) = self.admitted.remove(&number).unwrap();
             match self.does[&port] {
-                Does::Answers(_) => admitted.settle(false, at - began),
+                Does::Answers(_) | Does::Cools { .. } => admitted.settle(false, at - began),
+                Does::Refuses(_, declined) => admitted.decline(declined, at - began),
                 Does::Fails(_) => admitted.settle(true, at - began),
                 Does::Hangs(_) => admitted.abandon(began),
             }

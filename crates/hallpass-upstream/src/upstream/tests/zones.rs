@@ -94,18 +94,86 @@ async fn a_zone_that_recovers_is_called_again() {
     assert!(percent(&calls, &A) > 99.0, "{calls:?}");
 }
 
+/// Whether the zone is dead or one instance of it, nobody knows then.
 #[tokio::test]
-async fn a_call_that_failed_in_the_own_zone_goes_to_another_one_only_when_the_own_one_has_no_other()
-{
+async fn a_call_that_failed_in_the_own_zone_goes_to_another_one_and_back_when_it_fails_there() {
     let world = two_zones();
     let upstream = &world.fixture.upstream;
     for _ in 0..50 {
         let chosen = upstream.choose(&[instance(1)]).await.unwrap();
-        assert!(chosen.instance().port() < 10);
-        let tried = A.map(instance);
+        assert!(chosen.instance().port() > 10);
+        let tried = [1, 11].map(instance);
         let chosen = upstream.choose(&tried).await.unwrap();
+        assert!([2, 3, 4].contains(&chosen.instance().port()));
+        let chosen = upstream.choose(&A.map(instance)).await.unwrap();
         assert!(chosen.instance().port() > 10);
     }
+}
+
+#[tokio::test]
+async fn a_call_with_three_attempts_gets_through_though_a_zone_has_just_died() {
+    let world = two_zones();
+    let upstream = &world.fixture.upstream;
+    for _ in 0..50 {
+        let mut tried = Vec::new();
+        while tried.len() < 3 {
+            let chosen = upstream.choose(&tried).await.unwrap();
+            let tried_now = chosen.instance().clone();
+            let admitted = chosen.enter().await.unwrap();
+            let is_dead = tried_now.port() < 10;
+            admitted.settle(is_dead, MS);
+            tried.push(tried_now);
+            if !is_dead {
+                break;
+            }
+        }
+        assert!(tried.iter().any(|it| it.port() > 10), "{tried:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_stays_away_costs_a_call_each_when_its_time_is_over() {
+    let all: Vec<_> = A.iter().chain(&B).map(|port| (*port, WELL)).collect();
+    let without_breaker = UpstreamSettings {
+        eject: EjectSettings::default(),
+        ..UpstreamSettings::without_breaker()
+    };
+    // The times of ejections, of 30 s, and of breakers, of a minute.
+    let rows = [
+        (without_breaker.clone(), Does::Fails(SECOND * 5), 30),
+        (without_breaker, DEAD, 30),
+        (settings(), Does::Fails(SECOND * 5), 60),
+    ];
+    for (settings, down, seconds) in rows {
+        let mut world = World::of_zones(settings, &all);
+        for port in A {
+            world.does.insert(port, down);
+        }
+        world.run(SECOND * 20, MS).await;
+        let calls = world.run(SECOND * seconds, MS).await;
+        assert_eq!(world.refused, 0);
+        let again: usize = A.iter().filter_map(|port| calls.get(port)).sum();
+        assert!((4..20).contains(&again), "{down:?}: {calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_zone_whose_instances_were_all_replaced_keeps_its_calls() {
+    let all: Vec<_> = (1..30).map(|port| (port, WELL)).collect();
+    let mut world = World::of_zones(settings(), &all);
+    let in_zones = |ports: &[u16]| {
+        let members = ports.iter().map(|port| {
+            let zone = if *port < 10 { "a" } else { "b" };
+            Member::from(instance(*port)).zone(zone)
+        });
+        members.collect::<Vec<_>>()
+    };
+    let registry = world.fixture.registry.clone();
+    registry.set_members(in_zones(&[1, 2, 3, 4, 11, 12, 13, 14]));
+    world.run(SECOND, MS).await;
+    registry.set_members(in_zones(&[5, 6, 7, 8, 11, 12, 13, 14]));
+    let calls = world.run(SECOND * 5, MS).await;
+    assert!(percent(&calls, &[5, 6, 7, 8]) > 99.0, "{calls:?}");
 }
 
 #[tokio::test]
