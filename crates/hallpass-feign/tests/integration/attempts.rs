@@ -1,6 +1,7 @@
 //! When another attempt is made, how long one may take, and what all of them have in common.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
@@ -11,21 +12,33 @@ use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
 
 use crate::clients::{FeignOrders, Orders};
-use crate::support::{Answer, Upstream, runtime};
+use crate::support::{Answer, Upstream, driven, runtime};
 
 const LIMIT: Duration = Duration::from_millis(40);
 
 fn impatient() -> RetrySettings {
     RetrySettings {
         attempt_timeout: Some(LIMIT),
+        // The next attempt begins at once.
+        base: Duration::ZERO,
         ..RetrySettings::default()
     }
 }
 
 async fn hanging() -> Upstream {
-    Upstream::scripted(|_, _| -> Answer { Box::pin(pending()) }).await
+    hanging_when(Arc::default()).await
+}
+
+/// Never answers, and says when it was asked.
+async fn hanging_when(asked: Arc<Notify>) -> Upstream {
+    Upstream::scripted(move |_, _| -> Answer {
+        asked.notify_one();
+        Box::pin(pending())
+    })
+    .await
 }
 
 fn scrape(feign: &Feign) -> String {
@@ -39,12 +52,13 @@ fn scrape(feign: &Feign) -> String {
 #[tokio::test]
 async fn an_attempt_that_hangs_is_given_up_and_the_next_one_answers() {
     let well = Upstream::answering(|_, _| StatusCode::OK).await;
-    let hanging = hanging().await;
+    let asked = Arc::<Notify>::default();
+    let hanging = hanging_when(Arc::clone(&asked)).await;
     let feign = runtime(&[&hanging, &well]).build();
     let builder = FeignOrders::builder(&feign).retry(impatient());
     let orders = builder.build().unwrap();
     for _ in 0..10 {
-        orders.remove(1).await.unwrap();
+        driven(orders.remove(1), &asked, LIMIT).await.unwrap();
     }
     let hung = hanging.seen().len();
     assert!(hung > 0, "one of two, ten times");
@@ -55,7 +69,8 @@ async fn an_attempt_that_hangs_is_given_up_and_the_next_one_answers() {
 
 #[tokio::test]
 async fn an_attempt_that_was_given_up_is_a_failure_of_its_instance() {
-    let hanging = hanging().await;
+    let asked = Arc::<Notify>::default();
+    let hanging = hanging_when(Arc::clone(&asked)).await;
     let feign = runtime(&[&hanging]).build();
     let breaker = BreakerSettings {
         window: 2,
@@ -64,7 +79,8 @@ async fn an_attempt_that_was_given_up_is_a_failure_of_its_instance() {
     };
     let builder = FeignOrders::builder(&feign).retry(impatient());
     let orders = builder.breaker(breaker).build().unwrap();
-    let error = orders.remove(1).await.unwrap_err();
+    let call = driven(orders.remove(1), &asked, LIMIT);
+    let error = call.await.unwrap_err();
     assert_eq!(error.code(), "breaker_open", "two attempts opened it");
     assert_eq!(hanging.seen().len(), 2);
 }

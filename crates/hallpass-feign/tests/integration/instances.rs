@@ -8,8 +8,9 @@ use axum::response::IntoResponse;
 use hallpass_clock::ManualClock;
 use hallpass_config::Percent;
 use hallpass_feign::{Feign, FeignError, FinishedCall};
-use hallpass_upstream::{BreakerSettings, RetrySettings};
+use hallpass_upstream::{BreakerSettings, BulkheadSettings, RetrySettings};
 use http::StatusCode;
+use tokio::sync::Notify;
 
 use crate::clients::{FeignOrders, Order, Orders};
 use crate::support::{Upstream, closed_port, network_of, runtime, runtime_at};
@@ -203,20 +204,92 @@ async fn an_attempt_avoids_all_instances_that_failed_in_this_call() {
 
 #[tokio::test]
 async fn an_instance_that_hangs_is_left_alone_though_all_callers_give_up_before_their_deadline() {
-    let silent = Upstream::scripted(|_, _| Box::pin(std::future::pending())).await;
+    let asked = Arc::<Notify>::default();
+    let told = Arc::clone(&asked);
+    let silent = Upstream::scripted(move |_, _| {
+        told.notify_one();
+        Box::pin(std::future::pending())
+    })
+    .await;
     let well = with_status(StatusCode::OK).await;
-    let orders = FeignOrders::new(&runtime(&[&silent, &well]).build()).unwrap();
-    let give_up = Duration::from_millis(20);
+    // Time passes only while somebody waits for the one that hangs.
+    let clock = ManualClock::new();
+    let orders = FeignOrders::new(&runtime_at(&clock, &[&silent, &well]).build()).unwrap();
     for _ in 0..100 {
-        // Some of these find the one that hangs.
-        let _ = tokio::time::timeout(give_up, orders.remove(1)).await;
+        tokio::select! {
+            result = orders.remove(1) => result.unwrap(),
+            () = async {
+                asked.notified().await;
+                clock.advance(Duration::from_millis(20));
+            } => {}
+        }
     }
-    let asked = silent.seen().len();
-    assert!((1..=20).contains(&asked), "{asked}");
+    let hung = silent.seen().len();
+    assert!((1..=20).contains(&hung), "{hung}");
     for _ in 0..20 {
         orders.remove(1).await.unwrap();
     }
-    assert_eq!(silent.seen().len(), asked);
+    assert_eq!(silent.seen().len(), hung);
+}
+
+#[tokio::test]
+async fn what_one_instance_wishes_keeps_no_call_from_another_one() {
+    let busy = || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "30")]);
+    let busy = Upstream::answering(move |_, _| busy()).await;
+    let well = with_status(StatusCode::OK).await;
+    let orders = FeignOrders::new(&runtime(&[&busy, &well]).build()).unwrap();
+    for _ in 0..20 {
+        orders.remove(1).await.unwrap();
+    }
+    assert!(!busy.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_goes_where_there_is_a_place_for_it() {
+    let asked = Arc::<Notify>::default();
+    let told = Arc::clone(&asked);
+    let silent = Upstream::scripted(move |_, _| {
+        told.notify_one();
+        Box::pin(std::future::pending())
+    })
+    .await;
+    let feign = runtime(&[&silent]);
+    let one = BulkheadSettings::new(1, Duration::ZERO);
+    let orders = FeignOrders::builder(&feign.build()).bulkhead(one);
+    let orders = orders.build().unwrap();
+    let first = tokio::spawn({
+        let orders = orders.clone();
+        async move { orders.remove(1).await }
+    });
+    asked.notified().await;
+    assert_eq!(orders.remove(1).await.unwrap_err().code(), "bulkhead_full");
+    first.abort();
+
+    let well = with_status(StatusCode::OK).await;
+    let feign = runtime(&[&silent, &well]).build();
+    let orders = FeignOrders::builder(&feign).bulkhead(one);
+    let orders = orders.build().unwrap();
+    let mut under_way = Vec::new();
+    // Until one of them hangs.
+    loop {
+        let orders = orders.clone();
+        let call = tokio::spawn(async move { orders.remove(1).await });
+        under_way.push(call);
+        tokio::select! {
+            () = asked.notified() => break,
+            Some(done) = async { Some(under_way.last_mut()?.await) } => done.unwrap().unwrap(),
+        }
+    }
+    // It has no place, and the other one has: whatever the verb.
+    let order = Order {
+        id: 1,
+        note: String::new(),
+    };
+    for _ in 0..20 {
+        let result = orders.create(&order).await;
+        assert_ne!(result.map_err(|error| error.code()), Err("bulkhead_full"));
+    }
+    under_way.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

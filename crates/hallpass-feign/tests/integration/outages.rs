@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use axum::response::IntoResponse;
-use futures_util::FutureExt;
 use hallpass_feign::{ClientBuilder, FeignError};
 use hallpass_upstream::BulkheadSettings;
 use hallpass_upstream::{BreakerSettings, RetrySettings};
@@ -13,7 +12,7 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use crate::clients::{FeignOrders, Orders};
-use crate::support::{Answer, Upstream, runtime, runtime_at};
+use crate::support::{Answer, Upstream, driven, runtime, runtime_at};
 use hallpass_clock::ManualClock;
 
 /// Four calls decide, half of them failed opens for 30 s, two calls are let through then.
@@ -173,19 +172,17 @@ async fn silent() -> (Upstream, Arc<Notify>) {
 
 #[tokio::test]
 async fn an_instance_that_never_answers_opens_the_breaker_by_its_missed_deadlines() {
-    let (upstream, _) = silent().await;
+    let (upstream, asked) = silent().await;
+    let limit = Duration::from_millis(50);
     for isolate in [false, true] {
         let feign = runtime(&[&upstream]).build();
         let builder = FeignOrders::builder(&feign)
-            .deadline(Duration::from_millis(50))
+            .deadline(limit)
             .isolate(isolate);
         let orders = without_retries(builder);
         for _ in 0..4 {
-            let limit = Duration::from_millis(50);
-            assert_eq!(
-                orders.remove(1).await.unwrap_err(),
-                FeignError::Deadline { limit }
-            );
+            let error = driven(orders.remove(1), &asked, limit).await.unwrap_err();
+            assert_eq!(error, FeignError::Deadline { limit });
         }
         assert_eq!(orders.remove(1).await.unwrap_err().code(), "breaker_open");
     }
@@ -210,12 +207,13 @@ async fn a_call_that_is_dropped_in_half_open_gives_its_permit_back() {
     let (upstream, asked) = silent().await;
     let clock = ManualClock::default();
     let feign = runtime_at(&clock, &[&upstream]).build();
-    let orders = without_retries(FeignOrders::builder(&feign).deadline(Duration::from_millis(50)));
+    let limit = Duration::from_secs(5);
+    let orders = without_retries(FeignOrders::builder(&feign).deadline(limit));
     for _ in 0..4 {
-        orders.remove(1).await.unwrap_err();
+        let error = driven(orders.remove(1), &asked, limit).await.unwrap_err();
+        assert_eq!(error.code(), "deadline");
     }
     clock.advance(Duration::from_secs(30));
-    while asked.notified().now_or_never().is_some() {}
     for _ in 0..10 {
         let call = async {
             tokio::select! {
@@ -225,7 +223,8 @@ async fn a_call_that_is_dropped_in_half_open_gives_its_permit_back() {
         };
         assert_eq!(call.await, "asked");
     }
-    assert_eq!(orders.remove(1).await.unwrap_err().code(), "deadline");
+    let error = driven(orders.remove(1), &asked, limit).await.unwrap_err();
+    assert_eq!(error.code(), "deadline");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -11,6 +11,7 @@ use hallpass_clock::ManualClock;
 use hallpass_feign::{Feign, FeignBuilder};
 use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 use hallpass_upstream::{Network, StaticDiscovery};
+use tokio::sync::Notify;
 
 pub(crate) use issuer::Issuer;
 pub(crate) use log::Log;
@@ -39,6 +40,30 @@ pub(crate) fn network_of<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Ne
         .map(|address| address.parse().unwrap());
     let discovery = StaticDiscovery::new().with("service-a", instances);
     Network::system(Arc::new(discovery)).unwrap()
+}
+
+/// Awaits `call` while time stands still, and goes on by `step` whenever somebody was `asked`: how long the network or a busy
+/// machine takes does not matter then. For a runtime with one thread.
+pub(crate) async fn driven<T>(call: impl Future<Output = T>, asked: &Notify, step: Duration) -> T {
+    tokio::time::pause();
+    // A paused clock goes on by itself while a runtime waits for the network, unless work blocks a thread.
+    let (done, until_done) = std::sync::mpsc::channel::<()>();
+    let still = tokio::task::spawn_blocking(move || until_done.recv());
+    let time = async {
+        loop {
+            asked.notified().await;
+            // Timers go by whole milliseconds.
+            tokio::time::advance(step + Duration::from_millis(1)).await;
+        }
+    };
+    let result = tokio::select! {
+        result = call => result,
+        result = time => result,
+    };
+    drop(done);
+    tokio::time::resume();
+    drop(still);
+    result
 }
 
 /// An address at which nobody listens.
