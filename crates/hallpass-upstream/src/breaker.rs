@@ -110,7 +110,7 @@ impl Breaker {
         self.with(Circuit::forget);
     }
 
-    /// Since when it is open by itself, while it is.
+    /// Since when it refuses calls by itself, while it does.
     pub(crate) fn opened_at(&self) -> Option<Duration> {
         match self.control {
             BreakerControl::Auto => self.with(|circuit| circuit.opened_at()),

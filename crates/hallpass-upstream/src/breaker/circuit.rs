@@ -6,6 +6,9 @@ use crate::settings::{BreakerSettings, WindowType};
 
 use super::window::{CallRecord, Tally, Window};
 
+/// So long a half-open circuit waits for its calls before it lets in others, where it is asked to be early.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What a breaker does with the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakerState {
@@ -104,10 +107,23 @@ impl Circuit {
         })
     }
 
-    /// As [`admit`](Self::admit), and an open circuit becomes half-open before its time.
+    /// As [`admit`](Self::admit), and an open circuit becomes half-open before its time. One that is half-open, and has waited for
+    /// its calls for [`PATIENCE`], lets in as many more: those may find out what these do not, since they hang.
     pub(super) fn admit_early(&mut self, now: Duration) -> Result<Admitted, Refused> {
-        if matches!(self.state, State::Open { .. }) {
-            self.half_open(now);
+        let again = self.settings.half_open_calls;
+        match &mut self.state {
+            State::Open { .. } => self.half_open(now),
+            State::HalfOpen {
+                since,
+                permits_left: none @ 0,
+                ..
+            } if self.settings.half_open_wait.is_zero()
+                && now.saturating_sub(*since) >= PATIENCE =>
+            {
+                *since = now;
+                *none = again;
+            }
+            State::HalfOpen { .. } | State::Closed { .. } => {}
         }
         self.admit(now)
     }
@@ -119,10 +135,15 @@ impl Circuit {
         }
     }
 
-    /// Since when it is open, while it is.
+    /// Since when it is open, or waits for the calls that it has let in.
     pub(super) fn opened_at(&self) -> Option<Duration> {
         match self.state {
             State::Open { until } => Some(until.saturating_sub(self.settings.open)),
+            State::HalfOpen {
+                since,
+                permits_left: 0,
+                ..
+            } => Some(since),
             State::Closed { .. } | State::HalfOpen { .. } => None,
         }
     }

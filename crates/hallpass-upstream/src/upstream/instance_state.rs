@@ -150,7 +150,9 @@ impl InstanceState {
         let all_clear = Duration::from_nanos(self.common.all_clear.load(Ordering::Relaxed));
         if let Some(wait) = self.breaker.refuses(now) {
             let since = self.breaker.opened_at();
-            return match since.is_some_and(|since| since < all_clear) {
+            // One that waits for its calls is on trial already.
+            let is_early = !wait.is_zero() && since.is_some_and(|since| since < all_clear);
+            return match is_early {
                 true => Standing::OnTrial { is_early: true },
                 false => Standing::Refused { wait, since },
             };

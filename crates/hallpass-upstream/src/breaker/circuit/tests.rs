@@ -192,8 +192,22 @@ fn an_open_circuit_may_be_tried_before_its_time_by_the_permitted_number_of_calls
     for _ in 0..3 {
         circuit.admit_early(seconds(1)).unwrap();
     }
-    assert_eq!(circuit.opened_at(), None);
+    assert_eq!(circuit.opened_at(), Some(seconds(1)), "all are under way");
     assert!(circuit.admit_early(seconds(2)).is_err());
+}
+
+#[test]
+fn calls_that_hang_in_half_open_are_no_reason_to_let_nobody_else_try() {
+    let mut circuit = opened();
+    let hung = [1, 1, 1].map(|at| circuit.admit_early(seconds(at)).unwrap());
+    assert!(circuit.admit(seconds(5)).is_err(), "only where it is early");
+    for _ in 0..3 {
+        let admitted = circuit.admit_early(seconds(3)).unwrap();
+        circuit.settle(admitted, GOOD, seconds(3));
+    }
+    assert_eq!(circuit.state(), BreakerState::Closed);
+    circuit.settle(hung[0], FAILED, seconds(9));
+    assert_eq!(circuit.state(), BreakerState::Closed);
 }
 
 #[test]

@@ -147,6 +147,31 @@ async fn with_every_breaker_open_those_that_opened_first_are_tried_by_a_few_call
     assert_eq!(world.refused, 0);
 }
 
+/// Both have let in the calls by which they want to find out, and these hang until their deadlines.
+#[tokio::test]
+async fn with_every_breaker_waiting_for_calls_that_hang_others_are_tried() {
+    let fixture = upstream_with(Place::default(), UpstreamSettings::default());
+    fixture.registry.set(&[1, 2]);
+    let mut under_way = Vec::new();
+    for _ in 0..200 {
+        under_way.push(fixture.choose().await.enter().await.unwrap());
+    }
+    let failed = under_way.drain(..).map(|it| it.settle(true, MS));
+    assert_eq!(failed.count(), 200);
+    fixture.clock.advance(SECOND * 61);
+    while let Ok(chosen) = fixture.upstream.choose(&[]).await {
+        under_way.push(chosen.enter().await.unwrap());
+    }
+    assert_eq!(under_way.len(), 20);
+    fixture.clock.advance(SECOND * 2);
+    // One of two is to be called, whatever happens.
+    for _ in 0..10 {
+        let admitted = fixture.choose().await.enter().await.unwrap();
+        admitted.settle(false, MS);
+    }
+    assert!(fixture.upstream.choose(&[]).await.is_ok());
+}
+
 #[tokio::test]
 async fn an_instance_that_recovers_gets_its_share_step_by_step() {
     let does = [(1, WELL), (2, WELL), (3, FAILS)];
