@@ -30,8 +30,8 @@ mod token_inspect;
 mod token_verify;
 
 use clap::Subcommand;
-use hallpass::LogGuard;
 
+use crate::logging::Log;
 use crate::output::{Exit, Failure};
 
 /// What `hallpass` can do. The help of each command is the documentation of its arguments.
@@ -150,11 +150,7 @@ pub(crate) enum ConfigCommand {
 impl Command {
     /// Runs the command to its end. `whole` describes the whole command line, for completions; `log` is
     /// what a server counts the lines of.
-    pub(crate) fn run(
-        &self,
-        whole: fn() -> clap::Command,
-        log: &LogGuard,
-    ) -> Result<Exit, Failure> {
+    pub(crate) fn run(&self, whole: fn() -> clap::Command, log: &Log) -> Result<Exit, Failure> {
         match self {
             Self::Issuer(command) => command.run(log),
             Self::Authz(command) => command.run(log),

@@ -12,6 +12,8 @@ pub(crate) mod retry;
 
 pub(crate) mod hedge;
 
+pub(crate) mod attempt_span;
+
 pub(crate) mod choice;
 
 pub(crate) mod admission;

@@ -6,6 +6,7 @@ pub(crate) mod health;
 pub(crate) mod jwks;
 pub(crate) mod metadata;
 pub(crate) mod public_urls;
+mod request_span;
 pub(crate) mod revocations;
 pub(crate) mod router;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use hallpass_config::{Configuration, Key, Kind, Secret, Section, report_doubles};
+use hallpass_config::{Configuration, Key, Kind, Percent, Secret, Section, report_doubles};
 use hallpass_tls::{ClientTlsSettings, ServerTlsSettings};
 use hallpass_token::{Algorithm, ClientId, Issuer};
 
@@ -95,6 +95,9 @@ pub struct IssuerSettings {
     pub client_keys_tls: ClientTlsSettings,
     /// `introspection-clients`: who may introspect tokens that are for other services.
     pub introspection_clients: Vec<ClientId>,
+    /// `trace.sample-percent` of the whole configuration: how many of the traces that begin with a request to the issuer are exported. Whoever loads the
+    /// configuration sets it; by default all.
+    pub sampled: Percent,
 }
 
 const TWENTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
@@ -128,6 +131,7 @@ impl Default for IssuerSettings {
             trusted_issuers: Vec::new(),
             client_keys_tls: ClientTlsSettings::default(),
             introspection_clients: Vec::new(),
+            sampled: Percent::ALL,
         }
     }
 }
@@ -231,6 +235,7 @@ impl IssuerSettings {
             trusted_issuers: trusted_issuers?,
             client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
+            sampled: Percent::ALL,
         })
     }
 }

@@ -70,7 +70,8 @@ impl ResourceServer {
         match judge.judge(parts, &trace).await {
             Verdict::Respond(mut response) => {
                 give(nonce.as_ref(), response.headers_mut());
-                Err(Refused { response })
+                let trace = Some(trace);
+                Err(Refused { response, trace })
             }
             Verdict::Pass(mut pass) => {
                 let carried = std::mem::take(&mut pass.carried);
@@ -215,7 +216,8 @@ impl Authorized {
         let denial = Denial::DeadlineExceeded;
         let mut response = self.judge.challenger.response(&denial, self.scheme);
         self.complete(response.headers_mut());
-        Refused { response }
+        let trace = None;
+        Refused { response, trace }
     }
 
     /// Adds to the headers of the handler's response what its caller is to know: the nonce for its next proof (RFC 9449 section
@@ -229,6 +231,8 @@ impl Authorized {
 #[derive(Debug)]
 pub struct Refused {
     response: Response<Bytes>,
+    /// The span of the request, where it was not in one of its own.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Refused {

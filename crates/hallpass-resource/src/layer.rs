@@ -9,8 +9,9 @@ use bytes::Bytes;
 use hallpass_client::context::{
     CallContext, ContextBody, body_scope_all, scope_all, sync_scope_all,
 };
+use hallpass_upstream::TraceContext;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
@@ -111,8 +112,10 @@ where
             let (mut parts, body) = request.into_parts();
             let authorized = match server.authorize(&parts).await {
                 Ok(authorized) => authorized,
-                Err(refused) => {
+                Err(mut refused) => {
+                    let trace = refused.trace.take();
                     let response = refused.into_response_to(&parts);
+                    refused_span(&parts, trace.as_ref(), response.status());
                     return Ok(response.map(|body| Either::Right(Full::new(body))));
                 }
             };
@@ -164,7 +167,22 @@ fn request_span(parts: &Parts, authorized: &Authorized) -> Span {
         trace_id = trace.map(|it| field::display(it.trace_id())),
         span_id = trace.map(|it| field::display(it.span_id())),
         parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
+        trace_flags = trace.map(|it| u8::from(it.is_sampled())),
     )
+}
+
+/// The span of a request that no handler saw, for an export of spans: its log lines are the audit events.
+fn refused_span(parts: &Parts, trace: Option<&TraceContext>, status: StatusCode) {
+    tracing::debug_span!(
+        "request",
+        otel.kind = "server",
+        http.request.method = parts.method.as_str(),
+        http.response.status_code = status.as_u16(),
+        trace_id = trace.map(|it| field::display(it.trace_id())),
+        span_id = trace.map(|it| field::display(it.span_id())),
+        parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
+        trace_flags = trace.map(|it| u8::from(it.is_sampled())),
+    );
 }
 
 /// `body`, until `end`, where that can be had: the service behind takes bodies of this one type.

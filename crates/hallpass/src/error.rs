@@ -39,6 +39,10 @@ pub enum Error {
     #[cfg(feature = "dns")]
     #[error(transparent)]
     Dns(#[from] DnsError),
+    /// Spans cannot be exported as `telemetry.otlp` says.
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Otlp(#[from] crate::otlp::OutsideRuntime),
     /// A client cannot work as `feign` says.
     #[cfg(feature = "feign")]
     #[error(transparent)]

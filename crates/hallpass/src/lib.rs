@@ -62,6 +62,7 @@
 //! * `resource`: verification of callers, [`resource`]; reads the section `security`.
 //! * `dns`, not on by default: services by their names, module `dns`; reads the section `discovery.dns`.
 //! * `nacos`: configuration from Nacos and services in it, module `nacos`; reads the sections `nacos` and `discovery.nacos`.
+//! * `otlp`, not on by default: spans to a collector of OpenTelemetry, module `otlp`; reads the section `telemetry`.
 //! * `redis`, not on by default: a tier of the token cache that processes share, [`redis`]; reads the section `redis`.
 //! * `test-util`: clocks that a test drives and callers that no token proves. Never in a service.
 //!
@@ -76,6 +77,7 @@
 //! | [`feign`] | [`feign_client`] and its runtime |
 //! | [`client`] | token service, identity context, bearer layer |
 //! | [`listen`] | a server for the listening socket: limits, TLS, an orderly end |
+//! | `otlp` | spans to a collector of OpenTelemetry |
 //! | [`redis`] | the shared tier of the token cache, for settings made in code |
 //! | [`reload`] | settings that change while the process runs |
 //! | [`resource`] | verification, route rules, extractors |
@@ -91,6 +93,8 @@ mod log_writer;
 mod metrics;
 #[cfg(feature = "nacos")]
 pub mod nacos;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod reload;
 mod service;
 mod settings;

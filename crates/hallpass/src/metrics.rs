@@ -46,6 +46,9 @@ pub struct Metrics {
     /// `None` without `discovery.dns`.
     #[cfg(feature = "dns")]
     pub(crate) dns: Option<hallpass_dns::DnsMetrics>,
+    /// `None` without an export of spans.
+    #[cfg(feature = "otlp")]
+    pub(crate) otlp: Option<crate::otlp::OtlpMetrics>,
     #[cfg(feature = "nacos")]
     pub(crate) nacos: Option<hallpass_nacos::NacosMetrics>,
 }
@@ -90,6 +93,10 @@ impl Metrics {
         #[cfg(feature = "dns")]
         if let Some(dns) = &self.dns {
             dns.register(registry);
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(otlp) = &self.otlp {
+            otlp.register(registry);
         }
         #[cfg(feature = "nacos")]
         if let Some(nacos) = &self.nacos {

@@ -76,6 +76,9 @@ struct Shared {
     /// `None` without `discovery.dns`.
     #[cfg(feature = "dns")]
     dns: Option<hallpass_dns::DnsMetrics>,
+    /// `None` without an export of spans.
+    #[cfg(feature = "otlp")]
+    otlp: Option<crate::otlp::OtlpMetrics>,
     #[cfg(feature = "nacos")]
     nacos: Option<hallpass_nacos::NacosMetrics>,
 }
@@ -122,7 +125,7 @@ impl Hallpass {
     ///
     /// Credentials and their endpoints, the settings of clients, the rules, modes and issuers of resource servers, and
     /// `discovery.static` change, and the files of `tls` and `service.tls`, which are read here. `service.listen`,
-    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, `discovery.dns`, `redis`, and `service.tls` as a whole (to have it or not) need a restart: a change is
+    /// `tls.dangerous-plain-http`, `transport`, `nacos`, `discovery.nacos`, `discovery.dns`, `redis`, `telemetry`, and `service.tls` as a whole (to have it or not) need a restart: a change is
     /// named in the log and has no effect.
     ///
     /// # Errors
@@ -234,6 +237,8 @@ impl Hallpass {
             connections: self.shared.connections.clone(),
             #[cfg(feature = "dns")]
             dns: self.shared.dns.clone(),
+            #[cfg(feature = "otlp")]
+            otlp: self.shared.otlp.clone(),
             #[cfg(feature = "nacos")]
             nacos: self.shared.nacos.clone(),
         }
@@ -337,6 +342,11 @@ fn keep_until_restart(current: &Settings, settings: &mut Settings) {
     if settings.transport != current.transport {
         tracing::warn!("the section `transport` has changed: it needs a restart");
         settings.transport = current.transport.clone();
+    }
+    #[cfg(feature = "otlp")]
+    if settings.telemetry != current.telemetry {
+        tracing::warn!("the section `telemetry` has changed: it needs a restart");
+        settings.telemetry = current.telemetry.clone();
     }
     #[cfg(feature = "redis")]
     if settings.redis != current.redis {

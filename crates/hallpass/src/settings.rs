@@ -29,13 +29,14 @@ pub(crate) use nacos::{NacosStart, RuleDocument};
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 6] = [
+const ELSEWHERE: [Key; 7] = [
     Key::elsewhere("authz"),
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
     Key::elsewhere("redis"),
     Key::elsewhere("security"),
     Key::elsewhere("feign"),
+    Key::elsewhere("telemetry"),
 ];
 
 /// What people write here who come from Spring. The root is shared, so these are warnings.
@@ -83,6 +84,9 @@ pub struct Settings {
     pub internal_token: InternalTokenSettings,
     /// `context` and `trace`: what travels beside the identity. The other sections have a copy of it.
     pub context: ContextSettings,
+    #[cfg(feature = "otlp")]
+    /// `telemetry`: where spans go.
+    pub telemetry: crate::otlp::TelemetrySettings,
     #[cfg(feature = "redis")]
     /// `redis`: the tier of the token cache that processes share.
     pub redis: RedisTierSettings,
@@ -116,6 +120,8 @@ impl Configuration for Settings {
             &ServiceSettings::keys()[..],
             &InternalTokenSettings::keys(),
             &ContextSettings::keys(),
+            #[cfg(feature = "otlp")]
+            &crate::otlp::TelemetrySettings::keys(),
             #[cfg(feature = "redis")]
             &RedisTierSettings::keys(),
             #[cfg(feature = "resource")]
@@ -138,6 +144,8 @@ impl Configuration for Settings {
         let service = ServiceSettings::read(root);
         let internal_token = InternalTokenSettings::read(root);
         let context = ContextSettings::read(root);
+        #[cfg(feature = "otlp")]
+        let telemetry = crate::otlp::TelemetrySettings::read(root);
         #[cfg(feature = "redis")]
         let redis = RedisTierSettings::read(root);
         #[cfg(feature = "resource")]
@@ -159,6 +167,8 @@ impl Configuration for Settings {
         let settings = Self {
             service: service?,
             internal_token: internal_token?,
+            #[cfg(feature = "otlp")]
+            telemetry: telemetry?,
             #[cfg(feature = "redis")]
             redis: redis?,
             #[cfg(feature = "resource")]

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use hallpass::Hallpass;
 use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
 use hallpass::reload::Reloader;
-use hallpass::{Hallpass, LogGuard};
 use hallpass_gateway::{Authz, AuthzServer, AuthzSettings, RunningAuthz};
 
+use crate::logging::Log;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{Everything, PrefixArgument};
@@ -51,11 +52,11 @@ struct Started {
 }
 
 impl AuthzCommand {
-    pub(crate) fn run(&self, log: &LogGuard) -> Result<Exit, Failure> {
+    pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
         runtime::block_on(self.serve(log))?
     }
 
-    async fn serve(&self, log: &LogGuard) -> Result<Exit, Failure> {
+    async fn serve(&self, log: &Log) -> Result<Exit, Failure> {
         raise_descriptor_limit();
         // Handlers before the rest: a signal that comes during the start must not be lost.
         let mut stop = StopSignals::install()

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use hallpass::LogGuard;
 use hallpass::clock::{Clock, SystemClock};
 use hallpass::config::Loader;
 use hallpass::listen::{StopSignal, StopSignals, raise_descriptor_limit};
@@ -20,6 +19,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use self::notices::Notices;
+use crate::logging::Log;
 use crate::output::{self, Exit, Failure};
 use crate::runtime;
 use crate::settings::{ConfigArguments, Everything};
@@ -48,11 +48,11 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
-    pub(crate) fn run(&self, log: &LogGuard) -> Result<Exit, Failure> {
+    pub(crate) fn run(&self, log: &Log) -> Result<Exit, Failure> {
         runtime::block_on(self.serve(log))?
     }
 
-    async fn serve(&self, log: &LogGuard) -> Result<Exit, Failure> {
+    async fn serve(&self, log: &Log) -> Result<Exit, Failure> {
         raise_descriptor_limit();
         // Handlers before the rest: a signal that comes during the start must not be lost.
         let mut stop = StopSignals::install()
@@ -60,7 +60,7 @@ impl Issuer {
         let started = tokio::select! {
             // A start may take long, with many secrets to hash: a stop is heard at once.
             _ = stop.received() => return Ok(Exit::Ok),
-            started = self.start() => started?,
+            started = self.start(log) => started?,
         };
         let Started {
             mut reloader,
@@ -102,14 +102,14 @@ impl Issuer {
             }
         }
         tokio::select! {
-            ended = issuer.shutdown() => ended.map_err(Failure::failed)?,
+            ended = async { (issuer.shutdown().await, log.finish().await) } => ended.0.map_err(Failure::failed)?,
             // Who asks twice does not want to wait.
             _ = stop.received() => {}
         }
         Ok(Exit::Ok)
     }
 
-    async fn start(&self) -> Result<Started, Failure> {
+    async fn start(&self, log: &Log) -> Result<Started, Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (reloader, source_metrics) = reloader(self.config.loader()).await?;
         let mut reloader = reloader.every(Duration::from_secs(self.watch_seconds));
@@ -120,6 +120,7 @@ impl Issuer {
         let loaded = loaded.map_err(Failure::usage)?;
         let everything = loaded.into_settings();
         let notices = Notices::new(everything.service.redis.clone(), &clock)?;
+        export(log, &everything, &clock)?;
         let settings = self.settings(everything)?;
         // Before the store is touched: a second issuer must not create a client whose secret is never shown.
         let listener = listen(settings.listen).await?;
@@ -161,7 +162,9 @@ impl Issuer {
 
     /// The issuer's settings; what the command line says wins over the configuration.
     fn settings(&self, everything: Everything) -> Result<IssuerSettings, Failure> {
+        let sampled = everything.service.context.sampled;
         let mut settings = self.config.issuer_of(everything)?;
+        settings.sampled = sampled;
         if let Some(listen) = self.listen {
             settings.listen = listen;
         }
@@ -170,6 +173,29 @@ impl Issuer {
         }
         Ok(settings)
     }
+}
+
+/// Begins to export spans, where the section `telemetry` names a collector; the section `tls` says whom to trust on the way there.
+#[cfg(feature = "otlp")]
+fn export(log: &Log, everything: &Everything, clock: &Arc<dyn Clock>) -> Result<(), Failure> {
+    use hallpass::{Hallpass, Settings};
+    let service = &everything.service;
+    let Some(settings) = &service.telemetry.otlp else {
+        return Ok(());
+    };
+    let way = Settings {
+        tls: service.tls.clone(),
+        ..Settings::default()
+    };
+    let way = Hallpass::from_settings(&way).map_err(Failure::usage)?;
+    let name = service.service.name.as_deref().unwrap_or("hallpass-issuer");
+    let started = log.otlp.start(settings, name, way.transport(), clock);
+    started.map_err(Failure::failed)
+}
+
+#[cfg(not(feature = "otlp"))]
+fn export(_: &Log, _: &Everything, _: &Arc<dyn Clock>) -> Result<(), Failure> {
+    Ok(())
 }
 
 type RegisterMetrics = Box<dyn FnOnce(&mut Registry) + Send>;

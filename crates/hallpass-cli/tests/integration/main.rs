@@ -36,6 +36,8 @@ mod proxies;
 mod revoke;
 #[cfg(test)]
 mod stop;
+#[cfg(test)]
+mod telemetry;
 mod token_inspect;
 #[cfg(test)]
 mod token_verify;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use hallpass_upstream::{Body, Chosen, DiscoverError, Target, Upstream};
 use http::Request;
 use prometheus_client::metrics::counter::Counter;
+use tracing::Instrument;
 
+use super::attempt_span::AttemptSpan;
 use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
@@ -52,7 +54,7 @@ impl<L> Choice<L> {
         &self,
         call: &OngoingCall,
         mut request: Request<Body>,
-    ) -> Result<(Arc<OngoingAttempt>, Directed), FeignError> {
+    ) -> Result<(Arc<OngoingAttempt>, Directed, AttemptSpan), FeignError> {
         // Where the attempts before this one failed.
         let (tried, wish) = (call.tried(), call.origin.wish());
         let chosen = self.upstream.choose_for(&tried, wish).await?;
@@ -61,12 +63,15 @@ impl<L> Choice<L> {
             return Err(FeignError::NoInstance(nowhere));
         }
         let timeout = self.limit.as_ref().map(|limit| limit.timeout);
-        let attempt = call.begin_attempt(chosen.instance(), timeout);
+        let span = AttemptSpan::of(&self.upstream, chosen.instance(), request.method());
+        // Inside its span: who has another product's trace finds it there.
+        let attempt = span.in_scope(|| call.begin_attempt(chosen.instance(), timeout));
+        span.began(call, &attempt);
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
             .apply_to(&mut request)
             .map_err(|_| FeignError::Interrupted)?;
-        Ok((attempt, Directed { request, chosen }))
+        Ok((attempt, Directed { request, chosen }, span))
     }
 }
 
@@ -81,17 +86,22 @@ impl AttemptLimit {
 
 impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L> {
     async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
-        let (attempt, directed) = self.direct(call, request).await?;
+        let (attempt, directed, span) = self.direct(call, request).await?;
         let result = match &self.limit {
             // What is left of the call is less, and ends it.
             Some(limit) if attempt.time.deadline < call.time.deadline => {
                 // In a box, so that it costs nothing where there is no limit.
                 let sending = Box::pin(self.inner.send(&attempt, directed));
+                let sending = sending.instrument(span.span());
                 let ended = tokio::time::timeout_at(attempt.time.deadline, sending).await;
                 ended.unwrap_or_else(|_| Err(limit.exceeded()))
             }
-            _ => self.inner.send(&attempt, directed).await,
+            _ => {
+                let sending = self.inner.send(&attempt, directed);
+                sending.instrument(span.span()).await
+            }
         };
+        span.ended(&attempt, &result);
         call.end_attempt(&attempt);
         result
     }

@@ -47,6 +47,7 @@ fn span(client: &Client, method: &Method, ongoing: &OngoingCall) -> Span {
         trace_id = trace.map(|it| field::display(it.trace_id())),
         span_id = trace.map(|it| field::display(it.span_id())),
         parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
+        trace_flags = trace.map(|it| u8::from(it.is_sampled())),
     )
 }
 

@@ -13,11 +13,13 @@ use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tower::Service as _;
+use tracing::Instrument as _;
 
 use crate::core::Core;
 use crate::http::public_urls::{
     INTROSPECT_PATH, JWKS_PATH, REVOCATIONS_PATH, REVOKE_PATH, TOKEN_PATH,
 };
+use crate::http::request_span::RequestSpan;
 use crate::http::{health, jwks, metadata, revocations};
 use crate::keys::adoption;
 use crate::token::endpoint;
@@ -69,8 +71,19 @@ impl Connection {
         }
     }
 
-    /// Responds to one request. Token requests do not go through the router: they are nearly all of the load.
+    /// Responds to one request, in a span of its own.
     pub(crate) async fn respond(
+        self,
+        request: Request<Incoming>,
+    ) -> Response<Either<Full<Bytes>, Body>> {
+        let span = RequestSpan::of(&request, &self.core);
+        let response = self.answer(request).instrument(span.span()).await;
+        span.ended(response.status());
+        response
+    }
+
+    /// Token requests do not go through the router: they are nearly all of the load.
+    async fn answer(
         mut self,
         mut request: Request<Incoming>,
     ) -> Response<Either<Full<Bytes>, Body>> {

@@ -65,6 +65,8 @@ mod service;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod test_estate;
 #[cfg(test)]
 mod tls;

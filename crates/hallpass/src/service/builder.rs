@@ -18,6 +18,8 @@ use hallpass_redis::{RedisReplayStore, RedisRevocations, RedisTokenCache};
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
 use hallpass_tls::{ClientTls, TlsMetrics};
+#[cfg(feature = "dns")]
+use hallpass_upstream::HttpTransportBuilder;
 #[cfg(feature = "feign")]
 use hallpass_upstream::TraceContext;
 use hallpass_upstream::{Discover, HttpTransport, Network};
@@ -39,6 +41,8 @@ impl Hallpass {
             transport: None,
             #[cfg(feature = "nacos")]
             nacos: None,
+            #[cfg(feature = "otlp")]
+            otlp: None,
             #[cfg(feature = "feign")]
             observer: None,
             #[cfg(feature = "feign")]
@@ -61,6 +65,8 @@ pub struct HallpassBuilder<'a> {
     transport: Option<HttpTransport>,
     #[cfg(feature = "nacos")]
     nacos: Option<crate::nacos::Nacos>,
+    #[cfg(feature = "otlp")]
+    otlp: Option<crate::otlp::Otlp>,
     #[cfg(feature = "feign")]
     observer: Option<Observer>,
     #[cfg(feature = "feign")]
@@ -98,6 +104,14 @@ impl HallpassBuilder<'_> {
         self
     }
 
+    /// Begins the export of spans, where `telemetry.otlp` names a collector, and shows what it counts. It needs a tokio runtime then. The layer of
+    /// `otlp` stands in the subscriber of the process.
+    #[cfg(feature = "otlp")]
+    pub fn otlp(mut self, otlp: &crate::otlp::Otlp) -> Self {
+        self.otlp = Some(otlp.clone());
+        self
+    }
+
     #[cfg(feature = "feign")]
     /// Is told of each finished call, before the method returns: must be quick. No token is in it.
     pub fn observe(mut self, observer: impl Fn(&FinishedCall) + Send + Sync + 'static) -> Self {
@@ -128,13 +142,7 @@ impl HallpassBuilder<'_> {
         let dns = dns(settings, self.discovery.is_none())?;
         let builder = HttpTransport::builder();
         #[cfg(feature = "dns")]
-        let builder = match dns.clone() {
-            Some(dns) => builder.look_up(move |host| {
-                let dns = dns.clone();
-                async move { dns.look_up(host).await }
-            }),
-            None => builder,
-        };
+        let builder = looking_up(builder, dns.as_ref());
         #[cfg(feature = "nacos")]
         let followed = self.nacos.as_ref().and_then(followed);
         #[cfg(not(feature = "nacos"))]
@@ -159,6 +167,8 @@ impl HallpassBuilder<'_> {
         #[cfg(feature = "redis")]
         let tokens = shared_in(tokens, redis.as_ref());
         let tokens = tokens.build();
+        #[cfg(feature = "otlp")]
+        start_export(self.otlp.as_ref(), settings, &network)?;
         let reloads = ReloadMetrics::default();
         reloads.succeeded_at(network.clock.now());
         let shared = Shared {
@@ -183,6 +193,8 @@ impl HallpassBuilder<'_> {
             connections: ConnectionMetrics::default(),
             #[cfg(feature = "dns")]
             dns: dns.map(|dns| dns.metrics().clone()),
+            #[cfg(feature = "otlp")]
+            otlp: self.otlp.map(|otlp| otlp.metrics().clone()),
             #[cfg(feature = "nacos")]
             nacos: self.nacos.map(|nacos| nacos.metrics().clone()),
         };
@@ -190,6 +202,23 @@ impl HallpassBuilder<'_> {
             shared: Arc::new(shared),
         })
     }
+}
+
+/// Where a collector is named.
+#[cfg(feature = "otlp")]
+fn start_export(
+    otlp: Option<&crate::otlp::Otlp>,
+    settings: &Settings,
+    network: &Network,
+) -> Result<(), Error> {
+    let (Some(otlp), Some(export)) = (otlp, &settings.telemetry.otlp) else {
+        return Ok(());
+    };
+    let service = settings.service.name.as_deref();
+    // As the conventions of OpenTelemetry call a service that has no name.
+    let service = service.unwrap_or("unknown_service");
+    otlp.start(export, service, &network.transport, &network.clock)?;
+    Ok(())
 }
 
 /// Its own discovery alone, or those of the settings, what they list first.
@@ -216,6 +245,18 @@ fn dns(settings: &Settings, is_wanted: bool) -> Result<Option<DnsDiscovery>, Err
         true => Ok(Some(DnsDiscovery::from_settings(settings)?)),
         false => Ok(None),
     }
+}
+
+/// With the domain name system that instances are looked up in, for the names of their hosts too.
+#[cfg(feature = "dns")]
+fn looking_up(builder: HttpTransportBuilder, dns: Option<&DnsDiscovery>) -> HttpTransportBuilder {
+    let Some(dns) = dns.cloned() else {
+        return builder;
+    };
+    builder.look_up(move |host| {
+        let dns = dns.clone();
+        async move { dns.look_up(host).await }
+    })
 }
 
 /// The files of `tls` that Nacos has begun to follow.

@@ -1,0 +1,77 @@
+//! A span around each attempt of a call: what the callee sees as the span above its own.
+
+use std::sync::Arc;
+
+use hallpass_upstream::{Instance, Upstream};
+use http::Method;
+use tracing::{Span, field};
+
+use super::CallResult;
+use crate::ongoing_attempt::OngoingAttempt;
+use crate::ongoing_call::OngoingCall;
+
+/// The span of one attempt. Of the level `DEBUG`: it is for an export of spans rather than for the log, and costs a call nothing where neither wants it.
+#[derive(Debug)]
+pub(crate) struct AttemptSpan(Span);
+
+impl AttemptSpan {
+    /// Before the attempt begins, so that it does so inside.
+    pub(crate) fn of(upstream: &Upstream, instance: &Instance, method: &Method) -> Self {
+        Self(tracing::debug_span!(
+            "attempt",
+            otel.kind = "client",
+            service = &**upstream.name(),
+            http.request.method = method.as_str(),
+            http.request.resend_count = field::Empty,
+            http.response.status_code = field::Empty,
+            server.address = instance.host(),
+            server.port = instance.port(),
+            error.type = field::Empty,
+            trace_id = field::Empty,
+            span_id = field::Empty,
+            parent_span_id = field::Empty,
+            trace_flags = field::Empty,
+        ))
+    }
+
+    pub(crate) fn in_scope<T>(&self, begin: impl FnOnce() -> T) -> T {
+        self.0.in_scope(begin)
+    }
+
+    /// For what is done inside.
+    pub(crate) fn span(&self) -> Span {
+        self.0.clone()
+    }
+
+    /// Notes which span of which trace it is.
+    pub(crate) fn began(&self, call: &OngoingCall, attempt: &OngoingAttempt) {
+        if self.0.is_disabled() {
+            return;
+        }
+        let resends = call.attempts().saturating_sub(1);
+        if resends > 0 {
+            self.0.record("http.request.resend_count", resends);
+        }
+        if let Some(trace) = attempt.context.trace() {
+            self.0.record("trace_id", field::display(trace.trace_id()));
+            self.0.record("span_id", field::display(trace.span_id()));
+            if let Some(parent) = trace.parent_id() {
+                self.0.record("parent_span_id", field::display(parent));
+            }
+            self.0.record("trace_flags", u8::from(trace.is_sampled()));
+        }
+    }
+
+    /// Notes what came of it.
+    pub(crate) fn ended(&self, attempt: &Arc<OngoingAttempt>, result: &CallResult) {
+        if self.0.is_disabled() {
+            return;
+        }
+        if let Some(status) = attempt.status() {
+            self.0.record("http.response.status_code", status.as_u16());
+        }
+        if let Err(error) = result {
+            self.0.record("error.type", error.code());
+        }
+    }
+}

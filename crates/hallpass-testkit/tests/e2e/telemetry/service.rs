@@ -1,0 +1,165 @@
+//! Two services that export their spans, as if each were a process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::extract::Request as AxumRequest;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use hallpass::Settings;
+use hallpass::clock::{Clock, SystemClock};
+use hallpass::config::Loader;
+use hallpass::otlp::{Otlp, OtlpMetrics};
+use hallpass::prelude::*;
+use hallpass::token::UnixTime;
+use hallpass::upstream::{Body, HttpTransport};
+use hallpass_testkit::{TestIdentityProvider, TestServer};
+use http::{HeaderMap, Request, StatusCode};
+use tower::ServiceExt;
+use tracing::instrument::WithSubscriber;
+use tracing::{Dispatch, Instrument, dispatcher};
+use tracing_subscriber::layer::SubscriberExt;
+
+/// In a field of a span of the service's own: what nothing that is exported may hold.
+pub(super) const ORDER_PASSWORD: &str = "hunter2-of-the-order";
+
+#[feign_client(name = "logistics-service", path = "/logistics", identity = "relay")]
+trait Logistics {
+    #[get("/orders/{order_id}/status")]
+    async fn status(&self, order_id: u64) -> Result<String, FeignError>;
+}
+
+/// A service with an export of its own, as if it were a process.
+pub(super) struct Service {
+    pub(super) server: TestServer,
+    pub(super) otlp: Otlp,
+}
+
+/// Where its spans go, and further keys of `telemetry.otlp`.
+#[derive(Clone, Copy)]
+pub(super) struct Export<'a> {
+    pub(super) endpoint: &'a str,
+    pub(super) further: &'a str,
+}
+
+impl Service {
+    /// `order-service`, which asks logistics for its caller.
+    pub(super) async fn order(
+        users: &TestIdentityProvider,
+        export: Export<'_>,
+        next: SocketAddr,
+    ) -> Self {
+        Self::start("order-service", users, export, Some(next)).await
+    }
+
+    /// `logistics-service`, which answers by itself.
+    pub(super) async fn logistics(users: &TestIdentityProvider, export: Export<'_>) -> Self {
+        Self::start("logistics-service", users, export, None).await
+    }
+
+    async fn start(
+        name: &str,
+        users: &TestIdentityProvider,
+        export: Export<'_>,
+        next: Option<SocketAddr>,
+    ) -> Self {
+        let otlp = Otlp::new();
+        let subscriber = tracing_subscriber::registry().with(otlp.layer());
+        let dispatch = Dispatch::new(subscriber);
+        let settings = settings(name, users, export, next);
+        let build = || Hallpass::builder(&settings).otlp(&otlp).build().unwrap();
+        let hallpass = dispatcher::with_default(&dispatch, build);
+        let guard = hallpass
+            .resource_server()
+            .route_any("/orders/{order_id}", Rule::Authenticated)
+            .route_any("/logistics/orders/{order_id}/status", Rule::Authenticated)
+            .build()
+            .unwrap();
+        let logistics = FeignLogistics::new(hallpass.feign()).unwrap();
+        let order = get(async move || {
+            // As `#[instrument]` does: with an argument in it that is nobody's business, and one that the settings name.
+            let span = tracing::info_span!(
+                "look_up_order",
+                password = ORDER_PASSWORD,
+                client = ORDER_PASSWORD,
+                order.kind = "gift"
+            );
+            match logistics.status(7).instrument(span).await {
+                Ok(status) => Json(status).into_response(),
+                Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+            }
+        });
+        let asked = Arc::new(AtomicU32::new(0));
+        let status = get(async move |headers: HeaderMap| {
+            let again = headers.contains_key("x-fails-once");
+            match asked.fetch_add(1, Ordering::Relaxed) {
+                0 if again => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                _ => Json("on its way").into_response(),
+            }
+        });
+        let own = from_fn(move |request: AxumRequest, next: Next| {
+            next.run(request).with_subscriber(dispatch.clone())
+        });
+        let router = Router::new()
+            .route("/orders/{order_id}", order)
+            .route("/logistics/orders/{order_id}/status", status)
+            .layer(guard.layer())
+            .layer(own);
+        let server = TestServer::start(router).await.unwrap();
+        Self { server, otlp }
+    }
+
+    pub(super) fn metrics(&self) -> &OtlpMetrics {
+        self.otlp.metrics()
+    }
+}
+
+fn settings(
+    name: &str,
+    users: &TestIdentityProvider,
+    Export { endpoint, further }: Export<'_>,
+    next: Option<SocketAddr>,
+) -> Settings {
+    let next = next.map_or_else(String::new, |it| format!("\"{it}\""));
+    let yaml = format!(
+        r#"
+hallpass:
+  service: {{ name: {name} }}
+  context: {{ headers: [X-Fails-Once] }}
+  telemetry: {{ otlp: {{ endpoint: "{endpoint}", interval-ms: 10 {further} }} }}
+  discovery: {{ static: {{ logistics-service: [{next}] }} }}
+  security:
+    internal-jwt:
+      issuers:
+        - {{ name: users, issuer: "{issuer}", audience: {audience}, jwks-url: "{jwks}" }}
+"#,
+        issuer = TestIdentityProvider::ISSUER,
+        audience = TestIdentityProvider::AUDIENCE,
+        jwks = users.jwks_url(),
+    );
+    let loader = Loader::new("hallpass").text("service", yaml);
+    let loaded = loader.load::<Settings>();
+    loaded.unwrap_or_else(|it| panic!("{it}")).into_settings()
+}
+
+/// Alice asks for an order; what she is answered, and her token.
+pub(super) async fn ask(
+    users: &TestIdentityProvider,
+    service: &Service,
+    headers: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let now = UnixTime::from(SystemClock::new().now());
+    let token = users.token("alice", now).unwrap().expose().to_owned();
+    let mut request = Request::get(service.server.url("/orders/7"));
+    request = request.header("authorization", format!("Bearer {token}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let transport = HttpTransport::new().unwrap();
+    let response = transport.oneshot(request).await.unwrap();
+    (response.status(), token)
+}
