@@ -4,10 +4,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number below `limit`, each as likely as the others; 0 for a limit of 0. The next ones can be computed from some of
-/// them, so they must not be used for anything secret.
+/// A number below `limit`, each as likely as the others; 0 for a limit of 0. This is no cipher, so they must not be used for
+/// anything secret.
 ///
-/// It is SplitMix64 over a counter that the process shares, seeded once by the standard library's own random keys.
+/// It is SplitMix64 over a counter that the process shares, mixed once more with a key of the process: some of the numbers go
+/// to third parties, as ids of spans, and the mix alone can be undone by anybody. Both are seeded once by the standard
+/// library's own random keys.
 #[must_use]
 pub fn random_below(limit: u64) -> u64 {
     next().checked_rem(limit).unwrap_or(0)
@@ -34,9 +36,10 @@ pub fn random_id() -> u128 {
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn next() -> u64 {
-    static STATE: OnceLock<AtomicU64> = OnceLock::new();
-    let state = STATE.get_or_init(|| AtomicU64::new(RandomState::new().hash_one(STEP)));
-    mix(state.fetch_add(STEP, Ordering::Relaxed))
+    static STATE: OnceLock<(AtomicU64, u64)> = OnceLock::new();
+    let seed = || RandomState::new().hash_one(STEP);
+    let (counter, key) = STATE.get_or_init(|| (AtomicU64::new(seed()), seed()));
+    mix(mix(counter.fetch_add(STEP, Ordering::Relaxed)) ^ key)
 }
 
 const fn mix(mut mixed: u64) -> u64 {
@@ -47,7 +50,7 @@ const fn mix(mut mixed: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{random_below, random_fraction, random_id};
+    use super::{STEP, mix, next, random_below, random_fraction, random_id};
 
     #[test]
     fn values_stay_below_the_limit_and_reach_all_of_it() {
@@ -81,5 +84,27 @@ mod tests {
             halves.collect::<std::collections::HashSet<_>>().len()
         };
         assert_eq!((half(0), half(64)), (10_000, 10_000));
+    }
+
+    /// Takes the mix back, as anybody may.
+    fn unmix(mixed: u64) -> u64 {
+        let unshift = |value: u64, by: u32| (0..64 / by).fold(value, |it, _| value ^ (it >> by));
+        // By Newton's method, the inverse of an odd number.
+        let inverse = |odd: u64| {
+            let better = |it: u64, _| it.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(it)));
+            (0..6).fold(odd, better)
+        };
+        let it = unshift(mixed, 31).wrapping_mul(inverse(0x94d0_49bb_1331_11eb));
+        let it = unshift(it, 27).wrapping_mul(inverse(0xbf58_476d_1ce4_e5b9));
+        unshift(it, 30)
+    }
+
+    #[test]
+    fn nobody_counts_on_from_a_number_that_was_seen() {
+        assert_eq!(unmix(mix(12_345)), 12_345);
+        // Others draw numbers meanwhile, but not so many.
+        let soon = || (1..100_000).map(|times: u64| STEP.wrapping_mul(times));
+        let (first, second) = (unmix(next()), unmix(next()));
+        assert!(soon().all(|further| first.wrapping_add(further) != second));
     }
 }
