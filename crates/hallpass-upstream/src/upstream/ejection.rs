@@ -12,6 +12,9 @@ const MOST_COUNTED: u32 = 64;
 /// An ejection lasts at most so many times its base.
 const MOST_TIMES: u32 = 10;
 
+/// When a call that was to decide was given up before it did, the next one is made after so long.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Failures of one instance in a row, and what came of them. No clock: times are arguments.
 #[derive(Debug)]
 pub(super) struct Ejection {
@@ -90,6 +93,23 @@ impl Ejection {
         let was_called_again = self.is_marked() && began >= self.last().tried;
         let is_back = was_called_again && self.until.swap(0, Ordering::Relaxed) != 0;
         is_back.then_some(Change::Returned)
+    }
+
+    /// A call that began at `began` was given up before anybody could say how it ends.
+    pub(super) fn undecided(&self, began: Duration, now: Duration) {
+        if !self.is_marked() {
+            return;
+        }
+        let mut last = self.last();
+        if began < last.tried {
+            return;
+        }
+        last.tried = now;
+        if last.until <= now && self.is_marked() {
+            last.until = now.saturating_add(PAUSE);
+            self.until
+                .store(nanos(last.until).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Failures in a row where none are too many, at most 64; 0 where so many leave it out.
@@ -186,6 +206,22 @@ mod tests {
         assert_eq!(it.succeeded(SECOND * 99), None, "it began before");
         assert_eq!(it.succeeded(SECOND * 500), Some(Change::Returned));
         assert_eq!(out(500), None);
+    }
+
+    #[test]
+    fn a_trial_that_is_given_up_is_made_again_a_little_later() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let out = |at| it.exclusion(SECOND * at, Duration::ZERO);
+        it.undecided(SECOND * 99, SECOND * 120);
+        assert_eq!(out(120), Some(Exclusion::OnTrial), "it began before");
+        it.undecided(SECOND * 119, SECOND * 120);
+        let since = SECOND * 120;
+        assert_eq!(out(120), Some(Exclusion::Out { since }));
+        assert_eq!(out(121), Some(Exclusion::OnTrial));
+        assert_eq!(it.succeeded(SECOND * 121), Some(Change::Returned));
+        it.undecided(SECOND * 122, SECOND * 122);
+        assert_eq!(out(122), None);
     }
 
     #[test]

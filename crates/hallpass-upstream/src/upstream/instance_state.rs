@@ -224,7 +224,9 @@ impl InstanceState {
         }
     }
 
-    fn takes_at_least(&self, took: Duration, now: Duration) {
+    /// A call was given up after `took`.
+    fn given_up(&self, took: Duration, now: Duration) {
+        self.ejection.undecided(now.saturating_sub(took), now);
         self.latency.at_least(took, now, self.common.usual.slow());
     }
 
@@ -283,13 +285,13 @@ impl InFlight {
     pub(super) fn abandon(&self, permit: Permit, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
         permit.abandon(sent_at, now);
-        self.0.takes_at_least(now.saturating_sub(sent_at), now);
+        self.0.given_up(now.saturating_sub(sent_at), now);
     }
 
     /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more.
     pub(super) fn outrun(&self, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
-        self.0.takes_at_least(now.saturating_sub(sent_at), now);
+        self.0.given_up(now.saturating_sub(sent_at), now);
     }
 }
 

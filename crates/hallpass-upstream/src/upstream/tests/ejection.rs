@@ -200,6 +200,16 @@ async fn an_instance_that_never_answers_is_left_though_all_callers_give_up() {
 }
 
 #[tokio::test]
+async fn one_on_trial_that_never_answers_costs_a_call_a_second_though_all_callers_give_up() {
+    let does = [(1, WELL), (2, WELL), (3, FAILS)];
+    let mut world = World::new(without_breaker(), &does);
+    world.run(SECOND * 29, MS).await;
+    world.does.insert(3, Does::Hangs(MS * 20));
+    let calls = world.run(SECOND * 20, MS).await;
+    assert!((10..25).contains(&calls[&3]), "{calls:?}");
+}
+
+#[tokio::test]
 async fn an_attempt_that_another_one_outran_says_only_that_it_is_slow() {
     let fixture = upstream_with(Place::default(), UpstreamSettings::default());
     fixture.registry.set(&[1, 2]);
