@@ -7,6 +7,7 @@ use super::Upstream;
 use super::candidate::{Candidate, better};
 use super::chosen::Chosen;
 use super::fleet::{Fleet, Group, Tier};
+use super::instance_state::Standing;
 use super::pick;
 use super::sieve::{Round, Sieve};
 use super::wish::Wish;
@@ -113,7 +114,8 @@ impl Upstream {
     }
 
     /// The usual case, without looking at every instance: two are picked among all, and both are fit. When one is not,
-    /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be.
+    /// the choice is made anew among those that are, so that each fit pair stays as likely as it should be. One on trial that
+    /// was picked first is tried: of many instances it would hardly ever be picked again.
     fn choose_among_all(&self, group: &Group, tier: Tier, round: Round<'_>) -> Option<Chosen> {
         let sees_all = match tier {
             Tier::All => true,
@@ -131,11 +133,15 @@ impl Upstream {
         let is_fit = |candidate: &Candidate| {
             !round.avoid.contains(&candidate.state.instance) && candidate.state.is_fit(now)
         };
-        if !is_fit(one) || !is_fit(other) {
-            return None;
-        }
-        let candidate = better(one, other, now);
-        let permit = candidate.state.breaker.admit(now).ok()?;
+        let (candidate, permit) = match (is_fit(one), is_fit(other)) {
+            (true, true) => {
+                let candidate = better(one, other, now);
+                (candidate, candidate.state.breaker.admit(now))
+            }
+            (true, false) => return None,
+            (false, _) => (one, try_out(one, round)?),
+        };
+        let permit = permit.ok()?;
         Some(self.chosen(candidate, permit, tier == Tier::Others))
     }
 
@@ -179,4 +185,17 @@ impl Upstream {
         }
         Chosen::new(self.name(), &candidate.state, permit)
     }
+}
+
+/// Asks the breaker of one that is on trial, has no call under way, and has not failed this call.
+fn try_out(candidate: &Candidate, round: Round<'_>) -> Option<Result<Permit, Duration>> {
+    let state = &candidate.state;
+    let Standing::OnTrial { is_early } = state.standing(round.now) else {
+        return None;
+    };
+    let may_try = state.in_flight() == 0 && !round.avoid.contains(&state.instance);
+    may_try.then(|| match is_early {
+        true => state.breaker.admit_early(round.now),
+        false => state.breaker.admit(round.now),
+    })
 }

@@ -191,6 +191,18 @@ async fn an_instance_that_recovers_gets_its_share_step_by_step() {
 }
 
 #[tokio::test]
+async fn one_of_many_that_recovers_is_found_though_there_are_few_calls() {
+    let mut does: Vec<_> = (1..10).map(|port| (port, WELL)).collect();
+    does.push((10, FAILS));
+    let mut world = World::new(without_breaker(), &does);
+    world.run(SECOND * 2, MS).await;
+    world.does.insert(10, WELL);
+    world.run(SECOND * 150, MS * 100).await;
+    let calls = world.run(SECOND * 100, MS * 100).await;
+    assert!(percent(&calls, &[10]) > 3.0, "{calls:?}");
+}
+
+#[tokio::test]
 async fn an_instance_that_never_answers_is_left_though_all_callers_give_up() {
     let does = [(1, WELL), (2, WELL), (3, Does::Hangs(MS * 50))];
     let mut world = World::new(UpstreamSettings::default(), &does);

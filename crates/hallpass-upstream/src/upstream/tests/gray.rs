@@ -1,6 +1,7 @@
 //! Instances that are not for every call.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use super::{Fixture, Refusal, instance, upstream_in};
 use crate::discovery::{Member, Place};
@@ -56,6 +57,22 @@ async fn a_wish_that_cannot_be_had_goes_to_the_instances_for_everybody() {
         let chosen = fixture.upstream.choose_for(&tried, GRAY).await.unwrap();
         assert_eq!(*chosen.instance(), instance(1));
     }
+}
+
+#[tokio::test]
+async fn the_only_one_with_a_tag_is_tried_again_by_the_calls_that_wish_for_it() {
+    let fixture = fleet(&[(1, ""), (2, "gray")]);
+    fixture.fail_for(2, GRAY).await;
+    fixture.clock.advance(Duration::from_secs(10));
+    let plain = chosen_for(&fixture, Wish::default()).await;
+    assert_eq!(plain, HashSet::from([1]));
+    let chosen = fixture.upstream.choose_for(&[], GRAY).await.unwrap();
+    assert_eq!(*chosen.instance(), instance(2));
+    // By one of them at a time.
+    assert_eq!(chosen_for(&fixture, GRAY).await, HashSet::from([1]));
+    let admitted = chosen.enter().await.unwrap();
+    admitted.settle(false, Duration::ZERO);
+    assert_eq!(chosen_for(&fixture, GRAY).await, HashSet::from([2]));
 }
 
 #[tokio::test]
