@@ -1,7 +1,8 @@
-//! What is found at one place of a tree. Whoever includes this file brings `context`.
+//! What is found at one place of a tree. Whoever includes this file brings `context`, and rayon.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 
 use super::context::{self, CallContext, InContext, body_scope_all, scope_all};
-use super::{Frame, HttpBody};
+use super::{Frame, HttpBody, ThreadPool, ThreadPoolBuilder, Yield, yield_now};
 
 /// For whom the work at one place is done: numbers of a user, a tenant and a tag.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -105,4 +106,28 @@ pub(crate) async fn dropped() -> Seen {
     };
     tokio::spawn(elsewhere).await.unwrap();
     said.recv().await.unwrap()
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Of two threads for all trees, so that jobs of many users are run in the midst of each other.
+fn pool() -> &'static ThreadPool {
+    static POOL: OnceLock<ThreadPool> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(2);
+        pool.build().unwrap()
+    })
+}
+
+/// Who is current in a job of the pool before and after others were run meanwhile, as `hand_over` gives the job to it.
+pub(crate) async fn pooled(hand_over: impl FnOnce(Job) -> Job) -> Seen {
+    let (say, said) = tokio::sync::oneshot::channel();
+    let job = hand_over(Box::new(move || {
+        let before = look();
+        while yield_now() == Some(Yield::Executed) {}
+        assert_eq!(look(), before);
+        say.send(before).unwrap();
+    }));
+    pool().spawn(job);
+    said.await.unwrap()
 }

@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 
 use super::SecurityContext;
 use super::context::{
-    self, CallContext, InContext, JoinSet, capture, carry, carry_async, carry_each, scope_all,
-    without_identity,
+    self, CallContext, InContext, JoinSet, capture, carry, carry_async, carry_each, carry_nobody,
+    scope_all, without_identity,
 };
-use super::places::{Seen, TAG, TENANT, body, dropped, look, with};
+use super::places::{Seen, TAG, TENANT, body, dropped, look, pooled, with};
 
 /// As many users, tenants and tags there are.
 pub(crate) const SEVERAL: u8 = 5;
@@ -41,6 +41,9 @@ pub(crate) enum Tree {
     Body,
     /// A future is dropped half-way by another task.
     Dropped,
+    /// On a pool whose threads run jobs of others while one waits there.
+    Pooled,
+    PooledByNobody,
     Yield(Box<Self>),
     InTurn(Vec<Self>),
     Join(Box<Self>, Box<Self>),
@@ -110,10 +113,12 @@ impl Random {
     fn node(&mut self, deep: usize, left: &mut usize) -> Tree {
         *left = left.saturating_sub(1);
         if deep == 0 || *left == 0 {
-            return match self.below(6) {
+            return match self.below(8) {
                 0 => Tree::Body,
                 1 => Tree::Dropped,
                 2 | 3 => Tree::Call,
+                4 => Tree::Pooled,
+                5 => Tree::PooledByNobody,
                 _ => Tree::Look,
             };
         }
@@ -151,7 +156,10 @@ impl Tree {
     /// What must be found, in the order of the places, when the tree runs here. It knows nothing of tasks.
     pub(crate) fn expected(&self, here: Seen, found: &mut Vec<Found>) {
         match self {
-            Self::Look | Self::Body | Self::Dropped => found.push(Found::Here(here)),
+            Self::Look | Self::Body | Self::Dropped | Self::Pooled => {
+                found.push(Found::Here(here));
+            }
+            Self::PooledByNobody => found.push(Found::Here(Seen::default())),
             Self::Call => found.push(Found::Called(here)),
             Self::InTurn(all) | Self::Set(all) => {
                 all.iter().for_each(|it| it.expected(here, found));
@@ -211,6 +219,14 @@ impl Tree {
             Self::Call => Box::pin(async move { vec![Found::Called((world.call)().await)] }),
             Self::Body => Box::pin(async { vec![Found::Here(body().await)] }),
             Self::Dropped => Box::pin(async { vec![Found::Here(dropped().await)] }),
+            Self::Pooled => Box::pin(async {
+                let here = pooled(|job| Box::new(carry(job))).await;
+                vec![Found::Here(here)]
+            }),
+            Self::PooledByNobody => Box::pin(async {
+                let here = pooled(|job| Box::new(carry_nobody(job))).await;
+                vec![Found::Here(here)]
+            }),
             Self::Yield(tree) => {
                 let tree = below(tree);
                 Box::pin(async {

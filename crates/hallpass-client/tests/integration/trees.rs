@@ -6,6 +6,7 @@ use hallpass_client::context::{self, scope_all};
 use hallpass_token::{AccessToken, SecurityContext, TokenClaims, UnixTime, VerifiedClaims};
 
 use http_body::{Body as HttpBody, Frame};
+use rayon::{ThreadPool, ThreadPoolBuilder, Yield, yield_now};
 
 #[path = "../../../../tests/trees/places.rs"]
 mod places;

@@ -150,3 +150,21 @@ async fn without_such_a_setting_the_header_is_left_to_the_proxy() {
         .await;
     assert!(!answer.removed.contains(&"x-tenant-id".to_owned()));
 }
+
+#[tokio::test]
+async fn what_is_only_reported_passes_a_proxy_without_the_tenant_that_was_not_proven() {
+    let reported = format!("{TENANTS}  security.internal-jwt.mode: report\n");
+    let estate = Estate::start_with(&reported).await;
+    let north = format!("Bearer {}", token_of_tenant("alice", "app", "north"));
+    let nowhere = format!("Bearer {}", token_of("alice"));
+    for (token, sent, kept) in [
+        (&north, "north", Some("north")),
+        (&north, "south", None),
+        (&nowhere, "south", None),
+    ] {
+        let headers = [("authorization", token.as_str()), ("x-tenant-id", sent)];
+        for (protocol, result) in asked(&estate, "/orders/7", &headers).await {
+            assert_eq!(result, Ok(kept.map(str::to_owned)), "{protocol} {sent}");
+        }
+    }
+}

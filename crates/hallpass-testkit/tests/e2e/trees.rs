@@ -17,6 +17,7 @@ use hallpass::upstream::{Body, HttpTransport, random_below};
 use hallpass_testkit::{TestIdentityProvider, TestServer, Upstream};
 use http::{HeaderMap, Request, StatusCode};
 use http_body::{Body as HttpBody, Frame};
+use rayon::{ThreadPool, ThreadPoolBuilder, Yield, yield_now};
 use tower::ServiceExt;
 
 use crate::identity::rig::{Echo, FeignEcho};
