@@ -23,8 +23,9 @@ fn told(protocol: &str, answer: &Answer) -> Option<String> {
             assert!(value.is_some() != is_removed, "{answer:?}");
             value
         }
-        // They copy it: an empty one is none.
-        (_, value) => value.filter(|it| !it.is_empty()),
+        // They copy it: an empty one is none, and one that were left out would stay the caller's in some of them.
+        (protocol, None) => panic!("{protocol}: nothing is said of it: {answer:?}"),
+        (_, Some(value)) => (!value.is_empty()).then_some(value),
     }
 }
 
