@@ -10,13 +10,18 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use hallpass_client::{AuthTokenService, InternalTokenSettings};
+use hallpass_client::context::AllowList;
+use hallpass_client::{
+    AuthTokenService, ClaimDemand, ContextSettings, InternalTokenSettings, TenantSettings,
+};
 use hallpass_clock::SystemClock;
 use hallpass_gateway::{Authz, AuthzService, AuthzSettings};
-use hallpass_resource::{EncodedCharacters, KeySource, ResourceServer, Rule, TrustedIssuer};
+use hallpass_resource::{
+    EncodedCharacters, KeySource, ResourceServer, Rule, SecuritySettings, TrustedIssuer,
+};
 use hallpass_token::JwkSet;
 use hallpass_upstream::{Network, StaticDiscovery};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::runtime::{Builder, Runtime};
 
@@ -37,8 +42,9 @@ const CLOSED: [&str; 4] = [
     "/open/{page}/edit",
     "/opened",
 ];
-/// A header that no caller may bring to the service behind the proxy.
-const IDENTITY: &str = "x-user-id";
+/// Headers that no caller without a token may bring to the service behind the proxy.
+const TAKEN_AWAY: [&str; 2] = ["x-user-id", TENANT];
+const TENANT: &str = "x-tenant-id";
 const PROXY: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 static SERVICE: LazyLock<AuthzService> = LazyLock::new(|| {
@@ -62,6 +68,9 @@ static SERVICE: LazyLock<AuthzService> = LazyLock::new(|| {
     });
     match (rules.build(), tokens) {
         (Ok(resource), Ok(Ok(tokens))) => {
+            if let Err(problem) = resource.apply(&tenants()) {
+                panic!("the fixed settings are sound: {problem}");
+            }
             let authz = Authz {
                 resource,
                 tokens,
@@ -73,6 +82,27 @@ static SERVICE: LazyLock<AuthzService> = LazyLock::new(|| {
         (rules, tokens) => panic!("the fixed settings are sound: {rules:?} {tokens:?}"),
     }
 });
+
+/// Settings by which a header names the tenant.
+fn tenants() -> SecuritySettings {
+    let Ok(headers) = AllowList::new([TENANT]) else {
+        panic!("the fixed name is sound");
+    };
+    let tenant = TenantSettings {
+        header: HeaderName::from_static(TENANT),
+        claim: "tenant".to_owned(),
+        demand: ClaimDemand::Users,
+    };
+    let context = ContextSettings {
+        headers,
+        tenant: Some(tenant),
+        ..ContextSettings::default()
+    };
+    SecuritySettings {
+        context,
+        ..SecuritySettings::default()
+    }
+}
 
 static ROUTER: LazyLock<matchit::Router<bool>> = LazyLock::new(|| {
     let mut router = matchit::Router::new();
@@ -95,7 +125,7 @@ static RUNTIME: LazyLock<Runtime> =
 
 /// One question of a proxy, without a token: the first byte says by which protocol. By HTTP the rest are its headers, one a line, and by Envoy's
 /// protocol the first line the target; by gRPC it is the body, or, behind `m`, the message that a sound frame is put around.
-/// What passes goes to an open route, whoever reads its path, and without identity.
+/// What passes goes to an open route, whoever reads its path, and without identity and tenant.
 pub(crate) fn question(input: &[u8]) {
     passes(input);
 }
@@ -156,10 +186,10 @@ fn ask(target: &str, headers: &str) -> Option<()> {
 fn is_stripped(headers: &HeaderMap) -> bool {
     let removed = headers.get("x-envoy-auth-headers-to-remove");
     let removed = removed.and_then(|names| names.to_str().ok());
-    match removed {
-        Some(names) => names.split(',').any(|name| name == IDENTITY),
-        None => headers.get(IDENTITY).is_some_and(|value| value.is_empty()),
-    }
+    TAKEN_AWAY.into_iter().all(|taken| match removed {
+        Some(names) => names.split(',').any(|name| name == taken),
+        None => headers.get(taken).is_some_and(|value| value.is_empty()),
+    })
 }
 
 /// What the one header says; a permission given to several is a fault.
@@ -190,10 +220,9 @@ fn call(body: &[u8]) -> Option<String> {
     let answer = answer.get(5..)?;
     // `CheckResponse.ok_response`, and in it `headers_to_remove`.
     let ok = protobuf::last(answer, &[3])?;
-    assert!(
-        protobuf::all(&ok, 5).contains(&IDENTITY.as_bytes().to_vec()),
-        "{ok:?}"
-    );
+    let removed = protobuf::all(&ok, 5);
+    let is_removed = |name: &str| removed.contains(&name.as_bytes().to_vec());
+    assert!(TAKEN_AWAY.into_iter().all(is_removed), "{ok:?}");
     // `CheckRequest.attributes.request.http.path`.
     let path = protobuf::last(body.get(5..)?, &[1, 4, 2, 4])?;
     Some(String::from_utf8_lossy(&path).into_owned())

@@ -4,11 +4,11 @@ use crate::damage::Damage;
 use crate::entry;
 
 const BY_HTTP: [&str; 6] = [
-    "nx-original-method: GET\nx-original-uri: /open\nx-original-host: shop.example\nx-user-id: admin",
+    "nx-original-method: GET\nx-original-uri: /open\nx-original-host: shop.example\nx-user-id: admin\nx-tenant-id: south",
     "nx-original-method: GET\nx-original-uri: /open/../internal/a\nx-original-host: shop.example",
     "fx-forwarded-method: GET\nx-forwarded-uri: /files/a?b\nx-forwarded-host: shop.example\nx-forwarded-proto: https",
     "fx-forwarded-method: GET\nx-forwarded-uri: /orders/7\nx-forwarded-host: shop.example\nx-forwarded-proto: wss",
-    "e/open/page\nhost: shop.example\nx_user_id: admin",
+    "e/open/page\nhost: shop.example\nx_user_id: admin\nx.tenant.id: south",
     "e/files/%2e%2e/internal/a\nhost: shop.example",
 ];
 
@@ -58,6 +58,8 @@ fn the_target_for_questions_runs() {
         b"\r\n",
         b"_",
         b"host: a\n",
+        b"x-tenant-id: south\n",
+        b"x_tenant-id: south\n",
         b"\x22",
         b"\xff",
     ]);
