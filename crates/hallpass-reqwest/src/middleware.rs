@@ -1,12 +1,15 @@
 //! The middleware, and the client that it belongs into.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hallpass_client::context::{CallContext, scope_all};
 use hallpass_feign::{ArgumentProblem, FeignError, ServiceCaller};
 use hallpass_upstream::{Body, TransportError, TransportErrorKind};
 use http::Extensions;
+use http_body::Body as _;
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, Error, Middleware, Next};
 
@@ -116,7 +119,7 @@ async fn send(
     }
 }
 
-/// What the layers see of a request: all but its body, which only says whether it can be sent again.
+/// What the layers see of a request. Its body is for interceptors, and says whether it can be sent again: reqwest sends its own.
 fn head(request: &reqwest::Request) -> Result<http::Request<Body>, Error> {
     let uri = request.url().as_str().parse::<http::Uri>();
     let uri = uri.map_err(|_| {
@@ -125,9 +128,9 @@ fn head(request: &reqwest::Request) -> Result<http::Request<Body>, Error> {
             problem: ArgumentProblem::NotPlain,
         })
     })?;
-    let body = match is_in_memory(request) {
-        true => Body::empty(),
-        false => Body::wrap(Body::empty()),
+    let body = match request.try_clone() {
+        Some(again) => Body::from(in_memory(again)),
+        None => Body::wrap(Body::empty()),
     };
     let mut head = http::Request::new(body);
     *head.method_mut() = request.method().clone();
@@ -136,9 +139,16 @@ fn head(request: &reqwest::Request) -> Result<http::Request<Body>, Error> {
     Ok(head)
 }
 
-fn is_in_memory(request: &reqwest::Request) -> bool {
-    let body = request.body();
-    body.is_none_or(|body| body.as_bytes().is_some())
+/// The body of a request that can be cloned: it is in memory, so it is there at once and as a whole.
+fn in_memory(mut request: reqwest::Request) -> Bytes {
+    let Some(mut body) = request.body_mut().take() else {
+        return Bytes::new();
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    match Pin::new(&mut body).poll_frame(&mut context) {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        _ => Bytes::new(),
+    }
 }
 
 /// A request, and the same again where its body is in memory.

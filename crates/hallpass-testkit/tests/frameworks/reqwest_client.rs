@@ -288,6 +288,38 @@ async fn a_request_says_how_long_it_is_waited_for_and_what_it_belongs_to() {
 }
 
 #[tokio::test]
+async fn interceptors_of_the_caller_see_what_reqwest_sends() {
+    let estate = Estate::start().await;
+    let caller = estate.caller(&estate.stock.url(""), Identity::None);
+    let caller = caller.intercept(|call| {
+        let body = call
+            .body()
+            .map(|body| String::from_utf8_lossy(&body).into_owned());
+        call.set_header("x-signed", &format!("{} {body:?}", call.uri().path()))
+    });
+    let client = client(caller);
+    let url = estate.stock.url("/open/7");
+    client.post(&url).body("tea").send().await.unwrap();
+    client.get(&url).send().await.unwrap();
+    let stream = reqwest::Body::wrap(http_body_util::Full::new(bytes::Bytes::from("x")));
+    client.post(&url).body(stream).send().await.unwrap();
+    let signed: Vec<_> = estate
+        .arrived
+        .all()
+        .iter()
+        .map(|it| it["x-signed"].clone())
+        .collect();
+    assert_eq!(
+        signed,
+        [
+            "/open/7 Some(\"tea\")",
+            "/open/7 Some(\"\")",
+            "/open/7 None"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_refused_token_is_dropped_and_the_request_sent_once_more_where_its_body_is_there() {
     let estate = Estate::start().await;
     let client = estate.client(Identity::Service);
