@@ -17,6 +17,7 @@ mod keycloak_policy;
 mod nacos;
 mod opaque;
 mod resource_server;
+mod shapes;
 
 use guide::block as guide_block;
 use hallpass::upstream::{Body, HttpTransport};

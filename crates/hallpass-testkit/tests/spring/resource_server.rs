@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::java::SpringBoot;
 use crate::{get, guide_block, service_token};
 
-const SECRET: &str = "Secret123!";
+pub(crate) const SECRET: &str = "Secret123!";
 /// Services of the guide: one takes RS256, the other ES256.
 const SYSTEM: &str = "service-system";
 const BILLING: &str = "service-billing";
@@ -19,7 +19,7 @@ const USUAL: &str = "usual";
 const EDDSA: &str = "eddsa";
 
 /// An issuer with the configuration of the guide, and the services that are not in it.
-async fn issuer() -> TestIssuer {
+pub(crate) async fn issuer() -> TestIssuer {
     let yaml = guide_block("## A Spring resource server that accepts tokens of `hallpass issuer`");
     let settings = Loader::new("hallpass")
         .text("guide", yaml)
