@@ -26,6 +26,8 @@
 //! does not look at certificates: TLS is that of reqwest, whose feature `rustls` brings no other cryptography than ours. Proxies are
 //! reqwest's too, and see a request over plain http with its token: `no_proxy` is for addresses on loopback. A redirect is followed by
 //! reqwest without asking anybody: see [`client_builder`].
+//!
+//! [`ServiceCaller`]: hallpass_feign::ServiceCaller
 
 mod error;
 mod ferry;
