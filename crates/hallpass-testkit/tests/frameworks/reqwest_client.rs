@@ -1,14 +1,11 @@
 //! reqwest's client with our middleware: the identities of every other call, before a real protected service.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::middleware::from_fn;
 use axum::routing::any;
 use hallpass::Settings;
 use hallpass::client::context::{CallContext, scope_all};
@@ -22,9 +19,11 @@ use hallpass::token::{
 use hallpass_issuer::IssuerSettings;
 use hallpass_reqwest::{HallpassMiddleware, RedirectedError, client_builder};
 use hallpass_testkit::{TestIssuer, TestServer};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error};
 use tempfile::TempDir;
+
+use crate::arrived::{Arrived, INVALID, elsewhere, note};
 
 /// Which users' tokens are signed with (RFC 8037 appendix A.1).
 const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
@@ -41,38 +40,6 @@ hallpass:
         exchange:
           - { subject-kinds: user, targets: stock-service, scopes: stock }
 ";
-const INVALID: &str = r#"Bearer error="invalid_token""#;
-
-/// What has arrived at a server, before anything looks at it.
-#[derive(Clone, Default)]
-struct Arrived(Arc<Mutex<Vec<HeaderMap>>>);
-
-impl Arrived {
-    fn all(&self) -> Vec<HeaderMap> {
-        self.0.lock().unwrap().clone()
-    }
-
-    fn only(&self) -> HeaderMap {
-        let mut all = self.all();
-        assert_eq!(all.len(), 1);
-        all.remove(0)
-    }
-}
-
-/// Writes down each request; refuses the token of the first one to `/refused`.
-async fn note(arrived: Arrived, request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let number = {
-        let mut all = arrived.0.lock().unwrap();
-        all.push(request.headers().clone());
-        all.len()
-    };
-    if path.ends_with("/refused") && number == 1 {
-        return (StatusCode::UNAUTHORIZED, [("www-authenticate", INVALID)]).into_response();
-    }
-    next.run(request).await
-}
-
 /// The subject, who acts for it, and what was sent.
 async fn seen(body: String) -> String {
     let Some(caller) = hallpass::current() else {
@@ -193,23 +160,6 @@ fn code(error: &Error) -> &'static str {
             .map_or("other", FeignError::code),
         Error::Reqwest(_) => "reqwest",
     }
-}
-
-/// A server that writes down what it gets and answers nothing of use, or sends everybody to `target`.
-async fn elsewhere(target: Option<String>) -> (TestServer, Arrived) {
-    let arrived = Arrived::default();
-    let noted = arrived.clone();
-    let answer = move || async move {
-        match target {
-            Some(target) => Redirect::temporary(&target).into_response(),
-            None => "elsewhere".into_response(),
-        }
-    };
-    let router = Router::new().fallback(any(answer));
-    let router = router.layer(from_fn(move |request, next| {
-        note(noted.clone(), request, next)
-    }));
-    (TestServer::start(router).await.unwrap(), arrived)
 }
 
 #[tokio::test]
