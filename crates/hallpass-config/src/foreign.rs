@@ -10,6 +10,7 @@ use crate::placeholder::{self, NOT_TEXT, References, is_text};
 use crate::relaxed::letters;
 use crate::report::Report;
 use crate::secret::Secret;
+use crate::trial::{Findings, How, Trial};
 
 /// A key of another program, with what stands below it: `resilience4j.circuitbreaker`, say.
 ///
@@ -191,6 +192,20 @@ impl<'a> Foreign<'a> {
         self.report.left_alone(self.place(), &self.path, why);
     }
 
+    /// The same key, read within `trial`: what is wrong with it is said there alone.
+    #[must_use]
+    pub fn within<'b>(&self, trial: &'b Trial) -> Foreign<'b>
+    where
+        'a: 'b,
+    {
+        self.reporting_to(trial.report())
+    }
+
+    /// Says what was found within a [`Trial`].
+    pub fn say(&self, findings: Findings, how: How<'_>) {
+        findings.say(self.report, how);
+    }
+
     /// A key of ours whose value stands as another program writes it.
     pub(crate) fn of_ours(
         report: &'a Report,
@@ -214,6 +229,15 @@ impl<'a> Foreign<'a> {
             held: Held::File(node),
             ..self.clone()
         }
+    }
+
+    pub(crate) fn reporting_to<'b>(&self, report: &'b Report) -> Foreign<'b>
+    where
+        'a: 'b,
+    {
+        let mut found: Foreign<'b> = self.clone();
+        found.report = report;
+        found
     }
 
     pub(crate) const fn report(&self) -> &'a Report {

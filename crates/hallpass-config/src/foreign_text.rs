@@ -6,6 +6,7 @@ use crate::foreign::Foreign;
 use crate::loader::MAX_SOURCE_BYTES;
 use crate::node::Node;
 use crate::place::Source;
+use crate::trial::Trial;
 use crate::{files, yaml};
 
 /// A file in JSON or YAML that a key names, read: one value.
@@ -21,6 +22,17 @@ impl ForeignText {
     /// before it, as in Spring. What cannot be read is a problem, and `None`.
     #[must_use]
     pub fn named_by(found: &Foreign<'_>) -> Option<Self> {
+        Self::read(found, found)
+    }
+
+    /// The same; what is wrong is said in `trial` alone. The file is a source of the configuration all the same.
+    #[must_use]
+    pub fn tried(found: &Foreign<'_>, trial: &Trial) -> Option<Self> {
+        Self::read(found, &found.within(trial))
+    }
+
+    /// Reads by the one, and says what is wrong by the other.
+    fn read(reader: &Foreign<'_>, found: &Foreign<'_>) -> Option<Self> {
         let name = found.text()?;
         if name.starts_with("classpath:") {
             found.problem("begins with `classpath:`: write the name of a file");
@@ -28,7 +40,7 @@ impl ForeignText {
         }
         let name = name.strip_prefix("file:").unwrap_or(&name);
         let path = found.place().resolve(Path::new(name));
-        let text = found.report().read_source(&path, MAX_SOURCE_BYTES);
+        let text = reader.report().read_source(&path, MAX_SOURCE_BYTES);
         let text = text.and_then(|bytes| files::text_of(&bytes));
         let text = text
             .map_err(|error| found.problem(error.to_string()))

@@ -25,10 +25,10 @@ pub(crate) struct Report {
 }
 
 /// Something that was not read.
-#[derive(Debug)]
-struct LeftAlone {
-    path: String,
-    text: String,
+#[derive(Clone, Debug)]
+pub(crate) struct LeftAlone {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// What is worth saying of a configuration that can be used.
@@ -40,11 +40,12 @@ pub(crate) struct Notes {
     pub(crate) left_alone: Vec<String>,
 }
 
-#[derive(Debug)]
-struct Located {
+/// A problem, and where it stands among others.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
     rank: usize,
     position: Option<Position>,
-    problem: Problem,
+    pub(crate) problem: Problem,
 }
 
 /// A value in effect: the text of a secret is not kept.
@@ -78,13 +79,18 @@ impl Report {
             message: message.into(),
             suggestion: suggestion.map(str::to_owned),
         };
+        self.located(Located {
+            rank: place.rank(),
+            position,
+            problem,
+        });
+    }
+
+    /// Notes a problem that has its place already.
+    pub(crate) fn located(&self, located: Located) {
         // An inherited value is read by each who inherits it, but it is wrong only once.
-        if self.known.borrow_mut().insert(problem.clone()) {
-            self.problems.borrow_mut().push(Located {
-                rank: place.rank(),
-                position,
-                problem,
-            });
+        if self.known.borrow_mut().insert(located.problem.clone()) {
+            self.problems.borrow_mut().push(located);
         }
     }
 
@@ -108,10 +114,13 @@ impl Report {
 
     /// Notes that what stands at `path` was not read.
     pub(crate) fn left_alone(&self, place: &Place, path: &str, why: &str) {
-        let text = format!("{place}: {path}: {why}");
+        self.note(path.to_owned(), format!("{place}: {path}: {why}"));
+    }
+
+    /// The same, by a text that has its place already.
+    pub(crate) fn note(&self, path: String, text: String) {
         let mut left_alone = self.left_alone.borrow_mut();
         if !left_alone.iter().any(|known| known.text == text) {
-            let path = path.to_owned();
             left_alone.push(LeftAlone { path, text });
         }
     }
@@ -152,6 +161,23 @@ impl Report {
             return Ok(self.values.into_inner());
         }
         Err(self.into_problems())
+    }
+
+    /// Problems, values, warnings, and what was left alone.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (
+        Vec<Located>,
+        Vec<EffectiveValue>,
+        Vec<String>,
+        Vec<LeftAlone>,
+    ) {
+        (
+            self.problems.into_inner(),
+            self.values.into_inner(),
+            self.warnings.into_inner(),
+            self.left_alone.into_inner(),
+        )
     }
 
     /// Whether nothing is wrong so far.

@@ -1,6 +1,9 @@
 //! Texts that are part of a configuration and no files.
 
+use crate::node::Value;
+use crate::place::Source;
 use crate::secret::Secret;
+use crate::yaml;
 
 /// A text in YAML, which JSON is too, that is part of a configuration and no file: a document of a configuration server, say.
 #[derive(Clone, Debug)]
@@ -22,10 +25,21 @@ impl YamlText {
     }
 
     /// The same, whose whole content is one value: that of the key at `path`, whose names are taken as they are. It can say nothing about any
-    /// other key, whatever it holds.
+    /// other key, whatever it holds, and placeholders in it mean nothing.
     #[must_use]
     pub fn below(mut self, path: &[&str]) -> Self {
         self.below = path.iter().map(|&name| name.to_owned()).collect();
         self
+    }
+
+    /// Whether it holds one list and nothing else, which it must where a list is the value of a key. An empty text is none.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        let source = Source::literal(self.name.clone(), 0);
+        let roots = yaml::parse(&source, self.text.expose());
+        let Ok([root]) = roots.as_deref() else {
+            return false;
+        };
+        matches!(root.value, Value::List(_))
     }
 }

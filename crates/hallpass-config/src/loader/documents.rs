@@ -258,6 +258,8 @@ impl Document {
                 let folder = path.parent().unwrap_or(Path::new(""));
                 Source::yaml(path.display().to_string(), rank, folder.to_owned())
             }
+            // Whoever writes one value must not learn others by naming them.
+            Self::Text(text) if !text.below.is_empty() => Source::literal(text.name.clone(), rank),
             Self::Text(text) => Source::yaml(text.name.clone(), rank, PathBuf::new()),
         }
     }

@@ -4,6 +4,8 @@ use super::Section;
 use crate::adopted::Adopted;
 use crate::foreign::Foreign;
 use crate::key_path;
+use crate::report::Report;
+use crate::trial::{Findings, How, Trial};
 
 impl<'a> Section<'a> {
     /// What stands at the root of the documents, outside our prefix, below the keys of `path`: `["resilience4j", "circuitbreaker"]`. `None`
@@ -57,5 +59,34 @@ impl<'a> Section<'a> {
         section.keyring = self.keyring;
         section.references = self.references;
         section
+    }
+
+    /// The same section, read within `trial`: what is wrong with it is said there alone.
+    #[must_use]
+    pub fn within<'b>(&self, trial: &'b Trial) -> Section<'b>
+    where
+        'a: 'b,
+    {
+        let mut section: Section<'b> = self.clone();
+        section.say_to(trial.report());
+        section
+    }
+
+    fn say_to(&mut self, report: &'a Report) {
+        self.report = report;
+        if let Some(parent) = &mut self.parent {
+            parent.say_to(report);
+        }
+    }
+
+    /// The key `found`; what is wrong with it is said where this section is read.
+    #[must_use]
+    pub fn hears(&self, found: &Foreign<'a>) -> Foreign<'a> {
+        found.reporting_to(self.report)
+    }
+
+    /// Says what was found within a [`Trial`].
+    pub fn say(&self, findings: Findings, how: How<'_>) {
+        findings.say(self.report, how);
     }
 }

@@ -285,7 +285,7 @@ fn a_text_below_a_key_says_nothing_about_any_other() {
     let text =
         |name: &str, text: &str| YamlText::new(name, Secret::new(text)).below(&["documents", name]);
     let loader = loader("{}").texts([
-        text("a.b-rules", "[1,\n\t2]"),
+        text("a.b-rules", "[1,\n\t'${HOME}']"),
         text("c", "{calls: {one: {open-ms: 7}}, documents.d: []}"),
         text("e", ""),
     ]);
@@ -293,7 +293,7 @@ fn a_text_below_a_key_says_nothing_about_any_other() {
     assert_eq!(
         found,
         [
-            "a.b-rules: [Some(\"1\"), Some(\"2\")] at a.b-rules:1",
+            "a.b-rules: [Some(\"1\"), Some(\"${HOME}\")] at a.b-rules:1",
             "c: [] at c:1"
         ]
     );

@@ -12,6 +12,7 @@ mod profiles;
 mod sealed;
 mod secrets;
 mod spring;
+mod trials;
 mod watched;
 mod yaml;
 
