@@ -31,6 +31,8 @@ enum Shape {
     WarmUp(WarmUp),
     /// Each turn is waited for.
     Queue(Pace),
+    /// As many turns as a period has may be taken so long before their time, and later ones are waited for.
+    BurstQueue(Pace, Duration),
     WarmUpQueue(WarmUp, Pace),
 }
 
@@ -47,8 +49,14 @@ impl Rate {
             (Some(_), RateBehaviour::WarmUp) => Shape::WarmUp(warm_up()),
             (Some(interval), behaviour) => {
                 let most = interval.saturating_mul(MAX_WAITING);
-                let pace = Pace::new(interval, settings.max_wait.min(most));
+                let patience = settings.max_wait.min(most);
+                let burst = period.saturating_sub(interval);
+                let pace = Pace::new(interval, patience);
                 match behaviour {
+                    RateBehaviour::BurstQueue => {
+                        let patience = patience.saturating_add(burst);
+                        Shape::BurstQueue(Pace::new(interval, patience), burst)
+                    }
                     RateBehaviour::WarmUpQueue => Shape::WarmUpQueue(warm_up(), pace),
                     _ => Shape::Queue(pace),
                 }
@@ -70,6 +78,10 @@ impl Rate {
             Shape::Bucket(pace) => pace.take(now).map(|_| Duration::ZERO),
             Shape::WarmUp(warm_up) => warm_up.take(now).map(|()| Duration::ZERO),
             Shape::Queue(pace) => pace.take(now),
+            Shape::BurstQueue(pace, burst) => {
+                let wait = pace.take(now)?;
+                Ok(wait.saturating_sub(*burst))
+            }
             Shape::WarmUpQueue(warm_up, pace) => {
                 pace.set_interval(warm_up.interval(now));
                 let wait = pace.take(now)?;
@@ -83,7 +95,9 @@ impl Rate {
     pub(crate) fn give_back(&self, now: Duration) {
         match &mut *self.locked() {
             Shape::Nothing => {}
-            Shape::Bucket(pace) | Shape::Queue(pace) => pace.give_back(),
+            Shape::Bucket(pace) | Shape::Queue(pace) | Shape::BurstQueue(pace, _) => {
+                pace.give_back();
+            }
             Shape::WarmUp(warm_up) => warm_up.give_back(now),
             Shape::WarmUpQueue(warm_up, pace) => {
                 warm_up.give_back(now);

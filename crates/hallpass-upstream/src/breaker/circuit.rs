@@ -285,9 +285,11 @@ fn minimum_calls(settings: &BreakerSettings) -> u32 {
 /// Whether the share of failed or of slow calls has reached its threshold, or there were so many `failures`; 0: that many
 /// are never too many.
 fn is_exceeded(settings: &BreakerSettings, tally: Tally, failures: u32) -> bool {
-    tally.failed_share_reaches(settings.failure_rate)
-        || tally.slow_share_reaches(settings.slow_call_rate)
-        || (failures > 0 && tally.failed >= failures)
+    let by_failures = || {
+        tally.failed_share_reaches(settings.failure_rate)
+            || (failures > 0 && tally.failed >= failures)
+    };
+    (settings.counts_failures && by_failures()) || tally.slow_share_reaches(settings.slow_call_rate)
 }
 
 #[cfg(test)]

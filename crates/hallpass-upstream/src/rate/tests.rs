@@ -40,13 +40,18 @@ fn what_comes_too_early_is_refused_and_told_when_to_come_again() {
 
 #[test]
 fn over_a_long_time_no_more_are_let_through_than_the_rate_says() {
-    for behaviour in [RateBehaviour::Reject, RateBehaviour::Queue] {
+    for behaviour in [
+        RateBehaviour::Reject,
+        RateBehaviour::Queue,
+        RateBehaviour::BurstQueue,
+    ] {
         let rate = rate(50, behaviour);
         let mut passed = 0;
         for millis in 0..60_000 {
             passed += let_through(&rate, 1, Duration::from_millis(millis));
         }
-        assert!((3_000..=3_050).contains(&passed), "{passed}");
+        // A burst, and the turns that are still waited for.
+        assert!((3_000..=3_075).contains(&passed), "{passed}");
     }
 }
 
@@ -107,6 +112,30 @@ fn calls_that_queue_are_let_through_one_after_the_other_and_do_not_wait_for_long
     assert_eq!(waits, expected);
     rate.give_back(SECOND);
     assert_eq!(rate.take(SECOND), Ok(quarter * 2));
+}
+
+#[test]
+fn the_calls_of_a_period_go_through_at_once_and_later_ones_wait() {
+    let rate = Rate::new(RateSettings {
+        behaviour: RateBehaviour::BurstQueue,
+        max_wait: SECOND / 2,
+        ..RateSettings::new(4, SECOND)
+    });
+    let quarter = SECOND / 4;
+    let waits: Vec<_> = (0..7).map(|_| rate.take(SECOND)).collect();
+    let expected = [
+        Ok(Duration::ZERO),
+        Ok(Duration::ZERO),
+        Ok(Duration::ZERO),
+        Ok(Duration::ZERO),
+        Ok(quarter),
+        Ok(quarter * 2),
+        Err(quarter),
+    ];
+    assert_eq!(waits, expected);
+    rate.give_back(SECOND);
+    assert_eq!(rate.take(SECOND), Ok(quarter * 2));
+    assert_eq!(rate.take(SECOND * 10), Ok(Duration::ZERO), "saved up again");
 }
 
 #[test]

@@ -64,6 +64,8 @@ pub struct BreakerSettings {
     /// `failures`: so many failed calls in the window open it too; 0: their number alone never does. In half-open no more of
     /// them are needed than calls are tried.
     pub failures: u32,
+    /// Whether failures open it, which no key says: without, calls that are slow do alone.
+    pub counts_failures: bool,
     /// `slow-call-rate-percent`: share of slow calls that opens it.
     pub slow_call_rate: Percent,
     /// `slow-call-ms`: a call is slow from here on.
@@ -93,6 +95,7 @@ impl Default for BreakerSettings {
             state: BreakerControl::Auto,
             failure_rate: Percent::HALF,
             failures: 0,
+            counts_failures: true,
             slow_call_rate: Percent::ALL,
             slow_call: Duration::from_secs(60),
             window_type: WindowType::Count,
@@ -233,6 +236,7 @@ impl BreakerSettings {
             state: state?,
             failure_rate: failure_rate?,
             failures: failures?,
+            counts_failures: true,
             slow_call_rate: slow_call_rate?,
             slow_call: slow_call?,
             window_type: window_type?,

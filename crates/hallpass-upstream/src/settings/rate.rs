@@ -15,6 +15,9 @@ pub enum RateBehaviour {
     WarmUp,
     /// `queue`: it waits for its turn, at most [`max_wait`](RateSettings::max_wait). Calls begin at even intervals.
     Queue,
+    /// `burst-queue`: as `reject`, and what comes too early waits, at most [`max_wait`](RateSettings::max_wait). After a quiet time
+    /// as many calls as a [period](RateSettings::period) has begin at once, and later ones at even intervals.
+    BurstQueue,
     /// `warm-up-queue`: both: calls wait, at intervals that are three times as long after a quiet time.
     WarmUpQueue,
 }
@@ -25,6 +28,7 @@ impl RateBehaviour {
             "reject" => Some(Self::Reject),
             "warm-up" => Some(Self::WarmUp),
             "queue" => Some(Self::Queue),
+            "burst-queue" => Some(Self::BurstQueue),
             "warm-up-queue" => Some(Self::WarmUpQueue),
             _ => None,
         }
@@ -79,8 +83,9 @@ impl RateSettings {
         .required(),
         Key::new(
             "behaviour",
-            Kind::Choice(&["reject", "warm-up", "queue", "warm-up-queue"]),
-            "What becomes of a call that comes too early: it is refused (`reject`), or waits (`queue`). With `warm-up` a third of the \
+            Kind::Choice(&["reject", "warm-up", "queue", "burst-queue", "warm-up-queue"]),
+            "What becomes of a call that comes too early: it is refused (`reject`), or waits (`queue`, at even intervals from the first call on; \
+            `burst-queue`, where the calls of a second may come at once). With `warm-up` a third of the \
             calls is let through after a quiet time, and all of them only after `warm-up-seconds` under load.",
         )
         .or("reject"),
@@ -93,7 +98,7 @@ impl RateSettings {
         Key::new(
             "max-wait-ms",
             Kind::millis(0, 60_000),
-            "How long a call waits for its turn, with `queue`. Its deadline holds as well, and no more than 10000 calls wait.",
+            "How long a call waits for its turn, with `queue` and its kin. Its deadline holds as well, and no more than 10000 calls wait.",
         )
         .or("500"),
         Key::not_ours("limit-for-period", "here it is `per-second`"),
