@@ -48,4 +48,12 @@ pub enum BuildError {
         /// Name of the client.
         client: &'static str,
     },
+    /// What the estate's own products are told of this client, or of a method of it, cannot be had here.
+    #[error("what the estate says of client `{client}` cannot be used:\n{problems}")]
+    Estate {
+        /// Name of the client.
+        client: &'static str,
+        /// What is wrong, one problem a line, each with its file, line and key.
+        problems: String,
+    },
 }

@@ -19,6 +19,9 @@ pub(crate) use state::{ClientState, Method, Overrides};
 /// Longest response that is read into memory when nothing else is said, in bytes. Streams have no limit.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;
 
+/// Keys of the estate that one line of the log names; there may be thousands of rules.
+const MAX_BOUNDS_SAID: usize = 20;
+
 /// One client, ready to call. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
@@ -73,6 +76,26 @@ impl Client {
             ..
         } = &*self.inner;
         ClientState::new(shared, configured, spec, overrides)
+    }
+
+    /// Says which keys of the estate bound its calls, unless `before` bound them as well.
+    pub(crate) fn say_bounds(&self, configured: &Configured, before: Option<&Configured>) {
+        let spec = &*self.inner.spec;
+        let bounds = configured.clients.bounds_of(spec);
+        let were = before.map(|before| before.clients.bounds_of(spec));
+        if were.unwrap_or_default() == bounds {
+            return;
+        }
+        let (named, others) = bounds
+            .split_at_checked(MAX_BOUNDS_SAID)
+            .unwrap_or((&bounds, &[]));
+        tracing::info!(
+            client = spec.name,
+            in_trait = spec.trait_name,
+            by = named.join("; "),
+            others = others.len(),
+            "keys of the estate bound the calls of this client"
+        );
     }
 
     /// Lets calls that begin from now on go by `state`.

@@ -98,7 +98,9 @@ impl Feign {
             Ok(states) => {
                 for (state, client) in states {
                     client.follow(state);
+                    client.say_bounds(&configured, Some(&current.configured));
                 }
+                self.metrics().estate.set(configured.clients.skipped_rules);
                 current.configured = configured;
                 upstreams.keep_only(&current.configured.clients);
                 guards.keep_only(&current.configured.clients);
@@ -134,6 +136,7 @@ impl Feign {
             spec.into(),
             overrides,
         )?;
+        client.say_bounds(&current.configured, None);
         let clients = &mut current.clients;
         // Before the list grows, so that looking through it costs little per client.
         if clients.len() == clients.capacity() {
@@ -235,6 +238,9 @@ impl FeignBuilder {
     #[must_use]
     pub fn build(self) -> Feign {
         let observers = self.observers.into();
+        self.metrics
+            .estate
+            .set(self.configured.clients.skipped_rules);
         let shared = Shared::new(
             self.tokens,
             self.network,

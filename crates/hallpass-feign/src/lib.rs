@@ -91,6 +91,7 @@ mod builder;
 mod caller;
 mod client;
 mod error;
+mod estate_metrics;
 mod events;
 mod feign;
 mod grpc;
@@ -147,7 +148,7 @@ pub use observer::FinishedCall;
 pub use settings::{
     ContextHeadersSettings, DeadlineHeader, FeignClientSettings, FeignSettings, HedgeSettings,
     InvalidDeadlineHeader, InvalidMethodName, MethodName, NamedMethod, PathValues, RuleDocument,
-    SENTINEL_DOCUMENTS,
+    SENTINEL_DOCUMENTS, SkippedRules, UNREADABLE_RULES,
 };
 pub use typed_error::TypedError;
 

@@ -2,6 +2,7 @@
 
 use prometheus_client::registry::Registry;
 
+use crate::estate_metrics::EstateMetrics;
 use crate::layers::context_headers::metrics::ContextMetrics;
 use crate::layers::fallback::metrics::FallbackMetrics;
 use crate::layers::hedge::HedgeMetrics;
@@ -31,6 +32,7 @@ use crate::upstreams::guard_metrics::GuardMetrics;
 /// | `hallpass_feign_bulkhead_in_use` | gauge | `client`, `method` |
 /// | `hallpass_feign_bulkhead_waiting` | gauge | `client`, `method` |
 /// | `hallpass_feign_refused_total` | counter | `client`, `method`, `by` (`rate`, `breaker`, `bulkhead`) |
+/// | `hallpass_feign_estate_rules_skipped` | gauge | `reason` (`bad`, `others`) |
 ///
 /// Labels hold names written in code or configuration, and never users, tokens or values.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +44,7 @@ pub struct FeignMetrics {
     pub(crate) breakers: BreakerMetrics,
     pub(crate) guards: GuardMetrics,
     pub(crate) context: ContextMetrics,
+    pub(crate) estate: EstateMetrics,
 }
 
 impl FeignMetrics {
@@ -54,5 +57,6 @@ impl FeignMetrics {
         self.breakers.register(registry);
         self.guards.register(registry);
         self.context.register(registry);
+        self.estate.register(registry);
     }
 }

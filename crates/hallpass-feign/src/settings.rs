@@ -8,6 +8,7 @@ mod method_name;
 mod named_method;
 mod of_methods;
 mod path_values;
+mod reading;
 mod single_methods;
 
 use std::collections::BTreeMap;
@@ -23,12 +24,11 @@ use hallpass_upstream::{
 };
 
 use crate::headers::HeaderSettings;
-use estate::{Estate, Guards, Sources};
 use single_methods::{METHOD_KEYS, SingleMethods};
 
 pub use context_headers::ContextHeadersSettings;
 pub use deadline_header::{DeadlineHeader, InvalidDeadlineHeader};
-pub use estate::sentinel::{RuleDocument, SENTINEL_DOCUMENTS};
+pub use estate::sentinel::{RuleDocument, SENTINEL_DOCUMENTS, SkippedRules, UNREADABLE_RULES};
 pub use hedge::HedgeSettings;
 pub use method_name::{InvalidMethodName, MethodName};
 pub use named_method::NamedMethod;
@@ -48,12 +48,12 @@ const KEYS: &[Key] = &[
     Key::new(
         "estate",
         Kind::Texts {
-            what: "`resilience4j`, `hystrix`, `sentinel`",
+            what: "`resilience4j`, `hystrix`, `sentinel`, `openfeign`",
         },
-        "Whose words at the root of the documents are read, the first one going first where two speak of the same thing. None with an \
-        empty list. [What each means](resilience.md#the-words-of-the-estate).",
+        "Whose words at the root of the documents are read, whatever is switched on there, the first one going first where two speak of the \
+        same thing. None with an empty list. [What each means](resilience.md#the-words-of-the-estate).",
     )
-    .otherwise("all that are there; two that speak of the same thing are a problem"),
+    .otherwise("what the estate has switched on for Feign; two that speak of the same thing are a problem"),
     Key::new(
         "sentinel",
         Kind::Section(estate::sentinel::KEYS),
@@ -224,6 +224,11 @@ pub struct FeignSettings {
     pub context: ContextSettings,
     /// What the estate says of methods by their names in Java, without signs. Names of clients are among them.
     pub named_methods: BTreeMap<String, NamedMethod>,
+    /// What the estate says of names that `clients` does not have, and that cannot be had here: a problem for a client or a method of
+    /// that name alone, found when it is built.
+    pub unusable: BTreeMap<String, String>,
+    /// Rules that others write, and that were left out.
+    pub skipped_rules: SkippedRules,
 }
 
 /// How one declared client calls.
@@ -275,6 +280,8 @@ pub struct FeignClientSettings {
     pub methods: BTreeMap<MethodName, GuardSettings>,
     /// `methods.METHOD.deadline-ms`: how long calls of single methods may take.
     pub method_deadlines: BTreeMap<MethodName, Duration>,
+    /// Which keys of the estate count for it, each with what it is about: for the log.
+    pub estate: Vec<String>,
 }
 
 impl FeignClientSettings {
@@ -296,49 +303,6 @@ impl Configuration for FeignSettings {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         root.section("feign").read_all(Self::read_section)
-    }
-}
-
-impl FeignSettings {
-    fn read_section(section: &Section<'_>) -> Option<Self> {
-        let sources = Sources::of(section);
-        let estate = Estate::read(section, &sources);
-        let read = |section: &Section<'_>, guards: &Guards| {
-            let mut settings = FeignClientSettings::read(section)?;
-            guards.lay_over(&mut settings.service);
-            Some(settings)
-        };
-        let defaults_section = section.section("defaults");
-        let defaults = estate.defaults(&defaults_section, read);
-        let clients = estate.clients(section).into_iter().map(|(name, client)| {
-            let settings = estate.client(&name, &client, &defaults_section, read);
-            let (mut settings, defaults) = settings.zip(defaults.as_ref())?;
-            // The only key that is a mapping, which is not inherited by itself.
-            if !client.has_own("headers") {
-                settings.headers = defaults.headers.clone();
-            }
-            let own_deadline = client.has_own("deadline-ms") || estate.has_deadline_of(&name);
-            settings.is_deadline_of_all = settings.deadline.is_some() && !own_deadline;
-            for (method, guards) in estate.methods(&name) {
-                settings.methods.entry(method).or_insert(guards);
-            }
-            Some((name, settings))
-        });
-        let clients: Vec<_> = clients.collect();
-        let named_methods = estate.named(section, |section, guards| {
-            let mut method = GuardSettings::read(&section.section("service"))?;
-            guards.lay_over(&mut method);
-            Some(NamedMethod {
-                guards: method,
-                deadline: section.millis("deadline-ms"),
-            })
-        });
-        Some(Self {
-            defaults: defaults?,
-            clients: clients.into_iter().collect::<Option<_>>()?,
-            context: ContextSettings::default(),
-            named_methods: named_methods?,
-        })
     }
 }
 
@@ -394,6 +358,7 @@ impl FeignClientSettings {
             service: service?,
             methods: guards,
             method_deadlines: deadlines,
+            estate: Vec::new(),
         })
     }
 }

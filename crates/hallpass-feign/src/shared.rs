@@ -13,6 +13,7 @@ use crate::metrics::FeignMetrics;
 use crate::observer::Observer;
 use crate::origin::TraceSource;
 use crate::settings::FeignSettings;
+use crate::spec::ClientSpec;
 use crate::upstreams::Upstreams;
 use crate::upstreams::guards::Guards;
 use crate::upstreams::hedge_budgets::HedgeBudgets;
@@ -82,6 +83,17 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
+    /// Whether all that the estate says of this client and its methods can be had.
+    pub(crate) fn check_estate(&self, spec: &ClientSpec) -> Result<(), BuildError> {
+        match self.clients.unusable(spec) {
+            Some(problems) => Err(BuildError::Estate {
+                client: spec.name,
+                problems: problems.to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The tokens that the client of this name never carries.
     pub(crate) fn skipped_tokens(&self, client: &str) -> SkippedTokens {
         let TokenFeignSettings {

@@ -12,6 +12,8 @@ pub struct NamedMethod {
     pub guards: GuardSettings,
     /// What is said of its deadline.
     pub deadline: Option<Duration>,
+    /// By which keys, for the log.
+    pub estate: Vec<String>,
 }
 
 /// What stands behind `owner` and `method` in `name`, which is a name without signs; `None` for the name of another method. Case and

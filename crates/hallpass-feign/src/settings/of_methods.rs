@@ -17,7 +17,7 @@ impl FeignSettings {
         exact.or_else(ignoring_case).unwrap_or(&self.defaults)
     }
 
-    /// What each key of Resilience4j, Hystrix and Sentinel means here, as tables in Markdown: those of docs/resilience.md.
+    /// What each key of Resilience4j, Hystrix, Sentinel and OpenFeign means here, as tables in Markdown: those of docs/resilience.md.
     #[must_use]
     pub fn estate_tables() -> String {
         estate::tables()
@@ -29,14 +29,38 @@ impl FeignSettings {
         spec: &ClientSpec,
         method: &MethodSpec,
     ) -> Option<&NamedMethod> {
-        let methods: Vec<_> = spec.methods.iter().map(|method| method.name).collect();
-        let is_it = |name: &str| {
-            let owners = [spec.trait_name, spec.name];
-            owners
-                .iter()
-                .any(|owner| named_method::is_named(name, owner, method.name, &methods))
-        };
         let mut named = self.named_methods.iter();
-        named.find(|(name, _)| is_it(name)).map(|(_, it)| it)
+        named
+            .find(|(name, _)| is_of(name, spec, method))
+            .map(|(_, it)| it)
     }
+
+    /// What is wrong with what the estate says of this client, or of a method of it.
+    pub(crate) fn unusable(&self, spec: &ClientSpec) -> Option<&str> {
+        let is_it = |name: &str| {
+            name.eq_ignore_ascii_case(spec.name)
+                || spec.methods.iter().any(|method| is_of(name, spec, method))
+        };
+        let mut unusable = self.unusable.iter();
+        let found = unusable.find(|(name, _)| is_it(name));
+        found.map(|(_, why)| why.as_str())
+    }
+
+    /// Which keys of the estate bound this client and its methods, each with what it is about.
+    pub(crate) fn bounds_of(&self, spec: &ClientSpec) -> Vec<&str> {
+        let methods = spec.methods.iter();
+        let methods = methods.filter_map(|method| self.named_method(spec, method));
+        let of_methods = methods.flat_map(|method| &method.estate);
+        let all = self.client(spec.name).estate.iter().chain(of_methods);
+        all.map(String::as_str).collect()
+    }
+}
+
+/// Whether the estate calls the method so.
+fn is_of(name: &str, spec: &ClientSpec, method: &MethodSpec) -> bool {
+    let methods: Vec<_> = spec.methods.iter().map(|method| method.name).collect();
+    let owners = [spec.trait_name, spec.name];
+    owners
+        .iter()
+        .any(|owner| named_method::is_named(name, owner, method.name, &methods))
 }

@@ -1,12 +1,13 @@
 //! `methods`: what is said of single methods of a client.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hallpass_config::{Key, Kind, Section};
 use hallpass_upstream::{BreakerSettings, BulkheadSettings, GuardSettings, RateSettings};
 
-use super::method_name::MethodName;
+use super::method_name::{InvalidMethodName, MethodName};
 
 /// Those of [`GuardSettings`], and the deadline.
 pub(super) const METHOD_KEYS: &[Key] = &[
@@ -33,6 +34,10 @@ pub(super) const METHOD_KEYS: &[Key] = &[
     ),
 ];
 
+/// Two names that differ in nothing but what stands in braces are one.
+const SAID_TWICE: &str =
+    "names a method that stands here already: what is in braces does not count";
+
 /// What `methods` says, each by verb and path.
 #[derive(Debug)]
 pub(super) struct SingleMethods {
@@ -43,7 +48,16 @@ pub(super) struct SingleMethods {
 impl SingleMethods {
     /// `None` when one of them cannot be read; all have been looked at then.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
-        let methods = section.named_by("methods", str::parse::<MethodName>);
+        let seen = RefCell::new(BTreeSet::new());
+        let methods = section.named_by("methods", |text| {
+            let name: MethodName = text
+                .parse()
+                .map_err(|error: InvalidMethodName| error.to_string())?;
+            match seen.borrow_mut().insert(name.clone()) {
+                true => Ok(name),
+                false => Err(SAID_TWICE.to_owned()),
+            }
+        });
         let methods = methods.into_iter().map(|(name, section)| {
             let guards = GuardSettings::read(&section);
             (name, guards, section.millis("deadline-ms"))

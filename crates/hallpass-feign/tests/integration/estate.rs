@@ -1,8 +1,11 @@
 //! What the estate's own products are told, in files as their documentation has them, is what calls go by.
 
 mod calls;
+mod elsewhere;
 mod hystrix;
 mod limits;
+mod names;
+mod openfeign;
 mod precedence;
 mod resilience4j;
 mod sentinel;
@@ -39,9 +42,10 @@ fn breaker(yaml: &str) -> BreakerSettings {
     breakers[0]
 }
 
-/// What is wrong, one problem a line.
+/// What is wrong where `logistics-service` is a client of ours, one problem a line.
 fn problems(yaml: &str) -> Vec<String> {
-    let problems = loader(yaml).load::<FeignSettings>().unwrap_err();
+    let loader = loader(yaml).text("own.yaml", "hallpass.feign.clients.logistics-service: {}");
+    let problems = loader.load::<FeignSettings>().unwrap_err();
     problems.iter().map(ToString::to_string).collect()
 }
 

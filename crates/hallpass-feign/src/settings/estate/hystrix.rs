@@ -1,131 +1,33 @@
 //! `hystrix`: commands and thread pools, as Netflix documents them. Its own defaults count, since that is what the estate ran with.
 
-use hallpass_config::{Adopted, Foreign};
+mod rows;
+
+use std::time::Duration;
+
+use hallpass_config::{Adopted, Foreign, Trial};
 
 use super::row::{Form, Means, Row, put};
-use super::saying::{Sayings, Told};
+use super::saying::{Sayings, Told, Words};
+use super::switches::Switches;
 use super::topic::Topic;
 
+pub(super) use rows::{COMMAND, THREAD_POOL};
+
 const PRODUCT: &str = "Hystrix";
-const NOT_MONITORED: &str = "is for its monitoring: what happens here is in the metrics";
-const NO_THREADS: &str = "is about threads, of which a call needs none here";
+/// The most calls at once that a bulkhead counts.
+const MOST: u64 = 100_000;
 
-/// The keys of a command.
-pub(super) const COMMAND: &[Row] = &[
-    Row::ours("circuitBreaker.enabled", "service.breaker.enabled"),
-    Row::ours(
-        "circuitBreaker.requestVolumeThreshold",
-        "service.breaker.minimum-calls",
-    ),
-    Row::ours(
-        "circuitBreaker.errorThresholdPercentage",
-        "service.breaker.failure-rate-percent",
-    ),
-    Row::ours(
-        "circuitBreaker.sleepWindowInMilliseconds",
-        "service.breaker.open-ms",
-    ),
-    Row::part(
-        "circuitBreaker.forceOpen",
-        "`true` is `service.breaker.state: forced-open`",
-    ),
-    Row::part(
-        "circuitBreaker.forceClosed",
-        "`true` is `service.breaker.state: forced-closed`, unless `forceOpen` is true",
-    ),
-    Row::part(
-        "metrics.rollingStats.timeInMilliseconds",
-        "`service.breaker.window-seconds`, with `window-type: time`; whole seconds",
-    ),
-    Row::part(
-        "execution.isolation.thread.timeoutInMilliseconds",
-        "`deadline-ms`",
-    ),
-    Row::part(
-        "execution.timeout.enabled",
-        "`false`: no deadline is taken from Hystrix",
-    ),
-    Row::part(
-        "execution.isolation.strategy",
-        "`THREAD`: the bulkhead is that of the thread pool; `SEMAPHORE`: of the semaphore",
-    ),
-    Row::part(
-        "execution.isolation.semaphore.maxConcurrentRequests",
-        "`service.bulkhead.max-concurrent`, where the strategy is `SEMAPHORE`",
-    ),
-    Row::part(
-        "threadPoolKeyOverride",
-        "the name of the thread pool whose bulkhead it is",
-    ),
-    Row::nothing("execution.isolation.thread.interruptOnTimeout", NO_THREADS),
-    Row::nothing("execution.isolation.thread.interruptOnCancel", NO_THREADS),
-    Row::nothing(
-        "execution.isolation.thread.interruptOnFutureCancel",
-        NO_THREADS,
-    ),
-    Row::nothing(
-        "fallback.isolation.semaphore.maxConcurrentRequests",
-        "bounds fallbacks, which are code of the caller here and bounded by nothing",
-    ),
-    Row::part(
-        "fallback.enabled",
-        "`true`, as here; `false` is a problem: whether there is a fallback is said in code",
-    ),
-    Row::nothing("metrics.rollingStats.numBuckets", NOT_MONITORED),
-    Row::nothing("metrics.rollingPercentile.enabled", NOT_MONITORED),
-    Row::nothing(
-        "metrics.rollingPercentile.timeInMilliseconds",
-        NOT_MONITORED,
-    ),
-    Row::nothing("metrics.rollingPercentile.numBuckets", NOT_MONITORED),
-    Row::nothing("metrics.rollingPercentile.bucketSize", NOT_MONITORED),
-    Row::nothing(
-        "metrics.healthSnapshot.intervalInMilliseconds",
-        "says how often its breaker looks at the calls, which happens with each call here",
-    ),
-    Row::nothing(
-        "requestCache.enabled",
-        "is about results that code keeps for one request",
-    ),
-    Row::nothing("requestLog.enabled", NOT_MONITORED),
-];
-
-/// The keys of a thread pool.
-pub(super) const THREAD_POOL: &[Row] = &[
-    Row::part(
-        "coreSize",
-        "with the queue: `service.bulkhead.max-concurrent`, and `max-wait-ms: 0`: a call needs no thread here, so that one which would wait in the queue is made at once",
-    ),
-    Row::part(
-        "maximumSize",
-        "in place of `coreSize`, where `allowMaximumSizeToDivergeFromCoreSize` is true",
-    ),
-    Row::part(
-        "allowMaximumSizeToDivergeFromCoreSize",
-        "with `maximumSize`",
-    ),
-    Row::part("maxQueueSize", "places in the queue; `-1` is none"),
-    Row::part(
-        "queueSizeRejectionThreshold",
-        "places in the queue, where `maxQueueSize` is larger",
-    ),
-    Row::nothing("keepAliveTimeMinutes", NO_THREADS),
-    Row::nothing("metrics.rollingStats.timeInMilliseconds", NOT_MONITORED),
-    Row::nothing("metrics.rollingStats.numBuckets", NOT_MONITORED),
-];
-
-/// What `hystrix` says.
-pub(super) fn read<'a>(root: &Foreign<'a>) -> Sayings<'a> {
+/// What `hystrix` says, where it is around Feign clients.
+pub(super) fn read<'a>(root: &Foreign<'a>, switches: Switches<'_, 'a>) -> Option<Sayings<'a>> {
+    if !switches.hystrix() {
+        root.warn(
+            "bounds no Feign client, as `feign.hystrix.enabled` is not true: set it, or write `feign.estate: [hystrix]` to take it",
+        );
+        return None;
+    }
     let (commands, pools) = (root.get("command"), root.get("threadpool"));
     let mut sayings = Sayings::default();
-    if let Some(shared) = root.at(&["shareSecurityContext"]) {
-        shared.left_alone("is always so here: the caller's identity goes with each call");
-    }
-    for other in ["collapser", "plugin"] {
-        if let Some(found) = root.get(other) {
-            found.problem("is not done here: calls are neither put together nor is there code of Java; leave it out");
-        }
-    }
+    say_what_is_not_done(root);
     let all = |found: &Option<Foreign<'a>>| found.as_ref().and_then(|it| it.get("default"));
     let (command, pool) = (all(&commands), all(&pools));
     if let Some(at) = command.as_ref().or(pool.as_ref()) {
@@ -178,13 +80,36 @@ pub(super) fn read<'a>(root: &Foreign<'a>) -> Sayings<'a> {
             saying.add(Topic::Bulkhead, config.bulkhead(&found));
         }
     }
-    sayings
+    Some(sayings)
+}
+
+/// What has no effect here.
+fn say_what_is_not_done(root: &Foreign<'_>) {
+    if let Some(shared) = root.at(&["shareSecurityContext"]) {
+        shared.left_alone("is always so here: the caller's identity goes with each call");
+    }
+    for other in ["collapser", "plugin"] {
+        if let Some(found) = root.get(other) {
+            found.warn(
+                "has no effect here: calls are neither put together nor is there code of Java",
+            );
+        }
+    }
 }
 
 /// Its own section and that of all.
 struct Layers<'a>([Option<Foreign<'a>>; 2]);
 
 impl<'a> Layers<'a> {
+    fn within<'b>(&self, trial: &'b Trial) -> Layers<'b>
+    where
+        'a: 'b,
+    {
+        let [own, all] = &self.0;
+        let within = |it: &Option<Foreign<'a>>| it.as_ref().map(|it| it.within(trial));
+        Layers([within(own), within(all)])
+    }
+
     fn get(&self, key: &str) -> Option<Foreign<'a>> {
         let names: Vec<_> = key.split('.').collect();
         self.0.iter().flatten().find_map(|layer| layer.at(&names))
@@ -233,12 +158,29 @@ impl<'a> Config<'a> {
             .is_some()
     }
 
+    fn within<'b>(&self, trial: &'b Trial) -> Config<'b>
+    where
+        'a: 'b,
+    {
+        Config {
+            command: self.command.within(trial),
+            pool: self.pool.within(trial),
+        }
+    }
+
     fn breaker(&self, at: &Foreign<'a>) -> Told<'a> {
-        let mut told = Told::at(at);
+        Told::tried(at, |trial, words| self.within(trial).take_breaker(words))
+    }
+
+    fn bulkhead(&self, at: &Foreign<'a>) -> Told<'a> {
+        Told::tried(at, |trial, words| self.within(trial).take_bulkhead(words))
+    }
+
+    fn take_breaker(&self, told: &mut Words) {
         let command = &self.command;
         command.take(COMMAND, |_| true, &mut told.explicit);
         if let Some(found) = command.is("fallback.enabled", "false") {
-            found.problem("would keep fallbacks from being asked; whether there is one is said in code here: leave it out");
+            found.warn("has no effect here: whether there is a fallback is said in code");
         }
         let key = "service.breaker.state";
         if let Some(found) = command.is("circuitBreaker.forceOpen", "true") {
@@ -280,7 +222,6 @@ impl<'a> Config<'a> {
             let ours = format!("service.breaker.{ours}");
             told.otherwise.put_default(&ours, text, PRODUCT, theirs);
         }
-        told
     }
 
     fn deadline(&self, at: &Foreign<'a>) -> Option<Told<'a>> {
@@ -291,19 +232,18 @@ impl<'a> Config<'a> {
         {
             return None;
         }
-        let mut told = Told::at(at);
-        let key = "execution.isolation.thread.timeoutInMilliseconds";
-        match self.command.get(key) {
-            Some(found) => put(&found, "deadline-ms", Form::Same, &mut told.explicit),
-            None => told
-                .otherwise
-                .put_default("deadline-ms", "1000", PRODUCT, key),
-        }
-        Some(told)
+        Some(Told::tried(at, |trial, words| {
+            let key = "execution.isolation.thread.timeoutInMilliseconds";
+            match self.command.within(trial).get(key) {
+                Some(found) => put(&found, "deadline-ms", Form::Same, &mut words.explicit),
+                None => words
+                    .otherwise
+                    .put_default("deadline-ms", "1000", PRODUCT, key),
+            }
+        }))
     }
 
-    fn bulkhead(&self, at: &Foreign<'a>) -> Told<'a> {
-        let mut told = Told::at(at);
+    fn take_bulkhead(&self, told: &mut Words) {
         let (key, wait) = (
             "service.bulkhead.max-concurrent",
             "service.bulkhead.max-wait-ms",
@@ -313,10 +253,10 @@ impl<'a> Config<'a> {
         if self.is_semaphore() {
             let theirs = "execution.isolation.semaphore.maxConcurrentRequests";
             match self.command.get(theirs) {
-                Some(found) => put(&found, key, Form::Same, &mut told.explicit),
+                Some(found) => put_places(&found, key, &mut told.explicit),
                 None => told.otherwise.put_default(key, "10", PRODUCT, theirs),
             }
-            return told;
+            return;
         }
         self.pool.take(
             THREAD_POOL,
@@ -335,9 +275,10 @@ impl<'a> Config<'a> {
         let threshold = self.pool.number("queueSizeRejectionThreshold", 5);
         let (Some(core), Some(most), Some(queue), Some(threshold)) = (core, most, queue, threshold)
         else {
-            return told;
+            return;
         };
         let places = core.max(most).saturating_add(queue.min(threshold).max(0));
+        let places = places.min(MOST.cast_signed());
         let said = [
             "coreSize",
             "maximumSize",
@@ -350,7 +291,18 @@ impl<'a> Config<'a> {
                 .otherwise
                 .put_default(key, places.to_string(), PRODUCT, "coreSize"),
         }
-        told
+    }
+}
+
+/// As many as there, and no more than are counted here: so many are as good as no bound.
+fn put_places(found: &Foreign<'_>, key: &str, into: &mut Adopted) {
+    let number = found.text().and_then(|text| text.parse::<u64>().ok());
+    match number.filter(|number| *number > MOST) {
+        Some(_) => {
+            found.warn("is more than are counted here, which is 100000");
+            into.put(key, MOST.to_string(), found);
+        }
+        None => put(found, key, Form::Same, into),
     }
 }
 
@@ -360,13 +312,11 @@ fn window(found: &Foreign<'_>, into: &mut Adopted) {
         return;
     };
     if span.subsec_nanos() != 0 {
-        found.problem("must be whole seconds here: 10000, say");
-        return;
+        found.warn("is whole seconds here: the next one counts");
     }
+    let seconds = span
+        .saturating_add(Duration::from_nanos(999_999_999))
+        .as_secs();
     into.put("service.breaker.window-type", "time", found);
-    into.put(
-        "service.breaker.window-seconds",
-        span.as_secs().to_string(),
-        found,
-    );
+    into.put("service.breaker.window-seconds", seconds.to_string(), found);
 }

@@ -20,6 +20,8 @@ pub(super) enum Means {
     Nothing(&'static str),
     /// It would change something that cannot be had here: what, and what to do. The message of the problem.
     Refused(&'static str),
+    /// It changes something there and nothing here, and a service can be used without: what, and what to write. The message of a warning.
+    Warned(&'static str),
 }
 
 /// How a value is written there and here.
@@ -33,8 +35,9 @@ pub(super) enum Form {
     Whole,
 }
 
-/// Why a percentage with something behind the point is none here.
-const NOT_WHOLE: &str = "must be a whole percentage here, from 1 to 100: write the nearest one, or say it by our own key";
+/// What becomes of a number with something behind the point.
+const ROUNDED: &str = "is a whole number here: the nearest one counts, and 1 at least";
+const ROUNDED_UP: &str = "is a whole number here: the next one counts";
 
 impl Row {
     pub(super) const fn ours(theirs: &'static str, key: &'static str) -> Self {
@@ -62,6 +65,11 @@ impl Row {
         Self { theirs, means }
     }
 
+    pub(super) const fn warned(theirs: &'static str, message: &'static str) -> Self {
+        let means = Means::Warned(message);
+        Self { theirs, means }
+    }
+
     /// Puts what stands at `found` under our key, or says why not.
     pub(super) fn take(&self, found: &Foreign<'_>, into: &mut Adopted) {
         match self.means {
@@ -69,6 +77,7 @@ impl Row {
             Means::Part(_) => {}
             Means::Nothing(why) => found.left_alone(why),
             Means::Refused(message) => found.problem(message),
+            Means::Warned(message) => found.warn(message),
         }
     }
 }
@@ -78,19 +87,83 @@ pub(super) fn put(found: &Foreign<'_>, key: &str, form: Form, into: &mut Adopted
     let Some(text) = found.text() else {
         return;
     };
-    match form {
-        Form::Same => into.put(key, text, found),
-        Form::Percent | Form::Whole => match whole(&text) {
-            Some(text) => into.put(key, text, found),
-            None if form == Form::Percent => found.problem(NOT_WHOLE),
-            None => found.problem("must be a whole number here"),
-        },
+    let is_rounded = match form {
+        Form::Same => {
+            into.put(key, text, found);
+            return;
+        }
+        Form::Percent => parts(&text).map(|it| (nearest(it).max(1), it.1, ROUNDED)),
+        Form::Whole => parts(&text).map(|it| (up(it), it.1, ROUNDED_UP)),
+    };
+    match is_rounded {
+        Some((number, fraction, message)) => {
+            if fraction > 0 {
+                found.warn(message);
+            }
+            into.put(key, number.to_string(), found);
+        }
+        None => found.problem("must be a number"),
     }
 }
 
-/// `50.0` as `50`; `None` for what is no whole number.
-pub(super) fn whole(text: &str) -> Option<&str> {
+/// The whole and the thousandths of `33.3`, without what is smaller; `None` for what is no number.
+fn parts(text: &str) -> Option<(u64, u64)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let is_whole = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
-    (is_whole && fraction.bytes().all(|byte| byte == b'0')).then_some(whole)
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    Some((whole.parse().ok()?, fraction.parse().ok()?))
+}
+
+const fn nearest((whole, thousandths): (u64, u64)) -> u64 {
+    whole.saturating_add((thousandths >= 500) as u64)
+}
+
+const fn up((whole, thousandths): (u64, u64)) -> u64 {
+    whole.saturating_add((thousandths > 0) as u64)
+}
+
+/// Whether two spellings are one word, as Spring has it for keys and for the names of choices.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    let letters = |text: &str| text.replace(['-', '_'], "").to_ascii_lowercase();
+    letters(one) == letters(other)
+}
+
+/// Which of `known` stands at `found`, whatever its spelling; what is none is a problem with this message.
+pub(super) fn choice<T: Copy>(
+    found: &Foreign<'_>,
+    known: &[(&str, T)],
+    message: &str,
+) -> Option<T> {
+    let text = found.text()?;
+    let chosen = known.iter().find(|(name, _)| is_same(name, &text));
+    if chosen.is_none() {
+        found.problem(message);
+    }
+    chosen.map(|(_, value)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_with_a_point_become_whole_ones() {
+        for (text, near, next) in [
+            ("33.3", 33, 34),
+            ("1.5", 2, 2),
+            ("50.0", 50, 50),
+            ("80", 80, 80),
+            ("0.0004", 0, 0),
+        ] {
+            let parts = parts(text).unwrap();
+            assert_eq!((nearest(parts), up(parts)), (near, next), "{text}");
+        }
+        for text in ["", ".5", "-1", "1e3", "1.x", "99999999999999999999"] {
+            assert_eq!(parts(text), None, "{text}");
+        }
+        assert!(is_same("TIME_BASED", "time-based"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hallpass_config::{Adopted, Foreign};
+use hallpass_config::{Adopted, Findings, Foreign, Trial};
 use hallpass_upstream::GuardSettings;
 
 use super::topic::Topic;
@@ -13,11 +13,9 @@ pub(super) struct Saying<'a> {
     topics: BTreeMap<Topic, Told<'a>>,
 }
 
-/// What one product says about one topic, in our words.
-#[derive(Clone, Debug)]
-pub(super) struct Told<'a> {
-    /// Where: a section of that product.
-    pub(super) at: Foreign<'a>,
+/// What is said about one topic, in our words.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Words {
     /// What is written there.
     pub(super) explicit: Adopted,
     /// What the product does where nothing is written.
@@ -26,15 +24,43 @@ pub(super) struct Told<'a> {
     pub(super) guards: GuardSettings,
 }
 
+/// What one product says about one topic.
+#[derive(Clone, Debug)]
+pub(super) struct Told<'a> {
+    /// Where: a section of that product.
+    pub(super) at: Foreign<'a>,
+    pub(super) words: Words,
+    /// What there is to say about it. It is said when it is known whom it is about: a name that is nobody's stops nothing.
+    pub(super) findings: Findings,
+    /// Whether others write it while the process runs, such as a dashboard.
+    pub(super) is_from_elsewhere: bool,
+}
+
+impl Words {
+    /// Whether nothing is said.
+    pub(super) fn are_none(&self) -> bool {
+        self.explicit.is_empty() && self.otherwise.is_empty() && self.guards.is_empty()
+    }
+}
+
 impl<'a> Told<'a> {
     /// Nothing yet, in this section.
     pub(super) fn at(at: &Foreign<'a>) -> Self {
         Self {
             at: at.clone(),
-            explicit: Adopted::default(),
-            otherwise: Adopted::default(),
-            guards: GuardSettings::default(),
+            words: Words::default(),
+            findings: Findings::default(),
+            is_from_elsewhere: false,
         }
+    }
+
+    /// What `read` makes of it, which says what is wrong within the trial.
+    pub(super) fn tried(at: &Foreign<'a>, read: impl FnOnce(&Trial, &mut Words)) -> Self {
+        let trial = Trial::new();
+        let mut told = Self::at(at);
+        read(&trial, &mut told.words);
+        told.findings = trial.into_findings();
+        told
     }
 }
 
@@ -54,6 +80,16 @@ impl<'a> Saying<'a> {
 
     pub(super) fn about(&self, topic: Topic) -> Option<&Told<'a>> {
         self.topics.get(&topic)
+    }
+
+    /// Takes out what is said about a topic.
+    pub(super) fn take(&mut self, topic: Topic) -> Option<Told<'a>> {
+        self.topics.remove(&topic)
+    }
+
+    /// Where the first of what is said stands.
+    pub(super) fn first(&self) -> Option<&Foreign<'a>> {
+        self.topics.values().next().map(|told| &told.at)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::row::{Form, Means, Row};
-use super::{hystrix, resilience4j, sentinel};
+use super::{hystrix, openfeign, resilience4j, sentinel};
 
 /// All tables, each with the section that its keys stand in.
 pub(in super::super) fn tables() -> String {
@@ -27,6 +27,11 @@ pub(in super::super) fn tables() -> String {
     );
     table(&mut text, "degrade rules of Sentinel", sentinel::DEGRADE);
     table(&mut text, "flow rules of Sentinel", sentinel::FLOW);
+    table(
+        &mut text,
+        "`spring.cloud.openfeign.client.config.default`, `….config.NAME`",
+        openfeign::CONFIG,
+    );
     text
 }
 
@@ -40,10 +45,12 @@ fn table(text: &mut String, section: &str, rows: &[Row]) {
 
 fn meaning(means: Means) -> String {
     match means {
-        Means::Ours(key, Form::Same | Form::Whole) => format!("`{key}`"),
-        Means::Ours(key, Form::Percent) => format!("`{key}`; whole percent"),
+        Means::Ours(key, Form::Same) => format!("`{key}`"),
+        Means::Ours(key, Form::Whole) => format!("`{key}`; the next whole number"),
+        Means::Ours(key, Form::Percent) => format!("`{key}`; the nearest whole percent"),
         Means::Part(ours) => ours.to_owned(),
         Means::Nothing(why) => format!("no effect: it {why}"),
         Means::Refused(why) => format!("a problem: it {why}"),
+        Means::Warned(why) => format!("no effect, and a warning: it {why}"),
     }
 }

@@ -20,6 +20,25 @@ const WINDOW: [&str; 3] = [
 ];
 
 impl Topic {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Breaker,
+        Self::Bulkhead,
+        Self::Rate,
+        Self::Deadline,
+        Self::Retry,
+    ];
+
+    /// Its name, for messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Breaker => "breaker",
+            Self::Bulkhead => "bulkhead",
+            Self::Rate => "rate",
+            Self::Deadline => "deadline",
+            Self::Retry => "retry",
+        }
+    }
+
     /// Whether a section of ours says anything about it.
     pub(super) fn is_in(self, section: &Section<'_>) -> bool {
         match self {

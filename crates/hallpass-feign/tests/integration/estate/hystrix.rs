@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use hallpass_upstream::{BreakerControl, WindowType};
 
-use super::{breaker, guards, load, logistics, problem};
+use super::{breaker, guards, load, loader, logistics, problem};
+use hallpass_feign::FeignSettings;
 
 #[test]
 fn hystrix_without_a_key_counts_with_its_own_defaults() {
-    let yaml = "hystrix.command.default.circuitBreaker.enabled: true";
+    let yaml = "feign.hystrix.enabled: true\nhystrix.command.default.circuitBreaker.enabled: true";
     let breaker = breaker(yaml);
     assert!(breaker.enabled);
     assert_eq!(breaker.window_type, WindowType::Time);
@@ -29,6 +30,7 @@ fn hystrix_without_a_key_counts_with_its_own_defaults() {
 #[test]
 fn properties_of_all_commands_and_of_one_are_read_dotted_and_nested() {
     let yaml = "
+feign.hystrix.enabled: true
 hystrix:
   command:
     default:
@@ -52,13 +54,16 @@ hystrix:
 
 #[test]
 fn a_command_without_a_timeout_has_the_deadline_that_the_code_declares() {
-    let yaml = "hystrix.command.default.execution.timeout.enabled: false";
+    let yaml =
+        "feign.hystrix.enabled: true\nhystrix.command.default.execution.timeout.enabled: false";
     assert_eq!(logistics(yaml).deadline, None);
 }
 
 #[test]
 fn a_breaker_that_is_forced_or_off_is_so_here() {
-    let with = |keys: &str| format!("hystrix.command.default.circuitBreaker: {{ {keys} }}");
+    let with = |keys: &str| {
+        format!("feign.hystrix.enabled: true\nhystrix.command.default.circuitBreaker: {{ {keys} }}")
+    };
     assert!(!breaker(&with("enabled: false")).enabled);
     assert_eq!(
         breaker(&with("forceOpen: true")).state,
@@ -105,11 +110,13 @@ fn threads_places_in_the_queue_and_semaphores_are_calls_at_once() {
             10,
         ),
     ] {
-        let bulkhead = guards(yaml).bulkhead.unwrap();
+        let bulkhead = guards(&format!("feign.hystrix.enabled: true\n{yaml}"))
+            .bulkhead
+            .unwrap();
         assert_eq!(bulkhead.max_concurrent, calls, "{yaml}");
         assert_eq!(bulkhead.max_wait, Duration::ZERO, "{yaml}");
     }
-    let pool = "hystrix.threadpool.default: { coreSize: 30 }";
+    let pool = "feign.hystrix.enabled: true\nhystrix.threadpool.default: { coreSize: 30 }";
     assert!(
         guards(pool).breakers.is_empty(),
         "nothing is said of commands"
@@ -117,15 +124,65 @@ fn threads_places_in_the_queue_and_semaphores_are_calls_at_once() {
 }
 
 #[test]
-fn what_hystrix_would_do_and_is_not_done_here_is_a_problem() {
-    let yaml = "hystrix.collapser.default.maxRequestsInBatch: 10";
-    assert!(problem(yaml).starts_with("application.yaml:1:1: hystrix.collapser: is not done here"));
-    let yaml = "hystrix.command.default.fallback.enabled: false";
-    assert!(
-        problem(yaml).contains("hystrix.command.default.fallback.enabled: would keep fallbacks")
-    );
-    let yaml = "hystrix.command.default.metrics.rollingStats.timeInMilliseconds: 1500";
-    assert!(problem(yaml).contains("must be whole seconds here"));
-    let yaml = "hystrix.threadpool.default.coreSize: ten";
+fn what_has_no_whole_number_or_no_place_here_is_warned_of() {
+    for (yaml, expected) in [
+        (
+            "collapser.default.maxRequestsInBatch: 10",
+            "hystrix.collapser: has no effect here",
+        ),
+        (
+            "command.default.fallback.enabled: false",
+            "hystrix.command.default.fallback.enabled: has no effect here",
+        ),
+        (
+            "command.default.metrics.rollingStats.timeInMilliseconds: 1500",
+            "is whole seconds here: the next one counts",
+        ),
+        (
+            "command.default.execution.isolation: { strategy: SEMAPHORE, semaphore.maxConcurrentRequests: 1000000 }",
+            "is more than are counted here",
+        ),
+    ] {
+        let yaml = format!("feign.hystrix.enabled: true\nhystrix.{yaml}");
+        let loaded = loader(&yaml).load::<FeignSettings>().unwrap();
+        let warnings = loaded.warnings();
+        assert_eq!(warnings.len(), 1, "{yaml}: {warnings:?}");
+        assert!(warnings[0].contains(expected), "{warnings:?}");
+    }
+    let yaml = "feign.hystrix.enabled: true\nhystrix.threadpool.default.coreSize: ten";
     assert!(problem(yaml).contains("hystrix.threadpool.default.coreSize: must be a whole number"));
+}
+
+#[test]
+fn hystrix_that_is_for_a_gateway_or_for_annotations_bounds_no_client() {
+    let yaml = "
+hystrix.command.default.execution.isolation.thread.timeoutInMilliseconds: 60000
+hystrix.threadpool.logistics-service.coreSize: ten
+";
+    for switch in ["", "feign.hystrix.enabled: false"] {
+        let loaded = loader(&format!("{yaml}{switch}"))
+            .load::<FeignSettings>()
+            .unwrap();
+        let warning = &loaded.warnings()[0];
+        assert!(
+            warning.contains(
+                "hystrix: bounds no Feign client, as `feign.hystrix.enabled` is not true"
+            ),
+            "{warning}"
+        );
+        assert!(warning.contains("`feign.estate: [hystrix]`"), "{warning}");
+        let client = loaded.settings().client("logistics-service");
+        assert_eq!(client.deadline, None);
+        assert!(client.service.is_empty());
+    }
+    for switch in [
+        "feign: { hystrix: { enabled: true } }",
+        "feign.HYSTRIX.Enabled: 'TRUE'",
+        "hallpass.feign.estate: [hystrix]",
+    ] {
+        let yaml =
+            "hystrix.command.default.execution.isolation.thread.timeoutInMilliseconds: 60000";
+        let client = logistics(&format!("{yaml}\n{switch}"));
+        assert_eq!(client.deadline, Some(Duration::from_secs(60)), "{switch}");
+    }
 }

@@ -9,6 +9,7 @@ use super::{guards, load, logistics, problem};
 #[test]
 fn a_time_limiter_is_the_deadline() {
     let yaml = "
+spring.cloud.openfeign.circuitbreaker.enabled: true
 resilience4j.timelimiter:
   configs: { default: { timeoutDuration: 4s } }
   instances: { logistics-service: { timeoutDuration: 3s, cancelRunningFuture: true } }
@@ -51,10 +52,61 @@ fn bulkheads_of_calls_and_of_threads_are_bulkheads_of_the_service() {
 resilience4j.bulkhead.instances.logistics-service: { maxConcurrentCalls: 12 }
 resilience4j.thread-pool-bulkhead.instances.logistics-service: { maxThreadPoolSize: 4 }
 ";
+    let of_both = |more: &str| guards(&format!("{both}{more}")).bulkhead.unwrap();
     assert_eq!(
-        problem(both),
-        "application.yaml:3:1: resilience4j.thread-pool-bulkhead.instances.logistics-service: says again what \
-         resilience4j.bulkhead.instances.logistics-service says at application.yaml:2: write it once"
+        of_both("").max_concurrent,
+        104,
+        "the threads, as in Spring Cloud"
+    );
+    let semaphores =
+        "spring.cloud.circuitbreaker.resilience4j.enableSemaphoreDefaultBulkhead: true";
+    assert_eq!(of_both(semaphores).max_concurrent, 12);
+}
+
+#[test]
+fn what_is_no_part_of_springs_circuit_breakers_bounds_those_alone_that_it_names() {
+    let yaml = "
+spring.cloud.openfeign.circuitbreaker.enabled: true
+resilience4j:
+  ratelimiter: { configs: { default: { limitForPeriod: 10, limitRefreshPeriod: 1s, timeoutDuration: 0 } }, instances: { logistics-service: { limitForPeriod: 5 } } }
+  retry: { configs: { default: { maxAttempts: 9 } } }
+  bulkhead: { configs: { default: { maxConcurrentCalls: 2 } }, instances: { logistics-service: { baseConfig: default } } }
+";
+    let feign = load(yaml);
+    let other = feign.client("another");
+    assert!(other.service.is_empty(), "{:?}", other.service);
+    assert_eq!(other.retry, load("").defaults.retry);
+    let named = feign.client("logistics-service");
+    let rate = named.service.rates[0];
+    assert_eq!((rate.calls, rate.period), (5, Duration::from_secs(1)));
+    assert_eq!(named.service.bulkhead.unwrap().max_concurrent, 2);
+}
+
+#[test]
+fn who_has_no_time_limiter_in_spring_cloud_has_no_deadline_by_it() {
+    let yaml = "
+spring.cloud.openfeign.circuitbreaker.enabled: true
+resilience4j.timelimiter: { configs: { default: { timeoutDuration: 4s } }, instances: { a: { timeoutDuration: 3s }, b: { timeoutDuration: 2s } } }
+spring.cloud.circuitbreaker.resilience4j: ";
+    let deadlines = |keys: &str| {
+        let feign = load(&format!("{yaml}{keys}"));
+        ["a", "b", "c"].map(|name| feign.client(name).deadline.map(|it| it.as_secs()))
+    };
+    assert_eq!(
+        deadlines("{ disableThreadPool: true }"),
+        [Some(3), Some(2), Some(4)]
+    );
+    assert_eq!(
+        deadlines("{ disable-time-limiter: true }"),
+        [None, None, None]
+    );
+    assert_eq!(
+        deadlines("{ disableTimeLimiterMap: { b: true, c: true } }"),
+        [Some(3), None, None]
+    );
+    assert_eq!(
+        deadlines("{ disableTimeLimiter: true, disableTimeLimiterMap: { a: false } }"),
+        [Some(3), None, None]
     );
 }
 
@@ -67,7 +119,7 @@ fn a_rate_limiter_is_the_rate_of_the_service() {
     assert_eq!((rate.calls, rate.period), (100, Duration::from_millis(500)));
     assert_eq!(
         (rate.behaviour, rate.max_wait),
-        (RateBehaviour::Queue, Duration::from_secs(3))
+        (RateBehaviour::BurstQueue, Duration::from_secs(3))
     );
     let yaml = "resilience4j.ratelimiter.instances.logistics-service: { limitForPeriod: 10, limitRefreshPeriod: 1s, timeoutDuration: 0 }";
     assert_eq!(guards(yaml).rates[0].behaviour, RateBehaviour::Reject);
@@ -105,7 +157,7 @@ resilience4j.retry.instances.logistics-service:
         (5, Duration::from_millis(1))
     );
     let yaml = "resilience4j.retry.instances.logistics-service: { waitDuration: 1s, enableExponentialBackoff: true, exponentialBackoffMultiplier: 1.5 }";
-    assert!(problem(yaml).contains("exponentialBackoffMultiplier: must be a whole number here"));
+    assert_eq!(logistics(yaml).retry.multiplier, 2, "the default there");
     let yaml = "resilience4j.retry.instances.logistics-service: { maxAttempts: 4, resultPredicate: com.example.Mine }";
     assert!(problem(yaml).contains("resultPredicate: names code of Java"));
 }

@@ -32,6 +32,7 @@ resilience4j.timelimiter.instances.logistics-service.timeoutDuration: 3s
     );
     let yaml = "
 hallpass.feign.defaults.deadline-ms: 7000
+feign.circuitbreaker.enabled: true
 resilience4j.timelimiter.configs.default.timeoutDuration: 3s
 ";
     assert_eq!(
@@ -53,6 +54,7 @@ resilience4j.circuitbreaker.instances.logistics-service: { slidingWindowType: TI
 }
 
 const TWO: &str = "
+feign.hystrix.enabled: true
 resilience4j.circuitbreaker.instances.logistics-service: { slidingWindowSize: 10 }
 hystrix.command.default.circuitBreaker.requestVolumeThreshold: 30
 ";
@@ -61,8 +63,8 @@ hystrix.command.default.circuitBreaker.requestVolumeThreshold: 30
 fn one_thing_said_by_two_products_is_a_problem_with_both_places() {
     assert_eq!(
         problem(TWO),
-        "application.yaml:3:1: hystrix.command.default: says again what resilience4j.circuitbreaker.instances.logistics-service says at \
-         application.yaml:2, by hystrix and resilience4j: keep one of them, or say which goes first, `feign.estate: [resilience4j, hystrix]`"
+        "application.yaml:4:1: hystrix.command.default: says again what resilience4j.circuitbreaker.instances.logistics-service says at \
+         application.yaml:3, by hystrix and resilience4j: keep one of them, or say which goes first, `feign.estate: [resilience4j, hystrix]`"
     );
 }
 
@@ -87,7 +89,7 @@ fn the_product_that_is_named_first_goes_first() {
     );
     assert!(
         problem("hallpass.feign.estate: [ribbon]")
-            .contains("must be `resilience4j`, `hystrix` or `sentinel`")
+            .contains("must be `resilience4j`, `hystrix`, `sentinel` or `openfeign`")
     );
 }
 

@@ -12,7 +12,7 @@ resilience4j:
   circuitbreaker:
     configs:
       default:
-        slidingWindowType: TIME_BASED
+        slidingWindowType: time-based
         slidingWindowSize: 10
         minimumNumberOfCalls: 5
         failureRateThreshold: 50
@@ -44,8 +44,37 @@ fn a_circuit_breaker_is_one_of_the_whole_service() {
 }
 
 #[test]
-fn the_default_configuration_is_that_of_every_client() {
-    let feign = load(BREAKER);
+fn the_default_configuration_is_that_of_every_client_where_circuit_breakers_are_on() {
+    for off in [
+        "",
+        "feign.circuitbreaker.enabled: false",
+        "spring.cloud.openfeign.circuitbreaker.enabled: no",
+    ] {
+        let loaded = loader(&format!("{BREAKER}{off}"))
+            .load::<FeignSettings>()
+            .unwrap();
+        let another = loaded.settings().client("another");
+        assert!(another.service.is_empty(), "{off}: {another:?}");
+        let warning = &loaded.warnings()[0];
+        assert!(
+            warning.contains("resilience4j: is not about all Feign clients"),
+            "{warning}"
+        );
+        assert!(
+            warning.contains("`feign.estate: [resilience4j]`"),
+            "{warning}"
+        );
+    }
+    for on in [
+        "feign.circuitbreaker.enabled: true",
+        "spring.cloud.openfeign.circuit-breaker.enabled: true",
+        "hallpass.feign.estate: [resilience4j]",
+    ] {
+        let feign = load(&format!("{BREAKER}{on}"));
+        let breaker = feign.client("another").service.breakers[0];
+        assert_eq!(breaker.window_time, Duration::from_secs(10), "{on}");
+    }
+    let feign = load(&format!("{BREAKER}feign.circuitbreaker.enabled: true"));
     let breaker = feign.client("another").service.breakers[0];
     assert_eq!(breaker.window_time, Duration::from_secs(10));
     assert_eq!(breaker.half_open_calls, 10, "that of another client");
@@ -156,6 +185,8 @@ fn states_that_are_forced_are_ours() {
         ("CLOSED", BreakerControl::Auto),
         ("DISABLED", BreakerControl::Disabled),
         ("FORCED_OPEN", BreakerControl::ForcedOpen),
+        ("metrics-only", BreakerControl::Disabled),
+        ("forcedOpen", BreakerControl::ForcedOpen),
     ] {
         let yaml = format!(
             "resilience4j.circuitbreaker.instances.logistics-service.initialState: {theirs}"
@@ -216,7 +247,7 @@ resilience4j:
   circuitbreaker:
     instances:
       logistics-service:
-        failureRateThreshold: 33.3
+        failureRateThreshold: some
         slidingWindowSize: many
         waitDurationInOpenState: soon
         enableExponentialBackoff: true
@@ -231,10 +262,7 @@ resilience4j:
     let problems = problems(yaml);
     let path = "resilience4j.circuitbreaker.instances.logistics-service";
     for (line, start) in [
-        (
-            6,
-            format!("{path}.failureRateThreshold: must be a whole percentage"),
-        ),
+        (6, format!("{path}.failureRateThreshold: must be a number")),
         (
             7,
             format!("{path}.slidingWindowSize: must be a whole number"),
@@ -320,4 +348,17 @@ resilience4j:
     let method = feign.client("DemoClientgetDemo");
     assert_eq!(method.service.breakers[0].minimum_calls, 69);
     assert_eq!(method.deadline, Some(Duration::from_secs(10)));
+}
+
+#[test]
+fn values_that_are_whole_here_are_rounded_and_warned_of() {
+    let yaml = "resilience4j.circuitbreaker.instances.logistics-service: { failureRateThreshold: 33.3, slowCallRateThreshold: 0.2 }";
+    let loaded = loader(yaml).load::<FeignSettings>().unwrap();
+    assert_eq!(loaded.warnings().len(), 2, "{:?}", loaded.warnings());
+    assert!(loaded.warnings()[0].contains("failureRateThreshold: is a whole number here"));
+    let breaker = breaker(yaml);
+    assert_eq!(
+        (breaker.failure_rate.get(), breaker.slow_call_rate.get()),
+        (33, 1)
+    );
 }

@@ -9,7 +9,7 @@ use hallpass_upstream::{RateBehaviour, RateSettings, WindowType};
 use super::{breaker, guards, load, loader, problem};
 
 /// As the dashboard writes it.
-const DEGRADE: &str = r#"[{"app":"order-service","count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":0,"id":7,"ip":"10.0.0.9","limitApp":"default","minRequestAmount":5,"port":8719,"resource":"logistics-service","slowRatioThreshold":0.6,"statIntervalMs":1000,"timeWindow":10}]"#;
+pub(super) const DEGRADE: &str = r#"[{"app":"order-service","count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":0,"id":7,"ip":"10.0.0.9","limitApp":"default","minRequestAmount":5,"port":8719,"resource":"logistics-service","slowRatioThreshold":0.6,"statIntervalMs":1000,"timeWindow":10}]"#;
 const FLOW: &str = r#"[{"app":"order-service","clusterConfig":null,"clusterMode":false,"controlBehavior":1,"count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":1,"id":8,"ip":"10.0.0.9","limitApp":"default","maxQueueingTimeMs":null,"port":8719,"refResource":null,"resource":"logistics-service","strategy":0,"warmUpPeriodSec":20}]"#;
 
 fn with_rules(kind: &str, rules: &str) -> String {
@@ -169,19 +169,12 @@ fn what_a_rule_would_do_and_is_not_done_here_is_a_problem_with_its_line() {
         assert!(problem.contains(expected), "{expected}: {problem}");
     }
     for (keys, expected) in [
-        (
-            "count: 1, statIntervalMs: 1500",
-            "statIntervalMs: must be whole seconds here",
-        ),
         ("count: 1, grade: 3", "grade: must be 0"),
         (
             "count: 1, slowRatioThreshold: 1.5",
             "slowRatioThreshold: must be from 0 to 1",
         ),
-        (
-            "grade: 1, count: 0.333",
-            "count: must be from 0 to 1 in whole hundredths",
-        ),
+        ("grade: 1, count: 1.5", "count: must be from 0 to 1"),
         (
             "count: 1, minRequestAmount: 0",
             "minRequestAmount: must be a whole number from 1",
@@ -219,6 +212,7 @@ fn rules_stand_in_files_of_ours_and_of_spring_cloud_alibaba() {
     let ours =
         "hallpass.feign.sentinel: { degrade-rules-file: degrade.json, flow-rules-file: flow.json }";
     let theirs = "
+feign.sentinel.enabled: true
 spring.cloud.sentinel.datasource:
   ds1.file: { file: degrade.json, rule-type: degrade, data-type: json }
   ds2.file: { file: 'file:flow.json', ruleType: flow }
@@ -238,40 +232,70 @@ spring.cloud.sentinel.datasource:
         );
     }
     std::fs::write(folder.path().join("flow.json"), "[{").unwrap();
-    let problems = Loader::new("hallpass")
-        .file(&path)
-        .load::<FeignSettings>()
-        .unwrap_err();
+    // A file that our own key names is as strict as any key of ours.
+    std::fs::write(&path, ours).unwrap();
+    let load = || Loader::new("hallpass").file(&path).load::<FeignSettings>();
+    let problems = load().unwrap_err();
     assert!(problems.to_string().contains("flow.json:1:"), "{problems}");
-    let off = "spring.cloud.sentinel: { enabled: false, datasource.ds.file: { file: gone.json, rule-type: flow } }";
-    assert!(load(off).client("logistics-service").service.is_empty());
+    std::fs::write(&path, theirs).unwrap();
+    let loaded = load().unwrap();
+    let warning = &loaded.warnings()[0];
+    assert!(warning.contains("flow.json:1:"), "{warning}");
+    assert!(
+        warning.ends_with("; no rule of it is in effect"),
+        "{warning}"
+    );
+    assert_eq!(loaded.settings().skipped_rules.bad, 1);
+    let service = &loaded.settings().client("logistics-service").service;
+    assert_eq!((service.breakers.len(), service.rates.len()), (1, 0));
+    let off = "feign.sentinel.enabled: true\nspring.cloud.sentinel: { enabled: false, datasource.ds.file: { file: gone.json, rule-type: flow } }";
+    assert!(
+        super::load(off)
+            .client("logistics-service")
+            .service
+            .is_empty()
+    );
 }
 
 #[test]
-fn sources_that_are_not_read_are_problems() {
-    let with = |source: &str| format!("spring.cloud.sentinel.datasource.ds.{source}");
+fn sources_that_are_not_read_stop_nothing() {
+    let with = |source: &str| {
+        format!("feign.sentinel.enabled: true\nspring.cloud.sentinel.datasource.ds.{source}")
+    };
     for (source, expected) in [
         (
             "zk: { rule-type: flow }",
             "ds.zk: is a source of rules that is not read here",
         ),
         (
-            "file: { file: x, rule-type: authority }",
-            "rule-type: has rules that are neither `flow` nor `degrade`",
-        ),
-        (
             "nacos: { data-id: x, rule-type: flow, data-type: xml }",
-            "data-type: must be json",
+            "data-type: is another form than json",
+        ),
+        // The example of Spring Cloud Alibaba.
+        (
+            "file: { file: 'classpath: flowrule.json', rule-type: flow, data-type: json }",
+            "begins with `classpath:`",
         ),
     ] {
-        let problem = problem(&with(source));
-        assert!(problem.contains(expected), "{problem}");
+        let loaded = loader(&with(source)).load::<FeignSettings>().unwrap();
+        let warnings = loaded.warnings();
+        assert!(warnings[0].contains(expected), "{warnings:?}");
     }
+    let others = with("file: { file: x, rule-type: authority }");
+    let loaded = loader(&others).load::<FeignSettings>().unwrap();
+    assert_eq!(loaded.warnings(), [""; 0]);
+    let noted =
+        |text: &String| text.contains("rule-type: has rules that are neither `flow` nor `degrade`");
+    assert!(
+        loaded.left_alone().iter().any(noted),
+        "{:?}",
+        loaded.left_alone()
+    );
 }
 
 #[test]
 fn documents_of_nacos_are_rules_where_they_are_put() {
-    let yaml = "spring.cloud.sentinel.datasource.ds.nacos: { data-id: order-service-degrade-rules, group-id: SENTINEL_GROUP, rule-type: degrade }";
+    let yaml = "feign.sentinel.enabled: true\nspring.cloud.sentinel.datasource.ds.nacos: { data-id: order-service-degrade-rules, group-id: SENTINEL_GROUP, rule-type: degrade }";
     let name = "SENTINEL_GROUP/order-service-degrade-rules";
     let rules = YamlText::new(format!("nacos {name}"), DEGRADE.into()).below(&[
         SENTINEL_DOCUMENTS,
@@ -295,26 +319,43 @@ fn documents_of_nacos_are_rules_where_they_are_put() {
         "{:?}",
         without.warnings()
     );
-    let broken = DEGRADE.replace("\"timeWindow\":10", "\"timeWindow\":\"s3cret\"");
-    let broken = YamlText::new(format!("nacos {name}"), broken.into()).below(&[
-        SENTINEL_DOCUMENTS,
-        "degrade",
-        name,
-    ]);
-    let problems = loader(yaml)
-        .texts([broken])
-        .load::<FeignSettings>()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        problems.starts_with("nacos SENTINEL_GROUP/order-service-degrade-rules:1:"),
-        "{problems}"
+}
+
+#[test]
+fn a_rule_about_slow_calls_does_not_look_at_failures() {
+    assert!(!breaker(&degrade("grade: 0, count: 1")).counts_failures);
+    assert!(breaker(&degrade("grade: 1, count: 1")).counts_failures);
+}
+
+#[test]
+fn what_is_whole_here_is_rounded_and_warned_of() {
+    let yaml = degrade("grade: 1, count: 0.333, statIntervalMs: 500");
+    let loaded = loader(&yaml).load::<FeignSettings>().unwrap();
+    assert_eq!(loaded.warnings().len(), 2, "{:?}", loaded.warnings());
+    let breaker = breaker(&yaml);
+    assert_eq!(breaker.failure_rate.get(), 33);
+    assert_eq!(breaker.window_time, Duration::from_secs(1));
+}
+
+#[test]
+fn a_method_is_found_by_the_template_of_its_interface_in_java() {
+    let yaml = with_rules(
+        "flow",
+        "[{ resource: 'GET:http://logistics-service/logistics/orders/{orderId}/shipments', count: 4 }]",
     );
-    assert!(
-        problems.contains(".timeWindow: must be a whole number"),
-        "{problems}"
+    let client = load(&yaml).client("logistics-service").clone();
+    let method = "GET /logistics/orders/{order_id}/shipments"
+        .parse()
+        .unwrap();
+    assert_eq!(client.methods[&method].rates[0].calls, 4);
+    let ours = format!(
+        "{yaml}\nhallpass.feign.clients.logistics-service.methods: {{ 'GET /logistics/orders/{{id}}/shipments': {{ rate: {{ per-second: 9 }} }} }}"
     );
-    assert!(!problems.contains("s3cret"), "{problems}");
+    let client = load(&ours).client("logistics-service").clone();
+    assert_eq!(client.methods.len(), 1);
+    assert_eq!(client.methods[&method].rates[0].calls, 9, "our own");
+    let twice = "hallpass.feign.clients.logistics-service.methods: { 'GET /{a}': { rate.per-second: 9 }, 'GET /{b}': { rate.per-second: 8 } }";
+    assert!(problem(twice).contains("names a method that stands here already"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 
-/// What is logged at `WARN` and above while somebody listens.
+/// What is logged while somebody listens.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -17,11 +17,17 @@ pub(crate) struct Listening {
 }
 
 impl Log {
+    /// At `WARN` and above.
     pub(crate) fn listen(&self) -> Listening {
+        self.listen_from(tracing::Level::WARN)
+    }
+
+    pub(crate) fn listen_from(&self, level: tracing::Level) -> Listening {
         let another = Dispatch::new(tracing_subscriber::registry());
         let writer = self.clone();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
+            .with_max_level(level)
+            .with_ansi(false)
             .with_writer(move || writer.clone());
         Listening {
             _guard: tracing::subscriber::set_default(subscriber.finish()),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use hallpass_config::Foreign;
 use hallpass_upstream::{RateBehaviour, RateSettings};
 
-use super::super::row::{Form, put};
-use super::super::saying::Told;
+use super::super::row::{Form, choice, put};
+use super::super::saying::Words;
 use super::effective::Effective;
 use super::exceptions;
 
@@ -16,7 +16,7 @@ const WINDOW: u64 = 100;
 const MINIMUM_CALLS: u64 = 100;
 
 /// A circuit breaker.
-pub(super) fn breaker(config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn breaker(config: &Effective<'_>, told: &mut Words) {
     window(config, told);
     state(config, told);
     for key in ["enableExponentialBackoff", "enableRandomizedWait"] {
@@ -55,17 +55,15 @@ pub(super) fn breaker(config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// Whether calls or seconds are counted, how many, and how many are enough.
-fn window(config: &Effective<'_>, told: &mut Told<'_>) {
+fn window(config: &Effective<'_>, told: &mut Words) {
     let kind = config.get("slidingWindowType");
-    let is_time = match kind.as_ref().and_then(Foreign::text).as_deref() {
-        None | Some("COUNT_BASED" | "count_based") => false,
-        Some("TIME_BASED" | "time_based") => true,
-        Some(_) => {
-            if let Some(kind) = &kind {
-                kind.problem("must be COUNT_BASED or TIME_BASED");
-            }
-            return;
-        }
+    let known = [("COUNT_BASED", false), ("TIME_BASED", true)];
+    let is_time = match &kind {
+        Some(found) => choice(found, &known, "must be COUNT_BASED or TIME_BASED"),
+        None => Some(false),
+    };
+    let Some(is_time) = is_time else {
+        return;
     };
     let (kind_text, size_key) = match is_time {
         true => ("time", "service.breaker.window-seconds"),
@@ -115,28 +113,26 @@ fn window(config: &Effective<'_>, told: &mut Told<'_>) {
     }
 }
 
-fn state(config: &Effective<'_>, told: &mut Told<'_>) {
+fn state(config: &Effective<'_>, told: &mut Words) {
     let Some(found) = config.get("initialState") else {
         return;
     };
-    let state = match found.text().as_deref() {
-        Some("CLOSED") => "auto",
-        Some("DISABLED" | "METRICS_ONLY") => "disabled",
-        Some("FORCED_OPEN") => "forced-open",
-        Some(_) => {
-            found.problem(
-                "would begin with an open or half open circuit breaker, which always begins closed here: leave it out, or \
-                 write FORCED_OPEN for one that stays open",
-            );
-            return;
-        }
-        None => return,
+    let known = [
+        ("CLOSED", "auto"),
+        ("DISABLED", "disabled"),
+        ("METRICS_ONLY", "disabled"),
+        ("FORCED_OPEN", "forced-open"),
+    ];
+    let message = "would begin with an open or half open circuit breaker, which always begins closed here: leave it out, or \
+        write FORCED_OPEN for one that stays open";
+    let Some(state) = choice(&found, &known, message) else {
+        return;
     };
     told.explicit.put("service.breaker.state", state, &found);
 }
 
 /// A bulkhead that counts calls.
-pub(super) fn bulkhead(_config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn bulkhead(_config: &Effective<'_>, told: &mut Words) {
     let otherwise = &mut told.otherwise;
     otherwise.put_default(
         "service.bulkhead.max-concurrent",
@@ -153,10 +149,10 @@ pub(super) fn bulkhead(_config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// A bulkhead of threads: its threads and the places in its queue are calls here.
-pub(super) fn thread_pool(config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn thread_pool(config: &Effective<'_>, told: &mut Words) {
     const QUEUE: u64 = 100;
     let Some(threads) = config.get("maxThreadPoolSize") else {
-        told.at.problem(
+        config.problem(
             "needs `maxThreadPoolSize`: its default is the number of processors, which says nothing about a service that needs no \
              thread for a call",
         );
@@ -181,12 +177,12 @@ pub(super) fn thread_pool(config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// So many calls in a period.
-pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Words) {
     const LIMIT: u64 = 50;
     const TIMEOUT: Duration = Duration::from_secs(5);
     const LONGEST_WAIT: Duration = Duration::from_secs(60);
     let Some(found) = config.get("limitRefreshPeriod") else {
-        told.at.problem(
+        config.problem(
             "needs `limitRefreshPeriod`: the default of Resilience4j, 500 nanoseconds, bounds nothing. Write 1s, or leave the \
              limiter out",
         );
@@ -209,7 +205,7 @@ pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Told<'_>) {
     };
     let mut rate = RateSettings::new(calls, period);
     rate.max_wait = TIMEOUT;
-    rate.behaviour = RateBehaviour::Queue;
+    rate.behaviour = RateBehaviour::BurstQueue;
     if let Some(found) = config.get("timeoutDuration") {
         let Some(wait) = found.duration() else {
             return;
@@ -227,7 +223,7 @@ pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// A time limiter.
-pub(super) fn time_limiter(config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn time_limiter(config: &Effective<'_>, told: &mut Words) {
     if let Some(found) = config.get("cancelRunningFuture")
         && found
             .text()
@@ -242,7 +238,7 @@ pub(super) fn time_limiter(config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// Retries.
-pub(super) fn retry(config: &Effective<'_>, told: &mut Told<'_>) {
+pub(super) fn retry(config: &Effective<'_>, told: &mut Words) {
     let attempts = ["maxAttempts", "maxRetryAttempts"]
         .iter()
         .find_map(|key| config.get(key));
@@ -260,11 +256,11 @@ pub(super) fn retry(config: &Effective<'_>, told: &mut Told<'_>) {
 }
 
 /// How long is waited between attempts: up to what is said, where Resilience4j waits exactly so long.
-fn waits(config: &Effective<'_>, told: &mut Told<'_>) {
+fn waits(config: &Effective<'_>, told: &mut Words) {
     let (base, multiplier, longest) = ("retry.base-ms", "retry.multiplier", "retry.max-wait-ms");
     let wait = config.get("waitDuration");
     // Nothing is shorter than a millisecond here.
-    let put_wait = |found: &Foreign<'_>, key: &str, told: &mut Told<'_>| match found.duration() {
+    let put_wait = |found: &Foreign<'_>, key: &str, told: &mut Words| match found.duration() {
         Some(Duration::ZERO) => told.explicit.put(key, "1", found),
         Some(_) => put(found, key, Form::Same, &mut told.explicit),
         None => {}

@@ -1,6 +1,6 @@
 //! A configuration with those that it is based on.
 
-use hallpass_config::Foreign;
+use hallpass_config::{Foreign, Trial};
 
 /// A configuration with those that it is based on, the nearest first.
 pub(in super::super) struct Effective<'a> {
@@ -8,6 +8,24 @@ pub(in super::super) struct Effective<'a> {
 }
 
 impl<'a> Effective<'a> {
+    /// The same, read within `trial`.
+    pub(super) fn within<'b>(&self, trial: &'b Trial) -> Effective<'b>
+    where
+        'a: 'b,
+    {
+        let layers = self.layers.iter().map(|layer| layer.within(trial));
+        Effective {
+            layers: layers.collect(),
+        }
+    }
+
+    /// Says what is wrong with it as a whole.
+    pub(in super::super) fn problem(&self, message: &str) {
+        if let Some(own) = self.layers.first() {
+            own.problem(message);
+        }
+    }
+
     /// What the nearest one says.
     pub(in super::super) fn get(&self, key: &str) -> Option<Foreign<'a>> {
         self.layers.iter().find_map(|layer| layer.get(key))

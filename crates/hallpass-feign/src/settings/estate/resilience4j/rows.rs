@@ -40,7 +40,7 @@ const BREAKER: &[Row] = &[
     ),
     Row::part(
         "initialState",
-        "`service.breaker.state`: `CLOSED` is `auto`, `DISABLED` is `disabled`, `FORCED_OPEN` is `forced-open`; others are a problem",
+        "`service.breaker.state`: `CLOSED` is `auto`, `DISABLED` and `METRICS_ONLY` are `disabled`, `FORCED_OPEN` is `forced-open`; others are a problem",
     ),
     Row::part(
         "transitionToStateAfterWaitDuration",
@@ -88,10 +88,6 @@ const BREAKER: &[Row] = &[
 const BULKHEAD: &[Row] = &[
     Row::ours("maxConcurrentCalls", "service.bulkhead.max-concurrent"),
     Row::ours("maxWaitDuration", "service.bulkhead.max-wait-ms"),
-    Row::nothing(
-        "fairCallHandlingStrategyEnabled",
-        "is always so here: who waits longest is first",
-    ),
     Row::nothing("eventConsumerBufferSize", NO_EVENTS),
     Row::nothing("writableStackTraceEnabled", NO_STACK_TRACES),
 ];
@@ -129,7 +125,7 @@ const RATE_LIMITER: &[Row] = &[
     ),
     Row::part(
         "timeoutDuration",
-        "`service.rate.max-wait-ms` with `behaviour: queue`, at which calls come one after the other; `0` is `behaviour: reject`",
+        "`service.rate.max-wait-ms` with `behaviour: burst-queue`: the calls of a period go through at once, and later ones wait; `0` is `behaviour: reject`",
     ),
     Row::nothing("subscribeForEvents", NO_EVENTS),
     Row::nothing("registerHealthIndicator", NO_EVENTS),
@@ -160,7 +156,7 @@ const RETRY: &[Row] = &[
     ),
     Row::part(
         "exponentialBackoffMultiplier",
-        "`retry.multiplier`, a whole number here, where `enableExponentialBackoff` is true; 2 where it is not given (there: 1.5)",
+        "`retry.multiplier`, the next whole number, where `enableExponentialBackoff` is true; 2 where it is not given (there: 1.5)",
     ),
     Row::part(
         "exponentialMaxWaitDuration",
@@ -192,6 +188,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: BREAKER,
         instances: &["instances", "backends"],
         bases_have_default: false,
+        is_for_all: true,
         derive: derived::breaker,
     },
     Part {
@@ -200,6 +197,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: BULKHEAD,
         instances: &["instances", "backends"],
         bases_have_default: true,
+        is_for_all: false,
         derive: derived::bulkhead,
     },
     Part {
@@ -208,6 +206,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: THREAD_POOL,
         instances: &["instances", "backends"],
         bases_have_default: true,
+        is_for_all: false,
         derive: derived::thread_pool,
     },
     Part {
@@ -216,6 +215,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: RATE_LIMITER,
         instances: &["instances", "limiters"],
         bases_have_default: true,
+        is_for_all: false,
         derive: derived::rate_limiter,
     },
     Part {
@@ -224,6 +224,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: TIME_LIMITER,
         instances: &["instances"],
         bases_have_default: true,
+        is_for_all: true,
         derive: derived::time_limiter,
     },
     Part {
@@ -232,6 +233,7 @@ pub(in super::super) const PARTS: &[Part] = &[
         rows: RETRY,
         instances: &["instances", "backends"],
         bases_have_default: true,
+        is_for_all: false,
         derive: derived::retry,
     },
 ];

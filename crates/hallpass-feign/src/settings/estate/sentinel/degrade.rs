@@ -12,15 +12,15 @@ pub(in super::super) const DEGRADE: &[Row] = &[
     Row::part("resource", "the client, or one method of it: see below"),
     Row::part(
         "grade",
-        "`0`: slow calls; `1`: share of failed calls; `2`: number of failed calls",
+        "`0`: slow calls, and failures do not count; `1`: share of failed calls; `2`: number of failed calls",
     ),
     Row::part(
         "count",
-        "`slow-call-ms`, or `failure-rate-percent` (`0.5` is 50), or `failures` (one more: Sentinel wants more than `count`)",
+        "`slow-call-ms`, or `failure-rate-percent` (`0.5` is 50; the nearest whole percent), or `failures` (one more: Sentinel wants more than `count`)",
     ),
     Row::part(
         "slowRatioThreshold",
-        "`slow-call-rate-percent`: `0.6` is 60",
+        "`slow-call-rate-percent`: `0.6` is 60; the nearest whole percent",
     ),
     Row::part(
         "timeWindow",
@@ -29,7 +29,7 @@ pub(in super::super) const DEGRADE: &[Row] = &[
     Row::part("minRequestAmount", "`minimum-calls`"),
     Row::part(
         "statIntervalMs",
-        "`window-seconds`, with `window-type: time`; whole seconds",
+        "`window-seconds`, with `window-type: time`; the next whole second",
     ),
     Row::nothing("limitApp", "is not looked at by degrade rules there either"),
     Row::part(
@@ -77,20 +77,26 @@ pub(super) fn read(rule: &Foreign<'_>, shown: &Section<'_>) -> Option<BreakerSet
         );
         return None;
     }
-    if interval == 0 || interval % 1_000 != 0 {
-        at("statIntervalMs").problem("must be whole seconds here: 1000, say");
+    if interval == 0 {
+        at("statIntervalMs").problem("must be 1 at least: Sentinel leaves such a rule out");
         return None;
+    }
+    if interval % 1_000 != 0 {
+        at("statIntervalMs").warn("is whole seconds here: the next one counts");
     }
     let mut put =
         |key: &str, value: u64, from: &str| breaker.put(key, value.to_string(), &at(from));
-    put("window-seconds", interval / 1_000, "statIntervalMs");
+    put("window-seconds", interval.div_ceil(1_000), "statIntervalMs");
     put("open-ms", opens_for.saturating_mul(1_000), "timeWindow");
     put("half-open-calls", 1, "timeWindow");
     breaker.put("window-type", "time", &at("statIntervalMs"));
     let enough = thresholds(rule, grade, count, &mut breaker)?.max(minimum);
     breaker.put("minimum-calls", enough.to_string(), &at("minRequestAmount"));
     let section = shown.section("service").section("breaker");
-    BreakerSettings::read(&section.adopted(&breaker))
+    let mut breaker = BreakerSettings::read(&section.adopted(&breaker))?;
+    // Sentinel looks at how long calls take there, and at nothing else.
+    breaker.counts_failures = grade != 0;
+    Some(breaker)
 }
 
 /// What opens the breaker; how many calls it takes at least.
@@ -102,7 +108,6 @@ fn thresholds(rule: &Foreign<'_>, grade: u64, count: u64, into: &mut Adopted) ->
         put("slow-call-ms", count.saturating_add(500) / 1_000, "count");
         let ratio = slow_ratio(rule)?;
         put("slow-call-rate-percent", ratio, "slowRatioThreshold");
-        put("failure-rate-percent", 100, "grade");
         return Some(0);
     }
     // As good as never.
@@ -128,9 +133,12 @@ fn slow_ratio(rule: &Foreign<'_>) -> Option<u64> {
 
 /// Whole percent of a ratio, at least 1: Sentinel takes 0 for "any".
 fn ratio(found: &Foreign<'_>) -> Option<u64> {
-    let percent = percent(&found.text()?);
-    if percent.is_none() {
-        found.problem("must be from 0 to 1 in whole hundredths here: 0.6, say");
+    let Some((percent, is_exact)) = percent(&found.text()?) else {
+        found.problem("must be from 0 to 1: 0.6, say");
+        return None;
+    };
+    if !is_exact {
+        found.warn("is a whole percentage here: the nearest one counts, and 1 at least");
     }
-    percent.map(|percent| percent.max(1))
+    Some(percent.max(1))
 }

@@ -66,7 +66,7 @@ pub(super) fn number(rule: &Foreign<'_>, key: &str) -> Option<u64> {
     };
     let number = thousandths(&found.text()?);
     if number.is_none() {
-        found.problem("must be a number, with three digits behind the point at most");
+        found.problem("must be a number from 0 on");
     }
     number
 }

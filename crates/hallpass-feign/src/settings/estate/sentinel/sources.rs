@@ -1,7 +1,8 @@
 //! Where rules stand.
 
-use hallpass_config::{Foreign, ForeignText, Key, Kind, Section};
+use hallpass_config::{Foreign, ForeignText, How, Key, Kind, Section, Trial};
 
+use super::super::switches::Switches;
 use super::resource::Resource;
 
 /// The keys of `feign.sentinel`.
@@ -13,7 +14,8 @@ pub(crate) const KEYS: &[Key] = &[
     Key::new(
         "others",
         Kind::Choice(&["refuse", "ignore"]),
-        "What becomes of rules that bound something else than calls of a client, such as requests that arrive: a problem, or left alone.",
+        "What becomes of rules in these keys that bound something else than calls of a client, such as requests that arrive: a problem, or left alone. \
+        Those of data sources are left out with a warning, whatever stands here.",
     )
     .or("refuse"),
 ];
@@ -31,15 +33,38 @@ pub(super) struct Rules<'a> {
     pub(super) list: Foreign<'a>,
     /// What they are all about, where the list says it and not each rule.
     pub(super) resource: Option<Resource>,
+    /// Whether our own keys hold or name them: then what is wrong with one is a problem. Others may be written by somebody who is to bound
+    /// calls and not to stop the service.
+    pub(super) is_ours: bool,
+}
+
+/// All lists of rules.
+pub(super) struct Lists<'a> {
+    pub(super) rules: Vec<Rules<'a>>,
+    /// Files of data sources that are none.
+    pub(super) unreadable: usize,
 }
 
 /// The files that hold rules, each with the key that names it.
 #[derive(Debug, Default)]
-pub(in super::super) struct SentinelTexts<'a>(Vec<(RuleKind, Foreign<'a>, ForeignText)>);
+pub(in super::super) struct SentinelTexts<'a> {
+    files: Vec<RuleFile<'a>>,
+    unreadable: usize,
+}
+
+#[derive(Debug)]
+struct RuleFile<'a> {
+    kind: RuleKind,
+    named_by: Foreign<'a>,
+    text: ForeignText,
+    is_ours: bool,
+}
 
 /// Where documents of rules are put that come from elsewhere, such as Nacos: at the root, in
 /// [`YamlText::below`](hallpass_config::YamlText::below) of this name, `degrade` or `flow`, and a name of their own (`GROUP/DATA-ID`).
 pub const SENTINEL_DOCUMENTS: &str = "nacos-sentinel-rules";
+/// In place of `degrade` or `flow` in such a path: a document that is no list. What stands there does not matter.
+pub const UNREADABLE_RULES: &str = "unreadable";
 
 /// Where Spring Cloud Alibaba has them.
 const DATA_SOURCES: &[&str] = &["spring", "cloud", "sentinel", "datasource"];
@@ -47,30 +72,50 @@ const DATA_SOURCES: &[&str] = &["spring", "cloud", "sentinel", "datasource"];
 const FEIGN_RULES: &[&str] = &["feign", "sentinel"];
 
 /// Reads the files that hold rules.
-pub(in super::super) fn texts<'a>(feign: &Section<'a>) -> SentinelTexts<'a> {
+pub(in super::super) fn texts<'a>(
+    feign: &Section<'a>,
+    switches: Switches<'_, 'a>,
+) -> SentinelTexts<'a> {
     let section = feign.section("sentinel");
-    let mut texts = Vec::new();
-    let mut read = |kind: RuleKind, found: Foreign<'a>| {
-        if let Some(text) = ForeignText::named_by(&found) {
-            texts.push((kind, found, text));
-        }
-    };
+    let mut texts = SentinelTexts::default();
     for (key, kind) in [
         ("degrade-rules-file", RuleKind::Degrade),
         ("flow-rules-file", RuleKind::Flow),
     ] {
-        if let Some(found) = section.raw(key) {
-            read(kind, found);
+        if let Some(named_by) = section.raw(key)
+            && let Some(text) = ForeignText::named_by(&named_by)
+        {
+            texts.files.push(RuleFile {
+                kind,
+                named_by,
+                text,
+                is_ours: true,
+            });
         }
     }
-    for source in data_sources(feign) {
-        if let (Some(kind), Some(file)) = (source.kind(), source.at.get("file"))
+    let sources = data_sources(feign).into_iter();
+    for source in sources.filter(|_| switches.sentinel()) {
+        if let (Some(kind), Some(named_by)) = (source.kind(), source.at.get("file"))
             && source.product == "file"
         {
-            read(kind, file);
+            let trial = Trial::new();
+            let text = ForeignText::tried(&named_by, &trial);
+            named_by.say(
+                trial.into_findings(),
+                How::Warned("no rule of it is in effect"),
+            );
+            match text {
+                Some(text) => texts.files.push(RuleFile {
+                    kind,
+                    named_by,
+                    text,
+                    is_ours: false,
+                }),
+                None => texts.unreadable = texts.unreadable.saturating_add(1),
+            }
         }
     }
-    SentinelTexts(texts)
+    texts
 }
 
 /// A document of Nacos that holds rules, named by a data source of Spring Cloud Alibaba.
@@ -96,40 +141,58 @@ impl<'a> RuleDocument<'a> {
     }
 }
 
-/// All lists of rules; what cannot be read is a problem, unless `leaves_others`.
+/// All lists of rules, ours first.
 pub(super) fn all<'a>(
     feign: &Section<'a>,
     texts: &'a SentinelTexts<'a>,
-    leaves_others: bool,
-) -> Vec<Rules<'a>> {
+    switches: Switches<'_, 'a>,
+) -> Lists<'a> {
     let section = feign.section("sentinel");
-    let plain = |kind, list| Rules {
+    let plain = |kind, list, is_ours| Rules {
         kind,
         list,
         resource: None,
+        is_ours,
     };
-    let mut all = Vec::new();
+    let mut rules = Vec::new();
     for (key, kind) in [
         ("degrade-rules", RuleKind::Degrade),
         ("flow-rules", RuleKind::Flow),
     ] {
-        all.extend(section.raw(key).map(|list| plain(kind, list)));
+        rules.extend(section.raw(key).map(|list| plain(kind, list, true)));
     }
-    let files = texts.0.iter();
-    all.extend(files.map(|(kind, found, text)| plain(*kind, text.value(found))));
+    let files = texts.files.iter();
+    rules.extend(files.map(|it| plain(it.kind, it.text.value(&it.named_by), it.is_ours)));
+    let mut unreadable = texts.unreadable;
+    let sources = data_sources(feign);
     let documents = feign.foreign(&[SENTINEL_DOCUMENTS]);
-    for (name, kind) in [("degrade", RuleKind::Degrade), ("flow", RuleKind::Flow)] {
-        let lists = documents.iter().filter_map(|it| it.get(name));
-        let lists: Vec<_> = lists.collect();
-        for (_, list) in lists.iter().flat_map(Foreign::entries) {
-            all.push(plain(kind, list));
+    if switches.sentinel() {
+        for (name, kind) in [("degrade", RuleKind::Degrade), ("flow", RuleKind::Flow)] {
+            let lists = documents.iter().filter_map(|it| it.get(name));
+            let lists: Vec<_> = lists.collect();
+            for (_, list) in lists.iter().flat_map(Foreign::entries) {
+                rules.push(plain(kind, list, false));
+            }
         }
+        let broken = documents.as_ref().and_then(|it| it.get(UNREADABLE_RULES));
+        for (_, document) in broken.iter().flat_map(Foreign::entries) {
+            document
+                .warn("is no list of rules: what it held before, if that was one, stays in effect");
+            unreadable = unreadable.saturating_add(1);
+        }
+        for source in &sources {
+            source.check(documents.as_ref());
+        }
+    } else if let Some(source) = sources.first() {
+        source.at.warn(
+            "has rules that bound no Feign client, as `feign.sentinel.enabled` is not true: set it, or write `feign.estate: [sentinel]` to \
+             take them",
+        );
     }
-    for source in data_sources(feign) {
-        source.check(documents.as_ref(), leaves_others);
+    if switches.sentinel() || switches.circuit_breakers() {
+        rules.extend(of_breakers(feign));
     }
-    all.extend(of_breakers(feign));
-    all
+    Lists { rules, unreadable }
 }
 
 /// One source of rules of Spring Cloud Alibaba.
@@ -177,44 +240,41 @@ impl<'a> DataSource<'a> {
     }
 
     fn kind(&self) -> Option<RuleKind> {
-        match self.at.get("rule-type")?.text()?.as_str() {
-            "degrade" | "DEGRADE" => Some(RuleKind::Degrade),
-            "flow" | "FLOW" => Some(RuleKind::Flow),
+        let text = self.at.get("rule-type")?.text()?;
+        match text.to_ascii_lowercase().as_str() {
+            "degrade" => Some(RuleKind::Degrade),
+            "flow" => Some(RuleKind::Flow),
             _ => None,
         }
     }
 
-    /// Says what is not read.
-    fn check(&self, documents: Option<&Foreign<'_>>, leaves_others: bool) {
-        let refuse = |found: &Foreign<'_>, message: &str| match leaves_others {
-            true => found.left_alone(message),
-            false => found.problem(format!(
-                "{message}; `feign.sentinel.others: ignore` leaves it alone"
-            )),
-        };
+    /// Says what is not read. None of it is a problem: it may be for the requests that arrive at services of Spring.
+    fn check(&self, documents: Option<&Foreign<'_>>) {
         if let Some(data_type) = self.at.get("data-type")
             && data_type
                 .text()
                 .is_some_and(|text| !text.eq_ignore_ascii_case("json"))
         {
-            data_type.problem("must be json: other forms are not read here");
+            data_type.warn("is another form than json, which is the only one that is read here");
         }
         if self.kind().is_none() {
             let found = self.at.get("rule-type").unwrap_or_else(|| self.at.clone());
-            refuse(
-                &found,
+            found.left_alone(
                 "has rules that are neither `flow` nor `degrade`: they bound requests that arrive, or the whole process, and have no effect here",
             );
             return;
-        };
+        }
         match self.product {
             "file" => {}
             "nacos" => {
                 let wanted = self.document();
                 let is_read = wanted.is_some_and(|wanted| {
                     let [_, kind, name] = &wanted.path;
-                    let known = documents.and_then(|it| it.get(kind));
-                    known.is_some_and(|it| it.entries().any(|(known, _)| known == name))
+                    let has = |kind: &str| {
+                        let known = documents.and_then(|it| it.get(kind));
+                        known.is_some_and(|it| it.entries().any(|(known, _)| known == name))
+                    };
+                    has(kind) || has(UNREADABLE_RULES)
                 });
                 if !is_read {
                     self.at.warn(
@@ -223,10 +283,9 @@ impl<'a> DataSource<'a> {
                     );
                 }
             }
-            _ => refuse(
-                &self.at,
-                "is a source of rules that is not read here, as `nacos` and `file` are",
-            ),
+            _ => self
+                .at
+                .warn("is a source of rules that is not read here, as `nacos` and `file` are"),
         }
     }
 }
@@ -243,6 +302,7 @@ fn of_breakers<'a>(feign: &Section<'a>) -> Vec<Rules<'a>> {
     let rules = rules.map(|(name, list)| Rules {
         kind: RuleKind::Degrade,
         list,
+        is_ours: false,
         resource: Some(match name == default {
             true => Resource::All,
             false => Resource::Client(name.to_owned()),

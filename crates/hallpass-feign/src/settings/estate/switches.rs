@@ -1,0 +1,85 @@
+//! What the estate has switched on for its Feign clients. A section that is there says nothing about them by itself: it may be for a gateway, or
+//! for methods that an annotation names.
+
+use hallpass_config::{Foreign, Section};
+
+/// The circuit breakers of Spring Cloud around Feign clients, off by default there; the second one is the name of before 2022.
+const CIRCUIT_BREAKER: [&[&str]; 2] = [
+    &["spring", "cloud", "openfeign", "circuitbreaker", "enabled"],
+    &["feign", "circuitbreaker", "enabled"],
+];
+const HYSTRIX: &[&str] = &["feign", "hystrix", "enabled"];
+const SENTINEL: &[&str] = &["feign", "sentinel", "enabled"];
+const RESILIENCE4J: &[&str] = &["spring", "cloud", "circuitbreaker", "resilience4j"];
+
+/// What is switched on there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Switches<'s, 'a> {
+    feign: &'s Section<'a>,
+    /// Whether `feign.estate` names the products that count, whatever is switched on there.
+    are_named: bool,
+}
+
+impl<'s, 'a> Switches<'s, 'a> {
+    pub(super) const fn of(feign: &'s Section<'a>, are_named: bool) -> Self {
+        Self { feign, are_named }
+    }
+
+    /// Whether Spring Cloud puts circuit breakers around Feign clients.
+    pub(super) fn circuit_breakers(self) -> bool {
+        let of_resilience4j = self.feign.foreign(RESILIENCE4J);
+        let is_off = of_resilience4j.is_some_and(|it| is(&it, "enabled", "false"));
+        self.are_named || (self.is_any(&CIRCUIT_BREAKER) && !is_off)
+    }
+
+    /// Whether there are commands of Hystrix around Feign clients.
+    pub(super) fn hystrix(self) -> bool {
+        self.are_named || self.is_any(&[HYSTRIX])
+    }
+
+    /// Whether Sentinel looks at the calls of Feign clients.
+    pub(super) fn sentinel(self) -> bool {
+        self.are_named || self.is_any(&[SENTINEL])
+    }
+
+    /// Whether calls are counted by semaphores although there is a pool of threads.
+    pub(super) fn semaphores(self) -> bool {
+        let found = self.feign.foreign(RESILIENCE4J);
+        found.is_some_and(|it| is(&it, "enableSemaphoreDefaultBulkhead", "true"))
+    }
+
+    /// Who has no time limiter.
+    pub(super) fn no_time_limiter(self) -> NoTimeLimiter<'a> {
+        let found = self.feign.foreign(RESILIENCE4J);
+        let all = found.as_ref().and_then(|it| it.get("disableTimeLimiter"));
+        NoTimeLimiter {
+            all: all.filter(is_true),
+            named: found.and_then(|it| it.get("disableTimeLimiterMap")),
+        }
+    }
+
+    fn is_any(self, switches: &[&[&str]]) -> bool {
+        let mut found = switches.iter().filter_map(|it| self.feign.foreign(it));
+        found.any(|found| is_true(&found))
+    }
+}
+
+/// Who has no time limiter, although one is configured.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NoTimeLimiter<'a> {
+    /// What says that nobody has.
+    pub(super) all: Option<Foreign<'a>>,
+    /// By the name of a group or a method, whether it has none: over what is said of all.
+    pub(super) named: Option<Foreign<'a>>,
+}
+
+pub(super) fn is_true(found: &Foreign<'_>) -> bool {
+    found
+        .text()
+        .is_some_and(|text| text.eq_ignore_ascii_case("true"))
+}
+
+fn is(found: &Foreign<'_>, key: &str, wanted: &str) -> bool {
+    let text = found.get(key).and_then(|found| found.text());
+    text.is_some_and(|text| text.eq_ignore_ascii_case(wanted))
+}
