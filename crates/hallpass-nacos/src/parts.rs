@@ -35,6 +35,15 @@ impl NacosParts {
         }
     }
 
+    /// The same by other settings, counted together.
+    #[must_use]
+    pub fn by(&self, settings: NacosSettings) -> Self {
+        Self {
+            settings,
+            ..self.clone()
+        }
+    }
+
     /// What all parts that are made from this count.
     #[must_use]
     pub fn metrics(&self) -> &NacosMetrics {

@@ -112,10 +112,7 @@ impl Nacos {
         let (parts, discovery_settings, tls) = parts(start)?;
         let wants_documents = !parts.settings().config.documents.is_empty();
         let configuration = match wants_documents {
-            true => Some(PlacedDocuments {
-                configuration: NacosConfiguration::start(&parts).await?,
-                rules,
-            }),
+            true => Some(PlacedDocuments::start(&loader, &parts, rules).await?),
             false => None,
         };
         let discovery = match discovery_settings.enabled {

@@ -25,7 +25,7 @@ use hallpass_token::Audience;
 use hallpass_upstream::{DiscoverySettings, EndpointUrl, TlsSettings, TransportSettings};
 
 #[cfg(feature = "nacos")]
-pub(crate) use nacos::{NacosStart, RuleDocument};
+pub(crate) use nacos::{NacosStart, RuleDocument, SENTINEL_DOCUMENTS, UNREADABLE_RULES};
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.

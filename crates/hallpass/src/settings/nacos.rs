@@ -1,5 +1,7 @@
 //! `nacos` and `discovery.nacos`, beside the rest and before it.
 
+#[cfg(feature = "feign")]
+use hallpass_config::Trial;
 use hallpass_config::{Configuration, Key, Section};
 #[cfg(feature = "feign")]
 use hallpass_nacos::ServerAddress;
@@ -27,6 +29,21 @@ pub(crate) struct RuleDocument {
     pub(crate) path: Vec<String>,
 }
 
+impl RuleDocument {
+    /// Whether both are one document of Nacos.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.group, &self.data_id) == (&other.group, &other.data_id)
+    }
+}
+
+/// Where such documents stand among the others.
+#[cfg(feature = "feign")]
+pub(crate) use hallpass_feign::{SENTINEL_DOCUMENTS, UNREADABLE_RULES};
+#[cfg(not(feature = "feign"))]
+pub(crate) const SENTINEL_DOCUMENTS: &str = "nacos-sentinel-rules";
+#[cfg(not(feature = "feign"))]
+pub(crate) const UNREADABLE_RULES: &str = "unreadable";
+
 impl Configuration for NacosStart {
     fn keys() -> Vec<Key> {
         [
@@ -41,10 +58,13 @@ impl Configuration for NacosStart {
         let (nacos, discovery) = read(root);
         let tls = TlsSettings::read(root);
         Some(Self {
-            nacos: nacos?,
             discovery: discovery?,
             tls: tls?,
-            rules: rules(root),
+            rules: match &nacos {
+                Some(nacos) => rules(root, nacos),
+                None => Vec::new(),
+            },
+            nacos: nacos?,
         })
     }
 }
@@ -62,15 +82,18 @@ pub(super) fn read(root: &Section<'_>) -> (Option<NacosSettings>, Option<NacosDi
     }
     #[cfg(feature = "feign")]
     if let Some(nacos) = nacos.as_ref().filter(|nacos| nacos.is_used()) {
-        check_rules(root, nacos);
+        for document in hallpass_feign::RuleDocument::all(root) {
+            let _is_ours = is_ours(&document, nacos);
+        }
     }
     (nacos, discovery)
 }
 
 /// The documents that data sources of Spring Cloud Alibaba name.
 #[cfg(feature = "feign")]
-fn rules(root: &Section<'_>) -> Vec<RuleDocument> {
+fn rules(root: &Section<'_>, nacos: &NacosSettings) -> Vec<RuleDocument> {
     let named = hallpass_feign::RuleDocument::all(root).into_iter();
+    let named = named.filter(|document| is_ours(document, nacos));
     let rules = named.map(|it| RuleDocument {
         group: it.group,
         data_id: it.data_id,
@@ -81,31 +104,39 @@ fn rules(root: &Section<'_>) -> Vec<RuleDocument> {
 
 /// None: nothing here calls anybody by them.
 #[cfg(not(feature = "feign"))]
-const fn rules(_root: &Section<'_>) -> Vec<RuleDocument> {
+const fn rules(_root: &Section<'_>, _nacos: &NacosSettings) -> Vec<RuleDocument> {
     Vec::new()
 }
 
-/// One Nacos is asked, for one namespace: rules of another one would be those of somebody else.
+/// Whether the document is in the Nacos that is asked. One is asked, for one namespace: rules of another one would be those of somebody
+/// else. They are warned of and not read, which is no reason not to start.
 #[cfg(feature = "feign")]
-fn check_rules(root: &Section<'_>, nacos: &NacosSettings) {
+fn is_ours(document: &hallpass_feign::RuleDocument<'_>, nacos: &NacosSettings) -> bool {
+    let source = &document.source;
     let namespace = nacos.config.namespace.as_ref();
     let namespace = namespace.unwrap_or(&nacos.namespace).as_str();
     let known: Vec<_> = nacos.servers.iter().map(ToString::to_string).collect();
-    for document in hallpass_feign::RuleDocument::all(root) {
-        let source = document.source;
-        if let Some(found) = source.get("server-addr") {
-            let servers = found.texts().unwrap_or_default();
-            let mut servers = servers.iter().map(|it| it.parse::<ServerAddress>());
-            if !servers.all(|it| it.is_ok_and(|it| known.contains(&it.to_string()))) {
-                found.problem("is another Nacos than that of `nacos.server-addr`, which is the one that is asked: write the same addresses in both");
-            }
+    let mut is_ours = true;
+    if let Some(found) = source.get("server-addr") {
+        // What stands there may be a name that only the bootstrap file of a Spring service fills in.
+        let trial = Trial::new();
+        let servers = found.within(&trial).texts();
+        if !trial.into_findings().is_good() {
+            found.warn("cannot be read here: it is taken for the Nacos of `nacos.server-addr`, which is the one that is asked");
         }
-        if let Some(found) = source.get("namespace")
-            && found
-                .text()
-                .is_some_and(|it| it != namespace && !(it == "public" && namespace.is_empty()))
-        {
-            found.problem("is another namespace than that of `nacos.config.namespace` (or `nacos.namespace`), which is the one that is asked");
+        let servers = servers.unwrap_or_default();
+        let mut servers = servers.iter().map(|it| it.parse::<ServerAddress>());
+        if !servers.all(|it| it.is_ok_and(|it| known.contains(&it.to_string()))) {
+            found.warn("is another Nacos than that of `nacos.server-addr`, which is the one that is asked: its rules are not read");
+            is_ours = false;
         }
     }
+    let other = |text: &str| text != namespace && !(text == "public" && namespace.is_empty());
+    if let Some(found) = source.get("namespace")
+        && found.text().is_some_and(|text| other(&text))
+    {
+        found.warn("is another namespace than that of `nacos.config.namespace` (or `nacos.namespace`), which is the one that is asked: its rules are not read");
+        is_ours = false;
+    }
+    is_ours
 }

@@ -32,6 +32,7 @@ fn yaml(server: &NacosServer, callee: &TestServer) -> String {
     let (address, callee) = (server.address(), callee.address());
     format!(
         "\
+feign.sentinel.enabled: true
 spring:
   application.name: order-service
   cloud:
@@ -102,12 +103,48 @@ impl Estate {
         }
     }
 
-    /// Configurations that were refused.
-    fn refused(&self) -> Option<String> {
+    /// Whatever others publish, the open breaker stays, and the service goes on.
+    async fn leaves_bad_rules_out(&self) {
+        // Whoever may write rules may change nothing else, and can stop neither the service nor later configurations.
+        for (rules, bad) in [
+            ("{\"hallpass\": {\"feign\": {\"estate\": []}}}", "1"),
+            ("[]", "0"),
+            ("[{", "1"),
+            ("[]", "0"),
+            (
+                r#"[{"resource":"logistics-service","count":1,"clusterMode":true},{"resource":"/hello","count":1}]"#,
+                "1",
+            ),
+        ] {
+            self.publish(FLOW, rules).await;
+            until("it is left out", async || self.bad() == bad).await;
+            assert_eq!(self.shipments().await, "breaker_open", "{rules}");
+            assert!(self.logistics.health().await.is_ok(), "{rules}");
+        }
+        let others = "hallpass_feign_estate_rules_skipped{reason=\"others\"}";
+        assert_eq!(self.metric(others), "1");
+        let refused = self.metric("hallpass_config_reloads_total{result=\"refused\"}");
+        assert_eq!(refused, "0");
+        self.publish(DEGRADE, "[{").await;
+        until("it is left out", async || self.bad() == "2").await;
+        assert_eq!(
+            self.shipments().await,
+            "breaker_open",
+            "the last good rules stay"
+        );
+    }
+
+    /// The value of a metric.
+    fn metric(&self, name: &str) -> String {
         let text = self.hallpass.metrics().text();
-        let line = "hallpass_config_reloads_total{result=\"refused\"}";
         let mut lines = text.lines();
-        lines.find(|it| it.starts_with(line)).map(str::to_owned)
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Rules that were left out because they cannot be had.
+    fn bad(&self) -> String {
+        self.metric("hallpass_feign_estate_rules_skipped{reason=\"bad\"}")
     }
 }
 
@@ -126,7 +163,7 @@ async fn a_rule_published_in_nacos_opens_and_closes_a_breaker_without_a_restart(
     }
 
     let rule = entity(
-        "GET:http://logistics-service/logistics/orders/{order_id}/shipments",
+        "GET:http://logistics-service/logistics/orders/{orderId}/shipments",
         r#""count":2.0,"grade":2,"minRequestAmount":3,"slowRatioThreshold":null,"statIntervalMs":60000,"timeWindow":3600"#,
     );
     estate.publish(DEGRADE, &rule).await;
@@ -141,17 +178,7 @@ async fn a_rule_published_in_nacos_opens_and_closes_a_breaker_without_a_restart(
     let health = estate.logistics.health().await.unwrap();
     assert_eq!(health, "up", "the rule is about another method");
 
-    // Whoever may write rules may change nothing else, and what is no rule changes nothing.
-    let refused = estate.refused();
-    let other = "{\"hallpass\": {\"feign\": {\"estate\": []}}}";
-    estate.publish(FLOW, other).await;
-    until("it is refused", async || estate.refused() != refused).await;
-    assert_eq!(
-        estate.shipments().await,
-        "breaker_open",
-        "the last good rules stay"
-    );
-
+    estate.leaves_bad_rules_out().await;
     let nothing = r#""clusterMode":false,"controlBehavior":0,"count":0.0,"grade":1,"strategy":0"#;
     estate
         .publish(FLOW, &entity("logistics-service", nothing))
@@ -169,24 +196,46 @@ async fn a_rule_published_in_nacos_opens_and_closes_a_breaker_without_a_restart(
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_rules_may_stand_in_a_document_of_nacos() {
+    let Some(server) = NacosServer::shared() else {
+        return;
+    };
+    let documents = NacosDocuments::connect(&server.parts()).unwrap();
+    let (application, rules) = ("rules-by-document.yaml", "rules-by-document");
+    let rule = entity("logistics-service", r#""count":7.0,"grade":1"#);
+    publish_in(&documents, GROUP, rules, &rule).await;
+    let address = server.address();
+    let source = format!(
+        "feign.sentinel.enabled: true
+spring.cloud.sentinel.datasource.ds.nacos: {{ server-addr: '${{spring.cloud.nacos.server-addr}}', data-id: {rules}, group-id: {GROUP}, rule-type: flow }}"
+    );
+    publish_in(&documents, "DEFAULT_GROUP", application, &source).await;
+    let yaml =
+        format!("hallpass.nacos: {{ server-addr: '{address}', config.data-ids: {application} }}");
+    let loader = Loader::new("hallpass").text("application.yaml", yaml);
+    let nacos = Nacos::start(loader).await.unwrap();
+    let loaded = nacos.reloader().unwrap().load::<Settings>().unwrap();
+    let client = loaded.settings().feign.client("logistics-service").clone();
+    assert_eq!(client.service.rates[0].calls, 7);
+}
+
 #[tokio::test]
-async fn rules_in_another_nacos_are_a_problem() {
+async fn rules_in_another_nacos_are_not_read_and_stop_nothing() {
     let yaml = "
+feign.sentinel.enabled: true
 spring.cloud.sentinel.datasource.ds.nacos: { server-addr: '127.0.0.1:2', namespace: other, data-id: x, rule-type: flow }
 hallpass.nacos.server-addr: '127.0.0.1:1'
 ";
     let loader = Loader::new("hallpass").text("application.yaml", yaml);
-    let problems = Nacos::start(loader)
-        .await
-        .map(|_| ())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        problems.contains("ds.nacos.server-addr: is another Nacos"),
-        "{problems}"
-    );
-    assert!(
-        problems.contains("ds.nacos.namespace: is another namespace"),
-        "{problems}"
-    );
+    let nacos = Nacos::start(loader.clone()).await.unwrap();
+    drop(nacos);
+    let mut loaded = loader.load::<Settings>().unwrap();
+    let warnings = loaded.take_warnings().join("\n");
+    for expected in [
+        "ds.nacos.server-addr: is another Nacos",
+        "ds.nacos.namespace: is another namespace",
+    ] {
+        assert!(warnings.contains(expected), "{warnings}");
+    }
 }
