@@ -1,6 +1,7 @@
 //! Files of other programs that their configuration names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::foreign::Foreign;
 use crate::loader::MAX_SOURCE_BYTES;
@@ -22,17 +23,26 @@ impl ForeignText {
     /// before it, as in Spring. What cannot be read is a problem, and `None`.
     #[must_use]
     pub fn named_by(found: &Foreign<'_>) -> Option<Self> {
-        Self::read(found, found)
+        Self::read(found, found, |name, rank, folder| {
+            Source::yaml(name, rank, folder)
+        })
     }
 
-    /// The same; what is wrong is said in `trial` alone. The file is a source of the configuration all the same.
+    /// The same, of a file that somebody else writes: placeholders in it mean nothing, and what is wrong is said in `trial` alone. The file
+    /// is a source of the configuration all the same.
     #[must_use]
     pub fn tried(found: &Foreign<'_>, trial: &Trial) -> Option<Self> {
-        Self::read(found, &found.within(trial))
+        Self::read(found, &found.within(trial), |name, rank, _| {
+            Source::literal(name, rank)
+        })
     }
 
     /// Reads by the one, and says what is wrong by the other.
-    fn read(reader: &Foreign<'_>, found: &Foreign<'_>) -> Option<Self> {
+    fn read(
+        reader: &Foreign<'_>,
+        found: &Foreign<'_>,
+        source: impl Fn(String, usize, PathBuf) -> Arc<Source>,
+    ) -> Option<Self> {
         let name = found.text()?;
         if name.starts_with("classpath:") {
             found.problem("begins with `classpath:`: write the name of a file");
@@ -46,7 +56,7 @@ impl ForeignText {
             .map_err(|error| found.problem(error.to_string()))
             .ok()?;
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        let source = Source::yaml(path.display().to_string(), found.place().rank(), folder);
+        let source = source(path.display().to_string(), found.place().rank(), folder);
         match yaml::parse(&source, &text) {
             Ok(nodes) => {
                 let mut nodes = nodes.into_iter();

@@ -266,6 +266,9 @@ fn warn(spec: &ClientSpec, overrides: &Overrides, configured: &Configured) {
     }
 }
 
+/// Methods that one line of the log names; there may be thousands of rules.
+const MAX_OTHERS_SAID: usize = 20;
+
 /// The configuration knows no traits, so it cannot tell a method that is there from one that is misspelt.
 fn warn_of_others(spec: &ClientSpec, settings: &FeignClientSettings) {
     let own: Vec<_> = spec.methods.iter().map(MethodName::of).collect();
@@ -273,15 +276,20 @@ fn warn_of_others(spec: &ClientSpec, settings: &FeignClientSettings) {
         .methods
         .keys()
         .chain(settings.method_deadlines.keys());
-    let named: BTreeSet<_> = named.collect();
-    for name in named.into_iter().filter(|name| !own.contains(name)) {
-        tracing::warn!(
-            client = spec.name,
-            in_trait = spec.trait_name,
-            method = %name,
-            "the settings of the client name a method that this trait of it does not have"
-        );
+    let mut others: BTreeSet<_> = named.collect();
+    others.retain(|name| !own.contains(name));
+    if others.is_empty() {
+        return;
     }
+    let named = others.iter().take(MAX_OTHERS_SAID);
+    let named: Vec<_> = named.map(ToString::to_string).collect();
+    tracing::warn!(
+        client = spec.name,
+        in_trait = spec.trait_name,
+        methods = named.join(", "),
+        count = others.len(),
+        "the settings of the client name methods that this trait of it does not have"
+    );
 }
 
 fn deadline(

@@ -121,10 +121,13 @@ async fn what_is_known_of_a_method_goes_over_what_is_said_of_all_clients_and_the
 async fn what_the_estate_says_of_all_clients_does_not_cut_a_method_that_is_known_to_be_slow() {
     let ms = Duration::from_millis;
     let timeout = |ms| format!("{{ execution.isolation.thread.timeoutInMilliseconds: {ms} }}");
-    let of_all = format!("hystrix: {{ command: {{ default: {} }} }}", timeout(2_000));
+    let of_all = format!(
+        "feign.hystrix.enabled: true\nhystrix: {{ command: {{ default: {} }} }}",
+        timeout(2_000)
+    );
     assert_eq!(limits(&of_all).await, [ms(2_000), ms(60_000)]);
     let of_client = format!(
-        "hystrix: {{ command: {{ service-a: {} }} }}",
+        "feign.hystrix.enabled: true\nhystrix: {{ command: {{ service-a: {} }} }}",
         timeout(3_000)
     );
     assert_eq!(limits(&of_client).await, [ms(3_000), ms(3_000)]);

@@ -12,6 +12,8 @@ const CONFIGS: [&[&str]; 2] = [
     &["spring", "cloud", "openfeign", "client", "config"],
     &["feign", "client", "config"],
 ];
+/// How the section of all clients is called, if it is not called `default`.
+const DEFAULT_CONFIG: &[&str] = &["spring", "cloud", "openfeign", "client", "default-config"];
 /// The longest deadline; Feign has none where 0 is written.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
@@ -85,7 +87,9 @@ pub(super) fn read<'a>(feign: &Section<'a>) -> Option<Sayings<'a>> {
         second.left_alone(message);
     }
     let mut sayings = Sayings::default();
-    let is_default = |name: &str| is_same(name, "default");
+    let named = feign.foreign(DEFAULT_CONFIG).and_then(|it| it.text());
+    let default = named.unwrap_or_else(|| "default".to_owned());
+    let is_default = |name: &str| is_same(name, &default);
     for (name, config) in configs.entries() {
         let told = Told::tried(&config, |trial, words| {
             take(&config.within(trial), words);

@@ -28,7 +28,8 @@ impl<'s, 'a> Switches<'s, 'a> {
     /// Whether Spring Cloud puts circuit breakers around Feign clients.
     pub(super) fn circuit_breakers(self) -> bool {
         let of_resilience4j = self.feign.foreign(RESILIENCE4J);
-        let is_off = of_resilience4j.is_some_and(|it| is(&it, "enabled", "false"));
+        let enabled = of_resilience4j.and_then(|it| it.get("enabled"));
+        let is_off = enabled.is_some_and(|it| is_one_of(&it, &["false", "off", "no", "0"]));
         self.are_named || (self.is_any(&CIRCUIT_BREAKER) && !is_off)
     }
 
@@ -45,7 +46,8 @@ impl<'s, 'a> Switches<'s, 'a> {
     /// Whether calls are counted by semaphores although there is a pool of threads.
     pub(super) fn semaphores(self) -> bool {
         let found = self.feign.foreign(RESILIENCE4J);
-        found.is_some_and(|it| is(&it, "enableSemaphoreDefaultBulkhead", "true"))
+        let found = found.and_then(|it| it.get("enableSemaphoreDefaultBulkhead"));
+        found.is_some_and(|it| is_true(&it))
     }
 
     /// Who has no time limiter.
@@ -73,13 +75,12 @@ pub(super) struct NoTimeLimiter<'a> {
     pub(super) named: Option<Foreign<'a>>,
 }
 
+/// Whether it is one of the words that Spring takes for true.
 pub(super) fn is_true(found: &Foreign<'_>) -> bool {
-    found
-        .text()
-        .is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    is_one_of(found, &["true", "on", "yes", "1"])
 }
 
-fn is(found: &Foreign<'_>, key: &str, wanted: &str) -> bool {
-    let text = found.get(key).and_then(|found| found.text());
-    text.is_some_and(|text| text.eq_ignore_ascii_case(wanted))
+fn is_one_of(found: &Foreign<'_>, words: &[&str]) -> bool {
+    let text = found.text();
+    text.is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
 }

@@ -135,3 +135,33 @@ fn of_many_bad_rules_the_log_names_a_few() {
     assert_eq!(loaded.settings().skipped_rules.bad, 1_000);
     assert!(loaded.warnings().len() < 30, "{}", loaded.warnings().len());
 }
+
+#[test]
+fn a_rule_cannot_name_what_it_must_not_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = r#"[{"resource": "GET:http://logistics-service/${SECRET}", "count": 1}]"#;
+    std::fs::write(folder.path().join("flow.json"), rules).unwrap();
+    let path = folder.path().join("application.yaml");
+    let yaml = "
+feign.sentinel.enabled: true
+spring.cloud.sentinel.datasource:
+  ds1.file: { file: flow.json, rule-type: flow }
+  ds2.nacos: { data-id: x, rule-type: flow }
+";
+    std::fs::write(&path, yaml).unwrap();
+    let document = YamlText::new("nacos DEFAULT_GROUP/x", rules.to_owned().into()).below(&[
+        SENTINEL_DOCUMENTS,
+        "flow",
+        "DEFAULT_GROUP/x",
+    ]);
+    let loader = hallpass_config::Loader::new("hallpass")
+        .file(&path)
+        .texts([document])
+        .environment([("SECRET", "s3cret")]);
+    let loaded = loader.load::<FeignSettings>().unwrap();
+    let shown = format!("{loaded:?}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let client = loaded.settings().client("logistics-service");
+    let rates: usize = client.methods.values().map(|it| it.rates.len()).sum();
+    assert_eq!(rates, 2);
+}

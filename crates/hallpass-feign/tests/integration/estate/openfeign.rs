@@ -26,6 +26,9 @@ fn the_time_that_feign_waits_is_the_deadline() {
     assert_eq!(deadline(&feign, "quiet"), Some(8_000));
     let old = "feign.client.config.default.readTimeout: 7000";
     assert_eq!(deadline(&load(old), "another"), Some(7_000));
+    let renamed =
+        "spring.cloud.openfeign.client: { default-config: all, config.all.readTimeout: 6000 }";
+    assert_eq!(deadline(&load(renamed), "another"), Some(6_000));
     let for_ever = "feign.client.config.default.readTimeout: 0";
     assert_eq!(deadline(&load(for_ever), "another"), Some(3_600_000));
 }
