@@ -253,7 +253,7 @@ impl<'a> Config<'a> {
         if self.is_semaphore() {
             let theirs = "execution.isolation.semaphore.maxConcurrentRequests";
             match self.command.get(theirs) {
-                Some(found) => put_places(&found, key, &mut told.explicit),
+                Some(found) => put(&found, key, Form::Same, &mut told.explicit),
                 None => told.otherwise.put_default(key, "10", PRODUCT, theirs),
             }
             return;
@@ -291,18 +291,6 @@ impl<'a> Config<'a> {
                 .otherwise
                 .put_default(key, places.to_string(), PRODUCT, "coreSize"),
         }
-    }
-}
-
-/// As many as there, and no more than are counted here: so many are as good as no bound.
-fn put_places(found: &Foreign<'_>, key: &str, into: &mut Adopted) {
-    let number = found.text().and_then(|text| text.parse::<u64>().ok());
-    match number.filter(|number| *number > MOST) {
-        Some(_) => {
-            found.warn("is more than are counted here, which is 100000");
-            into.put(key, MOST.to_string(), found);
-        }
-        None => put(found, key, Form::Same, into),
     }
 }
 

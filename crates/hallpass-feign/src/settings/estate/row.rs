@@ -1,6 +1,6 @@
 //! One key of another product, and what it means here.
 
-use hallpass_config::{Adopted, Foreign};
+use hallpass_config::{Adopted, Foreign, Trial};
 
 /// One key of another product, and what it means here. The tables of docs/resilience.md have one line for each.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ pub(super) fn put(found: &Foreign<'_>, key: &str, form: Form, into: &mut Adopted
     };
     let is_rounded = match form {
         Form::Same => {
-            into.put(key, text, found);
+            into.put(key, bounded(found, key, text), found);
             return;
         }
         Form::Percent => parts(&text).map(|it| (nearest(it).max(1), it.1, ROUNDED)),
@@ -100,10 +100,83 @@ pub(super) fn put(found: &Foreign<'_>, key: &str, form: Form, into: &mut Adopted
             if fraction > 0 {
                 found.warn(message);
             }
-            into.put(key, number.to_string(), found);
+            put_number(found, key, number, into);
         }
         None => found.problem("must be a number"),
     }
+}
+
+/// The largest value of a key of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Most {
+    Count(u64),
+    Milliseconds(u64),
+}
+
+const MOST: &[(&str, Most)] = &[
+    ("deadline-ms", Most::Milliseconds(3_600_000)),
+    (
+        "service.breaker.slow-call-ms",
+        Most::Milliseconds(3_600_000),
+    ),
+    ("service.breaker.open-ms", Most::Milliseconds(3_600_000)),
+    (
+        "service.breaker.half-open-wait-ms",
+        Most::Milliseconds(3_600_000),
+    ),
+    ("service.breaker.half-open-calls", Most::Count(1_000)),
+    ("service.breaker.minimum-calls", Most::Count(10_000)),
+    ("service.breaker.window", Most::Count(10_000)),
+    ("service.breaker.window-seconds", Most::Count(3_600)),
+    ("service.bulkhead.max-concurrent", Most::Count(100_000)),
+    ("service.bulkhead.max-wait-ms", Most::Milliseconds(60_000)),
+    ("retry.max-attempts", Most::Count(10)),
+    ("retry.base-ms", Most::Milliseconds(60_000)),
+    ("retry.max-wait-ms", Most::Milliseconds(60_000)),
+    ("retry.multiplier", Most::Count(10)),
+];
+
+const BOUNDED: &str = "is more than can be had here: the most that can be counts";
+
+/// What is written there, or the most that our key takes: so much is as good as no limit, and no reason not to start.
+fn bounded(found: &Foreign<'_>, key: &str, text: String) -> String {
+    let Some((_, most)) = MOST.iter().find(|(known, _)| *known == key) else {
+        return text;
+    };
+    let (value, most) = match *most {
+        Most::Count(most) => (text.parse().ok(), most),
+        Most::Milliseconds(most) => {
+            // Whoever reads our key says what is wrong with it.
+            let span = found.within(&Trial::new()).duration();
+            let value = span.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+            (value, most)
+        }
+    };
+    match value {
+        Some(value) => at_most(found, value, most).map_or(text, |it| it.to_string()),
+        None => text,
+    }
+}
+
+/// The most, where `value` is more; which is warned of.
+pub(super) fn at_most(found: &Foreign<'_>, value: u64, most: u64) -> Option<u64> {
+    let is_more = value > most;
+    if is_more {
+        found.warn(BOUNDED);
+    }
+    is_more.then_some(most)
+}
+
+/// Puts a number under our key, or the most that it takes.
+pub(super) fn put_number(found: &Foreign<'_>, key: &str, value: u64, into: &mut Adopted) {
+    let most = MOST.iter().find(|(known, _)| *known == key);
+    let value = match most {
+        Some((_, Most::Count(most) | Most::Milliseconds(most))) => {
+            at_most(found, value, *most).unwrap_or(value)
+        }
+        None => value,
+    };
+    into.put(key, value.to_string(), found);
 }
 
 /// The whole and the thousandths of `33.3`, without what is smaller; `None` for what is no number.

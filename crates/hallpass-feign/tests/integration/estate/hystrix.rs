@@ -140,7 +140,7 @@ fn what_has_no_whole_number_or_no_place_here_is_warned_of() {
         ),
         (
             "command.default.execution.isolation: { strategy: SEMAPHORE, semaphore.maxConcurrentRequests: 1000000 }",
-            "is more than are counted here",
+            "is more than can be had here",
         ),
     ] {
         let yaml = format!("feign.hystrix.enabled: true\nhystrix.{yaml}");

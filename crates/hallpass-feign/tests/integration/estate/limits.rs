@@ -161,3 +161,41 @@ resilience4j.retry.instances.logistics-service:
     let yaml = "resilience4j.retry.instances.logistics-service: { maxAttempts: 4, resultPredicate: com.example.Mine }";
     assert!(problem(yaml).contains("resultPredicate: names code of Java"));
 }
+
+#[test]
+fn what_is_more_than_can_be_had_here_is_the_most_that_can() {
+    let yaml = "
+resilience4j:
+  circuitbreaker.instances.logistics-service: { slidingWindowSize: 20000, minimumNumberOfCalls: 15000, waitDurationInOpenState: 2h, slowCallDurationThreshold: PT90M, permittedNumberOfCallsInHalfOpenState: 5000 }
+  bulkhead.instances.logistics-service: { maxConcurrentCalls: 2147483647, maxWaitDuration: 5m }
+  timelimiter.instances.logistics-service: { timeoutDuration: 2h }
+  ratelimiter.instances.logistics-service: { limitForPeriod: 5, limitRefreshPeriod: 1s, timeoutDuration: 2m }
+  retry.instances.logistics-service: { maxAttempts: 50, waitDuration: 2m }
+";
+    let loaded = super::loader(yaml)
+        .load::<hallpass_feign::FeignSettings>()
+        .unwrap();
+    let client = loaded.settings().client("logistics-service");
+    let breaker = client.service.breakers[0];
+    assert_eq!((breaker.window, breaker.minimum_calls), (10_000, 10_000));
+    let hour = Duration::from_secs(3_600);
+    assert_eq!((breaker.open, breaker.slow_call), (hour, hour));
+    assert_eq!(breaker.half_open_calls, 1_000);
+    let bulkhead = client.service.bulkhead.unwrap();
+    let minute = Duration::from_secs(60);
+    assert_eq!(
+        (bulkhead.max_concurrent, bulkhead.max_wait),
+        (100_000, minute)
+    );
+    assert_eq!(client.deadline, Some(hour));
+    assert_eq!(client.service.rates[0].max_wait, minute);
+    assert_eq!((client.retry.max_attempts, client.retry.base), (10, minute));
+    let warnings = loaded.warnings();
+    assert!(warnings.len() >= 10, "{warnings:#?}");
+    assert!(
+        warnings
+            .iter()
+            .all(|it| it.contains("is more than can be had here")),
+        "{warnings:#?}"
+    );
+}

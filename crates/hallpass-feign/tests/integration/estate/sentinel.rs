@@ -157,7 +157,7 @@ fn what_a_rule_would_do_and_is_not_done_here_is_a_problem_with_its_line() {
         ("grade: 0, count: 0", "count: would let no call through"),
         (
             "count: 1, controlBehavior: 1, warmUpPeriodSec: 0",
-            "warmUpPeriodSec: must be",
+            "warmUpPeriodSec: must be 1 at least",
         ),
         (
             "grade: 1",
@@ -391,4 +391,30 @@ hallpass.feign:
         Duration::from_secs(20),
         "of this client it says more"
     );
+}
+
+#[test]
+fn what_is_more_than_can_be_had_here_is_the_most_that_can() {
+    let only = |yaml: &str| {
+        let loaded = loader(yaml).load::<FeignSettings>().unwrap();
+        assert_eq!(loaded.warnings().len(), 1, "{:?}", loaded.warnings());
+        assert!(loaded.warnings()[0].contains("is more than can be had here"));
+        loaded
+            .settings()
+            .client("logistics-service")
+            .service
+            .clone()
+    };
+    let bulkhead = only(&flow("grade: 0, count: 2147483647")).bulkhead.unwrap();
+    assert_eq!(bulkhead.max_concurrent, 100_000);
+    let rates = only(&flow("count: 2147483647")).rates;
+    assert_eq!(rates[0].calls, 1_000_000);
+    let rates = only(&flow(
+        "count: 1, controlBehavior: 2, maxQueueingTimeMs: 600000",
+    ))
+    .rates;
+    assert_eq!(rates[0].max_wait, Duration::from_secs(60));
+    let rule = "[{ resource: logistics-service, grade: 1, count: 1, timeWindow: 86400 }]";
+    let breakers = only(&with_rules("degrade", rule)).breakers;
+    assert_eq!(breakers[0].open, Duration::from_secs(3_600));
 }

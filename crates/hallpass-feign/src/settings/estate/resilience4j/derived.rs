@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_config::Foreign;
 use hallpass_upstream::{RateBehaviour, RateSettings};
 
-use super::super::row::{Form, choice, put};
+use super::super::row::{Form, at_most, choice, put, put_number};
 use super::super::saying::Words;
 use super::effective::Effective;
 use super::exceptions;
@@ -80,7 +80,7 @@ fn window(config: &Effective<'_>, told: &mut Words) {
     }
     let size = config.number("slidingWindowSize");
     match (config.get("slidingWindowSize"), size) {
-        (Some(found), Some(size)) => told.explicit.put(size_key, size.to_string(), &found),
+        (Some(found), Some(size)) => put_number(&found, size_key, size, &mut told.explicit),
         (Some(_), None) => {}
         (None, _) => {
             let size = WINDOW.to_string();
@@ -100,9 +100,11 @@ fn window(config: &Effective<'_>, told: &mut Words) {
         config.get("minimumNumberOfCalls"),
         config.get("slidingWindowSize"),
     ) {
-        (Some(found), _) if given.is_some() => told.explicit.put(key, counted.to_string(), &found),
+        (Some(found), _) if given.is_some() => {
+            put_number(&found, key, counted, &mut told.explicit);
+        }
         (None, Some(size)) if counted < wanted => {
-            told.explicit.put(key, counted.to_string(), &size);
+            put_number(&size, key, counted, &mut told.explicit);
         }
         (None, _) => {
             let counted = counted.to_string();
@@ -167,10 +169,11 @@ pub(super) fn thread_pool(config: &Effective<'_>, told: &mut Words) {
     }
     let places = number.saturating_add(queue.unwrap_or(QUEUE));
     let explicit = &mut told.explicit;
-    explicit.put(
-        "service.bulkhead.max-concurrent",
-        places.to_string(),
+    put_number(
         &threads,
+        "service.bulkhead.max-concurrent",
+        places,
+        explicit,
     );
     explicit.put("service.bulkhead.max-wait-ms", "0", &threads);
     threads.warn("is about threads, of which a call needs none here: threads and places in the queue are calls at once");
@@ -180,7 +183,7 @@ pub(super) fn thread_pool(config: &Effective<'_>, told: &mut Words) {
 pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Words) {
     const LIMIT: u64 = 50;
     const TIMEOUT: Duration = Duration::from_secs(5);
-    const LONGEST_WAIT: Duration = Duration::from_secs(60);
+    const LONGEST_WAIT: u64 = 60_000;
     let Some(found) = config.get("limitRefreshPeriod") else {
         config.problem(
             "needs `limitRefreshPeriod`: the default of Resilience4j, 500 nanoseconds, bounds nothing. Write 1s, or leave the \
@@ -210,11 +213,11 @@ pub(super) fn rate_limiter(config: &Effective<'_>, told: &mut Words) {
         let Some(wait) = found.duration() else {
             return;
         };
-        if wait > LONGEST_WAIT {
-            found.problem("must be at most 60s here");
-            return;
-        }
-        rate.max_wait = wait;
+        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        rate.max_wait = match at_most(&found, milliseconds, LONGEST_WAIT) {
+            Some(longest) => Duration::from_millis(longest),
+            None => wait,
+        };
     }
     if rate.max_wait.is_zero() {
         rate.behaviour = RateBehaviour::Reject;

@@ -3,7 +3,7 @@
 use hallpass_config::{Adopted, Foreign, Section};
 use hallpass_upstream::BreakerSettings;
 
-use super::super::row::Row;
+use super::super::row::{Row, at_most};
 use super::fields::{OF_DASHBOARD, at, choice, is_refused, number, warn_of_strangers, whole};
 use super::numbers::percent;
 
@@ -84,14 +84,18 @@ pub(super) fn read(rule: &Foreign<'_>, shown: &Section<'_>) -> Option<BreakerSet
     if interval % 1_000 != 0 {
         at("statIntervalMs").warn("is whole seconds here: the next one counts");
     }
-    let mut put =
-        |key: &str, value: u64, from: &str| breaker.put(key, value.to_string(), &at(from));
-    put("window-seconds", interval.div_ceil(1_000), "statIntervalMs");
-    put("open-ms", opens_for.saturating_mul(1_000), "timeWindow");
-    put("half-open-calls", 1, "timeWindow");
+    let mut take = |key: &str, value: u64, from: &str| put(key, value, &at(from), &mut breaker);
+    take("window-seconds", interval.div_ceil(1_000), "statIntervalMs");
+    take("open-ms", opens_for.saturating_mul(1_000), "timeWindow");
+    take("half-open-calls", 1, "timeWindow");
     breaker.put("window-type", "time", &at("statIntervalMs"));
     let enough = thresholds(rule, grade, count, &mut breaker)?.max(minimum);
-    breaker.put("minimum-calls", enough.to_string(), &at("minRequestAmount"));
+    put(
+        "minimum-calls",
+        enough,
+        &at("minRequestAmount"),
+        &mut breaker,
+    );
     let section = shown.section("service").section("breaker");
     let mut breaker = BreakerSettings::read(&section.adopted(&breaker))?;
     // Sentinel looks at how long calls take there, and at nothing else.
@@ -99,11 +103,22 @@ pub(super) fn read(rule: &Foreign<'_>, shown: &Section<'_>) -> Option<BreakerSet
     Some(breaker)
 }
 
+/// Puts a value under our key, or the most that it takes.
+fn put(key: &str, value: u64, from: &Foreign<'_>, into: &mut Adopted) {
+    let most = match key {
+        "open-ms" | "slow-call-ms" => 3_600_000,
+        "window-seconds" => 3_600,
+        "minimum-calls" => 10_000,
+        "failures" => 1_000_000,
+        _ => u64::MAX,
+    };
+    let value = at_most(from, value, most).unwrap_or(value);
+    into.put(key, value.to_string(), from);
+}
+
 /// What opens the breaker; how many calls it takes at least.
 fn thresholds(rule: &Foreign<'_>, grade: u64, count: u64, into: &mut Adopted) -> Option<u64> {
-    let mut put = |key: &str, value: u64, from: &str| {
-        into.put(key, value.to_string(), &at(rule, from));
-    };
+    let mut put = |key: &str, value: u64, from: &str| put(key, value, &at(rule, from), into);
     if grade == 0 {
         put("slow-call-ms", count.saturating_add(500) / 1_000, "count");
         let ratio = slow_ratio(rule)?;

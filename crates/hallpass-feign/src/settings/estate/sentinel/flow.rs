@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass_config::Foreign;
 use hallpass_upstream::{BulkheadSettings, RateBehaviour, RateSettings};
 
-use super::super::row::Row;
+use super::super::row::{Row, at_most};
 use super::fields::{OF_DASHBOARD, at, choice, is_refused, number, warn_of_strangers, whole};
 use super::guard::Guard;
 use super::numbers::common_divisor;
@@ -85,6 +85,18 @@ pub(super) fn read(rule: &Foreign<'_>) -> Option<Guard> {
     }
 }
 
+/// The most calls of a rate.
+const MOST_CALLS: u64 = 1_000_000;
+
+/// A number from 1 to the most that can be had, which is what a larger one becomes.
+fn from_one(found: &Foreign<'_>, number: u64, most: u64) -> Option<u64> {
+    if number == 0 {
+        found.problem("must be 1 at least: Sentinel leaves such a rule out");
+        return None;
+    }
+    Some(at_most(found, number, most).unwrap_or(number))
+}
+
 /// How long a flow rule takes its time.
 #[derive(Clone, Copy)]
 struct Waits {
@@ -94,7 +106,9 @@ struct Waits {
 
 /// So many thousandths of a call at once.
 fn at_once(rule: &Foreign<'_>, count: u64) -> Option<Guard> {
-    let calls = usize::try_from(count / 1_000).ok();
+    let calls = count / 1_000;
+    let calls = at_most(&at(rule, "count"), calls, 100_000).unwrap_or(calls);
+    let calls = usize::try_from(calls).ok();
     let Some(calls) = calls.filter(|calls| *calls > 0) else {
         at(rule, "count").problem(
             "would let no call through; a forced breaker does that: `service.breaker.state: forced-open`",
@@ -121,16 +135,14 @@ fn a_second(rule: &Foreign<'_>, count: u64, behaviour: u64, waits: Waits) -> Opt
     );
     let queues = matches!(behaviour, RateBehaviour::Queue | RateBehaviour::WarmUpQueue);
     let Waits { warm_up, max_wait } = waits;
-    if warms_up && !(1..=3_600).contains(&warm_up) {
-        let found = at(rule, "warmUpPeriodSec");
-        found.problem("must be a whole number of seconds from 1 to 3600");
-        return None;
-    }
-    if queues && !(1..=60_000).contains(&max_wait) {
-        let found = at(rule, "maxQueueingTimeMs");
-        found.problem("must be a whole number of milliseconds from 1 to 60000");
-        return None;
-    }
+    let warm_up = match warms_up {
+        true => from_one(&at(rule, "warmUpPeriodSec"), warm_up, 3_600)?,
+        false => warm_up,
+    };
+    let max_wait = match queues {
+        true => from_one(&at(rule, "maxQueueingTimeMs"), max_wait, 60_000)?,
+        false => max_wait,
+    };
     // Who queues comes at exactly that rate; else whole calls are counted in whole seconds.
     let (calls, period) = match behaviour {
         RateBehaviour::Queue => {
@@ -139,11 +151,8 @@ fn a_second(rule: &Foreign<'_>, count: u64, behaviour: u64, waits: Waits) -> Opt
         }
         _ => (count / 1_000, Duration::from_secs(1)),
     };
-    let calls = u32::try_from(calls).ok();
-    let Some(calls) = calls.filter(|calls| *calls <= 1_000_000) else {
-        at(rule, "count").problem("must be at most 1000000");
-        return None;
-    };
+    let calls = at_most(&at(rule, "count"), calls, MOST_CALLS).unwrap_or(calls);
+    let calls = u32::try_from(calls).unwrap_or(u32::MAX);
     let mut rate = RateSettings::new(calls, period);
     rate.behaviour = behaviour;
     rate.warm_up = Duration::from_secs(warm_up);
