@@ -46,6 +46,7 @@ impl Client {
         spec: SpecOf,
         overrides: Overrides,
     ) -> Result<Self, BuildError> {
+        configured.check_estate(&spec)?;
         let state = ClientState::new(shared, configured, &spec, &overrides)?;
         let inner = ClientInner {
             spec,
@@ -75,6 +76,7 @@ impl Client {
             shared,
             ..
         } = &*self.inner;
+        configured.check_estate(spec)?;
         ClientState::new(shared, configured, spec, overrides)
     }
 

@@ -192,7 +192,7 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "methods",
         Kind::Named(METHOD_KEYS),
-        "The same of single methods, and their deadlines, by verb and path as the trait has them, its `path` included: `\"GET /orders/{order_id}\"`. A call has to pass \
+        "The same of single methods, and their deadlines, by verb and path as the trait has them, its `path` included: `\"GET /orders/{order_id}\"`, whatever stands in braces. A call has to pass \
         the guard of its method and that of the service.",
     ),
     Key::not_ours("connect-timeout", "here `deadline-ms` bounds a call with all its attempts"),

@@ -89,7 +89,6 @@ impl ClientState {
         spec: &ClientSpec,
         overrides: &Overrides,
     ) -> Result<Self, BuildError> {
-        configured.check_estate(spec)?;
         let settings = configured.clients.client(spec.name);
         let (address, base_path) = address(spec, overrides, settings)?;
         let retry = overrides.retry.unwrap_or(settings.retry);

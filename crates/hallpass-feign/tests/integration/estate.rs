@@ -8,6 +8,7 @@ mod names;
 mod openfeign;
 mod precedence;
 mod resilience4j;
+mod rounded;
 mod sentinel;
 
 use hallpass_config::Loader;

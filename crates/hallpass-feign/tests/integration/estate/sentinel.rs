@@ -12,19 +12,19 @@ use super::{breaker, guards, load, loader, problem};
 pub(super) const DEGRADE: &str = r#"[{"app":"order-service","count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":0,"id":7,"ip":"10.0.0.9","limitApp":"default","minRequestAmount":5,"port":8719,"resource":"logistics-service","slowRatioThreshold":0.6,"statIntervalMs":1000,"timeWindow":10}]"#;
 const FLOW: &str = r#"[{"app":"order-service","clusterConfig":null,"clusterMode":false,"controlBehavior":1,"count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":1,"id":8,"ip":"10.0.0.9","limitApp":"default","maxQueueingTimeMs":null,"port":8719,"refResource":null,"resource":"logistics-service","strategy":0,"warmUpPeriodSec":20}]"#;
 
-fn with_rules(kind: &str, rules: &str) -> String {
+pub(super) fn with_rules(kind: &str, rules: &str) -> String {
     format!("hallpass: {{ feign: {{ sentinel: {{ {kind}-rules: {rules} }} }} }}")
 }
 
 /// The settings of `logistics-service` by one rule with these keys.
-fn degrade(keys: &str) -> String {
+pub(super) fn degrade(keys: &str) -> String {
     with_rules(
         "degrade",
         &format!("[{{ resource: logistics-service, timeWindow: 10, {keys} }}]"),
     )
 }
 
-fn flow(keys: &str) -> String {
+pub(super) fn flow(keys: &str) -> String {
     with_rules(
         "flow",
         &format!("[{{ resource: logistics-service, {keys} }}]"),
@@ -328,16 +328,6 @@ fn a_rule_about_slow_calls_does_not_look_at_failures() {
 }
 
 #[test]
-fn what_is_whole_here_is_rounded_and_warned_of() {
-    let yaml = degrade("grade: 1, count: 0.333, statIntervalMs: 500");
-    let loaded = loader(&yaml).load::<FeignSettings>().unwrap();
-    assert_eq!(loaded.warnings().len(), 2, "{:?}", loaded.warnings());
-    let breaker = breaker(&yaml);
-    assert_eq!(breaker.failure_rate.get(), 33);
-    assert_eq!(breaker.window_time, Duration::from_secs(1));
-}
-
-#[test]
 fn a_method_is_found_by_the_template_of_its_interface_in_java() {
     let yaml = with_rules(
         "flow",
@@ -391,30 +381,4 @@ hallpass.feign:
         Duration::from_secs(20),
         "of this client it says more"
     );
-}
-
-#[test]
-fn what_is_more_than_can_be_had_here_is_the_most_that_can() {
-    let only = |yaml: &str| {
-        let loaded = loader(yaml).load::<FeignSettings>().unwrap();
-        assert_eq!(loaded.warnings().len(), 1, "{:?}", loaded.warnings());
-        assert!(loaded.warnings()[0].contains("is more than can be had here"));
-        loaded
-            .settings()
-            .client("logistics-service")
-            .service
-            .clone()
-    };
-    let bulkhead = only(&flow("grade: 0, count: 2147483647")).bulkhead.unwrap();
-    assert_eq!(bulkhead.max_concurrent, 100_000);
-    let rates = only(&flow("count: 2147483647")).rates;
-    assert_eq!(rates[0].calls, 1_000_000);
-    let rates = only(&flow(
-        "count: 1, controlBehavior: 2, maxQueueingTimeMs: 600000",
-    ))
-    .rates;
-    assert_eq!(rates[0].max_wait, Duration::from_secs(60));
-    let rule = "[{ resource: logistics-service, grade: 1, count: 1, timeWindow: 86400 }]";
-    let breakers = only(&with_rules("degrade", rule)).breakers;
-    assert_eq!(breakers[0].open, Duration::from_secs(3_600));
 }
