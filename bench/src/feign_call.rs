@@ -5,7 +5,6 @@
 //! client below it on the one hand, the HTTP client alone on the other.
 
 use std::convert::Infallible;
-use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,12 +26,10 @@ use tower::ServiceExt as _;
 
 use crate::Outcome;
 use crate::bearer::{TOKEN_BYTES, token_service};
-use crate::measure::Pair;
+use crate::measure::{Pair, allocations};
 
 const ROUND: Duration = Duration::from_millis(4);
 const ROUNDS: usize = 400;
-/// Calls over which allocations are counted.
-const COUNTED: u64 = 1_000;
 /// Longest response that the bare side reads, in bytes; as the call layer's own default.
 const MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;
 const RESPONSE: &[u8] = b"\"order 7 is on its way\"";
@@ -132,13 +129,6 @@ fn print_row(
         bare.0, ours.0, bare.1, ours.1
     );
     Ok(())
-}
-
-/// Allocations and allocated bytes of one call.
-fn allocations(call: &dyn Fn() -> bool) -> (f64, f64) {
-    let counted = allocation_counter::measure(|| (0..COUNTED).for_each(|_| _ = black_box(call())));
-    let per_call = |count: u64| count as f64 / COUNTED as f64;
-    (per_call(counted.count_total), per_call(counted.bytes_total))
 }
 
 /// The same calls by hand, with the headers that the call layer sets.

@@ -8,6 +8,7 @@ mod bearer;
 mod certificate_rotation;
 mod children;
 mod feign_call;
+mod feign_throughput;
 mod measure;
 mod outages;
 mod pinned;
@@ -30,7 +31,7 @@ use crate::measure::Outcome;
 type Measurement = fn(&[String]) -> Outcome<()>;
 
 /// Every measurement by its name.
-const MEASUREMENTS: [(&str, Measurement); 20] = [
+const MEASUREMENTS: [(&str, Measurement); 22] = [
     ("all", all),
     // Not among `all`: it wants `wrk`.
     ("authz", authz::run),
@@ -42,6 +43,10 @@ const MEASUREMENTS: [(&str, Measurement); 20] = [
     // Not among `all`: it takes a minute.
     ("certificate-rotation", certificate_rotation::run),
     ("feign-call", |_| feign_call::run()),
+    // Not among `all`: it takes a minute and a half.
+    ("feign-throughput", feign_throughput::run),
+    // Not for people: the server that feign-throughput starts.
+    ("feign-throughput-server", feign_throughput::serve),
     // Not among `all`: it takes a quarter of an hour, and wants programs beside it.
     ("outages", outages::run),
     // Not for people: a service that outages starts.

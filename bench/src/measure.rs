@@ -56,6 +56,16 @@ fn time<T>(call: impl Fn() -> T, calls: u32) -> Duration {
     start.elapsed() / calls
 }
 
+/// Calls over which allocations are counted.
+const COUNTED: u64 = 1_000;
+
+/// Allocations and allocated bytes of one call, of those on this thread.
+pub(crate) fn allocations(call: &dyn Fn() -> bool) -> (f64, f64) {
+    let counted = allocation_counter::measure(|| (0..COUNTED).for_each(|_| _ = black_box(call())));
+    let per_call = |count: u64| count as f64 / COUNTED as f64;
+    (per_call(counted.count_total), per_call(counted.bytes_total))
+}
+
 /// One line of a table.
 pub(crate) struct Row {
     name: String,

@@ -25,16 +25,20 @@ impl Drop for Process {
 impl Process {
     /// What it has used so far, in user and kernel mode.
     pub(crate) fn cpu_seconds(&self) -> Result<f64, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, fields) = stat
-            .rsplit_once(") ")
-            .ok_or("/proc/PID/stat is unreadable")?;
-        // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name.
-        let ticks: Result<Vec<u64>, _> =
-            fields.split(' ').skip(11).take(2).map(str::parse).collect();
-        let ticks: u32 = ticks?.iter().sum::<u64>().try_into()?;
-        Ok(f64::from(ticks) / TICKS_PER_SECOND)
+        cpu_seconds_of(&self.0.id().to_string())
     }
+}
+
+/// What the process of this id, or `self`, has used so far, in user and kernel mode.
+pub(crate) fn cpu_seconds_of(id: &str) -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, fields) = stat
+        .rsplit_once(") ")
+        .ok_or("/proc/PID/stat is unreadable")?;
+    // utime and stime are fields 14 and 15 of the line, 12 and 13 after the name.
+    let ticks: Result<Vec<u64>, _> = fields.split(' ').skip(11).take(2).map(str::parse).collect();
+    let ticks: u32 = ticks?.iter().sum::<u64>().try_into()?;
+    Ok(f64::from(ticks) / TICKS_PER_SECOND)
 }
 
 /// Starts it on a core, and waits until it listens.
