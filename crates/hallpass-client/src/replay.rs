@@ -1,8 +1,9 @@
 //! One renewal and one replay when a callee says that the service token is invalid.
 
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, SpareRequest};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -15,12 +16,10 @@ mod further;
 pub(crate) mod future;
 pub(crate) mod metrics;
 pub(crate) mod renew_on;
-mod spare;
 
-use further::Further;
+use further::{Again, Further};
 use future::ReplayFuture;
 use renew_on::RenewOn;
-use spare::Spare;
 
 /// Repeats a call once with a renewed token when the callee responds 401 with `error="invalid_token"`
 /// (RFC 6750 section 3.1): its keys or the token's client may have changed before the token's end.
@@ -61,14 +60,18 @@ impl ReplayLayer {
     }
 }
 
-impl<S> Layer<S> for ReplayLayer {
+impl<S: Clone> Layer<S> for ReplayLayer {
     type Service = Replay<S>;
 
     fn layer(&self, inner: S) -> Replay<S> {
-        Replay {
-            inner,
+        let again = Again {
+            service: Mutex::new(inner.clone()),
             tokens: self.tokens.clone(),
             renew_on: self.renew_on,
+        };
+        Replay {
+            inner,
+            again: Arc::new(again),
         }
     }
 }
@@ -77,8 +80,7 @@ impl<S> Layer<S> for ReplayLayer {
 #[derive(Clone, Debug)]
 pub struct Replay<S> {
     inner: S,
-    tokens: TokenHandle,
-    renew_on: RenewOn,
+    again: Arc<Again<S>>,
 }
 
 impl<S> Service<Request<Body>> for Replay<S>
@@ -98,14 +100,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let spare = Spare::of(&request);
+        let spare = SpareRequest::of(&request);
         let first = self.inner.call(request);
-        let further = Further {
-            spare,
-            service: self.inner.clone(),
-            tokens: self.tokens.clone(),
-            renew_on: self.renew_on,
-        };
+        let again = Arc::clone(&self.again);
+        let further = Further { spare, again };
         ReplayFuture::new(first, further)
     }
 }

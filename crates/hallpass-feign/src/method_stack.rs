@@ -63,7 +63,7 @@ pub(crate) struct AttemptParts {
 
 impl AttemptParts {
     /// From a request that has its instance to a response that was read, by `transport`.
-    pub(crate) fn before<T>(&self, transport: T) -> AttemptStack<T> {
+    pub(crate) fn before<T: Clone>(&self, transport: T) -> AttemptStack<T> {
         let transport = self::transport(self.identity.clone(), &self.sent, transport);
         attempt(
             Arc::clone(&self.headers),
@@ -91,7 +91,11 @@ fn attempt<T>(
 }
 
 /// From a request that has its headers to the wire.
-fn transport<T>(identity: IdentityLayers, sent: &Arc<sent::Plan>, transport: T) -> Transport<T> {
+fn transport<T: Clone>(
+    identity: IdentityLayers,
+    sent: &Arc<sent::Plan>,
+    transport: T,
+) -> Transport<T> {
     ServiceBuilder::new()
         // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
         // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the

@@ -58,6 +58,7 @@ mod retry_statuses;
 mod revocation_notices;
 mod revocation_source;
 mod settings;
+mod spare_request;
 mod target;
 mod trace;
 mod transport;
@@ -93,6 +94,7 @@ pub use settings::{
     GuardSettings, RateBehaviour, RateSettings, RetrySettings, TlsSettings, TransportSettings,
     WindowType,
 };
+pub use spare_request::SpareRequest;
 pub use target::Target;
 pub use trace::{SpanId, TraceContext, TraceId};
 pub use transport::{

@@ -1,5 +1,7 @@
 //! Where one request goes.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Uri, uri};
@@ -10,10 +12,11 @@ use crate::discovery::Instance;
 ///
 /// The code that chooses an instance writes it into the request with [`Target::apply_to`]; the host guard of
 /// `hallpass-client` compares it with what is about to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Target {
     service: Arc<str>,
     instance: Instance,
+    note: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Target {
@@ -22,7 +25,22 @@ impl Target {
         Self {
             service: service.into(),
             instance,
+            note: None,
         }
+    }
+
+    /// The same, with what whoever chose the instance wants to know again in a layer of its own below: one entry among the extensions of the
+    /// request is cheaper than two.
+    #[must_use]
+    pub fn with_note(self, note: Arc<dyn Any + Send + Sync>) -> Self {
+        let note = Some(note);
+        Self { note, ..self }
+    }
+
+    /// What was [noted](Self::with_note), if it is of this type.
+    #[must_use]
+    pub fn note<T: Any>(&self) -> Option<&T> {
+        self.note.as_ref()?.downcast_ref()
     }
 
     /// The service that the caller means.
@@ -50,5 +68,23 @@ impl Target {
         *request.uri_mut() = Uri::from_parts(parts)?;
         request.extensions_mut().insert(self);
         Ok(())
+    }
+}
+
+/// What was noted is no part of where a request goes.
+impl PartialEq for Target {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.service, &self.instance) == (&other.service, &other.instance)
+    }
+}
+
+impl Eq for Target {}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("service", &self.service)
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
     }
 }

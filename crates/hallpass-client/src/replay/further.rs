@@ -1,15 +1,16 @@
 //! What is done about the first response: nothing, nearly always.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use futures_core::future::BoxFuture;
 use hallpass_token::SecurityContext;
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, SpareRequest};
 use http::header::WWW_AUTHENTICATE;
 use http::{Request, Response, StatusCode};
 use tower_service::Service;
 
 use super::challenge;
 use super::renew_on::RenewOn;
-use super::spare::Spare;
 use crate::auth_token_service::handle::TokenHandle;
 use crate::bearer::future::RejectedToken;
 use crate::error::{CallError, DenialCode, TokenError};
@@ -18,8 +19,15 @@ use crate::prover::DPOP_NONCE;
 /// What a call needs to be made again.
 pub(super) struct Further<S> {
     /// `None` for a body that is sent once.
-    pub(super) spare: Option<Spare>,
-    pub(super) service: S,
+    pub(super) spare: Option<SpareRequest>,
+    pub(super) again: Arc<Again<S>>,
+}
+
+/// What all calls of a layer that are made again have in common. It is shared, because nearly no call is.
+#[derive(Debug)]
+pub(super) struct Again<S> {
+    /// Locked for as long as it takes to clone it.
+    pub(super) service: Mutex<S>,
     pub(super) tokens: TokenHandle,
     pub(super) renew_on: RenewOn,
 }
@@ -34,23 +42,32 @@ pub(super) enum Next {
 
 impl<S> Further<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = CallError> + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = CallError>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     pub(super) fn after(self, response: Response<Body>) -> Next {
         if was_accepted(response.status()) {
-            self.tokens.accepted();
+            self.again.tokens.accepted();
             return Next::Done(response);
         }
-        match (again(&response, self.renew_on), self.spare) {
-            (Some(again), Some(spare)) => {
-                let (service, tokens) = (self.service, self.tokens);
+        match (way(&response, self.again.renew_on), self.spare) {
+            (Some(way), Some(spare)) => {
+                let shared = &self.again.service;
+                // A panic leaves a service of which nothing but clones is used.
+                let service = shared
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                let tokens = self.again.tokens.clone();
                 let request = spare.into_request();
                 Next::Again(Box::pin(once_more(
                     service,
                     request,
                     tokens,
-                    (response, again),
+                    (response, way),
                 )))
             }
             _ => Next::Done(response),
@@ -62,18 +79,18 @@ async fn once_more<S>(
     service: S,
     request: Request<Body>,
     tokens: TokenHandle,
-    (response, again): (Response<Body>, Again),
+    (response, way): (Response<Body>, Way),
 ) -> Result<Response<Body>, CallError>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = CallError>,
 {
-    let rejected = match again {
+    let rejected = match way {
         // The nonce is known by now: the next proof repeats it.
-        Again::WithNonce => {
+        Way::WithNonce => {
             drop(response);
             return replay(service, request, &tokens).await;
         }
-        Again::WithNewToken(rejected) => rejected,
+        Way::WithNewToken(rejected) => rejected,
     };
     let caller = request.extensions().get::<SecurityContext>().cloned();
     match renew(&tokens, rejected, caller).await {
@@ -154,14 +171,14 @@ fn was_accepted(status: StatusCode) -> bool {
 
 /// How a request is sent once more.
 #[derive(Clone, Copy)]
-enum Again {
+enum Way {
     WithNewToken(RejectedToken),
     /// With the token that it had, and a proof that repeats what the callee has just given (RFC 9449 section 9).
     WithNonce,
 }
 
 /// How the request of this response is sent once more; `None` when that would not help.
-fn again(response: &Response<Body>, renew_on: RenewOn) -> Option<Again> {
+fn way(response: &Response<Body>, renew_on: RenewOn) -> Option<Way> {
     let rejected = *response.extensions().get::<RejectedToken>()?;
     let says = |scheme: &[u8], error: &[u8]| {
         let mut challenges = response.headers().get_all(WWW_AUTHENTICATE).iter();
@@ -172,10 +189,10 @@ fn again(response: &Response<Body>, renew_on: RenewOn) -> Option<Again> {
         && says(dpop, b"use_dpop_nonce")
         && response.headers().contains_key(DPOP_NONCE)
     {
-        return Some(Again::WithNonce);
+        return Some(Way::WithNonce);
     }
     let is_invalid = renew_on == RenewOn::AnyUnauthorized
         || says(bearer, b"invalid_token")
         || (rejected.is_bound && says(dpop, b"invalid_token"));
-    is_invalid.then_some(Again::WithNewToken(rejected))
+    is_invalid.then_some(Way::WithNewToken(rejected))
 }

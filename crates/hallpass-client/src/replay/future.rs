@@ -54,7 +54,10 @@ impl<S: Service<Request<Body>>> ReplayFuture<S> {
 
 impl<S> Future for ReplayFuture<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = CallError> + Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = CallError>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send,
 {
     type Output = Result<Response<Body>, CallError>;

@@ -1,5 +1,6 @@
 //! Chooses the instance of each attempt.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,10 @@ impl<L> Choice<L> {
         let attempt = span.in_scope(|| call.begin_attempt(chosen.instance(), timeout));
         span.began(call, &attempt);
         // A path that the builder of the request let through stands in a URI, so this does not fail.
+        // The attempt is for `Sent`, which is a service of tower's and sees the request only.
+        let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
+            .with_note(note)
             .apply_to(&mut request)
             .map_err(|_| FeignError::Interrupted)?;
         Ok((attempt, Directed { request, chosen }, span))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::Either;
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, GuardPass, Outcome};
 use http::Request;
@@ -35,18 +36,25 @@ impl<L> Guarded<L> {
 }
 
 impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Guarded<L> {
-    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+    fn send(
+        &self,
+        call: &OngoingCall,
+        request: Request<Body>,
+    ) -> impl Future<Output = CallResult> + Send {
         let CallGuards {
             method, service, ..
         } = &self.guards;
         if method.is_none() && service.is_none() {
-            return self.inner.send(call, request).await;
+            return Either::Left(self.inner.send(call, request));
         }
         // In a box, so that a call that nothing guards is no larger for it.
-        let pass = Box::pin(self.guards.enter(call)).await?;
-        let result = self.inner.send(call, request).await;
-        pass.settle(&result);
-        result
+        Either::Right(Box::pin(async move {
+            let pass = self.guards.enter(call).await?;
+            let result = self.inner.send(call, request).await;
+            pass.settle(&result);
+            result
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use hallpass_upstream::{Body, Outcome, RetryBudget, Upstream, try_clone_request};
 use http::Request;
@@ -41,16 +42,21 @@ impl<L> Hedge<L> {
 }
 
 impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Hedge<L> {
-    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+    fn send(
+        &self,
+        call: &OngoingCall,
+        request: Request<Body>,
+    ) -> impl Future<Output = CallResult> + Send {
         if let Some(plan) = &self.plan {
             plan.budget.deposit();
             // A body that is a stream is sent once.
             if let Some(spare) = try_clone_request(&request) {
                 // In a box, so that a call without hedges is no larger for it.
-                return Box::pin(self.race(plan, call, request, spare)).await;
+                return Either::Right(Box::pin(self.race(plan, call, request, spare)));
             }
         }
-        self.inner.send(call, request).await
+        Either::Left(self.inner.send(call, request))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{Either, ready};
 use hallpass_upstream::Body;
 use http::Request;
 
@@ -30,13 +31,18 @@ impl<L> Layer<Request<Body>, Arc<OngoingAttempt>> for Intercept<L>
 where
     L: Layer<Request<Body>, Arc<OngoingAttempt>>,
 {
-    async fn send(&self, attempt: &Arc<OngoingAttempt>, mut request: Request<Body>) -> CallResult {
-        self.interceptors
-            .see(&mut request)
-            .map_err(|problem| FeignError::InvalidArgument {
+    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+    fn send(
+        &self,
+        attempt: &Arc<OngoingAttempt>,
+        mut request: Request<Body>,
+    ) -> impl Future<Output = CallResult> + Send {
+        match self.interceptors.see(&mut request) {
+            Ok(()) => Either::Left(self.inner.send(attempt, request)),
+            Err(problem) => Either::Right(ready(Err(FeignError::InvalidArgument {
                 argument: "interceptor",
                 problem,
-            })?;
-        self.inner.send(attempt, request).await
+            }))),
+        }
     }
 }

@@ -37,9 +37,7 @@ where
     S::Error: Into<CallError>,
     S::Future: Send,
 {
-    async fn send(&self, attempt: &Arc<OngoingAttempt>, mut request: Request<Body>) -> CallResult {
-        // For `Sent`, which is a service of tower's and sees the request only.
-        request.extensions_mut().insert(Arc::clone(attempt));
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, request: Request<Body>) -> CallResult {
         let response = self.inner.clone().oneshot(request).await;
         receive(attempt, response.map_err(Into::into)?).await
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hallpass_upstream::{
-    AttemptMade, Body, NextStep, Outcome, RetryAdvice, RetrySettings, Upstream, next_step,
-    try_clone_request,
+    AttemptMade, Body, NextStep, Outcome, RetryAdvice, RetrySettings, SpareRequest, Upstream,
+    next_step,
 };
 use http::Request;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -43,11 +43,31 @@ impl<L> Retry<L> {
 
 impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
     async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+        self.rules.upstream.retry_budget().deposit();
+        let copy = self.rules.copy(&request, 1);
+        let result = self.inner.send(call, request).await;
+        match copy {
+            // What stands whatever the settings say is what nearly every call ends with. The rest in a box, so that a call that is made
+            // once is no larger for it.
+            Some(copy) if result.retry_advice() != RetryAdvice::Stands => {
+                Box::pin(self.further(call, copy, result)).await
+            }
+            _ => result,
+        }
+    }
+}
+
+impl<L: Layer<Request<Body>>> Retry<L> {
+    /// The attempts after the first one.
+    async fn further(
+        &self,
+        call: &OngoingCall,
+        copy: SpareRequest,
+        mut result: CallResult,
+    ) -> CallResult {
         let rules = &self.rules;
-        rules.upstream.retry_budget().deposit();
         let mut attempt = 1;
-        let mut copy = rules.copy(&request, attempt);
-        let mut result = self.inner.send(call, request).await;
+        let mut copy = Some(copy);
         while let Some(next) = copy.take() {
             // The usual case looks for nobody else.
             if result.retry_advice() == RetryAdvice::Stands {
@@ -72,6 +92,7 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
             }
             rules.metrics.retry(rules.client);
             attempt += 1;
+            let next = next.into_request();
             copy = rules.copy(&next, attempt);
             result = self.inner.send(call, next).await;
         }
@@ -81,9 +102,9 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
 
 impl RetryRules {
     /// The request for a further attempt; `None` after the last one and for bodies that are streams.
-    fn copy(&self, request: &Request<Body>, attempt: u32) -> Option<Request<Body>> {
+    fn copy(&self, request: &Request<Body>, attempt: u32) -> Option<SpareRequest> {
         if attempt < self.settings.max_attempts {
-            try_clone_request(request)
+            SpareRequest::of(request)
         } else {
             None
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use hallpass_clock::Clock;
-use hallpass_upstream::Body;
+use hallpass_upstream::{Body, Target};
 use http::Request;
 use tower::Service;
 
@@ -17,7 +17,7 @@ use crate::ongoing_attempt::OngoingAttempt;
 
 pub(crate) use time_left::TimeLeft;
 
-/// Writes the time of sending into the [`OngoingAttempt`], which it finds in the request's extensions, and what is left then
+/// Writes the time of sending into the [`OngoingAttempt`], which it finds with the [`Target`] in the request's extensions, and what is left then
 /// of the attempt's time into the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent<S> {
@@ -50,7 +50,8 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> S::Future {
-        if let Some(attempt) = request.extensions().get::<Arc<OngoingAttempt>>() {
+        let target = request.extensions().get::<Target>();
+        if let Some(attempt) = target.and_then(Target::note::<OngoingAttempt>) {
             attempt.sent(self.plan.clock.monotonic());
             let left = attempt.time_left();
             if let Some(time_left) = &self.plan.time_left {
