@@ -2,8 +2,10 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::task::Context;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use hallpass_client::CallReport;
 use hallpass_client::context::CallContext;
 use hallpass_upstream::Instance;
@@ -25,6 +27,8 @@ const TOLD_EARLY: Duration = Duration::from_millis(50);
 pub(crate) struct Time {
     /// How long that was when it began.
     pub(crate) limit: Duration,
+    /// When it began, on tokio's clock.
+    begun: Instant,
     /// When it ends at the latest, on tokio's clock: by its own limit, or because the caller waits no longer.
     pub(crate) deadline: Instant,
     /// When half of its own limit is over. What a caller leaves less than that has not failed: else anybody could have a service called
@@ -37,20 +41,24 @@ pub(crate) struct Time {
 impl Time {
     /// From now, by a limit of its own and the end that a caller has set.
     pub(crate) fn within(limit: Duration, end: Option<Instant>) -> Self {
-        let now = Instant::now();
-        let own = now + limit;
+        Self::from(Instant::now(), limit, end)
+    }
+
+    fn from(begun: Instant, limit: Duration, end: Option<Instant>) -> Self {
+        let own = begun + limit;
         let deadline = end.map_or(own, |end| own.min(end));
         Self {
-            limit: deadline.saturating_duration_since(now),
+            limit: deadline.saturating_duration_since(begun),
+            begun,
             deadline,
-            fair: now + limit / 2,
+            fair: begun + limit / 2,
             is_hurried: deadline < own,
         }
     }
 
-    /// A part of it from now, by a limit of its own.
-    pub(crate) fn part(self, limit: Duration) -> Self {
-        let part = Self::within(limit, Some(self.deadline));
+    /// A part of it that began so long after it, by a limit of its own.
+    fn part(self, after: Duration, limit: Duration) -> Self {
+        let part = Self::from(self.begun + after, limit, Some(self.deadline));
         Self {
             is_hurried: part.is_hurried && self.is_hurried,
             ..part
@@ -74,8 +82,13 @@ pub(crate) struct OngoingAttempt {
     pub(crate) context: CallContext,
     /// Where it goes.
     pub(crate) instance: Instance,
-    /// How long it may take.
-    pub(crate) time: Time,
+    /// How long its call may take.
+    call_time: Time,
+    /// How long it may take from the moment at which it is handed to the transport, where that is less than its call may. What is
+    /// before that (its place in the bulkhead, a token) is no matter of its instance.
+    limit: Option<Duration>,
+    /// When it was last handed to the transport, in nanoseconds of tokio's clock since its call began. Known where it has a limit.
+    sent_after: AtomicU64,
     /// What to do with the response's body.
     pub(crate) reading: Reading,
     /// Longest response, in bytes.
@@ -84,48 +97,87 @@ pub(crate) struct OngoingAttempt {
     status: AtomicU16,
     identity: OnceLock<CallReport>,
     lost: AtomicBool,
+    /// Who waits for it to be sent, while it runs on another task.
+    watcher: AtomicWaker,
 }
 
 impl OngoingAttempt {
     pub(crate) fn new(
         context: CallContext,
         instance: Instance,
-        time: Time,
+        (call_time, limit): (Time, Option<Duration>),
         (reading, max_response_bytes): (Reading, usize),
     ) -> Self {
         Self {
             context,
             instance,
-            time,
+            call_time,
+            limit,
+            sent_after: AtomicU64::new(NOT_YET),
             reading,
             max_response_bytes,
             sent_at: AtomicU64::new(NOT_YET),
             status: AtomicU16::new(NO_STATUS),
             identity: OnceLock::new(),
             lost: AtomicBool::new(false),
+            watcher: AtomicWaker::new(),
+        }
+    }
+
+    /// How long it may take: until it is sent, as long as its call.
+    fn time(&self) -> Time {
+        match (self.limit, self.sent_after.load(Ordering::Relaxed)) {
+            (None, _) | (_, NOT_YET) => self.call_time,
+            (Some(limit), after) => self.call_time.part(Duration::from_nanos(after), limit),
         }
     }
 
     /// Whether its instance has failed to meet its deadline.
     pub(crate) fn is_late(&self) -> bool {
-        self.time.is_spent()
+        self.time().is_spent()
+    }
+
+    /// When its call ends at the latest.
+    pub(crate) const fn call_deadline(&self) -> Instant {
+        self.call_time.deadline
+    }
+
+    /// When it is given up; `None` while that is left to its call.
+    pub(crate) fn own_deadline(&self) -> Option<Instant> {
+        let deadline = self.time().deadline;
+        (deadline < self.call_time.deadline).then_some(deadline)
     }
 
     /// Whether a response that says "too late" now says so of a caller in a hurry: the callee was told what is left.
     pub(crate) fn is_hurried_out(&self) -> bool {
-        let is_short = self.time.is_hurried && Instant::now() < self.time.fair;
+        let time = self.time();
+        let is_short = time.is_hurried && Instant::now() < time.fair;
         is_short && self.time_left() < TOLD_EARLY
     }
 
     /// What is left until its deadline.
     pub(crate) fn time_left(&self) -> Duration {
-        self.time.deadline.saturating_duration_since(Instant::now())
+        let deadline = self.time().deadline;
+        deadline.saturating_duration_since(Instant::now())
     }
 
     /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.
     pub(crate) fn sent(&self, now: Duration) {
-        let nanos = u64::try_from(now.as_nanos()).unwrap_or(NOT_YET - 1);
-        self.sent_at.store(nanos, Ordering::Relaxed);
+        self.sent_at.store(nanos(now), Ordering::Relaxed);
+        if self.limit.is_some() {
+            let after = nanos(self.call_time.begun.elapsed());
+            self.sent_after.store(after, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the task of `context` look again when [`wake_watcher`](Self::wake_watcher) is called. One task at a time.
+    pub(crate) fn watch(&self, context: &Context<'_>) {
+        self.watcher.register(context.waker());
+    }
+
+    /// For whoever has sent it from another task than that of its call.
+    pub(crate) fn wake_watcher(&self) {
+        self.watcher.wake();
     }
 
     /// When it was last handed to the transport; `None` while it never was.
@@ -161,4 +213,8 @@ impl OngoingAttempt {
     pub(crate) fn has_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).map_or(NOT_YET - 1, |nanos| nanos.min(NOT_YET - 1))
 }

@@ -63,19 +63,17 @@ impl OngoingCall {
         }
     }
 
-    /// An attempt that begins now, and has `timeout` at most.
+    /// An attempt that begins now, and has `timeout` at most once it is sent.
     pub(crate) fn begin_attempt(
         &self,
         instance: &Instance,
         timeout: Option<Duration>,
     ) -> Arc<OngoingAttempt> {
-        let time = timeout.map_or(self.time, |timeout| {
-            self.time.part(timeout.min(MAX_DEADLINE))
-        });
+        let timeout = timeout.map(|timeout| timeout.min(MAX_DEADLINE));
         let attempt = Arc::new(OngoingAttempt::new(
             self.origin.of_attempt(),
             instance.clone(),
-            time,
+            (self.time, timeout),
             (self.reading, self.max_response_bytes),
         ));
         let mut attempts = self.locked();
@@ -99,9 +97,18 @@ impl OngoingCall {
         self.locked().iter().for_each(|attempt| attempt.lose());
     }
 
+    /// Whether one of its attempts was sent, but for the first `before` of them.
+    pub(crate) fn was_sent(&self, before: usize) -> bool {
+        let attempts = self.locked();
+        attempts
+            .iter()
+            .skip(before)
+            .any(|attempt| attempt.sent_at().is_some())
+    }
+
     /// Attempts so far.
-    pub(crate) fn attempts(&self) -> u32 {
-        u32::try_from(self.locked().iter().count()).unwrap_or(u32::MAX)
+    pub(crate) fn attempts(&self) -> usize {
+        self.locked().iter().count()
     }
 
     /// The attempt that decided, or the newest one.
@@ -136,9 +143,10 @@ impl OngoingCall {
         Instant::now() >= self.time.deadline
     }
 
-    /// Whether the service has failed to respond in time: a caller in a hurry may have left it none.
+    /// Whether the service has failed to respond in time: a caller in a hurry may have left it none, and of a call that waited
+    /// for a token all the time it knows nothing.
     pub(crate) fn is_late(&self) -> bool {
-        self.time.is_spent()
+        self.time.is_spent() && self.was_sent(0)
     }
 
     /// Whether a response that says "too late" now says so of a caller in a hurry.

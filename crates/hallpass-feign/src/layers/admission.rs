@@ -1,5 +1,7 @@
 //! The circuit breaker and the bulkhead of the chosen instance, and the task of an isolated call.
 
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,11 +63,36 @@ async fn isolated<L: Layer<Request<Body>, Arc<OngoingAttempt>>>(
     request: Request<Body>,
 ) -> CallResult {
     let (context, attempt) = (attempt.context.clone(), Arc::clone(attempt));
-    let sending = async move { inner.send(&attempt, request).await };
+    let own = Arc::clone(&attempt);
+    let sending = async move { telling(&own, inner.send(&own, request)).await };
     let sending = context::scope_all(context, sending);
     let mut task = AbortOnDrop(tokio::spawn(sending));
+    let ended = poll_fn(|context| {
+        // The times of an attempt begin when it is sent.
+        attempt.watch(context);
+        Pin::new(&mut task.0).poll(context)
+    });
     // A task that panicked or was stopped with its runtime has no answer.
-    (&mut task.0).await.unwrap_or(Err(FeignError::Interrupted))
+    ended.await.unwrap_or(Err(FeignError::Interrupted))
+}
+
+/// Wakes whoever watches the attempt when it is sent.
+async fn telling(
+    attempt: &OngoingAttempt,
+    sending: impl Future<Output = CallResult>,
+) -> CallResult {
+    let mut sending = pin!(sending);
+    let mut told = None;
+    poll_fn(|context| {
+        let ended = sending.as_mut().poll(context);
+        let sent = attempt.sent_at();
+        if sent != told {
+            told = sent;
+            attempt.wake_watcher();
+        }
+        ended
+    })
+    .await
 }
 
 /// A caller that goes away, or whose deadline passes, does not leave its call running.
@@ -118,8 +145,11 @@ impl UnderWay<'_> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         if self.attempt.has_lost() {
-            // A lost race: everything goes back without an outcome.
-            drop(self.admitted.take());
+            // A lost race says that the instance takes at least so long; one that was not sent yet says nothing.
+            if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at())
+            {
+                admitted.outrun(sent_at);
+            }
             return;
         }
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost interest or

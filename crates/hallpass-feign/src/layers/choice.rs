@@ -1,12 +1,16 @@
 //! Chooses the instance of each attempt.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use hallpass_upstream::{Body, Chosen, DiscoverError, Target, Upstream};
 use http::Request;
 use prometheus_client::metrics::counter::Counter;
+use tokio::time::sleep_until;
 use tracing::Instrument;
 
 use super::attempt_span::AttemptSpan;
@@ -80,6 +84,31 @@ impl<L> Choice<L> {
 }
 
 impl AttemptLimit {
+    /// Drops `sending` when `attempt` has taken longer than it may since it was sent.
+    async fn keep(
+        &self,
+        attempt: &OngoingAttempt,
+        sending: impl Future<Output = CallResult>,
+    ) -> CallResult {
+        let mut sending = pin!(sending);
+        let mut timer = pin!(sleep_until(attempt.call_deadline()));
+        poll_fn(|context| {
+            // First, because it is here that the attempt is sent; where another task sends it, that wakes this one.
+            if let Poll::Ready(result) = sending.as_mut().poll(context) {
+                return Poll::Ready(result);
+            }
+            // Sent again, with a new token, it has its time again.
+            let Some(deadline) = attempt.own_deadline() else {
+                return Poll::Pending;
+            };
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(context).map(|()| Err(self.exceeded()))
+        })
+        .await
+    }
+
     fn exceeded(&self) -> FeignError {
         self.timeouts.inc();
         FeignError::Deadline {
@@ -92,15 +121,13 @@ impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L>
     async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
         let (attempt, directed, span) = self.direct(call, request).await?;
         let result = match &self.limit {
-            // What is left of the call is less, and ends it.
-            Some(limit) if attempt.time.deadline < call.time.deadline => {
-                // In a box, so that it costs nothing where there is no limit.
-                let sending = Box::pin(self.inner.send(&attempt, directed));
+            // In a box, so that it costs nothing where there is no limit.
+            Some(limit) => {
+                let sending = self.inner.send(&attempt, directed);
                 let sending = sending.instrument(span.span());
-                let ended = tokio::time::timeout_at(attempt.time.deadline, sending).await;
-                ended.unwrap_or_else(|_| Err(limit.exceeded()))
+                Box::pin(limit.keep(&attempt, sending)).await
             }
-            _ => {
+            None => {
                 let sending = self.inner.send(&attempt, directed);
                 sending.instrument(span.span()).await
             }

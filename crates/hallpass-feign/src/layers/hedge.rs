@@ -1,6 +1,9 @@
 //! A further attempt while the first one is under way: whichever answers first counts.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::Either;
@@ -11,6 +14,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::choice::Elsewhere;
 use super::{CallResult, Layer};
@@ -73,7 +77,9 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
         let mut under_way = FuturesUnordered::new();
         under_way.push(self.attempt(0, call, first));
         let mut failure: Option<CallResult> = None;
-        let mut patience = std::pin::pin!(tokio::time::sleep(plan.settings.after));
+        let after = plan.settings.after;
+        let timer = pin!(sleep(after));
+        let mut patience = Patience::new(call, after, timer);
         let mut may_start = plan.settings.max_extra > 0;
         loop {
             let starts = tokio::select! {
@@ -103,8 +109,7 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
                     started.hedges += 1;
                     under_way.push(self.attempt(started.hedges, call, request));
                     may_start = started.hedges < plan.settings.max_extra;
-                    let again = tokio::time::Instant::now() + plan.settings.after;
-                    patience.as_mut().reset(again);
+                    patience.begin();
                 }
             }
             if under_way.is_empty()
@@ -122,6 +127,50 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
         request: Request<Body>,
     ) -> (u32, CallResult) {
         (number, self.inner.send(call, request).await)
+    }
+}
+
+/// How long a race waits for its next attempt. It begins when the first one is sent: what that waits for (a token, a place) says
+/// nothing about its instance, and all calls would wait for it alike.
+struct Patience<'a> {
+    call: &'a OngoingCall,
+    /// Attempts of the call before this race.
+    before: usize,
+    after: Duration,
+    timer: Pin<&'a mut Sleep>,
+    has_begun: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(call: &'a OngoingCall, after: Duration, timer: Pin<&'a mut Sleep>) -> Self {
+        Self {
+            before: call.attempts(),
+            call,
+            after,
+            timer,
+            has_begun: false,
+        }
+    }
+
+    /// Begins, or begins anew.
+    fn begin(&mut self) {
+        self.has_begun = true;
+        self.timer.as_mut().reset(Instant::now() + self.after);
+    }
+}
+
+impl Future for Patience<'_> {
+    type Output = ();
+
+    /// Looks at the attempts each time it is polled: that they are sent happens in this task, or wakes it.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if !self.has_begun {
+            if !self.call.was_sent(self.before) {
+                return Poll::Pending;
+            }
+            self.begin();
+        }
+        self.timer.as_mut().poll(context)
     }
 }
 

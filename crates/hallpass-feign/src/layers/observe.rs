@@ -67,7 +67,7 @@ impl Watch<'_> {
         let last = self.ongoing.last_attempt();
         let last = last.as_deref();
         let status = last.and_then(OngoingAttempt::status);
-        let attempts = self.ongoing.attempts();
+        let attempts = u32::try_from(self.ongoing.attempts()).unwrap_or(u32::MAX);
         span.record("attempts", attempts);
         if let Some(status) = status {
             span.record("http.response.status_code", status.as_u16());

@@ -14,8 +14,8 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-use crate::clients::{FeignOrders, Orders};
-use crate::support::{Answer, Upstream, driven, runtime};
+use crate::clients::{AsService, FeignAsService, FeignOrders, Orders};
+use crate::support::{Answer, Issuer, Upstream, driven, runtime};
 
 const LIMIT: Duration = Duration::from_millis(40);
 
@@ -153,4 +153,30 @@ fn a_status_that_no_attempt_would_change_is_a_problem() {
         let text = problems.iter().map(ToString::to_string).collect::<String>();
         assert!(text.contains("feign.defaults.retry.statuses"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn the_time_of_an_attempt_begins_when_it_is_sent_and_not_while_it_waits_for_a_token() {
+    for isolate in [false, true] {
+        let well = Upstream::answering(|_, _| "\"ok\"").await;
+        let issuer = Issuer::default();
+        issuer.takes(LIMIT * 5);
+        let feign = runtime(&[&well]).tokens(issuer.tokens()).build();
+        let builder = FeignAsService::builder(&feign).retry(impatient());
+        let client = builder.isolate(isolate).build().unwrap();
+        client.job().await.unwrap();
+        assert_eq!((well.seen().len(), issuer.issued()), (1, 1));
+        assert!(!scrape(&feign).contains("attempt_timeouts_total{client=\"service-a\"} 1"));
+    }
+}
+
+#[tokio::test]
+async fn an_isolated_attempt_that_hangs_is_given_up_as_well() {
+    let hanging = hanging().await;
+    let feign = runtime(&[&hanging]).build();
+    let builder = FeignOrders::builder(&feign).retry(impatient());
+    let orders = builder.isolate(true).build().unwrap();
+    let error = orders.remove(1).await.unwrap_err();
+    assert_eq!(error, FeignError::Deadline { limit: LIMIT });
+    assert_eq!(hanging.seen().len(), 3);
 }

@@ -112,6 +112,22 @@ async fn what_a_service_refuses_is_no_failure_of_it() {
 }
 
 #[tokio::test]
+async fn a_token_that_nobody_gives_in_time_says_nothing_about_the_service() {
+    let (upstream, _) = with_status(200).await;
+    let issuer = Issuer::default();
+    issuer.takes(Duration::from_secs(60));
+    let feign = runtime(&[&upstream])
+        .tokens(issuer.tokens())
+        .settings(&settings(BREAKER), &TokenFeignSettings::default())
+        .build();
+    let builder = FeignAsService::builder(&feign).deadline(Duration::from_millis(50));
+    let client = builder.build().unwrap();
+    for _ in 0..4 {
+        assert_eq!(client.job().await.unwrap_err().code(), "deadline");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_cannot_be_had_says_nothing_about_the_service() {
     let (upstream, _) = with_status(200).await;
     let issuer = Issuer::default();

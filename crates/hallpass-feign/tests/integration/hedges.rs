@@ -14,8 +14,10 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
-use crate::clients::{AsCaller, FeignAsCaller, FeignOrders, Order, Orders};
-use crate::support::{Answer, Upstream, caller, runtime};
+use crate::clients::{
+    AsCaller, AsService, FeignAsCaller, FeignAsService, FeignOrders, Order, Orders,
+};
+use crate::support::{Answer, Issuer, Upstream, caller, runtime};
 
 const SOON: Duration = Duration::from_millis(100);
 const NEVER: Duration = Duration::from_secs(60);
@@ -97,22 +99,65 @@ async fn a_hedge_goes_to_another_instance_and_the_first_answer_wins() {
 }
 
 #[tokio::test]
-async fn a_hedge_that_lost_says_nothing_against_its_instance() {
-    let (hanging, well) = (hanging().await, well().await);
-    let feign = runtime(&[&hanging, &well]).build();
+async fn an_instance_that_hangs_is_found_though_each_of_its_calls_is_outrun() {
+    for isolate in [false, true] {
+        let (hanging, well) = (hanging().await, well().await);
+        let feign = runtime(&[&hanging, &well]).build();
+        let builder = hedged(FeignOrders::builder(&feign), Duration::from_millis(20));
+        let orders = builder.isolate(isolate).build().unwrap();
+        for _ in 0..100 {
+            orders.bytes().await.unwrap();
+        }
+        let hung = hanging.seen().len();
+        assert!((1..10).contains(&hung), "{hung} of 100");
+    }
+}
+
+#[tokio::test]
+async fn one_that_takes_little_longer_and_is_outrun_is_not_called_broken() {
+    // Both take as long as a hedge waits, or a little more: which one wins is a matter of chance.
+    let takes = async || {
+        Upstream::scripted(|_, _| -> Answer {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                "\"ok\"".into_response()
+            })
+        })
+        .await
+    };
+    let (one, other) = (takes().await, takes().await);
+    let feign = runtime(&[&one, &other]).build();
     let touchy = BreakerSettings {
-        window: 1,
-        minimum_calls: 1,
         abandoned_calls: 1,
         ..BreakerSettings::default()
     };
-    let builder = hedged(FeignOrders::builder(&feign), SOON);
+    let builder = hedged(FeignOrders::builder(&feign), Duration::from_millis(10));
     let orders = builder.breaker(touchy).build().unwrap();
-    for _ in 0..16 {
+    for _ in 0..8 {
         orders.bytes().await.unwrap();
     }
-    let hung = hanging.seen().len();
-    assert!(hung > 1, "{hung}: it was called again after it had lost");
+    let opened = r#"hallpass_feign_breaker_state{"#;
+    let mut registry = Registry::default();
+    feign.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let mut states = text.lines().filter(|line| line.starts_with(opened));
+    assert!(states.all(|line| line.ends_with(" 0")), "{text}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_token_has_no_hedge_before_it_is_sent() {
+    for isolate in [false, true] {
+        let (one, other) = (well().await, well().await);
+        let issuer = Issuer::default();
+        issuer.takes(SOON * 3);
+        let feign = runtime(&[&one, &other]).tokens(issuer.tokens()).build();
+        let builder = hedged(FeignAsService::builder(&feign), SOON);
+        let client = builder.isolate(isolate).build().unwrap();
+        client.job().await.unwrap();
+        assert_eq!(one.seen().len() + other.seen().len(), 1);
+        assert_eq!((hedges(&feign, "won"), hedges(&feign, "lost")), (0, 0));
+    }
 }
 
 #[tokio::test]

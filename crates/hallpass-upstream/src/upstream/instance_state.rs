@@ -288,10 +288,15 @@ impl InFlight {
         self.0.given_up(now.saturating_sub(sent_at), now);
     }
 
-    /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more.
-    pub(super) fn outrun(&self, sent_at: Duration) {
+    /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more. One that takes far longer than usual may hang, and
+    /// where each of its calls is outrun nothing else tells.
+    pub(super) fn outrun(&self, permit: Permit, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
-        self.0.given_up(now.saturating_sub(sent_at), now);
+        let took = now.saturating_sub(sent_at);
+        if nanos(took) > self.0.common.usual.most() {
+            permit.abandon(sent_at, now);
+        }
+        self.0.given_up(took, now);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, Credential};
 use hallpass_upstream::{Body, TransportError, TransportErrorKind};
@@ -13,6 +14,7 @@ use http::{Request, Response, StatusCode};
 pub(crate) struct Issuer {
     issued: Arc<AtomicUsize>,
     fails: Arc<Mutex<Option<(u16, &'static str)>>>,
+    takes: Arc<Mutex<Duration>>,
 }
 
 impl Issuer {
@@ -27,6 +29,11 @@ impl Issuer {
     /// Responds so to each request from now on; status 0 stands for no connection.
     pub(crate) fn fails_with(&self, status: u16, body: &'static str) {
         *self.fails.lock().unwrap() = Some((status, body));
+    }
+
+    /// Takes so long for each request from now on.
+    pub(crate) fn takes(&self, time: Duration) {
+        *self.takes.lock().unwrap() = time;
     }
 
     /// A token service that asks this issuer as `order-service`.
@@ -44,6 +51,8 @@ impl Issuer {
 
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
         drop(request.into_body().collect_within(64 * 1024).await);
+        let takes = *self.takes.lock().unwrap();
+        tokio::time::sleep(takes).await;
         let mut answer = Response::builder().header("content-type", "application/json");
         let fails = *self.fails.lock().unwrap();
         if let Some((status, body)) = fails {
