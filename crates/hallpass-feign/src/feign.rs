@@ -73,9 +73,10 @@ impl Feign {
     /// Replaces the sections `feign` and `internal-token.feign` for all clients, those that exist included: where they
     /// call, whose identity they carry, deadlines, retries, breakers. What a client's own builder says still goes over them.
     ///
-    /// A call that is under way goes on by the settings it began with; one that begins afterwards goes by these. Circuit
-    /// breakers, ejections and retry budgets of a service start anew only where its address, its breaker, bulkhead, balance or
-    /// ejection, or its retry budget changed.
+    /// A call that is under way goes on by the settings it began with; one that begins afterwards goes by these. Where the breaker,
+    /// bulkhead, balance or ejection of a service or its retry budget changed, its instances stay known, though discovery may be
+    /// away, with how long each takes; circuit breakers start anew where their own settings or the address changed, so do
+    /// ejections, and places in a bulkhead and retries are counted anew.
     ///
     /// # Errors
     /// When the settings of an existing client cannot be used; then nothing has changed for any of them. Settings of

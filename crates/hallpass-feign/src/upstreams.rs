@@ -1,10 +1,9 @@
 //! The services that the clients of a process call, each with its circuit breakers and its retry budget.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hallpass_upstream::{Address, Network, Upstream, UpstreamSettings};
+use hallpass_upstream::{Address, EndpointUrl, Network, Upstream, UpstreamSettings};
 
 use crate::settings::{FeignClientSettings, FeignSettings};
 
@@ -12,8 +11,10 @@ pub(crate) mod breaker_gauges;
 pub(crate) mod guard_metrics;
 pub(crate) mod guards;
 pub(crate) mod hedge_budgets;
+mod shared_by_place;
 
 use breaker_gauges::{BreakerGauges, BreakerMetrics};
+use shared_by_place::SharedByPlace;
 
 /// All [`Upstream`]s of one [`Feign`](crate::Feign), by the name of the client and where it calls.
 ///
@@ -24,16 +25,23 @@ use breaker_gauges::{BreakerGauges, BreakerMetrics};
 pub(crate) struct Upstreams {
     network: Network,
     metrics: BreakerMetrics,
-    /// Locked while a client is built or settings are applied, never during a call.
-    known: Mutex<AllKnown>,
+    /// By the name of the client and the address, with the client's section of the configuration when it was made. Locked while
+    /// a client is built or settings are applied, never during a call.
+    known: Mutex<Known>,
 }
 
-#[derive(Default)]
-struct AllKnown {
-    by_place: HashMap<(&'static str, Address), Vec<Known>>,
-    /// So many places are looked through when there are so many: before the map grows, at a price that is spread over the
-    /// clients that were built since.
-    look_through_at: usize,
+type Known = SharedByPlace<(&'static str, Address), Upstream, FeignClientSettings>;
+
+/// Whose guards or hedges are wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) client: &'static str,
+    /// Where it calls: what happens there says nothing about another address, though both have one name here.
+    pub(crate) address: &'a Address,
+    /// Where the configuration says that it calls, if it does.
+    pub(crate) configured: Option<&'a EndpointUrl>,
+    /// Whether it stays when no client holds it.
+    pub(crate) is_kept: bool,
 }
 
 /// What is wanted for one client.
@@ -47,17 +55,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) is_kept: bool,
 }
 
-struct Known {
-    upstream: Weak<Upstream>,
-    /// The same, where it stays though no client holds it.
-    kept: Option<Arc<Upstream>>,
-    /// The client's section of the configuration when it was made.
-    configured: FeignClientSettings,
-}
-
-/// Fewer places than these are not looked through for what is gone.
-const FEW_PLACES: usize = 32;
-
 impl Upstreams {
     /// None yet.
     pub(crate) fn new(network: &Network, metrics: &BreakerMetrics) -> Self {
@@ -70,29 +67,20 @@ impl Upstreams {
 
     /// The state of a service, shared by all clients of that name which call the same address with the same settings.
     pub(crate) fn get(&self, wanted: &Wanted<'_>) -> Arc<Upstream> {
-        let mut known = self.locked();
-        known.make_room();
         let place = (wanted.client, wanted.address.clone());
-        let here = known.by_place.entry(place).or_default();
-        here.retain(|known| !known.is_gone());
-        let same = here.iter_mut().find_map(|known| {
-            let upstream = known.upstream.upgrade()?;
-            (upstream.settings() == wanted.settings).then_some((known, upstream))
-        });
-        if let Some((known, upstream)) = same {
-            known.configured = wanted.configured.clone();
-            if wanted.is_kept {
-                known.kept = Some(Arc::clone(&upstream));
-            }
-            return upstream;
-        }
-        let upstream = Arc::new(self.new_upstream(wanted));
-        here.push(Known {
-            upstream: Arc::downgrade(&upstream),
-            kept: wanted.is_kept.then(|| Arc::clone(&upstream)),
-            configured: wanted.configured.clone(),
-        });
-        upstream
+        self.locked().get(
+            place,
+            (wanted.configured.clone(), wanted.is_kept),
+            |upstream| upstream.settings() == wanted.settings,
+            |before| {
+                let upstream = self.new_upstream(wanted);
+                match before {
+                    // What is known of the instances is true whatever was changed, and discovery may be away just now.
+                    Some(before) => upstream.succeeding(before),
+                    None => upstream,
+                }
+            },
+        )
     }
 
     fn new_upstream(&self, wanted: &Wanted<'_>) -> Upstream {
@@ -112,52 +100,20 @@ impl Upstreams {
     /// After all clients have taken up these settings: forgets what was made for others. Calls that still use it hold it
     /// until they end.
     pub(crate) fn keep_only(&self, settings: &FeignSettings) {
-        self.retain(|client, known| {
-            known
-                .configured
-                .means_same_upstream(settings.client(client))
+        self.locked().keep_only(|(client, _), _, configured| {
+            configured.means_same_upstream(settings.client(client))
         });
     }
 
     /// After settings were refused that some clients had been prepared for: forgets what nobody uses.
     pub(crate) fn forget_unused(&self, settings: &FeignSettings) {
-        self.retain(|client, known| {
-            let own = usize::from(known.kept.is_some());
-            known.upstream.strong_count() > own
-                || known
-                    .configured
-                    .means_same_upstream(settings.client(client))
+        self.locked().forget_unused(|(client, _), _, configured| {
+            configured.means_same_upstream(settings.client(client))
         });
     }
 
-    fn retain(&self, keep: impl Fn(&str, &Known) -> bool) {
-        self.locked().by_place.retain(|(client, _), known| {
-            known.retain(|known| keep(client, known));
-            !known.is_empty()
-        });
-    }
-
-    fn locked(&self) -> MutexGuard<'_, AllKnown> {
+    fn locked(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl AllKnown {
-    fn make_room(&mut self) {
-        if self.by_place.len() < self.look_through_at.max(FEW_PLACES) {
-            return;
-        }
-        self.by_place.retain(|_, known| {
-            known.retain(|known| !known.is_gone());
-            !known.is_empty()
-        });
-        self.look_through_at = self.by_place.len().saturating_mul(2);
-    }
-}
-
-impl Known {
-    fn is_gone(&self) -> bool {
-        self.upstream.strong_count() == 0
     }
 }
 

@@ -118,6 +118,12 @@ impl Breaker {
         }
     }
 
+    /// Goes on with what another one of the same settings has counted, open if that is; calls that the other one has let in stay with it.
+    pub(crate) fn begin_as(&self, other: &Self) {
+        let state = other.with(|circuit| circuit.copy());
+        self.with(|circuit| *circuit = state);
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Circuit) -> T) -> T {
         // A poisoned lock is only possible if the state machine panicked, and it has no panics; its state is sound.
         let mut circuit = self.circuit.lock().unwrap_or_else(PoisonError::into_inner);

@@ -109,6 +109,14 @@ impl Guard {
         Ok(pass)
     }
 
+    /// Takes a call back that this guard has let through and that was not made after all, because another one refused it: its
+    /// turn was not used.
+    pub fn take_back(&self, pass: GuardPass) {
+        drop(pass);
+        let now = self.clock.monotonic();
+        self.rates.iter().for_each(|rate| rate.give_back(now));
+    }
+
     fn pass_breakers(&self) -> Result<GuardPass, Refusal> {
         let mut pass = GuardPass::default();
         let now = self.clock.monotonic();
@@ -192,7 +200,8 @@ impl Drop for Turns<'_> {
     }
 }
 
-/// A call that was let through. Dropping it gives place and permits back without an outcome; its turn counts as used.
+/// A call that was let through. Dropping it gives place and permits back without an outcome; its turn counts as used, unless
+/// the guard [takes it back](Guard::take_back).
 #[derive(Debug, Default)]
 pub struct GuardPass {
     permit: Option<Permit>,

@@ -12,6 +12,7 @@ mod pick;
 mod ramp;
 mod refusals;
 mod sieve;
+mod succession;
 mod wish;
 
 use std::fmt;

@@ -26,7 +26,7 @@ use crate::origin::OriginRules;
 use crate::settings::{DeadlineHeader, FeignClientSettings, HedgeSettings, MethodName, PathValues};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec, Verb};
-use crate::upstreams::Wanted;
+use crate::upstreams::{Wanted, Whose};
 
 /// Where a client calls and how, with all that can be decided before a call.
 pub(crate) struct ClientState {
@@ -112,6 +112,12 @@ impl ClientState {
             settings: retry,
             metrics: shared.metrics.retries.clone(),
         };
+        let whose = Whose {
+            client: spec.name,
+            address: &address,
+            configured: settings.url.as_ref(),
+            is_kept: overrides.url.is_none(),
+        };
         let origin = origin(shared, configured);
         let hedges = overrides.hedge.or(settings.hedge);
         let methods = spec.methods.iter().map(|method| {
@@ -125,10 +131,10 @@ impl ClientState {
                 headers: headers::of_method(spec, method, &settings.headers),
                 deadline,
                 stack: method_stack::new(
-                    guards(shared, spec, method, configured),
+                    guards(shared, (spec, method), configured, whose),
                     (
                         rules.clone(),
-                        hedge(shared, spec, method, hedges, &upstream),
+                        hedge(shared, method, hedges, (&upstream, whose)),
                     ),
                     overrides.isolate.unwrap_or(spec.isolate),
                     attempt,
@@ -202,10 +208,9 @@ fn address(
 /// change nothing although their verb may.
 fn hedge(
     shared: &Shared,
-    spec: &ClientSpec,
     method: &MethodSpec,
     settings: Option<HedgeSettings>,
-    upstream: &Arc<Upstream>,
+    (upstream, whose): (&Arc<Upstream>, Whose<'_>),
 ) -> Option<HedgePlan> {
     let changes_nothing = match method.verb {
         Verb::Get | Verb::Head | Verb::Options => true,
@@ -216,8 +221,8 @@ fn hedge(
     Some(HedgePlan {
         settings,
         upstream: Arc::clone(upstream),
-        budget: shared.hedge_budgets.get(spec.name, settings.budget),
-        counters: shared.metrics.hedges.of(spec.name),
+        budget: shared.hedge_budgets.get(whose, settings.budget),
+        counters: shared.metrics.hedges.of(whose.client),
     })
 }
 
@@ -233,9 +238,9 @@ fn origin(shared: &Shared, configured: &Configured) -> OriginRules {
 /// What guards a method: its own guard, and that of the service.
 fn guards(
     shared: &Shared,
-    spec: &ClientSpec,
-    method: &MethodSpec,
+    (spec, method): (&ClientSpec, &MethodSpec),
     configured: &Configured,
+    whose: Whose<'_>,
 ) -> CallGuards {
     let settings = configured.clients.client(spec.name);
     let named = configured.clients.named_method(spec, method);
@@ -243,8 +248,8 @@ fn guards(
     let own = settings.methods.get(&name);
     let own = own.or(named.map(|named| &named.guards));
     CallGuards {
-        method: own.and_then(|own| shared.guards.get(spec.name, Some(&name), own)),
-        service: shared.guards.get(spec.name, None, &settings.service),
+        method: own.and_then(|own| shared.guards.get(whose, Some(&name), own)),
+        service: shared.guards.get(whose, None, &settings.service),
         clock: Arc::clone(&shared.network.clock),
     }
 }

@@ -61,10 +61,13 @@ impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Guarded<L> {
 impl CallGuards {
     /// The method first: a call that it refuses has cost the service nothing.
     async fn enter<'a>(&'a self, call: &'a OngoingCall) -> Result<Passed<'a>, FeignError> {
-        let method = enter(self.method.as_deref()).await?;
+        let method = OneSide {
+            pass: enter(self.method.as_deref()).await?,
+            guard: self.method.as_deref(),
+        };
         let service = enter(self.service.as_deref()).await?;
         Ok(Passed {
-            passes: [method, service],
+            passes: [method.keep(), service],
             since: self.clock.monotonic(),
             clock: &self.clock,
             call,
@@ -95,6 +98,27 @@ async fn enter(guard: Option<&CallGuard>) -> Result<Option<Pass>, FeignError> {
 struct Pass {
     pass: GuardPass,
     _in_use: Counted,
+}
+
+/// A call that the guard of its method has let through and that of the service has not yet. Dropping it, because the service
+/// refuses or while it waits there, gives its turn back.
+struct OneSide<'a> {
+    pass: Option<Pass>,
+    guard: Option<&'a CallGuard>,
+}
+
+impl OneSide<'_> {
+    fn keep(mut self) -> Option<Pass> {
+        self.pass.take()
+    }
+}
+
+impl Drop for OneSide<'_> {
+    fn drop(&mut self) {
+        if let (Some(pass), Some(CallGuard { guard, .. })) = (self.pass.take(), self.guard) {
+            guard.take_back(pass.pass);
+        }
+    }
 }
 
 /// One more in a gauge, until it is dropped.

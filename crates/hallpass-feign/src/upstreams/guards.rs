@@ -6,31 +6,36 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hallpass_clock::Clock;
-use hallpass_upstream::{BreakerState, Guard, GuardSettings, OnBreakerChange};
+use hallpass_upstream::{
+    Address, BreakerState, EndpointUrl, Guard, GuardSettings, OnBreakerChange,
+};
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::Whose;
 use super::guard_metrics::{GuardMetrics, Guarded};
+use super::shared_by_place::SharedByPlace;
 use crate::settings::{FeignSettings, MethodName};
 
-/// All guards of one [`Feign`](crate::Feign), by the name of the client and the method.
+/// All guards of one [`Feign`](crate::Feign), by the name of the client, where it calls, and the method.
 ///
 /// What the configuration says is kept though nobody holds it, as [`Upstreams`](super::Upstreams) keeps its breakers; there is as much
-/// of that as there are clients and methods in the code.
+/// of that as there are clients and methods in the code. Those of an address that a builder has named go with its clients.
 pub(crate) struct Guards {
     clock: Arc<dyn Clock>,
     metrics: GuardMetrics,
     /// Locked while a client is built or settings are applied, never during a call.
-    known: Mutex<HashMap<Place, Known>>,
+    known: Mutex<Known>,
 }
 
 /// The whole service of a client, or one method of it.
-type Place = (&'static str, Option<MethodName>);
+type Series = (&'static str, Option<MethodName>);
 
 #[derive(Default)]
 struct Known {
-    guards: Vec<Arc<CallGuard>>,
-    /// Number of the guard that came last: only that one writes the state.
-    newest: Arc<AtomicU64>,
+    /// With where the configuration said that the client calls.
+    guards: SharedByPlace<(Series, Address), CallGuard, Option<EndpointUrl>>,
+    /// Number of the guard of a series that came last: only that one writes the state.
+    newest: HashMap<Series, Arc<AtomicU64>>,
 }
 
 /// A guard, with what it counts.
@@ -53,64 +58,72 @@ impl Guards {
     /// What guards the service of this client, or one method of it, by these settings; nothing where these say nothing.
     pub(crate) fn get(
         &self,
-        client: &'static str,
+        whose: Whose<'_>,
         method: Option<&MethodName>,
         settings: &GuardSettings,
     ) -> Option<Arc<CallGuard>> {
         if settings.is_empty() {
             return None;
         }
-        let mut known = self.locked();
-        let here = known.entry((client, method.cloned())).or_default();
-        let same = here
-            .guards
-            .iter()
-            .find(|it| it.guard.settings() == settings);
-        if let Some(same) = same {
-            return Some(Arc::clone(same));
-        }
-        let metrics = self.metrics.of(client, method);
-        let on_change = shown(metrics.state(settings), &here.newest);
-        let (name, clock) = (Arc::from(client), Arc::clone(&self.clock));
-        let guard = Arc::new(CallGuard {
-            guard: Guard::new(name, settings.clone(), clock, on_change),
-            metrics,
-        });
-        here.guards.push(Arc::clone(&guard));
+        let Known { guards, newest } = &mut *self.locked();
+        let series = (whose.client, method.cloned());
+        let make = |_: Option<&CallGuard>| {
+            let metrics = self.metrics.of(whose.client, method);
+            let newest = newest.entry(series.clone()).or_default();
+            let on_change = shown(metrics.state(settings), newest);
+            let (name, clock) = (Arc::from(whose.client), Arc::clone(&self.clock));
+            CallGuard {
+                guard: Guard::new(name, settings.clone(), clock, on_change),
+                metrics,
+            }
+        };
+        let guard = guards.get(
+            (series.clone(), whose.address.clone()),
+            (whose.configured.cloned(), whose.is_kept),
+            |it| it.guard.settings() == settings,
+            make,
+        );
         Some(guard)
     }
 
     /// After all clients have taken up these settings: forgets what was made for others.
     pub(crate) fn keep_only(&self, settings: &FeignSettings) {
-        self.retain(|wanted, guard| is_wanted(settings, wanted, guard));
+        let guards = &mut self.locked().guards;
+        guards.keep_only(|(series, _), guard, url| is_wanted(settings, series, guard, url));
     }
 
     /// After settings were refused that some clients had been prepared for: forgets what nobody uses.
     pub(crate) fn forget_unused(&self, settings: &FeignSettings) {
-        self.retain(|wanted, guard| {
-            Arc::strong_count(guard) > 1 || is_wanted(settings, wanted, guard)
-        });
+        let guards = &mut self.locked().guards;
+        guards.forget_unused(|(series, _), guard, url| is_wanted(settings, series, guard, url));
     }
 
-    fn retain(&self, keep: impl Fn(&Place, &Arc<CallGuard>) -> bool) {
-        self.locked().retain(|place, known| {
-            known.guards.retain(|guard| keep(place, guard));
-            !known.guards.is_empty()
-        });
-    }
-
-    fn locked(&self) -> MutexGuard<'_, HashMap<Place, Known>> {
+    fn locked(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_wanted(settings: &FeignSettings, (client, method): &Place, guard: &CallGuard) -> bool {
-    let settings = settings.client(client);
-    let wanted = match method {
-        None => Some(&settings.service),
-        Some(method) => settings.methods.get(method),
+/// Whether a client that is built by these settings gets this guard. Which method the estate means by a name is known to who has
+/// the trait: what it says of any is kept.
+fn is_wanted(
+    settings: &FeignSettings,
+    (client, method): &Series,
+    guard: &CallGuard,
+    url: &Option<EndpointUrl>,
+) -> bool {
+    let own = settings.client(client);
+    let guard = guard.guard.settings();
+    let is_said = match method {
+        None => own.service == *guard,
+        Some(method) => match own.methods.get(method) {
+            Some(said) => said == guard,
+            None => settings
+                .named_methods
+                .values()
+                .any(|it| it.guards == *guard),
+        },
     };
-    wanted == Some(guard.guard.settings())
+    is_said && own.url == *url
 }
 
 /// Shows the state of the newest guard of a place.

@@ -1,12 +1,17 @@
 //! Settings that change while clients call.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::response::IntoResponse as _;
+use futures_util::future::BoxFuture;
 use hallpass_client::{TokenFeignSettings, context};
 use hallpass_feign::{Feign, FeignClientSettings, FeignSettings, Identity};
-use hallpass_upstream::{BreakerSettings, RetrySettings};
+use hallpass_upstream::{
+    BreakerSettings, BulkheadSettings, Discover, DiscoverError, Instances, Network, RetrySettings,
+    StaticDiscovery,
+};
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -254,4 +259,54 @@ async fn no_call_fails_while_settings_change() {
     }
     assert_eq!(one.seen().len() + other.seen().len(), 800);
     assert!(changes > 1 && !other.seen().is_empty(), "{changes}");
+}
+
+/// A list of instances that is there until it is away.
+#[derive(Clone, Debug)]
+struct Nacos {
+    list: Arc<StaticDiscovery>,
+    is_away: Arc<AtomicBool>,
+}
+
+impl Discover for Nacos {
+    fn instances<'a>(
+        &'a self,
+        service: &'a str,
+    ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
+        match self.is_away.load(Ordering::SeqCst) {
+            true => Box::pin(async { Err(DiscoverError::unavailable(service, "away")) }),
+            false => self.list.instances(service),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_changes_while_discovery_is_away_leaves_no_client_without_an_instance() {
+    let upstream = good().await;
+    let instance = upstream.address().parse().unwrap();
+    let registry = Nacos {
+        list: Arc::new(StaticDiscovery::new().with("service-a", [instance])),
+        is_away: Arc::default(),
+    };
+    let network = Network::system(Arc::new(registry.clone())).unwrap();
+    let feign = Feign::builder(&network).build();
+    let orders = FeignOrders::new(&feign).unwrap();
+    orders.remove(1).await.unwrap();
+    registry.is_away.store(true, Ordering::SeqCst);
+    let mut changed = FeignClientSettings::default();
+    for change in 0..5 {
+        match change {
+            0 => changed.eject.base = Duration::from_secs(10),
+            1 => changed.breaker.open = Duration::from_secs(5),
+            2 => changed.balance.zone_preference = false,
+            3 => changed.bulkhead = BulkheadSettings::new(7, Duration::ZERO),
+            _ => changed.retry.budget = hallpass_config::Percent::ALL,
+        }
+        apply(&feign, changed.clone());
+        orders.remove(2).await.unwrap();
+    }
+    // So does a client that is built then.
+    let builder = FeignOrders::builder(&feign).breaker(BreakerSettings::default());
+    builder.build().unwrap().remove(3).await.unwrap();
+    assert_eq!(upstream.seen().len(), 7);
 }

@@ -273,3 +273,79 @@ fn a_method_is_named_by_verb_and_path() {
         assert!(text.contains("is no method"), "{text}");
     }
 }
+
+#[tokio::test]
+async fn what_the_estate_says_of_a_method_survives_reloads_that_do_not_change_it() {
+    let (upstream, _) = with_status(500).await;
+    let load = |deadline: u32| -> FeignSettings {
+        let yaml = format!(
+            "
+resilience4j.circuitbreaker.instances:
+  'Orders#remove(Long)': {{ slidingWindowSize: 2, minimumNumberOfCalls: 2 }}
+hallpass.feign.defaults: {{ deadline-ms: {deadline}, breaker: {{ enabled: false }} }}
+"
+        );
+        let loader = Loader::new("hallpass").text("hallpass.yaml", &yaml);
+        loader.load().unwrap().into_settings()
+    };
+    let tokens = TokenFeignSettings::default();
+    let feign = runtime_at(&ManualClock::default(), &[&upstream]);
+    let feign = feign.settings(&load(500), &tokens).build();
+    let orders = FeignOrders::new(&feign).unwrap();
+    let opened = ["server_error", "server_error", "breaker_open"];
+    assert_eq!(codes(&orders, 3).await, opened);
+    for deadline in [600, 700] {
+        feign.apply(&load(deadline), &tokens).unwrap();
+        assert_eq!(codes(&orders, 1).await, ["breaker_open"]);
+        let another = FeignOrders::new(&feign).unwrap();
+        assert_eq!(codes(&another, 1).await, ["breaker_open"]);
+    }
+    drop(orders);
+    feign.apply(&load(800), &tokens).unwrap();
+    let orders = FeignOrders::new(&feign).unwrap();
+    assert_eq!(codes(&orders, 1).await, ["breaker_open"]);
+}
+
+#[tokio::test]
+async fn what_happens_at_one_address_says_nothing_about_another_of_the_same_name() {
+    let ((bad, _), (good, _)) = (with_status(500).await, with_status(200).await);
+    let feign = feign(&ManualClock::default(), &[], BREAKER);
+    let at = |upstream: &Upstream| {
+        let url = format!("http://{}", upstream.address()).parse().unwrap();
+        FeignOrders::builder(&feign).url(url).build().unwrap()
+    };
+    let (dead, well) = (at(&bad), at(&good));
+    let opened = ["server_error", "server_error", "breaker_open"];
+    assert_eq!(codes(&dead, 3).await, opened);
+    assert_eq!(codes(&well, 3).await, ["ok"; 3]);
+    // Who builds a client for each call has one guard as long as somebody holds one.
+    assert_eq!(codes(&at(&bad), 1).await, ["breaker_open"]);
+}
+
+#[tokio::test]
+async fn a_call_that_the_service_refuses_has_not_used_the_turn_of_its_method() {
+    let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (told, left) = (Arc::clone(&entered), Arc::clone(&leave));
+    let upstream = Upstream::scripted(move |_, _| -> Answer {
+        let (entered, leave) = (Arc::clone(&told), Arc::clone(&left));
+        Box::pin(async move {
+            entered.notify_one();
+            leave.notified().await;
+            StatusCode::OK.into_response()
+        })
+    })
+    .await;
+    let both = r#"{ service: { bulkhead: { max-concurrent: 1, max-wait-ms: 0 } },
+        methods: { "DELETE /api/orders/{id}": { rate: { per-second: 2 } } } }"#;
+    let feign = feign(&ManualClock::default(), &[&upstream], both);
+    let orders = Arc::new(FeignOrders::new(&feign).unwrap());
+    let first = Arc::clone(&orders);
+    let first = tokio::spawn(async move { first.remove(1).await });
+    entered.notified().await;
+    // Two turns a second: one is used, and these use none.
+    assert_eq!(codes(&orders, 5).await, ["bulkhead_full"; 5]);
+    leave.notify_one();
+    first.await.unwrap().unwrap();
+    leave.notify_one();
+    assert_eq!(codes(&orders, 2).await, ["ok", "rate_limited"]);
+}

@@ -103,13 +103,13 @@ async fn an_instance_that_hangs_is_found_though_each_of_its_calls_is_outrun() {
     for isolate in [false, true] {
         let (hanging, well) = (hanging().await, well().await);
         let feign = runtime(&[&hanging, &well]).build();
-        let builder = hedged(FeignOrders::builder(&feign), Duration::from_millis(20));
+        let builder = hedged(FeignOrders::builder(&feign), SOON);
         let orders = builder.isolate(isolate).build().unwrap();
         for _ in 0..100 {
             orders.bytes().await.unwrap();
         }
         let hung = hanging.seen().len();
-        assert!((1..10).contains(&hung), "{hung} of 100");
+        assert!((1..20).contains(&hung), "{hung} of 100");
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Circuit {
 }
 
 /// Calls in a row that were given up before a response came.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Abandoned {
     calls: u32,
     /// When the last one of them was given up.
@@ -75,6 +75,27 @@ impl Circuit {
             state: closed(&settings),
             generation: 0,
             abandoned: Abandoned::default(),
+        }
+    }
+
+    /// One that has counted the same, and has let nothing in.
+    pub(super) fn copy(&self) -> Self {
+        let state = match &self.state {
+            State::Closed { window } => State::Closed {
+                window: window.clone(),
+            },
+            State::Open { until } => State::Open { until: *until },
+            State::HalfOpen { since, .. } => State::HalfOpen {
+                since: *since,
+                permits_left: self.settings.half_open_calls,
+                window: Window::count(self.settings.half_open_calls),
+            },
+        };
+        Self {
+            settings: self.settings,
+            state,
+            generation: self.generation,
+            abandoned: self.abandoned,
         }
     }
 

@@ -12,7 +12,7 @@ use time::TimeWindow;
 pub(super) use tally::{CallRecord, Tally};
 
 /// Outcomes of calls, of which the older ones are forgotten.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Window {
     /// The last so many.
     Count(CountWindow),

@@ -65,6 +65,16 @@ impl Ejection {
         }
     }
 
+    /// Goes on with what another one of the same settings knows.
+    pub(super) fn begin_as(&self, other: &Self) {
+        let last = *other.last();
+        *self.last() = last;
+        let failures = other.failures.load(Ordering::Relaxed);
+        self.failures.store(failures, Ordering::Relaxed);
+        let until = other.until.load(Ordering::Relaxed);
+        self.until.store(until, Ordering::Relaxed);
+    }
+
     /// Whether it is left out, or on trial.
     pub(super) fn is_marked(&self) -> bool {
         self.until.load(Ordering::Relaxed) != 0

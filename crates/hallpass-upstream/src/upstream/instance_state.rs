@@ -112,6 +112,20 @@ impl InstanceState {
         }
     }
 
+    /// Goes on with what the state of the same instance knows that was there before, as far as the settings are the same.
+    pub(super) fn begin_as(&self, before: &Self) {
+        self.latency.begin_as(&before.latency);
+        let (own, its) = (&self.common, &before.common);
+        if own.eject == its.eject {
+            self.ejection.begin_as(&before.ejection);
+        }
+        if own.breaker == its.breaker {
+            self.breaker.begin_as(&before.breaker);
+        }
+        // After the breaker, which begins it anew when it is open.
+        self.ramp.begin_as(&before.ramp);
+    }
+
     /// Calls under way, those that wait in the bulkhead included.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)

@@ -35,6 +35,17 @@ pub(super) struct Latency {
 }
 
 impl Latency {
+    /// Goes on with what another one knows.
+    pub(super) fn begin_as(&self, other: &Self) {
+        let times = |it: &Self| [&it.value, &it.at, &it.slow_at].map(|time| time.load(Ordering::Relaxed));
+        let [value, at, slow_at] = times(other);
+        self.value.store(value, Ordering::Relaxed);
+        self.at.store(at, Ordering::Relaxed);
+        self.slow_at.store(slow_at, Ordering::Relaxed);
+        let rounds = other.rounds.load(Ordering::Relaxed);
+        self.rounds.store(rounds, Ordering::Relaxed);
+    }
+
     /// A response came after `took`; from `slow` on that is long.
     pub(super) fn observe(&self, took: Duration, now: Duration, slow: u64) {
         let took = nanos(took).max(1);
@@ -108,6 +119,12 @@ impl Latency {
 pub(super) struct Usual(AtomicU64);
 
 impl Usual {
+    /// Goes on with what another one knows.
+    pub(super) fn begin_as(&self, other: &Self) {
+        self.0
+            .store(other.0.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     pub(super) fn observe(&self, took: Duration) {
         let (took, usual) = (nanos(took), self.0.load(Ordering::Relaxed));
         let next = match usual {

@@ -40,6 +40,12 @@ impl Ramp {
     }
 
     /// In percent.
+    /// Goes on where another one is.
+    pub(super) fn begin_as(&self, other: &Self) {
+        self.from
+            .store(other.from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
     pub(super) fn share(&self, now: Duration) -> u32 {
         let from = self.from.load(Ordering::Relaxed);
         if from == NEVER {

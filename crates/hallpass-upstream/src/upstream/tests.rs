@@ -4,6 +4,7 @@ mod latency;
 mod room;
 mod shown;
 mod simulation;
+mod succession;
 mod zones;
 
 use std::collections::HashSet;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::tally::{CallRecord, Tally};
 
 /// A window over a number of outcomes: bounded by its size, one record is O(1).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::breaker) struct CountWindow {
     size: u32,
     outcomes: VecDeque<CallRecord>,

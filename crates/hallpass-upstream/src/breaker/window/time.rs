@@ -10,7 +10,7 @@ const PARTS: u64 = 10;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A window over a span of time: so many parts, whatever comes in; one record is O(1).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::breaker) struct TimeWindow {
     part: Duration,
     parts: [Tally; PARTS as usize],

@@ -1,0 +1,146 @@
+//! An upstream that takes the place of another one.
+
+use super::*;
+
+fn settings() -> UpstreamSettings {
+    UpstreamSettings {
+        eject: EjectSettings {
+            consecutive_failures: 3,
+            base: Duration::from_secs(30),
+            ..EjectSettings::default()
+        },
+        ..UpstreamSettings::default()
+    }
+}
+
+/// One in the place of that of `fixture`.
+fn successor(fixture: &Fixture, settings: UpstreamSettings) -> Upstream {
+    let (registry, clock) = (fixture.registry.clone(), Arc::clone(&fixture.clock));
+    let address = fixture.upstream.address().clone();
+    Upstream::new("logistics-service", address, Arc::new(registry), clock)
+        .with_settings(settings)
+        .succeeding(&fixture.upstream)
+}
+
+/// Has calls to this port fail.
+async fn run(upstream: &Upstream, clock: &ManualClock, calls: usize, fails: u16) -> Vec<u16> {
+    let mut ports = Vec::new();
+    for _ in 0..calls {
+        let Ok(chosen) = upstream.choose(&[]).await else {
+            continue;
+        };
+        let port = chosen.instance().port();
+        let took = Duration::from_millis(1);
+        let admitted = chosen.enter().await.unwrap();
+        clock.advance(took);
+        admitted.settle(port == fails, took);
+        ports.push(port);
+    }
+    ports
+}
+
+#[tokio::test]
+async fn it_has_the_instances_of_before_while_discovery_is_away_and_no_longer_than_they_would_have()
+{
+    let fixture = upstream_with(Place::default(), settings());
+    fixture.registry.set(&[1, 2]);
+    run(&fixture.upstream, &fixture.clock, 4, 0).await;
+    fixture.registry.fail();
+    let mut changed = settings();
+    changed.bulkhead = crate::bulkhead::BulkheadSettings::new(7, Duration::ZERO);
+    let next = successor(&fixture, changed);
+    assert_eq!(run(&next, &fixture.clock, 4, 0).await.len(), 4);
+    fixture.clock.advance(Duration::from_secs(301));
+    assert!(matches!(
+        next.choose(&[]).await,
+        Err(Refusal::NoInstance(_))
+    ));
+}
+
+#[tokio::test]
+async fn one_that_was_left_out_stays_out_unless_that_is_what_changed() {
+    let fixture = upstream_with(Place::default(), settings());
+    fixture.registry.set(&[1, 2, 3]);
+    let seen = run(&fixture.upstream, &fixture.clock, 60, 1).await;
+    let to_one = |seen: &[u16]| seen.iter().filter(|port| **port == 1).count();
+    assert_eq!(to_one(&seen), 3);
+    let mut changed = settings();
+    changed.bulkhead = crate::bulkhead::BulkheadSettings::new(7, Duration::ZERO);
+    changed.breaker.window = 11;
+    let next = successor(&fixture, changed.clone());
+    assert_eq!(to_one(&run(&next, &fixture.clock, 60, 1).await), 0);
+    changed.eject.base = Duration::from_secs(5);
+    let next = successor(&fixture, changed);
+    let again = to_one(&run(&next, &fixture.clock, 60, 1).await);
+    assert!((1..=3).contains(&again), "{again}");
+}
+
+#[tokio::test]
+async fn a_breaker_that_waits_for_calls_of_before_lets_its_calls_in_once_more() {
+    let fixture = upstream(&[1]);
+    for _ in 0..2 {
+        let chosen = fixture.upstream.choose(&[]).await.unwrap();
+        let admitted = chosen.enter().await.unwrap();
+        admitted.settle(true, Duration::ZERO);
+    }
+    let open = fixture.upstream.choose(&[]).await;
+    assert!(matches!(open, Err(Refusal::BreakerOpen { .. })));
+    let same = fixture.upstream.settings().clone();
+    let next = successor(&fixture, same.clone());
+    assert!(matches!(
+        next.choose(&[]).await,
+        Err(Refusal::BreakerOpen { .. })
+    ));
+    fixture.clock.advance(Duration::from_secs(10));
+    let _under_way = fixture.upstream.choose(&[]).await.unwrap();
+    assert!(
+        fixture.upstream.choose(&[]).await.is_err(),
+        "one call decides"
+    );
+    let next = successor(&fixture, same);
+    assert!(next.choose(&[]).await.is_ok());
+}
+
+#[tokio::test]
+async fn whoever_is_somewhere_else_begins_with_nothing() {
+    let fixture = upstream(&[1]);
+    run(&fixture.upstream, &fixture.clock, 1, 0).await;
+    fixture.registry.fail();
+    let (registry, clock) = (fixture.registry.clone(), Arc::clone(&fixture.clock));
+    let address = Address::LoadBalanced("stock".into());
+    let other = Upstream::new("stock", address, Arc::new(registry), clock);
+    let other = other.succeeding(&fixture.upstream);
+    assert!(other.choose(&[]).await.is_err());
+}
+
+#[tokio::test]
+async fn one_that_is_outrun_again_and_again_is_found_though_no_call_fails() {
+    let fixture = upstream(&[1, 2]);
+    let call = async |avoid: u16| {
+        let chosen = fixture.upstream.choose(&[instance(avoid)]).await.unwrap();
+        (chosen.instance().port(), chosen.enter().await.unwrap())
+    };
+    for _ in 0..10 {
+        let (_, well) = call(1).await;
+        well.settle(false, Duration::from_millis(1));
+    }
+    let outrun = |admitted: super::super::Admitted| {
+        let sent_at = hallpass_clock::Clock::monotonic(&*fixture.clock);
+        fixture.clock.advance(Duration::from_millis(20));
+        admitted.outrun(sent_at);
+    };
+    for number in 0..20 {
+        let (port, admitted) = call(2).await;
+        assert_eq!(port, 1, "{number}");
+        outrun(admitted);
+    }
+    assert_eq!(call(2).await.0, 2, "its breaker is open");
+    // Half-open, and outrun as before: it opens again.
+    fixture.clock.advance(Duration::from_secs(10));
+    for _ in 0..20 {
+        let (port, admitted) = call(2).await;
+        assert_eq!(port, 1);
+        outrun(admitted);
+    }
+    assert_eq!(call(2).await.0, 2);
+}
