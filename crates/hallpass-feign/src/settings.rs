@@ -182,7 +182,8 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "bulkhead",
         Kind::Section(BulkheadSettings::KEYS),
-        "How many calls are under way to one instance at once.",
+        "How many calls are under way to one instance at once. With `http2`, `max-concurrent` is 100 unless it is set to another \
+        number than 256: most servers take no more on a connection.",
     ),
     Key::new(
         "service",
@@ -310,7 +311,8 @@ impl FeignClientSettings {
     /// Whether an [`Upstream`](hallpass_upstream::Upstream) by the ones would be the same by the others: its breakers then remember.
     pub(crate) fn means_same_upstream(&self, other: &Self) -> bool {
         let limits = |it: &Self| (it.url.clone(), it.breaker, it.bulkhead, it.retry.budget);
-        limits(self) == limits(other) && self.balance == other.balance && self.eject == other.eject
+        let has_same_limits = limits(self) == limits(other) && self.http2 == other.http2;
+        has_same_limits && self.balance == other.balance && self.eject == other.eject
     }
 
     fn read(section: &Section<'_>) -> Option<Self> {

@@ -26,6 +26,7 @@ use crate::resolver::Resolver;
 use connector::Connector;
 use keep_alive::AnnouncedLimits;
 use pools::{PoolSettings, Pools, Tls};
+use silence::Watch;
 
 pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
@@ -37,6 +38,7 @@ mod error;
 mod http2;
 mod keep_alive;
 mod pools;
+mod silence;
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -294,7 +296,7 @@ impl Service<Request<Body>> for HttpTransport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> TransportFuture {
+    fn call(&mut self, mut request: Request<Body>) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
         let current = self.pools.current();
@@ -305,10 +307,12 @@ impl Service<Request<Body>> for HttpTransport {
         let http2 = http2.unwrap_or_default();
         let server = request.uri().authority().cloned();
         let limit = server.as_ref().and_then(|server| self.limits.of(server));
+        let watch = Watch::over(&mut request, http2);
         TransportFuture {
             response: pools.fitting(is_open, http2, limit).request(request),
             server,
             limits: self.limits.clone(),
+            watch,
         }
     }
 }
@@ -369,6 +373,16 @@ pin_project! {
         response: ResponseFuture,
         server: Option<Authority>,
         limits: AnnouncedLimits,
+        // Until there is a response.
+        watch: Option<Watch>,
+    }
+
+    impl PinnedDrop for TransportFuture {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(watch) = this.project().watch {
+                watch.given_up();
+            }
+        }
     }
 }
 
@@ -377,7 +391,12 @@ impl Future for TransportFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.response.poll(cx));
+        let polled = this.response.poll(cx);
+        if let (Poll::Pending, Some(watch)) = (&polled, this.watch.as_mut()) {
+            watch.waits();
+        }
+        let response = ready!(polled);
+        *this.watch = None;
         Poll::Ready(match response {
             Ok(response) => {
                 if let Some(server) = this.server {

@@ -92,9 +92,14 @@ impl ClientState {
         let settings = configured.clients.client(spec.name);
         let (address, base_path) = address(spec, overrides, settings)?;
         let retry = overrides.retry.unwrap_or(settings.retry);
+        let http2 = overrides.http2.or(settings.http2).unwrap_or_default();
+        let bulkhead = overrides.bulkhead.unwrap_or(settings.bulkhead);
         let upstream_settings = UpstreamSettings {
             breaker: overrides.breaker.unwrap_or(settings.breaker),
-            bulkhead: overrides.bulkhead.unwrap_or(settings.bulkhead),
+            bulkhead: match http2 {
+                Http2::Never => bulkhead,
+                Http2::Auto | Http2::Always => bulkhead.on_shared_connections(),
+            },
             retry_budget: retry.budget,
             balance: settings.balance,
             eject: settings.eject,
@@ -156,7 +161,7 @@ impl ClientState {
             fixed,
             base_path,
             path_values: settings.path_values,
-            http2: overrides.http2.or(settings.http2).unwrap_or_default(),
+            http2,
         })
     }
 }

@@ -10,6 +10,7 @@ use hallpass_client::{TokenFeignSettings, context};
 use hallpass_clock::ManualClock;
 use hallpass_config::Loader;
 use hallpass_feign::{Feign, FeignError, FeignSettings, fallback_cause, feign_client};
+use hallpass_upstream::Http2;
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -233,6 +234,27 @@ async fn a_bulkhead_of_the_yaml_bounds_an_instance() {
     entered.notified().await;
     assert_eq!(codes(&orders, 1).await, ["bulkhead_full"]);
     first.abort();
+}
+
+#[tokio::test]
+async fn by_http2_no_more_calls_go_to_an_instance_than_servers_take_on_a_connection() {
+    let hanging = Upstream::scripted(|_, _| -> Answer { Box::pin(pending()) }).await;
+    let feign = feign(
+        &ManualClock::default(),
+        &[&hanging],
+        "{ breaker: { enabled: false } }",
+    );
+    let refused = async |http2: Http2, calls: usize| {
+        let builder = FeignOrders::builder(&feign).http2(http2);
+        let orders = builder.deadline(Duration::from_millis(500)).build();
+        let orders = orders.unwrap();
+        let calls = (0..calls).map(|_| orders.remove(1));
+        let results = futures_util::future::join_all(calls).await;
+        let codes = results.into_iter().map(|result| result.unwrap_err().code());
+        codes.filter(|code| *code == "bulkhead_full").count()
+    };
+    assert_eq!(refused(Http2::Always, 107).await, 7);
+    assert_eq!(refused(Http2::Never, 107).await, 0);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub struct RetrySettings {
     pub multiplier: u32,
     /// `statuses`: responses that are worth another attempt.
     pub statuses: RetryStatuses,
-    /// `attempt-timeout-ms`: an attempt that takes longer is given up, and counts as a failure of its instance. `None`: it has
+    /// `attempt-timeout-ms`: an attempt that takes longer, from the moment at which it is sent, is given up, and counts as a failure of its instance. `None`: it has
     /// what is left of the call.
     pub attempt_timeout: Option<Duration>,
 }
@@ -86,8 +86,8 @@ impl RetrySettings {
         Key::new(
             "attempt-timeout-ms",
             Kind::millis(1, 3_600_000),
-            "An attempt that takes longer is given up, counts as a failure of its instance, and is made again if the call may be \
-            repeated.",
+            "An attempt that takes longer from the moment at which it is sent is given up, counts as a failure of its instance, and is \
+            made again if the call may be repeated.",
         )
         .otherwise("what is left of the deadline"),
     ];

@@ -9,10 +9,9 @@ use futures_core::future::BoxFuture;
 use http::{Uri, uri::Scheme};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::silence::Stream;
 use crate::body::BoxError;
 use crate::resolver::{LOOK_UP_TIMEOUT, Resolver};
 
@@ -25,6 +24,8 @@ pub(super) struct Connector {
     anywhere: HttpConnector<Addresses>,
     loopback: HttpConnector<Addresses>,
     plain_http_anywhere: bool,
+    /// Whether many requests share a connection.
+    is_shared: bool,
 }
 
 impl Connector {
@@ -45,7 +46,14 @@ impl Connector {
             anywhere: tcp(false),
             loopback: tcp(true),
             plain_http_anywhere: false,
+            is_shared: false,
         }
+    }
+
+    /// The same, for connections that many requests share.
+    pub(super) fn shared(mut self) -> Self {
+        self.is_shared = true;
+        self
     }
 
     /// The same, for what may go anywhere without TLS.
@@ -56,7 +64,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<TcpStream>;
+    type Response = Stream;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
@@ -76,7 +84,11 @@ impl Service<Uri> for Connector {
             &mut self.loopback
         };
         let connecting = tcp.call(uri);
-        Box::pin(async move { connecting.await.map_err(Into::into) })
+        let is_shared = self.is_shared;
+        Box::pin(async move {
+            let io = connecting.await?;
+            Ok(Stream::new(io, is_shared))
+        })
     }
 }
 

@@ -125,10 +125,12 @@ impl TransportError {
     }
 }
 
-/// Whatever it was, the instance is at fault; but for what is refused on this side.
+/// Whatever it was, the instance is at fault; but for what is refused or ended on this side.
 impl Outcome for TransportError {
     fn instance_failed(&self) -> Option<bool> {
-        (self.kind != TransportErrorKind::PlainHttp).then_some(true)
+        let is_own = self.kind == TransportErrorKind::PlainHttp
+            || find::<h2::Error>(&*self.source).is_some_and(is_ended_here);
+        (!is_own).then_some(true)
     }
 
     fn retry_advice(&self) -> RetryAdvice {
@@ -194,6 +196,13 @@ fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (reason == Some(h2::Reason::REFUSED_STREAM)
             || (error.is_go_away() && reason == Some(h2::Reason::NO_ERROR)))
+}
+
+/// Whether this side has ended the connection because there was more of something than it keeps in mind, as of answers to requests that
+/// were given up.
+fn is_ended_here(error: &h2::Error) -> bool {
+    let is_calming = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    error.is_library() && error.is_go_away() && is_calming
 }
 
 /// What became of a request on a connection that was there.

@@ -48,14 +48,21 @@ impl Http2 {
 /// Longest header of a response with its sum by RFC 9113 section 6.5.2, in bytes.
 const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
 /// What a server may send of one response before it is read, in bytes.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-/// The same of all responses on a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// So many responses that nobody reads stop no other one on their connection: the room of all is that of one, so many times.
+const UNREAD_RESPONSES: u32 = 16 * 1024;
+/// What a server may send on a connection before it is read, in bytes. It is a promise and not memory: a server can make use of it only
+/// by as many responses as this side has asked for, with the room of one each.
+const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * UNREAD_RESPONSES;
 /// What is kept of one request that the server does not take yet, in bytes.
 const MAX_SEND_BUFFER_BYTES: usize = 256 * 1024;
-/// Streams that this side has ended and of which the server may still send, and those that it has ended because of a fault.
-const MAX_RESET_STREAMS: usize = 64;
-/// A connection on which requests wait is asked so often whether it is alive: else one that is dead would hold them all.
+/// Requests given up within a second of which late answers are expected. What comes for others counts below.
+const MAX_RESET_STREAMS: usize = 4 * 1024;
+/// Frames, in the life of a connection, for requests that are forgotten. More than these end it: a server that is not at fault sends few,
+/// since they have to cross with the request's end, and one that is takes no more memory than their resets.
+const MAX_LATE_FRAMES: usize = 16 * 1024;
+/// A connection on which requests wait is asked so often whether it is alive, where nothing else is read from it. Servers of gRPC end
+/// connections that ask often, so what is silent gets no further requests long before that: see `silence`.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -68,7 +75,7 @@ pub(super) fn limit(builder: &mut Builder) -> &mut Builder {
         .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_max_send_buf_size(MAX_SEND_BUFFER_BYTES)
         .http2_max_concurrent_reset_streams(MAX_RESET_STREAMS)
-        .http2_max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .http2_max_local_error_reset_streams(MAX_LATE_FRAMES)
         .http2_keep_alive_interval(PING_EVERY)
         .http2_keep_alive_timeout(PING_TIMEOUT)
 }

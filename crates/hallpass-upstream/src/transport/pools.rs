@@ -188,7 +188,8 @@ struct TlsByVersion {
 impl ByVersion {
     fn new(settings: &PoolSettings, connector: &Connector, tls: &TlsByVersion) -> Self {
         let idle_timeout = settings.idle_timeout;
-        let pool = |tls: &Arc<ClientConfig>, idle_timeout: Duration, is_http2: bool| {
+        let (shared, tls_http2) = (connector.clone().shared(), Arc::clone(&tls.http2));
+        let pool = |connector: &Connector, tls: &Arc<ClientConfig>, idle_timeout: Duration| {
             let connector = HttpsConnector::from((connector.clone(), Arc::clone(tls)));
             let mut builder = Client::builder(TokioExecutor::new());
             builder
@@ -197,13 +198,13 @@ impl ByVersion {
                 .pool_max_idle_per_host(settings.max_idle_per_host)
                 .http1_max_headers(MAX_RESPONSE_HEADERS)
                 .http1_max_buf_size(MAX_RESPONSE_HEADER_BYTES)
-                .http2_only(is_http2);
+                .http2_only(Arc::ptr_eq(tls, &tls_http2));
             http2::limit(&mut builder).build(connector)
         };
         Self {
-            http1: ByLimit::new(idle_timeout, |time| pool(&tls.http1, time, false)),
-            negotiated: ByLimit::new(idle_timeout, |time| pool(&tls.negotiated, time, false)),
-            http2: pool(&tls.http2, idle_timeout, true),
+            http1: ByLimit::new(idle_timeout, |time| pool(connector, &tls.http1, time)),
+            negotiated: ByLimit::new(idle_timeout, |time| pool(&shared, &tls.negotiated, time)),
+            http2: pool(&shared, &tls.http2, idle_timeout),
         }
     }
 }

@@ -1,4 +1,5 @@
 mod http2;
+mod http2_shared;
 
 use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -12,16 +12,16 @@ use super::*;
 use crate::outcome::{Outcome, RetryAdvice};
 
 /// How a server answers the n-th stream (from 1) of a connection.
-type Script = fn(u32, SendResponse<Bytes>);
+pub(super) type Script = fn(u32, SendResponse<Bytes>);
 
-struct Server {
+pub(super) struct Server {
     port: u16,
     /// Streams of each connection.
     streams: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Server {
-    async fn start(script: Script) -> Self {
+    pub(super) async fn start(script: Script) -> Self {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let streams: Arc<Mutex<Vec<u32>>> = Arc::default();
@@ -50,13 +50,13 @@ impl Server {
         Self { port, streams }
     }
 
-    fn request(&self, http2: Http2) -> Request<Body> {
+    pub(super) fn request(&self, http2: Http2) -> Request<Body> {
         let mut request = get(format!("http://127.0.0.1:{}/", self.port));
         request.extensions_mut().insert(http2);
         request
     }
 
-    fn streams(&self) -> Vec<u32> {
+    pub(super) fn streams(&self) -> Vec<u32> {
         self.streams.lock().unwrap().clone()
     }
 }
