@@ -1,10 +1,12 @@
 //! Calls of programs that make their requests themselves.
 
+mod handed_on;
 mod through;
 
 use std::any::Any;
 use std::fmt;
 use std::future::Ready;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,20 +15,18 @@ use futures_util::future::BoxFuture;
 use hallpass_client::context::{CallContext, scope_all};
 use hallpass_client::{Identity, WhenAbsent};
 use hallpass_upstream::{Body, BoxError, EndpointUrl, Http2};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE,
-};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body::Body as HttpBody;
 use tower::Service;
 
 use crate::build_error::BuildError;
-use crate::client::{Client, Overrides};
+use crate::client::{Client, ClientState, Overrides};
 use crate::error::{ArgumentProblem, FeignError, MAX_TARGET_BYTES};
 use crate::feign::Feign;
 use crate::grpc;
 use crate::interceptor::Intercepted;
+use crate::request::leaves_its_place;
 use crate::response::Untouched;
 use crate::spec::{ClientSpec, MethodSpec, SharedSpec, Verb};
 use crate::stack;
@@ -35,9 +35,14 @@ use crate::stack;
 /// `#[feign_client]` gives a call, by the same settings (`feign.clients.NAME`): an identity, an instance, a deadline, retries with
 /// their budget, circuit breaker and bulkhead, metrics. Cheap to clone.
 ///
-/// Path and query of the request count, and its host does not: it goes to the service and nowhere else. So do its headers, but for
-/// those that belong to identity and to the connection, which are set anew. A response is handed on as it comes, whatever its status;
-/// redirects are not followed. The deadline is over with the headers of the response.
+/// Path and query of the request count, and its host does not: it goes to the service and nowhere else. Where the client's URL has a
+/// path, the request's own has no dot segments, which would lead out of it. A response is handed on as it comes, whatever its
+/// status; redirects are not followed. The deadline is over with the headers of the response.
+///
+/// So do its headers, but for those of the connection (and what `Connection` names), and those of identity (`X-User-Id`, `X-Username`,
+/// `X-Authorities` too, in every spelling). Those that travel beside the identity (`context.headers`) are the context's and not the
+/// request's. A third party (`identity = none`) gets besides nothing that may be a secret by its name (`Cookie`, `X-Api-Key`), no deadline,
+/// `tracestate` or `baggage`. [`CallerBuilder::pass_header`] lets one go on all the same.
 ///
 /// Only a [`Body`] in memory and an empty body can be sent again, and only verbs that may be repeated are.
 ///
@@ -65,6 +70,7 @@ use crate::stack;
 #[derive(Clone, Debug)]
 pub struct ServiceCaller {
     client: Client,
+    passed: Arc<[HeaderName]>,
 }
 
 /// Settings of a [`ServiceCaller`], as the attributes of `#[feign_client]` have them; the configuration of the client goes over
@@ -74,6 +80,7 @@ pub struct CallerBuilder {
     feign: Feign,
     spec: ClientSpec,
     overrides: Overrides,
+    passed: Vec<HeaderName>,
 }
 
 impl Feign {
@@ -90,6 +97,7 @@ impl Feign {
                 methods: METHODS,
             },
             overrides: Overrides::default(),
+            passed: Vec::new(),
         }
     }
 }
@@ -150,13 +158,22 @@ impl CallerBuilder {
         self
     }
 
+    /// Lets a header of this name go on that would stay here otherwise, see [`ServiceCaller`]: the key of a third party, say, which the
+    /// program sets. What belongs to the connection or to the identity of a call (`Authorization`, `DPoP`) stays all the same. May be
+    /// given several times.
+    pub fn pass_header(mut self, name: HeaderName) -> Self {
+        self.passed.push(name);
+        self
+    }
+
     /// The caller. Opens no connection and asks for no token.
     ///
     /// # Errors
     /// When the address, the audience or the scope cannot be used.
     pub fn build(self) -> Result<ServiceCaller, BuildError> {
         let client = self.feign.client(self.spec, self.overrides)?;
-        Ok(ServiceCaller { client })
+        let passed = self.passed.into();
+        Ok(ServiceCaller { client, passed })
     }
 }
 
@@ -221,7 +238,7 @@ impl ServiceCaller {
         let same_verb = |method: &&crate::client::Method| method.spec.verb.method() == verb;
         let result = match state.methods.iter().find(same_verb) {
             Some(method) => {
-                let base = (&*state.base_path, &*method.headers, state.http2);
+                let base = (&*state, &*method.headers, &*self.passed);
                 let request = prepared(request, base);
                 let none: Option<NoFallback> = None;
                 stack::call::<Untouched, _, _>(&self.client, method, request, none).await
@@ -279,33 +296,28 @@ where
     body.map(Body::wrap).unwrap_or_default()
 }
 
-/// Headers that belong to the connection, to the framing of the message or to identity: set anew, or not at all.
-const NOT_TAKEN: [HeaderName; 9] = [
-    CONNECTION,
-    CONTENT_LENGTH,
-    HOST,
-    PROXY_AUTHORIZATION,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("dpop"),
-];
-
-type Base<'a> = (&'a str, &'a [(HeaderName, http::HeaderValue)], Http2);
+/// The client as it is, the headers of the method, and what goes on though it would stay here.
+type Base<'a> = (
+    &'a ClientState,
+    &'a [(HeaderName, HeaderValue)],
+    &'a [HeaderName],
+);
 
 /// The request as it goes on: without a host, and with nothing of the way it came.
 fn prepared(
     request: Request<Body>,
-    (base_path, headers, http2): Base<'_>,
+    (state, headers, passed): Base<'_>,
 ) -> Result<Request<Body>, FeignError> {
     let (head, body) = request.into_parts();
     let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     if !path.starts_with('/') || head.method == Method::CONNECT {
         return Err(refused("path", ArgumentProblem::NotPlain));
     }
+    let base_path = &state.base_path;
     let target = if base_path.is_empty() {
         PathAndQuery::try_from(path)
+    } else if leaves_its_place(path.split('?').next().unwrap_or_default()) {
+        return Err(refused("path", ArgumentProblem::DotSegment));
     } else {
         PathAndQuery::try_from(format!("{base_path}{path}"))
     };
@@ -317,15 +329,13 @@ fn prepared(
     *next.method_mut() = head.method;
     *next.uri_mut() = Uri::from(target);
     *next.headers_mut() = head.headers;
-    for name in NOT_TAKEN {
-        next.headers_mut().remove(name);
-    }
+    handed_on::clean(next.headers_mut(), &state.kept, passed);
     for (name, value) in headers {
         let entry = next.headers_mut().entry(name);
         entry.or_insert_with(|| value.clone());
     }
-    if http2 != Http2::Never {
-        next.extensions_mut().insert(http2);
+    if state.http2 != Http2::Never {
+        next.extensions_mut().insert(state.http2);
     }
     Ok(next)
 }

@@ -14,7 +14,7 @@ use crate::observer::Observer;
 use crate::shared::{Configured, Shared};
 use crate::spec::SpecOf;
 
-pub(crate) use state::{ClientState, Method, Overrides};
+pub(crate) use state::{ClientState, Kept, Method, Overrides};
 
 /// Longest response that is read into memory when nothing else is said, in bytes. Streams have no limit.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;

@@ -26,6 +26,8 @@ use crate::stack;
 pub use bytes::SentBytes;
 use own_error::OwnError;
 
+pub(crate) use path::leaves_its_place;
+
 /// Room for accept, content type, authorization and one of the trait's, so that the bearer layer allocates nothing.
 const USUAL_HEADERS: usize = 4;
 /// Room for the path and query of most calls, so that their text does not move as it grows, in bytes.

@@ -4,14 +4,15 @@ use hallpass_client::HostRefusal;
 use hallpass_client::context::{CallContext, scope_all};
 use hallpass_upstream::{Body, Target, TransportError};
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
+use http::{HeaderName, Request, Response, Uri};
 use tower::Service;
 
-use super::{NOT_TAKEN, ServiceCaller, refused};
-use crate::client::Method;
+use super::{ServiceCaller, handed_on, refused};
+use crate::client::{Kept, Method};
 use crate::error::{ArgumentProblem, FeignError};
 use crate::layers::{Layer, observe};
 use crate::ongoing_call::OngoingCall;
+use crate::request::leaves_its_place;
 use crate::response::{FromResponse, Reading, Untouched};
 
 impl ServiceCaller {
@@ -46,6 +47,7 @@ impl ServiceCaller {
         let method = method.ok_or_else(|| refused("method", ArgumentProblem::Verb))?;
         let context = CallContext::of(request.extensions());
         let place = (state.fixed.clone(), &*state.base_path);
+        let (kept, passed) = (&state.kept, &*self.passed);
         let calling = Box::pin(async move {
             let call = OngoingCall::new(
                 method.origin.begin(),
@@ -64,7 +66,7 @@ impl ServiceCaller {
                 if call.is_over() {
                     return Err(call.too_late());
                 }
-                let mut request = headed(request, method);
+                let mut request = headed(request, method, (kept, passed));
                 call.origin.context.identify(request.extensions_mut());
                 // Only noted and not put into the address: whether both are the same is for the host guard to say.
                 let target = Target::new(self.client.name(), instance.clone());
@@ -81,12 +83,14 @@ impl ServiceCaller {
     }
 }
 
-/// Without what belongs to the connection or to identity, and with what the settings say of each call.
-fn headed(mut request: Request<Body>, method: &Method) -> Request<Body> {
+/// Without what does not go on, and with what the settings say of each call.
+fn headed(
+    mut request: Request<Body>,
+    method: &Method,
+    (kept, passed): (&Kept, &[HeaderName]),
+) -> Request<Body> {
     let headers = request.headers_mut();
-    for name in NOT_TAKEN {
-        headers.remove(name);
-    }
+    handed_on::clean(headers, kept, passed);
     for (name, value) in &method.headers {
         let entry = headers.entry(name);
         entry.or_insert_with(|| value.clone());
@@ -94,9 +98,10 @@ fn headed(mut request: Request<Body>, method: &Method) -> Request<Body> {
     request
 }
 
-/// Whether the path of `uri` is `base` or stands below it.
+/// Whether the path of `uri` is `base` or stands below it, however it is read.
 fn is_below(uri: &Uri, base: &str) -> bool {
     let path = uri.path_and_query().map_or("/", PathAndQuery::path);
     let rest = path.strip_prefix(base);
-    base.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+    base.is_empty() || rest.is_some_and(|rest| is_below(rest) && !leaves_its_place(rest))
 }

@@ -37,6 +37,18 @@ pub(crate) struct ClientState {
     pub(crate) base_path: String,
     pub(crate) path_values: PathValues,
     pub(crate) http2: Http2,
+    /// For requests that a program has made.
+    pub(crate) kept: Kept,
+}
+
+/// What of a request does not go on as it stands there.
+pub(crate) struct Kept {
+    /// Whether the callee is a service of this estate.
+    pub(crate) is_ours: bool,
+    /// The headers that the context bears.
+    pub(crate) context: Box<[HeaderName]>,
+    /// Under which name calls say how long they have, if they do.
+    pub(crate) deadline: Option<HeaderName>,
 }
 
 /// One method of a client.
@@ -162,6 +174,7 @@ impl ClientState {
             base_path,
             path_values: settings.path_values,
             http2,
+            kept: kept(spec, overrides, configured)?,
         })
     }
 }
@@ -206,6 +219,27 @@ fn address(
         return Err(BuildError::Query { client: spec.name });
     }
     Ok((address, path.trim_end_matches('/').to_owned()))
+}
+
+/// For a [`ServiceCaller`](crate::ServiceCaller), whose methods are all alike.
+fn kept(
+    spec: &ClientSpec,
+    overrides: &Overrides,
+    configured: &Configured,
+) -> Result<Kept, BuildError> {
+    let plan = spec.methods.first();
+    let plan = plan.map(|method| identity(spec, method, overrides, configured));
+    let deadline = match &configured.clients.client(spec.name).deadline_header {
+        DeadlineHeader::Named(name) => Some(name.clone()),
+        DeadlineHeader::None => None,
+    };
+    Ok(Kept {
+        is_ours: plan
+            .transpose()?
+            .is_some_and(|plan| plan.carries_somebody()),
+        context: configured.clients.context.headers.names().into(),
+        deadline,
+    })
 }
 
 /// The hedges of a method. Twice at the same time is worse than twice in a row: the second DELETE finds nothing, the second PUT

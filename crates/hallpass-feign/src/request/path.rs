@@ -43,6 +43,17 @@ fn is_safe(value: &str) -> bool {
     !value.bytes().any(is_separator) && !value.as_bytes().windows(3).any(is_escape)
 }
 
+/// Whether a whole path, read as it is, decoded, or without parameters (`..;x`, as some servers read it), has a dot segment.
+pub(crate) fn leaves_its_place(path: &str) -> bool {
+    let has_any = |text: &str| {
+        let segments = text.split(['/', '\\']);
+        segments
+            .filter_map(|segment| segment.split(';').next())
+            .any(|segment| matches!(segment, "." | ".."))
+    };
+    has_any(path) || has_any(&percent_decode_str(path).decode_utf8_lossy())
+}
+
 fn has_dot_segment(text: &str) -> bool {
     text.split(['/', '\\'])
         .any(|segment| matches!(segment, "." | ".."))

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hallpass_client::TokenFeignSettings;
-use hallpass_client::context::{self, CaptureContextLayer};
+use hallpass_client::context::{self, AllowList, CallContext, CaptureContextLayer};
+use hallpass_client::{ContextSettings, TokenFeignSettings};
 use hallpass_config::Loader;
 use hallpass_feign::{ArgumentProblem, FeignError, FeignSettings, Identity, ServiceCaller};
 use hallpass_upstream::Body;
-use http::{Method, Request, StatusCode};
+use http::{HeaderName, Method, Request, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt};
 
@@ -179,4 +179,133 @@ async fn a_request_that_cannot_be_a_call_is_refused() {
         assert_eq!(error.unwrap_err(), expected);
     }
     assert!(upstream.seen().is_empty());
+}
+
+/// Settings in which a tenant travels beside the identity.
+fn with_tenant() -> FeignSettings {
+    FeignSettings {
+        context: ContextSettings {
+            headers: AllowList::new(["X-Tenant-Id"]).unwrap(),
+            ..ContextSettings::default()
+        },
+        ..FeignSettings::default()
+    }
+}
+
+/// What is left of these headers of a request.
+async fn handed_on(identity: Identity, headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let upstream = Upstream::answering(|_, _| StatusCode::OK).await;
+    let feign = runtime(&[&upstream]).settings(&with_tenant(), &TokenFeignSettings::default());
+    let feign = feign.build();
+    let service = feign.caller("service-a").identity(identity);
+    let service = service.pass_header(HeaderName::from_static("x-partner-key"));
+    let mut request = get("/x");
+    for (name, value) in headers {
+        let name: HeaderName = name.parse().unwrap();
+        request.headers_mut().append(name, value.parse().unwrap());
+    }
+    let service = service.build().unwrap();
+    let context = CallContext::default()
+        .with_identity(caller("anna"))
+        .with_header(
+            HeaderName::from_static("x-tenant-id"),
+            "north".parse().unwrap(),
+        );
+    context::scope_all(context, service.send(request))
+        .await
+        .unwrap();
+    let seen = upstream.only();
+    let names = headers.iter().map(|(name, _)| name.to_ascii_lowercase());
+    let left = names.filter_map(|name| Some((seen.header(&name)?.to_owned(), name)));
+    let mut left: Vec<_> = left.map(|(value, name)| (name, value)).collect();
+    left.dedup();
+    left
+}
+
+#[tokio::test]
+async fn a_third_party_gets_nothing_of_who_asked_nor_of_how_long_he_waits() {
+    let left = handed_on(
+        Identity::None,
+        &[
+            ("Cookie", "session=7"),
+            ("X-User-Id", "anna"),
+            ("x_user_id", "anna"),
+            ("X.Authorities", "ROLE_ADMIN"),
+            ("X~Username", "anna"),
+            ("X-Api-Key", "ours"),
+            ("X-Auth-Token", "ours"),
+            ("X-Tenant-Id", "south"),
+            ("X_Tenant_Id", "south"),
+            ("X-Request-Timeout-Ms", "1"),
+            ("grpc-timeout", "1S"),
+            ("x-envoy-expected-rq-timeout-ms", "1"),
+            ("tracestate", "a=b"),
+            ("baggage", "user=anna"),
+            ("Connection", "x-hop, close"),
+            ("X-Hop", "1"),
+            ("X-Partner-Key", "theirs"),
+            ("X-Else", "2"),
+        ],
+    )
+    .await;
+    let expected = [("x-partner-key", "theirs"), ("x-else", "2")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn a_service_of_ours_gets_the_context_of_the_call_and_not_of_the_request_and_no_more_time_than_there_is()
+ {
+    let left = handed_on(
+        Identity::Relay,
+        &[
+            ("Cookie", "theme=dark"),
+            ("X_User_Id", "bob"),
+            ("X-Tenant-Id", "south"),
+            ("X-Request-Timeout-Ms", "3600000"),
+            ("Connection", "x-hop"),
+            ("X-Hop", "1"),
+        ],
+    )
+    .await;
+    let of = |name: &str| {
+        let mut all = left.iter().filter(|(it, _)| it == name);
+        all.next().map(|(_, value)| value.as_str())
+    };
+    assert_eq!(of("cookie"), Some("theme=dark"));
+    assert_eq!(of("x-tenant-id"), Some("north"), "that of the context");
+    let told: u64 = of("x-request-timeout-ms").unwrap().parse().unwrap();
+    assert!(told <= 5_000, "{told}");
+    assert_eq!((of("x_user_id"), of("x-hop")), (None, None));
+}
+
+#[tokio::test]
+async fn below_a_path_of_the_client_no_request_leads_out_of_it() {
+    let upstream = Upstream::answering(|_, _| StatusCode::OK).await;
+    let feign = runtime(&[]).build();
+    let url = format!("http://{}/api/v1", upstream.address());
+    let service = feign.caller("service-a").identity(Identity::None);
+    let service = service.url(url.parse().unwrap()).build().unwrap();
+    for path in [
+        "/../admin",
+        "/a/..",
+        "/./b",
+        "/%2e%2e/admin",
+        "/a%2f..%2f..%2fadmin",
+        "/..%5cadmin",
+        "/..;x=1/admin",
+        "/%2e.;/admin",
+    ] {
+        let error = service.send(get(path)).await.unwrap_err();
+        let expected = FeignError::InvalidArgument {
+            argument: "path",
+            problem: ArgumentProblem::DotSegment,
+        };
+        assert_eq!(error, expected, "{path}");
+    }
+    for path in ["/a..b/...?x=/../y", "/.hidden", "/"] {
+        service.send(get(path)).await.unwrap();
+        let seen = upstream.seen().pop().unwrap();
+        assert_eq!(seen.target, format!("/api/v1{path}"));
+    }
 }

@@ -37,7 +37,8 @@ pub(super) struct Latency {
 impl Latency {
     /// Goes on with what another one knows.
     pub(super) fn begin_as(&self, other: &Self) {
-        let times = |it: &Self| [&it.value, &it.at, &it.slow_at].map(|time| time.load(Ordering::Relaxed));
+        let times =
+            |it: &Self| [&it.value, &it.at, &it.slow_at].map(|time| time.load(Ordering::Relaxed));
         let [value, at, slow_at] = times(other);
         self.value.store(value, Ordering::Relaxed);
         self.at.store(at, Ordering::Relaxed);

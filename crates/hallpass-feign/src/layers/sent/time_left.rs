@@ -34,19 +34,23 @@ impl TimeLeft {
         }
     }
 
-    /// Writes it, rounded down: the callee is to stop no later than its caller. What the method has set itself stays.
-    pub(super) fn tell(&self, headers: &mut HeaderMap, left: Duration) {
-        let left = millis(left);
+    /// Writes it, rounded down: the callee is to stop no later than its caller. What the method, or the request that is handed on, says
+    /// itself stays where it is less.
+    pub(super) fn tell(&self, headers: &mut HeaderMap, time: Duration) {
+        let left = millis(time);
         let is_grpc = headers
             .get(CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(GRPC));
         if is_grpc {
             // A day at most (`OngoingCall`), so the digits suffice.
             if let Ok(value) = HeaderValue::try_from(format!("{left}m")) {
-                set(headers, GRPC_TIMEOUT, value);
+                set(headers, GRPC_TIMEOUT, value, |said| {
+                    of_grpc(said).is_some_and(|said| said <= time)
+                });
             }
         } else {
-            set(headers, self.name.clone(), self.value(left));
+            let is_less = |said: &str| said.parse::<u64>().is_ok_and(|said| said <= left);
+            set(headers, self.name.clone(), self.value(left), is_less);
         }
     }
 
@@ -60,10 +64,40 @@ impl TimeLeft {
     }
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    if let Ok(Entry::Vacant(place)) = headers.try_entry(name) {
-        _ = place.try_insert(value);
+fn set(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: HeaderValue,
+    is_less: impl Fn(&str) -> bool,
+) {
+    match headers.try_entry(name) {
+        Ok(Entry::Vacant(place)) => _ = place.try_insert(value),
+        Ok(Entry::Occupied(mut place)) => {
+            let mut said = place.iter();
+            let (first, further) = (said.next(), said.next());
+            let first = first.and_then(|said| said.to_str().ok());
+            if further.is_some() || !first.is_some_and(is_less) {
+                _ = place.insert(value);
+            }
+        }
+        Err(_) => {}
     }
+}
+
+/// What `grpc-timeout` says; `None` for what it cannot say.
+fn of_grpc(text: &str) -> Option<Duration> {
+    let (amount, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let amount: u32 = amount.parse().ok()?;
+    let unit = match unit {
+        "H" => Duration::from_secs(3_600),
+        "M" => Duration::from_secs(60),
+        "S" => Duration::from_secs(1),
+        "m" => Duration::from_millis(1),
+        "u" => Duration::from_micros(1),
+        "n" => Duration::from_nanos(1),
+        _ => return None,
+    };
+    unit.checked_mul(amount)
 }
 
 fn millis(time: Duration) -> u64 {
@@ -118,9 +152,39 @@ mod tests {
     }
 
     #[test]
-    fn what_the_method_says_itself_stays_and_nothing_is_said_twice() {
-        let headers = told(&[("x-request-timeout-ms", "5")], Duration::from_secs(1));
-        let all: Vec<_> = headers.get_all("x-request-timeout-ms").iter().collect();
-        assert_eq!(all, ["5"]);
+    fn what_the_request_says_itself_stays_where_it_is_less_and_nothing_is_said_twice() {
+        let name = "x-request-timeout-ms";
+        for (said, expected) in [
+            ("5", "5"),
+            ("1000", "1000"),
+            ("1001", "1000"),
+            ("3600000", "1000"),
+            ("-1", "1000"),
+            ("99999999999999999999", "1000"),
+            ("soon", "1000"),
+        ] {
+            let headers = told(&[(name, said)], Duration::from_secs(1));
+            let all: Vec<_> = headers.get_all(name).iter().collect();
+            assert_eq!(all, [expected], "{said}");
+        }
+        let content = ("content-type", "application/grpc");
+        for (said, expected) in [
+            ("5m", "5m"),
+            ("999999u", "999999u"),
+            ("1S", "1S"),
+            ("2S", "1000m"),
+            ("99999999H", "1000m"),
+            ("1x", "1000m"),
+            ("", "1000m"),
+        ] {
+            let headers = told(&[content, ("grpc-timeout", said)], Duration::from_secs(1));
+            assert_eq!(headers["grpc-timeout"], expected, "{said}");
+        }
+        let mut twice = told(&[], Duration::from_millis(1));
+        twice.append(name, HeaderValue::from_static("0"));
+        let limit = Duration::from_secs(2);
+        TimeLeft::new(HeaderName::from_static(name), limit).tell(&mut twice, limit);
+        let all: Vec<_> = twice.get_all(name).iter().collect();
+        assert_eq!(all, ["2000"]);
     }
 }
