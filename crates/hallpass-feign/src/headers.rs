@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use hallpass_client::context::AllowList;
 use hallpass_config::{Key, Kind, Section};
 use hallpass_upstream::is_for_a_secret;
 use http::{HeaderName, HeaderValue};
 
 use crate::spec::{ClientSpec, MethodSpec};
+
+/// A name and its value.
+pub(crate) type Header = (HeaderName, HeaderValue);
 
 /// Headers that belong to identity or to the framing of the message. The macro refuses them in the code.
 const OWNED: [&str; 11] = [
@@ -22,6 +26,21 @@ const OWNED: [&str; 11] = [
     "te",
     "trailer",
     "upgrade",
+];
+
+/// Headers that each call has its own of, or the context: as a constant one would be that of all users. Arguments may be called so.
+const PER_CALL: [&str; 11] = [
+    "idempotency-key",
+    "x-request-timeout-ms",
+    "grpc-timeout",
+    "x-envoy-expected-rq-timeout-ms",
+    "traceparent",
+    "tracestate",
+    "x-user-id",
+    "x-username",
+    "x-authorities",
+    "keep-alive",
+    "proxy-connection",
 ];
 
 /// `feign.clients.NAME.headers`: what each call of a client has in its headers, whatever its method. They go over the
@@ -92,6 +111,11 @@ fn header(name: &str, values: &[String]) -> Result<(HeaderName, HeaderValue), &'
             "is not set here: it belongs to the identity of a call, to its body or to the connection",
         );
     }
+    // Servers behind may read any other sign as a hyphen.
+    let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
+    if PER_CALL.contains(&&*name.as_str().replace(is_sign, "-")) {
+        return Err("is not set here: it is another one for each call");
+    }
     if is_for_a_secret(&name) {
         return Err(
             "is for a secret by its name, and these are shown: pass it as an argument of the call",
@@ -130,21 +154,30 @@ pub(crate) fn of_method(
     headers.into_boxed_slice()
 }
 
+/// The same without those that travel with the context, and these by themselves: they are for calls whose context has none.
+pub(crate) fn beside_context(
+    headers: Box<[Header]>,
+    list: &AllowList,
+) -> (Box<[Header]>, Box<[Header]>) {
+    let headers = headers.into_vec().into_iter();
+    let (of_context, own): (Vec<_>, Vec<_>) = headers.partition(|(name, _)| list.allows(name));
+    (own.into(), of_context.into())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::OWNED;
+    use super::{OWNED, PER_CALL};
 
     #[test]
     fn the_macro_and_the_configuration_refuse_the_same_headers() {
         let macros = include_str!("../../hallpass-feign-macros/src/model/headers.rs");
-        let list = macros.split("const OWNED_HEADERS").nth(1).unwrap();
-        let list = list.split("];").next().unwrap();
-        let names: Vec<&str> = list
-            .split('"')
-            .skip(1)
-            .step_by(2)
-            .filter(|text| !text.contains(' '))
-            .collect();
-        assert_eq!(names, OWNED);
+        let list = |name: &str| -> Vec<&str> {
+            let list = macros.split(name).nth(1).unwrap();
+            let list = list.split("];").next().unwrap();
+            let texts = list.split('"').skip(1).step_by(2);
+            texts.filter(|text| !text.contains(' ')).collect()
+        };
+        assert_eq!(list("const OWNED_HEADERS"), OWNED);
+        assert_eq!(list("const PER_CALL_HEADERS"), PER_CALL);
     }
 }

@@ -30,6 +30,22 @@ const OWNED_HEADERS: &[(&str, &str)] = &[
     ("upgrade", "it belongs to the connection"),
 ];
 
+/// Headers that a constant does not set, since as one it would be that of all users. `hallpass-feign` refuses the same ones in the
+/// configuration.
+const PER_CALL_HEADERS: &[&str] = &[
+    "idempotency-key",
+    "x-request-timeout-ms",
+    "grpc-timeout",
+    "x-envoy-expected-rq-timeout-ms",
+    "traceparent",
+    "tracestate",
+    "x-user-id",
+    "x-username",
+    "x-authorities",
+    "keep-alive",
+    "proxy-connection",
+];
+
 /// A header that each call of a client or of a method has.
 pub(crate) struct ConstantHeader {
     /// In lower case.
@@ -46,6 +62,12 @@ impl ConstantHeader {
             return error("write a header with its value: \"X-Name: value\"");
         };
         let name = self::name(literal, name, "a constant")?;
+        let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
+        if PER_CALL_HEADERS.contains(&&*name.replace(is_sign, "-")) {
+            return error(
+                "this header is another one for each call: it is set for you, or by an argument",
+            );
+        }
         let value = value.trim();
         if value.contains("${") {
             return error(

@@ -12,7 +12,7 @@ use hallpass_upstream::{
 use http::{HeaderName, HeaderValue};
 
 use crate::build_error::BuildError;
-use crate::headers;
+use crate::headers::{self, Header};
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::interceptor::Interceptors;
 use crate::layers::context_headers::{self, HeaderRules};
@@ -105,17 +105,7 @@ impl ClientState {
         let (address, base_path) = address(spec, overrides, settings)?;
         let retry = overrides.retry.unwrap_or(settings.retry);
         let http2 = overrides.http2.or(settings.http2).unwrap_or_default();
-        let bulkhead = overrides.bulkhead.unwrap_or(settings.bulkhead);
-        let upstream_settings = UpstreamSettings {
-            breaker: overrides.breaker.unwrap_or(settings.breaker),
-            bulkhead: match http2 {
-                Http2::Never => bulkhead,
-                Http2::Auto | Http2::Always => bulkhead.on_shared_connections(),
-            },
-            retry_budget: retry.budget,
-            balance: settings.balance,
-            eject: settings.eject,
-        };
+        let upstream_settings = upstream_settings(overrides, settings, (&retry, http2));
         let upstream = shared.upstreams.get(&Wanted {
             client: spec.name,
             address: &address,
@@ -140,12 +130,15 @@ impl ClientState {
         let methods = spec.methods.iter().map(|method| {
             let plan = identity(spec, method, overrides, configured)?;
             let deadline = deadline(spec, method, overrides, configured);
-            let place = (upstream.name(), deadline);
+            let list = &configured.clients.context.headers;
+            let constants = headers::of_method(spec, method, &settings.headers);
+            let (own, of_context) = headers::beside_context(constants, list);
+            let place = (upstream.name(), deadline, of_context);
             let parts = parts(shared, configured, (spec, overrides), &plan, place);
             let attempt = parts.before(shared.network.transport.clone());
             Ok(Method {
                 spec: method,
-                headers: headers::of_method(spec, method, &settings.headers),
+                headers: own,
                 deadline,
                 stack: method_stack::new(
                     guards(shared, (spec, method), configured, whose),
@@ -221,6 +214,24 @@ fn address(
     Ok((address, path.trim_end_matches('/').to_owned()))
 }
 
+fn upstream_settings(
+    overrides: &Overrides,
+    settings: &FeignClientSettings,
+    (retry, http2): (&RetrySettings, Http2),
+) -> UpstreamSettings {
+    let bulkhead = overrides.bulkhead.unwrap_or(settings.bulkhead);
+    UpstreamSettings {
+        breaker: overrides.breaker.unwrap_or(settings.breaker),
+        bulkhead: match http2 {
+            Http2::Never => bulkhead,
+            Http2::Auto | Http2::Always => bulkhead.on_shared_connections(),
+        },
+        retry_budget: retry.budget,
+        balance: settings.balance,
+        eject: settings.eject,
+    }
+}
+
 /// For a [`ServiceCaller`](crate::ServiceCaller), whose methods are all alike.
 fn kept(
     spec: &ClientSpec,
@@ -236,7 +247,7 @@ fn kept(
     Ok(Kept {
         is_ours: plan
             .transpose()?
-            .is_some_and(|plan| plan.carries_somebody()),
+            .is_some_and(|plan| plan.is_for_ours()),
         context: configured.clients.context.headers.names().into(),
         deadline,
     })
@@ -392,7 +403,7 @@ fn parts(
     configured: &Configured,
     (spec, overrides): (&ClientSpec, &Overrides),
     plan: &IdentityPlan,
-    (service, deadline): (&Arc<str>, Duration),
+    (service, deadline, constants): (&Arc<str>, Duration, Box<[Header]>),
 ) -> AttemptParts {
     let settings = configured.clients.client(spec.name);
     let clock = &shared.network.clock;
@@ -419,7 +430,7 @@ fn parts(
         &shared.metrics.context,
     );
     AttemptParts {
-        headers: Arc::new(headers),
+        headers: Arc::new(headers.with_constants(constants)),
         interceptors: overrides.interceptors.clone(),
         identity,
         sent: Arc::new(sent),

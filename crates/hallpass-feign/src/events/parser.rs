@@ -107,7 +107,8 @@ impl Parser {
                 self.data.push_str(value);
                 self.data.push('\n');
             }
-            "id" if !value.contains('\0') && value.len() <= MAX_ID_BYTES => {
+            // One that could not go back to the service is none: else the service could make every further call fail.
+            "id" if can_go_back(value) && value.len() <= MAX_ID_BYTES => {
                 self.next_id = Some(value.to_owned());
             }
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -136,6 +137,11 @@ impl Parser {
     }
 }
 
+/// Whether it can be the value of a header (`Last-Event-ID`) that receivers agree on: printable ASCII (RFC 9110 section 5.5).
+fn can_go_back(id: &str) -> bool {
+    id.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +162,21 @@ mod tests {
 
     fn event(name: &str, data: &str, id: Option<&str>) -> Read {
         (name.to_owned(), data.to_owned(), id.map(str::to_owned))
+    }
+
+    #[test]
+    fn what_cannot_go_back_in_a_header_is_no_place_in_the_stream() {
+        for (id, expected) in [
+            ("7", "7"),
+            ("Zürich", "before"),
+            ("\u{1}", "before"),
+            ("a\tb", "before"),
+            ("\0", "before"),
+        ] {
+            let stream = format!("id: before\ndata: 1\n\nid: {id}\ndata: 2\n\n");
+            let (events, _) = read(&[stream.as_bytes()]).unwrap();
+            assert_eq!(events[1].2.as_deref(), Some(expected), "{id:?}");
+        }
     }
 
     #[test]

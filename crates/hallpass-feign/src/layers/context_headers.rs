@@ -7,6 +7,7 @@ use hallpass_upstream::Body;
 use http::{HeaderMap, HeaderName, Request};
 
 use super::{CallResult, Layer};
+use crate::headers::Header;
 use crate::ongoing_attempt::OngoingAttempt;
 use crate::settings::ContextHeadersSettings;
 
@@ -36,6 +37,8 @@ pub(crate) struct HeaderRules {
     is_ours: bool,
     /// Whether what is listed stays here since the callee is not, and nobody has said so for this client.
     keeps: bool,
+    /// Constants of the client that have the names of such headers: for calls whose context has none.
+    constants: Box<[Header]>,
     metrics: ContextMetrics,
 }
 
@@ -60,7 +63,22 @@ impl HeaderRules {
             sent: names.filter(is_sent).cloned().collect(),
             is_ours,
             keeps: are_kept(list, wanted, is_ours),
+            constants: Box::default(),
             metrics: metrics.clone(),
+        }
+    }
+
+    /// With these constants, which are listed.
+    pub(crate) fn with_constants(self, constants: Box<[Header]>) -> Self {
+        Self { constants, ..self }
+    }
+
+    /// What the context has goes over a constant, which would be that of all users.
+    fn fill(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.constants {
+            if !headers.contains_key(name) {
+                headers.insert(name, value.clone());
+            }
         }
     }
 
@@ -122,6 +140,7 @@ where
         mut request: Request<Body>,
     ) -> impl Future<Output = CallResult> + Send {
         self.rules.write(&attempt.context, request.headers_mut());
+        self.rules.fill(request.headers_mut());
         self.inner.send(attempt, request)
     }
 }

@@ -1,9 +1,10 @@
 //! Headers that every call has, and keys that make a call one.
 
 use hallpass_client::TokenFeignSettings;
+use hallpass_client::context::{AllowList, CallContext, scope_all};
 use hallpass_config::Loader;
-use hallpass_feign::{FeignError, FeignSettings, feign_client};
-use http::StatusCode;
+use hallpass_feign::{ContextHeadersSettings, FeignError, FeignSettings, feign_client};
+use http::{HeaderName, StatusCode};
 
 use crate::support::{Upstream, runtime};
 
@@ -103,6 +104,11 @@ fn headers_that_belong_to_identity_or_are_for_a_secret_are_refused_with_their_pl
         ("Transfer-Encoding", "belongs to the identity"),
         ("X-Api-Key", "for a secret"),
         ("Cookie", "for a secret"),
+        ("Idempotency-Key", "another one for each call"),
+        ("X-Request-Timeout-Ms", "another one for each call"),
+        ("grpc_timeout", "another one for each call"),
+        ("X_User_Id", "another one for each call"),
+        ("traceparent", "another one for each call"),
     ] {
         let yaml = format!(
             "hallpass: {{ feign: {{ clients: {{ a: {{ headers: {{ {name}: [x] }} }} }} }} }}"
@@ -116,6 +122,44 @@ fn headers_that_belong_to_identity_or_are_for_a_secret_are_refused_with_their_pl
     let yaml =
         "hallpass: { feign: { clients: { a: { headers: { X-A: [\"b\\r\\nX-Admin: 1\"] } } } } }";
     assert!(settings(yaml).unwrap_err().contains("printable ASCII"));
+}
+
+#[tokio::test]
+async fn a_constant_that_travels_with_the_context_is_for_calls_whose_context_has_none() {
+    let mut settings = settings(
+        "hallpass: { feign: { clients: { service-a: { headers: { X-Tenant-Id: none, X-Else: 1 } } } } }",
+    )
+    .unwrap();
+    let service = settings.clients.get_mut("service-a").unwrap();
+    service.context_headers = ContextHeadersSettings::All;
+    settings.context.headers = AllowList::new(["X-Tenant-Id", "Accept-Language"]).unwrap();
+    let upstream = Upstream::answering(|_, _| "").await;
+    let feign = runtime(&[&upstream]).settings(&settings, &TokenFeignSettings::default());
+    let versioned = FeignVersioned::new(&feign.build()).unwrap();
+    let of_north = || {
+        let header = |name| HeaderName::from_static(name);
+        CallContext::default()
+            .with_header(header("x-tenant-id"), "north".parse().unwrap())
+            .with_header(header("accept-language"), "it".parse().unwrap())
+    };
+    scope_all(of_north(), versioned.own(None)).await.unwrap();
+    scope_all(of_north(), versioned.own(Some("es")))
+        .await
+        .unwrap();
+    versioned.own(None).await.unwrap();
+    let seen = upstream.seen();
+    let of = |name: &str| {
+        seen.iter()
+            .map(|seen| seen.header(name).unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("x-tenant-id"), ["north", "north", "none"]);
+    assert_eq!(
+        of("accept-language"),
+        ["it", "es", "de, en"],
+        "an argument goes over both"
+    );
+    assert_eq!(of("x-else"), ["1"; 3]);
 }
 
 #[tokio::test]

@@ -103,13 +103,14 @@ async fn an_instance_that_hangs_is_found_though_each_of_its_calls_is_outrun() {
     for isolate in [false, true] {
         let (hanging, well) = (hanging().await, well().await);
         let feign = runtime(&[&hanging, &well]).build();
-        let builder = hedged(FeignOrders::builder(&feign), SOON);
+        let builder = hedged(FeignOrders::builder(&feign), SOON * 2);
         let orders = builder.isolate(isolate).build().unwrap();
         for _ in 0..100 {
             orders.bytes().await.unwrap();
         }
+        // Mostly by the time it takes, with the first call; at the latest by its breaker (`abandoned-calls`).
         let hung = hanging.seen().len();
-        assert!((1..20).contains(&hung), "{hung} of 100");
+        assert!((1..=25).contains(&hung), "{hung} of 100");
     }
 }
 
