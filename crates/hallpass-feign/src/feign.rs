@@ -105,6 +105,10 @@ impl Feign {
                 current.configured = configured;
                 upstreams.keep_only(&current.configured.clients);
                 guards.keep_only(&current.configured.clients);
+                self.inner
+                    .shared
+                    .hedge_budgets
+                    .keep_only(&current.configured.clients);
                 Ok(())
             }
             Err(error) => {

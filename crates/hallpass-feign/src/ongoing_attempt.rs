@@ -89,6 +89,9 @@ pub(crate) struct OngoingAttempt {
     limit: Option<Duration>,
     /// When it was last handed to the transport, in nanoseconds of tokio's clock since its call began. Known where it has a limit.
     sent_after: AtomicU64,
+    /// Whether its instance has refused the token and has nothing to do meanwhile: another one may be waited for. Known where it has a
+    /// limit.
+    is_rejected: AtomicBool,
     /// What to do with the response's body.
     pub(crate) reading: Reading,
     /// Longest response, in bytes.
@@ -114,6 +117,7 @@ impl OngoingAttempt {
             call_time,
             limit,
             sent_after: AtomicU64::new(NOT_YET),
+            is_rejected: AtomicBool::new(false),
             reading,
             max_response_bytes,
             sent_at: AtomicU64::new(NOT_YET),
@@ -128,6 +132,7 @@ impl OngoingAttempt {
     fn time(&self) -> Time {
         match (self.limit, self.sent_after.load(Ordering::Relaxed)) {
             (None, _) | (_, NOT_YET) => self.call_time,
+            _ if self.is_rejected() => self.call_time,
             (Some(limit), after) => self.call_time.part(Duration::from_nanos(after), limit),
         }
     }
@@ -164,10 +169,31 @@ impl OngoingAttempt {
     /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.
     pub(crate) fn sent(&self, now: Duration) {
         self.sent_at.store(nanos(now), Ordering::Relaxed);
+        self.begin_time();
+    }
+
+    /// Its time begins, or begins anew.
+    fn begin_time(&self) {
         if self.limit.is_some() {
             let after = nanos(self.call_time.begun.elapsed());
             self.sent_after.store(after, Ordering::Relaxed);
+            self.is_rejected.store(false, Ordering::Relaxed);
         }
+    }
+
+    /// Whether it may take less than its call.
+    pub(crate) const fn has_limit(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Notes that its instance has refused its token.
+    pub(crate) fn rejected(&self) {
+        self.is_rejected.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether its instance has refused its token, and it was neither sent again nor given up by the layers that renew tokens.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.is_rejected.load(Ordering::Relaxed)
     }
 
     /// Has the task of `context` look again when [`wake_watcher`](Self::wake_watcher) is called. One task at a time.
@@ -189,6 +215,11 @@ impl OngoingAttempt {
     /// Notes the head of the response.
     pub(crate) fn responded(&self, status: StatusCode, identity: Option<&CallReport>) {
         self.status.store(status.as_u16(), Ordering::Relaxed);
+        if self.is_rejected() {
+            // It stands, and its body is read.
+            self.begin_time();
+            self.wake_watcher();
+        }
         if let Some(identity) = identity {
             _ = self.identity.set(identity.clone());
         }

@@ -103,7 +103,7 @@ impl OngoingCall {
         attempts
             .iter()
             .skip(before)
-            .any(|attempt| attempt.sent_at().is_some())
+            .any(|attempt| attempt.sent_at().is_some() && !attempt.is_rejected())
     }
 
     /// Attempts so far.

@@ -31,6 +31,7 @@ use candidate::Candidate;
 use fleet::Fleet;
 use instance_state::{Common, InstanceState};
 use latency::Usual;
+use succession::Heritage;
 
 pub use chosen::{Admitted, Chosen};
 pub use observer::InstanceObserver;
@@ -134,6 +135,8 @@ struct Known {
     confirmed_at: Duration,
     /// Who answered the last [walk](Upstream::ask_in_turn).
     begin_with: Option<Instance>,
+    /// What the upstream knew whose place this one takes, until this one is asked.
+    heritage: Option<Heritage>,
 }
 
 impl Upstream {
@@ -158,6 +161,7 @@ impl Upstream {
                 fleet: Arc::default(),
                 confirmed_at: Duration::ZERO,
                 begin_with: None,
+                heritage: None,
             }),
         }
     }
@@ -228,6 +232,7 @@ impl Upstream {
             },
             Address::Fixed(instance) => {
                 let mut known = self.known();
+                self.take_over(&mut known);
                 if known.instances.is_empty() {
                     self.replace(&mut known, Instances::from_iter([instance.clone()]));
                 }
@@ -235,6 +240,7 @@ impl Upstream {
             }
         };
         let mut known = self.known();
+        self.take_over(&mut known);
         known.confirmed_at = self.common.clock.monotonic();
         if known.instances != instances {
             self.replace(&mut known, instances);
@@ -248,6 +254,7 @@ impl Upstream {
     /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
     fn last_known(&self, error: DiscoverError) -> Result<Arc<Fleet>, DiscoverError> {
         let mut known = self.known();
+        self.take_over(&mut known);
         let silent = self
             .common
             .clock

@@ -245,9 +245,7 @@ fn kept(
         DeadlineHeader::None => None,
     };
     Ok(Kept {
-        is_ours: plan
-            .transpose()?
-            .is_some_and(|plan| plan.is_for_ours()),
+        is_ours: plan.transpose()?.is_some_and(|plan| plan.is_for_ours()),
         context: configured.clients.context.headers.names().into(),
         deadline,
     })

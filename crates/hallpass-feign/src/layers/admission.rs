@@ -152,6 +152,11 @@ impl Drop for UnderWay<'_> {
             }
             return;
         }
+        if self.attempt.is_rejected() {
+            // The instance has answered, and a new token was waited for.
+            drop(self.admitted.take());
+            return;
+        }
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost interest or
         // had little time to begin with, which is not the instance's fault unless it happens all the time.
         if self.attempt.is_late() {

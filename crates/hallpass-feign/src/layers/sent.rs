@@ -8,9 +8,10 @@ mod time_left;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::future::{BoxFuture, Either};
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, Target};
-use http::Request;
+use http::{Request, Response, StatusCode};
 use tower::Service;
 
 use crate::ongoing_attempt::OngoingAttempt;
@@ -40,24 +41,48 @@ impl<S> Sent<S> {
     }
 }
 
-impl<S: Service<Request<Body>>> Service<Request<Body>> for Sent<S> {
-    type Response = S::Response;
+impl<S> Service<Request<Body>> for Sent<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = S::Future;
+    /// In a box where the time of an attempt is limited.
+    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> S::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let mut timed = None;
         let target = request.extensions().get::<Target>();
-        if let Some(attempt) = target.and_then(Target::note::<OngoingAttempt>) {
+        if let Some((target, attempt)) =
+            target.and_then(|it| Some((it, it.note::<OngoingAttempt>()?)))
+        {
             attempt.sent(self.plan.clock.monotonic());
             let left = attempt.time_left();
+            timed = attempt.has_limit().then(|| target.clone());
             if let Some(time_left) = &self.plan.time_left {
                 time_left.tell(request.headers_mut(), left);
             }
         }
-        self.inner.call(request)
+        let sending = self.inner.call(request);
+        match timed {
+            None => Either::Left(sending),
+            Some(target) => Either::Right(Box::pin(async move {
+                let response = sending.await?;
+                let attempt = target.note::<OngoingAttempt>();
+                if let Some(attempt) = attempt.filter(|_| is_rejection(&response)) {
+                    attempt.rejected();
+                }
+                Ok(response)
+            })),
+        }
     }
+}
+
+fn is_rejection<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
 }

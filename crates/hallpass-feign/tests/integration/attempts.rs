@@ -180,3 +180,26 @@ async fn an_isolated_attempt_that_hangs_is_given_up_as_well() {
     assert_eq!(error, FeignError::Deadline { limit: LIMIT });
     assert_eq!(hanging.seen().len(), 3);
 }
+
+#[tokio::test]
+async fn the_wait_for_another_token_after_a_refused_one_is_no_time_of_the_attempt() {
+    for isolate in [false, true] {
+        let issuer = Issuer::default();
+        let slow = issuer.clone();
+        let upstream = Upstream::answering(move |_, number| match number {
+            1 => {
+                slow.takes(LIMIT * 5);
+                let challenge = [("www-authenticate", r#"Bearer error="invalid_token""#)];
+                (StatusCode::UNAUTHORIZED, challenge, "").into_response()
+            }
+            _ => "\"ok\"".into_response(),
+        })
+        .await;
+        let feign = runtime(&[&upstream]).tokens(issuer.tokens()).build();
+        let builder = FeignAsService::builder(&feign).retry(impatient());
+        let client = builder.isolate(isolate).build().unwrap();
+        client.job().await.unwrap();
+        assert_eq!((upstream.seen().len(), issuer.issued()), (2, 2));
+        assert!(!scrape(&feign).contains("attempt_timeouts_total{client=\"service-a\"} 1"));
+    }
+}

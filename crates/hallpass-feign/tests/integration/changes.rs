@@ -310,3 +310,34 @@ async fn what_changes_while_discovery_is_away_leaves_no_client_without_an_instan
     builder.build().unwrap().remove(3).await.unwrap();
     assert_eq!(upstream.seen().len(), 7);
 }
+
+#[tokio::test]
+async fn a_breaker_is_still_shown_after_a_reload_that_was_refused() {
+    let upstream = failing().await;
+    let feign = runtime(&[&upstream]).build();
+    let breaker = BreakerSettings {
+        window: 2,
+        minimum_calls: 2,
+        ..BreakerSettings::default()
+    };
+    let service = FeignClientSettings {
+        breaker,
+        ..FeignClientSettings::default()
+    };
+    apply(&feign, service.clone());
+    let orders = FeignOrders::new(&feign).unwrap();
+    orders.remove(1).await.unwrap_err();
+    let mut refused = settings(service);
+    let client = refused.clients.get_mut("service-a").unwrap();
+    client.breaker.window = 9;
+    client.audience = Some(String::new());
+    let tokens = TokenFeignSettings::default();
+    feign.apply(&refused, &tokens).unwrap_err();
+    orders.remove(1).await.unwrap_err();
+    let mut registry = Registry::default();
+    feign.metrics().register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    let series = format!("instance=\"http://{}\"}} 2", upstream.address());
+    assert!(text.lines().any(|line| line.ends_with(&series)), "{text}");
+}

@@ -1,40 +1,65 @@
 //! What the upstream that takes another one's place begins with, when settings have changed.
 
-use std::sync::PoisonError;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Upstream;
+use super::fleet::Fleet;
+use super::instance_state::Common;
+use super::{Known, Upstream};
+use crate::discovery::{Instance, Instances};
+
+/// What an upstream knows, for the one that takes its place.
+#[derive(Clone)]
+pub(super) struct Heritage {
+    instances: Instances,
+    fleet: Arc<Fleet>,
+    confirmed_at: Duration,
+    begin_with: Option<Instance>,
+    common: Arc<Common>,
+}
 
 impl Upstream {
-    /// Begins with what `before`, an upstream of the same address, knows: its list of instances, so that there is one while discovery
-    /// does not answer, as old as it is there; of each instance how long it takes; where the settings of its breaker are the same what
-    /// that has counted and whether it is open, and where those of ejection are the same whether it is left out. Calls that are
-    /// under way go on there and are not counted here; the budget of retries is a new one.
-    ///
-    /// After [`with_settings`](Self::with_settings) and [`with_observer`](Self::with_observer), which begin anew.
+    /// Begins with what `before`, an upstream of the same address, knows when this one is asked first: its list of instances, so that
+    /// there is one while discovery does not answer, as old as it is there; of each instance how long it takes; where the settings of
+    /// its breaker are the same what that has counted and whether it is open, and where those of ejection are the same whether it is
+    /// left out. Calls that are under way go on there and are not counted here; the budget of retries is a new one.
     #[must_use]
-    pub fn succeeding(mut self, before: &Self) -> Self {
-        let (instances, fleet, confirmed_at, begin_with) = {
-            let known = before.known();
-            let begin_with = known.begin_with.clone();
-            let (instances, fleet) = (known.instances.clone(), known.fleet.clone());
-            (instances, fleet, known.confirmed_at, begin_with)
-        };
-        if self.address != before.address || instances.is_empty() {
-            return self;
+    pub fn succeeding(self, before: &Self) -> Self {
+        if self.address == before.address {
+            self.known().heritage = before.heritage();
         }
+        self
+    }
+
+    fn heritage(&self) -> Option<Heritage> {
+        let known = self.known();
+        if known.instances.is_empty() {
+            return known.heritage.clone();
+        }
+        Some(Heritage {
+            instances: known.instances.clone(),
+            fleet: Arc::clone(&known.fleet),
+            confirmed_at: known.confirmed_at,
+            begin_with: known.begin_with.clone(),
+            common: Arc::clone(&self.common),
+        })
+    }
+
+    /// Not before it is asked: whoever looks on is told of instances of upstreams that are used.
+    pub(super) fn take_over(&self, known: &mut Known) {
+        let Some(before) = known.heritage.take() else {
+            return;
+        };
         self.common.usual.begin_as(&before.common.usual);
-        self.replace(&mut self.known(), instances);
-        let known = self.known.get_mut();
-        let known = known.unwrap_or_else(PoisonError::into_inner);
-        known.confirmed_at = confirmed_at;
-        known.begin_with = begin_with;
+        self.replace(known, before.instances);
+        known.confirmed_at = before.confirmed_at;
+        known.begin_with = before.begin_with;
         for own in known.fleet.all() {
-            let mut all = fleet.all();
+            let mut all = before.fleet.all();
             let same = all.find(|it| it.state.instance == own.state.instance);
             if let Some(same) = same {
                 own.state.begin_as(&same.state);
             }
         }
-        self
     }
 }

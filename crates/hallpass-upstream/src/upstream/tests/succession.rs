@@ -144,3 +144,32 @@ async fn one_that_is_outrun_again_and_again_is_found_though_no_call_fails() {
     }
     assert_eq!(call(2).await.0, 2);
 }
+
+#[tokio::test]
+async fn one_that_is_never_asked_hands_on_what_it_was_given_and_nobody_is_told_of_it() {
+    #[derive(Clone, Default)]
+    struct Joined(Arc<Mutex<Vec<u16>>>);
+    impl InstanceObserver for Joined {
+        fn instance_joined(&self, instance: &Instance) -> OnBreakerChange {
+            self.0.lock().unwrap().push(instance.port());
+            Box::new(|_| ())
+        }
+
+        fn instance_left(&self, _: &Instance) {}
+    }
+    let fixture = upstream(&[1]);
+    run(&fixture.upstream, &fixture.clock, 1, 0).await;
+    fixture.registry.fail();
+    let joined = Joined::default();
+    let same = fixture.upstream.settings().clone();
+    let never_asked = successor(&fixture, same.clone()).with_observer(joined.clone());
+    let address = fixture.upstream.address().clone();
+    let (registry, clock) = (fixture.registry.clone(), Arc::clone(&fixture.clock));
+    let next = Upstream::new("logistics-service", address, Arc::new(registry), clock)
+        .with_settings(same)
+        .with_observer(joined.clone())
+        .succeeding(&never_asked);
+    assert!(joined.0.lock().unwrap().is_empty());
+    assert_eq!(run(&next, &fixture.clock, 1, 0).await, [1]);
+    assert_eq!(*joined.0.lock().unwrap(), [1]);
+}
