@@ -1,5 +1,7 @@
 //! What every generated `FeignX` holds.
 
+mod limits;
+mod overrides;
 mod state;
 
 use std::fmt;
@@ -14,7 +16,8 @@ use crate::observer::Observer;
 use crate::shared::{Configured, Shared};
 use crate::spec::SpecOf;
 
-pub(crate) use state::{ClientState, Kept, Method, Overrides};
+pub(crate) use overrides::Overrides;
+pub(crate) use state::{ClientState, Kept, Method};
 
 /// Longest response that is read into memory when nothing else is said, in bytes. Streams have no limit.
 const DEFAULT_MAX_RESPONSE_BYTES: usize = 2 * 1024 * 1024;

@@ -5,6 +5,7 @@ mod choice;
 mod chosen;
 mod ejection;
 mod fleet;
+mod heritage;
 mod instance_state;
 mod latency;
 mod observer;
@@ -29,9 +30,9 @@ use crate::discovery::{Discover, DiscoverError, Instance, Instances, Member, Pla
 use crate::retry::RetryBudget;
 use candidate::Candidate;
 use fleet::Fleet;
+use heritage::Heritage;
 use instance_state::{Common, InstanceState};
 use latency::Usual;
-use succession::Heritage;
 
 pub use chosen::{Admitted, Chosen};
 pub use observer::InstanceObserver;

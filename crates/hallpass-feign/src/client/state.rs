@@ -5,27 +5,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_upstream::{
-    Address, BreakerSettings, BulkheadSettings, EndpointUrl, Http2, Instance, Reminders,
-    RetrySettings, Upstream, UpstreamSettings,
-};
+use hallpass_upstream::{Address, EndpointUrl, Http2, Instance, Reminders};
 use http::{HeaderName, HeaderValue};
 
+use super::limits;
+use super::overrides::Overrides;
 use crate::build_error::BuildError;
 use crate::headers::{self, Header};
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
-use crate::interceptor::Interceptors;
 use crate::layers::context_headers::{self, HeaderRules};
-use crate::layers::guarded::CallGuards;
-use crate::layers::hedge::HedgePlan;
 use crate::layers::observe::metrics::MethodMetrics;
 use crate::layers::retry::RetryRules;
 use crate::layers::sent::{self, TimeLeft};
 use crate::method_stack::{self, AttemptParts, MethodStack};
 use crate::origin::OriginRules;
-use crate::settings::{DeadlineHeader, FeignClientSettings, HedgeSettings, MethodName, PathValues};
+use crate::settings::{DeadlineHeader, FeignClientSettings, MethodName, PathValues};
 use crate::shared::{Configured, Shared};
-use crate::spec::{ClientSpec, MethodSpec, Verb};
+use crate::spec::{ClientSpec, MethodSpec};
 use crate::upstreams::{Wanted, Whose};
 
 /// Where a client calls and how, with all that can be decided before a call.
@@ -67,32 +63,6 @@ pub(crate) struct Method {
     pub(crate) parts: AttemptParts,
 }
 
-/// What the code says about one client in its builder. It goes over configuration and attribute.
-#[derive(Default)]
-pub(crate) struct Overrides {
-    pub(crate) url: Option<EndpointUrl>,
-    pub(crate) identity: IdentityOverrides,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) retry: Option<RetrySettings>,
-    pub(crate) hedge: Option<HedgeSettings>,
-    pub(crate) breaker: Option<BreakerSettings>,
-    pub(crate) bulkhead: Option<BulkheadSettings>,
-    pub(crate) isolate: Option<bool>,
-    pub(crate) max_response_bytes: Option<usize>,
-    pub(crate) http2: Option<Http2>,
-    pub(crate) interceptors: Interceptors,
-}
-
-impl Overrides {
-    /// Whether the code chose, for this one client, where and how it calls: then its state goes with it.
-    const fn change_upstream(&self) -> bool {
-        self.url.is_some()
-            || self.retry.is_some()
-            || self.breaker.is_some()
-            || self.bulkhead.is_some()
-    }
-}
-
 impl ClientState {
     /// Opens no connection and asks for no token.
     pub(crate) fn new(
@@ -105,7 +75,7 @@ impl ClientState {
         let (address, base_path) = address(spec, overrides, settings)?;
         let retry = overrides.retry.unwrap_or(settings.retry);
         let http2 = overrides.http2.or(settings.http2).unwrap_or_default();
-        let upstream_settings = upstream_settings(overrides, settings, (&retry, http2));
+        let upstream_settings = limits::upstream_settings(overrides, settings, (&retry, http2));
         let upstream = shared.upstreams.get(&Wanted {
             client: spec.name,
             address: &address,
@@ -141,10 +111,10 @@ impl ClientState {
                 headers: own,
                 deadline,
                 stack: method_stack::new(
-                    guards(shared, (spec, method), configured, whose),
+                    limits::guards(shared, (spec, method), configured, whose),
                     (
                         rules.clone(),
-                        hedge(shared, method, hedges, (&upstream, whose)),
+                        limits::hedge(shared, method, hedges, (&upstream, whose)),
                     ),
                     overrides.isolate.unwrap_or(spec.isolate),
                     attempt,
@@ -214,24 +184,6 @@ fn address(
     Ok((address, path.trim_end_matches('/').to_owned()))
 }
 
-fn upstream_settings(
-    overrides: &Overrides,
-    settings: &FeignClientSettings,
-    (retry, http2): (&RetrySettings, Http2),
-) -> UpstreamSettings {
-    let bulkhead = overrides.bulkhead.unwrap_or(settings.bulkhead);
-    UpstreamSettings {
-        breaker: overrides.breaker.unwrap_or(settings.breaker),
-        bulkhead: match http2 {
-            Http2::Never => bulkhead,
-            Http2::Auto | Http2::Always => bulkhead.on_shared_connections(),
-        },
-        retry_budget: retry.budget,
-        balance: settings.balance,
-        eject: settings.eject,
-    }
-}
-
 /// For a [`ServiceCaller`](crate::ServiceCaller), whose methods are all alike.
 fn kept(
     spec: &ClientSpec,
@@ -251,54 +203,12 @@ fn kept(
     })
 }
 
-/// The hedges of a method. Twice at the same time is worse than twice in a row: the second DELETE finds nothing, the second PUT
-/// with a condition is refused, and a key says that its call is under way already. So only those of GET, and of calls that
-/// change nothing although their verb may.
-fn hedge(
-    shared: &Shared,
-    method: &MethodSpec,
-    settings: Option<HedgeSettings>,
-    (upstream, whose): (&Arc<Upstream>, Whose<'_>),
-) -> Option<HedgePlan> {
-    let changes_nothing = match method.verb {
-        Verb::Get | Verb::Head | Verb::Options => true,
-        Verb::Post | Verb::Patch => !method.idempotency_key,
-        Verb::Put | Verb::Delete => false,
-    };
-    let settings = settings.filter(|_| method.idempotent && changes_nothing)?;
-    Some(HedgePlan {
-        settings,
-        upstream: Arc::clone(upstream),
-        budget: shared.hedge_budgets.get(whose, settings.budget),
-        counters: shared.metrics.hedges.of(whose.client),
-    })
-}
-
 /// Where the context and the trace of its calls come from.
 fn origin(shared: &Shared, configured: &Configured) -> OriginRules {
     OriginRules {
         sampled: configured.clients.context.sampled,
         source: shared.trace_source.clone(),
         gray: configured.clients.context.gray_header.clone(),
-    }
-}
-
-/// What guards a method: its own guard, and that of the service.
-fn guards(
-    shared: &Shared,
-    (spec, method): (&ClientSpec, &MethodSpec),
-    configured: &Configured,
-    whose: Whose<'_>,
-) -> CallGuards {
-    let settings = configured.clients.client(spec.name);
-    let named = configured.clients.named_method(spec, method);
-    let name = MethodName::of(method);
-    let own = settings.methods.get(&name);
-    let own = own.or(named.map(|named| &named.guards));
-    CallGuards {
-        method: own.and_then(|own| shared.guards.get(whose, Some(&name), own)),
-        service: shared.guards.get(whose, None, &settings.service),
-        clock: Arc::clone(&shared.network.clock),
     }
 }
 

@@ -122,8 +122,16 @@ impl InstanceState {
         if own.breaker == its.breaker {
             self.breaker.begin_as(&before.breaker);
         }
-        // After the breaker, which begins it anew when it is open.
-        self.ramp.begin_as(&before.ramp);
+        // After the breaker, which holds it when it is open.
+        match before.is_marked() && !self.is_marked() {
+            true => self.ramp.begin(own.clock.monotonic()),
+            false => self.ramp.begin_as(&before.ramp),
+        }
+    }
+
+    /// Whether it is left out, or on trial, or was.
+    fn is_marked(&self) -> bool {
+        self.is_suspect.load(Ordering::Relaxed) || self.ejection.is_marked()
     }
 
     /// Calls under way, those that wait in the bulkhead included.
@@ -154,7 +162,7 @@ impl InstanceState {
 
     /// Whether it may be chosen. The usual answer takes no lock.
     pub(super) fn is_fit(&self, now: Duration) -> bool {
-        match self.is_suspect.load(Ordering::Relaxed) || self.ejection.is_marked() {
+        match self.is_marked() {
             true => self.standing(now) == Standing::Fit,
             false => self.bulkhead.has_room(),
         }
@@ -252,6 +260,13 @@ impl InstanceState {
 }
 
 impl Common {
+    /// Goes on with what is known of all instances.
+    pub(super) fn begin_as(&self, before: &Self) {
+        self.usual.begin_as(&before.usual);
+        let all_clear = before.all_clear.load(Ordering::Relaxed);
+        self.all_clear.store(all_clear, Ordering::Relaxed);
+    }
+
     fn clear(&self, now: Duration) {
         self.all_clear.store(nanos(now), Ordering::Relaxed);
     }

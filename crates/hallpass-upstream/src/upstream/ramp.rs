@@ -39,13 +39,13 @@ impl Ramp {
         self.begin(Duration::MAX);
     }
 
-    /// In percent.
     /// Goes on where another one is.
     pub(super) fn begin_as(&self, other: &Self) {
         self.from
             .store(other.from.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
+    /// In percent.
     pub(super) fn share(&self, now: Duration) -> u32 {
         let from = self.from.load(Ordering::Relaxed);
         if from == NEVER {

@@ -1,22 +1,9 @@
 //! What the upstream that takes another one's place begins with, when settings have changed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::fleet::Fleet;
-use super::instance_state::Common;
+use super::heritage::Heritage;
 use super::{Known, Upstream};
-use crate::discovery::{Instance, Instances};
-
-/// What an upstream knows, for the one that takes its place.
-#[derive(Clone)]
-pub(super) struct Heritage {
-    instances: Instances,
-    fleet: Arc<Fleet>,
-    confirmed_at: Duration,
-    begin_with: Option<Instance>,
-    common: Arc<Common>,
-}
 
 impl Upstream {
     /// Begins with what `before`, an upstream of the same address, knows when this one is asked first: its list of instances, so that
@@ -50,7 +37,7 @@ impl Upstream {
         let Some(before) = known.heritage.take() else {
             return;
         };
-        self.common.usual.begin_as(&before.common.usual);
+        self.common.begin_as(&before.common);
         self.replace(known, before.instances);
         known.confirmed_at = before.confirmed_at;
         known.begin_with = before.begin_with;

@@ -70,9 +70,16 @@ async fn one_that_was_left_out_stays_out_unless_that_is_what_changed() {
     let next = successor(&fixture, changed.clone());
     assert_eq!(to_one(&run(&next, &fixture.clock, 60, 1).await), 0);
     changed.eject.base = Duration::from_secs(5);
-    let next = successor(&fixture, changed);
+    let next = successor(&fixture, changed.clone());
     let again = to_one(&run(&next, &fixture.clock, 60, 1).await);
     assert!((1..=3).contains(&again), "{again}");
+    // One that is not left out any more gets its whole share again in time.
+    changed.eject = EjectSettings::off();
+    let next = successor(&fixture, changed);
+    run(&next, &fixture.clock, 3, 0).await;
+    fixture.clock.advance(Duration::from_secs(60));
+    let seen = run(&next, &fixture.clock, 300, 0).await;
+    assert!(to_one(&seen) > 60, "{}", to_one(&seen));
 }
 
 #[tokio::test]
