@@ -182,8 +182,7 @@ const CLIENT_KEYS: &[Key] = &[
     Key::new(
         "bulkhead",
         Kind::Section(BulkheadSettings::KEYS),
-        "How many calls are under way to one instance at once. With `http2`, `max-concurrent` is 100 unless it is set to another \
-        number than 256: most servers take no more on a connection.",
+        "How many calls are under way to one instance at once. With `http2`, 100 stands for 256: most servers take no more on a connection.",
     ),
     Key::new(
         "service",
@@ -311,8 +310,8 @@ impl FeignClientSettings {
     /// Whether an [`Upstream`](hallpass_upstream::Upstream) by the ones would be the same by the others: its breakers then remember.
     pub(crate) fn means_same_upstream(&self, other: &Self) -> bool {
         let limits = |it: &Self| (it.url.clone(), it.breaker, it.bulkhead, it.retry.budget);
-        let has_same_limits = limits(self) == limits(other) && self.http2 == other.http2;
-        has_same_limits && self.balance == other.balance && self.eject == other.eject
+        let chosen = |it: &Self| (it.balance, it.eject, it.http2);
+        limits(self) == limits(other) && chosen(self) == chosen(other)
     }
 
     fn read(section: &Section<'_>) -> Option<Self> {

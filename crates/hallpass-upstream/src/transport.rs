@@ -10,9 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hallpass_tls::ClientTls;
-use http::header::HeaderName;
 use http::uri::Authority;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper_rustls::ConfigBuilderExt;
 use hyper_util::client::legacy::ResponseFuture;
 use pin_project_lite::pin_project;
@@ -26,11 +25,13 @@ use crate::resolver::Resolver;
 use connector::Connector;
 use keep_alive::AnnouncedLimits;
 use pools::{PoolSettings, Pools, Tls};
+use secrets::has_credentials;
 use silence::Watch;
 
 pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
 pub use http2::Http2;
+pub use secrets::is_for_a_secret;
 
 mod connections;
 mod connector;
@@ -38,6 +39,7 @@ mod error;
 mod http2;
 mod keep_alive;
 mod pools;
+mod secrets;
 mod silence;
 
 /// Default wait for one TCP connection. The TLS handshake is under the caller's deadline only.
@@ -315,53 +317,6 @@ impl Service<Request<Body>> for HttpTransport {
             watch,
         }
     }
-}
-
-/// Whoever marked the request: what these headers are for is secret.
-fn has_credentials(headers: &HeaderMap) -> bool {
-    headers
-        .iter()
-        .any(|(name, value)| value.is_sensitive() || is_for_a_secret(name))
-}
-
-/// Parts of names. Each stands for many products' headers; what is refused by mistake is told, what leaves by mistake is not.
-const SECRET_PARTS: [&str; 13] = [
-    "authenti",
-    "authoriz",
-    "apikey",
-    "assertion",
-    "bearer",
-    "cookie",
-    "credential",
-    "jwt",
-    "passphrase",
-    "passw",
-    "secret",
-    "session",
-    "token",
-];
-/// Whole words of names.
-const SECRET_WORDS: [&str; 10] = [
-    "auth",
-    "key",
-    "keys",
-    "otp",
-    "pin",
-    "pwd",
-    "sid",
-    "sig",
-    "signature",
-    "totp",
-];
-
-/// Whether a header of this name may bear a credential, by its name.
-#[must_use]
-pub fn is_for_a_secret(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let is_word = |word: &str| SECRET_WORDS.contains(&word);
-    name != "idempotency-key"
-        && (SECRET_PARTS.iter().any(|part| name.contains(part))
-            || name.split(['-', '_', '.']).any(is_word))
 }
 
 pin_project! {

@@ -7,6 +7,7 @@ use hallpass_upstream::{Http2, RetrySettings, Upstream, UpstreamSettings};
 use super::overrides::Overrides;
 use crate::layers::guarded::CallGuards;
 use crate::layers::hedge::HedgePlan;
+use crate::layers::retry::RetryRules;
 use crate::settings::{FeignClientSettings, HedgeSettings, MethodName};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec, Verb};
@@ -28,6 +29,21 @@ pub(super) fn upstream_settings(
         retry_budget: retry.budget,
         balance: settings.balance,
         eject: settings.eject,
+    }
+}
+
+/// The retries of its methods.
+pub(super) fn retries(
+    shared: &Shared,
+    spec: &ClientSpec,
+    upstream: &Arc<Upstream>,
+    settings: RetrySettings,
+) -> RetryRules {
+    RetryRules {
+        client: spec.name,
+        upstream: Arc::clone(upstream),
+        settings,
+        metrics: shared.metrics.retries.clone(),
     }
 }
 

@@ -15,7 +15,6 @@ use crate::headers::{self, Header};
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
 use crate::layers::context_headers::{self, HeaderRules};
 use crate::layers::observe::metrics::MethodMetrics;
-use crate::layers::retry::RetryRules;
 use crate::layers::sent::{self, TimeLeft};
 use crate::method_stack::{self, AttemptParts, MethodStack};
 use crate::origin::OriginRules;
@@ -83,12 +82,7 @@ impl ClientState {
             configured: settings,
             is_kept: !overrides.change_upstream(),
         });
-        let rules = RetryRules {
-            client: spec.name,
-            upstream: Arc::clone(&upstream),
-            settings: retry,
-            metrics: shared.metrics.retries.clone(),
-        };
+        let rules = limits::retries(shared, spec, &upstream, retry);
         let whose = Whose {
             client: spec.name,
             address: &address,

@@ -233,6 +233,7 @@ async fn a_third_party_gets_nothing_of_who_asked_nor_of_how_long_he_waits() {
             ("X.Authorities", "ROLE_ADMIN"),
             ("X~Username", "anna"),
             ("X-Api-Key", "ours"),
+            ("x~api~key", "ours"),
             ("X-Auth-Token", "ours"),
             ("X-Tenant-Id", "south"),
             ("X_Tenant_Id", "south"),

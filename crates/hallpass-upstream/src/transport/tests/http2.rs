@@ -175,7 +175,7 @@ async fn a_response_with_headers_beyond_the_limit_is_refused() {
         let mut response = Response::new(());
         if number == 1 {
             for index in 0..80 {
-                let name = HeaderName::try_from(format!("x-{index}")).unwrap();
+                let name = http::HeaderName::try_from(format!("x-{index}")).unwrap();
                 let value = HeaderValue::try_from("v".repeat(1024)).unwrap();
                 response.headers_mut().insert(name, value);
             }
