@@ -1,5 +1,8 @@
 //! Requests that go out by a transport of the caller's own.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use hallpass_client::HostRefusal;
 use hallpass_client::context::{CallContext, scope_all};
 use hallpass_upstream::{Body, Target, TransportError};
@@ -68,10 +71,12 @@ impl ServiceCaller {
                 }
                 let mut request = headed(request, method, (kept, passed));
                 call.origin.context.identify(request.extensions_mut());
-                // Only noted and not put into the address: whether both are the same is for the host guard to say.
-                let target = Target::new(self.client.name(), instance.clone());
-                request.extensions_mut().insert(target);
                 let attempt = call.begin_attempt(&instance, None);
+                // Only noted and not put into the address: whether both are the same is for the host guard to say. With the attempt
+                // for `Sent`.
+                let target = Target::new(self.client.name(), instance);
+                let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
+                request.extensions_mut().insert(target.with_note(note));
                 let layers = method.parts.before(transport);
                 let response = call.within_deadline(layers.send(&attempt, request)).await;
                 call.end_attempt(&attempt);

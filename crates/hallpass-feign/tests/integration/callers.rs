@@ -1,5 +1,6 @@
 //! Programs that make their requests themselves.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +8,8 @@ use hallpass_client::context::{self, AllowList, CallContext, CaptureContextLayer
 use hallpass_client::{ContextSettings, TokenFeignSettings};
 use hallpass_config::Loader;
 use hallpass_feign::{ArgumentProblem, FeignError, FeignSettings, Identity, ServiceCaller};
-use hallpass_upstream::Body;
-use http::{HeaderName, Method, Request, StatusCode};
+use hallpass_upstream::{Body, TransportError};
+use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, Service, ServiceExt};
 
@@ -309,4 +310,21 @@ async fn below_a_path_of_the_client_no_request_leads_out_of_it() {
         let seen = upstream.seen().pop().unwrap();
         assert_eq!(seen.target, format!("/api/v1{path}"));
     }
+}
+
+#[tokio::test]
+async fn a_transport_of_ones_own_is_told_what_is_left_of_the_deadline() {
+    let told = Arc::new(Mutex::new(None));
+    let seen = Arc::clone(&told);
+    let transport = tower::service_fn(move |request: Request<Body>| {
+        *seen.lock().unwrap() = request.headers().get("x-request-timeout-ms").cloned();
+        async { Ok::<_, TransportError>(Response::new(Body::empty())) }
+    });
+    let feign = runtime(&[]).build();
+    let service = feign.caller("service-a").identity(Identity::Relay);
+    let service = service.url("http://127.0.0.1:1".parse().unwrap());
+    let service = service.build().unwrap();
+    let call = service.send_through(transport, get("http://127.0.0.1:1/x"));
+    context::scope(caller("anna"), call).await.unwrap();
+    assert!(told.lock().unwrap().is_some());
 }
