@@ -1,4 +1,4 @@
-//! The middleware, and the client that it belongs into.
+//! The middleware.
 
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -8,57 +8,22 @@ use bytes::Bytes;
 use hallpass_client::context::{CallContext, scope_all};
 use hallpass_feign::{ArgumentProblem, FeignError, ServiceCaller};
 use hallpass_upstream::{Body, TransportError, TransportErrorKind};
-use http::Extensions;
+use http::header::HOST;
+use http::{Extensions, HeaderMap, HeaderValue};
 use http_body::Body as _;
-use reqwest::redirect::Policy;
-use reqwest_middleware::{ClientBuilder, Error, Middleware, Next};
+use reqwest_middleware::{Error, Middleware, Next};
 
-use crate::error::RedirectedError;
 use crate::ferry::ferry;
 
-/// Begins a client of reqwest that follows no redirects: the right one for a [`HallpassMiddleware`], which is the last of its middlewares.
-/// A redirect then is a response like any other.
-///
-/// With a client that does follow them, a redirect is asked for by reqwest below this middleware. reqwest takes `Authorization` out of a
-/// request to another host, but not what else a request of an estate says (its context, its tenant); so such a response is an error,
-/// [`RedirectedError`].
-///
-/// # Errors
-/// When reqwest cannot build the client.
-pub fn client_builder(client: reqwest::ClientBuilder) -> reqwest::Result<ClientBuilder> {
-    let client = client.redirect(Policy::none()).build()?;
-    Ok(ClientBuilder::new(client))
-}
-
-/// Gives the requests of a client the identity, the deadline, the context and the trace of a [`ServiceCaller`].
-///
-/// It stands last, so that what other middlewares repeat has a token of its own and none of them sees one. The identity is that of the
-/// task that calls, or of the extensions that a request was given (`RequestBuilder::with_extension`): a
-/// `SecurityContext`.
-///
-/// What it refuses is an [`Error::Middleware`] with a [`FeignError`] in it:
-///
-/// ```
-/// use hallpass_feign::FeignError;
-///
-/// fn code(error: &reqwest_middleware::Error) -> &'static str {
-///     match error {
-///         reqwest_middleware::Error::Middleware(error) => {
-///             error.downcast_ref::<FeignError>().map_or("other", FeignError::code)
-///         }
-///         reqwest_middleware::Error::Reqwest(_) => "reqwest",
-///     }
-/// }
-/// ```
+/// Gives the requests of a client the identity, the deadline, the context and the trace of a [`ServiceCaller`]. It stands last, in a client
+/// that follows no redirects.
 #[derive(Clone, Debug)]
-pub struct HallpassMiddleware {
+pub(crate) struct HallpassMiddleware {
     caller: ServiceCaller,
 }
 
 impl HallpassMiddleware {
-    /// For requests to the service of `caller`, at the `url` that its settings or its builder give it; without one every request is refused.
-    #[must_use]
-    pub const fn new(caller: ServiceCaller) -> Self {
+    pub(crate) const fn new(caller: ServiceCaller) -> Self {
         Self { caller }
     }
 }
@@ -83,8 +48,8 @@ async fn send(
     extensions: &mut Extensions,
     next: Next<'_>,
 ) -> Result<reqwest::Response, Error> {
-    let head = head(&request)?;
-    let mut spare = Spare::of(request);
+    let (head, host) = (head(&request)?, host(request.url())?);
+    let mut spare = Spare::of(request, host);
     let (ferry, mut arriving) = ferry();
     let mut carried = pin!(caller.send_through(ferry, head));
     let mut last = None;
@@ -99,7 +64,6 @@ async fn send(
         let Some(request) = spare.take(attempt.headers) else {
             continue;
         };
-        let asked = request.url().origin();
         let answered = {
             let mut running = next.clone().run(request, extensions);
             tokio::select! {
@@ -109,10 +73,6 @@ async fn send(
                 ended = &mut carried => return outcome(ended.map(drop), None),
             }
         };
-        let answered = answered.and_then(|response| match response.url().origin() == asked {
-            true => Ok(response),
-            false => Err(Error::middleware(RedirectedError)),
-        });
         // Whoever waits is polled next; it is gone only with this whole future.
         let _ = attempt.answer.send(told(&answered));
         last = Some(answered);
@@ -122,12 +82,7 @@ async fn send(
 /// What the layers see of a request. Its body is for interceptors, and says whether it can be sent again: reqwest sends its own.
 fn head(request: &reqwest::Request) -> Result<http::Request<Body>, Error> {
     let uri = request.url().as_str().parse::<http::Uri>();
-    let uri = uri.map_err(|_| {
-        Error::middleware(FeignError::InvalidArgument {
-            argument: "url",
-            problem: ArgumentProblem::NotPlain,
-        })
-    })?;
+    let uri = uri.map_err(|_| no_url())?;
     let body = match request.try_clone() {
         Some(again) => Body::from(in_memory(again)),
         None => Body::wrap(Body::empty()),
@@ -137,6 +92,23 @@ fn head(request: &reqwest::Request) -> Result<http::Request<Body>, Error> {
     *head.uri_mut() = uri;
     *head.headers_mut() = request.headers().clone();
     Ok(head)
+}
+
+/// What each attempt says as `Host`: else reqwest would fill in that of its `default_headers`, and the token would go to another one there.
+fn host(url: &reqwest::Url) -> Result<HeaderValue, Error> {
+    let host = url.host_str().ok_or_else(no_url)?;
+    let host = match url.port() {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+        None => HeaderValue::try_from(host),
+    };
+    host.map_err(|_| no_url())
+}
+
+fn no_url() -> Error {
+    Error::middleware(FeignError::InvalidArgument {
+        argument: "url",
+        problem: ArgumentProblem::NotPlain,
+    })
 }
 
 /// The body of a request that can be cloned: it is in memory, so it is there at once and as a whole.
@@ -152,17 +124,22 @@ fn in_memory(mut request: reqwest::Request) -> Bytes {
 }
 
 /// A request, and the same again where its body is in memory.
-struct Spare(Option<reqwest::Request>);
+struct Spare {
+    request: Option<reqwest::Request>,
+    host: HeaderValue,
+}
 
 impl Spare {
-    const fn of(request: reqwest::Request) -> Self {
-        Self(Some(request))
+    const fn of(request: reqwest::Request, host: HeaderValue) -> Self {
+        let request = Some(request);
+        Self { request, host }
     }
 
     /// With these headers in place of its own; `None` when it was a stream and is gone.
-    fn take(&mut self, headers: http::HeaderMap) -> Option<reqwest::Request> {
-        let again = self.0.as_ref()?.try_clone();
-        let mut request = again.or_else(|| self.0.take())?;
+    fn take(&mut self, mut headers: HeaderMap) -> Option<reqwest::Request> {
+        let again = self.request.as_ref()?.try_clone();
+        let mut request = again.or_else(|| self.request.take())?;
+        headers.insert(HOST, self.host.clone());
         *request.headers_mut() = headers;
         Some(request)
     }
@@ -179,7 +156,8 @@ fn told(
             *head.headers_mut() = response.headers().clone();
             Ok(head)
         }
-        Err(error) => Err(TransportError::new(kind(error), error.to_string())),
+        // Whoever asked gets the error itself. Its text holds the address with the query: nothing for observers and logs.
+        Err(error) => Err(TransportError::new(kind(error), "an error of reqwest")),
     }
 }
 

@@ -15,4 +15,6 @@ mod plain_tower;
 #[cfg(test)]
 mod reqwest_client;
 #[cfg(test)]
+mod reqwest_places;
+#[cfg(test)]
 mod rig;
