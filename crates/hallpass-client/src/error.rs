@@ -386,6 +386,11 @@ pub enum HostRefusal {
     /// Its `Host` header names another host than the chosen instance.
     #[error("its Host header names another host than the chosen instance")]
     OtherHostHeader,
+    /// Its token is bound to the certificate of this service, and it would leave by a transport of which nobody knows what it shows.
+    #[error(
+        "its token is bound to the certificate of this service, and the program sends by a transport of its own: bind its tokens to a key (internal-token.dpop) in place of that"
+    )]
+    OtherConnections,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Calls of programs that make their requests themselves.
 
+mod foreign;
 mod handed_on;
 mod through;
 

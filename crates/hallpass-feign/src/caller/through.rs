@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, Request, Response, Uri};
 use tower::Service;
 
+use super::foreign::Foreign;
 use super::{ServiceCaller, handed_on, refused};
 use crate::client::{Kept, Method};
 use crate::error::{ArgumentProblem, FeignError};
@@ -25,10 +26,15 @@ impl ServiceCaller {
     /// transport's business. So is TLS.
     ///
     /// The request says where it goes, and it goes there only when that is where this caller calls: the `url` of its settings or of its
-    /// builder, scheme, host, port and the beginning of the path. `transport` must not follow redirects.
+    /// builder, scheme, host, port and the beginning of the path, without dot segments where there is one. `transport` must follow no
+    /// redirect, not to another path of the same host either: what is behind it may be another service, and the token would go there.
+    ///
+    /// A token that is bound to the certificate of this service (RFC 8705) does not leave so: which one `transport` shows is not known.
+    /// Tokens that are bound to a key (`internal-token.dpop`) do.
     ///
     /// # Errors
-    /// What was refused on this side, among it [`FeignError::HostRefused`] for a request to another place and for a caller without a `url`;
+    /// What was refused on this side, among it [`FeignError::HostRefused`] for a request to another place, for a caller without a `url`,
+    /// and for such a token;
     /// what `transport` makes of its failure; and a deadline that has passed. A status is no error.
     pub async fn send_through<T>(
         &self,
@@ -77,7 +83,7 @@ impl ServiceCaller {
                 let target = Target::new(self.client.name(), instance);
                 let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
                 request.extensions_mut().insert(target.with_note(note));
-                let layers = method.parts.before(transport);
+                let layers = method.parts.before(Foreign(transport));
                 let response = call.within_deadline(layers.send(&attempt, request)).await;
                 call.end_attempt(&attempt);
                 Untouched::read(response?)

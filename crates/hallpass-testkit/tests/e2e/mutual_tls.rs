@@ -17,7 +17,6 @@ use hallpass::tls::{
 };
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass::{Metrics, Settings};
-use hallpass_gateway::{Authz, AuthzServer, AuthzSettings};
 use hallpass_issuer::{IssuerServer, IssuerSettings, RunningIssuer};
 use http::header::AUTHORIZATION;
 use http::{Request, StatusCode};
@@ -29,21 +28,21 @@ use crate::load::Load;
 use crate::service::{BoxSystem, FeignSystem, System};
 
 /// Callers have certificates of the authority.
-const NAMED: &str =
+pub(crate) const NAMED: &str =
     "token-endpoint-auth-method: tls_client_auth, tls-client-auth-san-dns: order.example";
-const WANT: &str = "client-auth: want, client-ca-file: ca.crt";
+pub(crate) const WANT: &str = "client-auth: want, client-ca-file: ca.crt";
 
-struct Estate {
+pub(crate) struct Estate {
     folder: TempDir,
     authority: TestAuthority,
-    issuer: RunningIssuer,
+    pub(crate) issuer: RunningIssuer,
     issuer_settings: IssuerSettings,
-    callee: Callee,
+    pub(crate) callee: Callee,
 }
 
 /// The service that is called.
-struct Callee {
-    address: SocketAddr,
+pub(crate) struct Callee {
+    pub(crate) address: SocketAddr,
     metrics: Metrics,
     hallpass: Hallpass,
     settings: Settings,
@@ -58,7 +57,7 @@ struct Callee {
 
 impl Estate {
     /// The client `order-service` is registered so, and both listeners ask for certificates so.
-    async fn start(client: &str, client_auth: &str) -> Self {
+    pub(crate) async fn start(client: &str, client_auth: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = TestAuthority::new("Estate CA");
         std::fs::write(folder.path().join("ca.crt"), authority.pem()).unwrap();
@@ -93,7 +92,7 @@ hallpass:
     }
 
     /// What a caller with the pair of files of this name is set to.
-    fn settings(&self, method: &str, pair: &str) -> Settings {
+    pub(crate) fn settings(&self, method: &str, pair: &str) -> Settings {
         let yaml = format!(
             "
 hallpass:
@@ -109,13 +108,13 @@ hallpass:
         load(self.folder.path(), &yaml)
     }
 
-    fn caller(&self, method: &str, pair: &str) -> (Hallpass, BoxSystem) {
+    pub(crate) fn caller(&self, method: &str, pair: &str) -> (Hallpass, BoxSystem) {
         let hallpass = Hallpass::from_settings(&self.settings(method, pair)).unwrap();
         let system = BoxSystem::new(FeignSystem::new(hallpass.feign()).unwrap());
         (hallpass, system)
     }
 
-    fn certificate(&self, file: &str, name: &str) {
+    pub(crate) fn certificate(&self, file: &str, name: &str) {
         let certificate = self.authority.certificate(&[name]);
         let _settings = certificate.write(self.folder.path(), file);
     }
@@ -232,44 +231,6 @@ async fn a_token_that_is_stolen_from_a_service_with_a_certificate_is_of_no_use_o
     assert_eq!(estate.issuer.tokens_issued(), 1);
     let seen = estate.callee.seen.lock().unwrap().len();
     assert_eq!(seen, came_through, "no handler ran");
-}
-
-/// A proxy would send it on with each request, over connections of its own.
-#[tokio::test]
-async fn a_token_that_is_bound_to_our_certificate_is_handed_to_no_upstream() {
-    let estate = Estate::start(NAMED, WANT).await;
-    estate.certificate("caller", "order.example");
-    let settings = estate.settings("tls_client_auth", "caller");
-    let hallpass = Hallpass::from_settings(&settings).unwrap();
-    let audience = "service-system".parse().unwrap();
-    let tokens = hallpass.tokens();
-    let token = tokens
-        .handle(&audience, &hallpass::token::Scope::empty())
-        .token()
-        .await;
-    let token = token.unwrap();
-    assert_eq!((token.token_type(), token.is_bound()), ("Bearer", true));
-    let resource = hallpass.resource_server();
-    let resource = resource.route_any("/stock", Rule::Anonymous).build();
-    let authz = Authz {
-        resource: resource.unwrap(),
-        tokens: tokens.clone(),
-        encoded: settings.security.paths.allow_encoded,
-        clock: Arc::clone(hallpass.clock()),
-    };
-    let yaml = "hallpass: { authz: { listen: '127.0.0.1:0', management: { listen: '127.0.0.1:0' }, \
-        upstreams: [ { identity: service, audience: service-system } ] } }";
-    let loader = Loader::new("hallpass").text("authz", yaml);
-    let settings: AuthzSettings = loader.load_part().unwrap().into_settings();
-    let running = AuthzServer::start(authz, &settings).await.unwrap();
-    let url = format!("http://{}/authz/envoy/stock", running.local_addr());
-    let request = Request::get(url).body(Body::empty()).unwrap();
-    let transport = HttpTransport::builder().build().unwrap();
-    let response = transport.oneshot(request).await.unwrap();
-    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(!response.headers().contains_key(AUTHORIZATION));
-    let counted = "hallpass_authz_upstream_tokens_total{identity=\"service\",result=\"bound\"} 1";
-    assert!(running.metrics().contains(counted), "{}", running.metrics());
 }
 
 /// Two certificates of nobody, both registered: `client-0` and `client-1`.
