@@ -28,7 +28,8 @@ const OWNED: [&str; 11] = [
     "upgrade",
 ];
 
-/// Headers that each call has its own of, or the context: as a constant one would be that of all users. Arguments may be called so.
+/// Headers that each call has its own of, or the context: as a constant one would be that of all users,
+/// and an interceptor would have another one for each attempt. Arguments may be called so.
 const PER_CALL: [&str; 11] = [
     "idempotency-key",
     "x-request-timeout-ms",
@@ -102,6 +103,13 @@ pub(crate) fn is_owned(name: &HeaderName) -> bool {
     OWNED.contains(&name.as_str())
 }
 
+/// Whether the layers of a call write this header, or an argument of the call does: what comes after them leaves it alone.
+pub(crate) fn is_per_call(name: &HeaderName) -> bool {
+    // Servers behind may read any other sign as a hyphen.
+    let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
+    PER_CALL.contains(&&*name.as_str().replace(is_sign, "-"))
+}
+
 fn header(name: &str, values: &[String]) -> Result<(HeaderName, HeaderValue), &'static str> {
     let name: HeaderName = name
         .parse()
@@ -111,9 +119,7 @@ fn header(name: &str, values: &[String]) -> Result<(HeaderName, HeaderValue), &'
             "is not set here: it belongs to the identity of a call, to its body or to the connection",
         );
     }
-    // Servers behind may read any other sign as a hyphen.
-    let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
-    if PER_CALL.contains(&&*name.as_str().replace(is_sign, "-")) {
+    if is_per_call(&name) {
         return Err("is not set here: it is another one for each call");
     }
     if is_for_a_secret(&name) {

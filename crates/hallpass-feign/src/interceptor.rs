@@ -7,7 +7,7 @@ use hallpass_upstream::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 use crate::error::ArgumentProblem;
-use crate::headers::is_owned;
+use crate::headers::{is_owned, is_per_call};
 
 /// Most headers that the interceptors of a client set in one request.
 const MAX_HEADERS: usize = 32;
@@ -56,23 +56,27 @@ impl<'a> Intercepted<'a> {
         self.request.body().try_clone()?.into_bytes()
     }
 
-    /// Sets a header, in place of one that has the name.
+    /// Sets a header, in place of one that has the name. Its value counts as secret, whatever the name says: it is not shown by `Debug`, and
+    /// leaves over plain http for addresses on loopback alone.
     ///
     /// # Errors
-    /// For a name that is none, or that belongs to the identity of the call, to its body or to the connection; for a value that is not
-    /// printable ASCII or is longer than 8 KiB; and for more than 32 headers. Whoever hands the error on with `?` stops the call.
+    /// For a name that is none, or that belongs to the identity of the call, to its body or to the connection; for one that is set for a
+    /// call and not for an attempt, in every spelling (`Idempotency-Key`, which would be another key for each repetition, what says a
+    /// deadline, `traceparent`, `tracestate`, `X-User-Id`); for a value that is not printable ASCII or is longer than 8 KiB; and for more
+    /// than 32 headers. Whoever hands the error on with `?` stops the call.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), ArgumentProblem> {
         let name = name
             .parse::<HeaderName>()
             .map_err(|_| ArgumentProblem::HeaderText)?;
-        if is_owned(&name) {
+        if is_owned(&name) || is_per_call(&name) {
             return Err(ArgumentProblem::OwnedHeader);
         }
         let printable = value
             .bytes()
             .all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
         let value = HeaderValue::from_str(value).ok().filter(|_| printable);
-        let value = value.ok_or(ArgumentProblem::HeaderText)?;
+        let mut value = value.ok_or(ArgumentProblem::HeaderText)?;
+        value.set_sensitive(true);
         if value.len() > MAX_VALUE_BYTES || self.left == 0 {
             return Err(ArgumentProblem::TooManyHeaders);
         }

@@ -2,14 +2,17 @@
 
 use hallpass_upstream::is_for_a_secret;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderName};
 
 use crate::client::Kept;
 
-/// Headers that belong to the connection, to the framing of the message or to identity: set anew, or not at all.
-const NOT_TAKEN: [HeaderName; 9] = [
+/// Headers that belong to the connection, to the framing of the message or to identity: set anew, or not at all. What interceptors
+/// of the caller see is what is left.
+const NOT_TAKEN: [HeaderName; 10] = [
+    AUTHORIZATION,
     CONNECTION,
     CONTENT_LENGTH,
     HOST,

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use hallpass_client::context;
 use hallpass_feign::{ArgumentProblem, FeignError, Intercepted, feign_client};
 use hallpass_upstream::Body;
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 
 use crate::clients::{AsService, FeignAsService};
 use crate::support::{Issuer, Upstream, caller, runtime};
@@ -56,7 +56,11 @@ async fn an_interceptor_sees_what_is_sent_but_the_identity_and_adds_headers_to_e
         .intercept(sign)
         .intercept(move |call| {
             let nonce = counted.fetch_add(1, Ordering::SeqCst).to_string();
-            assert!(call.headers().contains_key("x-signature"), "in their order");
+            let signature = call.headers().get("x-signature");
+            assert!(
+                signature.is_some_and(HeaderValue::is_sensitive),
+                "in their order, and secret whatever the name"
+            );
             call.set_header("X-Nonce", &nonce)
         })
         .build()
@@ -104,6 +108,15 @@ async fn an_interceptor_can_stop_a_call_and_cannot_speak_for_somebody_else() {
         ("Host", "elsewhere.example", ArgumentProblem::OwnedHeader),
         ("Content-Length", "0", ArgumentProblem::OwnedHeader),
         ("Transfer-Encoding", "chunked", ArgumentProblem::OwnedHeader),
+        // What a call has one of, however often it is repeated.
+        ("Idempotency-Key", "7", ArgumentProblem::OwnedHeader),
+        ("idempotency_key", "7", ArgumentProblem::OwnedHeader),
+        ("X-Request-Timeout-Ms", "7", ArgumentProblem::OwnedHeader),
+        ("grpc-timeout", "7S", ArgumentProblem::OwnedHeader),
+        ("traceparent", "x", ArgumentProblem::OwnedHeader),
+        ("tracestate", "x", ArgumentProblem::OwnedHeader),
+        ("X_User_Id", "root", ArgumentProblem::OwnedHeader),
+        ("X.Authorities", "ROLE_ADMIN", ArgumentProblem::OwnedHeader),
         ("x y", "x", ArgumentProblem::HeaderText),
         (
             "x-a",
@@ -177,4 +190,32 @@ async fn a_caller_has_interceptors_too() {
         .cloned()
         .collect();
     assert_eq!(tags, ["a"], "in place of what was there");
+}
+
+#[tokio::test]
+async fn an_interceptor_of_a_caller_sees_no_identity_that_the_request_came_with() {
+    let upstream = Upstream::answering(|_, _| StatusCode::OK).await;
+    let feign = runtime(&[&upstream]).build();
+    let service = feign
+        .caller("service-a")
+        .identity(hallpass_feign::Identity::Relay);
+    let service = service.intercept(|call| {
+        let names = ["authorization", "proxy-authorization", "dpop", "x-user-id"];
+        let seen = names.map(|name| call.headers().contains_key(name));
+        call.set_header("X-Seen", &format!("{seen:?}"))
+    });
+    let request = Request::get("/")
+        .header("authorization", "Bearer of-somebody")
+        .header("proxy-authorization", "x")
+        .header("dpop", "x")
+        .header("x-user-id", "x")
+        .body(Body::empty())
+        .unwrap();
+    let service = service.build().unwrap();
+    context::scope(caller("anna"), service.send(request))
+        .await
+        .unwrap();
+    let seen = upstream.only();
+    assert_eq!(seen.header("x-seen"), Some("[false, false, false, false]"));
+    assert_eq!(seen.authorization(), Some("Bearer token-of-anna"));
 }
