@@ -136,7 +136,7 @@ pub enum FeignError {
 }
 
 impl FeignError {
-    /// [`FeignError::Status`] with a body and without headers, for tests.
+    /// [`FeignError::Status`] with a body and without headers, for mocks. It equals no error of a real response, which has headers.
     pub fn status(status: StatusCode, body: impl Into<ErrorBody>) -> Self {
         Self::Status {
             status,

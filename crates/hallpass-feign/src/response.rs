@@ -70,7 +70,7 @@ pub trait FromBody {
     fn read_body(head: &Parts, body: Received) -> Result<Self::Value, FeignError>;
 
     /// Whether this body of a successful response is no value at all: where the method returns an `Option`, it is `None` then.
-    fn is_absent(body: &[u8]) -> bool {
+    fn is_absent(_head: &Parts, body: &[u8]) -> bool {
         body.is_empty()
     }
 }
@@ -160,9 +160,9 @@ impl<T: DeserializeOwned> FromBody for Json<T> {
         decode(&whole(successful(head, body)?))
     }
 
-    fn is_absent(body: &[u8]) -> bool {
+    fn is_absent(_head: &Parts, body: &[u8]) -> bool {
         let body = body.trim_ascii();
-        body.is_empty() || body == b"null"
+        body.is_empty() || body == text::NULL
     }
 }
 
@@ -177,7 +177,7 @@ impl<B: FromBody> FromBody for Optional<B> {
         }
         match successful(head, body)? {
             // Spring's controllers answer so that return `null`.
-            Received::Whole(bytes) if B::is_absent(&bytes) => Ok(None),
+            Received::Whole(bytes) if B::is_absent(head, &bytes) => Ok(None),
             body => B::read_body(head, body).map(Some),
         }
     }
@@ -191,6 +191,10 @@ impl FromBody for Text {
     fn read_body(head: &Parts, body: Received) -> Result<String, FeignError> {
         let body = whole(successful(head, body)?);
         text::read(head.headers.get(CONTENT_TYPE), body).map_err(FeignError::Decode)
+    }
+
+    fn is_absent(head: &Parts, body: &[u8]) -> bool {
+        body.is_empty() || text::is_null(head.headers.get(CONTENT_TYPE), body)
     }
 }
 

@@ -1,5 +1,7 @@
 //! An error that has read what the callee says about its refusal.
 
+use std::fmt;
+
 use http::StatusCode;
 use serde::de::DeserializeOwned;
 
@@ -33,7 +35,7 @@ use crate::error::{ErrorHeaders, FeignError};
 /// }
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TypedError<P> {
     /// The callee responded with a status that is not a success, and its body is a `P` in JSON, whatever its media type says.
@@ -43,7 +45,7 @@ pub enum TypedError<P> {
         status: StatusCode,
         /// The headers of the response; hidden in `Debug`.
         headers: ErrorHeaders,
-        /// What it said. Not a part of the error's text, which may be logged.
+        /// What it said. Not a part of the error's text, which may be logged, and hidden in `Debug`.
         problem: P,
     },
     /// Everything else: no response, or one whose body is no `P`.
@@ -68,6 +70,21 @@ impl<P: DeserializeOwned> From<FeignError> for TypedError<P> {
                 problem,
             },
             Err(_) => Self::Failed(error),
+        }
+    }
+}
+
+impl<P> fmt::Debug for TypedError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused {
+                status, headers, ..
+            } => f
+                .debug_struct("Refused")
+                .field("status", status)
+                .field("headers", headers)
+                .finish_non_exhaustive(),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
         }
     }
 }

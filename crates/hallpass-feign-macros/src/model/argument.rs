@@ -165,7 +165,11 @@ fn one_binding(attribute: &Attribute, ident: &Ident, ty: &Type) -> syn::Result<B
             .meta
             .require_path_only()
             .map(|_| Binding::Multipart),
-        "text" => media_type(attribute, PLAIN_TEXT).map(Binding::Text),
+        "text" => {
+            let media_type = media_type(attribute, PLAIN_TEXT)?;
+            headers::check_charset(attribute, &media_type)?;
+            Ok(Binding::Text(media_type))
+        }
         "bytes" => media_type(attribute, UNKNOWN_MEDIA_TYPE).map(Binding::Bytes),
         "stream" => media_type(attribute, UNKNOWN_MEDIA_TYPE).map(Binding::Stream),
         other => {

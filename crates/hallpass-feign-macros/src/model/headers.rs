@@ -1,6 +1,6 @@
 //! Headers: which names an argument or a constant may set, and what a constant says.
 
-use syn::LitStr;
+use syn::{Attribute, LitStr};
 
 /// Headers that belong to identity or to the framing of the message, with the reason why neither an argument nor a
 /// constant sets them. `hallpass-feign` refuses the same ones in the configuration, and has a test that both lists are equal.
@@ -117,6 +117,23 @@ pub(crate) fn media_type(literal: &LitStr) -> syn::Result<String> {
         ));
     }
     Ok(text)
+}
+
+/// Text leaves in UTF-8, so its media type says nothing else.
+pub(crate) fn check_charset(attribute: &Attribute, media_type: &str) -> syn::Result<()> {
+    let parameters = media_type.split(';').skip(1);
+    let mut charsets = parameters.filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_it = name.trim().eq_ignore_ascii_case("charset");
+        is_it.then(|| value.trim().trim_matches('"'))
+    });
+    match charsets.find(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        Some(_) => Err(syn::Error::new_spanned(
+            attribute,
+            "text is sent in UTF-8: leave out the charset, or send bytes of your own by #[bytes(\"...\")]",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// RFC 9110 section 5.6.2.

@@ -32,8 +32,11 @@ pub enum ArgumentProblem {
     /// A header value with control or non-ASCII characters.
     #[error("a header value is printable ASCII")]
     HeaderText,
-    /// An interceptor has set a header that belongs to the identity of the call, to its body or to the connection.
-    #[error("a header that belongs to the identity of the call, to its body or to the connection")]
+    /// An interceptor has set a header that belongs to the identity of the call, to its body or to the connection, or one that is the
+    /// same in all attempts of a call.
+    #[error(
+        "a header that belongs to the identity of the call, to its body or to the connection, or that its layers set"
+    )]
     OwnedHeader,
     /// Interceptors have set more headers than a call may have, or one that is too long.
     #[error("more headers than a call may have of interceptors, or one that is too long")]
@@ -103,17 +106,9 @@ impl From<&'static str> for ErrorBody {
 /// The headers of a response that is not a success: `Retry-After`, `Location` of a redirect that was not followed, a code of the
 /// service's own. Hidden in `Debug`, because they may hold what is secret (`Set-Cookie`). Cheap to clone.
 ///
-/// Any two are equal: whoever compares errors means status and body, and no two responses have the same `Date`.
-#[derive(Clone, Default)]
+/// Those of two responses are hardly ever equal: there is a `Date` among them. A test that compares errors looks at status and body.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ErrorHeaders(Option<Arc<HeaderMap>>);
-
-impl PartialEq for ErrorHeaders {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for ErrorHeaders {}
 
 impl ErrorHeaders {
     /// The value of the header `name`, the first where there are several; `None` also for one that is not text. Case does not count.

@@ -5,6 +5,9 @@ use http::HeaderValue;
 
 use crate::error::DecodeError;
 
+/// No value, in JSON.
+pub(super) const NULL: &[u8] = b"null";
+
 /// The media type of a body without its parameters.
 pub(super) fn essence(media_type: Option<&HeaderValue>) -> Option<&str> {
     let text = media_type?.to_str().ok()?;
@@ -12,12 +15,17 @@ pub(super) fn essence(media_type: Option<&HeaderValue>) -> Option<&str> {
 }
 
 /// Reads text by its media type: a text in JSON is decoded, all else is taken as it is. Servers say JSON of text that is none, because
-/// their callers asked for JSON: Spring does for each controller that returns a `String`. So what is no text in JSON is taken as it is too.
+/// their callers asked for JSON: Spring does for each controller that returns a `String`. So what is no text in JSON is taken as it is too,
+/// but for `null`, which is nothing.
 pub(super) fn read(media_type: Option<&HeaderValue>, body: Bytes) -> Result<String, DecodeError> {
-    if essence(media_type).is_some_and(is_json)
-        && let Ok(text) = serde_json::from_slice(&body)
-    {
-        return Ok(text);
+    if essence(media_type).is_some_and(is_json) {
+        match serde_json::from_slice(&body) {
+            Ok(text) => return Ok(text),
+            Err(error) if is_null(media_type, &body) => {
+                return Err(DecodeError::new::<String>(&error));
+            }
+            Err(_) => {}
+        }
     }
     match charset(media_type) {
         // RFC 9110 section 8.3.2: names of charsets have no case.
@@ -29,6 +37,11 @@ pub(super) fn read(media_type: Option<&HeaderValue>, body: Bytes) -> Result<Stri
         }
         _ => String::from_utf8(body.into()).map_err(|_| DecodeError::no_text()),
     }
+}
+
+/// Whether it is the `null` of JSON.
+pub(super) fn is_null(media_type: Option<&HeaderValue>, body: &[u8]) -> bool {
+    body.trim_ascii() == NULL && essence(media_type).is_some_and(is_json)
 }
 
 fn is_json(essence: &str) -> bool {
@@ -86,6 +99,18 @@ mod tests {
                 "{media_type}"
             );
         }
+    }
+
+    #[test]
+    fn the_null_of_json_is_no_text_and_a_text_of_four_letters_is() {
+        let error = text("application/json", b" null\n").unwrap_err();
+        assert_eq!((error.line(), error.column()), (1, 5));
+        assert_eq!(text("text/plain", b"null").as_deref(), Ok("null"));
+        assert_eq!(text("application/json", b"\"null\"").as_deref(), Ok("null"));
+        assert_eq!(
+            text("application/json", b"nullable").as_deref(),
+            Ok("nullable")
+        );
     }
 
     #[test]

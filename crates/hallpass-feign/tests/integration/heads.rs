@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response as Answered};
 use bytes::Bytes;
-use hallpass_feign::{ErrorHeaders, FeignError, TypedError, feign_client};
+use hallpass_feign::{FeignError, TypedError, feign_client};
 use hallpass_upstream::Body;
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -122,17 +122,13 @@ async fn a_typed_error_reaches_the_caller_and_is_not_in_the_errors_text() {
     let error = stock.typed().await.unwrap_err();
     assert_eq!(error.to_string(), "the callee refused with 409 Conflict");
     assert_eq!(error.status(), Some(StatusCode::CONFLICT));
-    let problem = Problem {
-        code: "hunter2".to_owned(),
-    };
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     assert_eq!(error.header("x-error-code"), Some("7"));
     assert!(!format!("{:?}", stock.json().await.unwrap_err()).contains("hunter2"));
-    let expected = TypedError::Refused {
-        status: StatusCode::CONFLICT,
-        headers: ErrorHeaders::default(),
-        problem,
-    };
-    assert_eq!(error, expected);
+    assert!(matches!(
+        error,
+        TypedError::Refused { status: StatusCode::CONFLICT, problem: Problem { code }, .. } if code == "hunter2"
+    ));
     assert_eq!(
         stock.own().await.unwrap_err(),
         ShopError::Taken("hunter2".to_owned())
@@ -147,11 +143,11 @@ async fn a_typed_error_reaches_the_caller_and_is_not_in_the_errors_text() {
 #[tokio::test]
 async fn what_is_no_problem_of_the_type_stays_the_error_that_it_is() {
     let (_upstream, stock) = answering(|| (StatusCode::CONFLICT, "<html>").into_response()).await;
-    let expected = FeignError::status(StatusCode::CONFLICT, "<html>");
-    assert_eq!(
-        stock.typed().await.unwrap_err(),
-        TypedError::Failed(expected)
-    );
+    let error = stock.typed().await.unwrap_err();
+    assert!(matches!(
+        error,
+        TypedError::Failed(FeignError::Status { status: StatusCode::CONFLICT, body, .. }) if body == "<html>".into()
+    ));
     let nowhere = FeignStock::new(&runtime(&[]).build()).unwrap();
     let error = nowhere.typed().await.unwrap_err();
     assert!(matches!(

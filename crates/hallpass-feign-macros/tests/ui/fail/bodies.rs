@@ -15,6 +15,9 @@ trait Orders {
 
     #[post("/orders")]
     async fn two(&self, #[json] first: String, #[json] second: String) -> Result<(), FeignError>;
+
+    #[post("/orders")]
+    async fn note(&self, #[text("text/plain; Charset=\"gbk\"")] note: String) -> Result<(), FeignError>;
 }
 
 fn main() {}
