@@ -75,7 +75,7 @@ pub struct ServiceCaller {
 }
 
 /// Settings of a [`ServiceCaller`], as the attributes of `#[feign_client]` have them; the configuration of the client goes over
-/// them where it says something, but for `http2` and `url`, which go over it. Made by [`Feign::caller`].
+/// them where it says something, but for `deadline`, `http2` and `url`, which go over it. Made by [`Feign::caller`].
 #[must_use]
 pub struct CallerBuilder {
     feign: Feign,
@@ -128,10 +128,10 @@ impl CallerBuilder {
         self
     }
 
-    /// For each request with its attempts, up to the headers of the response; default 5 s.
+    /// For each request with its attempts, up to the headers of the response; goes over the configuration. Default: what that says of the
+    /// client or of all clients, else 5 s. `methods` of the configuration names methods of traits, and none of a caller.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        let milliseconds = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        self.spec.shared.deadline_ms = Some(milliseconds);
+        self.overrides.deadline = Some(deadline);
         self
     }
 

@@ -1,6 +1,7 @@
 //! What every generated `FeignX` holds.
 
 mod limits;
+mod method_names;
 mod overrides;
 mod state;
 

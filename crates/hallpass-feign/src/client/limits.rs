@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hallpass_upstream::{Http2, RetrySettings, Upstream, UpstreamSettings};
 
+use super::method_names;
 use super::overrides::Overrides;
 use crate::layers::guarded::CallGuards;
 use crate::layers::hedge::HedgePlan;
@@ -80,10 +81,10 @@ pub(super) fn guards(
     let settings = configured.clients.client(spec.name);
     let named = configured.clients.named_method(spec, method);
     let name = MethodName::of(method);
-    let own = settings.methods.get(&name);
-    let own = own.or(named.map(|named| &named.guards));
+    let own = method_names::said(&settings.methods, spec, method);
+    let own = own.or(named.map(|named| (&name, &named.guards)));
     CallGuards {
-        method: own.and_then(|own| shared.guards.get(whose, Some(&name), own)),
+        method: own.and_then(|(name, own)| shared.guards.get(whose, Some(name), own)),
         service: shared.guards.get(whose, None, &settings.service),
         clock: Arc::clone(&shared.network.clock),
     }

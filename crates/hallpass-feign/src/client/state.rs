@@ -8,8 +8,8 @@ use std::time::Duration;
 use hallpass_upstream::{Address, EndpointUrl, Http2, Instance, Reminders};
 use http::{HeaderName, HeaderValue};
 
-use super::limits;
 use super::overrides::Overrides;
+use super::{limits, method_names};
 use crate::build_error::BuildError;
 use crate::headers::{self, Header};
 use crate::identity::{IdentityLayers, IdentityOverrides, IdentityPlan};
@@ -18,7 +18,7 @@ use crate::layers::observe::metrics::MethodMetrics;
 use crate::layers::sent::{self, TimeLeft};
 use crate::method_stack::{self, AttemptParts, MethodStack};
 use crate::origin::OriginRules;
-use crate::settings::{DeadlineHeader, FeignClientSettings, MethodName, PathValues};
+use crate::settings::{DeadlineHeader, FeignClientSettings, PathValues};
 use crate::shared::{Configured, Shared};
 use crate::spec::{ClientSpec, MethodSpec};
 use crate::upstreams::{Wanted, Whose};
@@ -227,7 +227,7 @@ const MAX_OTHERS_SAID: usize = 20;
 
 /// The configuration knows no traits, so it cannot tell a method that is there from one that is misspelt.
 fn warn_of_others(spec: &ClientSpec, settings: &FeignClientSettings) {
-    let own: Vec<_> = spec.methods.iter().map(MethodName::of).collect();
+    let own = method_names::names(spec);
     let named = settings
         .methods
         .keys()
@@ -259,7 +259,8 @@ fn deadline(
         configured.clients.client(spec.name),
         &configured.clients.defaults,
     );
-    let single = settings.method_deadlines.get(&MethodName::of(method));
+    let single = method_names::said(&settings.method_deadlines, spec, method);
+    let single = single.map(|(_, deadline)| *deadline);
     // A limit for all clients is made with none of their methods in mind, so it does not cut the one that is known to be slow.
     let is_of_all = settings.is_deadline_of_all || std::ptr::eq(settings, defaults);
     let (of_client, of_all) = match is_of_all {
@@ -268,7 +269,7 @@ fn deadline(
     };
     overrides
         .deadline
-        .or(single.copied())
+        .or(single)
         .or(named.and_then(|named| named.deadline))
         .or(of_client)
         .or(method.shared.deadline())

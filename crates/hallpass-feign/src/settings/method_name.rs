@@ -44,6 +44,11 @@ impl MethodName {
     pub(crate) fn of(method: &MethodSpec) -> Self {
         Self(format!("{} {}", method.verb.as_str(), method.template).into())
     }
+
+    /// The same with a slash at the end of the path; `None` where there is one.
+    pub(crate) fn with_slash(&self) -> Option<Self> {
+        (!self.0.ends_with('/')).then(|| Self(format!("{}/", self.0).into()))
+    }
 }
 
 impl MethodName {

@@ -182,6 +182,26 @@ async fn a_request_that_cannot_be_a_call_is_refused() {
     assert!(upstream.seen().is_empty());
 }
 
+#[tokio::test]
+async fn the_deadline_of_a_caller_goes_over_the_configuration_as_that_of_a_builder_does() {
+    let upstream = Upstream::scripted(|_, _| -> Answer { Box::pin(std::future::pending()) }).await;
+    let settings = |yaml: &str| {
+        let settings = Loader::new("hallpass").text("settings", yaml);
+        settings.load::<FeignSettings>().unwrap().into_settings()
+    };
+    for yaml in [
+        "hallpass: { feign: { defaults: { deadline-ms: 20000 } } }",
+        "hallpass: { feign: { clients: { service-a: { deadline-ms: 20000 } } } }",
+    ] {
+        let feign = runtime(&[&upstream]).settings(&settings(yaml), &TokenFeignSettings::default());
+        let service = feign.build().caller("service-a").identity(Identity::None);
+        let limit = Duration::from_millis(50);
+        let service = service.deadline(limit).build().unwrap();
+        let error = service.send(get("/orders")).await.unwrap_err();
+        assert_eq!(error, FeignError::Deadline { limit }, "{yaml}");
+    }
+}
+
 /// Settings in which a tenant travels beside the identity.
 fn with_tenant() -> FeignSettings {
     FeignSettings {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response as Answered};
-use hallpass_feign::{Feign, FeignError, feign_client};
+use hallpass_client::TokenFeignSettings;
+use hallpass_config::Loader;
+use hallpass_feign::{Feign, FeignError, FeignSettings, feign_client};
 use http::{Response, StatusCode};
 
 use crate::support::{Upstream, runtime};
@@ -177,4 +179,36 @@ async fn text_that_is_not_there_is_empty_or_none() {
         (response.status(), response.into_body()),
         (StatusCode::OK, None)
     );
+}
+
+#[tokio::test]
+async fn the_null_of_json_is_none_where_text_is_wanted_too_and_never_four_letters() {
+    let (_upstream, feign) = answering(|| Json(None::<&str>).into_response()).await;
+    let texts = FeignTexts::new(&feign).unwrap();
+    assert_eq!(texts.status_if_any().await.unwrap(), None);
+    assert_eq!(texts.status().await.unwrap_err().code(), "decode");
+    let (_upstream, feign) = answering(|| "null".into_response()).await;
+    let texts = FeignTexts::new(&feign).unwrap();
+    assert_eq!(texts.status_if_any().await.unwrap().unwrap(), "null");
+}
+
+#[tokio::test]
+async fn a_method_is_named_in_the_settings_with_or_without_the_slash_of_the_path_of_its_trait() {
+    for (name, is_meant) in [
+        ("GET /orders", true),
+        ("GET /orders/", true),
+        ("GET /orders/search/", false),
+    ] {
+        // What is forced open lets nothing through.
+        let upstream = Upstream::answering(|_, _| StatusCode::OK).await;
+        let yaml = format!(
+            "hallpass: {{ feign: {{ clients: {{ service-a: {{ methods: {{ '{name}': {{ breaker: {{ state: forced-open }} }} }} }} }} }} }}"
+        );
+        let settings = Loader::new("hallpass").text("settings", yaml);
+        let settings: FeignSettings = settings.load().unwrap().into_settings();
+        let feign = runtime(&[&upstream]).settings(&settings, &TokenFeignSettings::default());
+        let orders = FeignOrders::new(&feign.build()).unwrap();
+        assert_eq!(orders.all().await.is_err(), is_meant, "{name}");
+        assert_eq!(upstream.seen().is_empty(), is_meant, "{name}");
+    }
 }
