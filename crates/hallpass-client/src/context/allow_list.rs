@@ -51,6 +51,12 @@ pub enum AllowListError {
     /// There are more than 16.
     #[error("are more than 16 headers")]
     TooMany,
+    /// Two of them differ by the sign for a hyphen alone (`X-Tenant-Id`, `X_Tenant_Id`): programs behind may read either for the other, and what
+    /// is judged under one name would go on under its double.
+    #[error(
+        "have two spellings of one name, which programs take for each other: write the one that is sent"
+    )]
+    TwoSpellings,
 }
 
 /// Why the context that a request brings is refused. No value is in it.
@@ -98,13 +104,15 @@ impl AllowList {
     /// A list of these names, in any case.
     ///
     /// # Errors
-    /// [`AllowListError`] of the first name that cannot stand on a list: of a secret, of an identity, of the framing of messages.
+    /// [`AllowListError`] of the first name that cannot stand on a list: of a secret, of an identity, of the framing of messages, in a second spelling.
     pub fn new<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, AllowListError> {
-        let mut list = Vec::new();
+        let mut list: Vec<HeaderName> = Vec::new();
         for name in names {
             let name = Self::check(name)?;
-            if !list.contains(&name) {
-                list.push(name);
+            match list.iter().find(|it| plain(it) == plain(&name)) {
+                Some(same) if *same == name => {}
+                Some(_) => return Err(AllowListError::TwoSpellings),
+                None => list.push(name),
             }
         }
         if list.len() > MAX_NAMES {
@@ -133,9 +141,7 @@ impl AllowList {
     pub fn check(name: &str) -> Result<HeaderName, AllowListError> {
         let not_a_name = |_| AllowListError::NotAName;
         let name: HeaderName = name.parse().map_err(not_a_name)?;
-        // Programs behind may read any other sign as a hyphen.
-        let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
-        let plain = name.as_str().replace(is_sign, "-");
+        let plain = plain(&name);
         if is_of_one_hop(&plain) {
             return Err(AllowListError::OfOneHop);
         }
@@ -163,7 +169,13 @@ impl AllowList {
         self.names.contains(name)
     }
 
-    /// What a request brings of it.
+    /// Whether a header travels that programs behind may take for this one: of its name, whatever sign either has for a hyphen.
+    #[must_use]
+    pub fn allows_spelling_of(&self, name: &HeaderName) -> bool {
+        self.names.iter().any(|it| plain(it) == plain(name))
+    }
+
+    /// What a request brings of it. A header whose value is empty brings nothing: by that proxies say that there is none.
     ///
     /// # Errors
     /// [`CarriedFault`]: a request that says what is not clear is refused rather than carried on in part.
@@ -177,6 +189,9 @@ impl AllowList {
             };
             if values.next().is_some() {
                 return Err(CarriedFault::Several(name.clone()));
+            }
+            if value.is_empty() {
+                continue;
             }
             if value.len() > self.max_value_bytes {
                 return Err(CarriedFault::TooLong(name.clone()));
@@ -205,6 +220,12 @@ impl AllowList {
         let (longest, all) = lengths.fold((0, 0), |(longest, all), it| (it.max(longest), all + it));
         longest <= self.max_value_bytes && all <= self.max_bytes
     }
+}
+
+/// A name as programs behind may read it: any other sign as a hyphen.
+fn plain(name: &HeaderName) -> String {
+    let is_sign = |sign: char| !sign.is_ascii_alphanumeric();
+    name.as_str().replace(is_sign, "-")
 }
 
 #[cfg(test)]
@@ -252,6 +273,28 @@ mod tests {
         assert_eq!(carried.get("TX_XID").unwrap(), "192.0.2.7:8091:42");
         assert!(AllowList::default().read(&headers).unwrap().is_empty());
         assert!(list().read(&HeaderMap::new()).unwrap().is_empty());
+    }
+
+    /// As most proxies say that a request has no such header.
+    #[test]
+    fn an_empty_value_is_none() {
+        let headers = headers(&[("x-tenant-id", ""), ("TX_XID", "7")]);
+        let carried = list().read(&headers).unwrap();
+        let names: Vec<_> = carried.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["tx_xid"]);
+    }
+
+    #[test]
+    fn two_spellings_of_one_name_stand_on_no_list() {
+        for other in ["X_Tenant_Id", "x.tenant-id", "X~Tenant~Id"] {
+            let list = AllowList::new(["X-Tenant-Id", other]);
+            assert_eq!(list, Err(AllowListError::TwoSpellings), "{other}");
+        }
+        let twice = AllowList::new(["X-Tenant-Id", "x-tenant-id"]).unwrap();
+        assert_eq!(twice.names().len(), 1);
+        let spelled = HeaderName::from_static("x_tenant_id");
+        assert!(!twice.allows(&spelled) && twice.allows_spelling_of(&spelled));
+        assert!(!twice.allows_spelling_of(&HeaderName::from_static("x-tenant-ids")));
     }
 
     #[test]
@@ -302,6 +345,40 @@ mod tests {
         let all = AllowList::new(many.iter().map(String::as_str));
         assert_eq!(all, Err(AllowListError::TooMany));
         assert!(AllowList::new(many[..16].iter().map(String::as_str)).is_ok());
+    }
+
+    /// What other people's gateways, meshes, load balancers and tracers say of who calls, or of their own hop.
+    #[test]
+    fn an_identity_or_a_span_as_other_products_write_it_stands_on_no_list() {
+        for name in [
+            "Client-Cert",
+            "Client-Cert-Chain",
+            "Remote-User",
+            "REMOTE_USER",
+            "X-Remote-User",
+            "X-Remote-Group",
+            "X-Consumer-Username",
+            "X-Credential-Identifier",
+            "X-Auth-Request-User",
+            "X-Authenticated-Userid",
+            "X-Goog-Authenticated-User-Email",
+            "X-Amzn-Oidc-Identity",
+            "L5d-Client-Id",
+            "X-Ssl-Client-Dn",
+            "Ssl-Client-Cert",
+            "CF-Connecting-Ip",
+            "X-B3-SpanId",
+            "b3",
+            "sw8",
+            "sw8-correlation",
+            "uber-trace-id",
+            "X-Datadog-Parent-Id",
+            "X-Cloud-Trace-Context",
+            "X-Amzn-Trace-Id",
+        ] {
+            let list = AllowList::new([name]);
+            assert_eq!(list, Err(AllowListError::OfOneHop), "{name}");
+        }
     }
 
     #[test]

@@ -81,6 +81,19 @@ hallpass:
     assert_eq!(problems.matches("must stand in context.headers").count(), 2);
 }
 
+/// What is refused under one name would go on under the other.
+#[test]
+fn a_second_spelling_of_a_name_on_the_list_is_a_problem_of_the_load() {
+    let twice = "hallpass: { context: { headers: [X-Tenant-Id, X_Tenant_Id], tenant: { header: X-Tenant-Id } } }";
+    let problems = load(twice).unwrap_err().to_string();
+    assert!(problems.contains("context.headers"), "{problems}");
+    assert!(problems.contains("two spellings"), "{problems}");
+    let other =
+        "hallpass: { context: { headers: [X_Tenant_Id], tenant: { header: X-Tenant-Id } } }";
+    let problems = load(other).unwrap_err().to_string();
+    assert!(problems.contains("context.tenant.header"), "{problems}");
+}
+
 #[test]
 fn whose_token_must_name_the_tenant_is_read_by_its_old_words_too() {
     let read = |demand: &str| {

@@ -15,7 +15,7 @@ pub(super) fn check_security(
     security: &SecuritySettings,
 ) {
     let header = security.deadline.header.as_ref();
-    if header.is_some_and(|it| context.headers.allows(it)) {
+    if header.is_some_and(|it| context.headers.allows_spelling_of(it)) {
         refuse(root, "security.deadline.header");
     }
 }
@@ -24,7 +24,7 @@ pub(super) fn check_security(
 pub(super) fn check_feign(root: &Section<'_>, context: &ContextSettings, feign: &FeignSettings) {
     let mut all = std::iter::once(&feign.defaults).chain(feign.clients.values());
     let is_listed = all.any(|it| match &it.deadline_header {
-        DeadlineHeader::Named(name) => context.headers.allows(name),
+        DeadlineHeader::Named(name) => context.headers.allows_spelling_of(name),
         DeadlineHeader::None => false,
     });
     if is_listed {

@@ -1,9 +1,12 @@
 //! Headers that say who calls, what a message is, or how it travels: each hop has its own.
 
 /// In lower case, with hyphens, in order.
-const NAMES: [&str; 49] = [
+const NAMES: [&str; 61] = [
     "accept",
     "accept-encoding",
+    "b3",
+    "client-cert",
+    "client-cert-chain",
     "client-ip",
     "connection",
     "content-digest",
@@ -14,6 +17,7 @@ const NAMES: [&str; 49] = [
     "dpop",
     "dpop-nonce",
     "expect",
+    "fastly-client-ip",
     "forwarded",
     "grpc-timeout",
     "host",
@@ -27,6 +31,10 @@ const NAMES: [&str; 49] = [
     "proxy-connection",
     "range",
     "referer",
+    "remote-email",
+    "remote-groups",
+    "remote-name",
+    "remote-user",
     "rpc-type",
     "specifydomain",
     "te",
@@ -35,34 +43,56 @@ const NAMES: [&str; 49] = [
     "trailer",
     "transfer-encoding",
     "true-client-ip",
+    "uber-trace-id",
     "upgrade",
     "via",
     "www-authenticate",
+    "x-amzn-trace-id",
+    "x-anonymous-consumer",
     "x-authorities",
     "x-client-cert",
     "x-client-id",
     "x-client-ip",
+    "x-cloud-trace-context",
+    "x-cluster-client-ip",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-real-ip",
     "x-request-timeout-ms",
     "x-rewrite-url",
-    "x-ssl-client-cert",
     "x-user-id",
     "x-username",
 ];
 
-/// What the names of whole families begin with, likewise. By `tri-...` Dubbo's protocol says which version, group and timeout of the **next** service
-/// a call is for; what programs attach has none of it.
-const FAMILIES: [&str; 7] = [
+/// What the names of whole families begin with, likewise.
+///
+/// Gateways, meshes and load balancers say by some who calls: `x-consumer-...` (Kong, APISIX), `l5d-...` (Linkerd), `x-auth-request-...`, `cf-...`.
+/// Tracers say by others which span a call belongs to (`x-b3-...`, `sw8...`), which carried on would stand for all spans behind it. By `tri-...` Dubbo's
+/// protocol says which version, group and timeout of the **next** service a call is for; what programs attach has none of it.
+const FAMILIES: [&str; 22] = [
+    "cf-",
     "if-",
+    "l5d-",
     "sec-",
+    "ssl-client-",
+    "sw8",
     "tri-",
+    "x-amzn-mtls-",
+    "x-amzn-oidc-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-b3-",
+    "x-consumer-",
+    "x-credential-",
+    "x-datadog-",
     "x-envoy-",
     "x-forwarded-",
+    "x-goog-",
     "x-hallpass-",
     "x-original-",
+    "x-remote-",
+    "x-ssl-client-",
 ];
 
 /// Whether a name, in lower case and with a hyphen for every other sign, is one of them.
