@@ -173,15 +173,18 @@ impl Authorized {
         identity_headers::of(self.context())
     }
 
-    /// What a proxy that asks for this decision is to do with the header of the tenant (`context.tenant`), and with other spellings of it: to set it
-    /// to the value, or to remove it. `None` where the settings name none.
-    ///
-    /// The value is the one that was held against the token. A header that the proxy has not handed in has none: it was not judged.
+    /// What a proxy that asks for this decision is to do with the header of the tenant (`context.tenant`), and with other spellings of it. `None` where the
+    /// settings name none.
     #[must_use]
-    pub fn tenant_header(&self) -> Option<(HeaderName, Option<HeaderValue>)> {
+    pub fn tenant_header(&self) -> Option<(HeaderName, TenantHeader)> {
         let name = &self.judge.context.tenant.as_ref()?.header;
         let value = self.context.carried().get(name.as_str());
-        Some((name.clone(), value.cloned()))
+        let change = match value {
+            _ if self.passed.is_lenient() => TenantHeader::AsItCame,
+            Some(value) => TenantHeader::Set(value.clone()),
+            None => TenantHeader::Remove,
+        };
+        Some((name.clone(), change))
     }
 
     /// Tells when the token of the request ends: for what streams ([`EndingBody`](crate::EndingBody)) and what outlives the request. The
@@ -225,6 +228,17 @@ impl Authorized {
     pub fn complete(&self, headers: &mut HeaderMap) {
         give(self.nonce.as_ref(), headers);
     }
+}
+
+/// What becomes of the header that names the tenant of a request that may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantHeader {
+    /// It is to have this value, which was held against the token.
+    Set(HeaderValue),
+    /// The request must not bear it, in no spelling: it does not count, or the proxy has not handed it in, so that it was not judged.
+    Remove,
+    /// It stays as it came, and so do other spellings: the rule is not enforced (`report`, `off`, `permit-all`), and changes nothing of what services get.
+    AsItCame,
 }
 
 /// A request that must not be handled. Also one that is answered here: for the metadata of the protected resource (RFC 9728).

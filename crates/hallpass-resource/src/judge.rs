@@ -15,6 +15,7 @@ use hallpass_upstream::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
 
+use self::carried::Brought;
 pub(crate) use self::outcome::DecisionMetrics;
 use self::outcome::Outcome;
 use crate::audit::{Audit, Decision};
@@ -95,7 +96,7 @@ struct Judged {
     strictest: Mode,
     identity: Identity,
     route: Arc<str>,
-    carried: Carried,
+    brought: Brought,
 }
 
 impl Judged {
@@ -110,6 +111,19 @@ impl Judged {
 
     fn caller(&self) -> Option<&Verified> {
         self.identity.as_ref().ok().and_then(Option::as_ref)
+    }
+
+    /// How it passes.
+    fn pass(self, keeps_identity_headers: bool) -> Pass {
+        let is_enforced = self.strictest == Mode::Enforce;
+        let is_lenient = self.outcome != Outcome::Allow || !is_enforced;
+        Pass {
+            is_lenient,
+            keeps_identity_headers: keeps_identity_headers && !is_enforced,
+            route: self.route,
+            identity: self.identity,
+            carried: self.brought.into_carried(!is_lenient),
+        }
     }
 
     /// Whether nobody wants to know what would have become of it.
@@ -203,14 +217,7 @@ impl Judge {
                 let scheme = spoken_scheme(&parts.headers);
                 Verdict::Respond(self.challenger.response(&denial, scheme))
             }
-            _ => Verdict::Pass(Pass {
-                is_lenient: judged.outcome != Outcome::Allow || judged.strictest != Mode::Enforce,
-                keeps_identity_headers: self.keeps_identity_headers
-                    && judged.strictest != Mode::Enforce,
-                route: judged.route,
-                identity: judged.identity,
-                carried: judged.carried,
-            }),
+            _ => Verdict::Pass(judged.pass(self.keeps_identity_headers)),
         }
     }
 
@@ -268,7 +275,7 @@ impl Judge {
         let identity = self.identify(parts, depends_on_it).await;
         self.sort(&mut access, parts, &identity);
         let mut ruling = access.rule_on(identity.as_ref().map(Option::as_ref));
-        let (carried, beside) = self.judge_carried(parts, &identity);
+        let (brought, beside) = self.judge_carried(parts, &identity);
         ruling.add(beside, access.mode());
         Judged {
             outcome: self.outcome(&ruling, access.mode()),
@@ -276,12 +283,12 @@ impl Judge {
             route: Arc::clone(access.label()),
             identity,
             ruling,
-            carried,
+            brought,
         }
     }
 
     /// What the request brings to be carried on, and why it should not pass for that, if so.
-    fn judge_carried(&self, parts: &Parts, identity: &Identity) -> (Carried, Option<Denial>) {
+    fn judge_carried(&self, parts: &Parts, identity: &Identity) -> (Brought, Option<Denial>) {
         let caller = identity.as_ref().ok().and_then(Option::as_ref);
         carried::judge(&self.context, &parts.headers, caller)
     }
@@ -313,7 +320,7 @@ impl Judge {
             route: Arc::clone(self.policy.no_rule()),
             identity,
             ruling,
-            carried: Carried::default(),
+            brought: Brought::default(),
         }
     }
 

@@ -97,7 +97,7 @@ mod trusted_issuer;
 mod verifier;
 
 pub use audit::{AUDIT_TARGET, AuditLevel};
-pub use authorize::{Authorized, Refused};
+pub use authorize::{Authorized, Refused, TenantHeader};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{
     ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError, ProofFault,

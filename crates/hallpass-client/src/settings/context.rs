@@ -63,7 +63,7 @@ const TENANT_KEYS: &[Key] = &[
     Key::new(
         "claim",
         Kind::Text { what: "" },
-        "The claim of the token that names it: a text, or a list of which one must be it.",
+        "The claim of the token that names it: a text, a whole number, or a list of which one must be it.",
     )
     .or("tenant"),
     Key::new(

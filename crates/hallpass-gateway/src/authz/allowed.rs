@@ -74,11 +74,7 @@ impl Allowed {
             removed.extend(others.filter(|it| !SPELLINGS.contains(&it.as_str())));
         }
         if let Some(tenant) = self.tenant {
-            removed.extend(tenant.other_spellings());
-            match tenant.value {
-                Some(value) => set.push((tenant.header, value)),
-                None => removed.push(tenant.header),
-            }
+            tenant.change(&mut set, &mut removed);
         }
         match self.authorization {
             Authorization::AsItCame => {}
@@ -100,7 +96,7 @@ impl Allowed {
             headers.insert(name, value.unwrap_or(EMPTY));
         }
         if let Some(tenant) = self.tenant {
-            headers.insert(tenant.header, tenant.value.unwrap_or(EMPTY));
+            tenant.copy(&mut headers);
         }
         match self.authorization {
             Authorization::AsItCame if self.came.is_empty() => {

@@ -48,6 +48,9 @@ pub(crate) enum Decision {
     NotUnderstood(Response<Bytes>),
 }
 
+/// A decision, as it is counted; or why there can be none.
+type Decided = Result<(metrics::Result, Decision), Fault>;
+
 impl Core {
     /// Decides about a question of `protocol`, and counts it.
     pub(crate) async fn decide(
@@ -56,51 +59,55 @@ impl Core {
         question: Result<Original, Fault>,
     ) -> Decision {
         let begun = self.clock.monotonic();
-        let (result, decision) = match question {
-            Ok(original) => self.judge(original.into_parts()).await,
-            Err(fault) => {
-                self.metrics.fault(protocol, fault.code());
-                tracing::info!(
-                    protocol,
-                    fault = fault.code(),
-                    about = fault.subject(),
-                    "a question could not be understood; the request was refused"
-                );
-                let refusal = problem(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_question",
-                    "The request could not be understood.",
-                );
-                (
-                    metrics::Result::NotUnderstood,
-                    Decision::NotUnderstood(refusal),
-                )
-            }
+        let decided = match question {
+            Ok(original) => self.judge(original).await,
+            Err(fault) => Err(fault),
         };
+        let (result, decision) = decided.unwrap_or_else(|fault| {
+            self.metrics.fault(protocol, fault.code());
+            tracing::info!(
+                protocol,
+                fault = fault.code(),
+                about = fault.subject(),
+                "a question could not be understood; the request was refused"
+            );
+            let refusal = problem(
+                StatusCode::BAD_REQUEST,
+                "invalid_question",
+                "The request could not be understood.",
+            );
+            (
+                metrics::Result::NotUnderstood,
+                Decision::NotUnderstood(refusal),
+            )
+        });
         let took = self.clock.monotonic().saturating_sub(begun);
         self.metrics.answered(protocol, result, took.as_secs_f64());
         decision
     }
 
-    async fn judge(&self, parts: Parts) -> (metrics::Result, Decision) {
+    async fn judge(&self, original: Original) -> Decided {
         let plan = self.plan.load_full();
+        let can_remove = original.can_remove;
+        let parts = original.into_parts();
+        let deciding = self.judge_by(&plan, &parts, can_remove);
         // It holds nothing that another request waits for: dropped, it leaves fetches of keys and tokens to their tasks.
-        match tokio::time::timeout(plan.decision_timeout, self.judge_by(&plan, &parts)).await {
+        match tokio::time::timeout(plan.decision_timeout, deciding).await {
             Ok(decision) => decision,
             Err(_elapsed) => {
                 tracing::warn!(
                     limit_ms = u64::try_from(plan.decision_timeout.as_millis()).unwrap_or(u64::MAX),
                     "a decision took longer than allowed; the request was refused"
                 );
-                (
+                Ok((
                     metrics::Result::Unavailable,
                     Decision::Refused(unavailable()),
-                )
+                ))
             }
         }
     }
 
-    async fn judge_by(&self, plan: &Plan, parts: &Parts) -> (metrics::Result, Decision) {
+    async fn judge_by(&self, plan: &Plan, parts: &Parts, can_remove: bool) -> Decided {
         let authorized = match self.resource.authorize(parts).await {
             Ok(authorized) => authorized,
             Err(refused) => {
@@ -109,17 +116,25 @@ impl Core {
                     StatusCode::SERVICE_UNAVAILABLE => metrics::Result::Unavailable,
                     _ => metrics::Result::Refused,
                 };
-                return (result, Decision::Refused(response));
+                return Ok((result, Decision::Refused(response)));
             }
         };
+        let tenant = JudgedTenant::of(&authorized, &parts.headers);
+        let is_spelled = tenant
+            .as_ref()
+            .is_some_and(JudgedTenant::is_spelled_otherwise);
+        if is_spelled && !can_remove {
+            // It would stay the caller's.
+            return Err(Fault::Conflicting("tenant header"));
+        }
         let context = authorized.context();
         let authorization = match self.token(plan.token_for(parts), context).await {
             Ok(authorization) => authorization,
             Err(()) => {
-                return (
+                return Ok((
                     metrics::Result::Unavailable,
                     Decision::Refused(unavailable()),
-                );
+                ));
             }
         };
         let mut for_caller = HeaderMap::new();
@@ -132,7 +147,7 @@ impl Core {
                 .filter(|name| is_other_spelling(name.as_str()))
                 .cloned()
                 .collect(),
-            tenant: JudgedTenant::of(&authorized, &parts.headers),
+            tenant,
             authorization,
             came: parts
                 .headers
@@ -142,7 +157,7 @@ impl Core {
                 .collect(),
             for_caller,
         };
-        (metrics::Result::Allowed, Decision::Allowed(allowed))
+        Ok((metrics::Result::Allowed, Decision::Allowed(allowed)))
     }
 
     /// What the upstream gets; `Err` when there is no token that it should get. Why stands in the log.

@@ -43,8 +43,8 @@ pub(crate) async fn respond<B>(
     }
     let (parts, _unread) = request.into_parts();
     let (protocol, question) = match parts.uri.path() {
-        NGINX_PATH => (Protocol::Nginx, forwarded::nginx(parts, &core)),
-        FORWARD_PATH => (Protocol::Forward, forwarded::forward(parts, &core)),
+        NGINX_PATH => (Protocol::Nginx, forwarded::nginx(parts)),
+        FORWARD_PATH => (Protocol::Forward, forwarded::forward(parts)),
         path if path.starts_with(ENVOY_PREFIX) => {
             (Protocol::Envoy, envoy::original(parts, ENVOY_PREFIX))
         }

@@ -53,6 +53,8 @@ pub(crate) struct Original {
     pub(crate) headers: HeaderMap,
     /// What its sender has shown to the proxy, if that is believed.
     pub(crate) certificate: Option<UnverifiedPeerCertificates>,
+    /// Whether the proxy takes headers from the request that the answer names, and not only copies others onto it.
+    pub(crate) can_remove: bool,
 }
 
 impl Original {

@@ -8,12 +8,13 @@ use std::time::Duration;
 use hallpass_listen::{Drain, RunningServer};
 use hallpass_resource::EncodedCharacters;
 use hallpass_tls::ServerTls;
+use http::HeaderName;
 use prometheus_client::registry::Registry;
 use tokio::task::JoinHandle;
 
 use super::core::{Core, load_keys};
 use super::management::Management;
-use super::tls_files;
+use super::{tenant, tls_files};
 use crate::error::Error;
 use crate::settings::AuthzSettings;
 
@@ -32,6 +33,8 @@ pub struct RunningAuthz {
     pub(crate) grpc: Option<RunningServer>,
     pub(crate) management: Management,
     pub(crate) monitored: RunningServer,
+    /// The header of the tenant that proxies were last said to need.
+    pub(crate) tenant: Option<HeaderName>,
     /// Asks for the keys of the issuers, until they are there.
     pub(crate) keys: JoinHandle<()>,
 }
@@ -90,6 +93,9 @@ impl RunningAuthz {
         tls_files::change(self.tls.as_ref(), settings.tls.as_ref(), ServerTls::apply).await?;
         self.say_what_needs_a_restart(settings);
         self.core.apply(settings, encoded);
+        let tenant = self.core.resource.tenant_header();
+        tenant::announce(tenant.as_ref(), self.tenant.as_ref());
+        self.tenant = tenant;
         if self.keys.is_finished() {
             self.keys = tokio::spawn(load_keys(Arc::clone(&self.core)));
         }

@@ -20,8 +20,7 @@ use super::management::Management;
 use super::metrics::AuthzMetrics;
 use super::plan::Plan;
 use super::running::RunningAuthz;
-use super::tls_files;
-use super::{grpc, http};
+use super::{grpc, http, tenant, tls_files};
 use crate::error::Error;
 use crate::settings::AuthzSettings;
 
@@ -64,6 +63,8 @@ impl AuthzServer {
         };
         let management_listener = bind(settings.management_listen).await?;
         let core = Arc::new(core(authz, settings));
+        let tenant = core.resource.tenant_header();
+        tenant::announce(tenant.as_ref(), None);
         let mut registry = Registry::default();
         let ours = registry.sub_registry_with_prefix("hallpass");
         core.metrics.register(ours);
@@ -95,6 +96,7 @@ impl AuthzServer {
             grpc,
             management,
             monitored,
+            tenant,
         })
     }
 }

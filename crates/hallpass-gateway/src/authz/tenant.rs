@@ -1,36 +1,84 @@
 //! The header that names the tenant of a request: what becomes of it when the request may pass.
 
-use hallpass_resource::{Authorized, is_spelling_of};
+use hallpass_resource::{Authorized, TenantHeader, is_spelling_of};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Signs in a name of which all spellings with `-` and `_` are removed. A name with more has only those in which all signs are alike.
 const MAX_SIGNS: usize = 4;
 
+/// What a proxy that copies headers is told of one that the request must not bear.
+const EMPTY: HeaderValue = HeaderValue::from_static("");
+
 /// A tenant that was held against the token of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JudgedTenant {
-    pub(crate) header: HeaderName,
-    /// `None`: the request must not bear the header, since it named no tenant to be judged, or one that does not count.
-    pub(crate) value: Option<HeaderValue>,
-    /// Other spellings of the header that the question has.
+    header: HeaderName,
+    ruling: TenantHeader,
+    /// The values that the question has, where they stay.
+    came: Vec<HeaderValue>,
+    /// Other spellings of the header that the question has, where they must not stay.
     spelled: Vec<HeaderName>,
 }
 
 impl JudgedTenant {
     /// That of a request that may pass; `None` where the settings name no such header.
     pub(crate) fn of(authorized: &Authorized, question: &HeaderMap) -> Option<Self> {
-        let (header, value) = authorized.tenant_header()?;
-        let names = question.keys();
-        let spelled = names.filter(|name| is_other_spelling(name, &header));
+        let (header, ruling) = authorized.tenant_header()?;
+        let (mut came, mut spelled) = (Vec::new(), Vec::new());
+        if ruling == TenantHeader::AsItCame {
+            came.extend(question.get_all(&header).iter().cloned());
+        } else {
+            let others = question.keys().filter(|it| is_other_spelling(it, &header));
+            spelled.extend(others.cloned());
+        }
         Some(Self {
-            spelled: spelled.cloned().collect(),
             header,
-            value,
+            ruling,
+            came,
+            spelled,
         })
     }
 
+    /// Whether the question has the header in a spelling that must not reach the service.
+    pub(crate) fn is_spelled_otherwise(&self) -> bool {
+        !self.spelled.is_empty()
+    }
+
+    /// For proxies that can set and remove headers.
+    pub(crate) fn change(
+        self,
+        set: &mut Vec<(HeaderName, HeaderValue)>,
+        removed: &mut Vec<HeaderName>,
+    ) {
+        if self.ruling == TenantHeader::AsItCame {
+            return;
+        }
+        removed.extend(self.other_spellings());
+        match self.ruling {
+            TenantHeader::Set(value) => set.push((self.header, value)),
+            TenantHeader::Remove | TenantHeader::AsItCame => removed.push(self.header),
+        }
+    }
+
+    /// For proxies that copy headers of the answer. Some take the caller's away whatever the answer has, so one that stays is there too.
+    pub(crate) fn copy(self, headers: &mut HeaderMap) {
+        match self.ruling {
+            TenantHeader::Set(value) => {
+                headers.insert(self.header, value);
+            }
+            TenantHeader::Remove => {
+                headers.insert(self.header, EMPTY);
+            }
+            TenantHeader::AsItCame => {
+                for value in self.came {
+                    headers.append(self.header.clone(), value);
+                }
+            }
+        }
+    }
+
     /// Other spellings, which CGI-like programs read as the same: for proxies that remove them.
-    pub(crate) fn other_spellings(&self) -> Vec<HeaderName> {
+    fn other_spellings(&self) -> Vec<HeaderName> {
         let mut others = spellings(&self.header);
         let asked = self.spelled.iter().filter(|it| !others.contains(it));
         let asked: Vec<_> = asked.cloned().collect();
@@ -39,8 +87,20 @@ impl JudgedTenant {
     }
 }
 
+/// Says what proxies must be told, where the settings name another header than before. None of them tells that it was not: it then passes on what
+/// its caller wrote.
+pub(crate) fn announce(header: Option<&HeaderName>, before: Option<&HeaderName>) {
+    if let Some(header) = header.filter(|it| Some(*it) != before) {
+        tracing::warn!(
+            %header,
+            "context.tenant: every proxy must hand this header in with its questions and take it from the answers, each by a setting of its own; one that copies \
+            headers and is not told this one lets every caller name any tenant (docs/authz.md, The tenant of a request)"
+        );
+    }
+}
+
 /// Whether a header of a question (its name in lower case, as they arrive) is that of the tenant in another spelling.
-pub(crate) fn is_other_spelling(name: &HeaderName, tenant: &HeaderName) -> bool {
+fn is_other_spelling(name: &HeaderName, tenant: &HeaderName) -> bool {
     name != tenant && is_spelling_of(name.as_str(), tenant.as_str())
 }
 

@@ -10,6 +10,7 @@ const TENANTS: &str = "    grpc-listen: 127.0.0.1:0
     tenant: { header: X-Tenant-Id }
 ";
 
+const NAME: &str = "x-tenant-id";
 const ENVOY_REMOVES: &str = "x-envoy-auth-headers-to-remove";
 
 /// What becomes of the header, as a proxy is told: the value that is set, or `None` where it is taken away.
@@ -96,6 +97,17 @@ async fn the_tenant_that_was_judged_goes_on_and_one_that_was_not_is_taken_away()
             vec![(name, &*service), ("x-tenant-id", "south")],
             Ok(Some("south")),
         ),
+        // An empty one names none: so another proxy in front says it.
+        (
+            "/orders/7",
+            vec![(name, &*north), ("x-tenant-id", "")],
+            Ok(None),
+        ),
+        (
+            "/orders/7",
+            vec![(name, &*nowhere), ("x-tenant-id", "")],
+            Ok(None),
+        ),
         ("/public/a", vec![("x-tenant-id", "south")], Ok(None)),
         (
             "/public/a",
@@ -152,20 +164,53 @@ async fn without_such_a_setting_the_header_is_left_to_the_proxy() {
     assert!(!answer.removed.contains(&"x-tenant-id".to_owned()));
 }
 
+/// Whoever looks at whose tokens lack the claim, before he enforces it, must not take the tenant from the services behind.
 #[tokio::test]
-async fn what_is_only_reported_passes_a_proxy_without_the_tenant_that_was_not_proven() {
-    let reported = format!("{TENANTS}  security.internal-jwt.mode: report\n");
-    let estate = Estate::start_with(&reported).await;
+async fn what_is_not_enforced_leaves_the_tenant_to_the_service_as_it_came() {
     let north = format!("Bearer {}", token_of_tenant("alice", "app", "north"));
     let nowhere = format!("Bearer {}", token_of("alice"));
-    for (token, sent, kept) in [
-        (&north, "north", Some("north")),
-        (&north, "south", None),
-        (&nowhere, "south", None),
-    ] {
-        let headers = [("authorization", token.as_str()), ("x-tenant-id", sent)];
-        for (protocol, result) in asked(&estate, "/orders/7", &headers).await {
-            assert_eq!(result, Ok(kept.map(str::to_owned)), "{protocol} {sent}");
+    for mode in ["report", "off"] {
+        let lenient = format!("{TENANTS}  security.internal-jwt.mode: {mode}\n");
+        let estate = Estate::start_with(&lenient).await;
+        let token = "authorization";
+        for (path, headers) in [
+            ("/orders/7", vec![(token, &*north), (NAME, "north")]),
+            ("/orders/7", vec![(token, &*north), (NAME, "south")]),
+            ("/orders/7", vec![(token, &*nowhere), (NAME, "south")]),
+            ("/public/a", vec![(NAME, "south")]),
+            ("/no/rule", vec![(token, &*nowhere), (NAME, "south")]),
+            ("/orders//7", vec![(token, &*nowhere), (NAME, "south")]),
+            ("/orders/7", vec![(token, &*north)]),
+            (
+                "/orders/7",
+                vec![(token, &*north), ("x_tenant_id", "south")],
+            ),
+        ] {
+            stays(&estate, path, &headers).await;
         }
     }
+}
+
+/// A proxy that copies is told what it has handed in, since some take the caller's away for any answer; Envoy is told nothing.
+async fn stays(estate: &Estate, path: &str, headers: &[(&str, &str)]) {
+    let sent = headers.iter().find(|(name, _)| *name == NAME);
+    let sent = sent.map(|(_, value)| *value);
+    let lines = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}"));
+    let lines: Vec<_> = lines.collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let is_tenant = |name: &str| name.replace(['_', '.'], "-") == NAME;
+    for (protocol, answer) in by_each(estate, ["GET", path], &lines).await {
+        assert_eq!(answer.status, 200, "{protocol} {path}: {answer:?}");
+        let told = (protocol != "envoy").then_some(sent).flatten();
+        assert_eq!(answer.header(NAME), told, "{protocol} {path} {headers:?}");
+        let removed = answer.header(ENVOY_REMOVES).unwrap_or_default();
+        assert!(!removed.split(',').any(is_tenant), "{path}: {removed}");
+    }
+    let answer = estate.check(&Question::new("GET", path, headers)).await;
+    assert_eq!(answer.status, None, "{path}: {answer:?}");
+    assert_eq!(answer.header(NAME), None, "{path}: {answer:?}");
+    let removed = answer.removed.iter();
+    assert!(!removed.map(String::as_str).any(is_tenant), "{answer:?}");
 }

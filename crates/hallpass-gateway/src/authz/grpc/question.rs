@@ -20,6 +20,7 @@ pub(crate) fn original(attributes: AttributeContext) -> Result<Original, Fault> 
         host,
         headers: headers(&http)?,
         certificate: None,
+        can_remove: true,
     })
 }
 

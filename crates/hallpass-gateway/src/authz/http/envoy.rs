@@ -31,5 +31,6 @@ pub(super) fn original(parts: Parts, prefix: &str) -> Result<Original, Fault> {
         host,
         headers: parts.headers,
         certificate: None,
+        can_remove: true,
     })
 }

@@ -6,9 +6,7 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::super::allowed::is_other_spelling;
-use super::super::core::Core;
 use super::super::question::{self, Fault, Original};
-use super::super::tenant;
 
 const X_ORIGINAL_METHOD: &str = "x-original-method";
 const X_ORIGINAL_URI: &str = "x-original-uri";
@@ -29,17 +27,17 @@ struct Names {
 }
 
 /// nginx, `auth_request`: the names are those of its documentation, and stand in the configuration.
-pub(super) fn nginx(parts: Parts, core: &Core) -> Result<Original, Fault> {
+pub(super) fn nginx(parts: Parts) -> Result<Original, Fault> {
     const NAMES: Names = Names {
         method: X_ORIGINAL_METHOD,
         uri: X_ORIGINAL_URI,
         host: X_ORIGINAL_HOST,
     };
-    read(parts.headers, &NAMES, core)
+    read(parts.headers, &NAMES)
 }
 
 /// Traefik's `forwardAuth`, and all that do as it does: Caddy, APISIX, Higress.
-pub(super) fn forward(parts: Parts, core: &Core) -> Result<Original, Fault> {
+pub(super) fn forward(parts: Parts) -> Result<Original, Fault> {
     const NAMES: Names = Names {
         method: X_FORWARDED_METHOD,
         uri: X_FORWARDED_URI,
@@ -49,22 +47,13 @@ pub(super) fn forward(parts: Parts, core: &Core) -> Result<Original, Fault> {
     if !SCHEMES.contains(&scheme.as_bytes()) {
         return Err(Fault::Unreadable(X_FORWARDED_PROTO));
     }
-    read(parts.headers, &NAMES, core)
+    read(parts.headers, &NAMES)
 }
 
-fn read(headers: HeaderMap, names: &Names, core: &Core) -> Result<Original, Fault> {
+fn read(headers: HeaderMap, names: &Names) -> Result<Original, Fault> {
     // These proxies copy headers of the answer onto the request, and remove none: what is spelled otherwise would stay the caller's.
     if headers.keys().any(|it| is_other_spelling(it.as_str())) {
         return Err(Fault::Conflicting("identity headers"));
-    }
-    let tenant = core.resource.tenant_header();
-    let spells = |tenant| {
-        headers
-            .keys()
-            .any(|it| tenant::is_other_spelling(it, tenant))
-    };
-    if tenant.as_ref().is_some_and(spells) {
-        return Err(Fault::Conflicting("tenant header"));
     }
     let value = |name: &'static str| question::single(&headers, name);
     let method = question::method(value(names.method)?.as_bytes(), names.method)?;
@@ -76,5 +65,6 @@ fn read(headers: HeaderMap, names: &Names, core: &Core) -> Result<Original, Faul
         host,
         headers,
         certificate: None,
+        can_remove: false,
     })
 }

@@ -1,6 +1,7 @@
 //! Whose word for a tenant counts, and by which header.
 
 use hallpass_client::ClaimDemand;
+use hallpass_resource::{Mode, TenantHeader};
 use serde_json::json;
 
 use super::{Setting, carried, settings, settings_of};
@@ -76,10 +77,51 @@ async fn a_caller_has_no_proxy_behind_drop_the_tenant() {
         let left = parts.headers.get("connection");
         assert_eq!(left.map(|it| it.to_str().unwrap()), kept);
         let told = authorized.tenant_header().unwrap();
-        assert_eq!(
-            (told.0.as_str(), told.1.unwrap()),
-            ("x-tenant-id", "north".parse().unwrap())
-        );
+        let north = TenantHeader::Set("north".parse().unwrap());
+        assert_eq!((told.0.as_str(), told.1), ("x-tenant-id", north));
+    }
+}
+
+/// So most proxies say that the request names no tenant, and `hallpass authz` tells them to.
+#[tokio::test]
+async fn an_empty_header_names_no_tenant() {
+    for demand in [ClaimDemand::Users, ClaimDemand::All] {
+        let setting = Setting::start(&settings(demand)).await;
+        for header in ["X-Tenant-Id", "X_Tenant_Id"] {
+            let empty = [(header, "")];
+            for claims in [json!({ "tenant": "north" }), json!({})] {
+                let response = setting.ask(claims, &empty).await;
+                assert_eq!(carried(&response).len(), 0, "{header}");
+            }
+            assert_eq!(carried(&setting.send("/open", &empty).await).len(), 0);
+        }
+        // Beside one that is not it is twice.
+        let twice = [("x-tenant-id", ""), ("x-tenant-id", "north")];
+        let response = setting.ask(json!({ "tenant": "north" }), &twice).await;
+        assert_eq!(response.status, 400);
+        let spelled = [("x-tenant-id", ""), ("x_tenant_id", "south")];
+        let response = setting.ask(json!({ "tenant": "north" }), &spelled).await;
+        assert_eq!(response.status, 403);
+    }
+}
+
+/// A proxy that asks is told to change nothing where the layer would change nothing.
+#[tokio::test]
+async fn where_nothing_is_enforced_a_proxy_is_to_leave_the_tenant_as_it_came() {
+    let mut settings = settings(ClaimDemand::Users);
+    settings.internal_jwt.mode = Mode::Report;
+    let setting = Setting::start(&settings).await;
+    for sent in ["north", "south"] {
+        let token = setting
+            .forge
+            .changed(|_, all| all["tenant"] = json!("north"));
+        let request = http::Request::get("/context")
+            .header("authorization", format!("Bearer {token}"))
+            .header("x-tenant-id", sent);
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        let authorized = setting.app.server.authorize(&parts).await.unwrap();
+        let told = authorized.tenant_header().unwrap();
+        assert_eq!(told.1, TenantHeader::AsItCame, "{sent}");
     }
 }
 
