@@ -219,6 +219,31 @@ fn who_gives_up_in_the_middle_of_a_question_leaves_nothing_behind() {
     authz.wait_until(|it| it.sample("hallpass_authz_connections") == 0.0);
 }
 
+/// No proxy says that it was not told: it passes on what its caller wrote.
+#[test]
+fn it_warns_of_what_proxies_must_be_told_of_the_tenant() {
+    let keys = Keys::new(Algorithm::EdDsa);
+    let (base, file) = files(&keys, "/one");
+    let rules = fs::read_to_string(&file).unwrap();
+    let tenants = "  context: { headers: [X-Tenant-Id], tenant: { header: X-Tenant-Id } }\n";
+    let text = fs::read_to_string(&base).unwrap();
+    let with_tenants = keys.beside("tenants.yaml", (text + tenants).as_bytes());
+    for (base, warns) in [(base, 0), (with_tenants.into(), 1)] {
+        let mut authz = Authz::start(&[&base, &file]);
+        // One that says the same again is no news.
+        fs::write(&file, format!("{rules}# changed\n")).unwrap();
+        authz.reload("ok");
+        signal(&authz.child, "TERM");
+        let mut said = String::new();
+        let mut log = authz.child.stderr.take().unwrap();
+        log.read_to_string(&mut said).unwrap();
+        let lines = said.lines().filter(|it| it.contains("x-tenant-id"));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), warns, "{said}");
+        assert!(lines.iter().all(|it| it.contains("every proxy must")));
+    }
+}
+
 #[test]
 fn each_of_its_addresses_is_named_when_it_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -36,7 +36,7 @@ hallpass:
         audiences: admin-service
         grant-types: [client_credentials, 'urn:ietf:params:oauth:grant-type:token-exchange']
         exchange:
-          - { subject-kinds: user, targets: order-service, scopes: orders.read }
+          - { subject-kinds: user, targets: order-service, scopes: orders.read, claims: tenant }
 ";
 
 /// The address in the files of `deploy/proxies` that each part has there.
@@ -121,6 +121,11 @@ impl Estate {
 
     pub(crate) fn authz(&self) -> &Process {
         self.authz.as_ref().unwrap()
+    }
+
+    /// Where the keys of the issuer are.
+    pub(crate) fn jwks_url(&self) -> String {
+        self.issuer.jwks_url()
     }
 
     /// Where the files are that programs read.

@@ -12,6 +12,7 @@ mod matrix;
 mod metric_names;
 mod modules;
 mod paths;
+mod proxies;
 mod sizes;
 mod tree;
 mod unused;
