@@ -128,13 +128,14 @@ impl TokenError {
     }
 
     /// Whether the issuer, or the way to it, does not work at the moment: it cannot be reached, takes too long, responds 5xx
-    /// or 429, says itself that it is out of order, or breaks off. A refusal is none, nor is a success that cannot be used.
+    /// or 429, says itself that it is out of order, breaks off, or something else responds in its place (a page of a proxy, an empty 200).
+    /// A refusal is none, nor is a response of an issuer that lacks what this client needs.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Denied { code, status } => code.is_temporary() || is_outage_status(*status),
             Self::Status { status } => is_outage_status(*status),
-            Self::Response(fault) => *fault == ResponseFault::Incomplete,
+            Self::Response(fault) => fault.is_of_another(),
             Self::NoInstance(_) | Self::Timeout { .. } | Self::Lost => true,
             // Not a request that could not even be written: that is this side's configuration.
             Self::Unreachable(error) => error.kind() != TransportErrorKind::Request,
@@ -465,6 +466,8 @@ mod tests {
             TokenError::Status { status: 500 },
             TokenError::Status { status: 429 },
             TokenError::Response(ResponseFault::Incomplete),
+            TokenError::Response(ResponseFault::NotJson),
+            TokenError::Response(ResponseFault::Malformed),
             denied(DenialCode::ServerError, 400),
             denied(DenialCode::Other, 503),
             unreachable(TransportErrorKind::Connect),
@@ -479,7 +482,7 @@ mod tests {
             TokenError::RenewedJustNow { retry_in: after },
             TokenError::Status { status: 404 },
             TokenError::Status { status: 499 },
-            TokenError::Response(ResponseFault::NotJson),
+            TokenError::Response(ResponseFault::Missing("access_token")),
             denied(DenialCode::InvalidClient, 401),
             unreachable(TransportErrorKind::Request),
         ] {

@@ -23,12 +23,13 @@ pub(crate) fn wait(failures: u32, ceiling: Duration, jitter: f64) -> Duration {
     BACKOFF_MIN + spread.mul_f64(jitter)
 }
 
-/// The longest wait. `left` is how long the token in memory still lives: a wait must not reach far beyond its end.
+/// The longest wait. `left` is how long the token in memory still lives: a wait must not reach beyond its end, so that an issuer
+/// that is back before that is found in time, and no call fails.
 pub(crate) fn ceiling(left: Duration, is_outage: bool) -> Duration {
-    if is_outage {
-        left.clamp(WITHOUT_TOKEN_MAX, BACKOFF_MAX)
-    } else {
-        BACKOFF_MAX
+    match is_outage {
+        false => BACKOFF_MAX,
+        true if left.is_zero() => WITHOUT_TOKEN_MAX,
+        true => left.clamp(BACKOFF_MIN, BACKOFF_MAX),
     }
 }
 
@@ -58,10 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_reaches_far_beyond_the_end_of_the_token() {
+    fn no_wait_reaches_beyond_the_end_of_the_token() {
         let seconds = Duration::from_secs;
         assert_eq!(ceiling(Duration::ZERO, true), seconds(2));
-        assert_eq!(ceiling(seconds(1), true), seconds(2));
+        assert_eq!(ceiling(seconds(1), true), seconds(1));
+        assert_eq!(ceiling(Duration::from_millis(7), true), BACKOFF_MIN);
         assert_eq!(ceiling(seconds(7), true), seconds(7));
         assert_eq!(ceiling(seconds(100), true), seconds(15));
         assert_eq!(ceiling(Duration::ZERO, false), seconds(15), "a refusal");

@@ -109,6 +109,22 @@ pub enum ResponseFault {
     Expired,
 }
 
+impl ResponseFault {
+    /// Whether this is no response of an issuer at all: whatever stands in its place will go away, as an outage does.
+    pub(crate) const fn is_of_another(&self) -> bool {
+        match self {
+            Self::NotJson | Self::Malformed | Self::TooLarge | Self::Incomplete => true,
+            Self::Missing(_)
+            | Self::WrongType(_)
+            | Self::TokenType
+            | Self::AccessToken
+            | Self::ExpiresIn { .. }
+            | Self::OtherCertificate
+            | Self::Expired => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
