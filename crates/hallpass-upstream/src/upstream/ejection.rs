@@ -22,6 +22,8 @@ pub(super) struct Ejection {
     failures: AtomicU32,
     /// When it comes back, in nanoseconds; 0: it is not left out.
     until: AtomicU64,
+    /// When the newest call began that had a good response, in nanoseconds.
+    good: AtomicU64,
     /// Locked when something changes, and never across an await.
     last: Mutex<Last>,
 }
@@ -33,6 +35,8 @@ struct Last {
     until: Duration,
     /// When it failed last, by a call that was let in all the same.
     tried: Duration,
+    /// When that call began.
+    began: Duration,
     /// How many there were, each soon after the one before.
     times: u32,
 }
@@ -61,6 +65,7 @@ impl Ejection {
             settings,
             failures: AtomicU32::new(0),
             until: AtomicU64::new(0),
+            good: AtomicU64::new(0),
             last: Mutex::default(),
         }
     }
@@ -73,6 +78,8 @@ impl Ejection {
         self.failures.store(failures, Ordering::Relaxed);
         let until = other.until.load(Ordering::Relaxed);
         self.until.store(until, Ordering::Relaxed);
+        let good = other.good.load(Ordering::Relaxed);
+        self.good.store(good, Ordering::Relaxed);
     }
 
     /// Whether it is left out, or on trial.
@@ -80,17 +87,17 @@ impl Ejection {
         self.until.load(Ordering::Relaxed) != 0
     }
 
-    /// Why it is not called like others; `None` when it is. What it was left out for before `all_clear` may have been the
-    /// trouble of all, and over.
+    /// Why it is not called like others; `None` when it is. What failed by a call that began before `all_clear` may have been the
+    /// trouble of all, and over, though that call hung for long after it.
     pub(super) fn exclusion(&self, now: Duration, all_clear: Duration) -> Option<Exclusion> {
         let until = self.until.load(Ordering::Relaxed);
         if until == 0 {
             return None;
         }
-        let since = self.last().tried;
-        Some(match until <= nanos(now) || since < all_clear {
+        let last = *self.last();
+        Some(match until <= nanos(now) || last.began < all_clear {
             true => Exclusion::OnTrial,
-            false => Exclusion::Out { since },
+            false => Exclusion::Out { since: last.tried },
         })
     }
 
@@ -99,6 +106,7 @@ impl Ejection {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
         }
+        self.good.fetch_max(nanos(began), Ordering::Relaxed);
         // What began before says nothing about the time since.
         let was_called_again = self.is_marked() && began >= self.last().tried;
         let is_back = was_called_again && self.until.swap(0, Ordering::Relaxed) != 0;
@@ -130,8 +138,12 @@ impl Ejection {
         }
     }
 
-    /// A call that began at `began` failed.
+    /// A call that began at `began` failed. One that began before a call that was good says nothing about the time since: of a moment
+    /// in which all hang, the calls end when it is over.
     pub(super) fn failed(&self, began: Duration, now: Duration) -> Option<Change> {
+        if nanos(began) < self.good.load(Ordering::Relaxed) {
+            return None;
+        }
         let threshold = self.settings.consecutive_failures;
         let failures = self.failures.load(Ordering::Relaxed).saturating_add(1);
         if threshold == 0 {
@@ -150,6 +162,7 @@ impl Ejection {
         }
         self.failures.store(threshold, Ordering::Relaxed);
         last.tried = now;
+        last.began = began;
         // One that is called before its time is up: that it fails is no news. Else a moment in which all fail would take them out
         // for as long as can be, each by the calls that go on meanwhile.
         if self.is_marked() && now < last.until {
@@ -284,6 +297,35 @@ mod tests {
         assert_eq!(out(110), Some(Exclusion::OnTrial), "no longer than before");
         assert_eq!(it.succeeded(SECOND * 106), Some(Change::Returned));
         assert_eq!(out(106), None);
+    }
+
+    #[test]
+    fn calls_that_began_before_a_good_one_say_nothing_about_it_however_late_they_fail() {
+        let it = ejection();
+        it.succeeded(SECOND * 100);
+        // Two good calls, of which the older one ends last.
+        it.succeeded(SECOND * 98);
+        for _ in 0..3 {
+            assert_eq!(it.failed(SECOND * 99, SECOND * 101), None);
+        }
+        assert!(!it.is_marked());
+        assert_eq!(fail(&it, 102, 3), Some(Change::Ejected(SECOND * 112)));
+    }
+
+    #[test]
+    fn it_is_tried_before_its_time_though_its_last_call_hung_until_after_the_trouble_of_all() {
+        let it = ejection();
+        for _ in 0..3 {
+            it.failed(SECOND * 100, SECOND * 103);
+        }
+        let out = |clear| it.exclusion(SECOND * 104, SECOND * clear);
+        let since = SECOND * 103;
+        assert_eq!(out(100), Some(Exclusion::Out { since }));
+        assert_eq!(out(102), Some(Exclusion::OnTrial));
+        // The trial hangs as well: it began after that.
+        it.failed(SECOND * 104, SECOND * 105);
+        let since = SECOND * 105;
+        assert_eq!(out(102), Some(Exclusion::Out { since }));
     }
 
     #[test]

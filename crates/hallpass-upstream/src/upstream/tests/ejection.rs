@@ -94,6 +94,33 @@ async fn when_one_is_well_again_the_others_are_tried_at_once() {
     }
 }
 
+/// Calls to those that hang end when all is well again, among good ones.
+#[tokio::test]
+async fn a_moment_in_which_all_hang_leaves_none_out_when_it_is_over() {
+    let hangs = Does::Fails(MS * 500);
+    for (instances, pause) in [
+        (3, MS * 300),
+        (3, MS * 600),
+        (3, SECOND),
+        (10, MS * 300),
+        (10, SECOND),
+    ] {
+        let does: Vec<_> = (1..=instances).map(|port| (port, WELL)).collect();
+        let mut world = World::new(without_breaker(), &does);
+        world.run(SECOND * 2, MS).await;
+        world.does.values_mut().for_each(|does| *does = hangs);
+        world.run(pause, MS).await;
+        world.does.values_mut().for_each(|does| *does = WELL);
+        world.run(SECOND * 5, MS).await;
+        let calls = world.run(SECOND * 2, MS).await;
+        let fair = 100.0 / f64::from(instances);
+        for port in 1..=instances {
+            let share = percent(&calls, &[port]);
+            assert!(share > fair / 2.0, "{instances} after {pause:?}: {calls:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn those_that_are_still_down_when_one_is_well_again_cost_a_call_each() {
     let does = [(1, WELL), (2, FAILS), (3, FAILS), (4, FAILS)];

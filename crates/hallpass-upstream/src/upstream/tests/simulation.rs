@@ -41,7 +41,7 @@ pub(super) struct World {
     /// When each instance was called last.
     called: BTreeMap<u16, Duration>,
     under_way: BinaryHeap<Reverse<(Duration, usize)>>,
-    admitted: BTreeMap<usize, (Duration, u16, Admitted)>,
+    admitted: BTreeMap<usize, (Duration, Does, Admitted)>,
     number: usize,
 }
 
@@ -105,7 +105,9 @@ impl World {
         };
         let now = self.now();
         let before = self.called.insert(port, now);
-        let takes = match self.does[&port] {
+        // What it does with a call is settled when that begins: one that hangs goes on to when the instance is well again.
+        let does = self.does[&port];
+        let takes = match does {
             Does::Cools { warm, cold, after } => match before {
                 Some(before) if now - before < after => warm,
                 _ => cold,
@@ -117,7 +119,7 @@ impl World {
         };
         self.number += 1;
         self.under_way.push(Reverse((now + takes, self.number)));
-        self.admitted.insert(self.number, (now, port, admitted));
+        self.admitted.insert(self.number, (now, does, admitted));
     }
 
     fn settle_until(&mut self, until: Duration) {
@@ -127,8 +129,8 @@ impl World {
             }
             self.under_way.pop();
             self.advance_to(at);
-            let (began, port, admitted) = self.admitted.remove(&number).unwrap();
-            match self.does[&port] {
+            let (began, does, admitted) = self.admitted.remove(&number).unwrap();
+            match does {
                 Does::Answers(_) | Does::Cools { .. } => admitted.settle(false, at - began),
                 Does::Refuses(_, declined) => admitted.decline(declined, at - began),
                 Does::Fails(_) => admitted.settle(true, at - began),
