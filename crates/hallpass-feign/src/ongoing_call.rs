@@ -149,6 +149,12 @@ impl OngoingCall {
         self.time.is_spent() && self.was_sent(0)
     }
 
+    /// Whether its last attempt, which was given up, has had its own time, or the call has.
+    pub(crate) fn has_run_out_of_time(&self) -> bool {
+        let last = self.last_attempt();
+        last.is_some_and(|attempt| attempt.is_late()) || self.is_late()
+    }
+
     /// Whether a response that says "too late" now says so of a caller in a hurry.
     pub(crate) fn is_hurried_out(&self) -> bool {
         let last = self.last_attempt();

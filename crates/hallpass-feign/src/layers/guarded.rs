@@ -172,7 +172,8 @@ impl Drop for Passed<'_> {
 /// responded to; a call without a token, or that an instance's own breaker or bulkhead stopped, says nothing.
 fn failed(result: &CallResult, call: &OngoingCall) -> Option<bool> {
     match result {
-        Err(FeignError::Deadline { .. }) => call.is_late().then_some(true),
+        // That of an attempt: the call's own is kept above, and drops this.
+        Err(FeignError::Deadline { .. }) => call.has_run_out_of_time().then_some(true),
         result if says_too_late(result) && call.is_hurried_out() => None,
         result => result.instance_failed(),
     }

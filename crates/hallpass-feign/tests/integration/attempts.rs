@@ -203,3 +203,30 @@ async fn the_wait_for_another_token_after_a_refused_one_is_no_time_of_the_attemp
         assert!(!scrape(&feign).contains("attempt_timeouts_total{client=\"service-a\"} 1"));
     }
 }
+
+/// Though the call has time left.
+#[tokio::test]
+async fn an_attempt_that_was_given_up_is_a_failure_of_the_service_and_the_method_when_the_call_ends_by_it()
+ {
+    const METHOD: &str = r#"methods: { "DELETE /api/orders/{id}""#;
+    let hanging = hanging().await;
+    for guarded in ["service", METHOD] {
+        let end = if guarded == "service" { "" } else { "}" };
+        let guard = "{ breaker: { minimum-calls: 2, window: 2 } }";
+        let yaml = format!(
+            "hallpass: {{ feign: {{ clients: {{ service-a: {{ breaker: {{ enabled: false }}, {guarded}: {guard} {end} }} }} }} }}"
+        );
+        let loader = Loader::new("hallpass").text("hallpass.yaml", &yaml);
+        let settings: FeignSettings = loader.load().unwrap().into_settings();
+        let feign = runtime(&[&hanging]).settings(&settings, &TokenFeignSettings::default());
+        let once = RetrySettings {
+            max_attempts: 1,
+            ..impatient()
+        };
+        let builder = FeignOrders::builder(&feign.build()).retry(once);
+        let orders = builder.build().unwrap();
+        for code in ["deadline", "deadline", "breaker_open"] {
+            assert_eq!(orders.remove(1).await.unwrap_err().code(), code, "{yaml}");
+        }
+    }
+}
