@@ -96,6 +96,7 @@ fn transport<T: Clone>(
     sent: &Arc<sent::Plan>,
     transport: T,
 ) -> Transport<T> {
+    let renews = identity.replay.is_some();
     ServiceBuilder::new()
         // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
         // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
@@ -107,7 +108,7 @@ fn transport<T: Clone>(
         .layer(identity.host_guard)
         // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token, and the callee is told what
         // is left after it.
-        .layer_fn(|inner| Sent::new(inner, sent))
+        .layer_fn(|inner| Sent::new(inner, sent, renews))
         .service(transport)
 }
 

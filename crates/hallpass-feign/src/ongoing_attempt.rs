@@ -89,9 +89,10 @@ pub(crate) struct OngoingAttempt {
     limit: Option<Duration>,
     /// When it was last handed to the transport, in nanoseconds of tokio's clock since its call began. Known where it has a limit.
     sent_after: AtomicU64,
-    /// Whether its instance has refused the token and has nothing to do meanwhile: another one may be waited for. Known where it has a
-    /// limit.
+    /// Whether its instance has refused the token and has nothing to do meanwhile: another one may be waited for.
     is_rejected: AtomicBool,
+    /// When it did, for a refusal that may stand.
+    rejected_at: AtomicU64,
     /// What to do with the response's body.
     pub(crate) reading: Reading,
     /// Longest response, in bytes.
@@ -118,6 +119,7 @@ impl OngoingAttempt {
             limit,
             sent_after: AtomicU64::new(NOT_YET),
             is_rejected: AtomicBool::new(false),
+            rejected_at: AtomicU64::new(NOT_YET),
             reading,
             max_response_bytes,
             sent_at: AtomicU64::new(NOT_YET),
@@ -169,6 +171,7 @@ impl OngoingAttempt {
     /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.
     pub(crate) fn sent(&self, now: Duration) {
         self.sent_at.store(nanos(now), Ordering::Relaxed);
+        self.rejected_at.store(NOT_YET, Ordering::Relaxed);
         self.begin_time();
     }
 
@@ -177,17 +180,13 @@ impl OngoingAttempt {
         if self.limit.is_some() {
             let after = nanos(self.call_time.begun.elapsed());
             self.sent_after.store(after, Ordering::Relaxed);
-            self.is_rejected.store(false, Ordering::Relaxed);
         }
+        self.is_rejected.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it may take less than its call.
-    pub(crate) const fn has_limit(&self) -> bool {
-        self.limit.is_some()
-    }
-
-    /// Notes that its instance has refused its token.
-    pub(crate) fn rejected(&self) {
+    /// Notes that its instance has refused its token, at `now` of the injected clock.
+    pub(crate) fn rejected(&self, now: Duration) {
+        self.rejected_at.store(nanos(now), Ordering::Relaxed);
         self.is_rejected.store(true, Ordering::Relaxed);
     }
 
@@ -208,8 +207,13 @@ impl OngoingAttempt {
 
     /// When it was last handed to the transport; `None` while it never was.
     pub(crate) fn sent_at(&self) -> Option<Duration> {
-        let nanos = self.sent_at.load(Ordering::Relaxed);
-        (nanos != NOT_YET).then(|| Duration::from_nanos(nanos))
+        moment(&self.sent_at)
+    }
+
+    /// When its instance refused the token that it was last sent with; `None` when it did not. The wait for another one was no time of
+    /// the instance.
+    pub(crate) fn rejected_at(&self) -> Option<Duration> {
+        moment(&self.rejected_at)
     }
 
     /// Notes the head of the response.
@@ -244,6 +248,11 @@ impl OngoingAttempt {
     pub(crate) fn has_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
+}
+
+fn moment(nanos: &AtomicU64) -> Option<Duration> {
+    let nanos = nanos.load(Ordering::Relaxed);
+    (nanos != NOT_YET).then(|| Duration::from_nanos(nanos))
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -137,24 +137,26 @@ impl UnderWay<'_> {
 
     fn conclude(&mut self, conclude: impl FnOnce(Admitted, Duration)) {
         if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at()) {
-            conclude(admitted, self.clock.monotonic().saturating_sub(sent_at));
+            let answered = self.attempt.rejected_at();
+            let ended = answered.unwrap_or_else(|| self.clock.monotonic());
+            conclude(admitted, ended.saturating_sub(sent_at));
         }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
+        if self.attempt.is_rejected() {
+            // The instance has answered, and a new token was waited for.
+            drop(self.admitted.take());
+            return;
+        }
         if self.attempt.has_lost() {
             // A lost race says that the instance takes at least so long; one that was not sent yet says nothing.
             if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at())
             {
                 admitted.outrun(sent_at);
             }
-            return;
-        }
-        if self.attempt.is_rejected() {
-            // The instance has answered, and a new token was waited for.
-            drop(self.admitted.take());
             return;
         }
         // Dropped before its end: by the deadline, which the instance has failed to meet, or by a caller that lost interest or

@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -170,7 +170,13 @@ impl Future for Patience<'_> {
             }
             self.begin();
         }
-        self.timer.as_mut().poll(context)
+        ready!(self.timer.as_mut().poll(context));
+        if self.call.was_sent(self.before) {
+            return Poll::Ready(());
+        }
+        // Its token was refused, and it waits for another one.
+        self.has_begun = false;
+        Poll::Pending
     }
 }
 

@@ -5,13 +5,14 @@
 
 mod time_left;
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use futures_util::future::{BoxFuture, Either};
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, Target};
 use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::ongoing_attempt::OngoingAttempt;
@@ -24,6 +25,8 @@ pub(crate) use time_left::TimeLeft;
 pub(crate) struct Sent<S> {
     inner: S,
     plan: Arc<Plan>,
+    /// Whether another token is waited for when this one is refused.
+    renews: bool,
 }
 
 /// The same for all requests of a method.
@@ -35,54 +38,87 @@ pub(crate) struct Plan {
 }
 
 impl<S> Sent<S> {
-    pub(crate) fn new(inner: S, plan: &Arc<Plan>) -> Self {
+    pub(crate) fn new(inner: S, plan: &Arc<Plan>, renews: bool) -> Self {
         let plan = Arc::clone(plan);
-        Self { inner, plan }
+        Self {
+            inner,
+            plan,
+            renews,
+        }
     }
 }
 
 impl<S> Service<Request<Body>> for Sent<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    /// In a box where the time of an attempt is limited.
-    type Future = Either<S::Future, BoxFuture<'static, Result<Response<Body>, S::Error>>>;
+    type Future = Sending<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let mut timed = None;
+        let mut watched = None;
         let target = request.extensions().get::<Target>();
         if let Some((target, attempt)) =
             target.and_then(|it| Some((it, it.note::<OngoingAttempt>()?)))
         {
             attempt.sent(self.plan.clock.monotonic());
             let left = attempt.time_left();
-            timed = attempt.has_limit().then(|| target.clone());
+            watched = self.renews.then(|| Watched {
+                target: target.clone(),
+                plan: Arc::clone(&self.plan),
+            });
             if let Some(time_left) = &self.plan.time_left {
                 time_left.tell(request.headers_mut(), left);
             }
         }
-        let sending = self.inner.call(request);
-        match timed {
-            None => Either::Left(sending),
-            Some(target) => Either::Right(Box::pin(async move {
-                let response = sending.await?;
-                let attempt = target.note::<OngoingAttempt>();
-                if let Some(attempt) = attempt.filter(|_| is_rejection(&response)) {
-                    attempt.rejected();
-                }
-                Ok(response)
-            })),
+        Sending {
+            sending: self.inner.call(request),
+            watched,
         }
     }
 }
 
-fn is_rejection<B>(response: &Response<B>) -> bool {
-    response.status() == StatusCode::UNAUTHORIZED
+/// An attempt that is noted when its token is refused.
+#[derive(Debug)]
+struct Watched {
+    target: Target,
+    plan: Arc<Plan>,
+}
+
+pin_project! {
+    /// A request on its way. No box: nearly every call has one.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub(crate) struct Sending<F> {
+        #[pin]
+        sending: F,
+        watched: Option<Watched>,
+    }
+}
+
+impl<F, E> Future for Sending<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.sending.poll(context));
+        let is_rejected = result
+            .as_ref()
+            .is_ok_and(|response| response.status() == StatusCode::UNAUTHORIZED);
+        if let Some(Watched { target, plan }) = this.watched
+            && is_rejected
+            && let Some(attempt) = target.note::<OngoingAttempt>()
+        {
+            attempt.rejected(plan.clock.monotonic());
+        }
+        Poll::Ready(result)
+    }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::response::IntoResponse;
 use hallpass_client::TokenFeignSettings;
+use hallpass_clock::ManualClock;
 use hallpass_config::Loader;
-use hallpass_feign::{Feign, FeignError, FeignSettings};
+use hallpass_feign::{Feign, FeignError, FeignSettings, HedgeSettings};
 use hallpass_upstream::{BreakerSettings, RetrySettings};
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
@@ -15,7 +16,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 
 use crate::clients::{AsService, FeignAsService, FeignOrders, Orders};
-use crate::support::{Answer, Issuer, Upstream, driven, runtime};
+use crate::support::{Answer, Issuer, Upstream, driven, runtime, runtime_at};
 
 const LIMIT: Duration = Duration::from_millis(40);
 
@@ -229,4 +230,88 @@ async fn an_attempt_that_was_given_up_is_a_failure_of_the_service_and_the_method
             assert_eq!(orders.remove(1).await.unwrap_err().code(), code, "{yaml}");
         }
     }
+}
+
+/// Nothing limits an attempt but the call.
+#[tokio::test]
+async fn the_wait_for_another_token_is_no_failure_of_an_instance_or_a_service_though_the_call_ends_in_it()
+ {
+    const DEADLINE: Duration = Duration::from_millis(300);
+    let touchy = BreakerSettings {
+        window: 1,
+        minimum_calls: 1,
+        abandoned_calls: 1,
+        ..BreakerSettings::default()
+    };
+    for hedged in [false, true] {
+        let issuer = Issuer::default();
+        let slow = issuer.clone();
+        let upstream = async || {
+            let slow = slow.clone();
+            Upstream::answering(move |_, _| {
+                slow.takes(Duration::from_secs(60));
+                let challenge = [("www-authenticate", r#"Bearer error="invalid_token""#)];
+                (StatusCode::UNAUTHORIZED, challenge, "").into_response()
+            })
+            .await
+        };
+        let (one, other) = (upstream().await, upstream().await);
+        let mut settings = FeignSettings::default();
+        settings.defaults.service.breakers = vec![touchy];
+        let feign = runtime(&[&one, &other])
+            .tokens(issuer.tokens())
+            .settings(&settings, &TokenFeignSettings::default())
+            .build();
+        let mut builder = FeignAsService::builder(&feign).breaker(touchy);
+        if hedged {
+            builder = builder.hedge(HedgeSettings::after(LIMIT));
+        }
+        let client = builder.deadline(DEADLINE).build().unwrap();
+        assert_eq!(client.job().await.unwrap_err().code(), "deadline");
+        let text = scrape(&feign);
+        for state in ["breaker_state{", "service_breaker_state{"] {
+            let series = format!("hallpass_feign_{state}");
+            let states = text.lines().filter(|line| line.starts_with(&series));
+            let closed = |line: &&str| line.ends_with(" 0");
+            assert!(
+                states.clone().count() > 0 && states.clone().all(|it| closed(&it)),
+                "{text}"
+            );
+        }
+        assert_eq!(one.seen().len() + other.seen().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_a_token_that_cannot_be_had_makes_no_refusal_slow() {
+    let issuer = Issuer::default();
+    let (clock, down) = (ManualClock::default(), issuer.clone());
+    let later = clock.clone();
+    let upstream = Upstream::answering(move |_, number| match number {
+        1 => {
+            down.fails_with(503, "");
+            down.takes_on(&later, Duration::from_secs(3));
+            let challenge = [("www-authenticate", r#"Bearer error="invalid_token""#)];
+            (StatusCode::UNAUTHORIZED, challenge, "").into_response()
+        }
+        _ => "\"ok\"".into_response(),
+    })
+    .await;
+    let feign = runtime_at(&clock, &[&upstream]).tokens(issuer.tokens());
+    let feign = feign.build();
+    let slow = BreakerSettings {
+        window: 1,
+        minimum_calls: 1,
+        slow_call: Duration::from_secs(1),
+        ..BreakerSettings::default()
+    };
+    let builder = FeignAsService::builder(&feign).breaker(slow);
+    let client = builder.build().unwrap();
+    let error = client.job().await.unwrap_err();
+    assert_ne!(error.code(), "breaker_open");
+    let text = scrape(&feign);
+    let mut states = text
+        .lines()
+        .filter(|line| line.starts_with("hallpass_feign_breaker_state{"));
+    assert!(states.all(|line| line.ends_with(" 0")), "{text}");
 }

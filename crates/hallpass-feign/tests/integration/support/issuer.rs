@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hallpass_client::{AuthTokenService, Credential};
+use hallpass_clock::ManualClock;
 use hallpass_upstream::{Body, TransportError, TransportErrorKind};
 use http::{Request, Response, StatusCode};
 
@@ -15,6 +16,7 @@ pub(crate) struct Issuer {
     issued: Arc<AtomicUsize>,
     fails: Arc<Mutex<Option<(u16, &'static str)>>>,
     takes: Arc<Mutex<Duration>>,
+    advances: Arc<Mutex<Option<(ManualClock, Duration)>>>,
 }
 
 impl Issuer {
@@ -36,6 +38,11 @@ impl Issuer {
         *self.takes.lock().unwrap() = time;
     }
 
+    /// As [`takes`](Self::takes), in the time of this clock.
+    pub(crate) fn takes_on(&self, clock: &ManualClock, time: Duration) {
+        *self.advances.lock().unwrap() = Some((clock.clone(), time));
+    }
+
     /// A token service that asks this issuer as `order-service`.
     pub(crate) fn tokens(&self) -> AuthTokenService {
         let issuer = self.clone();
@@ -53,6 +60,9 @@ impl Issuer {
         drop(request.into_body().collect_within(64 * 1024).await);
         let takes = *self.takes.lock().unwrap();
         tokio::time::sleep(takes).await;
+        if let Some((clock, time)) = &*self.advances.lock().unwrap() {
+            clock.advance(*time);
+        }
         let mut answer = Response::builder().header("content-type", "application/json");
         let fails = *self.fails.lock().unwrap();
         if let Some((status, body)) = fails {
