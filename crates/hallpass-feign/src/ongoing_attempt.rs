@@ -65,10 +65,15 @@ impl Time {
         }
     }
 
-    /// Whether it is over, and was not cut short by a caller in a hurry.
-    pub(crate) fn is_spent(self) -> bool {
-        let now = Instant::now();
-        now >= self.deadline && !(self.is_hurried && now < self.fair)
+    /// Whether it is over at `now`.
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    /// Half of its own limit. Who was asked less than that before the end has not failed: a token or another instance may have taken
+    /// the rest, or the caller left less.
+    pub(crate) fn half(self) -> Duration {
+        self.fair.saturating_duration_since(self.begun)
     }
 }
 
@@ -87,7 +92,7 @@ pub(crate) struct OngoingAttempt {
     /// How long it may take from the moment at which it is handed to the transport, where that is less than its call may. What is
     /// before that (its place in the bulkhead, a token) is no matter of its instance.
     limit: Option<Duration>,
-    /// When it was last handed to the transport, in nanoseconds of tokio's clock since its call began. Known where it has a limit.
+    /// When it was last handed to the transport, in nanoseconds of tokio's clock since its call began.
     sent_after: AtomicU64,
     /// Whether its instance has refused the token and has nothing to do meanwhile: another one may be waited for.
     is_rejected: AtomicBool,
@@ -139,9 +144,17 @@ impl OngoingAttempt {
         }
     }
 
-    /// Whether its instance has failed to meet its deadline.
+    /// Whether its instance has failed to meet its deadline: it has had half of the time at least that an attempt may take.
     pub(crate) fn is_late(&self) -> bool {
-        self.time().is_spent()
+        let (now, time) = (Instant::now(), self.time());
+        let half = time.half().min(self.call_time.half());
+        time.is_over(now) && self.is_under_way_for(half, now)
+    }
+
+    /// Whether it was sent so long before `now`, and its instance has not refused its token since.
+    pub(crate) fn is_under_way_for(&self, least: Duration, now: Instant) -> bool {
+        let sent = moment(&self.sent_after).map(|after| self.call_time.begun + after);
+        sent.is_some_and(|sent| now.saturating_duration_since(sent) >= least) && !self.is_rejected()
     }
 
     /// When its call ends at the latest.
@@ -163,24 +176,24 @@ impl OngoingAttempt {
     }
 
     /// What is left until its deadline.
-    pub(crate) fn time_left(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         let deadline = self.time().deadline;
         deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock.
-    pub(crate) fn sent(&self, now: Duration) {
+    /// Notes that it was handed to the transport, identity and all, at `now` of the injected clock; returns what is left of its time.
+    pub(crate) fn sent(&self, now: Duration) -> Duration {
+        let sent = Instant::now();
         self.sent_at.store(nanos(now), Ordering::Relaxed);
         self.rejected_at.store(NOT_YET, Ordering::Relaxed);
-        self.begin_time();
+        self.begin_time(sent);
+        self.time().deadline.saturating_duration_since(sent)
     }
 
     /// Its time begins, or begins anew.
-    fn begin_time(&self) {
-        if self.limit.is_some() {
-            let after = nanos(self.call_time.begun.elapsed());
-            self.sent_after.store(after, Ordering::Relaxed);
-        }
+    fn begin_time(&self, now: Instant) {
+        let after = nanos(now.saturating_duration_since(self.call_time.begun));
+        self.sent_after.store(after, Ordering::Relaxed);
         self.is_rejected.store(false, Ordering::Relaxed);
     }
 
@@ -221,7 +234,7 @@ impl OngoingAttempt {
         self.status.store(status.as_u16(), Ordering::Relaxed);
         if self.is_rejected() {
             // It stands, and its body is read.
-            self.begin_time();
+            self.begin_time(Instant::now());
             self.wake_watcher();
         }
         if let Some(identity) = identity {

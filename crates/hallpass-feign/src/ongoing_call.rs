@@ -143,10 +143,12 @@ impl OngoingCall {
         Instant::now() >= self.time.deadline
     }
 
-    /// Whether the service has failed to respond in time: a caller in a hurry may have left it none, and of a call that waited
-    /// for a token all the time it knows nothing.
+    /// Whether the service has failed to respond in time: a caller in a hurry, or the wait for a token, may have left it little, and
+    /// of a call that waited all the time it knows nothing.
     pub(crate) fn is_late(&self) -> bool {
-        self.time.is_spent() && self.was_sent(0)
+        let (now, half) = (Instant::now(), self.time.half());
+        let has_had_it = |attempt: &Arc<OngoingAttempt>| attempt.is_under_way_for(half, now);
+        self.time.is_over(now) && self.locked().iter().any(has_had_it)
     }
 
     /// Whether its last attempt, which was given up, has had its own time, or the call has.
@@ -216,9 +218,48 @@ mod tests {
         call.end_attempt(&second);
         assert_eq!(port(), 2);
         let again = call.begin_attempt(&instance(1), None);
-        again.sent(Duration::from_secs(7));
+        _ = again.sent(Duration::from_secs(7));
         assert_eq!(first.sent_at(), None, "each attempt notes its own");
         assert_eq!(call.tried(), [instance(2), instance(1)]);
         assert_eq!((call.attempts(), port()), (3, 1));
+    }
+
+    /// A call of a second, with an attempt that has `limit` and is sent so many milliseconds after the call began: whether it and the
+    /// call are late when the call is over.
+    async fn late(limit: Option<u64>, sent: u64) -> (bool, bool) {
+        let second = Duration::from_secs(1);
+        let call = OngoingCall::new(Origin::default(), second, true, Reading::Whole, 1);
+        let attempt = call.begin_attempt(&instance(1), limit.map(Duration::from_millis));
+        tokio::time::advance(Duration::from_millis(sent)).await;
+        assert!(!attempt.is_late() && !call.is_late(), "it was never sent");
+        let left = attempt.sent(Duration::ZERO);
+        let at_most = limit.unwrap_or(1_000).min(1_000 - sent);
+        assert_eq!(left, Duration::from_millis(at_most));
+        tokio::time::advance(Duration::from_millis(999 - sent)).await;
+        assert!(!call.is_late(), "it is not over");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let late = (attempt.is_late(), call.is_late());
+        attempt.rejected(Duration::ZERO);
+        assert!(!attempt.is_late() && !call.is_late(), "it has answered");
+        late
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_asked_a_little_before_the_end_is_not_late() {
+        for (limit, sent, expected) in [
+            (None, 0, (true, true)),
+            (None, 499, (true, true)),
+            (None, 501, (false, false)),
+            (None, 999, (false, false)),
+            // Half of its own limit, which is less than that of the call.
+            (Some(200), 499, (true, true)),
+            (Some(200), 899, (true, false)),
+            (Some(200), 901, (false, false)),
+            // No more than half of that of the call.
+            (Some(60_000), 499, (true, true)),
+            (Some(60_000), 501, (false, false)),
+        ] {
+            assert_eq!(late(limit, sent).await, expected, "{limit:?}, {sent}");
+        }
     }
 }

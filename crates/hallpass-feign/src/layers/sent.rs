@@ -66,8 +66,7 @@ where
         if let Some((target, attempt)) =
             target.and_then(|it| Some((it, it.note::<OngoingAttempt>()?)))
         {
-            attempt.sent(self.plan.clock.monotonic());
-            let left = attempt.time_left();
+            let left = attempt.sent(self.plan.clock.monotonic());
             watched = self.renews.then(|| Watched {
                 target: target.clone(),
                 plan: Arc::clone(&self.plan),

@@ -315,3 +315,35 @@ async fn the_wait_for_a_token_that_cannot_be_had_makes_no_refusal_slow() {
         .filter(|line| line.starts_with("hallpass_feign_breaker_state{"));
     assert!(states.all(|line| line.ends_with(" 0")), "{text}");
 }
+
+#[tokio::test]
+async fn who_is_asked_a_little_before_the_deadline_because_the_token_took_so_long_has_not_failed() {
+    let slow = async || {
+        Upstream::scripted(|_, _| -> Answer {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                "\"ok\"".into_response()
+            })
+        })
+        .await
+    };
+    let (one, other) = (slow().await, slow().await);
+    let issuer = Issuer::default();
+    issuer.takes(Duration::from_millis(250));
+    let mut settings = FeignSettings::default();
+    settings.defaults.service.breakers = vec![BreakerSettings::default()];
+    let feign = runtime(&[&one, &other])
+        .tokens(issuer.tokens())
+        .settings(&settings, &TokenFeignSettings::default())
+        .build();
+    let builder = FeignAsService::builder(&feign).deadline(Duration::from_millis(300));
+    let client = builder.build().unwrap();
+    let calls = futures_util::future::join_all((0..24).map(|_| client.job())).await;
+    assert!(calls.iter().all(Result::is_err));
+    let text = scrape(&feign);
+    for shown in ["ejected{", "breaker_state{", "service_breaker_state{"] {
+        let series = format!("hallpass_feign_{shown}");
+        let mut states = text.lines().filter(|line| line.starts_with(&series));
+        assert!(states.all(|line| line.ends_with(" 0")), "{text}");
+    }
+}
