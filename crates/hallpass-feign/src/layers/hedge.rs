@@ -86,7 +86,11 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
                 biased;
                 Some((number, result)) = under_way.next() => {
                     let failed = result.instance_failed();
-                    if failed == Some(false) {
+                    // A hedge that is refused (429, or 401 and 404 where an instance lacks the keys or the route) is no reason to
+                    // drop an attempt that may be answered.
+                    let is_refused =
+                        number > 0 && !under_way.is_empty() && result.declined().is_some();
+                    if failed == Some(false) && !is_refused {
                         started.won(number);
                         // What is dropped now has failed in nothing, and nobody has lost interest in it.
                         call.lose_others();
@@ -94,7 +98,7 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
                     }
                     failure = Some(match failure {
                         // A hedge that did not get there says less than an attempt that did.
-                        Some(before) if failed.is_none() && number > 0 => before,
+                        Some(before) if number > 0 && (failed.is_none() || is_refused) => before,
                         _ => result,
                     });
                     // Another attempt helps where the instance was at fault.

@@ -210,6 +210,35 @@ async fn an_answer_that_comes_is_waited_for_when_the_hedge_fails() {
     }
 }
 
+/// One sheds load, lacks the keys or lacks the route.
+#[tokio::test]
+async fn a_hedge_that_is_refused_does_not_end_a_call_that_is_answered() {
+    for status in [429, 401, 404] {
+        let slow = Upstream::scripted(|_, _| -> Answer {
+            Box::pin(async {
+                tokio::time::sleep(SOON).await;
+                "ok".into_response()
+            })
+        })
+        .await;
+        let refuses = Upstream::answering(move |_, _| StatusCode::from_u16(status).unwrap()).await;
+        let feign = runtime(&[&slow, &refuses]).build();
+        let builder = hedged(FeignOrders::builder(&feign), SOON / 5);
+        let orders = builder.build().unwrap();
+        // Until one begins at the slow one.
+        while slow.seen().is_empty() {
+            match orders.bytes().await {
+                Ok(_) => assert_eq!(slow.seen().len(), 1),
+                Err(error) => {
+                    assert_eq!(error.code(), "client_error");
+                    assert!(slow.seen().is_empty(), "{status} ended the call");
+                }
+            }
+        }
+        assert_eq!((hedges(&feign, "lost"), hedges(&feign, "won")), (1, 0));
+    }
+}
+
 #[tokio::test]
 async fn no_hedge_for_what_twice_at_once_is_not_the_same_as_once() {
     let (one, other) = (hanging().await, hanging().await);
