@@ -35,13 +35,13 @@ enum Rank {
     Recalled,
     /// Fit, without a place for another call.
     Full,
-    /// On trial or called again, with a call under way.
-    Busy,
     /// Left out, and not called for long.
     Spare,
     /// Fit, and has failed this call.
     Tried,
     JustTried,
+    /// On trial or called again, with a call under way: where that hangs, others would as well.
+    Busy,
     /// Left out, with a breaker that would let a call in.
     Ejected,
 }
@@ -227,10 +227,13 @@ fn rank(
             one_at_a_time(Rank::Recalled)
         }
         Standing::Refused { .. } => return None,
-        Standing::Ejected { since } => match round.now.saturating_sub(since) < SPARE_AFTER {
-            false if !was_tried => Rank::Spare,
-            _ => Rank::Ejected,
-        },
+        Standing::Ejected { since } => {
+            let is_idle = candidate.state.in_flight() == 0;
+            match round.now.saturating_sub(since) < SPARE_AFTER {
+                false if is_idle && !was_tried => Rank::Spare,
+                _ => Rank::Ejected,
+            }
+        }
         _ if round.avoid.last() == Some(instance) => Rank::JustTried,
         _ if was_tried => Rank::Tried,
         Standing::Fit => fit,

@@ -143,7 +143,16 @@ async fn one_that_was_left_out_long_ago_is_a_better_second_try_than_the_one_that
     let next = async || upstream.choose(&failed).await.unwrap().instance().port();
     assert_eq!(next().await, 1, "it has just failed, again and again");
     world.fixture.clock.advance(SECOND * 5);
+    let held = upstream.choose(&failed).await.unwrap();
+    assert_eq!(held.instance().port(), 2);
+    assert_eq!(next().await, 1, "one call at a time");
+    drop(held);
     assert_eq!(next().await, 2);
+    // On trial it is no different.
+    world.fixture.clock.advance(SECOND * 60);
+    let held = upstream.choose(&failed).await.unwrap();
+    assert_eq!(held.instance().port(), 2);
+    assert_eq!(next().await, 1, "one call at a time");
 }
 
 #[tokio::test]
