@@ -79,7 +79,7 @@ impl Admitted {
     }
 
     /// Ends an attempt that went out at `sent_at` and whose answer is not wanted any more, because another attempt of the same
-    /// call was faster. It says nothing against the instance but that it takes at least so long; where that is far longer than
+    /// call was faster. It says nothing against the instance but that it takes at least so long; where that is clearly longer than
     /// usual, as if its caller had gone: see [`abandon`](Self::abandon).
     pub fn outrun(self, sent_at: Duration) {
         self.in_flight.outrun(self.permit, sent_at);

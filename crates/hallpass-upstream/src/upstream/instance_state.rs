@@ -317,12 +317,13 @@ impl InFlight {
         self.0.given_up(now.saturating_sub(sent_at), now);
     }
 
-    /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more. One that takes far longer than usual may hang, and
-    /// where each of its calls is outrun nothing else tells.
+    /// Ends a call, sent at `sent_at`, whose answer nobody waits for any more. One that takes clearly longer than usual may hang,
+    /// and where each of its calls is outrun nothing else tells: many in a row, no two of them under way together, without a good
+    /// one between them.
     pub(super) fn outrun(&self, permit: Permit, sent_at: Duration) {
         let now = self.0.common.clock.monotonic();
         let took = now.saturating_sub(sent_at);
-        if nanos(took) > self.0.common.usual.most() {
+        if nanos(took) >= self.0.common.usual.slow() {
             permit.abandon(sent_at, now);
         }
         self.0.given_up(took, now);

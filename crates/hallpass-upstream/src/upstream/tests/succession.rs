@@ -122,6 +122,14 @@ async fn whoever_is_somewhere_else_begins_with_nothing() {
 
 #[tokio::test]
 async fn one_that_is_outrun_again_and_again_is_found_though_no_call_fails() {
+    // The second as with a hedge that begins soon after the usual time.
+    for (usual, outrun_after) in [(1, 20), (10, 30)] {
+        one_that_is_outrun_is_found(usual, outrun_after).await;
+    }
+}
+
+/// In milliseconds.
+async fn one_that_is_outrun_is_found(usual: u64, outrun_after: u64) {
     let fixture = upstream(&[1, 2]);
     let call = async |avoid: u16| {
         let chosen = fixture.upstream.choose(&[instance(avoid)]).await.unwrap();
@@ -129,11 +137,11 @@ async fn one_that_is_outrun_again_and_again_is_found_though_no_call_fails() {
     };
     for _ in 0..10 {
         let (_, well) = call(1).await;
-        well.settle(false, Duration::from_millis(1));
+        well.settle(false, Duration::from_millis(usual));
     }
     let outrun = |admitted: super::super::Admitted| {
         let sent_at = hallpass_clock::Clock::monotonic(&*fixture.clock);
-        fixture.clock.advance(Duration::from_millis(20));
+        fixture.clock.advance(Duration::from_millis(outrun_after));
         admitted.outrun(sent_at);
     };
     for number in 0..20 {
