@@ -37,6 +37,8 @@ struct Last {
     tried: Duration,
     /// When that call began.
     began: Duration,
+    /// No trial before its time until then.
+    rests_until: Duration,
     /// How many there were, each soon after the one before.
     times: u32,
 }
@@ -95,7 +97,8 @@ impl Ejection {
             return None;
         }
         let last = *self.last();
-        Some(match until <= nanos(now) || last.began < all_clear {
+        let is_early = last.began < all_clear && last.rests_until <= now;
+        Some(match until <= nanos(now) || is_early {
             true => Exclusion::OnTrial,
             false => Exclusion::Out { since: last.tried },
         })
@@ -123,8 +126,9 @@ impl Ejection {
             return;
         }
         last.tried = now;
+        last.rests_until = now.saturating_add(PAUSE);
         if last.until <= now && self.is_marked() {
-            last.until = now.saturating_add(PAUSE);
+            last.until = last.rests_until;
             self.until
                 .store(nanos(last.until).max(1), Ordering::Relaxed);
         }
@@ -257,6 +261,18 @@ mod tests {
         let since = SECOND * 102;
         assert_eq!(out(102, 101), Some(Exclusion::Out { since }));
         assert_eq!(out(110, 101), Some(Exclusion::OnTrial), "no later");
+    }
+
+    #[test]
+    fn a_trial_before_its_time_that_is_given_up_is_made_again_a_little_later() {
+        let it = ejection();
+        fail(&it, 100, 3);
+        let out = |at| it.exclusion(SECOND * at, SECOND * 101);
+        assert_eq!(out(102), Some(Exclusion::OnTrial));
+        it.undecided(SECOND * 102, SECOND * 102);
+        let since = SECOND * 102;
+        assert_eq!(out(102), Some(Exclusion::Out { since }));
+        assert_eq!(out(103), Some(Exclusion::OnTrial));
     }
 
     #[test]
