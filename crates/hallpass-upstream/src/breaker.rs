@@ -110,7 +110,7 @@ impl Breaker {
         self.with(Circuit::forget);
     }
 
-    /// Since when it refuses calls by itself, while it does.
+    /// Since when it refuses calls by itself, while it does: when the call began that opened it.
     pub(crate) fn opened_at(&self) -> Option<Duration> {
         match self.control {
             BreakerControl::Auto => self.with(|circuit| circuit.opened_at()),
@@ -164,7 +164,8 @@ impl Permit {
                 failed,
                 slow: took >= breaker.slow_call,
             };
-            breaker.with(|circuit| circuit.settle(admitted, outcome, now));
+            let began = now.saturating_sub(took);
+            breaker.with(|circuit| circuit.settle(admitted, outcome, (began, now)));
         }
     }
 

@@ -45,6 +45,8 @@ enum State {
         window: Window,
     },
     Open {
+        /// When the call began that opened it.
+        since: Duration,
         until: Duration,
     },
     HalfOpen {
@@ -52,6 +54,8 @@ enum State {
         since: Duration,
         permits_left: u32,
         window: Window,
+        /// Until when it would be open, were it not asked to be early.
+        early: Option<Duration>,
     },
 }
 
@@ -84,9 +88,13 @@ impl Circuit {
             State::Closed { window } => State::Closed {
                 window: window.clone(),
             },
-            State::Open { until } => State::Open { until: *until },
-            State::HalfOpen { since, .. } => State::HalfOpen {
+            State::Open { since, until } => State::Open {
                 since: *since,
+                until: *until,
+            },
+            State::HalfOpen { since, early, .. } => State::HalfOpen {
+                since: *since,
+                early: *early,
                 permits_left: self.settings.half_open_calls,
                 window: Window::count(self.settings.half_open_calls),
             },
@@ -105,15 +113,15 @@ impl Circuit {
         if let Some(end) = self.end_of_half_open()
             && now >= end
         {
-            self.open(end);
+            self.open(end, end.saturating_add(self.settings.open));
         }
-        if let State::Open { until } = self.state {
+        if let State::Open { until, .. } = self.state {
             if now < until {
                 return Err(Refused {
                     retry_after: until.saturating_sub(now),
                 });
             }
-            self.half_open(now);
+            self.half_open(now, None);
         }
         if let State::HalfOpen { permits_left, .. } = &mut self.state {
             let Some(left) = permits_left.checked_sub(1) else {
@@ -129,11 +137,15 @@ impl Circuit {
     }
 
     /// As [`admit`](Self::admit), and an open circuit becomes half-open before its time. One that is half-open, and has waited for
-    /// its calls for [`PATIENCE`], lets in as many more: those may find out what these do not, since they hang.
+    /// its calls for [`PATIENCE`], lets in as many more: those may find out what these do not, since they hang. When the first call of
+    /// an early one fails, it is open as it was, and for no longer than it would have been.
     pub(super) fn admit_early(&mut self, now: Duration) -> Result<Admitted, Refused> {
         let again = self.settings.half_open_calls;
         match &mut self.state {
-            State::Open { .. } => self.half_open(now),
+            State::Open { until, .. } => {
+                let until = *until;
+                self.half_open(now, (now < until).then_some(until));
+            }
             State::HalfOpen {
                 since,
                 permits_left: none @ 0,
@@ -156,10 +168,10 @@ impl Circuit {
         }
     }
 
-    /// Since when it is open, or waits for the calls that it has let in.
+    /// Since when it is open, by the beginning of the call that opened it, or waits for the calls that it has let in.
     pub(super) fn opened_at(&self) -> Option<Duration> {
         match self.state {
-            State::Open { until } => Some(until.saturating_sub(self.settings.open)),
+            State::Open { since, .. } => Some(since),
             State::HalfOpen {
                 since,
                 permits_left: 0,
@@ -173,7 +185,7 @@ impl Circuit {
     pub(super) fn refuses(&self, now: Duration) -> Option<Refused> {
         let open_until = match self.state {
             State::Closed { .. } => return None,
-            State::Open { until } => until,
+            State::Open { until, .. } => until,
             State::HalfOpen { permits_left, .. } => match self.end_of_half_open() {
                 Some(end) if now >= end => end.saturating_add(self.settings.open),
                 _ => {
@@ -197,32 +209,44 @@ impl Circuit {
         }
     }
 
-    /// Gives the permit back with what the call was worth.
-    pub(super) fn settle(&mut self, admitted: Admitted, outcome: CallRecord, now: Duration) {
+    /// Gives the permit back with what the call was worth that began and ended at those times.
+    pub(super) fn settle(
+        &mut self,
+        admitted: Admitted,
+        outcome: CallRecord,
+        (began, now): (Duration, Duration),
+    ) {
         if admitted.generation != self.generation {
             return;
         }
         if !outcome.failed {
             self.abandoned.calls = 0;
         }
+        let open_until = now.saturating_add(self.settings.open);
         match &mut self.state {
             State::Closed { window } => {
                 let tally = window.record(outcome, now);
                 let seen = tally.calls >= minimum_calls(&self.settings);
                 if seen && is_exceeded(&self.settings, tally, self.settings.failures) {
-                    self.open(now);
+                    self.open(began, open_until);
                 }
             }
-            State::HalfOpen { window, .. } => {
+            State::HalfOpen { window, early, .. } => {
                 let tally = window.record(outcome, now);
+                let early = early.filter(|until| now < *until);
                 if tally.calls >= self.settings.half_open_calls {
                     // As many failures as calls that are tried are enough, where more are needed otherwise.
                     let failures = self.settings.failures.min(self.settings.half_open_calls);
                     if is_exceeded(&self.settings, tally, failures) {
-                        self.open(now);
+                        self.open(began, early.unwrap_or(open_until));
                     } else {
                         self.close();
                     }
+                } else if let Some(until) = early
+                    && self.settings.counts_failures
+                    && tally.failed == tally.calls
+                {
+                    self.open(began, until);
                 }
             }
             // Nothing is let in while open, so no permit has this generation.
@@ -240,7 +264,7 @@ impl Circuit {
         self.abandoned.calls = self.abandoned.calls.saturating_add(1);
         self.abandoned.at = now;
         if self.abandoned.calls >= self.settings.abandoned_calls {
-            self.open(now);
+            self.open(sent_at, now.saturating_add(self.settings.open));
         }
     }
 
@@ -262,21 +286,20 @@ impl Circuit {
         }
     }
 
-    fn open(&mut self, now: Duration) {
+    fn open(&mut self, since: Duration, until: Duration) {
         self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
-        self.state = State::Open {
-            until: now.saturating_add(self.settings.open),
-        };
+        self.state = State::Open { since, until };
     }
 
-    fn half_open(&mut self, now: Duration) {
+    fn half_open(&mut self, now: Duration, early: Option<Duration>) {
         self.abandoned.calls = 0;
         self.generation = self.generation.wrapping_add(1);
         self.state = State::HalfOpen {
             since: now,
             permits_left: self.settings.half_open_calls,
             window: Window::count(self.settings.half_open_calls),
+            early,
         };
     }
 

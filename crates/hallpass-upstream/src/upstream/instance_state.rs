@@ -66,7 +66,7 @@ pub(super) enum Standing {
     },
     /// It was ejected, and failed last at this time.
     Ejected { since: Duration },
-    /// Its breaker refuses calls for this long; it opened at that time, or is half-open or forced.
+    /// Its breaker refuses calls for this long; the call that opened it began at that time, or it is half-open or forced.
     Refused {
         wait: Duration,
         since: Option<Duration>,

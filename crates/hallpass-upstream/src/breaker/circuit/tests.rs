@@ -1,3 +1,4 @@
+mod early;
 mod slow_alone;
 
 use std::time::Duration;
@@ -42,7 +43,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn call(circuit: &mut Circuit, outcome: CallRecord, now: Duration) {
     let admitted = circuit.admit(now).unwrap();
-    circuit.settle(admitted, outcome, now);
+    circuit.settle(admitted, outcome, (now, now));
 }
 
 fn opened() -> Circuit {
@@ -205,10 +206,10 @@ fn calls_that_hang_in_half_open_are_no_reason_to_let_nobody_else_try() {
     assert!(circuit.admit(seconds(5)).is_err(), "only where it is early");
     for _ in 0..3 {
         let admitted = circuit.admit_early(seconds(3)).unwrap();
-        circuit.settle(admitted, GOOD, seconds(3));
+        circuit.settle(admitted, GOOD, (seconds(3), seconds(3)));
     }
     assert_eq!(circuit.state(), BreakerState::Closed);
-    circuit.settle(hung[0], FAILED, seconds(9));
+    circuit.settle(hung[0], FAILED, (seconds(9), seconds(9)));
     assert_eq!(circuit.state(), BreakerState::Closed);
 }
 
@@ -237,10 +238,10 @@ fn a_half_open_circuit_whose_calls_do_not_come_back_opens_again_after_its_wait()
     let admitted = circuit.admit(seconds(65)).unwrap();
     // What comes back at last says nothing about this time.
     for call in lost {
-        circuit.settle(call, FAILED, seconds(65));
+        circuit.settle(call, FAILED, (seconds(65), seconds(65)));
     }
     assert_eq!(circuit.state(), BreakerState::HalfOpen);
-    circuit.settle(admitted, GOOD, seconds(65));
+    circuit.settle(admitted, GOOD, (seconds(65), seconds(65)));
 }
 
 #[test]
@@ -303,12 +304,12 @@ fn a_call_from_before_the_circuit_opened_says_nothing_about_half_open() {
     let mut circuit = Circuit::new(settings());
     let early: Vec<Admitted> = (0..6).map(|_| circuit.admit(seconds(0)).unwrap()).collect();
     for admitted in &early[..4] {
-        circuit.settle(*admitted, FAILED, seconds(0));
+        circuit.settle(*admitted, FAILED, (seconds(0), seconds(0)));
     }
     assert_eq!(circuit.state(), BreakerState::Open);
     circuit.admit(seconds(30)).unwrap();
     for _ in 0..10 {
-        circuit.settle(early[4], FAILED, seconds(30));
+        circuit.settle(early[4], FAILED, (seconds(30), seconds(30)));
         circuit.release(early[5]);
     }
     assert_eq!(circuit.state(), BreakerState::HalfOpen);
@@ -359,7 +360,7 @@ proptest! {
                 }
                 Step::Settle { which, outcome } if !under_way.is_empty() => {
                     let admitted = under_way.swap_remove(which % under_way.len());
-                    circuit.settle(admitted, outcome, now);
+                    circuit.settle(admitted, outcome, (now, now));
                 }
                 Step::Release { which } if !under_way.is_empty() => {
                     let admitted = under_way.swap_remove(which % under_way.len());
@@ -379,7 +380,7 @@ proptest! {
         for _ in 0..permitted {
             now += settings().open;
             if let Ok(admitted) = circuit.admit(now) {
-                circuit.settle(admitted, GOOD, now);
+                circuit.settle(admitted, GOOD, (now, now));
             }
         }
         now += settings().open;
