@@ -102,6 +102,10 @@ impl InstanceObserver for BreakerGauges {
         self.show(instance, 1);
     }
 
+    fn instance_is_out(&self, instance: &Instance) {
+        self.show(instance, 1);
+    }
+
     fn instance_returned(&self, instance: &Instance) {
         self.show(instance, 0);
     }

@@ -1,10 +1,11 @@
 //! What is counted and reported.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use hallpass_client::context;
-use hallpass_feign::{Feign, FinishedCall, Identity};
-use hallpass_upstream::{Instance, Member, Network, Place, StaticDiscovery};
+use hallpass_client::{TokenFeignSettings, context};
+use hallpass_feign::{Feign, FeignSettings, FinishedCall, Identity};
+use hallpass_upstream::{BulkheadSettings, Instance, Member, Network, Place, StaticDiscovery};
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -90,15 +91,26 @@ async fn an_instance_that_is_left_out_and_calls_that_leave_the_zone_are_shown() 
         orders.remove(1).await.unwrap();
     }
     let text = scrape(&feign);
-    let ejected = |upstream: &Upstream| {
+    let ejected = |text: &str, upstream: &Upstream| {
         let address = upstream.address();
         let labels = format!(r#"{{client="service-a",instance="http://{address}"}}"#);
-        value(&text, &format!("hallpass_feign_ejected{labels}"))
+        value(text, &format!("hallpass_feign_ejected{labels}"))
     };
-    assert_eq!([ejected(&bad), ejected(&good)], ["1", "0"]);
+    assert_eq!([ejected(&text, &bad), ejected(&text, &good)], ["1", "0"]);
     let of_client = |name: &str| value(&text, &format!(r#"{name}{{client="service-a"}}"#));
     assert_eq!(of_client("hallpass_feign_ejections_total"), "1");
     assert_eq!(of_client("hallpass_feign_spilled_total"), "5");
+    // The settings change, and it stays out.
+    let mut changed = FeignSettings::default();
+    changed.defaults.bulkhead = BulkheadSettings::new(7, Duration::ZERO);
+    feign
+        .apply(&changed, &TokenFeignSettings::default())
+        .unwrap();
+    orders.remove(1).await.unwrap();
+    let text = scrape(&feign);
+    assert_eq!([ejected(&text, &bad), ejected(&text, &good)], ["1", "0"]);
+    let ejections = r#"hallpass_feign_ejections_total{client="service-a"}"#;
+    assert_eq!(value(&text, ejections), "1");
 }
 
 #[tokio::test]

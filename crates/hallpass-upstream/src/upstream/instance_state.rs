@@ -118,6 +118,9 @@ impl InstanceState {
         let (own, its) = (&self.common, &before.common);
         if own.eject == its.eject {
             self.ejection.begin_as(&before.ejection);
+            if self.ejection.is_marked() {
+                own.observer.instance_is_out(&self.instance);
+            }
         }
         if own.breaker == its.breaker {
             self.breaker.begin_as(&before.breaker);

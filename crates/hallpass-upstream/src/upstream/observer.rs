@@ -17,6 +17,9 @@ pub trait InstanceObserver: Send + Sync + 'static {
     /// An instance is left out because it has failed too many times in a row, or goes on to be. Default: nothing.
     fn instance_ejected(&self, _instance: &Instance) {}
 
+    /// An instance that has come is left out from the start, because it was before the settings changed. Default: nothing.
+    fn instance_is_out(&self, _instance: &Instance) {}
+
     /// An instance is not left out any more: a good response has come from it. Default: nothing.
     fn instance_returned(&self, _instance: &Instance) {}
 

@@ -83,6 +83,47 @@ async fn one_that_was_left_out_stays_out_unless_that_is_what_changed() {
 }
 
 #[tokio::test]
+async fn whoever_looks_on_is_told_of_those_that_stay_out_and_counts_no_further_ejection() {
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<(&'static str, u16)>>>);
+    impl Told {
+        fn note(&self, what: &'static str, instance: &Instance) {
+            self.0.lock().unwrap().push((what, instance.port()));
+        }
+    }
+    impl InstanceObserver for Told {
+        fn instance_joined(&self, instance: &Instance) -> OnBreakerChange {
+            self.note("joined", instance);
+            Box::new(|_| ())
+        }
+
+        fn instance_left(&self, _: &Instance) {}
+
+        fn instance_ejected(&self, instance: &Instance) {
+            self.note("ejected", instance);
+        }
+
+        fn instance_is_out(&self, instance: &Instance) {
+            self.note("is out", instance);
+        }
+    }
+    let fixture = upstream_with(Place::default(), settings());
+    fixture.registry.set(&[1, 2, 3]);
+    run(&fixture.upstream, &fixture.clock, 60, 1).await;
+    let told = Told::default();
+    let (registry, clock) = (fixture.registry.clone(), Arc::clone(&fixture.clock));
+    let address = fixture.upstream.address().clone();
+    let next = Upstream::new("logistics-service", address, Arc::new(registry), clock)
+        .with_settings(settings())
+        .with_observer(told.clone())
+        .succeeding(&fixture.upstream);
+    run(&next, &fixture.clock, 1, 0).await;
+    let told = told.0.lock().unwrap();
+    let joined = [1, 2, 3].map(|port| ("joined", port));
+    assert_eq!(*told, [&joined[..], &[("is out", 1)]].concat());
+}
+
+#[tokio::test]
 async fn a_breaker_that_waits_for_calls_of_before_lets_its_calls_in_once_more() {
     let fixture = upstream(&[1]);
     for _ in 0..2 {
