@@ -1,5 +1,6 @@
 //! Texts that are part of a configuration and no files.
 
+use crate::loader::MAX_SOURCE_BYTES;
 use crate::node::Value;
 use crate::place::Source;
 use crate::secret::Secret;
@@ -32,9 +33,13 @@ impl YamlText {
         self
     }
 
-    /// Whether it holds one list and nothing else, which it must where a list is the value of a key. An empty text is none.
+    /// Whether it can be read and holds one list and nothing else, which it must where a list is the value of a key. An empty text is none, nor
+    /// is one of more than [`MAX_SOURCE_BYTES`], which no loader takes.
     #[must_use]
     pub fn is_list(&self) -> bool {
+        if self.text.expose().len() > MAX_SOURCE_BYTES {
+            return false;
+        }
         let source = Source::literal(self.name.clone(), 0);
         let roots = yaml::parse(&source, self.text.expose());
         let Ok([root]) = roots.as_deref() else {
