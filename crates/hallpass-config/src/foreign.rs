@@ -60,15 +60,8 @@ impl<'a> Foreign<'a> {
             property => format!("{property}.{name}"),
         };
         if let Some(value) = self.references.variable(&property) {
-            let origin = format!("environment, for {property}");
-            // Above all files.
-            let place = Place::whole(&Source::literal(origin, usize::MAX));
-            return Some(Self {
-                held: Held::Variable(value, place),
-                path: key_path::join(&self.path, name),
-                property,
-                ..self.clone()
-            });
+            let path = key_path::join(&self.path, name);
+            return Some(self.set_by(value, path, property));
         }
         let wanted = letters(name);
         let mut found: Option<&Entry> = None;
@@ -81,6 +74,29 @@ impl<'a> Foreign<'a> {
         found
             .filter(|entry| !entry.node.is_null())
             .map(|entry| self.child(entry))
+    }
+
+    /// What the environment says of the path `names` below the root, which is this.
+    pub(crate) fn variable(&self, names: &[&str]) -> Option<Self> {
+        let property = names.join(".");
+        let value = self.references.variable(&property)?;
+        let path = names
+            .iter()
+            .fold(String::new(), |path, name| key_path::join(&path, name));
+        Some(self.set_by(value, path, property))
+    }
+
+    /// What a variable says.
+    fn set_by(&self, value: &'a Secret, path: String, property: String) -> Self {
+        let origin = format!("environment, for {property}");
+        // Above all files.
+        let place = Place::whole(&Source::literal(origin, usize::MAX));
+        Self {
+            held: Held::Variable(value, place),
+            path,
+            property,
+            ..self.clone()
+        }
     }
 
     /// What stands at the path `names`, one after the other.

@@ -9,7 +9,7 @@ use crate::trial::{Findings, How, Trial};
 
 impl<'a> Section<'a> {
     /// What stands at the root of the documents, outside our prefix, below the keys of `path`: `["resilience4j", "circuitbreaker"]`. `None`
-    /// if nothing does.
+    /// if nothing does. An environment variable of the whole path counts although no file has the keys above it.
     ///
     /// A root that is asked for as a whole is no longer among what was [left alone](crate::Loaded::left_alone).
     ///
@@ -17,7 +17,8 @@ impl<'a> Section<'a> {
     /// What is wrong with a value is said where it is read: see [`Foreign`].
     #[must_use]
     pub fn foreign(&self, path: &[&str]) -> Option<Foreign<'a>> {
-        let found = Foreign::root(self.report, self.references?)?.at(path)?;
+        let root = Foreign::root(self.report, self.references?)?;
+        let found = root.variable(path).or_else(|| root.at(path))?;
         if let [root] = path {
             self.report.adopt(root);
         }

@@ -192,6 +192,28 @@ fn the_environment_goes_over_what_a_file_says_as_in_spring() {
 }
 
 #[test]
+fn a_path_that_no_file_begins_may_stand_in_the_environment_alone() {
+    fn read(root: &Section<'_>) -> Option<(String, String)> {
+        let found = root.foreign(&["others", "deep", "isOn"])?;
+        Some((found.path().to_owned(), found.text()?))
+    }
+    let expected = Some(("others.deep.isOn".to_owned(), "true".to_owned()));
+    for yaml in [
+        "",
+        "others: { else: 1 }",
+        "others: { deep: { isOn: false } }",
+    ] {
+        for name in ["OTHERS_DEEP_ISON", "others.deep.isOn"] {
+            let loader = loader(yaml).environment([(name, "true")]);
+            let (found, problems) = looking(&loader, read);
+            assert_eq!(found, expected, "{yaml} {name}: {problems}");
+        }
+    }
+    let (none, _) = looking(&loader("").environment([("OTHERS_DEEP_ISON", "")]), read);
+    assert_eq!(none, None);
+}
+
+#[test]
 fn a_document_of_a_profile_counts_when_it_is_active() {
     let yaml = "
 breakers: { one: { waitDuration: 5s } }
