@@ -59,6 +59,14 @@ impl<'a> Heard<'a> {
         of_name.filter_map(|said| said.first())
     }
 
+    /// Whether nothing is said of this name but by rules that others write.
+    pub(super) fn is_of_others(&self, name: &str) -> bool {
+        let of_name = self.said.iter().filter_map(|(_, said)| said.of(name));
+        let mut told =
+            of_name.flat_map(|said| Topic::ALL.into_iter().filter_map(|it| said.about(it)));
+        told.all(|told| told.is_from_elsewhere)
+    }
+
     /// Whether a product says something about the topic of the client `name` alone.
     pub(super) fn has_named(&self, topic: Topic, name: &str) -> bool {
         let of_name = self.said.iter().filter_map(|(_, said)| said.of(name));
@@ -107,6 +115,11 @@ impl<'a> Heard<'a> {
     /// Who speaks about a topic, and whether by name.
     pub(super) fn one(&self, topic: Topic, asked: &Asked<'_, '_>) -> Option<(&Told<'a>, bool)> {
         let mut voices = self.voices(topic, asked.name);
+        // Who has nothing to say keeps nobody else from it.
+        match voices.iter().any(|it| !it.told.is_silent()) {
+            true => voices.retain(|it| !it.told.is_silent()),
+            false => voices.truncate(1),
+        }
         if !self.are_ordered {
             let bound = voices.iter().find(|it| it.product != Product::OpenFeign);
             if bound.is_some() {

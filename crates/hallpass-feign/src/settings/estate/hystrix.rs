@@ -37,9 +37,7 @@ pub(super) fn read<'a>(root: &Foreign<'a>, switches: Switches<'_, 'a>) -> Option
         };
         if command.is_some() {
             sayings.all.add(Topic::Breaker, config.breaker(at));
-            if let Some(told) = config.deadline(at) {
-                sayings.all.add(Topic::Deadline, told);
-            }
+            sayings.all.add(Topic::Deadline, config.deadline(at));
         }
         sayings.all.add(Topic::Bulkhead, config.bulkhead(at));
     }
@@ -62,9 +60,7 @@ pub(super) fn read<'a>(root: &Foreign<'a>, switches: Switches<'_, 'a>) -> Option
         };
         let saying = sayings.of_mut(&name);
         saying.add(Topic::Breaker, config.breaker(&found));
-        if let Some(told) = config.deadline(&found) {
-            saying.add(Topic::Deadline, told);
-        }
+        saying.add(Topic::Deadline, config.deadline(&found));
         // A pool is that of the group, which for a declared client is its name, unless the command says otherwise.
         if config.is_semaphore() || over.is_some() {
             saying.add(Topic::Bulkhead, config.bulkhead(&found));
@@ -224,15 +220,13 @@ impl<'a> Config<'a> {
         }
     }
 
-    fn deadline(&self, at: &Foreign<'a>) -> Option<Told<'a>> {
-        if self
-            .command
-            .is("execution.timeout.enabled", "false")
-            .is_some()
-        {
-            return None;
+    /// How long it may take. Without a timeout nothing is said: of a command by name this stands over what is said of all.
+    fn deadline(&self, at: &Foreign<'a>) -> Told<'a> {
+        let key = "execution.timeout.enabled";
+        if self.command.is(key, "false").is_some() {
+            return Told::at(at);
         }
-        Some(Told::tried(at, |trial, words| {
+        Told::tried(at, |trial, words| {
             let key = "execution.isolation.thread.timeoutInMilliseconds";
             match self.command.within(trial).get(key) {
                 Some(found) => put(&found, "deadline-ms", Form::Same, &mut words.explicit),
@@ -240,7 +234,7 @@ impl<'a> Config<'a> {
                     .otherwise
                     .put_default("deadline-ms", "1000", PRODUCT, key),
             }
-        }))
+        })
     }
 
     fn take_bulkhead(&self, told: &mut Words) {

@@ -54,6 +54,11 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Whether it takes out what is said of all, and says nothing in its place.
+    pub(super) fn is_silent(&self) -> bool {
+        self.words.are_none() && self.findings.is_good()
+    }
+
     /// What `read` makes of it, which says what is wrong within the trial.
     pub(super) fn tried(at: &Foreign<'a>, read: impl FnOnce(&Trial, &mut Words)) -> Self {
         let trial = Trial::new();

@@ -60,6 +60,31 @@ fn a_command_without_a_timeout_has_the_deadline_that_the_code_declares() {
 }
 
 #[test]
+fn a_command_without_a_timeout_has_not_that_of_all_but_the_time_that_feign_waits() {
+    let yaml = "
+feign.hystrix.enabled: true
+hystrix.command:
+  default.execution.isolation.thread.timeoutInMilliseconds: 3000
+  logistics-service.execution.timeout.enabled: false
+  order-service.circuitBreaker.requestVolumeThreshold: 5
+";
+    for given in ["", "hallpass.feign.estate: [hystrix, openfeign]"] {
+        let feign = load(&format!("{yaml}{given}"));
+        let deadline = |name: &str| feign.client(name).deadline;
+        assert_eq!(deadline("logistics-service"), None);
+        assert_eq!(deadline("order-service"), Some(Duration::from_secs(3)));
+        assert_eq!(deadline("another"), Some(Duration::from_secs(3)));
+        let waits = "\nfeign.client.config.default.readTimeout: 60000";
+        let feign = load(&format!("{yaml}{given}{waits}"));
+        let deadline = |name: &str| feign.client(name).deadline;
+        assert_eq!(deadline("logistics-service"), Some(Duration::from_secs(60)));
+        assert_eq!(deadline("another"), Some(Duration::from_secs(3)));
+    }
+    let all = "feign.hystrix.enabled: true\nhystrix.command.default.execution.timeout.enabled: false\nfeign.client.config.default.readTimeout: 60000";
+    assert_eq!(logistics(all).deadline, Some(Duration::from_secs(60)));
+}
+
+#[test]
 fn a_breaker_that_is_forced_or_off_is_so_here() {
     let with = |keys: &str| {
         format!("feign.hystrix.enabled: true\nhystrix.command.default.circuitBreaker: {{ {keys} }}")

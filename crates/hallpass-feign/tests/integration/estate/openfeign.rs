@@ -1,7 +1,5 @@
 //! `spring.cloud.openfeign.client.config`.
 
-use std::time::Duration;
-
 use hallpass_feign::FeignSettings;
 
 use super::{load, loader};
@@ -45,13 +43,27 @@ fn ours_and_other_products_go_before_it() {
     assert_eq!(deadline(&load(&limited), "reports"), Some(3_000));
     let named = format!("{CONFIG}\nhallpass.feign.estate: [resilience4j]");
     assert_eq!(deadline(&load(&named), "reports"), None);
-    assert_eq!(
-        load(&named)
-            .client("reports")
-            .deadline
-            .unwrap_or(Duration::ZERO),
-        Duration::ZERO
+}
+
+#[test]
+fn it_counts_for_a_client_whose_time_limiter_is_off() {
+    let yaml = format!(
+        "{CONFIG}
+feign.circuitbreaker.enabled: true
+resilience4j.timelimiter.configs.default.timeoutDuration: 4s
+spring.cloud.circuitbreaker.resilience4j.disableTimeLimiterMap: {{ reports: true, quiet: true }}
+"
     );
+    for given in ["", "hallpass.feign.estate: [resilience4j, openfeign]"] {
+        let feign = load(&format!("{yaml}{given}"));
+        assert_eq!(deadline(&feign, "reports"), Some(60_000), "{given}");
+        assert_eq!(deadline(&feign, "quiet"), Some(8_000), "that of all");
+        assert_eq!(deadline(&feign, "another"), Some(4_000), "{given}");
+        assert!(!feign.client("reports").is_deadline_of_all);
+        assert!(feign.client("quiet").is_deadline_of_all);
+    }
+    let without = yaml.replace(CONFIG, "");
+    assert_eq!(deadline(&load(&without), "reports"), None);
 }
 
 #[test]

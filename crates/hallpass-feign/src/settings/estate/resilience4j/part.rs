@@ -141,7 +141,7 @@ impl Part {
         }
         for (name, found) in none.named.iter().flat_map(Foreign::entries) {
             if is_true(&found) {
-                // Nothing, said by name: it stands over what is said of all.
+                // Nothing, said by name: it stands over what is said of all, and leaves the word to other products.
                 into.of_mut(name).add(self.topic, Told::at(&found));
             }
         }
