@@ -27,7 +27,7 @@ fn what_cannot_be_had_for_a_name_that_is_nobodys_stops_nothing() {
     assert_eq!(loaded.warnings(), [""; 0]);
     let noted = |text: &str| loaded.left_alone().iter().any(|it| it.contains(text));
     assert!(
-        noted("paymentDb.recordExceptions: names a class of Java that means nothing here"),
+        noted("paymentDb.recordExceptions: would let some failures count as none"),
         "{:?}",
         loaded.left_alone()
     );
@@ -43,7 +43,7 @@ fn what_cannot_be_had_for_a_name_that_is_nobodys_stops_nothing() {
     let problems = declared.load::<FeignSettings>().unwrap_err().to_string();
     assert!(
         problems.starts_with(
-            "application.yaml:7:20: resilience4j.circuitbreaker.instances.paymentDb.recordExceptions: names"
+            "application.yaml:7:20: resilience4j.circuitbreaker.instances.paymentDb.recordExceptions: would"
         ),
         "{problems}"
     );

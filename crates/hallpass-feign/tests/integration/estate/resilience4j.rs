@@ -198,49 +198,6 @@ fn states_that_are_forced_are_ours() {
 }
 
 #[test]
-fn what_counts_as_a_failure_is_as_here_or_a_problem() {
-    let with = |key: &str, classes: &str| {
-        format!("resilience4j.circuitbreaker.instances.logistics-service.{key}: [{classes}]")
-    };
-    let server = "org.springframework.web.client.HttpServerErrorException";
-    let fine = with(
-        "recordExceptions",
-        &format!("{server}, java.util.concurrent.TimeoutException, java.io.IOException"),
-    );
-    assert_eq!(breaker(&fine).window, 100);
-    let fine = with("ignoreExceptions", "feign.FeignException$NotFound");
-    assert_eq!(breaker(&fine).window, 100);
-    for (key, classes, expected) in [
-        (
-            "recordExceptions",
-            server,
-            "would let some failures count as none",
-        ),
-        (
-            "recordExceptions",
-            "com.example.BusinessException",
-            "names a class of Java that means nothing here",
-        ),
-        (
-            "ignoreExceptions",
-            "java.io.IOException",
-            "would let failures count as none",
-        ),
-        (
-            "ignoreExceptions",
-            "com.example.BusinessException",
-            "names a class of Java that means nothing here",
-        ),
-    ] {
-        let problem = problem(&with(key, classes));
-        assert!(problem.contains(expected), "{problem}");
-        assert!(!problem.contains("BusinessException"), "{problem}");
-    }
-    let code = "resilience4j.circuitbreaker.instances.logistics-service.recordFailurePredicate: com.example.Mine";
-    assert!(problem(code).contains("recordFailurePredicate: names code of Java"));
-}
-
-#[test]
 fn what_cannot_be_had_here_is_a_problem_with_its_line() {
     let yaml = "
 resilience4j:

@@ -69,11 +69,11 @@ const BREAKER: &[Row] = &[
     ),
     Row::part(
         "recordExceptions",
-        "what counts as failed here: responses of 500 and more, no response, and the deadline. A list that names all of these is as here; another one is a problem",
+        "what counts as failed here: responses of 500 and more, no response, and the deadline. A list that names all of these is as here, whatever else it names; another one is a problem",
     ),
     Row::part(
         "ignoreExceptions",
-        "classes of responses below 500, which never count here; others are a problem",
+        "those of responses below 500, which never count here, and those that no call fails with here, such as an exception of a program's own, change nothing; those of failures are a problem",
     ),
     Row::refused("recordFailurePredicate", BY_CODE),
     Row::refused("recordResultPredicate", BY_CODE),
