@@ -11,6 +11,10 @@ use crate::place::{Place, Position};
 use crate::problem::{Problem, Problems};
 use crate::sources::Sources;
 
+/// Before what was noted, to tell them apart.
+const WARNING: char = 'w';
+const NOTE: char = 'n';
+
 /// What is found on the way through a configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -19,6 +23,8 @@ pub(crate) struct Report {
     values: RefCell<Vec<EffectiveValue>>,
     warnings: RefCell<Vec<String>>,
     left_alone: RefCell<Vec<LeftAlone>>,
+    /// The texts of both, so that each is said once however many there are.
+    noted: RefCell<HashSet<String>>,
     /// Roots of other programs that are read here.
     adopted: RefCell<HashSet<String>>,
     sources: RefCell<Sources>,
@@ -105,10 +111,9 @@ impl Report {
 
     /// Notes what probably does not do what it was written for. `text` must not hold a value.
     pub(crate) fn warn(&self, text: String) {
-        let mut warnings = self.warnings.borrow_mut();
         // What several have inherited is said once.
-        if !warnings.contains(&text) {
-            warnings.push(text);
+        if self.is_new(WARNING, &text) {
+            self.warnings.borrow_mut().push(text);
         }
     }
 
@@ -119,10 +124,13 @@ impl Report {
 
     /// The same, by a text that has its place already.
     pub(crate) fn note(&self, path: String, text: String) {
-        let mut left_alone = self.left_alone.borrow_mut();
-        if !left_alone.iter().any(|known| known.text == text) {
-            left_alone.push(LeftAlone { path, text });
+        if self.is_new(NOTE, &text) {
+            self.left_alone.borrow_mut().push(LeftAlone { path, text });
         }
+    }
+
+    fn is_new(&self, what: char, text: &str) -> bool {
+        self.noted.borrow_mut().insert(format!("{what}{text}"))
     }
 
     /// Notes that the whole root `path` of another program is read here after all.
@@ -133,6 +141,7 @@ impl Report {
     /// What was noted so far; it is forgotten here.
     pub(crate) fn take_notes(&self) -> Notes {
         let adopted = self.adopted.take();
+        self.noted.take();
         let left_alone = self.left_alone.take().into_iter();
         let left_alone = left_alone.filter(|it| !adopted.contains(&it.path));
         Notes {

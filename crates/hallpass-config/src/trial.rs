@@ -101,6 +101,24 @@ impl Findings {
         &self.warnings
     }
 
+    /// The same without the values that it shows as in effect: for what somebody else can make as long as he likes.
+    #[must_use]
+    pub fn without_values(mut self) -> Self {
+        self.values.clear();
+        self
+    }
+
+    /// The same with notes of what was left alone in place of warnings.
+    #[must_use]
+    pub fn without_warnings(mut self) -> Self {
+        let notes = self.warnings.drain(..).map(|text| LeftAlone {
+            path: String::new(),
+            text,
+        });
+        self.left_alone.extend(notes);
+        self
+    }
+
     /// Adds what was found elsewhere.
     pub fn add(&mut self, other: Self) {
         self.problems.extend(other.problems);

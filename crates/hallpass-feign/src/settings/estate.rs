@@ -119,9 +119,10 @@ impl<'a> Estate<'a> {
             .collect();
         let ruled = self.methods.keys().map(String::as_str);
         let names: BTreeSet<_> = self.heard.names().chain(ruled).collect();
+        let known = clients.iter().map(|it| it.name.to_ascii_lowercase());
+        let mut known: BTreeSet<_> = known.collect();
         for name in names {
-            let is_it = |known: &Client<'_>| known.name.eq_ignore_ascii_case(name);
-            if !clients.iter().any(is_it) {
+            if known.insert(name.to_ascii_lowercase()) {
                 clients.push(Client {
                     name: name.to_owned(),
                     section: section.absent("clients", name),
@@ -206,6 +207,11 @@ impl<'a> Estate<'a> {
             .iter()
             .filter(move |(client, _)| client.eq_ignore_ascii_case(name));
         of_client.flat_map(|(_, methods)| methods)
+    }
+
+    /// Whether nothing is said of this name but by rules that others write: they do not decide how much is shown of it.
+    pub(super) fn is_of_others(&self, name: &str) -> bool {
+        self.heard.is_of_others(name) && !self.methods(name).any(|(_, ruled)| ruled.has_ours)
     }
 
     /// Notes where the estate speaks of a name that no section of ours has.

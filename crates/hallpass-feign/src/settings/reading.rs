@@ -93,6 +93,10 @@ impl Reader<'_, '_> {
         let findings = trial.into_findings();
         let read = settings.zip(method).filter(|_| findings.is_good());
         if let Some(read) = read {
+            let findings = match self.estate.is_of_others(name) {
+                true => findings.without_values(),
+                false => findings,
+            };
             section.say(findings, How::Said);
             return Ok(read);
         }

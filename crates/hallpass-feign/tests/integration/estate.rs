@@ -2,6 +2,7 @@
 
 mod calls;
 mod elsewhere;
+mod exceptions;
 mod hystrix;
 mod limits;
 mod names;
@@ -10,6 +11,8 @@ mod precedence;
 mod resilience4j;
 mod rounded;
 mod sentinel;
+mod sources;
+mod switches;
 
 use hallpass_config::Loader;
 use hallpass_feign::{FeignClientSettings, FeignSettings};

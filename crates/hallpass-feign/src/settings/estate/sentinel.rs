@@ -10,7 +10,7 @@ mod resource;
 mod skipped;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hallpass_config::{Foreign, How, Section, Trial};
 use hallpass_upstream::GuardSettings;
@@ -20,7 +20,7 @@ use super::saying::{Sayings, Told};
 use super::switches::Switches;
 use guard::Guard;
 use resource::Resource;
-use skipped::Skipping;
+use skipped::{MOST_NAMES, Skipping};
 use sources::{RuleKind, Rules};
 
 pub(super) use degrade::DEGRADE;
@@ -37,6 +37,8 @@ pub(super) struct Ruled<'a> {
     /// By client, then by verb and path.
     pub(super) methods: BTreeMap<String, BTreeMap<MethodName, RuledMethod>>,
     pub(super) skipped: SkippedRules,
+    /// Names of clients in small letters that rules of others are about, and `feign.clients` has not.
+    strangers: BTreeSet<String>,
 }
 
 /// What rules say of one method.
@@ -45,6 +47,8 @@ pub(in crate::settings) struct RuledMethod {
     pub(in crate::settings) guards: GuardSettings,
     /// Which rules, each with what it is.
     pub(in crate::settings) origins: Vec<String>,
+    /// Whether a rule of our own keys is among them.
+    pub(super) has_ours: bool,
 }
 
 /// What all rules say. `feign` is our section.
@@ -63,8 +67,12 @@ pub(super) fn read<'a>(
         })
     };
     let leaves_others = section.is_given().then(others).flatten();
+    let declared = feign.named("clients").into_iter();
     let reader = Reader {
         feign,
+        declared: declared
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .collect(),
         leaves_others: leaves_others.unwrap_or_default(),
     };
     let mut ruled = Ruled::default();
@@ -78,6 +86,8 @@ pub(super) fn read<'a>(
 
 struct Reader<'s, 'a> {
     feign: &'s Section<'a>,
+    /// The names of `feign.clients`, in small letters.
+    declared: BTreeSet<String>,
     /// Whether our own rules about something else are left alone.
     leaves_others: bool,
 }
@@ -86,6 +96,16 @@ struct Reader<'s, 'a> {
 struct Ruling {
     resource: Resource,
     guard: Guard,
+}
+
+/// Whom a rule of others is about.
+enum Standing {
+    /// Clients of ours.
+    Ours,
+    /// A name that the code may know.
+    Stranger,
+    /// Such a name, where there are too many.
+    Crowded,
 }
 
 /// Why a rule means nothing.
@@ -119,13 +139,39 @@ impl<'a> Reader<'_, 'a> {
                 Err(Nothing::Other) => self.leave(rules, item, &mut skipping),
                 _ if !findings.is_good() && !rules.is_ours => skipping.bad(findings),
                 Err(Nothing::Bad) => item.say(findings, How::Said),
-                Ok(ruling) => {
+                Ok(ruling) if rules.is_ours => {
                     item.say(findings, How::Said);
                     ruling.add(rules, item, into);
                 }
+                Ok(ruling) => match self.standing(&ruling.resource, into) {
+                    Standing::Crowded => skipping.crowded(),
+                    standing => {
+                        skipping.taken(match standing {
+                            Standing::Ours => findings,
+                            _ => findings.without_values(),
+                        });
+                        ruling.add(rules, item, into);
+                    }
+                },
             }
         }
         skipping.finish(&mut into.skipped);
+    }
+
+    /// Whom a rule of others is about.
+    fn standing(&self, resource: &Resource, into: &mut Ruled<'a>) -> Standing {
+        let name = match resource {
+            Resource::All => return Standing::Ours,
+            Resource::Client(name) | Resource::Method(name, _) => name.to_ascii_lowercase(),
+        };
+        if self.declared.contains(&name) {
+            return Standing::Ours;
+        }
+        if into.strangers.len() >= MOST_NAMES && !into.strangers.contains(&name) {
+            return Standing::Crowded;
+        }
+        into.strangers.insert(name);
+        Standing::Stranger
     }
 
     fn ruling(
@@ -185,6 +231,7 @@ impl Ruling {
                 );
                 let ruled = methods.entry(method).or_default();
                 ruled.origins.push(origin);
+                ruled.has_ours |= rules.is_ours;
                 self.guard.add_to(&mut ruled.guards);
             }
             Resource::Client(name) => {

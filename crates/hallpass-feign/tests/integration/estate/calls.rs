@@ -75,6 +75,7 @@ async fn a_rule_of_one_method_leaves_the_others_alone() {
     for yaml in [
         "hallpass.feign.sentinel.flow-rules: [{ resource: 'DELETE:http://service-a/api/orders/{id}', count: 0 }]",
         "hallpass.feign.sentinel.flow-rules: [{ resource: 'service-a#remove(long)', count: 0 }]",
+        "hallpass.feign.sentinel.flow-rules: [{ resource: 'DELETE:http://service-a/api/orders/{id}', grade: 0, count: 0 }]",
         "resilience4j.circuitbreaker.instances.Ordersremovelong.initialState: FORCED_OPEN",
         "feign.hystrix.enabled: true\nhystrix.command.'Orders#remove(long)'.circuitBreaker.forceOpen: true",
     ] {

@@ -40,6 +40,11 @@ fn rules_of_data_sources_bound_no_client_where_sentinel_is_not_on_for_feign() {
 
 /// What the dashboard has published as flow rules.
 fn published(rules: &str) -> hallpass_config::Loaded<FeignSettings> {
+    published_beside("", rules)
+}
+
+/// The same beside this in our files.
+fn published_beside(own: &str, rules: &str) -> hallpass_config::Loaded<FeignSettings> {
     let yaml = "
 feign: { sentinel: { enabled: true }, hystrix: { enabled: true } }
 spring.cloud.sentinel.datasource.ds.nacos: { data-id: x, rule-type: flow }
@@ -50,7 +55,8 @@ hystrix.command.order-service.execution.isolation.strategy: SEMAPHORE
         "flow",
         "DEFAULT_GROUP/x",
     ]);
-    loader(yaml).texts([text]).load::<FeignSettings>().unwrap()
+    let loader = loader(yaml).text("own.yaml", own).texts([text]);
+    loader.load().unwrap()
 }
 
 #[test]
@@ -67,7 +73,6 @@ fn whoever_writes_rules_elsewhere_cannot_make_a_configuration_unusable() {
         r#"{"resource": "logistics-service"}"#,
         r#"{"resource": "", "count": 1}"#,
         r#"{"count": 1}"#,
-        r#"{"resource": "logistics-service", "grade": 0, "count": 0}"#,
         r#"{"resource": "logistics-service", "grade": 0, "count": 99999999999999999}"#,
         r#"["s3cret"]"#,
         r#""s3cret""#,
@@ -86,6 +91,12 @@ fn whoever_writes_rules_elsewhere_cannot_make_a_configuration_unusable() {
         );
         assert!(!warnings.concat().contains("s3cret"), "{warnings:?}");
     }
+    let stopped = published(
+        r#"[{"resource": "logistics-service", "grade": 0, "count": 0}, {"resource": "logistics-service", "count": 3}]"#,
+    );
+    let rates = &stopped.settings().client("logistics-service").service.rates;
+    assert!(rates.iter().any(|it| it.calls == 0), "{rates:?}");
+    assert_eq!(stopped.settings().skipped_rules.bad, 0);
     for none in [
         "{}",
         "\"s3cret\"",
@@ -134,6 +145,55 @@ fn of_many_bad_rules_the_log_names_a_few() {
     let loaded = published(&format!("[{}]", vec![bad; 1_000].join(",")));
     assert_eq!(loaded.settings().skipped_rules.bad, 1_000);
     assert!(loaded.warnings().len() < 30, "{}", loaded.warnings().len());
+}
+
+#[test]
+fn whoever_writes_rules_decides_neither_how_long_the_log_is_nor_how_much_is_kept() {
+    let strange = |count: usize| {
+        let rule =
+            |index| format!(r#"{{"resource": "logistics-service", "count": {index}, "x": 1}}"#);
+        let rules: Vec<_> = (1..=count).map(rule).collect();
+        published(&format!("[{}]", rules.join(",")))
+    };
+    let loaded = strange(2);
+    assert_eq!(loaded.warnings().len(), 2, "{:?}", loaded.warnings());
+    let loaded = strange(1_000);
+    assert_eq!(loaded.warnings().len(), 21, "{}", loaded.warnings().len());
+    let rates = &loaded.settings().client("logistics-service").service.rates;
+    assert_eq!(rates.len(), 1_000, "all are taken");
+    let noted = loaded.left_alone().iter();
+    let noted = noted.filter(|it| it.contains("is no key of such a rule"));
+    assert_eq!(noted.count(), 1_000 - 20);
+    // One rule with as many keys as one likes.
+    let keys: String = (0..3_000).map(|key| format!(r#", "x{key}": 1"#)).collect();
+    let rule = format!(r#"[{{"resource": "logistics-service", "count": 3 {keys}}}]"#);
+    let loaded = published(&rule);
+    assert!(loaded.warnings().len() < 5, "{}", loaded.warnings().len());
+    assert_eq!(loaded.settings().skipped_rules.bad, 0);
+}
+
+#[test]
+fn rules_about_names_that_nobody_has_are_bounded_and_shown_nowhere() {
+    let rule = |index: usize| format!(r#"{{"resource": "stranger-{index}", "count": 1}}"#);
+    let rules: Vec<_> = (0..1_500).map(rule).collect();
+    let late = r#"{"resource": "logistics-service", "count": 7}"#;
+    let text = format!("[{}, {late}]", rules.join(","));
+    let loaded = published(&text);
+    let settings = loaded.settings();
+    assert_eq!(settings.skipped_rules.bad, 501, "not declared, and late");
+    let is_stranger = |name: &&String| name.starts_with("stranger-");
+    assert_eq!(settings.clients.keys().filter(is_stranger).count(), 1_000);
+    assert_eq!(settings.client("stranger-0").service.rates[0].calls, 1);
+    assert!(!loaded.effective().contains("stranger-"));
+    let has = |it: &String| it.contains("is about more than 1000 names");
+    assert!(loaded.warnings().iter().any(has), "{:?}", loaded.warnings());
+    let own = "hallpass.feign.clients.logistics-service: {}";
+    let loaded = published_beside(own, &text);
+    let settings = loaded.settings();
+    assert_eq!(settings.skipped_rules.bad, 500);
+    let client = settings.client("logistics-service");
+    assert_eq!(client.service.rates[0].calls, 7, "a client of ours");
+    assert!(loaded.effective().contains("logistics-service"));
 }
 
 #[test]

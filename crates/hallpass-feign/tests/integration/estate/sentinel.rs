@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use hallpass_config::{Loader, YamlText};
-use hallpass_feign::{FeignSettings, SENTINEL_DOCUMENTS};
+use hallpass_feign::FeignSettings;
 use hallpass_upstream::{RateBehaviour, RateSettings, WindowType};
 
 use super::{breaker, guards, load, loader, problem};
 
 /// As the dashboard writes it.
 pub(super) const DEGRADE: &str = r#"[{"app":"order-service","count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":0,"id":7,"ip":"10.0.0.9","limitApp":"default","minRequestAmount":5,"port":8719,"resource":"logistics-service","slowRatioThreshold":0.6,"statIntervalMs":1000,"timeWindow":10}]"#;
-const FLOW: &str = r#"[{"app":"order-service","clusterConfig":null,"clusterMode":false,"controlBehavior":1,"count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":1,"id":8,"ip":"10.0.0.9","limitApp":"default","maxQueueingTimeMs":null,"port":8719,"refResource":null,"resource":"logistics-service","strategy":0,"warmUpPeriodSec":20}]"#;
+pub(super) const FLOW: &str = r#"[{"app":"order-service","clusterConfig":null,"clusterMode":false,"controlBehavior":1,"count":200.0,"gmtCreate":1764200000000,"gmtModified":1764200000000,"grade":1,"id":8,"ip":"10.0.0.9","limitApp":"default","maxQueueingTimeMs":null,"port":8719,"refResource":null,"resource":"logistics-service","strategy":0,"warmUpPeriodSec":20}]"#;
 
 pub(super) fn with_rules(kind: &str, rules: &str) -> String {
     format!("hallpass: {{ feign: {{ sentinel: {{ {kind}-rules: {rules} }} }} }}")
@@ -117,6 +116,21 @@ fn flow_rules_bound_calls_a_second_and_calls_at_once() {
 }
 
 #[test]
+fn a_rule_for_less_than_one_call_at_once_lets_nothing_through() {
+    for count in ["0", "0.0", "0.5"] {
+        let guards = guards(&flow(&format!("grade: 0, count: {count}")));
+        assert_eq!(guards.rates.len(), 1, "{count}: {guards:?}");
+        assert_eq!(guards.rates[0].calls, 0, "{count}");
+        assert_eq!(guards.rates[0].behaviour, RateBehaviour::Reject);
+    }
+    let beside = "[{ resource: logistics-service, count: 9 }, { resource: logistics-service, grade: 0, count: 0 },
+        { resource: logistics-service, grade: 0, count: 5 }]";
+    let guards = guards(&with_rules("flow", beside));
+    let calls: Vec<_> = guards.rates.iter().map(|it| it.calls).collect();
+    assert_eq!(calls, [9, 0], "the other rules count as well");
+}
+
+#[test]
 fn several_rules_of_one_resource_all_count() {
     let rules = "[{ resource: logistics-service, timeWindow: 1, count: 100 },
         { resource: logistics-service, timeWindow: 2, grade: 1, count: 0.5 }]";
@@ -154,7 +168,6 @@ fn what_a_rule_would_do_and_is_not_done_here_is_a_problem_with_its_line() {
         ),
         ("count: 1, controlBehavior: 4", "controlBehavior: must be 0"),
         ("count: -1", "count: must be a number"),
-        ("grade: 0, count: 0", "count: would let no call through"),
         (
             "count: 1, controlBehavior: 1, warmUpPeriodSec: 0",
             "warmUpPeriodSec: must be 1 at least",
@@ -201,124 +214,6 @@ fn a_rule_about_something_else_is_a_problem_unless_it_is_to_be_left_alone() {
     );
     let ignored = with_rules("flow", rules).replace("sentinel: {", "sentinel: { others: ignore,");
     assert_eq!(rate(&ignored).calls, 3);
-}
-
-#[test]
-fn rules_stand_in_files_of_ours_and_of_spring_cloud_alibaba() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("degrade.json"), DEGRADE).unwrap();
-    std::fs::write(folder.path().join("flow.json"), FLOW).unwrap();
-    let path = folder.path().join("application.yaml");
-    let ours =
-        "hallpass.feign.sentinel: { degrade-rules-file: degrade.json, flow-rules-file: flow.json }";
-    let theirs = "
-feign.sentinel.enabled: true
-spring.cloud.sentinel.datasource:
-  ds1.file: { file: degrade.json, rule-type: degrade, data-type: json }
-  ds2.file: { file: 'file:flow.json', ruleType: flow }
-";
-    for yaml in [ours, theirs] {
-        std::fs::write(&path, yaml).unwrap();
-        let feign: FeignSettings = Loader::new("hallpass")
-            .file(&path)
-            .load()
-            .unwrap()
-            .into_settings();
-        let service = &feign.client("logistics-service").service;
-        assert_eq!(
-            (service.breakers.len(), service.rates.len()),
-            (1, 1),
-            "{yaml}"
-        );
-    }
-    std::fs::write(folder.path().join("flow.json"), "[{").unwrap();
-    // A file that our own key names is as strict as any key of ours.
-    std::fs::write(&path, ours).unwrap();
-    let load = || Loader::new("hallpass").file(&path).load::<FeignSettings>();
-    let problems = load().unwrap_err();
-    assert!(problems.to_string().contains("flow.json:1:"), "{problems}");
-    std::fs::write(&path, theirs).unwrap();
-    let loaded = load().unwrap();
-    let warning = &loaded.warnings()[0];
-    assert!(warning.contains("flow.json:1:"), "{warning}");
-    assert!(
-        warning.ends_with("; no rule of it is in effect"),
-        "{warning}"
-    );
-    assert_eq!(loaded.settings().skipped_rules.bad, 1);
-    let service = &loaded.settings().client("logistics-service").service;
-    assert_eq!((service.breakers.len(), service.rates.len()), (1, 0));
-    let off = "feign.sentinel.enabled: true\nspring.cloud.sentinel: { enabled: false, datasource.ds.file: { file: gone.json, rule-type: flow } }";
-    assert!(
-        super::load(off)
-            .client("logistics-service")
-            .service
-            .is_empty()
-    );
-}
-
-#[test]
-fn sources_that_are_not_read_stop_nothing() {
-    let with = |source: &str| {
-        format!("feign.sentinel.enabled: true\nspring.cloud.sentinel.datasource.ds.{source}")
-    };
-    for (source, expected) in [
-        (
-            "zk: { rule-type: flow }",
-            "ds.zk: is a source of rules that is not read here",
-        ),
-        (
-            "nacos: { data-id: x, rule-type: flow, data-type: xml }",
-            "data-type: is another form than json",
-        ),
-        // The example of Spring Cloud Alibaba.
-        (
-            "file: { file: 'classpath: flowrule.json', rule-type: flow, data-type: json }",
-            "begins with `classpath:`",
-        ),
-    ] {
-        let loaded = loader(&with(source)).load::<FeignSettings>().unwrap();
-        let warnings = loaded.warnings();
-        assert!(warnings[0].contains(expected), "{warnings:?}");
-    }
-    let others = with("file: { file: x, rule-type: authority }");
-    let loaded = loader(&others).load::<FeignSettings>().unwrap();
-    assert_eq!(loaded.warnings(), [""; 0]);
-    let noted =
-        |text: &String| text.contains("rule-type: has rules that are neither `flow` nor `degrade`");
-    assert!(
-        loaded.left_alone().iter().any(noted),
-        "{:?}",
-        loaded.left_alone()
-    );
-}
-
-#[test]
-fn documents_of_nacos_are_rules_where_they_are_put() {
-    let yaml = "feign.sentinel.enabled: true\nspring.cloud.sentinel.datasource.ds.nacos: { data-id: order-service-degrade-rules, group-id: SENTINEL_GROUP, rule-type: degrade }";
-    let name = "SENTINEL_GROUP/order-service-degrade-rules";
-    let rules = YamlText::new(format!("nacos {name}"), DEGRADE.into()).below(&[
-        SENTINEL_DOCUMENTS,
-        "degrade",
-        name,
-    ]);
-    let loaded = loader(yaml).texts([rules]).load::<FeignSettings>().unwrap();
-    assert_eq!(loaded.warnings(), [""; 0]);
-    assert_eq!(
-        loaded
-            .settings()
-            .client("logistics-service")
-            .service
-            .breakers
-            .len(),
-        1
-    );
-    let without = loader(yaml).load::<FeignSettings>().unwrap();
-    assert!(
-        without.warnings()[0].contains("is not there, or was not asked for"),
-        "{:?}",
-        without.warnings()
-    );
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(in super::super) const FLOW: &[Row] = &[
     ),
     Row::part(
         "count",
-        "calls of `rate`, or `bulkhead.max-concurrent` with `max-wait-ms: 0`; of a number with a point the whole, but for calls that queue: these come at exactly that rate",
+        "calls of `rate`, or `bulkhead.max-concurrent` with `max-wait-ms: 0`; less than 1 lets nothing through, by either; of a number with a point the whole, but for calls that queue: these come at exactly that rate",
     ),
     Row::part(
         "controlBehavior",
@@ -80,7 +80,7 @@ pub(super) fn read(rule: &Foreign<'_>) -> Option<Guard> {
         return None;
     }
     match grade {
-        0 => at_once(rule, count),
+        0 => Some(at_once(rule, count)),
         _ => a_second(rule, count, behaviour, Waits { warm_up, max_wait }),
     }
 }
@@ -104,21 +104,14 @@ struct Waits {
     max_wait: u64,
 }
 
-/// So many thousandths of a call at once.
-fn at_once(rule: &Foreign<'_>, count: u64) -> Option<Guard> {
+/// So many thousandths of a call at once. Less than one lets nothing through, as there: so people stop a client in an outage.
+fn at_once(rule: &Foreign<'_>, count: u64) -> Guard {
     let calls = count / 1_000;
     let calls = at_most(&at(rule, "count"), calls, 100_000).unwrap_or(calls);
-    let calls = usize::try_from(calls).ok();
-    let Some(calls) = calls.filter(|calls| *calls > 0) else {
-        at(rule, "count").problem(
-            "would let no call through; a forced breaker does that: `service.breaker.state: forced-open`",
-        );
-        return None;
-    };
-    Some(Guard::Bulkhead(BulkheadSettings::new(
-        calls,
-        Duration::ZERO,
-    )))
+    match usize::try_from(calls).unwrap_or(usize::MAX) {
+        0 => Guard::Rate(RateSettings::new(0, Duration::from_secs(1))),
+        calls => Guard::Bulkhead(BulkheadSettings::new(calls, Duration::ZERO)),
+    }
 }
 
 /// So many thousandths of a call a second.

@@ -93,11 +93,10 @@ pub(in super::super) fn texts<'a>(
             });
         }
     }
-    let sources = data_sources(feign).into_iter();
-    for source in sources.filter(|_| switches.sentinel()) {
-        if let (Some(kind), Some(named_by)) = (source.kind(), source.at.get("file"))
-            && source.product == "file"
-        {
+    let is_on = switches.sentinel();
+    let sources = data_sources(feign, is_on).into_iter();
+    for source in sources.filter(|_| is_on) {
+        if let Some((kind, named_by)) = source.file() {
             let trial = Trial::new();
             let text = ForeignText::tried(&named_by, &trial);
             named_by.say(
@@ -129,13 +128,16 @@ pub struct RuleDocument<'a> {
     pub path: [String; 3],
     /// What names it.
     pub source: Foreign<'a>,
+    /// Whether `feign.sentinel.enabled` is true; `feign.estate`, which may name Sentinel as well, is not looked at.
+    pub is_switched_on: bool,
 }
 
 impl<'a> RuleDocument<'a> {
     /// Those that the files of `section`, any section of the configuration, name.
     #[must_use]
     pub fn all(section: &Section<'a>) -> Vec<Self> {
-        let sources = data_sources(section).into_iter();
+        let is_on = Switches::of(section, false).sentinel();
+        let sources = data_sources(section, is_on).into_iter();
         let sources = sources.filter(|source| source.product == "nacos");
         sources.filter_map(|source| source.document()).collect()
     }
@@ -164,7 +166,7 @@ pub(super) fn all<'a>(
     let files = texts.files.iter();
     rules.extend(files.map(|it| plain(it.kind, it.text.value(&it.named_by), it.is_ours)));
     let mut unreadable = texts.unreadable;
-    let sources = data_sources(feign);
+    let sources = data_sources(feign, switches.sentinel());
     let documents = feign.foreign(&[SENTINEL_DOCUMENTS]);
     if switches.sentinel() {
         for (name, kind) in [("degrade", RuleKind::Degrade), ("flow", RuleKind::Flow)] {
@@ -200,14 +202,15 @@ struct DataSource<'a> {
     /// `nacos`, `file` and others.
     product: &'a str,
     at: Foreign<'a>,
+    /// Whether anybody asks for its rules.
+    is_on: bool,
 }
 
-fn data_sources<'a>(feign: &Section<'a>) -> Vec<DataSource<'a>> {
+fn data_sources<'a>(feign: &Section<'a>, is_on: bool) -> Vec<DataSource<'a>> {
     let Some(found) = feign.foreign(DATA_SOURCES) else {
         return Vec::new();
     };
-    let switch = feign.foreign(&["spring", "cloud", "sentinel", "enabled"]);
-    if switch.and_then(|it| it.text()).as_deref() == Some("false") {
+    if Switches::of(feign, false).no_sentinel().is_some() {
         found.left_alone("does not count: `spring.cloud.sentinel.enabled` is false");
         return Vec::new();
     }
@@ -216,27 +219,62 @@ fn data_sources<'a>(feign: &Section<'a>) -> Vec<DataSource<'a>> {
         products
     });
     sources
-        .map(|(product, at)| DataSource { product, at })
+        .map(|(product, at)| DataSource { product, at, is_on })
         .collect()
 }
 
 impl<'a> DataSource<'a> {
     /// The document that one of Nacos names.
     fn document(&self) -> Option<RuleDocument<'a>> {
-        let kind = match self.kind()? {
-            RuleKind::Degrade => "degrade",
-            RuleKind::Flow => "flow",
-        };
-        let data_id = self.at.get("data-id")?.text()?;
-        let group = self.at.get("group-id").and_then(|it| it.text());
-        let group = group.unwrap_or_else(|| "DEFAULT_GROUP".to_owned());
+        let (kind, group, data_id) = self.tried(|source| {
+            let kind = match source.kind()? {
+                RuleKind::Degrade => "degrade",
+                RuleKind::Flow => "flow",
+            };
+            let data_id = source.at.get("data-id")?.text()?;
+            let group = source.at.get("group-id").and_then(|it| it.text());
+            let group = group.unwrap_or_else(|| "DEFAULT_GROUP".to_owned());
+            Some((kind, group, data_id))
+        })?;
         let name = format!("{group}/{data_id}");
         Some(RuleDocument {
             group,
             data_id,
             path: [SENTINEL_DOCUMENTS.to_owned(), kind.to_owned(), name],
             source: self.at.clone(),
+            is_switched_on: self.is_on,
         })
+    }
+
+    /// What rules a file has, and what names it.
+    fn file(&self) -> Option<(RuleKind, Foreign<'a>)> {
+        let kind = self.tried(|source| {
+            let has_file = source.product == "file" && source.at.get("file").is_some();
+            has_file.then(|| source.kind()).flatten()
+        })?;
+        Some((kind, self.at.get("file")?))
+    }
+
+    /// What `read` makes of it. What cannot be read may be filled in by a file that services of Spring alone read, `bootstrap.yml`, and may be
+    /// about requests that arrive at these: it is no problem, and the source is not read.
+    fn tried<T>(&self, read: impl FnOnce(&DataSource<'_>) -> Option<T>) -> Option<T> {
+        const NOT_READ: &str = "this source of rules is not read";
+        let trial = Trial::new();
+        let found = read(&DataSource {
+            product: self.product,
+            at: self.at.within(&trial),
+            is_on: self.is_on,
+        });
+        let findings = trial.into_findings();
+        let found = found.filter(|_| findings.is_good());
+        self.at.say(
+            findings,
+            match self.is_on {
+                true => How::Warned(NOT_READ),
+                false => How::LeftAlone(NOT_READ),
+            },
+        );
+        found
     }
 
     fn kind(&self) -> Option<RuleKind> {
@@ -250,18 +288,8 @@ impl<'a> DataSource<'a> {
 
     /// Says what is not read. None of it is a problem: it may be for the requests that arrive at services of Spring.
     fn check(&self, documents: Option<&Foreign<'_>>) {
-        if let Some(data_type) = self.at.get("data-type")
-            && data_type
-                .text()
-                .is_some_and(|text| !text.eq_ignore_ascii_case("json"))
-        {
-            data_type.warn("is another form than json, which is the only one that is read here");
-        }
-        if self.kind().is_none() {
-            let found = self.at.get("rule-type").unwrap_or_else(|| self.at.clone());
-            found.left_alone(
-                "has rules that are neither `flow` nor `degrade`: they bound requests that arrive, or the whole process, and have no effect here",
-            );
+        self.check_form();
+        if self.tried(|source| Some(source.has_rules_of_calls())) != Some(true) {
             return;
         }
         match self.product {
@@ -288,6 +316,31 @@ impl<'a> DataSource<'a> {
                 .warn("is a source of rules that is not read here, as `nacos` and `file` are"),
         }
     }
+
+    fn check_form(&self) {
+        let trial = Trial::new();
+        let text = self.at.within(&trial).get("data-type");
+        let text = text.and_then(|it| it.text());
+        self.at
+            .say(trial.into_findings(), How::Warned("it is taken for json"));
+        if text.is_some_and(|text| !text.eq_ignore_ascii_case("json"))
+            && let Some(data_type) = self.at.get("data-type")
+        {
+            data_type.warn("is another form than json, which is the only one that is read here");
+        }
+    }
+
+    /// Whether its rules may be about calls of clients; else it is said of them.
+    fn has_rules_of_calls(&self) -> bool {
+        let kind = self.kind();
+        if kind.is_none() {
+            let found = self.at.get("rule-type").unwrap_or_else(|| self.at.clone());
+            found.left_alone(
+                "has rules that are neither `flow` nor `degrade`: they bound requests that arrive, or the whole process, and have no effect here",
+            );
+        }
+        kind.is_some()
+    }
 }
 
 /// `feign.sentinel.rules`: degrade rules by the name of what they are about.
@@ -295,7 +348,10 @@ fn of_breakers<'a>(feign: &Section<'a>) -> Vec<Rules<'a>> {
     let Some(found) = feign.foreign(FEIGN_RULES) else {
         return Vec::new();
     };
-    let default = found.get("default-rule").and_then(|it| it.text());
+    let trial = Trial::new();
+    let default = found.within(&trial).get("default-rule");
+    let default = default.and_then(|it| it.text());
+    found.say(trial.into_findings(), How::Warned("`default` counts"));
     let default = default.unwrap_or_else(|| "default".to_owned());
     let rules = found.get("rules");
     let rules = rules.iter().flat_map(Foreign::entries);
