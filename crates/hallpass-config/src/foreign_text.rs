@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::foreign::Foreign;
-use crate::loader::MAX_SOURCE_BYTES;
 use crate::node::Node;
 use crate::place::Source;
 use crate::trial::Trial;
+use crate::yaml_text::MAX_SOURCE_BYTES;
 use crate::{files, yaml};
 
 /// A file in JSON or YAML that a key names, read: one value.

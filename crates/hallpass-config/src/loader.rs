@@ -22,8 +22,7 @@ use crate::secret::Secret;
 use crate::section::Section;
 use crate::sources::Sources;
 use crate::yaml;
-use crate::yaml_text::YamlText;
-pub use documents::MAX_SOURCE_BYTES;
+use crate::yaml_text::{MAX_SOURCE_BYTES, YamlText};
 use documents::{Document, Read, Reader};
 use overrides::Overrides;
 

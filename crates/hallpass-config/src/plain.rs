@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::loader::MAX_SOURCE_BYTES;
 use crate::node::{Node, Value};
 use crate::place::Source;
 use crate::yaml;
+use crate::yaml_text::MAX_SOURCE_BYTES;
 
 /// The one document of `text` as YAML of one line that says the same: without comments, and with aliases written out. For who keeps
 /// such a text, and would keep what somebody noted beside it too.

@@ -1,10 +1,12 @@
 //! Texts that are part of a configuration and no files.
 
-use crate::loader::MAX_SOURCE_BYTES;
 use crate::node::Value;
 use crate::place::Source;
 use crate::secret::Secret;
 use crate::yaml;
+
+/// Largest YAML source, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// A text in YAML, which JSON is too, that is part of a configuration and no file: a document of a configuration server, say.
 #[derive(Clone, Debug)]

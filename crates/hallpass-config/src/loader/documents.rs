@@ -15,10 +15,7 @@ use crate::profiles::{Profiles, Standing};
 use crate::report::Report;
 use crate::secret::Secret;
 use crate::yaml;
-use crate::yaml_text::YamlText;
-
-/// Largest YAML source, in bytes.
-pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
+use crate::yaml_text::{MAX_SOURCE_BYTES, YamlText};
 
 /// The root that no estate but ours has.
 const OWN_PREFIX: &str = "hallpass";
