@@ -11,7 +11,7 @@ use crate::resolver::LookUpError;
 /// Why no response came. Cheap to clone; equality looks at the kind only.
 ///
 /// Where TLS is the reason, the text says which: an expired certificate, another name, an unknown authority. Where there was no
-/// connection at all, it says why not: refused, unreachable, a name that does not exist.
+/// connection at all, it says why not: refused, unreachable, a name that does not exist. Where a response has too many headers, it says so.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{kind}{}", reason(*kind, source.as_ref()))]
 pub struct TransportError {
@@ -157,6 +157,7 @@ fn reason(kind: TransportErrorKind, error: &(dyn std::error::Error + 'static)) -
     let reason = match (tls, kind) {
         (Some(tls), _) => Some(tls.to_string()),
         (None, TransportErrorKind::Connect) => chain().find_map(no_connection),
+        (None, TransportErrorKind::Protocol) => chain().find_map(too_large),
         (None, _) => None,
     };
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
@@ -169,6 +170,13 @@ fn no_connection(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     }
     let system = error.downcast_ref::<io::Error>()?;
     system.raw_os_error().map(|_| system.kind().to_string())
+}
+
+/// Which limit a response exceeds.
+fn too_large(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<hyper::Error>()?;
+    let is_too_large = error.is_parse_too_large();
+    is_too_large.then(|| "more than 100 headers, or 64 KiB of them".to_owned())
 }
 
 /// The next error in the chain. An I/O error does not count what it carries among its sources.

@@ -19,7 +19,7 @@ use super::keep_alive::ByLimit;
 use crate::body::Body;
 use crate::random::random_fraction;
 
-// A response has 100 headers at most, hyper's own limit: with another one it takes two blocks of 4 KiB from the heap for each response.
+// A response has 100 headers at most, hyper's own limit (a test holds it): with another one it takes two blocks of 4 KiB from the heap for each response.
 const MAX_RESPONSE_HEADER_BYTES: usize = 64 * 1024;
 
 pub(super) type HttpClient = Client<HttpsConnector<Connector>, Body>;

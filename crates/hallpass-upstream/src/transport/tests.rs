@@ -236,6 +236,27 @@ async fn by_default_a_connection_is_kept_for_less_than_five_seconds() {
     assert_eq!(connections_after("", DEFAULT_IDLE_TIMEOUT, pause).await, 2);
 }
 
+/// The limit is hyper's own: another one costs every response memory. A version of hyper with another one shows here.
+#[tokio::test]
+async fn a_response_has_a_hundred_headers_and_one_with_more_is_refused_in_so_many_words() {
+    // The server adds `content-length`.
+    const LINES: &str = "a: b\r\n";
+    let lines: &'static str = Box::leak(LINES.repeat(100).into_boxed_str());
+    let transport = HttpTransport::new().unwrap();
+    let ask = async |further: usize| {
+        let (port, _) = server_that_says(&lines[..LINES.len() * further]).await;
+        let request = get(format!("http://127.0.0.1:{port}/"));
+        let response = transport.clone().call(request).await;
+        response.map(|it| it.headers().len())
+    };
+    assert_eq!(ask(99).await, Ok(100));
+    let error = ask(100).await.unwrap_err();
+    assert_eq!(error.kind(), TransportErrorKind::Protocol);
+    assert!(!error.is_retryable());
+    let text = error.to_string();
+    assert!(text.ends_with("more than 100 headers, or 64 KiB of them"), "{text}");
+}
+
 #[tokio::test]
 async fn a_limit_without_end_is_no_panic() {
     let forever = Duration::MAX;
