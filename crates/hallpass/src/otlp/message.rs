@@ -1,5 +1,7 @@
 //! What a collector is sent of spans.
 
+use hallpass_upstream::random_id;
+
 use super::messages::{
     ExportRequest, KeyValue, Resource, ResourceSpans, Scope, ScopeSpans, Span, Status,
     Value as SentValue,
@@ -17,10 +19,26 @@ const ERROR: i32 = 2;
 pub(super) fn resource(service: &str) -> Vec<KeyValue> {
     vec![
         KeyValue::text("service.name", service),
+        KeyValue::text("service.instance.id", instance_id()),
         KeyValue::text("telemetry.sdk.name", "hallpass"),
         KeyValue::text("telemetry.sdk.language", "rust"),
         KeyValue::text("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
     ]
+}
+
+/// A random UUID (RFC 9562, version 4): one for each process, so that replicas can be told apart.
+fn instance_id() -> String {
+    const VERSION: u128 = 0xf << 76;
+    const VARIANT: u128 = 0b11 << 62;
+    let id = (random_id() & !VERSION & !VARIANT) | (4_u128 << 76) | (0b10_u128 << 62);
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        id >> 96,
+        (id >> 80) & 0xffff,
+        (id >> 64) & 0xffff,
+        (id >> 48) & 0xffff,
+        id & 0xffff_ffff_ffff
+    )
 }
 
 /// A message with these spans.
@@ -81,4 +99,24 @@ fn attribute(name: &'static str, value: &Value) -> KeyValue {
         Value::Number(number) => SentValue::Number(*number),
     };
     KeyValue::new(name, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_process_has_an_id_of_its_own_of_the_usual_form() {
+        let ids: Vec<_> = (0..100).map(|_| instance_id()).collect();
+        let distinct: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), 100);
+        for id in &ids {
+            let parts: Vec<_> = id.split('-').map(str::len).collect();
+            assert_eq!(parts, [8, 4, 4, 4, 12], "{id}");
+            assert_eq!(&id[14..15], "4", "{id}");
+            assert!("89ab".contains(&id[19..20]), "{id}");
+        }
+        let names: Vec<_> = resource("orders").into_iter().map(|it| it.key).collect();
+        assert_eq!(names[..2], ["service.name", "service.instance.id"]);
+    }
 }

@@ -3,16 +3,14 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use hallpass_config::{
-    Configuration, Key, Kind, Secret, Section, has_credentials, is_loopback, strict_url,
-};
+use hallpass_config::{Configuration, Key, Kind, Section};
 use http::{HeaderName, HeaderValue, Uri};
-use url::Url;
 
-/// Where the standard has collectors take traces, below the endpoint of all signals.
-const TRACES_PATH: &str = "v1/traces";
-/// Headers that a collector may be sent beside those of the message.
-const MAX_HEADERS: usize = 16;
+mod collector;
+mod environment;
+
+use collector::{MAX_HEADERS, header_name, is_private, of_all_signals, secret_value};
+
 /// Attributes that may be added to ours.
 const MAX_ATTRIBUTES: usize = 32;
 /// The longest that values of ours may be.
@@ -36,7 +34,7 @@ const OTLP_KEYS: &[Key] = &[
         "Where spans go, such as `https://collector.example:4318`; `/v1/traces` is put behind it. Plain http is for collectors that are sent no `headers`, \
         and for loopback. Without it no span is kept or sent.",
     )
-    .otherwise("`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or `OTEL_EXPORTER_OTLP_ENDPOINT`, unless `OTEL_SDK_DISABLED` is `true`"),
+    .otherwise("`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` as it is, or `OTEL_EXPORTER_OTLP_ENDPOINT`, unless `OTEL_SDK_DISABLED` is `true` or `OTEL_TRACES_EXPORTER` is `none`"),
     Key::new(
         "headers",
         Kind::Named(HEADER_KEYS),
@@ -121,37 +119,40 @@ impl Configuration for TelemetrySettings {
 impl OtlpSettings {
     /// `Some(None)` without an endpoint.
     fn read(section: &Section<'_>) -> Option<Option<Self>> {
-        let endpoint = match section.has("endpoint") {
-            true => section.checked("endpoint", of_all_signals).map(Some),
-            false => Some(endpoint_of_environment(section)),
+        let has_endpoint = section.has("endpoint");
+        let found = match has_endpoint {
+            true => None,
+            false => environment::endpoint(section),
         };
-        if endpoint == Some(None) && !section.is_given() {
+        let is_silent = !has_endpoint && !section.is_given();
+        if is_silent && found.is_none() {
             // Nobody has said anything of it: the effective tree does not either.
             return Some(None);
         }
-        let headers = match section.has("headers") {
+        let has_headers = section.has("headers");
+        let headers = match has_headers {
             true => read_headers(section),
-            false => Some(headers_of_environment(section)),
+            false => Some(environment::headers(section)),
+        };
+        let is_secret = headers.as_ref().is_some_and(|it| !it.is_empty());
+        let found = found.filter(|it| it.is_fit(section, is_secret));
+        if is_silent && found.is_none() {
+            return Some(None);
+        }
+        let endpoint = match has_endpoint {
+            true => section.checked("endpoint", of_all_signals).map(Some),
+            false => Some(found.map(|it| it.taken(section))),
         };
         let timeout = section.millis("timeout-ms");
         let interval = section.millis("interval-ms");
         let max_queued_spans = section.count("max-queued-spans");
-        let attributes = section.texts("attributes", check_attribute);
-        if attributes
-            .as_ref()
-            .is_some_and(|it| it.len() > MAX_ATTRIBUTES)
-        {
-            section.problem("attributes", format!("must be at most {MAX_ATTRIBUTES}"));
-            return None;
-        }
+        let attributes = read_attributes(section);
         let (endpoint, headers) = (endpoint?, headers?);
         let Some(endpoint) = endpoint else {
             return Some(None);
         };
         if !headers.is_empty() && !is_private(&endpoint) {
-            let message = "is plain http to a host that is not loopback, and `headers` are secret; write https";
-            section.problem("endpoint", message);
-            return None;
+            return plain_http(section, has_headers);
         }
         Some(Some(Self {
             endpoint: endpoint.as_str().parse().ok()?,
@@ -170,66 +171,26 @@ impl OtlpSettings {
     }
 }
 
-/// The endpoint of all signals, of which that for traces is made.
-fn of_all_signals(text: &str) -> Result<Url, &'static str> {
-    let mut url = collector(text)?;
-    let path = format!("{}/{TRACES_PATH}", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn collector(text: &str) -> Result<Url, &'static str> {
-    let url = strict_url(text).ok_or("is not a URL; write https://host:4318")?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err("must be a URL of http or https");
-    }
-    if has_credentials(&url) {
-        return Err("must not hold a user name or password: write `headers`");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("must not hold a query or a fragment");
-    }
-    Ok(url)
-}
-
-fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || is_loopback(url)
-}
-
-/// What the standard's variables say. They are not ours: what makes no sense is a warning.
-fn endpoint_of_environment(section: &Section<'_>) -> Option<Url> {
-    const TRACES: &str = "otel.exporter.otlp.traces.endpoint";
-    const ALL: &str = "otel.exporter.otlp.endpoint";
-    let is_disabled = section.property("otel.sdk.disabled");
-    if is_disabled.is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+/// What is to be said of headers that would go to an endpoint of ours over plain http: a problem where they are ours too.
+fn plain_http(section: &Section<'_>, has_headers: bool) -> Option<Option<OtlpSettings>> {
+    if has_headers {
+        let message =
+            "is plain http to a host that is not loopback, and `headers` are secret; write https";
+        section.problem("endpoint", message);
         return None;
     }
-    let traces = section.property(TRACES).map(|it| (TRACES, collector(&it)));
-    let all = || Some((ALL, of_all_signals(&section.property(ALL)?)));
-    let (name, url) = traces.or_else(all)?;
-    let protocols = [
-        "otel.exporter.otlp.traces.protocol",
-        "otel.exporter.otlp.protocol",
-    ];
-    let protocol = protocols.iter().find_map(|name| section.property(name));
-    if protocol.is_some_and(|it| it != "http/protobuf") {
-        let message = format!(
-            "is not given, and {name} cannot stand for it: OTEL_EXPORTER_OTLP_PROTOCOL is not `http/protobuf`, which is all that is spoken here"
-        );
-        section.warn("endpoint", &message);
+    let message = "is plain http to a host that is not loopback, and OTEL_EXPORTER_OTLP_HEADERS may be secret: nothing is exported; write https, or `headers: {}`";
+    section.warn("endpoint", message);
+    Some(None)
+}
+
+fn read_attributes(section: &Section<'_>) -> Option<Vec<String>> {
+    let attributes = section.texts("attributes", check_attribute)?;
+    if attributes.len() > MAX_ATTRIBUTES {
+        section.problem("attributes", format!("must be at most {MAX_ATTRIBUTES}"));
         return None;
     }
-    match url {
-        Ok(url) => {
-            section.record_derived("endpoint", url.as_str(), name);
-            Some(url)
-        }
-        Err(message) => {
-            let message = format!("is not given, and {name} cannot stand for it: it {message}");
-            section.warn("endpoint", &message);
-            None
-        }
-    }
+    Some(attributes)
 }
 
 fn read_headers(section: &Section<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
@@ -251,66 +212,6 @@ fn read_headers(section: &Section<'_>) -> Option<Vec<(HeaderName, HeaderValue)>>
     // All are read before the first bad one makes the result `None`.
     let values: Vec<_> = values.collect();
     values.into_iter().collect()
-}
-
-/// `name=value,name=value`, with percent signs (W3C Baggage).
-fn headers_of_environment(section: &Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    const HEADERS: &str = "otel.exporter.otlp.headers";
-    let Some(text) = section.property(HEADERS).map(Secret::new) else {
-        return Vec::new();
-    };
-    let pairs = text
-        .expose()
-        .split(',')
-        .filter(|pair| !pair.trim().is_empty());
-    let headers: Option<Vec<_>> = pairs.map(header_of_pair).collect();
-    match headers {
-        Some(headers) if headers.len() <= MAX_HEADERS => headers,
-        _ => {
-            let message = "is not given, and OTEL_EXPORTER_OTLP_HEADERS cannot stand for it: it must be `name=value`, with commas between up to 16";
-            section.warn("headers", message);
-            Vec::new()
-        }
-    }
-}
-
-fn header_of_pair(pair: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = pair.split_once('=')?;
-    let value = percent_decoded(value.trim())?;
-    Some((header_name(name.trim()).ok()?, secret_value(&value)?))
-}
-
-fn percent_decoded(text: &str) -> Option<Secret> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                let digits = std::str::from_utf8(&digits).ok()?;
-                u8::from_str_radix(digits, 16).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok().map(Secret::new)
-}
-
-/// Not those that say what the message is, and how long.
-fn header_name(text: &str) -> Result<HeaderName, &'static str> {
-    let name =
-        HeaderName::from_bytes(text.as_bytes()).map_err(|_| "is not the name of a header")?;
-    match name.as_str() {
-        "content-type" | "content-length" | "content-encoding" | "transfer-encoding" | "host"
-        | "connection" => Err("belongs to the message and is written by itself"),
-        _ => Ok(name),
-    }
-}
-
-fn secret_value(secret: &Secret) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(secret.expose()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 fn check_attribute(text: &str) -> Result<String, impl Display + use<>> {

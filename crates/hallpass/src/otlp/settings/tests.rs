@@ -76,6 +76,65 @@ fn variables_that_make_no_sense_are_warned_of() {
     }
 }
 
+/// They stand in every pod of an estate: whoever has them must be able to start.
+#[test]
+fn no_variable_of_the_standard_stops_a_start() {
+    let plain = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://node:4318");
+    let header = ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=s3cret");
+    let own_endpoint = "endpoint: 'http://c.example'";
+    let own_header = "headers: { x-tenant: { value: s3cret } }";
+    for (otlp, variables) in [
+        ("", &[plain, header][..]),
+        (own_endpoint, &[header]),
+        (own_header, &[plain]),
+        (
+            "",
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:s3cret@node")],
+        ),
+        ("", &[plain, ("OTEL_TRACES_EXPORTER", "zipkin")]),
+    ] {
+        let (settings, warnings) = load(otlp, variables).unwrap();
+        assert_eq!(settings, None, "{otlp} {warnings:?}");
+        assert_eq!(warnings.len(), 1, "{otlp} {warnings:?}");
+        assert!(!warnings[0].contains("s3cret"), "{warnings:?}");
+    }
+    // What is not exported leaves no trace in what is in effect either.
+    let nothing_of_ours = Loader::new("hallpass")
+        .text("a.yaml", "hallpass: {}")
+        .environment([plain, header]);
+    let loaded = nothing_of_ours.load::<TelemetrySettings>().unwrap();
+    assert!(
+        !loaded.effective().contains("otlp"),
+        "{}",
+        loaded.effective()
+    );
+}
+
+#[test]
+fn headers_of_ours_that_are_none_take_those_of_the_variable_away() {
+    let plain = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://node:4318");
+    let header = ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a");
+    let found = endpoint("headers: {}", &[plain, header]);
+    assert_eq!(found.as_deref(), Some("http://node:4318/v1/traces"));
+}
+
+#[test]
+fn a_pod_that_says_that_it_exports_no_traces_exports_none() {
+    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://node:4318");
+    for (exporter, is_exported) in [
+        ("none", false),
+        ("NONE", false),
+        ("otlp", true),
+        ("console, otlp", true),
+    ] {
+        let found = endpoint("", &[all, ("OTEL_TRACES_EXPORTER", exporter)]);
+        assert_eq!(found.is_some(), is_exported, "{exporter}");
+        let own = "endpoint: 'https://own.example'";
+        let found = endpoint(own, &[all, ("OTEL_TRACES_EXPORTER", exporter)]);
+        assert_eq!(found.as_deref(), Some("https://own.example/v1/traces"));
+    }
+}
+
 #[test]
 fn headers_come_from_the_file_or_from_the_variable_and_are_never_shown() {
     let endpoint = "endpoint: 'https://c.example'";
