@@ -10,6 +10,7 @@ use url::Url;
 use hallpass_config::{Configuration, Key, Kind, Percent, Secret, Section, report_doubles};
 use hallpass_tls::{ClientTlsSettings, ServerTlsSettings};
 use hallpass_token::{Algorithm, ClientId, Issuer};
+use hallpass_upstream::TrustSampled;
 
 use crate::clients::registration::check_client_id;
 use crate::settings::audience::AudienceSettings;
@@ -98,6 +99,9 @@ pub struct IssuerSettings {
     /// `trace.sample-percent` of the whole configuration: how many of the traces that begin with a request to the issuer are exported. Whoever loads the
     /// configuration sets it; by default all.
     pub sampled: Percent,
+    /// `trace.trust-sampled` of the whole configuration, set likewise: whose mark "sampled" counts as it came. Who gets a token, or may take one back or ask
+    /// about one, has shown who it is.
+    pub trust_sampled: TrustSampled,
 }
 
 const TWENTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(19);
@@ -132,6 +136,7 @@ impl Default for IssuerSettings {
             client_keys_tls: ClientTlsSettings::default(),
             introspection_clients: Vec::new(),
             sampled: Percent::ALL,
+            trust_sampled: TrustSampled::default(),
         }
     }
 }
@@ -235,7 +240,7 @@ impl IssuerSettings {
             trusted_issuers: trusted_issuers?,
             client_keys_tls: client_keys_tls?,
             introspection_clients: introspection_clients?,
-            sampled: Percent::ALL,
+            ..Self::default()
         })
     }
 }

@@ -70,7 +70,7 @@ impl ResourceServer {
         match judge.judge(parts, &trace).await {
             Verdict::Respond(mut response) => {
                 give(nonce.as_ref(), response.headers_mut());
-                let trace = Some(trace);
+                let trace = Some(marked(trace, &judge, false));
                 Err(Refused { response, trace })
             }
             Verdict::Pass(mut pass) => {
@@ -82,6 +82,7 @@ impl ResourceServer {
                     let of = (passed.route(), passed.is_lenient());
                     TokenEnd::new(self, Arc::clone(entry), of)
                 });
+                let trace = marked(trace, &judge, caller.is_some());
                 let context = CallContext::default()
                     .with_identity(caller.map(|it| it.context().clone()))
                     .with_carried(carried)
@@ -256,6 +257,13 @@ impl Refused {
     pub fn into_response(self) -> Response<Bytes> {
         self.response
     }
+}
+
+/// A mark that counts, or not: whoever it is that sends no good token must not decide what is exported.
+fn marked(trace: TraceContext, judge: &Judge, is_authenticated: bool) -> TraceContext {
+    let context = &judge.context;
+    let is_trusted = context.trust_sampled.trusts(is_authenticated);
+    trace.marked_by_sender(is_trusted, context.sampled)
 }
 
 fn give(nonce: Option<&HeaderValue>, headers: &mut HeaderMap) {

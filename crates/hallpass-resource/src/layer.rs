@@ -9,18 +9,16 @@ use bytes::Bytes;
 use hallpass_client::context::{
     CallContext, ContextBody, body_scope_all, scope_all, sync_scope_all,
 };
-use hallpass_upstream::TraceContext;
-use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
-use tracing::{Instrument, Span, field};
+use tracing::Instrument;
 
-use crate::authorize::Authorized;
 use crate::deadline::Deadline;
+use crate::request_span::{RequestSpan, refused_span};
 use crate::server::ResourceServer;
 use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
 
@@ -121,7 +119,7 @@ where
             };
             authorized.admit(&mut parts);
             let deadline = Deadline::of(&authorized, &parts, arrived);
-            let span = request_span(&parts, &authorized);
+            let mut span = RequestSpan::of(&parts, &authorized);
             let upgrade = Upgrade::asked_for(&parts);
             // What is upgraded goes on for as long as both sides like.
             let until = deadline.at().filter(|_| upgrade.is_none());
@@ -131,14 +129,14 @@ where
             // Entered before the service is called, which may look at the identity at once. Without identity the scope
             // is entered too: it hides one that an outer scope may have.
             let call = async move { inner.call(request).await };
-            let called = scope_all(context.clone(), call).instrument(span.clone());
+            let called = scope_all(context.clone(), call).instrument(span.span());
             let Ok(response) = deadline.within(called).await else {
                 let late = deadline.response(&authorized);
-                span.record("http.response.status_code", late.status().as_u16());
+                span.ended(late.status());
                 return Ok(late.map(|body| Either::Right(Full::new(body))));
             };
-            let mut response = response?;
-            span.record("http.response.status_code", response.status().as_u16());
+            let mut response = response.inspect_err(|_| span.failed())?;
+            span.ended(response.status());
             if let Some(refused) = authorized.cut_off(response.status()) {
                 return Ok(refused.map(|body| Either::Right(Full::new(body))));
             }
@@ -153,36 +151,6 @@ where
                 .map(|body| Either::Left(EndingBody::new(body_scope_all(context, body), end))))
         })
     }
-}
-
-/// The span that all logs of the handler stand in. The path is left out on purpose: it may hold personal data, the route does not.
-fn request_span(parts: &Parts, authorized: &Authorized) -> Span {
-    let trace = authorized.call_context().trace();
-    tracing::info_span!(
-        "request",
-        otel.kind = "server",
-        http.request.method = parts.method.as_str(),
-        http.route = authorized.route(),
-        http.response.status_code = field::Empty,
-        trace_id = trace.map(|it| field::display(it.trace_id())),
-        span_id = trace.map(|it| field::display(it.span_id())),
-        parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
-        trace_flags = trace.map(|it| u8::from(it.is_sampled())),
-    )
-}
-
-/// The span of a request that no handler saw, for an export of spans: its log lines are the audit events.
-fn refused_span(parts: &Parts, trace: Option<&TraceContext>, status: StatusCode) {
-    tracing::debug_span!(
-        "request",
-        otel.kind = "server",
-        http.request.method = parts.method.as_str(),
-        http.response.status_code = status.as_u16(),
-        trace_id = trace.map(|it| field::display(it.trace_id())),
-        span_id = trace.map(|it| field::display(it.span_id())),
-        parent_span_id = trace.and_then(|it| Some(field::display(it.parent_id()?))),
-        trace_flags = trace.map(|it| u8::from(it.is_sampled())),
-    );
 }
 
 /// `body`, until `end`, where that can be had: the service behind takes bodies of this one type.

@@ -87,6 +87,7 @@ mod metrics;
 mod path;
 mod patience;
 mod policy;
+mod request_span;
 mod scoped;
 mod server;
 mod settings;

@@ -96,7 +96,7 @@ pub use settings::{
 };
 pub use spare_request::SpareRequest;
 pub use target::Target;
-pub use trace::{SpanId, TraceContext, TraceId};
+pub use trace::{SpanId, TraceContext, TraceId, TrustSampled, traced_method};
 pub use transport::{
     CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,

@@ -1,6 +1,8 @@
 //! The trace that the current work belongs to (W3C Trace Context).
 
+mod method;
 mod state;
+mod trust;
 
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
@@ -12,6 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::random::{random_below, random_id};
 use state::TRACESTATE;
+
+pub use method::traced_method;
+pub use trust::TrustSampled;
 
 /// `traceparent`, by which a call says which trace it belongs to.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -103,10 +108,23 @@ impl TraceContext {
         })
     }
 
-    /// The span of this request: in the trace of its sender, or the first one of a new trace, sampled with this probability.
+    /// The span of this request: in the trace of its sender, or the first one of a new trace, sampled with this probability. The mark of the sender counts as
+    /// it came, until [`marked_by_sender`](Self::marked_by_sender) says otherwise.
     #[must_use]
     pub fn received(headers: &HeaderMap, sampled: Percent) -> Self {
         Self::of(headers).map_or_else(|| Self::begin(sampled), |sender| sender.child())
+    }
+
+    /// The same span, of a request whose sender's mark counts as it came (`is_trusted`), or else with this probability only. One that its sender does not
+    /// sample is not sampled, and one whose trace began here is as it was.
+    #[must_use]
+    pub fn marked_by_sender(mut self, is_trusted: bool, sampled: Percent) -> Self {
+        let is_mark_of_sender = self.parent_id.is_some() && self.is_sampled;
+        if is_mark_of_sender && !is_trusted {
+            // Not by the name of the trace, as for one that begins here: that is the sender's choice too.
+            self.is_sampled = random_below(100) < u64::from(sampled.get());
+        }
+        self
     }
 
     /// A new span below this one.

@@ -162,9 +162,11 @@ impl Issuer {
 
     /// The issuer's settings; what the command line says wins over the configuration.
     fn settings(&self, everything: Everything) -> Result<IssuerSettings, Failure> {
-        let sampled = everything.service.context.sampled;
+        let context = &everything.service.context;
+        let (sampled, trust_sampled) = (context.sampled, context.trust_sampled);
         let mut settings = self.config.issuer_of(everything)?;
         settings.sampled = sampled;
+        settings.trust_sampled = trust_sampled;
         if let Some(listen) = self.listen {
             settings.listen = listen;
         }

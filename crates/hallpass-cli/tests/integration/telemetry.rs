@@ -53,22 +53,33 @@ fn serve(listener: &TcpListener, bodies: &Sender<Vec<u8>>, answers: bool) {
 }
 
 fn start(folder: &std::path::Path, collector: SocketAddr) -> Running {
+    start_sampling(folder, collector, 100)
+}
+
+fn start_sampling(folder: &std::path::Path, collector: SocketAddr, percent: u8) -> Running {
     let arguments = ["issuer", "--listen", "127.0.0.1:0"];
     let mut command = command(&arguments);
     command
         .current_dir(folder)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{collector}"))
         .env("OTEL_SERVICE_NAME", "the-issuer-of-this-test")
-        .env("HALLPASS_TELEMETRY_OTLP_INTERVAL_MS", "10");
+        .env("HALLPASS_TELEMETRY_OTLP_INTERVAL_MS", "10")
+        .env("HALLPASS_TRACE_SAMPLE_PERCENT", percent.to_string());
     Running::start_by(&mut command)
 }
 
+fn ask_for_a_token(issuer: &Running, secret: &str) -> StatusCode {
+    ask_by("POST", issuer, secret)
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn ask_for_a_token(issuer: &Running, secret: &str) -> StatusCode {
+async fn ask_by(method: &str, issuer: &Running, secret: &str) -> StatusCode {
     let form = format!(
         "grant_type=client_credentials&client_id=internal-service-client&client_secret={secret}"
     );
-    let request = http::Request::post(issuer.url("/oauth2/token"))
+    let request = http::Request::builder()
+        .method(method)
+        .uri(issuer.url("/oauth2/token"))
         .header("content-type", "application/x-www-form-urlencoded")
         .header(
             "traceparent",
@@ -106,6 +117,23 @@ fn a_token_request_is_a_span_in_the_trace_of_its_sender_without_the_secret() {
         assert!(!holds(&body, part.as_bytes()), "{part}");
     }
     assert_eq!(issuer.stop(), 0);
+}
+
+#[test]
+fn at_the_issuer_too_no_stranger_decides_what_is_exported_or_names_a_span() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, bodies) = collector(true);
+    let issuer = start_sampling(folder.path(), address, 0);
+    let secret = issuer.shown("client secret").unwrap().to_owned();
+    assert!(ask_by("S3CRET", &issuer, &secret).is_client_error());
+    assert!(ask_for_a_token(&issuer, "not the secret").is_client_error());
+    assert!(ask_for_a_token(&issuer, &secret).is_success());
+    assert_eq!(issuer.stop(), 0);
+    let all: Vec<_> = bodies.try_iter().flatten().collect();
+    let name = b"POST /oauth2/token";
+    let spans = all.windows(name.len()).filter(|it| it == name).count();
+    assert_eq!(spans, 1, "{}", String::from_utf8_lossy(&all));
+    assert!(!holds(&all, b"HTTP") && !holds(&all, b"S3CRET"));
 }
 
 #[test]

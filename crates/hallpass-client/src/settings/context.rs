@@ -2,6 +2,7 @@
 
 use hallpass_config::{Configuration, Key, Kind, Percent, Section, check_name};
 use hallpass_token::TokenClaims;
+use hallpass_upstream::TrustSampled;
 use http::HeaderName;
 
 use crate::context::AllowList;
@@ -76,12 +77,21 @@ const TENANT_KEYS: &[Key] = &[
     .or("users"),
 ];
 
-const TRACE_KEYS: &[Key] = &[Key::new(
-    "sample-percent",
-    Kind::percent(0),
-    "How many of the traces that begin here are marked as sampled (W3C Trace Context). One that began elsewhere keeps its mark.",
-)
-.or("100")];
+const TRACE_KEYS: &[Key] = &[
+    Key::new(
+        "sample-percent",
+        Kind::percent(0),
+        "How many of the traces that begin here are marked as sampled (W3C Trace Context). One that began elsewhere keeps its mark, where that is trusted.",
+    )
+    .or("100"),
+    Key::new(
+        "trust-sampled",
+        Kind::Choice(&["authenticated", "all", "none"]),
+        "Whose mark \"sampled\" in `traceparent` counts as it came. `authenticated`: that of requests that pass with a verified identity; of the marks of others so many \
+        count as `sample-percent` says, by lot. `all`: everybody's, also a stranger's, who so decides what is exported. `none`: nobody's; for the outermost service.",
+    )
+    .or("authenticated"),
+];
 
 /// `context` and `trace`: what travels beside the identity, from a request to the calls that are made for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +104,8 @@ pub struct ContextSettings {
     pub gray_header: Option<HeaderName>,
     /// `trace.sample-percent`: how many of the traces that begin here are sampled.
     pub sampled: Percent,
+    /// `trace.trust-sampled`: whose mark "sampled" counts as it came.
+    pub trust_sampled: TrustSampled,
 }
 
 /// Which header and which claim name the tenant.
@@ -137,6 +149,7 @@ impl Default for ContextSettings {
             tenant: None,
             gray_header: None,
             sampled: Percent::ALL,
+            trust_sampled: TrustSampled::default(),
         }
     }
 }
@@ -161,9 +174,12 @@ impl Configuration for ContextSettings {
 
     fn read(root: &Section<'_>) -> Option<Self> {
         let context = root.section("context").read_all(Self::read_context);
-        let sampled = root.section("trace").percent("sample-percent");
+        let trace = root.section("trace");
+        let sampled = trace.percent("sample-percent");
+        let trust_sampled = trace.choice("trust-sampled", trust_named);
         Some(Self {
             sampled: sampled?,
+            trust_sampled: trust_sampled?,
             ..context?
         })
     }
@@ -192,6 +208,15 @@ impl ContextSettings {
             gray_header: gray_header?,
             ..Self::default()
         })
+    }
+}
+
+fn trust_named(text: &str) -> Option<TrustSampled> {
+    match text {
+        "authenticated" => Some(TrustSampled::Authenticated),
+        "all" => Some(TrustSampled::All),
+        "none" => Some(TrustSampled::None),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use hallpass_client::context::AllowList;
 use hallpass_client::{ClaimDemand, ContextSettings, TenantSettings};
 use hallpass_config::{Loader, Percent, Problems};
+use hallpass_upstream::TrustSampled;
 
 fn load(yaml: &str) -> Result<ContextSettings, Problems> {
     let loader = Loader::new("hallpass").text("hallpass.yaml", yaml);
@@ -16,6 +17,7 @@ fn nothing_is_carried_unless_the_settings_say_so() {
         assert_eq!(settings, ContextSettings::default());
         assert!(settings.headers.is_empty() && settings.tenant.is_none());
         assert_eq!(settings.sampled, Percent::ALL);
+        assert_eq!(settings.trust_sampled, TrustSampled::Authenticated);
     }
 }
 
@@ -29,7 +31,7 @@ hallpass:
     max-bytes: 128
     tenant: { header: X-Tenant-Id, claim: tenant_id, demand-claim: true }
     gray-header: x-gray-tag
-  trace: { sample-percent: 10 }
+  trace: { sample-percent: 10, trust-sampled: none }
 ";
     let settings = load(yaml).unwrap();
     let names = [
@@ -50,6 +52,7 @@ hallpass:
     assert_eq!(settings.tenant, Some(tenant));
     assert_eq!(settings.gray_header, Some("x-gray-tag".parse().unwrap()));
     assert_eq!(settings.sampled, Percent::TENTH);
+    assert_eq!(settings.trust_sampled, TrustSampled::None);
 }
 
 #[test]
@@ -60,7 +63,7 @@ hallpass:
     headers: [X-Tenant-Id, Authorization, Cookie, X-User-Id, Content-Length, 'no name']
     tenant: { claim: '' }
     max-bytes: 0
-  trace: { sample-percent: 101 }
+  trace: { sample-percent: 101, trust-sampled: some }
 ";
     let problems = load(yaml).unwrap_err().to_string();
     for expected in [
@@ -73,6 +76,7 @@ hallpass:
         "context.tenant.claim",
         "context.max-bytes",
         "trace.sample-percent",
+        "trace.trust-sampled",
     ] {
         assert!(problems.contains(expected), "{expected}: {problems}");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hallpass_upstream::{Instance, Upstream};
+use hallpass_upstream::{Instance, Upstream, traced_method};
 use http::Method;
 use tracing::{Span, field};
 
@@ -10,18 +10,24 @@ use super::CallResult;
 use crate::ongoing_attempt::OngoingAttempt;
 use crate::ongoing_call::OngoingCall;
 
+/// What became of a call, or of one attempt of it, that was given up.
+pub(super) const CANCELLED: &str = "cancelled";
+
 /// The span of one attempt. Of the level `DEBUG`: it is for an export of spans rather than for the log, and costs a call nothing where neither wants it.
 #[derive(Debug)]
-pub(crate) struct AttemptSpan(Span);
+pub(crate) struct AttemptSpan {
+    span: Span,
+    has_ended: bool,
+}
 
 impl AttemptSpan {
     /// Before the attempt begins, so that it does so inside.
     pub(crate) fn of(upstream: &Upstream, instance: &Instance, method: &Method) -> Self {
-        Self(tracing::debug_span!(
+        let span = tracing::debug_span!(
             "attempt",
             otel.kind = "client",
             service = &**upstream.name(),
-            http.request.method = method.as_str(),
+            http.request.method = traced_method(method),
             http.request.resend_count = field::Empty,
             http.response.status_code = field::Empty,
             server.address = instance.host(),
@@ -31,47 +37,64 @@ impl AttemptSpan {
             span_id = field::Empty,
             parent_span_id = field::Empty,
             trace_flags = field::Empty,
-        ))
+        );
+        Self {
+            span,
+            has_ended: false,
+        }
     }
 
     pub(crate) fn in_scope<T>(&self, begin: impl FnOnce() -> T) -> T {
-        self.0.in_scope(begin)
+        self.span.in_scope(begin)
     }
 
     /// For what is done inside.
     pub(crate) fn span(&self) -> Span {
-        self.0.clone()
+        self.span.clone()
     }
 
     /// Notes which span of which trace it is.
     pub(crate) fn began(&self, call: &OngoingCall, attempt: &OngoingAttempt) {
-        if self.0.is_disabled() {
+        if self.span.is_disabled() {
             return;
         }
         let resends = call.attempts().saturating_sub(1);
         if resends > 0 {
-            self.0.record("http.request.resend_count", resends);
+            self.span.record("http.request.resend_count", resends);
         }
         if let Some(trace) = attempt.context.trace() {
-            self.0.record("trace_id", field::display(trace.trace_id()));
-            self.0.record("span_id", field::display(trace.span_id()));
+            self.span
+                .record("trace_id", field::display(trace.trace_id()));
+            self.span.record("span_id", field::display(trace.span_id()));
             if let Some(parent) = trace.parent_id() {
-                self.0.record("parent_span_id", field::display(parent));
+                self.span.record("parent_span_id", field::display(parent));
             }
-            self.0.record("trace_flags", u8::from(trace.is_sampled()));
+            self.span
+                .record("trace_flags", u8::from(trace.is_sampled()));
         }
     }
 
     /// Notes what came of it.
-    pub(crate) fn ended(&self, attempt: &Arc<OngoingAttempt>, result: &CallResult) {
-        if self.0.is_disabled() {
+    pub(crate) fn ended(mut self, attempt: &Arc<OngoingAttempt>, result: &CallResult) {
+        self.has_ended = true;
+        if self.span.is_disabled() {
             return;
         }
         if let Some(status) = attempt.status() {
-            self.0.record("http.response.status_code", status.as_u16());
+            self.span
+                .record("http.response.status_code", status.as_u16());
         }
         if let Err(error) = result {
-            self.0.record("error.type", error.code());
+            self.span.record("error.type", error.code());
+        }
+    }
+}
+
+/// One that was given up, as another was faster or nobody waits any more, is none that went well.
+impl Drop for AttemptSpan {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.span.record("error.type", CANCELLED);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use tracing::{Instrument, Span, field};
 
+use super::attempt_span::CANCELLED;
 use crate::client::{Client, Method};
 use crate::error::FeignError;
 use crate::observer::FinishedCall;
@@ -20,16 +21,16 @@ pub(crate) async fn observed<T>(
     ongoing: &OngoingCall,
     call: impl Future<Output = Result<T, FeignError>>,
 ) -> Result<T, FeignError> {
-    let span = span(client, method, ongoing);
     let watch = Watch {
+        span: span(client, method, ongoing),
         client,
         method,
         ongoing,
         began: client.clock().monotonic(),
         ended: false,
     };
-    let result = call.instrument(span.clone()).await;
-    watch.end(&span, result.as_ref().err());
+    let result = call.instrument(watch.span.clone()).await;
+    watch.end(result.as_ref().err());
     result
 }
 
@@ -53,6 +54,7 @@ fn span(client: &Client, method: &Method, ongoing: &OngoingCall) -> Span {
 
 /// A call under way, with its stopwatch.
 struct Watch<'a> {
+    span: Span,
     client: &'a Client,
     method: &'a Method,
     ongoing: &'a OngoingCall,
@@ -61,19 +63,20 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    fn end(mut self, span: &Span, error: Option<&FeignError>) {
+    fn end(mut self, error: Option<&FeignError>) {
         self.ended = true;
         let elapsed = self.count(error.map_or(OK, FeignError::code));
         let last = self.ongoing.last_attempt();
         let last = last.as_deref();
         let status = last.and_then(OngoingAttempt::status);
         let attempts = u32::try_from(self.ongoing.attempts()).unwrap_or(u32::MAX);
-        span.record("attempts", attempts);
+        self.span.record("attempts", attempts);
         if let Some(status) = status {
-            span.record("http.response.status_code", status.as_u16());
+            self.span
+                .record("http.response.status_code", status.as_u16());
         }
         if let Some(error) = error {
-            span.record("error.type", error.code());
+            self.span.record("error.type", error.code());
         }
         for observer in self.client.observers() {
             (observer.0)(&FinishedCall {
@@ -103,7 +106,8 @@ impl Watch<'_> {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.count("cancelled");
+            self.count(CANCELLED);
+            self.span.record("error.type", CANCELLED);
         }
     }
 }

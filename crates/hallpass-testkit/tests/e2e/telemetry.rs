@@ -1,13 +1,13 @@
 //! Spans at a collector of OpenTelemetry.
 
 mod collector;
+mod given_up;
+mod lost;
 mod service;
+mod strangers;
 
 use std::time::Duration;
 
-use axum::response::IntoResponse;
-use hallpass::clock::{Clock, SystemClock};
-use hallpass::token::UnixTime;
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::TestIdentityProvider;
 use http::{Request, StatusCode};
@@ -47,6 +47,7 @@ async fn a_trace_through_two_services_is_one_at_the_collector_with_every_parent_
     let export = Export {
         endpoint: &collector.endpoint(),
         further: "",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
@@ -101,6 +102,7 @@ async fn each_attempt_is_a_span_and_the_one_that_failed_says_so() {
     let export = Export {
         endpoint: &collector.endpoint(),
         further: "",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
@@ -135,6 +137,7 @@ async fn a_request_that_is_refused_is_a_span_too() {
     let export = Export {
         endpoint: &collector.endpoint(),
         further: "",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let request = Request::get(logistics.server.url("/logistics/orders/7/status"))
@@ -161,6 +164,7 @@ async fn what_its_sender_does_not_sample_is_not_exported() {
     let export = Export {
         endpoint: &collector.endpoint(),
         further: "",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
@@ -184,12 +188,23 @@ async fn no_token_no_secret_and_no_users_name_is_exported() {
     let export = Export {
         endpoint: &collector.endpoint(),
         further: &further,
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
-    let (status, token) = ask(&users, &order, &[]).await;
+    let (status, token) = ask(&users, &order, &[("x-user-name", "bob")]).await;
     assert_eq!(status, StatusCode::OK);
-    let spans = collector.spans(5).await;
+    let odd = Request::builder()
+        .method("S3CRET")
+        .uri(order.server.url("/orders/7?card=4111"))
+        .header("authorization", "Bearer token-of-mallory")
+        .header("x-user-name", "bob")
+        .body(Body::empty())
+        .unwrap();
+    let refused = HttpTransport::new().unwrap().oneshot(odd).await.unwrap();
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let spans = collector.spans(6).await;
+    one(&spans, "order-service", "HTTP");
     let own = one(&spans, "order-service", "look_up_order");
     assert_eq!(own.attribute("order.kind").as_deref(), Some("gift"));
     assert_eq!(own.span.attributes.len(), 1);
@@ -203,6 +218,10 @@ async fn no_token_no_secret_and_no_users_name_is_exported() {
             ORDER_PASSWORD,
             "collector-secret",
             "/orders/7",
+            "S3CRET",
+            "card",
+            "mallory",
+            "bob",
         ] {
             assert!(!text.contains(secret), "{secret}");
         }
@@ -216,6 +235,7 @@ async fn a_collector_that_hangs_delays_no_call_and_no_stop_and_what_is_lost_is_c
     let export = Export {
         endpoint: &collector.endpoint(),
         further: ", max-queued-spans: 4",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
@@ -246,49 +266,15 @@ async fn a_collector_that_is_not_there_delays_no_stop_at_all() {
     let export = Export {
         endpoint: &gone,
         further: "",
+        trace: "",
     };
     let logistics = Service::logistics(&users, export).await;
     let order = Service::order(&users, export, logistics.server.address()).await;
     assert_eq!(ask(&users, &order, &[]).await.0, StatusCode::OK);
+    let began = Instant::now();
     order.otlp.stop().await;
+    // A second is what one waits for a collector that was there.
+    assert!(began.elapsed() < Duration::from_secs(1), "{began:?}");
     assert_eq!(order.metrics().exported(), 0);
     assert_eq!(order.metrics().dropped(), 4);
-}
-
-#[tokio::test]
-async fn what_the_collector_cannot_take_now_is_sent_again_and_what_it_refuses_is_not() {
-    let users = TestIdentityProvider::start().await.unwrap();
-    let collector = Collector::answering(|number| {
-        Some(match number {
-            1 => (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "0")]).into_response(),
-            2 => StatusCode::OK.into_response(),
-            _ => StatusCode::BAD_REQUEST.into_response(),
-        })
-    })
-    .await;
-    let export = Export {
-        endpoint: &collector.endpoint(),
-        further: "",
-    };
-    let logistics = Service::logistics(&users, export).await;
-    let asked = async || {
-        let now = UnixTime::from(SystemClock::new().now());
-        let token = users.token("alice", now).unwrap();
-        let request = Request::get(logistics.server.url("/logistics/orders/7/status"))
-            .header("authorization", format!("Bearer {}", token.expose()))
-            .body(Body::empty())
-            .unwrap();
-        let transport = HttpTransport::new().unwrap();
-        transport.oneshot(request).await.unwrap().status()
-    };
-    assert_eq!(asked().await, StatusCode::OK);
-    collector.asked(2).await;
-    let messages = collector.messages();
-    assert_eq!(messages[0].1, messages[1].1);
-    assert_eq!(asked().await, StatusCode::OK);
-    collector.asked(3).await;
-    logistics.otlp.stop().await;
-    assert_eq!(collector.messages().len(), 3);
-    let metrics = logistics.metrics();
-    assert_eq!((metrics.exported(), metrics.dropped()), (1, 1));
 }

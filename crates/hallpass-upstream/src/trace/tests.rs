@@ -167,3 +167,38 @@ fn debug_output_shows_no_tracestate() {
         "{shown}"
     );
 }
+
+const fn percent(percent: u8) -> Percent {
+    Percent::new(percent).unwrap()
+}
+
+/// How many of 10,000 requests are sampled whose trace has a name that is among any percentage.
+fn sampled_of(flags: &str, is_trusted: bool, sampled: Percent) -> usize {
+    let sent = format!("00-00000000000000010000000000000000-00f067aa0ba902b7-{flags}");
+    let mut headers = HeaderMap::new();
+    headers.insert(TRACEPARENT, HeaderValue::from_str(&sent).unwrap());
+    let received = (0..10_000).map(|_| TraceContext::received(&headers, sampled));
+    let judged = received.map(|it| it.marked_by_sender(is_trusted, sampled));
+    judged.filter(TraceContext::is_sampled).count()
+}
+
+#[test]
+fn the_mark_of_a_sender_who_is_not_trusted_counts_by_our_own_percentage_whatever_the_trace_is_called()
+ {
+    assert_eq!(sampled_of("01", true, percent(0)), 10_000);
+    assert_eq!(sampled_of("01", false, percent(0)), 0);
+    assert_eq!(sampled_of("01", false, Percent::ALL), 10_000);
+    let half = sampled_of("01", false, Percent::HALF);
+    assert!((4_600..=5_400).contains(&half), "{half}");
+    assert_eq!(sampled_of("00", false, Percent::ALL), 0);
+}
+
+#[test]
+fn a_trace_that_began_here_is_judged_once() {
+    let headers = HeaderMap::new();
+    for _ in 0..1_000 {
+        let begun = TraceContext::received(&headers, Percent::HALF);
+        let judged = begun.clone().marked_by_sender(false, percent(0));
+        assert_eq!(begun, judged);
+    }
+}

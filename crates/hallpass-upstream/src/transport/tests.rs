@@ -254,7 +254,10 @@ async fn a_response_has_a_hundred_headers_and_one_with_more_is_refused_in_so_man
     assert_eq!(error.kind(), TransportErrorKind::Protocol);
     assert!(!error.is_retryable());
     let text = error.to_string();
-    assert!(text.ends_with("more than 100 headers, or 64 KiB of them"), "{text}");
+    assert!(
+        text.ends_with("more than 100 headers, or 64 KiB of them"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hallpass_upstream::{Body, CarriesNoSecret, HttpTransport, asked_wait, random_fraction};
+use hallpass_upstream::{
+    Body, CarriesNoSecret, HttpTransport, TransportError, asked_wait, random_fraction,
+};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use prost::Message;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tower_service::Service;
 
 use super::line::Line;
@@ -22,7 +24,7 @@ use super::settings::OtlpSettings;
 const MAX_SPANS: usize = 512;
 /// Longest response that is looked at, in bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
-/// How often one message is sent.
+/// How often one message is sent that the collector has not taken for certain.
 const MAX_TRIES: u32 = 5;
 /// The wait after a first failure; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -44,8 +46,10 @@ enum Sent {
     Taken { refused: u64 },
     /// The collector does not want it.
     Refused(String),
-    /// It may be taken later: after the wait that the collector asks for.
+    /// It was not taken and may be later: after the wait that the collector asks for.
     Later(String, Option<Duration>),
+    /// It went out and no response came. It may have been taken, so it is not sent again: a collector that is slow would store it each time.
+    Unanswered(String),
 }
 
 impl Exporter {
@@ -68,7 +72,7 @@ impl Exporter {
                 break;
             }
             // A collector that was not there a moment ago holds up no end.
-            if line.is_failing() {
+            if line.is_away() {
                 line.metrics.lost(Lost::Stopped, count(batch.len()));
                 continue;
             }
@@ -85,7 +89,11 @@ impl Exporter {
         for tries in 1..=MAX_TRIES {
             let sent = self.send(batch).await;
             let Sent::Later(_, asked) = &sent else {
-                return self.settle(batch, &sent, Lost::Unreachable);
+                let lost = match line.is_stopping() {
+                    true => Lost::Stopped,
+                    false => Lost::Unreachable,
+                };
+                return self.settle(batch, &sent, lost);
             };
             if tries == MAX_TRIES {
                 return self.settle(batch, &sent, Lost::Unreachable);
@@ -118,23 +126,29 @@ impl Exporter {
         let Ok(request) = request else {
             return Sent::Refused("the endpoint cannot be called".to_owned());
         };
-        let calling = async {
-            let response = self.transport.call(request).await;
-            let response = response.map_err(|error| error.to_string())?;
-            let (head, body) = response.into_parts();
-            let body = body.collect_within(MAX_RESPONSE_BYTES).await;
-            let body = body.map_err(|error| error.to_string())?;
-            Ok(Response::from_parts(head, body))
-        };
-        let calling = timeout(self.settings.timeout, calling);
-        let called: Result<_, String> = tokio::select! {
-            called = calling => called.unwrap_or_else(|_| Err("no response in time".to_owned())),
-            () = self.line.given_up() => Err("the process ends".to_owned()),
-        };
-        match called {
-            Ok(response) => read(&response),
-            Err(error) => Sent::Later(error, None),
+        match self.call(request).await {
+            Ok(sent) | Err(sent) => sent,
         }
+    }
+
+    /// What the collector says, or why it says nothing.
+    async fn call(&mut self, request: Request<Body>) -> Result<Sent, Sent> {
+        let until = Instant::now() + self.settings.timeout;
+        let unanswered = |why: &str| Sent::Unanswered(why.to_owned());
+        let response = tokio::select! {
+            called = timeout_at(until, self.transport.call(request)) => called
+                .map_err(|_| unanswered("no response in time"))?
+                .map_err(|error| without_response(&error))?,
+            () = self.line.given_up() => return Err(unanswered("the process ends")),
+        };
+        let (head, body) = response.into_parts();
+        // The status says what became of the message: of a body that is too long, or does not end, nothing counts.
+        let body = tokio::select! {
+            body = timeout_at(until, body.collect_within(MAX_RESPONSE_BYTES)) => body.ok().and_then(Result::ok),
+            () = self.line.given_up() => None,
+        };
+        let response = Response::from_parts(head, body.unwrap_or_default());
+        Ok(read(&response))
     }
 
     /// Counts what became of a message; `lost` is why, when the collector was not reached.
@@ -148,7 +162,7 @@ impl Exporter {
                 metrics.lost(Lost::Refused, refused);
             }
             Sent::Refused(_) => metrics.lost(Lost::Refused, all),
-            Sent::Later(..) => metrics.lost(lost, all),
+            Sent::Later(..) | Sent::Unanswered(_) => metrics.lost(lost, all),
         }
         self.say(sent);
     }
@@ -156,12 +170,14 @@ impl Exporter {
     /// Tells the log what has changed, not every message that failed.
     fn say(&self, sent: &Sent) {
         let endpoint = &self.settings.endpoint;
+        let is_away = matches!(sent, Sent::Later(..) | Sent::Unanswered(_));
+        self.line.note_away(is_away);
         match sent {
             Sent::Taken { .. } if self.line.note(false) => {
                 tracing::info!(%endpoint, "the collector takes spans again");
             }
             Sent::Taken { .. } => {}
-            Sent::Refused(error) | Sent::Later(error, _) => {
+            Sent::Refused(error) | Sent::Later(error, _) | Sent::Unanswered(error) => {
                 if self.line.note(true) {
                     tracing::warn!(%endpoint, error, "the collector takes no spans; they are counted in hallpass_otlp_dropped_total once they are lost");
                 }
@@ -194,6 +210,14 @@ async fn gather(
         }
     }
     Some(batch)
+}
+
+/// What is certain not to have gone out may be sent again.
+fn without_response(error: &TransportError) -> Sent {
+    match error.is_unsent() {
+        true => Sent::Later(error.to_string(), None),
+        false => Sent::Unanswered(error.to_string()),
+    }
 }
 
 fn read(response: &Response<bytes::Bytes>) -> Sent {

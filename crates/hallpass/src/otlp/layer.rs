@@ -11,7 +11,7 @@ use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::line::Line;
-use super::open_span::OpenSpan;
+use super::open_span::{OpenSpan, is_ours};
 
 /// Keeps what is exported of each span that [`Wanted`] lets through, and sends it on when the span is over.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub(super) struct SpanLayer {
     line: Arc<Line>,
 }
 
-/// Lets spans through while they are exported, and no event: those of the level `INFO` and above, and of ours those of `DEBUG` too (attempts, token
-/// requests), which are for this layer rather than for logs.
+/// Lets spans through while they are exported, and no event: those of the level `INFO` and above, and of ours those of `DEBUG` too (attempts, refused
+/// requests, requests to the issuer), which are for this layer rather than for logs.
 #[derive(Debug)]
 pub(super) struct Wanted {
     line: Arc<Line>,
@@ -40,7 +40,7 @@ impl Wanted {
     }
 
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        let least = match metadata.target().starts_with("hallpass") {
+        let least = match is_ours(metadata) {
             true => Level::DEBUG,
             false => Level::INFO,
         };

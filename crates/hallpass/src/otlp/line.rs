@@ -18,8 +18,10 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 pub(super) struct Line {
     running: OnceLock<Running>,
     pub(super) metrics: OtlpMetrics,
-    /// Whether the last message did not reach the collector.
+    /// Whether the collector did not take the last message, for whatever reason.
     is_failing: AtomicBool,
+    /// Whether the last message did not reach the collector.
+    is_away: AtomicBool,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
 }
@@ -56,7 +58,14 @@ impl Line {
     }
 
     /// Puts a span into the queue, or counts it when there is no room. It never waits.
+    ///
+    /// Requests that were refused take no place of the second half: anybody can send them, as many as he likes, and what goes well in that hour is to be
+    /// seen.
     pub(super) fn send(&self, running: &Running, span: FinishedSpan) {
+        let queue = &running.queue;
+        if span.is_refused && queue.capacity() <= queue.max_capacity() / 2 {
+            return self.metrics.lost(Lost::QueueFull, 1);
+        }
         let lost = match running.queue.try_send(span) {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(_)) => Lost::QueueFull,
@@ -70,14 +79,24 @@ impl Line {
         self.is_failing.swap(is_failing, Ordering::Relaxed) != is_failing
     }
 
+    /// Notes whether the last message reached the collector: one that it refuses did.
+    pub(super) fn note_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
     /// Whether the last message did not reach the collector.
-    pub(super) fn is_failing(&self) -> bool {
-        self.is_failing.load(Ordering::Relaxed)
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away.load(Ordering::Relaxed)
     }
 
     /// Asks the exporter to send what waits and to end.
     pub(super) fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Whether somebody has asked for the end.
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Comes back once somebody has asked for the end.
@@ -91,7 +110,7 @@ impl Line {
     /// the end is over.
     pub(super) async fn given_up(&self) {
         self.stopped().await;
-        if !self.is_failing() {
+        if !self.is_away() {
             tokio::time::sleep(END_LIMIT).await;
         }
     }
@@ -118,5 +137,52 @@ impl Running {
 
     pub(super) fn monotonic(&self) -> Duration {
         self.clock.monotonic()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hallpass_clock::SystemClock;
+
+    use super::*;
+    use crate::otlp::open_span::{Ids, SpanKind};
+
+    fn span(is_refused: bool) -> FinishedSpan {
+        FinishedSpan {
+            ids: Ids::of_test(),
+            parent: None,
+            is_parent_remote: false,
+            name: "request",
+            kind: SpanKind::Server,
+            is_refused,
+            began: 1,
+            ended: 2,
+            attributes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn refused_requests_leave_half_of_the_queue_to_others() {
+        let line = Line::default();
+        let mut spans = line
+            .open(4, Arc::new(SystemClock::new()), Vec::new())
+            .unwrap();
+        let running = line.running().unwrap();
+        for _ in 0..10 {
+            line.send(running, span(true));
+        }
+        assert_eq!(line.metrics.dropped(), 8);
+        for _ in 0..3 {
+            line.send(running, span(false));
+        }
+        assert_eq!(line.metrics.dropped(), 9, "there are four places");
+        let waiting = std::iter::from_fn(|| spans.try_recv().ok());
+        let refused: Vec<_> = waiting.map(|it| it.is_refused).collect();
+        assert_eq!(refused, [true, true, false, false]);
+        // One place is one for each.
+        let line = Line::default();
+        let _spans = line.open(1, Arc::new(SystemClock::new()), Vec::new());
+        line.send(line.running().unwrap(), span(true));
+        assert_eq!(line.metrics.dropped(), 0);
     }
 }

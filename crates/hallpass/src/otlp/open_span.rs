@@ -14,8 +14,17 @@ const PARENT_SPAN_ID: &str = "parent_span_id";
 const TRACE_FLAGS: &str = "trace_flags";
 const KIND: &str = "otel.kind";
 
-/// Where spans of ours come from. What others call a field alike may be anything: an argument of a function with a secret in it.
-const OURS: &str = "hallpass";
+/// The crates that spans of ours come from. What others call a field alike may be anything: an argument of a function with a secret in it.
+const OURS: [&str; 4] = [
+    "hallpass",
+    "hallpass_feign",
+    "hallpass_issuer",
+    "hallpass_resource",
+];
+/// What a span is called whose method is not known.
+const UNKNOWN_METHOD: &str = "_OTHER";
+/// The field of what a response says.
+const STATUS: &str = "http.response.status_code";
 /// The fields that are exported of spans of ours: none of them can hold a token, a secret or a person's name.
 const EXPORTED: [&str; 11] = [
     "attempts",
@@ -23,7 +32,7 @@ const EXPORTED: [&str; 11] = [
     "error.type",
     "http.request.method",
     "http.request.resend_count",
-    "http.response.status_code",
+    STATUS,
     "http.route",
     "server.address",
     "server.port",
@@ -43,6 +52,18 @@ pub(super) struct Ids {
     pub(super) trace: u128,
     pub(super) span: u64,
     is_sampled: bool,
+}
+
+#[cfg(test)]
+impl Ids {
+    /// Any.
+    pub(super) const fn of_test() -> Self {
+        Self {
+            trace: 1,
+            span: 2,
+            is_sampled: true,
+        }
+    }
 }
 
 /// A value of an attribute.
@@ -97,6 +118,8 @@ pub(super) struct FinishedSpan {
     pub(super) is_parent_remote: bool,
     pub(super) name: &'static str,
     pub(super) kind: SpanKind,
+    /// Whether it is a request to this process that was refused, or failed by its sender's fault.
+    pub(super) is_refused: bool,
     /// Nanoseconds since 1970.
     pub(super) began: u64,
     pub(super) ended: u64,
@@ -110,7 +133,7 @@ impl OpenSpan {
         now: (SystemTime, Duration),
         around: Option<Ids>,
     ) -> Self {
-        let is_ours = metadata.target().starts_with(OURS);
+        let is_ours = is_ours(metadata);
         let is_declared = is_ours && metadata.fields().field(TRACE_ID).is_some();
         let inherited = around.filter(|_| !is_declared);
         let ids = OwnIds {
@@ -155,6 +178,7 @@ impl OpenSpan {
         let is_call = self.is_ours && self.name == CALL;
         Some(FinishedSpan {
             ids,
+            is_refused: self.is_refused(),
             // A span of the service's own that stands between two of ours is no parent that ours know of.
             parent: around.map(|around| around.span).or(self.ids.parent),
             is_parent_remote: around.is_none() && self.kind == SpanKind::Server,
@@ -168,6 +192,12 @@ impl OpenSpan {
             ended: nanos(began + took),
             attributes: self.attributes,
         })
+    }
+
+    fn is_refused(&self) -> bool {
+        let status = self.attributes.iter().find(|(name, _)| *name == STATUS);
+        let is_by_sender = matches!(status, Some((_, Value::Whole(400..=499))));
+        self.is_ours && self.kind == SpanKind::Server && is_by_sender
     }
 
     fn set(&mut self, name: &'static str, value: Value) {
@@ -188,9 +218,13 @@ impl FinishedSpan {
             _ => None,
         };
         let route = text("http.route").or_else(|| text("url.template"));
-        match (text("http.request.method"), route) {
+        let method = text("http.request.method").map(|method| match &**method {
+            UNKNOWN_METHOD => "HTTP",
+            method => method,
+        });
+        match (method, route) {
             (Some(method), Some(route)) => format!("{method} {route}"),
-            (Some(method), None) => method.clone(),
+            (Some(method), None) => method.to_owned(),
             _ => self.name.to_owned(),
         }
     }
@@ -202,7 +236,7 @@ impl FinishedSpan {
         } else {
             400
         };
-        let status = self.attribute("http.response.status_code");
+        let status = self.attribute(STATUS);
         let is_failure = matches!(status, Some(&Value::Whole(status)) if status >= least);
         is_failure || self.attribute("error.type").is_some()
     }
@@ -211,6 +245,13 @@ impl FinishedSpan {
         let mut all = self.attributes.iter();
         all.find_map(|(known, value)| (*known == name).then_some(value))
     }
+}
+
+/// Whether it is one of ours, by the whole name of its crate: `hallpass_orders` is a service's.
+pub(super) fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let name = target.split_once("::").map_or(target, |(name, _)| name);
+    OURS.contains(&name)
 }
 
 /// Takes the values of fields.

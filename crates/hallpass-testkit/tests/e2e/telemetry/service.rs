@@ -1,12 +1,14 @@
 //! Two services that export their spans, as if each were a process.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
 
 use axum::extract::Request as AxumRequest;
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use hallpass::Settings;
@@ -19,7 +21,6 @@ use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::{TestIdentityProvider, TestServer};
 use http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
-use tracing::instrument::WithSubscriber;
 use tracing::{Dispatch, Instrument, dispatcher};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -43,6 +44,31 @@ pub(super) struct Service {
 pub(super) struct Export<'a> {
     pub(super) endpoint: &'a str,
     pub(super) further: &'a str,
+    /// Keys of `trace`.
+    pub(super) trace: &'a str,
+}
+
+/// What a process does for a request, with the subscriber of that process, also when it is dropped: spans end by it.
+struct Within {
+    dispatch: Dispatch,
+    answer: Option<Pin<Box<dyn Future<Output = Response> + Send>>>,
+}
+
+impl Future for Within {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let Self { dispatch, answer } = &mut *self;
+        let answer = answer.as_mut().unwrap();
+        dispatcher::with_default(dispatch, || answer.as_mut().poll(context))
+    }
+}
+
+impl Drop for Within {
+    fn drop(&mut self) {
+        let Self { dispatch, answer } = self;
+        dispatcher::with_default(dispatch, || drop(answer.take()));
+    }
 }
 
 impl Service {
@@ -101,7 +127,11 @@ impl Service {
             }
         });
         let own = from_fn(move |request: AxumRequest, next: Next| {
-            next.run(request).with_subscriber(dispatch.clone())
+            let (dispatch, answer) = (dispatch.clone(), Box::pin(next.run(request)));
+            Within {
+                dispatch,
+                answer: Some(answer),
+            }
         });
         let router = Router::new()
             .route("/orders/{order_id}", order)
@@ -120,7 +150,11 @@ impl Service {
 fn settings(
     name: &str,
     users: &TestIdentityProvider,
-    Export { endpoint, further }: Export<'_>,
+    Export {
+        endpoint,
+        further,
+        trace,
+    }: Export<'_>,
     next: Option<SocketAddr>,
 ) -> Settings {
     let next = next.map_or_else(String::new, |it| format!("\"{it}\""));
@@ -129,6 +163,7 @@ fn settings(
 hallpass:
   service: {{ name: {name} }}
   context: {{ headers: [X-Fails-Once] }}
+  trace: {{ {trace} }}
   telemetry: {{ otlp: {{ endpoint: "{endpoint}", interval-ms: 10 {further} }} }}
   discovery: {{ static: {{ logistics-service: [{next}] }} }}
   security:
@@ -162,4 +197,22 @@ pub(super) async fn ask(
     let transport = HttpTransport::new().unwrap();
     let response = transport.oneshot(request).await.unwrap();
     (response.status(), token)
+}
+
+/// Alice asks logistics itself.
+pub(super) async fn ask_logistics(
+    users: &TestIdentityProvider,
+    logistics: &Service,
+    traceparent: Option<&str>,
+) -> StatusCode {
+    let now = UnixTime::from(SystemClock::new().now());
+    let token = users.token("alice", now).unwrap();
+    let mut request = Request::get(logistics.server.url("/logistics/orders/7/status"))
+        .header("authorization", format!("Bearer {}", token.expose()));
+    if let Some(traceparent) = traceparent {
+        request = request.header("traceparent", traceparent);
+    }
+    let request = request.body(Body::empty()).unwrap();
+    let transport = HttpTransport::new().unwrap();
+    transport.oneshot(request).await.unwrap().status()
 }

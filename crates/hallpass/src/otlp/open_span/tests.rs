@@ -11,7 +11,11 @@ use super::*;
 
 /// Makes an open span of each span, and keeps what is left of it.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<OpenSpan>>>);
+struct Kept {
+    spans: Arc<Mutex<Vec<OpenSpan>>>,
+    /// When spans begin, by both clocks; else ten seconds after 1970 and one after the start.
+    now: Option<(SystemTime, Duration)>,
+}
 
 const AROUND: Ids = Ids {
     trace: 1,
@@ -21,24 +25,28 @@ const AROUND: Ids = Ids {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
     fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
-        let now = (UNIX_EPOCH + Duration::from_secs(10), Duration::from_secs(1));
+        let usual = (UNIX_EPOCH + Duration::from_secs(10), Duration::from_secs(1));
+        let now = self.now.unwrap_or(usual);
         let mut open = OpenSpan::begin(attributes.metadata(), now, Some(AROUND));
         attributes.record(&mut open.recorder(&["order.kind".to_owned()]));
-        self.0.lock().unwrap().push(open);
+        self.spans.lock().unwrap().push(open);
     }
 
     fn on_record(&self, _: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.spans.lock().unwrap();
         values.record(&mut all.last_mut().unwrap().recorder(&[]));
     }
 }
 
 /// What is left of the span that `make` makes, after three seconds.
 fn left(make: impl FnOnce()) -> Option<FinishedSpan> {
-    let kept = Kept::default();
+    left_of(&Kept::default(), make)
+}
+
+fn left_of(kept: &Kept, make: impl FnOnce()) -> Option<FinishedSpan> {
     let subscriber = tracing_subscriber::registry().with(kept.clone());
     tracing::subscriber::with_default(subscriber, make);
-    let open = kept.0.lock().unwrap().pop().unwrap();
+    let open = kept.spans.lock().unwrap().pop().unwrap();
     open.end(Duration::from_secs(4))
 }
 
@@ -151,6 +159,74 @@ fn a_failure_of_a_caller_is_none_of_the_service() {
 
 #[test]
 fn the_clock_of_the_system_may_stand_before_1970() {
-    let _: SystemTime = UNIX_EPOCH - Duration::from_secs(1);
+    let (early, began) = (UNIX_EPOCH - Duration::from_secs(1), Duration::from_secs(1));
+    let kept = Kept {
+        now: Some((early, began)),
+        ..Kept::default()
+    };
+    let span = left_of(&kept, || drop(tracing::info_span!("request"))).unwrap();
+    assert_eq!((span.began, span.ended), (0, 3_000_000_000));
     assert_eq!(nanos(Duration::MAX), u64::MAX);
+}
+
+/// Else its arguments would be exported that are called as fields of ours are, and its word for a trace be taken.
+#[test]
+fn a_crate_of_the_house_whose_name_begins_with_ours_is_not_ours() {
+    let fields = |make: fn()| left(make).unwrap().attributes.len();
+    assert_eq!(
+        fields(|| drop(tracing::info_span!(target: "hallpass_feign::layers", "s", client = "a"))),
+        1
+    );
+    assert_eq!(
+        fields(|| drop(tracing::info_span!(target: "hallpass", "s", client = "a"))),
+        1
+    );
+    let house = left(|| {
+        drop(
+            tracing::info_span!(target: "hallpass_orders::api", "s", client = "s3cret", service = "s3cret"),
+        )
+    });
+    let near = left(|| drop(tracing::info_span!(target: "hallpassword", "s", client = "s3cret")));
+    for stranger in [house, near] {
+        assert_eq!(stranger.unwrap().attributes, []);
+    }
+    let claims = left(|| {
+        drop(
+            tracing::info_span!(target: "hallpass_orders::api", "s", trace_id = "ff", span_id = "aa", trace_flags = 1_u8),
+        );
+    });
+    assert_eq!(claims.unwrap().ids.trace, AROUND.trace);
+}
+
+#[test]
+fn a_method_that_is_not_known_names_no_span() {
+    let title = |method: &str, route: Option<&str>| {
+        let span = left(|| {
+            drop(tracing::info_span!(
+                "request",
+                http.request.method = method,
+                http.route = route
+            ))
+        });
+        span.unwrap().title()
+    };
+    assert_eq!(title("_OTHER", None), "HTTP");
+    assert_eq!(title("_OTHER", Some("/a")), "HTTP /a");
+    assert_eq!(title("GET", Some("/a")), "GET /a");
+}
+
+#[test]
+fn requests_that_were_refused_are_told_from_others() {
+    let refused = |kind: &str, status: u16| {
+        let span = left(|| {
+            drop(tracing::info_span!(
+                "request",
+                otel.kind = kind,
+                http.response.status_code = status
+            ));
+        });
+        span.unwrap().is_refused
+    };
+    assert!(refused("server", 401) && refused("server", 404));
+    assert!(!refused("server", 200) && !refused("server", 500) && !refused("client", 404));
 }
