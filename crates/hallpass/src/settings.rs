@@ -192,6 +192,8 @@ impl Configuration for Settings {
             transport: transport?,
             context: context?,
         };
+        #[cfg(not(feature = "otlp"))]
+        warn_of_telemetry(root);
         #[cfg(feature = "feign")]
         check_credentials(root, &settings);
         check_certificates(root, &settings);
@@ -205,6 +207,15 @@ impl Configuration for Settings {
             discovery::warn_of_plain_http(root, &settings.discovery_dns);
         }
         Some(settings)
+    }
+}
+
+/// Else one finds out in the outage that no span was exported.
+#[cfg(not(feature = "otlp"))]
+fn warn_of_telemetry(root: &Section<'_>) {
+    if root.property_below("telemetry.otlp.endpoint").is_some() {
+        let message = "no spans are exported: this program was built without the feature `otlp` of `hallpass`";
+        root.warn("telemetry.otlp", message);
     }
 }
 

@@ -21,4 +21,11 @@ impl<'a> Section<'a> {
         let text = value.expose().trim();
         (!text.is_empty()).then(|| text.to_owned())
     }
+
+    /// As [`property`](Self::property), of a key below this section that is not read here: of a section that belongs to
+    /// [others](crate::Key::elsewhere), or of one that this program was built without. `None` also where nobody reads properties.
+    #[must_use]
+    pub fn property_below(&self, key: &str) -> Option<String> {
+        self.property(&self.path_of(key))
+    }
 }

@@ -104,7 +104,7 @@ impl HallpassBuilder<'_> {
         self
     }
 
-    /// Begins the export of spans, where `telemetry.otlp` names a collector, and shows what it counts. It needs a tokio runtime then. The layer of
+    /// Begins the export of spans, where `telemetry.otlp` names a collector, and shows what it counts; without this the log warns then. It needs a tokio runtime then. The layer of
     /// `otlp` stands in the subscriber of the process.
     #[cfg(feature = "otlp")]
     pub fn otlp(mut self, otlp: &crate::otlp::Otlp) -> Self {
@@ -211,7 +211,14 @@ fn start_export(
     settings: &Settings,
     network: &Network,
 ) -> Result<(), Error> {
-    let (Some(otlp), Some(export)) = (otlp, &settings.telemetry.otlp) else {
+    let Some(export) = &settings.telemetry.otlp else {
+        return Ok(());
+    };
+    let Some(otlp) = otlp else {
+        tracing::warn!(
+            "`telemetry.otlp`, or a variable of OpenTelemetry, names a collector, and this program exports no spans: \
+             in a service `HallpassBuilder::otlp` begins that"
+        );
         return Ok(());
     };
     let service = settings.service.name.as_deref();

@@ -162,6 +162,51 @@ fn plain_http_that_a_setting_allows_is_said_at_the_start_and_shown_by_a_metric()
     }
 }
 
+/// Who finds out in the outage has no spans of it.
+#[cfg(feature = "otlp")]
+#[tokio::test]
+async fn a_collector_that_nobody_sends_spans_to_is_warned_of() {
+    use hallpass::otlp::Otlp;
+    for (endpoint, otlp, is_warned) in [
+        ("endpoint: 'http://127.0.0.1:9'", None, true),
+        ("endpoint: 'http://127.0.0.1:9'", Some(Otlp::new()), false),
+        ("", None, false),
+    ] {
+        let settings = load(&format!(
+            "hallpass: {{ telemetry: {{ otlp: {{ {endpoint} }} }} }}"
+        ));
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(log.finish(), || {
+            let builder = Hallpass::builder(&settings);
+            let builder = match &otlp {
+                Some(otlp) => builder.otlp(otlp),
+                None => builder,
+            };
+            builder.build().unwrap()
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.contains("exports no spans"), is_warned, "{text}");
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+#[test]
+fn a_section_for_what_the_program_was_built_without_is_warned_of() {
+    let warnings = |text: &str| loader(text).load::<Settings>().unwrap().take_warnings();
+    // Its own keys are not looked at: the section may be another program's.
+    let text =
+        "hallpass: { telemetry: { otlp: { endpoint: 'https://c.example', token: '${UNSET}' } } }";
+    let said = warnings(text);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("telemetry.otlp") && said[0].contains("feature `otlp`"),
+        "{said:?}"
+    );
+    assert_eq!(warnings("hallpass: { telemetry: {} }"), [""; 0]);
+}
+
 #[test]
 fn a_service_that_a_certificate_proves_has_one() {
     let text = |tls: &str, clients: &str| {
