@@ -142,16 +142,22 @@ impl Estate {
 
     /// Writes a text with the ports of this estate.
     pub(crate) fn write_text(&self, text: &str, name: &str) {
-        let mut text = text.to_owned();
-        for (port, here) in [
+        let ports = [
             (PROXY, self.proxy_port),
             (SERVICE, self.service.port()),
             (AUTHZ, self.authz_port),
             (MANAGEMENT, self.management_port),
             (GRPC, self.grpc_port),
             (ISSUER, self.issuer.address().port()),
-        ] {
-            text = text.replace(port, &here.to_string());
+        ];
+        let mut text = text.to_owned();
+        // By way of a mark each: a port of here may hold the digits of one that is still to be replaced.
+        let mark = |index: usize| format!("\u{0}{index}\u{0}");
+        for (index, (port, _)) in ports.iter().enumerate() {
+            text = text.replace(port, &mark(index));
+        }
+        for (index, (_, here)) in ports.iter().enumerate() {
+            text = text.replace(&mark(index), &here.to_string());
         }
         std::fs::write(self.folder().join(name), text).unwrap();
     }
