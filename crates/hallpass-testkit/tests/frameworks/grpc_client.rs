@@ -1,22 +1,15 @@
 //! tonic's client over our stack: the same identities, instances and breakers as every other call.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
-use hallpass::Settings;
-use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::Loader;
 use hallpass::feign::{Identity, ServiceCaller};
 use hallpass::listen::RunningServer;
 use hallpass::prelude::*;
 use hallpass::tls::TestAuthority;
-use hallpass::token::{
-    AccessToken, Issuer, SecurityContext, SigningKey, TokenClaims, UnixTime, VerifiedClaims, sign,
-};
 use hallpass::upstream::BreakerSettings;
 use hallpass_issuer::IssuerSettings;
 use hallpass_testkit::{FaultProxy, TestIssuer};
@@ -28,11 +21,9 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower::Layer as _;
 
+use crate::alice::{USERS_KEY, alice, load};
 use crate::grpc_upload::{Beside, Texts, UPLOAD};
 
-/// Which users' tokens are signed with (RFC 8037 appendix A.1).
-const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
-    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
 const ISSUER: &str = "
 hallpass:
   issuer:
@@ -195,30 +186,6 @@ fn caller(hallpass: &Hallpass, identity: Identity) -> ServiceCaller {
     caller.build().unwrap()
 }
 
-fn load(folder: &Path, yaml: &str) -> Hallpass {
-    let file = folder.join("settings.yaml");
-    std::fs::write(&file, yaml).unwrap();
-    let loaded = Loader::new("hallpass").file(file).load::<Settings>();
-    Hallpass::from_settings(&loaded.unwrap().into_settings()).unwrap()
-}
-
-/// Alice, by a token for this service.
-fn alice(audience: &str) -> SecurityContext {
-    let now: UnixTime = SystemClock::new().now().into();
-    let end = now.saturating_add(Duration::from_secs(300));
-    let (user, audience) = ("alice".parse().unwrap(), audience.parse().unwrap());
-    let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
-    claims.client_id = Some("web-shop".parse().unwrap());
-    claims.scope = "greet".parse().unwrap();
-    claims.issued_at = Some(now);
-    let key = SigningKey::from_jwk(&serde_json::from_str(USERS_KEY).unwrap()).unwrap();
-    let token = sign(&claims, &key, now).unwrap().expose().to_owned();
-    SecurityContext::new(
-        VerifiedClaims::dangerous_unverified(claims),
-        AccessToken::new(token),
-    )
-}
-
 #[tokio::test]
 async fn tonic_carries_each_identity_in_single_responses_and_in_streams_over_plain_http_and_over_tls()
  {
@@ -240,7 +207,7 @@ async fn tonic_carries_each_identity_in_single_responses_and_in_streams_over_pla
                 let stream = client.watch(HealthCheckRequest::default()).await.unwrap();
                 (alone, stream)
             };
-            let (alone, stream) = hallpass::scope(alice(audience), calls).await;
+            let (alone, stream) = hallpass::scope(alice(audience, "greet"), calls).await;
             let seen = alone.metadata().get("seen").unwrap();
             assert_eq!(seen, expected, "{identity:?} over TLS: {is_tls}");
             let messages: Vec<_> = stream.into_inner().collect().await;
@@ -279,7 +246,9 @@ async fn tonic_streams_messages_up_with_the_identity_of_whoever_called_over_plai
             let path = || http::uri::PathAndQuery::from_static(UPLOAD);
             let sending =
                 client.client_streaming(Request::new(messages(&["a", "b", "c"])), path(), Texts);
-            let answer = hallpass::scope(alice(audience), sending).await.unwrap();
+            let answer = hallpass::scope(alice(audience, "greet"), sending)
+                .await
+                .unwrap();
             // The stream is polled by the task of its connection, and still for alice, who called.
             let all = ["a", "b", "c"].map(|text| format!("{text} of alice for {expected}"));
             assert_eq!(
@@ -289,7 +258,9 @@ async fn tonic_streams_messages_up_with_the_identity_of_whoever_called_over_plai
             );
             let sending =
                 client.client_streaming(Request::new(messages(&["a", "stop", "c"])), path(), Texts);
-            let stopped = hallpass::scope(alice(audience), sending).await.unwrap_err();
+            let stopped = hallpass::scope(alice(audience, "greet"), sending)
+                .await
+                .unwrap_err();
             assert_eq!(
                 (stopped.code(), stopped.message()),
                 (Code::FailedPrecondition, "stopped")

@@ -1,6 +1,8 @@
 //! The resource server before services that are not axum's, with other people's servers and clients.
 
 #[cfg(test)]
+mod alice;
+#[cfg(test)]
 mod arrived;
 #[cfg(test)]
 mod grpc;

@@ -1,21 +1,15 @@
 //! reqwest's client with our middleware: the identities of every other call, before a real protected service.
 
-use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
 use axum::middleware::from_fn;
 use axum::routing::any;
-use hallpass::Settings;
 use hallpass::client::context::{CallContext, scope_all};
-use hallpass::clock::{Clock as _, SystemClock};
 use hallpass::config::Loader;
 use hallpass::feign::{CallerBuilder, FeignError, Identity};
 use hallpass::prelude::*;
-use hallpass::token::{
-    AccessToken, Issuer, SecurityContext, SigningKey, TokenClaims, UnixTime, VerifiedClaims, sign,
-};
 use hallpass_issuer::IssuerSettings;
 use hallpass_reqwest::client_builder;
 use hallpass_testkit::{TestIssuer, TestServer};
@@ -23,11 +17,9 @@ use http::StatusCode;
 use reqwest_middleware::{ClientWithMiddleware, Error};
 use tempfile::TempDir;
 
+use crate::alice::{USERS_KEY, alice, load};
 use crate::arrived::{Arrived, INVALID, note};
 
-/// Which users' tokens are signed with (RFC 8037 appendix A.1).
-const USERS_KEY: &str = r#"{ "kty": "OKP", "crv": "Ed25519", "kid": "users", "alg": "EdDSA",
-    "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }"#;
 const ISSUER: &str = "
 hallpass:
   issuer:
@@ -127,30 +119,6 @@ pub(crate) fn with(client: reqwest::ClientBuilder, caller: CallerBuilder) -> Cli
     client.build().unwrap()
 }
 
-fn load(folder: &Path, yaml: &str) -> Hallpass {
-    let file = folder.join("settings.yaml");
-    std::fs::write(&file, yaml).unwrap();
-    let loaded = Loader::new("hallpass").file(file).load::<Settings>();
-    Hallpass::from_settings(&loaded.unwrap().into_settings()).unwrap()
-}
-
-/// Alice, by a token for this service.
-fn alice(audience: &str) -> SecurityContext {
-    let now: UnixTime = SystemClock::new().now().into();
-    let end = now.saturating_add(Duration::from_secs(300));
-    let (user, audience) = ("alice".parse().unwrap(), audience.parse().unwrap());
-    let mut claims = TokenClaims::new(Issuer::internal(), user, audience, end);
-    claims.client_id = Some("web-shop".parse().unwrap());
-    claims.scope = "stock".parse().unwrap();
-    claims.issued_at = Some(now);
-    let key = SigningKey::from_jwk(&serde_json::from_str(USERS_KEY).unwrap()).unwrap();
-    let token = sign(&claims, &key, now).unwrap().expose().to_owned();
-    SecurityContext::new(
-        VerifiedClaims::dangerous_unverified(claims),
-        AccessToken::new(token),
-    )
-}
-
 /// Why our side has refused.
 pub(crate) fn code(error: &Error) -> &'static str {
     match error {
@@ -186,7 +154,7 @@ async fn reqwest_carries_each_identity() {
             .body("x");
         // Whatever the program says by itself, it speaks for nobody else.
         let request = request.bearer_auth("of-somebody").header("dpop", "x");
-        let response = hallpass::scope(alice(audience), request.send())
+        let response = hallpass::scope(alice(audience, "stock"), request.send())
             .await
             .unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{identity:?}");
@@ -199,7 +167,7 @@ async fn reqwest_carries_each_identity() {
     // By the extensions of a request, where it leaves the task of its caller.
     let client = estate.client(Identity::Relay);
     let request = client.get(estate.stock.url("/items/7"));
-    let request = request.with_extension(alice("stock-service"));
+    let request = request.with_extension(alice("stock-service", "stock"));
     let response = tokio::spawn(request.send()).await.unwrap().unwrap();
     assert_eq!(response.text().await.unwrap(), "alice ");
 }
@@ -219,7 +187,7 @@ async fn a_request_without_its_identity_is_not_sent() {
 async fn a_request_says_how_long_it_is_waited_for_and_what_it_belongs_to() {
     let estate = Estate::start().await;
     let context = CallContext::default()
-        .with_identity(alice("stock-service"))
+        .with_identity(alice("stock-service", "stock"))
         .with_header("x-tenant-id".parse().unwrap(), "north".parse().unwrap());
     let client = estate.client(Identity::Relay);
     let sending = client.get(estate.stock.url("/items/7")).send();
