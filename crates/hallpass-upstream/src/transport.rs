@@ -6,15 +6,12 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hallpass_tls::ClientTls;
-use http::uri::Authority;
 use http::{Request, Response};
 use hyper_rustls::ConfigBuilderExt;
-use hyper_util::client::legacy::ResponseFuture;
-use pin_project_lite::pin_project;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -24,9 +21,9 @@ use crate::body::Body;
 use crate::resolver::Resolver;
 use connector::Connector;
 use keep_alive::AnnouncedLimits;
+use pooled::PooledCall;
 use pools::{PoolSettings, Pools, Tls};
 use secrets::has_credentials;
-use silence::Watch;
 
 pub use connections::Connections;
 pub use error::{TransportError, TransportErrorKind};
@@ -38,6 +35,7 @@ mod connector;
 mod error;
 mod http2;
 mod keep_alive;
+mod pooled;
 mod pools;
 mod secrets;
 mod silence;
@@ -298,7 +296,7 @@ impl Service<Request<Body>> for HttpTransport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> TransportFuture {
+    fn call(&mut self, request: Request<Body>) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
         let current = self.pools.current();
@@ -307,60 +305,25 @@ impl Service<Request<Body>> for HttpTransport {
         let pools = pools.unwrap_or(current);
         let http2 = request.extensions().get::<Http2>().copied();
         let http2 = http2.unwrap_or_default();
-        let server = request.uri().authority().cloned();
-        let limit = server.as_ref().and_then(|server| self.limits.of(server));
-        let watch = Watch::over(&mut request, http2);
+        let pools = pools.fitting(is_open);
         TransportFuture {
-            response: pools.fitting(is_open, http2, limit).request(request),
-            server,
-            limits: self.limits.clone(),
-            watch,
+            call: PooledCall::new(pools, request, http2, &self.limits),
         }
     }
 }
 
-pin_project! {
-    /// The response of [`HttpTransport`], up to and including its headers.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct TransportFuture {
-        #[pin]
-        response: ResponseFuture,
-        server: Option<Authority>,
-        limits: AnnouncedLimits,
-        // Until there is a response.
-        watch: Option<Watch>,
-    }
-
-    impl PinnedDrop for TransportFuture {
-        fn drop(this: Pin<&mut Self>) {
-            if let Some(watch) = this.project().watch {
-                watch.given_up();
-            }
-        }
-    }
+/// The response of [`HttpTransport`], up to and including its headers.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct TransportFuture {
+    call: PooledCall,
 }
 
 impl Future for TransportFuture {
     type Output = Result<Response<Body>, TransportError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let polled = this.response.poll(cx);
-        if let (Poll::Pending, Some(watch)) = (&polled, this.watch.as_mut()) {
-            watch.waits();
-        }
-        let response = ready!(polled);
-        *this.watch = None;
-        Poll::Ready(match response {
-            Ok(response) => {
-                if let Some(server) = this.server {
-                    this.limits.note(server, response.headers());
-                }
-                Ok(response.map(Body::from))
-            }
-            Err(error) => Err(TransportError::from_client(error)),
-        })
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.call).poll(context)
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) struct Current {
 
 /// One pool for each way to agree on the version of HTTP.
 #[derive(Clone)]
-struct ByVersion {
+pub(super) struct ByVersion {
     http1: ByLimit<HttpClient>,
     /// The server chooses.
     negotiated: ByLimit<HttpClient>,
@@ -157,19 +157,9 @@ impl Current {
         }
     }
 
-    /// The connections for a request, to a server that closes unused ones after `limit`. `is_open`: nothing of it is secret.
-    pub(super) fn fitting(
-        &self,
-        is_open: bool,
-        http2: Http2,
-        limit: Option<Duration>,
-    ) -> &HttpClient {
-        let by_version = if is_open { &self.open } else { &self.guarded };
-        match http2 {
-            Http2::Never => by_version.http1.fitting(limit),
-            Http2::Auto => by_version.negotiated.fitting(limit),
-            Http2::Always => &by_version.http2,
-        }
+    /// The connections for a request. `is_open`: nothing of it is secret.
+    pub(super) const fn fitting(&self, is_open: bool) -> &ByVersion {
+        if is_open { &self.open } else { &self.guarded }
     }
 
     /// Whether both are of one transport.
@@ -186,6 +176,15 @@ struct TlsByVersion {
 }
 
 impl ByVersion {
+    /// The pool of hyper-util for a request to a server that closes unused connections after `limit`.
+    pub(super) fn fitting(&self, http2: Http2, limit: Option<Duration>) -> &HttpClient {
+        match http2 {
+            Http2::Never => self.http1.fitting(limit),
+            Http2::Auto => self.negotiated.fitting(limit),
+            Http2::Always => &self.http2,
+        }
+    }
+
     fn new(settings: &PoolSettings, connector: &Connector, tls: &TlsByVersion) -> Self {
         let idle_timeout = settings.idle_timeout;
         let (shared, tls_http2) = (connector.clone().shared(), Arc::clone(&tls.http2));
