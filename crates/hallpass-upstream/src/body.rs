@@ -46,8 +46,16 @@ impl Body {
         B::Data: Buf,
         B::Error: Into<BoxError>,
     {
+        Self::streamed(Wrapped { body })
+    }
+
+    /// What is read as it comes, in our types already.
+    pub(crate) fn streamed<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static,
+    {
         Self {
-            kind: Kind::Stream(Box::pin(Wrapped { body })),
+            kind: Kind::Stream(Box::pin(body)),
         }
     }
 

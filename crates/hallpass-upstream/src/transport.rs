@@ -35,6 +35,7 @@ mod connector;
 mod error;
 mod http2;
 mod keep_alive;
+mod lean;
 mod pooled;
 mod pools;
 mod secrets;
@@ -303,27 +304,47 @@ impl Service<Request<Body>> for HttpTransport {
         let demanded = request.extensions().get::<Connections>();
         let pools = demanded.and_then(|these| these.in_place_of(&current));
         let pools = pools.unwrap_or(current);
-        let http2 = request.extensions().get::<Http2>().copied();
-        let http2 = http2.unwrap_or_default();
         let pools = pools.fitting(is_open);
-        TransportFuture {
-            call: PooledCall::new(pools, request, http2, &self.limits),
-        }
+        let http2 = request.extensions().get::<Http2>().copied();
+        let way = match http2.unwrap_or_default() {
+            Http2::Never => match pools.lean().call(request) {
+                Ok(call) => Way::Lean(call),
+                Err(request) => {
+                    Way::Pooled(PooledCall::new(pools, *request, Http2::Never, &self.limits))
+                }
+            },
+            http2 => Way::Pooled(PooledCall::new(pools, request, http2, &self.limits)),
+        };
+        TransportFuture { way }
     }
 }
 
-/// The response of [`HttpTransport`], up to and including its headers.
+/// The response of [`HttpTransport`], up to and including its headers. When it is dropped before it is ready, the connection of its
+/// request ends.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct TransportFuture {
-    call: PooledCall,
+    way: Way,
+}
+
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all requests go this way, and a box is an allocation for each"
+)]
+enum Way {
+    Lean(lean::Call),
+    Pooled(PooledCall),
 }
 
 impl Future for TransportFuture {
     type Output = Result<Response<Body>, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.call).poll(context)
+        match &mut self.way {
+            Way::Lean(call) => Pin::new(call).poll(context),
+            Way::Pooled(call) => Pin::new(call).poll(context),
+        }
     }
 }
 

@@ -107,15 +107,19 @@ impl TransportError {
         Self::new(TransportErrorKind::Tls, source)
     }
 
+    /// There is no connection.
+    pub(super) fn connecting(error: BoxError) -> Self {
+        Self::new(kind_of_connecting(&*error), error)
+    }
+
+    /// A connection of HTTP/1.1 that was there has failed.
+    pub(super) fn on_connection(error: hyper::Error) -> Self {
+        Self::new(kind_of(&error), error)
+    }
+
     pub(super) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
         let kind = if error.is_connect() {
-            if find::<PlainHttp>(&error).is_some() {
-                TransportErrorKind::PlainHttp
-            } else if is_timeout(&error) {
-                TransportErrorKind::ConnectTimeout
-            } else {
-                TransportErrorKind::Connect
-            }
+            kind_of_connecting(&error)
         } else if find::<h2::Error>(&error).is_some_and(is_unprocessed) {
             TransportErrorKind::Closed
         } else {
@@ -211,6 +215,17 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 fn is_ended_here(error: &h2::Error) -> bool {
     let is_calming = error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
     error.is_library() && error.is_go_away() && is_calming
+}
+
+/// Why there is no connection.
+fn kind_of_connecting(error: &(dyn std::error::Error + 'static)) -> TransportErrorKind {
+    if find::<PlainHttp>(error).is_some() {
+        TransportErrorKind::PlainHttp
+    } else if is_timeout(error) {
+        TransportErrorKind::ConnectTimeout
+    } else {
+        TransportErrorKind::Connect
+    }
 }
 
 /// What became of a request on a connection that was there.

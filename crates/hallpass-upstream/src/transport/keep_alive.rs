@@ -86,7 +86,7 @@ impl AnnouncedLimits {
 }
 
 /// `timeout` of the header `Keep-Alive`, in seconds (RFC 2068 section 19.7.1.1).
-fn announced(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn announced(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("keep-alive").iter();
     let parameters = values.filter_map(|value| value.to_str().ok());
     let parameters = parameters.flat_map(|text| text.split(','));

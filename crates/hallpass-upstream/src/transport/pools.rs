@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::connector::Connector;
 use super::http2::{self, Http2};
 use super::keep_alive::ByLimit;
+use super::lean::{self, Lean};
 use crate::body::Body;
 use crate::random::random_fraction;
 
@@ -71,6 +72,8 @@ pub(super) struct Current {
 /// One pool for each way to agree on the version of HTTP.
 #[derive(Clone)]
 pub(super) struct ByVersion {
+    lean: Lean,
+    /// For what [`Lean`] does not take: connections that become something else.
     http1: ByLimit<HttpClient>,
     /// The server chooses.
     negotiated: ByLimit<HttpClient>,
@@ -176,6 +179,11 @@ struct TlsByVersion {
 }
 
 impl ByVersion {
+    /// The connections for requests by HTTP/1.1.
+    pub(super) const fn lean(&self) -> &Lean {
+        &self.lean
+    }
+
     /// The pool of hyper-util for a request to a server that closes unused connections after `limit`.
     pub(super) fn fitting(&self, http2: Http2, limit: Option<Duration>) -> &HttpClient {
         match http2 {
@@ -199,12 +207,25 @@ impl ByVersion {
                 .http2_only(Arc::ptr_eq(tls, &tls_http2));
             http2::limit(&mut builder).build(connector)
         };
+        let lean = lean::Settings {
+            connector: HttpsConnector::from((connector.clone(), Arc::clone(&tls.http1))),
+            builder: http1_builder(),
+            max_idle: settings.max_idle_per_host,
+            kept_for: ByLimit::new(idle_timeout, |time| time),
+        };
         Self {
+            lean: Lean::new(lean),
             http1: ByLimit::new(idle_timeout, |time| pool(connector, &tls.http1, time)),
             negotiated: ByLimit::new(idle_timeout, |time| pool(&shared, &tls.negotiated, time)),
             http2: pool(&shared, &tls.http2, idle_timeout),
         }
     }
+}
+
+fn http1_builder() -> hyper::client::conn::http1::Builder {
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    builder.max_buf_size(MAX_RESPONSE_HEADER_BYTES);
+    builder
 }
 
 /// Whatever a server asks for, it is shown the one that there is.

@@ -1,0 +1,127 @@
+//! Looks after connections that nobody uses: closes those that have been unused for too long, and those that the server has closed.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::Wake;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// Between two looks, unless something happens: clocks are not so exact that less would be of use.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+
+/// What is looked after.
+pub(super) trait Kept: Send + Sync + 'static {
+    /// Closes what is to be closed, and says when to look again; `None` while there is nothing.
+    fn sweep(&self) -> Option<Duration>;
+
+    /// Whether there is anything.
+    fn is_empty(&self) -> bool;
+}
+
+/// How unused connections call for the task that looks after them.
+///
+/// The order of all accesses to `is_heard` and to what [`Kept::is_empty`] looks at is one for all threads: either the task that is about to leave
+/// sees what was put there, or whoever put it there sees that the task has left.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    rung: Notify,
+    /// Whether the task is there.
+    is_heard: AtomicBool,
+}
+
+impl Bell {
+    /// Has somebody look after `kept` for as long as there is anything. `false` where that is not possible: outside of a runtime.
+    pub(super) fn watch_over<K: Kept>(self: &Arc<Self>, kept: &Arc<K>) -> bool {
+        if self.is_heard.load(Ordering::SeqCst) {
+            return true;
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return false;
+        };
+        if !self.is_heard.swap(true, Ordering::SeqCst) {
+            // The runtime may end before `kept` does: then the next one takes over.
+            let presence = Presence(Some(Arc::clone(self)));
+            runtime.spawn(keep(Arc::downgrade(kept), presence));
+        }
+        true
+    }
+
+    /// Ends the task: there is nothing to look after any more.
+    pub(super) fn dismiss(&self) {
+        self.rung.notify_one();
+    }
+}
+
+/// What rings for one connection: only while nobody uses it, since whoever uses it is woken himself.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    bell: Arc<Bell>,
+    is_set: AtomicBool,
+}
+
+impl Alarm {
+    pub(super) fn new(bell: &Arc<Bell>) -> Arc<Self> {
+        Arc::new(Self {
+            bell: Arc::clone(bell),
+            is_set: AtomicBool::new(false),
+        })
+    }
+
+    /// Relaxed: one ring too many does no harm, and none is missed, since it is set before the connection is asked to call.
+    pub(super) fn set(&self, is_set: bool) {
+        self.is_set.store(is_set, Ordering::Relaxed);
+    }
+}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_set.load(Ordering::Relaxed) {
+            self.bell.rung.notify_one();
+        }
+    }
+}
+
+/// The task is there for as long as this is.
+struct Presence(Option<Arc<Bell>>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(bell) = &self.0 {
+            bell.is_heard.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+async fn keep<K: Kept>(kept: Weak<K>, mut presence: Presence) {
+    while let Some(bell) = presence.0.clone() {
+        let Some(wait) = look(&kept, &bell) else {
+            // Another one may be there already.
+            presence.0 = None;
+            return;
+        };
+        let wait = wait.max(SHORTEST_WAIT);
+        // Both ends of it say the same.
+        let _early = timeout(wait, bell.rung.notified()).await;
+    }
+}
+
+/// When to look again; `None`: the task is not needed.
+fn look<K: Kept>(kept: &Weak<K>, bell: &Bell) -> Option<Duration> {
+    let kept = kept.upgrade()?;
+    loop {
+        if let Some(wait) = kept.sweep() {
+            return Some(wait);
+        }
+        bell.is_heard.store(false, Ordering::SeqCst);
+        if kept.is_empty() || bell.is_heard.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+    }
+}
