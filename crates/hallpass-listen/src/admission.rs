@@ -4,6 +4,7 @@ use hallpass_tls::{Caller, CallerNow, ShownCertificates};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
+use crate::framing::Fault;
 use crate::host;
 
 /// Why a request does not reach the service.
@@ -13,6 +14,8 @@ pub(crate) enum NotServed {
     Host,
     /// What its sender has shown of itself at the handshake counts no more.
     Certificate,
+    /// Where it ends could be read in two ways.
+    Framing(Fault),
 }
 
 /// Looks at a request, and puts what its caller has shown, as far as it counts now, into it.
@@ -41,8 +44,11 @@ pub(crate) fn check(
 }
 
 /// The response to a request that does not reach the service.
-pub(crate) fn refused<B>(body: B) -> Response<B> {
+pub(crate) fn refused<B>(not_served: NotServed, body: B) -> Response<B> {
     let mut refused = Response::new(body);
-    *refused.status_mut() = StatusCode::BAD_REQUEST;
+    *refused.status_mut() = match not_served {
+        NotServed::Host | NotServed::Certificate => StatusCode::BAD_REQUEST,
+        NotServed::Framing(fault) => fault.status(),
+    };
     refused
 }

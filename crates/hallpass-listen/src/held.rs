@@ -11,6 +11,8 @@ use crate::metrics::ConnectionMetrics;
 /// What limits a connection, and what ends it.
 pub(crate) struct Held {
     pub(crate) limits: ConnectionLimits,
+    /// Whether a line of a head must end with CR LF.
+    pub(crate) strict_lines: bool,
     pub(crate) metrics: ConnectionMetrics,
     pub(crate) draining: watch::Receiver<bool>,
     /// Who has called, where TLS is spoken.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::Either::{Left, Right};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
@@ -22,8 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tower_service::Service;
 
-use crate::admission;
-use crate::handle::ConnectionHandle;
+use crate::admission::{self, NotServed};
+use crate::gate::Gate;
 use crate::held::Held;
 use crate::limits::ConnectionLimits;
 use crate::progress::Writes;
@@ -38,28 +38,25 @@ where
     B: Body + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Held {
-        limits,
-        metrics,
-        draining,
-        caller,
-        ..
-    } = held;
+    let (stream, noted) = stream.with_framing(held.strict_lines);
+    let gate = Gate::new(noted, held.metrics.clone(), held.caller, &owner.handle);
+    let (limits, metrics, draining) = (held.limits, held.metrics, held.draining);
     let service = TowerToHyperService::new(service);
     let under_way = UnderWay::default();
     let begun = under_way.clone();
-    let handle = owner.handle.clone();
     let checked = service_fn(move |mut request| {
         let one = begun.begin();
+        let admitted = gate.admit(&mut request);
+        let ends_http = gate.ends_http(&request);
         // Boxed: what a service needs for a request may be kilobytes, and would be copied with each step that wraps it.
-        let is_served = admission::check(caller.as_ref(), &mut request).is_ok();
-        give(&handle, &mut request);
-        let serving = is_served.then(|| Box::pin(service.call(request)));
+        let serving = admitted.map(|()| Box::pin(service.call(request)));
         async move {
-            let Some(serving) = serving else {
-                return Ok(refused());
+            let serving = match serving {
+                Ok(serving) => serving,
+                Err(not_served) => return Ok(refused(not_served)),
             };
             let response = serving.await?;
+            ends_http.at(response.status());
             Ok::<_, Infallible>(response.map(|body| Either::Left(LastPart::new(body, one))))
         }
     });
@@ -148,19 +145,12 @@ async fn stalls(
     stalled.inc();
 }
 
-/// The handle of its connection to a request whose response may end HTTP on it.
-fn give<B>(handle: &ConnectionHandle, request: &mut Request<B>) {
-    if request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE) {
-        request.extensions_mut().insert(handle.clone());
-    }
-}
-
 /// The body of a service's response, or none where the request was refused before it.
 type OrRefused<B> = Either<LastPart<B>, Empty<<B as Body>::Data>>;
 
-/// Who names no host, or two, is not listened to any more, nor who would not be let in now.
-fn refused<B: Body>() -> Response<OrRefused<B>> {
-    let mut refused = admission::refused(Either::Right(Empty::new()));
+/// Who names no host, or two, is not listened to any more, nor whose request could end in two places, nor who would not be let in now.
+fn refused<B: Body>(not_served: NotServed) -> Response<OrRefused<B>> {
+    let mut refused = admission::refused(not_served, Either::Right(Empty::new()));
     let close = HeaderValue::from_static("close");
     refused.headers_mut().insert(CONNECTION, close);
     refused

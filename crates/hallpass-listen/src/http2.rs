@@ -51,13 +51,8 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Held {
-        limits,
-        metrics,
-        draining,
-        caller,
-        working,
-    } = held;
+    let (limits, metrics, draining) = (held.limits, held.metrics, held.draining);
+    let (caller, working) = (held.caller, held.working);
     let service = TowerToHyperService::new(service);
     let (under_way, pace) = (UnderWay::default(), Pace::default());
     let (begun, paced) = (under_way.clone(), pace.clone());
@@ -69,10 +64,11 @@ where
         if admitted == Err(NotServed::Certificate) {
             is_unwelcome.notify_one();
         }
-        let serving = admitted.is_ok().then(|| Box::pin(service.call(request)));
+        let serving = admitted.map(|()| Box::pin(service.call(request)));
         async move {
-            let Some(serving) = serving else {
-                return Ok(refused());
+            let serving = match serving {
+                Ok(serving) => serving,
+                Err(not_served) => return Ok(refused(not_served)),
             };
             let response = serving.await?;
             let paced = |body| Either::Left(PacedBody::new(body, none, one));
@@ -147,6 +143,6 @@ fn connection_window(limits: &ConnectionLimits) -> u32 {
 /// The body of a service's response, or none where the request was refused before it.
 type OrRefused<B> = Either<PacedBody<B>, Empty<Paced<<B as Body>::Data>>>;
 
-fn refused<B: Body>() -> Response<OrRefused<B>> {
-    admission::refused(Either::Right(Empty::new()))
+fn refused<B: Body>(not_served: NotServed) -> Response<OrRefused<B>> {
+    admission::refused(not_served, Either::Right(Empty::new()))
 }

@@ -9,6 +9,8 @@
 //!   lets requests in flight finish; who was let in before is answered. [`RunningServer::serve_until_stopped`] does so on SIGTERM and Ctrl-C.
 //! * **TLS where it is asked for**, with [`HttpServer::tls`]: the handshake has a limit, runs in the connection's own task,
 //!   counts as an open connection and ends at a stop.
+//! * **One end of each request** in HTTP/1: one with two lengths, with `Content-Length` and `Transfer-Encoding`, or with another coding than one
+//!   `chunked`, gets 400 (501 for the coding) and its connection ends, before a service sees it (RFC 9112 sections 6.1 and 6.3).
 //! * **A host in each request**: one without, or with two, gets 400 (RFC 9112 section 3.2).
 //!
 //! * **HTTP/2 beside HTTP/1.1**: over TLS by agreement (ALPN), on plain sockets by its preface (prior knowledge). The same limits
@@ -48,6 +50,8 @@
 mod admission;
 mod connection;
 mod descriptors;
+mod framing;
+mod gate;
 mod handle;
 mod handshake;
 mod held;

@@ -8,6 +8,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::framing::Fault;
+
 /// Counts of one listener. A clone shares them.
 ///
 /// ```
@@ -27,11 +29,23 @@ pub struct ConnectionMetrics {
     pub(crate) over_share: Counter,
     pub(crate) stalled: Counter,
     handshakes_failed: Family<FailedHandshake, Counter>,
+    misframed: Family<Misframed, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailedHandshake {
     reason: HandshakeFailure,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Misframed {
+    fault: Fault,
+}
+
+impl EncodeLabelValue for Fault {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.name().encode(encoder)
+    }
 }
 
 /// Why a TLS handshake failed.
@@ -57,8 +71,8 @@ impl EncodeLabelValue for HandshakeFailure {
 }
 
 impl ConnectionMetrics {
-    /// Adds `connections`, `connections_refused`, `connections_over_share`, `connections_stalled` and
-    /// `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
+    /// Adds `connections`, `connections_refused`, `connections_over_share`, `connections_stalled`,
+    /// `connections_framing` and `tls_handshakes_failed` to `registry`, whose prefix says whose connections they are.
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.open.clone());
         registry.register(
@@ -77,6 +91,11 @@ impl ConnectionMetrics {
             self.stalled.clone(),
         );
         registry.register(
+            "connections_framing",
+            "Connections closed because a request could be read as ending in two places, by fault",
+            self.misframed.clone(),
+        );
+        registry.register(
             "tls_handshakes_failed",
             "TLS handshakes that failed, by reason",
             self.handshakes_failed.clone(),
@@ -87,6 +106,10 @@ impl ConnectionMetrics {
         self.handshakes_failed
             .get_or_create(&FailedHandshake { reason })
             .inc();
+    }
+
+    pub(crate) fn misframed(&self, fault: Fault) {
+        self.misframed.get_or_create(&Misframed { fault }).inc();
     }
 
     /// Connections that are open now.
@@ -111,6 +134,13 @@ impl ConnectionMetrics {
     #[must_use]
     pub fn stalled(&self) -> u64 {
         self.stalled.get()
+    }
+
+    /// Connections closed because of a request whose end could be read in two ways.
+    #[must_use]
+    pub fn framing_refused(&self) -> u64 {
+        let of = |fault| self.misframed.get_or_create(&Misframed { fault }).get();
+        Fault::ALL.map(of).iter().sum()
     }
 
     /// TLS handshakes that failed, for whatever reason.

@@ -62,6 +62,7 @@ pub struct HttpServer {
     tls: Option<ServerTls>,
     admission: Admission,
     places: Option<ConnectionPlaces>,
+    strict_lines: bool,
 }
 
 impl HttpServer {
@@ -74,6 +75,7 @@ impl HttpServer {
             tls: None,
             admission: Admission::default(),
             places: None,
+            strict_lines: false,
         }
     }
 
@@ -110,6 +112,13 @@ impl HttpServer {
         self
     }
 
+    /// Refuses requests of HTTP/1 of which a line of the head ends with a bare LF; by default those are read as hyper and nginx read them
+    /// (RFC 9112 section 2.2 allows both). For a server that hands requests on, to parties that may read such a line otherwise.
+    pub fn strict_lines(mut self) -> Self {
+        self.strict_lines = true;
+        self
+    }
+
     /// Serves each connection with the service that `service` makes for its peer. Must be called inside a tokio runtime.
     ///
     /// # Errors
@@ -139,6 +148,7 @@ impl HttpServer {
             handshake,
             places: places.unwrap_or_else(|| ConnectionPlaces::new(limits.connections)),
             limits,
+            strict_lines: self.strict_lines,
             metrics: self.metrics,
             admission: self.admission,
             service: Arc::new(service),
@@ -168,6 +178,7 @@ struct Accepting<M> {
     admission: Admission,
     places: ConnectionPlaces,
     limits: ConnectionLimits,
+    strict_lines: bool,
     metrics: ConnectionMetrics,
     service: Arc<M>,
     /// True once no new connection is taken.
@@ -278,6 +289,7 @@ where
             handshake: self.handshake.clone(),
             held: Held {
                 limits: self.limits,
+                strict_lines: self.strict_lines,
                 metrics: self.metrics.clone(),
                 draining: self.draining.clone(),
                 caller: None,

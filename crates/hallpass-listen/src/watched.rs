@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use crate::framing::{Framing, Noted};
 use crate::handle::ConnectionHandle;
 use crate::preface::Begun;
 use crate::progress::Writes;
@@ -19,6 +20,8 @@ pub(crate) struct Watched<T> {
     stream: T,
     /// What was read of it before.
     begun: Begun,
+    /// Sees what is read, where HTTP/1 is spoken.
+    framing: Option<Framing>,
     writes: Arc<Writes>,
     handle: ConnectionHandle,
     _held: oneshot::Sender<Infallible>,
@@ -39,6 +42,7 @@ impl<T> Watched<T> {
         let watched = Self {
             stream,
             begun,
+            framing: None,
             writes: Arc::clone(&writes),
             handle: handle.clone(),
             _held: held,
@@ -49,6 +53,20 @@ impl<T> Watched<T> {
             gone,
         };
         (watched, owner)
+    }
+
+    /// Has what is read from now on looked at before it is handed on: see [`Framing`].
+    pub(crate) fn with_framing(mut self, strict_lines: bool) -> (Self, Arc<Noted>) {
+        let (framing, noted) = Framing::new(strict_lines);
+        self.framing = Some(framing);
+        (self, noted)
+    }
+
+    /// Has what `buffer` holds beyond `before` bytes looked at.
+    fn see(&mut self, buffer: &ReadBuf<'_>, before: usize) {
+        if let Some(framing) = &mut self.framing {
+            framing.see(buffer.filled().get(before..).unwrap_or_default());
+        }
     }
 
     /// An error once the connection was ended.
@@ -99,13 +117,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
+        let before = buffer.filled().len();
         if self.begun.take(buffer) {
+            self.see(buffer, before);
             return Poll::Ready(Ok(()));
         }
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_pending() && self.handle.reader_waits(context) {
             return Poll::Ready(Err(ended()));
         }
+        self.see(buffer, before);
         read
     }
 }
