@@ -16,6 +16,8 @@ mod front;
 #[path = "../spring/java.rs"]
 #[expect(dead_code, reason = "the tests beside Spring use all of it")]
 mod java;
+#[cfg(test)]
+mod odd_heads;
 mod paths;
 mod process;
 mod recorder;
