@@ -72,16 +72,19 @@ impl Tools {
     }
 
     pub(crate) fn go(&self) -> Option<Command> {
+        Some(Command::new(self.built_by_go("go", ".")?))
+    }
+
+    /// The program of this package of Go, by the module in `folder`.
+    pub(crate) fn built_by_go(&self, folder: &str, package: &str) -> Option<PathBuf> {
         let _one_at_a_time = lock();
         self.environment()?;
-        let judge = self.folder.join("go/judge");
+        let program = self.folder.join(folder).join("program");
         let mut build = Command::new(self.tool("go"));
-        build
-            .args(["build", "-mod=readonly", "-o"])
-            .arg(&judge)
-            .arg(".");
-        prepare(build.current_dir(sources().join("go")))?;
-        Some(Command::new(judge))
+        build.args(["build", "-mod=readonly", "-o"]);
+        build.arg(&program).arg(package);
+        prepare(build.current_dir(sources().join(folder)))?;
+        Some(program)
     }
 
     pub(crate) fn java(&self) -> Option<Command> {
