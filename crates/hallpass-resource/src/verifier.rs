@@ -1,21 +1,17 @@
 //! From a bearer token to a verified identity: cache, issuer, keys, signature, claims.
 
+mod metrics;
 mod standing;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hallpass_clock::Clock;
 use hallpass_token::{
     AccessToken, CallerKind, ClientId, RevocationMarks, SecurityContext, UnixTime, UnverifiedToken,
     VerifiedClaims, VerifyError,
 };
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
 
+pub(crate) use self::metrics::VerifierMetrics;
 use crate::cache::{CacheEntry, CacheMetrics, Ground, SoughtToken, VerifiedTokenCache};
 use crate::caller_mapping::{CallerMapping, Mark};
 use crate::confirmation::Shown;
@@ -330,71 +326,5 @@ impl Verifier {
 
     pub(crate) fn now(&self) -> UnixTime {
         UnixTime::from(self.clock.now())
-    }
-}
-
-/// Bounds of the verification histogram: a cached check takes one microsecond, a signature check fifty.
-const VERIFY_BUCKETS_SECONDS: [f64; 13] = [
-    5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 5e-2, 0.5,
-];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DurationLabels {
-    cache: &'static str,
-    alg: &'static str,
-}
-
-/// How long verification takes, and how often the cache spares it. Clones share the numbers.
-#[derive(Clone, Debug)]
-pub(crate) struct VerifierMetrics {
-    duration: Family<DurationLabels, Histogram, fn() -> Histogram>,
-    cache_requests: Counter,
-    cache_hits: Counter,
-}
-
-impl Default for VerifierMetrics {
-    fn default() -> Self {
-        Self {
-            duration: Family::new_with_constructor(|| Histogram::new(VERIFY_BUCKETS_SECONDS)),
-            cache_requests: Counter::default(),
-            cache_hits: Counter::default(),
-        }
-    }
-}
-
-impl VerifierMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        let it = self.clone();
-        registry.register_with_unit(
-            "hallpass_verify_duration",
-            "Time to verify one token, key fetch included",
-            Unit::Seconds,
-            it.duration,
-        );
-        registry.register(
-            "hallpass_verified_token_cache_requests",
-            "Look-ups of verified tokens",
-            it.cache_requests,
-        );
-        registry.register(
-            "hallpass_verified_token_cache_hits",
-            "Look-ups that spared a signature check",
-            it.cache_hits,
-        );
-    }
-
-    fn verified(&self, cache_hit: bool, alg: &'static str, took: Duration) {
-        let cache = if cache_hit { "hit" } else { "miss" };
-        self.duration
-            .get_or_create(&DurationLabels { cache, alg })
-            .observe(took.as_secs_f64());
-    }
-
-    /// A hit is an entry that was found and still holds.
-    fn looked_up(&self, hit: bool) {
-        self.cache_requests.inc();
-        if hit {
-            self.cache_hits.inc();
-        }
     }
 }
