@@ -4,6 +4,7 @@
 //!   carries eviction notices to all of them.
 //! * [`RedisRevocations`] tells those who follow an issuer's deny-list, over the same connections, that there is something new on it.
 //! * [`RedisReplayStore`] knows which messages that count once were shown to any of the processes, such as proofs of possession.
+//! * [`RedisBlacklist`] looks for the keys that an estate writes when a token is logged out.
 //! * [`RedisTierSettings`] reads the section `redis`: one server, a primary behind Sentinel, or Redis Cluster, each with TLS, an
 //!   ACL user and a key prefix.
 //!
@@ -14,6 +15,7 @@
 //! request for each key. It needs Redis 6 or newer (RESP3), or a server that speaks like one.
 
 mod address;
+mod blacklist;
 mod bounded;
 mod breaker;
 mod connection;
@@ -33,6 +35,7 @@ mod settings;
 mod token_cache;
 
 pub use address::{InvalidNodeAddress, NodeAddress};
+pub use blacklist::RedisBlacklist;
 pub use error::{ConnectionFault, RedisError};
 pub use metrics::RedisMetrics;
 pub use replay_store::RedisReplayStore;

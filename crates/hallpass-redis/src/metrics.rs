@@ -23,6 +23,7 @@ pub struct RedisMetrics {
     connects: Family<ResultLabel, Counter>,
     breaker: BreakerMetrics,
     replay_breaker: BreakerMetrics,
+    blacklist_breaker: BreakerMetrics,
     calls: Family<CallLabels, Counter>,
     durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
 }
@@ -76,6 +77,7 @@ impl Default for RedisMetrics {
             connects: Family::default(),
             breaker: BreakerMetrics::default(),
             replay_breaker: BreakerMetrics::default(),
+            blacklist_breaker: BreakerMetrics::default(),
             calls: Family::default(),
             durations: Family::new_with_constructor(histogram),
         }
@@ -127,6 +129,16 @@ impl RedisMetrics {
             it.replay_breaker.opened,
         );
         registry.register(
+            "hallpass_blacklist_breaker_open",
+            "Whether Redis is not asked which tokens are listed as logged out, because too many such calls in a row have failed",
+            it.blacklist_breaker.open,
+        );
+        registry.register(
+            "hallpass_blacklist_breaker_opened",
+            "How often that breaker has opened",
+            it.blacklist_breaker.opened,
+        );
+        registry.register(
             "hallpass_redis_calls",
             "Calls to Redis, by command and result",
             it.calls,
@@ -163,6 +175,11 @@ impl RedisMetrics {
     /// Those of the breaker of [`RedisReplayStore`](crate::RedisReplayStore).
     pub(crate) const fn replay_breaker(&self) -> &BreakerMetrics {
         &self.replay_breaker
+    }
+
+    /// Those of the breaker of [`RedisBlacklist`](crate::RedisBlacklist).
+    pub(crate) const fn blacklist_breaker(&self) -> &BreakerMetrics {
+        &self.blacklist_breaker
     }
 
     pub(crate) fn call_ended(&self, command: &'static str, result: &'static str) {

@@ -49,7 +49,7 @@ impl RedisReplayStore {
     pub fn over(tier: &RedisTokenCache) -> Self {
         Self {
             tier: tier.clone(),
-            breaker: Arc::new(tier.breaker_for_replays()),
+            breaker: Arc::new(tier.own_breaker(tier.metrics().replay_breaker())),
         }
     }
 

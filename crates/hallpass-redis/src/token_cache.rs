@@ -22,7 +22,7 @@ use crate::breaker::Breaker;
 use crate::connection::Dialer;
 use crate::error::RedisError;
 use crate::link::{Link, LinkState};
-use crate::metrics::{RedisMetrics, Subscription};
+use crate::metrics::{BreakerMetrics, RedisMetrics, Subscription};
 use crate::notices::{Topic, follow};
 use crate::plan::Plan;
 use crate::publishing::Publishing;
@@ -154,11 +154,10 @@ impl RedisTokenCache {
     }
 
     /// A breaker for calls that have nothing to do with the token cache.
-    pub(crate) fn breaker_for_replays(&self) -> Breaker {
+    pub(crate) fn own_breaker(&self, metrics: &BreakerMetrics) -> Breaker {
         let core = Arc::clone(self.shared.link.core());
-        let metrics = self.shared.metrics.replay_breaker().clone();
         let clock = Arc::clone(&self.shared.clock);
-        Breaker::new(clock, metrics, Box::new(move || core.suspect()))
+        Breaker::new(clock, metrics.clone(), Box::new(move || core.suspect()))
     }
 
     /// One command about one key, within the limit, counted, behind a breaker of its own.

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, Weighter};
 
+use crate::blacklist::Asked;
 use crate::trusted_issuer::Trust;
 
 /// Default bound of a cache, in bytes.
@@ -71,6 +72,8 @@ pub(crate) struct CacheEntry {
     pub(crate) ground: Ground,
     /// What it is looked up by on a deny-list.
     pub(crate) marks: RevocationMarks,
+    /// What was read of it where the estate lists tokens that were logged out; `None` where nobody looks.
+    pub(crate) asked: Option<Arc<Asked>>,
 }
 
 /// Why a token was found to be good.

@@ -1,6 +1,7 @@
 //! What can go wrong: at start and when settings change ([`SetupError`]), while keys are fetched ([`KeysError`]), and with a request
 //! ([`Denial`], the one that goes over the wire; its wire map stands beside it).
 
+mod blacklist;
 mod condition;
 mod introspection;
 mod keys;
@@ -15,6 +16,7 @@ use hallpass_token::{BearerError, BearerSyntaxError, CallerKind, Scope, VerifyEr
 use http::StatusCode;
 use thiserror::Error;
 
+pub use self::blacklist::BlacklistFault;
 pub use self::condition::ConditionFault;
 pub use self::introspection::IntrospectionFailure;
 pub use self::keys::KeysError;
@@ -70,6 +72,9 @@ pub enum Denial {
     /// The token, its client, its subject or its key is denied by this service itself (`security.internal-jwt.denied`).
     #[error("the token is denied by security.internal-jwt.denied")]
     DeniedHere,
+    /// The token was logged out, as far as that is known (`security.internal-jwt.blacklist`).
+    #[error("{0}")]
+    Blacklist(#[from] BlacklistFault),
     /// The issuer, which was asked about the token, says that it is not good, and does not say why.
     #[error("the issuer says that the token is not active")]
     Inactive,
@@ -169,6 +174,7 @@ impl Denial {
                 title: "The token is longer than this service reads.",
             },
             Self::Proof(fault) => proof_response(*fault),
+            Self::Blacklist(fault) => fault.response(),
             Self::Token(_)
             | Self::SenderConstrained
             | Self::Revoked
@@ -218,6 +224,7 @@ impl Denial {
             Self::Proof(ProofFault::Unbound(_)) => "unbound",
             Self::Proof(_) => "proof",
             Self::Revoked | Self::DeniedHere => "revoked",
+            Self::Blacklist(fault) => fault.reason(),
             Self::Inactive => "inactive",
             Self::DeadlineExceeded => "deadline",
             Self::Condition(fault) => fault.reason(),
@@ -246,6 +253,7 @@ impl Denial {
             Self::Proof(fault) => fault.code(),
             Self::Revoked => "revoked",
             Self::DeniedHere => "denied_here",
+            Self::Blacklist(fault) => fault.code(),
             Self::Inactive => "inactive",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::Condition(fault) => fault.code(),
@@ -282,6 +290,7 @@ impl Denial {
             | Self::SenderConstrained
             | Self::Proof(_)
             | Self::Revoked
+            | Self::Blacklist(_)
             | Self::Condition(_)
             | Self::DeniedHere
             | Self::Inactive
@@ -300,7 +309,8 @@ impl Denial {
             Self::Unavailable(KeysError::TooEarly { retry_in, .. }) => *retry_in,
             Self::Unavailable(_) => Duration::ZERO,
             Self::Introspection(error) => error.retry_in(),
-            Self::Proof(ProofFault::TooMany | ProofFault::StoreAway) => return Some(1),
+            Self::Proof(ProofFault::TooMany | ProofFault::StoreAway)
+            | Self::Blacklist(BlacklistFault::Away) => return Some(1),
             _ => return None,
         };
         let whole = wait.as_secs();

@@ -66,6 +66,7 @@
 mod audit;
 mod authorize;
 mod bearer;
+mod blacklist;
 mod cache;
 mod caller_mapping;
 mod challenge;
@@ -101,8 +102,8 @@ pub use audit::{AUDIT_TARGET, AuditLevel};
 pub use authorize::{Authorized, Refused, TenantHeader};
 pub use caller_mapping::{CallerMapping, IssuerPreset, Mark, MarkFault};
 pub use error::{
-    ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError, ProofFault,
-    SetupError, SetupProblem,
+    BlacklistFault, ConditionFault, Denial, DenialResponse, IntrospectionFailure, KeysError,
+    ProofFault, SetupError, SetupProblem,
 };
 pub use extract::{Caller, Claims, CurrentUser, Rejection};
 pub use identity_headers::{identity_header_value, is_spelling_of};
@@ -119,6 +120,7 @@ pub use policy::{
 };
 pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
+pub use settings::blacklist::{BlacklistKey, BlacklistSettings, WhenAway};
 pub use settings::callers::caller_changes;
 pub use settings::deadline::DeadlineSettings;
 pub use settings::denied::DeniedSettings;

@@ -4,6 +4,7 @@ use hallpass_upstream::RevocationMetrics;
 use prometheus_client::registry::Registry;
 
 use crate::audit::AuditMetrics;
+use crate::blacklist::BlacklistMetrics;
 use crate::cache::CacheMetrics;
 use crate::deadline_metrics::DeadlineMetrics;
 use crate::dpop::ProofMetrics;
@@ -28,6 +29,7 @@ pub struct ResourceMetrics {
     pub(crate) keys: KeyMetrics,
     pub(crate) revocations: RevocationMetrics,
     pub(crate) introspection: IntrospectionMetrics,
+    pub(crate) blacklist: BlacklistMetrics,
     pub(crate) streams: StreamMetrics,
     pub(crate) deadlines: DeadlineMetrics,
 }
@@ -44,6 +46,7 @@ impl ResourceMetrics {
         self.keys.register(registry);
         self.revocations.register(registry);
         self.introspection.register(registry);
+        self.blacklist.register(registry);
         self.streams.register(registry);
         self.deadlines.register(registry);
     }

@@ -1,6 +1,7 @@
 //! `security`: what this service demands of its callers.
 
 mod audit;
+pub(crate) mod blacklist;
 pub(crate) mod callers;
 pub(crate) mod deadline;
 pub(crate) mod denied;
@@ -28,6 +29,7 @@ use crate::audit::AuditLevel;
 use crate::caller_mapping::CallerMapping;
 use crate::path::EncodedCharacters;
 use crate::policy::{Bound, Mode, PathPattern, RouteRule};
+use blacklist::BlacklistSettings;
 use deadline::DeadlineSettings;
 use denied::DeniedSettings;
 use dpop::DpopSettings;
@@ -133,6 +135,8 @@ pub struct InternalJwtSettings {
     pub streams: StreamSettings,
     /// `denied`: what is refused although its issuer vouches for it.
     pub denied: DeniedSettings,
+    /// `blacklist`: the tokens that the estate lists in Redis as logged out; `None`: nobody looks.
+    pub blacklist: Option<BlacklistSettings>,
 }
 
 impl Default for InternalJwtSettings {
@@ -155,6 +159,7 @@ impl Default for InternalJwtSettings {
             dpop: DpopSettings::default(),
             streams: StreamSettings::default(),
             denied: DeniedSettings::default(),
+            blacklist: None,
         }
     }
 }

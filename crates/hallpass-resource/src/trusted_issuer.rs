@@ -10,6 +10,7 @@ use hallpass_token::{
 };
 use hallpass_upstream::RevocationSource;
 
+use crate::blacklist::Blacklist;
 use crate::caller_mapping::CallerMapping;
 use crate::error::SetupProblem;
 use crate::introspection::{AskedTokens, Introspection, IntrospectionMetrics};
@@ -212,6 +213,8 @@ pub(crate) struct Issuers {
     trusted: Vec<Arc<Trust>>,
     /// What this service itself denies, whoever has issued it.
     denied: Arc<RevocationList>,
+    /// Where tokens are listed that were logged out.
+    blacklist: Option<Arc<Blacklist>>,
 }
 
 impl Issuers {
@@ -239,6 +242,7 @@ impl Issuers {
         Self {
             trusted,
             denied: Arc::default(),
+            blacklist: None,
         }
     }
 
@@ -246,6 +250,17 @@ impl Issuers {
     pub(crate) fn denying(mut self, denied: Arc<RevocationList>) -> Self {
         self.denied = denied;
         self
+    }
+
+    /// The same; tokens are looked for in `blacklist`.
+    pub(crate) fn asking(mut self, blacklist: Option<Blacklist>) -> Self {
+        self.blacklist = blacklist.map(Arc::new);
+        self
+    }
+
+    /// Where tokens of this issuer are looked for that may have been logged out; `None`: nowhere.
+    pub(crate) fn blacklist_of(&self, trust: &Trust) -> Option<&Arc<Blacklist>> {
+        self.blacklist.as_ref().filter(|it| it.is_for(&trust.name))
     }
 
     /// Whether this service itself denies a token with these marks.

@@ -12,11 +12,12 @@ use hallpass_token::{
 };
 
 pub(crate) use self::metrics::VerifierMetrics;
+use crate::blacklist::Asked;
 use crate::cache::{CacheEntry, CacheMetrics, Ground, SoughtToken, VerifiedTokenCache};
 use crate::caller_mapping::{CallerMapping, Mark};
 use crate::confirmation::Shown;
 use crate::dpop::ProofMemory;
-use crate::error::Denial;
+use crate::error::{BlacklistFault, Denial};
 use crate::key_source::KeySnapshot;
 use crate::trusted_issuer::{Issuers, Trust};
 
@@ -132,7 +133,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Denial::Token`], [`Denial::Proof`], [`Denial::SenderConstrained`], [`Denial::Revoked`], [`Denial::DeniedHere`],
-    /// [`Denial::Inactive`], or [`Denial::Unavailable`] and [`Denial::Introspection`] when it cannot be judged.
+    /// [`Denial::Inactive`], [`Denial::Blacklist`], or [`Denial::Unavailable`] and [`Denial::Introspection`] when it cannot be judged.
     pub(crate) async fn verify(
         &self,
         token: &str,
@@ -155,6 +156,11 @@ impl Verifier {
             Some(entry) if hit => entry,
             other => self.verify_anew(token, issuers, other.as_deref()).await?,
         };
+        if let Some(blacklist) = issuers.blacklist_of(&entry.trust) {
+            // Verified without it, it would not have been taken from the cache.
+            let asked = entry.asked.as_ref().ok_or(BlacklistFault::Away)?;
+            blacklist.check(asked).await?;
+        }
         // Each time: what was verified before says nothing about who sends it now.
         let claims = entry.context.claims();
         let now = self.now();
@@ -186,6 +192,9 @@ impl Verifier {
         let trust = &entry.trust;
         // `keep_only` may have run while the token was on its way into the cache.
         if !issuers.contains(trust) {
+            return Ok(false);
+        }
+        if entry.asked.is_none() && issuers.blacklist_of(trust).is_some() {
             return Ok(false);
         }
         match entry.ground {
@@ -281,12 +290,17 @@ impl Verifier {
             revocations.first_list().await;
         }
         self.check_revoked(issuers, trust, &marks)?;
+        let asked = match issuers.blacklist_of(trust) {
+            Some(_) => Some(Arc::new(Asked::new(&claims)?)),
+            None => None,
+        };
         let token = AccessToken::new(token);
         let entry = Arc::new(CacheEntry {
             context: SecurityContext::of_caller(claims, token, caller, client),
             trust: Arc::clone(trust),
             ground,
             marks,
+            asked,
         });
         self.cache.insert(Arc::clone(&entry));
         Ok(entry)

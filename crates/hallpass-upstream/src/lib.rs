@@ -40,6 +40,7 @@
 //! ```
 
 mod asked_url;
+mod blacklist;
 mod body;
 mod breaker;
 mod bulkhead;
@@ -66,6 +67,7 @@ mod upstream;
 mod walk;
 
 pub use asked_url::{AskedUrl, shortened, with_causes};
+pub use blacklist::{BlacklistError, BlacklistStore};
 pub use body::{Body, BoxError, CollectError, try_clone_request};
 pub use breaker::{BreakerState, OnBreakerChange};
 pub use bulkhead::BulkheadSettings;

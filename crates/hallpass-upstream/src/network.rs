@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use futures_core::stream::BoxStream;
 use hallpass_clock::{Clock, SystemClock};
 
+use crate::blacklist::BlacklistStore;
 use crate::discovery::Discover;
 use crate::replay::ReplayStore;
 use crate::revocation_notices::{NoticeBoard, RevocationNotice};
@@ -41,6 +42,8 @@ pub struct Network {
     notices: Arc<NoticeBoard>,
     /// What processes share of the messages that were shown to them.
     replay_store: Option<Arc<dyn ReplayStore>>,
+    /// Which tokens the estate has listed as logged out.
+    blacklist: Option<Arc<dyn BlacklistStore>>,
 }
 
 impl Network {
@@ -76,6 +79,7 @@ impl Network {
             shared: Arc::default(),
             notices: Arc::new(NoticeBoard::new(None)),
             replay_store: None,
+            blacklist: None,
         }
     }
 
@@ -90,6 +94,19 @@ impl Network {
     #[must_use]
     pub fn replay_store(&self) -> Option<Arc<dyn ReplayStore>> {
         self.replay_store.clone()
+    }
+
+    /// Servers that are made over it from now on can ask `store` which tokens are listed as logged out; whether they do is a setting of theirs.
+    #[must_use]
+    pub fn with_blacklist(mut self, store: Arc<dyn BlacklistStore>) -> Self {
+        self.blacklist = Some(store);
+        self
+    }
+
+    /// Who knows which tokens are listed as logged out; `None`: nobody.
+    #[must_use]
+    pub fn blacklist(&self) -> Option<Arc<dyn BlacklistStore>> {
+        self.blacklist.clone()
     }
 
     /// Sources of revocations that are made over it from now on ask their issuers when `notices` say that something is revoked, too,

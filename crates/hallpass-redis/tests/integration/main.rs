@@ -10,6 +10,7 @@
     reason = "helpers of tests fail loudly too"
 )]
 
+mod blacklist;
 mod cluster;
 mod estate;
 mod evictions;

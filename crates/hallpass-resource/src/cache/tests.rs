@@ -34,6 +34,7 @@ fn entry(number: u64, trust: &Arc<Trust>) -> Arc<CacheEntry> {
             algorithm: Algorithm::Es256,
         },
         marks,
+        asked: None,
     })
 }
 

@@ -54,6 +54,9 @@ fn every_denial() -> Vec<Denial> {
         Denial::ClaimsMismatch,
         Denial::Revoked,
         Denial::DeniedHere,
+        Denial::Blacklist(BlacklistFault::Listed),
+        Denial::Blacklist(BlacklistFault::Unnamed),
+        Denial::Blacklist(BlacklistFault::Away),
         Denial::Inactive,
         Denial::DeadlineExceeded,
         Denial::Unavailable(KeysError::Status {
@@ -192,6 +195,7 @@ fn kind(denial: &Denial) -> usize {
         Denial::Context(_) => 35,
         Denial::TenantMismatch => 36,
         Denial::DeadlineExceeded => 37,
+        Denial::Blacklist(fault) => 38 + blacklist_kind(*fault),
     }
 }
 
@@ -213,6 +217,14 @@ fn proof_kind(fault: ProofFault) -> usize {
     }
 }
 
+fn blacklist_kind(fault: BlacklistFault) -> usize {
+    match fault {
+        BlacklistFault::Listed => 0,
+        BlacklistFault::Unnamed => 1,
+        BlacklistFault::Away => 2,
+    }
+}
+
 fn condition_kind(fault: &ConditionFault) -> usize {
     match fault {
         ConditionFault::Role(_) => 0,
@@ -228,5 +240,5 @@ fn the_reasons_of_audit_events_are_a_closed_set() {
     let mut kinds: Vec<_> = every_denial().iter().map(kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert!(kinds.into_iter().eq(0..=37));
+    assert!(kinds.into_iter().eq(0..=40));
 }

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::mode::Mode;
 use super::rollout::{Bucket, Rollout};
 use super::rule::Rule;
-use crate::error::{Denial, ProofFault};
+use crate::error::{BlacklistFault, Denial, ProofFault};
 use crate::verifier::Verified;
 
 /// Most rules that one request falls under: one for each of six tables and four readings of the path (the whole one and
@@ -239,6 +239,7 @@ fn is_nobodys_fault(denial: &Denial) -> bool {
         denial,
         Denial::Unavailable(_)
             | Denial::Introspection(_)
+            | Denial::Blacklist(BlacklistFault::Away)
             | Denial::Token(VerifyError::TooLarge)
             | Denial::Proof(ProofFault::TooMany | ProofFault::StoreAway)
     )

@@ -1,5 +1,6 @@
 //! How a [`Judge`] is made of what stands in code and of the settings.
 
+mod blacklist;
 mod rules;
 
 use std::sync::Arc;
@@ -122,20 +123,13 @@ impl Setup {
             problems.push(SetupProblem::PermitAllInProduction { signal });
         }
         let configured = self.configured_issuers(jwt, problems);
-        let in_settings = configured.iter().map(|it| &it.trust);
-        let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
-        let issuers = Issuers::new(trusted, problems).denying(jwt.denied.list());
+        let issuers = self.issuers(jwt, &configured, problems);
 
         report_missing_store(code, jwt, problems);
         let rules = rules::all(&code.rules, jwt);
         rules::report_unknown_parties(&rules, &issuers, problems);
         let mode = code.mode.unwrap_or(jwt.mode);
-        let enforced = match (code.enforced, code.mode) {
-            (Some(enforced), _) => enforced,
-            // A mode in code goes before the settings, with its percentage.
-            (None, Some(_)) => Percent::ALL,
-            (None, None) => jwt.enforce_percent,
-        };
+        let enforced = code.enforced(jwt);
         let needed = rules.iter().any(|(_, rule)| rule.needs_identity());
         if issuers.is_empty() && needed && mode != Mode::Off && !permit_all {
             problems.push(SetupProblem::NoIssuer);
@@ -185,6 +179,22 @@ impl Setup {
         self.applied = prepared.settings;
         self.configured = prepared.configured;
         prepared.judge
+    }
+
+    /// All that are trusted, and what of their tokens is refused all the same.
+    fn issuers(
+        &self,
+        jwt: &InternalJwtSettings,
+        configured: &[ConfiguredIssuer],
+        problems: &mut Vec<SetupProblem>,
+    ) -> Issuers {
+        let code = &self.code;
+        let in_settings = configured.iter().map(|it| &it.trust);
+        let trusted = code.issuers.iter().chain(in_settings).cloned().collect();
+        let issuers = Issuers::new(trusted, problems).denying(jwt.denied.list());
+        let (network, asked) = (code.network.as_ref(), &code.metrics.blacklist);
+        let blacklist = blacklist::prepare(jwt, &issuers, (network, asked), problems);
+        issuers.asking(blacklist)
     }
 
     /// The issuers of the settings. One whose entry is as before is the same as before, verified tokens included.
@@ -339,6 +349,18 @@ impl Setup {
             keys.take_keys_of(&before.trust.keys);
         }
         Some(keys)
+    }
+}
+
+impl FromCode {
+    /// For how many callers the mode of the service counts.
+    fn enforced(&self, jwt: &InternalJwtSettings) -> Percent {
+        match (self.enforced, self.mode) {
+            (Some(enforced), _) => enforced,
+            // A mode in code goes before the settings, with its percentage.
+            (None, Some(_)) => Percent::ALL,
+            (None, None) => jwt.enforce_percent,
+        }
     }
 }
 

@@ -159,6 +159,12 @@ const INTERNAL_JWT_KEYS: &[Key] = &[
         "What this service refuses at once although its issuer vouches for it, whichever issuer that is: for a stolen token, client or key while the issuer cannot         be reached. It counts from the next load on, for tokens that are remembered and for streams that are open too, and for as long as         it stands here; at most 1,000 entries. Where the issuer can be reached, `hallpass revoke` does this for all services.",
     ),
     Key::new(
+        "blacklist",
+        Kind::Section(super::blacklist::KEYS),
+        "Tokens that the estate lists in Redis when their user logs out (`jwt:blacklist:{jti}`): they are refused, remembered or not, and streams that they began end. \
+        Needs a section `redis`. See [redis.md](redis.md#tokens-that-were-logged-out).",
+    ),
+    Key::new(
         "resource",
         Kind::Text {
             what: "https URL, or http to loopback; no query, no fragment",

@@ -5,6 +5,7 @@ use hallpass_config::{Production, Section, report_doubles, strict_url};
 use hallpass_token::{Algorithm, Algorithms, Audience};
 use url::Url;
 
+use super::blacklist::BlacklistSettings;
 use super::callers::{CALLER_KEYS, read_callers};
 use super::deadline::DeadlineSettings;
 use super::denied::DeniedSettings;
@@ -103,6 +104,7 @@ impl InternalJwtSettings {
         let dpop = DpopSettings::read(&section.section("dpop"));
         let streams = StreamSettings::read(section);
         let denied = DeniedSettings::read(&section.section("denied"));
+        let blacklist = BlacklistSettings::read_in(section);
         Some(Self {
             mode: mode?,
             enforce_percent: enforce_percent?,
@@ -121,6 +123,7 @@ impl InternalJwtSettings {
             dpop: dpop?,
             streams: streams?,
             denied: denied?,
+            blacklist: blacklist?,
         })
     }
 }

@@ -9,6 +9,7 @@ use hallpass_token::{
 };
 
 use super::Verifier;
+use crate::blacklist::Asked;
 use crate::cache::{CacheEntry, Ground, SoughtToken};
 use crate::error::{Denial, IntrospectionFailure};
 use crate::trusted_issuer::{Issuers, Trust};
@@ -23,8 +24,8 @@ pub(crate) struct TakenBack;
 impl Verifier {
     /// What is known of a token now that was verified as `entry`; its end is not looked at.
     ///
-    /// It is taken back when it is on a deny-list, when its issuer is not trusted any more (or not for this service), when its key has left
-    /// the issuer's set, or when its issuer, asked again, says that it is not good. Nothing is waited for but such an answer, and while there
+    /// It is taken back when it is on a deny-list or listed as logged out, when its issuer is not trusted any more (or not for this service), when its key has left
+    /// the issuer's set, or when its issuer, asked again, says that it is not good. Nothing is waited for but such answers, and while there
     /// is none the token stands: it was good, and has an end.
     ///
     /// # Errors
@@ -36,10 +37,39 @@ impl Verifier {
     ) -> Result<Arc<CacheEntry>, TakenBack> {
         let denied = self.check_revoked(issuers, &entry.trust, &entry.marks);
         denied.map_err(|_| TakenBack)?;
+        let entry = &self.is_not_listed(entry, issuers).await?;
         match entry.ground {
             Ground::Signature { epoch, .. } => self.is_still_signed(entry, epoch, issuers),
             Ground::Answer { until } if self.clock.monotonic() < until => Ok(Arc::clone(entry)),
             Ground::Answer { .. } => self.ask_again(entry, issuers).await,
+        }
+    }
+
+    /// The same token, unless it is listed as logged out.
+    async fn is_not_listed(
+        &self,
+        entry: &Arc<CacheEntry>,
+        issuers: &Issuers,
+    ) -> Result<Arc<CacheEntry>, TakenBack> {
+        let Some(blacklist) = issuers.blacklist_of(&entry.trust) else {
+            return Ok(Arc::clone(entry));
+        };
+        let (asked, entry) = match &entry.asked {
+            Some(asked) => (Arc::clone(asked), Arc::clone(entry)),
+            // It began before tokens were looked for.
+            None => {
+                let asked = Asked::new(entry.context.claims()).map_err(|_| TakenBack)?;
+                let asked = Arc::new(asked);
+                let entry = CacheEntry {
+                    asked: Some(Arc::clone(&asked)),
+                    ..CacheEntry::clone(entry)
+                };
+                (asked, Arc::new(entry))
+            }
+        };
+        match blacklist.ends(&asked).await {
+            true => Err(TakenBack),
+            false => Ok(entry),
         }
     }
 

@@ -13,6 +13,7 @@ mod apply_keys;
 mod attacks;
 mod audit;
 mod audit_file;
+mod blacklist;
 mod bound;
 mod cache;
 mod callers;

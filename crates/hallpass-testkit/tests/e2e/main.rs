@@ -2,6 +2,8 @@
 
 // The lints that spare tests look for the attribute, also in a test binary.
 #[cfg(test)]
+mod blacklist;
+#[cfg(test)]
 mod bound_to_certificate;
 #[cfg(test)]
 mod built;

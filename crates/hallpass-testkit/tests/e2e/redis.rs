@@ -1,6 +1,7 @@
 //! Services that share tokens in Redis, as their YAML says.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hallpass_testkit::TestIssuer;
 pub(crate) struct Redis {
     child: Child,
     pub(crate) port: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Redis {
@@ -23,21 +24,11 @@ impl Redis {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-        ]);
-        command.args(["--dir", &folder.path().display().to_string()]);
-        match command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() {
+        match spawn(port, folder.path()) {
             Ok(child) => Some(Self {
                 child,
                 port,
-                _folder: folder,
+                folder,
             }),
             Err(_) => {
                 use std::io::Write as _;
@@ -48,12 +39,30 @@ impl Redis {
             }
         }
     }
+
+    /// By SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+
+    /// After it was killed, and empty.
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.port, self.folder.path()).unwrap();
+    }
+}
+
+fn spawn(port: u16, folder: &Path) -> std::io::Result<Child> {
+    let mut command = Command::new("redis-server");
+    let port = port.to_string();
+    command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]);
+    command.args(["--dir", &folder.display().to_string()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()
 }
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
+        self.kill();
     }
 }
 

@@ -13,7 +13,7 @@ use hallpass_dns::DnsDiscovery;
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "redis")]
-use hallpass_redis::{RedisReplayStore, RedisRevocations, RedisTokenCache};
+use hallpass_redis::{RedisBlacklist, RedisReplayStore, RedisRevocations, RedisTokenCache};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
@@ -279,8 +279,8 @@ fn nacos(nacos: Option<&crate::nacos::Nacos>) -> Option<Arc<dyn Discover>> {
     Some(Arc::new(discovery.clone()))
 }
 
-/// The tier that processes share, if there is a section for it; over the network, what is said there of revocations is heard, and which messages
-/// that count once were shown to others.
+/// The tier that processes share, if there is a section for it; over the network, what is said there of revocations is heard, which messages
+/// that count once were shown to others, and which tokens are listed as logged out.
 #[cfg(feature = "redis")]
 fn with_redis(
     network: Network,
@@ -293,7 +293,8 @@ fn with_redis(
     let revocations = RedisRevocations::over(&tier);
     let network = network
         .with_revocation_notices(move || revocations.notices())
-        .with_replay_store(Arc::new(RedisReplayStore::over(&tier)));
+        .with_replay_store(Arc::new(RedisReplayStore::over(&tier)))
+        .with_blacklist(Arc::new(RedisBlacklist::over(&tier)));
     Ok((network, Some(tier)))
 }
 
