@@ -1,5 +1,6 @@
 //! Random numbers for jitter and for the choice of an instance. Not for secrets.
 
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// It is SplitMix64 over a counter that the process shares, mixed once more with a key of the process: some of the numbers go
 /// to third parties, as ids of spans, and the mix alone can be undone by anybody. Both are seeded once by the standard
-/// library's own random keys.
+/// library's own random keys. A thread takes many numbers of the counter at a time, so that threads do not wait for each other.
 #[must_use]
 pub fn random_below(limit: u64) -> u64 {
     next().checked_rem(limit).unwrap_or(0)
@@ -35,11 +36,30 @@ pub fn random_id() -> u128 {
 
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Steps of the counter that a thread takes at a time.
+const OWN_STEPS: u64 = 1024;
+
+thread_local! {
+    /// Where the counter of this thread stands, and how many of its steps are left.
+    static OWN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
 fn next() -> u64 {
     static STATE: OnceLock<(AtomicU64, u64)> = OnceLock::new();
     let seed = || RandomState::new().hash_one(STEP);
     let (counter, key) = STATE.get_or_init(|| (AtomicU64::new(seed()), seed()));
-    mix(mix(counter.fetch_add(STEP, Ordering::Relaxed)) ^ key)
+    let at = OWN.with(|own| {
+        let (at, left) = match own.get() {
+            (_, 0) => {
+                let taken = STEP.wrapping_mul(OWN_STEPS);
+                (counter.fetch_add(taken, Ordering::Relaxed), OWN_STEPS)
+            }
+            own => own,
+        };
+        own.set((at.wrapping_add(STEP), left - 1));
+        at
+    });
+    mix(mix(at) ^ key)
 }
 
 const fn mix(mut mixed: u64) -> u64 {
@@ -84,6 +104,15 @@ mod tests {
             halves.collect::<std::collections::HashSet<_>>().len()
         };
         assert_eq!((half(0), half(64)), (10_000, 10_000));
+    }
+
+    #[test]
+    fn threads_draw_different_numbers() {
+        let draw = || (0..3_000).map(|_| next()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw)).collect();
+        let drawn = threads.into_iter().flat_map(|it| it.join().unwrap());
+        let drawn: std::collections::HashSet<_> = drawn.collect();
+        assert_eq!(drawn.len(), 4 * 3_000);
     }
 
     /// Takes the mix back, as anybody may.
