@@ -165,6 +165,16 @@ impl Discover for NacosDiscovery {
         })
     }
 
+    fn at_hand(&self, service: &str) -> Option<Instances> {
+        let naming = &self.naming;
+        match naming.services.recall(service) {
+            Known::Live(instances) if naming.session.is_connected() && !instances.is_empty() => {
+                Some(instances)
+            }
+            _ => None,
+        }
+    }
+
     fn place(&self) -> Place {
         let settings = &self.naming.settings;
         let place = match settings.prefer_own_cluster {

@@ -224,9 +224,10 @@ impl Upstream {
         &self.retry_budget
     }
 
-    async fn fleet(&self) -> Result<Arc<Fleet>, DiscoverError> {
+    /// The instances, and what time it is.
+    async fn fleet(&self) -> Result<(Arc<Fleet>, Duration), DiscoverError> {
         let instances = match &self.address {
-            Address::LoadBalanced(service) => match self.discovery.instances(service).await {
+            Address::LoadBalanced(service) => match self.found(service).await {
                 Ok(instances) => instances,
                 Err(DiscoverError::NoInstance { .. }) => Instances::none(),
                 Err(error @ DiscoverError::Unavailable { .. }) => return self.last_known(error),
@@ -237,37 +238,42 @@ impl Upstream {
                 if known.instances.is_empty() {
                     self.replace(&mut known, Instances::from_iter([instance.clone()]));
                 }
-                return Ok(Arc::clone(&known.fleet));
+                return Ok((Arc::clone(&known.fleet), self.common.clock.monotonic()));
             }
         };
+        let now = self.common.clock.monotonic();
         let mut known = self.known();
         self.take_over(&mut known);
-        known.confirmed_at = self.common.clock.monotonic();
+        known.confirmed_at = now;
         if known.instances != instances {
             self.replace(&mut known, instances);
         }
         if known.instances.is_empty() {
             return Err(self.no_instance());
         }
-        Ok(Arc::clone(&known.fleet))
+        Ok((Arc::clone(&known.fleet), now))
+    }
+
+    async fn found(&self, service: &str) -> Result<Instances, DiscoverError> {
+        match self.discovery.at_hand(service) {
+            Some(instances) => Ok(instances),
+            None => self.discovery.instances(service).await,
+        }
     }
 
     /// The instances of before, unless discovery has been silent for too long: then nobody knows whose they are.
-    fn last_known(&self, error: DiscoverError) -> Result<Arc<Fleet>, DiscoverError> {
+    fn last_known(&self, error: DiscoverError) -> Result<(Arc<Fleet>, Duration), DiscoverError> {
         let mut known = self.known();
         self.take_over(&mut known);
-        let silent = self
-            .common
-            .clock
-            .monotonic()
-            .saturating_sub(known.confirmed_at);
+        let now = self.common.clock.monotonic();
+        let silent = now.saturating_sub(known.confirmed_at);
         if silent > self.discovery.outage_memory() && !known.instances.is_empty() {
             self.replace(&mut known, Instances::none());
         }
         if known.instances.is_empty() {
             return Err(error);
         }
-        Ok(Arc::clone(&known.fleet))
+        Ok((Arc::clone(&known.fleet), now))
     }
 
     fn no_instance(&self) -> DiscoverError {

@@ -89,15 +89,17 @@ impl Discover for StaticDiscovery {
         &'a self,
         service: &'a str,
     ) -> BoxFuture<'a, Result<Instances, DiscoverError>> {
+        let found = self.at_hand(service);
+        let found = found.ok_or_else(|| DiscoverError::no_instance(service));
+        Box::pin(std::future::ready(found))
+    }
+
+    fn at_hand(&self, service: &str) -> Option<Instances> {
         let services = self.services.load();
         let found = services.get(service);
         // Names compare without case, and most are written in lower case.
-        let found = found.or_else(|| services.get(service.to_ascii_lowercase().as_str()));
-        let found = match found {
-            Some(instances) if !instances.is_empty() => Ok(instances.clone()),
-            _ => Err(DiscoverError::no_instance(service)),
-        };
-        Box::pin(std::future::ready(found))
+        let found = found.or_else(|| services.get(service.to_ascii_lowercase().as_str()))?;
+        (!found.is_empty()).then(|| found.clone())
     }
 
     fn place(&self) -> Place {

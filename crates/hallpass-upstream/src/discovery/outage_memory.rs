@@ -44,6 +44,10 @@ impl Discover for OutageMemory {
         self.discovery.instances(service)
     }
 
+    fn at_hand(&self, service: &str) -> Option<Instances> {
+        self.discovery.at_hand(service)
+    }
+
     fn outage_memory(&self) -> Duration {
         Duration::from_millis(self.millis.load(Ordering::Relaxed))
     }

@@ -41,9 +41,9 @@ impl Upstream {
     /// # Errors
     /// [`Refusal::NoInstance`] or [`Refusal::BreakerOpen`].
     pub async fn choose_for(&self, avoid: &[Instance], wish: Wish<'_>) -> Result<Chosen, Refusal> {
-        let fleet = self.fleet().await.map_err(Refusal::NoInstance)?;
+        let (fleet, now) = self.fleet().await.map_err(Refusal::NoInstance)?;
         let wished = wish.tag.and_then(|tag| fleet.marked(tag));
-        let round = self.round(avoid);
+        let round = self.round(avoid, now);
         let first = wished.unwrap_or(&fleet.unmarked);
         let tier = self.tier(first, round.now);
         let chosen = match self.choose_among_all(first, tier, round) {
@@ -62,12 +62,12 @@ impl Upstream {
     /// For the first attempt the one to [begin with](Self::begin_with); after that another one, as ever.
     pub(crate) async fn choose_in_turn(&self, tried: &[Instance]) -> Result<Chosen, Refusal> {
         if tried.is_empty() {
-            let fleet = self.fleet().await.map_err(Refusal::NoInstance)?;
+            let (fleet, now) = self.fleet().await.map_err(Refusal::NoInstance)?;
             let first = self.known().begin_with.clone();
             let mut all = fleet.all();
             let first = all.find(|candidate| Some(&candidate.state.instance) == first.as_ref());
             if let Some(state) = first.map(|candidate| &candidate.state)
-                && let Ok(permit) = state.breaker.admit(self.common.clock.monotonic())
+                && let Ok(permit) = state.breaker.admit(now)
             {
                 return Ok(Chosen::new(self.name(), state, permit));
             }
@@ -93,16 +93,17 @@ impl Upstream {
     #[must_use]
     pub fn others_than(&self, tried: &[Instance]) -> usize {
         let fleet = Arc::clone(&self.known().fleet);
+        let now = self.common.clock.monotonic();
         let mut sieve = Sieve::default();
-        sieve.add(&fleet.unmarked, Tier::All, self.round(tried));
+        sieve.add(&fleet.unmarked, Tier::All, self.round(tried, now));
         sieve.untried()
     }
 
-    fn round<'a>(&self, avoid: &'a [Instance]) -> Round<'a> {
+    fn round<'a>(&self, avoid: &'a [Instance], now: Duration) -> Round<'a> {
         Round {
             avoid,
             max_out: self.common.eject.max,
-            now: self.common.clock.monotonic(),
+            now,
         }
     }
 
@@ -135,7 +136,11 @@ impl Upstream {
         };
         let (candidate, permit) = match (is_fit(one), is_fit(other)) {
             (true, true) => {
-                let candidate = better(one, other, now);
+                // Where there is one instance only, there is nothing to compare.
+                let candidate = match std::ptr::eq(one, other) {
+                    true => one,
+                    false => better(one, other, now),
+                };
                 (candidate, candidate.state.breaker.admit(now))
             }
             (true, false) => return None,

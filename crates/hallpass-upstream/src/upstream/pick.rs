@@ -5,6 +5,11 @@ use crate::random::random_below;
 /// The places of two different candidates, picked by chance in proportion to their weights; the same place twice when
 /// only one has a weight, and `None` when there is no candidate. When no candidate has a weight, all are equally likely.
 pub(super) fn two(weights: impl Iterator<Item = u64> + Clone) -> Option<(usize, usize)> {
+    let mut others = weights.clone();
+    if others.next().is_some() && others.next().is_none() {
+        // The only one.
+        return Some((0, 0));
+    }
     let total = weights.clone().fold(0, u64::saturating_add);
     if total == 0 {
         let count = weights.count();

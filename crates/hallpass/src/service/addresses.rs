@@ -90,6 +90,12 @@ impl Discover for InOrder {
         })
     }
 
+    /// The list knows at once whom it does not have. Whom the first of the others does not have, only asking says.
+    fn at_hand(&self, service: &str) -> Option<Instances> {
+        let listed = self.listed.at_hand(service);
+        listed.or_else(|| self.others.first()?.at_hand(service))
+    }
+
     fn place(&self) -> Place {
         let mut others = self.others.iter().map(|other| other.place());
         let cluster = others.find_map(|place| place.cluster);
@@ -129,6 +135,10 @@ impl Discover for Placed {
         service: &'a str,
     ) -> Pin<Box<dyn Future<Output = Result<Instances, DiscoverError>> + Send + 'a>> {
         self.discovery.instances(service)
+    }
+
+    fn at_hand(&self, service: &str) -> Option<Instances> {
+        self.discovery.at_hand(service)
     }
 
     fn outage_memory(&self) -> Duration {
