@@ -16,6 +16,7 @@ mod circuit;
 mod window;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,8 +39,13 @@ pub(crate) struct Breaker {
     open: Duration,
     slow_call: Duration,
     circuit: Mutex<Circuit>,
+    /// The generation of calls that are let in while the circuit is closed, so that they need no lock; [`NOT_CLOSED`]. It changes under the
+    /// lock. Relaxed: who reads an old one is let in as if he had come a moment earlier, and his outcome counts as that of such a call.
+    closed: AtomicU64,
     on_change: OnBreakerChange,
 }
+
+const NOT_CLOSED: u64 = u64::MAX;
 
 impl Breaker {
     pub(crate) fn new(settings: BreakerSettings, on_change: OnBreakerChange) -> Self {
@@ -56,11 +62,13 @@ impl Breaker {
         if control == BreakerControl::ForcedOpen {
             on_change(BreakerState::Open);
         }
+        let circuit = Circuit::new(settings);
         Self {
             control,
             open: settings.open,
             slow_call: settings.slow_call,
-            circuit: Mutex::new(Circuit::new(settings)),
+            closed: AtomicU64::new(closed_generation(&circuit)),
+            circuit: Mutex::new(circuit),
             on_change,
         }
     }
@@ -87,7 +95,10 @@ impl Breaker {
             BreakerControl::ForcedOpen => return Err(self.open),
             BreakerControl::ForcedClosed | BreakerControl::Disabled => return Ok(Permit(None)),
         }
-        let admitted = self.with(admit).map_err(|refused| refused.retry_after)?;
+        let admitted = match self.closed.load(Ordering::Relaxed) {
+            NOT_CLOSED => self.with(admit).map_err(|refused| refused.retry_after)?,
+            generation => Admitted { generation },
+        };
         Ok(Permit(Some(Open {
             breaker: Arc::clone(self),
             admitted,
@@ -100,6 +111,9 @@ impl Breaker {
             BreakerControl::Auto => {}
             BreakerControl::ForcedOpen => return Some(self.open),
             BreakerControl::ForcedClosed | BreakerControl::Disabled => return None,
+        }
+        if self.closed.load(Ordering::Relaxed) != NOT_CLOSED {
+            return None;
         }
         let refused = self.with(|circuit| circuit.refuses(now))?;
         Some(refused.retry_after)
@@ -130,12 +144,19 @@ impl Breaker {
         let before = circuit.state();
         let result = work(&mut circuit);
         let after = circuit.state();
+        self.closed
+            .store(closed_generation(&circuit), Ordering::Relaxed);
         // Under the lock, so that of two changes the later one is told last.
         if before != after {
             (self.on_change)(after);
         }
         result
     }
+}
+
+fn closed_generation(circuit: &Circuit) -> u64 {
+    let admitted = circuit.while_closed();
+    admitted.map_or(NOT_CLOSED, |admitted| admitted.generation)
 }
 
 impl fmt::Debug for Breaker {

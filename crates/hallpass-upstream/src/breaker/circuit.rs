@@ -62,7 +62,7 @@ enum State {
 /// The right to make one call, to be given back with its outcome, or without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Admitted {
-    generation: u64,
+    pub(super) generation: u64,
 }
 
 /// The circuit lets nothing through.
@@ -134,6 +134,12 @@ impl Circuit {
         Ok(Admitted {
             generation: self.generation,
         })
+    }
+
+    /// What [`admit`](Self::admit) answers as long as nothing changes, where that is the same for every call: while it is closed.
+    pub(super) fn while_closed(&self) -> Option<Admitted> {
+        let generation = self.generation;
+        matches!(self.state, State::Closed { .. }).then_some(Admitted { generation })
     }
 
     /// As [`admit`](Self::admit), and an open circuit becomes half-open before its time. One that is half-open, and has waited for

@@ -62,7 +62,13 @@ pub struct Admitted {
 impl Admitted {
     /// Ends the attempt: whether the instance failed, and how long it took, for its breaker, its ejection and its latency.
     pub fn settle(self, failed: bool, took: Duration) {
-        self.in_flight.settle(self.permit, failed, took);
+        let now = self.in_flight.now();
+        self.settle_at(failed, took, now);
+    }
+
+    /// As [`settle`](Self::settle), for who has just looked at the upstream's clock: it is `now`.
+    pub fn settle_at(self, failed: bool, took: Duration, now: Duration) {
+        self.in_flight.settle(self.permit, failed, took, now);
     }
 
     /// Ends the attempt with a response that came after `took` and did not do what was asked. The instance works, for its breaker and

@@ -299,9 +299,13 @@ impl InFlight {
         &self.0
     }
 
-    /// Ends the call with what it was worth.
-    pub(super) fn settle(&self, permit: Permit, failed: bool, took: Duration) {
-        let now = self.0.common.clock.monotonic();
+    /// What time it is.
+    pub(super) fn now(&self) -> Duration {
+        self.0.common.clock.monotonic()
+    }
+
+    /// Ends the call at `now` with what it was worth.
+    pub(super) fn settle(&self, permit: Permit, failed: bool, took: Duration, now: Duration) {
         permit.settle(failed, took, now);
         self.0.settle(failed, took, now);
     }

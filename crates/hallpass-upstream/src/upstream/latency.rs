@@ -52,7 +52,7 @@ impl Latency {
         let took = nanos(took).max(1);
         let value = self.value.load(Ordering::Relaxed);
         let (age, half_life) = (self.age(now), self.half_life());
-        let next = match took >= decayed(value, age, half_life) {
+        let next = match took >= value || took >= decayed(value, age, half_life) {
             true => took,
             false => took.saturating_add(decayed(value.saturating_sub(took), age, half_life)),
         };
@@ -175,8 +175,17 @@ pub(super) fn decayed(value: u64, age: u64, half_life: Duration) -> u64 {
     let half_life = nanos(half_life).max(1);
     let halved = u32::try_from(age / half_life).unwrap_or(u32::MAX);
     let value = value.checked_shr(halved).unwrap_or(0);
-    let part = u128::from(value) * u128::from(age % half_life) / (2 * u128::from(half_life));
-    value.saturating_sub(u64::try_from(part).unwrap_or(value))
+    let rest = age % half_life;
+    // Nearly always within 64 bits, where a division takes a third of the time.
+    let small = value.checked_mul(rest).zip(half_life.checked_mul(2));
+    let part = match small {
+        Some((product, twice)) => product.checked_div(twice),
+        None => {
+            let part = u128::from(value) * u128::from(rest) / (2 * u128::from(half_life));
+            u64::try_from(part).ok()
+        }
+    };
+    value.saturating_sub(part.unwrap_or(value))
 }
 
 /// More than five centuries do not count.
