@@ -35,7 +35,7 @@ use renew_on::RenewOn;
 /// accepted a token: an issuer in trouble is not asked for a token by each call. A second 401, a 401 with another error, and 403 go to
 /// the caller as they are; so does the first 401 when no newer token can be had.
 ///
-/// The head of each call is kept beforehand, which costs one allocation.
+/// The head of each call is kept beforehand, which costs no allocation, or one where it has more than three headers.
 #[derive(Clone, Debug)]
 pub struct ReplayLayer {
     tokens: TokenHandle,

@@ -1,23 +1,33 @@
 //! What a request is made of once more.
 
 use hallpass_token::SecurityContext;
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use crate::body::Body;
 use crate::target::Target;
 use crate::transport::Http2;
 
-/// Enough of a request to send it again. Most are never needed, so it costs one allocation, unless others than Hallpass have put something into the
-/// extensions: a header map would cost two, and values and addresses are shared with the request.
+/// Enough of a request to send it again. Most are never needed, so it costs no allocation, or one where there are more than three headers, unless
+/// others than Hallpass have put something into the extensions: a header map would cost two, and values and addresses are shared with the request.
 #[derive(Debug)]
 pub struct SpareRequest {
     method: Method,
     uri: Uri,
     version: Version,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Headers,
     extensions: Kept,
     body: Body,
 }
+
+/// Headers by their order.
+#[derive(Debug)]
+enum Headers {
+    /// As most requests of the call layer have before the last ones are written.
+    Few([Option<(HeaderName, HeaderValue)>; FEW]),
+    Many(Vec<(HeaderName, HeaderValue)>),
+}
+
+const FEW: usize = 3;
 
 /// Extensions. To copy those of the http crate costs two allocations and one for each of them.
 #[derive(Debug)]
@@ -37,15 +47,11 @@ impl SpareRequest {
     #[must_use]
     pub fn of(request: &Request<Body>) -> Option<Self> {
         let body = request.body().try_clone()?;
-        let mut headers = Vec::with_capacity(request.headers().len());
-        for (name, value) in request.headers() {
-            headers.push((name.clone(), value.clone()));
-        }
         Some(Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
-            headers,
+            headers: Headers::of(request.headers()),
             extensions: Kept::of(request.extensions()),
             body,
         })
@@ -58,19 +64,51 @@ impl SpareRequest {
         *request.method_mut() = self.method;
         *request.uri_mut() = self.uri;
         *request.version_mut() = self.version;
-        let headers = request.headers_mut();
-        headers.reserve(self.headers.len());
-        for (name, value) in self.headers {
-            headers.append(name, value);
-        }
+        self.headers.put_into(request.headers_mut());
         self.extensions.put_into(request.extensions_mut());
         request
+    }
+}
+
+impl Headers {
+    fn of(headers: &HeaderMap) -> Self {
+        let copies = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()));
+        if headers.len() > FEW {
+            return Self::Many(copies.collect());
+        }
+        let mut few = [const { None }; FEW];
+        for (place, header) in few.iter_mut().zip(copies) {
+            *place = Some(header);
+        }
+        Self::Few(few)
+    }
+
+    fn put_into(self, headers: &mut HeaderMap) {
+        let (few, many) = match self {
+            Self::Few(few) => (Some(few), None),
+            Self::Many(many) => (None, Some(many)),
+        };
+        headers.reserve(many.as_ref().map_or(FEW, Vec::len));
+        let few = few.into_iter().flatten().flatten();
+        for (name, value) in few.chain(many.into_iter().flatten()) {
+            headers.append(name, value);
+        }
     }
 }
 
 impl Kept {
     fn of(extensions: &Extensions) -> Self {
         let target = extensions.get::<Target>();
+        if extensions.len() == usize::from(target.is_some()) {
+            // As in nearly every call.
+            return Self::Ours {
+                target: target.cloned(),
+                identity: None,
+                http2: None,
+            };
+        }
         let identity = extensions.get::<SecurityContext>();
         let http2 = extensions.get::<Http2>();
         let known = [target.is_some(), identity.is_some(), http2.is_some()];
@@ -123,6 +161,11 @@ mod tests {
         let several: Vec<_> = again.headers().get_all("x-several").iter().collect();
         assert_eq!(several, ["1", "2"]);
         assert_eq!(again.extensions().get::<u8>(), Some(&7));
+        let mut many = SpareRequest::of(&request).unwrap().into_request();
+        many.headers_mut().append("x-several", "3".parse().unwrap());
+        many.headers_mut().append("x-more", "4".parse().unwrap());
+        let again = SpareRequest::of(&many).unwrap().into_request();
+        assert_eq!(again.headers(), many.headers());
         // Of the call layer's alone, each is there again.
         let mut request = request;
         request.extensions_mut().remove::<u8>();

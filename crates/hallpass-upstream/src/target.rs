@@ -58,13 +58,13 @@ impl Target {
     /// Points `request` at the instance (path and query stay) and notes the target in its extensions.
     ///
     /// # Errors
-    /// The request's path cannot stand in a URI with a host (it is empty of a leading slash, or `*`).
+    /// The request's path cannot stand in a URI with a host (it is empty of a leading slash, or `*`). The request has lost it then.
     pub fn apply_to<B>(self, request: &mut Request<B>) -> Result<(), http::Error> {
-        let mut parts = uri::Parts::default();
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
         parts.scheme = Some(self.instance.scheme().clone());
         parts.authority = Some(self.instance.authority().clone());
-        let path = request.uri().path_and_query().cloned();
-        parts.path_and_query = Some(path.unwrap_or_else(|| uri::PathAndQuery::from_static("/")));
+        let root = || uri::PathAndQuery::from_static("/");
+        parts.path_and_query.get_or_insert_with(root);
         *request.uri_mut() = Uri::from_parts(parts)?;
         request.extensions_mut().insert(self);
         Ok(())
