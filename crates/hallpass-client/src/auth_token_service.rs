@@ -10,6 +10,7 @@ use crate::settings::InternalTokenSettings;
 
 mod backoff;
 pub(crate) mod builder;
+mod doubt;
 mod entries;
 mod entry;
 mod entry_state;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
+use super::doubt::Doubt;
 use super::entry_state::{Failure, Outcome, State, UnderWay};
 use super::issued::{IssuedToken, Minted, TokenSource};
 use super::moment::Moment;
@@ -44,7 +45,7 @@ pub(crate) struct Entry {
     /// call that does not see it yet began while the settings changed.
     retired: AtomicBool,
     /// Copies whether `State::forced_token` is there.
-    doubted: AtomicBool,
+    doubt: Doubt,
     /// Whether the last request failed: then an overdue token is used without waiting for a new one first.
     failing: AtomicBool,
     /// Monotonic nanoseconds before which no renewal needs to be tried. Between the moment when a renewal is due and
@@ -75,7 +76,7 @@ impl Entry {
             slot: ArcSwapOption::const_empty(),
             keeps,
             retired: AtomicBool::new(false),
-            doubted: AtomicBool::new(false),
+            doubt: Doubt::default(),
             failing: AtomicBool::new(false),
             quiet_until: AtomicU64::new(0),
             last_use: AtomicU64::new(0),
@@ -219,8 +220,7 @@ impl Entry {
         state.asked = known.asked;
         state.last_forced = known.last_forced;
         state.forced_token = known.forced_token;
-        self.doubted
-            .store(state.forced_token.is_some(), Ordering::Relaxed);
+        self.doubt.set(state.forced_token.is_some());
     }
 
     pub(crate) const fn keeps(&self) -> bool {
@@ -278,7 +278,7 @@ impl Entry {
     pub(crate) fn was_forced(&self, state: &mut State, token: &IssuedToken) {
         if token.source() == TokenSource::Issuer {
             state.forced_token = Some(token.generation());
-            self.doubted.store(true, Ordering::Relaxed);
+            self.doubt.set(true);
         } else {
             state.last_forced = None;
         }
@@ -287,7 +287,7 @@ impl Entry {
     /// A callee has accepted a token. `helped`: the very call that had forced the renewal.
     /// The time is asked for only where that is news.
     pub(crate) fn accepted(&self, now: impl FnOnce() -> Duration, helped: bool) {
-        if !self.doubted.load(Ordering::Relaxed) {
+        if !self.doubt.is_there() {
             return;
         }
         let now = now();
@@ -295,7 +295,7 @@ impl Entry {
         let since = state.last_forced.map(|last| now.saturating_sub(last));
         if helped || since.is_none_or(|since| since >= IN_VAIN_WAIT) {
             state.forced_token = None;
-            self.doubted.store(false, Ordering::Relaxed);
+            self.doubt.set(false);
         }
     }
 

@@ -8,6 +8,7 @@ use hallpass_token::{Audience, Scope, SecurityContext};
 use hallpass_upstream::Connections;
 use http::HeaderValue;
 
+use super::doubt::Doubt;
 use super::entry::Entry;
 use super::exchange::{Exchange, Exchanged, Exchanges};
 use super::issued::{IssuedToken, Minted, Ready, TokenSource};
@@ -172,6 +173,9 @@ impl TokenHandle {
     }
 
     fn note_accepted(&self, helped: bool) {
+        if !Doubt::is_anywhere() {
+            return;
+        }
         if let Some(entry) = &*self.0.entry.load() {
             entry.accepted(|| self.clock().monotonic(), helped);
         }
