@@ -240,7 +240,8 @@ impl ServiceCaller {
         let result = match state.methods.iter().find(same_verb) {
             Some(method) => {
                 let base = (&*state, &*method.headers, &*self.passed);
-                let request = prepared(request, base);
+                let mut request = prepared(request, base);
+                let request = request.as_mut().map_err(|error| error.clone());
                 let none: Option<NoFallback> = None;
                 stack::call::<Untouched, _, _>(&self.client, method, request, none).await
             }

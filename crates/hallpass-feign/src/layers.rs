@@ -28,7 +28,8 @@ pub(crate) mod sent;
 
 use std::future::Future;
 
-use http::{Response, StatusCode};
+use hallpass_upstream::Body;
+use http::{Request, Response, StatusCode};
 
 use crate::error::FeignError;
 use crate::ongoing_call::OngoingCall;
@@ -52,7 +53,12 @@ fn says_too_late(result: &CallResult) -> bool {
 /// call, and the layer has to be copied into it.
 ///
 /// `P` is what a request is a part of: the call above the choice of an instance, and one of its attempts below.
-pub(crate) trait Layer<R, P = OngoingCall>: Clone + Send + Sync + 'static {
-    /// Sends a request as a part of `part`.
-    fn send(&self, part: &P, request: R) -> impl Future<Output = CallResult> + Send;
+pub(crate) trait Layer<P = OngoingCall>: Clone + Send + Sync + 'static {
+    /// Sends a request as a part of `part`. It is lent, because it is large: each future that held it would have to be moved with it, and the
+    /// one that they become together would have room for it once a layer. Who takes it leaves an empty one.
+    fn send(
+        &self,
+        part: &P,
+        request: &mut Request<Body>,
+    ) -> impl Future<Output = CallResult> + Send;
 }

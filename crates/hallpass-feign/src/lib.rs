@@ -112,6 +112,7 @@ mod request;
 mod response;
 mod settings;
 mod shared;
+mod spare_extensions;
 mod spec;
 mod stack;
 mod typed_error;

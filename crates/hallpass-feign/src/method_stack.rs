@@ -23,7 +23,7 @@ use crate::layers::retry::{Retry, RetryRules};
 use crate::layers::sent::{self, Sent};
 
 /// What [`new`] builds. None of the layers allocates a future of its own: together they are one.
-pub(crate) type MethodStack = Guarded<Retry<Hedge<Choice<Admission<AttemptStack>>>>>;
+pub(crate) type MethodStack = Guarded<Retry<Hedge<Choice<AttemptStack>>>>;
 
 /// From a request without a host to its response.
 pub(crate) fn new(
@@ -65,30 +65,27 @@ impl AttemptParts {
     /// From a request that has its instance to a response that was read, by `transport`.
     pub(crate) fn before<T: Clone>(&self, transport: T) -> AttemptStack<T> {
         let transport = self::transport(self.identity.clone(), &self.sent, transport);
-        attempt(
-            Arc::clone(&self.headers),
-            self.interceptors.clone(),
-            transport,
-        )
+        self.attempt(Receive::new(transport))
+    }
+
+    /// The same by our own transport, which is always ready.
+    pub(crate) fn before_ours(&self, transport: HttpTransport) -> AttemptStack {
+        let transport = self::transport(self.identity.clone(), &self.sent, transport);
+        self.attempt(Receive::of_always_ready(transport))
+    }
+
+    // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
+    fn attempt<T>(&self, received: Receive<Transport<T>>) -> AttemptStack<T> {
+        // Interceptors: per attempt, so that a time or a nonce of theirs is fresh; below all that sets headers, so that they can sign
+        // them, and above the bearer, so that they see no token.
+        let intercepted = Intercept::new(received, self.interceptors.clone());
+        // Headers of the context: per attempt, since each is a span of its own; above the replay, which is a part of an attempt.
+        ContextHeaders::new(intercepted, Arc::clone(&self.headers))
     }
 }
 
 /// What [`AttemptParts::before`] builds.
 pub(crate) type AttemptStack<T = HttpTransport> = ContextHeaders<Intercept<Receive<Transport<T>>>>;
-
-fn attempt<T>(
-    headers: Arc<HeaderRules>,
-    interceptors: Interceptors,
-    transport: Transport<T>,
-) -> AttemptStack<T> {
-    // Body: read below the breaker and the retry, so that they judge the whole response and not only its head.
-    let received = Receive::new(transport);
-    // Interceptors: per attempt, so that a time or a nonce of theirs is fresh; below all that sets headers, so that they can sign them,
-    // and above the bearer, so that they see no token.
-    let intercepted = Intercept::new(received, interceptors);
-    // Headers of the context: per attempt, since each is a span of its own; above the replay, which is a part of an attempt.
-    ContextHeaders::new(intercepted, headers)
-}
 
 /// From a request that has its headers to the wire.
 fn transport<T: Clone>(

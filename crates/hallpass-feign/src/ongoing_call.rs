@@ -1,7 +1,7 @@
 //! One call under way, as its layers share it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hallpass_upstream::Instance;
@@ -26,16 +26,25 @@ pub(crate) struct OngoingCall {
     pub(crate) idempotent: bool,
     reading: Reading,
     max_response_bytes: usize,
-    /// Locked for a few instructions and never across an await.
-    attempts: Mutex<Attempts>,
+    attempts: Attempts,
     /// Whether the fallback gave the answer in the end. Relaxed: the caller's task alone writes and reads it.
     fallback: AtomicBool,
 }
 
-/// All attempts of a call, in the order in which they began. The first, often the only one, takes no list.
+/// All attempts of a call. The first, often the only one, takes no list and no lock.
 #[derive(Debug, Default)]
 struct Attempts {
-    first: Option<Arc<OngoingAttempt>>,
+    first: OnceLock<Arc<OngoingAttempt>>,
+    /// Whether there are others. Relaxed: they are read under their lock.
+    has_others: AtomicBool,
+    /// Locked for a few instructions and never across an await.
+    further: Mutex<Further>,
+}
+
+/// The attempts after the first one.
+#[derive(Debug, Default)]
+struct Further {
+    /// In the order in which they began.
     others: Vec<Arc<OngoingAttempt>>,
     /// The one that ended last; the newest when it has begun after that.
     last: Option<Arc<OngoingAttempt>>,
@@ -58,7 +67,7 @@ impl OngoingCall {
             idempotent,
             reading,
             max_response_bytes,
-            attempts: Mutex::default(),
+            attempts: Attempts::default(),
             fallback: AtomicBool::new(false),
         }
     }
@@ -76,53 +85,62 @@ impl OngoingCall {
             (self.time, timeout),
             (self.reading, self.max_response_bytes),
         ));
-        let mut attempts = self.locked();
-        let own = Arc::clone(&attempt);
-        if attempts.first.is_none() {
-            attempts.first = Some(own);
-        } else {
-            attempts.others.push(own);
+        if let Err(further) = self.attempts.first.set(Arc::clone(&attempt)) {
+            self.attempts.add(further);
         }
-        attempts.last = Some(Arc::clone(&attempt));
         attempt
     }
 
     /// Notes that `attempt` has ended: unless another one begins or ends later, its end is the call's.
     pub(crate) fn end_attempt(&self, attempt: &Arc<OngoingAttempt>) {
-        self.locked().last = Some(Arc::clone(attempt));
+        if self.attempts.has_others() {
+            self.attempts.further().last = Some(Arc::clone(attempt));
+        }
     }
 
     /// Notes that an attempt has answered: those that are under way beside it have lost.
     pub(crate) fn lose_others(&self) {
-        self.locked().iter().for_each(|attempt| attempt.lose());
+        _ = self.attempts.find(|attempt| {
+            attempt.lose();
+            false
+        });
     }
 
     /// Whether one of its attempts was sent, but for the first `before` of them.
     pub(crate) fn was_sent(&self, before: usize) -> bool {
-        let attempts = self.locked();
-        attempts
-            .iter()
-            .skip(before)
-            .any(|attempt| attempt.sent_at().is_some() && !attempt.is_rejected())
+        let mut left = before;
+        self.attempts.find(|attempt| {
+            let is_before = left > 0;
+            left = left.saturating_sub(1);
+            !is_before && attempt.sent_at().is_some() && !attempt.is_rejected()
+        })
     }
 
     /// Attempts so far.
     pub(crate) fn attempts(&self) -> usize {
-        self.locked().iter().count()
+        let first = usize::from(self.attempts.first.get().is_some());
+        match self.attempts.has_others() {
+            true => first + self.attempts.further().others.len(),
+            false => first,
+        }
     }
 
     /// The attempt that decided, or the newest one.
     pub(crate) fn last_attempt(&self) -> Option<Arc<OngoingAttempt>> {
-        self.locked().last.clone()
+        match self.attempts.has_others() {
+            true => self.attempts.further().last.clone(),
+            false => self.attempts.first.get().cloned(),
+        }
     }
 
     /// Where the attempts so far went, each instance once, that of the last attempt last.
     pub(crate) fn tried(&self) -> Vec<Instance> {
         let mut tried = Vec::new();
-        for attempt in self.locked().iter() {
+        _ = self.attempts.find(|attempt| {
             tried.retain(|before| before != &attempt.instance);
             tried.push(attempt.instance.clone());
-        }
+            false
+        });
         tried
     }
 
@@ -138,17 +156,17 @@ impl OngoingCall {
         }
     }
 
-    /// Whether the deadline has passed.
-    pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.time.deadline
+    /// Whether its caller had stopped waiting when it began.
+    pub(crate) fn has_no_time(&self) -> bool {
+        self.time.limit.is_zero()
     }
 
     /// Whether the service has failed to respond in time: a caller in a hurry, or the wait for a token, may have left it little, and
     /// of a call that waited all the time it knows nothing.
     pub(crate) fn is_late(&self) -> bool {
         let (now, half) = (Instant::now(), self.time.half());
-        let has_had_it = |attempt: &Arc<OngoingAttempt>| attempt.is_under_way_for(half, now);
-        self.time.is_over(now) && self.locked().iter().any(has_had_it)
+        let has_had_it = |attempt: &OngoingAttempt| attempt.is_under_way_for(half, now);
+        self.time.is_over(now) && self.attempts.find(has_had_it)
     }
 
     /// Whether its last attempt, which was given up, has had its own time, or the call has.
@@ -179,15 +197,33 @@ impl OngoingCall {
     pub(crate) fn fell_back(&self) -> bool {
         self.fallback.load(Ordering::Relaxed)
     }
-
-    fn locked(&self) -> MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Attempts {
-    fn iter(&self) -> impl Iterator<Item = &Arc<OngoingAttempt>> {
-        self.first.iter().chain(&self.others)
+    fn add(&self, attempt: Arc<OngoingAttempt>) {
+        let mut further = self.further();
+        further.others.push(Arc::clone(&attempt));
+        further.last = Some(attempt);
+        self.has_others.store(true, Ordering::Relaxed);
+    }
+
+    fn has_others(&self) -> bool {
+        self.has_others.load(Ordering::Relaxed)
+    }
+
+    /// Looks at them, in the order in which they began, until one is what is looked for; whether there is one.
+    fn find(&self, mut is_it: impl FnMut(&OngoingAttempt) -> bool) -> bool {
+        let Some(first) = self.first.get() else {
+            return false;
+        };
+        if is_it(first) {
+            return true;
+        }
+        self.has_others() && self.further().others.iter().any(|other| is_it(other))
+    }
+
+    fn further(&self) -> MutexGuard<'_, Further> {
+        self.further.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

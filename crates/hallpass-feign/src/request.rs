@@ -81,9 +81,8 @@ impl<'a> Call<'a> {
 
     /// Appends a value to the path.
     pub fn path(&mut self, argument: &'static str, value: &impl Display) {
-        let value = value.to_string();
         self.check(argument, |call| {
-            path::push(&mut call.target, &value, call.state.path_values)
+            path::push(&mut call.target, value, call.state.path_values)
         });
     }
 
@@ -158,42 +157,39 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// Every kind of [`FeignError`], as `E` has it, and those of the fallback.
-    pub async fn send<A, E, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, E>
+    pub fn send<A, E, F, Fut>(
+        self,
+        fallback: Option<F>,
+    ) -> impl Future<Output = Result<A::Value, E>> + use<'a, A, E, F, Fut>
     where
         A: FromResponse,
         E: From<FeignError> + Send + 'static,
         F: FnOnce(&FeignError) -> Fut,
         Fut: Future<Output = Result<A::Value, E>>,
     {
-        let of_fallback = OwnError::default();
-        let fallback = fallback.map(|fallback| {
-            |cause: &FeignError| {
-                let (answer, cause) = (fallback(cause), cause.clone());
-                let of_fallback = &of_fallback;
-                async move {
-                    let answer = answer.await;
-                    answer.map_err(|error| of_fallback.keep(error).unwrap_or(cause))
+        let (client, index) = (self.client, self.index);
+        // Here, so that the future holds the request and not what it is made of as well.
+        let (state, mut request) = self.into_request(A::ACCEPT);
+        async move {
+            let of_fallback = OwnError::default();
+            let fallback = fallback.map(|fallback| {
+                |cause: &FeignError| {
+                    let (answer, cause) = (fallback(cause), cause.clone());
+                    let of_fallback = &of_fallback;
+                    async move {
+                        let answer = answer.await;
+                        answer.map_err(|error| of_fallback.keep(error).unwrap_or(cause))
+                    }
                 }
-            }
-        });
-        let result = self.send_untyped::<A, _, _>(fallback).await;
-        result.map_err(|error| of_fallback.taken().unwrap_or_else(|| E::from(error)))
-    }
-
-    async fn send_untyped<A, F, Fut>(self, fallback: Option<F>) -> Result<A::Value, FeignError>
-    where
-        A: FromResponse,
-        F: FnOnce(&FeignError) -> Fut,
-        Fut: Future<Output = Result<A::Value, FeignError>>,
-    {
-        let (client, state) = (self.client, Arc::clone(&self.state));
-        // The macro counts the methods of the same specification, so there is one.
-        let method = state
-            .methods
-            .get(self.index)
-            .ok_or(FeignError::Interrupted)?;
-        let request = self.into_request(method.spec, A::ACCEPT);
-        stack::call::<A, F, Fut>(client, method, request, fallback).await
+            });
+            let request = request.as_mut().map_err(|error| error.clone());
+            // The macro counts the methods of the same specification, so there is one.
+            let result = match state.methods.get(index) {
+                Some(method) => stack::call::<A, _, _>(client, method, request, fallback).await,
+                None => Err(FeignError::Interrupted),
+            };
+            result.map_err(|error| of_fallback.taken().unwrap_or_else(|| E::from(error)))
+        }
     }
 
     fn template(&self) -> Option<&'static str> {
@@ -222,35 +218,58 @@ impl<'a> Call<'a> {
 
     fn into_request(
         mut self,
-        method: &MethodSpec,
         accept: &'static str,
-    ) -> Result<Request<Body>, FeignError> {
+    ) -> (Arc<ClientState>, Result<Request<Body>, FeignError>) {
         if self.target.len() > MAX_TARGET_BYTES {
             self.check("path and query", |_| Err(ArgumentProblem::TooLong));
         }
-        if let Some(problem) = self.problem {
-            return Err(problem);
+        let Self {
+            state,
+            index,
+            target,
+            mut headers,
+            body,
+            problem,
+            ..
+        } = self;
+        if let Some(problem) = problem {
+            return (state, Err(problem));
         }
-        // Fixed text was checked by the macro and values are encoded, so this does not fail.
-        let target =
-            PathAndQuery::try_from(self.target).map_err(|_| FeignError::InvalidArgument {
-                argument: "path",
-                problem: ArgumentProblem::NotPlain,
-            })?;
-        if !self.headers.contains_key(ACCEPT) {
-            self.headers
-                .insert(ACCEPT, HeaderValue::from_static(accept));
+        let method = state.methods.get(index).map(|method| method.spec);
+        let target = match prepare(target, &mut headers, method, accept) {
+            Ok(target) => target,
+            Err(problem) => return (state, Err(problem)),
+        };
+        let mut request = Request::new(body);
+        if state.http2 != Http2::Never {
+            request.extensions_mut().insert(state.http2);
         }
-        if method.idempotency_key {
-            idempotency_key::give(&mut self.headers)?;
+        if let Some(method) = method {
+            *request.method_mut() = method.verb.method();
         }
-        let mut request = Request::new(self.body);
-        if self.state.http2 != Http2::Never {
-            request.extensions_mut().insert(self.state.http2);
-        }
-        *request.method_mut() = method.verb.method();
         *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = self.headers;
-        Ok(request)
+        *request.headers_mut() = headers;
+        (state, Ok(request))
     }
+}
+
+/// What every request has beside what the arguments say.
+fn prepare(
+    target: String,
+    headers: &mut HeaderMap,
+    method: Option<&MethodSpec>,
+    accept: &'static str,
+) -> Result<PathAndQuery, FeignError> {
+    // Fixed text was checked by the macro and values are encoded, so this does not fail.
+    let target = PathAndQuery::try_from(target).map_err(|_| FeignError::InvalidArgument {
+        argument: "path",
+        problem: ArgumentProblem::NotPlain,
+    })?;
+    if !headers.contains_key(ACCEPT) {
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    }
+    if method.is_some_and(|method| method.idempotency_key) {
+        idempotency_key::give(headers)?;
+    }
+    Ok(target)
 }

@@ -17,7 +17,7 @@ use crate::response::FromResponse;
 pub(crate) async fn call<A, F, Fut>(
     client: &Client,
     method: &Method,
-    request: Result<Request<Body>, FeignError>,
+    request: Result<&mut Request<Body>, FeignError>,
     fallback: Option<F>,
 ) -> Result<A::Value, FeignError>
 where
@@ -41,7 +41,7 @@ where
         fallback::or_else(client, method, &call, fallback, async {
             // Deadline: around all attempts and the waits between them, so that retries never add up beyond it. In a box
             // of its own, so that the future of a method stays small: this is the one that the whole way allocates.
-            let sending = Box::pin(send::<A>(method, &call, request));
+            let sending = Box::pin(send::<A>(method, &call, request?));
             call.within_deadline(sending).await
         })
         .await
@@ -52,10 +52,9 @@ where
 async fn send<A: FromResponse>(
     method: &Method,
     call: &OngoingCall,
-    request: Result<Request<Body>, FeignError>,
+    request: &mut Request<Body>,
 ) -> Result<A::Value, FeignError> {
-    let mut request = request?;
-    if call.is_over() {
+    if call.has_no_time() {
         // Whoever waits for this has stopped: nothing is chosen, asked for or sent.
         return Err(call.too_late());
     }
@@ -63,7 +62,8 @@ async fn send<A: FromResponse>(
     context.identify(request.extensions_mut());
     // What streams is polled by the task of its connection, where nobody would be found.
     if request.body().is_stream() {
-        request = request.map(|body| Body::wrap(body_scope_all(context.clone(), body)));
+        let body = std::mem::take(request.body_mut());
+        *request.body_mut() = Body::wrap(body_scope_all(context.clone(), body));
     }
     let response = method.stack.send(call, request).await?;
     A::read(response)

@@ -72,7 +72,7 @@ impl ServiceCaller {
                 if !is_below(request.uri(), place.1) {
                     return Err(FeignError::HostRefused(HostRefusal::OtherAuthority));
                 }
-                if call.is_over() {
+                if call.has_no_time() {
                     return Err(call.too_late());
                 }
                 let mut request = headed(request, method, (kept, passed));
@@ -84,7 +84,9 @@ impl ServiceCaller {
                 let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
                 request.extensions_mut().insert(target.with_note(note));
                 let layers = method.parts.before(Foreign(transport));
-                let response = call.within_deadline(layers.send(&attempt, request)).await;
+                let response = call
+                    .within_deadline(layers.send(&attempt, &mut request))
+                    .await;
                 call.end_attempt(&attempt);
                 Untouched::read(response?)
             })

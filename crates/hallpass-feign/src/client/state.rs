@@ -99,7 +99,7 @@ impl ClientState {
             let (own, of_context) = headers::beside_context(constants, list);
             let place = (upstream.name(), deadline, of_context);
             let parts = parts(shared, configured, (spec, overrides), &plan, place);
-            let attempt = parts.before(shared.network.transport.clone());
+            let attempt = parts.before_ours(shared.network.transport.clone());
             Ok(Method {
                 spec: method,
                 headers: own,

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use hallpass_client::context;
 use hallpass_clock::Clock;
-use hallpass_upstream::{Admitted, Body, Outcome};
+use hallpass_upstream::{Admitted, Body, Chosen, Outcome};
 use http::Request;
 use tokio::task::JoinHandle;
 
-use super::choice::Directed;
 use super::{CallResult, Layer, says_too_late};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
@@ -34,19 +33,24 @@ impl<L> Admission<L> {
     }
 }
 
-impl<L: Layer<Request<Body>, Arc<OngoingAttempt>>> Layer<Directed, Arc<OngoingAttempt>>
-    for Admission<L>
-{
-    async fn send(&self, attempt: &Arc<OngoingAttempt>, directed: Directed) -> CallResult {
+impl<L: Layer<Arc<OngoingAttempt>>> Admission<L> {
+    /// Sends a request to the instance that was chosen for it.
+    pub(super) async fn send(
+        &self,
+        attempt: &Arc<OngoingAttempt>,
+        request: &mut Request<Body>,
+        chosen: Chosen,
+    ) -> CallResult {
         let under_way = UnderWay {
-            admitted: Some(directed.chosen.enter().await?),
+            admitted: Some(chosen.enter().await?),
             clock: &self.clock,
             attempt,
         };
         let result = if self.isolate {
-            isolated(self.inner.clone(), attempt, directed.request).await
+            let request = std::mem::take(request);
+            Box::pin(isolated(self.inner.clone(), attempt, request)).await
         } else {
-            self.inner.send(attempt, directed.request).await
+            self.inner.send(attempt, request).await
         };
         under_way.settle(&result);
         result
@@ -57,14 +61,14 @@ impl<L: Layer<Request<Body>, Arc<OngoingAttempt>>> Layer<Directed, Arc<OngoingAt
 ///
 /// The identity goes with it: it is in the call since that began, and is put around the new task
 /// as well, for whatever a layer below may read there.
-async fn isolated<L: Layer<Request<Body>, Arc<OngoingAttempt>>>(
+async fn isolated<L: Layer<Arc<OngoingAttempt>>>(
     inner: L,
     attempt: &Arc<OngoingAttempt>,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> CallResult {
     let (context, attempt) = (attempt.context.clone(), Arc::clone(attempt));
     let own = Arc::clone(&attempt);
-    let sending = async move { telling(&own, inner.send(&own, request)).await };
+    let sending = async move { telling(&own, inner.send(&own, &mut request)).await };
     let sending = context::scope_all(context, sending);
     let mut task = AbortOnDrop(tokio::spawn(sending));
     let ended = poll_fn(|context| {
@@ -120,7 +124,7 @@ impl UnderWay<'_> {
             }
             Some(failed) => match result.declined() {
                 Some(declined) if !failed => {
-                    self.conclude(|admitted, took| admitted.decline(declined, took));
+                    self.conclude(|admitted, took, _| admitted.decline(declined, took));
                 }
                 _ => self.end(failed),
             },
@@ -132,14 +136,15 @@ impl UnderWay<'_> {
     /// Counts from the moment at which the request went out: waiting for a token is not the instance's fault, and a
     /// call that never went out counts for nothing.
     fn end(&mut self, failed: bool) {
-        self.conclude(|admitted, took| admitted.settle(failed, took));
+        self.conclude(|admitted, took, now| admitted.settle_at(failed, took, now));
     }
 
-    fn conclude(&mut self, conclude: impl FnOnce(Admitted, Duration)) {
+    /// With how long it took, and what time it is.
+    fn conclude(&mut self, conclude: impl FnOnce(Admitted, Duration, Duration)) {
         if let (Some(admitted), Some(sent_at)) = (self.admitted.take(), self.attempt.sent_at()) {
-            let answered = self.attempt.rejected_at();
-            let ended = answered.unwrap_or_else(|| self.clock.monotonic());
-            conclude(admitted, ended.saturating_sub(sent_at));
+            let now = self.clock.monotonic();
+            let ended = self.attempt.rejected_at().unwrap_or(now);
+            conclude(admitted, ended.saturating_sub(sent_at), now);
         }
     }
 }

@@ -13,23 +13,18 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::time::sleep_until;
 use tracing::Instrument;
 
+use super::admission::Admission;
 use super::attempt_span::AttemptSpan;
 use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
 use crate::ongoing_call::OngoingCall;
-
-/// A request that has an instance, and the right to be sent to it.
-#[derive(Debug)]
-pub(crate) struct Directed {
-    pub(crate) request: Request<Body>,
-    pub(crate) chosen: Chosen,
-}
+use crate::spare_extensions;
 
 /// Points each attempt at an instance of the service, see [`Upstream::choose_for`], and gives it up when it takes too long.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice<L> {
-    inner: L,
+    inner: Admission<L>,
     upstream: Arc<Upstream>,
     limit: Option<AttemptLimit>,
 }
@@ -47,7 +42,11 @@ pub(crate) struct AttemptLimit {
 }
 
 impl<L> Choice<L> {
-    pub(crate) fn new(inner: L, upstream: Arc<Upstream>, limit: Option<AttemptLimit>) -> Self {
+    pub(crate) fn new(
+        inner: Admission<L>,
+        upstream: Arc<Upstream>,
+        limit: Option<AttemptLimit>,
+    ) -> Self {
         Self {
             inner,
             upstream,
@@ -55,31 +54,41 @@ impl<L> Choice<L> {
         }
     }
 
-    async fn direct(
-        &self,
-        call: &OngoingCall,
-        mut request: Request<Body>,
-    ) -> Result<(Arc<OngoingAttempt>, Directed, AttemptSpan), FeignError> {
+    /// `elsewhere`: where the call has not been yet, or nowhere.
+    async fn choose(&self, call: &OngoingCall, elsewhere: bool) -> Result<Chosen, FeignError> {
         // Where the attempts before this one failed.
         let (tried, wish) = (call.tried(), call.origin.wish());
         let chosen = self.upstream.choose_for(&tried, wish).await?;
-        if request.extensions().get::<Elsewhere>().is_some() && tried.contains(chosen.instance()) {
+        if elsewhere && tried.contains(chosen.instance()) {
             let nowhere = DiscoverError::no_instance(self.upstream.name());
             return Err(FeignError::NoInstance(nowhere));
         }
+        Ok(chosen)
+    }
+
+    /// Points the request at the instance that was chosen for it.
+    fn direct(
+        &self,
+        call: &OngoingCall,
+        request: &mut Request<Body>,
+        chosen: &Chosen,
+    ) -> Result<(Arc<OngoingAttempt>, AttemptSpan), FeignError> {
         let timeout = self.limit.as_ref().map(|limit| limit.timeout);
         let span = AttemptSpan::of(&self.upstream, chosen.instance(), request.method());
         // Inside its span: who has another product's trace finds it there.
         let attempt = span.in_scope(|| call.begin_attempt(chosen.instance(), timeout));
         span.began(call, &attempt);
+        if request.extensions().is_empty() {
+            *request.extensions_mut() = spare_extensions::take();
+        }
         // A path that the builder of the request let through stands in a URI, so this does not fail.
         // The attempt is for `Sent`, which is a service of tower's and sees the request only.
         let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
         Target::new(Arc::clone(self.upstream.name()), chosen.instance().clone())
             .with_note(note)
-            .apply_to(&mut request)
+            .apply_to(request)
             .map_err(|_| FeignError::Interrupted)?;
-        Ok((attempt, Directed { request, chosen }, span))
+        Ok((attempt, span))
     }
 }
 
@@ -117,20 +126,19 @@ impl AttemptLimit {
     }
 }
 
-impl<L: Layer<Directed, Arc<OngoingAttempt>>> Layer<Request<Body>> for Choice<L> {
-    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
-        let (attempt, directed, span) = self.direct(call, request).await?;
+impl<L: Layer<Arc<OngoingAttempt>>> Layer for Choice<L> {
+    async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
+        let elsewhere = request.extensions().get::<Elsewhere>().is_some();
+        let chosen = self.choose(call, elsewhere).await?;
+        let (attempt, span) = self.direct(call, request, &chosen)?;
+        let sending = self.inner.send(&attempt, request, chosen);
         let result = match &self.limit {
             // In a box, so that it costs nothing where there is no limit.
             Some(limit) => {
-                let sending = self.inner.send(&attempt, directed);
                 let sending = sending.instrument(span.span());
                 Box::pin(limit.keep(&attempt, sending)).await
             }
-            None => {
-                let sending = self.inner.send(&attempt, directed);
-                sending.instrument(span.span()).await
-            }
+            None => sending.instrument(span.span()).await,
         };
         span.ended(&attempt, &result);
         call.end_attempt(&attempt);

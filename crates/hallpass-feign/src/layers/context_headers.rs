@@ -130,14 +130,11 @@ impl<L> ContextHeaders<L> {
     }
 }
 
-impl<L> Layer<Request<Body>, Arc<OngoingAttempt>> for ContextHeaders<L>
-where
-    L: Layer<Request<Body>, Arc<OngoingAttempt>>,
-{
+impl<L: Layer<Arc<OngoingAttempt>>> Layer<Arc<OngoingAttempt>> for ContextHeaders<L> {
     fn send(
         &self,
         attempt: &Arc<OngoingAttempt>,
-        mut request: Request<Body>,
+        request: &mut Request<Body>,
     ) -> impl Future<Output = CallResult> + Send {
         self.rules.write(&attempt.context, request.headers_mut());
         self.rules.fill(request.headers_mut());

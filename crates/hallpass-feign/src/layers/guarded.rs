@@ -35,12 +35,12 @@ impl<L> Guarded<L> {
     }
 }
 
-impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Guarded<L> {
-    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+impl<L: Layer> Layer for Guarded<L> {
+    // No async block of its own, where there is nothing to do.
     fn send(
         &self,
         call: &OngoingCall,
-        request: Request<Body>,
+        request: &mut Request<Body>,
     ) -> impl Future<Output = CallResult> + Send {
         let CallGuards {
             method, service, ..

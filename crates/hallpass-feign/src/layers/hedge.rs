@@ -45,26 +45,27 @@ impl<L> Hedge<L> {
     }
 }
 
-impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Hedge<L> {
-    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+impl<L: Layer> Layer for Hedge<L> {
+    // No async block of its own, where there is nothing to do.
     fn send(
         &self,
         call: &OngoingCall,
-        request: Request<Body>,
+        request: &mut Request<Body>,
     ) -> impl Future<Output = CallResult> + Send {
         if let Some(plan) = &self.plan {
             plan.budget.deposit();
             // A body that is a stream is sent once.
-            if let Some(spare) = try_clone_request(&request) {
+            if let Some(spare) = try_clone_request(request) {
+                let first = std::mem::take(request);
                 // In a box, so that a call without hedges is no larger for it.
-                return Either::Right(Box::pin(self.race(plan, call, request, spare)));
+                return Either::Right(Box::pin(self.race(plan, call, first, spare)));
             }
         }
         Either::Left(self.inner.send(call, request))
     }
 }
 
-impl<L: Layer<Request<Body>>> Hedge<L> {
+impl<L: Layer> Hedge<L> {
     /// All attempts run in the caller's task, so a call that is dropped leaves none behind.
     async fn race(
         &self,
@@ -128,9 +129,9 @@ impl<L: Layer<Request<Body>>> Hedge<L> {
         &self,
         number: u32,
         call: &OngoingCall,
-        request: Request<Body>,
+        mut request: Request<Body>,
     ) -> (u32, CallResult) {
-        (number, self.inner.send(call, request).await)
+        (number, self.inner.send(call, &mut request).await)
     }
 }
 

@@ -27,17 +27,14 @@ impl<L> Intercept<L> {
     }
 }
 
-impl<L> Layer<Request<Body>, Arc<OngoingAttempt>> for Intercept<L>
-where
-    L: Layer<Request<Body>, Arc<OngoingAttempt>>,
-{
-    // No async block of its own: that would hold the request, and be moved, where there is nothing to do.
+impl<L: Layer<Arc<OngoingAttempt>>> Layer<Arc<OngoingAttempt>> for Intercept<L> {
+    // No async block of its own, where there is nothing to do.
     fn send(
         &self,
         attempt: &Arc<OngoingAttempt>,
-        mut request: Request<Body>,
+        request: &mut Request<Body>,
     ) -> impl Future<Output = CallResult> + Send {
-        match self.interceptors.see(&mut request) {
+        match self.interceptors.see(request) {
             Ok(()) => Either::Left(self.inner.send(attempt, request)),
             Err(problem) => Either::Right(ready(Err(FeignError::InvalidArgument {
                 argument: "interceptor",

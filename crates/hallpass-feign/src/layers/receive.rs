@@ -3,9 +3,13 @@
 //! It stands below the breaker, so that an response whose head comes and whose body does not is a failure of the
 //! instance and can be retried like any other.
 
+mod copies;
+
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use hallpass_client::{CallError, CallReport};
 use hallpass_upstream::{Body, CollectError, TransportError, TransportErrorKind};
 use http::{Request, Response};
@@ -15,6 +19,7 @@ use super::{CallResult, Layer};
 use crate::error::FeignError;
 use crate::ongoing_attempt::OngoingAttempt;
 use crate::response::{Reading, Received};
+use copies::Copies;
 
 /// Most of an error response's body that is kept, in bytes.
 const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
@@ -23,22 +28,55 @@ const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Receive<S> {
     inner: S,
+    /// Where the service below is always ready.
+    copies: Option<Arc<Copies<S>>>,
 }
 
 impl<S> Receive<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner }
+        let copies = None;
+        Self { inner, copies }
+    }
+
+    /// The same for a service that is always ready, and whose futures hold nothing of it: it is not copied for each call.
+    pub(crate) fn of_always_ready(inner: S) -> Self
+    where
+        S: Clone,
+    {
+        let copies = Some(Arc::new(Copies::of(&inner)));
+        Self { inner, copies }
     }
 }
 
-impl<S> Layer<Request<Body>, Arc<OngoingAttempt>> for Receive<S>
+impl<S> Receive<S>
+where
+    S: Service<Request<Body>> + Clone,
+{
+    fn call(
+        &self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
+        let mut lent = self.copies.as_deref().and_then(Copies::lend);
+        if let Some(service) = &mut lent {
+            let mut context = Context::from_waker(Waker::noop());
+            if matches!(service.poll_ready(&mut context), Poll::Ready(Ok(()))) {
+                return Either::Left(service.call(request));
+            }
+        }
+        drop(lent);
+        // In a box, so that nearly all calls are no larger for it.
+        Either::Right(Box::pin(self.inner.clone().oneshot(request)))
+    }
+}
+
+impl<S> Layer<Arc<OngoingAttempt>> for Receive<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + Sync + 'static,
     S::Error: Into<CallError>,
     S::Future: Send,
 {
-    async fn send(&self, attempt: &Arc<OngoingAttempt>, request: Request<Body>) -> CallResult {
-        let response = self.inner.clone().oneshot(request).await;
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, request: &mut Request<Body>) -> CallResult {
+        let response = self.call(std::mem::take(request)).await;
         receive(attempt, response.map_err(Into::into)?).await
     }
 }

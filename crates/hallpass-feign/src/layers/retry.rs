@@ -41,29 +41,29 @@ impl<L> Retry<L> {
     }
 }
 
-impl<L: Layer<Request<Body>>> Layer<Request<Body>> for Retry<L> {
-    async fn send(&self, call: &OngoingCall, request: Request<Body>) -> CallResult {
+impl<L: Layer> Layer for Retry<L> {
+    async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         self.rules.upstream.retry_budget().deposit();
-        let copy = self.rules.copy(&request, 1);
+        let copy = self.rules.copy(request, 1);
         let result = self.inner.send(call, request).await;
         match copy {
             // What stands whatever the settings say is what nearly every call ends with. The rest in a box, so that a call that is made
             // once is no larger for it.
             Some(copy) if result.retry_advice() != RetryAdvice::Stands => {
-                Box::pin(self.further(call, copy, result)).await
+                Box::pin(self.further(call, request, (copy, result))).await
             }
             _ => result,
         }
     }
 }
 
-impl<L: Layer<Request<Body>>> Retry<L> {
+impl<L: Layer> Retry<L> {
     /// The attempts after the first one.
     async fn further(
         &self,
         call: &OngoingCall,
-        copy: SpareRequest,
-        mut result: CallResult,
+        request: &mut Request<Body>,
+        (copy, mut result): (SpareRequest, CallResult),
     ) -> CallResult {
         let rules = &self.rules;
         let mut attempt = 1;
@@ -92,9 +92,9 @@ impl<L: Layer<Request<Body>>> Retry<L> {
             }
             rules.metrics.retry(rules.client);
             attempt += 1;
-            let next = next.into_request();
-            copy = rules.copy(&next, attempt);
-            result = self.inner.send(call, next).await;
+            *request = next.into_request();
+            copy = rules.copy(request, attempt);
+            result = self.inner.send(call, request).await;
         }
         result
     }

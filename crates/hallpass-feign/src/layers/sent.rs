@@ -16,6 +16,7 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use crate::ongoing_attempt::OngoingAttempt;
+use crate::spare_extensions;
 
 pub(crate) use time_left::TimeLeft;
 
@@ -62,18 +63,22 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let mut watched = None;
-        let target = request.extensions().get::<Target>();
-        if let Some((target, attempt)) =
-            target.and_then(|it| Some((it, it.note::<OngoingAttempt>()?)))
+        // Nobody below asks for it.
+        let target = request.extensions_mut().remove::<Target>();
+        if request.extensions().is_empty() {
+            spare_extensions::give_back(std::mem::take(request.extensions_mut()));
+        }
+        if let Some(target) = target
+            && let Some(attempt) = target.note::<OngoingAttempt>()
         {
             let left = attempt.sent(self.plan.clock.monotonic());
-            watched = self.renews.then(|| Watched {
-                target: target.clone(),
-                plan: Arc::clone(&self.plan),
-            });
             if let Some(time_left) = &self.plan.time_left {
                 time_left.tell(request.headers_mut(), left);
             }
+            watched = self.renews.then(|| Watched {
+                target,
+                plan: Arc::clone(&self.plan),
+            });
         }
         Sending {
             sending: self.inner.call(request),

@@ -1,5 +1,7 @@
 //! Values inside a path.
 
+use std::fmt::{Display, Write as _};
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::error::ArgumentProblem;
@@ -12,16 +14,28 @@ pub(super) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Appends `value` to `path` as text inside one segment.
+/// Appends `value` to `path` as text inside one segment. Most values stand there as they are, and then nothing is allocated for them.
 ///
 /// Refused are an empty value, which would make another path of the template, and a value that a server reads as a
 /// dot segment once it has decoded it (RFC 3986 section 5.2.4): `..`, `a/../b`, `..\`, `%2e%2e`. With
 /// [`PathValues::Safe`] so is what servers refuse by themselves when they find it in a path, decoded or not.
 pub(super) fn push(
     path: &mut String,
-    value: &str,
+    value: &(impl Display + ?Sized),
     allowed: PathValues,
 ) -> Result<(), ArgumentProblem> {
+    let begins_at = path.len();
+    write!(path, "{value}").map_err(|_| ArgumentProblem::Unserializable)?;
+    let value = path.get(begins_at..).unwrap_or_default();
+    check(value, allowed)?;
+    if !value.bytes().all(is_unreserved) {
+        let value = path.split_off(begins_at);
+        path.extend(utf8_percent_encode(&value, ENCODED));
+    }
+    Ok(())
+}
+
+fn check(value: &str, allowed: PathValues) -> Result<(), ArgumentProblem> {
     if value.is_empty() {
         return Err(ArgumentProblem::Empty);
     }
@@ -31,8 +45,12 @@ pub(super) fn push(
     if allowed == PathValues::Safe && !is_safe(value) {
         return Err(ArgumentProblem::UnsafePath);
     }
-    path.extend(utf8_percent_encode(value, ENCODED));
     Ok(())
+}
+
+/// What [`ENCODED`] leaves as it is.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Whether a server that reads each path in one way only takes this in a segment: no separator, no path parameter, no

@@ -8,6 +8,9 @@ use crate::error::DecodeError;
 /// No value, in JSON.
 pub(super) const NULL: &[u8] = b"null";
 
+/// Media types of their own that are JSON end so.
+const JSON_SUFFIX: &str = "+json";
+
 /// The media type of a body without its parameters.
 pub(super) fn essence(media_type: Option<&HeaderValue>) -> Option<&str> {
     let text = media_type?.to_str().ok()?;
@@ -45,8 +48,10 @@ pub(super) fn is_null(media_type: Option<&HeaderValue>, body: &[u8]) -> bool {
 }
 
 fn is_json(essence: &str) -> bool {
-    let essence = essence.to_ascii_lowercase();
-    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+    let begins_at = essence.len().checked_sub(JSON_SUFFIX.len());
+    let suffix = begins_at.and_then(|at| essence.get(at..));
+    is_one_of(essence, &["application/json", "text/json"])
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(JSON_SUFFIX))
 }
 
 /// The value of the parameter `charset`.

@@ -71,7 +71,7 @@ impl Call {
         };
         let began = Instant::now();
         let result = Retry::new(callee, rules)
-            .send(&call, Request::new(self.body))
+            .send(&call, &mut Request::new(self.body))
             .await;
         let attempts = attempts.load(Ordering::Relaxed);
         (
@@ -91,8 +91,8 @@ struct Callee<F> {
     answer: F,
 }
 
-impl<F: Fn() -> CallResult + Clone + Send + Sync + 'static> Layer<Request<Body>> for Callee<F> {
-    async fn send(&self, _: &OngoingCall, _: Request<Body>) -> CallResult {
+impl<F: Fn() -> CallResult + Clone + Send + Sync + 'static> Layer for Callee<F> {
+    async fn send(&self, _: &OngoingCall, _: &mut Request<Body>) -> CallResult {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         (self.answer)()
     }
