@@ -1,7 +1,8 @@
 //! A whole call of `#[feign_client]` against the same call written by hand, under load: how many, how fast, for how much CPU.
 //!
 //! Both sides are in this process, one after the other in rounds, on the same runtime, against one server that is another process. By hand means the
-//! HTTP client that the call layer has below it, with its pool settings, a header with the token from a variable, and the response read from JSON.
+//! HTTP client that the call layer has below it, with its pool settings, a header with the token from a variable, a timeout, and the response read from
+//! JSON.
 
 mod by_hand;
 mod load;
@@ -42,7 +43,7 @@ trait Logistics {
 /// The two sides.
 #[derive(Clone)]
 struct Sides {
-    by_hand: ByHand,
+    by_hand: Arc<ByHand>,
     feign: Arc<FeignLogistics>,
 }
 
@@ -92,9 +93,9 @@ fn pair(
     by_hand_first: bool,
 ) -> Outcome<(Round, Round)> {
     let by_hand = || {
-        let side = sides.by_hand.clone();
+        let side = Arc::clone(&sides.by_hand);
         load.run(runtime, move || {
-            let side = side.clone();
+            let side = Arc::clone(&side);
             async move { side.status(7).await }
         })
     };
@@ -136,7 +137,7 @@ fn sides(server: &Server, runtime: &Runtime) -> Outcome<Sides> {
     );
     let feign = Feign::builder(&network).tokens(tokens).build();
     let sides = Sides {
-        by_hand: ByHand::new(address)?,
+        by_hand: Arc::new(ByHand::new(address)?),
         feign: Arc::new(FeignLogistics::new(&feign)?),
     };
     let by_hand = runtime.block_on(sides.by_hand.status(7))?;

@@ -17,11 +17,12 @@ use crate::bearer::TOKEN_BYTES;
 /// As the transport of Hallpass has it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const MAX_IDLE_PER_HOST: usize = 64;
+/// For the whole call, as the call layer's own default: nobody who knows services calls one without.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-#[derive(Clone)]
 pub(super) struct ByHand {
     client: Client<HttpConnector, Full<Bytes>>,
-    address: SocketAddr,
+    base: String,
     authorization: HeaderValue,
 }
 
@@ -39,13 +40,17 @@ impl ByHand {
         authorization.set_sensitive(true);
         Ok(Self {
             client,
-            address,
+            base: format!("http://{address}/logistics"),
             authorization,
         })
     }
 
     pub(super) async fn status(&self, order_id: u64) -> Outcome<String> {
-        let uri = format!("http://{}/logistics/orders/{order_id}/status", self.address);
+        tokio::time::timeout(TIMEOUT, self.ask(order_id)).await?
+    }
+
+    async fn ask(&self, order_id: u64) -> Outcome<String> {
+        let uri = format!("{}/orders/{order_id}/status", self.base);
         let request = Request::get(uri)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .header(AUTHORIZATION, self.authorization.clone())
