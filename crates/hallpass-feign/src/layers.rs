@@ -32,6 +32,7 @@ use hallpass_upstream::Body;
 use http::{Request, Response, StatusCode};
 
 use crate::error::FeignError;
+use crate::grpc;
 use crate::ongoing_call::OngoingCall;
 use crate::response::Received;
 
@@ -41,7 +42,7 @@ pub(crate) type CallResult = Result<Response<Received>, FeignError>;
 /// Whether a callee, or a proxy before it, has given up for want of time: 504, or DEADLINE_EXCEEDED of gRPC.
 fn says_too_late(result: &CallResult) -> bool {
     result.as_ref().is_ok_and(|response| {
-        let grpc_status = response.headers().get("grpc-status");
+        let grpc_status = response.headers().get(grpc::STATUS);
         response.status() == StatusCode::GATEWAY_TIMEOUT
             || grpc_status.is_some_and(|status| status == "4")
     })
@@ -56,6 +57,9 @@ fn says_too_late(result: &CallResult) -> bool {
 pub(crate) trait Layer<P = OngoingCall>: Clone + Send + Sync + 'static {
     /// Sends a request as a part of `part`. It is lent, because it is large: each future that held it would have to be moved with it, and the
     /// one that they become together would have room for it once a layer. Who takes it leaves an empty one.
+    ///
+    /// Who awaits this pins it first (`pin!(...).await`): then it is made where it stays. What is awaited as it is, or put into another future, is
+    /// moved, whole, once a layer.
     fn send(
         &self,
         part: &P,

@@ -8,6 +8,7 @@ mod query;
 
 use std::fmt::Display;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use hallpass_upstream::{Body, Http2};
@@ -185,7 +186,9 @@ impl<'a> Call<'a> {
             let request = request.as_mut().map_err(|error| error.clone());
             // The macro counts the methods of the same specification, so there is one.
             let result = match state.methods.get(index) {
-                Some(method) => stack::call::<A, _, _>(client, method, request, fallback).await,
+                Some(method) => {
+                    pin!(stack::call::<A, _, _>(client, method, request, fallback)).await
+                }
                 None => Err(FeignError::Interrupted),
             };
             result.map_err(|error| of_fallback.taken().unwrap_or_else(|| E::from(error)))

@@ -2,6 +2,7 @@
 //! stands where it does. What is below the deadline goes on in `method_stack.rs`.
 
 use std::future::Future;
+use std::pin::pin;
 
 use hallpass_client::context::body_scope_all;
 use hallpass_upstream::Body;
@@ -34,19 +35,18 @@ where
         A::READING,
         client.max_response_bytes(),
     );
+    let ongoing = &call;
+    let in_time = move || async move {
+        // Deadline: around all attempts and the waits between them, so that retries never add up beyond it. In a box
+        // of its own, so that the future of a method stays small: this is the one that the whole way allocates.
+        let sending = Box::pin(send::<A>(method, ongoing, request?));
+        ongoing.within_deadline(sending).await
+    };
+    // Fallback: outside the deadline, because a deadline that ran out is one of its reasons; in the caller's task,
+    // so that it acts for the same caller.
+    let answered = || fallback::or_else(client, method, ongoing, (fallback, in_time));
     // Span and metrics: outermost, so that they show what the caller gets, and how long that took in all.
-    observe::observed(client, method, &call, async {
-        // Fallback: outside the deadline, because a deadline that ran out is one of its reasons; in the caller's task,
-        // so that it acts for the same caller.
-        fallback::or_else(client, method, &call, fallback, async {
-            // Deadline: around all attempts and the waits between them, so that retries never add up beyond it. In a box
-            // of its own, so that the future of a method stays small: this is the one that the whole way allocates.
-            let sending = Box::pin(send::<A>(method, &call, request?));
-            call.within_deadline(sending).await
-        })
-        .await
-    })
-    .await
+    pin!(observe::observed(client, method, ongoing, answered)).await
 }
 
 async fn send<A: FromResponse>(
@@ -65,7 +65,7 @@ async fn send<A: FromResponse>(
         let body = std::mem::take(request.body_mut());
         *request.body_mut() = Body::wrap(body_scope_all(context.clone(), body));
     }
-    let response = method.stack.send(call, request).await?;
+    let response = pin!(method.stack.send(call, request)).await?;
     A::read(response)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::discovery::DiscoverError;
 
@@ -142,8 +142,11 @@ const FAILED_GRPC: [&[u8]; 5] = [b"2", b"4", b"13", b"14", b"15"];
 /// RESOURCE_EXHAUSTED.
 const TOO_MANY_GRPC: &[u8] = b"8";
 
+/// By its name as text it would be read anew for each response.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
 fn grpc_status(headers: &HeaderMap) -> Option<&[u8]> {
-    let status = headers.get("grpc-status")?;
+    let status = headers.get(GRPC_STATUS)?;
     let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
     let is_grpc = headers.get(CONTENT_TYPE).is_some_and(is_grpc);
     is_grpc.then_some(status.as_bytes())

@@ -65,29 +65,30 @@ impl ServiceCaller {
                 Reading::Untouched,
                 self.client.max_response_bytes(),
             );
-            observe::observed(&self.client, method, &call, async {
+            let ongoing = &call;
+            observe::observed(&self.client, method, ongoing, || async move {
                 let instance = place
                     .0
                     .ok_or(FeignError::HostRefused(HostRefusal::NoTarget))?;
                 if !is_below(request.uri(), place.1) {
                     return Err(FeignError::HostRefused(HostRefusal::OtherAuthority));
                 }
-                if call.has_no_time() {
-                    return Err(call.too_late());
+                if ongoing.has_no_time() {
+                    return Err(ongoing.too_late());
                 }
                 let mut request = headed(request, method, (kept, passed));
-                call.origin.context.identify(request.extensions_mut());
-                let attempt = call.begin_attempt(&instance, None);
+                ongoing.origin.context.identify(request.extensions_mut());
+                let attempt = ongoing.begin_attempt(&instance, None);
                 // Only noted and not put into the address: whether both are the same is for the host guard to say. With the attempt
                 // for `Sent`.
                 let target = Target::new(self.client.name(), instance);
                 let note = Arc::clone(&attempt) as Arc<dyn Any + Send + Sync>;
                 request.extensions_mut().insert(target.with_note(note));
                 let layers = method.parts.before(Foreign(transport));
-                let response = call
+                let response = ongoing
                     .within_deadline(layers.send(&attempt, &mut request))
                     .await;
-                call.end_attempt(&attempt);
+                ongoing.end_attempt(&attempt);
                 Untouched::read(response?)
             })
             .await

@@ -50,7 +50,7 @@ impl<L: Layer<Arc<OngoingAttempt>>> Admission<L> {
             let request = std::mem::take(request);
             Box::pin(isolated(self.inner.clone(), attempt, request)).await
         } else {
-            self.inner.send(attempt, request).await
+            pin!(self.inner.send(attempt, request)).await
         };
         under_way.settle(&result);
         result
@@ -119,7 +119,7 @@ impl UnderWay<'_> {
     fn settle(mut self, result: &CallResult) {
         match result.instance_failed() {
             // The callee was told when its caller stops waiting: nobody could have been faster than that.
-            _ if says_too_late(result) && self.attempt.is_hurried_out() => {
+            _ if self.attempt.is_hurried_out() && says_too_late(result) => {
                 drop(self.admitted.take())
             }
             Some(failed) => match result.declined() {

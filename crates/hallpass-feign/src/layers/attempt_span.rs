@@ -48,9 +48,9 @@ impl AttemptSpan {
         self.span.in_scope(begin)
     }
 
-    /// For what is done inside.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    /// For what is done inside; `None` where neither the log nor an export wants it.
+    pub(crate) fn wanted(&self) -> Option<&Span> {
+        Some(&self.span).filter(|span| !span.is_disabled())
     }
 
     /// Notes which span of which trace it is.

@@ -11,7 +11,7 @@ use hallpass_upstream::{Body, Chosen, DiscoverError, Target, Upstream};
 use http::Request;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::sleep_until;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::admission::Admission;
 use super::attempt_span::AttemptSpan;
@@ -126,19 +126,32 @@ impl AttemptLimit {
     }
 }
 
+impl<L: Layer<Arc<OngoingAttempt>>> Choice<L> {
+    /// Sends a request in the span of its attempt, and within its limit.
+    async fn watch(
+        &self,
+        attempt: &Arc<OngoingAttempt>,
+        span: &AttemptSpan,
+        (request, chosen): (&mut Request<Body>, Chosen),
+    ) -> CallResult {
+        let span = span.wanted().cloned().unwrap_or_else(Span::none);
+        let sending = self.inner.send(attempt, request, chosen).instrument(span);
+        match &self.limit {
+            Some(limit) => limit.keep(attempt, sending).await,
+            None => sending.await,
+        }
+    }
+}
+
 impl<L: Layer<Arc<OngoingAttempt>>> Layer for Choice<L> {
     async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         let elsewhere = request.extensions().get::<Elsewhere>().is_some();
         let chosen = self.choose(call, elsewhere).await?;
         let (attempt, span) = self.direct(call, request, &chosen)?;
-        let sending = self.inner.send(&attempt, request, chosen);
-        let result = match &self.limit {
-            // In a box, so that it costs nothing where there is no limit.
-            Some(limit) => {
-                let sending = sending.instrument(span.span());
-                Box::pin(limit.keep(&attempt, sending)).await
-            }
-            None => sending.instrument(span.span()).await,
+        let result = match (&self.limit, span.wanted()) {
+            (None, None) => pin!(self.inner.send(&attempt, request, chosen)).await,
+            // In a box, so that it costs nothing where there is no limit, and nobody looks.
+            _ => Box::pin(self.watch(&attempt, &span, (request, chosen))).await,
         };
         span.ended(&attempt, &result);
         call.end_attempt(&attempt);

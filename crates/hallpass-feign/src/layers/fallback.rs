@@ -1,6 +1,7 @@
 //! Another result when the service cannot give one.
 
 use std::future::Future;
+use std::pin::pin;
 
 use crate::client::{Client, Method};
 use crate::error::FeignError;
@@ -47,18 +48,18 @@ pub fn fallback_cause() -> Option<FeignError> {
 ///
 /// The fallback runs in the caller's task, so the caller's identity is found in it. The deadline was the call's and
 /// does not limit it.
-pub(crate) async fn or_else<T, F, Fut>(
+pub(crate) async fn or_else<T, C, F, Fut>(
     client: &Client,
     method: &Method,
     ongoing: &OngoingCall,
-    fallback: Option<F>,
-    call: impl Future<Output = Result<T, FeignError>>,
+    (fallback, call): (Option<F>, impl FnOnce() -> C),
 ) -> Result<T, FeignError>
 where
+    C: Future<Output = Result<T, FeignError>>,
     F: FnOnce(&FeignError) -> Fut,
     Fut: Future<Output = Result<T, FeignError>>,
 {
-    let result = call.await;
+    let result = pin!(call()).await;
     let (Err(cause), Some(fallback)) = (&result, fallback) else {
         return result;
     };

@@ -1,9 +1,9 @@
 //! What a whole service, or one method of it, allows: rate, circuit breaker and bulkhead over calls.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::Either;
 use hallpass_clock::Clock;
 use hallpass_upstream::{Body, GuardPass, Outcome};
 use http::Request;
@@ -36,25 +36,20 @@ impl<L> Guarded<L> {
 }
 
 impl<L: Layer> Layer for Guarded<L> {
-    // No async block of its own, where there is nothing to do.
-    fn send(
-        &self,
-        call: &OngoingCall,
-        request: &mut Request<Body>,
-    ) -> impl Future<Output = CallResult> + Send {
+    async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         let CallGuards {
             method, service, ..
         } = &self.guards;
-        if method.is_none() && service.is_none() {
-            return Either::Left(self.inner.send(call, request));
-        }
-        // In a box, so that a call that nothing guards is no larger for it.
-        Either::Right(Box::pin(async move {
-            let pass = self.guards.enter(call).await?;
-            let result = self.inner.send(call, request).await;
+        let pass = match method.is_none() && service.is_none() {
+            true => None,
+            // In a box, so that a call that nothing guards is no larger for it.
+            false => Some(Box::new(Box::pin(self.guards.enter(call)).await?)),
+        };
+        let result = pin!(self.inner.send(call, request)).await;
+        if let Some(pass) = pass {
             pass.settle(&result);
-            result
-        }))
+        }
+        result
     }
 }
 

@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
 use hallpass_upstream::{Body, Outcome, RetryBudget, Upstream, try_clone_request};
 use http::Request;
@@ -46,22 +45,17 @@ impl<L> Hedge<L> {
 }
 
 impl<L: Layer> Layer for Hedge<L> {
-    // No async block of its own, where there is nothing to do.
-    fn send(
-        &self,
-        call: &OngoingCall,
-        request: &mut Request<Body>,
-    ) -> impl Future<Output = CallResult> + Send {
+    async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         if let Some(plan) = &self.plan {
             plan.budget.deposit();
             // A body that is a stream is sent once.
             if let Some(spare) = try_clone_request(request) {
                 let first = std::mem::take(request);
                 // In a box, so that a call without hedges is no larger for it.
-                return Either::Right(Box::pin(self.race(plan, call, first, spare)));
+                return Box::pin(self.race(plan, call, (first, spare))).await;
             }
         }
-        Either::Left(self.inner.send(call, request))
+        pin!(self.inner.send(call, request)).await
     }
 }
 
@@ -71,8 +65,7 @@ impl<L: Layer> Hedge<L> {
         &self,
         plan: &HedgePlan,
         call: &OngoingCall,
-        first: Request<Body>,
-        spare: Request<Body>,
+        (first, spare): (Request<Body>, Request<Body>),
     ) -> CallResult {
         let mut started = Started::new(&plan.counters);
         let mut under_way = FuturesUnordered::new();

@@ -1,8 +1,8 @@
 //! What the code of a client adds to each attempt.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future::{Either, ready};
 use hallpass_upstream::Body;
 use http::Request;
 
@@ -28,18 +28,13 @@ impl<L> Intercept<L> {
 }
 
 impl<L: Layer<Arc<OngoingAttempt>>> Layer<Arc<OngoingAttempt>> for Intercept<L> {
-    // No async block of its own, where there is nothing to do.
-    fn send(
-        &self,
-        attempt: &Arc<OngoingAttempt>,
-        request: &mut Request<Body>,
-    ) -> impl Future<Output = CallResult> + Send {
+    async fn send(&self, attempt: &Arc<OngoingAttempt>, request: &mut Request<Body>) -> CallResult {
         match self.interceptors.see(request) {
-            Ok(()) => Either::Left(self.inner.send(attempt, request)),
-            Err(problem) => Either::Right(ready(Err(FeignError::InvalidArgument {
+            Ok(()) => pin!(self.inner.send(attempt, request)).await,
+            Err(problem) => Err(FeignError::InvalidArgument {
                 argument: "interceptor",
                 problem,
-            }))),
+            }),
         }
     }
 }

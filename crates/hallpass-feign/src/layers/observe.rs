@@ -1,5 +1,7 @@
 //! A span around each call, and its metrics.
 
+use std::pin::pin;
+
 use tracing::{Instrument, Span, field};
 
 use super::attempt_span::CANCELLED;
@@ -15,12 +17,15 @@ use metrics::OK;
 
 /// Runs `call` in its span and reports how it ended. A call that is dropped before its end is counted as `cancelled`,
 /// and no observer is told.
-pub(crate) async fn observed<T>(
+pub(crate) async fn observed<T, F>(
     client: &Client,
     method: &Method,
     ongoing: &OngoingCall,
-    call: impl Future<Output = Result<T, FeignError>>,
-) -> Result<T, FeignError> {
+    call: impl FnOnce() -> F,
+) -> Result<T, FeignError>
+where
+    F: Future<Output = Result<T, FeignError>>,
+{
     let watch = Watch {
         span: span(client, method, ongoing),
         client,
@@ -29,7 +34,11 @@ pub(crate) async fn observed<T>(
         began: client.clock().monotonic(),
         ended: false,
     };
-    let result = call.instrument(watch.span.clone()).await;
+    let result = match watch.span.is_disabled() {
+        // Pinned where it is made, and not moved into a span that is none.
+        true => pin!(call()).await,
+        false => call().instrument(watch.span.clone()).await,
+    };
     watch.end(result.as_ref().err());
     result
 }

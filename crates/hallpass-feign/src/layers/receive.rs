@@ -5,6 +5,7 @@
 
 mod copies;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -76,8 +77,8 @@ where
     S::Future: Send,
 {
     async fn send(&self, attempt: &Arc<OngoingAttempt>, request: &mut Request<Body>) -> CallResult {
-        let response = self.call(std::mem::take(request)).await;
-        receive(attempt, response.map_err(Into::into)?).await
+        let response = pin!(self.call(std::mem::take(request))).await;
+        pin!(receive(attempt, response.map_err(Into::into)?)).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sends a call again when that may help and can do no harm.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl<L: Layer> Layer for Retry<L> {
     async fn send(&self, call: &OngoingCall, request: &mut Request<Body>) -> CallResult {
         self.rules.upstream.retry_budget().deposit();
         let copy = self.rules.copy(request, 1);
-        let result = self.inner.send(call, request).await;
+        let result = pin!(self.inner.send(call, request)).await;
         match copy {
             // What stands whatever the settings say is what nearly every call ends with. The rest in a box, so that a call that is made
             // once is no larger for it.
