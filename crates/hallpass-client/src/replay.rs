@@ -71,7 +71,7 @@ impl<S: Clone> Layer<S> for ReplayLayer {
         };
         Replay {
             inner,
-            again: Arc::new(again),
+            again: Some(Arc::new(again)),
         }
     }
 }
@@ -80,7 +80,16 @@ impl<S: Clone> Layer<S> for ReplayLayer {
 #[derive(Clone, Debug)]
 pub struct Replay<S> {
     inner: S,
-    again: Arc<Again<S>>,
+    again: Option<Arc<Again<S>>>,
+}
+
+impl<S> Replay<S> {
+    /// `inner` as it is, where a stack has to be of one type with and without the layer: nothing is kept, and nothing is repeated.
+    #[must_use]
+    pub const fn never(inner: S) -> Self {
+        let again = None;
+        Self { inner, again }
+    }
 }
 
 impl<S> Service<Request<Body>> for Replay<S>
@@ -100,10 +109,10 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let spare = SpareRequest::of(&request);
-        let first = self.inner.call(request);
-        let again = Arc::clone(&self.again);
-        let further = Further { spare, again };
-        ReplayFuture::new(first, further)
+        let further = self.again.as_ref().map(|again| Further {
+            spare: SpareRequest::of(&request),
+            again: Arc::clone(again),
+        });
+        ReplayFuture::new(self.inner.call(request), further)
     }
 }

@@ -7,8 +7,7 @@ use hallpass_client::BearerService;
 use hallpass_client::HostGuard;
 use hallpass_client::Replay;
 use hallpass_upstream::HttpTransport;
-use tower::ServiceBuilder;
-use tower::util::Either;
+use tower::{Layer as _, ServiceBuilder};
 
 use crate::identity::IdentityLayers;
 use crate::interceptor::Interceptors;
@@ -94,11 +93,7 @@ fn transport<T: Clone>(
     transport: T,
 ) -> Transport<T> {
     let renews = identity.replay.is_some();
-    ServiceBuilder::new()
-        // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
-        // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
-        // token has done nothing; and the breaker sees its final response only.
-        .option_layer(identity.replay)
+    let identified = ServiceBuilder::new()
         // Bearer: below the retry, so that each attempt carries the token that is current then.
         .layer(identity.bearer)
         // Host guard: below bearer, so that it looks at what is about to leave.
@@ -106,9 +101,16 @@ fn transport<T: Clone>(
         // Sent: lowest, so that the breaker's stopwatch does not count the wait for a token, and the callee is told what
         // is left after it.
         .layer_fn(|inner| Sent::new(inner, sent, renews))
-        .service(transport)
+        .service(transport);
+    match identity.replay {
+        // Replay after a 401 `invalid_token`: between breaker and bearer, as a part of one attempt at one instance. It
+        // takes no second permit, costs no retry budget and works for every verb, because a callee that rejects the
+        // token has done nothing; and the breaker sees its final response only.
+        Some(replay) => replay.layer(identified),
+        None => Replay::never(identified),
+    }
 }
 
 /// What [`transport`] builds.
-pub(crate) type Transport<T = HttpTransport> = Either<Replay<HostGuarded<T>>, HostGuarded<T>>;
+pub(crate) type Transport<T = HttpTransport> = Replay<HostGuarded<T>>;
 type HostGuarded<T> = BearerService<HostGuard<Sent<T>>>;

@@ -36,6 +36,7 @@ pin_project! {
             #[pin]
             future: S::Future,
             further: Option<Further<S>>,
+            has_ended: bool,
         },
         Again {
             future: BoxFuture<'static, Result<Response<Body>, CallError>>,
@@ -44,10 +45,13 @@ pin_project! {
 }
 
 impl<S: Service<Request<Body>>> ReplayFuture<S> {
-    pub(super) fn new(future: S::Future, further: Further<S>) -> Self {
-        let further = Some(further);
+    pub(super) fn new(future: S::Future, further: Option<Further<S>>) -> Self {
         Self {
-            state: State::First { future, further },
+            state: State::First {
+                future,
+                further,
+                has_ended: false,
+            },
         }
     }
 }
@@ -66,11 +70,19 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::First { future, further } => {
-                    let response = ready!(future.poll(cx))?;
-                    // Polled after its end: an error, not a panic.
-                    let Some(further) = further.take() else {
+                StateProjection::First {
+                    future,
+                    further,
+                    has_ended,
+                } => {
+                    if *has_ended {
+                        // Polled after its end: an error, not a panic.
                         return Poll::Ready(Err(CallError::Token(TokenError::Lost)));
+                    }
+                    let response = ready!(future.poll(cx))?;
+                    *has_ended = true;
+                    let Some(further) = further.take() else {
+                        return Poll::Ready(Ok(response));
                     };
                     match further.after(response) {
                         Next::Done(response) => return Poll::Ready(Ok(response)),

@@ -7,10 +7,9 @@ mod copies;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
-use futures_util::future::Either;
 use hallpass_client::{CallError, CallReport};
 use hallpass_upstream::{Body, CollectError, TransportError, TransportErrorKind};
 use http::{Request, Response};
@@ -49,24 +48,20 @@ impl<S> Receive<S> {
     }
 }
 
-impl<S> Receive<S>
+/// Calls a service that is always ready: a copy of it, or where another thread has that, one more.
+fn call_at_once<S>(copies: &Copies<S>, service: &S, request: Request<Body>) -> S::Future
 where
     S: Service<Request<Body>> + Clone,
 {
-    fn call(
-        &self,
-        request: Request<Body>,
-    ) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
-        let mut lent = self.copies.as_deref().and_then(Copies::lend);
-        if let Some(service) = &mut lent {
-            let mut context = Context::from_waker(Waker::noop());
-            if matches!(service.poll_ready(&mut context), Poll::Ready(Ok(()))) {
-                return Either::Left(service.call(request));
-            }
-        }
-        drop(lent);
-        // In a box, so that nearly all calls are no larger for it.
-        Either::Right(Box::pin(self.inner.clone().oneshot(request)))
+    let mut context = Context::from_waker(Waker::noop());
+    let call = |service: &mut S| {
+        // It is asked because a service may count on that. What it answers is known.
+        let _ready = service.poll_ready(&mut context);
+        service.call(request)
+    };
+    match copies.lend() {
+        Some(mut lent) => call(&mut lent),
+        None => call(&mut service.clone()),
     }
 }
 
@@ -77,7 +72,12 @@ where
     S::Future: Send,
 {
     async fn send(&self, attempt: &Arc<OngoingAttempt>, request: &mut Request<Body>) -> CallResult {
-        let response = pin!(self.call(std::mem::take(request))).await;
+        let request = std::mem::take(request);
+        let response = match &self.copies {
+            Some(copies) => pin!(call_at_once(copies, &self.inner, request)).await,
+            // In a box, so that nearly all calls are no larger for it.
+            None => Box::pin(self.inner.clone().oneshot(request)).await,
+        };
         pin!(receive(attempt, response.map_err(Into::into)?)).await
     }
 }
