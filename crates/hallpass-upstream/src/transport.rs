@@ -9,18 +9,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::Guard;
 use hallpass_tls::ClientTls;
 use http::{Request, Response};
 use hyper_rustls::ConfigBuilderExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::body::Body;
 use crate::resolver::Resolver;
 use connector::Connector;
-use keep_alive::AnnouncedLimits;
 use pooled::PooledCall;
 use pools::{PoolSettings, Pools, Tls};
 use secrets::has_credentials;
@@ -84,7 +85,6 @@ const DEFAULT_MAX_IDLE_PER_HOST: usize = 64;
 #[derive(Clone)]
 pub struct HttpTransport {
     pools: Arc<Pools>,
-    limits: AnnouncedLimits,
 }
 
 /// In the extensions of a request: nothing of it is secret, so it may leave over plain http. The bearer layer of
@@ -109,7 +109,7 @@ impl HttpTransport {
     /// The connections for requests that begin now.
     #[must_use]
     pub fn connections(&self) -> Connections {
-        Connections::new(self.pools.current())
+        Connections::new(Guard::into_inner(self.pools.current(Instant::now())))
     }
 
     /// Settings first; see [`HttpTransportBuilder`].
@@ -259,7 +259,6 @@ impl HttpTransportBuilder {
         };
         Ok(HttpTransport {
             pools: Arc::new(Pools::new(settings, tls)),
-            limits: AnnouncedLimits::default(),
         })
     }
 }
@@ -300,20 +299,26 @@ impl Service<Request<Body>> for HttpTransport {
     fn call(&mut self, request: Request<Body>) -> TransportFuture {
         let is_open = request.extensions().get::<CarriesNoSecret>().is_some()
             && !has_credentials(request.headers());
-        let current = self.pools.current();
-        let demanded = request.extensions().get::<Connections>();
-        let pools = demanded.and_then(|these| these.in_place_of(&current));
-        let pools = pools.unwrap_or(current);
-        let pools = pools.fitting(is_open);
+        let now = Instant::now();
+        let current = self.pools.current(now);
+        let demanded = request.extensions().get::<Connections>().cloned();
+        let demanded = demanded.as_ref().and_then(|it| it.in_place_of(&current));
+        let pools = demanded.unwrap_or(&current).fitting(is_open);
         let http2 = request.extensions().get::<Http2>().copied();
         let way = match http2.unwrap_or_default() {
-            Http2::Never => match pools.lean().call(request) {
+            Http2::Never => match pools.lean().call(request, now) {
                 Ok(call) => Way::Lean(call),
                 Err(request) => {
-                    Way::Pooled(PooledCall::new(pools, *request, Http2::Never, &self.limits))
+                    let request = *request;
+                    Way::Pooled(PooledCall::new(
+                        pools,
+                        request,
+                        Http2::Never,
+                        self.pools.limits(),
+                    ))
                 }
             },
-            http2 => Way::Pooled(PooledCall::new(pools, request, http2, &self.limits)),
+            http2 => Way::Pooled(PooledCall::new(pools, request, http2, self.pools.limits())),
         };
         TransportFuture { way }
     }

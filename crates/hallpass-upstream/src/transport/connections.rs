@@ -32,8 +32,8 @@ impl Connections {
     }
 
     /// These, if they are of the same transport as `current`.
-    pub(super) fn in_place_of(&self, current: &Current) -> Option<Arc<Current>> {
-        self.0.is_of_one_with(current).then(|| Arc::clone(&self.0))
+    pub(super) fn in_place_of(&self, current: &Current) -> Option<&Current> {
+        self.0.is_of_one_with(current).then_some(&*self.0)
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::HeaderMap;
 use http::uri::Authority;
+use http::{HeaderMap, HeaderName};
 
 /// Times for which connections are kept when a server announces a limit: each server gets the longest that is clearly below
 /// what it says.
@@ -22,6 +22,7 @@ const STEPS: [Duration; 8] = [
 ];
 /// A server closes this much after we do: its clock began when it wrote the response, ours when it was read.
 const MARGIN: Duration = Duration::from_millis(500);
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// Servers whose limits are remembered.
 const MAX_SERVERS: usize = 1024;
 
@@ -87,7 +88,7 @@ impl AnnouncedLimits {
 
 /// `timeout` of the header `Keep-Alive`, in seconds (RFC 2068 section 19.7.1.1).
 pub(super) fn announced(headers: &HeaderMap) -> Option<Duration> {
-    let values = headers.get_all("keep-alive").iter();
+    let values = headers.get_all(&KEEP_ALIVE).iter();
     let parameters = values.filter_map(|value| value.to_str().ok());
     let parameters = parameters.flat_map(|text| text.split(','));
     let mut timeouts = parameters.filter_map(|parameter| {

@@ -16,6 +16,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version, header};
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::error::TransportError;
 use crate::body::{Body, BoxError};
@@ -56,7 +57,11 @@ impl Lean {
 
     /// Sends `request`, or gives it back if it needs more than this: another protocol on the connection, another version of HTTP, or what is no
     /// request to a server at all.
-    pub(super) fn call(&self, mut request: Request<Body>) -> Result<Call, Box<Request<Body>>> {
+    pub(super) fn call(
+        &self,
+        mut request: Request<Body>,
+        now: Instant,
+    ) -> Result<Call, Box<Request<Body>>> {
         let Some(pool) = self.pool_for(&request) else {
             return Err(Box::new(request));
         };
@@ -67,9 +72,8 @@ impl Lean {
         *request.uri_mut() = path.path_and_query.map(Uri::from).unwrap_or_default();
         Ok(Call {
             has_body: !http_body::Body::is_end_stream(request.body()),
-            request: Some(request),
+            step: Step::begin(&pool, request, now),
             pool,
-            step: Step::Begin,
         })
     }
 
@@ -139,30 +143,36 @@ fn host(scheme: &Scheme, server: &Authority) -> Option<HeaderValue> {
 /// One request, up to and including the headers of its response.
 pub(super) struct Call {
     pool: Arc<Pool>,
-    /// While it has not been sent.
-    request: Option<Request<Body>>,
     has_body: bool,
     step: Step,
 }
 
 enum Step {
-    /// Any connection will do.
-    Begin,
-    /// There was none.
+    /// No connection was there.
     Obtaining(BoxFuture<'static, Result<Obtained, BoxError>>),
     /// The request is on its way. When this is dropped, the connection ends.
     Asked(Obtained),
     Over,
 }
 
-impl Call {
-    fn ask(&mut self, mut obtained: Obtained) {
-        if let Some(request) = self.request.take() {
+impl Step {
+    /// Over a connection that is there, or another one.
+    fn begin(pool: &Arc<Pool>, request: Request<Body>, now: Instant) -> Self {
+        if let Some(link) = pool.check_out(now) {
+            let mut obtained = Obtained::kept(link);
             obtained.link.ask(request);
+            return Self::Asked(obtained);
         }
-        self.step = Step::Asked(obtained);
+        let pool = Arc::clone(pool);
+        Self::Obtaining(Box::pin(async move {
+            let mut obtained = obtain(pool).await?;
+            obtained.link.ask(request);
+            Ok(obtained)
+        }))
     }
+}
 
+impl Call {
     fn answered(&mut self, response: Response<Incoming>) -> Response<Body> {
         let Step::Asked(Obtained { link, .. }) = std::mem::replace(&mut self.step, Step::Over)
         else {
@@ -185,21 +195,20 @@ impl Call {
     }
 
     /// Another connection, if the one that was tried had been kept: that the server closes one of those at any time is not its fault.
-    fn unsent(
-        &mut self,
-        request: Request<Body>,
-        error: hyper::Error,
-    ) -> Result<(), TransportError> {
-        match std::mem::replace(&mut self.step, Step::Begin) {
-            Step::Asked(Obtained { is_kept: true, .. }) => {
-                self.request = Some(request);
-                Ok(())
-            }
-            _ => {
-                self.step = Step::Over;
-                Err(TransportError::on_connection(error))
-            }
-        }
+    /// It ends with those that are there.
+    fn unsent(&mut self, request: Request<Body>, error: hyper::Error) -> Option<TransportError> {
+        let is_kept = matches!(self.step, Step::Asked(Obtained { is_kept: true, .. }));
+        self.step = if is_kept {
+            Step::begin(&self.pool, request, Instant::now())
+        } else {
+            Step::Over
+        };
+        (!is_kept).then(|| TransportError::on_connection(error))
+    }
+
+    fn failed(&mut self, error: TransportError) -> Poll<Result<Response<Body>, TransportError>> {
+        self.step = Step::Over;
+        Poll::Ready(Err(error))
     }
 }
 
@@ -210,27 +219,19 @@ impl Future for Call {
         let this = &mut *self;
         loop {
             match &mut this.step {
-                Step::Begin => match this.pool.check_out() {
-                    Some(link) => this.ask(Obtained::kept(link)),
-                    None => this.step = Step::Obtaining(Box::pin(obtain(Arc::clone(&this.pool)))),
-                },
                 Step::Obtaining(obtaining) => match ready!(obtaining.as_mut().poll(context)) {
-                    Ok(obtained) => this.ask(obtained),
-                    Err(error) => {
-                        this.step = Step::Over;
-                        return Poll::Ready(Err(TransportError::connecting(error)));
-                    }
+                    Ok(obtained) => this.step = Step::Asked(obtained),
+                    Err(error) => return this.failed(TransportError::connecting(error)),
                 },
                 Step::Asked(obtained) => match ready!(obtained.link.poll_answer(context)) {
                     Answer::Response(response) => return Poll::Ready(Ok(this.answered(response))),
                     Answer::Unsent(request, error) => {
-                        if let Err(error) = this.unsent(*request, error) {
-                            return Poll::Ready(Err(error));
+                        if let Some(error) = this.unsent(*request, error) {
+                            return this.failed(error);
                         }
                     }
                     Answer::Failed(error) => {
-                        this.step = Step::Over;
-                        return Poll::Ready(Err(TransportError::on_connection(error)));
+                        return this.failed(TransportError::on_connection(error));
                     }
                 },
                 // Nobody polls what has ended.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use hallpass_tls::ClientTls;
 use hallpass_token::Thumbprint;
 use hyper_rustls::HttpsConnector;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::connector::Connector;
 use super::http2::{self, Http2};
-use super::keep_alive::ByLimit;
+use super::keep_alive::{AnnouncedLimits, ByLimit};
 use super::lean::{self, Lean};
 use crate::body::Body;
 use crate::random::random_fraction;
@@ -52,6 +52,7 @@ pub(super) struct Pools {
     settings: PoolSettings,
     tls: Tls,
     current: ArcSwap<Current>,
+    limits: AnnouncedLimits,
     /// What all that they were and will be have in common.
     name: Arc<()>,
 }
@@ -89,22 +90,27 @@ impl Pools {
             settings,
             tls,
             current: ArcSwap::from_pointee(current),
+            limits: AnnouncedLimits::default(),
             name,
         }
     }
 
-    /// The pools for a request that begins now.
-    pub(super) fn current(&self) -> Arc<Current> {
-        let current = self.current.load_full();
-        let config = self.tls.config();
-        if Arc::ptr_eq(&current.config, &config) && Instant::now() < current.ends {
+    /// What servers have announced, for all of them.
+    pub(super) const fn limits(&self) -> &AnnouncedLimits {
+        &self.limits
+    }
+
+    /// The pools for a request that begins `now`.
+    pub(super) fn current(&self, now: Instant) -> Guard<Arc<Current>> {
+        let current = self.current.load();
+        if self.tls.is_still(&current.config) && now < current.ends {
             return current;
         }
         // Two requests may do so at once: then the pool of one of them serves it alone.
         let name = Arc::clone(&self.name);
-        let current = Arc::new(Current::new(&self.settings, config, name));
+        let current = Arc::new(Current::new(&self.settings, self.tls.config(), name));
         self.current.store(Arc::clone(&current));
-        current
+        Guard::from_inner(current)
     }
 }
 
@@ -119,6 +125,13 @@ impl Tls {
     pub(super) fn fixed(mut config: ClientConfig) -> Self {
         config.alpn_protocols.clear();
         Self::Fixed(Arc::new(config))
+    }
+
+    fn is_still(&self, config: &Arc<ClientConfig>) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Followed(tls) => Arc::ptr_eq(&tls.config(), config),
+        }
     }
 
     fn config(&self) -> Arc<ClientConfig> {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::link::Link;
 use super::pool::Pool;
@@ -47,7 +47,7 @@ pub(super) async fn obtain(pool: Arc<Pool>) -> Result<Obtained, BoxError> {
     let waiting = pool.wait();
     loop {
         let mut returned = pin!(waiting.returned());
-        if let Some(link) = pool.check_out() {
+        if let Some(link) = pool.check_out(Instant::now()) {
             if has_begun {
                 tokio::spawn(finish(connecting, Arc::downgrade(&pool)));
             }

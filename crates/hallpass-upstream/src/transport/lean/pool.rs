@@ -90,11 +90,10 @@ impl Pool {
     }
 
     /// A connection that nobody uses. That the server has closed it meanwhile is seen when it is used.
-    pub(super) fn check_out(&self) -> Option<Link> {
+    pub(super) fn check_out(&self, now: Instant) -> Option<Link> {
         if self.is_unused() {
             return None;
         }
-        let now = Instant::now();
         self.shards_from_own().find_map(|shard| {
             loop {
                 let unused = self.pop(shard)?;

@@ -122,9 +122,10 @@ async fn a_request_that_meets_a_closed_connection_comes_back_whole() {
 async fn a_request_that_meets_a_closed_connection_goes_over_the_next_one() {
     let server = Server::that_says(OWN).await;
     let transport = HttpTransport::new().unwrap();
-    let pools = transport.pools.current();
+    let now = tokio::time::Instant::now();
+    let pools = transport.pools.current(now);
     let lean = pools.fitting(false).lean();
-    let call = lean.call(server.post("once")).unwrap();
+    let call = lean.call(server.post("once"), now).unwrap();
     for _ in 0..3 {
         let (link, there) = used(&Arc::default()).await;
         call.pool.check_in(link);

@@ -144,12 +144,17 @@ async fn a_request_takes_few_allocations_on_a_connection_that_is_there() {
     for _ in 0..100 {
         assert_eq!(ask(&transport, server.get("/")).await, ok("own"));
     }
-    let mut call = transport.clone().call(server.get("/"));
+    let mut request = server.get("/");
+    let accept = http::HeaderValue::from_static("application/json");
+    request.headers_mut().insert("accept", accept);
+    let (mut request, mut call) = (Some(request), None);
     // What is written is read by the server in another poll, whose memory does not count here.
     let sent = allocation_counter::measure(|| {
+        let call = call.insert(transport.clone().call(request.take().unwrap()));
         let context = &mut std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(std::pin::Pin::new(&mut call).poll(context).is_pending());
+        assert!(std::pin::Pin::new(call).poll(context).is_pending());
     });
-    assert!(sent.count_total <= 2, "{sent:?}");
-    assert_eq!(call.await.unwrap().status(), 200);
+    // Where hyper puts the response.
+    assert_eq!(sent.count_total, 1, "{sent:?}");
+    assert_eq!(call.unwrap().await.unwrap().status(), 200);
 }
