@@ -333,10 +333,6 @@ pub struct TransportFuture {
 }
 
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all requests go this way, and a box is an allocation for each"
-)]
 enum Way {
     Lean(lean::Call),
     Pooled(PooledCall),

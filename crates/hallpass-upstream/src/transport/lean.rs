@@ -27,6 +27,7 @@ use returning::{Returning, ReturningBody};
 
 pub(super) use pool::Settings;
 
+mod alarm;
 mod keeper;
 mod link;
 mod obtain;

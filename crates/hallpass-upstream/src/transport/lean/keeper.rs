@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::task::Wake;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -49,42 +48,9 @@ impl Bell {
         true
     }
 
-    /// Ends the task: there is nothing to look after any more.
-    pub(super) fn dismiss(&self) {
+    /// Something has happened to one of them, or they are gone.
+    pub(super) fn ring(&self) {
         self.rung.notify_one();
-    }
-}
-
-/// What rings for one connection: only while nobody uses it, since whoever uses it is woken himself.
-#[derive(Debug)]
-pub(super) struct Alarm {
-    bell: Arc<Bell>,
-    is_set: AtomicBool,
-}
-
-impl Alarm {
-    pub(super) fn new(bell: &Arc<Bell>) -> Arc<Self> {
-        Arc::new(Self {
-            bell: Arc::clone(bell),
-            is_set: AtomicBool::new(false),
-        })
-    }
-
-    /// Relaxed: one ring too many does no harm, and none is missed, since it is set before the connection is asked to call.
-    pub(super) fn set(&self, is_set: bool) {
-        self.is_set.store(is_set, Ordering::Relaxed);
-    }
-}
-
-impl Wake for Alarm {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if self.is_set.load(Ordering::Relaxed) {
-            self.bell.rung.notify_one();
-        }
     }
 }
 

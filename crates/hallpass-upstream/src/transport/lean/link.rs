@@ -17,7 +17,8 @@ use hyper::rt::{Read, Write};
 use pin_project_lite::pin_project;
 use tokio::task::coop::{Unconstrained, unconstrained};
 
-use super::keeper::{Alarm, Bell};
+use super::alarm::Alarm;
+use super::keeper::Bell;
 use crate::body::Body;
 
 /// What became of a request.
@@ -34,7 +35,7 @@ pub(super) enum Answer {
 pub(super) struct Link {
     driven: Pin<Box<dyn Driven + Send>>,
     alarm: Arc<Alarm>,
-    /// Rings by the alarm.
+    /// The alarm, as what a connection calls.
     waker: Waker,
 }
 
@@ -56,25 +57,41 @@ impl Link {
 
     /// Takes a request. It is written when [`Link::poll_answer`] is polled.
     pub(super) fn ask(&mut self, request: Request<Body>) {
-        self.alarm.set(false);
+        // That there is a request is no news to who looks after unused connections.
+        self.alarm.call_nobody();
         self.driven.as_mut().ask(request);
-    }
-
-    /// Nobody uses it from now on: what happens to it rings the bell. Ready when the connection has ended.
-    pub(super) fn poll_unused(&mut self) -> Poll<()> {
-        self.alarm.set(true);
-        let mut context = Context::from_waker(&self.waker);
-        self.driven.as_mut().poll_ended(&mut context)
     }
 
     /// Writes what is to be written and reads what is there, until there is an answer to what was asked.
     pub(super) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
-        self.driven.as_mut().poll_answer(context)
+        self.alarm.call_task(context.waker());
+        let mut context = Context::from_waker(&self.waker);
+        self.driven.as_mut().poll_answer(&mut context)
     }
 
     /// Writes what is to be written and reads what is there; ready when the connection has ended.
     pub(super) fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.driven.as_mut().poll_ended(context)
+        self.alarm.call_task(context.waker());
+        self.drive()
+    }
+
+    /// Nobody uses it from now on: what happens to it rings the bell. Ready when the connection has ended.
+    pub(super) fn rest(&mut self) -> Poll<()> {
+        if self.alarm.call_keeper() {
+            return self.drive();
+        }
+        Poll::Pending
+    }
+
+    /// The same, for one that has been unused for a while.
+    pub(super) fn poll_unused(&mut self) -> Poll<()> {
+        self.alarm.call_keeper();
+        self.drive()
+    }
+
+    fn drive(&mut self) -> Poll<()> {
+        let mut context = Context::from_waker(&self.waker);
+        self.driven.as_mut().poll_ended(&mut context)
     }
 
     /// Whether the request has been sent to its end and the response read to its, and the connection is open.
@@ -84,7 +101,7 @@ impl Link {
 
     /// Takes leave of the server, as far as that goes without waiting.
     pub(super) fn close(mut self) {
-        self.alarm.set(false);
+        self.alarm.call_nobody();
         self.driven.as_mut().close();
     }
 }

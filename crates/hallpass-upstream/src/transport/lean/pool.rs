@@ -116,7 +116,7 @@ impl Pool {
     /// Takes a connection back, if it can be used again.
     pub(super) fn check_in(self: &Arc<Self>, mut link: Link) {
         // Whatever comes from now on calls for the one who looks after it, and not for the task that has used it.
-        if link.poll_unused().is_ready() || !link.is_idle() {
+        if link.rest().is_ready() || !link.is_idle() {
             return;
         }
         let count = self.count.fetch_add(1, Ordering::SeqCst);
@@ -199,7 +199,7 @@ impl Drop for Pool {
             let unused = std::mem::take(&mut *lock(shard));
             unused.into_iter().for_each(|unused| unused.link.close());
         }
-        self.bell.dismiss();
+        self.bell.ring();
     }
 }
 

@@ -119,6 +119,16 @@ async fn a_request_that_meets_a_closed_connection_comes_back_whole() {
 }
 
 #[tokio::test]
+async fn a_connection_that_ends_between_the_last_look_and_its_rest_is_not_kept() {
+    let (mut open, _there) = used(&Arc::default()).await;
+    assert!(open.rest().is_pending());
+    let (mut closed, there) = used(&Arc::default()).await;
+    drop(there);
+    assert!(closed.is_idle(), "nobody has looked");
+    assert!(closed.rest().is_ready());
+}
+
+#[tokio::test]
 async fn a_request_that_meets_a_closed_connection_goes_over_the_next_one() {
     let server = Server::that_says(OWN).await;
     let transport = HttpTransport::new().unwrap();
