@@ -9,8 +9,9 @@ use hallpass_clock::Clock;
 use hallpass_config::Secret;
 use hallpass_token::{AccessToken, Audience, JWT_BEARER_ASSERTION, Scope, UnixTime};
 use hallpass_upstream::{
-    Body, Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Network, Outcome, Refusal,
-    RetryAdvice, RevocationSource, Target, TransportError, Upstream, Walk, WalkError,
+    AfterError, Body, Discover, DiscoverError, EndpointUrl, HttpTransport, Instance, Network,
+    Outcome, Refusal, RetryAdvice, RevocationSource, Target, TransportError, Upstream, Walk,
+    WalkError,
 };
 use http::{Request, Response, Uri};
 use tower::ServiceExt;
@@ -202,7 +203,7 @@ impl TokenClient {
                     let uri = uri_at(service, path, instance)?;
                     self.send(asking, uri, form).await
                 };
-                let granted = self.issuer(service)?.ask_in_turn(walk, ask, goes_on).await;
+                let granted = self.issuer(service)?.ask_in_turn(walk, ask, after).await;
                 granted.map_err(|error| match error {
                     WalkError::Failed(error) => error,
                     WalkError::TooLong => timeout.into(),
@@ -220,7 +221,7 @@ impl TokenClient {
     ) -> Result<Granted, NotGranted> {
         for _ in 1..MAX_ATTEMPTS {
             match self.send(asking, uri.clone(), form).await {
-                Err(error) if goes_on(&error) => {}
+                Err(failure) if after(&failure) == AfterError::GoesOn => {}
                 outcome => return outcome,
             }
         }
@@ -300,13 +301,17 @@ impl Asking<'_> {
 }
 
 /// Whether to ask once more, another instance where there is one. A token more does no harm, so the request is sent again
-/// also when the issuer may have seen it.
-fn goes_on(NotGranted { error, .. }: &NotGranted) -> bool {
-    let goes_on = error.retry_advice() != RetryAdvice::Stands;
-    if goes_on {
+/// also when the issuer may have seen it. What one instance says of its own trouble (5xx, a page) is no answer of the others: else who
+/// began with it would ask it for as long as it is there.
+fn after(NotGranted { error, .. }: &NotGranted) -> AfterError {
+    if error.retry_advice() != RetryAdvice::Stands {
         tracing::debug!(%error, "the token endpoint could not be reached");
+        return AfterError::GoesOn;
     }
-    goes_on
+    match error.is_outage() && error.instance_failed() == Some(true) {
+        true => AfterError::Elsewhere,
+        false => AfterError::Stands,
+    }
 }
 
 fn uri_at(service: &str, path: &str, instance: Instance) -> Result<Uri, TokenError> {

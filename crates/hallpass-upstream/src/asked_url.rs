@@ -9,7 +9,7 @@ use crate::endpoint_url::EndpointUrl;
 use crate::network::Network;
 use crate::transport::HttpTransport;
 use crate::upstream::Upstream;
-use crate::walk::{Walk, WalkError};
+use crate::walk::{AfterError, Walk, WalkError};
 
 /// Most instances of a service that one question tries.
 const MAX_INSTANCES_TRIED: usize = 3;
@@ -84,7 +84,7 @@ impl AskedUrl {
             again: false,
         };
         let at = |instance: Instance| ask(format!("{instance}{path}"));
-        upstream.ask_in_turn(walk, at, |_| true).await
+        upstream.ask_in_turn(walk, at, |_| AfterError::GoesOn).await
     }
 }
 

@@ -104,4 +104,4 @@ pub use transport::{
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
-pub use walk::{Walk, WalkError};
+pub use walk::{AfterError, Walk, WalkError};

@@ -19,6 +19,17 @@ pub struct Walk {
     pub again: bool,
 }
 
+/// What an error that one instance gave means for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterError {
+    /// Every instance would say the same: it is the answer.
+    Stands,
+    /// It is that instance's own: another one may answer, and where there is none, it is the answer. The next walk begins elsewhere.
+    Elsewhere,
+    /// No answer at all: another instance is asked, and the same one again where [`Walk::again`] says so.
+    GoesOn,
+}
+
 /// Why [`Upstream::ask_in_turn`] brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WalkError<E> {
@@ -31,19 +42,19 @@ pub enum WalkError<E> {
 }
 
 impl Upstream {
-    /// Asks one instance after the other until one answers, beginning with the one that answered last time. An error by
-    /// which `goes_on` holds is no answer, and neither is silence: one that takes a connection and says nothing costs a
-    /// share of the time and not all of it.
+    /// Asks one instance after the other until one answers, beginning with the one that answered last time. What an error means
+    /// is for `after` to say. Silence is no answer: one that takes a connection and says nothing costs a share of the time and not
+    /// all of it.
     ///
     /// For questions that may be asked twice. Breakers and bulkheads are told nothing.
     ///
     /// # Errors
-    /// [`WalkError`]: an error by which `goes_on` does not hold, at once; else what came of the last attempt.
+    /// [`WalkError`]: an error that stands, at once; else what came of the last attempt.
     pub async fn ask_in_turn<T, E, F>(
         &self,
         walk: Walk,
         mut ask: impl FnMut(Instance) -> F,
-        goes_on: impl Fn(&E) -> bool,
+        after: impl Fn(&E) -> AfterError,
     ) -> Result<T, WalkError<E>>
     where
         F: Future<Output = Result<T, E>>,
@@ -64,17 +75,23 @@ impl Upstream {
                 .others_than(&tried)
                 .min(walk.attempts.saturating_sub(attempt));
             let share = left() / u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
-            let failure = match timeout(share, ask(instance.clone())).await {
-                Ok(Err(error)) if goes_on(&error) => WalkError::Failed(error),
-                Ok(outcome) => {
+            let (failure, may_again) = match timeout(share, ask(instance.clone())).await {
+                Ok(Ok(answer)) => {
                     self.begin_with(instance);
-                    return outcome.map_err(WalkError::Failed);
+                    return Ok(answer);
                 }
-                Err(_) => WalkError::TooLong,
+                Ok(Err(error)) => match after(&error) {
+                    AfterError::Stands => {
+                        self.begin_with(instance);
+                        return Err(WalkError::Failed(error));
+                    }
+                    AfterError::Elsewhere => (WalkError::Failed(error), false),
+                    AfterError::GoesOn => (WalkError::Failed(error), walk.again),
+                },
+                Err(_) => (WalkError::TooLong, false),
             };
             self.begin_elsewhere(&instance);
-            let is_silent = matches!(failure, WalkError::TooLong);
-            if others == 0 && (is_silent || !walk.again || attempt >= walk.attempts) {
+            if others == 0 && (!may_again || attempt >= walk.attempts) {
                 return Err(failure);
             }
         }

@@ -13,7 +13,7 @@ use hallpass_client::{
 use hallpass_clock::SystemClock;
 use hallpass_config::Secret;
 use hallpass_upstream::EndpointUrl;
-use hallpass_upstream::{Body, HttpTransport, StaticDiscovery, TransportErrorKind};
+use hallpass_upstream::{Body, HttpTransport, TransportErrorKind};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -140,7 +140,7 @@ pub(crate) fn json(body: String) -> Response<Body> {
         .unwrap()
 }
 
-fn client(endpoint: &str) -> AuthTokenServiceBuilder {
+pub(crate) fn client(endpoint: &str) -> AuthTokenServiceBuilder {
     let endpoint: EndpointUrl = endpoint.parse().unwrap();
     let credential = Credential::new(
         "c".parse().unwrap(),
@@ -154,66 +154,6 @@ async fn error_of(address: SocketAddr) -> TokenError {
     let service = client(&format!("http://{address}/oauth2/token"));
     let service = service.fetch_timeout(Duration::from_millis(500)).build();
     handle(&service).token().await.unwrap_err()
-}
-
-#[tokio::test]
-async fn a_token_comes_from_an_instance_behind_a_service_name() {
-    let server = TokenServer::start().await;
-    let dead = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let instances = [dead, server.address].map(|address| address.try_into().unwrap());
-    let known = StaticDiscovery::new().with("service-auth", instances);
-    let service = client("lb://service-auth/oauth2/token")
-        .discovery(Arc::new(known))
-        .build();
-    for audience in ["a", "b", "c", "d"] {
-        let (audience, scope) = (audience.parse().unwrap(), "s".parse().unwrap());
-        service
-            .service_token(&audience, &scope)
-            .await
-            .expect("the second attempt goes to the living instance");
-    }
-    assert_eq!(server.requests(), 4);
-}
-
-/// Takes connections and never answers.
-async fn serve_silence() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut open = Vec::new();
-        while let Ok((stream, _)) = listener.accept().await {
-            open.push(stream);
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn an_issuer_instance_that_never_answers_keeps_no_token_away() {
-    let server = TokenServer::start().await;
-    for _ in 0..6 {
-        let both = [serve_silence().await, server.address];
-        let instances = both.map(|address| address.try_into().unwrap());
-        let known = StaticDiscovery::new().with("service-auth", instances);
-        let service = client("lb://SERVICE-AUTH/oauth2/token")
-            .discovery(Arc::new(known))
-            .fetch_timeout(Duration::from_secs(1))
-            .build();
-        assert!(handle(&service).token().await.is_ok());
-    }
-}
-
-#[tokio::test]
-async fn a_service_name_that_nobody_knows_is_a_clear_error() {
-    let service = client("lb://service-auth/oauth2/token")
-        .discovery(Arc::new(StaticDiscovery::new()))
-        .build();
-    let error = handle(&service).token().await.unwrap_err();
-    assert!(matches!(error, TokenError::NoInstance(_)), "{error:?}");
 }
 
 #[tokio::test]

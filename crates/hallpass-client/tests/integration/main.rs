@@ -18,6 +18,7 @@ mod eviction;
 mod exchange;
 mod host_guard;
 mod identity;
+mod issuer_instances;
 mod lease;
 mod loopback;
 mod metrics;

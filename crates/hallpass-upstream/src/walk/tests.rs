@@ -30,13 +30,14 @@ fn instance(port: u16) -> Instance {
     format!("127.0.0.1:{port}").parse().unwrap()
 }
 
-/// Instance 1 takes the question and never answers, 2 fails, 3 has the answer, 4 has one that nobody likes.
+/// Instance 1 takes the question and never answers, 2 fails, 3 has the answer, 4 has one that nobody likes, 5 speaks of its own trouble.
 async fn play(instance: Instance, asked: &RefCell<Vec<u16>>) -> Result<u16, &'static str> {
     asked.borrow_mut().push(instance.port());
     match instance.port() {
         1 => pending().await,
         2 => Err("down"),
         4 => Err("no"),
+        5 => Err("ill"),
         port => Ok(port),
     }
 }
@@ -47,7 +48,11 @@ async fn ask(upstream: &Upstream, walk: Walk) -> (Result<u16, WalkError<&'static
         .ask_in_turn(
             walk,
             |instance| play(instance, &asked),
-            |error| *error == "down",
+            |error| match *error {
+                "down" => AfterError::GoesOn,
+                "ill" => AfterError::Elsewhere,
+                _ => AfterError::Stands,
+            },
         )
         .await;
     (answer, asked.into_inner())
@@ -77,6 +82,19 @@ async fn an_error_that_stands_is_an_answer() {
     let upstream = upstream(&[4]);
     let (answer, asked) = ask(&upstream, WALK).await;
     assert_eq!((answer, asked), (Err(WalkError::Failed("no")), vec![4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_instance_says_of_its_own_trouble_is_no_answer_of_the_others() {
+    for _ in 0..20 {
+        let upstream = upstream(&[5, 3]);
+        assert_eq!(ask(&upstream, WALK).await.0, Ok(3));
+        assert_eq!(ask(&upstream, WALK).await, (Ok(3), vec![3]));
+    }
+    // Whoever is alone is not asked again for it.
+    let alone = upstream(&[5]);
+    let (answer, asked) = ask(&alone, WALK).await;
+    assert_eq!((answer, asked), (Err(WalkError::Failed("ill")), vec![5]));
 }
 
 #[tokio::test(start_paused = true)]
