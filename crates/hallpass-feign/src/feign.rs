@@ -76,7 +76,8 @@ impl Feign {
     /// A call that is under way goes on by the settings it began with; one that begins afterwards goes by these. Where the breaker,
     /// bulkhead, balance or ejection of a service or its retry budget changed, its instances stay known, though discovery may be
     /// away, with how long each takes; circuit breakers start anew where their own settings or the address changed, so do
-    /// ejections, and places in a bulkhead and retries are counted anew.
+    /// ejections, and places in a bulkhead and retries are counted anew. Of the guards of a service or method each rate and each breaker
+    /// goes on that is set as before.
     ///
     /// # Errors
     /// When the settings of an existing client cannot be used; then nothing has changed for any of them. Settings of

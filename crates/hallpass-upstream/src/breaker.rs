@@ -119,6 +119,15 @@ impl Breaker {
         Some(refused.retry_after)
     }
 
+    /// What it does with the next call, as `on_change` was told last.
+    pub(crate) fn state(&self) -> BreakerState {
+        match self.control {
+            BreakerControl::Auto => self.with(|circuit| circuit.state()),
+            BreakerControl::ForcedOpen => BreakerState::Open,
+            BreakerControl::ForcedClosed | BreakerControl::Disabled => BreakerState::Closed,
+        }
+    }
+
     /// Forgets the outcomes of before, while it is closed.
     pub(crate) fn forget(&self) {
         self.with(Circuit::forget);

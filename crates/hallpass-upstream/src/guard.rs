@@ -62,10 +62,38 @@ impl Guard {
         }
     }
 
+    /// Begins with what `before` knows, a guard of the same calls by other settings: each rate and each breaker that is set as it was
+    /// there goes on with what it has counted, open if it is. What a rule is changed for is often an outage, and another rule of it must
+    /// not be forgotten by that. Calls that are under way end there; places in a bulkhead are counted from now on.
+    #[must_use]
+    pub fn succeeding(self, before: &Self) -> Self {
+        let (own, its) = (&self.settings, &before.settings);
+        for (rate, settings) in self.rates.iter().zip(&own.rates) {
+            let same = its.rates.iter().position(|known| known == settings);
+            if let Some(same) = same.and_then(|place| before.rates.get(place)) {
+                rate.begin_as(same);
+            }
+        }
+        for (breaker, settings) in self.breakers.iter().zip(&own.breakers) {
+            let same = its.breakers.iter().position(|known| known == settings);
+            if let Some(same) = same.and_then(|place| before.breakers.get(place)) {
+                breaker.begin_as(same);
+            }
+        }
+        self
+    }
+
     /// What was set.
     #[must_use]
     pub fn settings(&self) -> &GuardSettings {
         &self.settings
+    }
+
+    /// The state of its breaker, of several that of the strictest; `None` without one.
+    #[must_use]
+    pub fn breaker_state(&self) -> Option<BreakerState> {
+        let states = self.breakers.iter().map(|breaker| breaker.state());
+        states.max_by_key(rank)
     }
 
     /// Calls that have a place in the bulkhead; none where there is no bulkhead.

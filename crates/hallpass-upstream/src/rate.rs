@@ -23,7 +23,7 @@ pub(crate) struct Rate {
     shape: Mutex<Shape>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Shape {
     Nothing,
     /// As many turns as a period has may be taken before their time.
@@ -66,6 +66,12 @@ impl Rate {
             period,
             shape: Mutex::new(shape),
         }
+    }
+
+    /// Goes on with the turns that another one of the same settings has given out.
+    pub(crate) fn begin_as(&self, other: &Self) {
+        let shape = other.locked().clone();
+        *self.locked() = shape;
     }
 
     /// Takes a turn, and says how long to wait for it.

@@ -71,7 +71,7 @@ impl CallGuards {
 }
 
 async fn enter(guard: Option<&CallGuard>) -> Result<Option<Pass>, FeignError> {
-    let Some(CallGuard { guard, metrics }) = guard else {
+    let Some(CallGuard { guard, metrics, .. }) = guard else {
         return Ok(None);
     };
     let waiting = Counted::one(&metrics.waiting);

@@ -34,8 +34,10 @@ type Series = (&'static str, Option<MethodName>);
 struct Known {
     /// With where the configuration said that the client calls.
     guards: SharedByPlace<(Series, Address), CallGuard, Option<EndpointUrl>>,
-    /// Number of the guard of a series that came last: only that one writes the state.
-    newest: HashMap<Series, Arc<AtomicU64>>,
+    /// Number of the guard of a series that shows its state: that of the one that came last.
+    shown: HashMap<Series, Arc<AtomicU64>>,
+    /// Guards that were made so far.
+    made: u64,
 }
 
 /// A guard, with what it counts.
@@ -43,6 +45,8 @@ struct Known {
 pub(crate) struct CallGuard {
     pub(crate) guard: Guard,
     pub(crate) metrics: Guarded,
+    /// Which one of all it is; the first is 1.
+    number: u64,
 }
 
 impl Guards {
@@ -65,16 +69,28 @@ impl Guards {
         if settings.is_empty() {
             return None;
         }
-        let Known { guards, newest } = &mut *self.locked();
+        let Known {
+            guards,
+            shown,
+            made,
+        } = &mut *self.locked();
         let series = (whose.client, method.cloned());
-        let make = |_: Option<&CallGuard>| {
+        let make = |before: Option<&CallGuard>| {
             let metrics = self.metrics.of(whose.client, method);
-            let newest = newest.entry(series.clone()).or_default();
-            let on_change = shown(metrics.state(settings), newest);
+            *made += 1;
+            let number = *made;
+            let shown = shown.entry(series.clone()).or_default();
+            let on_change = shows(metrics.state(settings), number, shown);
             let (name, clock) = (Arc::from(whose.client), Arc::clone(&self.clock));
+            let guard = Guard::new(name, settings.clone(), clock, on_change);
+            let guard = match before {
+                Some(before) => guard.succeeding(&before.guard),
+                None => guard,
+            };
             CallGuard {
-                guard: Guard::new(name, settings.clone(), clock, on_change),
+                guard,
                 metrics,
+                number,
             }
         };
         let guard = guards.get(
@@ -94,12 +110,38 @@ impl Guards {
 
     /// After settings were refused that some clients had been prepared for: forgets what nobody uses.
     pub(crate) fn forget_unused(&self, settings: &FeignSettings) {
-        let guards = &mut self.locked().guards;
+        let Known { guards, shown, .. } = &mut *self.locked();
         guards.forget_unused(|(series, _), guard, url| is_wanted(settings, series, guard, url));
+        // Those that were prepared were to be shown in the place of those that go on.
+        let mut newest: HashMap<&Series, Arc<CallGuard>> = HashMap::new();
+        for ((series, _), guard) in guards.living() {
+            let known = newest.entry(series).or_insert_with(|| Arc::clone(&guard));
+            if known.number < guard.number {
+                *known = guard;
+            }
+        }
+        for (series, guard) in newest {
+            if let Some(shown) = shown.get(series) {
+                guard.show_again(shown);
+            }
+        }
     }
 
     fn locked(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CallGuard {
+    /// Shows its state, if another one of the series was shown last.
+    fn show_again(&self, shown: &AtomicU64) {
+        let before = shown.swap(self.number, Ordering::Relaxed);
+        let gauge = self.metrics.state(self.guard.settings());
+        if before != self.number
+            && let (Some(gauge), Some(state)) = (gauge, self.guard.breaker_state())
+        {
+            _ = gauge.set(number_of(state));
+        }
     }
 }
 
@@ -126,24 +168,28 @@ fn is_wanted(
     is_said && own.url == *url
 }
 
-/// Shows the state of the newest guard of a place.
-fn shown(gauge: Option<Gauge>, newest: &Arc<AtomicU64>) -> OnBreakerChange {
+/// Shows the state of a guard for as long as its number is the one that is `shown`, from now on.
+fn shows(gauge: Option<Gauge>, number: u64, shown: &Arc<AtomicU64>) -> OnBreakerChange {
     let Some(gauge) = gauge else {
         return Box::new(|_| ());
     };
     // Relaxed: the number only says who may write; no other memory depends on it.
-    let own = newest.fetch_add(1, Ordering::Relaxed) + 1;
-    let newest = Arc::clone(newest);
-    gauge.set(0);
+    shown.store(number, Ordering::Relaxed);
+    let shown = Arc::clone(shown);
+    gauge.set(number_of(BreakerState::Closed));
     Box::new(move |state| {
-        if newest.load(Ordering::Relaxed) == own {
-            _ = gauge.set(match state {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            });
+        if shown.load(Ordering::Relaxed) == number {
+            _ = gauge.set(number_of(state));
         }
     })
+}
+
+fn number_of(state: BreakerState) -> i64 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
+    }
 }
 
 impl fmt::Debug for Guards {

@@ -87,6 +87,14 @@ impl<K: Eq + Hash, T, N> SharedByPlace<K, T, N> {
         });
     }
 
+    /// All that somebody holds.
+    pub(crate) fn living(&self) -> impl Iterator<Item = (&K, Arc<T>)> {
+        self.by_place.iter().flat_map(|(place, entries)| {
+            let living = entries.iter().filter_map(|entry| entry.value.upgrade());
+            living.map(move |value| (place, value))
+        })
+    }
+
     fn make_room(&mut self) {
         if self.by_place.len() < self.look_through_at.max(FEW_PLACES) {
             return;

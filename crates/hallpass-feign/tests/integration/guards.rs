@@ -37,22 +37,22 @@ impl Stock for SaysWhy {
 }
 
 /// The settings of `service-a`, as they stand in a file.
-fn settings(service: &str) -> FeignSettings {
+pub(crate) fn settings(service: &str) -> FeignSettings {
     let yaml = format!("hallpass: {{ feign: {{ clients: {{ service-a: {service} }} }} }}");
     let loader = Loader::new("hallpass").text("hallpass.yaml", &yaml);
     loader.load().unwrap().into_settings()
 }
 
 /// Two calls decide; instances have no breakers of their own.
-const BREAKER: &str = "{ breaker: { enabled: false }, service: { breaker: { minimum-calls: 2, window: 2, open-ms: 30000 } } }";
+pub(crate) const BREAKER: &str = "{ breaker: { enabled: false }, service: { breaker: { minimum-calls: 2, window: 2, open-ms: 30000 } } }";
 
-fn feign(clock: &ManualClock, upstreams: &[&Upstream], service: &str) -> Feign {
+pub(crate) fn feign(clock: &ManualClock, upstreams: &[&Upstream], service: &str) -> Feign {
     runtime_at(clock, upstreams)
         .settings(&settings(service), &TokenFeignSettings::default())
         .build()
 }
 
-async fn with_status(status: u16) -> (Upstream, Arc<AtomicU16>) {
+pub(crate) async fn with_status(status: u16) -> (Upstream, Arc<AtomicU16>) {
     let status = Arc::new(AtomicU16::new(status));
     let answers = Arc::clone(&status);
     let upstream = Upstream::answering(move |_, _| {
@@ -62,7 +62,7 @@ async fn with_status(status: u16) -> (Upstream, Arc<AtomicU16>) {
     (upstream.await, status)
 }
 
-async fn codes(orders: &FeignOrders, calls: usize) -> Vec<&'static str> {
+pub(crate) async fn codes(orders: &FeignOrders, calls: usize) -> Vec<&'static str> {
     let mut codes = Vec::new();
     for _ in 0..calls {
         let result = orders.remove(1).await;
@@ -71,7 +71,7 @@ async fn codes(orders: &FeignOrders, calls: usize) -> Vec<&'static str> {
     codes
 }
 
-fn metric(feign: &Feign, line: &str) -> Option<String> {
+pub(crate) fn metric(feign: &Feign, line: &str) -> Option<String> {
     let mut registry = Registry::default();
     feign.metrics().register(&mut registry);
     let mut text = String::new();
@@ -257,32 +257,6 @@ async fn by_http2_no_more_calls_go_to_an_instance_than_servers_take_on_a_connect
     assert_eq!(refused(Http2::Never, 107).await, 0);
 }
 
-#[tokio::test]
-async fn the_guards_of_a_service_survive_a_reload_that_does_not_change_them() {
-    let (upstream, _) = with_status(500).await;
-    let clock = ManualClock::default();
-    let feign = feign(&clock, &[&upstream], BREAKER);
-    let orders = FeignOrders::new(&feign).unwrap();
-    let opened = ["server_error", "server_error", "breaker_open"];
-    assert_eq!(codes(&orders, 3).await, opened);
-    drop(orders);
-    let apply = |service: &str| {
-        let tokens = TokenFeignSettings::default();
-        feign.apply(&settings(service), &tokens).unwrap();
-    };
-    apply(&BREAKER.replacen('{', "{ deadline-ms: 700, ", 1));
-    let orders = FeignOrders::new(&feign).unwrap();
-    assert_eq!(codes(&orders, 1).await, ["breaker_open"]);
-    apply(&BREAKER.replace("open-ms: 30000", "open-ms: 20000"));
-    assert_eq!(
-        codes(&orders, 3).await,
-        opened,
-        "other settings, another one"
-    );
-    apply(BREAKER);
-    assert_eq!(codes(&orders, 3).await, opened, "nothing is kept for ever");
-}
-
 #[test]
 fn a_method_is_named_by_verb_and_path() {
     for wrong in ["shipments", "get /x", "GET x", "FETCH /x", "GET  /x"] {
@@ -294,38 +268,6 @@ fn a_method_is_named_by_verb_and_path() {
         let text: String = problems.iter().map(ToString::to_string).collect();
         assert!(text.contains("is no method"), "{text}");
     }
-}
-
-#[tokio::test]
-async fn what_the_estate_says_of_a_method_survives_reloads_that_do_not_change_it() {
-    let (upstream, _) = with_status(500).await;
-    let load = |deadline: u32| -> FeignSettings {
-        let yaml = format!(
-            "
-resilience4j.circuitbreaker.instances:
-  'Orders#remove(Long)': {{ slidingWindowSize: 2, minimumNumberOfCalls: 2 }}
-hallpass.feign.defaults: {{ deadline-ms: {deadline}, breaker: {{ enabled: false }} }}
-"
-        );
-        let loader = Loader::new("hallpass").text("hallpass.yaml", &yaml);
-        loader.load().unwrap().into_settings()
-    };
-    let tokens = TokenFeignSettings::default();
-    let feign = runtime_at(&ManualClock::default(), &[&upstream]);
-    let feign = feign.settings(&load(500), &tokens).build();
-    let orders = FeignOrders::new(&feign).unwrap();
-    let opened = ["server_error", "server_error", "breaker_open"];
-    assert_eq!(codes(&orders, 3).await, opened);
-    for deadline in [600, 700] {
-        feign.apply(&load(deadline), &tokens).unwrap();
-        assert_eq!(codes(&orders, 1).await, ["breaker_open"]);
-        let another = FeignOrders::new(&feign).unwrap();
-        assert_eq!(codes(&another, 1).await, ["breaker_open"]);
-    }
-    drop(orders);
-    feign.apply(&load(800), &tokens).unwrap();
-    let orders = FeignOrders::new(&feign).unwrap();
-    assert_eq!(codes(&orders, 1).await, ["breaker_open"]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ mod deadlines;
 mod estate;
 mod events;
 mod fallbacks;
+mod guard_changes;
 mod guards;
 mod headers;
 mod heads;

@@ -32,7 +32,10 @@ struct Fixture {
 }
 
 fn guard(settings: GuardSettings) -> Fixture {
-    let clock = ManualClock::new();
+    guard_at(ManualClock::new(), settings)
+}
+
+fn guard_at(clock: ManualClock, settings: GuardSettings) -> Fixture {
     let states: Arc<Mutex<Vec<BreakerState>>> = Arc::default();
     let told = Arc::clone(&states);
     let on_change = Box::new(move |state| told.lock().unwrap().push(state));
@@ -53,6 +56,15 @@ impl Fixture {
         let pass = self.guard.enter().await?;
         pass.settle(Some(failed), Duration::ZERO);
         Ok(())
+    }
+
+    /// In its place, by other settings.
+    fn followed_by(&self, settings: GuardSettings) -> Self {
+        let next = guard_at(self.clock.clone(), settings);
+        Self {
+            guard: next.guard.succeeding(&self.guard),
+            ..next
+        }
     }
 
     fn states(&self) -> Vec<BreakerState> {
@@ -161,6 +173,45 @@ async fn a_breaker_may_be_forced() {
         }
         assert!(it.states().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_rule_that_is_changed_leaves_the_others_what_they_know() {
+    let other_breaker = |open| BreakerSettings {
+        open: SECOND * open,
+        ..breaker()
+    };
+    let settings = |rate, open| GuardSettings {
+        rates: vec![
+            RateSettings::new(rate, SECOND),
+            RateSettings::new(4, SECOND),
+        ],
+        breakers: vec![other_breaker(open), breaker()],
+        ..GuardSettings::default()
+    };
+    let it = guard(settings(100, 7));
+    for _ in 0..2 {
+        it.call(true).await.unwrap();
+    }
+    // Another rate, and another breaker before it.
+    let next = it.followed_by(settings(50, 3));
+    let open = next.call(false).await.unwrap_err();
+    assert!(matches!(open, Refusal::BreakerOpen { retry_after, .. } if retry_after == SECOND * 10));
+    assert_eq!(next.states(), [BreakerState::Open], "it is shown");
+    // Without the breakers: two turns of four are used.
+    let rates = GuardSettings {
+        breakers: Vec::new(),
+        ..settings(50, 3)
+    };
+    let next = next.followed_by(rates);
+    for _ in 0..2 {
+        next.call(false).await.unwrap();
+    }
+    let limited = next.call(false).await.unwrap_err();
+    assert!(
+        matches!(limited, Refusal::RateLimited { .. }),
+        "{limited:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Turns that follow each other at an interval; no clock, `now` is an argument.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pace {
     interval: Duration,
     /// How long before its time a turn is given out.

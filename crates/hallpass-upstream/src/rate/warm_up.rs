@@ -9,7 +9,7 @@ const COLD_FACTOR: f64 = 3.0;
 /// that come; the fuller it is, the fewer calls a period are let through, down to a third. No clock: `now` is an argument.
 ///
 /// What Sentinel counts a second, this counts a period.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WarmUp {
     period: Duration,
     /// Calls a period when it is warm.
