@@ -109,12 +109,9 @@ impl TokenError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Disabled
-            | Self::NoRuntime
-            | Self::SubjectExpired
-            | Self::Proof
-            | Self::Response(_) => false,
-            Self::Denied { code, .. } => code.is_temporary(),
+            Self::Disabled | Self::NoRuntime | Self::SubjectExpired | Self::Proof => false,
+            Self::Response(fault) => fault.is_of_another(),
+            Self::Denied { code, status } => code.is_temporary() || is_outage_status(*status),
             Self::Status { status } => is_outage_status(*status),
             Self::NoInstance(_)
             | Self::Timeout { .. }
@@ -128,7 +125,8 @@ impl TokenError {
     }
 
     /// Whether the issuer, or the way to it, does not work at the moment: it cannot be reached, takes too long, responds 5xx
-    /// or 429, says itself that it is out of order, breaks off, or something else responds in its place (a page of a proxy, an empty 200).
+    /// or 429, says itself that it is out of order, breaks off, or something else responds in its place (a page of a proxy, an empty 200,
+    /// JSON that speaks neither of a token nor of an error).
     /// A refusal is none, nor is a response of an issuer that lacks what this client needs.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -241,7 +239,8 @@ impl TokenSettingsError {
     }
 }
 
-/// Of one token request. It is sent again only when no response came; a response of the issuer is final.
+/// Of one token request. It is sent to the same instance again only when no response came; what one instance says of its own trouble is
+/// asked of another one, and every other response of the issuer is final.
 impl Outcome for TokenError {
     fn instance_failed(&self) -> Option<bool> {
         match self {
@@ -468,11 +467,12 @@ mod tests {
             TokenError::Response(ResponseFault::Incomplete),
             TokenError::Response(ResponseFault::NotJson),
             TokenError::Response(ResponseFault::Malformed),
+            TokenError::Response(ResponseFault::OtherJson),
             denied(DenialCode::ServerError, 400),
             denied(DenialCode::Other, 503),
             unreachable(TransportErrorKind::Connect),
         ] {
-            assert!(outage.is_outage(), "{outage}");
+            assert!(outage.is_outage() && outage.is_retryable(), "{outage}");
             assert!(backing_off(outage).is_outage());
         }
         for other in [

@@ -23,20 +23,25 @@ pub(crate) fn wait(failures: u32, ceiling: Duration, jitter: f64) -> Duration {
     BACKOFF_MIN + spread.mul_f64(jitter)
 }
 
-/// The longest wait. `left` is how long the token in memory still lives: a wait must not reach beyond its end, so that an issuer
-/// that is back before that is found in time, and no call fails.
+/// The longest wait. `left` is how long the token in memory still lives: a wait must not reach beyond its end, whatever went wrong, so
+/// that an issuer that is back before that (or knows the client again, or has its route) is found in time, and no call fails.
 pub(crate) fn ceiling(left: Duration, is_outage: bool) -> Duration {
-    match is_outage {
-        false => BACKOFF_MAX,
-        true if left.is_zero() => WITHOUT_TOKEN_MAX,
-        true => left.clamp(BACKOFF_MIN, BACKOFF_MAX),
+    match (left.is_zero(), is_outage) {
+        (false, _) => left.clamp(BACKOFF_MIN, BACKOFF_MAX),
+        (true, true) => WITHOUT_TOKEN_MAX,
+        (true, false) => BACKOFF_MAX,
     }
 }
 
-/// The wait that the issuer has asked for, if it has, with a little chance added.
-pub(crate) fn asked_for(retry_after: Option<Duration>, jitter: f64) -> Duration {
+/// The wait that the issuer has asked for, if it has, with a little chance added; to the end of the token at the longest, while it still
+/// lives for `left`.
+pub(crate) fn asked_for(retry_after: Option<Duration>, left: Duration, jitter: f64) -> Duration {
     let asked = retry_after.unwrap_or_default().min(ASKED_FOR_MAX);
-    asked + (asked / JITTER_SHARE).mul_f64(jitter)
+    let asked = asked + (asked / JITTER_SHARE).mul_f64(jitter);
+    match left.is_zero() {
+        true => asked,
+        false => asked.min(left),
+    }
 }
 
 /// A half of `wait` or more, so that processes do not ask together. `chance` is where between half and whole, from 0 to 1.
@@ -67,15 +72,20 @@ mod tests {
         assert_eq!(ceiling(seconds(7), true), seconds(7));
         assert_eq!(ceiling(seconds(100), true), seconds(15));
         assert_eq!(ceiling(Duration::ZERO, false), seconds(15), "a refusal");
+        assert_eq!(ceiling(seconds(3), false), seconds(3), "a refusal");
+        // Nor one that the issuer asks for.
+        let asked = |left| asked_for(Some(seconds(30)), seconds(left), 1.0);
+        assert_eq!([4, 60].map(asked), [seconds(4), seconds(33)]);
     }
 
     #[test]
     fn an_issuer_can_ask_for_a_wait_of_half_a_minute_at_most() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(asked_for(None, 1.0), Duration::ZERO);
-        assert_eq!(asked_for(seconds(10), 0.0), Duration::from_secs(10));
-        assert_eq!(asked_for(seconds(10), 1.0), Duration::from_secs(11));
-        assert_eq!(asked_for(seconds(u64::MAX), 0.0), ASKED_FOR_MAX);
+        let asked = |retry_after, jitter| asked_for(retry_after, Duration::ZERO, jitter);
+        assert_eq!(asked(None, 1.0), Duration::ZERO);
+        assert_eq!(asked(seconds(10), 0.0), Duration::from_secs(10));
+        assert_eq!(asked(seconds(10), 1.0), Duration::from_secs(11));
+        assert_eq!(asked(seconds(u64::MAX), 0.0), ASKED_FOR_MAX);
     }
 
     #[test]

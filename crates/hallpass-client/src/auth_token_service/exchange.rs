@@ -191,10 +191,13 @@ impl Flight {
             Ok(token) => kept.obtained(&self.key, &self.source, self.keeps.then_some(token)),
             Err(failure) => {
                 let is_outage = failure.error.is_outage();
-                let ceiling = backoff::ceiling(Duration::ZERO, is_outage);
+                // It may hold the requests for others back, who have no token.
+                let no_token = Duration::ZERO;
+                let ceiling = backoff::ceiling(no_token, is_outage);
                 let failures = kept.failures(&self.key, &self.source).saturating_add(1);
                 let wait = backoff::wait(failures, ceiling, random_fraction());
-                let asked_for = backoff::asked_for(failure.retry_after, random_fraction());
+                let asked_for =
+                    backoff::asked_for(failure.retry_after, no_token, random_fraction());
                 let failure = Failure {
                     until: now.saturating_add(wait.max(asked_for)),
                     cause: Arc::new(failure.error.clone()),

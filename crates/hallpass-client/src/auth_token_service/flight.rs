@@ -359,10 +359,11 @@ impl Flight {
             }
             Contact::Failed(failure) => {
                 let error = &failure.error;
-                let ceiling = backoff::ceiling(self.left(&end, now), error.is_outage());
+                let left = self.left(&end, now);
+                let ceiling = backoff::ceiling(left, error.is_outage());
                 let wait = |failures| {
                     let jitter = random_fraction();
-                    let asked_for = backoff::asked_for(failure.retry_after, jitter);
+                    let asked_for = backoff::asked_for(failure.retry_after, left, jitter);
                     backoff::wait(failures, ceiling, jitter).max(asked_for)
                 };
                 let now = now.monotonic;

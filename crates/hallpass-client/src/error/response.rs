@@ -76,6 +76,11 @@ pub enum ResponseFault {
     /// Malformed JSON, not an object, or a member that comes twice.
     #[error("it is not a JSON object with each member once")]
     Malformed,
+    /// A JSON object that speaks neither of a token nor of an error, such as `{"code":503,"msg":"…"}` of a gateway.
+    #[error(
+        "it is JSON of something else (neither `access_token`, `token_type`, `expires_in` nor `error`)"
+    )]
+    OtherJson,
     /// Larger than 64 KiB.
     #[error("it is too large")]
     TooLarge,
@@ -113,7 +118,11 @@ impl ResponseFault {
     /// Whether this is no response of an issuer at all: whatever stands in its place will go away, as an outage does.
     pub(crate) const fn is_of_another(&self) -> bool {
         match self {
-            Self::NotJson | Self::Malformed | Self::TooLarge | Self::Incomplete => true,
+            Self::NotJson
+            | Self::Malformed
+            | Self::OtherJson
+            | Self::TooLarge
+            | Self::Incomplete => true,
             Self::Missing(_)
             | Self::WrongType(_)
             | Self::TokenType

@@ -8,6 +8,7 @@ use hallpass_upstream::{Body, CollectError, Connections, HttpTransport, asked_wa
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Number, Value};
 
 use crate::certificate::BoundCertificate;
@@ -75,6 +76,18 @@ struct Success {
     access_token: Option<Value>,
     token_type: Option<Value>,
     expires_in: Option<Value>,
+    /// Some issuers refuse so.
+    error: Option<IgnoredAny>,
+}
+
+impl Success {
+    /// Whether no issuer has written it.
+    const fn is_of_another(&self) -> bool {
+        self.access_token.is_none()
+            && self.token_type.is_none()
+            && self.expires_in.is_none()
+            && self.error.is_none()
+    }
 }
 
 #[derive(Deserialize)]
@@ -131,6 +144,9 @@ async fn refusal(body: Body) -> Option<DenialCode> {
 fn success(bytes: &[u8], prover: Option<&Arc<Prover>>) -> Result<Granted, ResponseFault> {
     // The parser's error text may quote the input, so it goes no further.
     let success: Success = serde_json::from_slice(bytes).map_err(|_| ResponseFault::Malformed)?;
+    if success.is_of_another() {
+        return Err(ResponseFault::OtherJson);
+    }
     let token = text("access_token", success.access_token)?;
     let kind = text("token_type", success.token_type)?;
     let expected = prover.map_or("bearer", |_| "dpop");

@@ -105,7 +105,17 @@ async fn missing_members_are_named() {
             ResponseFault::Missing(member)
         );
     }
-    assert_eq!(fault("{}").await, ResponseFault::Missing("access_token"));
+    // Refused with 200, as some do.
+    let refused = r#"{"error":"invalid_client"}"#;
+    assert_eq!(fault(refused).await, ResponseFault::Missing("access_token"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_that_no_issuer_has_written_is_an_outage() {
+    for text in ["{}", r#"{"code":503,"msg":"busy","data":null}"#] {
+        assert_eq!(fault(text).await, ResponseFault::OtherJson);
+    }
+    assert!(TokenError::Response(ResponseFault::OtherJson).is_outage());
 }
 
 #[tokio::test(start_paused = true)]

@@ -130,9 +130,11 @@ async fn a_call_without_a_token_is_answered_for_when_the_issuer_is_out_of_order_
         (400, r#"{"error":"invalid_target"}"#, false),
         (403, "", false),
         (302, "", false),
-        // A page in the issuer's place goes away by itself; an issuer's own response without a token does not.
+        // What stands in the issuer's place goes away by itself; an issuer's own response without a token does not.
         (200, "<html>", true),
-        (200, "{}", false),
+        (200, r#"{"code":503,"msg":"busy"}"#, true),
+        (200, r#"{"token_type":"Bearer"}"#, false),
+        (200, r#"{"error":"invalid_client"}"#, false),
     ] {
         let issuer = Issuer::default();
         issuer.fails_with(status, body);
