@@ -216,14 +216,14 @@ async fn a_hedge_that_is_refused_does_not_end_a_call_that_is_answered() {
     for status in [429, 401, 404] {
         let slow = Upstream::scripted(|_, _| -> Answer {
             Box::pin(async {
-                tokio::time::sleep(SOON).await;
+                tokio::time::sleep(SOON * 4).await;
                 "ok".into_response()
             })
         })
         .await;
         let refuses = Upstream::answering(move |_, _| StatusCode::from_u16(status).unwrap()).await;
         let feign = runtime(&[&slow, &refuses]).build();
-        let builder = hedged(FeignOrders::builder(&feign), SOON / 5);
+        let builder = hedged(FeignOrders::builder(&feign), SOON);
         let orders = builder.build().unwrap();
         // Until one begins at the slow one.
         while slow.seen().is_empty() {
