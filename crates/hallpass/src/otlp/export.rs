@@ -98,10 +98,8 @@ impl Exporter {
             if tries == MAX_TRIES {
                 return self.settle(batch, &sent, Lost::Unreachable);
             }
-            let waits = asked.unwrap_or(wait).min(MAX_WAIT);
+            let waits = pause(wait, *asked, random_fraction());
             self.say(&sent);
-            // Not all at once, where many processes have lost the same collector.
-            let waits = waits.mul_f64(0.5 + random_fraction() / 2.0);
             tokio::select! {
                 () = line.stopped() => return self.settle(batch, &sent, Lost::Stopped),
                 () = sleep(waits) => wait *= 2,
@@ -186,6 +184,14 @@ impl Exporter {
     }
 }
 
+/// How long a message waits: not all at once, where many processes have lost the same collector, and no shorter than that has asked for.
+/// `chance` is from 0 to 1.
+fn pause(wait: Duration, asked: Option<Duration>, chance: f64) -> Duration {
+    let own = wait.min(MAX_WAIT).mul_f64(0.5 + chance / 2.0);
+    let asked = asked.unwrap_or_default().min(MAX_WAIT);
+    own.max(asked.mul_f64(1.0 + chance / 10.0))
+}
+
 /// The spans of the next message: those that come within `interval` of the first one. `None` once the line is stopped.
 async fn gather(
     line: &Line,
@@ -245,4 +251,19 @@ fn read(response: &Response<bytes::Bytes>) -> Sent {
 
 fn count(spans: usize) -> u64 {
     u64::try_from(spans).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_waits_no_shorter_than_the_collector_asks() {
+        let second = Duration::from_secs(1);
+        let paused = |asked| [0.0, 1.0].map(|chance| pause(second * 4, asked, chance));
+        assert_eq!(paused(None), [second * 2, second * 4]);
+        assert_eq!(paused(Some(Duration::ZERO)), [second * 2, second * 4]);
+        assert_eq!(paused(Some(second * 10)), [second * 10, second * 11]);
+        assert_eq!(paused(Some(second * 3_600)), [second * 30, second * 33]);
+    }
 }

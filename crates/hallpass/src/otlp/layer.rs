@@ -81,7 +81,8 @@ where
         let around = around.and_then(|it| it.extensions().get().and_then(OpenSpan::ids));
         let mut open = OpenSpan::begin(span.metadata(), running.now(), around);
         attributes.record(&mut open.recorder(&running.attributes));
-        span.extensions_mut().insert(open);
+        // Where a second layer stands beside this one, each span is exported by one of them.
+        let _of_the_other = span.extensions_mut().replace(open);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
