@@ -50,3 +50,13 @@ pub use upstream::{SeenRequest, Upstream};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/calls.md")]
 struct DocsOfCalls;
+
+/// So is that of the page about spans.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/telemetry.md")]
+struct DocsOfTelemetry;
+
+/// And that of the page about tests, whose first test runs in `tests/e2e`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct DocsOfTesting;
