@@ -19,7 +19,7 @@ use hallpass::prelude::*;
 use hallpass::token::UnixTime;
 use hallpass::upstream::{Body, HttpTransport};
 use hallpass_testkit::{TestIdentityProvider, TestServer};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use tower::ServiceExt;
 use tracing::{Dispatch, Instrument, dispatcher};
 use tracing_subscriber::layer::SubscriberExt;
@@ -100,7 +100,7 @@ impl Service {
         let hallpass = dispatcher::with_default(&dispatch, build);
         let guard = hallpass
             .resource_server()
-            .route_any("/orders/{order_id}", Rule::Authenticated)
+            .route(Method::GET, "/orders/{order_id}", Rule::Authenticated)
             .route_any("/logistics/orders/{order_id}/status", Rule::Authenticated)
             .build()
             .unwrap();
