@@ -4,7 +4,6 @@
 //! scope, the token's `jti`, for whom a client acts and the reason; never a secret and never a token. The queue is bounded: when the
 //! writer cannot keep up, events are dropped and counted, and requests go on.
 
-use std::iter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,12 @@ use prometheus_client::registry::Registry;
 use tokio::sync::mpsc;
 use tracing::field::{self, DisplayValue};
 
+use self::actors::actors;
 use crate::clients::registry::Client;
 use crate::token::claimed_issuer::ClaimedIssuer;
 use crate::token::refusal::Refusal;
+
+mod actors;
 
 /// The `tracing` target of audit events.
 pub const AUDIT_TARGET: &str = "hallpass::audit";
@@ -305,27 +307,6 @@ fn write(event: &AuditEvent) {
     }
 }
 
-/// Who acts and who acted before, the newest first; whom another issuer calls so, with that issuer.
-fn actors(actor: &Actor) -> String {
-    let chain = iter::successors(Some(actor), |actor| actor.actor.as_deref());
-    let names: Vec<_> = chain.map(named).collect();
-    names.join(" < ")
-}
-
-/// One that could be taken for several, or for one of another issuer, stands between quotation marks.
-fn named(actor: &Actor) -> String {
-    let is_plain = |text: &str| !text.contains([' ', '<', '"', '(', ')']);
-    let shown = |text: &str| match is_plain(text) {
-        true => text.to_owned(),
-        false => format!("{text:?}"),
-    };
-    let name = shown(actor.subject.as_str());
-    match &actor.issuer {
-        None => name,
-        Some(issuer) => format!("{name} ({})", shown(issuer.as_str())),
-    }
-}
-
 fn write_refused(
     from: &From,
     grant: &str,
@@ -421,23 +402,6 @@ mod tests {
         drop(writer);
         audit.record(refused());
         assert_eq!(audit.dropped.get(), 4, "and what comes after the writer");
-    }
-
-    #[test]
-    fn no_name_of_an_actor_passes_for_two_or_for_a_client_here() {
-        let foreign = |name: &str, before| Actor {
-            issuer: Some("https://login.example".parse().unwrap()),
-            actor: before,
-            ..Actor::new(name.parse().unwrap())
-        };
-        let before = foreign("billing < shop", Some(Box::new(foreign("billing", None))));
-        let chain = Actor {
-            actor: Some(Box::new(before)),
-            ..Actor::new("order".parse().unwrap())
-        };
-        let expected =
-            "order < \"billing < shop\" (https://login.example) < billing (https://login.example)";
-        assert_eq!(actors(&chain), expected);
     }
 
     #[tokio::test]
