@@ -27,6 +27,22 @@ pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
+/// The same, where its length is written in the fewest bytes, as DER has it (X.690 section 10.1): what is signed has one form.
+pub(crate) fn strict_element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (tag, content, rest) = element(der)?;
+    let header = der
+        .len()
+        .checked_sub(content.len())?
+        .checked_sub(rest.len())?;
+    let fewest = match content.len() {
+        0..0x80 => 2,
+        0x80..0x100 => 3,
+        0x100..0x1_0000 => 4,
+        _ => 5,
+    };
+    (header == fewest).then_some((tag, content, rest))
+}
+
 /// What `certificate` says from its validity on (RFC 5280 section 4.1): validity, subject, public key, and what follows.
 pub(crate) fn from_validity(certificate: &[u8]) -> Option<&[u8]> {
     let (_, certificate, _) = element(certificate)?;

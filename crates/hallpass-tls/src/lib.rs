@@ -11,6 +11,8 @@
 //! * **A certificate counts for no longer than it is good and its authority is trusted**, also where its connection lasts longer: [`Caller`].
 //! * What a caller has shown is told apart by type: from an authority that is trusted ([`PeerCertificates`]), or from anybody
 //!   ([`UnverifiedPeerCertificates`]).
+//! * **Of a request for a certificate (PKCS#10) its key counts**, once its sender has proven to have the private one, and nothing
+//!   else of it: [`SigningRequest`].
 //!
 //! What it does not do: sockets (`hallpass-listen` accepts, `hallpass-upstream` connects), keystores (PKCS#12, JKS),
 //! encrypted keys, revocation, certificates by ACME.
@@ -35,6 +37,7 @@
 mod any_certificate;
 mod caller;
 mod client;
+mod csr;
 mod der;
 mod error;
 mod files;
@@ -54,6 +57,7 @@ mod validity;
 
 pub use caller::Caller;
 pub use client::ClientTls;
+pub use csr::{CsrFault, RequestedKey, SigningRequest};
 pub use error::TlsError;
 pub use metrics::TlsMetrics;
 pub use names::{CertificateName, DistinguishedName, InvalidDistinguishedName};
