@@ -53,12 +53,8 @@ pub(crate) enum Decision {
         /// Who has issued the token that it was refused for, as that says itself.
         claimed: Option<ClaimedIssuer>,
     },
-    /// A client took back a token of its own.
-    Revoked {
-        client: Arc<Client>,
-        token_id: TokenId,
-        expires_at: UnixTime,
-    },
+    /// A client took back a token of its own, or one of a trusted issuer.
+    Revoked(RevokedToken),
     /// A refresh token is revoked, with all that follows from the same first token and the access tokens that it brought.
     RefreshRevoked(RevokedRefresh),
     /// A client was told what a token says, or that it says nothing.
@@ -77,6 +73,17 @@ pub(crate) struct OnBehalf {
     /// The other issuer that the subject comes from.
     pub(crate) issuer: Option<Issuer>,
     pub(crate) actor: Actor,
+}
+
+/// A token that is revoked.
+#[derive(Debug)]
+pub(crate) struct RevokedToken {
+    pub(crate) client: Arc<Client>,
+    /// `None` when all that its subject has got so far is revoked.
+    pub(crate) token_id: Option<TokenId>,
+    pub(crate) expires_at: UnixTime,
+    /// Of one of a trusted issuer: that one, and what it calls the subject.
+    pub(crate) foreign: Option<(Issuer, Subject)>,
 }
 
 /// A refresh token that is revoked.
@@ -282,22 +289,7 @@ fn write(event: &AuditEvent) {
             token_id,
             inactive,
         } => write_introspected(&from, client, (token_id.as_ref(), *inactive)),
-        Decision::Revoked {
-            client,
-            token_id,
-            expires_at,
-        } => tracing::info!(
-            target: AUDIT_TARGET,
-            event = "token_revoked",
-            at = from.at,
-            source = from.source.as_ref(),
-            trace_id = from.trace_id.as_ref(),
-            parent_span_id = from.parent_span_id.as_ref(),
-            client_id = client.id.as_str(),
-            jti = token_id.as_str(),
-            expires_at = expires_at.as_secs(),
-            "token revoked"
-        ),
+        Decision::Revoked(revoked) => write_revoked(&from, revoked),
         Decision::RefreshRevoked(revoked) => write_refresh_revoked(&from, revoked),
         Decision::Refused {
             refusal,
@@ -328,6 +320,28 @@ fn write_refused(
         known_issuer = claimed.and_then(|it| it.known.as_ref()).map(Issuer::as_str),
         hint = claimed.and_then(|it| it.hint),
         "token refused"
+    );
+}
+
+fn write_revoked(from: &From, revoked: &RevokedToken) {
+    let (issuer, subject) = revoked
+        .foreign
+        .as_ref()
+        .map(|(issuer, subject)| (issuer, subject))
+        .unzip();
+    tracing::info!(
+        target: AUDIT_TARGET,
+        event = "token_revoked",
+        at = from.at,
+        source = from.source.as_ref(),
+        trace_id = from.trace_id.as_ref(),
+        parent_span_id = from.parent_span_id.as_ref(),
+        client_id = revoked.client.id.as_str(),
+        subject = subject.map(Subject::as_str),
+        subject_issuer = issuer.map(Issuer::as_str),
+        jti = revoked.token_id.as_ref().map(TokenId::as_str),
+        expires_at = revoked.expires_at.as_secs(),
+        "token revoked"
     );
 }
 

@@ -18,6 +18,7 @@ mod refreshing;
 pub(crate) mod refusal;
 pub(crate) mod request;
 pub(crate) mod revoke_limit;
+mod revoking;
 pub(crate) mod shown;
 pub(crate) mod throttle;
 pub(crate) mod token_id;

@@ -340,12 +340,12 @@ pub(crate) fn is_from_future(claims: &TokenClaims, now: UnixTime) -> bool {
     claims.issued_at.is_some_and(is_later)
 }
 
-/// What a token is revoked by here, whose subject is called `name` here: its client and its id are names of its issuer.
+/// What a token is revoked by here, whose subject is called `name` here: its client is a name of its issuer. Its id is one too, but
+/// clients that may revoke its tokens do so by that.
 pub(crate) fn marks_here(claims: &TokenClaims, name: &Subject) -> RevocationMarks {
     let known_here = TokenClaims {
         subject: name.clone(),
         client_id: None,
-        token_id: None,
         ..claims.clone()
     };
     RevocationMarks::of(&known_here, None)

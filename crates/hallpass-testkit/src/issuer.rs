@@ -323,5 +323,6 @@ fn client(
         profile: None,
         refresh_token_life: None,
         exchange: Vec::new(),
+        may_revoke: Vec::new(),
     })
 }

@@ -67,6 +67,7 @@ pub(crate) fn registrations(
                 profile: client.profile,
                 refresh_life: client.refresh_token_life.unwrap_or(MAX_REFRESH_LIFE),
                 exchange: client.exchange.clone(),
+                may_revoke: client.may_revoke.clone(),
                 authentication: authentication(client, process_key, network)?,
             })
         })

@@ -50,6 +50,7 @@ pub(crate) fn create(token_life: Duration) -> Result<(FirstClient, Registration)
         profile: None,
         refresh_life: MAX_REFRESH_LIFE,
         exchange: Vec::new(),
+        may_revoke: Vec::new(),
         authentication: Authentication::by_secrets(
             LiveSecret::generated(&secret).into_iter().collect(),
         ),

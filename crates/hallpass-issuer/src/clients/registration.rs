@@ -26,6 +26,8 @@ pub(crate) struct Registration {
     pub(crate) refresh_life: Duration,
     /// What it may exchange.
     pub(crate) exchange: Vec<ExchangeRule>,
+    /// The names of trusted issuers whose tokens it may take back.
+    pub(crate) may_revoke: Vec<String>,
     /// How it proves who it is.
     pub(crate) authentication: Authentication,
 }

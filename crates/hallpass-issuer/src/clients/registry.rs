@@ -73,6 +73,8 @@ pub(crate) struct Client {
     exchange: Option<Box<Exchange>>,
     /// What it may have by assertions; `None` for nearly all.
     assertions: Option<Box<Exchange>>,
+    /// The names of trusted issuers whose tokens it may take back; none of nearly all.
+    pub(crate) may_revoke: Vec<String>,
     authentication: Authentication,
 }
 
@@ -237,6 +239,7 @@ impl Client {
             profile,
             refresh_life,
             mut exchange,
+            may_revoke,
             authentication,
         } = registration;
         let problem = |problem: String| Error::Registration {
@@ -284,6 +287,7 @@ impl Client {
             targets,
             exchange,
             assertions,
+            may_revoke,
             authentication: authentication.or_known(known),
         })
     }
@@ -403,6 +407,7 @@ mod tests {
             profile: None,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
+            may_revoke: Vec::new(),
             authentication: Authentication::by_secrets(Vec::new()),
         };
         let registrations = (0..clients).map(registration).collect();

@@ -166,6 +166,14 @@ const OWN_KEYS: &[Key] = &[
         "Whose tokens it may exchange (RFC 8693), or whose assertions bring it tokens (RFC 7523), and which: what no entry allows \
         is refused. Needs the grant of the entry among its `grant-types`.",
     ),
+    Key::new(
+        "may-revoke",
+        Kind::Texts { what: "names of `trusted-issuers`" },
+        "Whose tokens it may take back at `/oauth2/revoke` beside its own: those of these trusted issuers, by their `name`, that are for \
+        one of `audiences` of that entry, or of `subject-audiences` where `exchange` of the client is about it. For a gateway where users \
+        log out: services refuse such a token that follow the deny-list here for that issuer (`revocations-url`).",
+    )
+    .or(""),
 ];
 
 /// Its keys, and what people write who come from elsewhere.
@@ -204,6 +212,8 @@ pub struct ClientSettings {
     pub refresh_token_life: Option<Duration>,
     /// `exchange`: whose tokens it may exchange, and into which; none by default.
     pub exchange: Vec<ExchangeRule>,
+    /// `may-revoke`: the names of trusted issuers whose tokens it may take back; none by default.
+    pub may_revoke: Vec<String>,
 }
 
 impl ClientSettings {
@@ -227,6 +237,7 @@ impl ClientSettings {
         let refresh_token_life = section.seconds(REFRESH_LIFE);
         check_refresh(section, grant_types.as_deref());
         let exchange = read_exchange(section, issuers, grant_types.as_deref());
+        let may_revoke = section.texts("may-revoke", |name| issuers.check_named(name));
         Some(Self {
             client_id: client_id?,
             authentication: authentication?,
@@ -239,6 +250,7 @@ impl ClientSettings {
             profile: profile?,
             refresh_token_life,
             exchange: exchange?,
+            may_revoke: may_revoke?,
         })
     }
 }

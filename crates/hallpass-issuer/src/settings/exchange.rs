@@ -8,6 +8,7 @@ use crate::clients::exchange_rule::{
 };
 use crate::settings::names::{all_scopes, check_service};
 use crate::settings::trusted_issuer::TrustedIssuerSettings;
+use crate::spiffe;
 
 pub(super) const KEYS: &[Key] = &[
     Key::new(
@@ -146,6 +147,20 @@ impl Issuers<'_> {
         match self.own == Some(&issuer) {
             true => Err("is this issuer itself: it must be one of `trusted-issuers`".to_owned()),
             false => Ok(issuer),
+        }
+    }
+
+    /// The `name` of one that is trusted, and whose tokens say whose they are.
+    pub(super) fn check_named(self, name: &str) -> Result<String, &'static str> {
+        let Some(trusted) = self.trusted else {
+            return Ok(name.to_owned());
+        };
+        match trusted.iter().find(|it| it.name == name) {
+            None => Err("is not the `name` of one of `trusted-issuers`"),
+            Some(it) if spiffe::trust_domain(it.issuer.as_str()).is_some() => {
+                Err("is a trust domain: its tokens are of workloads, which do not log out")
+            }
+            Some(_) => Ok(name.to_owned()),
         }
     }
 

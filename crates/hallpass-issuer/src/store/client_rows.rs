@@ -177,6 +177,7 @@ impl ClientRow {
             refresh_life: MAX_REFRESH_LIFE,
             // Rules of trust stand in the settings only.
             exchange: Vec::new(),
+            may_revoke: Vec::new(),
             client_id: self.client_id.parse().ok()?,
             scope: self.scope.parse().ok()?,
             audiences: audiences.collect::<Result<_, _>>().ok()?,

@@ -2,8 +2,8 @@
 //!
 //! What a client is told is JSON, or signed when it asks for that (RFC 9701).
 //!
-//! A client revokes its own tokens, and learns about those that are for it. Of every other token it learns nothing, not even
-//! whether there is such a one.
+//! A client revokes its own tokens, and those of trusted issuers that it is registered for; it learns about those that are for it. Of
+//! every other token it learns nothing, not even whether there is such a one.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hallpass_token::{
-    DEFAULT_MAX_VERIFY_BYTES, Revocation, RevocationDigest, RevocationKind, RevocationMarks,
-    TokenId, UnixTime, UnverifiedToken, VerifiedClaims, VerifyError, VerifyPolicy,
+    DEFAULT_MAX_VERIFY_BYTES, RevocationMarks, TokenId, UnixTime, UnverifiedToken, VerifiedClaims,
+    VerifyError, VerifyPolicy,
 };
 use http::header::RETRY_AFTER;
 use http::request::Parts;
@@ -21,21 +21,19 @@ use http_body::Body;
 use http_body_util::Full;
 use serde_json::Value;
 
-use crate::audit::{AuditEvent, Caller, Decision};
+use crate::audit::{AuditEvent, Caller, Decision, RevokedToken};
 use crate::clients::registry::Client;
 use crate::core::Core;
-use crate::deny_list::{self, MOST_BY_CLIENTS};
-use crate::error::Error;
 use crate::refresh::token::RefreshToken;
 use crate::token::attempt::Attempt;
 use crate::token::grant::asked::Asked;
 use crate::token::introspection_jwt;
 use crate::token::message::{error_response, json_response, read, retry_after};
-use crate::token::patience::Patience;
 use crate::token::possession::Possession;
 use crate::token::refreshing;
 use crate::token::refusal::Refusal;
 use crate::token::request::{TokenQuestion, TokenRequest};
+use crate::token::revoking::{self, ForeignToken};
 use crate::token::shown::Shown;
 
 const INACTIVE: &[u8] = b"{\"active\":false}";
@@ -116,16 +114,16 @@ where
             }
         };
     }
-    let live = LiveToken::of(core, &question.token, attempt.now);
     match about {
         About::Introspection => {
+            let live = LiveToken::of(core, &question.token, attempt.now);
             let said = introspect(core, Arc::clone(&client), live, attempt);
             say(core, client, Ok(said), is_signed, attempt)
         }
-        About::Revocation => match revoke(core, &client, live, attempt).await {
-            Ok(()) => json_response(StatusCode::OK, Bytes::new()),
-            Err(refusal) => refuse(core, about, refusal, Caller::Verified(client), attempt),
-        },
+        About::Revocation => {
+            let revoked = revoke(core, &client, &question.token, attempt).await;
+            say_revoked(core, client, revoked, attempt)
+        }
     }
 }
 
@@ -240,47 +238,57 @@ impl LiveToken {
     }
 }
 
-/// Nothing is said of a token that is not there, not good any more, or another client's (RFC 7009 section 2.2).
+/// What was revoked; `None` of a token that is not there, not good any more, or not the client's to take back, of which nothing is said
+/// (RFC 7009 section 2.2).
 async fn revoke(
     core: &Core,
     client: &Arc<Client>,
-    live: Result<LiveToken, &'static str>,
+    token: &str,
     attempt: Attempt,
-) -> Result<(), Refusal> {
-    let about = About::Revocation.as_str();
-    let is_theirs = |live: &LiveToken| live.claims.client_id.as_ref() == Some(&client.id);
-    let Some(live) = live.ok().filter(is_theirs) else {
-        core.metrics().tokens.asked(about, "nothing");
-        return Ok(());
+) -> Result<Option<RevokedToken>, Refusal> {
+    let trusted = core.trust().current();
+    if let Some(foreign) = ForeignToken::of(&trusted, client, token) {
+        // Rare, and its future is large.
+        return Box::pin(foreign.revoke(core, client, attempt)).await;
+    }
+    let Ok(live) = LiveToken::of(core, token, attempt.now) else {
+        return Ok(None);
     };
+    if live.claims.client_id.as_ref() != Some(&client.id) {
+        return Ok(None);
+    }
     let expires_at = live.claims.expires_at;
-    let entry = Revocation {
-        kind: RevocationKind::Token,
-        digest: RevocationDigest::new(RevocationKind::Token, live.token_id.as_str()),
-        issued_before: None,
-        ends_at: deny_list::end_of(expires_at),
-    };
-    let revoked = core.revoke(&entry, MOST_BY_CLIENTS);
-    let revoked = Patience::whole().wait(revoked).await;
-    let revoked = revoked.unwrap_or_else(|| Err(core.store().slow()));
-    revoked.map_err(|error| match error {
-        Error::TooManyRevocations { .. } => Refusal::DenyListFull,
-        error => {
-            let client_id = client.id.as_str();
-            if let Some(times) = core.said().times("revoke") {
-                tracing::error!(%error, client_id, times, "a token could not be revoked");
-            }
-            Refusal::StoreUnavailable
-        }
-    })?;
-    core.metrics().tokens.asked(about, "revoked");
-    let decision = Decision::Revoked {
+    let entry = revoking::of_token(&live.token_id, expires_at);
+    revoking::put(core, client, &entry).await?;
+    Ok(Some(RevokedToken {
         client: Arc::clone(client),
-        token_id: live.token_id,
+        token_id: Some(live.token_id),
         expires_at,
+        foreign: None,
+    }))
+}
+
+/// RFC 7009 section 2.2, counted and audited.
+fn say_revoked(
+    core: &Core,
+    client: Arc<Client>,
+    revoked: Result<Option<RevokedToken>, Refusal>,
+    attempt: Attempt,
+) -> Response<Full<Bytes>> {
+    let about = About::Revocation;
+    let revoked = match revoked {
+        Ok(revoked) => revoked,
+        Err(refusal) => return refuse(core, about, refusal, Caller::Verified(client), attempt),
     };
-    record(core, About::Revocation, decision, attempt);
-    Ok(())
+    let result = match &revoked {
+        Some(_) => "revoked",
+        None => "nothing",
+    };
+    core.metrics().tokens.asked(about.as_str(), result);
+    if let Some(revoked) = revoked {
+        record(core, about, Decision::Revoked(revoked), attempt);
+    }
+    json_response(StatusCode::OK, Bytes::new())
 }
 
 /// RFC 7662 section 2.2.

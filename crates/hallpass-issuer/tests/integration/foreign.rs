@@ -7,6 +7,7 @@ mod client_settings;
 mod clients;
 mod keys;
 mod kinds;
+mod logout;
 mod refreshed;
 mod refused;
 mod subjects;

@@ -164,6 +164,7 @@ pub(crate) fn client(
         profile: None,
         refresh_token_life: None,
         exchange: Vec::new(),
+        may_revoke: Vec::new(),
     }
 }
 

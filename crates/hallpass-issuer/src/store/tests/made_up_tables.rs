@@ -94,6 +94,7 @@ async fn a_trigger_in_the_file_gives_no_client_more_than_it_was_registered_with(
             profile: None,
             refresh_life: Duration::from_secs(60),
             exchange: Vec::new(),
+            may_revoke: Vec::new(),
             authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
         };
         let added = store.add_client(&client, UnixTime::from_secs(1)).await;

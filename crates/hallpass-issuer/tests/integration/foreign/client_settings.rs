@@ -172,3 +172,34 @@ fn a_preset_that_would_name_nobody_or_believe_for_ever_is_a_problem() {
         assert!(first.contains(&format!("issuer.{key}: ")), "{first}");
     }
 }
+
+#[test]
+fn whose_tokens_a_client_may_revoke_is_a_trusted_issuer_by_its_name() {
+    let read = |names: &str| {
+        let text = format!(
+            "hallpass: {{ issuer: {{ trusted-issuers: [{{ name: login, issuer: 'https://login.example' }}, \
+             {{ name: mesh, preset: spiffe, issuer: 'spiffe://prod.example', jwks-file: bundle.json }}], \
+             clients: [{{ client-id: gate, client-secret: x, may-revoke: [{names}] }}] }} }}"
+        );
+        let nothing: [(&str, &str); 0] = [];
+        let loader = Loader::new("hallpass")
+            .text("test.yaml", text)
+            .environment(nothing);
+        let loaded = loader.load::<IssuerSettings>();
+        loaded
+            .map(|it| it.into_settings())
+            .map_err(|problems| problems.to_string())
+    };
+    let settings = read("login").unwrap();
+    assert_eq!(settings.clients[0].may_revoke, ["login"]);
+    assert!(read("").unwrap().clients[0].may_revoke.is_empty());
+    for (names, what) in [
+        ("logon", "is not the `name` of one of `trusted-issuers`"),
+        ("'https://login.example'", "is not the `name` of one of"),
+        ("login, mesh", "is a trust domain"),
+    ] {
+        let problems = read(names).unwrap_err();
+        let key = problems.contains("issuer.clients[0].may-revoke");
+        assert!(key && problems.contains(what), "{names}: {problems}");
+    }
+}

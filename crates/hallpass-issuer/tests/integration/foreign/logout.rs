@@ -119,6 +119,19 @@ async fn without_an_id_all_ends_that_the_subject_has_got_so_far() {
     assert_eq!(estate.is_active(&ours).await, true);
 }
 
+/// With another signature.
+fn tampered(token: &str) -> String {
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    format!("{head}.{other}{}", &signature[1..])
+}
+
+/// A token of ours.
+async fn of_batch(estate: &Estate) -> String {
+    let form = "grant_type=client_credentials&audience=logistics";
+    estate.harness.ask_as("batch", SECRET, form).await.token()
+}
+
 #[tokio::test]
 async fn nothing_is_said_and_nothing_done_for_a_foreign_token_that_is_not_the_clients_to_end() {
     let (third, stranger) = (Authority::start().await, Authority::start().await);
@@ -141,17 +154,14 @@ async fn nothing_is_said_and_nothing_done_for_a_foreign_token_that_is_not_the_cl
         stranger.sign(&claims, TokenType::AccessToken),
         estate.login.sign(&claims, TokenType::Jwt),
     );
-    let (head, signature) = good.rsplit_once('.').unwrap();
-    let other = if signature.starts_with('A') { "B" } else { "A" };
-    let tampered = format!("{head}.{other}{}", &signature[1..]);
+    let tampered = tampered(&good);
     let changed = |change: fn(&mut TokenClaims)| {
         estate.signed(|claims| {
             with_id(claims, "1");
             change(claims);
         })
     };
-    let ours = "grant_type=client_credentials&audience=logistics";
-    let ours = estate.harness.ask_as("batch", SECRET, ours).await.token();
+    let ours = of_batch(&estate).await;
     for (case, id, token) in [
         ("a client that may not", "order", good.clone()),
         ("a third issuer's", "gate", of(&third)),

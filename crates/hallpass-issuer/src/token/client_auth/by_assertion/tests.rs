@@ -38,6 +38,7 @@ impl Gate {
             grants: Default::default(),
             token_life: Duration::from_secs(60),
             exchange: Vec::new(),
+            may_revoke: Vec::new(),
             is_dpop_bound: false,
             is_certificate_bound: false,
             profile: None,

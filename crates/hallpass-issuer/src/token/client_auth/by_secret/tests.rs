@@ -40,6 +40,7 @@ impl Gate {
             profile: None,
             refresh_token_life: None,
             exchange: Vec::new(),
+            may_revoke: Vec::new(),
         };
         let chosen = (0..chosen).map(|n| client(format!("chosen-{n}"), &format!("chosen {n}")));
         let settings = IssuerSettings {
@@ -182,6 +183,7 @@ fn stored() -> Registration {
         profile: None,
         refresh_life: Duration::from_secs(60),
         exchange: Vec::new(),
+        may_revoke: Vec::new(),
         authentication: Authentication::by_secrets(vec![LiveSecret::stored("chosen")]),
     }
 }

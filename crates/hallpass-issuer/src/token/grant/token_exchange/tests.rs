@@ -130,6 +130,7 @@ fn client(id: &str, exchange: Vec<ExchangeRule>) -> Registration {
         is_certificate_bound: false,
         profile: None,
         exchange,
+        may_revoke: Vec::new(),
         authentication: Authentication::by_secrets(Vec::new()),
     }
 }
