@@ -195,9 +195,11 @@ impl Authorized {
         &self.end
     }
 
-    /// The response to a request whose body was ended before its time ([`EndingBody`](crate::EndingBody)), where that of the handler is none
-    /// of a success: what it complains of is not the sender's fault.
-    pub(crate) fn cut_off(&self, status: StatusCode) -> Option<Response<Bytes>> {
+    /// The response to a request whose body was ended before its time ([`EndingBody::of_request`](crate::EndingBody::of_request)), where that
+    /// of the handler, with `status`, is none of a success: what it complains of is not the sender's fault. `None` where nothing was ended, or
+    /// the handler has succeeded nevertheless.
+    #[must_use]
+    pub fn cut_off(&self, status: StatusCode) -> Option<Response<Bytes>> {
         let end = self.end.has_cut_upload()?;
         let denial = match end {
             StreamEnd::Expired => VerifyError::Expired {

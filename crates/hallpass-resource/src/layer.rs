@@ -20,7 +20,7 @@ use tracing::Instrument;
 use crate::deadline::Deadline;
 use crate::request_span::{RequestSpan, refused_span};
 use crate::server::ResourceServer;
-use crate::stream_end::{EndingBody, TokenEnd, Upgrade};
+use crate::stream_end::{EndingBody, StreamUpgrade, TokenEnd};
 
 /// Puts a [`ResourceServer`] in front of a service: axum's `Router::layer`, or any tower HTTP service.
 ///
@@ -120,7 +120,7 @@ where
             authorized.admit(&mut parts);
             let deadline = Deadline::of(&authorized, &parts, arrived);
             let mut span = RequestSpan::of(&parts, &authorized);
-            let upgrade = Upgrade::asked_for(&parts);
+            let upgrade = StreamUpgrade::asked_for(&parts);
             // What is upgraded goes on for as long as both sides like.
             let until = deadline.at().filter(|_| upgrade.is_none());
             let context = authorized.call_context().clone().with_deadline(until);

@@ -114,9 +114,9 @@ pub use legible::ClaimsForm;
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{
-    Actors, Bound, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode, Names,
-    Party, PartyFault, PassedOver, PathPattern, PatternFault, RouteRule, Rule, RuleDecision,
-    RuleLine, RuleOrigin, RulePlace,
+    Actors, Bound, Captures, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode,
+    Names, Party, PartyFault, PassedOver, PathPattern, PathReading, PatternFault, RouteRule, Rule,
+    RuleDecision, RuleLine, RuleOrigin, RulePlace,
 };
 pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
@@ -131,6 +131,6 @@ pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,
     SecuritySettings, TrustedIssuerSettings,
 };
-pub use stream_end::{EndingBody, StreamEnd, TokenEnd};
+pub use stream_end::{EndingBody, StreamEnd, StreamUpgrade, TokenEnd};
 pub use trusted_issuer::TrustedIssuer;
 pub use verifier::Verified;

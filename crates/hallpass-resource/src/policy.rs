@@ -40,7 +40,7 @@ pub use self::host::{HostFault, HostPattern, HostPatternFault};
 pub use self::line::RuleLine;
 pub use self::mode::Mode;
 pub use self::origin::RuleOrigin;
-pub use self::pattern::{PathPattern, PatternFault};
+pub use self::pattern::{Captures, PathPattern, PathReading, PatternFault};
 pub use self::place::RulePlace;
 pub(crate) use self::rollout::{Rollout, Sorting};
 pub use self::rule::{RouteRule, Rule};

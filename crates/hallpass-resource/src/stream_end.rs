@@ -19,7 +19,7 @@ use http::request::Parts;
 use tokio::time::sleep;
 
 pub use self::body::EndingBody;
-pub(crate) use self::connection::Upgrade;
+pub use self::connection::StreamUpgrade;
 use crate::audit::StreamJudged;
 use crate::cache::{CacheEntry, Ground};
 use crate::judge::Judge;

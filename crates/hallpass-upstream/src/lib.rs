@@ -103,5 +103,5 @@ pub use transport::{
     CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
-pub use upstream::{Address, Admitted, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
+pub use upstream::{Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
 pub use walk::{AfterError, Walk, WalkError};

@@ -34,7 +34,7 @@ use heritage::Heritage;
 use instance_state::{Common, InstanceState};
 use latency::Usual;
 
-pub use chosen::{Admitted, Chosen};
+pub use chosen::{Admitted, BodyUnderWay, Chosen};
 pub use observer::InstanceObserver;
 pub use wish::Wish;
 

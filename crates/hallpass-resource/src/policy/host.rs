@@ -39,11 +39,18 @@ pub struct HostPatternFault;
 
 impl HostPattern {
     pub(super) fn matches(&self, host: &RequestHost) -> bool {
+        self.matches_name(&host.name)
+    }
+
+    /// Whether it stands for a host by this name: in lower case, without a port and without a dot at the end. Other spellings are not known
+    /// here, so no host may be compared as its sender wrote it.
+    #[must_use]
+    pub fn matches_name(&self, name: &str) -> bool {
         if !self.is_below {
-            return host.name == self.name;
+            return name == &*self.name;
         }
         // `*.shop.example` is for `a.shop.example` and `a.b.shop.example`, and not for `shop.example`.
-        let before = host.name.strip_suffix(&*self.name);
+        let before = name.strip_suffix(&*self.name);
         before.is_some_and(|before| before.len() > 1 && before.ends_with('.'))
     }
 

@@ -34,6 +34,38 @@ pub struct PathPattern {
     segments: Vec<Segment>,
 }
 
+/// What the readings of a path say of a pattern: as it was written, percent-decoded, and (where encoded separators are allowed) with every
+/// escape taken for structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathReading {
+    /// It matches, however the path is read.
+    Every,
+    /// It does not match, however the path is read.
+    None,
+    /// It matches by one reading and not by another: whoever reads the path next may take it for something else.
+    Differ,
+}
+
+/// What stands in a path where a pattern has `{name}`, `{*rest}`, `*` or `**`, as it was written, in the order of the pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Captures<'a> {
+    found: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Captures<'a> {
+    /// What stands for `{name}` or `{*name}`; several segments with the slashes between them.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let mut found = self.found.iter();
+        found.find_map(|(known, text)| (*known == name).then_some(*text))
+    }
+
+    /// Each name with what stands for it; `*` and `**` have these for their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.found.iter().copied()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Segment {
     Literal { raw: String, decoded: String },
@@ -76,6 +108,43 @@ impl PathPattern {
     #[must_use]
     pub fn matches(&self, path: &NormalPath<'_>) -> bool {
         self.matches_reading(path, Reading::Decoded)
+    }
+
+    /// Whether the pattern matches `path`, and whether that depends on how the path is read.
+    #[must_use]
+    pub fn reading(&self, path: &NormalPath<'_>) -> PathReading {
+        let decoded = self.matches_reading(path, Reading::Decoded);
+        if !path.has_escapes() && path.loosest().is_none() {
+            return PathReading::of(decoded);
+        }
+        let as_written = self.matches_reading(path, Reading::AsWritten);
+        let loosest = path.loosest().map(|_| Reading::Loosest);
+        let loosest = loosest.map(|reading| self.matches_reading(path, reading));
+        match as_written == decoded && loosest.is_none_or(|it| it == decoded) {
+            true => PathReading::of(decoded),
+            false => PathReading::Differ,
+        }
+    }
+
+    /// What stands in `path` for the parts of the pattern that are no literals; `None` where it does not [match](Self::matches).
+    #[must_use]
+    pub fn captures<'a>(&'a self, path: &NormalPath<'a>) -> Option<Captures<'a>> {
+        if !self.matches(path) {
+            return None;
+        }
+        // Decoding leaves the segments as they are, so those of both readings stand side by side.
+        let mut rest = path.as_str().strip_prefix('/')?;
+        let mut found = Vec::new();
+        for (name, segment) in self.text.split('/').skip(1).zip(&self.segments) {
+            let (text, behind) = rest.split_once('/').unwrap_or((rest, ""));
+            match segment {
+                Segment::Literal { .. } => {}
+                Segment::One => found.push((bare(name), text)),
+                Segment::OneOrMore | Segment::Any => found.push((bare(name), rest)),
+            }
+            rest = behind;
+        }
+        Some(Captures { found })
     }
 
     pub(super) fn matches_reading(&self, path: &NormalPath<'_>, reading: Reading) -> bool {
@@ -174,6 +243,19 @@ impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
+}
+
+impl PathReading {
+    const fn of(matches: bool) -> Self {
+        if matches { Self::Every } else { Self::None }
+    }
+}
+
+/// A segment of a pattern without its braces.
+fn bare(segment: &str) -> &str {
+    let inner = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    let name = inner.map(|name| name.strip_prefix('*').unwrap_or(name));
+    name.unwrap_or(segment)
 }
 
 fn parse_segment(text: &str) -> Result<Segment, PatternFault> {

@@ -41,8 +41,8 @@ impl<B> EndingBody<B> {
         }
     }
 
-    /// The same of a request: its response says why it ended.
-    pub(crate) fn of_request(body: B, end: TokenEnd) -> Self {
+    /// The same of a request: [`Authorized::cut_off`](crate::Authorized::cut_off) then says why it ended.
+    pub fn of_request(body: B, end: TokenEnd) -> Self {
         Self {
             is_upload: true,
             ..Self::new(body, end)

@@ -7,7 +7,7 @@ use super::instance_state::{InFlight, InstanceState};
 use crate::breaker::Permit;
 use crate::bulkhead::Place;
 use crate::discovery::Instance;
-use crate::outcome::{Declined, Refusal};
+use crate::outcome::{Declined, Outcome, Refusal};
 
 /// An instance that was chosen for an attempt, and the right to call it. Counts as a call under way until dropped.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Chosen {
         match self.in_flight.state().bulkhead.enter().await {
             Ok(place) => Ok(Admitted {
                 permit: self.permit,
-                _place: place,
+                place,
                 in_flight: self.in_flight,
             }),
             Err(_) => Err(Refusal::BulkheadFull {
@@ -55,8 +55,17 @@ impl Chosen {
 #[derive(Debug)]
 pub struct Admitted {
     permit: Permit,
-    _place: Place,
+    place: Place,
     in_flight: InFlight,
+}
+
+/// A response whose head counts already and whose body is still on its way: until it is dropped, its instance has one call more under way,
+/// for the choice of the next ones and for its bulkhead.
+#[derive(Debug)]
+#[must_use = "dropped, the call is not under way any more"]
+pub struct BodyUnderWay {
+    _place: Place,
+    _in_flight: InFlight,
 }
 
 impl Admitted {
@@ -69,6 +78,26 @@ impl Admitted {
     /// As [`settle`](Self::settle), for who has just looked at the upstream's clock: it is `now`.
     pub fn settle_at(self, failed: bool, took: Duration, now: Duration) {
         self.in_flight.settle(self.permit, failed, took, now);
+    }
+
+    /// Ends the attempt with the head of its response (or with why there is none), which came after `took`: breaker, ejection and latency know of it
+    /// from now on. The call stays under way until what this gives is dropped: for who hands a body on as it comes.
+    pub fn settle_head(self, outcome: &impl Outcome, took: Duration) -> BodyUnderWay {
+        let Self {
+            permit,
+            place,
+            in_flight,
+        } = self;
+        match (outcome.instance_failed(), outcome.declined()) {
+            (Some(false), Some(declined)) => in_flight.decline(permit, declined, took),
+            (Some(failed), _) => in_flight.settle(permit, failed, took),
+            // The permit goes back without an outcome.
+            (None, _) => drop(permit),
+        }
+        BodyUnderWay {
+            _place: place,
+            _in_flight: in_flight,
+        }
     }
 
     /// Ends the attempt with a response that came after `took` and did not do what was asked. The instance works, for its breaker and

@@ -77,3 +77,47 @@ fn the_more_specific_pattern_comes_first() {
         );
     }
 }
+
+#[test]
+fn what_stands_for_a_name_is_what_was_written() {
+    for (pattern, path, expected) in [
+        ("/orders/{id}", "/orders/a%20b", &[("id", "a%20b")][..]),
+        (
+            "/{tenant}/files/{*rest}",
+            "/x/files/a/b/",
+            &[("tenant", "x"), ("rest", "a/b/")],
+        ),
+        ("/a/*/c/**", "/a/b/c", &[("*", "b"), ("**", "")]),
+        ("/a/**", "/a/", &[("**", "")]),
+        ("/**", "/", &[("**", "")]),
+        ("/a", "/a", &[]),
+    ] {
+        let pattern: PathPattern = pattern.parse().unwrap();
+        let path = NormalPath::parse(path).unwrap();
+        let captures = pattern.captures(&path).unwrap();
+        assert_eq!(captures.iter().collect::<Vec<_>>(), expected, "{pattern}");
+        for (name, text) in expected {
+            assert_eq!(captures.get(name), Some(*text));
+        }
+        assert_eq!(captures.get("other"), None);
+    }
+    let orders: PathPattern = "/orders/{id}".parse().unwrap();
+    assert_eq!(orders.captures(&NormalPath::parse("/a").unwrap()), None);
+}
+
+#[test]
+fn a_pattern_says_when_it_matches_by_one_reading_alone() {
+    let admin: PathPattern = "/admin".parse().unwrap();
+    let reading = |path| admin.reading(&NormalPath::parse(path).unwrap());
+    assert_eq!(reading("/admin"), PathReading::Every);
+    assert_eq!(reading("/orders"), PathReading::None);
+    assert_eq!(reading("/%61dmin"), PathReading::Differ);
+    assert_eq!(reading("/%61dmins"), PathReading::None);
+    let allowed = crate::EncodedCharacters {
+        slash: true,
+        ..crate::EncodedCharacters::default()
+    };
+    let below: PathPattern = "/a/b".parse().unwrap();
+    let hidden = NormalPath::parse_allowing("/a%2Fb", allowed).unwrap();
+    assert_eq!(below.reading(&hidden), PathReading::Differ);
+}

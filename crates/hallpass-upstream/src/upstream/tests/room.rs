@@ -72,3 +72,17 @@ async fn with_all_of_them_full_a_call_waits_for_a_place() {
     drop(if port == 1 { one } else { other });
     assert!(chosen.enter().await.is_ok());
 }
+
+#[tokio::test]
+async fn a_response_whose_body_is_on_its_way_keeps_its_place() {
+    let fixture = upstream_with(Place::default(), settings(1));
+    fixture.registry.set(&[1, 2]);
+    let response = http::Response::new(());
+    let body = held(&fixture, 1).await.settle_head(&response, MS);
+    for _ in 0..10 {
+        let chosen = fixture.choose().await;
+        assert_eq!(*chosen.instance(), instance(2));
+    }
+    drop(body);
+    held(&fixture, 1).await.settle(false, MS);
+}
