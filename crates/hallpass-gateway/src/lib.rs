@@ -45,5 +45,18 @@ pub use authz::server::{Authz, AuthzServer};
 pub use authz::service::AuthzService;
 pub use error::Error;
 pub use settings::AuthzSettings;
+pub use settings::access_log::{
+    AccessLogFormat, AccessLogLevel, AccessLogSettings, AccessLogTarget,
+};
+pub use settings::cors::{CorsOrigins, CorsSettings, OriginPattern};
+pub use settings::forwarded::{ForwardedForm, ForwardedSettings};
+pub use settings::gateway::GatewaySettings;
+pub use settings::identity::IdentityHeaderSettings;
+pub use settings::logout::LogoutSettings;
 pub use settings::network::{NetworkFault, TrustedProxies};
+pub use settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
+pub use settings::route::{
+    HeaderCondition, PathReplacement, RewriteSettings, RouteSettings, TimeoutSettings,
+};
+pub use settings::service::ServiceSettings;
 pub use settings::upstream::{HostFault, HostPattern, UpstreamSettings};

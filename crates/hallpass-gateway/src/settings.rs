@@ -1,7 +1,16 @@
 //! `authz`: external authorization.
 
+pub(crate) mod access_log;
+pub(crate) mod cors;
+pub(crate) mod forwarded;
+pub(crate) mod gateway;
+pub(crate) mod identity;
 mod keys;
+pub(crate) mod logout;
 pub(crate) mod network;
+pub(crate) mod rate;
+pub(crate) mod route;
+pub(crate) mod service;
 pub(crate) mod upstream;
 
 use std::net::{Ipv4Addr, SocketAddr};
