@@ -80,6 +80,10 @@ pub use guard::{Guard, GuardPass};
 pub use network::Network;
 pub use outcome::{Declined, Outcome, Refusal, RetryAdvice, asked_wait, is_transient};
 pub use random::{random_below, random_fraction, random_id};
+pub use rate::{
+    Grant, KeyedRates, Left, Quota, RateAsked, RateRefusal, RateStore, RateStoreError, RatesAway,
+    SharedRates,
+};
 pub use reminders::Reminders;
 pub use replay::{
     CLOCKS_DIFFER_BY, MemoryReplays, ReplayKind, ReplayMessage, ReplayMetrics, ReplaySharing,
@@ -103,5 +107,7 @@ pub use transport::{
     CarriesNoSecret, Connections, Http2, HttpTransport, HttpTransportBuilder, TransportError,
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
-pub use upstream::{Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish};
+pub use upstream::{
+    Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish,
+};
 pub use walk::{AfterError, Walk, WalkError};

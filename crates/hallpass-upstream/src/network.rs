@@ -9,6 +9,7 @@ use hallpass_clock::{Clock, SystemClock};
 
 use crate::blacklist::BlacklistStore;
 use crate::discovery::Discover;
+use crate::rate::RateStore;
 use crate::replay::ReplayStore;
 use crate::revocation_notices::{NoticeBoard, RevocationNotice};
 use crate::transport::{HttpTransport, TransportError};
@@ -44,6 +45,8 @@ pub struct Network {
     replay_store: Option<Arc<dyn ReplayStore>>,
     /// Which tokens the estate has listed as logged out.
     blacklist: Option<Arc<dyn BlacklistStore>>,
+    /// What processes share of quotas.
+    rate_store: Option<Arc<dyn RateStore>>,
 }
 
 impl Network {
@@ -80,6 +83,7 @@ impl Network {
             notices: Arc::new(NoticeBoard::new(None)),
             replay_store: None,
             blacklist: None,
+            rate_store: None,
         }
     }
 
@@ -107,6 +111,19 @@ impl Network {
     #[must_use]
     pub fn blacklist(&self) -> Option<Arc<dyn BlacklistStore>> {
         self.blacklist.clone()
+    }
+
+    /// Parts that are made over it from now on count requests together with those of other processes, over `store`.
+    #[must_use]
+    pub fn with_rate_store(mut self, store: Arc<dyn RateStore>) -> Self {
+        self.rate_store = Some(store);
+        self
+    }
+
+    /// What processes share of quotas; `None`: nothing.
+    #[must_use]
+    pub fn rate_store(&self) -> Option<Arc<dyn RateStore>> {
+        self.rate_store.clone()
     }
 
     /// Sources of revocations that are made over it from now on ask their issuers when `notices` say that something is revoked, too,

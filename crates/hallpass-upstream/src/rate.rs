@@ -1,6 +1,10 @@
 //! How many calls begin in a period: as Sentinel's flow rules, whose behaviours these are.
 
+mod keyed;
 mod pace;
+mod shards;
+mod shared;
+mod store;
 mod warm_up;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +13,10 @@ use std::time::Duration;
 use crate::settings::{RateBehaviour, RateSettings};
 use pace::Pace;
 use warm_up::WarmUp;
+
+pub use keyed::{KeyedRates, Left, Quota};
+pub use shared::{RateAsked, RateRefusal, RatesAway, SharedRates};
+pub use store::{Grant, RateStore, RateStoreError};
 
 /// Shortest period, whatever was set.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(1);
