@@ -25,6 +25,7 @@ mod metrics;
 mod notices;
 mod plan;
 mod publishing;
+mod rate_store;
 mod redis_keys;
 mod replay_store;
 mod response;
@@ -38,6 +39,7 @@ pub use address::{InvalidNodeAddress, NodeAddress};
 pub use blacklist::RedisBlacklist;
 pub use error::{ConnectionFault, RedisError};
 pub use metrics::RedisMetrics;
+pub use rate_store::RedisRateStore;
 pub use replay_store::RedisReplayStore;
 pub use revocations::RedisRevocations;
 pub use settings::{

@@ -24,6 +24,7 @@ pub struct RedisMetrics {
     breaker: BreakerMetrics,
     replay_breaker: BreakerMetrics,
     blacklist_breaker: BreakerMetrics,
+    rate_breaker: BreakerMetrics,
     calls: Family<CallLabels, Counter>,
     durations: Family<CommandLabel, Histogram, fn() -> Histogram>,
 }
@@ -78,6 +79,7 @@ impl Default for RedisMetrics {
             breaker: BreakerMetrics::default(),
             replay_breaker: BreakerMetrics::default(),
             blacklist_breaker: BreakerMetrics::default(),
+            rate_breaker: BreakerMetrics::default(),
             calls: Family::default(),
             durations: Family::new_with_constructor(histogram),
         }
@@ -139,6 +141,16 @@ impl RedisMetrics {
             it.blacklist_breaker.opened,
         );
         registry.register(
+            "hallpass_rate_store_breaker_open",
+            "Whether Redis is not asked about quotas, because too many such calls in a row have failed",
+            it.rate_breaker.open,
+        );
+        registry.register(
+            "hallpass_rate_store_breaker_opened",
+            "How often that breaker has opened",
+            it.rate_breaker.opened,
+        );
+        registry.register(
             "hallpass_redis_calls",
             "Calls to Redis, by command and result",
             it.calls,
@@ -180,6 +192,11 @@ impl RedisMetrics {
     /// Those of the breaker of [`RedisBlacklist`](crate::RedisBlacklist).
     pub(crate) const fn blacklist_breaker(&self) -> &BreakerMetrics {
         &self.blacklist_breaker
+    }
+
+    /// Those of the breaker of [`RedisRateStore`](crate::RedisRateStore).
+    pub(crate) const fn rate_breaker(&self) -> &BreakerMetrics {
+        &self.rate_breaker
     }
 
     pub(crate) fn call_ended(&self, command: &'static str, result: &'static str) {

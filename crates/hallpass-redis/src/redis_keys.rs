@@ -34,6 +34,11 @@ impl RedisKeys {
         format!("{}used:{}", self.prefix, hexadecimal(digest))
     }
 
+    /// Where it stands how much of the quota of this digest is used.
+    pub(crate) fn rate(&self, digest: &[u8]) -> String {
+        format!("{}rate:{}", self.prefix, hexadecimal(digest))
+    }
+
     /// A channel.
     pub(crate) fn channel(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)

@@ -18,6 +18,7 @@ mod hostile;
 mod log;
 mod notices;
 mod outage;
+mod rates;
 mod replays;
 mod sentinel;
 mod servers;

@@ -13,7 +13,9 @@ use hallpass_dns::DnsDiscovery;
 use hallpass_feign::{Feign, FinishedCall};
 use hallpass_listen::ConnectionMetrics;
 #[cfg(feature = "redis")]
-use hallpass_redis::{RedisBlacklist, RedisReplayStore, RedisRevocations, RedisTokenCache};
+use hallpass_redis::{
+    RedisBlacklist, RedisRateStore, RedisReplayStore, RedisRevocations, RedisTokenCache,
+};
 #[cfg(feature = "resource")]
 use hallpass_resource::ResourceServers;
 #[cfg(feature = "nacos")]
@@ -294,7 +296,8 @@ fn with_redis(
     let network = network
         .with_revocation_notices(move || revocations.notices())
         .with_replay_store(Arc::new(RedisReplayStore::over(&tier)))
-        .with_blacklist(Arc::new(RedisBlacklist::over(&tier)));
+        .with_blacklist(Arc::new(RedisBlacklist::over(&tier)))
+        .with_rate_store(Arc::new(RedisRateStore::over(&tier)));
     Ok((network, Some(tier)))
 }
 
