@@ -114,9 +114,9 @@ pub use legible::ClaimsForm;
 pub use metrics::ResourceMetrics;
 pub use path::{EncodedCharacters, NormalPath, PathFault};
 pub use policy::{
-    Actors, Bound, Captures, Conditions, Explanation, HostFault, HostPattern, HostPatternFault, Mode,
-    Names, Party, PartyFault, PassedOver, PathPattern, PathReading, PatternFault, RouteRule, Rule,
-    RuleDecision, RuleLine, RuleOrigin, RulePlace,
+    Actors, Bound, Captures, Conditions, Explanation, HostFault, HostPattern, HostPatternFault,
+    Mode, Names, Party, PartyFault, PassedOver, PathPattern, PathReading, PatternFault, RouteRule,
+    Rule, RuleDecision, RuleLine, RuleOrigin, RulePlace,
 };
 pub use scoped::{RequiredScope, Scoped, is_scope};
 pub use server::{ResourceServer, ResourceServerBuilder, ResourceServers};
@@ -126,6 +126,7 @@ pub use settings::deadline::DeadlineSettings;
 pub use settings::denied::DeniedSettings;
 pub use settings::dpop::{DpopSettings, NonceSecret};
 pub use settings::introspection::IntrospectionSettings;
+pub use settings::routes::RuleDemands;
 pub use settings::streams::StreamSettings;
 pub use settings::{
     IdentityHeaders, InternalJwtSettings, InternalOnlySettings, JwksLocation, PathSettings,

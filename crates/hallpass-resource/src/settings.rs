@@ -12,7 +12,7 @@ mod keys;
 mod read;
 mod revocations;
 mod route_keys;
-mod routes;
+pub(crate) mod routes;
 mod spring;
 pub(crate) mod streams;
 

@@ -253,7 +253,9 @@ impl PathReading {
 
 /// A segment of a pattern without its braces.
 fn bare(segment: &str) -> &str {
-    let inner = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    let inner = segment
+        .strip_prefix('{')
+        .and_then(|it| it.strip_suffix('}'));
     let name = inner.map(|name| name.strip_prefix('*').unwrap_or(name));
     name.unwrap_or(segment)
 }

@@ -229,6 +229,17 @@ impl RouteRule {
         parties.filter_map(|party| Some((party, party.issuer()?)))
     }
 
+    /// Whether there is a method and a host for which both are for just the same paths.
+    #[must_use]
+    pub fn is_for_same(&self, other: &Self) -> bool {
+        fn shares<T: PartialEq>(one: &[T], other: &[T]) -> bool {
+            (one.is_empty() && other.is_empty()) || one.iter().any(|it| other.contains(it))
+        }
+        self.pattern.same_paths(&other.pattern)
+            && shares(&self.methods, &other.methods)
+            && shares(&self.hosts, &other.hosts)
+    }
+
     pub(crate) fn pattern(&self) -> &PathPattern {
         &self.pattern
     }

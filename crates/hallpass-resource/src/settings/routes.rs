@@ -2,12 +2,15 @@
 
 use std::fmt::Display;
 
-use hallpass_config::Section;
+use hallpass_config::{Key, Percent, Section};
 use hallpass_token::Scope;
 use http::Method;
 
+use super::route_keys::ROUTE_KEYS;
 use super::{InternalOnlySettings, spring};
-use crate::policy::{Actors, Bound, Conditions, Mode, Names, Party, RouteRule, Rule};
+use crate::policy::{
+    Actors, Bound, Conditions, HostPattern, Mode, Names, Party, PathPattern, RouteRule, Rule,
+};
 
 impl InternalOnlySettings {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
@@ -28,32 +31,90 @@ impl InternalOnlySettings {
 pub(super) fn read_route(section: &Section<'_>, scope: Option<&Scope>) -> Option<RouteRule> {
     let pattern = section.required("path", Section::parsed);
     let methods = some_of(section, "methods", check_method);
-    let rule = read_rule(section, scope);
-    let mode = section.choice("mode", Mode::named);
-    let percent = section.percent("enforce-percent");
     let hosts = some_of(section, "hosts", str::parse);
-    let conditions = read_conditions(section);
-    if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
-        && conditions.ask_for_a_caller()
-    {
-        section.problem(
-            "rule",
-            "asks for no caller, so what the entry demands of one beside means nothing",
-        );
+    let demands = RuleDemands::read(section, scope);
+    Some(demands?.for_requests(pattern?, methods?, hosts?))
+}
+
+/// What a rule demands, whichever requests it is for: for sections of others in which rules stand beside other keys.
+#[derive(Clone, Debug)]
+pub struct RuleDemands {
+    rule: Rule,
+    conditions: Conditions,
+    mode: Option<Mode>,
+    percent: Option<Percent>,
+    written_at: String,
+}
+
+impl RuleDemands {
+    /// What an internal-only rule demands that names no scope.
+    const SCOPE: &str = "internal-service";
+
+    /// The keys of such a section: those of an entry of `security.internal-jwt.routes`, without `path`, `methods` and `hosts`.
+    #[must_use]
+    pub fn keys() -> Vec<Key> {
+        let own = ["path", "methods", "hosts"];
+        let keys = ROUTE_KEYS.iter().copied();
+        keys.filter(|key| !own.contains(&key.name())).collect()
     }
-    let route = RouteRule::new(pattern?, rule?)
-        .methods(methods?)
-        .hosts(hosts?)
-        .conditions(conditions?)
-        .written_at(&section.written_at());
-    let route = match mode {
-        Some(mode) => route.mode(mode),
-        None => route,
-    };
-    Some(match percent {
-        Some(percent) => route.enforce_percent(percent),
-        None => route,
-    })
+
+    /// Reads them. `Some(None)` where there is no `rule`, which is a problem beside other keys of one.
+    pub fn read_if_given(section: &Section<'_>) -> Option<Option<Self>> {
+        if section.has("rule") {
+            return Self::read(section, Scope::from_word(Self::SCOPE).ok().as_ref()).map(Some);
+        }
+        for key in Self::keys() {
+            if section.has(key.name()) {
+                section.problem(key.name(), "means nothing without `rule` beside it");
+            }
+        }
+        Some(None)
+    }
+
+    fn read(section: &Section<'_>, scope: Option<&Scope>) -> Option<Self> {
+        let rule = read_rule(section, scope);
+        let mode = section.choice("mode", Mode::named);
+        let percent = section.percent("enforce-percent");
+        let conditions = read_conditions(section);
+        if let (Some(Rule::Anonymous), Some(conditions)) = (&rule, &conditions)
+            && conditions.ask_for_a_caller()
+        {
+            section.problem(
+                "rule",
+                "asks for no caller, so what the entry demands of one beside means nothing",
+            );
+        }
+        Some(Self {
+            rule: rule?,
+            conditions: conditions?,
+            mode,
+            percent,
+            written_at: section.written_at(),
+        })
+    }
+
+    /// The rule that demands this of requests for `pattern` and these methods and hosts; none means all.
+    #[must_use]
+    pub fn for_requests(
+        self,
+        pattern: PathPattern,
+        methods: Vec<Method>,
+        hosts: Vec<HostPattern>,
+    ) -> RouteRule {
+        let route = RouteRule::new(pattern, self.rule)
+            .methods(methods)
+            .hosts(hosts)
+            .conditions(self.conditions)
+            .written_at(&self.written_at);
+        let route = match self.mode {
+            Some(mode) => route.mode(mode),
+            None => route,
+        };
+        match self.percent {
+            Some(percent) => route.enforce_percent(percent),
+            None => route,
+        }
+    }
 }
 
 fn read_conditions(section: &Section<'_>) -> Option<Conditions> {
