@@ -8,7 +8,7 @@ use hallpass::config::{
 };
 use hallpass::upstream::{HttpTransport, TlsSettings};
 use hallpass::{Hallpass, Settings};
-use hallpass_gateway::AuthzSettings;
+use hallpass_gateway::{AuthzSettings, GatewaySettings};
 use hallpass_issuer::IssuerSettings;
 
 use crate::output::{self, Failure};
@@ -25,6 +25,18 @@ pub(crate) struct Everything {
     pub(crate) issuer: Option<IssuerSettings>,
     /// `authz`; `None` when the section is absent.
     pub(crate) authz: Option<AuthzSettings>,
+    /// `gateway`; `None` when the section is absent.
+    pub(crate) gateway: Option<GatewaySettings>,
+}
+
+impl Everything {
+    /// What a service reads, with the rules that stand in the routes of a gateway: those are rules of the policy like others.
+    pub(crate) fn service_with_gateway(&self) -> Settings {
+        let mut service = self.service.clone();
+        let rules = self.gateway.iter().flat_map(GatewaySettings::rules);
+        service.security.internal_jwt.routes.extend(rules);
+        service
+    }
 }
 
 impl Configuration for Everything {
@@ -33,6 +45,7 @@ impl Configuration for Everything {
             Settings::keys(),
             IssuerSettings::keys(),
             AuthzSettings::keys(),
+            GatewaySettings::keys(),
             vec![sealing::SECTION],
         ]
         .concat()
@@ -48,10 +61,15 @@ impl Configuration for Everything {
             .section("authz")
             .is_given()
             .then(|| AuthzSettings::read(root));
+        let gateway = root
+            .section("gateway")
+            .is_given()
+            .then(|| GatewaySettings::read(root));
         Some(Self {
             service: service?,
             issuer: issuer.map_or(Some(None), |issuer| issuer.map(Some))?,
             authz: authz.map_or(Some(None), |authz| authz.map(Some))?,
+            gateway: gateway.map_or(Some(None), |gateway| gateway.map(Some))?,
         })
     }
 }

@@ -56,7 +56,7 @@ pub use settings::logout::LogoutSettings;
 pub use settings::network::{NetworkFault, TrustedProxies};
 pub use settings::rate::{RateAcross, RateBy, RateLimitSettings, RateWhenAway};
 pub use settings::route::{
-    HeaderCondition, PathReplacement, RewriteSettings, RouteSettings, TimeoutSettings,
+    HeaderCondition, PathReplacement, PathTemplate, RewriteSettings, RouteSettings, TimeoutSettings,
 };
 pub use settings::service::ServiceSettings;
 pub use settings::upstream::{HostFault, HostPattern, UpstreamSettings};

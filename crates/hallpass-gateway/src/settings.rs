@@ -4,6 +4,7 @@ pub(crate) mod access_log;
 pub(crate) mod cors;
 pub(crate) mod forwarded;
 pub(crate) mod gateway;
+mod header;
 pub(crate) mod identity;
 mod keys;
 pub(crate) mod logout;

@@ -29,8 +29,9 @@ pub(crate) use nacos::{NacosStart, RuleDocument, SENTINEL_DOCUMENTS, UNREADABLE_
 pub use service::ServiceSettings;
 
 /// Sections that may stand in the same file for others: other programs, and what this one was built without.
-const ELSEWHERE: [Key; 7] = [
+const ELSEWHERE: [Key; 8] = [
     Key::elsewhere("authz"),
+    Key::elsewhere("gateway"),
     Key::elsewhere("nacos"),
     Key::elsewhere("issuer"),
     Key::elsewhere("redis"),

@@ -1,4 +1,4 @@
-//! The rules that the `policy` commands look at: those of a service's configuration.
+//! The rules that the `policy` commands look at: those of a service's configuration, and those in the routes of a gateway.
 
 use std::path::PathBuf;
 
@@ -30,7 +30,7 @@ impl PolicySource {
         ask: impl AsyncFnOnce(ResourceServer) -> T,
     ) -> Result<T, Failure> {
         let loaded = settings::load(&self.prefix.loader_of(&self.files))?;
-        let settings = loaded.into_settings().service;
+        let settings = loaded.into_settings().service_with_gateway();
         runtime::block_on(async {
             let hallpass = Hallpass::from_settings(&settings).map_err(Failure::usage)?;
             let server = hallpass.resource_server().build().map_err(Failure::usage)?;

@@ -1,5 +1,7 @@
 //! `gateway.logout`: where callers take their token back.
 
+use hallpass_config::{Key, Kind, Section};
+use hallpass_resource::NormalPath;
 use hallpass_upstream::EndpointUrl;
 
 /// `logout`: where callers take their token back.
@@ -7,6 +9,65 @@ use hallpass_upstream::EndpointUrl;
 pub struct LogoutSettings {
     /// `path`: `POST` there, with the token.
     pub path: String,
-    /// `revoke-url`: the endpoint of the issuer that the token is told to (RFC 7009).
-    pub revoke_url: EndpointUrl,
+    /// `revoke-url`: the endpoint of the issuer that the token is told to (RFC 7009). `None`: `revoke` beside a token endpoint that
+    /// ends with `/token`.
+    pub revoke_url: Option<EndpointUrl>,
+    /// `credential`: the entry of `internal-token.clients` that tells it.
+    pub credential: Option<String>,
+}
+
+impl LogoutSettings {
+    /// The keys of the section.
+    pub const KEYS: &'static [Key] = &[
+        Key::new(
+            "path",
+            Kind::Text { what: "path" },
+            "A `POST` there takes the token back that comes with it, and every caller with a good token may send one. It goes before \
+            all routes.",
+        )
+        .or("/logout"),
+        Key::new(
+            "revoke-url",
+            Kind::Text {
+                what: "`https://`, `lb://service/path`, or `http://` to loopback",
+            },
+            "Where the issuer of ours is told (RFC 7009). Its client, this service, must be allowed to take back tokens of the users' \
+            issuer: `may-revoke`.",
+        )
+        .otherwise("`revoke` beside the token endpoint of `internal-token`, where that ends with `/token`"),
+        Key::new(
+            "credential",
+            Kind::Text {
+                what: "letters, digits, `-`, `_`, `.`",
+            },
+            "The entry of `internal-token.clients` that tells it.",
+        )
+        .otherwise("that of the section"),
+        Key::not_ours("logout-url", "here it is `path`"),
+    ];
+
+    /// `Some(None)` where it is not given.
+    pub(super) fn read(section: &Section<'_>) -> Option<Option<Self>> {
+        if !section.is_given() {
+            return Some(None);
+        }
+        let path = section.checked("path", |text| match NormalPath::parse(text) {
+            Ok(path) if path.as_str() == path.decoded() => Ok(text.to_owned()),
+            Ok(_) => Err("must be a path without escapes".to_owned()),
+            Err(fault) => Err(fault.to_string()),
+        });
+        let revoke_url = match section.has("revoke-url") {
+            true => section.parsed("revoke-url").map(Some),
+            false => Some(None),
+        };
+        let credential = match section.has("credential") {
+            true => section.service_name("credential").map(Some),
+            false => Some(None),
+        };
+        Some(Some(Self {
+            path: path?,
+            revoke_url: revoke_url?,
+            credential: credential?,
+        }))
+    }
 }

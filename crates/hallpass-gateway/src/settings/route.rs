@@ -1,12 +1,20 @@
 //! `gateway.routes`: which requests go where, as whom.
 
+mod keys;
+mod read;
+mod template;
+
 use std::time::Duration;
 
 use hallpass_client::Identity;
+use hallpass_config::Key;
 use hallpass_resource::{HostPattern, PathPattern, RouteRule};
 use hallpass_token::{Audience, Scope};
 use hallpass_upstream::{EndpointUrl, RetrySettings};
 use http::{HeaderName, HeaderValue, Method};
+
+pub(crate) use keys::DEFAULT_KEYS;
+pub use template::PathTemplate;
 
 use super::cors::CorsSettings;
 
@@ -37,7 +45,7 @@ pub struct RouteSettings {
     pub identity: Identity,
     /// `audience`: whom a token of `service` and `exchange` is for; always there with these.
     pub audience: Option<Audience>,
-    /// `scope`: what it is asked for; empty: as `internal-token` says.
+    /// `token-scope`: what it is asked for; empty: as `internal-token` says.
     pub scope: Scope,
     /// `credential`: the entry of `internal-token.clients` that asks for it.
     pub credential: Option<String>,
@@ -84,8 +92,8 @@ pub struct RewriteSettings {
 pub struct PathReplacement {
     /// `from`: a path pattern with names.
     pub from: PathPattern,
-    /// `to`: a path with these names.
-    pub to: String,
+    /// `to`: a path with these names, of which each is in `from` too.
+    pub to: PathTemplate,
 }
 
 /// `timeouts` of a route.
@@ -116,6 +124,11 @@ impl Default for TimeoutSettings {
 }
 
 impl RouteSettings {
+    /// The keys of an entry.
+    pub(crate) fn keys() -> &'static [Key] {
+        &keys::KEYS
+    }
+
     /// `max-body-bytes` unless it is said: 10 MiB.
     pub const MAX_BODY_BYTES: u64 = 10 * 1024 * 1024;
 
