@@ -108,6 +108,7 @@ pub use transport::{
     TransportErrorKind, TransportFuture, is_for_a_secret,
 };
 pub use upstream::{
-    Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, Upstream, UpstreamSettings, Wish,
+    Address, Admitted, BodyUnderWay, Chosen, InstanceObserver, InstanceReport, InstanceStanding,
+    Upstream, UpstreamSettings, Wish,
 };
 pub use walk::{AfterError, Walk, WalkError};

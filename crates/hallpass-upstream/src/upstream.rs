@@ -12,6 +12,7 @@ mod observer;
 mod pick;
 mod ramp;
 mod refusals;
+mod report;
 mod sieve;
 mod succession;
 mod wish;
@@ -36,6 +37,7 @@ use latency::Usual;
 
 pub use chosen::{Admitted, BodyUnderWay, Chosen};
 pub use observer::InstanceObserver;
+pub use report::{InstanceReport, InstanceStanding};
 pub use wish::Wish;
 
 /// Where calls go.

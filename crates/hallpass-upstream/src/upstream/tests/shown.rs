@@ -1,6 +1,7 @@
 //! Instances that metrics show.
 
 use super::*;
+use crate::upstream::InstanceStanding;
 
 /// Who is shown at this moment.
 #[derive(Clone, Debug, Default)]
@@ -30,4 +31,21 @@ async fn an_instance_that_discovery_withdraws_is_not_shown_any_more_nor_any_with
     assert_eq!(ports(), [2, 3]);
     drop(fixture);
     assert!(ports().is_empty());
+}
+
+#[tokio::test]
+async fn a_report_says_which_instances_there_are_and_how_they_do() {
+    let fixture = upstream(&[1, 2]);
+    assert_eq!(fixture.upstream.report(), [], "nobody has asked yet");
+    let chosen = fixture.choose().await;
+    let report = fixture.upstream.report();
+    let mut ports: Vec<_> = report.iter().map(|it| it.instance.port()).collect();
+    ports.sort_unstable();
+    assert_eq!(ports, [1, 2]);
+    for it in &report {
+        let is_chosen = it.instance == *chosen.instance();
+        assert_eq!(it.in_flight, usize::from(is_chosen));
+        assert_eq!(it.standing, InstanceStanding::Fit);
+        assert_eq!(it.weight, 1);
+    }
 }
