@@ -1,9 +1,10 @@
 //! Quotas of several processes over real servers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hallpass_redis::{RedisForm, RedisRateStore, RedisSettings, RedisTokenCache};
 use hallpass_upstream::{Quota, RateStore};
+use tokio::time::Instant;
 
 use crate::servers::{ClusterEstate, RedisServer, beside_others};
 use crate::standalone::{as_user, documented_rule, guarded, prometheus};
