@@ -39,6 +39,7 @@
 mod authz;
 mod error;
 mod settings;
+mod upstream_token;
 
 pub use authz::running::RunningAuthz;
 pub use authz::server::{Authz, AuthzServer};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use hallpass_client::{AuthTokenService, IssuedToken, TokenError};
+use hallpass_client::AuthTokenService;
 use hallpass_clock::Clock;
 use hallpass_resource::{Authorized, EncodedCharacters, ResourceServer, identity_header_value};
 use hallpass_token::SecurityContext;
@@ -17,10 +17,11 @@ use serde_json::json;
 
 use super::allowed::{Allowed, Authorization, CLIENT_ID, is_other_spelling};
 use super::metrics::{self, AuthzMetrics};
-use super::plan::{Plan, UpstreamToken};
+use super::plan::Plan;
 use super::question::{Fault, Original};
 use super::tenant::JudgedTenant;
 use crate::settings::AuthzSettings;
+use crate::upstream_token::{Bears, UpstreamToken};
 
 /// When to ask again after something was not there in time, in seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -166,34 +167,17 @@ impl Core {
         wanted: UpstreamToken,
         context: Option<&SecurityContext>,
     ) -> Result<Authorization, ()> {
-        let (identity, token) = match (wanted, context) {
-            (UpstreamToken::AsItCame, _) => return Ok(Authorization::AsItCame),
-            // Nobody is there for whom one could be had.
-            (UpstreamToken::None, _) | (UpstreamToken::Exchange(_), None) => {
-                return Ok(Authorization::None);
-            }
-            (UpstreamToken::Service(handle), _) => ("service", handle.token().await),
-            (UpstreamToken::Exchange(handle), Some(context)) => {
-                ("exchange", handle.exchanged(context).await)
-            }
-        };
-        match token.map(bearer) {
-            Ok(Some(token)) => {
+        let identity = wanted.identity();
+        match wanted.get(context).await {
+            Ok(Bears::AsItCame) => Ok(Authorization::AsItCame),
+            Ok(Bears::Nothing) => Ok(Authorization::None),
+            Ok(Bears::Token(token)) => {
                 self.metrics.token(identity, "ok");
-                Ok(Authorization::Token(token))
+                Ok(Authorization::Token(token.authorization().clone()))
             }
-            Ok(None) => {
-                self.metrics.token(identity, "bound");
-                tracing::warn!(
-                    identity,
-                    "a token is bound to a key or to the certificate of this service: the upstream could not use it; leave `dpop` out of \
-                    `internal-token`, and register a client whose tokens are not bound to its certificate"
-                );
-                Err(())
-            }
-            Err(error) => {
-                self.metrics.token(identity, result_of(&error));
-                tracing::debug!(identity, %error, "no token for the upstream; the request was refused");
+            Err(why) => {
+                self.metrics.token(identity, why.as_str());
+                why.say(identity);
                 Err(())
             }
         }
@@ -213,21 +197,6 @@ impl Core {
             true => Ok(()),
             false => Err("waiting for the keys of the issuers"),
         }
-    }
-}
-
-/// `None` for a token that whoever is given it could not use.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of `Result::map`")]
-fn bearer(token: IssuedToken) -> Option<HeaderValue> {
-    (!token.is_bound()).then(|| token.authorization().clone())
-}
-
-fn result_of(error: &TokenError) -> &'static str {
-    match error {
-        TokenError::Denied { .. } => "denied",
-        TokenError::SubjectExpired => "expired",
-        TokenError::Disabled => "disabled",
-        _ => "failed",
     }
 }
 

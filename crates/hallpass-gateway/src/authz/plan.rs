@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use hallpass_client::{AuthTokenService, Identity, TokenHandle};
+use hallpass_client::AuthTokenService;
 use hallpass_resource::{EncodedCharacters, NormalPath};
-use hallpass_token::Scope;
 use http::header::HOST;
 use http::request::Parts;
 
 use crate::settings::AuthzSettings;
 use crate::settings::network::TrustedProxies;
 use crate::settings::upstream::UpstreamSettings;
+use crate::upstream_token::{UpstreamToken, WantedToken};
 
 /// What questions are answered by at one moment.
 #[derive(Debug)]
@@ -29,19 +29,6 @@ struct Upstream {
     token: UpstreamToken,
 }
 
-/// Whose token a request bears on its way on.
-#[derive(Clone, Debug)]
-pub(crate) enum UpstreamToken {
-    /// What the caller has sent.
-    AsItCame,
-    /// This service's own.
-    Service(TokenHandle),
-    /// One for the caller, with this service as the actor.
-    Exchange(TokenHandle),
-    /// Nobody's.
-    None,
-}
-
 impl Plan {
     pub(crate) fn new(
         settings: &AuthzSettings,
@@ -49,7 +36,7 @@ impl Plan {
         encoded: EncodedCharacters,
     ) -> Self {
         let upstreams = settings.upstreams.iter().map(|settings| Upstream {
-            token: token_of(settings, tokens),
+            token: UpstreamToken::of(settings.wanted_token(), tokens),
             settings: settings.clone(),
         });
         Self {
@@ -79,26 +66,17 @@ impl Plan {
 }
 
 impl UpstreamSettings {
+    fn wanted_token(&self) -> WantedToken<'_> {
+        WantedToken {
+            identity: self.identity,
+            audience: self.audience.as_ref(),
+            scope: &self.scope,
+            credential: self.credential.as_deref(),
+        }
+    }
+
     fn fits(&self, host: &str, path: &NormalPath<'_>) -> bool {
         let is_host = self.hosts.is_empty() || self.hosts.iter().any(|it| it.matches(host));
         is_host && (self.paths.is_empty() || self.paths.iter().any(|it| it.matches(path)))
-    }
-}
-
-fn token_of(settings: &UpstreamSettings, tokens: &AuthTokenService) -> UpstreamToken {
-    let handle = |scope: &Scope| {
-        let audience = settings.audience.as_ref()?;
-        Some(match &settings.credential {
-            Some(name) => tokens.handle_as(name, audience, scope),
-            None => tokens.handle(audience, scope),
-        })
-    };
-    let handle = handle(&settings.scope);
-    match (settings.identity, handle) {
-        (Identity::Relay, _) => UpstreamToken::AsItCame,
-        (Identity::Service, Some(handle)) => UpstreamToken::Service(handle),
-        (Identity::Exchange, Some(handle)) => UpstreamToken::Exchange(handle),
-        // An identity that is not known here gives none away.
-        _ => UpstreamToken::None,
     }
 }
